@@ -1,0 +1,44 @@
+# Everything sets itself up: a virtual environment from the hashed lock, made once, remade when the lock changes.
+# ARGS passes options on:  make demo ARGS="--exit --json"   make test ARGS="-k conservation"
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help demo test check format bench lock clean
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "notifier needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)  ## charging sessions become messages, on this machine, with nothing else installed
+	$(BIN)/notifier demo $(ARGS)
+
+test: $(READY)  ## the whole suite on the embedded default; servers by NOTIFIER_TEST_* (docs/testing.md)
+	$(BIN)/pytest $(ARGS)
+
+check: $(READY)  ## lint, format, strict types, import direction
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)  ## put the code in its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## events/s, deliveries/s and CPU by stage on real servers (docs/performance.md)
+	$(BIN)/python -m bench $(ARGS)
+
+lock: ## requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
+	    --no-emit-index-url --no-header --no-annotate -o requirements.lock pyproject.toml
+
+clean:  ## remove what make made
+	rm -rf .venv

@@ -1,0 +1,76 @@
+"""`POST /v1/events`: CloudEvents in, one answer each."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body
+from notifier.cloudevents import BATCH, STRUCTURED, CloudEvent
+from notifier.errors import Problem
+from notifier.pipeline.accept import Accepted
+from notifier.problems import problem
+
+
+class Refused(msgspec.Struct, frozen=True, tag_field="status", tag="refused"):
+    """The answer to an event of a batch that can't be taken: its place in the batch, and the problem."""
+
+    index: int
+    problem: dict[str, object]
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """One result per event, in the order of the batch."""
+
+    accepted: int
+    refused: int
+    results: list[Accepted | Refused]
+
+
+async def post_events(request: Request, context: Context) -> Response:
+    """Accept one event, or a batch of up to a thousand.
+
+    A single event is answered 202 or with its problem. A batch is answered 202 with a result for each event, whether it
+    was taken or not; the batch as a whole is refused only where it isn't an array.
+    """
+    media, _, _ = request.headers.get("content-type", "").partition(";")
+    media = media.strip().lower()
+    body = await read_body(request)
+    now = context.engine.clock.now()
+    if media == BATCH or (media == "application/json" and body.lstrip()[:1] == b"["):
+        return await _batch(context, body, now)
+    if "ce-specversion" in request.headers:
+        if media not in ("application/json", ""):
+            raise problem(41501, f"the data of a binary event is application/json, not {media[:60]!r}")
+        candidate = context.reader.binary(request.headers, body, now)
+    elif media in (STRUCTURED, "application/json"):
+        candidate = context.reader.structured(body, now)
+    else:
+        raise problem(41501, f"{media[:60]!r} is not taken here")
+    (result,) = await context.intake.accept([candidate])
+    if isinstance(result, Problem):
+        raise result
+    return answer(result, 202)
+
+
+async def _batch(context: Context, body: bytes, now: int) -> Response:
+    results = await context.intake.accept(context.reader.batch(body, now))
+    told: list[Accepted | Refused] = [
+        Refused(index, result.body()) if isinstance(result, Problem) else result for index, result in enumerate(results)
+    ]
+    refused = sum(isinstance(result, Refused) for result in told)
+    return answer(BatchAnswer(len(told) - refused, refused, told), 202)
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="POST",
+        path="/v1/events",
+        scope="events:write",
+        handler=post_events,
+        summary="Report events (CloudEvents 1.0: structured, binary or batch)",
+        takes={STRUCTURED: CloudEvent, BATCH: list[CloudEvent]},
+        gives={202: Accepted},
+        problems=(40001, 40002, 40901, 41301, 41501, 42201, 42202),
+    )
+]

@@ -1,0 +1,77 @@
+"""What every endpoint shares: bodies with a limit and a time-out, JSON answers, problems."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from notifier.errors import Problem
+from notifier.problems import RETRY_AFTER, problem
+
+MAX_BODY = 8 * 1024 * 1024  # bytes: a thousand events of the usual size, with room
+BODY_TIMEOUT = 15  # seconds for the whole body: a slow sender doesn't hold a connection open for ever
+
+log = structlog.get_logger(__name__)
+
+
+async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
+    """The whole body; raises Problem where it is too large, too slow or cut off."""
+    if int(request.headers.get("content-length", 0)) > limit:
+        raise problem(41301, f"the body has {request.headers['content-length']} bytes; the limit is {limit}")
+    parts = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise problem(41301, f"the body has more than {limit} bytes, which is the limit")
+                parts.append(part)
+    except TimeoutError:
+        raise problem(40801, f"the body was not here after {BODY_TIMEOUT} seconds") from None
+    except ClientDisconnect:
+        raise problem(40001, "the connection ended before the body did") from None
+    return b"".join(parts)
+
+
+def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(msgspec.json.encode(content), status, headers, "application/json")
+
+
+def refusal(error: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem document (RFC 9457)."""
+    return Response(msgspec.json.encode(error.body()), error.status, headers, "application/problem+json")
+
+
+async def on_problem(_request: Request, error: Exception) -> Response:
+    """A problem raised by an endpoint."""
+    if not isinstance(error, Problem):
+        return await on_error(_request, error)
+    return refusal(error, {"WWW-Authenticate": 'Bearer realm="notifier"'} if error.status == 401 else None)
+
+
+async def on_store_unavailable(_request: Request, error: Exception) -> Response:
+    """Nothing was written: the caller keeps what it has and sends it again."""
+    log.warning("api.store_unavailable", error=str(error))
+    return refusal(problem(50301, "the database does not answer; nothing was taken"), {"Retry-After": str(RETRY_AFTER)})
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """What the router has no endpoint for."""
+    if not isinstance(error, HTTPException):
+        return await on_error(request, error)
+    if error.status_code == 405:
+        return refusal(problem(40501, f"{request.method} is not for {request.url.path}"), error.headers)
+    return refusal(problem(40401, f"nothing is at {request.url.path}"))
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """A fault of ours; what it is stands in the log, not in the answer."""
+    log.error("api.fault", path=request.scope.get("path"), exc_info=error)
+    return refusal(problem(50001, "the fault is logged"))

@@ -1,0 +1,110 @@
+"""OCPI 2.2.1, receiver interface: Sessions (PUT, PATCH) and CDRs (POST).
+
+Success is OCPI's own envelope; what can't be taken is a 4xx with a problem document that also has OCPI's `status_code`.
+"""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body
+from notifier.clock import to_datetime
+from notifier.errors import Problem
+from notifier.ocpi.events import Ids
+from notifier.ocpi.objects import Cdr, OcpiInvalid, Session
+from notifier.ocpi.sessions import UnknownSession, patch, put
+from notifier.pipeline.accept_ocpi import SessionStep, accept_cdr, accept_session
+from notifier.problems import problem
+
+MAX_OBJECT = 1024 * 1024  # bytes: a session of a day with a charging period a minute has 300 kB
+SUCCESS, INVALID, UNKNOWN = 1000, 2001, 2003  # OCPI 2.2.1 §5: status codes
+
+SESSION_PATH = "/ocpi/2.2.1/sessions/{country_code}/{party_id}/{session_id}"
+
+
+class OcpiAnswer(msgspec.Struct, omit_defaults=True):
+    """OCPI's envelope around every answer (OCPI 2.2.1 §4.1.7)."""
+
+    status_code: int
+    timestamp: str
+    status_message: str = ""
+    data: Any = None
+
+
+async def put_session(request: Request, context: Context) -> Response:
+    """Take a whole session, new or again."""
+    return await _session(request, context, put)
+
+
+async def patch_session(request: Request, context: Context) -> Response:
+    """Take what has changed in a session that was PUT before."""
+    return await _session(request, context, patch)
+
+
+async def post_cdr(request: Request, context: Context) -> Response:
+    """Take a charge detail record: the driver's receipt."""
+    body = await read_body(request, MAX_OBJECT)
+    try:
+        accepted = await accept_cdr(context.reader, context.intake, body)
+    except OcpiInvalid as error:
+        raise _invalid(error) from None
+    location = {"Location": f"{request.url.path}/{accepted.event}"} if accepted else None
+    return answer(_success(context, None if accepted else "a credit CDR brings no receipt"), 201, location)
+
+
+async def _session(request: Request, context: Context, step: SessionStep) -> Response:
+    body = await read_body(request, MAX_OBJECT)
+    ids = Ids(*(request.path_params[name] for name in ("country_code", "party_id", "session_id")))
+    try:
+        dropped = await accept_session(context.engine, context.reader, context.intake, ids, body, step)
+    except OcpiInvalid as error:
+        raise _invalid(error) from None
+    except UnknownSession as error:
+        raise problem(40401, str(error), status_code=UNKNOWN) from None
+    return answer(_success(context, dropped and f"{dropped}: nothing changed"))
+
+
+def _success(context: Context, message: str | None) -> OcpiAnswer:
+    timestamp = to_datetime(context.engine.clock.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return OcpiAnswer(SUCCESS, timestamp, message or "")
+
+
+def _invalid(error: OcpiInvalid) -> Problem:
+    return problem(42204, error.detail, error.pointer, status_code=INVALID)
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="PUT",
+        path=SESSION_PATH,
+        scope="ocpi",
+        handler=put_session,
+        summary="OCPI Sessions: take a session",
+        takes={"application/json": Session},
+        gives={200: OcpiAnswer},
+        problems=(40001, 41301, 42204),
+    ),
+    Endpoint(
+        method="PATCH",
+        path=SESSION_PATH,
+        scope="ocpi",
+        handler=patch_session,
+        summary="OCPI Sessions: take what changed in a session",
+        takes={"application/json": Session},
+        gives={200: OcpiAnswer},
+        problems=(40001, 40401, 41301, 42204),
+    ),
+    Endpoint(
+        method="POST",
+        path="/ocpi/2.2.1/cdrs",
+        scope="ocpi",
+        handler=post_cdr,
+        summary="OCPI CDRs: take a charge detail record",
+        takes={"application/json": Cdr},
+        gives={201: OcpiAnswer},
+        problems=(40001, 40901, 41301, 42204),
+    ),
+]

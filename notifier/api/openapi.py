@@ -1,0 +1,93 @@
+"""The OpenAPI 3.1 document, made from the table of endpoints and the types that decode their bodies."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from notifier.api.endpoints import Endpoint
+from notifier.catalog import Catalog
+from notifier.problems import TITLES
+
+EVERYWHERE = (50001, 50301)
+AUTHENTICATED = (40101, 40102, 40301)
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "RFC 9457 problem document",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "integer", "description": "The problem's number; see /problems/{number}"},
+        "detail": {"type": "string"},
+        "pointer": {"type": "string", "description": "JSON pointer (RFC 6901) to the field at fault"},
+    },
+}
+
+
+def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> dict[str, Any]:
+    """The whole document; every event type's data is a schema `event.<type>` of its components."""
+    types = [type_ for endpoint in endpoints for type_ in (*endpoint.takes.values(), *endpoint.gives.values()) if type_]
+    models = list(catalog.models.values())
+    schemas, components = msgspec.json.schema_components([*types, *models], ref_template="#/components/schemas/{name}")
+    by_type = dict(zip(map(repr, types), schemas, strict=False))
+    for name, schema in zip(catalog.models, schemas[len(types) :], strict=True):
+        components[f"event.{name}"] = components.pop(schema["$ref"].rpartition("/")[2])
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        path = re.sub(r"{(\w+):\w+}", r"{\1}", endpoint.path)
+        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint, path, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "notifier", "version": version, "description": "Notifications for EV charging networks"},
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…"}},
+            "schemas": {**dict(sorted(components.items())), "Problem": PROBLEM_SCHEMA},
+        },
+    }
+
+
+def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[str, Any]:
+    numbers = (*endpoint.problems, *(AUTHENTICATED if endpoint.scope else ()), *EVERYWHERE)
+    operation: dict[str, Any] = {
+        "operationId": endpoint.handler.__name__,
+        "summary": endpoint.summary,
+        "description": (endpoint.handler.__doc__ or "").replace("\n    ", "\n").strip(),
+        "responses": {
+            **{
+                str(status): {"description": "Done", **_content("application/json", type_, by_type)}
+                for status, type_ in endpoint.gives.items()
+            },
+            **_problems(numbers),
+        },
+        "security": [{"key": [endpoint.scope]}] if endpoint.scope else [],
+    }
+    if names := re.findall(r"{(\w+)}", path):
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if endpoint.takes:
+        content: dict[str, Any] = {}
+        for media, type_ in endpoint.takes.items():
+            content |= _content(media, type_, by_type)["content"]
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _content(media: str, type_: Any, by_type: dict[str, Any]) -> dict[str, Any]:
+    return {} if type_ is None else {"content": {media: {"schema": by_type[repr(type_)]}}}
+
+
+def _problems(numbers: Iterable[int]) -> dict[str, Any]:
+    told: dict[str, list[str]] = {}
+    for number in sorted(set(numbers)):
+        told.setdefault(str(number // 100), []).append(f"{number} {TITLES[number][0]}")
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {"description": "; ".join(titles), "content": {"application/problem+json": schema}}
+        for status, titles in told.items()
+    }

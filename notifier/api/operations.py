@@ -1,0 +1,78 @@
+"""What operators and their tools read: health, metrics, the ledger, and the numbered problems."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier import metrics
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer
+from notifier.problems import TITLES, problem
+from notifier.store import ledger
+from notifier.store.ledger import Ledger
+
+
+async def get_health(_request: Request, _context: Context) -> Response:
+    """The process is up."""
+    return answer({"status": "ok"})
+
+
+async def get_readiness(_request: Request, context: Context) -> Response:
+    """The process can take events: its database answers."""
+    await context.engine.database.ping()
+    return answer({"status": "ok"})
+
+
+async def get_metrics(_request: Request, context: Context) -> Response:
+    """All processes' counters and the ledger, in Prometheus' text format."""
+    text = metrics.render(await ledger.read(context.engine.database))
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def get_ledger(_request: Request, context: Context) -> Response:
+    """The conservation sum."""
+    books = await ledger.read(context.engine.database)
+    return answer(books.as_dict())
+
+
+async def get_problem(request: Request, _context: Context) -> Response:
+    """What a problem's number means and what to do about it."""
+    number = int(request.path_params["number"])
+    if number not in TITLES:
+        raise problem(40401, f"no problem has the number {number}")
+    title, way_out = TITLES[number]
+    return answer({"code": number, "status": number // 100, "title": title, "what_to_do": way_out})
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="GET", path="/healthz", scope=None, handler=get_health, summary="Is the process up?", gives={200: dict}
+    ),
+    Endpoint(
+        method="GET",
+        path="/readyz",
+        scope=None,
+        handler=get_readiness,
+        summary="Can it take events?",
+        gives={200: dict},
+    ),
+    Endpoint(
+        method="GET", path="/metrics", scope=None, handler=get_metrics, summary="Prometheus metrics", gives={200: None}
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/ledger",
+        scope="ledger:read",
+        handler=get_ledger,
+        summary="The conservation sum: accepted against where it all is",
+        gives={200: Ledger},
+    ),
+    Endpoint(
+        method="GET",
+        path="/problems/{number:int}",
+        scope=None,
+        handler=get_problem,
+        summary="What a problem's number means",
+        gives={200: dict},
+        problems=(40401,),
+    ),
+]

@@ -1,0 +1,92 @@
+"""Recipients: put one, read one, import many."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body
+from notifier.pipeline.importing import ImportAnswer, import_recipients, to_problem
+from notifier.problems import problem
+from notifier.recipients import ImportLine, Key, RecipientDetails, decode_details
+from notifier.store import recipients
+
+MAX_RECIPIENT = 64 * 1024  # bytes of one recipient's JSON
+NDJSON = "application/x-ndjson"
+
+
+async def put_recipient(request: Request, context: Context) -> Response:
+    """Write a recipient, whole: what is left out is gone."""
+    id_ = _id(request)
+    try:
+        details = decode_details(await read_body(request, MAX_RECIPIENT))
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise to_problem(error) from None
+    await recipients.put(context.engine.database, {id_: details}, context.engine.clock.now())
+    return Response(status_code=204)
+
+
+async def get_recipient(request: Request, context: Context) -> Response:
+    """All that is held about a recipient."""
+    found = await recipients.get(context.engine.database, _id(request))
+    if found is None:
+        raise problem(40401, "there is no recipient with this id")
+    return answer(found)
+
+
+async def post_import(request: Request, context: Context) -> Response:
+    """Write many recipients, a JSON object a line; a line that doesn't fit is told and keeps no other out."""
+    return answer(await import_recipients(context.engine.database, context.engine.clock, _lines(request)))
+
+
+async def _lines(request: Request) -> AsyncIterator[bytes]:
+    rest = b""
+    async for part in request.stream():
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            yield line
+        if len(rest) > MAX_RECIPIENT:
+            raise problem(41301, f"a line is longer than {MAX_RECIPIENT} bytes; what came before it is written")
+    yield rest
+
+
+def _id(request: Request) -> str:
+    try:
+        return msgspec.convert(request.path_params["id"], Key)
+    except msgspec.ValidationError as error:
+        raise problem(42203, f"the id in the path: {error}", "") from None
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="PUT",
+        path="/v1/recipients/{id}",
+        scope="recipients:write",
+        handler=put_recipient,
+        summary="Write a recipient, whole",
+        takes={"application/json": RecipientDetails},
+        gives={204: None},
+        problems=(40001, 41301, 42203),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/recipients/{id}",
+        scope="recipients:read",
+        handler=get_recipient,
+        summary="Read all that is held about a recipient",
+        gives={200: RecipientDetails},
+        problems=(40401,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/recipients/import",
+        scope="recipients:write",
+        handler=post_import,
+        summary="Write many recipients (NDJSON, an object with its id a line)",
+        takes={NDJSON: ImportLine},
+        gives={200: ImportAnswer},
+        problems=(40001, 41301, 42203),
+    ),
+]

@@ -1,0 +1,196 @@
+"""Notification types: what each is, who hears it, how, for how long, and the shape of the data it needs.
+
+A type is a folder `templates/<id>/` with a `type.toml` (decoded into `NotificationType`) and one `<locale>.toml` of
+texts per language. The same file is read by people who don't program, so its words are plain: "30 min", "text",
+"money".
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from notifier.clock import DAY, HOUR, MINUTE, SECOND
+from notifier.deliveries import Channel, Lane
+from notifier.errors import ConfigurationError
+from notifier.messages import Urgency
+
+Class = Literal["transactional", "service", "marketing", "security"]
+Audience = Literal["driver", "fleet_managers", "site_operators"]
+Kind = Literal["text", "number", "integer", "money", "time", "flag"]
+
+LANES: Mapping[Urgency, Lane] = {
+    "low": Lane.BULK,
+    "normal": Lane.NORMAL,
+    "high": Lane.URGENT,
+    "urgent": Lane.URGENT,
+}
+
+LOCALE_NAME = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
+MAX_TEXT = 500  # characters in a text field: longer than any station name or address, shorter than an essay
+_DURATION = re.compile(r"(\d+) (s|min|h|d)")
+_UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
+
+
+class Money(msgspec.Struct, frozen=True):
+    """An amount in a currency (ISO 4217), including taxes."""
+
+    amount: float
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+
+
+_PYTHON_TYPES: Mapping[Kind, Any] = {
+    "text": Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)],
+    "number": float,
+    "integer": int,
+    "money": Money,
+    "time": Annotated[datetime, msgspec.Meta(tz=True)],
+    "flag": bool,
+}
+
+
+class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One variable of a type's data."""
+
+    type: Kind
+    about: str
+    optional: bool = False
+    one_of: tuple[str, ...] = ()
+
+
+class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A payload for previews, tests and checks."""
+
+    name: str
+    data: dict[str, Any]
+
+
+class NotificationType(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"class_": "class"}
+):
+    """What `type.toml` says; see docs/notification-types.md for each line's meaning."""
+
+    id: str = ""
+    name: str
+    event: str
+    class_: Class
+    category: str
+    audience: Audience
+    channels: tuple[Channel, ...]
+    urgency: Urgency = "normal"
+    time_to_live: str
+    about: str
+    same: tuple[str, ...]
+    in_place: bool = False
+    supersedes: tuple[str, ...] = ()
+    cancelled_by: tuple[str, ...] = ()
+    link: str
+    data: dict[str, Field]
+    samples: tuple[Sample, ...]
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.BULK if self.class_ == "marketing" else LANES[self.urgency]
+
+    @property
+    def ttl(self) -> int:
+        """Time to live in milliseconds."""
+        return parse_duration(self.time_to_live)
+
+
+class Catalog:
+    """All notification types, by id and by the event they listen to, with a decoder for each event's data."""
+
+    def __init__(self, types: Iterable[NotificationType]) -> None:
+        self.types = {kind.id: kind for kind in types}
+        self.listeners: dict[str, list[NotificationType]] = {}
+        self.cancels: dict[str, list[NotificationType]] = {}
+        for kind in self.types.values():
+            self.listeners.setdefault(kind.event, []).append(kind)
+            for event in kind.cancelled_by:
+                self.cancels.setdefault(event, []).append(kind)
+        self.models = {event: self._model(event) for event in self.event_types}
+
+    @property
+    def event_types(self) -> list[str]:
+        """Every event type that means something here."""
+        return sorted(self.listeners.keys() | self.cancels.keys())
+
+    def model(self, event_type: str) -> type[msgspec.Struct] | None:
+        """The struct that an event's data must convert to, or None where no type knows the event."""
+        return self.models.get(event_type)
+
+    def _model(self, event: str) -> type[msgspec.Struct]:
+        fields: dict[str, Field] = {}
+        for kind in self.cancels.get(event, []):
+            fields.setdefault(kind.about, kind.data[kind.about])
+        for kind in self.listeners.get(event, []):
+            fields.update(kind.data)
+        return msgspec.defstruct(
+            "".join(part.title() for part in re.split(r"[._-]", event)),
+            [_struct_field(name, field) for name, field in sorted(fields.items(), key=lambda item: item[1].optional)],
+            frozen=True,
+            kw_only=True,
+            omit_defaults=True,
+        )
+
+
+def _struct_field(name: str, field: Field) -> tuple[str, Any] | tuple[str, Any, Any]:
+    kind = Literal[field.one_of] if field.one_of else _PYTHON_TYPES[field.type]
+    return (name, kind | None, None) if field.optional else (name, kind)
+
+
+def parse_duration(text: str) -> int:
+    """Milliseconds of "30 s", "10 min", "24 h" or "7 d"; ValueError for anything else."""
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; write a number and s, min, h or d, such as '30 min'")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def load_catalog(templates: Path) -> Catalog:
+    """Read every `type.toml` below a folder.
+
+    Raises ConfigurationError with the file and the field for anything that doesn't fit, including a type that refers to
+    another that is not there.
+    """
+    files = sorted(templates.glob("*/type.toml"))
+    if not files:
+        raise ConfigurationError(
+            f"no notification types in {templates}; set NOTIFIER_TEMPLATES to the templates folder"
+        )
+    types = [_load_type(file) for file in files]
+    catalog = Catalog(types)
+    for kind in types:
+        for other in kind.supersedes:
+            if other not in catalog.types:
+                raise ConfigurationError(
+                    f"{kind.id}/type.toml: supersedes names {other!r}, which is not a notification type"
+                )
+            if (shared := catalog.types[other].about) not in kind.data:
+                raise ConfigurationError(
+                    f"{kind.id}/type.toml: supersedes names {other!r}, so its data needs {shared!r}"
+                )
+    return catalog
+
+
+def _load_type(file: Path) -> NotificationType:
+    where = f"{file.parent.name}/{file.name}"
+    try:
+        kind = msgspec.convert({"id": file.parent.name, **tomllib.loads(file.read_text("utf-8"))}, NotificationType)
+        parse_duration(kind.time_to_live)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
+        raise ConfigurationError(f"{where}: {error}") from None
+    for role, names in (("about", (kind.about,)), ("same", kind.same)):
+        for name in names:
+            if name not in kind.data or kind.data[name].optional:
+                raise ConfigurationError(f"{where}: {role} names {name!r}, which must be a required field of its data")
+    if not kind.channels or Channel.NONE in kind.channels:
+        raise ConfigurationError(f"{where}: channels takes one or more of push, sms and email")
+    if not kind.samples:
+        raise ConfigurationError(f"{where}: give at least one [[samples]]; previews and checks need it")
+    return kind

@@ -1,0 +1,111 @@
+"""Access tokens of a Google service account, fetched in a thread before they are needed."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+from firebase_admin import credentials
+from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.auth.transport.requests import Request
+
+from notifier.channels.codes import Codes
+from notifier.clock import HOUR, MINUTE, SECOND, Clock, to_instant
+from notifier.errors import ConfigurationError
+
+AHEAD: Final = 10 * MINUTE
+"""How long before its end a token is replaced, in the background: time for many failures of the token endpoint."""
+PAUSE: Final = 5 * SECOND
+"""After a failure the endpoint is left alone for so long."""
+TIMEOUT: Final = 10.0
+"""Seconds for a request to the token endpoint."""
+LIFETIME: Final = HOUR
+"""How long a token is good for whose answer doesn't say: Google's own lifetime."""
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
+
+
+def read_certificate(service_account: Mapping[str, Any] | Path) -> credentials.Certificate:
+    """A service account from its file or what was in it; ConfigurationError where it is none, without its content."""
+    source = str(service_account) if isinstance(service_account, Path) else dict(service_account)
+    try:
+        return credentials.Certificate(source)
+    except OSError as error:
+        raise ConfigurationError(f"the service account can't be read from {source} ({type(error).__name__})") from None
+    except (ValueError, AttributeError, TypeError):
+        problem = "the service account is not one as Firebase hands it out: type, project_id, private_key, client_email"
+    raise ConfigurationError(problem)
+
+
+class AccessTokens:
+    """The current token of a service account; one request at a time asks for the next.
+
+    The credentials' own `before_request` isn't used: it also asks iamcredentials.googleapis.com, in a thread of its
+    own, where the account may be used from. `refresh` talks to the `token_uri` of the service account and to nothing
+    else.
+    """
+
+    def __init__(self, certificate: credentials.Certificate, codes: Codes, clock: Clock) -> None:
+        self._credential = certificate.get_credential()
+        self._codes = codes
+        self._clock = clock
+        self._session = requests.Session()
+        self._session.trust_env = (
+            False  # neither a proxy nor ~/.netrc of the machine has a say in where the key's proof goes
+        )
+        self._bearer = ""
+        self._expires_at = 0
+        self._refresh_at = 0
+        self._refreshing: asyncio.Task[None] | None = None
+        self._failure = "token_unavailable"
+
+    async def bearer(self) -> str:
+        """The value of the Authorization header; waits only where there is no valid token yet.
+
+        Raises Misconfigured where the token endpoint refuses the account, and Unavailable where it can't be reached.
+        """
+        now = self._clock.now()
+        if now >= self._refresh_at and self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._refresh())
+        if now >= self._expires_at:
+            if self._refreshing is not None:
+                await asyncio.shield(self._refreshing)  # one sender that gives up must not stop it for the others
+            if self._clock.now() >= self._expires_at:
+                raise self._codes.classify(self._failure)
+        return self._bearer
+
+    def refused(self, bearer: str) -> None:
+        """Forget a token that FCM didn't accept, unless it has been replaced by now."""
+        if bearer == self._bearer:
+            self._expires_at = self._refresh_at = 0
+
+    async def close(self) -> None:
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        self._session.close()
+
+    async def _refresh(self) -> None:
+        request = partial(Request(self._session), timeout=TIMEOUT)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._credential.refresh, request)
+            self._take()
+        except (GoogleAuthError, OSError, ValueError, TypeError, OverflowError) as error:
+            refused = isinstance(error, RefreshError) and not error.retryable
+            self._failure = "token_refused" if refused else "token_unavailable"
+            self._refresh_at = self._clock.now() + PAUSE
+        finally:
+            self._refreshing = None
+
+    def _take(self) -> None:
+        """The credentials' new token and the time it is good for; ValueError where it can't be one."""
+        if not _TOKEN.fullmatch(self._credential.token or ""):
+            raise ValueError("not a token")
+        now, expiry = self._clock.now(), self._credential.expiry
+        self._expires_at = to_instant(expiry.replace(tzinfo=UTC)) if expiry else now + LIFETIME
+        left = self._expires_at - now
+        self._refresh_at = now + max(left - AHEAD, left // 2)
+        self._bearer = f"Bearer {self._credential.token}"

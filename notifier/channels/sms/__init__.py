@@ -1,0 +1,8 @@
+"""SMS by Twilio's Messages resource."""
+
+from pathlib import Path
+from typing import Final
+
+from notifier.channels.codes import load_codes
+
+CODES: Final = load_codes(Path(__file__).parent)

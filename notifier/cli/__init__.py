@@ -1,0 +1,58 @@
+"""The command line. Exit codes follow sysexits: 0 done, 1 something is wrong, 2 usage, 69 not reachable, 78
+configuration.
+"""
+
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from notifier.cli import demo, inspect, manage, processes, report
+from notifier.client import ServiceUnavailable
+from notifier.errors import ConfigurationError, Problem, StoreUnavailable
+
+EXIT_UNAVAILABLE = 69
+EXIT_CONFIGURATION = 78
+
+
+class Commands(click.Group):
+    """Tells our own errors in one line with the way out, and exits as sysexits has it."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except ConfigurationError as error:
+            _end(str(error), EXIT_CONFIGURATION)
+        except (StoreUnavailable, ServiceUnavailable) as error:
+            _end(str(error), EXIT_UNAVAILABLE)
+        except Problem as error:
+            _end(f"{error.title} ({error.code}): {error.detail}", 1)
+
+
+def _end(text: str, code: int) -> None:
+    click.echo(f"notifier: {text}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("notifier"))
+def main() -> None:
+    """Notifications for EV charging networks: events in, push, SMS and e-mail out.
+
+    \b
+    See it work:      notifier demo
+    Run it:           notifier db upgrade, then notifier web, worker and clock (or `honcho start`)
+    Feed it:          notifier keys create my-service --scope events:write
+                      notifier send charging.complete --data '{"session_id": "101", …}'
+    Look at it:       notifier doctor, notifier ledger
+
+    Settings come from the environment (NOTIFIER_…); `notifier doctor --settings` lists them.
+    """
+
+
+for command in (
+    demo.demo, processes.web, processes.worker, processes.clock, processes.sandbox, report.send, report.replay,
+    manage.recipients, manage.keys, manage.db, inspect.ledger, inspect.doctor,
+):  # fmt: skip
+    main.add_command(command)

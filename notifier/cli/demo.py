@@ -1,0 +1,106 @@
+"""`notifier demo`: the whole way, on this machine, with nothing else installed."""
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from notifier.demo.local import LocalSystem
+from notifier.demo.run import Progress, Summary, read_sessions, run, schedule
+from notifier.demo.sessions import Session, generate, people
+
+SESSIONS = 300  # a summer weekday's worth of a large site, told in half a minute
+SEED = 7
+SESSIONS_A_SECOND = 12  # so fast they arrive in the demo where --seconds doesn't say
+MOST_SECONDS = 90  # for the largest files
+
+
+@click.command()
+@click.option(
+    "--sessions",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An ACN-Data csv (or .csv.gz) to replay instead of generated sessions.",
+)
+@click.option("--count", type=click.IntRange(1), default=SESSIONS, show_default=True, help="Sessions to generate.")
+@click.option(
+    "--seconds", type=click.FloatRange(1), help="How long cars arrive; chosen by the number of sessions otherwise."
+)
+@click.option(
+    "--exit", "ends", is_flag=True, help="End when everything is delivered; otherwise the pages stay up until Ctrl-C."
+)
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
+def demo(file: Path | None, count: int, seconds: float | None, ends: bool, as_json: bool) -> None:
+    """Watch charging sessions become messages in a push, an SMS and an e-mail inbox.
+
+    Starts SQLite, a Redis of its own, the sandbox, web, workers and clock on this machine, tells them what happens at a
+    charging site, and compares what the stand-ins for FCM, Twilio and the mail server received with the books.
+    Nothing leaves this machine. Exits with 1 where a message was lost or doubled.
+    """
+    sessions = read_sessions(file) if file else list(generate(count, SEED))
+    seconds = seconds or min(len(sessions) / SESSIONS_A_SECOND, MOST_SECONDS)
+    console = Console(stderr=True)
+    try:
+        summary = asyncio.run(_demo(sessions, seconds, ends, console))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(summary)))
+    if not summary.ok:
+        raise SystemExit(1)
+
+
+async def _demo(sessions: list[Session], seconds: float, ends: bool, console: Console) -> Summary:
+    crowd = people(max(len(sessions) // 3, 30), SEED)
+    drivers = [id_ for id_, details in crowd if details.get("kind", "driver") == "driver"]
+    due = schedule(sessions, drivers, seconds)
+    with tempfile.TemporaryDirectory(prefix="notifier-") as folder:
+        async with LocalSystem(Path(folder)) as system:
+            console.print(f"Inboxes   [link]{system.sandbox_url}[/]      what people see")
+            console.print(f"API       [link]{system.settings.public_url}/docs[/]")
+            console.print(f"{len(sessions)} charging sessions, {len(due)} events, {len(crowd)} people\n")
+            bar = Bar(TextColumn("Events"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+            task = bar.add_task("events", total=len(due))
+            with Live(console=console, refresh_per_second=8) as live:
+
+                def show(progress: Progress) -> None:
+                    bar.update(task, completed=progress.sent)
+                    grid = Table.grid()
+                    grid.add_row(bar)
+                    grid.add_row(_states(progress))
+                    live.update(grid)
+
+                summary = await run(system, crowd, due, show)
+            _tell(console, summary)
+            if not ends:
+                console.print("\nThe pages stay up. Ctrl-C ends everything.")
+                await asyncio.Event().wait()
+    return summary
+
+
+def _states(progress: Progress) -> Table:
+    table = Table("state", "deliveries", box=None, padding=(0, 2))
+    for state, count in progress.books.deliveries.items():
+        if count:
+            table.add_row(state, str(count))
+    return table
+
+
+def _tell(console: Console, summary: Summary) -> None:
+    received = ", ".join(f"{count} by {channel}" for channel, count in summary.provider_received.items())
+    console.print(
+        f"\n{summary.events} events became {sum(summary.deliveries.values())} deliveries in {summary.seconds} s."
+    )
+    console.print(f"The providers received {received}.")
+    for reason, count in summary.reasons.items():
+        console.print(f"  {count:>6}  {reason.replace('_', ' ')}", style="dim")
+    verdict = "[green]Nothing was lost, nothing was sent twice.[/]" if summary.ok else "[red]The books don't agree.[/]"
+    console.print(f"{verdict} lost {summary.lost}, duplicated {summary.duplicated}, unrecorded {summary.unrecorded}")

@@ -1,0 +1,75 @@
+"""Look at a running system: `notifier ledger` and `notifier doctor`."""
+
+import asyncio
+import json
+from dataclasses import asdict
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from notifier.cli.manage import on_database
+from notifier.doctor import Finding, examine
+from notifier.settings import PREFIX, SECRETS, Settings, load_settings
+from notifier.store import ledger as ledger_store
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--check", is_flag=True, help="Exit with 1 where it doesn't balance.")
+def ledger(as_json: bool, check: bool) -> None:
+    """The conservation sum: deliveries planned, against where each of them is now."""
+    books = on_database(ledger_store.read)
+    if as_json:
+        click.echo(json.dumps(books.as_dict()))
+    else:
+        table = Table("state", "deliveries", title=f"{books.events} events, {books.undecided} of them undecided")
+        for state, count in books.deliveries.items():
+            table.add_row(state, str(count))
+        table.add_section()
+        table.add_row("all of these", str(books.total))
+        table.add_row("planned by decisions", str(books.planned))
+        Console().print(table)
+        for reason, count in books.reasons.items():
+            click.echo(f"{count:>8}  {reason}")
+        click.echo("It balances." if books.balanced else f"It does NOT balance: {books.planned - books.total:+d}.")
+    if check and not books.balanced:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+@click.option("--settings", "list_settings", is_flag=True, help="List every setting with its value instead.")
+def doctor(as_json: bool, list_settings: bool) -> None:
+    """Say what is configured, reachable and missing, and how to mend it. Exits with 1 where something is wrong."""
+    settings = load_settings()
+    if list_settings:
+        _list(settings)
+        return
+    findings = asyncio.run(examine(settings))
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        _show(findings)
+    if any(finding.verdict == "wrong" for finding in findings):
+        raise SystemExit(1)
+
+
+def _show(findings: list[Finding]) -> None:
+    marks = {"good": "[green]✓[/]", "missing": "[yellow]○[/]", "wrong": "[red]✗[/]"}
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    for finding in findings:
+        table.add_row(marks[finding.verdict], finding.part, finding.told)
+        if finding.way_out:
+            table.add_row("", "", f"[dim]→ {finding.way_out}[/]")
+    Console().print(table)
+
+
+def _list(settings: Settings) -> None:
+    table = Table("variable", "value", "default")
+    for field in msgspec.structs.fields(Settings):
+        value = getattr(settings, field.name)
+        shown = "…" if field.name in SECRETS and value else str(value)
+        table.add_row(PREFIX + field.name.upper(), shown, "" if field.name in SECRETS else str(field.default))
+    Console().print(table)

@@ -1,0 +1,131 @@
+"""What an administrator sets up: the schema, API keys, recipients."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from notifier.clock import SystemClock, to_datetime
+from notifier.keys import SCOPES, ApiKey, make_key
+from notifier.pipeline.importing import ImportAnswer, import_recipients
+from notifier.settings import load_settings
+from notifier.store import keys as key_store
+from notifier.store import migrate
+from notifier.store.database import Database
+
+T = TypeVar("T")
+
+
+def on_database(work: Callable[[Database], Awaitable[T]]) -> T:
+    """The result of some work on the database of the settings."""
+
+    async def run() -> T:
+        database = Database(load_settings().database_url)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+@click.group()
+def db() -> None:
+    """The database schema."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the schema to what this version needs; does nothing where it is."""
+    on_database(migrate.upgrade)
+    current, _ = on_database(migrate.revisions)
+    click.echo(f"The schema is at revision {current}.")
+
+
+@click.group()
+def keys() -> None:
+    """API keys."""
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="May be given again.")
+def create(name: str, scopes: tuple[str, ...]) -> None:
+    """Make a key called NAME and print it: the only time that it can be seen."""
+    text, key = make_key(name, frozenset(scopes), SystemClock().now())
+    on_database(lambda database: key_store.add(database, key))
+    click.echo(text)
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+def list_keys(as_json: bool) -> None:
+    """Show the keys, never their secrets."""
+    found = on_database(key_store.every)
+    if as_json:
+        click.echo(json.dumps([_told(key) for key in found]))
+        return
+    table = Table("id", "name", "scopes", "created", "revoked")
+    for key in found:
+        table.add_row(*(str(value or "") for value in _told(key).values()))
+    Console().print(table)
+
+
+@keys.command()
+@click.argument("key_id")
+def revoke(key_id: str) -> None:
+    """End the key with this id; it is refused within a minute."""
+    now = SystemClock().now()
+    if not on_database(lambda database: key_store.revoke(database, key_id, now)):
+        raise click.ClickException(f"no key with the id {key_id} is in use; `notifier keys list` shows them")
+    click.echo(f"{key_id} is revoked.")
+
+
+@click.group()
+def recipients() -> None:
+    """Who can hear."""
+
+
+@recipients.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
+def import_file(file: Path, as_json: bool) -> None:
+    """Write the recipients of an NDJSON FILE, an object with its id a line, straight into the database.
+
+    Lines that don't fit are told on standard error and keep no other out; the exit status is 1 where there was one.
+    """
+    told = on_database(lambda database: _import(database, file))
+    for refusal in told.refusals:
+        click.echo(f"line {refusal.line}: {refusal.problem['detail']}", err=True)
+    counts = {"written": told.written, "refused": told.refused}
+    click.echo(json.dumps(counts) if as_json else f"{told.written} written, {told.refused} refused.")
+    if told.refused:
+        raise SystemExit(1)
+
+
+async def _import(database: Database, file: Path) -> ImportAnswer:
+    async def lines() -> AsyncIterator[bytes]:
+        with file.open("rb") as source, Progress(console=Console(stderr=True)) as progress:  # noqa: ASYNC230 (a CLI)
+            task = progress.add_task("Recipients", total=os.fstat(source.fileno()).st_size)
+            for line in source:
+                yield line
+                progress.advance(task, len(line))
+
+    return await import_recipients(database, SystemClock(), lines())
+
+
+def _told(key: ApiKey) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": " ".join(sorted(key.scopes)),
+        "created": to_datetime(key.created_at).isoformat(timespec="seconds"),
+        "revoked": key.revoked_at and to_datetime(key.revoked_at).isoformat(timespec="seconds"),
+    }

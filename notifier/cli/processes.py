@@ -1,0 +1,114 @@
+"""The processes of the Procfile: web, worker, clock; and the sandbox."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+import uvloop
+
+from notifier import logs
+from notifier.settings import Settings, load_settings
+
+PREFETCH = 8  # messages (of up to a hundred ids) a queue that a worker process holds ahead of its threads
+GRACE = 25  # seconds that the web process gives requests under way after SIGTERM
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; NOTIFIER_HOST otherwise.")
+@click.option("--port", type=int, help="Port to listen on; NOTIFIER_PORT otherwise.")
+def web(host: str | None, port: int | None) -> None:
+    """Take events: the HTTP API, /docs and /metrics."""
+    import uvicorn
+
+    settings = _prepare("web")
+    from notifier.api.app import create_app
+    from notifier.startup import close, guard, open_engine
+
+    guard(settings)
+    app = create_app(lambda: open_engine(settings), close)
+    uvicorn.run(
+        app,
+        host=host or settings.host,
+        port=port or settings.port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+    )
+
+
+@click.command()
+@click.option("--processes", type=click.IntRange(1), help="Processes; NOTIFIER_WORKER_PROCESSES otherwise.")
+@click.option("--threads", type=click.IntRange(1), help="Batches at once in each; NOTIFIER_WORKER_THREADS otherwise.")
+@click.option("--queue", "queues", multiple=True, help="Only these queues, such as sms.urgent; may be given again.")
+def worker(processes: int | None, threads: int | None, queues: tuple[str, ...]) -> None:
+    """Decide and deliver: Dramatiq workers."""
+    settings = load_settings()
+    command = [
+        sys.executable, "-m", "dramatiq", "workers.main", "--skip-logging", "--worker-shutdown-timeout", "25000",
+        "--processes", str(processes or settings.worker_processes),
+        "--threads", str(threads or settings.worker_threads),
+        *(["--queues", *queues] if queues else []),
+    ]  # fmt: skip
+    os.execve(sys.executable, command, {**os.environ, **_shared(settings), "dramatiq_queue_prefetch": str(PREFETCH)})  # noqa: S606
+
+
+@click.command()
+def clock() -> None:
+    """Signal what falls due. Several may run beside each other."""
+    settings = _prepare("clock")
+    from notifier.pipeline.clock import run
+    from notifier.startup import close, guard, open_engine
+
+    async def tick() -> None:
+        stop = _stop_event()
+        engine = await open_engine(settings)
+        try:
+            await run(engine, stop)
+        finally:
+            await close(engine)
+
+    guard(settings)
+    uvloop.run(tick())
+
+
+@click.command()
+@click.option("--http-port", type=int, default=8025, show_default=True, help="FCM, Twilio, the ledger and the inboxes.")
+@click.option("--smtp-port", type=int, default=1025, show_default=True, help="SMTP.")
+@click.option("--callbacks/--no-callbacks", default=True, show_default=True, help="Send Twilio's status callbacks.")
+def sandbox(http_port: int, smtp_port: int, callbacks: bool) -> None:
+    """Stand in for FCM, Twilio and a mail server on this machine, and show what arrived."""
+    _prepare("sandbox")
+    from notifier.sandbox import serve
+
+    uvloop.run(serve(http_port=http_port, smtp_port=smtp_port, callbacks=callbacks))
+
+
+def _prepare(process: str) -> Settings:
+    settings = load_settings()
+    os.environ.update(_shared(settings))
+    logs.set_up(settings.log_level, process)
+    return settings
+
+
+def _shared(settings: Settings) -> dict[str, str]:
+    """The environment under which processes count together: it must stand before prometheus-client is imported."""
+    if settings.metrics_dir is None:
+        return {}
+    settings.metrics_dir.mkdir(parents=True, exist_ok=True)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(settings.metrics_dir)}
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    handler: Callable[[], Any] = stop.set
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, handler)
+    return stop

@@ -1,0 +1,108 @@
+"""Report events from the shell: `notifier send` and `notifier replay`."""
+
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import Progress
+
+from notifier.client import BATCH, Producer
+from notifier.errors import ConfigurationError, Problem
+from notifier.settings import load_settings
+
+
+@click.command()
+@click.argument("type")
+@click.option(
+    "--data", default="{}", help="The event's data, a JSON object; @FILE reads it from a file, - from standard input."
+)
+@click.option("--id", "event_id", help="The event's id: the same again is the same event. A random one otherwise.")
+@click.option("--source", default="notifier-cli", show_default=True, help="Who reports.")
+@click.option("--subject", help="What it is about.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
+def send(type: str, data: str, event_id: str | None, source: str, subject: str | None, as_json: bool) -> None:
+    """Report one event of TYPE, such as charging.complete."""
+    try:
+        decoded = json.loads(_read(data))
+    except json.JSONDecodeError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--data") from None
+    with _producer(source) as producer:
+        accepted = producer.send(type, decoded, id=event_id, subject=subject, time=datetime.now(UTC))
+    click.echo(json.dumps({"event": accepted}) if as_json else f"Accepted as {accepted}.")
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--source", default="notifier-cli", show_default=True, help="Who reports, where an event doesn't say.")
+@click.option("--now", is_flag=True, help="Give every event this moment's time, so that none has expired.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
+def replay(file: BinaryIO, source: str, now: bool, as_json: bool) -> None:
+    """Report the events of an NDJSON FILE (- for standard input), a CloudEvent a line.
+
+    Those that were accepted before are not told twice. Lines that can't be taken are told on standard error and keep
+    no other out; the exit status is 1 where there was one.
+    """
+    accepted = refused = 0
+    with _producer(source) as producer, Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("Events", total=None)
+        for first, batch in _batches(file):
+            events = [{**event, "time": datetime.now(UTC)} if now else event for event in batch]
+            for number, result in enumerate(producer.send_many(events), first):
+                if isinstance(result, Problem):
+                    refused += 1
+                    click.echo(f"line {number}: {result.title}: {result.detail}", err=True)
+                else:
+                    accepted += 1
+            progress.advance(task, len(batch))
+    click.echo(
+        json.dumps({"accepted": accepted, "refused": refused})
+        if as_json
+        else f"{accepted} accepted, {refused} refused."
+    )
+    if refused:
+        raise SystemExit(1)
+
+
+def _producer(source: str) -> Producer:
+    settings = load_settings()
+    if not settings.api_key:
+        raise ConfigurationError(
+            "NOTIFIER_API_KEY is not set; `notifier keys create NAME --scope events:write` makes one"
+        )
+    return Producer(settings.public_url, settings.api_key, source)
+
+
+def _batches(file: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    batch: list[dict[str, Any]] = []
+    first = 1
+    for number, line in enumerate(file, 1):
+        try:
+            batch.append(msgspec.json.decode(line, type=dict[str, Any]))
+        except msgspec.DecodeError as error:
+            raise click.ClickException(
+                f"line {number} is not a JSON object ({error}); nothing after line {first - 1} was sent"
+            ) from None
+        if len(batch) == BATCH:
+            yield first, batch
+            batch, first = [], number + 1
+    if batch:
+        yield first, batch
+
+
+def _read(data: str) -> str:
+    if data == "-":
+        return sys.stdin.read()
+    if data.startswith("@"):
+        try:
+            return Path(data[1:]).read_text("utf-8")
+        except OSError as error:
+            raise click.BadParameter(
+                f"{data[1:]} can't be read ({type(error).__name__})", param_hint="--data"
+            ) from None
+    return data

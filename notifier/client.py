@@ -1,0 +1,173 @@
+"""Report events from Python: `Producer` from ordinary code, `AsyncProducer` from asyncio.
+
+Both bring concurrent calls together into batches, and send again what the service could not take for the moment: an
+event's source and id make a repeat harmless. A call returns when its events are accepted, which means that they are
+in the database.
+
+>>> with Producer("https://notifier.example.com", key="ntf_…", source="billing") as producer:
+...     producer.send("payment.failed", {"account_id": "a1", ...}, id="attempt-7")
+"""
+
+import asyncio
+import random
+import threading
+import uuid
+from collections.abc import Coroutine, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from notifier.coalesce import Coalescer
+from notifier.errors import NotifierError, Problem
+
+T = TypeVar("T")
+
+TIMEOUT = 30  # seconds for one request
+TRIES = 8  # of a request that the service can't take for the moment: with the pauses below about a minute
+FIRST_PAUSE = 0.25  # seconds, doubled each time, with full jitter
+MOST_PAUSE = 15.0  # seconds
+BATCH = 1000  # events in one request, the most that the service takes
+
+
+class ServiceUnavailable(NotifierError):
+    """The service took nothing at any try; the same events may be sent again later."""
+
+    retry = True
+
+
+class _Result(msgspec.Struct):
+    status: str
+    event: str = ""
+    problem: dict[str, Any] = {}
+
+
+class _Answer(msgspec.Struct):
+    results: list[_Result]
+
+
+class AsyncProducer:
+    """Reports events over HTTP from asyncio; use it as an async context manager."""
+
+    def __init__(self, url: str, key: str, source: str) -> None:
+        self._url = f"{url.rstrip('/')}/v1/events"
+        self._source = source
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/cloudevents-batch+json"}
+        self._writer: Coalescer[dict[str, Any], _Result] = Coalescer(self._post, limit=BATCH)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(
+        self,
+        type: str,
+        data: Mapping[str, Any],
+        *,
+        id: str | None = None,
+        subject: str | None = None,
+        time: datetime | None = None,
+    ) -> str:
+        """Report one event; the id it has here.
+
+        Give `id` wherever your own records have one: it keeps a report that is made twice from being told twice. Raises
+        Problem where the event can't be taken, ServiceUnavailable where the service took nothing at any try.
+        """
+        (result,) = await self.send_many([{"type": type, "data": data, "id": id, "subject": subject, "time": time}])
+        if isinstance(result, Problem):
+            raise result
+        return result
+
+    async def send_many(self, events: Sequence[Mapping[str, Any]]) -> list[str | Problem]:
+        """Report events given as CloudEvents attributes; for each, in order, the id it has here or why it was
+        refused.
+        """
+        results = await self._writer.add([self._envelope(event) for event in events])
+        return [result.event if result.status == "accepted" else _problem(result.problem) for result in results]
+
+    def _envelope(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: value for name, value in event.items() if value is not None}
+        return {"specversion": "1.0", "source": self._source, "id": str(uuid.uuid4()), **given}
+
+    async def _post(self, batch: list[dict[str, Any]]) -> Sequence[_Result]:
+        body = msgspec.json.encode(batch)
+        for tries in range(TRIES):
+            try:
+                return await self._post_once(body)
+            except (aiohttp.ClientError, TimeoutError, ServiceUnavailable):
+                if tries == TRIES - 1:
+                    break
+            pause = min(FIRST_PAUSE * 2**tries, MOST_PAUSE)
+            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 (jitter is no secret)
+        raise ServiceUnavailable(f"{self._url} took nothing at {TRIES} tries")
+
+    async def _post_once(self, body: bytes) -> Sequence[_Result]:
+        if self._session is None:
+            raise RuntimeError("use the producer as a context manager: async with AsyncProducer(…) as producer")
+        async with self._session.post(self._url, data=body, headers=self._headers) as response:
+            content = await response.read()
+            if response.status >= 500 or response.status == 429:
+                raise ServiceUnavailable(f"{self._url} answered {response.status}")
+            if response.status != 202:
+                raise _problem(msgspec.json.decode(content))
+            return msgspec.json.decode(content, type=_Answer).results
+
+
+class Producer:
+    """The same for code without asyncio; it may be shared by threads, whose events then travel together."""
+
+    def __init__(self, url: str, key: str, source: str) -> None:
+        self._inner = AsyncProducer(url, key, source)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="notifier-producer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._run(self._inner.__aenter__())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._run(self._inner.__aexit__(kind, error, at))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def send(
+        self,
+        type: str,
+        data: Mapping[str, Any],
+        *,
+        id: str | None = None,
+        subject: str | None = None,
+        time: datetime | None = None,
+    ) -> str:
+        """As `AsyncProducer.send`."""
+        return self._run(self._inner.send(type, data, id=id, subject=subject, time=time))
+
+    def send_many(self, events: Sequence[Mapping[str, Any]]) -> list[str | Problem]:
+        """As `AsyncProducer.send_many`."""
+        return self._run(self._inner.send_many(events))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _problem(told: Mapping[str, Any]) -> Problem:
+    known = {"type", "code", "status", "title", "detail", "pointer"}
+    return Problem(
+        told.get("code", 0),
+        told.get("status", 0),
+        told.get("title", "Refused"),
+        told.get("detail", ""),
+        told.get("pointer"),
+        **{name: value for name, value in told.items() if name not in known},
+    )  # fmt: skip

@@ -1,0 +1,52 @@
+"""Time is injected: code asks a `Clock`, never the machine.
+
+Inside, an instant is an `int`: milliseconds since 1970-01-01T00:00:00Z. The three database engines store and compare it
+alike, and it has no zone to get wrong. People's zones matter only to policy and rendering, which convert at their edge.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+class Clock(Protocol):
+    """Tells the instant, in epoch milliseconds."""
+
+    def now(self) -> int: ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+class ManualClock:
+    """A clock that moves only when told to: for tests and simulations."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    def now(self) -> int:
+        return self._now
+
+    def advance(self, milliseconds: int) -> None:
+        self._now += milliseconds
+
+
+def to_datetime(instant: int) -> datetime:
+    """An epoch-millisecond instant as an aware UTC datetime."""
+    return datetime.fromtimestamp(instant / 1000, UTC)
+
+
+def to_instant(moment: datetime) -> int:
+    """An aware datetime as epoch milliseconds; ValueError where it has no zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment.isoformat()} has no time zone; write an offset, or Z for UTC")
+    return round(moment.timestamp() * 1000)

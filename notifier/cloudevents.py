@@ -1,0 +1,136 @@
+"""CloudEvents 1.0 over HTTP: structured, binary and batch, decoded straight into what the store takes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import blake2b
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote
+
+import msgspec
+
+from notifier.catalog import Catalog
+from notifier.clock import to_instant
+from notifier.errors import Problem
+from notifier.events import event_id
+from notifier.problems import from_decoding, problem
+
+MAX_BATCH = 1000  # events in one call: one transaction of them stays under 50 ms
+MAX_EVENT = 64 * 1024  # bytes: CloudEvents 1.0 §5 asks every intermediary to take this much
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+
+# Control characters have no place in an identifier, and PostgreSQL can't hold NUL.
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+TypeName = Annotated[str, msgspec.Meta(min_length=1, max_length=190, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The envelope (CloudEvents 1.0 §3): other attributes are let through and dropped."""
+
+    specversion: Literal["1.0"]
+    id: Line
+    source: Line
+    type: TypeName
+    subject: Line | None = None
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    datacontenttype: str | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that fits: known type, data as the type's schema has it and nothing besides.
+
+    `digest` tells it from another event that claims the same source and id.
+    """
+
+    id: str
+    source: str
+    source_id: str
+    type: str
+    subject: str | None
+    occurred_at: int
+    digest: str
+    data: msgspec.Raw
+
+
+class Reader:
+    """Decodes events for one catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._envelope = msgspec.json.Decoder(CloudEvent)
+        self._parts = msgspec.json.Decoder(list[msgspec.Raw])
+        self._data = {name: msgspec.json.Decoder(model) for name, model in catalog.models.items()}
+
+    def structured(self, body: bytes, now: int) -> Checked | Problem:
+        """One event from its JSON."""
+        if len(body) > MAX_EVENT:
+            return problem(41301, f"the event has {len(body)} bytes; the limit is {MAX_EVENT}")
+        try:
+            return self._check(self._envelope.decode(body), now)
+        except msgspec.DecodeError as error:
+            return from_decoding(40002, error)
+        except RecursionError:
+            return problem(40001, "the JSON is nested too deeply")
+
+    def batch(self, body: bytes, now: int) -> list[Checked | Problem]:
+        """Every event of a JSON array, each for itself; raises Problem where the array itself is no good."""
+        try:
+            parts = self._parts.decode(body)
+        except msgspec.DecodeError as error:
+            raise from_decoding(40002, error) from None
+        except RecursionError:
+            raise problem(40001, "the JSON is nested too deeply") from None
+        if len(parts) > MAX_BATCH:
+            raise problem(41301, f"the batch has {len(parts)} events; the limit is {MAX_BATCH}")
+        return [self.structured(bytes(part), now) for part in parts]
+
+    def binary(self, headers: Mapping[str, str], body: bytes, now: int) -> Checked | Problem:
+        """One event whose attributes are `ce-` headers and whose data is the body."""
+        if len(body) > MAX_EVENT:
+            return problem(41301, f"the event has {len(body)} bytes; the limit is {MAX_EVENT}")
+        attributes: dict[str, Any] = {
+            name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-") and name != "ce-data"
+        }
+        try:
+            envelope = msgspec.convert({**attributes, "data": msgspec.Raw(body or b"{}")}, CloudEvent)
+            return self._check(envelope, now)
+        except msgspec.ValidationError as error:
+            return from_decoding(40002, error)
+        except RecursionError:
+            return problem(40001, "the JSON is nested too deeply")
+
+    def made(self, type_: str, source: str, source_id: str, subject: str, at: int, data: Mapping[str, Any]) -> Checked:
+        """An event that this process makes itself, such as one inferred from OCPI; raises Problem where it doesn't
+        fit.
+        """
+        envelope = CloudEvent(specversion="1.0", id=source_id, source=source, type=type_, subject=subject)
+        return self._checked(envelope, at, msgspec.json.encode(data))
+
+    def _check(self, envelope: CloudEvent, now: int) -> Checked | Problem:
+        at = now if envelope.time is None else to_instant(envelope.time)
+        try:
+            return self._checked(envelope, at, bytes(envelope.data))
+        except Problem as error:
+            return error
+
+    def _checked(self, envelope: CloudEvent, at: int, data: bytes) -> Checked:
+        decoder = self._data.get(envelope.type)
+        if decoder is None:
+            known = ", ".join(self._catalog.event_types)
+            raise problem(42201, f"{envelope.type!r} is not known; known are {known}", "/type")
+        try:
+            fitting = msgspec.json.encode(decoder.decode(data))
+        except msgspec.DecodeError as error:
+            raise from_decoding(42202, error, "/data") from None
+        told = (envelope.type, envelope.subject or "", str(at) if envelope.time else "")
+        return Checked(
+            id=event_id(envelope.source, envelope.id),
+            source=envelope.source,
+            source_id=envelope.id,
+            type=envelope.type,
+            subject=envelope.subject,
+            occurred_at=at,
+            digest=blake2b("\x1f".join(told).encode() + b"\x1f" + fitting, digest_size=16).hexdigest(),
+            data=msgspec.Raw(fitting),
+        )

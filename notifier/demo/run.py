@@ -1,0 +1,151 @@
+"""The demo: a day of charging sessions told to a whole local system, and what became of every message."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from notifier.client import AsyncProducer
+from notifier.clock import SystemClock
+from notifier.demo.local import LocalSystem
+from notifier.demo.sessions import Session, TimedEvent, events
+from notifier.errors import Problem
+from notifier.pipeline.importing import import_recipients
+from notifier.reconcile import reconcile
+from notifier.store import ledger
+from notifier.store.ledger import Ledger
+
+HOUR_IN_DEMO = (
+    0.4  # seconds that an hour of a session takes: enough for what is told early to be sent before it is untrue
+)
+SLICE = 0.05  # seconds of events that travel together
+QUIET_TIMEOUT = 120  # seconds after the last event for everything to be delivered
+LOOK_EVERY = 0.25  # seconds
+
+
+class Progress(NamedTuple):
+    """How far it is: events sent of those there are, and the ledger."""
+
+    sent: int
+    events: int
+    books: Ledger
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What `notifier demo --json` ends with."""
+
+    events: int
+    deliveries: dict[str, int]
+    by_channel: dict[str, int]
+    reasons: dict[str, int]
+    provider_received: dict[str, int]
+    lost: int
+    duplicated: int
+    unrecorded: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return not (self.lost or self.duplicated or self.unrecorded)
+
+
+class Due(NamedTuple):
+    """An event and the second of the demo in which it happens."""
+
+    second: float
+    event: TimedEvent
+
+
+def schedule(sessions: list[Session], drivers: list[str], seconds: float) -> list[Due]:
+    """Every event of the sessions, in the order of the demo: cars arrive evenly spread over `seconds`, and then an
+    hour of each session takes `HOUR_IN_DEMO`."""
+    due = []
+    for number, session in enumerate(sessions):
+        start = seconds * number / len(sessions)
+        told = events(session, lambda _session, number=number: drivers[number % len(drivers)])  # type: ignore[misc]
+        due += [
+            Due(start + (event.at - session.arrival).total_seconds() / 3600 * HOUR_IN_DEMO, event) for event in told
+        ]
+    return sorted(due, key=lambda each: each.second)
+
+
+async def run(
+    system: LocalSystem, people: list[tuple[str, dict[str, Any]]], due: list[Due], show: Callable[[Progress], None]
+) -> Summary:
+    """Tell everything, wait until it is quiet, and compare our books with the providers'."""
+    began = time.monotonic()
+    await import_recipients(system.database, SystemClock(), _lines(people))
+    telling = asyncio.create_task(_tell(system, due))
+    sent = 0
+    quiet_by = float("inf")
+    while True:
+        books = await ledger.read(system.database)
+        sent = books.events
+        show(Progress(sent, len(due), books))
+        if telling.done():
+            telling.result()
+            quiet_by = min(quiet_by, time.monotonic() + QUIET_TIMEOUT)
+            if not (books.undecided or books.deliveries["pending"] or books.deliveries["sending"]):
+                break
+            if time.monotonic() > quiet_by:
+                break
+        await asyncio.sleep(LOOK_EVERY)
+    compared = await reconcile(system.database, books, system.sandbox_url)
+    return Summary(
+        events=books.events,
+        deliveries=books.deliveries,
+        by_channel=books.by_channel,
+        reasons=books.reasons,
+        provider_received=compared.received,
+        # What the service never accepted is as lost as what a provider never got.
+        lost=compared.lost + len(due) - books.events + books.deliveries["pending"] + books.deliveries["sending"],
+        duplicated=compared.duplicated,
+        unrecorded=compared.unrecorded,
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+async def _tell(system: LocalSystem, due: list[Due]) -> None:
+    """Report each slice's events when its time has come, with that moment as theirs."""
+    began = time.monotonic()
+    async with AsyncProducer(system.settings.public_url, system.key, "demo") as producer:
+        for second, slice_ in _slices(due):
+            await asyncio.sleep(max(0.0, began + second - time.monotonic()))
+            now = datetime.now(UTC)
+            for result in await producer.send_many([_attributes(event, now) for event in slice_]):
+                if isinstance(result, Problem):
+                    raise result
+
+
+def _slices(due: list[Due]) -> Iterator[tuple[float, list[TimedEvent]]]:
+    for number, group in groupby(due, key=lambda each: int(each.second / SLICE)):
+        yield number * SLICE, [each.event for each in group]
+
+
+def _attributes(event: TimedEvent, now: datetime) -> dict[str, Any]:
+    return {
+        "type": event.type,
+        "id": event.id,
+        "source": event.source,
+        "subject": event.subject,
+        "time": now,
+        "data": event.data,
+    }
+
+
+async def _lines(people: list[tuple[str, dict[str, Any]]]) -> AsyncIterator[bytes]:
+    for id_, details in people:
+        yield json.dumps({"id": id_, **details}).encode()
+
+
+def read_sessions(file: Path) -> list[Session]:
+    """The sessions of an ACN-Data file, in the order of their arrival."""
+    from notifier.demo.sessions import read_acn
+
+    return sorted(read_acn(file), key=lambda session: session.arrival)

@@ -1,0 +1,59 @@
+"""JSON logs, one object a line. Nothing personal is ever passed to a logger: ids, types, counts and codes only."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+QUIET = ("aiosqlite", "asyncio", "alembic", "urllib3", "google", "httpx", "pika", "twilio", "aiohttp.access")
+
+
+def set_up(level: str, process: str) -> None:
+    """Send this process's logs, structlog's and the libraries', to standard error."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _where,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def _where(_logger: Any, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """An exception is told by its type and place; its text and the values around it may hold personal data."""
+    info = entry.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    if isinstance(info, BaseException):
+        info = (type(info), info, info.__traceback__)
+    if info and info[0] is not None:
+        trace = info[2]
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        entry["error"] = info[0].__name__
+        if trace is not None:
+            entry["at"] = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
+    return entry

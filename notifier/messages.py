@@ -1,0 +1,94 @@
+"""What is handed to a channel: content, address, and the reference that stays the same however often it is sent.
+
+These hold personal data, so none of them shows more than its reference when printed.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Urgency = Literal["low", "normal", "high", "urgent"]
+
+
+class Private(msgspec.Struct, frozen=True):
+    """A struct whose repr shows no field."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class PushContent(Private, frozen=True, kw_only=True):
+    """What a phone shows. `link` opens the app at the right place."""
+
+    title: str
+    body: str
+    link: str | None = None
+
+
+class SmsContent(Private, frozen=True, kw_only=True):
+    """The text of an SMS; GSM-7 wherever the language allows."""
+
+    text: str
+
+
+class EmailContent(Private, frozen=True, kw_only=True):
+    """A mail's subject and its two bodies."""
+
+    subject: str
+    text: str
+    html: str
+
+
+Content = PushContent | SmsContent | EmailContent
+
+
+class Device(Private, frozen=True, kw_only=True):
+    """Where a push goes: an FCM registration token or Firebase installation id (`kind`), and when the app last used
+    it.
+    """
+
+    kind: Literal["token", "fid"] = "token"
+    value: str
+    platform: Literal["android", "ios", "web"] = "android"
+    last_seen: int = 0
+
+
+class PushMessage(Private, frozen=True, kw_only=True):
+    """One push to one device. `time_to_live` in seconds; `collapse_key` names what it replaces on the phone."""
+
+    reference: str
+    device: Device
+    content: PushContent
+    notification_type: str
+    collapse_key: str
+    time_to_live: int
+    urgency: Urgency
+
+
+class SmsMessage(Private, frozen=True, kw_only=True):
+    """One text to one number (E.164). `time_to_live` in seconds, sent as Twilio's ValidityPeriod."""
+
+    reference: str
+    to: str
+    content: SmsContent
+    time_to_live: int
+
+
+class EmailMessage(Private, frozen=True, kw_only=True):
+    """One mail to one mailbox; `reference` becomes the Message-ID, the same on every attempt.
+
+    `unsubscribe_url` is the RFC 8058 one-click address, None where the category can't be switched off.
+    """
+
+    reference: str
+    to: str
+    to_name: str | None = None
+    content: EmailContent
+    unsubscribe_url: str | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The provider took the message: its name, and its own id for it."""
+
+    provider: str
+    reference: str

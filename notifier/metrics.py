@@ -1,0 +1,88 @@
+"""What the processes count, under Prometheus' naming rules. No label ever holds an address, an id or a person's name.
+
+Every process writes its numbers to `NOTIFIER_METRICS_DIR`, and the web process answers `/metrics` for all of them;
+without that folder each counts for itself.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from notifier.store.ledger import Ledger
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+REGISTRY = CollectorRegistry()
+
+events_accepted = Counter("notifier_events_accepted_total", "Events answered 202", ["type"], registry=REGISTRY)
+events_refused = Counter("notifier_events_refused_total", "Events answered with a problem", ["code"], registry=REGISTRY)
+events_decided = Counter("notifier_events_decided_total", "Events turned into deliveries", registry=REGISTRY)
+settled = Counter(
+    "notifier_deliveries_settled_total", "Attempts by how they ended", ["channel", "state", "reason"], registry=REGISTRY
+)
+provider_seconds = Histogram(
+    "notifier_provider_seconds",
+    "Time a provider took to answer",
+    ["channel", "outcome"],
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
+handoff_seconds = Histogram(
+    "notifier_handoff_seconds", "Time from accepting an event to a provider taking its message", ["channel"],
+    buckets=SECONDS, registry=REGISTRY,
+)  # fmt: skip
+signals_lost = Counter("notifier_signals_lost_total", "Signals the broker did not take", ["queue"], registry=REGISTRY)
+signals_again = Counter("notifier_signals_again_total", "Rows the clock signalled", ["queue"], registry=REGISTRY)
+leases_lost = Counter("notifier_leases_lost_total", "Outcomes not recorded: the lease had run out", registry=REGISTRY)
+clock_tick = Gauge(
+    "notifier_clock_tick_timestamp_seconds",
+    "When a clock last finished a round",
+    multiprocess_mode="max",
+    registry=REGISTRY,
+)
+
+
+class LedgerCollector(Collector):
+    """The conservation sum as gauges."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def collect(self) -> Iterable[Metric]:
+        states = GaugeMetricFamily("notifier_deliveries", "Deliveries by state", labels=["state"])
+        for state, count in self._ledger.deliveries.items():
+            states.add_metric([state], count)
+        yield states
+        yield GaugeMetricFamily("notifier_events", "Events accepted", value=self._ledger.events)
+        yield GaugeMetricFamily("notifier_events_undecided", "Events not decided yet", value=self._ledger.undecided)
+        yield GaugeMetricFamily(
+            "notifier_deliveries_planned", "Deliveries that decisions made", value=self._ledger.planned
+        )
+        imbalance = self._ledger.planned - self._ledger.total
+        yield GaugeMetricFamily(
+            "notifier_ledger_imbalance", "Planned minus present; anything but 0 is an alarm", value=imbalance
+        )
+
+
+def render(ledger: Ledger) -> bytes:
+    """The text of `/metrics`: this process's numbers or, where they share a folder, those of all."""
+    shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    registry = REGISTRY
+    if shared:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=shared)
+    books = CollectorRegistry()
+    books.register(LedgerCollector(ledger))
+    return generate_latest(registry) + generate_latest(books)
+
+
+def share(folder: Path) -> dict[str, str]:
+    """The environment that makes processes count together in a folder; it must stand before they import this module."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}

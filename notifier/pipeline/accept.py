@@ -1,0 +1,90 @@
+"""Accept: write events, signal `decide`, and only then answer.
+
+An event is accepted once its row is committed. If only the signal fails it is accepted all the same: the clock finds
+it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from notifier import metrics
+from notifier.cloudevents import MAX_BATCH, Checked
+from notifier.coalesce import Coalescer
+from notifier.errors import Problem
+from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
+from notifier.problems import problem
+from notifier.store import events
+
+
+class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
+    """The answer to an event that is in the store: its source, its id there, and ours. A repeat is answered alike."""
+
+    source: str
+    id: str
+    event: str
+
+
+class Intake:
+    """Takes events of many callers at once and writes them together."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writer: Coalescer[Checked, str] = Coalescer(self._write, limit=MAX_BATCH)
+        self._signals: set[asyncio.Task[None]] = set()
+
+    async def accept(self, candidates: Sequence[Checked | Problem]) -> list[Accepted | Problem]:
+        """One answer per candidate, in order; one that is no good doesn't keep the others out.
+
+        Raises StoreUnavailable where nothing could be written.
+        """
+        fit = [candidate for candidate in candidates if isinstance(candidate, Checked)]
+        digests = iter(await self._writer.add(fit))
+        answers = [
+            candidate if isinstance(candidate, Problem) else _answer(candidate, next(digests))
+            for candidate in candidates
+        ]
+        for candidate, answer in zip(candidates, answers, strict=True):
+            if isinstance(answer, Problem):
+                metrics.events_refused.labels(str(answer.code)).inc()
+            elif isinstance(candidate, Checked):
+                metrics.events_accepted.labels(candidate.type).inc()
+        return answers
+
+    def signal(self, ids: Sequence[str]) -> None:
+        """Say that events wait for a decision, without making the caller wait for the broker."""
+        if ids:
+            task = asyncio.create_task(self._engine.signals.decide(ids))
+            self._signals.add(task)
+            task.add_done_callback(self._signals.discard)
+
+    async def close(self) -> None:
+        """Let signals under way finish."""
+        await asyncio.gather(*self._signals)
+
+    async def _write(self, batch: list[Checked]) -> list[str]:
+        now = self._engine.clock.now()
+        first = {checked.id: checked for checked in reversed(batch)}
+        digests = await events.add(self._engine.database, [new_event(checked, now) for checked in first.values()])
+        self.signal(list(first))
+        return [digests[checked.id] for checked in batch]
+
+
+def new_event(checked: Checked, now: int) -> events.NewEvent:
+    """The row of an event accepted now; the clock signals it unless somebody else's signal is answered first."""
+    return events.NewEvent(
+        id=checked.id, source=checked.source, source_id=checked.source_id, type=checked.type, subject=checked.subject,
+        occurred_at=checked.occurred_at, accepted_at=now, digest=checked.digest, data=checked.data,
+        signal_at=now + SIGNAL_AGAIN,
+    )  # fmt: skip
+
+
+def _answer(checked: Checked, digest: str) -> Accepted | Problem:
+    if digest != checked.digest:
+        return problem(
+            40901,
+            f"source {checked.source!r} already sent another event with id {checked.source_id!r}",
+            "/id",
+        )
+    return Accepted(checked.source, checked.source_id, checked.id)

@@ -1,0 +1,55 @@
+"""Accept what peers push by OCPI: sessions and CDRs become events, in one transaction with what is kept of the
+session.
+"""
+
+from collections.abc import Callable
+
+from notifier.cloudevents import Checked, Reader
+from notifier.ocpi import cdrs
+from notifier.ocpi.events import Ids, OcpiEvent
+from notifier.ocpi.sessions import Change, StoredSession
+from notifier.pipeline.accept import Accepted, Intake, new_event
+from notifier.pipeline.engine import Engine
+from notifier.problems import Problem
+from notifier.store import sessions
+from notifier.store.events import NewEvent
+
+SessionStep = Callable[[StoredSession | None, Ids, bytes], Change]
+
+
+async def accept_session(
+    engine: Engine, reader: Reader, intake: Intake, ids: Ids, body: bytes, step: SessionStep
+) -> str | None:
+    """Take a session's PUT or PATCH (`step` is `ocpi.sessions.put` or `.patch`); why it was dropped, None where it
+    wasn't.
+
+    Raises OcpiInvalid, UnknownSession or StoreUnavailable, and then nothing has changed.
+    """
+    now = engine.clock.now()
+    changes: list[Change] = []
+    new: list[NewEvent] = []
+
+    def take(stored: StoredSession | None) -> tuple[StoredSession, list[NewEvent]]:
+        change = step(stored, ids, body)
+        changes[:] = [change]
+        new[:] = [new_event(_checked(reader, event), now) for event in change.events]
+        return change.stored, new
+
+    await sessions.update(engine.database, ids.checked().text, take, now)
+    intake.signal([event.id for event in new])
+    return changes[0].dropped
+
+
+async def accept_cdr(reader: Reader, intake: Intake, body: bytes) -> Accepted | None:
+    """Take a CDR; None for one that is no receipt. Raises OcpiInvalid, Problem or StoreUnavailable."""
+    event = cdrs.post(body)
+    if event is None:
+        return None
+    (answer,) = await intake.accept([_checked(reader, event)])
+    if isinstance(answer, Problem):
+        raise answer
+    return answer
+
+
+def _checked(reader: Reader, event: OcpiEvent) -> Checked:
+    return reader.made(event.type, event.source, event.id, event.subject, event.time, event.data)

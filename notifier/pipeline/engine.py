@@ -1,0 +1,34 @@
+"""What a process has opened to work with: one `Engine`, made at its start and closed at its end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from notifier.broker import Signals
+from notifier.catalog import Catalog
+from notifier.channels import Transport
+from notifier.clock import SECOND, Clock
+from notifier.deliveries import Channel
+from notifier.rendering import Renderer
+from notifier.store.database import Database
+
+SIGNAL_AGAIN = 10 * SECOND  # what was signalled and not taken by then was lost or is stuck: the clock signals again
+LEASE = 60 * SECOND  # a worker's hold on a delivery: several times the slowest provider's time-out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """The database, the signals and, in workers, the transports of the channels."""
+
+    database: Database
+    catalog: Catalog
+    signals: Signals
+    clock: Clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerEngine(Engine):
+    """An engine that can render and send."""
+
+    renderer: Renderer
+    transports: Mapping[Channel, Transport[Any]]

@@ -1,0 +1,70 @@
+"""Bulk import of recipients: a JSON object with its id a line (NDJSON)."""
+
+from collections.abc import AsyncIterable
+from typing import Any
+
+import msgspec
+
+from notifier.clock import Clock
+from notifier.errors import Problem
+from notifier.problems import from_decoding, problem
+from notifier.recipients import ImportLine, RecipientDetails
+from notifier.store import recipients
+from notifier.store.database import Database
+
+BATCH = 500  # recipients written in one transaction
+TOLD_REFUSALS = 100  # refused lines that the answer lists; it counts all
+
+
+class RefusedLine(msgspec.Struct, frozen=True):
+    """A line that was left out, and why."""
+
+    line: int
+    problem: dict[str, Any]
+
+
+class ImportAnswer(msgspec.Struct, kw_only=True):
+    """How many lines were written, how many left out, and the first of those."""
+
+    written: int = 0
+    refused: int = 0
+    refusals: list[RefusedLine] = []
+
+
+async def import_recipients(database: Database, clock: Clock, lines: AsyncIterable[bytes]) -> ImportAnswer:
+    """Write recipients in batches as lines come in; one that doesn't fit is told and keeps no other out."""
+    told = ImportAnswer()
+    batch: dict[str, RecipientDetails] = {}
+    number = 0
+    async for line in lines:
+        number += 1
+        if not line.strip():
+            continue
+        try:
+            given = msgspec.json.decode(line, type=ImportLine)
+            details = given.checked()
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            told.refused += 1
+            if len(told.refusals) < TOLD_REFUSALS:
+                told.refusals.append(RefusedLine(number, to_problem(error).body()))
+            continue
+        # The same recipient twice: the later line stands, as it would in two calls.
+        told.written += 1
+        batch[given.id] = details
+        if len(batch) == BATCH:
+            await recipients.put(database, batch, clock.now())
+            batch.clear()
+    await recipients.put(database, batch, clock.now())
+    return told
+
+
+def to_problem(error: Exception) -> Problem:
+    """The problem for details that don't fit: what msgspec raised, or a check of an address, which names its field
+    first.
+    """
+    if isinstance(error, msgspec.DecodeError):
+        return from_decoding(42203, error)
+    if isinstance(error, RecursionError):
+        return problem(40001, "the JSON is nested too deeply")
+    field, _, _ = str(error).partition(" ")
+    return problem(42203, str(error), f"/{field}")

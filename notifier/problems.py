@@ -1,0 +1,58 @@
+"""The numbered problems: what a caller did that can't be taken, and what to do about it.
+
+A number is the HTTP status and two digits. It never changes meaning; `GET /problems/{number}` tells it to people.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from notifier.errors import Problem
+
+TITLES: Mapping[int, tuple[str, str]] = {
+    40001: ("Malformed JSON", "The body is not JSON as RFC 8259 has it. Send UTF-8, no NaN, no comments, no trailing comma."),
+    40002: ("Not a CloudEvent", "The envelope needs specversion 1.0, id, source and type (CloudEvents 1.0)."),
+    40101: ("API key missing", "Send the key as `Authorization: Bearer ntf_…`. `notifier keys create` makes one."),
+    40102: ("API key not valid", "The key is mistyped or was revoked. `notifier keys list` shows those that are good."),
+    40301: ("Scope missing", "The key is good but not for this. Make one with the scope that the detail names."),
+    40401: ("Not found", "There is nothing under this address."),
+    40501: ("Method not allowed", "The address exists but takes other methods; the Allow header names them."),
+    40801: ("Body too slow", "The body did not arrive in time. Send it again."),
+    40901: ("Conflict with an earlier event", "This source and id were accepted with another body. Give every event its own id."),
+    41301: ("Body too large", "Send less at once; the detail names the limit."),
+    41501: ("Media type not supported", "Send application/cloudevents+json, …-batch+json or application/json."),
+    42201: ("Unknown event type", "No notification type listens to this event. The detail lists those that are known."),
+    42202: ("Event data doesn't fit", "The pointer names the field; the notification type's page says what it takes."),
+    42203: ("Recipient doesn't fit", "The pointer names the field and the detail the shape it takes."),
+    42204: ("OCPI object doesn't fit", "The pointer names the field; OCPI 2.2.1 says what it takes."),
+    50001: ("Something broke here", "Our fault, and logged. Send the request again: a repeat does no harm."),
+    50301: ("Store unavailable", "Nothing was taken. Send the same again after the seconds in Retry-After."),
+}  # fmt: skip
+
+RETRY_AFTER = 2  # seconds: longer than a failover's reconnect, shorter than a producer's patience
+
+
+def problem(code: int, detail: str, pointer: str | None = None, **more: Any) -> Problem:
+    """The problem with this number; its status is the number's first three digits."""
+    return Problem(code, code // 100, TITLES[code][0], detail, pointer, **more)
+
+
+def from_decoding(code: int, error: msgspec.DecodeError | ValueError, within: str = "") -> Problem:
+    """The problem for what msgspec could not take: 40001 where it isn't JSON at all, else `code` with the field.
+
+    `within` is the pointer to the part that was being decoded.
+    """
+    if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+        return problem(40001, f"{error}")
+    text = str(error)
+    message, _, path = text.partition(" - at `")
+    missing = re.search(r"missing required field `(\w+)`", message)
+    pointer = within + to_pointer(path.rstrip("`")) + (f"/{missing[1]}" if missing else "")
+    return problem(code, message, pointer or within or None)
+
+
+def to_pointer(path: str) -> str:
+    """A JSON pointer of msgspec's path: `$.data.cost[0]` is `/data/cost/0`."""
+    return "".join(f"/{part}" for part in re.findall(r"[^.$\[\]]+", path))

@@ -1,0 +1,135 @@
+"""Who can hear: drivers, fleet managers and site operators, their addresses, language, zone and switches.
+
+Addresses are checked here, once, where they come in; everything behind trusts them.
+"""
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+import phonenumbers
+from babel import Locale, UnknownLocaleError
+from email_validator import EmailNotValidError, validate_email
+
+from notifier.deliveries import Channel, make_id
+from notifier.messages import Device, Private
+
+MAX_DEVICES = 20  # a person's phones, tablets and browsers; more is a leak in the caller's registration
+MAX_AUDIENCES = 200  # fleets, sites and charging tokens of one recipient
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x20\x7f]+$")]
+
+
+class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a caller says about a recipient (`PUT /v1/recipients/{id}`, a line of the bulk import).
+
+    `tokens` are charging tokens (OCPI contract ids or RFID uids), `fleets` and `sites` what the recipient looks after.
+    `switches` turns a category off (or on again) on a channel: {"charging": {"sms": false}}.
+    """
+
+    kind: Literal["driver", "fleet_manager", "site_operator"] = "driver"
+    name: Name | None = None
+    email: str | None = None
+    phone: str | None = None
+    locale: str = "en"
+    time_zone: str = "UTC"
+    devices: Annotated[list[Device], msgspec.Meta(max_length=MAX_DEVICES)] = []
+    tokens: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
+    fleets: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
+    sites: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
+    switches: dict[Key, dict[Literal["push", "sms", "email"], bool]] = {}
+
+    def checked(self) -> "RecipientDetails":
+        """The same with its addresses in canonical form.
+
+        Raises ValueError that begins with the field's name and tells the shape expected, never the value.
+        """
+        return msgspec.structs.replace(
+            self,
+            email=None if self.email is None else check_email(self.email),
+            phone=None if self.phone is None else check_phone(self.phone),
+            locale=check_locale(self.locale),
+            time_zone=check_time_zone(self.time_zone),
+        )
+
+    def audiences(self, recipient_id: str) -> list[str]:
+        """The audience keys under which events find this recipient, such as `driver:42` or `fleet:acme`."""
+        keys = [f"driver:{recipient_id}"] if self.kind == "driver" else []
+        keys += [f"token:{token}" for token in self.tokens]
+        keys += [f"fleet:{fleet}" for fleet in self.fleets]
+        keys += [f"site:{site}" for site in self.sites]
+        return list(dict.fromkeys(keys))
+
+
+class ImportLine(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of the bulk import: the recipient's id and details in one object."""
+
+    id: Key
+
+
+class Recipient(Private, frozen=True, kw_only=True):
+    """A recipient as the pipeline reads it."""
+
+    id: str
+    name: str | None
+    email: str | None
+    phone: str | None
+    locale: str
+    time_zone: str
+    devices: list[Device]
+    switches: dict[str, dict[str, bool]]
+
+    def wants(self, category: str, channel: Channel) -> bool:
+        """Whether the category is on for the channel; what nobody switched is on."""
+        return self.switches.get(category, {}).get(channel, True)
+
+
+def device_id(device: Device) -> str:
+    """The id of a device: an app installation belongs to one recipient at a time, the last one who registered it."""
+    return make_id("device", device.kind, device.value)
+
+
+def check_email(text: str) -> str:
+    """One mailbox in canonical form; ValueError for lists, display names, quoted local parts and control characters."""
+    try:
+        return validate_email(text, check_deliverability=False, allow_quoted_local=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"email is not one valid address: {_without_value(str(error), text)}") from None
+
+
+def check_phone(text: str) -> str:
+    """A number in E.164 form; ValueError where it has no country code or can't exist."""
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        raise ValueError("phone is not a number in international form; write it as +49 151 23456789") from None
+    if not phonenumbers.is_valid_number(number):
+        raise ValueError("phone can't exist: its country has no such number; write it as +49 151 23456789")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def check_locale(text: str) -> str:
+    """A BCP 47 tag such as `de-AT`, in canonical case; ValueError for one that CLDR doesn't know."""
+    try:
+        locale = Locale.parse(text.replace("_", "-"), sep="-")
+    except (ValueError, UnknownLocaleError):
+        raise ValueError(f"locale {text[:20]!r} is not a known language tag; write it as 'de' or 'de-AT'") from None
+    return str(locale).replace("_", "-")
+
+
+def check_time_zone(text: str) -> str:
+    """An IANA zone name; ValueError for another."""
+    try:
+        return ZoneInfo(text).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"time_zone {text[:40]!r} is not an IANA zone; write it as 'Europe/Berlin'") from None
+
+
+def _without_value(message: str, value: str) -> str:
+    return message.replace(value, "…")
+
+
+def decode_details(body: bytes) -> RecipientDetails:
+    """Details from JSON, checked; msgspec.DecodeError or ValueError name the field."""
+    return msgspec.json.decode(body, type=RecipientDetails).checked()

@@ -1,0 +1,54 @@
+"""Hold our books against the providers', message by message: what was lost, what was sent twice.
+
+For the demo, the benchmarks and the fault scenarios, where the sandbox's ledger tells what truly arrived.
+"""
+
+from collections.abc import Mapping
+
+import aiohttp
+import msgspec
+
+from notifier.deliveries import State
+from notifier.store import deliveries
+from notifier.store.database import Database
+from notifier.store.ledger import Ledger
+
+HANDED_OVER = frozenset({State.SENT, State.DELIVERED, State.UNDELIVERED})
+TIMEOUT = 60  # seconds: the sandbox's list of a million references takes a few
+
+
+class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """`lost`: deliveries we call sent that never arrived, or that the books miss. `duplicated`: arrivals after a
+    delivery's first. `unrecorded`: arrivals of deliveries that we don't call sent or unknown."""
+
+    lost: int
+    duplicated: int
+    unrecorded: int
+    received: dict[str, int]
+
+
+async def reconcile(database: Database, books: Ledger, sandbox_url: str) -> Reconciliation:
+    """Compare every delivery with the sandbox's ledger."""
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(f"{sandbox_url}/sandbox/references") as response,
+    ):
+        response.raise_for_status()
+        arrived = msgspec.json.decode(await response.read(), type=dict[str, dict[str, int]])
+    return compare(await deliveries.states(database), arrived, abs(books.planned - books.total) + books.undecided)
+
+
+def compare(
+    states: Mapping[tuple[str, str], State], arrived: Mapping[str, Mapping[str, int]], missing: int
+) -> Reconciliation:
+    """The comparison itself. `states` by channel and id, `arrived` counts by channel and reference."""
+    times = {(channel, reference): count for channel, counts in arrived.items() for reference, count in counts.items()}
+    handed_over = {key for key, state in states.items() if state in HANDED_OVER}
+    maybe = {key for key, state in states.items() if state == State.UNKNOWN}
+    return Reconciliation(
+        lost=len(handed_over - times.keys()) + missing,
+        duplicated=sum(count - 1 for count in times.values()),
+        unrecorded=len(times.keys() - handed_over - maybe),
+        received={channel: sum(counts.values()) for channel, counts in arrived.items()},
+    )

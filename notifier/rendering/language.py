@@ -1,0 +1,182 @@
+"""The small language that texts are written in, checked when the process starts.
+
+    {{ station }}                a text field, brand or link
+    {{ energy_kwh | energy }}    any other field, through a filter of notifier.rendering.formats
+    {% if cost %} … {% elif kind == 'full' and not blocked %} … {% else %} … {% endif %}
+
+No loops, arithmetic, calls or attributes: so a text can neither run away nor reach anything, and what passes these
+checks can't fail at sending for a misspelt field, a missing optional value or a filter that doesn't fit. Jinja's
+sandbox and StrictUndefined stand behind that all the same.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from notifier.catalog import Field, Kind, Money
+from notifier.errors import ConfigurationError, RenderError
+from notifier.rendering.formats import FORMATS, make_filter
+
+Fields = Mapping[str, Field]
+Sure = frozenset[str]  # the fields that a condition around this place has found present
+
+DEFAULT_LOCALE = "en"  # every type has its texts, and whoever speaks a language that it lacks gets them
+
+FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError)
+"""What filling a text can raise; OSError and LookupError are a time zone that this machine lacks."""
+
+_TRIALS: Mapping[Kind, object] = {
+    "money": Money(1.5, "EUR"),
+    "number": 1.5,
+    "integer": 1,
+    "time": datetime(2026, 3, 9, 17, 42, tzinfo=UTC),
+}
+
+
+def make_environment(*, html: bool) -> ImmutableSandboxedEnvironment:
+    """A sandbox that knows our filters and nothing else; only HTML is escaped."""
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=html, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals.clear()
+    environment.filters = {name: make_filter(form) for name, form in FORMATS.items()}
+    return environment
+
+
+_TEXTS = make_environment(html=False)
+_NOTHING = _TEXTS.from_string("")
+
+
+def make_context(values: Mapping[str, object]) -> Context:
+    """What the parts of one message are rendered with: its values, `locale` and `zone`."""
+    return _NOTHING.new_context(dict(values), shared=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One compiled piece of text, such as the title of a push: its file and place, its code, the fields it uses."""
+
+    where: str
+    root: Callable[[Context], Iterable[str]]
+    uses: frozenset[str]
+
+    def render(self, context: Context) -> str:
+        """The text; RenderError that names the place and the fields, never their values."""
+        try:
+            return "".join(self.root(context))
+        except FAILURES as error:
+            used = ", ".join(sorted(self.uses))
+            raise RenderError(f"{self.where}: {type(error).__name__} from one of: {used}") from None
+
+
+def compile_text(where: str, source: str, fields: Fields) -> Part:
+    """A part from its source; ConfigurationError with the place and line for what the language doesn't allow."""
+    try:
+        tree = _TEXTS.parse(source)
+        _check_all(tree.body, fields, frozenset())
+        template = _TEXTS.from_string(tree)
+    except TemplateSyntaxError as error:
+        raise ConfigurationError(f"{where}, line {error.lineno}: {error.message}") from None
+    return Part(where, template.root_render_func, frozenset(name.name for name in tree.find_all(nodes.Name)))
+
+
+def _check_all(body: Iterable[nodes.Node], fields: Fields, sure: Sure) -> None:
+    for node in body:
+        match node:
+            case nodes.Output():
+                for shown in node.nodes:
+                    _check_shown(shown, fields, sure)
+            case nodes.If():
+                _check_all(node.body, fields, sure | _check_test(node.test, fields, sure))
+                _check_all(node.elif_, fields, sure)
+                _check_all(node.else_, fields, sure)
+            case _:
+                raise _refusal(node)
+
+
+def _check_shown(node: nodes.Expr, fields: Fields, sure: Sure) -> None:
+    match node:
+        case nodes.TemplateData():
+            pass
+        case nodes.Name():
+            field = _field(node, fields, sure)
+            if field.type != "text":
+                raise _error(node, f"{node.name} is {field.type}: write it with a filter ({_filters_for(field)})")
+            if field.one_of:
+                raise _error(node, f"{node.name} is a code, not words: use {{% if {node.name} == … %}}")
+        case nodes.Filter(node=nodes.Name() as name):
+            _check_filter(node, _field(name, fields, sure))
+        case _:
+            raise _refusal(node)
+
+
+def _check_filter(node: nodes.Filter, field: Field) -> None:
+    if node.name not in FORMATS:
+        raise _error(node, f"there is no filter {node.name}; there are {', '.join(FORMATS)}")
+    form = FORMATS[node.name]
+    if field.type not in form.kinds:
+        raise _error(node, f"{node.name} doesn't take {field.type} ({_filters_for(field)})")
+    if node.dyn_args or node.dyn_kwargs:
+        raise _refusal(node)
+    details = [_constant(argument) for argument in node.args]
+    more = {str(argument.key): _constant(argument.value) for argument in node.kwargs}
+    try:
+        form.function(_TRIALS[field.type], DEFAULT_LOCALE, *["UTC"] * form.zoned, *details, **more)
+    except (TypeError, ValueError) as error:
+        raise _error(node, f"{node.name}: {error}") from None
+
+
+def _check_test(node: nodes.Node, fields: Fields, sure: Sure) -> Sure:
+    """Check a condition; the fields that are present wherever it holds."""
+    match node:
+        case nodes.Name():
+            _field(node, fields, frozenset({node.name}))
+            return frozenset({node.name})
+        case nodes.Not():
+            _check_test(node.node, fields, sure)
+            return frozenset()
+        case nodes.And():
+            left = _check_test(node.left, fields, sure)
+            return left | _check_test(node.right, fields, sure | left)
+        case nodes.Or():
+            return _check_test(node.left, fields, sure) & _check_test(node.right, fields, sure)
+        case nodes.Compare(expr=nodes.Name() as name, ops=[nodes.Operand(op="eq" | "ne" as sign, expr=other)]):
+            field, value = _field(name, fields, frozenset({name.name})), _constant(other)
+            if field.type != "text" or not isinstance(value, str):
+                raise _error(node, f"{name.name} is {field.type}: only text fields can be compared, with text")
+            if field.one_of and value not in field.one_of:
+                raise _error(node, f"{name.name} is never {value!r}; it is one of {', '.join(field.one_of)}")
+            return frozenset({name.name} if sign == "eq" else ())
+        case _:
+            raise _refusal(node)
+
+
+def _field(node: nodes.Name, fields: Fields, sure: Sure) -> Field:
+    if node.name not in fields:
+        raise _error(node, f"there is no field {node.name}; there are {', '.join(fields)}")
+    if fields[node.name].optional and node.name not in sure:
+        raise _error(node, f"{node.name} is optional: put this inside {{% if {node.name} %}} … {{% endif %}}")
+    return fields[node.name]
+
+
+def _constant(node: nodes.Node) -> Any:
+    if not isinstance(node, nodes.Const):
+        raise _refusal(node)
+    return node.value
+
+
+def _filters_for(field: Field) -> str:
+    return ", ".join(name for name, form in FORMATS.items() if field.type in form.kinds) or "it takes none"
+
+
+def _refusal(node: nodes.Node) -> TemplateSyntaxError:
+    return _error(node, f"{type(node).__name__} can't be used in texts; docs/notification-types.md says what can")
+
+
+def _error(node: nodes.Node, message: str) -> TemplateSyntaxError:
+    return TemplateSyntaxError(message, node.lineno)

@@ -1,0 +1,150 @@
+"""The frame that every e-mail shares, `templates/_layout/`: an HTML and a text template, and the footer's words."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from jinja2 import Template, TemplateSyntaxError, meta
+
+from notifier.catalog import Audience, Field
+from notifier.errors import ConfigurationError, RenderError
+from notifier.messages import EmailContent
+from notifier.rendering.formats import parse_locale
+from notifier.rendering.language import FAILURES, compile_text, make_context, make_environment
+from notifier.rendering.texts import closest, read_locales
+
+FOLDER = "_layout"
+NAMES = frozenset(
+    [
+        "lang",
+        "dir",
+        "brand",
+        "home",
+        "subject",
+        "preheader",
+        "heading",
+        "paragraphs",
+        "details",
+        "colon",
+        "action",
+        "link",
+        "because",
+        "postal_address",
+        "unsubscribe",
+        "unsubscribe_url",
+    ]
+)
+"""What the two templates may use; docs/notification-types.md says what each is."""
+
+_GAP = re.compile(r"\n\s*\n")
+
+
+class Brand(msgspec.Struct, frozen=True):
+    """Who speaks: the name in every SMS and mail, the app that links lead to, the postal address in a mail's footer."""
+
+    name: str
+    app_url: str
+    postal_address: str = ""
+
+
+class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why someone gets the mail, by audience."""
+
+    driver: str
+    fleet_managers: str
+    site_operators: str
+
+
+class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `_layout/<locale>.toml`: what stands between a label and its value, and the footer."""
+
+    colon: str
+    unsubscribe: str
+    because: Because
+
+
+class Layout:
+    """The two templates, compiled, and the words by locale. ConfigurationError names the file at fault."""
+
+    def __init__(self, templates: Path, brand: Brand) -> None:
+        self._html = _compile(templates / FOLDER / "email.html", html=True)
+        self._text = _compile(templates / FOLDER / "email.txt", html=False)
+        self._words = read_locales(templates / FOLDER, Words)
+        self._because = {
+            locale: _fill(f"{FOLDER}/{locale}.toml: because", words.because, brand)
+            for locale, words in self._words.items()
+        }
+        self._brand = {"brand": brand.name, "home": brand.app_url, "postal_address": brand.postal_address}
+
+    def check_speaks(self, locale: str) -> None:
+        """ConfigurationError where mails in this locale would have their footer in another language."""
+        if closest(locale, self._words).split("-")[0] != locale.split("-")[0]:
+            raise ConfigurationError(f"{FOLDER}/{locale}.toml is missing: a notification type has e-mails in {locale}")
+
+    def compose(
+        self,
+        parts: Mapping[str, str],
+        details: Sequence[tuple[str, str]],
+        *,
+        locale: str,
+        audience: Audience,
+        link: str,
+        unsubscribe_url: str | None,
+    ) -> EmailContent:
+        """The mail of rendered `parts` (those of `[email]`) and table rows; rows without a value are left out."""
+        spoken = closest(locale, self._words)
+        words = self._words[spoken]
+        subject = one_line(parts["subject"])
+        told = {
+            **self._brand,
+            "lang": locale,
+            "dir": parse_locale(locale).text_direction,
+            "subject": subject,
+            "preheader": one_line(parts["preheader"]),
+            "heading": one_line(parts["heading"]),
+            "paragraphs": [one_line(text) for text in _GAP.split(parts["body"].strip()) if text],
+            "details": [(label, one_line(value)) for label, value in details if value.strip()],
+            "action": one_line(parts["action"]),
+            "link": link,
+            "colon": words.colon,
+            "because": self._because[spoken][audience],
+            "unsubscribe": words.unsubscribe,
+            "unsubscribe_url": unsubscribe_url,
+        }
+        try:
+            return EmailContent(subject=subject, text=self._text.render(told), html=self._html.render(told))
+        except FAILURES as error:
+            raise RenderError(f"{FOLDER}/email.html or email.txt: {type(error).__name__}") from None
+
+
+def one_line(text: str) -> str:
+    """The text with every run of blanks and line breaks as one blank; no-break spaces stay."""
+    return b" ".join(text.encode().split()).decode()  # bytes split at ASCII blanks alone
+
+
+def _compile(file: Path, *, html: bool) -> Template:
+    where = f"{file.parent.name}/{file.name}"
+    environment = make_environment(html=html)
+    try:
+        tree = environment.parse(file.read_text("utf-8"))
+        unknown = meta.find_undeclared_variables(tree) - NAMES
+        template = environment.from_string(tree)
+    except TemplateSyntaxError as error:
+        raise ConfigurationError(f"{where}, line {error.lineno}: {error.message}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{where} can't be read ({type(error).__name__})") from None
+    if unknown:
+        raise ConfigurationError(
+            f"{where}: there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(NAMES))}"
+        )
+    return template
+
+
+def _fill(where: str, because: Because, brand: Brand) -> dict[str, str]:
+    fields = {"brand": Field(type="text", about="The brand's name")}
+    context = make_context({"brand": brand.name})
+    return {
+        audience: one_line(compile_text(f"{where}.{audience}", source, fields).render(context))
+        for audience, source in msgspec.structs.asdict(because).items()
+    }

@@ -1,0 +1,151 @@
+"""From a notification type and an event's data to the words of one channel, in one person's language and zone."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+import msgspec
+from babel import UnknownLocaleError
+
+from notifier.catalog import Catalog, Field, NotificationType
+from notifier.deliveries import Channel
+from notifier.errors import RenderError
+from notifier.messages import Content, Private, PushContent, SmsContent
+from notifier.rendering.formats import parse_locale
+from notifier.rendering.gsm7 import to_gsm7
+from notifier.rendering.language import Part, compile_text, make_context
+from notifier.rendering.layout import Brand, Layout, one_line
+from notifier.rendering.texts import Script, closest, load_scripts
+
+MAX_VALUE = {Channel.PUSH: 60, Channel.SMS: 60}
+"""Characters of a text value on small screens: a long station name is cut, so that the sentence's end is still seen."""
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_QUOTED = re.compile("'.*'", re.DOTALL)
+
+
+class Rendered(Private, frozen=True):
+    """The content for one channel, and the locale of its texts."""
+
+    content: Content
+    locale: str
+
+
+class _Type(msgspec.Struct, frozen=True):
+    kind: NotificationType
+    model: type[msgspec.Struct]
+    link: Part
+    scripts: dict[str, dict[Channel, Script]]
+
+
+class Renderer:
+    """Every text of every type, read and compiled once; ConfigurationError names the file, the part and the line."""
+
+    def __init__(self, catalog: Catalog, templates: Path, brand: Brand) -> None:
+        self._brand = msgspec.structs.replace(brand, app_url=brand.app_url.rstrip("/"))
+        self._layout = Layout(templates, self._brand)
+        self._types = {kind.id: _load_type(catalog, templates, kind) for kind in catalog.types.values()}
+        for loaded in self._types.values():
+            if Channel.EMAIL in loaded.kind.channels:
+                for locale in loaded.scripts:
+                    self._layout.check_speaks(locale)
+
+    def render(
+        self,
+        notification_type: str,
+        channel: Channel,
+        *,
+        locale: str,
+        time_zone: str,
+        data: Mapping[str, Any],
+        unsubscribe_url: str | None = None,
+    ) -> Rendered:
+        """The content of one message.
+
+        `data` is the event's, decoded from JSON. Texts are in the closest locale that the type has; numbers and times
+        in `locale` itself where that is the same language ("de-AT" formats in German texts), else in the texts' locale.
+        Raises RenderError, which names the place and the field but never a value.
+        """
+        loaded = self._types.get(notification_type)
+        if loaded is None:
+            raise RenderError(f"there is no notification type {notification_type}")
+        spoken = closest(locale, loaded.scripts)
+        script = loaded.scripts[spoken].get(channel)
+        if script is None:
+            raise RenderError(f"{notification_type} has no texts for {channel}")
+        values = _read(loaded, data)
+        link = self._link(loaded.link, values)
+        context = make_context(
+            {
+                **_fitting(values, channel),
+                "brand": self._brand.name,
+                "link": link,
+                "locale": _format_locale(locale, spoken),
+                "zone": time_zone,
+            }
+        )
+        parts = {name: part.render(context) for name, part in script.parts.items()}
+        if channel == Channel.PUSH:
+            return Rendered(
+                PushContent(title=one_line(parts["title"]), body=one_line(parts["body"]), link=link), spoken
+            )
+        if channel == Channel.SMS:
+            return Rendered(SmsContent(text=to_gsm7(one_line(parts["text"]))), spoken)
+        rows = [(label, part.render(context)) for label, part in script.details.items()]
+        audience = loaded.kind.audience
+        mail = self._layout.compose(
+            parts, rows, locale=spoken, audience=audience, link=link, unsubscribe_url=unsubscribe_url
+        )
+        return Rendered(mail, spoken)
+
+    def _link(self, link: Part, values: Mapping[str, Any]) -> str:
+        quoted = {name: quote(values[name], safe="") for name in link.uses if name != "app_url"}
+        return link.render(make_context({"app_url": self._brand.app_url, **quoted}))
+
+
+def _load_type(catalog: Catalog, templates: Path, kind: NotificationType) -> _Type:
+    model = cast("type[msgspec.Struct]", catalog.model(kind.event))  # there is one for every event that a type hears
+    in_links = {name: field for name, field in kind.data.items() if field.type == "text" and not field.optional}
+    in_links["app_url"] = Field(type="text", about="The app's address")
+    link = compile_text(f"{kind.id}/type.toml: link", kind.link, in_links)
+    return _Type(kind, model, link, load_scripts(templates / kind.id, kind))
+
+
+def _read(loaded: _Type, data: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        values = msgspec.structs.asdict(msgspec.convert(data, loaded.model))
+    except msgspec.ValidationError as error:
+        told = _QUOTED.sub("…", str(error))  # msgspec quotes the value it refuses
+        raise RenderError(f"{loaded.kind.id}: its data doesn't fit: {told}") from None
+    return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _clean(text: str) -> str:
+    """Without line breaks, controls and direction overrides: a value can't reach beyond its place in the text."""
+    return " ".join(_CONTROLS.sub(" ", unicodedata.normalize("NFC", text)).split())
+
+
+def _fitting(values: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    limit = MAX_VALUE.get(channel)
+    if limit is None:
+        return values
+    return {
+        name: value[: limit - 1].rstrip() + "…" if isinstance(value, str) and len(value) > limit else value
+        for name, value in values.items()
+    }
+
+
+@lru_cache(1024)
+def _format_locale(wanted: str, spoken: str) -> str:
+    """The locale for numbers and times: months in a language that the text isn't in would read oddly."""
+    if wanted.split("-")[0] != spoken.split("-")[0]:
+        return spoken
+    try:
+        parse_locale(wanted)
+    except (ValueError, UnknownLocaleError):
+        return spoken
+    return wanted

@@ -1,0 +1,26 @@
+"""How the HTTP stand-ins answer, or don't."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from notifier.sandbox.faults import Trouble
+
+_JSON: Final = {"Content-Type": "application/json; charset=UTF-8"}
+
+
+def json_answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A JSON answer; `content` is anything msgspec can encode."""
+    return web.Response(body=msgspec.json.encode(content), status=status, headers={**_JSON, **(headers or {})})
+
+
+async def answer(request: web.Request, trouble: Trouble, response: web.Response) -> web.Response:
+    """The response, as late as the trouble says; or the connection closed in its stead."""
+    if trouble.seconds:
+        await asyncio.sleep(trouble.seconds)
+    if trouble.silent and request.transport is not None:
+        request.transport.close()  # aiohttp then finds nobody to write the response to
+    return response

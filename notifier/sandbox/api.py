@@ -1,0 +1,105 @@
+"""The sandbox's own API, for tests, demo and benchmarks in other processes.
+
+GET    /sandbox/ledger                 entries after a number: ?after=0&limit=1000&channel=push&reference=…
+GET    /sandbox/summary                counts by channel: accepted, references, duplicates, refused
+GET    /sandbox/references             how often each was accepted, by channel and reference
+GET    /sandbox/faults                 the rules in force, with what is left of `times`
+POST   /sandbox/faults                 one rule or a list of rules, added behind those in force
+DELETE /sandbox/faults                 no more faults
+POST   /sandbox/reset                  an empty ledger and no faults; tokens stay good
+GET    /sandbox/service-account.json   for FCM
+GET    /sandbox/certificate.pem        to trust the SMTP server
+"""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from notifier.deliveries import Channel
+from notifier.sandbox.answers import json_answer
+from notifier.sandbox.faults import Faults, Rule
+from notifier.sandbox.ledger import Ledger
+
+PAGE: Final = 1_000
+"""Entries in an answer unless the caller asks for less or more."""
+MAX_PAGE: Final = 10_000
+
+_decode_rules: Final = msgspec.json.Decoder(Rule | list[Rule]).decode
+
+
+class Api:
+    """Reads the ledger and sets the faults over HTTP."""
+
+    def __init__(
+        self, ledger: Ledger, faults: Faults, service_account: Callable[[], dict[str, str]], certificate: bytes
+    ) -> None:
+        self._ledger = ledger
+        self._faults = faults
+        self._service_account = service_account
+        self._certificate = certificate
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/sandbox/ledger", self._entries),
+            web.get("/sandbox/summary", self._summary),
+            web.get("/sandbox/references", self._references),
+            web.get("/sandbox/faults", self._rules),
+            web.post("/sandbox/faults", self._add_rules),
+            web.delete("/sandbox/faults", self._clear_rules),
+            web.post("/sandbox/reset", self._reset),
+            web.get("/sandbox/service-account.json", self._account),
+            web.get("/sandbox/certificate.pem", self._pem),
+        ]
+
+    async def _entries(self, request: web.Request) -> web.Response:
+        """`next` is the `after` of the next page; None at the end, where `after` stays as it was."""
+        query = request.query
+        try:
+            channel = Channel(query["channel"]) if "channel" in query else None
+            after, limit = int(query.get("after", 0)), min(int(query.get("limit", PAGE)), MAX_PAGE)
+        except ValueError as error:
+            return _wrong(str(error))
+        entries = self._ledger.after(after, channel)
+        if "reference" in query:
+            entries = (entry for entry in entries if entry.reference == query["reference"])
+        page = list(islice(entries, limit))
+        return json_answer({"entries": page, "next": page[-1].number if len(page) == limit else None})
+
+    async def _summary(self, _: web.Request) -> web.Response:
+        return json_answer(self._ledger.summary())
+
+    async def _references(self, _: web.Request) -> web.Response:
+        return json_answer({channel: tally.times for channel, tally in self._ledger.tallies.items()})
+
+    async def _rules(self, _: web.Request) -> web.Response:
+        return json_answer(self._faults.rules)
+
+    async def _add_rules(self, request: web.Request) -> web.Response:
+        try:
+            given: Any = _decode_rules(await request.read())
+        except msgspec.DecodeError as error:
+            return _wrong(str(error))
+        self._faults.add(*(given if isinstance(given, list) else [given]))
+        return json_answer(self._faults.rules, 201)
+
+    async def _clear_rules(self, _: web.Request) -> web.Response:
+        self._faults.clear()
+        return web.Response(status=204)
+
+    async def _reset(self, _: web.Request) -> web.Response:
+        self._faults.clear()
+        self._ledger.clear()
+        return web.Response(status=204)
+
+    async def _account(self, _: web.Request) -> web.Response:
+        return json_answer(self._service_account())
+
+    async def _pem(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._certificate, content_type="application/x-pem-file")
+
+
+def _wrong(what: str) -> web.Response:
+    return json_answer({"error": what}, 400)

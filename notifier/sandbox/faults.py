@@ -1,0 +1,142 @@
+"""Faults on order: the stand-ins fail, dawdle, fall silent or hang up, as the rules say.
+
+    fail          refuse, with the provider's own code or reply
+    delay         take it as ever, answer `seconds` late
+    hang          don't take it, say nothing for `seconds`, then close the connection
+    drop_before   don't take it, close the connection
+    drop_after    take it, then close the connection without an answer: the sender can't know
+
+Rules are tried in order. Delays add up; the first other rule that matches decides. A rule with `times` is gone once it
+has been applied so often.
+"""
+
+import random
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from notifier.deliveries import Channel
+from notifier.messages import Private
+
+Action = Literal["fail", "delay", "hang", "drop_before", "drop_after"]
+Stage = Literal["connect", "mail", "rcpt", "data", "message", "delivery"]
+
+STAGES: Final[dict[str, frozenset[Stage]]] = {
+    "push": frozenset({"message"}),
+    "sms": frozenset({"message", "delivery"}),
+    "email": frozenset({"connect", "mail", "rcpt", "data", "message"}),
+}
+"""Where a rule can strike. `message` is the request, or a mail's final dot; `delivery` is after Twilio took the text,
+so that a failure comes as a callback; the others are the SMTP dialogue's."""
+
+
+class Match(Private, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which messages a rule is for: an address (token, number, mailbox), a reference, or both."""
+
+    to: str | None = None
+    reference: str | None = None
+
+
+class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One fault. ValueError where its parts don't go together.
+
+    `status` and `code` shape a failing HTTP answer (FCM: `UNREGISTERED`, Twilio: 21610); `code` alone implies its usual
+    status. `retry_after` is its header, in seconds. `reply` is a failing SMTP reply ("451 4.7.1 Try again later").
+    `seconds` belongs to delay and hang. `times` None is for ever; `probability` is rolled with the seeded dice.
+    """
+
+    channel: Literal["push", "sms", "email"]
+    action: Action
+    stage: Stage = "message"
+    match: Match = Match()
+    status: int | None = None
+    code: str | int | None = None
+    retry_after: int | None = None
+    reply: str | None = None
+    seconds: float = 0.0
+    times: int | None = None
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.stage not in STAGES[self.channel]:
+            raise ValueError(f"stage: {self.channel} has no stage {self.stage!r}, only {sorted(STAGES[self.channel])}")
+        if self.match.reference is not None and self.stage not in ("message", "delivery"):
+            raise ValueError(f"match.reference: no reference is known yet at stage {self.stage!r}")
+        if (self.action in ("delay", "hang")) != (self.seconds > 0):
+            raise ValueError("seconds: say how long for delay and hang, and leave it out for the others")
+        if self.action != "fail" and (self.status or self.code or self.reply or self.retry_after):
+            raise ValueError("status, code, reply and retry_after belong to the action fail")
+        if self.channel == "sms" and not str(self.code or 0).isdecimal():
+            raise ValueError("code: Twilio's codes are numbers")
+        if self.reply is not None and not (self.reply[:3].isdigit() and self.reply[:1] in ("4", "5")):
+            raise ValueError("reply: an SMTP failure starts with 4 or 5 and two more digits")
+        if self.status is not None and not 400 <= self.status <= 599:
+            raise ValueError("status: a failing HTTP status is 400 to 599")
+        if self.times is not None and self.times < 1:
+            raise ValueError("times: at least 1; leave it out for always")
+        if not 0 < self.probability <= 1:
+            raise ValueError("probability: above 0 and up to 1")
+
+    def matches(self, channel: Channel, stage: Stage, to: str, reference: str) -> bool:
+        return (
+            self.channel == channel
+            and self.stage == stage
+            and self.match.to in (None, to)
+            and self.match.reference in (None, reference)
+        )
+
+
+class Trouble(NamedTuple):
+    """What befalls one message: wait so many seconds before the answer, and what the deciding rule says."""
+
+    seconds: float = 0.0
+    rule: Rule | None = None
+
+    @property
+    def fails(self) -> Rule | None:
+        """The rule, if it refuses the message."""
+        return self.rule if self.rule is not None and self.rule.action == "fail" else None
+
+    @property
+    def not_taken(self) -> bool:
+        """Whether the message is lost without a word."""
+        return self.rule is not None and self.rule.action in ("hang", "drop_before")
+
+    @property
+    def silent(self) -> bool:
+        """Whether the connection is closed instead of an answer."""
+        return self.rule is not None and self.rule.action != "fail"
+
+
+CALM: Final = Trouble()
+
+
+class Faults:
+    """The rules in force. Dice are seeded: the same messages in the same order meet the same faults."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.rules: list[Rule] = []
+        self._dice = random.Random(seed)  # noqa: S311  repeatable, not secret
+
+    def add(self, *rules: Rule) -> None:
+        self.rules.extend(rules)
+
+    def clear(self) -> None:
+        self.rules.clear()
+
+    def meet(self, channel: Channel, stage: Stage = "message", to: str = "", reference: str = "") -> Trouble:
+        """What befalls a message now; uses up the rules that apply."""
+        if not self.rules:
+            return CALM
+        seconds = 0.0
+        for rule in tuple(self.rules):
+            if not rule.matches(channel, stage, to, reference) or self._dice.random() >= rule.probability:
+                continue
+            if rule.times is not None:
+                rule.times -= 1
+                if not rule.times:
+                    self.rules.remove(rule)
+            seconds += rule.seconds
+            if rule.action != "delay":
+                return Trouble(seconds, rule)
+        return Trouble(seconds)

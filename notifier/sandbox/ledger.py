@@ -1,0 +1,186 @@
+"""What arrived at the stand-ins, in order, and whether a real provider would have taken it.
+
+The ledger is the witness in every audit: it is held against the engine's own books message by message. So it counts
+every message for ever, and forgets addresses and content of all but the last `FULL_ENTRIES`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any, Final, Literal
+
+import msgspec
+
+from notifier.clock import Clock
+from notifier.deliveries import Channel
+from notifier.messages import Private
+from notifier.sandbox.segments import Encoding
+
+FULL_ENTRIES: Final = 20_000
+"""Entries kept with address and content: more than any page shows, and some 100 MB with mails of 5 kB."""
+
+Verdict = Literal["accepted", "refused"]
+
+CHANNELS: Final = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
+
+
+class Push(Private, frozen=True, kw_only=True, tag="push"):
+    """What a push held; `apns_headers` with their names in lower case."""
+
+    title: str = ""
+    body: str = ""
+    data: dict[str, str] = {}
+    collapse_key: str = ""
+    time_to_live: str = ""
+    priority: str = ""
+    apns_headers: dict[str, str] = {}
+
+
+class Sms(Private, frozen=True, kw_only=True, tag="sms"):
+    """What a text held; `sender` is its From, `service` its Messaging Service; `validity` in seconds."""
+
+    sender: str
+    service: str = ""
+    body: str
+    encoding: Encoding
+    segments: int
+    status_callback: str = ""
+    validity: int | None = None
+
+
+class Mail(Private, frozen=True, kw_only=True, tag="mail"):
+    """What a mail held: the envelope's sender and the message as it arrived, dots unstuffed."""
+
+    sender: str
+    raw: bytes
+    encrypted: bool = False
+
+    def parsed(self) -> EmailMessage:
+        """The message as Python's email package reads it."""
+        return message_from_bytes(self.raw, policy=default)
+
+
+Content = Push | Sms | Mail
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One message that arrived. `number` counts from 1 and never changes; `received_at` is an instant.
+
+    `code` is the provider's own code of a refusal. `to`, `provider_id` and `content` are empty in old entries.
+    """
+
+    number: int
+    channel: Channel
+    reference: str
+    verdict: Verdict
+    received_at: int
+    to: str = ""
+    provider_id: str = ""
+    code: str = ""
+    content: Content | None = None
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.number} {self.channel} {self.reference} {self.verdict}>"
+
+
+class Tally:
+    """One channel's counts: messages accepted, how often by reference, and refusals by the provider's code.
+
+    `duplicates` are acceptances of a reference that had been accepted before.
+    """
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.duplicates = 0
+        self.times: dict[str, int] = {}
+        self.refused: Counter[str] = Counter()
+
+
+class Ledger:
+    """The entries, oldest first, and their counts by channel."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything; numbers start at 1 again."""
+        self.entries: list[Entry] = []
+        self.tallies: dict[Channel, Tally] = {channel: Tally() for channel in CHANNELS}
+
+    def accept(self, channel: Channel, to: str, reference: str, content: Content, provider_id: str) -> Entry:
+        """Enter a message that the provider has taken. Without a reference it counts, but never as a duplicate."""
+        tally = self.tallies[channel]
+        tally.accepted += 1
+        if reference:
+            before = tally.times.get(reference, 0)
+            tally.times[reference] = before + 1
+            tally.duplicates += before > 0
+        return self._enter(channel, to, reference, "accepted", content=content, provider_id=provider_id)
+
+    def refuse(self, channel: Channel, code: str, to: str = "", reference: str = "") -> Entry:
+        """Enter a message that the provider has refused, as far as it was read."""
+        self.tallies[channel].refused[code] += 1
+        return self._enter(channel, to, reference, "refused", code=code)
+
+    def accepted(self, channel: Channel, reference: str) -> int:
+        """How often messages of this reference were accepted."""
+        return self.tallies[channel].times.get(reference, 0)
+
+    def of(self, reference: str, channel: Channel | None = None) -> list[Entry]:
+        """The entries of a reference, oldest first."""
+        return [entry for entry in self.entries if entry.reference == reference and channel in (None, entry.channel)]
+
+    def after(self, number: int, channel: Channel | None = None) -> Iterator[Entry]:
+        """The entries that follow the one with this number, oldest first."""
+        for index in range(max(number, 0), len(self.entries)):
+            if channel in (None, self.entries[index].channel):
+                yield self.entries[index]
+
+    def latest(self, channel: Channel, to: frozenset[str] = frozenset()) -> Iterator[Entry]:
+        """Accepted messages that still have their content, newest first; to these addresses, or to all of them."""
+        for entry in reversed(self.entries[-FULL_ENTRIES:]):
+            if entry.channel is channel and entry.verdict == "accepted" and (not to or entry.to in to):
+                yield entry
+
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """Counts by channel: accepted, distinct references, duplicates, and refusals by code."""
+        return {
+            channel.value: {
+                "accepted": tally.accepted,
+                "references": len(tally.times),
+                "duplicates": tally.duplicates,
+                "refused": dict(tally.refused),
+            }
+            for channel, tally in self.tallies.items()
+        }
+
+    def _enter(self, channel: Channel, to: str, reference: str, verdict: Verdict, **more: Any) -> Entry:
+        entry = Entry(
+            number=len(self.entries) + 1,
+            channel=channel,
+            reference=reference,
+            verdict=verdict,
+            received_at=self._clock.now(),
+            to=to,
+            **more,
+        )
+        self.entries.append(entry)
+        aged = len(self.entries) - FULL_ENTRIES - 1
+        if aged >= 0:
+            self.entries[aged] = _without_content(self.entries[aged])
+        return entry
+
+
+def _without_content(entry: Entry) -> Entry:
+    """What stays of an old entry: enough to hold the engine's books against it."""
+    return Entry(
+        number=entry.number,
+        channel=entry.channel,
+        reference=entry.reference,
+        verdict=entry.verdict,
+        received_at=entry.received_at,
+        code=entry.code,
+    )

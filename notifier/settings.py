@@ -1,0 +1,127 @@
+"""Settings from the environment: `NOTIFIER_<NAME>`, or `NOTIFIER_<NAME>_FILE` with the path of a file that holds the
+value.
+
+With none set, everything runs on this machine: SQLite in `var/`, and the servers that `notifier demo` brings along.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from notifier.errors import ConfigurationError
+
+PREFIX = "NOTIFIER_"
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting, with its default. Those marked secret are never printed."""
+
+    # Where things are kept
+    database_url: str = "sqlite:///var/notifier.db"
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    templates: Path = Path(__file__).resolve().parent.parent / "templates"
+
+    # The web process
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str = "http://127.0.0.1:8080"
+
+    # The workers
+    worker_processes: Count = 2
+    worker_threads: Count = 8
+    database_connections: Count = 10
+    metrics_dir: Path | None = None
+
+    # Push: FCM HTTP v1
+    fcm_credentials: Path | None = None
+    fcm_url: str = "https://fcm.googleapis.com"
+    fcm_connections: Count = 200
+
+    # SMS: Twilio
+    twilio_account_sid: str = ""
+    twilio_auth_token: str = ""
+    twilio_from: str = ""
+    twilio_url: str = "https://api.twilio.com"
+    twilio_connections: Count = 100
+
+    # E-mail: SMTP
+    smtp_host: str = ""
+    smtp_port: Port = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_username: str = ""
+    smtp_password: str = ""
+    smtp_connections: Count = 10
+    email_from: str = "notifier@localhost"
+
+    # What people see
+    brand_name: str = "Voltline"
+    app_url: str = "https://app.example.com"
+    postal_address: str = ""
+
+    # Clients on this machine (`notifier send`, `notifier replay`)
+    api_key: str = ""
+
+    # Safety
+    loopback_only: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={_shown(name, getattr(self, name))!r}" for name in self.__struct_fields__)
+        return f"Settings({', '.join(shown)})"
+
+
+SECRETS = frozenset({"database_url", "broker_url", "twilio_auth_token", "smtp_password", "api_key"})
+
+
+def _shown(name: str, value: Any) -> Any:
+    return "…" if name in SECRETS and value else value
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from an environment (this process's when None).
+
+    Raises ConfigurationError with the variable's name for a value that doesn't fit, a name that is not a setting, and a
+    `_FILE` that can't be read.
+    """
+    environ = os.environ if environ is None else environ
+    given: dict[str, str] = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}TEST_"):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in Settings.__struct_fields__ and name.endswith("_file"):
+            name, value = name.removesuffix("_file"), _read(variable, value)
+        if name not in Settings.__struct_fields__:
+            raise ConfigurationError(f"{variable} is not a setting; `notifier doctor --settings` lists them")
+        if name in given:
+            raise ConfigurationError(f"{PREFIX}{name.upper()} is set both directly and by _FILE; keep one")
+        given[name] = value
+    settings = {name: _convert(name, value) for name, value in given.items() if value != ""}
+    return Settings(**settings)
+
+
+def _convert(name: str, value: str) -> Any:
+    field = next(field for field in msgspec.structs.fields(Settings) if field.name == name)
+    if field.type in (Path, Path | None):
+        return Path(value)
+    try:
+        return msgspec.convert(value, field.type, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{PREFIX}{name.upper()}: {error}") from None
+
+
+def _read(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{variable}: {path} can't be read ({type(error).__name__})") from None
+
+
+def to_environment(settings: Mapping[str, object]) -> dict[str, str]:
+    """Settings as the variables that `load_settings` reads: for processes started by this one."""
+    return {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}

@@ -1,0 +1,169 @@
+"""One database: connections, transactions, and what differs between engines in handling them."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from notifier.errors import ConfigurationError, StoreUnavailable
+
+T = TypeVar("T")
+
+DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "mysql": "mysql+asyncmy",
+    "mariadb": "mariadb+asyncmy",
+}
+
+CONNECT_TIMEOUT = 5  # seconds: a database that takes longer to answer is down for a caller that waits for its 202
+STATEMENT_TIMEOUT = 20  # seconds: no statement of ours runs a tenth as long
+POOL_TIMEOUT = 10  # seconds to wait for a free connection before saying that the store is unavailable
+BUSY_TIMEOUT = 5_000  # milliseconds that SQLite waits for another process's write
+CONFLICT_TRIES = 5  # times that a transaction which another one made give way runs in all
+CONFLICT_PAUSE = 0.02  # seconds, doubled each time, with full jitter
+
+DEADLOCKS = {"40001", "40P01"}  # SQLSTATE: PostgreSQL's and the standard's serialization failure and deadlock
+MYSQL_DEADLOCKS = {1205, 1213, 1020}  # lock wait time-out, deadlock, and MariaDB's "record has changed since last read"
+
+
+class Database:
+    """A pool of connections to one database.
+
+    `read` and `write` run a function in a transaction of its own. A transaction that had to give way to another is run
+    again; whatever else keeps the database from answering becomes StoreUnavailable.
+    """
+
+    def __init__(self, url: str, connections: int = 10) -> None:
+        self.engine = _engine(url, connections)
+        self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
+        self._writer = self.engine.execution_options(notifier_write=True)
+        # One SELECT needs no BEGIN and COMMIT around it where the engine gives every statement its snapshot.
+        self._reader = (
+            self.engine.execution_options(isolation_level="AUTOCOMMIT") if self.dialect == "postgresql" else self.engine
+        )
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The result of `work` in a transaction that only reads."""
+        return await _run(self._reader, work)
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The result of `work` in a transaction that is committed; `work` may run more than once."""
+        return await _run(self._writer, work)
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable where the database doesn't answer."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(sa.text("SELECT 1"))
+
+        await self.read(work)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            async with engine.begin() as connection:
+                return await work(connection)
+        except DBAPIError as error:
+            if not _gave_way(error):
+                if _unavailable(error):
+                    raise StoreUnavailable(_told(error)) from error
+                raise
+            if tries == CONFLICT_TRIES:
+                raise StoreUnavailable("the transaction met others at every try; try again") from error
+        except (OSError, TimeoutError, sa.exc.TimeoutError) as error:
+            raise StoreUnavailable(f"the database can't be reached ({type(error).__name__})") from error
+        await asyncio.sleep(random.uniform(0, CONFLICT_PAUSE * 2**tries))  # noqa: S311 (jitter is no secret)
+
+
+def _engine(url: str, connections: int) -> AsyncEngine:
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigurationError(
+            "NOTIFIER_DATABASE_URL is not a URL; write it as postgresql://user:password@host/name"
+        ) from None
+    driver = DRIVERS.get(parsed.get_backend_name())
+    if driver is None:
+        raise ConfigurationError(
+            f"NOTIFIER_DATABASE_URL names {parsed.get_backend_name()!r}; use one of {', '.join(DRIVERS)}"
+        )
+    parsed = parsed.set(drivername=driver)
+    if driver.startswith("sqlite"):
+        return _sqlite(parsed, connections)
+    common: dict[str, Any] = {
+        "pool_size": connections,
+        "max_overflow": 0,
+        "pool_timeout": POOL_TIMEOUT,
+        "pool_recycle": 1800,
+    }
+    if driver.startswith("postgresql"):
+        # Plans cached on near-empty tables ruin small batches later: docs/performance.md.
+        server = {
+            "plan_cache_mode": "force_custom_plan",
+            "statement_timeout": str(STATEMENT_TIMEOUT * 1000),
+            "jit": "off",
+        }
+        arguments: dict[str, Any] = {
+            "timeout": CONNECT_TIMEOUT,
+            "command_timeout": STATEMENT_TIMEOUT + 5,
+            "server_settings": server,
+        }
+        return create_async_engine(parsed, connect_args=arguments, **common)
+    arguments = {"connect_timeout": CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": "SET time_zone='+00:00'"}
+    # Under REPEATABLE READ batches that touch neighbouring keys lock the gaps between them, and deadlock.
+    return create_async_engine(parsed, connect_args=arguments, isolation_level="READ COMMITTED", **common)
+
+
+def _sqlite(url: sa.URL, connections: int) -> AsyncEngine:
+    if url.database in (None, "", ":memory:"):
+        raise ConfigurationError("NOTIFIER_DATABASE_URL: an in-memory SQLite can't be shared by processes; name a file")
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(url, pool_size=connections, max_overflow=0, pool_timeout=POOL_TIMEOUT)
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver's guess
+        cursor = connection.cursor()
+        for pragma in (f"busy_timeout={BUSY_TIMEOUT}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A deferred transaction that turns to writing fails where another wrote meanwhile; IMMEDIATE waits.
+        write = connection.get_execution_options().get("notifier_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _gave_way(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return state in DEADLOCKS or number in MYSQL_DEADLOCKS
+
+
+def _unavailable(error: DBAPIError) -> bool:
+    return (
+        error.connection_invalidated
+        or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError)
+        or not isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError)
+    )
+
+
+def _told(error: SQLAlchemyError) -> str:
+    return f"the database does not take it ({type(getattr(error, 'orig', error)).__name__})"

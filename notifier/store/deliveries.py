@@ -1,0 +1,349 @@
+"""Deliveries: written by `decide`, claimed and settled by `deliver`, brought up by the clock."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.deliveries import Channel, Lane, State, may_come_before
+from notifier.store import rows
+from notifier.store.database import Database
+from notifier.store.schema import attempt, decision, delivery, device, event, recipient, supersession
+
+
+class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery as `decide` writes it: pending and due, or ended at once with a reason."""
+
+    id: str
+    event_id: str
+    recipient_id: str
+    type: str
+    channel: Channel
+    target: str
+    lane: Lane
+    about: str
+    state: State
+    reason: str | None
+    created_at: int
+    updated_at: int
+    due_at: int
+    expires_at: int
+    signal_at: int | None
+    attempts: int = 0
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided for one recipient, and why: one answer per channel."""
+
+    event_id: str
+    type: str
+    recipient_id: str
+    decided_at: int
+    answers: list[dict[str, Any]]
+
+
+class Supersession(msgspec.Struct, frozen=True, kw_only=True):
+    """Deliveries about `about` whose event happened at or before `until` are out of date, for a reason."""
+
+    about: str
+    until: int
+    reason: State
+    event_id: str
+
+
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery in this worker's hands, with all it needs to look again and to send. Not printed: it holds
+    addresses.
+    """
+
+    id: str
+    event_id: str
+    recipient_id: str
+    type: str
+    channel: Channel
+    target: str
+    about: str
+    expires_at: int
+    attempts: int
+    occurred_at: int
+    accepted_at: int
+    data: str
+    known: bool
+    name: str | None
+    email: str | None
+    phone: str | None
+    locale: str | None
+    time_zone: str | None
+    switches: str | None
+    device_kind: str | None
+    device_value: str | None
+    device_platform: str | None
+    superseded_until: int | None
+    superseded_reason: str | None
+
+    def __repr__(self) -> str:
+        return f"<Claimed {self.id}>"
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt at a delivery ended, as rows of `delivery` and `attempt`."""
+
+    id: str
+    state: State
+    reason: str | None
+    due_at: int
+    signal_at: int | None
+    provider: str | None
+    provider_reference: str | None
+    locale: str | None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at a provider: its number from 1, and what came of it."""
+
+    delivery_id: str
+    number: int
+    started_at: int
+    ended_at: int
+    provider: str
+    outcome: str
+    code: str | None
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A delivery that it is time to signal."""
+
+    id: str
+    channel: Channel
+    lane: Lane
+
+
+async def existing(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> set[str]:
+    """Which of the deliveries are there already."""
+    found = await connection.execute(_existing(dialect), {"rows": _ids(ids)})
+    return set(found.scalars())
+
+
+async def add(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> int:
+    """Write deliveries; how many were new."""
+    if not deliveries:
+        return 0
+    return (await connection.execute(_insert(dialect), {"rows": rows.encode(deliveries)})).rowcount
+
+
+async def add_decisions(connection: AsyncConnection, dialect: str, decisions: Sequence[Decision]) -> None:
+    """Write what was decided and why."""
+    if decisions:
+        await connection.execute(_insert_decisions(dialect), {"rows": rows.encode(decisions)})
+
+
+async def add_supersessions(connection: AsyncConnection, dialect: str, marks: Sequence[Supersession]) -> None:
+    """Mark what is out of date; the latest mark about a thing stands."""
+    if marks:
+        newest: dict[str, Supersession] = {}
+        for mark in sorted(marks, key=lambda mark: mark.until):
+            newest[mark.about] = mark
+        await connection.execute(_supersede(dialect), {"rows": rows.encode(list(newest.values()))})
+
+
+async def claim(database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int) -> list[Claimed]:
+    """Take those of the deliveries that are pending and due, under a token and until the lease ends."""
+    encoded = _ids(ids)
+
+    async def work(connection: AsyncConnection) -> list[Claimed]:
+        parameters = {"rows": encoded, "token": token, "now": now, "lease_ends": lease_ends}
+        if not (await connection.execute(_take(database.dialect), parameters)).rowcount:
+            return []
+        found = await connection.execute(_taken(database.dialect), {"rows": encoded, "token": token})
+        return [msgspec.convert(row._mapping, Claimed, strict=False) for row in found]  # noqa: SLF001 (SQLAlchemy's public name for it)
+
+    return await database.write(work)
+
+
+async def settle(
+    database: Database,
+    token: str,
+    settled: Sequence[Settled],
+    attempts: Sequence[Attempt],
+    gone: Sequence[str],
+    now: int,
+) -> int:
+    """Record outcomes of deliveries still under the token, and forget devices that are gone; how many were recorded.
+
+    Fewer than handed in means that this worker's lease ran out meanwhile: what it found is not recorded.
+    """
+
+    async def work(connection: AsyncConnection) -> int:
+        parameters = {"rows": rows.encode(settled), "token": token, "now": now}
+        recorded = (await connection.execute(_settle(database.dialect), parameters)).rowcount
+        if attempts:
+            await connection.execute(_insert_attempts(database.dialect), {"rows": rows.encode(attempts)})
+        if gone:
+            await connection.execute(sa.delete(device).where(device.c.id.in_(gone)))
+        return recorded
+
+    return await database.write(work)
+
+
+async def due(
+    database: Database, now: int, again_at: int, limit: int, queues: Sequence[tuple[Channel, Lane]]
+) -> list[Due]:
+    """Pending deliveries of these queues that it is time to signal; the clock that gets one has it until `again_at`."""
+    wanted = sa.or_(*(sa.and_(delivery.c.channel == channel, delivery.c.lane == lane) for channel, lane in queues))
+    open_ = sa.and_(delivery.c.signal_at <= now, delivery.c.state == State.PENDING, wanted)
+
+    async def work(connection: AsyncConnection) -> list[Due]:
+        query = (
+            sa.select(delivery.c.id, delivery.c.channel, delivery.c.lane)
+            .where(open_).order_by(delivery.c.signal_at).limit(limit).with_for_update(skip_locked=True)
+        )  # fmt: skip
+        found = [Due(row.id, Channel(row.channel), Lane(row.lane)) for row in await connection.execute(query)]
+        if found:
+            parameters = {"rows": _ids([row.id for row in found]), "again_at": again_at}
+            await connection.execute(_signalled(database.dialect), parameters)
+        return found
+
+    return await database.write(work)
+
+
+async def return_expired_leases(database: Database, now: int, limit: int) -> int:
+    """Deliveries whose worker let its lease run out become unknown: the provider may have them. How many there were."""
+    lost = sa.and_(delivery.c.signal_at <= now, delivery.c.state == State.SENDING)
+
+    async def work(connection: AsyncConnection) -> int:
+        query = sa.select(delivery.c.id).where(lost).order_by(delivery.c.signal_at).limit(limit)
+        ids = list((await connection.execute(query.with_for_update(skip_locked=True))).scalars())
+        if ids:
+            await connection.execute(_lose(database.dialect), {"rows": _ids(ids), "now": now})
+        return len(ids)
+
+    return await database.write(work)
+
+
+async def states(database: Database) -> dict[tuple[str, str], State]:
+    """Every delivery's state, by channel and id: for comparisons, not for the hot path."""
+
+    async def work(connection: AsyncConnection) -> dict[tuple[str, str], State]:
+        found = await connection.execute(sa.select(delivery.c.channel, delivery.c.id, delivery.c.state))
+        return {(row.channel, row.id): State(row.state) for row in found}
+
+    return await database.read(work)
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return rows.encode([{"id": id_} for id_ in ids])
+
+
+@cache
+def _existing(dialect: str) -> sa.Select[tuple[str]]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return sa.select(delivery.c.id).join(wanted, wanted.c.id == delivery.c.id)
+
+
+@cache
+def _insert(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, delivery, [delivery.c[name] for name in NewDelivery.__struct_fields__])
+
+
+@cache
+def _insert_decisions(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, decision, [decision.c[name] for name in Decision.__struct_fields__])
+
+
+@cache
+def _insert_attempts(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, attempt, [attempt.c[name] for name in Attempt.__struct_fields__])
+
+
+@cache
+def _supersede(dialect: str) -> sa.Insert:
+    return rows.upsert(dialect, supersession, [supersession.c[name] for name in Supersession.__struct_fields__])
+
+
+@cache
+def _take(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.update(delivery)
+        .where(
+            delivery.c.id == wanted.c.id,
+            delivery.c.state.in_(sorted(may_come_before(State.SENDING))),
+            delivery.c.due_at <= sa.bindparam("now"),
+        )
+        .values(
+            state=State.SENDING.value,
+            lease_token=sa.bindparam("token"),
+            signal_at=sa.bindparam("lease_ends"),
+            attempts=delivery.c.attempts + 1,
+            updated_at=sa.bindparam("now"),
+        )
+    )
+
+
+@cache
+def _taken(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    own = ("id", "event_id", "recipient_id", "type", "channel", "target", "about", "expires_at", "attempts")
+    return (
+        sa.select(
+            *(delivery.c[name] for name in own),
+            event.c.occurred_at,
+            event.c.accepted_at,
+            event.c.data,
+            recipient.c.id.is_not(None).label("known"),
+            *(recipient.c[name] for name in ("name", "email", "phone", "locale", "time_zone", "switches")),
+            *(device.c[name].label(f"device_{name}") for name in ("kind", "value", "platform")),
+            supersession.c.until.label("superseded_until"),
+            supersession.c.reason.label("superseded_reason"),
+        )
+        .select_from(wanted)
+        .join(delivery, delivery.c.id == wanted.c.id)
+        .join(event, event.c.id == delivery.c.event_id)
+        .outerjoin(recipient, recipient.c.id == delivery.c.recipient_id)
+        .outerjoin(device, sa.and_(device.c.id == delivery.c.target, device.c.recipient_id == delivery.c.recipient_id))
+        .outerjoin(supersession, supersession.c.about == delivery.c.about)
+        .where(delivery.c.lease_token == sa.bindparam("token"))
+    )
+
+
+@cache
+def _settle(dialect: str) -> sa.Update:
+    names = Settled.__struct_fields__
+    outcome = rows.batch(dialect, [delivery.c[name] for name in names])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == outcome.c.id, delivery.c.lease_token == sa.bindparam("token"))
+        .values(
+            {name: outcome.c[name] for name in names if name != "id"}
+            | {"lease_token": None, "updated_at": sa.bindparam("now")}
+        )
+    )
+
+
+@cache
+def _signalled(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == wanted.c.id, delivery.c.state == State.PENDING)
+        .values(signal_at=sa.bindparam("again_at"))
+    )
+
+
+@cache
+def _lose(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == wanted.c.id, delivery.c.state == State.SENDING)
+        .values(
+            state=State.UNKNOWN.value,
+            reason="lease_expired",
+            lease_token=None,
+            signal_at=None,
+            updated_at=sa.bindparam("now"),
+        )
+    )

@@ -1,0 +1,126 @@
+"""Events: the outbox that `accept` writes and `decide` empties."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.events import Event
+from notifier.store import rows
+from notifier.store.database import Database
+from notifier.store.schema import event
+
+_COLUMNS = (
+    event.c.id, event.c.source, event.c.source_id, event.c.type, event.c.subject, event.c.occurred_at,
+    event.c.accepted_at, event.c.digest, event.c.data, event.c.signal_at,
+)  # fmt: skip
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event to be written; `data` is its JSON, `signal_at` when the clock signals it if nobody else did."""
+
+    id: str
+    source: str
+    source_id: str
+    type: str
+    subject: str | None
+    occurred_at: int
+    accepted_at: int
+    digest: str
+    data: msgspec.Raw
+    signal_at: int
+
+
+async def add(database: Database, events: Sequence[NewEvent]) -> dict[str, str]:
+    """Write events in one transaction; those whose id is there already stay as they are.
+
+    Answers the digest that each id has in the store: where it isn't the one handed in, the event was another.
+    """
+
+    async def work(connection: AsyncConnection) -> dict[str, str]:
+        return await insert(connection, database.dialect, events)
+
+    return await database.write(work)
+
+
+async def insert(connection: AsyncConnection, dialect: str, events: Sequence[NewEvent]) -> dict[str, str]:
+    """The same inside a transaction of the caller's."""
+    encoded = rows.encode(events)
+    if (await connection.execute(_insert(dialect), {"rows": encoded})).rowcount == len(events):
+        return {new.id: new.digest for new in events}
+    found = await connection.execute(_digests(dialect), {"rows": encoded})
+    return {row.id: row.digest for row in found}
+
+
+async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> list[Event]:
+    """Those of the events that nobody has decided or is deciding; they stay locked until the transaction ends."""
+    found = await connection.execute(_undecided(dialect), {"rows": rows.encode([{"id": id_} for id_ in ids])})
+    return [
+        Event(
+            id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
+            occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
+            data=msgspec.json.decode(row.data),
+        )
+        for row in found
+    ]  # fmt: skip
+
+
+async def mark_decided(connection: AsyncConnection, dialect: str, deliveries: dict[str, int], now: int) -> None:
+    """Close events with the number of deliveries each was turned into."""
+    encoded = rows.encode([{"id": id_, "deliveries": count} for id_, count in deliveries.items()])
+    await connection.execute(_decided(dialect), {"rows": encoded, "now": now})
+
+
+async def due(database: Database, now: int, again_at: int, limit: int) -> list[str]:
+    """Ids of undecided events that it is time to signal; the clock that gets one has it until `again_at`."""
+
+    async def work(connection: AsyncConnection) -> list[str]:
+        query = sa.select(event.c.id).where(event.c.signal_at <= now).order_by(event.c.signal_at).limit(limit)
+        ids = list((await connection.execute(query.with_for_update(skip_locked=True))).scalars())
+        if ids:
+            await connection.execute(
+                _signalled(database.dialect), {"rows": rows.encode([{"id": id_} for id_ in ids]), "again_at": again_at}
+            )
+        return ids
+
+    return await database.write(work)
+
+
+@cache
+def _insert(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, event, _COLUMNS)
+
+
+@cache
+def _digests(dialect: str) -> sa.Select[tuple[str, str]]:
+    wanted = rows.batch(dialect, [event.c.id])
+    return sa.select(event.c.id, event.c.digest).join(wanted, wanted.c.id == event.c.id)
+
+
+@cache
+def _undecided(dialect: str) -> sa.Select[tuple[str, ...]]:
+    wanted = rows.batch(dialect, [event.c.id])
+    query = sa.select(event).join(wanted, wanted.c.id == event.c.id).where(event.c.decided_at.is_(None))
+    return query.with_for_update(skip_locked=True, of=event if dialect == "postgresql" else None)
+
+
+@cache
+def _decided(dialect: str) -> sa.Update:
+    done = rows.batch(dialect, [event.c.id, event.c.deliveries])
+    return (
+        sa.update(event)
+        .where(event.c.id == done.c.id)
+        .values(decided_at=sa.bindparam("now"), deliveries=done.c.deliveries, signal_at=None)
+    )
+
+
+@cache
+def _signalled(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [event.c.id])
+    return (
+        sa.update(event)
+        .where(event.c.id == wanted.c.id, event.c.decided_at.is_(None))
+        .values(signal_at=sa.bindparam("again_at"))
+    )

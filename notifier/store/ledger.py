@@ -1,0 +1,74 @@
+"""The conservation ledger: what was accepted, against where it all is now."""
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.deliveries import Channel, State
+from notifier.store.database import Database
+from notifier.store.schema import delivery, event
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts that must agree.
+
+    `planned` is the sum that the decisions wrote down, event by event, of the deliveries they made; `deliveries`
+    counts the rows that are there, by state. They are written by different statements, so a row that is lost, doubled
+    or made up shows.
+    """
+
+    events: int
+    undecided: int
+    planned: int
+    deliveries: dict[str, int]
+    by_channel: dict[str, int]
+    reasons: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.deliveries.values())
+
+    @property
+    def balanced(self) -> bool:
+        return self.planned == self.total
+
+    def as_dict(self) -> dict[str, object]:
+        """The same for JSON, with the verdict."""
+        return {"balanced": self.balanced, **msgspec.structs.asdict(self)}
+
+
+async def read(database: Database) -> Ledger:
+    """The ledger as of one moment."""
+
+    async def work(connection: AsyncConnection) -> Ledger:
+        # One statement, so one snapshot: between two, a decision could slip in and unbalance them for a moment.
+        events = sa.select(
+            sa.literal("event").label("part"), sa.literal("").label("state"), sa.literal("").label("channel"),
+            sa.literal("").label("reason"), sa.func.count().label("count"),
+            sa.func.coalesce(sa.func.sum(sa.case((event.c.decided_at.is_(None), 1), else_=0)), 0).label("undecided"),
+            sa.func.coalesce(sa.func.sum(event.c.deliveries), 0).label("planned"),
+        )  # fmt: skip
+        reason = sa.func.coalesce(delivery.c.reason, "")
+        deliveries = sa.select(
+            sa.literal("delivery"), delivery.c.state, delivery.c.channel, reason, sa.func.count(), sa.literal(0),
+            sa.literal(0),
+        ).group_by(delivery.c.state, delivery.c.channel, reason)  # fmt: skip
+        found = list(await connection.execute(sa.union_all(events, deliveries)))
+        outbox = next(row for row in found if row.part == "event")
+        states = dict.fromkeys(State, 0)
+        channels = dict.fromkeys(Channel, 0)
+        reasons: dict[str, int] = {}
+        for row in found:
+            if row.part == "delivery":
+                states[State(row.state)] += row.count
+                channels[Channel(row.channel)] += row.count
+                if row.reason:
+                    reasons[row.reason] = reasons.get(row.reason, 0) + row.count
+        return Ledger(
+            events=outbox.count, undecided=int(outbox.undecided), planned=int(outbox.planned),
+            deliveries={str(key): value for key, value in states.items()},
+            by_channel={str(key): value for key, value in channels.items()},
+            reasons=dict(sorted(reasons.items())),
+        )  # fmt: skip
+
+    return await database.read(work)

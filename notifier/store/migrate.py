@@ -1,0 +1,39 @@
+"""Schema migrations, by Alembic from inside the package: no ini file, the same on every machine."""
+
+import asyncio
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from notifier.store.database import Database
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration; its env.py runs on the connection given."""
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    made.attributes["connection"] = connection
+    return made
+
+
+async def upgrade(database: Database) -> None:
+    """Bring the schema to the newest revision; does nothing where it is there."""
+
+    def run(connection: Connection) -> None:
+        command.upgrade(config(connection), "head")
+
+    async with database.engine.connect() as connection:
+        await connection.run_sync(run)
+        await connection.commit()
+
+
+async def revisions(database: Database) -> tuple[str | None, str | None]:
+    """The revision that the database has, and the newest there is."""
+    newest = await asyncio.to_thread(lambda: ScriptDirectory.from_config(config()).get_current_head())
+    async with database.engine.connect() as connection:
+        current = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    return current, newest

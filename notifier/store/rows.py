@@ -1,0 +1,80 @@
+"""How a batch travels to SQL: as one JSON parameter that each engine turns into a row set.
+
+One parameter instead of rows × columns keeps the client's cost at about 1 µs a row, and the same statement, written
+once with SQLAlchemy, serves a batch of one and of five hundred on every engine. Only the row set's text differs.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Column, Insert, Integer, SmallInteger, Table, TextClause, select, text, true
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.sql.selectable import NamedFromClause
+
+from notifier.store.schema import Json
+
+INTEGERS = (BigInteger, Integer, SmallInteger)
+
+
+def batch(dialect: str, columns: Sequence[Column[Any]], name: str = "rows") -> NamedFromClause:
+    """The row set of the bind parameter `name`: a JSON array of objects keyed by the columns' names."""
+    return (
+        _text(dialect, columns, name).columns(*(Column(column.name, column.type) for column in columns)).subquery(name)
+    )
+
+
+def encode(rows: Sequence[Any]) -> str:
+    """Structs or dicts as the value of a batch parameter."""
+    return msgspec.json.encode(rows).decode()
+
+
+def _text(dialect: str, columns: Sequence[Column[Any]], name: str) -> TextClause:
+    if dialect == "postgresql":
+        shape = ", ".join(f"{c.name} {'bigint' if isinstance(c.type, INTEGERS) else 'text'}" for c in columns)
+        return text(f"SELECT * FROM json_to_recordset(CAST(:{name} AS json)) AS t({shape})")  # noqa: S608
+    if dialect == "sqlite":
+        shape = ", ".join(f"json_extract(value, '$.{c.name}') AS {c.name}" for c in columns)
+        return text(f"SELECT {shape} FROM json_each(:{name})")  # noqa: S608
+    shape = ", ".join(f"{c.name} {_json_table_type(c)} PATH '$.{c.name}'" for c in columns)
+    return text(f"SELECT t.* FROM JSON_TABLE(:{name}, '$[*]' COLUMNS({shape})) AS t")  # noqa: S608
+
+
+def _json_table_type(column: Column[Any]) -> str:
+    if isinstance(column.type, INTEGERS):
+        return "BIGINT"
+    if isinstance(column.type, Json):
+        return "JSON"
+    return f"VARCHAR({getattr(column.type, 'length', None) or 5000}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+
+def insert(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> Insert:
+    """INSERT of a batch into a table, passing over rows whose key is there already."""
+    statement = _insert(dialect, table, columns)
+    if isinstance(statement, mysql.Insert):
+        return statement.prefix_with("IGNORE")
+    return statement.on_conflict_do_nothing()
+
+
+def upsert(dialect: str, table: Table, columns: Sequence[Column[Any]], kept: Collection[str] = ()) -> Insert:
+    """INSERT of a batch that overwrites the rows whose key is there already, but for the columns in `kept`."""
+    statement = _insert(dialect, table, columns)
+    names = [column.name for column in columns if not column.primary_key and column.name not in kept]
+    if isinstance(statement, mysql.Insert):
+        return statement.on_duplicate_key_update({name: statement.inserted[name] for name in names})
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key), set_={name: statement.excluded[name] for name in names}
+    )
+
+
+def _insert(
+    dialect: str, table: Table, columns: Sequence[Column[Any]]
+) -> postgresql.Insert | sqlite.Insert | mysql.Insert:
+    """Rows go in by key order, so that two batches that meet wait for each other instead of deadlocking."""
+    source = batch(dialect, columns)
+    key = [source.c[column.name] for column in table.primary_key if column.name in source.c]
+    names = [column.name for column in columns]
+    # SQLite's grammar needs the WHERE, or it reads ON CONFLICT as a join's condition.
+    chosen = select(*(source.c[name] for name in names)).where(true()).order_by(*key)
+    kinds = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+    return kinds.get(dialect, mysql.insert)(table).from_select(names, chosen)

@@ -1,0 +1,191 @@
+"""The tables. Instants are epoch milliseconds (UTC), ids the hash of what makes a thing the same
+(`deliveries.make_id`).
+
+`signal_at` is the clock's column: when it must look at the row next, null once nothing more can happen by itself. Its
+index holds open rows only (on MariaDB, which has no partial indexes, all rows), so a look costs the same at any size.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"},
+)
+
+MYSQL_OPTIONS = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_bin",
+}
+
+
+class Json(Text):
+    """A JSON document kept as its text: written whole, read whole, never queried into."""
+
+    cache_ok = True
+
+
+def _id() -> TypeEngine[str]:
+    return String(32).with_variant(mysql.CHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+
+
+def _json() -> TypeEngine[str]:
+    return Json().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+
+
+NAME = String(190)  # characters: a utf8mb4 index key of MySQL holds 191
+WORD = String(40)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("source", String(1000), nullable=False),
+    Column("source_id", String(1000), nullable=False),
+    Column("type", NAME, nullable=False),
+    Column("subject", String(1000)),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("digest", _id(), nullable=False),
+    Column("data", _json(), nullable=False),
+    Column("decided_at", BigInteger),
+    Column("deliveries", Integer),
+    Column("signal_at", BigInteger),
+    **MYSQL_OPTIONS,
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("event_id", _id(), nullable=False),
+    Column("recipient_id", NAME, nullable=False),
+    Column("type", NAME, nullable=False),
+    Column("channel", WORD, nullable=False),
+    Column("target", _id(), nullable=False),
+    Column("lane", WORD, nullable=False),
+    Column("about", _id(), nullable=False),
+    Column("state", WORD, nullable=False),
+    Column("reason", WORD),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("signal_at", BigInteger),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("lease_token", _id()),
+    Column("provider", WORD),
+    Column("provider_reference", NAME),
+    Column("locale", WORD),
+    **MYSQL_OPTIONS,
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery_id", _id(), primary_key=True),
+    Column("number", SmallInteger, primary_key=True, autoincrement=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("provider", WORD, nullable=False),
+    Column("outcome", WORD, nullable=False),
+    Column("code", WORD),
+    **MYSQL_OPTIONS,
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("event_id", _id(), primary_key=True),
+    Column("type", NAME, primary_key=True),
+    Column("recipient_id", NAME, primary_key=True),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("answers", _json(), nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+supersession = Table(
+    "supersession",
+    metadata,
+    Column("about", _id(), primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Column("reason", WORD, nullable=False),
+    Column("event_id", _id(), nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("kind", WORD, nullable=False),
+    Column("name", String(200)),
+    Column("email", String(320)),
+    Column("phone", String(20)),
+    Column("locale", WORD, nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    Column("switches", _json(), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("recipient_id", NAME, nullable=False),
+    Column("kind", WORD, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("platform", WORD, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+membership = Table(
+    "membership",
+    metadata,
+    Column("audience", NAME, primary_key=True),
+    Column("recipient_id", NAME, primary_key=True),
+    **MYSQL_OPTIONS,
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("name", NAME, nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("scopes", NAME, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    **MYSQL_OPTIONS,
+)
+
+charging_session = Table(
+    "charging_session",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("state", _json(), nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+
+def _open(table: Table, column: Column[int]) -> None:
+    Index(
+        f"ix_{table.name}_{column.name}",
+        column,
+        postgresql_where=column.is_not(None),
+        sqlite_where=column.is_not(None),
+    )
+
+
+_open(event, event.c.signal_at)
+_open(delivery, delivery.c.signal_at)
+Index("ix_delivery_event_id", delivery.c.event_id)
+Index("ix_delivery_recipient_id", delivery.c.recipient_id, delivery.c.created_at)
+Index("ix_device_recipient_id", device.c.recipient_id)
+Index("ix_membership_recipient_id", membership.c.recipient_id)

@@ -1,0 +1,39 @@
+"""Charging sessions as peers told them (OCPI): what the next update of one builds on."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.deliveries import make_id
+from notifier.ocpi.sessions import StoredSession
+from notifier.store import events, rows
+from notifier.store.database import Database
+from notifier.store.events import NewEvent
+from notifier.store.schema import charging_session
+
+Step = Callable[[StoredSession | None], tuple[StoredSession, Sequence[NewEvent]]]
+
+
+async def update(database: Database, name: str, step: Step, now: int) -> None:
+    """Take one step of a session, in one transaction with the events it brings: neither is ever there without the
+    other.
+
+    Two updates of one session wait for each other; what `step` raises leaves everything as it was.
+    """
+    id_ = make_id("ocpi-session", name)
+
+    async def work(connection: AsyncConnection) -> None:
+        query = sa.select(charging_session.c.state).where(charging_session.c.id == id_).with_for_update()
+        state = (await connection.execute(query)).scalar()
+        before = None if state is None else msgspec.json.decode(state, type=StoredSession)
+        after, new = step(before)
+        if after != before:
+            row = {"id": id_, "state": after, "updated_at": now}
+            statement = rows.upsert(database.dialect, charging_session, list(charging_session.c))
+            await connection.execute(statement, {"rows": rows.encode([row])})
+        if new:
+            await events.insert(connection, database.dialect, new)
+
+    await database.write(work)

@@ -1,0 +1,94 @@
+"""The body of a push, within the limits that FCM, APNs and web push document."""
+
+import json
+import re
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.channels.push.message import encode
+from notifier.messages import Device, PushContent, Urgency
+from tests.channels import canary
+from tests.channels.push.samples import push
+
+NOW = 1_790_000_000_123
+
+
+def encoded(**changes: Any) -> dict[str, Any]:
+    body = json.loads(encode(push(**changes), NOW))
+    assert list(body) == ["message"]
+    message: dict[str, Any] = body["message"]
+    return message
+
+
+def test_a_push_says_the_same_to_each_platform() -> None:
+    assert encoded() == {
+        "token": canary.TOKEN,
+        "notification": {"title": canary.NAME, "body": canary.TEXT},
+        "data": {"reference": "5f" * 16, "type": "charging-complete", "link": "https://app.example/sessions/1"},
+        "android": {
+            "collapse_key": "session-1",
+            "priority": "high",
+            "ttl": "1800s",
+            "notification": {"tag": "session-1"},
+        },
+        "apns": {
+            "headers": {"apns-collapse-id": "session-1", "apns-expiration": "1790001800", "apns-priority": "10"},
+        },
+        "webpush": {"headers": {"TTL": "1800", "Topic": "session-1", "Urgency": "high"}},
+    }
+
+
+def test_an_installation_is_addressed_as_one() -> None:
+    # When
+    message = encoded(device=Device(kind="fid", value="cA4n"))
+
+    # Then
+    assert message["fid"] == "cA4n"
+    assert "token" not in message
+
+
+def test_without_a_link_none_is_sent() -> None:
+    assert "link" not in encoded(content=PushContent(title="t", body="b"))["data"]
+
+
+@pytest.mark.parametrize("urgency", get_args(Urgency))
+def test_urgency_decides_on_each_platform_alike(urgency: Urgency) -> None:
+    # When
+    message = encoded(urgency=urgency)
+
+    # Then
+    waking = urgency in ("high", "urgent")
+    assert message["android"]["priority"] == ("high" if waking else "normal")
+    assert message["apns"]["headers"]["apns-priority"] == ("10" if waking else "5")
+    assert message["webpush"]["headers"]["Urgency"] == ("high" if waking else urgency)
+
+
+def test_an_empty_token_is_refused_by_the_sdk() -> None:
+    with pytest.raises(ValueError, match="non-empty"):
+        encode(push(device=Device(value="")), NOW)
+
+
+@given(key=st.text(min_size=1), time_to_live=st.integers(-10, 10**9), title=st.text(), body=st.text())
+def test_headers_and_times_stay_within_their_limits(key: str, time_to_live: int, title: str, body: str) -> None:
+    # When
+    message = encoded(collapse_key=key, time_to_live=time_to_live, content=PushContent(title=title, body=body))
+
+    # Then
+    apns, webpush = message["apns"]["headers"], message["webpush"]["headers"]
+    assert re.fullmatch(r"[!-~]{1,64}", apns["apns-collapse-id"])
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,32}", webpush["Topic"])
+    assert 0 <= int(webpush["TTL"]) <= 28 * 86_400
+    assert message["android"]["ttl"] == f"{webpush['TTL']}s"
+    assert int(apns["apns-expiration"]) == NOW // 1000 + int(webpush["TTL"])
+    assert message["notification"] == {name: text for name, text in (("title", title), ("body", body)) if text}
+
+
+@given(st.lists(st.text(min_size=1, max_size=200), min_size=2, max_size=2, unique=True))
+def test_different_keys_never_replace_each_other(keys: list[str]) -> None:
+    ids = [encoded(collapse_key=key)["apns"]["headers"]["apns-collapse-id"] for key in keys]
+    topics = [encoded(collapse_key=key)["webpush"]["headers"]["Topic"] for key in keys]
+    assert ids[0] != ids[1]
+    assert topics[0] != topics[1]

@@ -1,0 +1,121 @@
+"""The tables of codes: complete, valid, and refused at load where they aren't."""
+
+from pathlib import Path
+
+import grpc
+import pytest
+
+from notifier.channels import email, push, sms
+from notifier.channels.codes import Codes, load_codes
+from notifier.errors import SEND_ERRORS, AddressGone, ConfigurationError, OptedOut, Throttled
+
+TABLES = {table.provider: table for table in (push.CODES, sms.CODES, email.CODES)}
+
+FCM = (
+    "UNSPECIFIED_ERROR INVALID_ARGUMENT UNREGISTERED SENDER_ID_MISMATCH QUOTA_EXCEEDED UNAVAILABLE INTERNAL"
+    " THIRD_PARTY_AUTH_ERROR"
+)
+TWILIO = (
+    20003, 20404, 20429, 20500, 20503, 21211, 21212, 21408, *range(21601, 21625), 21635, *range(30001, 30047), 30410,
+)  # fmt: skip
+REPLIES = (421, 450, 451, 452, 454, 455, 500, 501, 502, 503, 504, 521, 530, 534, 535, 538, *range(550, 557))
+ENHANCED = (  # details of each subject that a permanent failure has: RFC 3463 §3, RFC 7505, RFC 6710, RFC 7293, RFC 7372 …
+    (1, (0, 1, 2, 3, 4, 6, 7, 8, 9, 10)),
+    (2, range(5)),
+    (3, range(6)),
+    (4, (0, 1, 3, 4, 6, 7)),
+    (5, range(7)),
+    (6, range(11)),
+    (7, range(31)),
+)
+
+
+@pytest.mark.parametrize(
+    ("provider", "code"), [(provider, code) for provider, table in TABLES.items() for code in table.codes]
+)
+def test_every_code_is_classified_as_its_row_says(provider: str, code: str) -> None:
+    # Given
+    table = TABLES[provider]
+
+    # When
+    error = table.classify(code)
+
+    # Then
+    assert type(error) is SEND_ERRORS[table.codes[code].kind]
+    assert (error.provider, error.code, error.detail) == (provider, code, table.codes[code].meaning)
+    assert error.detail
+
+
+@pytest.mark.parametrize("code", [*FCM.split(), *(status.name for status in grpc.StatusCode if status.name != "OK")])
+def test_each_code_that_google_documents_has_a_row(code: str) -> None:
+    assert code in push.CODES.codes
+
+
+@pytest.mark.parametrize("code", TWILIO)
+def test_each_twilio_code_about_texts_has_a_row(code: int) -> None:
+    assert str(code) in sms.CODES.codes
+
+
+@pytest.mark.parametrize("code", [*REPLIES, *(f"5.{subject}.{detail}" for subject, details in ENHANCED for detail in details if (subject, detail) != (1, 5))])  # fmt: skip # noqa: E501
+def test_each_smtp_code_has_a_row(code: str | int) -> None:
+    assert str(code) in email.CODES.codes
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_only_codes_that_can_mean_nothing_else_give_an_address_up(table: Codes) -> None:
+    gone = {code for code, row in table.codes.items() if row.kind == AddressGone.kind}
+    assert not gone & {"400", "404", "4xx", "5xx", "default", "INVALID_ARGUMENT", "NOT_FOUND", "550", "554", "5.7.1"}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("code", ["default", "4xx", "5xx"])
+def test_each_table_ends_in_defaults(table: Codes, code: str) -> None:
+    assert code in table.codes
+
+
+def test_an_unknown_code_is_told_with_the_meaning_of_its_class() -> None:
+    # When
+    error = sms.CODES.classify("29999", "400", "4xx")
+
+    # Then
+    assert (error.kind, error.code, error.detail) == ("refused", "29999", sms.CODES.codes["4xx"].meaning)
+
+
+def test_what_no_row_knows_is_the_default() -> None:
+    assert push.CODES.classify("000").detail == push.CODES.codes["default"].meaning
+
+
+def test_the_providers_wish_goes_before_the_tables() -> None:
+    assert push.CODES.classify("429").retry_after == 60
+    assert push.CODES.classify("429", retry_after=0.0).retry_after == 0
+    assert push.CODES.classify("503").retry_after is None
+
+
+def test_twilios_stop_and_its_rate_limit() -> None:
+    assert isinstance(sms.CODES.classify("21610"), OptedOut)
+    assert isinstance(sms.CODES.classify("20429"), Throttled)
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('provider = "p"\n[codes]\ndefault = { kind = "gone", meaning = "m" }', "default has kind 'gone'"),
+        ('provider = "p"\n[codes]\n400 = { kind = "refused", meaning = "m" }', "add a row 'default'"),
+        ('provider = "p"\n[codes]\ndefault = { kind = "refused" }', "meaning"),
+        ('provider = "p"\n[codes]\ndefault = { kind = "refused", meaning = "m", wait = 1 }', "wait"),
+        ('provider = "p"', "codes"),
+        ('provider = "p"\nprovider = "q"', "overwrite"),
+        (None, "No such file"),
+    ],
+)
+def test_a_wrong_table_is_refused_with_its_place(tmp_path: Path, table: str | None, problem: str) -> None:
+    # Given
+    folder = tmp_path / "fax"
+    folder.mkdir()
+    if table is not None:
+        (folder / "codes.toml").write_text(table)
+
+    # When / Then
+    with pytest.raises(ConfigurationError, match=r"fax/codes\.toml") as refused:
+        load_codes(folder)
+    assert problem in str(refused.value)

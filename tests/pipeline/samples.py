@@ -1,0 +1,35 @@
+"""Events that several tests tell, and the moment at which they do."""
+
+from collections.abc import Awaitable, Callable
+
+NOW = 1_773_078_000_000  # 2026-03-09T17:40:00Z
+
+Report = Callable[..., Awaitable[str]]
+"""Accepts an event of a type with its data as keywords, `at` an instant; answers the event's id."""
+
+COMPLETE = {
+    "session_id": "101",
+    "kind": "full",
+    "station": "Gent Zuid, bay 3",
+    "energy_kwh": 41.12,
+    "completed_at": "2026-03-09T17:40:00Z",
+    "driver_id": "ada",
+}
+WARNING = {
+    "session_id": "101",
+    "station": "Gent Zuid, bay 3",
+    "idle_fee_from": "2026-03-09T17:55:00Z",
+    "fee_per_minute": {"amount": 0.1, "currency": "EUR"},
+    "driver_id": "ada",
+}
+RECEIPT = {
+    "session_id": "101",
+    "cdr_id": "BE-BEC-1",
+    "station": "Gent Zuid",
+    "started_at": "2026-03-09T15:40:00Z",
+    "ended_at": "2026-03-09T17:40:00Z",
+    "duration_min": 120,
+    "energy_kwh": 41.12,
+    "total": {"amount": 18.45, "currency": "EUR"},
+    "token": "NL-TST-C1",
+}

@@ -1,0 +1,265 @@
+import re
+from contextlib import suppress
+from datetime import UTC
+from typing import Any
+from xml.parsers.expat import ParserCreate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from notifier.catalog import Catalog, Field
+from notifier.deliveries import Channel
+from notifier.errors import NotifierError, RenderError
+from notifier.messages import Content, EmailContent, PushContent, SmsContent
+from notifier.rendering import Renderer
+
+COMPLETE: dict[str, Any] = {
+    "session_id": "101",
+    "kind": "full",
+    "station": "Gent Zuid, bay 3",
+    "energy_kwh": 41.12,
+    "completed_at": "2026-03-09T17:42:00Z",
+    "cost": {"amount": 1234.5, "currency": "EUR"},
+    "idle_fee_from": "2026-03-09T23:30:00Z",
+}
+OFFLINE: dict[str, Any] = {
+    "site_id": "gent-zuid",
+    "site": "Gent Zuid",
+    "station_id": "BE*BEC*E041503003",
+    "station": "Station 3",
+    "since": "2026-03-09T23:30:00Z",
+}
+
+
+def push(renderer: Renderer, locale: str = "en", zone: str = "Europe/Berlin", **changes: Any) -> PushContent:
+    rendered = renderer.render(
+        "charging-complete", Channel.PUSH, locale=locale, time_zone=zone, data={**COMPLETE, **changes}
+    )
+    assert isinstance(rendered.content, PushContent)
+    return rendered.content
+
+
+def mail(renderer: Renderer, locale: str = "en", zone: str = "Europe/Berlin", **changes: Any) -> EmailContent:
+    rendered = renderer.render(
+        "station-offline", Channel.EMAIL, locale=locale, time_zone=zone, data={**OFFLINE, **changes}
+    )
+    assert isinstance(rendered.content, EmailContent)
+    return rendered.content
+
+
+def sms(renderer: Renderer, locale: str = "en", **changes: Any) -> str:
+    rendered = renderer.render(
+        "charging-complete", Channel.SMS, locale=locale, time_zone="Europe/Berlin", data={**COMPLETE, **changes}
+    )
+    assert isinstance(rendered.content, SmsContent)
+    return rendered.content.text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "spoken"),
+    [("de", "de"), ("de-AT", "de"), ("de-Latn-CH", "de"), ("pt-BR", "en"), ("ja", "en"), ("en-GB", "en"), ("", "en")],
+)
+def test_texts_fall_back_to_the_language_and_then_to_english(renderer: Renderer, wanted: str, spoken: str) -> None:
+    rendered = renderer.render(
+        "charging-complete", Channel.PUSH, locale=wanted, time_zone="Europe/Vienna", data=COMPLETE
+    )
+
+    assert rendered.locale == spoken
+
+
+@pytest.mark.parametrize(
+    ("locale", "cost"),
+    [
+        ("de", "1.234,50\u00a0€"),
+        ("de-AT", "€\u00a01.234,50"),
+        ("fr", "1\u202f234,50\u00a0€"),
+        ("es", "1.234,50\u00a0€"),
+        ("en-US", "€1,234.50"),
+        ("en-GB", "€1,234.50"),
+        ("pt-BR", "€1,234.50"),  # English texts, so English numbers
+    ],
+)
+def test_money_is_in_the_form_of_the_persons_own_locale(renderer: Renderer, locale: str, cost: str) -> None:
+    assert cost in push(renderer, locale).body
+
+
+def test_times_are_in_the_persons_zone_and_form(renderer: Renderer) -> None:
+    assert "00:30\u00a0Uhr" in push(renderer, "de", "Europe/Berlin").body
+    assert "6:30\u202fPM" in push(renderer, "en", "America/Chicago").body
+    assert "18:30" in push(renderer, "en-GB", "America/Chicago").body
+
+
+def test_what_happens_at_half_past_eleven_in_utc_is_the_next_day_in_berlin(renderer: Renderer) -> None:
+    assert "10. März, 00:30\u00a0Uhr" in mail(renderer, "de", "Europe/Berlin").text
+    assert "March 9, 6:30\u202fPM" in mail(renderer, "en", "America/Chicago").text
+
+
+def test_an_hour_that_summer_time_skips_is_never_shown(renderer: Renderer) -> None:
+    # Given the night of 29 March 2026, when Berlin's clocks go from 2:00 to 3:00
+    before, after = "2026-03-29T00:59:00Z", "2026-03-29T01:01:00Z"
+
+    assert "01:59" in push(renderer, "de", idle_fee_from=before).body
+    assert "03:01" in push(renderer, "de", idle_fee_from=after).body
+
+
+def test_a_link_leads_to_the_app_whatever_the_id_holds(renderer: Renderer) -> None:
+    content = push(renderer, session_id="../admin?x=1#é @evil.example")
+
+    assert content.link == "https://app.example.com/sessions/..%2Fadmin%3Fx%3D1%23%C3%A9%20%40evil.example"
+
+
+def test_jinja_in_a_value_is_text_like_any_other(renderer: Renderer) -> None:
+    hostile = "{{7*7}} {% raw %} {{ ''.__class__ }}"
+
+    assert hostile in push(renderer, station=hostile).body
+    assert hostile in mail(renderer, station=hostile).text
+    assert "{{7*7}} {% raw %}" in mail(renderer, station=hostile).html
+
+
+def test_markup_in_a_value_stays_text_in_html(renderer: Renderer) -> None:
+    content = mail(renderer, station='<a href="https://evil.example">"\'&</a>', site="<script>alert(1)</script>")
+
+    assert "<script" not in content.html
+    assert "https://evil.example&#34;" in content.html
+    assert '<a href="https://evil.example">' in content.text
+
+
+@pytest.mark.parametrize("gap", ["\r\n", "\n", "\r", "\x00", "\x0b", "\u2028", "\u2029", "\x85", "\u202e", "\ud800"])
+def test_a_line_break_or_control_in_a_value_can_not_begin_a_new_line(renderer: Renderer, gap: str) -> None:
+    station = f"Bay 3{gap}Bcc: x@evil.example"
+
+    assert mail(renderer, station=station).subject.startswith("Bay 3 Bcc: x@evil.example is offline")
+    assert "Bay 3 Bcc" in push(renderer, station=station).body
+    assert "Bay 3 Bcc" in sms(renderer, station=station)
+
+
+def test_a_long_name_is_cut_on_small_screens_so_that_the_end_is_seen(renderer: Renderer) -> None:
+    station = "Whisper Valley Amenity and Discovery Center, south parking structure, level 3"
+
+    assert "and Discovery Center, south parking…" in push(renderer, station=station).body
+    assert push(renderer, station=station).body.endswith("to avoid the idle fee.")
+    assert "and Discovery Center, south parking...:" in sms(renderer, station=station)
+    assert sms(renderer, station=station).endswith("to avoid the idle fee.")
+    assert station in mail(renderer, station=station).text
+
+
+def test_an_sms_keeps_the_short_alphabet_for_names_it_can_spell(renderer: Renderer) -> None:
+    assert "Nimes-Ouest - Chene" in sms(renderer, station="Nîmes‑Ouest – Chêne")
+    assert "München Ost" in sms(renderer, station="Mu\u0308nchen Ost")  # as some machines write ü
+    assert "Σταθμός 3" in sms(renderer, station="Σταθμός 3")
+
+
+def test_data_that_lacks_a_field_is_refused_with_its_name(renderer: Renderer) -> None:
+    data = {name: value for name, value in COMPLETE.items() if name != "station"}
+
+    with pytest.raises(RenderError, match=r"^charging-complete: its data doesn't fit: .*`station`"):
+        renderer.render("charging-complete", Channel.PUSH, locale="en", time_zone="UTC", data=data)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "canary-5e1f"},
+        {"kind": "it's 'canary-5e1f'\n'x"},
+        {"energy_kwh": "canary-5e1f"},
+        {"completed_at": "canary-5e1f"},
+        {"cost": {"amount": 1, "currency": "canary-5e1f"}},
+    ],
+)
+def test_a_refusal_names_the_field_and_never_the_value(renderer: Renderer, changes: dict[str, Any]) -> None:
+    with pytest.raises(RenderError) as caught:
+        push(renderer, **changes)
+
+    assert next(iter(changes)) in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_zone_that_the_machine_lacks_is_refused_with_the_place_and_the_field(renderer: Renderer) -> None:
+    with pytest.raises(RenderError, match=r"^charging-complete/de\.toml: push\.body: .* idle_fee_from"):
+        push(renderer, "de", zone="Mars/Olympus")
+
+
+def test_an_unknown_type_or_channel_is_refused(renderer: Renderer) -> None:
+    with pytest.raises(RenderError, match="no-such-type"):
+        renderer.render("no-such-type", Channel.PUSH, locale="en", time_zone="UTC", data={})
+    with pytest.raises(RenderError, match="charging-complete has no texts for email"):
+        renderer.render("charging-complete", Channel.EMAIL, locale="en", time_zone="UTC", data=COMPLETE)
+
+
+def test_what_is_rendered_shows_nothing_when_printed(renderer: Renderer) -> None:
+    rendered = renderer.render("charging-complete", Channel.PUSH, locale="en", time_zone="UTC", data=COMPLETE)
+
+    assert repr([rendered, rendered.content]) == "[<Rendered>, <PushContent>]"
+
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "text": st.text(max_size=80).map("a{}".format),
+    "number": st.floats(0, 1e9) | st.integers(0, 10**6),
+    "integer": st.integers(0, 10**9),
+    "money": st.fixed_dictionaries(
+        {"amount": st.floats(-1e9, 1e9), "currency": st.from_regex(r"[A-Z]{3}", fullmatch=True)}
+    ),
+    "time": st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat()),
+    "flag": st.booleans(),
+}
+
+
+def data_for(fields: dict[str, Field]) -> st.SearchStrategy[dict[str, Any]]:
+    values = {
+        name: st.sampled_from(field.one_of) if field.one_of else VALUES[field.type] for name, field in fields.items()
+    }
+    return st.fixed_dictionaries(
+        {name: value for name, value in values.items() if not fields[name].optional},
+        optional={name: value for name, value in values.items() if fields[name].optional},
+    )
+
+
+def tags(html: str) -> list[str]:
+    found: list[str] = []
+    parser = ParserCreate()
+    parser.StartElementHandler = lambda name, _: found.append(name)
+    parser.Parse(html.encode(), True)
+    return found
+
+
+def lines(content: Content) -> list[str]:
+    if isinstance(content, PushContent):
+        return [content.title, content.body]
+    return [content.text if isinstance(content, SmsContent) else content.subject]
+
+
+@settings(max_examples=300)
+@given(choice=st.data())
+def test_no_data_that_fits_can_break_a_message_or_bring_markup(
+    renderer: Renderer, catalog: Catalog, choice: st.DataObject
+) -> None:
+    # Given any data that fits any type's schema
+    kind = choice.draw(st.sampled_from(sorted(catalog.types.values(), key=lambda kind: kind.id)))
+    data = choice.draw(data_for(kind.data))
+    plain = {
+        name: "a" if kind.data[name].type == "text" and not kind.data[name].one_of else data[name] for name in data
+    }
+    locale = choice.draw(st.sampled_from(["en", "de-AT", "fr-CA", "es", "ar"]))
+
+    for channel in kind.channels:
+        # When it is rendered
+        content = renderer.render(kind.id, channel, locale=locale, time_zone="Asia/Kolkata", data=data).content
+
+        # Then each line is one line, and HTML has the elements that it has with plain values
+        assert not re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", "".join(lines(content)))
+        if isinstance(content, EmailContent):
+            same = renderer.render(kind.id, channel, locale=locale, time_zone="Asia/Kolkata", data=plain).content
+            assert isinstance(same, EmailContent)
+            assert tags(content.html) == tags(same.html)
+
+
+@given(
+    value=st.floats(allow_nan=True, allow_infinity=True) | st.integers(-(2**63), 2**63 - 1),
+    name=st.sampled_from(["energy_kwh", "cost"]),
+)
+def test_a_number_beyond_all_measure_is_shown_or_refused(renderer: Renderer, value: float, name: str) -> None:
+    changes: dict[str, Any] = {name: value if name == "energy_kwh" else {"amount": value, "currency": "EUR"}}
+
+    with suppress(NotifierError):
+        assert push(renderer, "de", **changes).body

@@ -1,0 +1,1 @@
+"""Dramatiq workers: `dramatiq workers.main`, started by `notifier worker` with its settings."""

@@ -1,0 +1,70 @@
+"""The broker, what a worker process opens, and the actors: each hands the ids it got to a step of the pipeline."""
+
+import asyncio
+
+import dramatiq
+import uvloop
+from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.middleware import AsyncIO
+
+from notifier import logs
+from notifier.broker import DECIDE, make_broker
+from notifier.deliveries import Channel, Lane
+from notifier.errors import ConfigurationError
+from notifier.pipeline.decide import decide
+from notifier.pipeline.deliver import deliver
+from notifier.pipeline.engine import WorkerEngine
+from notifier.settings import load_settings
+from notifier.startup import close, guard, open_worker_engine
+
+PRIORITIES = {Lane.URGENT: 0, Lane.NORMAL: 10, Lane.BULK: 20}  # among what a process has prefetched, lower goes first
+
+settings = load_settings()
+logs.set_up(settings.log_level, "worker")
+guard(settings)
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+
+class Loop(AsyncIO):  # type: ignore[misc]
+    """The process's event loop, with the engine opened on it before the first message and closed after the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._engine: WorkerEngine | None = None
+
+    @property
+    def engine(self) -> WorkerEngine:
+        if self._engine is None:
+            raise ConfigurationError("the worker has not booted; run it by `notifier worker`")
+        return self._engine
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        super().before_worker_boot(broker, worker)
+        self._engine = get_event_loop_thread().run_coroutine(open_worker_engine(settings))
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        get_event_loop_thread().run_coroutine(close(self.engine))
+        super().after_worker_shutdown(broker, worker)
+
+
+loop = Loop()
+broker = make_broker(settings.broker_url, [loop])
+dramatiq.set_broker(broker)
+
+
+@dramatiq.actor(queue_name=DECIDE, actor_name="decide")
+async def decide_events(ids: list[str]) -> None:
+    """Events wait for a decision."""
+    await decide(loop.engine, ids)
+
+
+def _deliver_actor(channel: Channel, lane: Lane) -> None:
+    @dramatiq.actor(queue_name=f"{channel}.{lane}", actor_name=f"deliver_{channel}_{lane}", priority=PRIORITIES[lane])
+    async def deliver_channel(ids: list[str]) -> None:
+        """Deliveries of one channel and lane are due."""
+        await deliver(loop.engine, channel, ids)
+
+
+for _channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL):
+    for _lane in Lane:
+        _deliver_actor(_channel, _lane)
