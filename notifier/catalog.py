@@ -5,9 +5,10 @@ texts per language. The same file is read by people who don't program, so its wo
 "money".
 """
 
+import keyword
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from notifier.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 from notifier.messages import Urgency
+from notifier.text import LINE, TEXT
 
 Class = Literal["transactional", "service", "marketing", "security"]
 Audience = Literal["driver", "fleet_managers", "site_operators"]
@@ -30,23 +32,32 @@ LANES: Mapping[Urgency, Lane] = {
     "urgent": Lane.URGENT,
 }
 
+AUDIENCE_FIELDS: Mapping[Audience, tuple[tuple[str, str], ...]] = {
+    "driver": (("driver", "driver_id"), ("token", "token")),
+    "fleet_managers": (("fleet", "fleet_id"),),
+    "site_operators": (("site", "site_id"),),
+}
+"""The fields of an event's data that name an audience, each with the group that it names one of, most exact first."""
+
 LOCALE_NAME = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 MAX_TEXT = 500  # characters in a text field: longer than any station name or address, shorter than an essay
-_DURATION = re.compile(r"(\d+) (s|min|h|d)")
+MAX_NUMBER = 1e12  # kWh, percent or money in any currency: more is a mistake, and no text could tell it
+MAX_INTEGER = 2**53 - 1  # what JSON carries unharmed between any two programs (RFC 8259 §6)
+_DURATION = re.compile(r"([1-9][0-9]{0,5}) (s|min|h|d)")
 _UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
 
 
 class Money(msgspec.Struct, frozen=True):
     """An amount in a currency (ISO 4217), including taxes."""
 
-    amount: float
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    amount: Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+    currency: Annotated[str, msgspec.Meta(max_length=3, pattern="^[A-Z]{3}$")]
 
 
 _PYTHON_TYPES: Mapping[Kind, Any] = {
-    "text": Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)],
-    "number": float,
-    "integer": int,
+    "text": Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT, pattern=TEXT)],
+    "number": Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)],
+    "integer": Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)],
     "money": Money,
     "time": Annotated[datetime, msgspec.Meta(tz=True)],
     "flag": bool,
@@ -126,17 +137,29 @@ class Catalog:
 
     def _model(self, event: str) -> type[msgspec.Struct]:
         fields: dict[str, Field] = {}
-        for kind in self.cancels.get(event, []):
-            fields.setdefault(kind.about, kind.data[kind.about])
-        for kind in self.listeners.get(event, []):
-            fields.update(kind.data)
+        for kind, name in self._needs(event):
+            field = kind.data[name]
+            if not _alike(fields.setdefault(name, field), field):
+                raise ConfigurationError(
+                    f"{kind.id}/type.toml: another type gives {name!r} of the event {event!r} another shape; "
+                    "make type, optional and one_of the same in both"
+                )
         return msgspec.defstruct(
-            "".join(part.title() for part in re.split(r"[._-]", event)),
+            f"event.{event}",
             [_struct_field(name, field) for name, field in sorted(fields.items(), key=lambda item: item[1].optional)],
             frozen=True,
             kw_only=True,
             omit_defaults=True,
         )
+
+    def _needs(self, event: str) -> Iterator[tuple[NotificationType, str]]:
+        """What an event's data must have: all that its own types take, and what names the things that it cancels."""
+        yield from ((kind, name) for kind in self.listeners.get(event, []) for name in kind.data)
+        yield from ((kind, kind.about) for kind in self.cancels.get(event, []))
+
+
+def _alike(one: Field, other: Field) -> bool:
+    return (one.type, one.optional, one.one_of) == (other.type, other.optional, other.one_of)
 
 
 def _struct_field(name: str, field: Field) -> tuple[str, Any] | tuple[str, Any, Any]:
@@ -171,20 +194,34 @@ def load_catalog(templates: Path) -> Catalog:
                 raise ConfigurationError(
                     f"{kind.id}/type.toml: supersedes names {other!r}, which is not a notification type"
                 )
-            if (shared := catalog.types[other].about) not in kind.data:
+            shared = catalog.types[other].about
+            if shared not in kind.data or kind.data[shared].optional:
                 raise ConfigurationError(
-                    f"{kind.id}/type.toml: supersedes names {other!r}, so its data needs {shared!r}"
+                    f"{kind.id}/type.toml: supersedes names {other!r}, so its data needs {shared!r}, not optional"
                 )
+        for sample in kind.samples:
+            try:
+                msgspec.convert(sample.data, catalog.models[kind.event])
+            except msgspec.ValidationError as error:
+                raise ConfigurationError(f"{kind.id}/type.toml: sample {sample.name!r}: {error}") from None
     return catalog
 
 
 def _load_type(file: Path) -> NotificationType:
     where = f"{file.parent.name}/{file.name}"
     try:
-        kind = msgspec.convert({"id": file.parent.name, **tomllib.loads(file.read_text("utf-8"))}, NotificationType)
+        kind = msgspec.convert({**tomllib.loads(file.read_text("utf-8")), "id": file.parent.name}, NotificationType)
         parse_duration(kind.time_to_live)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise ConfigurationError(f"{where}: {error}") from None
+    for name, field in kind.data.items():
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise ConfigurationError(f"{where}: {name!r} can't be a field; use letters, digits and _")
+        if field.one_of and field.type != "text":
+            raise ConfigurationError(f"{where}: one_of is for text, and {name!r} is {field.type}")
+    for _, name in AUDIENCE_FIELDS[kind.audience]:
+        if name not in kind.data or kind.data[name].type != "text":
+            raise ConfigurationError(f"{where}: its audience is found by {name!r}, which must be a text of its data")
     for role, names in (("about", (kind.about,)), ("same", kind.same)):
         for name in names:
             if name not in kind.data or kind.data[name].optional:

@@ -12,16 +12,16 @@ from notifier.catalog import Catalog
 from notifier.clock import to_instant
 from notifier.errors import Problem
 from notifier.events import event_id
-from notifier.problems import from_decoding, problem
+from notifier.problems import UNDECODABLE, from_decoding, problem
+from notifier.text import LINE
 
 MAX_BATCH = 1000  # events in one call: one transaction of them stays under 50 ms
 MAX_EVENT = 64 * 1024  # bytes: CloudEvents 1.0 §5 asks every intermediary to take this much
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 
-# Control characters have no place in an identifier, and PostgreSQL can't hold NUL.
-Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
-TypeName = Annotated[str, msgspec.Meta(min_length=1, max_length=190, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=LINE)]
+TypeName = Annotated[str, msgspec.Meta(min_length=1, max_length=190, pattern=LINE)]
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,19 +68,15 @@ class Reader:
             return problem(41301, f"the event has {len(body)} bytes; the limit is {MAX_EVENT}")
         try:
             return self._check(self._envelope.decode(body), now)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             return from_decoding(40002, error)
-        except RecursionError:
-            return problem(40001, "the JSON is nested too deeply")
 
     def batch(self, body: bytes, now: int) -> list[Checked | Problem]:
         """Every event of a JSON array, each for itself; raises Problem where the array itself is no good."""
         try:
             parts = self._parts.decode(body)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise from_decoding(40002, error) from None
-        except RecursionError:
-            raise problem(40001, "the JSON is nested too deeply") from None
         if len(parts) > MAX_BATCH:
             raise problem(41301, f"the batch has {len(parts)} events; the limit is {MAX_BATCH}")
         return [self.structured(bytes(part), now) for part in parts]
@@ -95,10 +91,8 @@ class Reader:
         try:
             envelope = msgspec.convert({**attributes, "data": msgspec.Raw(body or b"{}")}, CloudEvent)
             return self._check(envelope, now)
-        except msgspec.ValidationError as error:
+        except UNDECODABLE as error:
             return from_decoding(40002, error)
-        except RecursionError:
-            return problem(40001, "the JSON is nested too deeply")
 
     def made(self, type_: str, source: str, source_id: str, subject: str, at: int, data: Mapping[str, Any]) -> Checked:
         """An event that this process makes itself, such as one inferred from OCPI; raises Problem where it doesn't
@@ -121,7 +115,7 @@ class Reader:
             raise problem(42201, f"{envelope.type!r} is not known; known are {known}", "/type")
         try:
             fitting = msgspec.json.encode(decoder.decode(data))
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise from_decoding(42202, error, "/data") from None
         told = (envelope.type, envelope.subject or "", str(at) if envelope.time else "")
         return Checked(

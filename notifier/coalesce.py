@@ -13,7 +13,7 @@ class Coalescer(Generic[T, R]):
 
     No timer, so nothing waits while it is quiet; under load a batch is what came during the flush before it. `flush`
     takes up to `limit` items and answers one result for each, in order; what it raises reaches every caller of that
-    batch.
+    batch, and no other.
 
     >>> writer = Coalescer(write_rows, limit=1000)
     >>> results = await writer.add([row])
@@ -26,7 +26,13 @@ class Coalescer(Generic[T, R]):
         self._running: asyncio.Task[None] | None = None
 
     async def add(self, items: Sequence[T]) -> Sequence[R]:
-        """The results for these items, once their batch is flushed."""
+        """The results for these items, once their batch (their batches, where they are more than `limit`) is flushed.
+
+        A caller that is cancelled gives up the answer only: its items are flushed all the same.
+        """
+        if len(items) > self._limit:
+            parts = [items[start : start + self._limit] for start in range(0, len(items), self._limit)]
+            return [result for part in await asyncio.gather(*map(self.add, parts)) for result in part]
         if not items:
             return []
         done: asyncio.Future[Sequence[R]] = asyncio.get_running_loop().create_future()
@@ -39,13 +45,18 @@ class Coalescer(Generic[T, R]):
         try:
             while self._waiting:
                 await self._flush_one(self._next())
+        except asyncio.CancelledError:  # the program ends: nobody may wait for an answer that won't come
+            for _, done in self._waiting:
+                done.cancel()
+            self._waiting = []
+            raise
         finally:
             self._running = None
 
     def _next(self) -> list[tuple[Sequence[T], asyncio.Future[Sequence[R]]]]:
         size = count = 0
         for items, _ in self._waiting:
-            if count and size + len(items) > self._limit:
+            if size + len(items) > self._limit:
                 break
             size, count = size + len(items), count + 1
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -54,6 +65,10 @@ class Coalescer(Generic[T, R]):
     async def _flush_one(self, taken: list[tuple[Sequence[T], asyncio.Future[Sequence[R]]]]) -> None:
         try:
             results = await self._flush([item for items, _ in taken for item in items])
+        except asyncio.CancelledError:
+            for _, done in taken:
+                done.cancel()
+            raise
         except Exception as error:  # noqa: BLE001 (it belongs to the callers)
             for _, done in taken:
                 if not done.done():

@@ -1,6 +1,7 @@
 """API keys: `ntf_<id>_<secret>`, shown once, kept as a hash, good for the scopes they name."""
 
 import hmac
+import re
 import secrets
 from hashlib import sha256
 from typing import Literal
@@ -12,6 +13,7 @@ SCOPES: tuple[Scope, ...] = ("events:write", "recipients:write", "recipients:rea
 
 _ID_BYTES = 8
 _SECRET_BYTES = 32  # 256 bits of randomness: a fast hash is enough, there is nothing to guess
+_KEY = re.compile(rf"ntf_([0-9a-f]{{{2 * _ID_BYTES}}})_([0-9a-f]{{{2 * _SECRET_BYTES}}})")
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +44,8 @@ def make_key(name: str, scopes: frozenset[str], now: int) -> tuple[str, ApiKey]:
 
 def split_key(text: str) -> tuple[str, str] | None:
     """The id and the secret of a key's text, or None where it isn't one."""
-    match text.split("_"):
-        case ["ntf", id_, secret] if len(id_) == 2 * _ID_BYTES and len(secret) == 2 * _SECRET_BYTES:
-            return id_, secret
-    return None
+    match = _KEY.fullmatch(text)
+    return (match[1], match[2]) if match else None
 
 
 def hash_secret(secret: str) -> str:

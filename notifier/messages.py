@@ -3,9 +3,11 @@
 These hold personal data, so none of them shows more than its reference when printed.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+from notifier.text import WORD
 
 Urgency = Literal["low", "normal", "high", "urgent"]
 
@@ -42,15 +44,15 @@ class EmailContent(Private, frozen=True, kw_only=True):
 Content = PushContent | SmsContent | EmailContent
 
 
-class Device(Private, frozen=True, kw_only=True):
+class Device(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a push goes: an FCM registration token or Firebase installation id (`kind`), and when the app last used
-    it.
+    it (epoch milliseconds).
     """
 
     kind: Literal["token", "fid"] = "token"
-    value: str
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=WORD)]
     platform: Literal["android", "ios", "web"] = "android"
-    last_seen: int = 0
+    last_seen: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] = 0
 
 
 class PushMessage(Private, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from notifier.catalog import Catalog, NotificationType
+from notifier.catalog import AUDIENCE_FIELDS, Catalog, NotificationType
 from notifier.deliveries import Channel, Reason, State, make_id
 from notifier.events import Event
 from notifier.recipients import Recipient, device_id
@@ -27,13 +27,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 def audiences(kind: NotificationType, data: dict[str, Any]) -> list[str]:
     """The audience keys that an event's data names for a type, most exact first; empty where it names nobody."""
-    match kind.audience:
-        case "driver":
-            fields = ("driver", "driver_id"), ("token", "token")
-        case "fleet_managers":
-            fields = (("fleet", "fleet_id"),)
-        case "site_operators":
-            fields = (("site", "site_id"),)
+    fields = AUDIENCE_FIELDS[kind.audience]
     return [f"{group}:{data[field]}" for group, field in fields if data.get(field) is not None]
 
 

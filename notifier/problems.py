@@ -39,20 +39,41 @@ def problem(code: int, detail: str, pointer: str | None = None, **more: Any) -> 
     return Problem(code, code // 100, TITLES[code][0], detail, pointer, **more)
 
 
-def from_decoding(code: int, error: msgspec.DecodeError | ValueError, within: str = "") -> Problem:
-    """The problem for what msgspec could not take: 40001 where it isn't JSON at all, else `code` with the field.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""All that msgspec raises for JSON that it can't take."""
 
-    `within` is the pointer to the part that was being decoded.
+_PLACE = re.compile(r"(?P<said>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?", re.DOTALL)
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+
+
+def from_decoding(code: int, error: Exception, within: str = "") -> Problem:
+    """The problem for one of `UNDECODABLE`: 40001 where it isn't JSON at all, else `code` with the member at fault.
+
+    `within` is the pointer to the part that was being decoded. The detail never holds the value.
     """
-    if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
-        return problem(40001, f"{error}")
-    text = str(error)
-    message, _, path = text.partition(" - at `")
-    missing = re.search(r"missing required field `(\w+)`", message)
-    pointer = within + to_pointer(path.rstrip("`")) + (f"/{missing[1]}" if missing else "")
-    return problem(code, message, pointer or within or None)
+    if isinstance(error, RecursionError):
+        return problem(40001, "the JSON is nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return problem(40001, "the JSON is not in UTF-8")
+    if not isinstance(error, msgspec.ValidationError):
+        return problem(40001, str(error))
+    place = _PLACE.fullmatch(str(error))
+    said, path = (place["said"], place["path"] or "") if place else (str(error), "")
+    pointer = within + to_pointer(path)
+    if missing := _MISSING.fullmatch(said):
+        return problem(code, "this member is required", f"{pointer}/{missing[1]}")
+    if unknown := _UNKNOWN.fullmatch(said):
+        name = unknown[1].replace("~", "~0").replace("/", "~1")
+        return problem(code, "there is no such member", f"{pointer}/{name}")
+    if said.startswith("Invalid enum value"):  # msgspec tells the value
+        return problem(code, "it is none of the values that are known here", pointer or None)
+    if "matching regex" in said:
+        return problem(code, "some of its characters are not allowed here", pointer or None)
+    return problem(code, said, pointer or None)
 
 
 def to_pointer(path: str) -> str:
-    """A JSON pointer of msgspec's path: `$.data.cost[0]` is `/data/cost/0`."""
-    return "".join(f"/{part}" for part in re.findall(r"[^.$\[\]]+", path))
+    """A JSON pointer (RFC 6901) of msgspec's path, as far as it tells names: `$.data.cost[0]` is `/data/cost/0`."""
+    return "".join(f"/{name or index}" for name, index in _STEP.findall(path))

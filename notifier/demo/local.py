@@ -49,6 +49,7 @@ class LocalSystem:
         processes: tuple[str, ...] = ("web", "worker", "clock"),
     ) -> None:
         self.folder = folder
+        self.clock = SystemClock()
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._given = dict(settings or {})
         self._names = processes
@@ -75,7 +76,7 @@ class LocalSystem:
         with log:
             self.running[name] = subprocess.Popen(  # noqa: ASYNC220, S603 (our own command; starting it takes a millisecond)
                 [sys.executable, "-m", "notifier.cli", *self._command(name)],
-                env={**environment, **to_environment(self._environment)},
+                env={**environment, **to_environment(self.environment)},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -95,7 +96,7 @@ class LocalSystem:
     async def _start(self) -> None:
         http_port, smtp_port, web_port = (_free_port() for _ in range(3))
         self.sandbox_url, self._smtp_port = f"http://127.0.0.1:{http_port}", smtp_port
-        self._environment: dict[str, object] = {}
+        self.environment: dict[str, object] = {}
         await self.start("sandbox")
         account = await self._answer(f"{self.sandbox_url}/sandbox/service-account.json", "sandbox")
         credentials = self.folder / "service-account.json"
@@ -120,13 +121,13 @@ class LocalSystem:
         }
         if "broker_url" not in chosen:
             chosen["broker_url"] = self._start_redis()
-        self._environment = chosen
+        self.environment = chosen
         self.settings: Settings = load_settings(to_environment(chosen))
         self.database = Database(self.settings.database_url)
         self.catalog = load_catalog(self.settings.templates)
         shutil.rmtree(self.folder / "metrics", ignore_errors=True)
         await migrate.upgrade(self.database)
-        self.key, kept = make_key("local", frozenset(SCOPES), SystemClock().now())
+        self.key, kept = make_key("local", frozenset(SCOPES), self.clock.now())
         await keys.add(self.database, kept)
         for name in self._names:
             await self.start(name)

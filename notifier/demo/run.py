@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from notifier.client import AsyncProducer
-from notifier.clock import SystemClock
 from notifier.demo.local import LocalSystem
 from notifier.demo.sessions import Session, TimedEvent, events
 from notifier.errors import Problem
@@ -62,16 +61,14 @@ class Due(NamedTuple):
     event: TimedEvent
 
 
-def schedule(sessions: list[Session], drivers: list[str], seconds: float) -> list[Due]:
+def schedule(sessions: list[Session], drivers: list[str], seconds: float, hour: float = HOUR_IN_DEMO) -> list[Due]:
     """Every event of the sessions, in the order of the demo: cars arrive evenly spread over `seconds`, and then an
     hour of each session takes `HOUR_IN_DEMO`."""
     due = []
     for number, session in enumerate(sessions):
         start = seconds * number / len(sessions)
         told = events(session, lambda _session, number=number: drivers[number % len(drivers)])  # type: ignore[misc]
-        due += [
-            Due(start + (event.at - session.arrival).total_seconds() / 3600 * HOUR_IN_DEMO, event) for event in told
-        ]
+        due += [Due(start + (event.at - session.arrival).total_seconds() / 3600 * hour, event) for event in told]
     return sorted(due, key=lambda each: each.second)
 
 
@@ -80,20 +77,17 @@ async def run(
 ) -> Summary:
     """Tell everything, wait until it is quiet, and compare our books with the providers'."""
     began = time.monotonic()
-    await import_recipients(system.database, SystemClock(), _lines(people))
+    await import_recipients(system.database, system.clock, _lines(people))
     telling = asyncio.create_task(_tell(system, due))
-    sent = 0
     quiet_by = float("inf")
     while True:
         books = await ledger.read(system.database)
-        sent = books.events
-        show(Progress(sent, len(due), books))
+        show(Progress(books.events, len(due), books))
         if telling.done():
             telling.result()
             quiet_by = min(quiet_by, time.monotonic() + QUIET_TIMEOUT)
-            if not (books.undecided or books.deliveries["pending"] or books.deliveries["sending"]):
-                break
-            if time.monotonic() > quiet_by:
+            if await ledger.is_quiet(system.database) or time.monotonic() > quiet_by:
+                books = await ledger.read(system.database)
                 break
         await asyncio.sleep(LOOK_EVERY)
     compared = await reconcile(system.database, books, system.sandbox_url)

@@ -59,7 +59,7 @@ class Api:
         query = request.query
         try:
             channel = Channel(query["channel"]) if "channel" in query else None
-            after, limit = int(query.get("after", 0)), min(int(query.get("limit", PAGE)), MAX_PAGE)
+            after, limit = int(query.get("after", 0)), max(1, min(int(query.get("limit", PAGE)), MAX_PAGE))
         except ValueError as error:
             return _wrong(str(error))
         entries = self._ledger.after(after, channel)

@@ -7,10 +7,9 @@ reload itself, needs no script, and a link to it can show one person.
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from email.message import EmailMessage
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -19,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from notifier.clock import DAY, HOUR, MINUTE, Clock, to_datetime
 from notifier.deliveries import Channel
 from notifier.sandbox.ledger import CHANNELS, Entry, Ledger, Mail, Push, Sms
+from notifier.sandbox.mail_reading import Reading, read
 
 SHOWN: Final = {Channel.PUSH: 12, Channel.SMS: 24, Channel.EMAIL: 30}
 """Messages on the page: a little more than fits a screen."""
@@ -118,7 +118,9 @@ class Inbox:
             letters=self._letters(picked),
             opened=opened and _open(*opened, request.query.get("view", "html"), picked),
         )
-        return web.Response(text=page, content_type="text/html", headers=_HEADERS)
+        # Mails may hold what UTF-8 can't: bytes that are no text stay as lone surrogates.
+        body = page.encode("utf-8", "replace")
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=_HEADERS)
 
     def _addresses(self, channel: Channel, picked: frozenset[str]) -> list[Address]:
         lately = dict.fromkeys(entry.to for entry in islice(self._ledger.latest(channel), SEARCHED))
@@ -146,7 +148,7 @@ class Inbox:
     def _letters(self, picked: frozenset[str]) -> list[Letter]:
         now = self._clock.now()
         return [
-            _letter(entry, content.parsed(), ago(entry.received_at, now), picked)
+            _letter(entry, read(content.raw), ago(entry.received_at, now), picked)
             for entry in islice(self._ledger.latest(Channel.EMAIL, picked), SHOWN[Channel.EMAIL])
             if isinstance(content := entry.content, Mail)
         ]
@@ -206,45 +208,32 @@ def _link(picked: Iterable[str], **more: object) -> str:
 
 def _open(entry: Entry, mail: Mail, view: str, picked: frozenset[str]) -> dict[str, Any]:
     """The mail that is read: as HTML, as text, or its source."""
-    message = mail.parsed()
-    html = _text(message, "html")
-    views = ("html", "text", "source") if html else ("text", "source")
+    reading = read(mail.raw)
+    views = ("html", "text", "source") if reading.html else ("text", "source")
     return {
         "number": entry.number,
-        "sender": _sender(message),
+        "sender": reading.sender,
         "to": entry.to,
-        "subject": str(message["subject"] or ""),
+        "subject": reading.subject,
         "time": _local(entry.received_at).strftime("%-d %B %Y, %H:%M"),
         "view": view if view in views else views[0],
         "views": [(name, _link(picked, mail=entry.number, view=name)) for name in views],
         # Links open a tab of their own: the frame may go nowhere.
-        "html": _HEAD.sub(lambda head: head[0] + '<base target="_blank">', html, count=1),
-        "adapts": "prefers-color-scheme" in html,
-        "text": _text(message, "plain"),
+        "html": _HEAD.sub(lambda head: head[0] + '<base target="_blank">', reading.html, count=1),
+        "adapts": "prefers-color-scheme" in reading.html,
+        "text": reading.text,
         "source": mail.raw.decode("utf-8", "replace"),
         "encrypted": mail.encrypted,
         "back": _link(picked),
     }
 
 
-def _letter(entry: Entry, message: EmailMessage, time: str, picked: frozenset[str]) -> Letter:
+def _letter(entry: Entry, reading: Reading, time: str, picked: frozenset[str]) -> Letter:
     return Letter(
         number=entry.number,
-        sender=_sender(message),
-        subject=str(message["subject"] or "(no subject)"),
-        snippet=" ".join(_text(message, "plain")[: SNIPPET * 2].split())[:SNIPPET],
+        sender=reading.sender,
+        subject=reading.subject or "(no subject)",
+        snippet=" ".join(reading.text[: SNIPPET * 2].split())[:SNIPPET],
         time=time,
         link=_link(picked, mail=entry.number),
     )
-
-
-def _sender(message: EmailMessage) -> str:
-    sender = message["from"]
-    addresses = getattr(sender, "addresses", ())
-    return (addresses[0].display_name or addresses[0].addr_spec) if addresses else str(sender or "")
-
-
-def _text(message: EmailMessage, kind: Literal["plain", "html"]) -> str:
-    """A mail's first part of this kind."""
-    part = message.get_body((kind,))
-    return str(part.get_content()) if part is not None else ""

@@ -132,7 +132,7 @@ class Session:
 
     def _ehlo(self, name: bytes) -> Turn:
         turn = self._helo(name)
-        if not self._hello:
+        if not turn.reply.startswith(b"2"):
             return turn
         lines = ["sandbox.localhost", *_EXTENSIONS, *([] if self._encrypted else ["STARTTLS"])]
         return Turn("".join(f"250-{line}\r\n" for line in lines).encode() + b"250 AUTH PLAIN LOGIN\r\n")

@@ -72,3 +72,15 @@ async def read(database: Database) -> Ledger:
         )  # fmt: skip
 
     return await database.read(work)
+
+
+async def is_quiet(database: Database) -> bool:
+    """Whether nothing is left that the clock would look at: no event to decide, no delivery to send or to try again."""
+
+    async def work(connection: AsyncConnection) -> bool:
+        waiting = (
+            sa.select(sa.literal(1)).where(table.c.signal_at.is_not(None)).exists() for table in (event, delivery)
+        )
+        return not (await connection.execute(sa.select(sa.or_(*waiting)))).scalar_one()
+
+    return await database.read(work)

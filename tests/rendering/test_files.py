@@ -2,13 +2,18 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from notifier.catalog import NotificationType
 from notifier.deliveries import Channel
 from notifier.errors import ConfigurationError, RenderError
 from notifier.messages import EmailContent
 from notifier.rendering import Renderer
+from notifier.rendering.formats import FORMATS
+from notifier.rendering.layout import NAMES
 
+TEMPLATES = Path(__file__).parents[2] / "templates"
 Load = Callable[[], Renderer]
 
 EMAIL = """
@@ -157,3 +162,12 @@ def test_the_text_body_reads_like_a_letter(templates: Path, load: Load) -> None:
         "Voltline\nElbchaussee 1, 20354 Hamburg\nYou’re getting this because you charge with Voltline.\n"
         "Stop e-mails like this:\nhttps://x/y\n"
     )
+
+
+def test_the_guide_explains_every_line_of_a_type_and_every_filter() -> None:
+    guide = (TEMPLATES.parent / "docs" / "notification-types.md").read_text("utf-8")
+    lines = {field.encode_name for field in msgspec.structs.fields(NotificationType)} - {"id", "data", "samples"}
+
+    assert [name for name in sorted(lines) if f"| `{name}` |" not in guide] == []
+    assert [name for name in FORMATS if f"\\| {name}" not in guide] == []
+    assert [name for name in NAMES if f"`{name}`" not in guide] == []

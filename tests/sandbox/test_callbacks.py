@@ -109,8 +109,8 @@ async def test_a_receipt_can_be_lost_while_twilio_knows_better_when_asked(
 ) -> None:
     # Given one text whose receipt is lost, and one that is never heard of again
     sandbox.faults.add(
-        Rule(channel="sms", action="drop_after", stage="delivery", times=1),
-        Rule(channel="sms", action="drop_before", stage="delivery", times=1),
+        Rule(channel="sms", action="drop_after", stage="delivery", match=Match(reference="lost")),
+        Rule(channel="sms", action="drop_before", stage="delivery", match=Match(reference="never")),
     )
 
     # When

@@ -14,7 +14,7 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.auth.transport.requests import Request
 
 from notifier.channels.codes import Codes
-from notifier.clock import HOUR, MINUTE, SECOND, Clock, to_instant
+from notifier.clock import HOUR, MINUTE, SECOND, Clock, SystemClock, to_instant
 from notifier.errors import ConfigurationError
 
 AHEAD: Final = 10 * MINUTE
@@ -105,7 +105,8 @@ class AccessTokens:
         if not _TOKEN.fullmatch(self._credential.token or ""):
             raise ValueError("not a token")
         now, expiry = self._clock.now(), self._credential.expiry
-        self._expires_at = to_instant(expiry.replace(tzinfo=UTC)) if expiry else now + LIFETIME
-        left = self._expires_at - now
+        # The library says until when by the machine's clock; what counts here is for how long.
+        left = to_instant(expiry.replace(tzinfo=UTC)) - SystemClock().now() if expiry else LIFETIME
+        self._expires_at = now + left
         self._refresh_at = now + max(left - AHEAD, left // 2)
         self._bearer = f"Bearer {self._credential.token}"

@@ -76,10 +76,11 @@ class TwilioTransport:
         role = "messaging_service_sid" if _MESSAGING_SERVICE.fullmatch(sender) else "from_"
         self._sender = {role: sender}
         self._callback = callback_url and callback_url + ("&" if "?" in callback_url else "?")
+        address = base_address(base_url)
         self._http = _HttpClient(account_sid, auth_token, clock, connections, timeouts)
         # An environment of its own: TWILIO_EDGE and TWILIO_REGION would change the address.
         client = Client(account_sid, auth_token, http_client=self._http, environment={"TWILIO_EDGE": ""})
-        client.api.base_url = base_address(base_url)
+        client.api.base_url = address
         self._messages = client.messages
 
     async def send(self, message: SmsMessage) -> Receipt:

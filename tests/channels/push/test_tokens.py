@@ -12,7 +12,7 @@ from aiohttp import web
 
 from notifier.channels.push.tokens import AHEAD, PAUSE
 from notifier.channels.push.transport import FcmTransport
-from notifier.clock import HOUR, ManualClock
+from notifier.clock import HOUR, SECOND, ManualClock
 from notifier.errors import ConfigurationError, Misconfigured, SendError, Unavailable
 from tests.channels import canary
 from tests.channels.provider import Provider, drop, reply, reply_raw
@@ -69,7 +69,7 @@ async def test_a_token_is_replaced_ahead_of_its_end_while_pushes_go_on_with_it(
     await fcm.send(push())
     opened, answer = gate()
     provider.answers(TOKEN_ENDPOINT, answer)
-    clock.advance(HOUR - AHEAD)
+    clock.advance(HOUR - AHEAD + SECOND)
 
     # When
     await asyncio.gather(*(fcm.send(push()) for _ in range(50)))
@@ -99,7 +99,7 @@ async def test_a_failed_renewal_leaves_the_old_token_in_use_and_the_endpoint_alo
     # Given
     await fcm.send(push())
     provider.answers(TOKEN_ENDPOINT, reply(400, {"error": "invalid_grant"}))
-    clock.advance(HOUR - AHEAD)
+    clock.advance(HOUR - AHEAD + SECOND)
 
     # When the renewal fails
     await fcm.send(push())
@@ -129,7 +129,7 @@ async def test_a_failed_renewal_leaves_the_old_token_in_use_and_the_endpoint_alo
         (reply(200, {"access_token": "two\nlines", "expires_in": 60}), Unavailable, "token_unavailable"),
         (reply(200, {"access_token": "t", "expires_in": "soon"}), Unavailable, "token_unavailable"),
         (reply(200, {"access_token": "t", "expires_in": 10**30}), Unavailable, "token_unavailable"),
-        (reply(200, {"access_token": "t", "expires_in": 0}), Unavailable, "token_unavailable"),
+        (reply(200, {"access_token": "t", "expires_in": -60}), Unavailable, "token_unavailable"),
         (reply(200, ["t"]), Unavailable, "token_unavailable"),
         (reply_raw(200, b"<html>"), Unavailable, "token_unavailable"),
         (drop, Unavailable, "token_unavailable"),
@@ -182,7 +182,7 @@ async def test_a_token_without_a_lifetime_is_good_for_an_hour(
     await fcm.send(push())
 
     # When
-    clock.advance(HOUR)
+    clock.advance(HOUR + SECOND)
     await fcm.send(push())
 
     # Then
@@ -229,7 +229,7 @@ async def test_nothing_but_the_services_own_addresses_is_ever_asked(fcm: FcmTran
 
     # When
     await fcm.send(push())
-    clock.advance(HOUR)
+    clock.advance(HOUR + SECOND)
     await fcm.send(push())
 
     # Then no thread of google-auth asks where the account may be used from

@@ -6,6 +6,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from firebase_admin import exceptions, messaging
 
@@ -82,7 +83,7 @@ async def test_each_refusal_is_told_apart(
     assert canary.shown(failed.value, caplog) == []
 
 
-@pytest.mark.parametrize("status", [code for code in vars(exceptions).values() if isinstance(code, str) and code.isupper()])
+@pytest.mark.parametrize("status", [status.name for status in grpc.StatusCode if hasattr(exceptions, status.name)])
 def test_each_code_of_the_sdk_has_the_sdks_exception(status: str) -> None:
     assert CAUSES[status]("detail").code == status
 

@@ -1,0 +1,52 @@
+"""A mail as its reader sees it, however broken.
+
+Python's modern email policy raises on much that arrives in real life (a stray comma in From is enough); the older one,
+used here, reads what it can.
+"""
+
+from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
+from email.utils import parseaddr
+from typing import NamedTuple
+
+
+class Reading(NamedTuple):
+    """Who wrote, about what, and the first part of each kind; empty where there is none."""
+
+    sender: str
+    subject: str
+    text: str
+    html: str
+
+
+def read(raw: bytes) -> Reading:
+    """Read a mail; never raises."""
+    message = message_from_bytes(raw)
+    sender = _header(message, "From")
+    name, address = parseaddr(sender)
+    return Reading(
+        name or address or sender,
+        _header(message, "Subject"),
+        _part(message, "text/plain"),
+        _part(message, "text/html"),
+    )
+
+
+def _header(message: Message, name: str) -> str:
+    value = message.get(name, "")
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, ValueError):  # no such charset, or not what it says
+        return str(value)
+
+
+def _part(message: Message, kind: str) -> str:
+    for part in message.walk():
+        if part.get_content_type() == kind and isinstance(content := part.get_payload(decode=True), bytes):
+            try:
+                return content.decode(part.get_content_charset("utf-8"), "replace")
+            except (LookupError, ValueError):
+                return content.decode("utf-8", "replace")
+    return ""

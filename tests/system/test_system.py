@@ -1,0 +1,135 @@
+"""The whole system as its users run it: real processes, on the embedded default and on servers."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import redis
+import sqlalchemy as sa
+
+from notifier.broker import QUEUES, make_broker
+from notifier.demo.local import LocalSystem
+from notifier.demo.run import run, schedule
+from notifier.demo.sessions import generate, people
+from notifier.settings import to_environment
+from notifier.store import ledger, migrate
+from notifier.store.database import Database
+from notifier.store.schema import metadata
+from tests.conftest import server_url
+
+SERVERS = {
+    "embedded": (None, None),
+    "postgresql, redis": ("postgresql", "redis"),
+    "mariadb, rabbitmq": ("mariadb", "rabbitmq"),
+}
+
+
+@pytest.fixture(params=SERVERS)
+async def system(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LocalSystem]:
+    """A running system, its database and broker empty."""
+    database, broker = SERVERS[request.param]
+    settings: dict[str, object] = {"worker_processes": 1}
+    if database is not None and broker is not None:
+        settings |= {"database_url": server_url(database), "broker_url": server_url(broker)}
+        await _empty(str(settings["database_url"]), str(settings["broker_url"]))
+    async with LocalSystem(tmp_path, settings) as started:
+        yield started
+
+
+async def _empty(database_url: str, broker_url: str) -> None:
+    database = Database(database_url, connections=1)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+        await connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
+    await migrate.upgrade(database)
+    await database.close()
+    if broker_url.startswith("redis"):
+        with redis.Redis.from_url(broker_url) as client:
+            client.flushdb()
+        return
+    broker = make_broker(broker_url)
+    for queue in QUEUES:
+        broker.declare_queue(queue)
+    broker.close()
+
+
+async def test_charging_sessions_become_messages_and_none_is_lost_or_doubled(system: LocalSystem) -> None:
+    # Given a crowd and forty charging sessions
+    crowd = people(40, seed=3)
+    drivers = [id_ for id_, details in crowd if details.get("kind", "driver") == "driver"]
+    due = schedule(list(generate(40, seed=3)), drivers, seconds=3, hour=0.1)
+
+    # When all is told that happens along them
+    summary = await run(system, crowd, due, lambda _progress: None)
+
+    # Then the providers' books agree with ours, message by message
+    assert (summary.lost, summary.duplicated, summary.unrecorded) == (0, 0, 0)
+    assert summary.events == len(due)
+    assert sum(summary.provider_received.values()) == summary.deliveries["sent"] > 0
+    assert (await ledger.read(system.database)).balanced
+
+
+async def test_an_event_from_the_shell_is_in_the_inbox_within_seconds(system: LocalSystem) -> None:
+    # Given a driver
+    settings = system.settings
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {system.key}"}) as session:
+        details = {"phone": "+4915123456789", "locale": "de", "time_zone": "Europe/Berlin"}
+        async with session.put(f"{settings.public_url}/v1/recipients/ada", json=details) as response:
+            assert response.status == 204
+
+        # When somebody sends an event by the command line
+        data = {"driver_id": "ada", "session_id": "1", "station": "Mitte", "kind": "full", "energy_kwh": 20.5}
+        sent = await _notifier(
+            system,
+            "send",
+            "charging.complete",
+            "--data",
+            json.dumps(data | {"completed_at": "2026-03-09T17:40:00Z"}),
+            "--json",
+        )
+        assert json.loads(sent)["event"]
+
+        # Then the text arrives, in German
+        text = await _first_sms(session, system)
+        assert "Mitte" in text
+        assert "20,5 kWh" in text
+
+        # And the metrics and the ledger tell of it
+        async with session.get(f"{settings.public_url}/metrics") as response:
+            assert 'notifier_deliveries{state="sent"} 1.0' in await response.text()
+    told = json.loads(await _notifier(system, "ledger", "--json", "--check"))
+    assert (told["balanced"], told["deliveries"]["sent"]) == (True, 1)
+    found = json.loads(await _notifier(system, "doctor", "--json"))
+    assert {finding["verdict"] for finding in found} == {"good"}
+
+
+async def _first_sms(session: aiohttp.ClientSession, system: LocalSystem) -> str:
+    async with asyncio.timeout(20):
+        while True:
+            async with session.get(f"{system.sandbox_url}/sandbox/ledger", params={"channel": "sms"}) as response:
+                entries: list[dict[str, Any]] = (await response.json())["entries"]
+            if entries:
+                return str(entries[0]["content"]["body"])
+            await asyncio.sleep(0.05)
+
+
+async def _notifier(system: LocalSystem, *arguments: str) -> str:
+    environment = to_environment({**system.environment, "api_key": system.key})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "notifier.cli",
+        *arguments,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
