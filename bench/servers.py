@@ -26,8 +26,8 @@ async def servers() -> AsyncIterator[dict[str, object]]:
             client.flushdb()
     except (OSError, sa.exc.SQLAlchemyError, redis.RedisError) as error:
         raise ConfigurationError(
-            f"the benchmarks need PostgreSQL and Redis ({type(error).__name__}); name them by NOTIFIER_TEST_POSTGRESQL_URL "
-            "and NOTIFIER_TEST_REDIS_URL"
+            f"the benchmarks need PostgreSQL and Redis ({type(error).__name__}); "
+            "name them by NOTIFIER_TEST_POSTGRESQL_URL and NOTIFIER_TEST_REDIS_URL"
         ) from None
     try:
         yield {

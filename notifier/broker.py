@@ -67,9 +67,9 @@ class WaitingConsumer(_RedisConsumer):
                     self.broker.client.blmove(queue, queue, self.timeout / 1000, "LEFT", "LEFT")
                     return None
             except redis.RedisError as error:
-                raise ConnectionClosed(error) from None
+                raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         if self.message_cache:
-            message: MessageProxy | None = super().__next__()
+            message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
             return message
         time.sleep(FULL_PAUSE)
         return None
@@ -104,7 +104,7 @@ def make_broker(url: str, middleware: list[dramatiq.Middleware] | None = None) -
             socket_timeout=SOCKET_TIMEOUT,
             socket_connect_timeout=SOCKET_TIMEOUT,
         )
-        broker = WaitingRedisBroker(
+        broker = WaitingRedisBroker(  # type: ignore[no-untyped-call]
             client=redis.Redis(connection_pool=pool),
             middleware=middleware or [],
             heartbeat_timeout=HEARTBEAT_TIMEOUT,

@@ -30,12 +30,20 @@ TRIES = 8  # of a request that the service can't take for the moment: with the p
 FIRST_PAUSE = 0.25  # seconds, doubled each time, with full jitter
 MOST_PAUSE = 15.0  # seconds
 BATCH = 1000  # events in one request, the most that the service takes
+TOO_LARGE = 41301  # the problem of a body with more bytes than the service takes: half of it may fit
 
 
 class ServiceUnavailable(NotifierError):
-    """The service took nothing at any try; the same events may be sent again later."""
+    """The service took nothing at any try; the same events may be sent again later.
+
+    `retry_after` is the seconds that it last asked to wait.
+    """
 
     retry = True
+
+    def __init__(self, message: str, retry_after: float = 0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class _Result(msgspec.Struct):
@@ -55,7 +63,7 @@ class AsyncProducer:
         self._url = f"{url.rstrip('/')}/v1/events"
         self._source = source
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/cloudevents-batch+json"}
-        self._writer: Coalescer[dict[str, Any], _Result] = Coalescer(self._post, limit=BATCH)
+        self._writer: Coalescer[msgspec.Raw, _Result] = Coalescer(self._post, limit=BATCH)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -90,36 +98,60 @@ class AsyncProducer:
     async def send_many(self, events: Sequence[Mapping[str, Any]]) -> list[str | Problem]:
         """Report events given as CloudEvents attributes; for each, in order, the id it has here or why it was
         refused.
+
+        Raises as `send` does where none was taken, TypeError or UnicodeEncodeError for data that no JSON can hold.
         """
+        # Encoded here, so that data which can't be fails this call and not those that share its batch.
         results = await self._writer.add([self._envelope(event) for event in events])
         return [result.event if result.status == "accepted" else _problem(result.problem) for result in results]
 
-    def _envelope(self, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _envelope(self, event: Mapping[str, Any]) -> msgspec.Raw:
         given = {name: value for name, value in event.items() if value is not None}
-        return {"specversion": "1.0", "source": self._source, "id": str(uuid.uuid4()), **given}
+        envelope = {"specversion": "1.0", "source": self._source, "id": str(uuid.uuid4()), **given}
+        return msgspec.Raw(msgspec.json.encode(envelope))
 
-    async def _post(self, batch: list[dict[str, Any]]) -> Sequence[_Result]:
-        body = msgspec.json.encode(batch)
-        for tries in range(TRIES):
+    async def _post(self, batch: list[msgspec.Raw]) -> Sequence[_Result]:
+        try:
+            return await self._post_until_taken(msgspec.json.encode(batch))
+        except Problem as error:
+            if error.code != TOO_LARGE:
+                raise
+            if len(batch) == 1:
+                return [_Result("refused", problem=error.body())]
+        half = len(batch) // 2
+        return [*await self._post(batch[:half]), *await self._post(batch[half:])]
+
+    async def _post_until_taken(self, body: bytes) -> Sequence[_Result]:
+        for tries in range(1, TRIES + 1):
+            asked = 0.0
             try:
                 return await self._post_once(body)
-            except (aiohttp.ClientError, TimeoutError, ServiceUnavailable):
-                if tries == TRIES - 1:
-                    break
-            pause = min(FIRST_PAUSE * 2**tries, MOST_PAUSE)
-            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 (jitter is no secret)
-        raise ServiceUnavailable(f"{self._url} took nothing at {TRIES} tries")
+            except ServiceUnavailable as error:
+                asked = error.retry_after
+            except (aiohttp.ClientError, TimeoutError):
+                pass
+            if tries < TRIES:
+                pause = min(FIRST_PAUSE * 2 ** (tries - 1), MOST_PAUSE)
+                await asyncio.sleep(max(random.uniform(pause / 2, pause), asked))  # noqa: S311 (jitter is no secret)
+        raise ServiceUnavailable(f"{self._url} took nothing at {TRIES} tries", asked)
 
     async def _post_once(self, body: bytes) -> Sequence[_Result]:
         if self._session is None:
             raise RuntimeError("use the producer as a context manager: async with AsyncProducer(…) as producer")
-        async with self._session.post(self._url, data=body, headers=self._headers) as response:
+        # A redirect would turn the POST into a GET.
+        async with self._session.post(self._url, data=body, headers=self._headers, allow_redirects=False) as response:
             content = await response.read()
             if response.status >= 500 or response.status == 429:
-                raise ServiceUnavailable(f"{self._url} answered {response.status}")
-            if response.status != 202:
+                told = response.headers.get("Retry-After", "")
+                asked = min(float(told), MOST_PAUSE) if told.isdecimal() else 0.0
+                raise ServiceUnavailable(f"{self._url} answered {response.status}", asked)
+            if response.status == 202:
+                return msgspec.json.decode(content, type=_Answer).results
+            if response.content_type == "application/problem+json":
                 raise _problem(msgspec.json.decode(content))
-            return msgspec.json.decode(content, type=_Answer).results
+            raise Problem(
+                0, response.status, "Not an answer of this service", f"{self._url} answered {response.status}"
+            )
 
 
 class Producer:
@@ -158,6 +190,9 @@ class Producer:
         return self._run(self._inner.send_many(events))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if not self._thread.is_alive():
+            work.close()
+            raise RuntimeError("use the producer as a context manager: with Producer(…) as producer")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import aiohttp
 import redis
+from dramatiq import Broker
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 
@@ -93,11 +94,11 @@ async def _broker(settings: Settings) -> Finding:
     return Finding("broker", "good", type(broker).__name__)
 
 
-def _knock(broker: RedisBroker | RabbitmqBroker) -> None:
+def _knock(broker: Broker) -> None:
     if isinstance(broker, RedisBroker):
         client: redis.Redis = broker.client
         client.ping()
-    else:
+    elif isinstance(broker, RabbitmqBroker):
         broker.connection  # noqa: B018 (opens it)
     broker.close()
 
@@ -105,9 +106,7 @@ def _knock(broker: RedisBroker | RabbitmqBroker) -> None:
 def _templates(settings: Settings) -> Finding:
     try:
         catalog = load_catalog(settings.templates)
-        Renderer(
-            catalog, settings.templates, Brand(settings.brand_name, settings.app_url, settings.postal_address or None)
-        )
+        Renderer(catalog, settings.templates, Brand(settings.brand_name, settings.app_url, settings.postal_address))
     except ConfigurationError as error:
         return Finding("templates", "wrong", str(error), "mend the file that it names")
     return Finding(

@@ -76,7 +76,7 @@ def render(ledger: Ledger) -> bytes:
     registry = REGISTRY
     if shared:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=shared)
+        MultiProcessCollector(registry, path=shared)  # type: ignore[no-untyped-call]
     books = CollectorRegistry()
     books.register(LedgerCollector(ledger))
     return generate_latest(registry) + generate_latest(books)

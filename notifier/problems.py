@@ -12,7 +12,7 @@ import msgspec
 from notifier.errors import Problem
 
 TITLES: Mapping[int, tuple[str, str]] = {
-    40001: ("Malformed JSON", "The body is not JSON as RFC 8259 has it. Send UTF-8, no NaN, no comments, no trailing comma."),
+    40001: ("Malformed JSON", "The body is not JSON (RFC 8259). Send UTF-8, no NaN, no comments."),
     40002: ("Not a CloudEvent", "The envelope needs specversion 1.0, id, source and type (CloudEvents 1.0)."),
     40101: ("API key missing", "Send the key as `Authorization: Bearer ntf_…`. `notifier keys create` makes one."),
     40102: ("API key not valid", "The key is mistyped or was revoked. `notifier keys list` shows those that are good."),
@@ -20,7 +20,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     40401: ("Not found", "There is nothing under this address."),
     40501: ("Method not allowed", "The address exists but takes other methods; the Allow header names them."),
     40801: ("Body too slow", "The body did not arrive in time. Send it again."),
-    40901: ("Conflict with an earlier event", "This source and id were accepted with another body. Give every event its own id."),
+    40901: ("Conflict with an earlier event", "This source and id came with another body. Give every event its own id."),
     41301: ("Body too large", "Send less at once; the detail names the limit."),
     41501: ("Media type not supported", "Send application/cloudevents+json, …-batch+json or application/json."),
     42201: ("Unknown event type", "No notification type listens to this event. The detail lists those that are known."),

@@ -75,6 +75,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"Settings({', '.join(shown)})"
 
 
+_FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
+_PATHS = (Path, Path | None)
+
 SECRETS = frozenset({"database_url", "broker_url", "twilio_auth_token", "smtp_password", "api_key"})
 
 
@@ -86,7 +89,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from an environment (this process's when None).
 
     Raises ConfigurationError with the variable's name for a value that doesn't fit, a name that is not a setting, and a
-    `_FILE` that can't be read.
+    `_FILE` that can't be read or is empty. A variable that is empty counts as not set.
     """
     environ = os.environ if environ is None else environ
     given: dict[str, str] = {}
@@ -94,32 +97,37 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}TEST_"):
             continue
         name = variable.removeprefix(PREFIX).lower()
-        if name not in Settings.__struct_fields__ and name.endswith("_file"):
-            name, value = name.removesuffix("_file"), _read(variable, value)
-        if name not in Settings.__struct_fields__:
+        in_file = name not in _FIELDS and name.endswith("_file")
+        name = name.removesuffix("_file") if in_file else name
+        if name not in _FIELDS:
             raise ConfigurationError(f"{variable} is not a setting; `notifier doctor --settings` lists them")
+        if value == "":
+            continue
         if name in given:
             raise ConfigurationError(f"{PREFIX}{name.upper()} is set both directly and by _FILE; keep one")
-        given[name] = value
-    settings = {name: _convert(name, value) for name, value in given.items() if value != ""}
-    return Settings(**settings)
+        given[name] = _read(variable, name, value) if in_file else value
+    return Settings(**{name: _convert(name, value) for name, value in given.items()})
 
 
 def _convert(name: str, value: str) -> Any:
-    field = next(field for field in msgspec.structs.fields(Settings) if field.name == name)
-    if field.type in (Path, Path | None):
+    if _FIELDS[name].type in _PATHS:
         return Path(value)
     try:
-        return msgspec.convert(value, field.type, strict=False)
+        return msgspec.convert(value, _FIELDS[name].type, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{PREFIX}{name.upper()}: {error}") from None
 
 
-def _read(variable: str, path: str) -> str:
+def _read(variable: str, name: str, path: str) -> str:
+    if _FIELDS[name].type in _PATHS:  # or the key in the file would be taken for a path, and shown as one
+        raise ConfigurationError(f"{variable}: {PREFIX}{name.upper()} is a path already; set that")
     try:
-        return Path(path).read_text("utf-8").strip()
+        value = Path(path).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{variable}: {path} can't be read ({type(error).__name__})") from None
+    if not value:
+        raise ConfigurationError(f"{variable}: {path} is empty")
+    return value
 
 
 def to_environment(settings: Mapping[str, object]) -> dict[str, str]:

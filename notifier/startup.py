@@ -40,7 +40,7 @@ async def open_engine(settings: Settings) -> Engine:
 async def open_worker_engine(settings: Settings) -> WorkerEngine:
     """What a worker works with: transports are built here, on its loop, before the first message."""
     catalog = load_catalog(settings.templates)
-    brand = Brand(name=settings.brand_name, app_url=settings.app_url, postal_address=settings.postal_address or None)
+    brand = Brand(name=settings.brand_name, app_url=settings.app_url, postal_address=settings.postal_address)
     return WorkerEngine(
         database=await open_database(settings),
         catalog=catalog,

@@ -31,10 +31,7 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 def server_url(name: str) -> str:
     """The URL of a server that this run has; skips, or fails in CI, where it has none."""
     variable = f"NOTIFIER_TEST_{name.upper()}_URL"
-    url = os.environ.get(variable)
-    if url:
-        return url
-    absent(f"{variable} is not set, so nothing is tested on {name}")
+    return os.environ.get(variable) or absent(f"{variable} is not set, so nothing is tested on {name}")
 
 
 def absent(reason: str) -> NoReturn:
@@ -104,7 +101,7 @@ def broker_url(request: pytest.FixtureRequest, valkey: str) -> str:
     if request.param == "rabbitmq":
         broker = make_broker(url)
         for queue in QUEUES:
-            broker.declare_queue(queue, ensure=True)
+            broker.declare_queue(queue)
         broker.flush_all()
         broker.close()
     else:

@@ -4,7 +4,7 @@ import asyncio
 
 import dramatiq
 import uvloop
-from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO
 
 from notifier import logs
@@ -25,7 +25,7 @@ guard(settings)
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
-class Loop(AsyncIO):  # type: ignore[misc]
+class Loop(AsyncIO):
     """The process's event loop, with the engine opened on it before the first message and closed after the last."""
 
     def __init__(self) -> None:
@@ -39,12 +39,12 @@ class Loop(AsyncIO):  # type: ignore[misc]
         return self._engine
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        super().before_worker_boot(broker, worker)
-        self._engine = get_event_loop_thread().run_coroutine(open_worker_engine(settings))
+        super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
+        self._engine = async_to_sync(open_worker_engine)(settings)
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        get_event_loop_thread().run_coroutine(close(self.engine))
-        super().after_worker_shutdown(broker, worker)
+        async_to_sync(close)(self.engine)
+        super().after_worker_shutdown(broker, worker)  # type: ignore[no-untyped-call]
 
 
 loop = Loop()

@@ -112,7 +112,7 @@ def import_file(file: Path, as_json: bool) -> None:
 
 async def _import(database: Database, file: Path) -> ImportAnswer:
     async def lines() -> AsyncIterator[bytes]:
-        with file.open("rb") as source, Progress(console=Console(stderr=True)) as progress:  # noqa: ASYNC230 (a CLI)
+        with file.open("rb") as source, Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task("Recipients", total=os.fstat(source.fileno()).st_size)
             for line in source:
                 yield line

@@ -5,12 +5,12 @@ session.
 from collections.abc import Callable
 
 from notifier.cloudevents import Checked, Reader
+from notifier.errors import Problem
 from notifier.ocpi import cdrs
 from notifier.ocpi.events import Ids, OcpiEvent
 from notifier.ocpi.sessions import Change, StoredSession
 from notifier.pipeline.accept import Accepted, Intake, new_event
 from notifier.pipeline.engine import Engine
-from notifier.problems import Problem
 from notifier.store import sessions
 from notifier.store.events import NewEvent
 

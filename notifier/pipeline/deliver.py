@@ -4,16 +4,25 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from random import SystemRandom
-from typing import Any
 
 import msgspec
 import structlog
 
 from notifier import metrics, policy
 from notifier.catalog import NotificationType
+from notifier.clock import SECOND
 from notifier.deliveries import Channel, Reason, State, check_moves
 from notifier.errors import RenderError, SendError
-from notifier.messages import Content, Device, EmailMessage, PushMessage, Receipt, SmsMessage
+from notifier.messages import (
+    Device,
+    EmailContent,
+    EmailMessage,
+    PushContent,
+    PushMessage,
+    Receipt,
+    SmsContent,
+    SmsMessage,
+)  # fmt: skip
 from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.pipeline.settle import Ended, attempt, lost_device, settle
 from notifier.store import deliveries
@@ -58,8 +67,12 @@ async def _try(engine: WorkerEngine, channel: Channel, claimed: Claimed) -> _Tri
     if ended is not None:
         tried.outcome = ended
         return tried
+    address = _address(claimed)
+    if address is None:
+        tried.outcome = Ended(State.SUPPRESSED, Reason.NO_ADDRESS)
+        return tried
     try:
-        message, tried.locale = _message(engine, channel, claimed, started_at)
+        message, tried.locale = _message(engine, channel, claimed, address, started_at)
     except RenderError as error:
         log.error("deliver.render_failed", delivery=claimed.id, type=claimed.type, detail=str(error))
         return tried
@@ -77,41 +90,53 @@ def _look_again(kind: NotificationType | None, claimed: Claimed, now: int) -> En
     if claimed.expires_at <= now:
         return Ended(State.EXPIRED, Reason.EXPIRED)
     if claimed.superseded_until is not None and claimed.occurred_at <= claimed.superseded_until:
-        state = State(claimed.superseded_reason)
+        state = claimed.superseded_reason or State.SUPERSEDED
         return Ended(state, state.value)
     if not claimed.known:
         return Ended(State.CANCELLED, Reason.RECIPIENT_GONE)
     switches = msgspec.json.decode(claimed.switches or "{}", type=dict[str, dict[str, bool]])
     if kind.class_ != "security" and not switches.get(kind.category, {}).get(claimed.channel, True):
         return Ended(State.SUPPRESSED, Reason.SWITCHED_OFF)
-    addresses = {Channel.PUSH: claimed.device_value, Channel.SMS: claimed.phone, Channel.EMAIL: claimed.email}
-    return None if addresses.get(claimed.channel) else Ended(State.SUPPRESSED, Reason.NO_ADDRESS)
+    return None
 
 
-def _message(engine: WorkerEngine, channel: Channel, claimed: Claimed, now: int) -> tuple[Any, str]:
+def _address(claimed: Claimed) -> Device | str | None:
+    """Where it goes, as of now: the device, number or mailbox may have changed since the decision."""
+    match claimed.channel:
+        case Channel.PUSH if claimed.device_kind and claimed.device_value and claimed.device_platform:
+            return Device(kind=claimed.device_kind, value=claimed.device_value, platform=claimed.device_platform)
+        case Channel.SMS:
+            return claimed.phone
+        case Channel.EMAIL:
+            return claimed.email
+        case _:
+            return None
+
+
+def _message(
+    engine: WorkerEngine, channel: Channel, claimed: Claimed, address: Device | str, now: int
+) -> tuple[PushMessage | SmsMessage | EmailMessage, str]:
+    """The message as it goes to the provider, and the locale of its texts."""
     kind = engine.catalog.types[claimed.type]
     data = msgspec.json.decode(claimed.data)
     rendered = engine.renderer.render(
         kind.id, channel, locale=claimed.locale or "en", time_zone=claimed.time_zone or "UTC", data=data
     )
-    left = (claimed.expires_at - now) // 1000
-    return _addressed(kind, claimed, data, rendered.content, max(left, 1)), rendered.locale
-
-
-def _addressed(
-    kind: NotificationType, claimed: Claimed, data: dict[str, Any], content: Content, time_to_live: int
-) -> PushMessage | SmsMessage | EmailMessage:
-    match claimed.channel:
-        case Channel.PUSH:
-            return PushMessage(
-                reference=claimed.id, content=content, notification_type=kind.id, time_to_live=time_to_live,
-                device=Device(kind=claimed.device_kind, value=claimed.device_value, platform=claimed.device_platform),
+    left = max((claimed.expires_at - now) // SECOND, 1)
+    message: PushMessage | SmsMessage | EmailMessage
+    match address, rendered.content:
+        case Device(), PushContent() as content:
+            message = PushMessage(
+                reference=claimed.id, device=address, content=content, notification_type=kind.id, time_to_live=left,
                 collapse_key=policy.sameness(kind, data), urgency=kind.urgency,
             )  # fmt: skip
-        case Channel.SMS:
-            return SmsMessage(reference=claimed.id, to=claimed.phone, content=content, time_to_live=time_to_live)
+        case str(), SmsContent() as content:
+            message = SmsMessage(reference=claimed.id, to=address, content=content, time_to_live=left)
+        case str(), EmailContent() as content:
+            message = EmailMessage(reference=claimed.id, to=address, to_name=claimed.name, content=content)
         case _:
-            return EmailMessage(reference=claimed.id, to=claimed.email, to_name=claimed.name, content=content)
+            raise RenderError(f"{kind.id} rendered something else than {channel} takes")
+    return message, rendered.locale
 
 
 async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: list[_Tried]) -> None:

@@ -77,11 +77,11 @@ def settle(
 
 def attempt(claimed: Claimed, outcome: Receipt | SendError, started_at: int, ended_at: int) -> Attempt:
     """The record of one try at a provider."""
-    failed = isinstance(outcome, SendError)
+    kind, code = (outcome.kind, outcome.code) if isinstance(outcome, SendError) else (State.SENT.value, None)
     return Attempt(
         delivery_id=claimed.id, number=claimed.attempts, started_at=started_at, ended_at=ended_at,
         provider=outcome.provider,
-        outcome=outcome.kind if failed else State.SENT, code=outcome.code if failed else None,
+        outcome=kind, code=code,
     )  # fmt: skip
 
 

@@ -119,7 +119,8 @@ class Faults:
         self._dice = random.Random(seed)  # noqa: S311  repeatable, not secret
 
     def add(self, *rules: Rule) -> None:
-        self.rules.extend(rules)
+        """Put copies of these rules behind those in force."""
+        self.rules.extend(msgspec.structs.replace(rule) for rule in rules)
 
     def clear(self) -> None:
         self.rules.clear()

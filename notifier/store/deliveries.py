@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -78,11 +78,11 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     locale: str | None
     time_zone: str | None
     switches: str | None
-    device_kind: str | None
+    device_kind: Literal["token", "fid"] | None
     device_value: str | None
-    device_platform: str | None
+    device_platform: Literal["android", "ios", "web"] | None
     superseded_until: int | None
-    superseded_reason: str | None
+    superseded_reason: State | None
 
     def __repr__(self) -> str:
         return f"<Claimed {self.id}>"
@@ -124,7 +124,7 @@ class Due(msgspec.Struct, frozen=True):
 async def existing(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> set[str]:
     """Which of the deliveries are there already."""
     found = await connection.execute(_existing(dialect), {"rows": _ids(ids)})
-    return set(found.scalars())
+    return {row.id for row in found}
 
 
 async def add(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> int:

@@ -44,7 +44,7 @@ async def read(database: Database) -> Ledger:
         # One statement, so one snapshot: between two, a decision could slip in and unbalance them for a moment.
         events = sa.select(
             sa.literal("event").label("part"), sa.literal("").label("state"), sa.literal("").label("channel"),
-            sa.literal("").label("reason"), sa.func.count().label("count"),
+            sa.literal("").label("reason"), sa.func.count().label("number"),
             sa.func.coalesce(sa.func.sum(sa.case((event.c.decided_at.is_(None), 1), else_=0)), 0).label("undecided"),
             sa.func.coalesce(sa.func.sum(event.c.deliveries), 0).label("planned"),
         )  # fmt: skip
@@ -60,12 +60,12 @@ async def read(database: Database) -> Ledger:
         reasons: dict[str, int] = {}
         for row in found:
             if row.part == "delivery":
-                states[State(row.state)] += row.count
-                channels[Channel(row.channel)] += row.count
+                states[State(row.state)] += row.number
+                channels[Channel(row.channel)] += row.number
                 if row.reason:
-                    reasons[row.reason] = reasons.get(row.reason, 0) + row.count
+                    reasons[row.reason] = reasons.get(row.reason, 0) + row.number
         return Ledger(
-            events=outbox.count, undecided=int(outbox.undecided), planned=int(outbox.planned),
+            events=outbox.number, undecided=int(outbox.undecided), planned=int(outbox.planned),
             deliveries={str(key): value for key, value in states.items()},
             by_channel={str(key): value for key, value in channels.items()},
             reasons=dict(sorted(reasons.items())),

@@ -5,7 +5,7 @@ once with SQLAlchemy, serves a batch of one and of five hundred on every engine.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import BigInteger, Column, Insert, Integer, SmallInteger, Table, TextClause, select, text, true
@@ -14,6 +14,12 @@ from sqlalchemy.sql.selectable import NamedFromClause
 
 from notifier.store.schema import Json
 
+_Insert = postgresql.Insert | sqlite.Insert | mysql.Insert
+_INSERTS: dict[str, type[_Insert]] = {
+    "postgresql": postgresql.Insert,
+    "sqlite": sqlite.Insert,
+    "mysql": mysql.Insert,
+}
 INTEGERS = (BigInteger, Integer, SmallInteger)
 
 
@@ -67,14 +73,11 @@ def upsert(dialect: str, table: Table, columns: Sequence[Column[Any]], kept: Col
     )
 
 
-def _insert(
-    dialect: str, table: Table, columns: Sequence[Column[Any]]
-) -> postgresql.Insert | sqlite.Insert | mysql.Insert:
+def _insert(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> _Insert:
     """Rows go in by key order, so that two batches that meet wait for each other instead of deadlocking."""
     source = batch(dialect, columns)
     key = [source.c[column.name] for column in table.primary_key if column.name in source.c]
     names = [column.name for column in columns]
     # SQLite's grammar needs the WHERE, or it reads ON CONFLICT as a join's condition.
     chosen = select(*(source.c[name] for name in names)).where(true()).order_by(*key)
-    kinds = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
-    return kinds.get(dialect, mysql.insert)(table).from_select(names, chosen)
+    return cast(_Insert, _INSERTS[dialect](table).from_select(names, chosen))

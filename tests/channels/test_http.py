@@ -19,6 +19,7 @@ from tests.channels.provider import Handler, Provider, drop, half, reply, silenc
 QUICK = Timeouts(connect=0.2, total=0.4)
 NOW = 1_790_000_000_000
 
+
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with open_session(1, {"X-Ours": "yes"}, QUICK) as opened:

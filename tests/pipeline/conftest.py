@@ -1,4 +1,4 @@
-"""An engine on each database, with the bundled Valkey as broker, the sandbox as provider, and a clock that tests move."""
+"""An engine on each database, the bundled Valkey as broker, the sandbox as provider, and a clock that tests move."""
 
 import itertools
 from collections.abc import AsyncIterator

@@ -12,14 +12,16 @@ def test_without_rules_nothing_happens() -> None:
 def test_a_rule_is_used_up_after_so_many_times() -> None:
     # Given
     faults = Faults()
-    faults.add(Rule(channel="push", action="drop_after", times=2))
+    rule = Rule(channel="push", action="drop_after", times=2)
+    faults.add(rule)
 
     # When
     met = [faults.meet(Channel.PUSH).silent for _ in range(3)]
 
-    # Then
+    # Then it is gone, and the one it was made from can be added anew
     assert met == [True, True, False]
     assert faults.rules == []
+    assert rule.times == 2
 
 
 def test_a_rule_without_times_lasts() -> None:

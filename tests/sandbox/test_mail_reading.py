@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from notifier.sandbox.mail_reading import Reading, read
 
-FRAGMENTS = st.sampled_from(
-    rb"""=?utf-8?q? =?x?b? ?= < > @ " ( ) , ; : a text/html multipart/alternative boundary= charset=base64 charset*0=x""".split()
-    + [b" ", b"\r\n ", b"\xff", b"\x00"]
+WORDS = (
+    rb'=?utf-8?q? =?x?b? ?= < > @ " ( ) , ; : a text/html multipart/alternative boundary= charset=base64 charset*0=x'
 )
+FRAGMENTS = st.sampled_from([*WORDS.split(), b" ", b"\r\n ", b"\xff", b"\x00"])
 HEADERS = st.sampled_from([b"From", b"Subject", b"Content-Type", b"Content-Transfer-Encoding", b"MIME-Version"])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import aiosmtplib
 import pytest
 import uvloop
+from msgspec import structs
 
 from notifier.deliveries import Channel
 from notifier.sandbox import Mail, Match, Rule, Sandbox
@@ -190,8 +191,7 @@ async def test_each_stage_can_refuse_with_its_reply(
     sandbox: Sandbox, rule: Rule, error: type[aiosmtplib.SMTPException], code: int
 ) -> None:
     # Given
-    rule.times = 1
-    sandbox.faults.add(rule)
+    sandbox.faults.add(structs.replace(rule, times=1))
     smtp = await client(sandbox)
 
     # When

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, NamedTuple
 
-from aiosmtplib import SMTP, SMTPException, SMTPNotSupported, SMTPResponseException
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from aiosmtplib.response import SMTPResponse
 
 from notifier.channels.email import CODES
@@ -119,13 +119,13 @@ class SmtpTransport:
                 if smtp.is_ehlo_or_helo_needed:
                     await smtp.ehlo()
                 return smtp
-        except SMTPNotSupported:
-            failure = CODES.classify("not_offered")
         except SMTPResponseException as error:
             failure = _refusal_of_us(error.code)
-        except (SMTPException, OSError) as error:
+        except OSError as error:  # aiosmtplib's lost connections and time-outs are among them
             distrusted = isinstance(error.__cause__ or error, ssl.SSLCertVerificationError)
             failure = CODES.classify("bad_certificate" if distrusted else "unreachable")
+        except SMTPException:
+            failure = CODES.classify("not_offered")
         except asyncio.CancelledError:
             smtp.close()
             raise

@@ -20,6 +20,9 @@ from notifier.messages import EmailContent
 from tests.channels import canary
 from tests.channels.email.samples import SENDER, mail
 
+# aiosmtpd warns of what some of these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+
 LOGIN = LoginPassword(b"notifier", canary.SECRET.encode())
 Connect = Callable[..., SmtpTransport]
 
@@ -54,7 +57,9 @@ def serve(inbox: Inbox, clock: ManualClock) -> Serve:
 
     @asynccontextmanager
     async def started(*, ssl_context: ssl.SSLContext | None = None, **options: Any) -> AsyncIterator[Connect]:
-        def authenticate(_server: object, _session: object, _envelope: object, _mechanism: str, login: object) -> AuthResult:
+        def authenticate(
+            _server: object, _session: object, _envelope: object, _mechanism: str, login: object
+        ) -> AuthResult:
             return AuthResult(success=login == LOGIN, handled=False)
 
         def protocol() -> Server:
@@ -71,11 +76,13 @@ def serve(inbox: Inbox, clock: ManualClock) -> Serve:
             opened.append(transport)
             return transport
 
-        yield connect
-        for transport in opened:
-            await transport.close()
-        server.close()
-        await server.wait_closed()
+        try:
+            yield connect
+        finally:
+            for transport in opened:
+                await transport.close()
+            server.close()
+            await server.wait_closed()
 
     return started
 
@@ -155,7 +162,6 @@ async def test_a_server_without_authentication_needs_a_person(serve: Serve, inbo
 
 
 @pytest.mark.parametrize("security", [Security.TLS, Security.STARTTLS])
-@pytest.mark.filterwarnings("ignore:.*SSL.*")
 async def test_a_certificate_that_nobody_vouches_for_needs_a_person(
     serve: Serve, inbox: Inbox, server_tls: ssl.SSLContext, security: Security
 ) -> None:

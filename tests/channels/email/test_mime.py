@@ -2,10 +2,11 @@
 
 import re
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.headerregistry import Address
 from email.message import EmailMessage as Parsed
 from email.policy import default
-from email.utils import parsedate_to_datetime
+from email.utils import parseaddr, parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ OURS = make_sender(SENDER, "Voltline")
 
 CONTROL = "\r\n\x00\x0b\x0c\x1c\x1d\x1e\x1f\x7f\x85\u2028\u2029"
 LINE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=200)
-WORDY = st.text(st.sampled_from("ab =?_-\"\\<>,;:@()äß€🔌"), max_size=200)
+WORDY = st.text(st.sampled_from('ab =?_-"\\<>,;:@()äß€🔌'), max_size=200)
 BODY = st.text(st.characters(exclude_categories=["Cs"]), max_size=2000)
 
 
@@ -50,6 +51,12 @@ def body(message: Parsed, kind: str) -> str:
     assert part.get_content_charset() == "utf-8"
     text: str = part.get_content()
     return text
+
+
+def display_name(data: bytes) -> str:
+    """The recipient's name, by the parser that drops the space between encoded words (RFC 2047 §6.2) in names too."""
+    name, _ = parseaddr(message_from_bytes(data)["To"])
+    return str(make_header(decode_header(name)))
 
 
 def unfolded(text: str) -> str:
@@ -97,7 +104,7 @@ def test_what_goes_in_comes_out(subject: str, name: str, text: str, html: str) -
     assert message["Subject"].strip() == subject.strip()
     addresses: tuple[Address, ...] = message["To"].addresses
     assert [address.addr_spec for address in addresses] == [TO]
-    assert addresses[0].display_name.strip() == name.strip()
+    assert display_name(data).strip() == name.strip()
     assert unfolded(body(message, "plain")) == unfolded(text)
     assert unfolded(body(message, "html")) == unfolded(html)
 

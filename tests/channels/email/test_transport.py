@@ -66,9 +66,7 @@ async def test_a_mail_that_is_taken_is_known_by_its_message_id(
         f"RCPT TO:<{canary.MAILBOX}>",
         "DATA",
     ]
-    assert server.mails == [
-        (f"<{canary.MAILBOX}>", compose(mail(), make_sender(SENDER), canary.MAILBOX, clock.now()))
-    ]
+    assert server.mails == [(f"<{canary.MAILBOX}>", compose(mail(), make_sender(SENDER), canary.MAILBOX, clock.now()))]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +262,9 @@ async def test_a_cancelled_mail_never_leaves_its_reply_to_the_next(
     assert b"<next@voltline.example>" in server.mails[-1][1]
 
 
-async def test_a_mail_that_timed_out_never_leaves_its_reply_to_the_next(smtp: SmtpTransport, server: MailServer) -> None:
+async def test_a_mail_that_timed_out_never_leaves_its_reply_to_the_next(
+    smtp: SmtpTransport, server: MailServer
+) -> None:
     # Given
     server.gates["RCPT"] = asyncio.Event()
     server.on("RCPT", "550 5.1.1")
@@ -420,9 +420,7 @@ async def test_success_leaves_no_trace_in_the_log(
         ({"sender_name": "two\nlines"}, "control character"),
     ],
 )
-async def test_settings_that_do_not_fit_are_refused(
-    clock: ManualClock, options: dict[str, str], problem: str
-) -> None:
+async def test_settings_that_do_not_fit_are_refused(clock: ManualClock, options: dict[str, str], problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem):
         SmtpTransport(
             **{"host": "127.0.0.1", "port": 25, "security": Security.NONE, "sender": SENDER, "clock": clock, **options}

@@ -96,7 +96,9 @@ def test_each_code_of_the_sdk_has_the_sdks_exception(status: str) -> None:
         (504, OutcomeUnknown), (204, OutcomeUnknown),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"error": 3}', b'{"error": {"details": [4]}}', b"\xff", b"[" * 9999])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'{"error": 3}', b'{"error": {"details": [4]}}', b"\xff", b"[" * 9999]
+)
 async def test_an_answer_without_a_code_is_judged_by_its_status(
     fcm: FcmTransport, provider: Provider, http: int, kind: type[SendError], body: bytes
 ) -> None:
@@ -217,7 +219,9 @@ async def test_another_project_than_the_accounts_own(
     await transport.close()
 
 
-async def test_a_service_account_without_a_project_is_refused(service_account: dict[str, str], clock: ManualClock) -> None:
+async def test_a_service_account_without_a_project_is_refused(
+    service_account: dict[str, str], clock: ManualClock
+) -> None:
     with pytest.raises(ConfigurationError, match="project_id"):
         FcmTransport({**service_account, "project_id": ""}, clock=clock)
 

@@ -1,0 +1,67 @@
+"""Mails to the sandbox: the two sides agree about what arrived."""
+
+import ssl
+
+import pytest
+
+from notifier.channels.email.transport import Security, SmtpTransport
+from notifier.clock import ManualClock
+from notifier.deliveries import Channel
+from notifier.errors import AddressGone, OutcomeUnknown
+from notifier.sandbox import Mail, Rule, Sandbox
+from tests.channels import canary
+from tests.channels.email.samples import SENDER, mail
+
+
+def transport_to(sandbox: Sandbox, clock: ManualClock, security: Security = Security.STARTTLS) -> SmtpTransport:
+    trusting = ssl.create_default_context(cadata=sandbox.certificate.decode())
+    username, password = sandbox.smtp_login
+    return SmtpTransport(
+        "127.0.0.1", sandbox.smtp_port, security, SENDER, clock=clock, username=username, password=password,
+        tls_context=trusting,
+    )  # fmt: skip
+
+
+async def test_a_mail_is_in_the_ledger_with_its_content(clock: ManualClock) -> None:
+    async with Sandbox() as sandbox:
+        # Given
+        transport = transport_to(sandbox, clock)
+
+        # When
+        await transport.send(mail())
+        await transport.close()
+
+        # Then
+        (entry,) = sandbox.ledger.entries
+    assert (entry.channel, entry.verdict, entry.reference) == (Channel.EMAIL, "accepted", "5f" * 16)
+    assert entry.to == canary.MAILBOX
+    assert isinstance(entry.content, Mail)
+    assert (entry.content.sender, entry.content.encrypted) == (SENDER, True)
+    assert entry.content.parsed()["Subject"] == canary.TEXT
+
+
+async def test_a_mail_that_was_taken_without_an_answer_is_unknown(clock: ManualClock) -> None:
+    async with Sandbox() as sandbox:
+        # Given
+        sandbox.faults.add(Rule(channel="email", action="drop_after", times=1))
+        transport = transport_to(sandbox, clock)
+
+        # When
+        with pytest.raises(OutcomeUnknown):
+            await transport.send(mail())
+        await transport.close()
+
+        # Then
+        assert sandbox.ledger.accepted(Channel.EMAIL, "5f" * 16) == 1
+
+
+async def test_the_sandboxs_refusals_are_understood(clock: ManualClock) -> None:
+    async with Sandbox() as sandbox:
+        # Given
+        sandbox.faults.add(Rule(channel="email", action="fail", stage="rcpt", reply="550 5.1.1 No such mailbox"))
+        transport = transport_to(sandbox, clock)
+
+        # When / Then
+        with pytest.raises(AddressGone):
+            await transport.send(mail())
+        await transport.close()
