@@ -17,6 +17,7 @@ from notifier.messages import Receipt
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
+from notifier.store.clock import DatabaseClock
 from notifier.store.database import Database
 from notifier.store.migrate import revisions
 
@@ -29,11 +30,12 @@ def guard(settings: Settings) -> None:
 
 async def open_engine(settings: Settings) -> Engine:
     """What the web process and the clock work with."""
+    database = await open_database(settings)
     return Engine(
-        database=await open_database(settings),
+        database=database,
         catalog=load_catalog(settings.templates),
         signals=Signals(make_broker(settings.broker_url)),
-        clock=SystemClock(),
+        clock=await _clock(database),
     )
 
 
@@ -41,11 +43,12 @@ async def open_worker_engine(settings: Settings) -> WorkerEngine:
     """What a worker works with: transports are built here, on its loop, before the first message."""
     catalog = load_catalog(settings.templates)
     brand = Brand(name=settings.brand_name, app_url=settings.app_url, postal_address=settings.postal_address)
+    database = await open_database(settings)
     return WorkerEngine(
-        database=await open_database(settings),
+        database=database,
         catalog=catalog,
         signals=Signals(make_broker(settings.broker_url)),
-        clock=SystemClock(),
+        clock=await _clock(database),
         renderer=Renderer(catalog, settings.templates, brand),
         transports=await open_transports(settings),
     )
@@ -63,11 +66,19 @@ async def open_database(settings: Settings) -> Database:
     return database
 
 
+async def _clock(database: Database) -> DatabaseClock:
+    clock = DatabaseClock(database)
+    await clock.start()
+    return clock
+
+
 async def close(engine: Engine) -> None:
     """Close what `open_engine` or `open_worker_engine` opened, signals first so that none is lost."""
     await engine.signals.close()
     if isinstance(engine, WorkerEngine):
         await asyncio.gather(*(transport.close() for transport in engine.transports.values()))
+    if isinstance(engine.clock, DatabaseClock):
+        await engine.clock.close()
     await engine.database.close()
 
 

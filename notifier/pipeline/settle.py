@@ -10,7 +10,7 @@ from notifier.clock import MINUTE, SECOND
 from notifier.deliveries import Channel, Reason, State
 from notifier.errors import AddressGone, Misconfigured, OptedOut, OutcomeUnknown, SendError
 from notifier.messages import Receipt
-from notifier.store.deliveries import Attempt, Claimed, Settled
+from notifier.store.deliveries import Attempt, Ready, Settled
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -43,9 +43,7 @@ MISCONFIGURED: Final = Backoff(2 * MINUTE, 30 * MINUTE)  # a person has to mend 
 MAX_ATTEMPTS: Final = 30  # with the pauses above more than a day; the time to live ends most deliveries long before
 
 
-def settle(
-    claimed: Claimed, outcome: Receipt | SendError | Ended, locale: str | None, now: int, random: Random
-) -> Settled:
+def settle(ready: Ready, outcome: Receipt | SendError | Ended, locale: str | None, now: int, random: Random) -> Settled:
     """The delivery's next state, and when it is due again where it is to be tried again."""
     provider = reference = None
     due_at, signal_at = now, None
@@ -61,36 +59,36 @@ def settle(
             state, reason, provider = State.SUPPRESSED, outcome.kind, outcome.provider
         case SendError() if not outcome.retry:
             state, reason, provider = State.FAILED, outcome.kind, outcome.provider
-        case SendError() if claimed.attempts >= MAX_ATTEMPTS:
+        case SendError() if ready.attempts + 1 >= MAX_ATTEMPTS:
             state, reason, provider = State.FAILED, Reason.ATTEMPTS_EXHAUSTED.value, outcome.provider
         case SendError():
             state, reason, provider = State.PENDING, outcome.kind, outcome.provider
-            due_at = signal_at = now + _pause(claimed, outcome, random)
-            if due_at >= claimed.expires_at:
+            due_at = signal_at = now + _pause(ready, outcome, random)
+            if due_at >= ready.expires_at:
                 # It could only be sent when it is of no use any more: say so now.
                 state, due_at, signal_at = State.EXPIRED, now, None
     return Settled(
-        id=claimed.id, state=state, reason=reason, due_at=due_at, signal_at=signal_at, provider=provider,
+        id=ready.id, state=state, reason=reason, due_at=due_at, signal_at=signal_at, provider=provider,
         provider_reference=reference, locale=locale,
     )  # fmt: skip
 
 
-def attempt(claimed: Claimed, outcome: Receipt | SendError, started_at: int, ended_at: int) -> Attempt:
+def attempt(ready: Ready, outcome: Receipt | SendError, started_at: int, ended_at: int) -> Attempt:
     """The record of one try at a provider."""
     kind, code = (outcome.kind, outcome.code) if isinstance(outcome, SendError) else (State.SENT.value, None)
     return Attempt(
-        delivery_id=claimed.id, number=claimed.attempts, started_at=started_at, ended_at=ended_at,
+        delivery_id=ready.id, number=ready.attempts + 1, started_at=started_at, ended_at=ended_at,
         provider=outcome.provider,
         outcome=kind, code=code,
     )  # fmt: skip
 
 
-def lost_device(claimed: Claimed, outcome: Receipt | SendError | Ended) -> str | None:
+def lost_device(ready: Ready, outcome: Receipt | SendError | Ended) -> str | None:
     """The device to forget: the one that push's provider says is no more."""
-    return claimed.target if claimed.channel == Channel.PUSH and isinstance(outcome, AddressGone) else None
+    return ready.target if ready.channel == Channel.PUSH and isinstance(outcome, AddressGone) else None
 
 
-def _pause(claimed: Claimed, error: SendError, random: Random) -> int:
-    backoff = MISCONFIGURED if isinstance(error, Misconfigured) else BACKOFF[claimed.channel]
+def _pause(ready: Ready, error: SendError, random: Random) -> int:
+    backoff = MISCONFIGURED if isinstance(error, Misconfigured) else BACKOFF[ready.channel]
     asked = round((error.retry_after or 0) * 1000)
-    return max(backoff.pause(claimed.attempts, random), asked)
+    return max(backoff.pause(ready.attempts + 1, random), asked)

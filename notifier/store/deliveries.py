@@ -54,10 +54,8 @@ class Supersession(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
 
 
-class Claimed(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery in this worker's hands, with all it needs to look again and to send. Not printed: it holds
-    addresses.
-    """
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that is due, with all that is needed to look again and to send. It holds addresses: not printed."""
 
     id: str
     event_id: str
@@ -81,11 +79,9 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     device_kind: Literal["token", "fid"] | None
     device_value: str | None
     device_platform: Literal["android", "ios", "web"] | None
-    superseded_until: int | None
-    superseded_reason: State | None
 
     def __repr__(self) -> str:
-        return f"<Claimed {self.id}>"
+        return f"<Ready {self.id}>"
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,16 +145,36 @@ async def add_supersessions(connection: AsyncConnection, dialect: str, marks: Se
         await connection.execute(_supersede(dialect), {"rows": rows.encode(list(newest.values()))})
 
 
-async def claim(database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int) -> list[Claimed]:
-    """Take those of the deliveries that are pending and due, under a token and until the lease ends."""
-    encoded = _ids(ids)
+async def load(database: Database, ids: Sequence[str], now: int) -> list[Ready]:
+    """Those of the deliveries that are pending and due. It takes nothing: two workers may load the same."""
 
-    async def work(connection: AsyncConnection) -> list[Claimed]:
-        parameters = {"rows": encoded, "token": token, "now": now, "lease_ends": lease_ends}
+    async def work(connection: AsyncConnection) -> list[Ready]:
+        found = await connection.execute(_ready(database.dialect), {"rows": _ids(ids), "now": now})
+        return [msgspec.convert(row._mapping, Ready, strict=False) for row in found]  # noqa: SLF001 (a public name)
+
+    return await database.read(work)
+
+
+async def claim(
+    database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int
+) -> dict[str, Supersession | None]:
+    """Take those of the deliveries that are still pending and due, under a token and until the lease ends.
+
+    Answers the ids taken, each with what has made deliveries about the same thing out of date, as of this moment. From
+    here on the provider may have it; until here it surely has not.
+    """
+
+    async def work(connection: AsyncConnection) -> dict[str, Supersession | None]:
+        parameters = {"rows": _ids(ids), "token": token, "now": now, "lease_ends": lease_ends}
         if not (await connection.execute(_take(database.dialect), parameters)).rowcount:
-            return []
-        found = await connection.execute(_taken(database.dialect), {"rows": encoded, "token": token})
-        return [msgspec.convert(row._mapping, Claimed, strict=False) for row in found]  # noqa: SLF001 (SQLAlchemy's public name for it)
+            return {}
+        found = await connection.execute(_taken(database.dialect), {"rows": _ids(ids), "token": token})
+        return {
+            row.id: Supersession(about=row.about, until=row.until, reason=State(row.reason), event_id=row.event_id)
+            if row.until is not None
+            else None
+            for row in found
+        }
 
     return await database.write(work)
 
@@ -284,7 +300,7 @@ def _take(dialect: str) -> sa.Update:
 
 
 @cache
-def _taken(dialect: str) -> sa.Select[Any]:
+def _ready(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.id])
     own = ("id", "event_id", "recipient_id", "type", "channel", "target", "about", "expires_at", "attempts")
     return (
@@ -296,14 +312,29 @@ def _taken(dialect: str) -> sa.Select[Any]:
             recipient.c.id.is_not(None).label("known"),
             *(recipient.c[name] for name in ("name", "email", "phone", "locale", "time_zone", "switches")),
             *(device.c[name].label(f"device_{name}") for name in ("kind", "value", "platform")),
-            supersession.c.until.label("superseded_until"),
-            supersession.c.reason.label("superseded_reason"),
         )
         .select_from(wanted)
         .join(delivery, delivery.c.id == wanted.c.id)
         .join(event, event.c.id == delivery.c.event_id)
         .outerjoin(recipient, recipient.c.id == delivery.c.recipient_id)
         .outerjoin(device, sa.and_(device.c.id == delivery.c.target, device.c.recipient_id == delivery.c.recipient_id))
+        .where(delivery.c.state == State.PENDING, delivery.c.due_at <= sa.bindparam("now"))
+    )
+
+
+@cache
+def _taken(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.select(
+            delivery.c.id,
+            delivery.c.about,
+            supersession.c.until,
+            supersession.c.reason,
+            supersession.c.event_id,
+        )
+        .select_from(wanted)
+        .join(delivery, delivery.c.id == wanted.c.id)
         .outerjoin(supersession, supersession.c.about == delivery.c.about)
         .where(delivery.c.lease_token == sa.bindparam("token"))
     )

@@ -5,7 +5,7 @@ once with SQLAlchemy, serves a batch of one and of five hundred on every engine.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Column, Insert, Integer, SmallInteger, Table, TextClause, select, text, true
@@ -80,4 +80,4 @@ def _insert(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> _Inse
     names = [column.name for column in columns]
     # SQLite's grammar needs the WHERE, or it reads ON CONFLICT as a join's condition.
     chosen = select(*(source.c[name] for name in names)).where(true()).order_by(*key)
-    return cast(_Insert, _INSERTS[dialect](table).from_select(names, chosen))
+    return _INSERTS[dialect](table).from_select(names, chosen)

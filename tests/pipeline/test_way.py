@@ -258,13 +258,13 @@ async def test_a_worker_whose_lease_ran_out_records_nothing(
     # Given a worker that claimed and then slept past its lease
     await decide(engine, [await report("charging.complete", **COMPLETE)])
     (text,) = [row for row in await rows(engine) if row.channel == "sms"]
-    (claimed,) = await deliveries.claim(engine.database, [text.id], "first", clock.now(), clock.now() + LEASE)
+    claimed = await deliveries.claim(engine.database, [text.id], "first", clock.now(), clock.now() + LEASE)
     clock.advance(LEASE)
     assert await deliveries.return_expired_leases(engine.database, clock.now(), 10) == 1
 
     # When it settles after all
     late = deliveries.Settled(
-        id=claimed.id, state=State.SENT, reason=None, due_at=clock.now(), signal_at=None, provider="twilio",
+        id=next(iter(claimed)), state=State.SENT, reason=None, due_at=clock.now(), signal_at=None, provider="twilio",
         provider_reference="SM1", locale="de",
     )  # fmt: skip
     recorded = await deliveries.settle(engine.database, "first", [late], [], [], clock.now())
