@@ -19,10 +19,11 @@ from notifier.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 from notifier.messages import Urgency
-from notifier.text import LINE, TEXT
+from notifier.text import TEXT
 
 Class = Literal["transactional", "service", "marketing", "security"]
 Audience = Literal["driver", "fleet_managers", "site_operators"]
+Unknown = Literal["resend", "ask", "wait", "fail"]
 Kind = Literal["text", "number", "integer", "money", "time", "flag"]
 
 LANES: Mapping[Urgency, Lane] = {
@@ -38,6 +39,13 @@ AUDIENCE_FIELDS: Mapping[Audience, tuple[tuple[str, str], ...]] = {
     "site_operators": (("site", "site_id"),),
 }
 """The fields of an event's data that name an audience, each with the group that it names one of, most exact first."""
+
+WHEN_UNKNOWN: Mapping[Channel, Unknown] = {
+    Channel.PUSH: "resend",  # the collapse key puts the second in the first one's place on the phone
+    Channel.SMS: "ask",  # Twilio lists what it has; a person would read a second text
+    Channel.EMAIL: "resend",  # with the same Message-ID, by which mail programs tell a repeat
+}
+"""What becomes of a message that the provider may or may not have, where its type doesn't say otherwise."""
 
 LOCALE_NAME = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 MAX_TEXT = 500  # characters in a text field: longer than any station name or address, shorter than an essay
@@ -99,6 +107,7 @@ class NotificationType(
     in_place: bool = False
     supersedes: tuple[str, ...] = ()
     cancelled_by: tuple[str, ...] = ()
+    when_unknown: dict[Channel, Unknown] = {}
     link: str
     data: dict[str, Field]
     samples: tuple[Sample, ...]
@@ -106,6 +115,10 @@ class NotificationType(
     @property
     def lane(self) -> Lane:
         return Lane.BULK if self.class_ == "marketing" else LANES[self.urgency]
+
+    def unknown(self, channel: Channel) -> Unknown:
+        """What becomes of a message of this type that the provider may or may not have."""
+        return self.when_unknown.get(channel, WHEN_UNKNOWN[channel])
 
     @property
     def ttl(self) -> int:

@@ -21,11 +21,12 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=LINE)]
+Attribute = Annotated[str, msgspec.Meta(min_length=1)]
 TypeName = Annotated[str, msgspec.Meta(min_length=1, max_length=190, pattern=LINE)]
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The envelope (CloudEvents 1.0 §3): other attributes are let through and dropped."""
+    """The envelope (CloudEvents 1.0 §3): other attributes are let through and dropped. Data is JSON, never Base64."""
 
     specversion: Literal["1.0"]
     id: Line
@@ -33,8 +34,10 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     type: TypeName
     subject: Line | None = None
     time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    datacontenttype: str | None = None
-    data: msgspec.Raw = msgspec.Raw(b"{}")
+    datacontenttype: Attribute | None = None
+    dataschema: Attribute | None = None
+    data_base64: None = None
+    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ A state never moves backward; `MOVES` is the only place that says what may follo
 conditions from it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from enum import StrEnum
 from hashlib import blake2b
@@ -42,7 +43,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 }
 
 OPEN: Final = frozenset({State.PENDING, State.SENDING})
-"""States in which the message can still go out: the only ones the clock looks at."""
+"""States in which the message can still go out."""
 
 TERMINAL: Final = frozenset(state for state, nexts in MOVES.items() if not nexts)
 
@@ -88,6 +89,9 @@ class Reason(StrEnum):
     TYPE_GONE = "type_gone"
     RENDER_FAILED = "render_failed"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    LEASE_EXPIRED = "lease_expired"
+    QUARANTINED = "quarantined"
+    NOT_RESENT = "not_resent"
 
 
 def make_id(*parts: str) -> str:
@@ -109,3 +113,11 @@ def check_moves(moves: Iterable[tuple[State, State]]) -> None:
     for before, after in moves:
         if not may_move(before, after):
             raise ValueError(f"a delivery can't go from {before} to {after}")
+
+
+def by_queue(due: Iterable[tuple[str, Channel, Lane]]) -> dict[tuple[Channel, Lane], list[str]]:
+    """Delivery ids by the queue that takes them."""
+    queues: defaultdict[tuple[Channel, Lane], list[str]] = defaultdict(list)
+    for id_, channel, lane in due:
+        queues[channel, lane].append(id_)
+    return queues

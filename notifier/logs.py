@@ -24,10 +24,12 @@ def set_up(level: str, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_name_exceptions)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
+                _first_line,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _where,
                 structlog.processors.JSONRenderer(),
@@ -40,6 +42,22 @@ def set_up(level: str, process: str) -> None:
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def _name_exceptions(record: logging.LogRecord) -> bool:
+    """Libraries put exceptions into their messages: of those too the type is told and not the text."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(type(each).__name__ if isinstance(each, BaseException) else each for each in record.args)
+    return True
+
+
+def _first_line(_logger: Any, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Libraries say what happened in a first line. asyncio adds the exception's text, and a callback's arguments."""
+    if not entry["_from_structlog"]:
+        entry["event"] = str(entry["event"]).partition("\n")[0]
+        if entry.get("logger") == "asyncio":
+            entry["event"] = entry["event"].partition("(")[0]
+    return entry
 
 
 def _where(_logger: Any, _method: str, entry: structlog.typing.EventDict) -> structlog.typing.EventDict:

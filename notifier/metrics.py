@@ -39,6 +39,18 @@ handoff_seconds = Histogram(
 )  # fmt: skip
 signals_lost = Counter("notifier_signals_lost_total", "Signals the broker did not take", ["queue"], registry=REGISTRY)
 signals_again = Counter("notifier_signals_again_total", "Rows the clock signalled", ["queue"], registry=REGISTRY)
+messages_failed = Counter(
+    "notifier_messages_failed_total", "Signals whose work failed; the clock signals their rows again", ["queue"],
+    registry=REGISTRY,
+)  # fmt: skip
+messages_quarantined = Counter(
+    "notifier_messages_quarantined_total", "Signals that can't be read or were taken before", ["queue"],
+    registry=REGISTRY,
+)  # fmt: skip
+rows_quarantined = Counter(
+    "notifier_rows_quarantined_total", "Events and deliveries that ended worker after worker", ["kind"],
+    registry=REGISTRY,
+)  # fmt: skip
 leases_lost = Counter("notifier_leases_lost_total", "Outcomes not recorded: the lease had run out", registry=REGISTRY)
 clock_tick = Gauge(
     "notifier_clock_tick_timestamp_seconds",
@@ -46,6 +58,12 @@ clock_tick = Gauge(
     multiprocess_mode="max",
     registry=REGISTRY,
 )
+
+
+ledger_imbalance = Gauge(
+    "notifier_audit_imbalance", "Deliveries planned minus present, as of the clock's last audit",
+    multiprocess_mode="mostrecent", registry=REGISTRY,
+)  # fmt: skip
 
 
 class LedgerCollector(Collector):

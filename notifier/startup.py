@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from notifier.broker import Signals, make_broker
+from notifier.broker import make_broker
+from notifier.broker.signals import Signals
 from notifier.catalog import load_catalog
 from notifier.channels import Transport
 from notifier.channels.email.transport import Security, SmtpTransport

@@ -8,12 +8,13 @@ from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO
 
 from notifier import logs
-from notifier.broker import DECIDE, make_broker
+from notifier.broker import ASK, DECIDE, LANES, make_broker
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.resolve import ask
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
@@ -53,18 +54,23 @@ dramatiq.set_broker(broker)
 
 
 @dramatiq.actor(queue_name=DECIDE, actor_name="decide")
-async def decide_events(ids: list[str]) -> None:
+async def decide_events(ids: list[str], *, again: bool = False) -> None:
     """Events wait for a decision."""
-    await decide(loop.engine, ids)
+    await decide(loop.engine, ids, again=again)
+
+
+@dramatiq.actor(queue_name=ASK, actor_name="ask")
+async def ask_provider(ids: list[str]) -> None:
+    """A provider may or may not have these."""
+    await ask(loop.engine, ids)
 
 
 def _deliver_actor(channel: Channel, lane: Lane) -> None:
-    @dramatiq.actor(queue_name=f"{channel}.{lane}", actor_name=f"deliver_{channel}_{lane}", priority=PRIORITIES[lane])
-    async def deliver_channel(ids: list[str]) -> None:
+    @dramatiq.actor(queue_name=LANES[channel, lane], actor_name=f"deliver_{channel}_{lane}", priority=PRIORITIES[lane])
+    async def deliver_channel(ids: list[str], *, again: bool = False) -> None:
         """Deliveries of one channel and lane are due."""
-        await deliver(loop.engine, channel, ids)
+        await deliver(loop.engine, channel, ids, again=again)
 
 
-for _channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL):
-    for _lane in Lane:
-        _deliver_actor(_channel, _lane)
+for _channel, _lane in LANES:
+    _deliver_actor(_channel, _lane)

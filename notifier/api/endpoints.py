@@ -17,12 +17,13 @@ from notifier.pipeline.engine import Engine
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What endpoints work with, in `request.app.state.context`."""
+    """What endpoints work with, in `request.app.state.context`. `body_timeout` in seconds."""
 
     engine: Engine
     reader: Reader
     intake: Intake
     authenticator: Authenticator
+    body_timeout: float
 
 
 Handler = Callable[[Request, Context], Awaitable[Response]]
@@ -32,8 +33,9 @@ Handler = Callable[[Request, Context], Awaitable[Response]]
 class Endpoint:
     """One method of one path. `scope` is None only for what anybody may read.
 
-    `takes` maps media types to the type of the body, `gives` statuses to the type of the answer, None for no JSON body;
-    `problems` lists the numbers that it may answer beside those every endpoint shares.
+    `takes` maps media types to the type of the body, `gives` statuses to the type of the answer (a tuple where it may
+    be one of several, None for no JSON body); `problems` lists the numbers that it may answer beside those that every
+    endpoint shares.
     """
 
     method: str

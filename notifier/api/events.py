@@ -1,5 +1,7 @@
 """`POST /v1/events`: CloudEvents in, one answer each."""
 
+from typing import Annotated, Any
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +18,7 @@ class Refused(msgspec.Struct, frozen=True, tag_field="status", tag="refused"):
     """The answer to an event of a batch that can't be taken: its place in the batch, and the problem."""
 
     index: int
-    problem: dict[str, object]
+    problem: Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Problem"})]
 
 
 class BatchAnswer(msgspec.Struct, frozen=True):
@@ -37,12 +39,12 @@ async def post_events(request: Request, context: Context) -> Response:
     media = media.strip().lower()
     body = await read_body(request)
     now = context.engine.clock.now()
-    if media == BATCH or (media == "application/json" and body.lstrip()[:1] == b"["):
-        return await _batch(context, body, now)
-    if "ce-specversion" in request.headers:
+    if "ce-specversion" in request.headers and media not in (STRUCTURED, BATCH):
         if media not in ("application/json", ""):
             raise problem(41501, f"the data of a binary event is application/json, not {media[:60]!r}")
         candidate = context.reader.binary(request.headers, body, now)
+    elif media == BATCH or (media == "application/json" and body.lstrip()[:1] == b"["):
+        return await _batch(context, body, now)
     elif media in (STRUCTURED, "application/json"):
         candidate = context.reader.structured(body, now)
     else:
@@ -70,7 +72,7 @@ ENDPOINTS = [
         handler=post_events,
         summary="Report events (CloudEvents 1.0: structured, binary or batch)",
         takes={STRUCTURED: CloudEvent, BATCH: list[CloudEvent]},
-        gives={202: Accepted},
-        problems=(40001, 40002, 40901, 41301, 41501, 42201, 42202),
+        gives={202: (Accepted, BatchAnswer)},
+        problems=(40001, 40002, 40901, 41501, 42201, 42202),
     )
 ]

@@ -1,7 +1,7 @@
 """What every endpoint shares: bodies with a limit and a time-out, JSON answers, problems."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +14,15 @@ from notifier.errors import Problem
 from notifier.problems import RETRY_AFTER, problem
 
 MAX_BODY = 8 * 1024 * 1024  # bytes: a thousand events of the usual size, with room
-BODY_TIMEOUT = 15  # seconds for the whole body: a slow sender doesn't hold a connection open for ever
+BODY_TIMEOUT = 15.0  # seconds for the whole body: a slow sender doesn't hold a connection open for ever
+
+HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="notifier"'},
+    # The rest of the body is not waited for.
+    408: {"Connection": "close"},
+    413: {"Connection": "close"},
+}
+"""What else an answer with one of these statuses says."""
 
 log = structlog.get_logger(__name__)
 
@@ -23,20 +31,38 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     """The whole body; raises Problem where it is too large, too slow or cut off."""
     if int(request.headers.get("content-length", 0)) > limit:
         raise problem(41301, f"the body has {request.headers['content-length']} bytes; the limit is {limit}")
+    seconds = request.app.state.context.body_timeout
     parts = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
+        async with asyncio.timeout(seconds):
             async for part in request.stream():
                 size += len(part)
                 if size > limit:
                     raise problem(41301, f"the body has more than {limit} bytes, which is the limit")
                 parts.append(part)
     except TimeoutError:
-        raise problem(40801, f"the body was not here after {BODY_TIMEOUT} seconds") from None
+        raise problem(40801, f"the body was not here after {seconds:g} seconds") from None
     except ClientDisconnect:
         raise problem(40001, "the connection ended before the body did") from None
     return b"".join(parts)
+
+
+async def stream_body(request: Request) -> AsyncIterator[bytes]:
+    """The body in parts, without a limit; raises Problem where one of them is too slow, or the body is cut off."""
+    seconds = request.app.state.context.body_timeout
+    parts = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                part = await anext(parts)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise problem(40801, f"nothing more of the body was here after {seconds:g} seconds") from None
+        except ClientDisconnect:
+            raise problem(40001, "the connection ended before the body did") from None
+        yield part
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -53,7 +79,7 @@ async def on_problem(_request: Request, error: Exception) -> Response:
     """A problem raised by an endpoint."""
     if not isinstance(error, Problem):
         return await on_error(_request, error)
-    return refusal(error, {"WWW-Authenticate": 'Bearer realm="notifier"'} if error.status == 401 else None)
+    return refusal(error, HEADERS.get(error.status))
 
 
 async def on_store_unavailable(_request: Request, error: Exception) -> Response:

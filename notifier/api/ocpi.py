@@ -22,7 +22,19 @@ from notifier.problems import problem
 MAX_OBJECT = 1024 * 1024  # bytes: a session of a day with a charging period a minute has 300 kB
 SUCCESS, INVALID, UNKNOWN = 1000, 2001, 2003  # OCPI 2.2.1 §5: status codes
 
-SESSION_PATH = "/ocpi/2.2.1/sessions/{country_code}/{party_id}/{session_id}"
+SESSION_PATH = "/ocpi/2.2.1/sessions/{country_code}/{party_id}/{session_id:path}"
+
+SessionChanges = msgspec.defstruct(
+    "SessionChanges",
+    [
+        (member.name, member.type)
+        if member.name == "last_updated"
+        else (member.name, member.type | msgspec.UnsetType, msgspec.UNSET)
+        for member in msgspec.structs.fields(Session)
+    ],
+    kw_only=True,
+)
+"""What a PATCH may hold, for the OpenAPI document: anything of a Session, and always `last_updated`."""
 
 
 class OcpiAnswer(msgspec.Struct, omit_defaults=True):
@@ -85,7 +97,7 @@ ENDPOINTS = [
         summary="OCPI Sessions: take a session",
         takes={"application/json": Session},
         gives={200: OcpiAnswer},
-        problems=(40001, 41301, 42204),
+        problems=(42202, 42204),
     ),
     Endpoint(
         method="PATCH",
@@ -93,9 +105,9 @@ ENDPOINTS = [
         scope="ocpi",
         handler=patch_session,
         summary="OCPI Sessions: take what changed in a session",
-        takes={"application/json": Session},
+        takes={"application/json": SessionChanges},
         gives={200: OcpiAnswer},
-        problems=(40001, 40401, 41301, 42204),
+        problems=(40401, 42202, 42204),
     ),
     Endpoint(
         method="POST",
@@ -105,6 +117,6 @@ ENDPOINTS = [
         summary="OCPI CDRs: take a charge detail record",
         takes={"application/json": Cdr},
         gives={201: OcpiAnswer},
-        problems=(40001, 40901, 41301, 42204),
+        problems=(40901, 42202, 42204),
     ),
 ]

@@ -12,6 +12,7 @@ from notifier.problems import TITLES
 
 EVERYWHERE = (50001, 50301)
 AUTHENTICATED = (40101, 40102, 40301)
+WITH_BODY = (40001, 40801, 41301)
 PROBLEM_SCHEMA = {
     "type": "object",
     "description": "RFC 9457 problem document",
@@ -29,12 +30,11 @@ PROBLEM_SCHEMA = {
 
 def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> dict[str, Any]:
     """The whole document; every event type's data is a schema `event.<type>` of its components."""
-    types = [type_ for endpoint in endpoints for type_ in (*endpoint.takes.values(), *endpoint.gives.values()) if type_]
+    used = [type_ for endpoint in endpoints for type_ in (*endpoint.takes.values(), *endpoint.gives.values())]
+    types = [one for type_ in used for one in _each(type_)]
     models = list(catalog.models.values())
     schemas, components = msgspec.json.schema_components([*types, *models], ref_template="#/components/schemas/{name}")
     by_type = dict(zip(map(repr, types), schemas, strict=False))
-    for name, schema in zip(catalog.models, schemas[len(types) :], strict=True):
-        components[f"event.{name}"] = components.pop(schema["$ref"].rpartition("/")[2])
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         path = re.sub(r"{(\w+):\w+}", r"{\1}", endpoint.path)
@@ -52,7 +52,12 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
 
 
 def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[str, Any]:
-    numbers = (*endpoint.problems, *(AUTHENTICATED if endpoint.scope else ()), *EVERYWHERE)
+    numbers = (
+        *endpoint.problems,
+        *(AUTHENTICATED if endpoint.scope else ()),
+        *(WITH_BODY if endpoint.takes else ()),
+        *EVERYWHERE,
+    )
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,
         "summary": endpoint.summary,
@@ -79,7 +84,14 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[s
 
 
 def _content(media: str, type_: Any, by_type: dict[str, Any]) -> dict[str, Any]:
-    return {} if type_ is None else {"content": {media: {"schema": by_type[repr(type_)]}}}
+    schemas = [by_type[repr(one)] for one in _each(type_)]
+    if not schemas:
+        return {}
+    return {"content": {media: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}}
+
+
+def _each(type_: Any) -> tuple[Any, ...]:
+    return type_ if isinstance(type_, tuple) else () if type_ is None else (type_,)
 
 
 def _problems(numbers: Iterable[int]) -> dict[str, Any]:

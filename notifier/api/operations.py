@@ -11,6 +11,12 @@ from notifier.store import ledger
 from notifier.store.ledger import Ledger
 
 
+class LedgerAnswer(Ledger, frozen=True, kw_only=True):
+    """The ledger, and the verdict: whether as many deliveries are there as were planned."""
+
+    balanced: bool
+
+
 async def get_health(_request: Request, _context: Context) -> Response:
     """The process is up."""
     return answer({"status": "ok"})
@@ -64,7 +70,7 @@ ENDPOINTS = [
         scope="ledger:read",
         handler=get_ledger,
         summary="The conservation sum: accepted against where it all is",
-        gives={200: Ledger},
+        gives={200: LedgerAnswer},
     ),
     Endpoint(
         method="GET",

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.endpoints import Context, Endpoint
-from notifier.api.http import answer, read_body
+from notifier.api.http import answer, read_body, stream_body
 from notifier.pipeline.importing import ImportAnswer, import_recipients, to_problem
-from notifier.problems import problem
+from notifier.problems import UNDECODABLE, problem
 from notifier.recipients import ImportLine, Key, RecipientDetails, decode_details
 from notifier.store import recipients
 
@@ -22,7 +22,7 @@ async def put_recipient(request: Request, context: Context) -> Response:
     id_ = _id(request)
     try:
         details = decode_details(await read_body(request, MAX_RECIPIENT))
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except (*UNDECODABLE, ValueError) as error:
         raise to_problem(error) from None
     await recipients.put(context.engine.database, {id_: details}, context.engine.clock.now())
     return Response(status_code=204)
@@ -33,6 +33,7 @@ async def get_recipient(request: Request, context: Context) -> Response:
     found = await recipients.get(context.engine.database, _id(request))
     if found is None:
         raise problem(40401, "there is no recipient with this id")
+    del found["id"]  # the URL has it; without it the answer is what PUT takes
     return answer(found)
 
 
@@ -42,42 +43,42 @@ async def post_import(request: Request, context: Context) -> Response:
 
 
 async def _lines(request: Request) -> AsyncIterator[bytes]:
+    """The lines of a body; of one that is too long only so much that it can't be a recipient."""
     rest = b""
-    async for part in request.stream():
+    async for part in stream_body(request):
         *lines, rest = (rest + part).split(b"\n")
         for line in lines:
-            yield line
-        if len(rest) > MAX_RECIPIENT:
-            raise problem(41301, f"a line is longer than {MAX_RECIPIENT} bytes; what came before it is written")
+            yield line[: MAX_RECIPIENT + 1]
+        rest = rest[: MAX_RECIPIENT + 1]
     yield rest
 
 
 def _id(request: Request) -> str:
     try:
         return msgspec.convert(request.path_params["id"], Key)
-    except msgspec.ValidationError as error:
-        raise problem(42203, f"the id in the path: {error}", "") from None
+    except msgspec.ValidationError:
+        raise problem(42203, "the id in the path has 1 to 100 characters, without spaces") from None
 
 
 ENDPOINTS = [
     Endpoint(
         method="PUT",
-        path="/v1/recipients/{id}",
+        path="/v1/recipients/{id:path}",
         scope="recipients:write",
         handler=put_recipient,
         summary="Write a recipient, whole",
         takes={"application/json": RecipientDetails},
         gives={204: None},
-        problems=(40001, 41301, 42203),
+        problems=(42203,),
     ),
     Endpoint(
         method="GET",
-        path="/v1/recipients/{id}",
+        path="/v1/recipients/{id:path}",
         scope="recipients:read",
         handler=get_recipient,
         summary="Read all that is held about a recipient",
         gives={200: RecipientDetails},
-        problems=(40401,),
+        problems=(40401, 42203),
     ),
     Endpoint(
         method="POST",
@@ -87,6 +88,6 @@ ENDPOINTS = [
         summary="Write many recipients (NDJSON, an object with its id a line)",
         takes={NDJSON: ImportLine},
         gives={200: ImportAnswer},
-        problems=(40001, 41301, 42203),
+        problems=(42203,),
     ),
 ]

@@ -4,11 +4,20 @@ A transport is made inside a running event loop and used only there. All sends o
 time.
 """
 
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from notifier.messages import Receipt
 
 M = TypeVar("M", contravariant=True)
+
+
+@runtime_checkable
+class Asks(Protocol[M]):
+    """A provider that can be asked whether it has a message."""
+
+    async def find(self, message: M, since: int) -> Receipt | None:
+        """The receipt of a message taken since an instant; None where it has none. Raises a SendError."""
+        ...
 
 
 class Transport(Protocol[M]):

@@ -95,6 +95,16 @@ async def post(
     raise failure
 
 
+async def get(session: aiohttp.ClientSession, provider: str, url: URL) -> Answer:
+    """The answer to a question that changes nothing; Unavailable where none came."""
+    try:
+        async with session.get(url, allow_redirects=False) as response:
+            return Answer(response.status, response.headers, await response.read())
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        failure = Unavailable(provider, type(error).__name__, "the question was not answered")
+    raise failure
+
+
 def retry_after(headers: Mapping[str, str], now: int) -> float | None:
     """Seconds that `Retry-After` asks for, as a number or as a date (RFC 9110 §10.2.3); None where it can't be read."""
     value = headers.get("Retry-After", "").strip()

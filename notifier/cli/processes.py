@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,11 @@ import click
 import uvloop
 
 from notifier import logs
+from notifier.cli.supervise import python, supervise
 from notifier.settings import Settings, load_settings
 
 PREFETCH = 8  # messages (of up to a hundred ids) a queue that a worker process holds ahead of its threads
+RESTART_DELAY = 500  # milliseconds until a consumer whose broker went away looks for it again
 GRACE = 25  # seconds that the web process gives requests under way after SIGTERM
 
 
@@ -49,15 +50,13 @@ def web(host: str | None, port: int | None) -> None:
 @click.option("--threads", type=click.IntRange(1), help="Batches at once in each; NOTIFIER_WORKER_THREADS otherwise.")
 @click.option("--queue", "queues", multiple=True, help="Only these queues, such as sms.urgent; may be given again.")
 def worker(processes: int | None, threads: int | None, queues: tuple[str, ...]) -> None:
-    """Decide and deliver: Dramatiq workers."""
-    settings = load_settings()
-    command = [
-        sys.executable, "-m", "dramatiq", "workers.main", "--skip-logging", "--worker-shutdown-timeout", "25000",
-        "--processes", str(processes or settings.worker_processes),
-        "--threads", str(threads or settings.worker_threads),
-        *(["--queues", *queues] if queues else []),
-    ]  # fmt: skip
-    os.execve(sys.executable, command, {**os.environ, **_shared(settings), "dramatiq_queue_prefetch": str(PREFETCH)})  # noqa: S606
+    """Decide and deliver: Dramatiq workers. A process that ends by itself is started again."""
+    settings = _prepare("worker")
+    command = python("-m", "workers", "--threads", str(threads or settings.worker_threads))
+    command += [part for queue in queues for part in ("--queue", queue)]
+    # One lane is not to wait for another's backlog in a process's memory, so little is held there.
+    environment = {**os.environ, "dramatiq_queue_prefetch": str(PREFETCH), "dramatiq_restart_delay": str(RESTART_DELAY)}
+    supervise(command, environment, processes or settings.worker_processes)
 
 
 @click.command()

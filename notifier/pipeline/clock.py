@@ -1,32 +1,41 @@
-"""The clock: signals rows as they fall due, signals again what was lost, ends leases that ran out.
+"""The clock: signals rows as they fall due, signals again what was lost, ends leases that ran out, resolves unknowns.
 
 Several may run: a row that one takes is the others' no more, and a signal too many does no harm.
 """
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
 
 from notifier import metrics
-from notifier.broker import DECIDE
-from notifier.deliveries import Channel, Lane
+from notifier.broker import DECIDE, LANES
+from notifier.clock import SECOND
+from notifier.deliveries import Channel, Lane, State, by_queue
 from notifier.errors import StoreUnavailable
-from notifier.pipeline.decide import by_queue
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
-from notifier.store import deliveries, events
+from notifier.pipeline.resolve import resolve
+from notifier.store import deliveries, events, ledger
+from notifier.store.deliveries import Due, Move
 
-TICK = 1.0  # seconds between two looks while little is due
+TICK = 0.5  # seconds between two looks while little is due
 BATCH = 1000  # rows taken up in one look
-FULL_QUEUE = 50  # messages (of up to a hundred ids): seconds of work in hand; what is more waits as rows
+FULL_QUEUE = 16  # messages (of up to a hundred ids): a second's work or so; what is more waits as rows
+MAX_TRIES = 2  # careful tries of an event, after the first one, before it is put aside
+AUDIT_EVERY = 30 * SECOND  # between two checks of the ledger: it counts every row
 
 log = structlog.get_logger(__name__)
 
 
 async def run(engine: Engine, stop: asyncio.Event) -> None:
     """Tick until told to stop. A database that is away is waited for."""
+    audited_at = 0
     while not stop.is_set():
         try:
             busy = await tick(engine)
+            if engine.clock.now() - audited_at >= AUDIT_EVERY:
+                await audit(engine)
+                audited_at = engine.clock.now()
             metrics.clock_tick.set_to_current_time()
         except StoreUnavailable as error:
             log.warning("clock.store_unavailable", error=str(error))
@@ -36,27 +45,75 @@ async def run(engine: Engine, stop: asyncio.Event) -> None:
 
 
 async def tick(engine: Engine) -> bool:
-    """One look at everything; whether there may be more to do at once."""
+    """One look at everything; whether there is more to do at once."""
     now = engine.clock.now()
     lost = await deliveries.return_expired_leases(engine.database, now, BATCH)
     if lost:
         log.warning("clock.leases_expired", deliveries=lost)
     depths = await engine.signals.depths()
-    undecided = 0
-    if depths.get(DECIDE, 0) < FULL_QUEUE:
-        ids = await events.due(engine.database, now, now + SIGNAL_AGAIN, BATCH)
-        undecided = len(ids)
-        metrics.signals_again.labels(DECIDE).inc(undecided)
-        await engine.signals.decide(ids)
-    due = 0
-    if open_ := [(c, lane) for c in Channel for lane in Lane if depths.get(f"{c}.{lane}", 0) < FULL_QUEUE]:
-        found = await deliveries.due(engine.database, now, now + SIGNAL_AGAIN, BATCH, open_)
-        due = len(found)
-        queues = by_queue((row.id, row.channel, row.lane) for row in found)
-        for (channel, lane), ids in queues.items():
-            metrics.signals_again.labels(f"{channel}.{lane}").inc(len(ids))
-        await engine.signals.deliver(queues)
-    return BATCH in (undecided, due, lost)
+    room = {queue for queue in (DECIDE, *LANES.values()) if depths.get(queue, 0) < FULL_QUEUE}
+    undecided = await _signal_events(engine, now) if DECIDE in room else 0
+    due = await _signal_deliveries(engine, now, room)
+    return BATCH in (lost, undecided, due)
+
+
+async def audit(engine: Engine) -> None:
+    """Check the ledger, and say loudly where it doesn't balance."""
+    books = await ledger.read(engine.database)
+    metrics.ledger_imbalance.set(books.planned - books.total)
+    if not books.balanced:
+        log.error("ledger.imbalance", planned=books.planned, present=books.total)
+
+
+async def _signal_events(engine: Engine, now: int) -> int:
+    tries = await events.due(engine.database, now, now + SIGNAL_AGAIN, BATCH)
+    metrics.signals_again.labels(DECIDE).inc(len(tries))
+    dead = [id_ for id_, count in tries.items() if count >= MAX_TRIES]
+    if dead:
+        await events.quarantine(engine.database, dead, now)
+        metrics.rows_quarantined.labels("event").inc(len(dead))
+        log.error("clock.events_quarantined", events=dead)
+    # What was tried in company and not decided goes alone, so that one bad event keeps no other back.
+    await engine.signals.decide([id_ for id_, count in tries.items() if count == 0], again=True)
+    await engine.signals.decide([id_ for id_, count in tries.items() if 0 < count < MAX_TRIES], again=True, alone=True)
+    return len(tries)
+
+
+async def _signal_deliveries(engine: Engine, now: int, room: set[str]) -> int:
+    queues = [queue for queue, name in LANES.items() if name in room]
+    if not queues:
+        return 0
+    found = await deliveries.due(engine.database, now, now + SIGNAL_AGAIN, BATCH, queues)
+    resolved = await _resolve(engine, [due for due in found if due.state == State.UNKNOWN], now)
+    pending = [due for due in found if due.state == State.PENDING or due.id in resolved]
+    for due in pending:
+        metrics.signals_again.labels(LANES[due.channel, due.lane]).inc()
+    await engine.signals.deliver(_queues(due for due in pending if not due.crashes), again=True)
+    await engine.signals.deliver(_queues(due for due in pending if due.crashes), again=True, alone=True)
+    return len(found)
+
+
+async def _resolve(engine: Engine, unknown: list[Due], now: int) -> set[str]:
+    """Do with unknown deliveries as their types say; the ids of those that are to be sent again."""
+    moves: list[Move] = []
+    asked: list[str] = []
+    for due in unknown:
+        move = resolve(engine.catalog, due, now)
+        if move is None:
+            asked.append(due.id)
+        else:
+            moves.append(move)
+    await deliveries.move(engine.database, moves, now)
+    await engine.signals.ask(asked)
+    dead = [move.id for move in moves if move.state == State.FAILED]
+    if dead:
+        metrics.rows_quarantined.labels("delivery").inc(len(dead))
+        log.error("clock.deliveries_failed", deliveries=dead)
+    return {move.id for move in moves if move.state == State.PENDING}
+
+
+def _queues(found: Iterable[Due]) -> dict[tuple[Channel, Lane], list[str]]:
+    return by_queue((due.id, due.channel, due.lane) for due in found)
 
 
 async def _pause(stop: asyncio.Event) -> None:

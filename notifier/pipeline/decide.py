@@ -1,21 +1,24 @@
 """Decide: turn events into deliveries, with a record of why. One transaction for a batch, whatever its size."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics, policy
 from notifier.catalog import Catalog, NotificationType
-from notifier.deliveries import Channel, Lane, Reason, State, make_id
+from notifier.deliveries import Channel, Lane, Reason, State, by_queue, make_id
+from notifier.errors import StoreUnavailable
 from notifier.events import Event
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.policy import Answer
 from notifier.recipients import Recipient
 from notifier.store import deliveries, events, recipients
 from notifier.store.deliveries import Decision, NewDelivery, Supersession
+
+log = structlog.get_logger(__name__)
 
 RACES = 3  # times that another transaction may have made one of the same deliveries at the same moment
 
@@ -33,8 +36,29 @@ class Plan:
     supersessions: list[Supersession] = field(default_factory=list)
 
 
-async def decide(engine: Engine, ids: Sequence[str]) -> int:
-    """Decide those of the events that still wait for it, signal what is to go out now; how many there were."""
+async def decide(engine: Engine, ids: Sequence[str], *, again: bool = False) -> int:
+    """Decide those of the events that still wait for it, signal what is to go out now; how many there were.
+
+    An event that can't be decided is counted and left behind; it keeps no other of its batch back. `again` counts a try
+    before it is made: these events may be what ended another worker.
+    """
+    if again:
+        await events.count_try(engine.database, ids)
+    try:
+        return await _decide(engine, ids)
+    except StoreUnavailable:
+        raise
+    except Exception as error:
+        if len(ids) == 1:
+            log.error("decide.failed", event=ids[0], exc_info=error)
+            if not again:
+                await events.count_try(engine.database, ids)
+            return 0
+    middle = len(ids) // 2
+    return await decide(engine, ids[:middle], again=again) + await decide(engine, ids[middle:], again=again)
+
+
+async def _decide(engine: Engine, ids: Sequence[str]) -> int:
     now = engine.clock.now()
 
     async def work(connection: AsyncConnection) -> tuple[int, list[NewDelivery]]:
@@ -82,14 +106,6 @@ def make_plan(catalog: Catalog, batch: Iterable[Event], members: dict[str, list[
         for kind in catalog.listeners.get(event.type, []):
             _plan_type(plan, kind, event, members, now)
     return plan
-
-
-def by_queue(due: Iterable[tuple[str, Channel, Lane]]) -> dict[tuple[Channel, Lane], list[str]]:
-    """Delivery ids by the queue that takes them."""
-    queues: defaultdict[tuple[Channel, Lane], list[str]] = defaultdict(list)
-    for id_, channel, lane in due:
-        queues[channel, lane].append(id_)
-    return queues
 
 
 def _plan_type(plan: Plan, kind: NotificationType, event: Event, members: dict[str, list[Recipient]], now: int) -> None:

@@ -17,7 +17,7 @@ from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.pipeline.prepare import Message, Prepared, prepare, superseded
 from notifier.pipeline.settle import Ended, attempt, lost_device, settle
 from notifier.store import deliveries
-from notifier.store.deliveries import Ready
+from notifier.store.deliveries import Ready, Supersession
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
 FENCE = 5 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
@@ -35,19 +35,20 @@ class _Tried(msgspec.Struct, frozen=True):
     ended_at: int
 
 
-async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str]) -> int:
+async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str], *, again: bool = False) -> int:
     """Send those of the deliveries that are pending and due; how many there were.
 
     A second call with the same ids finds nothing to claim, so a signal may come as often as it likes. A worker that
     dies before the claim has sent nothing, and the rows are pending still; after it the provider may have them.
+    `again` claims first: these rows may be what ended another worker, and only a claim is counted.
     """
-    ready = await deliveries.load(engine.database, ids, engine.clock.now())
-    prepared = {each.id: _prepare(engine, each) for each in ready}
-    if not prepared:
-        return 0
-    token, now = secrets.token_hex(16), engine.clock.now()
-    lease_ends = now + LEASE
-    claimed = await deliveries.claim(engine.database, list(prepared), token, now, lease_ends)
+    token = secrets.token_hex(16)
+    if again:
+        claimed, lease_ends = await _claim(engine, ids, token)
+        prepared = await _load(engine, list(claimed), State.SENDING)
+    else:
+        prepared = await _load(engine, ids, State.PENDING)
+        claimed, lease_ends = await _claim(engine, list(prepared), token)
     under_way = set()
     for id_, mark in claimed.items():
         each = prepared[id_]
@@ -59,6 +60,20 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str]) ->
         if done:
             await _settle(engine, channel, token, [task.result() for task in done])
     return len(claimed)
+
+
+async def _load(engine: WorkerEngine, ids: Sequence[str], state: State) -> dict[str, Prepared]:
+    if not ids:
+        return {}
+    ready = await deliveries.load(engine.database, ids, engine.clock.now(), state)
+    return {each.id: _prepare(engine, each) for each in ready}
+
+
+async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[dict[str, Supersession | None], int]:
+    """The deliveries taken, and when the lease ends."""
+    now = engine.clock.now()
+    claimed = await deliveries.claim(engine.database, ids, token, now, now + LEASE) if ids else {}
+    return claimed, now + LEASE
 
 
 def _prepare(engine: WorkerEngine, ready: Ready) -> Prepared:

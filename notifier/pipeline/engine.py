@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from notifier.broker import Signals
+from notifier.broker.signals import Signals
 from notifier.catalog import Catalog
 from notifier.channels import Transport
 from notifier.clock import SECOND, Clock
@@ -12,8 +12,8 @@ from notifier.deliveries import Channel
 from notifier.rendering import Renderer
 from notifier.store.database import Database
 
-SIGNAL_AGAIN = 10 * SECOND  # what was signalled and not taken by then was lost or is stuck: the clock signals again
-LEASE = 60 * SECOND  # a worker's hold on a delivery: several times the slowest provider's time-out
+SIGNAL_AGAIN = 3 * SECOND  # what was signalled and not taken by then was lost or is stuck: the clock signals again
+LEASE = 25 * SECOND  # a worker's hold on a delivery: longer than any send may take, and soon over where it died
 
 
 @dataclass(frozen=True, kw_only=True)

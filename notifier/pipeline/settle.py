@@ -55,6 +55,7 @@ def settle(ready: Ready, outcome: Receipt | SendError | Ended, locale: str | Non
             state, reason = outcome.state, outcome.reason
         case OutcomeUnknown():
             state, reason, provider = State.UNKNOWN, outcome.kind, outcome.provider
+            signal_at = now + _pause(ready, outcome, random)
         case OptedOut():
             state, reason, provider = State.SUPPRESSED, outcome.kind, outcome.provider
         case SendError() if not outcome.retry:

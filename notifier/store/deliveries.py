@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.deliveries import Channel, Lane, State, may_come_before
+from notifier.deliveries import Channel, Lane, Reason, State, may_come_before
 from notifier.store import rows
 from notifier.store.database import Database
 from notifier.store.schema import attempt, decision, delivery, device, event, recipient, supersession
@@ -62,6 +62,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     recipient_id: str
     type: str
     channel: Channel
+    lane: Lane
     target: str
     about: str
     expires_at: int
@@ -110,11 +111,26 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A delivery that it is time to signal."""
+    """A delivery that it is time to do something about. `crashes` counts the workers that ended with it in hand."""
 
     id: str
     channel: Channel
     lane: Lane
+    state: State
+    type: str
+    expires_at: int
+    crashes: int
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery's move from one state to another that no worker holds; it happens only from `before`."""
+
+    id: str
+    before: State
+    state: State
+    reason: str | None
+    due_at: int
+    signal_at: int | None
 
 
 async def existing(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> set[str]:
@@ -145,11 +161,12 @@ async def add_supersessions(connection: AsyncConnection, dialect: str, marks: Se
         await connection.execute(_supersede(dialect), {"rows": rows.encode(list(newest.values()))})
 
 
-async def load(database: Database, ids: Sequence[str], now: int) -> list[Ready]:
-    """Those of the deliveries that are pending and due. It takes nothing: two workers may load the same."""
+async def load(database: Database, ids: Sequence[str], now: int, state: State = State.PENDING) -> list[Ready]:
+    """Those of the deliveries that are in a state and due. It takes nothing: two workers may load the same."""
 
     async def work(connection: AsyncConnection) -> list[Ready]:
-        found = await connection.execute(_ready(database.dialect), {"rows": _ids(ids), "now": now})
+        parameters = {"rows": _ids(ids), "now": now, "state": state}
+        found = await connection.execute(_ready(database.dialect), parameters)
         return [msgspec.convert(row._mapping, Ready, strict=False) for row in found]  # noqa: SLF001 (a public name)
 
     return await database.read(work)
@@ -207,22 +224,36 @@ async def settle(
 async def due(
     database: Database, now: int, again_at: int, limit: int, queues: Sequence[tuple[Channel, Lane]]
 ) -> list[Due]:
-    """Pending deliveries of these queues that it is time to signal; the clock that gets one has it until `again_at`."""
+    """Deliveries of these queues that are pending or unknown and that it is time to do something about.
+
+    The clock that gets one has it until `again_at`.
+    """
     wanted = sa.or_(*(sa.and_(delivery.c.channel == channel, delivery.c.lane == lane) for channel, lane in queues))
-    open_ = sa.and_(delivery.c.signal_at <= now, delivery.c.state == State.PENDING, wanted)
+    columns = [delivery.c[name] for name in Due.__struct_fields__]
+    query = (
+        sa.select(*columns)
+        .where(delivery.c.signal_at <= now, delivery.c.state.in_([State.PENDING, State.UNKNOWN]), wanted)
+        .order_by(delivery.c.signal_at).limit(limit).with_for_update(skip_locked=True)
+    )  # fmt: skip
 
     async def work(connection: AsyncConnection) -> list[Due]:
-        query = (
-            sa.select(delivery.c.id, delivery.c.channel, delivery.c.lane)
-            .where(open_).order_by(delivery.c.signal_at).limit(limit).with_for_update(skip_locked=True)
-        )  # fmt: skip
-        found = [Due(row.id, Channel(row.channel), Lane(row.lane)) for row in await connection.execute(query)]
+        found = [msgspec.convert(row._mapping, Due, strict=False) for row in await connection.execute(query)]  # noqa: SLF001
         if found:
             parameters = {"rows": _ids([row.id for row in found]), "again_at": again_at}
             await connection.execute(_signalled(database.dialect), parameters)
         return found
 
     return await database.write(work)
+
+
+async def move(database: Database, moves: Sequence[Move], now: int) -> int:
+    """Move deliveries that no worker holds; how many were still where their move begins."""
+
+    async def work(connection: AsyncConnection) -> int:
+        parameters = {"rows": rows.encode(moves), "now": now}
+        return (await connection.execute(_move(database.dialect), parameters)).rowcount
+
+    return await database.write(work) if moves else 0
 
 
 async def return_expired_leases(database: Database, now: int, limit: int) -> int:
@@ -302,7 +333,7 @@ def _take(dialect: str) -> sa.Update:
 @cache
 def _ready(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.id])
-    own = ("id", "event_id", "recipient_id", "type", "channel", "target", "about", "expires_at", "attempts")
+    own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about", "expires_at", "attempts")
     return (
         sa.select(
             *(delivery.c[name] for name in own),
@@ -318,7 +349,7 @@ def _ready(dialect: str) -> sa.Select[Any]:
         .join(event, event.c.id == delivery.c.event_id)
         .outerjoin(recipient, recipient.c.id == delivery.c.recipient_id)
         .outerjoin(device, sa.and_(device.c.id == delivery.c.target, device.c.recipient_id == delivery.c.recipient_id))
-        .where(delivery.c.state == State.PENDING, delivery.c.due_at <= sa.bindparam("now"))
+        .where(delivery.c.state == sa.bindparam("state"), delivery.c.due_at <= sa.bindparam("now"))
     )
 
 
@@ -359,8 +390,19 @@ def _signalled(dialect: str) -> sa.Update:
     wanted = rows.batch(dialect, [delivery.c.id])
     return (
         sa.update(delivery)
-        .where(delivery.c.id == wanted.c.id, delivery.c.state == State.PENDING)
+        .where(delivery.c.id == wanted.c.id, delivery.c.state.in_([State.PENDING, State.UNKNOWN]))
         .values(signal_at=sa.bindparam("again_at"))
+    )
+
+
+@cache
+def _move(dialect: str) -> sa.Update:
+    names = ("id", "state", "reason", "due_at", "signal_at")
+    moves = rows.batch(dialect, [*(delivery.c[name] for name in names), sa.Column("before", delivery.c.state.type)])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == moves.c.id, delivery.c.state == moves.c.before)
+        .values({name: moves.c[name] for name in names[1:]} | {"updated_at": sa.bindparam("now")})
     )
 
 
@@ -372,9 +414,10 @@ def _lose(dialect: str) -> sa.Update:
         .where(delivery.c.id == wanted.c.id, delivery.c.state == State.SENDING)
         .values(
             state=State.UNKNOWN.value,
-            reason="lease_expired",
+            reason=Reason.LEASE_EXPIRED.value,
+            crashes=delivery.c.crashes + 1,
             lease_token=None,
-            signal_at=None,
+            signal_at=sa.bindparam("now"),
             updated_at=sa.bindparam("now"),
         )
     )

@@ -1,6 +1,6 @@
 """Events: the outbox that `accept` writes and `decide` empties."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import msgspec
@@ -56,7 +56,7 @@ async def insert(connection: AsyncConnection, dialect: str, events: Sequence[New
 
 async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> list[Event]:
     """Those of the events that nobody has decided or is deciding; they stay locked until the transaction ends."""
-    found = await connection.execute(_undecided(dialect), {"rows": rows.encode([{"id": id_} for id_ in ids])})
+    found = await connection.execute(_undecided(dialect), {"rows": _ids(ids)})
     return [
         Event(
             id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
@@ -73,19 +73,43 @@ async def mark_decided(connection: AsyncConnection, dialect: str, deliveries: di
     await connection.execute(_decided(dialect), {"rows": encoded, "now": now})
 
 
-async def due(database: Database, now: int, again_at: int, limit: int) -> list[str]:
-    """Ids of undecided events that it is time to signal; the clock that gets one has it until `again_at`."""
+async def due(database: Database, now: int, again_at: int, limit: int) -> dict[str, int]:
+    """Undecided events that it is time to signal, with how often a careful worker has tried each.
 
-    async def work(connection: AsyncConnection) -> list[str]:
-        query = sa.select(event.c.id).where(event.c.signal_at <= now).order_by(event.c.signal_at).limit(limit)
-        ids = list((await connection.execute(query.with_for_update(skip_locked=True))).scalars())
-        if ids:
-            await connection.execute(
-                _signalled(database.dialect), {"rows": rows.encode([{"id": id_} for id_ in ids]), "again_at": again_at}
-            )
-        return ids
+    The clock that gets one has it until `again_at`.
+    """
+
+    async def work(connection: AsyncConnection) -> dict[str, int]:
+        query = sa.select(event.c.id, event.c.tries).where(event.c.signal_at <= now).order_by(event.c.signal_at)
+        found = await connection.execute(query.limit(limit).with_for_update(skip_locked=True))
+        tries = {row.id: row.tries for row in found}
+        if tries:
+            await connection.execute(_signalled(database.dialect), {"rows": _ids(tries), "again_at": again_at})
+        return tries
 
     return await database.write(work)
+
+
+async def count_try(database: Database, ids: Sequence[str]) -> None:
+    """Count a try before it is made, so that one which ends the process is counted too."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(_tried(database.dialect), {"rows": _ids(ids)})
+
+    await database.write(work)
+
+
+async def quarantine(database: Database, ids: Sequence[str], now: int) -> None:
+    """Put undecided events aside: nobody signals them until a person redrives them."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(_quarantine(database.dialect), {"rows": _ids(ids), "now": now})
+
+    await database.write(work)
+
+
+def _ids(ids: Iterable[str]) -> str:
+    return rows.encode([{"id": id_} for id_ in ids])
 
 
 @cache
@@ -102,7 +126,11 @@ def _digests(dialect: str) -> sa.Select[tuple[str, str]]:
 @cache
 def _undecided(dialect: str) -> sa.Select[tuple[str, ...]]:
     wanted = rows.batch(dialect, [event.c.id])
-    query = sa.select(event).join(wanted, wanted.c.id == event.c.id).where(event.c.decided_at.is_(None))
+    query = (
+        sa.select(event)
+        .join(wanted, wanted.c.id == event.c.id)
+        .where(event.c.decided_at.is_(None), event.c.quarantined_at.is_(None))
+    )
     return query.with_for_update(skip_locked=True, of=event if dialect == "postgresql" else None)
 
 
@@ -113,6 +141,22 @@ def _decided(dialect: str) -> sa.Update:
         sa.update(event)
         .where(event.c.id == done.c.id)
         .values(decided_at=sa.bindparam("now"), deliveries=done.c.deliveries, signal_at=None)
+    )
+
+
+@cache
+def _tried(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [event.c.id])
+    return sa.update(event).where(event.c.id == wanted.c.id).values(tries=event.c.tries + 1)
+
+
+@cache
+def _quarantine(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [event.c.id])
+    return (
+        sa.update(event)
+        .where(event.c.id == wanted.c.id, event.c.decided_at.is_(None))
+        .values(quarantined_at=sa.bindparam("now"), signal_at=None)
     )
 
 

@@ -7,7 +7,7 @@ index holds open rows only (on MariaDB, which has no partial indexes, all rows),
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
@@ -52,8 +52,10 @@ event = Table(
     Column("accepted_at", BigInteger, nullable=False),
     Column("digest", _id(), nullable=False),
     Column("data", _json(), nullable=False),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("decided_at", BigInteger),
     Column("deliveries", Integer),
+    Column("quarantined_at", BigInteger),
     Column("signal_at", BigInteger),
     **MYSQL_OPTIONS,
 )
@@ -77,10 +79,13 @@ delivery = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("signal_at", BigInteger),
     Column("attempts", SmallInteger, nullable=False),
+    Column("crashes", SmallInteger, nullable=False, server_default="0"),
     Column("lease_token", _id()),
     Column("provider", WORD),
     Column("provider_reference", NAME),
     Column("locale", WORD),
+    Column("redrive_of", _id()),
+    Column("handled_at", BigInteger),
     **MYSQL_OPTIONS,
 )
 
@@ -125,7 +130,9 @@ recipient = Table(
     Column("kind", WORD, nullable=False),
     Column("name", String(200)),
     Column("email", String(320)),
+    Column("email_key", _id()),
     Column("phone", String(20)),
+    Column("phone_key", _id()),
     Column("locale", WORD, nullable=False),
     Column("time_zone", String(64), nullable=False),
     Column("switches", _json(), nullable=False),
@@ -151,6 +158,35 @@ membership = Table(
     metadata,
     Column("audience", NAME, primary_key=True),
     Column("recipient_id", NAME, primary_key=True),
+    **MYSQL_OPTIONS,
+)
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("address_key", _id(), primary_key=True),
+    Column("reason", WORD, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", WORD, primary_key=True),
+    Column("value", String(200), nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", NAME, nullable=False),
+    Column("action", WORD, nullable=False),
+    Column("subject", NAME, nullable=False),
+    Column("detail", String(1000), nullable=False),
     **MYSQL_OPTIONS,
 )
 
@@ -187,6 +223,9 @@ def _open(table: Table, column: Column[int]) -> None:
 
 _open(event, event.c.signal_at)
 _open(delivery, delivery.c.signal_at)
+DEAD = "state IN ('failed', 'undelivered')"  # what a person may redrive
+Index("ix_delivery_dead", delivery.c.updated_at, postgresql_where=text(DEAD), sqlite_where=text(DEAD))
+Index("ix_audit_at", audit.c.at)
 Index("ix_delivery_event_id", delivery.c.event_id)
 Index("ix_delivery_recipient_id", delivery.c.recipient_id, delivery.c.created_at)
 Index("ix_device_recipient_id", device.c.recipient_id)

@@ -15,7 +15,7 @@ ALL = (TOKEN, PHONE, PHONE[1:], MAILBOX, NAME, TEXT, SECRET)
 
 
 def shown(error: BaseException, logged: pytest.LogCaptureFixture) -> list[str]:
-    """The canaries that an error shows as text, repr or traceback with all it was caused by, or that a log line holds."""
+    """The canaries that an error shows, as text, repr or traceback with what caused it, or that a log line holds."""
     told = [str(error), repr(error), repr(vars(error)), *traceback.format_exception(error), logged.text]
     chain: BaseException | None = error
     while chain is not None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from notifier.broker import Signals, make_broker
+from notifier.broker import make_broker
+from notifier.broker.signals import Signals
 from notifier.catalog import Catalog, load_catalog
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.transport import FcmTransport

@@ -28,8 +28,7 @@ _ENHANCED: Final = re.compile(r"([45]\.[0-9]{1,3}\.)[0-9]{1,3}(?![0-9])")
 
 
 class Security(StrEnum):
-    """How the connection is encrypted. There is no "if offered": that is what an attacker in between would strip
-    away."""
+    """How the connection is encrypted. There is no "if offered": an attacker in between would see that it isn't."""
 
     TLS = "tls"
     STARTTLS = "starttls"
@@ -37,9 +36,10 @@ class Security(StrEnum):
 
 
 class Timeouts(NamedTuple):
-    """Seconds to wait for a free connection, to open one (TLS and AUTH included), for the commands before a mail, and
-    for the answer to it. Together they end before a delivery's lease does, and that is why they are below RFC 5321's
-    minutes."""
+    """Seconds for a free connection, for opening one (TLS and AUTH included), for the commands, and for the answer.
+
+    Together they end before a delivery's lease of a minute does; therefore they are far below RFC 5321's (§4.5.3.2).
+    """
 
     wait: float = 20.0
     connect: float = 10.0
@@ -134,15 +134,16 @@ class SmtpTransport:
         raise failure
 
     async def _hand_over(self, smtp: SMTP, recipient: str, mail: bytes) -> SendError | None:
-        """Say the commands and the mail; what went wrong, if anything. The connection is closed where it can't be
-        used again."""
+        """Say the commands and the mail; what went wrong, if anything.
+
+        Afterwards the connection is closed, or waits for the next mail's first command.
+        """
         failure = None
         try:
             async with asyncio.timeout(self._timeouts.commands):
                 failure = await self._name(smtp, recipient)
                 if failure is not None:
-                    # The server goes on waiting for DATA unless it is told to forget. 421 has closed the connection
-                    # already.
+                    # The server goes on waiting for DATA unless it is told to forget. A 421 has closed the connection.
                     if smtp.is_connected and (await smtp.execute_command(b"RSET")).code != 250:
                         smtp.close()
                     return failure

@@ -54,9 +54,7 @@ class AccessTokens:
         self._codes = codes
         self._clock = clock
         self._session = requests.Session()
-        self._session.trust_env = (
-            False  # neither a proxy nor ~/.netrc of the machine has a say in where the key's proof goes
-        )
+        self._session.trust_env = False  # the machine's proxy and ~/.netrc have no say in where the proof goes
         self._bearer = ""
         self._expires_at = 0
         self._refresh_at = 0

@@ -98,7 +98,8 @@ class FcmTransport:
         self._url = URL(f"{base_address(base_url)}/v1/projects/{project}/messages:send")
         self._clock = clock
         self._tokens = AccessTokens(certificate, CODES, clock)
-        self._session = open_session(connections, {"Content-Type": "application/json; charset=UTF-8"}, timeouts)
+        headers = {"Content-Type": "application/json; charset=UTF-8", "X-GOOG-API-FORMAT-VERSION": "2"}
+        self._session = open_session(connections, headers, timeouts)
 
     async def send(self, message: PushMessage) -> Receipt:
         """Hand over one push; the receipt's reference is FCM's name for it. Raises a SendError."""

@@ -8,6 +8,7 @@ import logging
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -18,10 +19,20 @@ from twilio.http.response import Response
 from twilio.rest import Client
 from yarl import URL
 
-from notifier.channels.http import TIMEOUTS, Answer, Timeouts, base_address, decode, open_session, post, retry_after
+from notifier.channels.http import (
+    TIMEOUTS,
+    Answer,
+    Timeouts,
+    base_address,
+    decode,
+    get,
+    open_session,
+    post,
+    retry_after,
+)
 from notifier.channels.sms import CODES
-from notifier.clock import Clock
-from notifier.errors import ConfigurationError, OutcomeUnknown, SendError
+from notifier.clock import SECOND, Clock, to_instant
+from notifier.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
 from notifier.messages import Receipt, SmsMessage
 
 URL_OF_TWILIO: Final = "https://api.twilio.com"
@@ -29,6 +40,9 @@ CONNECTIONS: Final = 100
 """Requests under way at once; Twilio's own limits per sender are far below what these carry."""
 MAX_VALIDITY: Final = 36_000
 """Seconds, ten hours: Twilio queues no text longer."""
+
+PAGE: Final = 50
+"""Texts to one number that are looked through for one: more than anybody gets in the minutes that count."""
 
 _log: Final = logging.getLogger(__name__)
 _MESSAGING_SERVICE: Final = re.compile(r"MG[0-9a-f]{32}")
@@ -41,6 +55,19 @@ class _Created(msgspec.Struct):
     error_code: int | None = None
 
 
+class _Listed(msgspec.Struct):
+    """A message as Twilio lists it; `date_created` is RFC 2822."""
+
+    sid: str
+    to: str
+    body: str
+    date_created: str
+
+
+class _Page(msgspec.Struct):
+    messages: list[_Listed]
+
+
 class _Failure(msgspec.Struct):
     """An error, in Twilio's own format or as problem details (RFC 9457): both have the code."""
 
@@ -48,6 +75,7 @@ class _Failure(msgspec.Struct):
 
 
 _created: Final = msgspec.json.Decoder(_Created)
+_page: Final = msgspec.json.Decoder(_Page)
 _failure: Final = msgspec.json.Decoder(_Failure)
 
 
@@ -82,6 +110,7 @@ class TwilioTransport:
         client = Client(account_sid, auth_token, http_client=self._http, environment={"TWILIO_EDGE": ""})
         client.api.base_url = address
         self._messages = client.messages
+        self._list = URL(f"{address}/2010-04-01/Accounts/{account_sid}/Messages.json")
 
     async def send(self, message: SmsMessage) -> Receipt:
         """Hand over one text; the receipt's reference is its SID. Raises a SendError."""
@@ -95,6 +124,19 @@ class TwilioTransport:
             **more,
         )
         return Receipt(CODES.provider, created.sid)
+
+    async def find(self, message: SmsMessage, since: int) -> Receipt | None:
+        """The text where Twilio has it already: one to that number, with those words, made since an instant.
+
+        None where it has none; a SendError where it doesn't say.
+        """
+        listed = await self._http.list(self._list.with_query({"To": message.to, "PageSize": str(PAGE)}))
+        for each in listed:
+            made = to_instant(parsedate_to_datetime(each.date_created))
+            # Twilio counts in whole seconds.
+            if each.to == message.to and each.body == message.content.text and made >= since - SECOND:
+                return Receipt(CODES.provider, each.sid)
+        return None
 
     async def close(self) -> None:
         """Close every connection; sends under way fail."""
@@ -134,6 +176,16 @@ class _HttpClient(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no type
         if created.error_code is not None:
             raise CODES.classify(str(created.error_code))
         return Response(answer.status, msgspec.json.encode(created).decode())
+
+    async def list(self, url: URL) -> list[_Listed]:
+        """The texts that Twilio lists, newest first; a SendError where it doesn't."""
+        answer = await get(self._session, CODES.provider, url)
+        if answer.status != 200:
+            raise _error(answer, self._clock.now())
+        page = decode(_page, answer.body)
+        if page is None:
+            raise Unavailable(CODES.provider, str(answer.status), "Twilio's list can't be read")
+        return page.messages
 
     async def close(self) -> None:
         await self._session.close()

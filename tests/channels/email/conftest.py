@@ -6,6 +6,7 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -14,6 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from notifier.channels.email.transport import Security, SmtpTransport
+from notifier.clock import ManualClock
+from tests.channels.email.samples import QUICK, SENDER, Opener
 from tests.channels.email.server import MailServer
 
 
@@ -72,3 +76,25 @@ def server_tls(certificate: Path) -> ssl.SSLContext:
 def trusting(certificate: Path) -> ssl.SSLContext:
     """A client's trust in that certificate and no other."""
     return ssl.create_default_context(cafile=str(certificate))
+
+
+@pytest.fixture
+async def transports(server: MailServer, clock: ManualClock) -> AsyncIterator[Opener]:
+    """Opens transports to the server and closes them at the end."""
+    opened = []
+
+    def opener(**options: Any) -> SmtpTransport:
+        transport = SmtpTransport(
+            "127.0.0.1", server.port, Security.NONE, SENDER, **{"clock": clock, "timeouts": QUICK, **options}
+        )
+        opened.append(transport)
+        return transport
+
+    yield opener
+    for transport in opened:
+        await transport.close()
+
+
+@pytest.fixture
+def smtp(transports: Opener) -> SmtpTransport:
+    return transports(connections=1)

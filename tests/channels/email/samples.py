@@ -1,11 +1,16 @@
-"""What the tests of e-mail send."""
+"""What the tests of e-mail send, and the time-outs they wait for."""
 
+from collections.abc import Callable
 from typing import Any
 
+from notifier.channels.email.transport import SmtpTransport, Timeouts
 from notifier.messages import EmailContent, EmailMessage
 from tests.channels import canary
 
 SENDER = "no-reply@voltline.example"
+QUICK = Timeouts(wait=0.5, connect=0.3, commands=0.2, mail=0.2)
+
+Opener = Callable[..., SmtpTransport]
 
 
 def mail(**changes: Any) -> EmailMessage:

@@ -10,8 +10,7 @@ from email.policy import default
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP as Server
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
 from notifier.channels.email.transport import Security, SmtpTransport, Timeouts
 from notifier.clock import ManualClock
@@ -33,12 +32,12 @@ class Inbox:
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
 
-    async def handle_DATA(self, _server: Server, _session: object, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: object, envelope: Envelope) -> str:  # noqa: N802
         self.envelopes.append(envelope)
         return "250 Ok"
 
     def message(self, index: int = 0) -> Parsed:
-        parsed = message_from_bytes(self.envelopes[index].content, policy=default)
+        parsed = message_from_bytes(self.envelopes[index].original_content or b"", policy=default)
         assert isinstance(parsed, Parsed)
         return parsed
 
@@ -57,13 +56,11 @@ def serve(inbox: Inbox, clock: ManualClock) -> Serve:
 
     @asynccontextmanager
     async def started(*, ssl_context: ssl.SSLContext | None = None, **options: Any) -> AsyncIterator[Connect]:
-        def authenticate(
-            _server: object, _session: object, _envelope: object, _mechanism: str, login: object
-        ) -> AuthResult:
-            return AuthResult(success=login == LOGIN, handled=False)
+        def authenticate(*asked: object) -> AuthResult:
+            return AuthResult(success=asked[-1] == LOGIN, handled=False)
 
-        def protocol() -> Server:
-            return Server(inbox, hostname="mail.example", authenticator=authenticate, **options)
+        def protocol() -> SMTP:
+            return SMTP(inbox, hostname="mail.example", authenticator=authenticate, **options)
 
         loop = asyncio.get_running_loop()
         server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=ssl_context)
@@ -174,7 +171,8 @@ async def test_a_certificate_that_nobody_vouches_for_needs_a_person(
 
 
 INJECTIONS = [
-    "a@example.com\r\nRCPT TO:<eve@example.com>", "a@example.com>\r\nRCPT TO:<eve@example.com", "a@example.com,eve@example.com",
+    "a@example.com\r\nRCPT TO:<eve@example.com>", "a@example.com>\r\nRCPT TO:<eve@example.com",
+    "a@example.com,eve@example.com",
     '"a@example.com\r\nBcc: eve@example.com"@example.com', "a@example.com\u2028Bcc: eve@example.com", "a\0@example.com",
     '"a,eve"@example.com',
 ]  # fmt: skip

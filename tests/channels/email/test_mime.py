@@ -194,8 +194,8 @@ def test_one_address_is_taken(address: str, plain: str) -> None:
         '"a@example.com,b"@example.com', "a@[127.0.0.1]", "a@example.com\r\nBcc: b@example.com", "a\n@example.com",
         "a@example.com\n", "a\0@example.com", "a\u2028@example.com", "a@exa\u2028mple.com", ".a@example.com",
         "a..b@example.com", "a.@example.com", "a@-example.com", "a@example..com", "a@example.com.", "a(b)@example.com",
-        "grüße@example.com", "a@b@bücher.de", "a b@bücher.de", "a@bü,cher.de", "a" * 250 + "@example.com", "a@" + "b" * 64,
-        "a%b@example.com\t", "a@example.com> SIZE=1",
+        "grüße@example.com", "a@b@bücher.de", "a b@bücher.de", "a@bü,cher.de", "a" * 250 + "@example.com",
+        "a@" + "b" * 64, "a%b@example.com\t", "a@example.com> SIZE=1",
     ],
 )  # fmt: skip
 def test_anything_but_one_plain_address_is_refused(address: str) -> None:

@@ -237,10 +237,12 @@ async def test_nothing_but_the_services_own_addresses_is_ever_asked(fcm: FcmTran
     assert not [thread.name for thread in threading.enumerate() if "Boundary" in type(thread).__name__]
 
 
-@pytest.mark.parametrize(
-    "account", [{}, {"type": "service_account"}, {"type": "service_account", "private_key": "canary-secret"}]
-)
-async def test_a_service_account_that_is_none_is_refused_unseen(account: dict[str, str], clock: ManualClock) -> None:
+@pytest.mark.parametrize("fields", [{}, {"type": "service_account"}, {"type": "service_account", "private_key": None}])
+async def test_a_service_account_that_is_none_is_refused_unseen(fields: dict[str, Any], clock: ManualClock) -> None:
+    # Given
+    account = {"client_email": canary.SECRET, **fields}
+
+    # When / Then
     with pytest.raises(ConfigurationError) as refused:
         FcmTransport(account, clock=clock)
     assert canary.SECRET not in str(refused.value)

@@ -46,6 +46,20 @@ def upgrade() -> None:
         **TABLE,
     )
     op.create_table(
+        "audit",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=190), nullable=False),
+        sa.Column("action", sa.String(length=40), nullable=False),
+        sa.Column("subject", sa.String(length=190), nullable=False),
+        sa.Column("detail", sa.String(length=1000), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+        **TABLE,
+    )
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index("ix_audit_at", ["at"], unique=False)
+
+    op.create_table(
         "charging_session",
         sa.Column("id", ID, nullable=False),
         sa.Column("state", JSON, nullable=False),
@@ -81,14 +95,24 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("signal_at", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.SmallInteger(), nullable=False),
+        sa.Column("crashes", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("lease_token", ID, nullable=True),
         sa.Column("provider", sa.String(length=40), nullable=True),
         sa.Column("provider_reference", sa.String(length=190), nullable=True),
         sa.Column("locale", sa.String(length=40), nullable=True),
+        sa.Column("redrive_of", ID, nullable=True),
+        sa.Column("handled_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
         **TABLE,
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_delivery_dead",
+            ["updated_at"],
+            unique=False,
+            postgresql_where=sa.text("state IN ('failed', 'undelivered')"),
+            sqlite_where=sa.text("state IN ('failed', 'undelivered')"),
+        )
         batch_op.create_index("ix_delivery_event_id", ["event_id"], unique=False)
         batch_op.create_index("ix_delivery_recipient_id", ["recipient_id", "created_at"], unique=False)
         batch_op.create_index(
@@ -124,8 +148,10 @@ def upgrade() -> None:
         sa.Column("accepted_at", sa.BigInteger(), nullable=False),
         sa.Column("digest", ID, nullable=False),
         sa.Column("data", JSON, nullable=False),
+        sa.Column("tries", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("decided_at", sa.BigInteger(), nullable=True),
         sa.Column("deliveries", sa.Integer(), nullable=True),
+        sa.Column("quarantined_at", sa.BigInteger(), nullable=True),
         sa.Column("signal_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
         **TABLE,
@@ -155,13 +181,22 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=True),
         sa.Column("email", sa.String(length=320), nullable=True),
+        sa.Column("email_key", ID, nullable=True),
         sa.Column("phone", sa.String(length=20), nullable=True),
+        sa.Column("phone_key", ID, nullable=True),
         sa.Column("locale", sa.String(length=40), nullable=False),
         sa.Column("time_zone", sa.String(length=64), nullable=False),
         sa.Column("switches", JSON, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recipient")),
+        **TABLE,
+    )
+    op.create_table(
+        "secret",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("value", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_secret")),
         **TABLE,
     )
     op.create_table(
@@ -173,10 +208,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("about", name=op.f("pk_supersession")),
         **TABLE,
     )
+    op.create_table(
+        "suppression",
+        sa.Column("address_key", ID, nullable=False),
+        sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("address_key", name=op.f("pk_suppression")),
+        **TABLE,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("suppression")
     op.drop_table("supersession")
+    op.drop_table("secret")
     op.drop_table("recipient")
     with op.batch_alter_table("membership", schema=None) as batch_op:
         batch_op.drop_index("ix_membership_recipient_id")
@@ -202,9 +247,18 @@ def downgrade() -> None:
         )
         batch_op.drop_index("ix_delivery_recipient_id")
         batch_op.drop_index("ix_delivery_event_id")
+        batch_op.drop_index(
+            "ix_delivery_dead",
+            postgresql_where=sa.text("state IN ('failed', 'undelivered')"),
+            sqlite_where=sa.text("state IN ('failed', 'undelivered')"),
+        )
 
     op.drop_table("delivery")
     op.drop_table("decision")
     op.drop_table("charging_session")
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.drop_index("ix_audit_at")
+
+    op.drop_table("audit")
     op.drop_table("attempt")
     op.drop_table("api_key")

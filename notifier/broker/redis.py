@@ -1,0 +1,127 @@
+"""Dramatiq on Redis, for messages that are signals.
+
+Keys, as Dramatiq lays them out: `dramatiq:<queue>` a list of ids, `dramatiq:<queue>.msgs` a hash of id → message.
+Beside them `dramatiq:quarantine`, the last messages that could not be read, newest first.
+
+The stock consumer keeps what it fetched in Redis until it is acknowledged, so that another worker can have it when this
+one dies. Here it is taken out at once: the clock signals rows again that were not claimed within seconds, and so does
+sooner, and for every broker alike, what heartbeats and maintenance do after a minute.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+from uuid import uuid4
+
+import redis
+import structlog
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.errors import ConnectionClosed, DecodeError
+from dramatiq.message import Message
+
+from notifier import metrics
+
+POOL_CONNECTIONS = 64  # a worker's threads and its queues' consumers, with room to spare
+FULL_PAUSE = 0.002  # seconds to look again when all that may be held is in hand
+QUARANTINED = 1_000  # unreadable messages kept for a look
+
+TAKE = """
+local ids = redis.call('LPOP', KEYS[1], ARGV[1])
+if not ids then return {} end
+local messages = redis.call('HMGET', KEYS[2], unpack(ids))
+redis.call('HDEL', KEYS[2], unpack(ids))
+return messages
+"""
+
+log = structlog.get_logger(__name__)
+
+
+def connect(url: str, timeout: float) -> redis.Redis:
+    """A client whose every call ends within `timeout` seconds, and whose pool waits rather than fails."""
+    pool: Any = redis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=POOL_CONNECTIONS,
+        timeout=timeout,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+    )
+    return redis.Redis(connection_pool=pool)
+
+
+class TakingConsumer(_RedisConsumer):
+    """Takes messages out of a queue; waits inside Redis where the stock consumer polls with growing pauses."""
+
+    def __init__(self, broker: "TakingRedisBroker", queue_name: str, prefetch: int, timeout: int) -> None:
+        super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+        self._queue = f"{broker.namespace}:{queue_name}"
+
+    def ack(self, message: MessageProxy) -> None:
+        self.queued_message_ids.discard(message.message_id)
+
+    def nack(self, message: MessageProxy) -> None:
+        log.warning("broker.message_failed", queue=self.queue_name, actor=message.actor_name)
+        metrics.messages_failed.labels(self.queue_name).inc()
+        self.ack(message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Give back what was not begun, so that a worker which stops delays nothing."""
+        for message in messages:
+            self.broker.do_enqueue(self.queue_name, str(uuid4()), message.encode())
+
+    def close(self) -> None:
+        """The same for what was taken and not even handed to a thread."""
+        for data in self.message_cache:
+            self.broker.do_enqueue(self.queue_name, str(uuid4()), data)
+        self.message_cache = []
+
+    def __next__(self) -> MessageProxy | None:
+        try:
+            if not self.message_cache and not self._take():
+                return None
+        except redis.RedisError as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        return self._read(self.message_cache.pop(0))
+
+    def _take(self) -> bool:
+        free = self.prefetch - len(self.queued_message_ids)
+        if free <= 0:
+            time.sleep(FULL_PAUSE)
+            return False
+        keys = [self._queue, f"{self._queue}.msgs"]
+        self.message_cache = [data for data in self.broker.take(keys=keys, args=[free]) if data is not None]
+        if not self.message_cache:
+            # Moving a list's first element to the place it came from changes nothing, and blocks while there is none.
+            self.broker.client.blmove(self._queue, self._queue, self.timeout / 1000, "LEFT", "LEFT")
+        return bool(self.message_cache)
+
+    def _read(self, data: bytes) -> MessageProxy | None:
+        try:
+            message: Message[Any] = Message.decode(data)
+        except DecodeError:
+            log.error("broker.message_unreadable", queue=self.queue_name, bytes=len(data))
+            metrics.messages_quarantined.labels(self.queue_name).inc()
+            quarantine = f"{self.broker.namespace}:quarantine"
+            self.broker.client.lpush(quarantine, data)
+            self.broker.client.ltrim(quarantine, 0, QUARANTINED - 1)
+            return None
+        self.queued_message_ids.add(message.message_id)
+        return MessageProxy(message)
+
+
+class TakingRedisBroker(RedisBroker):
+    """Dramatiq's Redis broker with the consumer above, and without delay queues: what is due later is a row."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(maintenance_chance=0, **options)  # type: ignore[no-untyped-call]
+        self.take = self.client.register_script(TAKE)
+
+    @property
+    def consumer_class(self) -> type[TakingConsumer]:
+        return TakingConsumer
+
+    def declare_queue(self, queue_name: str) -> None:
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)

@@ -1,0 +1,120 @@
+"""Signals: messages that carry ids and nothing else. Sending one never keeps its sender waiting for long."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import dramatiq
+import structlog
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import current_millis
+
+from notifier import metrics
+from notifier.broker import ASK, DECIDE, LANES, QUEUES
+from notifier.deliveries import Channel, Lane
+
+IDS_A_MESSAGE = 100  # measured: a hundred ids carry the message's cost to where it no longer counts
+
+log = structlog.get_logger(__name__)
+
+
+class Signals:
+    """Sends signals from an asyncio program, off its loop; one thread, because a RabbitMQ connection belongs to one.
+
+    `again` says that the rows were signalled before and nobody took them: whoever takes them now is careful, for they
+    may be what killed a worker.
+    """
+
+    def __init__(self, broker: dramatiq.Broker) -> None:
+        self._broker = broker
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="signals")
+
+    async def decide(self, ids: Sequence[str], *, again: bool = False, alone: bool = False) -> None:
+        """Say that events wait for a decision; `alone` puts each in a message of its own."""
+        await self._send(_messages(DECIDE, "decide", ids, again=again, alone=alone))
+
+    async def deliver(
+        self, ids_by_queue: Mapping[tuple[Channel, Lane], Sequence[str]], *, again: bool = False, alone: bool = False
+    ) -> None:
+        """Say that deliveries are due."""
+        await self._send(
+            [
+                message
+                for (channel, lane), ids in ids_by_queue.items()
+                for message in _messages(
+                    LANES[channel, lane], f"deliver_{channel}_{lane}", ids, again=again, alone=alone
+                )
+            ]
+        )
+
+    async def ask(self, ids: Sequence[str]) -> None:
+        """Say that a provider is to be asked whether it has these."""
+        await self._send(_messages(ASK, "ask", ids))
+
+    async def depths(self) -> dict[str, int]:
+        """Messages waiting in each queue; a queue whose broker can't be asked is missing."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._depths)
+
+    async def close(self) -> None:
+        """Let the last signals go, then close the broker's connections."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._broker.close)
+        self._thread.shutdown()
+
+    async def _send(self, messages: list[dramatiq.Message[None]]) -> None:
+        if messages:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._enqueue, messages)
+
+    def _enqueue(self, messages: list[dramatiq.Message[None]]) -> None:
+        for number, message in enumerate(messages):
+            try:
+                self._broker.declare_queue(message.queue_name)
+                self._broker.enqueue(message)
+            except Exception as error:  # noqa: BLE001 (each broker has errors of its own, and none may stop the caller)
+                for lost in messages[number:]:
+                    metrics.signals_lost.labels(lost.queue_name).inc()
+                lost_messages, name = len(messages) - number, type(error).__name__
+                log.warning("signals.lost", queue=message.queue_name, messages=lost_messages, error=name)
+                return
+
+    def _depths(self) -> dict[str, int]:
+        try:
+            return dict(self._measured())
+        except Exception as error:  # noqa: BLE001 (as above)
+            log.warning("signals.depth_unknown", error=type(error).__name__)
+            return {}
+
+    def _measured(self) -> Iterator[tuple[str, int]]:
+        if isinstance(self._broker, RedisBroker):
+            pipe = self._broker.client.pipeline(transaction=False)
+            for queue in QUEUES:
+                pipe.llen(f"{self._broker.namespace}:{queue}")
+            yield from zip(QUEUES, pipe.execute(), strict=True)
+        elif isinstance(self._broker, RabbitmqBroker):
+            for queue in QUEUES:
+                self._broker.declare_queue(queue, ensure=True)
+                yield queue, self._broker.get_queue_message_counts(queue)[0]
+
+
+def _messages(
+    queue: str, actor: str, ids: Sequence[str], *, again: bool = False, alone: bool = False
+) -> list[dramatiq.Message[None]]:
+    size = 1 if alone else IDS_A_MESSAGE
+    options: dict[str, Any] = {"again": True} if again else {}
+    return [_message(queue, actor, list(part), options) for part in _parts(ids, size)]
+
+
+def _parts(ids: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def _message(queue: str, actor: str, ids: list[str], keywords: dict[str, Any]) -> dramatiq.Message[None]:
+    return dramatiq.Message(
+        queue_name=queue,
+        actor_name=actor,
+        args=(ids,),
+        kwargs=keywords,
+        options={},
+        message_timestamp=current_millis(),
+    )

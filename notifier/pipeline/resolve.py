@@ -1,0 +1,95 @@
+"""Resolve: what becomes of a message that the provider may or may not have, as its type says."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from notifier.catalog import Catalog, Unknown
+from notifier.channels import Asks
+from notifier.deliveries import Reason, State, by_queue
+from notifier.errors import RenderError, SendError
+from notifier.messages import Receipt
+from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
+from notifier.pipeline.prepare import prepare
+from notifier.pipeline.settle import Ended
+from notifier.store import deliveries
+from notifier.store.deliveries import Due, Move, Ready
+
+MAX_CRASHES = 3  # workers that may end with a delivery in hand before it is put aside
+
+log = structlog.get_logger(__name__)
+
+
+def policy_of(catalog: Catalog, due: Due) -> Unknown:
+    """What is to be done about an unknown delivery; a type that is gone can't say, so its message is left as it is."""
+    kind = catalog.types.get(due.type)
+    return "wait" if kind is None else kind.unknown(due.channel)
+
+
+def resolve(catalog: Catalog, due: Due, now: int) -> Move | None:
+    """The move of an unknown delivery; None where its provider is to be asked first."""
+    if due.crashes >= MAX_CRASHES:
+        return _move(due, State.FAILED, Reason.QUARANTINED, now)
+    if due.expires_at <= now:
+        return _move(due, State.UNKNOWN, Reason.NOT_RESENT, now)
+    match policy_of(catalog, due):
+        case "resend":
+            return _move(due, State.PENDING, None, now)
+        case "fail":
+            return _move(due, State.FAILED, Reason.NOT_RESENT, now)
+        case "wait":
+            return _move(due, State.UNKNOWN, Reason.NOT_RESENT, now)
+        case "ask":
+            return None
+
+
+async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
+    """Ask the provider whether it has these: those it has are sent, the others go again. How many were resolved."""
+    now = engine.clock.now()
+    ready = await deliveries.load(engine.database, ids, now, State.UNKNOWN)
+    found = await asyncio.gather(*(_find(engine, each, now) for each in ready))
+    moves = [
+        Move(
+            id=each.id,
+            before=State.UNKNOWN,
+            state=State.SENT if isinstance(answer, Receipt) else State.PENDING,
+            reason=None,
+            due_at=now,
+            signal_at=None if isinstance(answer, Receipt) else now + SIGNAL_AGAIN,
+        )
+        for each, answer in zip(ready, found, strict=True)
+        if not isinstance(answer, SendError)
+    ]
+    await deliveries.move(engine.database, moves, now)
+    again = {move.id for move in moves if move.state == State.PENDING}
+    await engine.signals.deliver(by_queue((each.id, each.channel, each.lane) for each in ready if each.id in again))
+    return len(moves)
+
+
+async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendError | None:
+    """What the provider says it has; the error where it can't say, so that it is asked again."""
+    try:
+        message = prepare(engine.catalog, engine.renderer, ready, now).message
+    except RenderError:
+        return None
+    transport = engine.transports[ready.channel]
+    if isinstance(message, Ended) or not isinstance(transport, Asks):
+        return None
+    try:
+        receipt: Receipt | None = await transport.find(message, since=ready.accepted_at)
+    except SendError as error:
+        log.warning("resolve.not_answered", delivery=ready.id, code=error.code)
+        return error
+    return receipt
+
+
+def _move(due: Due, state: State, reason: Reason | None, now: int) -> Move:
+    return Move(
+        id=due.id,
+        before=State.UNKNOWN,
+        state=state,
+        reason=reason,
+        due_at=now,
+        signal_at=now if state == State.PENDING else None,
+    )

@@ -1,0 +1,18 @@
+"""The application over each database, with the bundled Valkey as broker and a clock that tests move."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from notifier.store.database import Database
+from tests.api.server import Caller, application
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tests of what doesn't depend on the database."""
+
+
+@pytest.fixture
+async def api(database: Database, valkey: str) -> AsyncIterator[Caller]:
+    """The served application, called with a key that may do everything."""
+    async with application(database, valkey) as caller:
+        yield caller

@@ -1,0 +1,133 @@
+"""The application under a real server, and a caller of it."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import sqlalchemy as sa
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.lifespan.on import LifespanOn
+from yarl import URL
+
+from notifier.api.app import create_app
+from notifier.broker import make_broker
+from notifier.broker.signals import Signals
+from notifier.clock import ManualClock
+from notifier.keys import SCOPES, Scope, make_key
+from notifier.pipeline.engine import Engine
+from notifier.store import keys
+from notifier.store.database import Database
+from tests.samples import CATALOG, NOW
+
+EVERYTHING = frozenset(SCOPES)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; `body` is its JSON, or its text where it isn't JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def problem(self) -> tuple[int, str | None]:
+        """The number and the pointer of a problem document."""
+        assert self.headers["Content-Type"] == "application/problem+json"
+        assert (self.body["status"], self.body["type"]) == (self.status, f"/problems/{self.body['code']}")
+        return self.body["code"], self.body.get("pointer")
+
+
+@dataclass
+class Caller:
+    """Calls the API as a service does that has the key in `key`."""
+
+    url: str
+    session: aiohttp.ClientSession
+    engine: Engine
+    key: str = field(repr=False, default="")
+
+    @property
+    def clock(self) -> ManualClock:
+        assert isinstance(self.engine.clock, ManualClock)
+        return self.engine.clock
+
+    async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """One request; headers as keywords, with `_` for `-`. The key goes along unless `Authorization` is given."""
+        sent = {"Authorization": f"Bearer {self.key}"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        url = URL(self.url + path, encoded=True)
+        async with self.session.request(
+            method, url, data=body, headers=sent, skip_auto_headers=["Content-Type"], allow_redirects=False
+        ) as answered:
+            content = await answered.read()
+            is_json = answered.content_type.endswith("json")
+            return Answer(answered.status, answered.headers, json.loads(content) if is_json else content.decode())
+
+    async def post(self, body: Any, content_type: str = "application/cloudevents+json", **headers: str) -> Answer:
+        """Report an event or, by the content type, a batch."""
+        return await self.call("POST", "/v1/events", body, Content_Type=content_type, **headers)
+
+    async def rows(self, table: sa.Table) -> list[Any]:
+        """All rows of a table."""
+        async with self.engine.database.engine.connect() as connection:
+            return list(await connection.execute(sa.select(table)))
+
+
+async def add_key(database: Database, *scopes: Scope) -> str:
+    """A new key with these scopes, all where none is given."""
+    text, key = make_key("test", frozenset(scopes) or EVERYTHING, 0)
+    await keys.add(database, key)
+    return text
+
+
+@asynccontextmanager
+async def application(database: Database, broker_url: str, **options: float) -> AsyncIterator[Caller]:
+    """The application with these options on a database, served, and called with a key that may do everything."""
+    broker = make_broker(broker_url)
+    broker.flush_all()
+    engine = Engine(database=database, catalog=CATALOG, signals=Signals(broker), clock=ManualClock(NOW))
+
+    async def open_engine() -> Engine:
+        return engine
+
+    async def close(_engine: Engine) -> None:
+        await engine.signals.close()
+
+    async with serve(create_app(open_engine, close, **options)) as url, aiohttp.ClientSession() as session:
+        yield Caller(url, session, engine, await add_key(database))
+
+
+@asynccontextmanager
+async def serve(app: Starlette) -> AsyncIterator[str]:
+    """The URL of the application on a free port of this loop. It stops at once: no request is under way by then."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, server_header=False)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = LifespanOn(config)
+    await server.startup(sockets=[listener])
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        for each in server.servers:
+            each.close()
+        await server.lifespan.shutdown()
+
+
+async def raw(url: str, request: bytes) -> bytes:
+    """All that a server answers to some bytes until it closes the connection."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    try:
+        return await reader.read()
+    finally:
+        writer.close()

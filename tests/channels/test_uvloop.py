@@ -1,0 +1,63 @@
+"""The same transports on uvloop's loop, which is the one that workers run: its sockets and its TLS are its own."""
+
+import asyncio
+import ssl
+
+import uvloop
+
+from notifier.channels.email.transport import Security, SmtpTransport
+from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms.transport import TwilioTransport
+from notifier.clock import SystemClock
+from notifier.deliveries import Channel
+from notifier.errors import OutcomeUnknown
+from notifier.sandbox import Rule, Sandbox
+from tests.channels.email.samples import SENDER, mail
+from tests.channels.push.samples import push
+from tests.channels.sms.samples import SENDER as NUMBER
+from tests.channels.sms.samples import text
+
+
+def accepted(sandbox: Sandbox) -> list[int]:
+    return [sandbox.ledger.tallies[channel].accepted for channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL)]
+
+
+def test_messages_are_taken_and_lost_ones_are_unknown() -> None:
+    async def scenario() -> None:
+        clock = SystemClock()
+        async with Sandbox() as sandbox:
+            # Given
+            fcm = FcmTransport(sandbox.service_account(), clock=clock, base_url=sandbox.http_url)
+            twilio = TwilioTransport(
+                sandbox.account_sid, sandbox.auth_token, NUMBER, clock=clock, base_url=sandbox.http_url
+            )
+            username, password = sandbox.smtp_login
+            smtp = SmtpTransport(
+                "127.0.0.1", sandbox.smtp_port, Security.STARTTLS, SENDER, clock=clock, username=username,
+                password=password, tls_context=ssl.create_default_context(cadata=sandbox.certificate.decode()),
+            )  # fmt: skip
+
+            # When
+            for _ in range(20):
+                await asyncio.gather(fcm.send(push()), twilio.send(text()), smtp.send(mail()))
+
+            # Then
+            assert accepted(sandbox) == [20, 20, 20]
+
+            # When the connections break behind the messages
+            sandbox.faults.add(
+                Rule(channel="push", action="drop_after", times=1),
+                Rule(channel="sms", action="drop_after", times=1),
+                Rule(channel="email", action="drop_after", times=1),
+            )
+            outcomes = await asyncio.gather(
+                fcm.send(push()), twilio.send(text()), smtp.send(mail()), return_exceptions=True
+            )
+
+            # Then
+            assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown] * 3
+            assert accepted(sandbox) == [21, 21, 21]
+            for transport in (fcm, twilio, smtp):
+                await transport.close()
+
+    uvloop.run(scenario())

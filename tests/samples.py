@@ -1,0 +1,47 @@
+"""An event that several tests report, and the moment at which they do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from notifier.catalog import load_catalog
+from notifier.cloudevents import Checked
+from notifier.errors import Problem
+
+NOW = 1_773_078_000_000  # 2026-03-09T17:40:00Z
+CATALOG = load_catalog(Path(__file__).parents[1] / "templates")
+
+EVENT: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "attempt-7",
+    "source": "billing",
+    "type": "payment.failed",
+    "data": {
+        "account_id": "A-1",
+        "attempt": 7,
+        "amount": {"amount": 20.9, "currency": "EUR"},
+        "blocked": False,
+    },
+}
+
+
+def encoded(**attributes: Any) -> bytes:
+    """The event with these attributes, as JSON."""
+    return json.dumps({**EVENT, **attributes}).encode()
+
+
+def with_data(**members: Any) -> bytes:
+    """The event with these members in its data, as JSON."""
+    return encoded(data={**EVENT["data"], **members})
+
+
+def accepted(result: Checked | Problem) -> Checked:
+    """The event, which must be one that was taken."""
+    assert isinstance(result, Checked), result
+    return result
+
+
+def refused(result: Checked | Problem) -> Problem:
+    """The problem, which must be one."""
+    assert isinstance(result, Problem), result
+    return result

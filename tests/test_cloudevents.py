@@ -1,0 +1,336 @@
+"""CloudEvents in: what the specification's schema and our limits accept is accepted, all else is a problem, at once."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.cloudevents import MAX_BATCH, MAX_EVENT, Checked, Reader
+from notifier.errors import Problem
+from tests.samples import CATALOG, EVENT, NOW, accepted, encoded, refused, with_data
+
+READER = Reader(CATALOG)
+
+
+# What the specification says
+
+
+@pytest.fixture(scope="module")
+def conforms(shared_data: Path) -> Callable[[Any], bool]:
+    """Whether an envelope is what the specification's own schema says."""
+    schema = json.loads((shared_data / "cloudevents" / "cloudevents.schema.json").read_bytes())
+    return jsonschema.Draft7Validator(schema).is_valid  # type: ignore[no-any-return]
+
+
+def within_limits(envelope: dict[str, Any]) -> bool:
+    """What we ask beside the schema, as the envelope's docstrings tell it."""
+    return (
+        envelope["specversion"] == "1.0"
+        and all(is_line(envelope[name]) for name in ("id", "source"))
+        and (envelope.get("subject") is None or is_line(envelope["subject"]))
+        and (envelope.get("time") is None or is_instant(envelope["time"]))
+        and envelope.get("data_base64") is None
+    )
+
+
+def is_line(text: str) -> bool:
+    return len(text) <= 1000 and not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", text)
+
+
+def is_instant(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None and bool(
+            re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", text)
+        )
+    except ValueError:
+        return False
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.just(""), st.just([]), st.just({}), st.just("a\n"), st.just("\0"),
+    st.just("x" * 1000), st.just("x" * 1001), st.just("\u2028"), st.text(max_size=5),
+)  # fmt: skip
+INSTANTS = st.datetimes(
+    timezones=st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+).map(datetime.isoformat)
+LINES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+
+
+@st.composite
+def envelopes(draw: st.DrawFn) -> dict[str, Any]:
+    """Envelopes of a known event: each attribute as it should be, or odd, or left out."""
+    usual: dict[str, st.SearchStrategy[Any]] = {
+        "specversion": st.just("1.0"),
+        "id": LINES,
+        "source": LINES,
+        "subject": LINES,
+        "time": INSTANTS,
+        "datacontenttype": st.just("application/json"),
+        "dataschema": st.just("https://example.com/schema"),
+        "data_base64": st.none(),
+        "traceparent": LINES,
+    }
+    envelope = dict(EVENT)
+    for name, values in usual.items():
+        match draw(st.sampled_from(["usual", "usual", "usual", "odd", "left out"])):
+            case "usual":
+                envelope[name] = draw(values)
+            case "odd":
+                envelope[name] = draw(ODD)
+            case _:
+                envelope.pop(name, None)
+    return envelope
+
+
+def test_the_schema_and_our_limits_accept_exactly_what_we_accept(conforms: Callable[[Any], bool]) -> None:
+    @given(envelopes())
+    def check(envelope: dict[str, Any]) -> None:
+        result = READER.structured(json.dumps(envelope).encode(), NOW)
+
+        assert isinstance(result, Checked) == (conforms(envelope) and within_limits(envelope)), result
+
+    check()
+
+
+def test_the_example_of_the_specification_is_an_event_whose_type_is_not_known() -> None:
+    # Given the example of CloudEvents 1.0 §6, with JSON data
+    example = {
+        "specversion": "1.0",
+        "type": "com.github.pull_request.opened",
+        "source": "https://github.com/cloudevents/spec/pull",
+        "subject": "123",
+        "id": "A234-1234-1234",
+        "time": "2018-04-05T17:31:00Z",
+        "comexampleextension1": "value",
+        "comexampleothervalue": 5,
+        "datacontenttype": "application/json",
+        "data": {"much": "wow"},
+    }
+
+    # When it is read
+    problem = refused(READER.structured(json.dumps(example).encode(), NOW))
+
+    # Then nothing is wrong with its envelope, and the types that are known are told
+    assert (problem.code, problem.pointer) == (42201, "/type")
+    assert "payment.failed" in problem.detail
+
+
+# What is kept of an event
+
+
+def test_an_event_without_time_happened_now_and_is_the_same_whenever_it_is_sent() -> None:
+    first, second = (accepted(READER.structured(encoded(), now)) for now in (NOW, NOW + 60_000))
+
+    assert (first.occurred_at, second.occurred_at) == (NOW, NOW + 60_000)
+    assert (first.id, first.digest) == (second.id, second.digest)
+
+
+def test_a_time_counts_to_the_millisecond_whatever_its_offset() -> None:
+    for text in ("2026-03-09T18:40:00.25+01:00", "2026-03-09T17:40:00.250499Z"):
+        assert accepted(READER.structured(encoded(time=text), 0)).occurred_at == NOW + 250
+
+
+def test_data_is_kept_as_the_type_has_it_and_nothing_besides() -> None:
+    checked = accepted(READER.structured(with_data(iban="DE00", payment_method=None), NOW))
+
+    assert json.loads(bytes(checked.data)) == EVENT["data"]
+
+
+@given(st.permutations(list(EVENT["data"])), st.integers(0, 4))
+def test_the_order_and_the_spaces_of_a_repeat_make_no_other_event(order: list[str], indent: int) -> None:
+    data = {name: EVENT["data"][name] for name in order}
+    repeat = json.dumps({"data": data, **{k: v for k, v in EVENT.items() if k != "data"}}, indent=indent).encode()
+
+    assert accepted(READER.structured(repeat, NOW)).digest == accepted(READER.structured(encoded(), NOW)).digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        with_data(attempt=8),
+        with_data(payment_method="Visa"),
+        encoded(subject="A-1"),
+        encoded(time="2026-03-09T17:40:00Z"),
+    ],
+)
+def test_another_body_under_the_same_source_and_id_has_another_digest(other: bytes) -> None:
+    first, second = accepted(READER.structured(encoded(), NOW)), accepted(READER.structured(other, NOW))
+
+    assert first.id == second.id
+    assert first.digest != second.digest
+
+
+@given(LINES.filter(is_line), LINES.filter(is_line))
+def test_source_and_id_together_name_the_event(source: str, id_: str) -> None:
+    def name(source: str, id_: str) -> str:
+        return accepted(READER.structured(encoded(source=source, id=id_), NOW)).id
+
+    assert name(source, id_) == name(source, id_)
+    assert len({name(source, id_), name(source + id_[:1], id_), name(source, source[-1:] + id_)}) == 3
+
+
+# Where it doesn't fit
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "pointer"),
+    [
+        (encoded(id=None), 40002, "/id"),
+        (encoded(id="a\n"), 40002, "/id"),
+        (encoded(source="x" * 1001), 40002, "/source"),
+        (encoded(specversion="0.3"), 40002, "/specversion"),
+        (encoded(time="yesterday"), 40002, "/time"),
+        (encoded(time="2026-03-09T17:40:00"), 40002, "/time"),
+        (encoded(time=1_773_078_000), 40002, "/time"),
+        (encoded(data_base64="e30="), 40002, "/data_base64"),
+        (b"{}", 40002, "/specversion"),
+        (b"[]", 40002, None),
+        (b'"event"', 40002, None),
+        (b"null", 40002, None),
+        (encoded(type="payment.fialed"), 42201, "/type"),
+        (encoded(data=None), 42202, "/data"),
+        (encoded(data=[]), 42202, "/data"),
+        (encoded(data="{}"), 42202, "/data"),
+        (encoded(data={}), 42202, "/data/account_id"),
+        (with_data(account_id=""), 42202, "/data/account_id"),
+        (with_data(account_id="\0"), 42202, "/data/account_id"),
+        (with_data(amount={"amount": "20.9", "currency": "EUR"}), 42202, "/data/amount/amount"),
+        (with_data(amount={"amount": 20.9}), 42202, "/data/amount/currency"),
+        (with_data(next_attempt_at="soon"), 42202, "/data/next_attempt_at"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_its_place(body: bytes, code: int, pointer: str | None) -> None:
+    problem = refused(READER.structured(body, NOW))
+
+    assert (problem.code, problem.pointer) == (code, pointer)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"account_id": "canary", "attempt": "canary"}, {"account_id": ["canary"]}, {"amount": {"currency": "canary"}}],
+)
+def test_a_problem_never_tells_the_value(data: dict[str, Any]) -> None:
+    problem = refused(READER.structured(with_data(**data), NOW))
+
+    assert "canary" not in str(problem.body())
+
+
+def test_an_event_of_64_kb_is_taken_and_one_byte_more_is_not() -> None:
+    # Given an event padded to the limit, and one with a byte more
+    padding = MAX_EVENT - len(encoded())
+    longest, longer = (encoded()[:-1] + b" " * count + b"}" for count in (padding, padding + 1))
+
+    # When they are read, alone and in a batch, then the first is taken and the second is not
+    assert accepted(READER.structured(longest, NOW))
+    assert refused(READER.structured(longer, NOW)).code == 41301
+    first, second = READER.batch(b"[%b,%b]" % (longest, longer), NOW)
+    assert accepted(first)
+    assert refused(second).code == 41301
+
+
+# Batches
+
+
+def test_every_event_of_a_batch_is_judged_by_itself_and_in_order() -> None:
+    bodies = [encoded(id="1"), b'{"id":1}', encoded(id="3"), with_data(attempt=-1.5), b"7", encoded(id="6")]
+
+    results = READER.batch(b"[" + b",".join(bodies) + b"]", NOW)
+
+    assert [result.code if isinstance(result, Problem) else result.source_id for result in results] == [
+        "1", 40002, "3", 42202, 40002, "6",
+    ]  # fmt: skip
+
+
+def test_a_thousand_events_are_taken_and_one_more_is_not() -> None:
+    batch = [encoded(id=str(number)) for number in range(MAX_BATCH + 1)]
+
+    assert len(READER.batch(b"[" + b",".join(batch[:-1]) + b"]", NOW)) == MAX_BATCH
+    with pytest.raises(Problem, match="1001 events; the limit is 1000"):
+        READER.batch(b"[" + b",".join(batch) + b"]", NOW)
+
+
+def test_an_empty_batch_is_a_batch() -> None:
+    assert READER.batch(b" [ ] ", NOW) == []
+
+
+# Binary mode
+
+HEADERS = {
+    "content-type": "application/json",
+    "ce-specversion": "1.0",
+    "ce-id": "attempt-7",
+    "ce-source": "billing",
+    "ce-type": "payment.failed",
+}
+
+
+def test_a_binary_event_is_the_same_as_its_structured_twin() -> None:
+    binary = READER.binary(HEADERS, json.dumps(EVENT["data"]).encode(), NOW)
+
+    assert accepted(binary).digest == accepted(READER.structured(encoded(), NOW)).digest
+
+
+def test_headers_are_percent_decoded_and_unknown_ones_dropped() -> None:
+    # Given headers as CloudEvents' HTTP binding §3.1.3.2 encodes them
+    headers = HEADERS | {"ce-id": "K%C3%B6ln%20%E2%82%AC%22", "ce-time": "2026-03-09T17:40:00Z", "ce-more": "%00"}
+
+    checked = accepted(READER.binary(headers, json.dumps(EVENT["data"]).encode(), 0))
+
+    assert (checked.source_id, checked.occurred_at) == ('Köln €"', NOW)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "code", "pointer"),
+    [
+        ({"ce-id": ""}, b"{}", 40002, "/id"),
+        ({"ce-id": "%0d%0aX: y"}, b"{}", 40002, "/id"),
+        ({"ce-source": "%00"}, b"{}", 40002, "/source"),
+        ({"ce-time": "noon"}, b"{}", 40002, "/time"),
+        ({"ce-data_base64": "e30="}, b"{}", 40002, "/data_base64"),
+        ({}, b"", 42202, "/data/account_id"),
+        ({}, b"[]", 42202, "/data"),
+        ({}, b"{", 40001, None),
+        ({}, b"\xff", 40001, None),
+        ({}, b" " * 65_537, 41301, None),
+    ],
+)
+def test_a_binary_event_that_does_not_fit(headers: dict[str, str], body: bytes, code: int, pointer: str | None) -> None:
+    problem = refused(READER.binary(HEADERS | headers, body, NOW))
+
+    assert (problem.code, problem.pointer) == (code, pointer)
+
+
+@given(st.dictionaries(st.sampled_from(["ce-id", "ce-source", "ce-time", "ce-x", "ce-data"]), st.text(max_size=9)))
+def test_no_headers_raise_anything_but_a_problem(headers: dict[str, str]) -> None:
+    result = READER.binary(HEADERS | headers, json.dumps(EVENT["data"]).encode(), NOW)
+
+    assert isinstance(result, Checked | Problem)
+
+
+# Events that this process makes itself
+
+
+def test_an_event_made_here_is_checked_as_any_other() -> None:
+    made = READER.made("payment.failed", "billing", "attempt-7", "A-1", NOW, EVENT["data"])
+
+    assert made.occurred_at == NOW
+    assert made.id == accepted(READER.structured(encoded(), NOW)).id
+    with pytest.raises(Problem, match="42202"):
+        READER.made("payment.failed", "billing", "8", "A-1", NOW, {"account_id": "A-1"})
+
+
+def test_its_time_makes_no_other_event_of_it() -> None:
+    # An event inferred again from a repeated report is a repeat, at whatever time that is noticed.
+    digests = {
+        READER.made("payment.failed", "billing", "7", "A-1", at, EVENT["data"]).digest
+        for at in (NOW, int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000))
+    }
+
+    assert len(digests) == 1

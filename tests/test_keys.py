@@ -1,0 +1,78 @@
+"""API keys: shown once, kept as a hash, told from everything else."""
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.keys import SCOPES, hash_secret, make_key, split_key
+
+TEXT, KEY = make_key("billing", frozenset({"events:write"}), 1000)
+
+
+def test_a_key_admits_its_own_secret_and_no_other() -> None:
+    id_, secret = split_key(TEXT) or ("", "")
+    other, _ = make_key("billing", frozenset({"events:write"}), 1000)
+
+    assert id_ == KEY.id
+    assert KEY.admits(secret)
+    assert not KEY.admits((split_key(other) or ("", ""))[1])
+    assert not KEY.admits("")
+    assert not KEY.admits(KEY.secret_hash)
+
+
+def test_a_revoked_key_admits_nobody() -> None:
+    _, secret = split_key(TEXT) or ("", "")
+    revoked = type(KEY)(
+        id=KEY.id, name=KEY.name, secret_hash=KEY.secret_hash, scopes=KEY.scopes, created_at=1000, revoked_at=2000
+    )
+
+    assert not revoked.admits(secret)
+
+
+def test_only_a_hash_of_the_secret_is_kept_and_nothing_of_it_is_printed() -> None:
+    _, secret = split_key(TEXT) or ("", "")
+
+    assert KEY.secret_hash == hash_secret(secret) == hashlib.sha256(secret.encode()).hexdigest()
+    assert secret not in str([getattr(KEY, name) for name in KEY.__struct_fields__])
+    assert repr(KEY) == f"<ApiKey {KEY.id}>"
+
+
+def test_no_two_keys_are_alike() -> None:
+    made = [make_key("billing", frozenset(), 1000) for _ in range(100)]
+
+    assert len({text for text, _ in made}) == len({key.id for _, key in made}) == 100
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ntf",
+        "ntf__",
+        TEXT[:-1],
+        TEXT + "0",
+        TEXT + "\n",
+        " " + TEXT,
+        TEXT.upper(),
+        TEXT.replace("ntf_", "ntf-"),
+        TEXT[:-1] + "g",
+        TEXT[:-1] + "\0",
+        TEXT[:4] + "\0" * 16 + TEXT[20:],
+        TEXT[:4] + "٣" * 16 + TEXT[20:],
+    ],
+)
+def test_what_is_not_a_key_is_never_looked_up(text: str) -> None:
+    assert split_key(text) is None
+
+
+@given(st.text())
+def test_no_text_breaks_the_reading_of_keys(text: str) -> None:
+    for tried in (text, f"ntf_{text}", f"ntf_{text}_{text}"):
+        parts = split_key(tried)
+        assert parts is None or "ntf_" + "_".join(parts) == tried
+
+
+def test_every_scope_is_listed_once() -> None:
+    assert len(set(SCOPES)) == len(SCOPES)

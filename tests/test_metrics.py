@@ -1,0 +1,70 @@
+"""What `/metrics` answers: readable by Prometheus, for one process or for all, and never with an id or an address."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from notifier import metrics
+from notifier.deliveries import Channel, State
+from notifier.store.ledger import Ledger
+
+LEDGER = Ledger(
+    events=5, undecided=1, planned=7, deliveries={**dict.fromkeys(State, 0), State.SENT: 4, State.FAILED: 2},
+    by_channel=dict.fromkeys(Channel, 0), reasons={},
+)  # fmt: skip
+
+COUNT = """
+import sys
+from notifier import metrics
+metrics.events_accepted.labels("session.started").inc(int(sys.argv[1]))
+metrics.clock_tick.set(int(sys.argv[1]))
+"""
+RENDER = """
+from notifier import metrics
+from notifier.store.ledger import Ledger
+ledger = Ledger(events=0, undecided=0, planned=0, deliveries={}, by_channel={}, reasons={})
+print(metrics.render(ledger).decode())
+"""
+
+
+def read(text: bytes) -> dict[tuple[str, str], float]:
+    """Every sample, by its name and its labels' values."""
+    families = list(text_string_to_metric_families(text.decode()))
+    return {(each.name, ",".join(each.labels.values())): each.value for family in families for each in family.samples}
+
+
+def test_the_ledger_is_told_with_its_imbalance() -> None:
+    samples = read(metrics.render(LEDGER))
+
+    assert samples["notifier_deliveries", "sent"] == 4
+    assert samples["notifier_deliveries", "pending"] == 0
+    assert samples["notifier_events", ""] == 5
+    assert samples["notifier_events_undecided", ""] == 1
+    assert samples["notifier_ledger_imbalance", ""] == 1
+
+
+def test_every_metric_is_named_by_prometheus_rules_and_says_what_it_counts() -> None:
+    for family in text_string_to_metric_families(metrics.render(LEDGER).decode()):
+        assert re.fullmatch(r"notifier_[a-z_]+", family.name)
+        assert family.documentation
+        assert {label for sample in family.samples for label in sample.labels} <= {
+            "channel", "code", "le", "outcome", "queue", "reason", "state", "type",
+        }  # fmt: skip
+
+
+def test_processes_that_share_a_folder_are_counted_together(tmp_path: Path) -> None:
+    # Given two processes that counted, and have ended
+    shared = metrics.share(tmp_path / "metrics")
+    for count in ("2", "3"):
+        subprocess.run([sys.executable, "-c", COUNT, count], check=True, env=shared, timeout=30)
+
+    # When a third renders
+    ran = subprocess.run([sys.executable, "-c", RENDER], check=True, env=shared, capture_output=True, timeout=30)
+
+    # Then it tells the sum of the counters, and the latest tick of any clock
+    samples = read(ran.stdout)
+    assert samples["notifier_events_accepted_total", "session.started"] == 5
+    assert samples["notifier_clock_tick_timestamp_seconds", ""] == 3

@@ -1,0 +1,139 @@
+"""Settings from the environment: every one by its variable and by its file, nonsense refused, secrets never shown."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from notifier.errors import ConfigurationError
+from notifier.settings import SECRETS, Settings, load_settings, to_environment
+
+FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
+PATHS = {name for name, field in FIELDS.items() if field.type in (Path, Path | None)}
+
+
+def other_than_default(name: str) -> Any:
+    """A value that fits a setting and isn't the one it has anyway."""
+    default = FIELDS[name].default
+    if name in PATHS:
+        return Path("/srv/elsewhere")
+    match default:
+        case bool():
+            return not default
+        case int():
+            return default + 1
+    return {"smtp_security": "tls", "log_level": "debug"}.get(name, f"another {name}")
+
+
+def variable(name: str) -> str:
+    return f"NOTIFIER_{name.upper()}"
+
+
+def test_with_nothing_set_all_is_as_the_defaults_say() -> None:
+    assert load_settings({}) == Settings()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_is_set_by_its_variable(name: str) -> None:
+    value = other_than_default(name)
+
+    settings = load_settings({variable(name): str(value), "PATH": "/bin"})
+
+    assert getattr(settings, name) == value
+    assert settings == msgspec.structs.replace(Settings(), **{name: value})
+
+
+@pytest.mark.parametrize("name", FIELDS.keys() - PATHS)
+def test_every_setting_is_set_by_a_file_with_its_value(name: str, tmp_path: Path) -> None:
+    # Given a file with the value, and the line end that editors leave
+    value = other_than_default(name)
+    file = tmp_path / "secret"
+    file.write_text(f"{value}\n")
+
+    # When its path is set, then the setting is the value
+    assert getattr(load_settings({f"{variable(name)}_FILE": str(file)}), name) == value
+
+
+@pytest.mark.parametrize("name", sorted(PATHS))
+def test_a_path_is_not_read_from_a_file_lest_the_key_in_it_be_shown_as_a_path(name: str, tmp_path: Path) -> None:
+    # Given the file that somebody meant by it
+    key = tmp_path / "key.json"
+    key.write_text('{"private_key": "canary"}')
+
+    # When its path is set by _FILE, then the way out is told, and nothing of the file
+    with pytest.raises(ConfigurationError, match=r"set that$") as raised:
+        load_settings({f"{variable(name)}_FILE": str(key)})
+    assert variable(name) in str(raised.value)
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
+    # That is how a compose file passes on what isn't set.
+    assert load_settings({variable(name): "", f"{variable(name)}_FILE": ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"NOTIFIER_PROT": "8080"}, "NOTIFIER_PROT is not a setting"),
+        ({"NOTIFIER_": "x"}, "NOTIFIER_ is not a setting"),
+        ({"NOTIFIER_PROT_FILE": "/dev/null"}, "NOTIFIER_PROT_FILE is not a setting"),
+        ({"NOTIFIER_PORT": "http"}, "NOTIFIER_PORT: Expected `int`"),
+        ({"NOTIFIER_PORT": "65536"}, "NOTIFIER_PORT: Expected `int` <= 65535"),
+        ({"NOTIFIER_WORKER_THREADS": "0"}, "NOTIFIER_WORKER_THREADS: Expected `int` >= 1"),
+        ({"NOTIFIER_LOOPBACK_ONLY": "perhaps"}, "NOTIFIER_LOOPBACK_ONLY: "),
+        ({"NOTIFIER_SMTP_SECURITY": "ssl"}, "NOTIFIER_SMTP_SECURITY: "),
+        ({"NOTIFIER_LOG_LEVEL": "loud"}, "NOTIFIER_LOG_LEVEL: "),
+        ({"NOTIFIER_API_KEY_FILE": "/nowhere/at/all"}, "NOTIFIER_API_KEY_FILE: /nowhere/at/all can't be read"),
+        ({"NOTIFIER_API_KEY_FILE": "/"}, "NOTIFIER_API_KEY_FILE: / can't be read"),
+        ({"NOTIFIER_API_KEY_FILE": "/dev/null"}, "NOTIFIER_API_KEY_FILE: /dev/null is empty"),
+        ({"NOTIFIER_API_KEY": "a", "NOTIFIER_API_KEY_FILE": "/dev/null"}, "NOTIFIER_API_KEY is set both"),
+        ({"NOTIFIER_API_KEY_FILE": "/dev/null", "NOTIFIER_API_KEY": "a"}, "NOTIFIER_API_KEY"),
+    ],
+)
+def test_nonsense_is_refused_with_the_variables_name(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings(environ)
+
+    assert str(raised.value).startswith(named)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ConfigurationError, match="NOTIFIER_SMTP_PASSWORD_FILE"):
+        load_settings({"NOTIFIER_SMTP_PASSWORD_FILE": str(file)})
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("false", False), ("0", False)])
+def test_a_flag_is_true_or_false_or_a_digit(text: str, value: bool) -> None:
+    assert load_settings({"NOTIFIER_LOOPBACK_ONLY": text}).loopback_only is value
+
+
+def test_what_tests_and_other_programs_set_is_not_ours() -> None:
+    assert load_settings({"NOTIFIER_TEST_REDIS_URL": "redis://", "PORT": "x", "XNOTIFIER_PORT": "x"}) == Settings()
+
+
+def test_every_secret_is_a_setting_and_none_is_shown() -> None:
+    assert FIELDS.keys() >= SECRETS
+    settings = load_settings({variable(name): f"canary of {name}" for name in SECRETS})
+
+    for shown in (repr(settings), str(settings), f"{settings}"):
+        assert "canary" not in shown
+        assert "smtp_password='…'" in shown
+        assert "port=8080" in shown
+
+
+def test_whatever_is_named_like_a_secret_is_one() -> None:
+    secret = {name for name in FIELDS if any(word in name for word in ("password", "token", "secret", "key"))}
+
+    assert secret <= SECRETS
+
+
+def test_settings_go_to_another_process_and_come_back_the_same() -> None:
+    settings = Settings(**{name: other_than_default(name) for name in FIELDS})
+
+    assert load_settings(to_environment(msgspec.structs.asdict(settings))) == settings
