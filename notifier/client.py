@@ -9,6 +9,7 @@ in the database.
 """
 
 import asyncio
+import io
 import random
 import threading
 import uuid
@@ -139,7 +140,9 @@ class AsyncProducer:
         if self._session is None:
             raise RuntimeError("use the producer as a context manager: async with AsyncProducer(…) as producer")
         # A redirect would turn the POST into a GET.
-        async with self._session.post(self._url, data=body, headers=self._headers, allow_redirects=False) as response:
+        async with self._session.post(
+            self._url, data=io.BytesIO(body), headers=self._headers, allow_redirects=False
+        ) as response:
             content = await response.read()
             if response.status >= 500 or response.status == 429:
                 told = response.headers.get("Retry-After", "")

@@ -18,9 +18,7 @@ BODY_TIMEOUT = 15.0  # seconds for the whole body: a slow sender doesn't hold a 
 
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="notifier"'},
-    # The rest of the body is not waited for.
-    408: {"Connection": "close"},
-    413: {"Connection": "close"},
+    408: {"Connection": "close"},  # the rest of the body is not waited for
 }
 """What else an answer with one of these statuses says."""
 

@@ -14,9 +14,9 @@ from babel import UnknownLocaleError
 from notifier.catalog import Catalog, Field, NotificationType
 from notifier.deliveries import Channel
 from notifier.errors import RenderError
+from notifier.gsm7 import to_gsm7
 from notifier.messages import Content, Private, PushContent, SmsContent
 from notifier.rendering.formats import parse_locale
-from notifier.rendering.gsm7 import to_gsm7
 from notifier.rendering.language import Part, compile_text, make_context
 from notifier.rendering.layout import Brand, Layout, one_line
 from notifier.rendering.texts import Script, closest, load_scripts

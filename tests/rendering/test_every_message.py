@@ -10,9 +10,9 @@ import pytest
 
 from notifier.catalog import Catalog, load_catalog
 from notifier.deliveries import Channel
+from notifier.gsm7 import BASIC, EXTENSION
 from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Renderer
-from notifier.rendering.gsm7 import BASIC, EXTENSION
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 ZONES = {

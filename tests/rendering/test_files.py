@@ -68,7 +68,7 @@ def mail(renderer: Renderer, locale: str) -> EmailContent:
         ("de.toml", 'title = "', "title = ", r"charging-complete/de\.toml: .*line 4"),
         ("type.toml", "{{ app_url }}", "{{ app }}", r"charging-complete/type\.toml: link, line 1: .*app"),
         ("type.toml", "{{ session_id }}", "{{ cost | money }}", r"charging-complete/type\.toml: link, line 1: .*cost"),
-        ("type.toml", "[data.station]", "[data.brand]", r"charging-complete/type\.toml: .*'brand' already"),
+        ("type.toml", "[data.station]", "[data.brand]", r"charging-complete/type\.toml: .*`brand`"),
         ("../_layout/de.toml", "{{ brand }}", "{{ name }}", r"_layout/de\.toml: because\.driver, line 1: .*name"),
         ("../_layout/de.toml", "unsubscribe =", "stop =", r"_layout/de\.toml: .*`stop`|`unsubscribe`"),
         ("../_layout/email.html", "{{ heading }}", "{{ headin }}", r"_layout/email\.html: there is no headin"),

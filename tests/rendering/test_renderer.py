@@ -13,6 +13,7 @@ from notifier.deliveries import Channel
 from notifier.errors import NotifierError, RenderError
 from notifier.messages import Content, EmailContent, PushContent, SmsContent
 from notifier.rendering import Renderer
+from notifier.text import TEXT
 
 COMPLETE: dict[str, Any] = {
     "session_id": "101",
@@ -125,7 +126,7 @@ def test_markup_in_a_value_stays_text_in_html(renderer: Renderer) -> None:
     assert '<a href="https://evil.example">' in content.text
 
 
-@pytest.mark.parametrize("gap", ["\r\n", "\n", "\r", "\x00", "\x0b", "\u2028", "\u2029", "\x85", "\u202e", "\ud800"])
+@pytest.mark.parametrize("gap", ["\r\n", "\n", "\r", "\t", "\u2028", "\u2029", "\x85", "\u202e", "\ud800"])
 def test_a_line_break_or_control_in_a_value_can_not_begin_a_new_line(renderer: Renderer, gap: str) -> None:
     station = f"Bay 3{gap}Bcc: x@evil.example"
 
@@ -194,7 +195,7 @@ def test_what_is_rendered_shows_nothing_when_printed(renderer: Renderer) -> None
 
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "text": st.text(max_size=80).map("a{}".format),
+    "text": st.from_regex(TEXT, fullmatch=True).map(lambda text: f"a{text}"[:80]),
     "number": st.floats(0, 1e9) | st.integers(0, 10**6),
     "integer": st.integers(0, 10**9),
     "money": st.fixed_dictionaries(

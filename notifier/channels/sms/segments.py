@@ -7,33 +7,14 @@ with 70 or 67 code units. What takes two of either (`€`, an emoji) is never sp
 
 from typing import Final, Literal, NamedTuple
 
+from notifier.gsm7 import BASIC, EXTENSION
+
 Encoding = Literal["gsm7", "ucs2"]
 
-BASIC: Final = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-EXTENSION: Final = frozenset("\f^{}\\[~]|€")
-"""Letters that take an escape and so two septets."""
-GSM7: Final = BASIC | EXTENSION
+GSM7: Final = frozenset(BASIC + EXTENSION)
 
 SIZES: Final[dict[Encoding, tuple[int, int]]] = {"gsm7": (160, 153), "ucs2": (70, 67)}
 """Units of a segment that stands alone, and of one among several, whose header takes the rest."""
-
-_PLAIN: Final = str.maketrans(
-    {
-        **dict.fromkeys(
-            "\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "
-        ),
-        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""),
-        **dict.fromkeys("\u2028\u2029", "\n"),
-        **dict.fromkeys("‐‑‒–—―−", "-"),
-        **dict.fromkeys("‘’‚‛′`´", "'"),
-        **dict.fromkeys("“”„‟″«»", '"'),
-        "…": "...",
-        "•": "*",
-    }
-)
 
 
 class Size(NamedTuple):
@@ -49,18 +30,6 @@ def measure(text: str) -> Size:
     if GSM7.issuperset(text):
         return _fill("gsm7", text, len(text) + sum(map(text.count, EXTENSION)))
     return _fill("ucs2", text, len(text.encode("utf-16-be", "surrogatepass")) // 2)
-
-
-def to_gsm7(text: str) -> str:
-    """The text with plain spaces, dashes and quotes, where these alone keep it from GSM-7; otherwise as it is.
-
-    Locale data writes U+202F into "10:15 PM" and U+00A0 before "€": one such letter makes a text of 160 two segments
-    more.
-    """
-    if GSM7.issuperset(text):
-        return text
-    plain = text.translate(_PLAIN)
-    return plain if GSM7.issuperset(plain) else text
 
 
 def _fill(encoding: Encoding, text: str, units: int) -> Size:

@@ -7,7 +7,7 @@ BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-EXTENSION = "\f^{}\\[~]|€"  # each takes two of the 160
+EXTENSION = "\f^{}\\[~]|€"  # each takes an escape, and so two of the 160
 
 _ODD = re.compile(f"[^{re.escape(BASIC + EXTENSION)}]")
 _PLAIN = {
