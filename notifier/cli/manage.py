@@ -16,6 +16,7 @@ from notifier.clock import SystemClock, to_datetime
 from notifier.keys import SCOPES, ApiKey, make_key
 from notifier.pipeline.importing import ImportAnswer, import_recipients
 from notifier.settings import load_settings
+from notifier.startup import open_database
 from notifier.store import keys as key_store
 from notifier.store import migrate
 from notifier.store.database import Database
@@ -23,11 +24,12 @@ from notifier.store.database import Database
 T = TypeVar("T")
 
 
-def on_database(work: Callable[[Database], Awaitable[T]]) -> T:
-    """The result of some work on the database of the settings."""
+def on_database(work: Callable[[Database], Awaitable[T]], *, schema: bool = True) -> T:
+    """The result of some work on the database of the settings, which has its schema unless `schema` is False."""
 
     async def run() -> T:
-        database = Database(load_settings().database_url)
+        settings = load_settings()
+        database = await open_database(settings) if schema else Database(settings.database_url)
         try:
             return await work(database)
         finally:
@@ -44,7 +46,7 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the schema to what this version needs; does nothing where it is."""
-    on_database(migrate.upgrade)
+    on_database(migrate.upgrade, schema=False)
     current, _ = on_database(migrate.revisions)
     click.echo(f"The schema is at revision {current}.")
 

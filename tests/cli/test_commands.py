@@ -1,0 +1,136 @@
+"""The command line as an administrator meets it."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from notifier.cli import main
+from notifier.store import recipients
+from notifier.store.database import Database
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> "Shell":
+    return Shell(tmp_path)
+
+
+class Shell:
+    """Runs commands on a database of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"sqlite:///{folder / 'notifier.db'}"
+
+    def __call__(self, *arguments: str, **environment: str) -> Result:
+        given = {
+            "NOTIFIER_DATABASE_URL": self.url,
+            **{f"NOTIFIER_{name.upper()}": v for name, v in environment.items()},
+        }
+        return CliRunner().invoke(main, arguments, env=given)
+
+
+def test_every_command_explains_itself(shell: Shell) -> None:
+    for name, command in main.commands.items():
+        told = shell(name, "--help")
+        assert told.exit_code == 0
+        assert command.help, f"{name} has no help"
+        assert command.help.splitlines()[0] in told.output.replace("\n  ", " ")
+
+
+def test_a_database_without_its_schema_says_how_to_mend_it(shell: Shell) -> None:
+    told = shell("ledger")
+
+    assert told.exit_code == 78
+    assert "run `notifier db upgrade`" in told.output
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"port": "high"}, "NOTIFIER_PORT"),
+        ({"prot": "1"}, "NOTIFIER_PROT"),
+        ({"database_url": "oracle://x/y"}, "oracle"),
+    ],
+)
+def test_a_setting_that_is_nonsense_is_named_and_ends_with_the_status_for_configuration(
+    shell: Shell, environment: dict[str, str], said: str
+) -> None:
+    told = shell("ledger", **environment)
+
+    assert told.exit_code == 78
+    assert said in told.output
+
+
+def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shell: Shell) -> None:
+    # Given a key
+    shell("db", "upgrade")
+    text = shell("keys", "create", "billing", "--scope", "events:write").output.strip()
+    _, id_, secret = text.split("_")
+
+    # When it is listed, then its secret is not there
+    listed = shell("keys", "list", "--json").output
+    assert json.loads(listed)[0] | {"created": ""} == {
+        "id": id_, "name": "billing", "scopes": "events:write", "created": "", "revoked": None,
+    }  # fmt: skip
+    assert secret not in listed
+
+    # And when it is revoked, it can't be again
+    assert shell("keys", "revoke", id_).exit_code == 0
+    again = shell("keys", "revoke", id_)
+    assert again.exit_code == 1
+    assert "notifier keys list" in again.output
+
+
+def test_importing_recipients_tells_bad_lines_and_writes_the_others(shell: Shell) -> None:
+    # Given a file of three recipients, one with a phone that can't exist
+    shell("db", "upgrade")
+    file = shell.folder / "people.ndjson"
+    good = {"id": "ada", "email": "ada@example.com", "tokens": ["T1"]}
+    file.write_text("\n".join(map(json.dumps, [good, {"id": "bob", "phone": "+49 99"}, {"id": "eve"}])))
+
+    # When it is imported
+    told = shell("recipients", "import", str(file), "--json")
+
+    # Then the exit status says that something was left out, and the line says what
+    assert told.exit_code == 1
+    assert json.loads(told.stdout.splitlines()[-1]) == {"written": 2, "refused": 1}
+    assert "line 2: phone" in told.stderr
+    assert "+49 99" not in told.stderr
+
+    async def found() -> list[bool]:
+        database = Database(shell.url)
+        try:
+            return [await recipients.get(database, id_) is not None for id_ in ("ada", "bob", "eve")]
+        finally:
+            await database.close()
+
+    assert asyncio.run(found()) == [True, False, True]
+
+
+def test_an_empty_ledger_balances(shell: Shell) -> None:
+    shell("db", "upgrade")
+
+    told = shell("ledger", "--json", "--check")
+
+    assert told.exit_code == 0
+    assert json.loads(told.output)["balanced"] is True
+
+
+def test_sending_without_a_key_or_with_data_that_is_not_json_says_what_to_do(shell: Shell) -> None:
+    assert "notifier keys create" in shell("send", "charging.complete").output
+
+    told = shell("send", "charging.complete", "--data", "{", api_key="ntf_1_2")
+
+    assert told.exit_code == 2
+    assert "not JSON" in told.output
+
+
+def test_the_doctor_lists_every_setting_and_masks_secrets(shell: Shell) -> None:
+    told = shell("doctor", "--settings", api_key="ntf_a_canary")
+
+    assert told.exit_code == 0
+    assert "NOTIFIER_DATABASE_URL" in told.output
+    assert "canary" not in told.output
