@@ -148,7 +148,11 @@ class Catalog:
         """The struct that an event's data must convert to, or None where no type knows the event."""
         return self.models.get(event_type)
 
-    def _model(self, event: str) -> type[msgspec.Struct]:
+    def fields(self, event: str) -> dict[str, Field]:
+        """The members of an event's data: all that its own types take, and what names the things that it cancels.
+
+        Raises ConfigurationError where two types that hear it disagree about one.
+        """
         fields: dict[str, Field] = {}
         for kind, name in self._needs(event):
             field = kind.data[name]
@@ -157,16 +161,18 @@ class Catalog:
                     f"{kind.id}/type.toml: another type gives {name!r} of the event {event!r} another shape; "
                     "make type, optional and one_of the same in both"
                 )
+        return dict(sorted(fields.items(), key=lambda item: item[1].optional))
+
+    def _model(self, event: str) -> type[msgspec.Struct]:
         return msgspec.defstruct(
             f"event.{event}",
-            [_struct_field(name, field) for name, field in sorted(fields.items(), key=lambda item: item[1].optional)],
+            [_struct_field(name, field) for name, field in self.fields(event).items()],
             frozen=True,
             kw_only=True,
             omit_defaults=True,
         )
 
     def _needs(self, event: str) -> Iterator[tuple[NotificationType, str]]:
-        """What an event's data must have: all that its own types take, and what names the things that it cancels."""
         yield from ((kind, name) for kind in self.listeners.get(event, []) for name in kind.data)
         yield from ((kind, kind.about) for kind in self.cancels.get(event, []))
 

@@ -4,6 +4,11 @@
         ▲                 │      └─────▶ unknown ─▶ sent | pending | failed | delivered | undelivered
         └──── retry ──────┘
     pending and sending also end as suppressed, expired, superseded, cancelled or failed, each with a reason.
+    A receipt also moves sending to delivered or undelivered, and pending to sent or delivered.
+
+A receipt may come before the worker has written down that it sent: the provider has seen what the worker only hopes, so
+its word stands. It may also come late, about a message that was unknown and is pending once more: what the provider has
+is then not sent again.
 
 A state never moves backward; `MOVES` is the only place that says what may follow what, and the store builds its
 conditions from it.
@@ -35,8 +40,8 @@ class State(StrEnum):
 _ENDS: Final = frozenset({State.SUPPRESSED, State.EXPIRED, State.SUPERSEDED, State.CANCELLED, State.FAILED})
 
 MOVES: Final[dict[State, frozenset[State]]] = {
-    State.PENDING: _ENDS | {State.SENDING},
-    State.SENDING: _ENDS | {State.PENDING, State.SENT, State.UNKNOWN},
+    State.PENDING: _ENDS | {State.SENDING, State.SENT, State.DELIVERED},
+    State.SENDING: _ENDS | {State.PENDING, State.SENT, State.UNKNOWN, State.DELIVERED, State.UNDELIVERED},
     State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED}),
     State.UNKNOWN: frozenset({State.SENT, State.PENDING, State.FAILED, State.DELIVERED, State.UNDELIVERED}),
     **{end: frozenset() for end in (*_ENDS, State.DELIVERED, State.UNDELIVERED)},
@@ -92,6 +97,9 @@ class Reason(StrEnum):
     LEASE_EXPIRED = "lease_expired"
     QUARANTINED = "quarantined"
     NOT_RESENT = "not_resent"
+    STOPPED = "stopped"
+    BOUNCED = "bounced"
+    BAD_NUMBER = "bad_number"
 
 
 def make_id(*parts: str) -> str:

@@ -1,8 +1,9 @@
 """The doctor: what is configured, what answers, what is missing, and the way out of each."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import aiohttp
@@ -11,8 +12,10 @@ from dramatiq import Broker
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 
+from notifier.accounts import Account, email_accounts, push_accounts, sms_accounts
 from notifier.broker import make_broker
 from notifier.catalog import load_catalog
+from notifier.channels.push.tokens import read_certificate
 from notifier.errors import ConfigurationError, StoreUnavailable
 from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
@@ -39,9 +42,9 @@ async def examine(settings: Settings) -> list[Finding]:
         *[finding async for finding in _database(settings)],
         await _broker(settings),
         _templates(settings),
-        _push(settings),
-        _sms(settings),
-        await _email(settings),
+        *_push(settings),
+        *_sms(settings),
+        *[finding async for finding in _email(settings)],
         await _web(settings),
     ]
 
@@ -71,9 +74,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         yield (
             Finding("ledger", "good", f"{told}: it balances")
             if books.balanced
-            else Finding(
-                "ledger", "wrong", f"{told}, but {books.planned} planned", "notifier ledger shows where they are"
-            )
+            else Finding("ledger", "wrong", f"{told}, {books.imbalance} astray", "notifier ledger shows where they are")
         )
     except (StoreUnavailable, OSError) as error:
         yield Finding("database", "wrong", f"does not answer ({error})", "start it, or mend NOTIFIER_DATABASE_URL")
@@ -114,56 +115,53 @@ def _templates(settings: Settings) -> Finding:
     )
 
 
-def _push(settings: Settings) -> Finding:
-    if settings.fcm_credentials is None:
-        return Finding(
-            "push",
-            "missing",
-            "no credentials: pushes wait and expire",
-            "set NOTIFIER_FCM_CREDENTIALS to a service account's file",
-        )
-    if not settings.fcm_credentials.is_file():
-        return Finding(
-            "push",
-            "wrong",
-            "NOTIFIER_FCM_CREDENTIALS names no file",
-            "download it in the Firebase console, Service accounts",
-        )
-    return Finding("push", "good", f"FCM by {settings.fcm_url}")
+def _push(settings: Settings) -> Iterator[Finding]:
+    accounts = push_accounts(settings.push_providers)
+    if not accounts:
+        yield _no_provider("push", "pushes", "fcm:///path/of/service-account.json")
+    for account in accounts:
+        try:
+            project = account.project or read_certificate(Path(account.service_account)).project_id
+        except ConfigurationError as error:
+            yield Finding("push", "wrong", f"{account.name}: {error}", "Firebase console, Service accounts")
+        else:
+            yield Finding("push", "good", f"{account.name}: project {project} by {account.url}{_pace(account)}")
 
 
-def _sms(settings: Settings) -> Finding:
-    given = {
-        name.upper(): getattr(settings, name) for name in ("twilio_account_sid", "twilio_auth_token", "twilio_from")
-    }
-    if lacking := [name for name, value in given.items() if not value]:
-        verdict: Literal["missing", "wrong"] = "missing" if len(lacking) == len(given) else "wrong"
-        return Finding(
-            "sms",
-            verdict,
-            "no sender: texts wait and expire",
-            f"set {', '.join('NOTIFIER_' + name for name in lacking)}",
-        )
-    return Finding("sms", "good", f"Twilio by {settings.twilio_url}")
+def _sms(settings: Settings) -> Iterator[Finding]:
+    accounts = sms_accounts(settings.sms_providers)
+    if not accounts:
+        yield _no_provider("sms", "texts", "twilio://SID:TOKEN@api.twilio.com?from=NUMBER")
+    for account in accounts:
+        yield Finding("sms", "good", f"{account.name}: from {account.sender} by {account.url}{_pace(account)}")
 
 
-async def _email(settings: Settings) -> Finding:
-    if not settings.smtp_host:
-        return Finding("e-mail", "missing", "no server: mails wait and expire", "set NOTIFIER_SMTP_HOST")
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            reader, writer = await asyncio.open_connection(settings.smtp_host, settings.smtp_port)
-            if settings.smtp_security != "tls":
-                await reader.readline()
-            writer.close()
-    except (OSError, TimeoutError) as error:
-        return Finding(
-            "e-mail",
-            "wrong",
-            f"the server does not answer ({type(error).__name__})",
-            "mend NOTIFIER_SMTP_HOST or _PORT",
-        )
-    return Finding("e-mail", "good", f"SMTP, {settings.smtp_security}")
+async def _email(settings: Settings) -> AsyncIterator[Finding]:
+    accounts = email_accounts(settings.email_providers)
+    if not accounts:
+        yield _no_provider("e-mail", "mails", "smtp+starttls://USER:PASSWORD@HOST")
+    for account in accounts:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                reader, writer = await asyncio.open_connection(account.host, account.port)
+                if account.security != "tls":
+                    await reader.readline()
+                writer.close()
+        except (OSError, TimeoutError) as error:
+            told = f"{account.name}: the server does not answer ({type(error).__name__})"
+            yield Finding("e-mail", "wrong", told, "start it, or mend NOTIFIER_EMAIL_PROVIDERS")
+        else:
+            security = "not encrypted" if account.security == "none" else account.security
+            yield Finding("e-mail", "good", f"{account.name}: {security}{_pace(account)}")
+
+
+def _no_provider(part: str, what: str, url: str) -> Finding:
+    variable = part.replace("-", "").upper()
+    return Finding(part, "missing", f"no provider: {what} wait and expire", f"NOTIFIER_{variable}_PROVIDERS={url}")
+
+
+def _pace(account: Account) -> str:
+    return "" if account.rate is None else f", at most {account.rate:g} a second"
 
 
 async def _web(settings: Settings) -> Finding:

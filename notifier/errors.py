@@ -46,16 +46,21 @@ class SendError(NotifierError):
 
     `provider` is the channel's provider name, `code` the provider's own code as text, `detail` what it means in our
     words (never the provider's free text, which may hold an address), `retry_after` the seconds it asked us to wait.
+    `retry_class` names the channel's `[retry.…]` table for it: that of its kind, unless the fault is none of the
+    provider's as a whole.
     """
 
     kind: ClassVar[str]
 
-    def __init__(self, provider: str, code: str, detail: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, provider: str, code: str, detail: str, *, retry_after: float | None = None, retry_class: str | None = None
+    ) -> None:
         super().__init__(f"{provider} {code}: {detail}")
         self.provider = provider
         self.code = code
         self.detail = detail
         self.retry_after = retry_after
+        self.retry_class = retry_class or self.kind
 
 
 class Refused(SendError):

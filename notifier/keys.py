@@ -4,12 +4,14 @@ import hmac
 import re
 import secrets
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
-Scope = Literal["events:write", "recipients:write", "recipients:read", "ledger:read", "ocpi"]
-SCOPES: tuple[Scope, ...] = ("events:write", "recipients:write", "recipients:read", "ledger:read", "ocpi")
+Scope = Literal[
+    "events:write", "recipients:write", "recipients:read", "ledger:read", "dead:read", "dead:write", "ocpi"
+]  # fmt: skip
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _ID_BYTES = 8
 _SECRET_BYTES = 32  # 256 bits of randomness: a fast hash is enough, there is nothing to guess

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from notifier.deliveries import Channel, Reason, State
 from notifier.text import WORD
 
 Urgency = Literal["low", "normal", "high", "urgent"]
@@ -74,6 +75,7 @@ class SmsMessage(Private, frozen=True, kw_only=True):
     to: str
     content: SmsContent
     time_to_live: int
+    urgency: Urgency = "normal"
 
 
 class EmailMessage(Private, frozen=True, kw_only=True):
@@ -87,6 +89,7 @@ class EmailMessage(Private, frozen=True, kw_only=True):
     to_name: str | None = None
     content: EmailContent
     unsubscribe_url: str | None = None
+    urgency: Urgency = "normal"
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -94,3 +97,22 @@ class Receipt(msgspec.Struct, frozen=True):
 
     provider: str
     reference: str
+
+
+class Report(Private, frozen=True, kw_only=True):
+    """What a provider tells later about a message: that it has it, delivered it, or could not (`state`).
+
+    `delivery` is our reference, `reference` the provider's own; `reason` and `code` say why it was not delivered.
+    `addresses` are those it names, and `suppress` why they are not to be written to any more. `provider` is None where
+    the report doesn't tell which account it was.
+    """
+
+    delivery: str
+    channel: Channel
+    provider: str | None = None
+    state: State
+    reason: str | None = None
+    code: str | None = None
+    reference: str | None = None
+    addresses: tuple[str, ...] = ()
+    suppress: Reason | None = None

@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from notifier.channels.metrics import EVERY
 from notifier.store.ledger import Ledger
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -51,6 +52,13 @@ rows_quarantined = Counter(
     "notifier_rows_quarantined_total", "Events and deliveries that ended worker after worker", ["kind"],
     registry=REGISTRY,
 )  # fmt: skip
+receipts = Counter(
+    "notifier_receipts_total", "Deliveries that a provider's later word moved", ["channel", "state", "reason"],
+    registry=REGISTRY,
+)  # fmt: skip
+worker_ends = Counter(
+    "notifier_worker_ends_total", "Worker processes that ended by themselves and were started again", registry=REGISTRY
+)
 leases_lost = Counter("notifier_leases_lost_total", "Outcomes not recorded: the lease had run out", registry=REGISTRY)
 clock_tick = Gauge(
     "notifier_clock_tick_timestamp_seconds",
@@ -61,9 +69,13 @@ clock_tick = Gauge(
 
 
 ledger_imbalance = Gauge(
-    "notifier_audit_imbalance", "Deliveries planned minus present, as of the clock's last audit",
+    "notifier_audit_imbalance", "Deliveries and events missing or too many, as of the clock's last audit",
     multiprocess_mode="mostrecent", registry=REGISTRY,
 )  # fmt: skip
+
+
+for _metric in EVERY:
+    REGISTRY.register(_metric)
 
 
 class LedgerCollector(Collector):
@@ -82,10 +94,14 @@ class LedgerCollector(Collector):
         yield GaugeMetricFamily(
             "notifier_deliveries_planned", "Deliveries that decisions made", value=self._ledger.planned
         )
-        imbalance = self._ledger.planned - self._ledger.total
         yield GaugeMetricFamily(
-            "notifier_ledger_imbalance", "Planned minus present; anything but 0 is an alarm", value=imbalance
-        )
+            "notifier_events_quarantined", "Events put aside until a person redrives them",
+            value=self._ledger.quarantined,
+        )  # fmt: skip
+        yield GaugeMetricFamily(
+            "notifier_ledger_imbalance", "Deliveries and events missing or too many; anything but 0 is an alarm",
+            value=self._ledger.imbalance,
+        )  # fmt: skip
 
 
 def render(ledger: Ledger) -> bytes:

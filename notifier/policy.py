@@ -91,14 +91,14 @@ class Outdated(msgspec.Struct, frozen=True):
 def outdates(catalog: Catalog, event: Event) -> list[Outdated]:
     """What an event makes untrue: types it cancels, those its own types replace, and their older selves in place."""
     marks = [
-        Outdated(about(kind, event.data), event.occurred_at, State.CANCELLED)
+        Outdated(about(kind, event.data), event.starts_at, State.CANCELLED)
         for kind in catalog.cancels.get(event.type, [])
     ]
     for kind in catalog.listeners.get(event.type, []):
         marks += [
-            Outdated(about(catalog.types[other], event.data), event.occurred_at, State.SUPERSEDED)
+            Outdated(about(catalog.types[other], event.data), event.starts_at, State.SUPERSEDED)
             for other in kind.supersedes
         ]
         if kind.in_place:
-            marks.append(Outdated(about(kind, event.data), event.occurred_at - 1, State.SUPERSEDED))
+            marks.append(Outdated(about(kind, event.data), event.starts_at - 1, State.SUPERSEDED))
     return marks

@@ -17,6 +17,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     40101: ("API key missing", "Send the key as `Authorization: Bearer ntf_…`. `notifier keys create` makes one."),
     40102: ("API key not valid", "The key is mistyped or was revoked. `notifier keys list` shows those that are good."),
     40301: ("Scope missing", "The key is good but not for this. Make one with the scope that the detail names."),
+    40302: ("Signature not valid", "Only Twilio calls this. Check NOTIFIER_PUBLIC_URL and NOTIFIER_SMS_PROVIDERS."),
     40401: ("Not found", "There is nothing under this address."),
     40501: ("Method not allowed", "The address exists but takes other methods; the Allow header names them."),
     40801: ("Body too slow", "The body did not arrive in time. Send it again."),
@@ -27,6 +28,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     42202: ("Event data doesn't fit", "The pointer names the field; the notification type's page says what it takes."),
     42203: ("Recipient doesn't fit", "The pointer names the field and the detail the shape it takes."),
     42204: ("OCPI object doesn't fit", "The pointer names the field; OCPI 2.2.1 says what it takes."),
+    42205: ("Request doesn't fit", "The pointer names the parameter or member, the detail what it takes."),
     50001: ("Something broke here", "Our fault, and logged. Send the request again: a repeat does no harm."),
     50301: ("Store unavailable", "Nothing was taken. Send the same again after the seconds in Retry-After."),
 }  # fmt: skip

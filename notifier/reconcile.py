@@ -36,7 +36,7 @@ async def reconcile(database: Database, books: Ledger, sandbox_url: str) -> Reco
     ):
         response.raise_for_status()
         arrived = msgspec.json.decode(await response.read(), type=dict[str, dict[str, int]])
-    return compare(await deliveries.states(database), arrived, abs(books.planned - books.total) + books.undecided)
+    return compare(await deliveries.states(database), arrived, books.imbalance + books.undecided + books.quarantined)
 
 
 def compare(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from notifier.accounts import email_accounts, push_accounts, sms_accounts
 from notifier.errors import ConfigurationError
 
 PREFIX = "NOTIFIER_"
@@ -37,25 +38,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_connections: Count = 10
     metrics_dir: Path | None = None
 
-    # Push: FCM HTTP v1
-    fcm_credentials: Path | None = None
-    fcm_url: str = "https://fcm.googleapis.com"
-    fcm_connections: Count = 200
-
-    # SMS: Twilio
-    twilio_account_sid: str = ""
-    twilio_auth_token: str = ""
-    twilio_from: str = ""
-    twilio_url: str = "https://api.twilio.com"
-    twilio_connections: Count = 100
-
-    # E-mail: SMTP
-    smtp_host: str = ""
-    smtp_port: Port = 587
-    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
-    smtp_username: str = ""
-    smtp_password: str = ""
-    smtp_connections: Count = 10
+    # Providers, a URL each (notifier/accounts.py, docs/providers.md)
+    push_providers: str = ""
+    sms_providers: str = ""
+    email_providers: str = ""
     email_from: str = "notifier@localhost"
 
     # What people see
@@ -78,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 _PATHS = (Path, Path | None)
 
-SECRETS = frozenset({"database_url", "broker_url", "twilio_auth_token", "smtp_password", "api_key"})
+SECRETS = frozenset({"database_url", "broker_url", "push_providers", "sms_providers", "email_providers", "api_key"})
 
 
 def _shown(name: str, value: Any) -> Any:
@@ -106,7 +92,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if name in given:
             raise ConfigurationError(f"{PREFIX}{name.upper()} is set both directly and by _FILE; keep one")
         given[name] = _read(variable, name, value) if in_file else value
-    return Settings(**{name: _convert(name, value) for name, value in given.items()})
+    settings = Settings(**{name: _convert(name, value) for name, value in given.items()})
+    push_accounts(settings.push_providers)
+    sms_accounts(settings.sms_providers)
+    email_accounts(settings.email_providers)
+    return settings
 
 
 def _convert(name: str, value: str) -> Any:

@@ -1,20 +1,13 @@
 """From settings to an open engine, and back: what each process does first and last."""
 
 import asyncio
-from typing import Any
 
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
 from notifier.catalog import load_catalog
-from notifier.channels import Transport
-from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.channels.push.transport import FcmTransport
-from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import SystemClock
-from notifier.deliveries import Channel
-from notifier.errors import ConfigurationError, Misconfigured
+from notifier.channels.opening import open_transports
+from notifier.errors import ConfigurationError
 from notifier.guard import refuse_everything_but_loopback
-from notifier.messages import Receipt
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
@@ -45,13 +38,14 @@ async def open_worker_engine(settings: Settings) -> WorkerEngine:
     catalog = load_catalog(settings.templates)
     brand = Brand(name=settings.brand_name, app_url=settings.app_url, postal_address=settings.postal_address)
     database = await open_database(settings)
+    clock = await _clock(database)
     return WorkerEngine(
         database=database,
         catalog=catalog,
         signals=Signals(make_broker(settings.broker_url)),
-        clock=await _clock(database),
+        clock=clock,
         renderer=Renderer(catalog, settings.templates, brand),
-        transports=await open_transports(settings),
+        transports=open_transports(settings, clock),
     )
 
 
@@ -81,51 +75,3 @@ async def close(engine: Engine) -> None:
     if isinstance(engine.clock, DatabaseClock):
         await engine.clock.close()
     await engine.database.close()
-
-
-async def open_transports(settings: Settings) -> dict[Channel, Transport[Any]]:
-    """A transport for every channel; one that isn't configured refuses each message until it is."""
-    clock = SystemClock()
-    transports: dict[Channel, Transport[Any]] = {
-        channel: Unconfigured(channel) for channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL)
-    }
-    if settings.fcm_credentials is not None:
-        transports[Channel.PUSH] = FcmTransport(
-            settings.fcm_credentials, clock=clock, base_url=settings.fcm_url, connections=settings.fcm_connections
-        )
-    if settings.twilio_account_sid:
-        transports[Channel.SMS] = TwilioTransport(
-            settings.twilio_account_sid,
-            settings.twilio_auth_token,
-            settings.twilio_from,
-            clock=clock,
-            callback_url=f"{settings.public_url}/v1/receipts/twilio",
-            base_url=settings.twilio_url,
-            connections=settings.twilio_connections,
-        )
-    if settings.smtp_host:
-        transports[Channel.EMAIL] = SmtpTransport(
-            settings.smtp_host,
-            settings.smtp_port,
-            clock=clock,
-            security=Security(settings.smtp_security),
-            username=settings.smtp_username or None,
-            password=settings.smtp_password or None,
-            sender=settings.email_from,
-            sender_name=settings.brand_name,
-            connections=settings.smtp_connections,
-        )
-    return transports
-
-
-class Unconfigured:
-    """Stands in for a channel whose provider isn't set: its messages wait, and expire, with that as the reason."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    async def send(self, _message: object) -> Receipt:
-        raise Misconfigured(self._channel, "unconfigured", "no provider is set; see `notifier doctor`")
-
-    async def close(self) -> None:
-        return

@@ -54,7 +54,7 @@ async def test_while_it_is_quiet_each_call_is_flushed_at_once_and_alone() -> Non
     assert await writer.add([1, 2]) == [2, 4]
     assert await writer.add([3]) == [6]
     assert store.batches == [[1, 2], [3]]
-    assert loop.time() - started < 0.1
+    assert loop.time() - started < 0.5
 
 
 async def test_what_comes_during_a_flush_goes_together_into_the_next() -> None:
@@ -140,7 +140,7 @@ async def test_a_caller_that_gives_up_harms_nobody_and_its_items_are_written() -
     store.open.set()
 
     # Then the others have their own results, and all was written
-    assert await asyncio.gather(waiting[0], waiting[2]) == [[2], [6]]
+    assert [await waiting[0], await waiting[2]] == [[2], [6]]
     assert store.batches == [[0], [1, 2, 3]]
 
 

@@ -79,7 +79,7 @@ try:
     sql(PERSONAL)
 except Exception:
     log.exception("sqlalchemy")
-settings = Settings(smtp_password=key, api_key=key, twilio_auth_token=token)
+settings = Settings(email_providers=f"smtps://u:{key}@h", api_key=key, sms_providers=f"twilio://S:{token}@h?from=1")
 held = [RecipientDetails(name=name, email=email, phone=phone), Device(value=token), settings]
 log.info("objects", held=held, api_key=ApiKey(id="1", name=name, secret_hash=key, scopes=frozenset(), created_at=0))
 asyncio.run(unwatched())

@@ -12,8 +12,9 @@ from notifier.deliveries import Channel, State
 from notifier.store.ledger import Ledger
 
 LEDGER = Ledger(
-    events=5, undecided=1, planned=7, deliveries={**dict.fromkeys(State, 0), State.SENT: 4, State.FAILED: 2},
-    by_channel=dict.fromkeys(Channel, 0), reasons={},
+    events=5, decided=2, undecided=1, quarantined=2, planned=7,
+    deliveries={**dict.fromkeys(State, 0), State.SENT: 4, State.FAILED: 2}, by_channel=dict.fromkeys(Channel, 0),
+    reasons={},
 )  # fmt: skip
 
 COUNT = """
@@ -25,7 +26,8 @@ metrics.clock_tick.set(int(sys.argv[1]))
 RENDER = """
 from notifier import metrics
 from notifier.store.ledger import Ledger
-ledger = Ledger(events=0, undecided=0, planned=0, deliveries={}, by_channel={}, reasons={})
+counts = dict.fromkeys(("events", "decided", "undecided", "quarantined", "planned"), 0)
+ledger = Ledger(**counts, deliveries={}, by_channel={}, reasons={})
 print(metrics.render(ledger).decode())
 """
 
@@ -43,6 +45,7 @@ def test_the_ledger_is_told_with_its_imbalance() -> None:
     assert samples["notifier_deliveries", "pending"] == 0
     assert samples["notifier_events", ""] == 5
     assert samples["notifier_events_undecided", ""] == 1
+    assert samples["notifier_events_quarantined", ""] == 2
     assert samples["notifier_ledger_imbalance", ""] == 1
 
 
@@ -51,7 +54,7 @@ def test_every_metric_is_named_by_prometheus_rules_and_says_what_it_counts() -> 
         assert re.fullmatch(r"notifier_[a-z_]+", family.name)
         assert family.documentation
         assert {label for sample in family.samples for label in sample.labels} <= {
-            "channel", "code", "le", "outcome", "queue", "reason", "state", "type",
+            "channel", "code", "le", "outcome", "provider", "queue", "reason", "state", "type",
         }  # fmt: skip
 
 
@@ -68,3 +71,10 @@ def test_processes_that_share_a_folder_are_counted_together(tmp_path: Path) -> N
     samples = read(ran.stdout)
     assert samples["notifier_events_accepted_total", "session.started"] == 5
     assert samples["notifier_clock_tick_timestamp_seconds", ""] == 3
+
+
+def test_no_command_is_imported_before_it_is_called() -> None:
+    # prometheus-client looks for the shared folder once, when it is imported: a process must have named it by then.
+    look = "import sys; import notifier.cli, notifier.cli.processes; sys.exit('prometheus_client' in sys.modules)"
+
+    subprocess.run([sys.executable, "-c", look], check=True, timeout=30)

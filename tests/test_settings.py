@@ -23,11 +23,24 @@ def other_than_default(name: str) -> Any:
             return not default
         case int():
             return default + 1
-    return {"smtp_security": "tls", "log_level": "debug"}.get(name, f"another {name}")
+    fitting = {
+        "log_level": "debug",
+        "push_providers": "fcm:///another.json",
+        "sms_providers": "twilio://sid:token@host?from=+15005550006",
+        "email_providers": "smtps://another, smtp://one",
+    }
+    return fitting.get(name, f"another {name}")
 
 
 def variable(name: str) -> str:
     return f"NOTIFIER_{name.upper()}"
+
+
+PROVIDERS = {
+    "NOTIFIER_PUSH_PROVIDERS": "fcm:///canary.json",
+    "NOTIFIER_SMS_PROVIDERS": "twilio://canary:canary@host?from=1",
+    "NOTIFIER_EMAIL_PROVIDERS": "smtps://canary:canary@host",
+}
 
 
 def test_with_nothing_set_all_is_as_the_defaults_say() -> None:
@@ -84,7 +97,7 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
         ({"NOTIFIER_PORT": "65536"}, "NOTIFIER_PORT: Expected `int` <= 65535"),
         ({"NOTIFIER_WORKER_THREADS": "0"}, "NOTIFIER_WORKER_THREADS: Expected `int` >= 1"),
         ({"NOTIFIER_LOOPBACK_ONLY": "perhaps"}, "NOTIFIER_LOOPBACK_ONLY: "),
-        ({"NOTIFIER_SMTP_SECURITY": "ssl"}, "NOTIFIER_SMTP_SECURITY: "),
+        ({"NOTIFIER_EMAIL_PROVIDERS": "smtps://one ssl://two"}, "NOTIFIER_EMAIL_PROVIDERS, URL 2: must begin with"),
         ({"NOTIFIER_LOG_LEVEL": "loud"}, "NOTIFIER_LOG_LEVEL: "),
         ({"NOTIFIER_API_KEY_FILE": "/nowhere/at/all"}, "NOTIFIER_API_KEY_FILE: /nowhere/at/all can't be read"),
         ({"NOTIFIER_API_KEY_FILE": "/"}, "NOTIFIER_API_KEY_FILE: / can't be read"),
@@ -104,8 +117,8 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_bytes(b"\xff\xfe")
 
-    with pytest.raises(ConfigurationError, match="NOTIFIER_SMTP_PASSWORD_FILE"):
-        load_settings({"NOTIFIER_SMTP_PASSWORD_FILE": str(file)})
+    with pytest.raises(ConfigurationError, match="NOTIFIER_SMS_PROVIDERS_FILE"):
+        load_settings({"NOTIFIER_SMS_PROVIDERS_FILE": str(file)})
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("false", False), ("0", False)])
@@ -119,11 +132,11 @@ def test_what_tests_and_other_programs_set_is_not_ours() -> None:
 
 def test_every_secret_is_a_setting_and_none_is_shown() -> None:
     assert FIELDS.keys() >= SECRETS
-    settings = load_settings({variable(name): f"canary of {name}" for name in SECRETS})
+    settings = load_settings({variable(name): f"canary of {name}" for name in SECRETS} | PROVIDERS)
 
     for shown in (repr(settings), str(settings), f"{settings}"):
         assert "canary" not in shown
-        assert "smtp_password='…'" in shown
+        assert "sms_providers='…'" in shown
         assert "port=8080" in shown
 
 

@@ -10,10 +10,13 @@ import threading
 from types import FrameType
 
 import dramatiq
+import structlog
 
 from workers.main import broker, settings
 
 STOP_TIMEOUT = 25_000  # milliseconds for batches under way: a lease's length
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> None:
@@ -35,6 +38,7 @@ def main() -> None:
         broker, queues=arguments.queues and set(arguments.queues), worker_threads=arguments.threads
     )
     worker.start()
+    log.info("worker.ready", threads=arguments.threads)
     while not stop.wait(timeout=1.0):
         pass
     worker.stop(timeout=STOP_TIMEOUT)

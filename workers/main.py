@@ -54,9 +54,9 @@ dramatiq.set_broker(broker)
 
 
 @dramatiq.actor(queue_name=DECIDE, actor_name="decide")
-async def decide_events(ids: list[str], *, again: bool = False) -> None:
+async def decide_events(ids: list[str], *, tries: int | None = None) -> None:
     """Events wait for a decision."""
-    await decide(loop.engine, ids, again=again)
+    await decide(loop.engine, ids, tries=tries)
 
 
 @dramatiq.actor(queue_name=ASK, actor_name="ask")

@@ -9,29 +9,42 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from notifier.api import docs, events, ocpi, operations, recipients
+from notifier.accounts import sms_accounts
+from notifier.api import dead, docs, events, ocpi, operations, receipts, recipients
 from notifier.api.auth import Authenticator
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
+from notifier.api.signatures import read_signed_request
 from notifier.cloudevents import Reader
+from notifier.coalesce import Coalescer
 from notifier.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
+from notifier.pipeline.receipts import BATCH, record
+from notifier.settings import Settings
 
-ENDPOINTS = docs.endpoints([*events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *operations.ENDPOINTS])
-PATHS = dict.fromkeys(endpoint.path for endpoint in ENDPOINTS)
+ENDPOINTS = docs.endpoints(
+    [
+        *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
+        *operations.ENDPOINTS,
+    ]
+)  # fmt: skip
+PATHS = sorted({endpoint.path for endpoint in ENDPOINTS}, key=lambda path: ("{" in path, path))
+"""In the order in which they are tried: what is written out goes before what a parameter would take too."""
 
 
 def create_app(
     open_engine: Callable[[], Awaitable[Engine]],
     close: Callable[[Engine], Awaitable[None]],
     *,
+    settings: Settings | None = None,
     body_timeout: float = BODY_TIMEOUT,
 ) -> Starlette:
     """The application; the engine is opened when the server starts and closed when it stops.
 
-    `body_timeout` is in seconds.
+    `settings` are the defaults where none are given, `body_timeout` is in seconds.
     """
+    known = settings or Settings()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -41,14 +54,17 @@ def create_app(
             engine=engine,
             reader=Reader(engine.catalog),
             intake=intake,
+            reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
             authenticator=Authenticator(engine.database, engine.clock),
+            settings=known,
+            sms_accounts=sms_accounts(known.sms_providers),
             body_timeout=body_timeout,
         )
         yield
         await intake.close()
         await close(engine)
 
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
         routes=[_route(path, {each.method: each for each in ENDPOINTS if each.path == path}) for path in PATHS],
         exception_handlers={
@@ -58,6 +74,8 @@ def create_app(
             Exception: on_error,
         },
     )
+    app.router.redirect_slashes = False  # it would lead to whatever host the caller claims
+    return app
 
 
 def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
@@ -67,7 +85,9 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
         endpoint = methods["GET" if request.method == "HEAD" else request.method]
         context: Context = request.app.state.context
         if endpoint.scope is not None:
-            await context.authenticator.admit(request, endpoint.scope)
+            request.state.key = await context.authenticator.admit(request, endpoint.scope)
+        if endpoint.signed_by is not None:
+            request.state.signed = await read_signed_request(request, context)
         return await endpoint.handler(request, context)
 
     return Route(path, handle, methods=list(methods))

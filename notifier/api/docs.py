@@ -1,21 +1,39 @@
 """`/openapi.json`, and `/docs`: the same for people, one page that needs no script and nothing from elsewhere."""
 
 import json
+import re
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer
 from notifier.api.openapi import document
+from notifier.catalog import MAX_TEXT, Catalog, Field
+from notifier.problems import TITLES
 
 _PAGE = Path(__file__).with_name("docs.html")
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+}
+AUDIENCES = {
+    "driver": "the driver",
+    "fleet_managers": "the fleet’s managers",
+    "site_operators": "the site’s operators",
+}
+KINDS = {
+    "text": f"text, up to {MAX_TEXT} characters",
+    "number": "number",
+    "integer": "whole number",
+    "money": "money: amount and currency",
+    "time": "time with a zone (RFC 3339)",
+    "flag": "true or false",
 }
 
 
@@ -23,14 +41,21 @@ def endpoints(others: list[Endpoint]) -> list[Endpoint]:
     """The endpoints of the documentation, which tells of the others and of itself."""
     listed: list[Endpoint] = []
 
+    @cache
+    def told(catalog: Catalog) -> dict[str, Any]:
+        return document(listed, catalog, version("notifier"))
+
+    @cache
+    def page(catalog: Catalog) -> str:
+        return _page(told(catalog), catalog)
+
     async def get_openapi(_request: Request, context: Context) -> Response:
         """The OpenAPI 3.1 document."""
-        return answer(document(listed, context.engine.catalog, version("notifier")))
+        return answer(told(context.engine.catalog))
 
     async def get_docs(_request: Request, context: Context) -> Response:
         """This page."""
-        told = document(listed, context.engine.catalog, version("notifier"))
-        return HTMLResponse(_page(told), headers=SECURITY)
+        return HTMLResponse(page(context.engine.catalog), headers=SECURITY)
 
     listed += [
         *others,
@@ -44,7 +69,51 @@ def endpoints(others: list[Endpoint]) -> list[Endpoint]:
     return listed
 
 
-def _page(told: dict[str, Any]) -> str:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
-    return environment.from_string(_PAGE.read_text("utf-8")).render(api=told)
+def _page(api: dict[str, Any], catalog: Catalog) -> str:
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters |= {"pretty": _pretty, "told": _told, "linked": _linked, "kind": _kind}
+    return environment.from_string(_PAGE.read_text("utf-8")).render(
+        api=api,
+        catalog=catalog,
+        fields=catalog.fields,
+        audiences=AUDIENCES,
+        problems=TITLES,
+        example=_example(catalog),
+    )
+
+
+def _example(catalog: Catalog) -> dict[str, Any]:
+    """An event as a producer would report it."""
+    kind = min(catalog.types.values(), key=lambda kind: len(kind.samples[0].data))
+    return {
+        "specversion": "1.0",
+        "id": "your-id-1",
+        "source": "your-service",
+        "type": kind.event,
+        "data": kind.samples[0].data,
+    }
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _told(schema: dict[str, Any]) -> Markup:
+    """A schema in a line, with links to those that have a name."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return Markup('<a href="#{0}"><code>{0}</code></a>').format(name)
+    if "anyOf" in schema:
+        return Markup(" or ").join(_told(each) for each in schema["anyOf"])
+    if "items" in schema:
+        return Markup("an array of {}").format(_told(schema["items"]))
+    return Markup("an object")
+
+
+def _linked(text: str) -> Markup:
+    """Problem numbers as links to what they mean."""
+    return Markup(re.sub(r"\b(\d{5})\b", r'<a href="#problem-\1">\1</a>', str(escape(text))))  # noqa: S704 (escaped before)
+
+
+def _kind(field: Field) -> str:
+    return "one of " + ", ".join(field.one_of) if field.one_of else KINDS[field.type]

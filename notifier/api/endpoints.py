@@ -1,28 +1,40 @@
 """The table of endpoints: path, method, scope, what goes in and what comes out. Routes, authentication and the OpenAPI
 document are all made from it, so that none can differ from the others."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from notifier.accounts import TwilioAccount
 from notifier.api.auth import Authenticator
 from notifier.cloudevents import Reader
+from notifier.coalesce import Coalescer
 from notifier.keys import Scope
+from notifier.messages import Report
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
+from notifier.pipeline.receipts import Recorded
+from notifier.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What endpoints work with, in `request.app.state.context`. `body_timeout` in seconds."""
+    """What endpoints work with, in `request.app.state.context`.
+
+    `sms_accounts` are those whose signatures are good; `body_timeout` is in seconds.
+    """
 
     engine: Engine
     reader: Reader
     intake: Intake
+    reports: Coalescer[Report, Recorded]
     authenticator: Authenticator
+    settings: Settings
+    sms_accounts: Sequence[TwilioAccount]
     body_timeout: float
 
 
@@ -31,11 +43,14 @@ Handler = Callable[[Request, Context], Awaitable[Response]]
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One method of one path. `scope` is None only for what anybody may read.
+    """One method of one path. `scope` is None for what anybody may read, and for what a provider signs.
 
-    `takes` maps media types to the type of the body, `gives` statuses to the type of the answer (a tuple where it may
-    be one of several, None for no JSON body); `problems` lists the numbers that it may answer beside those that every
-    endpoint shares.
+    Where it isn't, the handler finds the `ApiKey` in `request.state.key`; where `signed_by` names a provider, it finds
+    a `signatures.Signed` in `request.state.signed`.
+
+    `query` is the type of the parameters after the `?`; `takes` maps media types to the type of the body, `gives`
+    statuses to the type of the answer (a tuple where it may be one of several, None for no JSON body); `problems` lists
+    the numbers that it may answer beside those that every endpoint shares.
     """
 
     method: str
@@ -43,6 +58,8 @@ class Endpoint:
     scope: Scope | None
     handler: Handler
     summary: str
+    query: type[msgspec.Struct] | None = None
     takes: Mapping[str, Any] = field(default_factory=dict)
     gives: Mapping[int, Any] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
+    signed_by: Literal["twilio"] | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -11,7 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from notifier.errors import Problem
-from notifier.problems import RETRY_AFTER, problem
+from notifier.problems import RETRY_AFTER, from_decoding, problem
+
+Q = TypeVar("Q", bound=msgspec.Struct)
 
 MAX_BODY = 8 * 1024 * 1024  # bytes: a thousand events of the usual size, with room
 BODY_TIMEOUT = 15.0  # seconds for the whole body: a slow sender doesn't hold a connection open for ever
@@ -61,6 +63,14 @@ async def stream_body(request: Request) -> AsyncIterator[bytes]:
         except ClientDisconnect:
             raise problem(40001, "the connection ended before the body did") from None
         yield part
+
+
+def read_query(request: Request, model: type[Q]) -> Q:
+    """The parameters after the `?`; raises Problem 42205 for one that doesn't fit or isn't known."""
+    try:
+        return msgspec.convert(dict(request.query_params), model, strict=False)
+    except msgspec.ValidationError as error:
+        raise from_decoding(42205, error) from None
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

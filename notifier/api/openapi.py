@@ -8,10 +8,12 @@ import msgspec
 
 from notifier.api.endpoints import Endpoint
 from notifier.catalog import Catalog
+from notifier.channels.sms.signature import HEADER
 from notifier.problems import TITLES
 
 EVERYWHERE = (50001, 50301)
 AUTHENTICATED = (40101, 40102, 40301)
+SIGNED = (40302,)
 WITH_BODY = (40001, 40801, 41301)
 PROBLEM_SCHEMA = {
     "type": "object",
@@ -32,6 +34,7 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
     """The whole document; every event type's data is a schema `event.<type>` of its components."""
     used = [type_ for endpoint in endpoints for type_ in (*endpoint.takes.values(), *endpoint.gives.values())]
     types = [one for type_ in used for one in _each(type_)]
+    types += [asked.type for endpoint in endpoints for asked in _asked(endpoint)]
     models = list(catalog.models.values())
     schemas, components = msgspec.json.schema_components([*types, *models], ref_template="#/components/schemas/{name}")
     by_type = dict(zip(map(repr, types), schemas, strict=False))
@@ -45,7 +48,15 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
         "security": [{"key": []}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…"},
+                "twilio": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": HEADER,
+                    "description": "Twilio's signature of the public URL and the fields",
+                },
+            },
             "schemas": {**dict(sorted(components.items())), "Problem": PROBLEM_SCHEMA},
         },
     }
@@ -55,6 +66,7 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[s
     numbers = (
         *endpoint.problems,
         *(AUTHENTICATED if endpoint.scope else ()),
+        *(SIGNED if endpoint.signed_by else ()),
         *(WITH_BODY if endpoint.takes else ()),
         *EVERYWHERE,
     )
@@ -69,18 +81,33 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[s
             },
             **_problems(numbers),
         },
-        "security": [{"key": [endpoint.scope]}] if endpoint.scope else [],
+        "security": _security(endpoint),
     }
-    if names := re.findall(r"{(\w+)}", path):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+    parameters += [
+        {"name": asked.name, "in": "query", "schema": by_type[repr(asked.type)]} for asked in _asked(endpoint)
+    ]
+    if parameters:
+        operation["parameters"] = parameters
     if endpoint.takes:
         content: dict[str, Any] = {}
         for media, type_ in endpoint.takes.items():
             content |= _content(media, type_, by_type)["content"]
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
+    if endpoint.scope:
+        return [{"key": [endpoint.scope]}]
+    return [{endpoint.signed_by: []}] if endpoint.signed_by else []
+
+
+def _asked(endpoint: Endpoint) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(endpoint.query) if endpoint.query else ()
 
 
 def _content(media: str, type_: Any, by_type: dict[str, Any]) -> dict[str, Any]:

@@ -42,9 +42,9 @@ async def get_ledger(_request: Request, context: Context) -> Response:
 
 async def get_problem(request: Request, _context: Context) -> Response:
     """What a problem's number means and what to do about it."""
-    number = int(request.path_params["number"])
-    if number not in TITLES:
-        raise problem(40401, f"no problem has the number {number}")
+    number = next((each for each in TITLES if str(each) == request.path_params["number"]), None)
+    if number is None:
+        raise problem(40401, "no problem has this number")
     title, way_out = TITLES[number]
     return answer({"code": number, "status": number // 100, "title": title, "what_to_do": way_out})
 
@@ -74,7 +74,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         method="GET",
-        path="/problems/{number:int}",
+        path="/problems/{number}",
         scope=None,
         handler=get_problem,
         summary="What a problem's number means",

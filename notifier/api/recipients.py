@@ -8,12 +8,11 @@ from starlette.responses import Response
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, stream_body
-from notifier.pipeline.importing import ImportAnswer, import_recipients, to_problem
-from notifier.problems import UNDECODABLE, problem
+from notifier.pipeline.importing import MAX_LINE, ImportAnswer, import_recipients, to_problem
+from notifier.problems import UNDECODABLE, from_decoding, problem
 from notifier.recipients import ImportLine, Key, RecipientDetails, decode_details
 from notifier.store import recipients
 
-MAX_RECIPIENT = 64 * 1024  # bytes of one recipient's JSON
 NDJSON = "application/x-ndjson"
 
 
@@ -21,8 +20,10 @@ async def put_recipient(request: Request, context: Context) -> Response:
     """Write a recipient, whole: what is left out is gone."""
     id_ = _id(request)
     try:
-        details = decode_details(await read_body(request, MAX_RECIPIENT))
-    except (*UNDECODABLE, ValueError) as error:
+        details = decode_details(await read_body(request, MAX_LINE))
+    except UNDECODABLE as error:
+        raise from_decoding(42203, error) from None
+    except ValueError as error:
         raise to_problem(error) from None
     await recipients.put(context.engine.database, {id_: details}, context.engine.clock.now())
     return Response(status_code=204)
@@ -48,8 +49,8 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
     async for part in stream_body(request):
         *lines, rest = (rest + part).split(b"\n")
         for line in lines:
-            yield line[: MAX_RECIPIENT + 1]
-        rest = rest[: MAX_RECIPIENT + 1]
+            yield line[: MAX_LINE + 1]
+        rest = rest[: MAX_LINE + 1]
     yield rest
 
 

@@ -28,22 +28,55 @@ SOCKET_TIMEOUT = 3  # seconds: a broker that hangs holds up one signal this long
 HEARTBEAT = 30  # seconds between RabbitMQ's, after which either side knows that the other is gone
 
 
-class MsgspecEncoder(Encoder):
-    """Messages as JSON by msgspec."""
+class _Options(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What Dramatiq adds. An `eta` would keep the message in a worker's memory, and others out of it."""
+
+    redis_message_id: str = ""
+
+
+class _Signal(msgspec.Struct, forbid_unknown_fields=True):
+    """A message as we send it. Anything else breaks Dramatiq's threads in one place or another."""
+
+    queue_name: str
+    actor_name: str
+    args: tuple[list[str]]
+    kwargs: dict[str, bool | int]
+    options: _Options
+    message_id: str
+    message_timestamp: int
+
+
+class SignalEncoder(Encoder):
+    """Messages as JSON by msgspec; of what comes in only what has the shape of a signal."""
 
     def encode(self, data: MessageData) -> bytes:
         return msgspec.json.encode(data)
 
     def decode(self, data: bytes) -> MessageData:
-        decoded: MessageData = msgspec.json.decode(data)
+        decoded: MessageData = msgspec.to_builtins(msgspec.json.decode(data, type=_Signal))
         return decoded
+
+
+class Failing(dramatiq.Middleware):
+    """Tells the consumer whose work failed, so that it is counted; Dramatiq leaves that to its retries."""
+
+    def after_process_message(
+        self,
+        broker: dramatiq.Broker,  # noqa: ARG002 (the signature is Dramatiq's)
+        message: dramatiq.MessageProxy,
+        *,
+        result: object = None,  # noqa: ARG002
+        exception: BaseException | None = None,
+    ) -> None:
+        if exception is not None:
+            message.fail()
 
 
 def make_broker(url: str, middleware: list[dramatiq.Middleware] | None = None) -> dramatiq.Broker:
     """The broker that a URL names: redis://, rediss:// or unix:// (Redis, Valkey), amqp:// or amqps:// (RabbitMQ)."""
-    dramatiq.set_encoder(MsgspecEncoder())
+    dramatiq.set_encoder(SignalEncoder())
     parts = urlsplit(url)
-    options: dict[str, Any] = {"middleware": middleware or []}
+    options: dict[str, Any] = {"middleware": [Failing(), *(middleware or [])]}
     if parts.scheme in ("redis", "rediss", "unix"):
         return TakingRedisBroker(client=connect(url, SOCKET_TIMEOUT), **options)
     if parts.scheme in ("amqp", "amqps"):

@@ -97,8 +97,11 @@ class TakingConsumer(_RedisConsumer):
 
     def _read(self, data: bytes) -> MessageProxy | None:
         try:
-            message: Message[Any] = Message.decode(data)
+            message: Message[Any] | None = Message.decode(data)
         except DecodeError:
+            message = None
+        # A message of another queue would be acknowledged to that queue's consumer, which doesn't know it.
+        if message is None or message.queue_name != self.queue_name:
             log.error("broker.message_unreadable", queue=self.queue_name, bytes=len(data))
             metrics.messages_quarantined.labels(self.queue_name).inc()
             quarantine = f"{self.broker.namespace}:quarantine"

@@ -23,17 +23,17 @@ log = structlog.get_logger(__name__)
 class Signals:
     """Sends signals from an asyncio program, off its loop; one thread, because a RabbitMQ connection belongs to one.
 
-    `again` says that the rows were signalled before and nobody took them: whoever takes them now is careful, for they
-    may be what killed a worker.
+    `again`, and for events `tries`, say that the rows were signalled before and nobody took them: whoever takes them
+    now is careful, for they may be what killed a worker.
     """
 
     def __init__(self, broker: dramatiq.Broker) -> None:
         self._broker = broker
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="signals")
 
-    async def decide(self, ids: Sequence[str], *, again: bool = False, alone: bool = False) -> None:
+    async def decide(self, ids: Sequence[str], *, tries: int | None = None, alone: bool = False) -> None:
         """Say that events wait for a decision; `alone` puts each in a message of its own."""
-        await self._send(_messages(DECIDE, "decide", ids, again=again, alone=alone))
+        await self._send(_messages(DECIDE, "decide", ids, alone, {} if tries is None else {"tries": tries}))
 
     async def deliver(
         self, ids_by_queue: Mapping[tuple[Channel, Lane], Sequence[str]], *, again: bool = False, alone: bool = False
@@ -44,14 +44,14 @@ class Signals:
                 message
                 for (channel, lane), ids in ids_by_queue.items()
                 for message in _messages(
-                    LANES[channel, lane], f"deliver_{channel}_{lane}", ids, again=again, alone=alone
+                    LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone, {"again": True} if again else {}
                 )
             ]
         )
 
-    async def ask(self, ids: Sequence[str]) -> None:
+    async def ask(self, ids: Sequence[str], *, alone: bool = False) -> None:
         """Say that a provider is to be asked whether it has these."""
-        await self._send(_messages(ASK, "ask", ids))
+        await self._send(_messages(ASK, "ask", ids, alone, {}))
 
     async def depths(self) -> dict[str, int]:
         """Messages waiting in each queue; a queue whose broker can't be asked is missing."""
@@ -98,11 +98,10 @@ class Signals:
 
 
 def _messages(
-    queue: str, actor: str, ids: Sequence[str], *, again: bool = False, alone: bool = False
+    queue: str, actor: str, ids: Sequence[str], alone: bool, keywords: dict[str, Any]
 ) -> list[dramatiq.Message[None]]:
     size = 1 if alone else IDS_A_MESSAGE
-    options: dict[str, Any] = {"again": True} if again else {}
-    return [_message(queue, actor, list(part), options) for part in _parts(ids, size)]
+    return [_message(queue, actor, list(part), keywords) for part in _parts(ids, size)]
 
 
 def _parts(ids: Sequence[str], size: int) -> Iterable[Sequence[str]]:

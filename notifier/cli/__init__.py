@@ -3,21 +3,38 @@ configuration.
 """
 
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 import click
 
-from notifier.cli import demo, inspect, manage, processes, report
 from notifier.client import ServiceUnavailable
 from notifier.errors import ConfigurationError, Problem, StoreUnavailable
 
 EXIT_UNAVAILABLE = 69
 EXIT_CONFIGURATION = 78
 
+COMMANDS = {
+    "demo": "demo", "chaos": "chaos", "web": "processes", "worker": "processes", "clock": "processes",
+    "sandbox": "processes", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
+    "db": "manage", "dead": "dead", "bounces": "bounces", "ledger": "inspect", "doctor": "inspect",
+}  # fmt: skip
+"""Each command and its module. It is imported when the command is called: prometheus-client, once imported, no longer
+looks where processes count together (`processes`)."""
+
 
 class Commands(click.Group):
     """Tells our own errors in one line with the way out, and exits as sysexits has it."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"notifier.cli.{COMMANDS[name]}"), name)
+        return command
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -45,14 +62,7 @@ def main() -> None:
     Run it:           notifier db upgrade, then notifier web, worker and clock (or `honcho start`)
     Feed it:          notifier keys create my-service --scope events:write
                       notifier send charging.complete --data '{"session_id": "101", …}'
-    Look at it:       notifier doctor, notifier ledger
+    Look at it:       notifier doctor, notifier ledger, notifier dead list
 
     Settings come from the environment (NOTIFIER_…); `notifier doctor --settings` lists them.
     """
-
-
-for command in (
-    demo.demo, processes.web, processes.worker, processes.clock, processes.sandbox, report.send, report.replay,
-    manage.recipients, manage.keys, manage.db, inspect.ledger, inspect.doctor,
-):  # fmt: skip
-    main.add_command(command)

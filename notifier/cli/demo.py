@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import tempfile
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def demo(file: Path | None, count: int, seconds: float | None, ends: bool, as_js
     sessions = read_sessions(file) if file else list(generate(count, SEED))
     seconds = seconds or min(len(sessions) / SESSIONS_A_SECOND, MOST_SECONDS)
     console = Console(stderr=True)
+    # What ends it, Ctrl-C or SIGTERM, ends every process that it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         summary = asyncio.run(_demo(sessions, seconds, ends, console))
     except KeyboardInterrupt:

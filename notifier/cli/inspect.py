@@ -19,12 +19,13 @@ from notifier.store import ledger as ledger_store
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--check", is_flag=True, help="Exit with 1 where it doesn't balance.")
 def ledger(as_json: bool, check: bool) -> None:
-    """The conservation sum: deliveries planned, against where each of them is now."""
+    """The conservation sum: events accepted and deliveries planned, against where each of them is now."""
     books = on_database(ledger_store.read)
     if as_json:
         click.echo(json.dumps(books.as_dict()))
     else:
-        table = Table("state", "deliveries", title=f"{books.events} events, {books.undecided} of them undecided")
+        told = f"{books.events} events: {books.decided} decided, {books.undecided} undecided"
+        table = Table("state", "deliveries", title=f"{told}, {books.quarantined} quarantined")
         for state, count in books.deliveries.items():
             table.add_row(state, str(count))
         table.add_section()
@@ -33,7 +34,7 @@ def ledger(as_json: bool, check: bool) -> None:
         Console().print(table)
         for reason, count in books.reasons.items():
             click.echo(f"{count:>8}  {reason}")
-        click.echo("It balances." if books.balanced else f"It does NOT balance: {books.planned - books.total:+d}.")
+        click.echo("It balances." if books.balanced else f"It does NOT balance: {books.imbalance} astray.")
     if check and not books.balanced:
         raise SystemExit(1)
 

@@ -30,7 +30,7 @@ def web(host: str | None, port: int | None) -> None:
     from notifier.startup import close, guard, open_engine
 
     guard(settings)
-    app = create_app(lambda: open_engine(settings), close)
+    app = create_app(lambda: open_engine(settings), close, settings=settings)
     uvicorn.run(
         app,
         host=host or settings.host,

@@ -60,6 +60,10 @@ class _Process:
         """Start it again where it ended, with a pause where it can't stay up."""
         if self.alive:
             return
+        # Imported here: by now the processes' shared folder is named.
+        from notifier import metrics
+
+        metrics.worker_ends.inc()
         lived = time.monotonic() - self._started_at
         log.warning("worker.ended", status=self._child.returncode, lived=round(lived, 1))
         if lived < SOON:

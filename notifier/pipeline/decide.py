@@ -36,26 +36,41 @@ class Plan:
     supersessions: list[Supersession] = field(default_factory=list)
 
 
-async def decide(engine: Engine, ids: Sequence[str], *, again: bool = False) -> int:
+async def decide(engine: Engine, ids: Sequence[str], *, tries: int | None = None) -> int:
     """Decide those of the events that still wait for it, signal what is to go out now; how many there were.
 
-    An event that can't be decided is counted and left behind; it keeps no other of its batch back. `again` counts a try
-    before it is made: these events may be what ended another worker.
+    An event that can't be decided is counted and left behind; it keeps no other of its batch back. With `tries`, how
+    often they were tried before, a try is counted before it is made: they may be what ended another worker.
     """
-    if again:
-        await events.count_try(engine.database, ids)
+    if tries is not None:
+        ids = await _begin_try(engine, ids, tries)
+    decided, failed = await _decide_apart(engine, ids)
+    if tries is None:
+        await _begin_try(engine, failed, 0)
+    return decided
+
+
+async def _begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]:
+    if not ids:
+        return []
+    return await events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
+
+
+async def _decide_apart(engine: Engine, ids: Sequence[str]) -> tuple[int, list[str]]:
+    """How many events were decided, and those that can't be: a batch that fails is halved until they stand alone."""
+    if not ids:
+        return 0, []
     try:
-        return await _decide(engine, ids)
+        return await _decide(engine, ids), []
     except StoreUnavailable:
         raise
     except Exception as error:
         if len(ids) == 1:
             log.error("decide.failed", event=ids[0], exc_info=error)
-            if not again:
-                await events.count_try(engine.database, ids)
-            return 0
+            return 0, list(ids)
     middle = len(ids) // 2
-    return await decide(engine, ids[:middle], again=again) + await decide(engine, ids[middle:], again=again)
+    first, second = await _decide_apart(engine, ids[:middle]), await _decide_apart(engine, ids[middle:])
+    return first[0] + second[0], first[1] + second[1]
 
 
 async def _decide(engine: Engine, ids: Sequence[str]) -> int:
@@ -109,7 +124,9 @@ def make_plan(catalog: Catalog, batch: Iterable[Event], members: dict[str, list[
 
 
 def _plan_type(plan: Plan, kind: NotificationType, event: Event, members: dict[str, list[Recipient]], now: int) -> None:
-    people = {person.id: person for key in policy.audiences(kind, event.data) for person in members.get(key, [])}
+    # The most exact name decides: a token that is somebody else's must not tell a stranger.
+    found = (members[key] for key in policy.audiences(kind, event.data) if key in members)
+    people = {person.id: person for person in next(found, [])}
     if not people:
         nobody = Answer(channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, reason=Reason.UNKNOWN_RECIPIENT)
         # By event and not by collapse key: every event about a person we don't know is counted.

@@ -15,7 +15,7 @@ from notifier.errors import OutcomeUnknown, RenderError, SendError
 from notifier.messages import Receipt
 from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.pipeline.prepare import Message, Prepared, prepare, superseded
-from notifier.pipeline.settle import Ended, attempt, lost_device, settle
+from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
 from notifier.store import deliveries
 from notifier.store.deliveries import Ready, Supersession
 
@@ -103,6 +103,10 @@ async def _send(engine: WorkerEngine, channel: Channel, message: Message, left: 
         return error
     except TimeoutError:
         return OutcomeUnknown(channel, "lease_ended", "the lease ran out before the provider answered")
+    except Exception as error:
+        # A fault of ours. The outcomes of the batch's other messages must be settled all the same.
+        log.error("deliver.fault", channel=channel, exc_info=error)
+        return OutcomeUnknown(channel, "fault", "something broke here in the middle of the send")
 
 
 async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: list[_Tried]) -> None:
@@ -112,16 +116,17 @@ async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: lis
     attempts = [
         attempt(each.prepared.ready, each.outcome, each.started_at, each.ended_at)
         for each in tried
-        if not isinstance(each.outcome, Ended)
+        if not isinstance(each.outcome, Ended) and was_tried(each.prepared.ready, each.outcome)
     ]
     gone = [device for each in tried if (device := lost_device(each.prepared.ready, each.outcome)) is not None]
-    recorded = await deliveries.settle(engine.database, token, settled, attempts, gone, now)
+    bad = [address for each in tried if (address := bad_address(each.prepared.ready, each.outcome)) is not None]
+    recorded = await deliveries.settle(engine.database, token, settled, attempts, gone, now, bad)
     if recorded != len(settled):
         metrics.leases_lost.inc(len(settled) - recorded)
         log.warning("deliver.lease_lost", channel=channel, deliveries=len(settled) - recorded)
     for each, row in zip(tried, settled, strict=True):
         metrics.settled.labels(channel, row.state, row.reason or "").inc()
-        if isinstance(each.outcome, Ended):
+        if not was_tried(each.prepared.ready, each.outcome):
             continue
         seconds = (each.ended_at - each.started_at) / SECOND
         metrics.provider_seconds.labels(channel, row.reason or row.state).observe(seconds)

@@ -7,12 +7,13 @@ import msgspec
 
 from notifier.clock import Clock
 from notifier.errors import Problem
-from notifier.problems import from_decoding, problem
+from notifier.problems import UNDECODABLE, from_decoding, problem
 from notifier.recipients import ImportLine, RecipientDetails
 from notifier.store import recipients
 from notifier.store.database import Database
 
 BATCH = 500  # recipients written in one transaction
+MAX_LINE = 64 * 1024  # bytes of one recipient's JSON
 TOLD_REFUSALS = 100  # refused lines that the answer lists; it counts all
 
 
@@ -30,6 +31,12 @@ class ImportAnswer(msgspec.Struct, kw_only=True):
     refused: int = 0
     refusals: list[RefusedLine] = []
 
+    def refuse(self, line: int, error: Problem) -> None:
+        """Count a line that was left out, and tell of it while there is room."""
+        self.refused += 1
+        if len(self.refusals) < TOLD_REFUSALS:
+            self.refusals.append(RefusedLine(line, error.body()))
+
 
 async def import_recipients(database: Database, clock: Clock, lines: AsyncIterable[bytes]) -> ImportAnswer:
     """Write recipients in batches as lines come in; one that doesn't fit is told and keeps no other out."""
@@ -41,12 +48,15 @@ async def import_recipients(database: Database, clock: Clock, lines: AsyncIterab
         if not line.strip():
             continue
         try:
+            if len(line) > MAX_LINE:
+                raise problem(41301, f"the line has more than {MAX_LINE} bytes, which is the limit")
             given = msgspec.json.decode(line, type=ImportLine)
             details = given.checked()
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            told.refused += 1
-            if len(told.refusals) < TOLD_REFUSALS:
-                told.refusals.append(RefusedLine(number, to_problem(error).body()))
+        except Problem as error:
+            told.refuse(number, error)
+            continue
+        except (*UNDECODABLE, ValueError) as error:
+            told.refuse(number, to_problem(error))
             continue
         # The same recipient twice: the later line stands, as it would in two calls.
         told.written += 1
@@ -62,9 +72,7 @@ def to_problem(error: Exception) -> Problem:
     """The problem for details that don't fit: what msgspec raised, or a check of an address, which names its field
     first.
     """
-    if isinstance(error, msgspec.DecodeError):
+    if isinstance(error, UNDECODABLE):
         return from_decoding(42203, error)
-    if isinstance(error, RecursionError):
-        return problem(40001, "the JSON is nested too deeply")
     field, _, _ = str(error).partition(" ")
     return problem(42203, str(error), f"/{field}")

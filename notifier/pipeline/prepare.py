@@ -32,7 +32,20 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 def prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Prepared:
-    """Look again at what can have changed since the decision, then render."""
+    """Look again at what can have changed since the decision, then render.
+
+    Raises RenderError and nothing else, whatever a row holds that another version wrote: one that can't be read keeps
+    no other of its batch back.
+    """
+    try:
+        return _prepare(catalog, renderer, ready, now)
+    except RenderError:
+        raise
+    except Exception as error:
+        raise RenderError(f"{ready.type}: {type(error).__name__} in its data or texts") from error
+
+
+def _prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Prepared:
     kind = catalog.types.get(ready.type)
     if kind is None:
         return Prepared(ready, Ended(State.CANCELLED, Reason.TYPE_GONE))
@@ -46,12 +59,14 @@ def prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Pre
     address = _address(ready)
     if address is None:
         return Prepared(ready, Ended(State.SUPPRESSED, Reason.NO_ADDRESS))
+    if ready.suppressed is not None:
+        return Prepared(ready, Ended(State.SUPPRESSED, ready.suppressed))
     return _render(renderer, kind, ready, address, now)
 
 
 def superseded(ready: Ready, mark: Supersession | None) -> Ended | None:
     """How a delivery ends that an event has made untrue meanwhile."""
-    return Ended(mark.reason, mark.reason.value) if mark is not None and ready.occurred_at <= mark.until else None
+    return Ended(mark.reason, mark.reason.value) if mark is not None and ready.starts_at <= mark.until else None
 
 
 def _address(ready: Ready) -> Device | str | None:
@@ -81,9 +96,13 @@ def _render(renderer: Renderer, kind: NotificationType, ready: Ready, address: D
                 collapse_key=policy.sameness(kind, data), urgency=kind.urgency,
             )  # fmt: skip
         case str(), SmsContent() as content:
-            message = SmsMessage(reference=ready.id, to=address, content=content, time_to_live=left)
+            message = SmsMessage(
+                reference=ready.id, to=address, content=content, time_to_live=left, urgency=kind.urgency
+            )
         case str(), EmailContent() as content:
-            message = EmailMessage(reference=ready.id, to=address, to_name=ready.name, content=content)
+            message = EmailMessage(
+                reference=ready.id, to=address, to_name=ready.name, content=content, urgency=kind.urgency
+            )
         case _:
             raise RenderError(f"{kind.id} rendered something else than {ready.channel} takes")
     return Prepared(ready, message, rendered.locale)

@@ -7,13 +7,15 @@ import structlog
 
 from notifier.catalog import Catalog, Unknown
 from notifier.channels import Asks
+from notifier.clock import SECOND
 from notifier.deliveries import Reason, State, by_queue
-from notifier.errors import RenderError, SendError
+from notifier.errors import RenderError, SendError, Unavailable
 from notifier.messages import Receipt
-from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
+from notifier.pipeline.deliver import FENCE
+from notifier.pipeline.engine import LEASE, SIGNAL_AGAIN, WorkerEngine
 from notifier.pipeline.prepare import prepare
 from notifier.pipeline.settle import Ended
-from notifier.store import deliveries
+from notifier.store import asks, deliveries
 from notifier.store.deliveries import Due, Move, Ready
 
 MAX_CRASHES = 3  # workers that may end with a delivery in hand before it is put aside
@@ -45,8 +47,14 @@ def resolve(catalog: Catalog, due: Due, now: int) -> Move | None:
 
 
 async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
-    """Ask the provider whether it has these: those it has are sent, the others go again. How many were resolved."""
+    """Ask the provider whether it has these: those it has are sent, the others go again. How many were resolved.
+
+    Those that another worker is asking about are left to it.
+    """
     now = engine.clock.now()
+    ids = await asks.begin(engine.database, ids, now + SIGNAL_AGAIN, now + LEASE)
+    if not ids:
+        return 0
     ready = await deliveries.load(engine.database, ids, now, State.UNKNOWN)
     found = await asyncio.gather(*(_find(engine, each, now) for each in ready))
     moves = [
@@ -62,6 +70,7 @@ async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
         if not isinstance(answer, SendError)
     ]
     await deliveries.move(engine.database, moves, now)
+    await asks.end(engine.database, ids, now + SIGNAL_AGAIN)
     again = {move.id for move in moves if move.state == State.PENDING}
     await engine.signals.deliver(by_queue((each.id, each.channel, each.lane) for each in ready if each.id in again))
     return len(moves)
@@ -77,11 +86,17 @@ async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendE
     if isinstance(message, Ended) or not isinstance(transport, Asks):
         return None
     try:
-        receipt: Receipt | None = await transport.find(message, since=ready.accepted_at)
-    except SendError as error:
-        log.warning("resolve.not_answered", delivery=ready.id, code=error.code)
-        return error
-    return receipt
+        async with asyncio.timeout((LEASE - FENCE) / SECOND):
+            # Not since the event: what is redriven has the words of the one before.
+            receipt: Receipt | None = await transport.find(message, since=ready.created_at)
+    except TimeoutError:
+        error: SendError = Unavailable(ready.channel, "lease_ended", "no answer in time")
+    except SendError as raised:
+        error = raised
+    else:
+        return receipt
+    log.warning("resolve.not_answered", delivery=ready.id, code=error.code)
+    return error
 
 
 def _move(due: Due, state: State, reason: Reason | None, now: int) -> Move:

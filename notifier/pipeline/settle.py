@@ -1,16 +1,19 @@
 """Settle: what the outcome of an attempt makes of a delivery. Pure; `deliver` writes the answers, a batch at a time."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from random import Random
 from typing import Final
 
 import msgspec
 
-from notifier.clock import MINUTE, SECOND
+from notifier.channels import email, push, sms
+from notifier.channels.codes import suppresses
+from notifier.channels.retries import Retry
 from notifier.deliveries import Channel, Reason, State
-from notifier.errors import AddressGone, Misconfigured, OptedOut, OutcomeUnknown, SendError
+from notifier.errors import AddressGone, OptedOut, OutcomeUnknown, SendError
 from notifier.messages import Receipt
 from notifier.store.deliveries import Attempt, Ready, Settled
+from notifier.store.suppressions import Suppression
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -20,27 +23,12 @@ class Ended(msgspec.Struct, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True)
-class Backoff:
-    """Pauses between tries, in milliseconds: `first`, doubled each time up to `most`, between half and all of it by
-    chance.
-    """
-
-    first: int
-    most: int
-
-    def pause(self, tries: int, random: Random) -> int:
-        whole = min(self.first * 2 ** (tries - 1), self.most)
-        return random.randint(whole // 2, whole)
-
-
-BACKOFF: Final = {
-    Channel.PUSH: Backoff(20 * SECOND, 10 * MINUTE),  # Google asks for at least 10 s before the first retry
-    Channel.SMS: Backoff(5 * SECOND, 5 * MINUTE),
-    Channel.EMAIL: Backoff(30 * SECOND, 30 * MINUTE),
+RETRIES: Final[Mapping[Channel, Mapping[str, Retry]]] = {
+    Channel.PUSH: push.CODES.retry,
+    Channel.SMS: sms.CODES.retry,
+    Channel.EMAIL: email.CODES.retry,
 }
-MISCONFIGURED: Final = Backoff(2 * MINUTE, 30 * MINUTE)  # a person has to mend it; meanwhile don't hammer the provider
-MAX_ATTEMPTS: Final = 30  # with the pauses above more than a day; the time to live ends most deliveries long before
+"""When each channel tries again, by the error's class: the tables of its `codes.toml`."""
 
 
 def settle(ready: Ready, outcome: Receipt | SendError | Ended, locale: str | None, now: int, random: Random) -> Settled:
@@ -55,12 +43,15 @@ def settle(ready: Ready, outcome: Receipt | SendError | Ended, locale: str | Non
             state, reason = outcome.state, outcome.reason
         case OutcomeUnknown():
             state, reason, provider = State.UNKNOWN, outcome.kind, outcome.provider
-            signal_at = now + _pause(ready, outcome, random)
+            if retry_of(ready, outcome).exhausted(ready.attempts + 1):
+                reason = Reason.ATTEMPTS_EXHAUSTED.value
+            else:
+                signal_at = now + _pause(ready, outcome, random)
         case OptedOut():
             state, reason, provider = State.SUPPRESSED, outcome.kind, outcome.provider
         case SendError() if not outcome.retry:
             state, reason, provider = State.FAILED, outcome.kind, outcome.provider
-        case SendError() if ready.attempts + 1 >= MAX_ATTEMPTS:
+        case SendError() if retry_of(ready, outcome).exhausted(ready.attempts + 1):
             state, reason, provider = State.FAILED, Reason.ATTEMPTS_EXHAUSTED.value, outcome.provider
         case SendError():
             state, reason, provider = State.PENDING, outcome.kind, outcome.provider
@@ -69,9 +60,22 @@ def settle(ready: Ready, outcome: Receipt | SendError | Ended, locale: str | Non
                 # It could only be sent when it is of no use any more: say so now.
                 state, due_at, signal_at = State.EXPIRED, now, None
     return Settled(
-        id=ready.id, state=state, reason=reason, due_at=due_at, signal_at=signal_at, provider=provider,
+        id=ready.id, state=state, reason=reason, code=outcome.code if isinstance(outcome, SendError) else None,
+        due_at=due_at, signal_at=signal_at, attempts=ready.attempts + was_tried(ready, outcome), provider=provider,
         provider_reference=reference, locale=locale,
     )  # fmt: skip
+
+
+def retry_of(ready: Ready, error: SendError) -> Retry:
+    """When its channel tries again what met an error."""
+    return RETRIES[ready.channel][error.retry_class]
+
+
+def was_tried(ready: Ready, outcome: Receipt | SendError | Ended) -> bool:
+    """Whether a provider was asked to take it: not what has ended, nor what pace or a resting provider held back."""
+    return isinstance(outcome, Receipt) or (
+        isinstance(outcome, SendError) and (not outcome.retry or retry_of(ready, outcome).attempts is not None)
+    )
 
 
 def attempt(ready: Ready, outcome: Receipt | SendError, started_at: int, ended_at: int) -> Attempt:
@@ -89,7 +93,11 @@ def lost_device(ready: Ready, outcome: Receipt | SendError | Ended) -> str | Non
     return ready.target if ready.channel == Channel.PUSH and isinstance(outcome, AddressGone) else None
 
 
+def bad_address(ready: Ready, outcome: Receipt | SendError | Ended) -> Suppression | None:
+    """The number or mailbox not to write to any more: the one that its provider says is no more, or wants no more."""
+    reason = suppresses(ready.channel, outcome) if isinstance(outcome, SendError) else None
+    return None if reason is None or ready.address_key is None else Suppression(ready.address_key, reason)
+
+
 def _pause(ready: Ready, error: SendError, random: Random) -> int:
-    backoff = MISCONFIGURED if isinstance(error, Misconfigured) else BACKOFF[ready.channel]
-    asked = round((error.retry_after or 0) * 1000)
-    return max(backoff.pause(ready.attempts + 1, random), asked)
+    return retry_of(ready, error).pause(ready.attempts + 1, error.retry_after, random)

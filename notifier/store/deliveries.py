@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel, Lane, Reason, State, may_come_before
-from notifier.store import rows
+from notifier.store import receipts, rows, suppressions
 from notifier.store.database import Database
-from notifier.store.schema import attempt, decision, delivery, device, event, recipient, supersession
+from notifier.store.schema import attempt, decision, delivery, device, event, recipient, supersession, suppression
+from notifier.store.suppressions import ADDRESS_KEY, Suppression
 
 
 class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,10 @@ class Supersession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that is due, with all that is needed to look again and to send. It holds addresses: not printed."""
+    """A delivery that is due, with all that is needed to look again and to send. It holds addresses: not printed.
+
+    `address_key` is that of its number or mailbox, `suppressed` why that is not to be written to.
+    """
 
     id: str
     event_id: str
@@ -65,6 +69,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     lane: Lane
     target: str
     about: str
+    created_at: int
     expires_at: int
     attempts: int
     occurred_at: int
@@ -80,6 +85,13 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     device_kind: Literal["token", "fid"] | None
     device_value: str | None
     device_platform: Literal["android", "ios", "web"] | None
+    address_key: str | None = None
+    suppressed: str | None = None
+
+    @property
+    def starts_at(self) -> int:
+        """When it happened: a producer's clock that runs fast doesn't put it behind what came later."""
+        return min(self.occurred_at, self.accepted_at)
 
     def __repr__(self) -> str:
         return f"<Ready {self.id}>"
@@ -91,8 +103,10 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     state: State
     reason: str | None
+    code: str | None = None
     due_at: int
     signal_at: int | None
+    attempts: int
     provider: str | None
     provider_reference: str | None
     locale: str | None
@@ -203,19 +217,25 @@ async def settle(
     attempts: Sequence[Attempt],
     gone: Sequence[str],
     now: int,
+    bad: Sequence[Suppression] = (),
 ) -> int:
-    """Record outcomes of deliveries still under the token, and forget devices that are gone; how many were recorded.
+    """Record outcomes of deliveries still under the token, forget devices that are gone, and suppress addresses that
+    are bad; how many were recorded.
 
-    Fewer than handed in means that this worker's lease ran out meanwhile: what it found is not recorded.
+    Where a receipt was quicker its state stands. Fewer than handed in means that this worker's lease ran out meanwhile:
+    what it found is not recorded.
     """
 
     async def work(connection: AsyncConnection) -> int:
         parameters = {"rows": rows.encode(settled), "token": token, "now": now}
         recorded = (await connection.execute(_settle(database.dialect), parameters)).rowcount
+        if recorded != len(settled):
+            recorded += await receipts.settle_overtaken(connection, database.dialect, parameters)
         if attempts:
             await connection.execute(_insert_attempts(database.dialect), {"rows": rows.encode(attempts)})
         if gone:
             await connection.execute(sa.delete(device).where(device.c.id.in_(gone)))
+        await suppressions.add(connection, database.dialect, bad, now)
         return recorded
 
     return await database.write(work)
@@ -333,22 +353,27 @@ def _take(dialect: str) -> sa.Update:
 @cache
 def _ready(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.id])
-    own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about", "expires_at", "attempts")
+    own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about")
     return (
         sa.select(
-            *(delivery.c[name] for name in own),
+            *(delivery.c[name] for name in (*own, "created_at", "expires_at")),
+            # Those that have ended: a claim counts the one it begins.
+            (delivery.c.attempts - sa.case((delivery.c.state == State.SENDING, 1), else_=0)).label("attempts"),
             event.c.occurred_at,
             event.c.accepted_at,
             event.c.data,
             recipient.c.id.is_not(None).label("known"),
             *(recipient.c[name] for name in ("name", "email", "phone", "locale", "time_zone", "switches")),
             *(device.c[name].label(f"device_{name}") for name in ("kind", "value", "platform")),
+            ADDRESS_KEY.label("address_key"),
+            suppression.c.reason.label("suppressed"),
         )
         .select_from(wanted)
         .join(delivery, delivery.c.id == wanted.c.id)
         .join(event, event.c.id == delivery.c.event_id)
         .outerjoin(recipient, recipient.c.id == delivery.c.recipient_id)
         .outerjoin(device, sa.and_(device.c.id == delivery.c.target, device.c.recipient_id == delivery.c.recipient_id))
+        .outerjoin(suppression, suppression.c.address_key == ADDRESS_KEY)
         .where(delivery.c.state == sa.bindparam("state"), delivery.c.due_at <= sa.bindparam("now"))
     )
 
@@ -377,7 +402,11 @@ def _settle(dialect: str) -> sa.Update:
     outcome = rows.batch(dialect, [delivery.c[name] for name in names])
     return (
         sa.update(delivery)
-        .where(delivery.c.id == outcome.c.id, delivery.c.lease_token == sa.bindparam("token"))
+        .where(
+            delivery.c.id == outcome.c.id,
+            delivery.c.lease_token == sa.bindparam("token"),
+            delivery.c.state == State.SENDING,
+        )
         .values(
             {name: outcome.c[name] for name in names if name != "id"}
             | {"lease_token": None, "updated_at": sa.bindparam("now")}

@@ -16,6 +16,7 @@ _COLUMNS = (
     event.c.id, event.c.source, event.c.source_id, event.c.type, event.c.subject, event.c.occurred_at,
     event.c.accepted_at, event.c.digest, event.c.data, event.c.signal_at,
 )  # fmt: skip
+_OPEN = (event.c.decided_at.is_(None), event.c.quarantined_at.is_(None))
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,13 +91,22 @@ async def due(database: Database, now: int, again_at: int, limit: int) -> dict[s
     return await database.write(work)
 
 
-async def count_try(database: Database, ids: Sequence[str]) -> None:
-    """Count a try before it is made, so that one which ends the process is counted too."""
+async def begin_try(database: Database, ids: Sequence[str], tries: int, look_at: int) -> list[str]:
+    """Count a try before it is made, so that one which ends the process is counted too; the events that are the
+    caller's to try.
 
-    async def work(connection: AsyncConnection) -> None:
-        await connection.execute(_tried(database.dialect), {"rows": _ids(ids)})
+    Those are left out that are decided, or that have not been tried `tries` times: the signal is a repeat, and another
+    worker's try is under way or over. The clock doesn't judge the others before `look_at`.
+    """
 
-    await database.write(work)
+    async def work(connection: AsyncConnection) -> list[str]:
+        found = await connection.execute(_untried(database.dialect), {"rows": _ids(ids), "tries": tries})
+        own = list(found.scalars())
+        if own:
+            await connection.execute(_tried(database.dialect), {"rows": _ids(own), "look_at": look_at})
+        return own
+
+    return await database.write(work)
 
 
 async def quarantine(database: Database, ids: Sequence[str], now: int) -> None:
@@ -126,11 +136,7 @@ def _digests(dialect: str) -> sa.Select[tuple[str, str]]:
 @cache
 def _undecided(dialect: str) -> sa.Select[tuple[str, ...]]:
     wanted = rows.batch(dialect, [event.c.id])
-    query = (
-        sa.select(event)
-        .join(wanted, wanted.c.id == event.c.id)
-        .where(event.c.decided_at.is_(None), event.c.quarantined_at.is_(None))
-    )
+    query = sa.select(event).join(wanted, wanted.c.id == event.c.id).where(*_OPEN)
     return query.with_for_update(skip_locked=True, of=event if dialect == "postgresql" else None)
 
 
@@ -145,9 +151,24 @@ def _decided(dialect: str) -> sa.Update:
 
 
 @cache
+def _untried(dialect: str) -> sa.Select[str]:
+    wanted = rows.batch(dialect, [event.c.id])
+    query = (
+        sa.select(event.c.id)
+        .join(wanted, wanted.c.id == event.c.id)
+        .where(*_OPEN, event.c.tries == sa.bindparam("tries"))
+    )
+    return query.with_for_update(skip_locked=True, of=event if dialect == "postgresql" else None)
+
+
+@cache
 def _tried(dialect: str) -> sa.Update:
     wanted = rows.batch(dialect, [event.c.id])
-    return sa.update(event).where(event.c.id == wanted.c.id).values(tries=event.c.tries + 1)
+    return (
+        sa.update(event)
+        .where(event.c.id == wanted.c.id)
+        .values(tries=event.c.tries + 1, signal_at=sa.bindparam("look_at"))
+    )
 
 
 @cache

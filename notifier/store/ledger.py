@@ -12,13 +12,18 @@ from notifier.store.schema import delivery, event
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """Counts that must agree.
 
-    `planned` is the sum that the decisions wrote down, event by event, of the deliveries they made; `deliveries`
-    counts the rows that are there, by state. They are written by different statements, so a row that is lost, doubled
-    or made up shows.
+    Every event is `decided`, `undecided` (the clock will signal it) or `quarantined` (a person has to redrive it); each
+    is counted by columns of its own, so an event that nobody will look at shows.
+
+    `planned` is the sum that the decisions (and redrives) wrote down, event by event, of the deliveries they made;
+    `deliveries` counts the rows that are there, by state. They are written by different statements, so a row that is
+    lost, doubled or made up shows.
     """
 
     events: int
+    decided: int
     undecided: int
+    quarantined: int
     planned: int
     deliveries: dict[str, int]
     by_channel: dict[str, int]
@@ -29,8 +34,14 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.deliveries.values())
 
     @property
+    def imbalance(self) -> int:
+        """Deliveries and events that are missing or too many; anything but 0 is an alarm."""
+        astray = self.events - self.decided - self.undecided - self.quarantined
+        return abs(self.planned - self.total) + abs(astray)
+
+    @property
     def balanced(self) -> bool:
-        return self.planned == self.total
+        return self.imbalance == 0
 
     def as_dict(self) -> dict[str, object]:
         """The same for JSON, with the verdict."""
@@ -42,16 +53,19 @@ async def read(database: Database) -> Ledger:
 
     async def work(connection: AsyncConnection) -> Ledger:
         # One statement, so one snapshot: between two, a decision could slip in and unbalance them for a moment.
+        waits = sa.and_(event.c.decided_at.is_(None), event.c.signal_at.is_not(None))
         events = sa.select(
             sa.literal("event").label("part"), sa.literal("").label("state"), sa.literal("").label("channel"),
             sa.literal("").label("reason"), sa.func.count().label("number"),
-            sa.func.coalesce(sa.func.sum(sa.case((event.c.decided_at.is_(None), 1), else_=0)), 0).label("undecided"),
+            sa.func.count(event.c.decided_at).label("decided"),
+            sa.func.count(sa.case((waits, 1))).label("undecided"),
+            sa.func.count(event.c.quarantined_at).label("quarantined"),
             sa.func.coalesce(sa.func.sum(event.c.deliveries), 0).label("planned"),
         )  # fmt: skip
         reason = sa.func.coalesce(delivery.c.reason, "")
         deliveries = sa.select(
-            sa.literal("delivery"), delivery.c.state, delivery.c.channel, reason, sa.func.count(), sa.literal(0),
-            sa.literal(0),
+            sa.literal("delivery"), delivery.c.state, delivery.c.channel, reason, sa.func.count(),
+            *[sa.literal(0)] * 4,
         ).group_by(delivery.c.state, delivery.c.channel, reason)  # fmt: skip
         found = list(await connection.execute(sa.union_all(events, deliveries)))
         outbox = next(row for row in found if row.part == "event")
@@ -65,7 +79,8 @@ async def read(database: Database) -> Ledger:
                 if row.reason:
                     reasons[row.reason] = reasons.get(row.reason, 0) + row.number
         return Ledger(
-            events=outbox.number, undecided=int(outbox.undecided), planned=int(outbox.planned),
+            events=outbox.number, decided=outbox.decided, undecided=outbox.undecided,
+            quarantined=outbox.quarantined, planned=int(outbox.planned),
             deliveries={str(key): value for key, value in states.items()},
             by_channel={str(key): value for key, value in channels.items()},
             reasons=dict(sorted(reasons.items())),

@@ -8,6 +8,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.store.database import Database
 
@@ -32,8 +33,10 @@ async def upgrade(database: Database) -> None:
 
 
 async def revisions(database: Database) -> tuple[str | None, str | None]:
-    """The revision that the database has, and the newest there is."""
+    """The revision that the database has, and the newest there is. Raises StoreUnavailable."""
     newest = await asyncio.to_thread(lambda: ScriptDirectory.from_config(config()).get_current_head())
-    async with database.engine.connect() as connection:
-        current = await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-    return current, newest
+
+    async def work(connection: AsyncConnection) -> str | None:
+        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+    return await database.read(work), newest

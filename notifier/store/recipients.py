@@ -8,13 +8,16 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.deliveries import Channel
 from notifier.messages import Device
 from notifier.recipients import Recipient, RecipientDetails, device_id
 from notifier.store import rows
 from notifier.store.database import Database
 from notifier.store.schema import device, membership, recipient
+from notifier.store.suppressions import address_key
 
 _OWN = ("id", "kind", "name", "email", "phone", "locale", "time_zone", "switches", "created_at", "updated_at")
+_KEYS = ("email_key", "phone_key")
 _DEVICE = ("id", "recipient_id", "kind", "value", "platform", "last_seen")
 
 
@@ -22,8 +25,16 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
     """Write recipients by id, each whole: what the caller left out is gone. Devices move here from whoever had them."""
     if not details:
         return
+    key = await address_key(database)
     people = [
-        {**{name: getattr(given, name) for name in _OWN[1:8]}, "id": id_, "created_at": now, "updated_at": now}
+        {
+            **{name: getattr(given, name) for name in _OWN[1:8]},
+            "id": id_,
+            "created_at": now,
+            "updated_at": now,
+            "email_key": None if given.email is None else key(Channel.EMAIL, given.email),
+            "phone_key": None if given.phone is None else key(Channel.SMS, given.phone),
+        }
         for id_, given in details.items()
     ]
     devices = {
@@ -79,6 +90,16 @@ async def get(database: Database, id_: str) -> dict[str, Any] | None:
     return await database.read(work)
 
 
+async def locale_of(database: Database, phone_key: str) -> str | None:
+    """The locale of whoever has a number, by the number's key; None where nobody has it."""
+    query = sa.select(recipient.c.locale).where(recipient.c.phone_key == phone_key).order_by(recipient.c.id).limit(1)
+
+    async def work(connection: AsyncConnection) -> str | None:
+        return (await connection.execute(query)).scalar()
+
+    return await database.read(work)
+
+
 async def in_audiences(
     connection: AsyncConnection, dialect: str, audiences: Sequence[str]
 ) -> dict[str, list[Recipient]]:
@@ -107,7 +128,7 @@ async def in_audiences(
 
 @cache
 def _upsert(dialect: str) -> sa.Insert:
-    return rows.upsert(dialect, recipient, [recipient.c[name] for name in _OWN], kept=("created_at",))
+    return rows.upsert(dialect, recipient, [recipient.c[name] for name in (*_OWN, *_KEYS)], kept=("created_at",))
 
 
 @cache

@@ -42,7 +42,8 @@ def _text(dialect: str, columns: Sequence[Column[Any]], name: str) -> TextClause
     if dialect == "sqlite":
         shape = ", ".join(f"json_extract(value, '$.{c.name}') AS {c.name}" for c in columns)
         return text(f"SELECT {shape} FROM json_each(:{name})")  # noqa: S608
-    shape = ", ".join(f"{c.name} {_json_table_type(c)} PATH '$.{c.name}'" for c in columns)
+    # Quoted, for some are words of SQL's.
+    shape = ", ".join(f"`{c.name}` {_json_table_type(c)} PATH '$.{c.name}'" for c in columns)
     return text(f"SELECT t.* FROM JSON_TABLE(:{name}, '$[*]' COLUMNS({shape})) AS t")  # noqa: S608
 
 

@@ -56,6 +56,7 @@ event = Table(
     Column("decided_at", BigInteger),
     Column("deliveries", Integer),
     Column("quarantined_at", BigInteger),
+    Column("handled_at", BigInteger),
     Column("signal_at", BigInteger),
     **MYSQL_OPTIONS,
 )
@@ -73,6 +74,7 @@ delivery = Table(
     Column("about", _id(), nullable=False),
     Column("state", WORD, nullable=False),
     Column("reason", WORD),
+    Column("code", WORD),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
@@ -223,10 +225,22 @@ def _open(table: Table, column: Column[int]) -> None:
 
 _open(event, event.c.signal_at)
 _open(delivery, delivery.c.signal_at)
-DEAD = "state IN ('failed', 'undelivered')"  # what a person may redrive
-Index("ix_delivery_dead", delivery.c.updated_at, postgresql_where=text(DEAD), sqlite_where=text(DEAD))
+
+# What waits for a person. SQLite takes a partial index only for a query that repeats its words.
+DEAD = "state IN ('failed', 'undelivered') AND handled_at IS NULL"
+QUARANTINED = "quarantined_at IS NOT NULL AND handled_at IS NULL"
+Index(
+    "ix_delivery_dead", delivery.c.state, delivery.c.updated_at, delivery.c.id, postgresql_where=text(DEAD),
+    sqlite_where=text(DEAD),
+)  # fmt: skip
+Index(
+    "ix_event_quarantined", event.c.quarantined_at, event.c.id, postgresql_where=text(QUARANTINED),
+    sqlite_where=text(QUARANTINED),
+)  # fmt: skip
+
 Index("ix_audit_at", audit.c.at)
 Index("ix_delivery_event_id", delivery.c.event_id)
 Index("ix_delivery_recipient_id", delivery.c.recipient_id, delivery.c.created_at)
 Index("ix_device_recipient_id", device.c.recipient_id)
 Index("ix_membership_recipient_id", membership.c.recipient_id)
+Index("ix_recipient_phone_key", recipient.c.phone_key)  # whose text came in

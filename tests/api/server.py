@@ -1,8 +1,6 @@
 """The application under a real server, and a caller of it."""
 
-import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,11 +14,13 @@ from uvicorn.lifespan.on import LifespanOn
 from yarl import URL
 
 from notifier.api.app import create_app
+from notifier.api.http import BODY_TIMEOUT
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
 from notifier.clock import ManualClock
 from notifier.keys import SCOPES, Scope, make_key
 from notifier.pipeline.engine import Engine
+from notifier.settings import Settings
 from notifier.store import keys
 from notifier.store.database import Database
 from tests.samples import CATALOG, NOW
@@ -89,8 +89,10 @@ async def add_key(database: Database, *scopes: Scope) -> str:
 
 
 @asynccontextmanager
-async def application(database: Database, broker_url: str, **options: float) -> AsyncIterator[Caller]:
-    """The application with these options on a database, served, and called with a key that may do everything."""
+async def application(
+    database: Database, broker_url: str, body_timeout: float = BODY_TIMEOUT, settings: Settings | None = None
+) -> AsyncIterator[Caller]:
+    """The application on a database, served, and called with a key that may do everything."""
     broker = make_broker(broker_url)
     broker.flush_all()
     engine = Engine(database=database, catalog=CATALOG, signals=Signals(broker), clock=ManualClock(NOW))
@@ -101,33 +103,24 @@ async def application(database: Database, broker_url: str, **options: float) -> 
     async def close(_engine: Engine) -> None:
         await engine.signals.close()
 
-    async with serve(create_app(open_engine, close, **options)) as url, aiohttp.ClientSession() as session:
+    async with (
+        serve(create_app(open_engine, close, settings=settings, body_timeout=body_timeout)) as url,
+        aiohttp.ClientSession() as session,
+    ):
         yield Caller(url, session, engine, await add_key(database))
 
 
 @asynccontextmanager
 async def serve(app: Starlette) -> AsyncIterator[str]:
     """The URL of the application on a free port of this loop. It stops at once: no request is under way by then."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, http="httptools", log_config=None, access_log=False, server_header=False)
+    config = uvicorn.Config(app, port=0, http="httptools", log_config=None, access_log=False, server_header=False)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = LifespanOn(config)
-    await server.startup(sockets=[listener])
+    await server.startup()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         for each in server.servers:
             each.close()
         await server.lifespan.shutdown()
-
-
-async def raw(url: str, request: bytes) -> bytes:
-    """All that a server answers to some bytes until it closes the connection."""
-    host, port = url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(request)
-    try:
-        return await reader.read()
-    finally:
-        writer.close()

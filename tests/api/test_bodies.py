@@ -25,8 +25,8 @@ IMPORT = "POST /v1/recipients/import"
 
 
 @pytest.fixture
-async def api(database: Database, valkey: str) -> AsyncIterator[Caller]:
-    """The application, in a hurry."""
+async def hurried(database: Database, valkey: str) -> AsyncIterator[Caller]:
+    """The application, with little patience."""
     async with application(database, valkey, body_timeout=PATIENCE) as caller:
         yield caller
 
@@ -56,8 +56,8 @@ class Connection:
         return int(head.split()[1]), body["code"]
 
     async def is_closed(self) -> bool:
-        """Whether the server lets go of the connection, and says no more on it."""
-        async with asyncio.timeout(10):
+        """Whether the server lets go of the connection, sooner than of an idle one, and says no more on it."""
+        async with asyncio.timeout(2):
             rest = await self.reader.read()
         self.writer.close()
         return rest == b""
@@ -104,22 +104,22 @@ async def test_a_body_that_does_not_say_how_large_it_is_is_read_up_to_the_limit_
 
 
 @pytest.mark.parametrize("request_", [EVENTS, RECIPIENT, CDRS, IMPORT])
-async def test_a_body_that_stops_is_not_waited_for(api: Caller, request_: str) -> None:
+async def test_a_body_that_stops_is_not_waited_for(hurried: Caller, request_: str) -> None:
     # Given a body of which half comes
-    connection = await Connection.to(api, request_, "Content-Length: 100")
+    connection = await Connection.to(hurried, request_, "Content-Length: 100")
     connection.writer.write(b'{"id": "ada"}\n{"name": ')
 
     # Then after a while the connection is let go
     assert await connection.answer() == (408, 40801)
     assert await connection.is_closed()
-    assert await api.rows(event) == []
-    assert await api.rows(recipient) == []
+    assert await hurried.rows(event) == []
+    assert await hurried.rows(recipient) == []
 
 
-async def test_a_body_that_comes_byte_by_byte_is_not_waited_for_either(api: Caller) -> None:
+async def test_a_body_that_comes_byte_by_byte_is_not_waited_for_either(hurried: Caller) -> None:
     # Given an event of which a byte comes every hundredth of a second
     body = encoded()
-    connection = await Connection.to(api, EVENTS, f"Content-Length: {len(body)}")
+    connection = await Connection.to(hurried, EVENTS, f"Content-Length: {len(body)}")
     answer = asyncio.create_task(connection.answer())
 
     for byte in body:

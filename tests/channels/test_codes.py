@@ -6,7 +6,8 @@ import pytest
 from google.rpc import code_pb2
 
 from notifier.channels import email, push, sms
-from notifier.channels.codes import Codes, load_codes
+from notifier.channels.codes import AGAIN, Codes, load_codes
+from notifier.clock import SECOND
 from notifier.errors import SEND_ERRORS, AddressGone, ConfigurationError, OptedOut, Throttled
 
 TABLES = {table.provider: table for table in (push.CODES, sms.CODES, email.CODES)}
@@ -19,6 +20,11 @@ GOOGLE = sorted(set(code_pb2.Code.DESCRIPTOR.values_by_name) - {"OK"})
 TWILIO = (
     20003, 20404, 20429, 20500, 20503, 21211, 21212, 21408, *range(21601, 21625), 21635, *range(30001, 30047), 30410,
 )  # fmt: skip
+RETRY = 'provider = "p"\n' + "".join(
+    f'[retry.{kind}]\nfirst = "30 s"\nfactor = 2\nmost = "1 h"\nattempts = 5\n'
+    for kind in ("unavailable", "throttled", "misconfigured", "unknown")
+)
+CODES = '[codes]\ndefault = { kind = "refused", meaning = "m" }'
 REPLIES = (421, 450, 451, 452, 454, 455, 500, 501, 502, 503, 504, 521, 530, 534, 535, 538, *range(550, 557))
 DETAILS = {  # of each subject, those that a permanent failure has: RFC 3463 §3 and IANA's registry of what came later
     1: (0, 1, 2, 3, 4, 6, 7, 8, 9, 10),
@@ -87,6 +93,45 @@ def test_what_no_row_knows_is_the_default() -> None:
     assert push.CODES.classify("000").detail == push.CODES.codes["default"].meaning
 
 
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_every_code_that_comes_again_says_when_and_no_table_is_there_for_nothing(table: Codes) -> None:
+    # Given the class of each code by which a message may go out once more
+    classes = {row.retry or row.kind for row in table.codes.values() if row.kind in AGAIN}
+
+    # Then each has its table, and each table its codes, but for the kinds that need none
+    assert classes <= table.retry.keys()
+    assert table.retry.keys() <= classes | AGAIN
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_only_what_we_hold_back_ourselves_is_no_try(table: Codes) -> None:
+    waiting = {name for name, retry in table.retry.items() if retry.attempts is None}
+
+    assert waiting == {"held"}
+    held = {code for code, row in table.codes.items() if row.retry == "held"}
+    assert held - {"busy"} == {"paced", "resting"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "code", "least", "attempts"),
+    [
+        ("fcm", "UNAVAILABLE", 10, 20),  # firebase.google.com/docs/cloud-messaging/scale-fcm: at least 10 s
+        ("fcm", "INTERNAL", 10, 20),
+        ("smtp", "450", 300, 20),  # greylisting
+        ("smtp", "451", 300, 20),
+        ("smtp", "4.7.1", 300, 20),
+        ("smtp", "4.2.2", 3600, 6),
+        ("twilio", "30003", 600, 2),  # one later try
+        ("twilio", "30008", 600, 2),
+    ],
+)
+def test_what_providers_ask_for_is_kept_to(provider: str, code: str, least: int, attempts: int) -> None:
+    table = TABLES[provider]
+    retry = table.retry[table.classify(code).retry_class]
+
+    assert (retry.least, retry.attempts) == (least * SECOND, attempts)
+
+
 def test_the_providers_wish_goes_before_the_tables() -> None:
     assert push.CODES.classify("429").retry_after == 60
     assert push.CODES.classify("429", retry_after=0.0).retry_after == 0
@@ -101,10 +146,20 @@ def test_twilios_stop_and_its_rate_limit() -> None:
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        ('provider = "p"\n[codes]\ndefault = { kind = "gone", meaning = "m" }', "default has kind 'gone'"),
-        ('provider = "p"\n[codes]\n400 = { kind = "refused", meaning = "m" }', "add a row 'default'"),
-        ('provider = "p"\n[codes]\ndefault = { kind = "refused" }', "meaning"),
-        ('provider = "p"\n[codes]\ndefault = { kind = "refused", meaning = "m", wait = 1 }', "wait"),
+        (RETRY + '[codes]\ndefault = { kind = "gone", meaning = "m" }', "default has kind 'gone'"),
+        (RETRY + '[codes]\n400 = { kind = "refused", meaning = "m" }', "add a row 'default'"),
+        (RETRY + '[codes]\ndefault = { kind = "refused" }', "meaning"),
+        (RETRY + '[codes]\ndefault = { kind = "refused", meaning = "m", wait = 1 }', "wait"),
+        (RETRY + '[codes]\ndefault = { kind = "unavailable", meaning = "m", retry = "tomorrow" }', "retry 'tomorrow'"),
+        (RETRY + '[codes]\ndefault = { kind = "refused", meaning = "m", retry = "unknown" }', "never comes"),
+        (
+            RETRY.replace("30 s", "30") + '[codes]\ndefault = { kind = "refused", meaning = "m" }',
+            "'30' is not a duration",
+        ),
+        (RETRY.replace("unknown", "unheard") + CODES, "add a table [retry.unknown]"),
+        (RETRY.replace("factor = 2", "factor = 0.5") + CODES, "`float` >= 1.0"),
+        (RETRY.replace("factor = 2", "faktor = 2") + CODES, "faktor"),
+        (RETRY.replace("attempts = 5", "attempts = 0") + CODES, "`int` >= 1"),
         ('provider = "p"', "codes"),
         ('provider = "p"\nprovider = "q"', "overwrite"),
         (None, "No such file"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notifier.broker import make_broker
+from notifier.broker import QUEUES, make_broker
 from notifier.broker.signals import Signals
 from notifier.catalog import Catalog, load_catalog
 from notifier.channels.email.transport import Security, SmtpTransport
@@ -64,6 +64,8 @@ async def engine(
         ),
     }
     broker = make_broker(valkey)
+    for queue in QUEUES:
+        broker.declare_queue(queue)
     broker.flush_all()
     opened = WorkerEngine(
         database=database, catalog=catalog, signals=Signals(broker), clock=ManualClock(NOW), renderer=renderer,

@@ -64,6 +64,20 @@ async def test_a_driver_is_found_by_the_charging_token_alone(
     assert states(await rows(engine)) == {("push", "sent", None), ("email", "sent", None)}
 
 
+async def test_a_token_that_is_somebody_elses_tells_no_stranger(
+    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
+) -> None:
+    # Given an event that names a driver we know, and a token that belongs to another
+    await recipients.put(engine.database, {"bea": RecipientDetails(phone="+4915123456780", tokens=["T-BEA"])}, NOW)
+    event = await report("charging.complete", **COMPLETE, token="T-BEA")
+
+    await decide(engine, [event])
+    await deliver_all(engine)
+
+    # Then only the driver that is named hears of it
+    assert {row.recipient_id for row in await rows(engine)} == {"ada"}
+
+
 async def test_an_unknown_driver_is_a_normal_outcome_with_a_reason(engine: WorkerEngine, report: Report) -> None:
     # Given an event whose driver nobody knows
     event = await report("charging.complete", **{**COMPLETE, "driver_id": "nobody"})
@@ -264,8 +278,8 @@ async def test_a_worker_whose_lease_ran_out_records_nothing(
 
     # When it settles after all
     late = deliveries.Settled(
-        id=next(iter(claimed)), state=State.SENT, reason=None, due_at=clock.now(), signal_at=None, provider="twilio",
-        provider_reference="SM1", locale="de",
+        id=next(iter(claimed)), state=State.SENT, reason=None, due_at=clock.now(), signal_at=None, attempts=1,
+        provider="twilio", provider_reference="SM1", locale="de",
     )  # fmt: skip
     recorded = await deliveries.settle(engine.database, "first", [late], [], [], clock.now())
 

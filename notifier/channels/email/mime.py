@@ -21,6 +21,9 @@ from notifier.messages import EmailMessage
 
 MAX_ADDRESS: Final = 254
 """Characters of an address (RFC 5321 §4.5.3.1.3)."""
+MAX_LOCAL: Final = 31
+"""Characters before the @ of the sender's: a return path adds a plus and a delivery's id, which makes the 64 that there
+may be (RFC 5321 §4.5.3.1.1)."""
 MAX_LINK: Final = 900
 """Characters of an unsubscribe address: with its header's name it stays below a line's 998 (RFC 5322 §2.1.1),
 unfolded."""
@@ -57,12 +60,17 @@ class Sender(NamedTuple):
 
 
 def make_sender(address: str, name: str | None = None) -> Sender:
-    """A sender; ConfigurationError where the address is not one plain address or the name has a control character."""
+    """A sender; ConfigurationError where the address is not one plain address, leaves no room for a return path, or the
+    name has a control character."""
     try:
         address = plain_address(address)
-        return Sender(address, address.rpartition("@")[2], _mailbox(address, name))
+        mailbox = _mailbox(address, name)
     except SendError as error:
         raise ConfigurationError(f"the sender of mails: {error.detail}") from None
+    local, _, domain = address.rpartition("@")
+    if len(local) > MAX_LOCAL:
+        raise ConfigurationError(f"the sender of mails has more than {MAX_LOCAL} characters before the @")
+    return Sender(address, domain, mailbox)
 
 
 def compose(message: EmailMessage, sender: Sender, to: str, now: int) -> bytes:
@@ -92,6 +100,12 @@ def message_id(message: EmailMessage, sender: Sender) -> str:
     """The Message-ID without its brackets: the same on every attempt, so that a mail sent twice can be seen to be
     one."""
     return f"{message.reference}@{sender.domain}"
+
+
+def return_path(message: EmailMessage, sender: Sender) -> str:
+    """The address that this one mail bounces to, so that a bounce tells which (variable envelope return path)."""
+    local, _, domain = sender.address.rpartition("@")
+    return f"{local}+{message.reference}@{domain}"
 
 
 def plain_address(address: str) -> str:

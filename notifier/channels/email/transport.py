@@ -16,7 +16,7 @@ from aiosmtplib.response import SMTPResponse
 
 from notifier.channels.email import CODES
 from notifier.channels.email.connections import IDLE, MAILS, Connections
-from notifier.channels.email.mime import compose, make_sender, message_id, plain_address
+from notifier.channels.email.mime import compose, make_sender, message_id, plain_address, return_path
 from notifier.clock import Clock
 from notifier.errors import ConfigurationError, SendError
 from notifier.messages import EmailMessage, Receipt
@@ -38,13 +38,14 @@ class Security(StrEnum):
 class Timeouts(NamedTuple):
     """Seconds for a free connection, for opening one (TLS and AUTH included), for the commands, and for the answer.
 
-    Together they end before a delivery's lease of a minute does; therefore they are far below RFC 5321's (§4.5.3.2).
+    Together with the wait for a slot, and another provider's quick failure before it, they end within the 20 s that a
+    delivery's lease leaves for sending; therefore they are far below RFC 5321's (§4.5.3.2).
     """
 
-    wait: float = 20.0
-    connect: float = 10.0
-    commands: float = 5.0
-    mail: float = 15.0
+    wait: float = 2.0
+    connect: float = 4.0
+    commands: float = 3.0
+    mail: float = 7.0
 
 
 TIMEOUTS: Final = Timeouts()
@@ -53,8 +54,9 @@ TIMEOUTS: Final = Timeouts()
 class SmtpTransport:
     """Sends mails through one server, one recipient a mail.
 
-    `sender` is the bare address that mails come from and bounce to, `sender_name` what people see. `tls_context`
-    replaces the system's trust store. ConfigurationError where they don't go together.
+    `sender` is the bare address that mails come from, `sender_name` what people see. Each mail bounces to an address of
+    its own, `local+reference@domain`, which should lead to `notifier bounces`. `tls_context` replaces the system's
+    trust store. ConfigurationError where they don't go together.
     """
 
     def __init__(
@@ -77,7 +79,6 @@ class SmtpTransport:
         if not host:
             raise ConfigurationError("mails need the name of an SMTP server")
         self._sender = make_sender(sender, sender_name)
-        self._mail_from = b"MAIL FROM:<%b>" % self._sender.address.encode()
         self._clock = clock
         self._timeouts = timeouts
         encrypted = security is not Security.NONE
@@ -101,8 +102,9 @@ class SmtpTransport:
         """Hand over one mail; the receipt's reference is its Message-ID. Raises a SendError."""
         recipient = plain_address(message.to)
         mail = compose(message, self._sender, recipient, self._clock.now())
+        bounces_to = return_path(message, self._sender)
         async with self._connections.borrow() as smtp:
-            failure = await self._hand_over(smtp, recipient, mail)
+            failure = await self._hand_over(smtp, bounces_to, recipient, mail)
         if failure is not None:
             raise failure
         return Receipt(CODES.provider, message_id(message, self._sender))
@@ -133,7 +135,7 @@ class SmtpTransport:
         # Not within the except: aiosmtplib's errors hold what the server said.
         raise failure
 
-    async def _hand_over(self, smtp: SMTP, recipient: str, mail: bytes) -> SendError | None:
+    async def _hand_over(self, smtp: SMTP, bounces_to: str, recipient: str, mail: bytes) -> SendError | None:
         """Say the commands and the mail; what went wrong, if anything.
 
         Afterwards the connection is closed, or waits for the next mail's first command.
@@ -141,7 +143,7 @@ class SmtpTransport:
         failure = None
         try:
             async with asyncio.timeout(self._timeouts.commands):
-                failure = await self._name(smtp, recipient)
+                failure = await self._name(smtp, bounces_to, recipient)
                 if failure is not None:
                     # The server goes on waiting for DATA unless it is told to forget. A 421 has closed the connection.
                     if smtp.is_connected and (await smtp.execute_command(b"RSET")).code != 250:
@@ -166,9 +168,9 @@ class SmtpTransport:
         smtp.close()
         return _refusal(reply)
 
-    async def _name(self, smtp: SMTP, recipient: str) -> SendError | None:
+    async def _name(self, smtp: SMTP, bounces_to: str, recipient: str) -> SendError | None:
         """Name sender and recipient and announce the mail."""
-        reply = await smtp.execute_command(self._mail_from)
+        reply = await smtp.execute_command(b"MAIL FROM:<%b>" % bounces_to.encode())
         if reply.code // 100 != 2:
             return _refusal_of_us(reply.code)
         reply = await smtp.execute_command(b"RCPT TO:<%b>" % recipient.encode())

@@ -23,6 +23,8 @@ PAUSE: Final = 5 * SECOND
 """After a failure the endpoint is left alone for so long."""
 TIMEOUT: Final = 10.0
 """Seconds for a request to the token endpoint."""
+WAIT: Final = 5.0
+"""Seconds that a sender waits for its answer: together with a push they stay within a delivery's lease."""
 LIFETIME: Final = HOUR
 """How long a token is good for whose answer doesn't say: Google's own lifetime."""
 
@@ -71,7 +73,7 @@ class AccessTokens:
             self._refreshing = asyncio.create_task(self._refresh())
         if now >= self._expires_at:
             if self._refreshing is not None:
-                await asyncio.shield(self._refreshing)  # one sender that gives up must not stop it for the others
+                await asyncio.wait([self._refreshing], timeout=WAIT)  # one that gives up doesn't stop it for the others
             if self._clock.now() >= self._expires_at:
                 raise self._codes.classify(self._failure)
         return self._bearer

@@ -99,7 +99,9 @@ async def test_a_mail_by_starttls_and_auth(
 
     # Then
     assert len(inbox.envelopes) == 20
-    assert {envelope.mail_from for envelope in inbox.envelopes} == {SENDER}
+    assert {envelope.mail_from for envelope in inbox.envelopes} == {
+        f"no-reply+n{number}@voltline.example" for number in range(20)
+    }
     assert {recipient for envelope in inbox.envelopes for recipient in envelope.rcpt_tos} == {canary.MAILBOX}
     assert {message["Message-ID"] for message in map(inbox.message, range(20))} == {
         f"<n{number}@voltline.example>" for number in range(20)

@@ -36,7 +36,7 @@ async def test_a_mail_is_in_the_ledger_with_its_content(clock: ManualClock) -> N
     assert (entry.channel, entry.verdict, entry.reference) == (Channel.EMAIL, "accepted", "5f" * 16)
     assert entry.to == canary.MAILBOX
     assert isinstance(entry.content, Mail)
-    assert (entry.content.sender, entry.content.encrypted) == (SENDER, True)
+    assert (entry.content.sender, entry.content.encrypted) == (f"no-reply+{'5f' * 16}@voltline.example", True)
     assert entry.content.parsed()["Subject"] == canary.TEXT
 
 

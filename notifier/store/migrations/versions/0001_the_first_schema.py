@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.Column("about", ID, nullable=False),
         sa.Column("state", sa.String(length=40), nullable=False),
         sa.Column("reason", sa.String(length=40), nullable=True),
+        sa.Column("code", sa.String(length=40), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
@@ -108,10 +109,10 @@ def upgrade() -> None:
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(
             "ix_delivery_dead",
-            ["updated_at"],
+            ["state", "updated_at", "id"],
             unique=False,
-            postgresql_where=sa.text("state IN ('failed', 'undelivered')"),
-            sqlite_where=sa.text("state IN ('failed', 'undelivered')"),
+            postgresql_where=sa.text("state IN ('failed', 'undelivered') AND handled_at IS NULL"),
+            sqlite_where=sa.text("state IN ('failed', 'undelivered') AND handled_at IS NULL"),
         )
         batch_op.create_index("ix_delivery_event_id", ["event_id"], unique=False)
         batch_op.create_index("ix_delivery_recipient_id", ["recipient_id", "created_at"], unique=False)
@@ -152,11 +153,19 @@ def upgrade() -> None:
         sa.Column("decided_at", sa.BigInteger(), nullable=True),
         sa.Column("deliveries", sa.Integer(), nullable=True),
         sa.Column("quarantined_at", sa.BigInteger(), nullable=True),
+        sa.Column("handled_at", sa.BigInteger(), nullable=True),
         sa.Column("signal_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
         **TABLE,
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_event_quarantined",
+            ["quarantined_at", "id"],
+            unique=False,
+            postgresql_where=sa.text("quarantined_at IS NOT NULL AND handled_at IS NULL"),
+            sqlite_where=sa.text("quarantined_at IS NOT NULL AND handled_at IS NULL"),
+        )
         batch_op.create_index(
             "ix_event_signal_at",
             ["signal_at"],
@@ -192,6 +201,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recipient")),
         **TABLE,
     )
+    with op.batch_alter_table("recipient", schema=None) as batch_op:
+        batch_op.create_index("ix_recipient_phone_key", ["phone_key"], unique=False)
+
     op.create_table(
         "secret",
         sa.Column("name", sa.String(length=40), nullable=False),
@@ -222,6 +234,9 @@ def downgrade() -> None:
     op.drop_table("suppression")
     op.drop_table("supersession")
     op.drop_table("secret")
+    with op.batch_alter_table("recipient", schema=None) as batch_op:
+        batch_op.drop_index("ix_recipient_phone_key")
+
     op.drop_table("recipient")
     with op.batch_alter_table("membership", schema=None) as batch_op:
         batch_op.drop_index("ix_membership_recipient_id")
@@ -232,6 +247,11 @@ def downgrade() -> None:
             "ix_event_signal_at",
             postgresql_where=sa.text("signal_at IS NOT NULL"),
             sqlite_where=sa.text("signal_at IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_event_quarantined",
+            postgresql_where=sa.text("quarantined_at IS NOT NULL AND handled_at IS NULL"),
+            sqlite_where=sa.text("quarantined_at IS NOT NULL AND handled_at IS NULL"),
         )
 
     op.drop_table("event")
@@ -249,8 +269,8 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_event_id")
         batch_op.drop_index(
             "ix_delivery_dead",
-            postgresql_where=sa.text("state IN ('failed', 'undelivered')"),
-            sqlite_where=sa.text("state IN ('failed', 'undelivered')"),
+            postgresql_where=sa.text("state IN ('failed', 'undelivered') AND handled_at IS NULL"),
+            sqlite_where=sa.text("state IN ('failed', 'undelivered') AND handled_at IS NULL"),
         )
 
     op.drop_table("delivery")

@@ -1,0 +1,254 @@
+"""Dead letters: what failed for good and waits for a person. List them, look at one, redrive or discard them.
+
+No answer holds an address or a text; a `recipient` is the id that its service chose.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body, read_query
+from notifier.clock import to_datetime
+from notifier.deliveries import Channel
+from notifier.pipeline import dead as pipeline
+from notifier.pipeline.dead import Result
+from notifier.problems import UNDECODABLE, from_decoding, problem
+from notifier.store import dead
+from notifier.store.database import Database
+from notifier.store.dead import DeadLetter, Filter, Letter
+
+MOST = 1000  # dead letters on a page, and ids in one call
+MAX_IDS = 64 * 1024  # bytes of a call's JSON: a thousand ids and their punctuation
+
+Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which dead letters, and where the page begins: `cursor` is the `next` of the page before."""
+
+    type: str | None = None
+    channel: Channel | None = None
+    reason: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
+    cursor: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,16}-[0-9a-f]{32}$")] | None = None
+
+    @property
+    def filter(self) -> Filter:
+        return Filter(type=self.type, channel=self.channel, reason=self.reason)
+
+    @property
+    def before(self) -> tuple[int, str] | None:
+        at, _, id_ = (self.cursor or "").partition("-")
+        return (int(at), id_) if id_ else None
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter in short; `why` is its reason in words, `at` when it died, `event` the id of its event."""
+
+    kind: Literal["delivery", "event"]
+    id: str
+    type: str
+    channel: Channel | None
+    state: str
+    reason: str | None
+    why: str
+    at: datetime
+    attempts: int
+    event: str
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Dead letters, newest first; `next` is the cursor of the next page, null on the last."""
+
+    letters: list[Line]
+    next: str | None
+
+
+class AttemptTold(msgspec.Struct, frozen=True, kw_only=True):
+    """A try at the provider: its own code, and what that means."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime
+    provider: str
+    outcome: str
+    code: str | None
+    meaning: str | None
+
+
+class EventTold(msgspec.Struct, frozen=True, kw_only=True):
+    """The event behind it, as its source named it."""
+
+    id: str
+    type: str
+    source: str
+    source_id: str
+    subject: str | None
+    occurred_at: datetime
+    accepted_at: datetime
+
+
+class LetterTold(msgspec.Struct, frozen=True, kw_only=True):
+    """All of a dead letter. `code` is the provider's last word (and `meaning` what it means), `crashes` counts workers
+    that ended with it in hand, `redriven_as` is the delivery that took it up."""
+
+    kind: Literal["delivery", "event"]
+    id: str
+    type: str
+    channel: Channel | None
+    recipient: str | None
+    state: str
+    reason: str | None
+    why: str
+    code: str | None
+    meaning: str | None
+    at: datetime
+    created_at: datetime
+    expires_at: datetime | None
+    crashes: int
+    handled_at: datetime | None
+    redrive_of: str | None
+    redriven_as: str | None
+    attempts: list[AttemptTold]
+    event: EventTold
+
+
+class Ids(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The dead letters that are meant."""
+
+    ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MOST)]
+
+
+class Results(msgspec.Struct, frozen=True):
+    """One result for each id, in their order."""
+
+    results: list[Result]
+
+
+async def get_dead(request: Request, context: Context) -> Response:
+    """A page of dead letters, newest first: deliveries that failed or came back, and quarantined events."""
+    return answer(await find_page(context.engine.database, read_query(request, Wanted)))
+
+
+async def get_dead_letter(request: Request, context: Context) -> Response:
+    """One dead letter with its tries, what its provider's codes mean, and its event."""
+    id_ = request.path_params["id"]
+    letter = await dead.get(context.engine.database, id_) if re.fullmatch("[0-9a-f]{32}", id_) else None
+    if letter is None:
+        raise problem(40401, "no dead letter has this id")
+    return answer(told(letter))
+
+
+async def post_redrive(request: Request, context: Context) -> Response:
+    """Try again: each delivery as a new one, for which its type's time to live begins now; each event is decided.
+
+    The same id again is answered alike and sends nothing more. What was delivered is never sent again.
+    """
+    ids = await _ids(request)
+    return answer(Results(await pipeline.redrive(context.engine, ids, request.state.key.name)))
+
+
+async def post_discard(request: Request, context: Context) -> Response:
+    """Put away: they stay in the books as they are, and are listed no more."""
+    ids = await _ids(request)
+    return answer(Results(await pipeline.discard(context.engine, ids, request.state.key.name)))
+
+
+async def _ids(request: Request) -> list[str]:
+    try:
+        return msgspec.json.decode(await read_body(request, MAX_IDS), type=Ids).ids
+    except UNDECODABLE as error:
+        raise from_decoding(42205, error) from None
+
+
+async def find_page(database: Database, wanted: Wanted) -> Page:
+    """A page of dead letters."""
+    found = await dead.find(database, wanted.filter, wanted.before, wanted.limit + 1)
+    letters = found[: wanted.limit]
+    cursor = f"{letters[-1].at}-{letters[-1].id}" if len(found) > len(letters) else None
+    return Page(letters=[_line(letter) for letter in letters], next=cursor)
+
+
+def _line(letter: DeadLetter) -> Line:
+    return Line(
+        kind=letter.kind, id=letter.id, type=letter.type, channel=letter.channel, state=letter.state,
+        reason=letter.reason, why=pipeline.explain(letter), at=to_datetime(letter.at), attempts=letter.attempts,
+        event=letter.event_id,
+    )  # fmt: skip
+
+
+def told(letter: Letter) -> LetterTold:
+    """What is told of one."""
+    attempts = [
+        AttemptTold(
+            number=each.number, started_at=to_datetime(each.started_at), ended_at=to_datetime(each.ended_at),
+            provider=each.provider, outcome=each.outcome, code=each.code,
+            meaning=pipeline.meaning(letter.channel, each.code),
+        )
+        for each in letter.tried
+    ]  # fmt: skip
+    event = EventTold(
+        id=letter.event_id, type=letter.event_type, source=letter.source, source_id=letter.source_id,
+        subject=letter.subject, occurred_at=to_datetime(letter.occurred_at),
+        accepted_at=to_datetime(letter.accepted_at),
+    )  # fmt: skip
+    return LetterTold(
+        kind=letter.kind, id=letter.id, type=letter.type, channel=letter.channel, recipient=letter.recipient_id,
+        state=letter.state, reason=letter.reason, why=pipeline.explain(letter), code=letter.code,
+        meaning=pipeline.meaning(letter.channel, letter.code), at=to_datetime(letter.at),
+        created_at=to_datetime(letter.created_at), expires_at=_moment(letter.expires_at), crashes=letter.crashes,
+        handled_at=_moment(letter.handled_at), redrive_of=letter.redrive_of, redriven_as=letter.redriven_as,
+        attempts=attempts, event=event,
+    )  # fmt: skip
+
+
+def _moment(instant: int | None) -> datetime | None:
+    return None if instant is None else to_datetime(instant)
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="GET",
+        path="/v1/dead",
+        scope="dead:read",
+        handler=get_dead,
+        summary="List dead letters, newest first",
+        query=Wanted,
+        gives={200: Page},
+        problems=(42205,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/dead/{id}",
+        scope="dead:read",
+        handler=get_dead_letter,
+        summary="Look at a dead letter",
+        gives={200: LetterTold},
+        problems=(40401,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/dead/redrive",
+        scope="dead:write",
+        handler=post_redrive,
+        summary="Redrive dead letters",
+        takes={"application/json": Ids},
+        gives={200: Results},
+        problems=(42205,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/dead/discard",
+        scope="dead:write",
+        handler=post_discard,
+        summary="Discard dead letters",
+        takes={"application/json": Ids},
+        gives={200: Results},
+        problems=(42205,),
+    ),
+]

@@ -1,0 +1,104 @@
+"""From the settings to a transport for every channel."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from notifier.accounts import (
+    Account,
+    FcmAccount,
+    SmtpAccount,
+    TwilioAccount,
+    email_accounts,
+    push_accounts,
+    sms_accounts,
+)
+from notifier.channels import Transport, email, push, sms
+from notifier.channels.email.transport import Security, SmtpTransport
+from notifier.channels.providers import Provider, Providers, Terms
+from notifier.channels.push.transport import FcmTransport
+from notifier.channels.shared import Shared
+from notifier.channels.sms.segments import measure
+from notifier.channels.sms.transport import TwilioTransport
+from notifier.clock import Clock
+from notifier.deliveries import Channel
+from notifier.errors import Misconfigured
+from notifier.messages import Receipt, SmsMessage
+from notifier.settings import Settings
+
+REDIS = ("redis://", "rediss://", "unix://")
+
+
+def open_transports(settings: Settings, clock: Clock) -> dict[Channel, Transport[Any]]:
+    """A transport for every channel, on the running loop; one without a provider refuses each message until it has one.
+
+    What workers share goes through Redis where that is the broker. ConfigurationError for an account that can't be
+    used.
+    """
+    processes = settings.worker_processes
+    return {
+        Channel.PUSH: _together(
+            Terms(channel=Channel.PUSH, codes=push.CODES, ramps=True, processes=processes),
+            [(account, _fcm(account, clock)) for account in push_accounts(settings.push_providers)],
+            settings, clock,
+        ),
+        Channel.SMS: _together(
+            Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments, processes=processes),
+            [(account, _twilio(account, settings, clock)) for account in sms_accounts(settings.sms_providers)],
+            settings, clock,
+        ),
+        Channel.EMAIL: _together(
+            Terms(channel=Channel.EMAIL, codes=email.CODES, processes=processes),
+            [(account, _smtp(account, settings, clock)) for account in email_accounts(settings.email_providers)],
+            settings, clock,
+        ),
+    }  # fmt: skip
+
+
+def segments(message: SmsMessage) -> int:
+    """What a text counts: Twilio's rates are in segments."""
+    return measure(message.content.text).segments
+
+
+def _together(
+    terms: Terms, providers: Sequence[tuple[Account, Transport[Any]]], settings: Settings, clock: Clock
+) -> Transport[Any]:
+    if not providers:
+        return Unconfigured(terms.channel)
+    shared = Shared(settings.broker_url, clock) if settings.broker_url.startswith(REDIS) else None
+    return Providers([Provider(account, each, terms, shared, clock) for account, each in providers], shared)
+
+
+def _fcm(account: FcmAccount, clock: Clock) -> FcmTransport:
+    return FcmTransport(
+        Path(account.service_account), clock=clock, project=account.project, base_url=account.url,
+        connections=account.connections,
+    )  # fmt: skip
+
+
+def _twilio(account: TwilioAccount, settings: Settings, clock: Clock) -> TwilioTransport:
+    return TwilioTransport(
+        account.sid, account.token, account.sender, clock=clock, base_url=account.url,
+        callback_url=f"{settings.public_url}/v1/receipts/twilio", connections=account.connections,
+    )  # fmt: skip
+
+
+def _smtp(account: SmtpAccount, settings: Settings, clock: Clock) -> SmtpTransport:
+    return SmtpTransport(
+        account.host, account.port, Security(account.security), settings.email_from, clock=clock,
+        sender_name=settings.brand_name, username=account.username, password=account.password,
+        connections=account.connections,
+    )  # fmt: skip
+
+
+class Unconfigured:
+    """Stands in for a channel whose provider isn't set: its messages wait, and expire, with that as the reason."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def send(self, _message: object) -> Receipt:
+        raise Misconfigured(self._channel, "unconfigured", "no provider is set; see `notifier doctor`")
+
+    async def close(self) -> None:
+        return

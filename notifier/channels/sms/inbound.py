@@ -1,0 +1,93 @@
+"""Texts that people send us: STOP, START and HELP (twilio.com/docs/messaging/guides/webhook-request).
+
+A word counts only where it is the whole text: whoever asks for less of one thing has not asked for nothing at all.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+from xml.sax.saxutils import escape
+
+import msgspec
+
+from notifier.gsm7 import to_gsm7
+from notifier.messages import Private
+
+MAX_TEXT: Final = 200
+"""Characters of a text that are looked at: no word with all the punctuation of an angry person is longer."""
+
+
+class Word(StrEnum):
+    """What a text asks for."""
+
+    STOP = "STOP"
+    START = "START"
+    HELP = "HELP"
+
+
+WORDS: Final[Mapping[str, Word]] = {
+    **dict.fromkeys(
+        ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "opt out"), Word.STOP
+    ),
+    **dict.fromkeys(("start", "unstop", "yes"), Word.START),
+    "help": Word.HELP,
+}
+
+ANSWERS: Final[Mapping[str, Mapping[Word, str]]] = {
+    "en": {
+        Word.STOP: "{brand}: You will get no more texts from us. Reply START to get them again.",
+        Word.START: "{brand}: You will get our texts again. Reply STOP to end them.",
+        Word.HELP: "{brand}: We text you about your charging. Reply STOP to end this. More at {url}",
+    },
+    "de": {
+        Word.STOP: "{brand}: Sie erhalten keine SMS mehr von uns. Mit der Antwort START erhalten Sie sie wieder.",
+        Word.START: "{brand}: Sie erhalten wieder SMS von uns. Mit der Antwort STOP beenden Sie das.",
+        Word.HELP: "{brand}: Wir schreiben Ihnen zu Ihren Ladevorgängen. Antwort STOP beendet das. Mehr: {url}",
+    },
+    "fr": {
+        Word.STOP: "{brand} : vous ne recevrez plus de SMS de notre part. Répondez START pour en recevoir à nouveau.",
+        Word.START: "{brand} : vous recevrez à nouveau nos SMS. Répondez STOP pour ne plus en recevoir.",
+        Word.HELP: "{brand} : nos SMS concernent vos recharges. Répondez STOP pour les arrêter. Infos : {url}",
+    },
+    "es": {
+        Word.STOP: "{brand}: ya no le enviaremos SMS. Responda START para volver a recibirlos.",
+        Word.START: "{brand}: volvemos a enviarle SMS. Responda STOP para dejar de recibirlos.",
+        Word.HELP: "{brand}: le escribimos sobre sus recargas. Responda STOP para dejar de recibirlo. Info: {url}",
+    },
+}
+"""By language; one segment each. Carriers ask for the English words, whatever the language around them."""
+
+_LETTERS: Final = re.compile(r"[^\W_]+")
+
+
+class IncomingText(Private, frozen=True, kw_only=True):
+    """The fields of an incoming text that count here; Twilio sends more.
+
+    `opt_out_type` is there where Twilio's Advanced Opt-Out has recognised a word, the account's own ones too, and has
+    answered it.
+    """
+
+    number: str = msgspec.field(name="From", default="")
+    body: str = msgspec.field(name="Body", default="")
+    sid: str = msgspec.field(name="MessageSid", default="")
+    opt_out_type: str = msgspec.field(name="OptOutType", default="")
+
+
+def read_word(text: IncomingText) -> Word | None:
+    """What a text asks for, if anything: the word alone, in any case, with whatever punctuation around it."""
+    said = unicodedata.normalize("NFKC", (text.opt_out_type or text.body)[:MAX_TEXT]).casefold()
+    return WORDS.get(" ".join(_LETTERS.findall(said)))
+
+
+def answer(word: Word, locale: str | None, brand: str, url: str) -> str:
+    """The one text that is sent back, in the language of a locale or else in English."""
+    language = (locale or "").partition("-")[0]
+    return to_gsm7(ANSWERS.get(language, ANSWERS["en"])[word].format(brand=brand, url=url))
+
+
+def twiml(text: str | None) -> str:
+    """What Twilio is to do: send a text back, or nothing."""
+    message = "" if text is None else f"<Message>{escape(text)}</Message>"
+    return f'<?xml version="1.0" encoding="UTF-8"?><Response>{message}</Response>'

@@ -1,0 +1,52 @@
+"""Twilio's status callbacks: what became of a text (twilio.com/docs/messaging/guides/track-outbound-message-status)."""
+
+import re
+from typing import Final
+
+import msgspec
+
+from notifier.channels.codes import suppresses
+from notifier.channels.sms import CODES, NUMBER
+from notifier.deliveries import Channel, State
+from notifier.messages import Private, Report
+
+STATES: Final = {
+    **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), State.SENT),
+    **dict.fromkeys(("delivered", "read"), State.DELIVERED),
+    **dict.fromkeys(("undelivered", "failed"), State.UNDELIVERED),
+}
+"""What a status makes of a delivery. The first ones say no more than that Twilio has the text."""
+
+_REFERENCE: Final = re.compile(r"[0-9a-f]{32}")
+_SID: Final = re.compile(r"(SM|MM)[0-9a-f]{32}")
+_CODE: Final = re.compile(r"[0-9]{1,6}")
+
+
+class StatusCallback(Private, frozen=True, kw_only=True):
+    """The fields of a callback that count here; Twilio sends more."""
+
+    status: str = msgspec.field(name="MessageStatus", default="")
+    sid: str = msgspec.field(name="MessageSid", default="")
+    to: str = msgspec.field(name="To", default="")
+    error_code: str = msgspec.field(name="ErrorCode", default="")
+
+
+def read_status(reference: str, told: StatusCallback, account: str) -> Report | None:
+    """What an account tells of the text with this reference; None for a status or a reference that says nothing."""
+    state = STATES.get(told.status)
+    if state is None or not _REFERENCE.fullmatch(reference):
+        return None
+    sid = told.sid if _SID.fullmatch(told.sid) else None
+    report = Report(delivery=reference, channel=Channel.SMS, provider=account, state=state, reference=sid)
+    if state != State.UNDELIVERED:
+        return report
+    if not _CODE.fullmatch(told.error_code):
+        return msgspec.structs.replace(report, reason=told.status)
+    error = CODES.classify(told.error_code)
+    return msgspec.structs.replace(
+        report,
+        reason=error.kind,
+        code=error.code,
+        addresses=(told.to,) if NUMBER.fullmatch(told.to) else (),
+        suppress=suppresses(Channel.SMS, error),
+    )

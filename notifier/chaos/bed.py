@@ -1,0 +1,144 @@
+"""The bed that a scenario lies on: a whole local system, people to tell, a producer, and hands on what it breaks."""
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import sqlalchemy as sa
+
+from notifier.chaos import hands, load, proxy, servers
+from notifier.chaos.options import Options
+from notifier.chaos.proxy import Proxy
+from notifier.chaos.witness import Witness
+from notifier.client import AsyncProducer
+from notifier.demo.local import LocalSystem
+from notifier.errors import StoreUnavailable
+from notifier.recipients import RecipientDetails
+from notifier.store import ledger, recipients
+
+LOOK_EVERY = 0.1  # seconds
+QUIET_TIMEOUT = 90  # seconds after the last fault for everything to have ended: lease, backoff and a backlog
+HOOKS = Path(__file__).parent / "hooks"
+STARTED = 30  # seconds for every worker to come up
+POST_TIMEOUT = 15  # seconds for one answer of the API
+CHANNELS = ("push", "sms", "email")
+
+
+@dataclass(frozen=True)
+class Bed:
+    """A running system and what a scenario does to it."""
+
+    options: Options
+    system: LocalSystem
+    witness: Witness
+    producer: AsyncProducer
+    session: aiohttp.ClientSession
+    broker_proxy: Proxy | None
+    database_proxy: Proxy | None
+
+    async def post(self, event: load.Event) -> tuple[int, bytes]:
+        """One event without a second try: status and body. Raises what aiohttp raises where there is no answer."""
+        url = f"{self.system.settings.public_url}/v1/events"
+        headers = {"Content-Type": "application/cloudevents+json", "Authorization": f"Bearer {self.system.key}"}
+        body = msgspec.json.encode({"specversion": "1.0", "source": "chaos", **event})
+        async with self.session.post(url, data=body, headers=headers) as response:
+            return response.status, await response.read()
+
+    async def quiet(self, within: float = QUIET_TIMEOUT) -> float:
+        """Wait until nothing is left to do, and no longer than so many seconds; how many it took."""
+
+        async def is_quiet() -> bool:
+            return await ledger.is_quiet(self.system.database)
+
+        began = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            await until(is_quiet, within)
+        return time.monotonic() - began
+
+    def broker_away(self) -> AbstractAsyncContextManager[None]:
+        """The broker is down inside this, with all it held where it is ours."""
+        return self.broker_proxy.away() if self.broker_proxy else hands.redis_away(self.system)
+
+    def broker_silent(self) -> AbstractAsyncContextManager[None]:
+        """The broker hangs inside this."""
+        return self.broker_proxy.silent() if self.broker_proxy else hands.redis_stopped(self.system)
+
+    async def empty_broker(self) -> None:
+        """Everything in the broker is gone."""
+        await asyncio.to_thread(hands.flush, self.system.settings.broker_url)
+
+    def database_away(self) -> AbstractAsyncContextManager[None]:
+        """The database can't be written inside this: cut off, or held by another writer where it is SQLite."""
+        if self.database_proxy:
+            return self.database_proxy.away()
+        return hands.sqlite_locked(str(sa.make_url(self.system.settings.database_url).database))
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within: float) -> None:
+    """Wait until something holds, TimeoutError after so many seconds; a database that is away is asked again."""
+    async with asyncio.timeout(within):
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                if await holds():
+                    return
+            await asyncio.sleep(LOOK_EVERY)
+
+
+@asynccontextmanager
+async def make_bed(
+    options: Options,
+    *,
+    settings: Mapping[str, object] | None = None,
+    processes: tuple[str, ...] = ("web", "worker", "clock"),
+    environments: Mapping[str, Mapping[str, str]] | None = None,
+    proxied: Collection[str] = (),
+    people: Mapping[str, RecipientDetails] | None = None,
+) -> AsyncIterator[Bed]:
+    """Start everything. `proxied` names the servers ("broker", "database") that the scenario takes away; one that is
+    given by its URL then stands behind a proxy, one of our own is stopped itself."""
+    chosen: dict[str, object] = {**(settings or {})}
+    async with AsyncExitStack() as stack:
+        database_proxy = broker_proxy = None
+        if options.database:
+            chosen["database_url"] = await stack.enter_async_context(servers.database_of_our_own(options.database))
+            if "database" in proxied:
+                database_proxy = await stack.enter_async_context(proxy.before(options.database))
+                chosen["database_url"] = database_proxy.url(str(chosen["database_url"]))
+        if options.broker:
+            await servers.empty_broker(options.broker)
+            chosen["broker_url"] = options.broker
+            if "broker" in proxied:
+                broker_proxy = await stack.enter_async_context(proxy.before(options.broker))
+                chosen["broker_url"] = broker_proxy.url(options.broker)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notifier-chaos-")))
+        system = await stack.enter_async_context(LocalSystem(folder, chosen, processes, environments))
+        await recipients.put(system.database, dict(people or load.people()), system.clock.now())
+        for name in processes:
+            if name.startswith("worker"):
+                await until(partial(_all_up, system, name), STARTED)
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=POST_TIMEOUT), connector=aiohttp.TCPConnector(limit=0)
+            )
+        )
+        producer = await stack.enter_async_context(AsyncProducer(system.settings.public_url, system.key, "chaos"))
+        yield Bed(
+            options, system, Witness(system.sandbox_url, session), producer, session, broker_proxy, database_proxy
+        )
+
+
+async def _all_up(system: LocalSystem, name: str) -> bool:
+    return hands.ready_workers(system, name) >= system.settings.worker_processes
+
+
+def hooked(**variables: str) -> dict[str, str]:
+    """The environment of a process that is broken from inside: see `hooks/sitecustomize.py`."""
+    return {"PYTHONPATH": str(HOOKS), **{f"CHAOS_{name.upper()}": value for name, value in variables.items()}}

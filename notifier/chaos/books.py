@@ -1,0 +1,161 @@
+"""What the database says after a scenario, held against what arrived at the sandbox, message by message."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.chaos.witness import Arrival
+from notifier.clock import SECOND
+from notifier.deliveries import OPEN, Channel, State
+from notifier.reconcile import HANDED_OVER
+from notifier.store.database import Database
+from notifier.store.schema import delivery, event
+
+LATE = 1 * SECOND  # after its time to live: what was begun before may still be on its way
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An event in the books. Instants in epoch milliseconds."""
+
+    id: str
+    source_id: str
+    type: str
+    accepted_at: int
+    decided_at: int | None
+    quarantined_at: int | None
+    deliveries: int | None
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A delivery in the books."""
+
+    id: str
+    event_id: str
+    type: str
+    channel: Channel
+    state: State
+    reason: str | None
+    attempts: int
+    crashes: int
+    due_at: int
+    expires_at: int
+    updated_at: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.channel, self.id
+
+
+class Books(msgspec.Struct, frozen=True):
+    """Every event and delivery by its id."""
+
+    events: dict[str, Told]
+    deliveries: dict[str, Row]
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the comparison comes to.
+
+    `lost`: accepted events that nobody decided, deliveries that a decision planned and that are not there, those not in
+    an end state, and those called sent that never arrived. `duplicated`: arrivals after a delivery's first.
+    `unrecorded`: arrivals of deliveries that are called neither sent nor unknown. `late`: arrivals after the time to
+    live. `states`: deliveries by state.
+    """
+
+    accepted: int
+    lost: int
+    duplicated: int
+    unrecorded: int
+    late: int
+    states: dict[str, int]
+
+
+async def read(database: Database) -> Books:
+    """The books as they stand."""
+
+    async def work(connection: AsyncConnection) -> Books:
+        events = await connection.execute(sa.select(*(event.c[name] for name in Told.__struct_fields__)))
+        deliveries = await connection.execute(sa.select(*(delivery.c[name] for name in Row.__struct_fields__)))
+        return Books(
+            {row.id: msgspec.convert(row._mapping, Told) for row in events},  # noqa: SLF001 (a public name)
+            {row.id: msgspec.convert(row._mapping, Row, strict=False) for row in deliveries},  # noqa: SLF001
+        )
+
+    return await database.read(work)
+
+
+async def in_hand(database: Database, until: int | None = None) -> set[tuple[str, str]]:
+    """Channel and id of the deliveries that workers hold now, and have held since `until` where it is given."""
+    query = sa.select(delivery.c.channel, delivery.c.id).where(delivery.c.state == State.SENDING)
+    if until is not None:
+        query = query.where(delivery.c.updated_at <= until)
+
+    async def work(connection: AsyncConnection) -> set[tuple[str, str]]:
+        return {(row.channel, row.id) for row in await connection.execute(query)}
+
+    return await database.read(work)
+
+
+async def count(database: Database, *conditions: sa.ColumnElement[bool]) -> int:
+    """How many deliveries fulfil all of the conditions."""
+
+    async def work(connection: AsyncConnection) -> int:
+        query = sa.select(sa.func.count()).select_from(delivery).where(*conditions)
+        return int((await connection.execute(query)).scalar_one())
+
+    return await database.read(work)
+
+
+def compare(books: Books, arrivals: Sequence[Arrival], accepted: Collection[str], each: int | None = None) -> Findings:
+    """Hold the books against what arrived. `accepted` are the ids of events answered 202; `each` is how many
+    deliveries every one of them must have, where that is the same for all."""
+    rows = {row.key: row for row in books.deliveries.values()}
+    taken = Counter(arrival.key for arrival in arrivals if arrival.verdict == "accepted")
+    undecided = [id_ for id_ in accepted if not _is_decided(books.events.get(id_))]
+    planned = sum(told.deliveries or 0 for told in books.events.values())
+    expected = planned if each is None else each * len(set(accepted))
+    unsettled = [row for row in rows.values() if row.state in OPEN]
+    never = [key for key, row in rows.items() if row.state in HANDED_OVER and not taken[key]]
+    recorded = HANDED_OVER | {State.UNKNOWN}
+    return Findings(
+        accepted=len(set(accepted)),
+        lost=len(undecided) + max(expected, planned) - min(len(rows), planned) + len(unsettled) + len(never),
+        duplicated=sum(times - 1 for times in taken.values()),
+        unrecorded=sum(1 for key in taken if key not in rows or rows[key].state not in recorded),
+        late=sum(
+            1
+            for arrival in arrivals
+            if arrival.verdict == "accepted"
+            and arrival.key in rows
+            and arrival.received_at > rows[arrival.key].expires_at + LATE
+        ),
+        states=dict(Counter(row.state.value for row in rows.values())),
+    )
+
+
+def handoff(books: Books, arrivals: Sequence[Arrival], of: Collection[str] | None = None) -> dict[Channel, list[int]]:
+    """Milliseconds from an event's acceptance to the first arrival of each of its messages, by channel; `of` names
+    the events to look at."""
+    first: dict[tuple[str, str], Arrival] = {}
+    for arrival in arrivals:
+        if arrival.verdict == "accepted":
+            first.setdefault(arrival.key, arrival)
+    waited: dict[Channel, list[int]] = {}
+    for row in books.deliveries.values():
+        if row.key in first and (of is None or row.event_id in of):
+            told = books.events[row.event_id]
+            waited.setdefault(row.channel, []).append(first[row.key].received_at - told.accepted_at)
+    return waited
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that so large a share of the values don't exceed; 0 where there are none."""
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
+
+
+def _is_decided(told: Told | None) -> bool:
+    return told is not None and (told.decided_at is not None or told.quarantined_at is not None)

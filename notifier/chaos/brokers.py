@@ -1,0 +1,129 @@
+"""The broker goes down, forgets everything, fills up, hangs: rows are the truth, so all that is lost is time."""
+
+import asyncio
+import time
+
+from notifier.chaos import books, hands, load
+from notifier.chaos.bed import Bed, make_bed, until
+from notifier.chaos.options import Options
+from notifier.chaos.outcome import Outcome, Seen, demands, look
+from notifier.clock import SECOND
+from notifier.deliveries import State
+from notifier.store.schema import delivery
+
+DUE_LATER = 1_000  # rows that fall due while the broker is away
+RESUMED = 60  # seconds in which everything must be done once it is due and the broker is back
+RETRIED = 30  # seconds for every row to have failed once
+ANSWERED = 1  # second in which a report is answered, whatever the broker does
+RATE = 100  # events a second
+
+
+async def redis_down(options: Options) -> Outcome:
+    """The broker is down for a while, again and again, with rows that fall due meanwhile."""
+    outages = (1, 10) if options.short else (1, 15, 120)
+    accepted: list[str] = []
+    late: list[float] = []
+    async with make_bed(options, proxied=["broker"], people=load.people(["sms"])) as bed:
+        for number, seconds in enumerate(outages):
+            accepted += await _due_later(bed, number * 2 * DUE_LATER)
+            async with bed.broker_away():
+                accepted += await load.report(
+                    bed.producer, load.numbered(load.complete, number * 2 * DUE_LATER + DUE_LATER, 20), 20
+                )
+                await asyncio.sleep(max(0, seconds - 1))
+            back = bed.system.clock.now()
+            seen = await look(bed, accepted, each=2)
+            late.append(_longest_wait(seen, back))
+    figures = {"outages_s": list(outages), "done_after_s": late, "recovered_s": max(late)}
+    return Outcome(
+        seen.figures | figures,
+        demands(seen.findings) | {f"all ran within {RESUMED} s": max(late) <= RESUMED},
+    )
+
+
+async def flushall(options: Options) -> Outcome:
+    """Everything in the broker is gone, several times in mid-run."""
+    seconds, times = (6, 3) if options.short else (30, 10)
+    async with make_bed(options) as bed:
+        events = load.numbered(load.payment, count=seconds * RATE)
+        telling = asyncio.create_task(load.report(bed.producer, events, RATE))
+        for _ in range(times):
+            await asyncio.sleep(seconds / (times + 1))
+            await bed.empty_broker()
+            emptied = bed.system.clock.now()
+        accepted = await telling
+        seen = await look(bed, accepted, each=3)
+    recovered = _longest_wait(seen, emptied)
+    waited = [wait for waits in books.handoff(seen.books, seen.arrivals).values() for wait in waits]
+    return Outcome(
+        seen.figures | {"flushes": times, "longest_handoff_s": max(waited) / SECOND, "recovered_s": recovered},
+        demands(seen.findings) | {f"all ran within {RESUMED} s": recovered <= RESUMED},
+    )
+
+
+async def redis_full(options: Options) -> Outcome:
+    """Redis has no room for another signal (`maxmemory` with `noeviction`): always on a Redis of its own."""
+    seconds = 6 if options.short else 20
+    async with make_bed(Options(options.short, options.database)) as bed:
+        events = load.numbered(load.payment, count=seconds * 2 * RATE)
+        telling = asyncio.create_task(load.report(bed.producer, events, RATE))
+        await asyncio.sleep(seconds / 2)
+        async with hands.redis_full(bed.system):
+            await asyncio.sleep(seconds)
+        back = bed.system.clock.now()
+        seen = await look(bed, await telling, each=3)
+    recovered = _longest_wait(seen, back)
+    return Outcome(
+        seen.figures | {"full_s": seconds, "recovered_s": recovered},
+        demands(seen.findings) | {f"all ran within {RESUMED} s": recovered <= RESUMED},
+    )
+
+
+async def broker_silent(options: Options) -> Outcome:
+    """The broker hangs (SIGSTOP, or nothing passes between): reports are answered all the same."""
+    seconds = 30 if options.short else 90
+    async with make_bed(options, proxied=["broker"]) as bed:
+        accepted = await load.report(bed.producer, load.numbered(load.payment, count=RATE), RATE)
+        async with bed.broker_silent():
+            slowest = 0.0
+            for number in range(RATE, RATE + seconds):
+                asked = time.monotonic()
+                accepted.append(await bed.producer.send(**load.payment(number)))
+                slowest = max(slowest, time.monotonic() - asked)
+                await asyncio.sleep(1)
+        back = bed.system.clock.now()
+        seen = await look(bed, accepted, each=3)
+    recovered = _longest_wait(seen, back)
+    return Outcome(
+        seen.figures
+        | {
+            "silent_s": seconds,
+            "slowest_answer_s": round(slowest, 2),
+            "recovered_s": recovered,
+        },
+        demands(seen.findings)
+        | {
+            f"all ran within {RESUMED} s": recovered <= RESUMED,
+            f"every report was answered in {ANSWERED} s": slowest <= ANSWERED,
+        },
+    )
+
+
+async def _due_later(bed: Bed, first: int) -> list[str]:
+    """Texts that the provider could not take at their first try, so that they are due again in some seconds."""
+    await bed.witness.order({"channel": "sms", "action": "fail", "status": 503, "code": 20503})
+    events = load.numbered(load.complete, first, DUE_LATER)
+    accepted = await load.report(bed.producer, events, DUE_LATER)
+
+    async def all_tried() -> bool:
+        tried = (delivery.c.state == State.PENDING, delivery.c.attempts > 0)
+        return await books.count(bed.system.database, *tried) > DUE_LATER * 0.9  # some are in hand at any moment
+
+    await until(all_tried, RETRIED)
+    await bed.witness.calm()
+    return accepted
+
+
+def _longest_wait(seen: Seen, back: int) -> float:
+    """Seconds that the last delivery took from the moment the broker was back."""
+    return round(max((row.updated_at - back for row in seen.books.deliveries.values()), default=0) / SECOND, 1)

@@ -1,0 +1,100 @@
+"""Events to report while things break, and people to tell of them."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from notifier.client import AsyncProducer
+from notifier.errors import Problem
+from notifier.messages import Device
+from notifier.recipients import RecipientDetails
+
+PEOPLE = 200
+SLICE = 0.05  # seconds of events that travel together
+LOCALES = ("en", "de", "fr", "es")
+
+Event = dict[str, Any]
+Make = Callable[[int], Event]
+
+
+def people(channels: Iterable[str] = ("push", "sms", "email"), name: str = "driver") -> dict[str, RecipientDetails]:
+    """Drivers who can be reached on these channels only: `driver-0` and so on."""
+    wanted = set(channels)
+    return {
+        f"{name}-{number}": RecipientDetails(
+            name=f"Driver {number}",
+            email=f"{name}{number}@example.com" if "email" in wanted else None,
+            phone=f"+493023125{number % 1000:03}" if "sms" in wanted else None,
+            locale=LOCALES[number % len(LOCALES)],
+            time_zone="Europe/Berlin",
+            devices=[Device(value=f"{name}-token-{number}")] if "push" in wanted else [],
+        )
+        for number in range(PEOPLE)
+    }
+
+
+def payment(number: int, name: str = "driver") -> Event:
+    """Urgent, on every channel: three deliveries to a driver who has all."""
+    return _event(
+        "payment.failed",
+        number,
+        driver_id=f"{name}-{number % PEOPLE}",
+        account_id=f"account-{number}",
+        attempt=1,
+        amount={"amount": 10 + number / 100, "currency": "EUR"},
+        payment_method="Visa •••• 4242",
+        blocked=False,
+    )
+
+
+def complete(number: int, name: str = "driver") -> Event:
+    """Urgent, push and SMS: two deliveries."""
+    return _event(
+        "charging.complete",
+        number,
+        driver_id=f"{name}-{number % PEOPLE}",
+        session_id=f"session-{number}",
+        kind="full",
+        station=f"Gent Zuid, bay {number}",
+        energy_kwh=41.12,
+        completed_at=datetime.now(UTC).isoformat(),
+    )
+
+
+def numbered(make: Make, first: int = 0, count: int | None = None) -> Iterable[Event]:
+    """Events made of so many numbers, without end where `count` is None."""
+    numbers = itertools.count(first) if count is None else range(first, first + count)
+    return map(make, numbers)
+
+
+async def report(
+    producer: AsyncProducer, events: Iterable[Event], rate: float, until: asyncio.Event | None = None
+) -> list[str]:
+    """Report events at a rate a second until they end or the event is set; the ids of those accepted.
+
+    A slow answer doesn't slow down what comes after it. Raises what the producer raises where one wasn't taken.
+    """
+    size = max(1, round(rate * SLICE))
+    source = iter(events)
+    begun = asyncio.get_running_loop().time()
+    sending: list[asyncio.Task[list[str | Problem]]] = []
+    async with asyncio.TaskGroup() as group:
+        for number in itertools.count():
+            batch = list(itertools.islice(source, size))
+            if not batch or (until is not None and until.is_set()):
+                break
+            await asyncio.sleep(max(0.0, begun + number * size / rate - asyncio.get_running_loop().time()))
+            sending.append(group.create_task(producer.send_many(batch)))
+    return [_accepted(answer) for task in sending for answer in task.result()]
+
+
+def _accepted(answer: str | Problem) -> str:
+    if isinstance(answer, Problem):
+        raise answer
+    return answer
+
+
+def _event(type_: str, number: int, **data: Any) -> Event:
+    return {"type": type_, "id": f"{type_}/{number}", "time": datetime.now(UTC), "data": data}

@@ -1,0 +1,18 @@
+"""How a scenario is to run."""
+
+import msgspec
+import sqlalchemy as sa
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The short form or the full one, on SQLite and a Redis of its own or on servers by their URLs."""
+
+    short: bool = False
+    database: str | None = None
+    broker: str | None = None
+
+    @property
+    def servers(self) -> str:
+        """What it runs on, for people."""
+        database = sa.make_url(self.database).get_backend_name() if self.database else "sqlite"
+        return f"{database}, {self.broker.partition(':')[0] if self.broker else 'valkey'}"

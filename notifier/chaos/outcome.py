@@ -1,0 +1,57 @@
+"""What a scenario comes to: its figures, and which of the things that must hold did not."""
+
+from typing import Any
+
+import msgspec
+
+from notifier.chaos import books
+from notifier.chaos.bed import QUIET_TIMEOUT, Bed
+from notifier.chaos.books import Books, Findings
+from notifier.chaos.witness import Arrival
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """Figures to show, and what was demanded, in words, with whether it held."""
+
+    figures: dict[str, Any]
+    demands: dict[str, bool]
+
+    @property
+    def ok(self) -> bool:
+        return all(self.demands.values())
+
+    @property
+    def unmet(self) -> list[str]:
+        return [demand for demand, held in self.demands.items() if not held]
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """Everything there is to see once it is quiet."""
+
+    books: Books
+    arrivals: list[Arrival]
+    findings: Findings
+    quiet_s: float
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return msgspec.structs.asdict(self.findings)
+
+
+async def look(bed: Bed, accepted: list[str], each: int | None = None, within: float = QUIET_TIMEOUT) -> Seen:
+    """Wait until it is quiet, then hold the books against the sandbox's."""
+    seconds = await bed.quiet(within)
+    kept = await books.read(bed.system.database)
+    arrivals = await bed.witness.arrivals()
+    return Seen(kept, arrivals, books.compare(kept, arrivals, accepted, each), round(seconds, 1))
+
+
+def demands(findings: Findings, duplicated: int = 0) -> dict[str, bool]:
+    """What every scenario demands; so many duplicates it may come to."""
+    return {
+        "something was accepted": findings.accepted > 0,
+        "nothing is lost": findings.lost == 0,
+        f"at most {duplicated} duplicates": findings.duplicated <= duplicated,
+        "nothing arrived that the books don't know": findings.unrecorded == 0,
+        "nothing arrived after its time to live": findings.late == 0,
+    }

@@ -1,0 +1,160 @@
+"""Processes that die, stop and restart under load."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+from contextlib import AsyncExitStack
+
+import msgspec
+
+from notifier.chaos import books, load
+from notifier.chaos.bed import CHANNELS, Bed, make_bed
+from notifier.chaos.books import Books
+from notifier.chaos.hands import is_locked, stopped, workers_of
+from notifier.chaos.options import Options
+from notifier.chaos.outcome import Outcome, demands, look
+from notifier.clock import SECOND
+from notifier.pipeline.engine import LEASE
+from notifier.store import ledger
+
+PROVIDER_DELAY = 0.05  # seconds for an answer, so that there is something in flight
+SLOW = 0.1  # the same where messages are to wait for a free connection, too
+RECOVERED = 30  # seconds in which what a dead worker held must be done
+STOPS = 20  # tries to stop workers at a telling moment
+SETTLED = 2  # seconds in which workers that go on have settled what they held
+WOKEN = 5  # seconds for a worker that stood still to do whatever it does when it goes on
+ENDED = 30  # seconds in which a process must end after SIGTERM
+
+
+class Kill(msgspec.Struct, frozen=True):
+    """A worker's end: when, in epoch milliseconds, and what workers held at that moment."""
+
+    at: int
+    in_hand: frozenset[tuple[str, str]]
+
+
+async def kill9_workers(options: Options) -> Outcome:
+    """`kill -9` of one of two worker processes again and again while events come in."""
+    events, every, rate = (1_500, 3, 150) if options.short else (10_000, 5, 150)
+    async with make_bed(options, settings={"worker_processes": 2}) as bed:
+        await _slow_providers(bed)
+        telling = asyncio.create_task(load.report(bed.producer, load.numbered(load.payment, count=events), rate))
+        kills = []
+        while not (await asyncio.wait([telling], timeout=every))[0]:
+            kills.append(await _kill(bed))
+        seen = await look(bed, await telling, each=3)
+    in_flight = sum(len(kill.in_hand) for kill in kills)
+    recovered = _recovered(seen.books, kills)
+    return Outcome(
+        seen.figures | {"kills": len(kills), "in_flight_at_kills": in_flight, "recovered_s": recovered},
+        demands(seen.findings, in_flight)
+        | {
+            "workers were killed with messages in hand": in_flight > 0,
+            f"all that they held was done in {RECOVERED} s": recovered <= RECOVERED,
+        },
+    )
+
+
+async def worker_stopped(options: Options) -> Outcome:
+    """Half of the workers stand still for longer than a lease, then go on as if nothing had happened."""
+    seconds, rate = (LEASE / SECOND + 10, 200) if options.short else (90, 200)
+    settings: dict[str, object] = {"worker_processes": 2}
+    async with make_bed(options, settings=settings, processes=("web", "worker", "worker-2", "clock")) as bed:
+        await _slow_providers(bed, SLOW)
+        enough = asyncio.Event()
+        telling = asyncio.create_task(load.report(bed.producer, load.numbered(load.payment), rate, enough))
+        async with AsyncExitStack() as stack:
+            stood, held = await _stop_with_messages_in_hand(bed, stack, "worker-2")
+            enough.set()
+            accepted = await telling
+            await asyncio.sleep(seconds - (bed.system.clock.now() - stood) / SECOND)
+            quiet = await ledger.is_quiet(bed.system.database)
+            went_on = bed.system.clock.now()
+        await asyncio.sleep(WOKEN)
+        seen = await look(bed, accepted, each=3)
+    after = [arrival for arrival in seen.arrivals if arrival.received_at >= went_on]
+    return Outcome(
+        seen.figures | {"stopped_s": seconds, "in_hand_at_stop": len(held), "sent_after_waking": len(after)},
+        demands(seen.findings, len(held))
+        | {
+            "workers were stopped with messages in hand": len(held) > 0,
+            "the others did all before they woke": quiet,
+            "who woke after the lease sent nothing": not after,
+        },
+    )
+
+
+async def rolling_sigterm(options: Options) -> Outcome:
+    """Workers, web and clock are ended and started again in turn under load."""
+    turns, rate = (6, 50) if options.short else (50, 50)
+    names = ("worker", "web", "worker-2", "clock")
+    settings: dict[str, object] = {"worker_processes": 1}
+    async with make_bed(options, settings=settings, processes=("web", "worker", "worker-2", "clock")) as bed:
+        await _slow_providers(bed)
+        enough = asyncio.Event()
+        telling = asyncio.create_task(load.report(bed.producer, load.numbered(load.payment), rate, enough))
+        exits = []
+        for turn in range(turns):
+            await asyncio.sleep(1)
+            exits.append(await _restart(bed, names[turn % len(names)]))
+        enough.set()
+        seen = await look(bed, await telling, each=3)
+    slowest = round(max(exits), 1)
+    return Outcome(
+        seen.figures | {"restarts": turns, "slowest_exit_s": slowest, "quiet_after_s": seen.quiet_s},
+        demands(seen.findings) | {f"every process ended in {ENDED} s": slowest <= ENDED},
+    )
+
+
+async def _stop_with_messages_in_hand(bed: Bed, stack: AsyncExitStack, name: str) -> tuple[int, set[tuple[str, str]]]:
+    """Stop workers at a moment at which they hold messages and not SQLite's one lock; when, and what they hold."""
+    for _ in range(STOPS):
+        await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311 (no secret)
+        async with AsyncExitStack() as attempt:
+            await attempt.enter_async_context(stopped(bed.system, name))
+            stood = bed.system.clock.now()
+            if not await asyncio.to_thread(is_locked, bed.system):
+                await asyncio.sleep(SETTLED)
+                held = await books.in_hand(bed.system.database, until=stood)
+                if held:
+                    stack.push_async_exit(attempt.pop_all())
+                    return stood, held
+    return stood, set()
+
+
+async def _slow_providers(bed: Bed, seconds: float = PROVIDER_DELAY) -> None:
+    rules = [{"channel": channel, "action": "delay", "seconds": seconds} for channel in CHANNELS]
+    await bed.witness.order(*rules)
+
+
+async def _kill(bed: Bed) -> Kill:
+    """End a worker process that stands still, so that what it holds can be counted."""
+    children = workers_of(bed.system)
+    pid = random.choice(children)  # noqa: S311 (no secret)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        in_hand = frozenset(await books.in_hand(bed.system.database))
+        os.kill(pid, signal.SIGKILL)
+        return Kill(bed.system.clock.now(), in_hand)
+    return Kill(bed.system.clock.now(), frozenset())
+
+
+def _recovered(kept: Books, kills: list[Kill]) -> float:
+    """The longest time from a kill to the end of a delivery that was in hand at it and at no later one, in seconds."""
+    last = {key: kill.at for kill in kills for key in kill.in_hand}
+    rows = {row.key: row for row in kept.deliveries.values()}
+    return round(max((rows[key].updated_at - at for key, at in last.items()), default=0) / SECOND, 1)
+
+
+async def _restart(bed: Bed, name: str) -> float:
+    """End a process and start it again; the seconds that it took to end."""
+    began = time.monotonic()
+    await bed.system.stop(name)
+    seconds = time.monotonic() - began
+    await bed.system.start(name)
+    if name == "web":
+        await bed.system.ready()
+    return seconds

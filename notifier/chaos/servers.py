@@ -1,0 +1,72 @@
+"""Servers to break things on: a database of our own on the one named, dropped at the end, and an empty broker."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import redis
+import sqlalchemy as sa
+
+from notifier.broker import QUEUES, make_broker
+from notifier.errors import ConfigurationError
+from notifier.store.database import Database
+
+REDIS_TIMEOUT = 5  # seconds for one command
+KEYS = b"dramatiq:"  # all that the system keeps in Redis
+
+
+@asynccontextmanager
+async def database_of_our_own(server: str) -> AsyncIterator[str]:
+    """The URL of a database made now on the server of this URL, whose user may make databases; dropped at the end."""
+    url = sa.make_url(server)
+    if url.get_backend_name() == "sqlite":
+        raise ConfigurationError("--database names a server; without it a SQLite file of its own is used")
+    name = f"notifier_chaos_{os.getpid()}"
+    anyway = " WITH (FORCE)" if url.get_backend_name().startswith("postgres") else ""
+    try:
+        await _execute(server, f"DROP DATABASE IF EXISTS {name}{anyway}")
+        await _execute(server, f"CREATE DATABASE {name}")
+    except (OSError, sa.exc.SQLAlchemyError) as error:
+        raise ConfigurationError(f"--database: no database can be made there ({type(error).__name__})") from None
+    try:
+        yield url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        await _execute(server, f"DROP DATABASE IF EXISTS {name}{anyway}")
+
+
+async def empty_broker(url: str) -> None:
+    """Take every signal out of a broker; ConfigurationError where it isn't reached or holds what isn't ours."""
+    try:
+        await asyncio.to_thread(_empty_redis if _is_redis(url) else _empty_rabbitmq, url)
+    except (OSError, redis.RedisError) as error:
+        raise ConfigurationError(f"--broker: it can't be reached ({type(error).__name__})") from None
+
+
+def _is_redis(url: str) -> bool:
+    return urlsplit(url).scheme in ("redis", "rediss", "unix")
+
+
+def _empty_redis(url: str) -> None:
+    with redis.Redis.from_url(url, socket_timeout=REDIS_TIMEOUT) as client:
+        if any(not key.startswith(KEYS) for key in client.scan_iter(count=1000)):
+            raise ConfigurationError("--broker: that Redis database holds other things too; name an empty one")
+        client.flushdb()
+
+
+def _empty_rabbitmq(url: str) -> None:
+    broker = make_broker(url)
+    for queue in QUEUES:
+        broker.declare_queue(queue)
+    broker.flush_all()
+    broker.close()
+
+
+async def _execute(url: str, statement: str) -> None:
+    database = Database(url, connections=1)
+    try:
+        async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            await connection.execute(sa.text(statement))
+    finally:
+        await database.close()

@@ -1,0 +1,68 @@
+"""The sandbox over HTTP: what it is told to do to messages, and what it saw arrive."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from notifier.deliveries import Channel
+
+PAGE = 10_000  # entries in one answer, the most that the sandbox gives
+TIMEOUT = 60  # seconds for one answer
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """A message that reached a provider, taken or refused; `received_at` in epoch milliseconds."""
+
+    number: int
+    channel: Channel
+    reference: str
+    verdict: str
+    received_at: int
+    code: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.channel, self.reference
+
+
+class _Page(msgspec.Struct):
+    entries: list[Arrival]
+    next: int | None
+
+
+class Witness:
+    """One sandbox's API."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self._url = f"{url}/sandbox"
+        self._session = session
+
+    async def arrivals(self) -> list[Arrival]:
+        """Everything that arrived, oldest first."""
+        found: list[Arrival] = []
+        after: int | None = 0
+        while after is not None:
+            parameters = {"after": after, "limit": PAGE}
+            async with self._session.get(f"{self._url}/ledger", params=parameters) as response:
+                page = msgspec.json.decode(await response.read(), type=_Page)
+            found += page.entries
+            after = page.next
+        return found
+
+    async def count(self) -> dict[str, int]:
+        """Messages taken so far, by channel."""
+        async with self._session.get(f"{self._url}/summary") as response:
+            told: dict[str, dict[str, Any]] = await response.json()
+        return {channel: counts["accepted"] for channel, counts in told.items()}
+
+    async def order(self, *rules: Mapping[str, Any]) -> None:
+        """Faults from now on, as `notifier.sandbox.faults.Rule` has them."""
+        async with self._session.post(f"{self._url}/faults", json=list(rules)) as response:
+            response.raise_for_status()
+
+    async def calm(self) -> None:
+        """No more faults."""
+        async with self._session.delete(f"{self._url}/faults") as response:
+            response.raise_for_status()

@@ -1,0 +1,107 @@
+"""Take bounces that came back by mail: `notifier bounces`."""
+
+import json
+import mailbox
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import msgspec
+
+from notifier.channels.email.bounces import MAX_BYTES, Bounce, read_bounce
+from notifier.cli.manage import on_database
+from notifier.clock import SystemClock
+from notifier.errors import StoreUnavailable
+from notifier.pipeline.receipts import BATCH, Recorded, record
+from notifier.store.database import Database
+
+EX_NOINPUT = 66
+EX_TEMPFAIL = 75  # of all statuses the one at which a mail server keeps the mail and tries again
+
+
+@click.command()
+@click.argument("source", default="-", metavar="[FILE|-]", type=click.Path(allow_dash=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON line for each mail.")
+def bounces(source: Path, as_json: bool) -> None:
+    """Take bounces: one mail from standard input, or those of a FILE (a mail or an mbox) or a Maildir.
+
+    A delivery that could not be made is undelivered from then on, and a mailbox that is no more is not written to
+    again. What is no bounce, or was taken before, does nothing, so the same mails may be read as often as one likes.
+
+    \b
+    For Postfix, in master.cf, with recipient_delimiter = + and the sender's address routed here:
+      bounces  unix  -  n  n  -  -  pipe  flags=DRO user=notifier argv=notifier bounces
+
+    Exits with 0 whatever the mails are, 66 where FILE can't be read, 75 where the database doesn't answer, so that the
+    mail server keeps the mail and tries again.
+    """
+    try:
+        on_database(lambda database: _take(database, _mails(source), as_json))
+    except StoreUnavailable as error:
+        _end(str(error), EX_TEMPFAIL)
+
+
+def _mails(source: Path) -> Iterator[bytes]:
+    """The beginning of each mail, which is all that is read of one."""
+    try:
+        yield from _piped() if str(source) == "-" else _kept(source)
+    except OSError as error:
+        _end(f"{source} can't be read ({type(error).__name__})", EX_NOINPUT)
+
+
+def _piped() -> Iterator[bytes]:
+    yield sys.stdin.buffer.read(MAX_BYTES)
+    while sys.stdin.buffer.read(MAX_BYTES):
+        pass  # who pipes a mail in takes a closed pipe for a failure
+
+
+def _kept(source: Path) -> Iterator[bytes]:
+    box: mailbox.Mailbox[mailbox.MaildirMessage] | mailbox.Mailbox[mailbox.mboxMessage]
+    if source.is_dir():
+        box = mailbox.Maildir(source, create=False)
+    else:
+        with source.open("rb") as file:
+            data = file.read(MAX_BYTES)
+        if not data.startswith(b"From "):
+            yield data
+            return
+        box = mailbox.mbox(source, create=False)
+    with closing(box):
+        for key in box.iterkeys():
+            with box.get_file(key) as mail:
+                yield mail.read(MAX_BYTES)
+
+
+async def _take(database: Database, mails: Iterator[bytes], as_json: bool) -> None:
+    read = map(read_bounce, mails)
+    while batch := list(islice(read, BATCH)):
+        reports = [bounce.report for bounce in batch if bounce.report is not None]
+        recorded = iter(await record(database, reports, SystemClock().now()) if reports else [])
+        for bounce in batch:
+            done = Recorded() if bounce.report is None else next(recorded)
+            _tell(bounce, done, as_json)
+
+
+def _tell(bounce: Bounce, done: Recorded, as_json: bool) -> None:
+    delivery, code = (bounce.report.delivery, bounce.report.code) if bounce.report else (None, None)
+    if as_json:
+        told = {"delivery": delivery, "action": bounce.action, "code": code, **msgspec.structs.asdict(done)}
+        click.echo(json.dumps(told))
+    elif bounce.action is None:
+        click.echo("No bounce.")
+    elif delivery is None:
+        click.echo(f"Nothing to do: {bounce.action}.")
+    elif not done.moved:
+        click.echo(f"{delivery}: nothing new.")
+    else:
+        more = "; its mailbox is not written to again" if done.suppressed else ""
+        click.echo(f"{delivery}: undelivered, {code}{more}.")
+
+
+def _end(text: str, code: int) -> NoReturn:
+    click.echo(f"notifier: {text}", err=True)
+    sys.exit(code)

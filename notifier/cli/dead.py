@@ -1,0 +1,191 @@
+"""Dead letters by hand: `notifier dead list`, `show`, `redrive` and `discard`."""
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from notifier.api.dead import AttemptTold, LetterTold, Page, Wanted, find_page, told
+from notifier.cli.manage import on_database
+from notifier.deliveries import Channel
+from notifier.pipeline import dead as pipeline
+from notifier.pipeline.dead import Result
+from notifier.pipeline.engine import Engine
+from notifier.settings import load_settings
+from notifier.startup import close, guard, open_engine
+from notifier.store import dead as store
+
+PAGE = 500  # dead letters redriven or discarded in one transaction
+
+PAST = {"redrive": "redriven", "discard": "discarded"}
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Act = Callable[[Engine, Sequence[str], str], Awaitable[list[Result]]]
+
+
+def filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that narrow down which dead letters are meant."""
+    channels = click.Choice([channel.value for channel in Channel if channel != Channel.NONE])
+    return _options(
+        click.option("--type", help="Only this notification type (or, of quarantined events, event type)."),
+        click.option("--channel", type=channels, help="Only this channel."),
+        click.option("--reason", help="Only these, such as render_failed or quarantined."),
+    )(command)
+
+
+def letters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and the options of what acts on dead letters."""
+    return _options(
+        click.argument("ids", nargs=-1, metavar="ID…"),
+        filters,
+        click.option("--all", "every", is_flag=True, help="All that the filters leave, once the number is confirmed."),
+        click.option("--yes", is_flag=True, help="Don't ask."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object."),
+    )(command)
+
+
+def _options(*decorators: Decorator) -> Decorator:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+@click.group()
+def dead() -> None:
+    """What failed for good and waits for a person: look, redrive, discard."""
+
+
+@dead.command("list")
+@filters
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@click.option("--cursor", help="The `next` of the page before.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def list_(as_json: bool, **given: Any) -> None:
+    """Show dead letters, newest first."""
+    try:
+        wanted = msgspec.convert(given, Wanted)
+    except msgspec.ValidationError:
+        raise click.BadParameter("write the `next` of the page before", param_hint="--cursor") from None
+    page = on_database(lambda database: find_page(database, wanted))
+    if as_json:
+        click.echo(msgspec.json.encode(page))
+        return
+    _show(page)
+
+
+@dead.command()
+@click.argument("letter_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def show(letter_id: str, as_json: bool) -> None:
+    """Show a dead letter with its tries, what its provider's codes mean, and its event."""
+    letter = on_database(lambda database: store.get(database, letter_id))
+    if letter is None:
+        raise click.ClickException(f"no dead letter has the id {letter_id}; `notifier dead list` shows them")
+    if as_json:
+        click.echo(msgspec.json.encode(told(letter)))
+        return
+    _tell(told(letter))
+
+
+@dead.command()
+@letters
+def redrive(**given: Any) -> None:
+    """Try again: a delivery as a new one that its type's time to live begins for now; an event is decided.
+
+    The same ID again changes nothing: each is redriven once. Exits with 1 where one was refused.
+    """
+    _act("redrive", pipeline.redrive, **given)
+
+
+@dead.command()
+@letters
+def discard(**given: Any) -> None:
+    """Put away: they stay in the books as they are, and are listed no more. Exits with 1 where one was refused."""
+    _act("discard", pipeline.discard, **given)
+
+
+def _act(verb: str, act: Act, ids: tuple[str, ...], every: bool, yes: bool, as_json: bool, **given: Any) -> None:
+    if bool(ids) == every:
+        raise click.UsageError(f"name what to {verb}: IDs, or --all with filters")
+    if ids and any(given.values()):
+        raise click.UsageError("filters go with --all")
+    wanted = msgspec.convert({**given, "limit": PAGE}, Wanted)
+    if every and not yes:
+        number = on_database(lambda database: store.count(database, wanted.filter))
+        click.confirm(f"{verb.capitalize()} {number} dead letters?", abort=True, err=True)
+    results = asyncio.run(_run(act, ids, wanted))
+    refused = [result for result in results if result.status == "refused"]
+    if as_json:
+        counts = {"done": len(results) - len(refused), "refused": len(refused)}
+        click.echo(msgspec.json.encode({**counts, "results": results}))
+    else:
+        for result in refused:
+            click.echo(f"{result.id} was refused: {str(result.reason).replace('_', ' ')}", err=True)
+        click.echo(f"{len(results) - len(refused)} {PAST[verb]}, {len(refused)} refused.")
+    if refused:
+        raise SystemExit(1)
+
+
+async def _run(act: Act, ids: tuple[str, ...], wanted: Wanted) -> list[Result]:
+    """Act on these ids or, where there are none, on all dead letters that are wanted, page by page."""
+    settings = load_settings()
+    guard(settings)
+    engine = await open_engine(settings)
+    actor = f"cli:{getpass.getuser()}"
+    try:
+        if ids:
+            return await act(engine, ids, actor)
+        results: list[Result] = []
+        while True:
+            page = await find_page(engine.database, wanted)
+            if page.letters:
+                results += await act(engine, [letter.id for letter in page.letters], actor)
+            if page.next is None:
+                return results
+            # What was refused is still there, and what has died meanwhile is newer: only go on.
+            wanted = msgspec.structs.replace(wanted, cursor=page.next)
+    finally:
+        await close(engine)
+
+
+def _show(page: Page) -> None:
+    table = Table("id", "died", "type", "channel", "reason", "tries")
+    for line in page.letters:
+        table.add_row(line.id, _moment(line.at), line.type, line.channel or "", line.reason or "", str(line.attempts))
+    Console().print(table)
+    if page.next:
+        click.echo(f"More: --cursor {page.next}")
+
+
+def _tell(letter: LetterTold) -> None:
+    event = letter.event
+    rows = {
+        **{name: value for name, value in msgspec.structs.asdict(letter).items() if name not in ("attempts", "event")},
+        "event": f"{event.id}: {event.type}, {event.source_id!r} of {event.source!r}",
+        "subject": event.subject,
+        "occurred_at": event.occurred_at,
+        "accepted_at": event.accepted_at,
+        **{f"try {each.number}": _tried(each) for each in letter.attempts},
+    }
+    for name, value in rows.items():
+        if value is not None:
+            shown = _moment(value) if isinstance(value, datetime) else value
+            click.echo(f"{name.replace('_', ' '):<12} {shown}")
+
+
+def _tried(attempt: AttemptTold) -> str:
+    parts = (_moment(attempt.started_at), attempt.provider, attempt.outcome, attempt.code, attempt.meaning)
+    return ", ".join(part for part in parts if part)
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

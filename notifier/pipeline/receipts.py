@@ -1,0 +1,79 @@
+"""Receipts: what providers tell later moves deliveries forward, and what they say of an address suppresses it.
+
+Reports come at least once, in any order, and about deliveries in any state. Whether one counts is decided on the locked
+row, so that a repeat, a latecomer or a replay finds nothing to move, and then changes nothing else either.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import metrics
+from notifier.deliveries import State, may_move
+from notifier.messages import Report
+from notifier.store import receipts, suppressions
+from notifier.store.database import Database
+from notifier.store.receipts import Standing
+from notifier.store.suppressions import AddressKey, Suppression
+
+BATCH = 500  # reports written together
+
+Named = tuple[str, Suppression]
+"""A delivery, and an address that a report about it names."""
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What a report did."""
+
+    moved: bool = False
+    suppressed: bool = False
+
+
+async def record(database: Database, reports: Sequence[Report], now: int) -> list[Recorded]:
+    """Let each report do what it can, in order and in one transaction."""
+    key = await suppressions.address_key(database)
+
+    async def work(connection: AsyncConnection) -> list[Recorded]:
+        standings = await receipts.lock(connection, database.dialect, [report.delivery for report in reports])
+        moved = advance(standings, reports)
+        moves = {report.delivery: report for report, counted in zip(reports, moved, strict=True) if counted}
+        await receipts.write(connection, database.dialect, moves, now)
+        named = [_named(report, key) if counted else set() for report, counted in zip(reports, moved, strict=True)]
+        # Mails about mails are easily forged: one that knows a delivery may speak of its own address only.
+        held = await suppressions.still_held(connection, database.dialect, set[Named]().union(*named))
+        await suppressions.add(connection, database.dialect, {each for _, each in held}, now)
+        return [Recorded(counted, not held.isdisjoint(each)) for counted, each in zip(moved, named, strict=True)]
+
+    recorded = await database.write(work)
+    for report, done in zip(reports, recorded, strict=True):
+        if done.moved:
+            metrics.receipts.labels(report.channel, report.state, report.reason or "").inc()
+    return recorded
+
+
+def advance(standings: Mapping[str, Standing], reports: Sequence[Report]) -> list[bool]:
+    """Which of the reports move their delivery, each from where the one before left it."""
+    now = dict(standings)
+    moved = []
+    for report in reports:
+        standing = now.get(report.delivery)
+        moved.append(standing is not None and counts(standing, report))
+        if standing is not None and moved[-1]:
+            now[standing.id] = msgspec.structs.replace(standing, state=report.state)
+    return moved
+
+
+def counts(standing: Standing, report: Report) -> bool:
+    """Whether a report moves a delivery."""
+    if standing.channel != report.channel or not may_move(standing.state, report.state):
+        return False
+    # What went out twice is delivered where either was, and undelivered only where the last one was not.
+    known = standing.provider_reference, report.reference
+    return report.state != State.UNDELIVERED or None in known or known[0] == known[1]
+
+
+def _named(report: Report, key: AddressKey) -> set[Named]:
+    if report.suppress is None:
+        return set()
+    return {(report.delivery, Suppression(key(report.channel, each), report.suppress)) for each in report.addresses}

@@ -1,0 +1,98 @@
+"""Deliveries as receipts find and leave them."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.deliveries import Channel, State
+from notifier.messages import Report
+from notifier.store import rows
+from notifier.store.schema import delivery
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a delivery is, and the provider's own id for it where that is known."""
+
+    id: str
+    channel: Channel
+    state: State
+    provider_reference: str | None
+
+
+async def lock(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, Standing]:
+    """The deliveries, each held for this transaction; those that aren't there are not in the answer."""
+    wanted = rows.encode([{"id": id_} for id_ in ids])
+    found = await connection.execute(_lock(dialect), {"rows": wanted})
+    standings = (msgspec.convert(row._mapping, Standing, strict=False) for row in found)  # noqa: SLF001 (a public name)
+    return {standing.id: standing for standing in standings}
+
+
+async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, Report], now: int) -> None:
+    """Write where reports have moved deliveries that this transaction holds.
+
+    The lease's token stays, for `settle_overtaken`.
+    """
+    if moves:
+        told = [
+            {
+                "id": id_, "state": report.state, "reason": report.reason, "code": report.code,
+                "provider": report.provider, "provider_reference": report.reference,
+            }
+            for id_, report in moves.items()
+        ]  # fmt: skip
+        await connection.execute(_write(dialect), {"rows": rows.encode(told), "now": now})
+
+
+async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters: Mapping[str, object]) -> int:
+    """Settle those of a worker's deliveries, still under its token, that a receipt has moved on already; how many.
+
+    Of the outcome counts only what no receipt tells: the locale. `parameters` are those of `deliveries.settle`.
+    """
+    return (await connection.execute(_settle_overtaken(dialect), parameters)).rowcount
+
+
+@cache
+def _lock(dialect: str) -> sa.Select[tuple[str, str, str, str | None]]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    query = (
+        sa.select(delivery.c.id, delivery.c.channel, delivery.c.state, delivery.c.provider_reference)
+        .join(wanted, wanted.c.id == delivery.c.id)
+        .order_by(delivery.c.id)
+    )
+    return query.with_for_update(of=delivery if dialect == "postgresql" else None)
+
+
+@cache
+def _write(dialect: str) -> sa.Update:
+    names = ("id", "state", "reason", "code", "provider", "provider_reference")
+    told = rows.batch(dialect, [delivery.c[name] for name in names])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == told.c.id)
+        .values(
+            state=told.c.state,
+            reason=told.c.reason,
+            code=told.c.code,
+            provider=sa.func.coalesce(told.c.provider, delivery.c.provider),
+            provider_reference=sa.func.coalesce(told.c.provider_reference, delivery.c.provider_reference),
+            signal_at=None,
+            updated_at=sa.bindparam("now"),
+        )
+    )
+
+
+@cache
+def _settle_overtaken(dialect: str) -> sa.Update:
+    outcome = rows.batch(dialect, [delivery.c.id, delivery.c.locale])
+    return (
+        sa.update(delivery)
+        .where(
+            delivery.c.id == outcome.c.id,
+            delivery.c.lease_token == sa.bindparam("token"),
+            delivery.c.state != State.SENDING,
+        )
+        .values(locale=outcome.c.locale, lease_token=None, updated_at=sa.bindparam("now"))
+    )

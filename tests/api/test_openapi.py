@@ -1,0 +1,199 @@
+"""The OpenAPI document: sound in itself, complete, and true to what the routes take and answer."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+from notifier.api.app import ENDPOINTS
+from notifier.api.endpoints import Endpoint
+from notifier.api.openapi import document
+from notifier.keys import SCOPES
+from notifier.problems import TITLES
+from tests.api.conftest import on_sqlite
+from tests.api.server import Answer, Caller
+from tests.samples import CATALOG, EVENT, encoded
+
+Json = dict[str, Any]
+DOCUMENT = document(ENDPOINTS, CATALOG, "1.2.3")
+OPERATIONS = {
+    (method.upper(), path): told for path, methods in DOCUMENT["paths"].items() for method, told in methods.items()
+}
+
+
+def every(value: Any) -> Iterator[Json]:
+    """Every object in the document."""
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from every(each)
+
+
+def resolve(reference: str) -> Any:
+    found: Any = DOCUMENT
+    for part in reference.removeprefix("#/").split("/"):
+        found = found[part.replace("~1", "/").replace("~0", "~")]
+    return found
+
+
+def fits(value: Any, schema: Json) -> None:
+    """Raise where a value is not what a schema of the document says."""
+    jsonschema.Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
+
+
+def test_it_says_what_every_openapi_document_must() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert DOCUMENT["info"]["version"] == "1.2.3"
+    assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_one() -> None:
+    references = {found["$ref"] for found in every(DOCUMENT) if "$ref" in found}
+
+    assert references
+    for reference in references:
+        assert resolve(reference)
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_every_schema_is_of_use() -> None:
+    references = {found["$ref"].rpartition("/")[2] for found in every(DOCUMENT) if "$ref" in found}
+    schemas = set(DOCUMENT["components"]["schemas"])
+
+    assert schemas - references == {f"event.{event}" for event in CATALOG.event_types}
+
+
+def test_every_pattern_is_one_for_ecmascript_too() -> None:
+    # Python's own escapes would mean something else to it.
+    for found in every(DOCUMENT):
+        if "pattern" in found and isinstance(found["pattern"], str):
+            assert not re.search(r"\\[AZzhHN]|\(\?P", found["pattern"])
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_every_endpoint_is_told_with_its_scope_its_parameters_and_its_problems(endpoint: Endpoint) -> None:
+    path = re.sub(r":\w+}", "}", endpoint.path)
+
+    told = OPERATIONS[endpoint.method, path]
+
+    assert told["summary"]
+    assert told["description"]
+    schemes = {"key": [endpoint.scope]} if endpoint.scope else {endpoint.signed_by: []} if endpoint.signed_by else {}
+    assert told["security"] == ([schemes] if schemes else [])
+    asked = [field.name for field in msgspec.structs.fields(endpoint.query)] if endpoint.query else []
+    assert [each["name"] for each in told.get("parameters", [])] == [*re.findall(r"{(\w+)}", path), *asked]
+    assert ("requestBody" in told) == (endpoint.method in ("POST", "PUT", "PATCH"))
+    assert all(response["description"] for response in told["responses"].values())
+    expected = {str(number // 100) for number in endpoint.problems} | {str(status) for status in endpoint.gives}
+    assert expected <= set(told["responses"])
+
+
+def test_nothing_else_is_told_and_every_name_is_its_own() -> None:
+    names = [told["operationId"] for told in OPERATIONS.values()]
+
+    assert len(OPERATIONS) == len(ENDPOINTS)
+    assert len(set(names)) == len(names)
+
+
+def test_every_problem_that_a_route_may_answer_is_told_somewhere() -> None:
+    told = {
+        int(number)
+        for found in every(DOCUMENT)
+        for number in re.findall(r"\b\d{5}\b", str(found.get("description", "")))
+    }
+
+    # What no route answers: addresses and methods that aren't there.
+    assert set(TITLES) - told <= {40401, 40501}
+
+
+def test_the_schemes_and_the_scopes_are_those_in_use() -> None:
+    used = [each for told in OPERATIONS.values() for each in told["security"]]
+
+    assert {scope for each in used for scope in each.get("key", [])} == set(SCOPES)
+    assert {scheme for each in used for scheme in each} == set(DOCUMENT["components"]["securitySchemes"])
+
+
+@pytest.mark.parametrize("kind", CATALOG.types.values(), ids=lambda kind: kind.id)
+def test_every_sample_of_a_type_fits_the_schema_of_its_event(kind: Any) -> None:
+    for sample in kind.samples:
+        fits(sample.data, {"$ref": f"#/components/schemas/event.{kind.event}"})
+
+
+def body_schema(method: str, path: str, media: str) -> Json:
+    schema: Json = OPERATIONS[method, path]["requestBody"]["content"][media]["schema"]
+    return schema
+
+
+def test_what_is_taken_fits_what_is_told() -> None:
+    fits(EVENT, body_schema("POST", "/v1/events", "application/cloudevents+json"))
+    fits([EVENT], body_schema("POST", "/v1/events", "application/cloudevents-batch+json"))
+    fits({"name": "Ada"}, body_schema("PUT", "/v1/recipients/{id}", "application/json"))
+    session = "/ocpi/2.2.1/sessions/{country_code}/{party_id}/{session_id}"
+    fits({"kwh": 1, "last_updated": "2019-06-23T08:16:02Z"}, body_schema("PATCH", session, "application/json"))
+
+
+@pytest.mark.parametrize("body", [{**EVENT, "id": "a\n"}, {**EVENT, "id": ""}, {**EVENT, "specversion": "1"}, {}])
+def test_what_is_refused_does_not(body: Json) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        fits(body, body_schema("POST", "/v1/events", "application/cloudevents+json"))
+
+
+@on_sqlite
+async def test_answers_are_what_is_told(api: Caller) -> None:
+    # Given one call of every kind that answers with JSON
+    await api.call("PUT", "/v1/recipients/ada", b'{"email": "ada@example.com", "devices": [{"value": "t"}]}')
+    calls: list[tuple[str, str, Answer]] = [
+        ("POST", "/v1/events", await api.post(encoded())),
+        ("POST", "/v1/events", await api.post(b"[%b, {}]" % encoded(), "application/cloudevents-batch+json")),
+        ("POST", "/v1/events", await api.post(b"{}")),
+        ("POST", "/v1/events", await api.post(b"{}", Authorization="")),
+        ("GET", "/v1/recipients/{id}", await api.call("GET", "/v1/recipients/ada")),
+        ("POST", "/v1/recipients/import", await api.call("POST", "/v1/recipients/import", b'{"id": "bob"}\n{}')),
+        ("GET", "/v1/ledger", await api.call("GET", "/v1/ledger")),
+        ("GET", "/healthz", await api.call("GET", "/healthz")),
+        ("GET", "/problems/{number}", await api.call("GET", "/problems/40401")),
+        ("POST", "/ocpi/2.2.1/cdrs", await api.call("POST", "/ocpi/2.2.1/cdrs", b"{}")),
+    ]
+
+    # Then each answer is documented, and fits
+    for method, path, answer in calls:
+        told = OPERATIONS[method, path]["responses"][str(answer.status)]
+        media = answer.headers["Content-Type"].partition(";")[0]
+        fits(answer.body, told["content"][media]["schema"])
+
+
+@on_sqlite
+async def test_the_document_is_served(api: Caller) -> None:
+    answer = await api.call("GET", "/openapi.json", Authorization="")
+
+    assert answer.body["paths"] == DOCUMENT["paths"]
+
+
+@on_sqlite
+async def test_the_page_tells_every_operation_and_runs_nothing(api: Caller) -> None:
+    answer = await api.call("GET", "/docs", Authorization="")
+
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    for name in [told["operationId"] for told in OPERATIONS.values()] + list(DOCUMENT["components"]["schemas"]):
+        assert f'id="{name}"' in answer.body
+    assert "<script" not in answer.body
+    assert not re.search(r"\bsrc=|<link|@import|url\(", answer.body)
+
+
+@on_sqlite
+async def test_metrics_tell_what_was_accepted_and_refused(api: Caller) -> None:
+    await api.post(encoded())
+    await api.post(encoded(type="no.such"))
+
+    text = (await api.call("GET", "/metrics", Authorization="")).body
+
+    assert re.search(r'^notifier_events_accepted_total{type="payment.failed"} [1-9]', text, re.MULTILINE)
+    assert re.search(r'^notifier_events_refused_total{code="42201"} [1-9]', text, re.MULTILINE)
+    assert re.search(r"^notifier_events_undecided 1\.0$", text, re.MULTILINE)

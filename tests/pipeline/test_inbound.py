@@ -1,0 +1,158 @@
+"""What people write back is heeded at once, once, and outranks everything but their own START."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.channels.sms.inbound import IncomingText, Word
+from notifier.deliveries import Channel, Reason
+from notifier.pipeline.decide import decide
+from notifier.pipeline.deliver import deliver
+from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.inbound import heed
+from notifier.recipients import RecipientDetails
+from notifier.sandbox import Sandbox
+from notifier.store import recipients, suppressions
+from notifier.store.database import Database
+from notifier.store.schema import audit, delivery, suppression
+from notifier.store.suppressions import Suppression
+from tests.pipeline.samples import COMPLETE, NOW, Report
+
+PHONE = "+4915123456789"
+
+
+def text(body: str, sid: int, number: str = PHONE, **more: str) -> IncomingText:
+    return IncomingText(number=number, body=body, sid=f"SM{sid:032x}", **more)
+
+
+async def suppress(database: Database, reason: Reason) -> None:
+    key = await suppressions.address_key(database)
+    found = [Suppression(key(Channel.SMS, PHONE), reason)]
+    await database.write(lambda connection: suppressions.add(connection, database.dialect, found, NOW))
+
+
+async def rows(database: Database, table: sa.Table) -> list[Any]:
+    async with database.engine.connect() as connection:
+        return list(await connection.execute(sa.select(table)))
+
+
+async def reasons(database: Database) -> list[str]:
+    return [row.reason for row in await rows(database, suppression)]
+
+
+@pytest.fixture
+async def ada(database: Database) -> None:
+    await recipients.put(database, {"ada": RecipientDetails(phone=PHONE, locale="de-AT")}, NOW)
+
+
+async def test_after_stop_nothing_more_is_sent_until_start(
+    engine: WorkerEngine, sandbox: Sandbox, ada: None, report: Report
+) -> None:
+    # Given a text that is decided and not sent yet
+    await decide(engine, [await report("charging.complete", **COMPLETE)])
+    (waiting,) = [row for row in await rows(engine.database, delivery) if row.channel == "sms"]
+
+    # When the driver writes STOP, then it is confirmed in her language, and the text ends unsent
+    assert await heed(engine.database, text("Stop.", 1), NOW) == (Word.STOP, "de-AT")
+    await deliver(engine, Channel.SMS, [waiting.id])
+    (ended,) = [row for row in await rows(engine.database, delivery) if row.channel == "sms"]
+    assert (ended.state, ended.reason, sandbox.ledger.entries) == ("suppressed", "stopped", [])
+
+    # When she writes START, then the next one goes out
+    assert await heed(engine.database, text("Start", 2), NOW) == (Word.START, "de-AT")
+    await decide(engine, [await report("charging.complete", **{**COMPLETE, "session_id": "102"})])
+    ids = [row.id for row in await rows(engine.database, delivery) if row.channel == "sms"]
+    assert await deliver(engine, Channel.SMS, ids) == 1
+    assert [entry.to for entry in sandbox.ledger.entries] == [PHONE]
+
+
+async def test_a_second_stop_and_a_start_without_one_are_not_answered(database: Database, ada: None) -> None:
+    assert await heed(database, text("yes", 1), NOW) is None
+    assert await heed(database, text("STOP", 2), NOW) is not None
+    assert await heed(database, text("stop!", 3), NOW + 1) is None
+
+    (row,) = await rows(database, suppression)
+    assert (row.reason, row.since) == ("stopped", NOW)
+
+
+async def test_a_replay_moves_nothing_back(database: Database, ada: None) -> None:
+    # Given a STOP and a START after it
+    stop, start = text("STOP", 1), text("START", 2)
+    await heed(database, stop, NOW)
+    await heed(database, start, NOW)
+
+    # When the STOP is told once more, then the number is still good; and the other way round
+    assert await heed(database, stop, NOW) is None
+    assert await reasons(database) == []
+    await heed(database, text("STOP", 3), NOW)
+    assert await heed(database, start, NOW) is None
+    assert await reasons(database) == ["stopped"]
+
+
+async def test_start_lifts_a_stop_and_nothing_that_a_provider_found(database: Database, ada: None) -> None:
+    await suppress(database, Reason.BAD_NUMBER)
+
+    assert await heed(database, text("START", 1), NOW) is None
+    assert await reasons(database) == ["bad_number"]
+
+
+async def test_a_stop_stands_over_what_a_provider_found_and_not_the_other_way_round(
+    database: Database, ada: None
+) -> None:
+    await suppress(database, Reason.BAD_NUMBER)
+    assert await heed(database, text("STOP", 1), NOW + 1) is not None
+    await suppress(database, Reason.BAD_NUMBER)
+
+    assert [(row.reason, row.since) for row in await rows(database, suppression)] == [("stopped", NOW + 1)]
+
+
+async def test_of_several_findings_about_one_number_the_stop_counts_whatever_their_order(database: Database) -> None:
+    found = [Suppression("k" * 32, Reason.STOPPED), Suppression("k" * 32, Reason.BAD_NUMBER)]
+
+    news = await database.write(lambda connection: suppressions.add(connection, database.dialect, found, NOW))
+
+    assert (news, await reasons(database)) == (1, ["stopped"])
+
+
+async def test_help_is_answered_and_changes_nothing(database: Database, ada: None) -> None:
+    for sid in (1, 2):
+        assert await heed(database, text("Help", sid), NOW) == (Word.HELP, "de-AT")
+    assert (await rows(database, suppression), await rows(database, audit)) == ([], [])
+
+
+async def test_any_other_text_changes_nothing(database: Database, ada: None) -> None:
+    assert await heed(database, text("don't stop", 1), NOW) is None
+    assert await heed(database, text("STOP", 2, number="VOLTLINE"), NOW) is None
+    assert (await rows(database, suppression), await rows(database, audit)) == ([], [])
+
+
+async def test_a_number_that_nobody_has_can_stop_too_and_stays_stopped_for_who_gets_it(
+    engine: WorkerEngine, sandbox: Sandbox, report: Report
+) -> None:
+    assert await heed(engine.database, text("STOP", 1), NOW) == (Word.STOP, None)
+
+    await recipients.put(engine.database, {"ada": RecipientDetails(phone=PHONE)}, NOW)
+    await decide(engine, [await report("charging.complete", **COMPLETE)])
+    await deliver(
+        engine, Channel.SMS, [row.id for row in await rows(engine.database, delivery) if row.channel == "sms"]
+    )
+
+    assert sandbox.ledger.entries == []
+
+
+async def test_what_twilio_has_answered_is_done_and_not_answered_twice(database: Database, ada: None) -> None:
+    assert await heed(database, text("ARRET", 1, opt_out_type="STOP"), NOW) is None
+    assert await reasons(database) == ["stopped"]
+
+
+async def test_the_audit_tells_what_was_asked_and_no_number(database: Database, ada: None) -> None:
+    await heed(database, text("STOP", 1), NOW)
+    await heed(database, text("START", 2), NOW + 1)
+
+    told = await rows(database, audit)
+    assert sorted((row.at, row.actor, row.action) for row in told) == [
+        (NOW, "recipient", "sms.stop"),
+        (NOW + 1, "recipient", "sms.start"),
+    ]
+    assert PHONE[1:] not in str(told)

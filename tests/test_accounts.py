@@ -1,0 +1,125 @@
+"""Accounts as URLs: every part and option read, nonsense refused by its position, and nothing of it ever quoted."""
+
+import msgspec
+import pytest
+
+from notifier.accounts import (
+    Account,
+    FcmAccount,
+    SmtpAccount,
+    TwilioAccount,
+    email_accounts,
+    push_accounts,
+    sms_accounts,
+)
+from notifier.errors import ConfigurationError
+
+READERS = {"PUSH": push_accounts, "SMS": sms_accounts, "EMAIL": email_accounts}
+CANARY = "c4n4ry"
+
+
+def test_a_firebase_project_is_a_file_and_its_options() -> None:
+    (account,) = push_accounts("fcm:///etc/a%20b.json?rate=5000&connections=20&project=p&name=main&weight=2")
+
+    assert account == FcmAccount(
+        name="main", service_account="/etc/a b.json", project="p", rate=5000, connections=20, weight=2
+    )
+
+
+def test_what_is_not_said_is_as_providers_advise() -> None:
+    (account,) = push_accounts("fcm:///a.json")
+
+    assert account == FcmAccount(name="fcm", service_account="/a.json", connections=200)
+    assert (account.url, account.rate, account.weight) == ("https://fcm.googleapis.com", None, 1)
+
+
+def test_a_twilio_account_has_its_sender_with_or_without_an_encoded_plus() -> None:
+    one, other = sms_accounts(
+        "twilio://AC1:t%40ken@api.twilio.com?from=%2B15005550006&rate=0.5, twilio+http://AC2:t@[::1]:8025?from=+1500"
+    )
+
+    assert one == TwilioAccount(
+        name="twilio:api.twilio.com", sid="AC1", token="t@ken", url="https://api.twilio.com", sender="+15005550006",
+        rate=0.5,
+    )  # fmt: skip
+    assert (other.url, other.sender, other.name) == ("http://[::1]:8025", "+1500", "twilio:::1")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp+starttls://u:p%2F@h", ("h", 587, "starttls", "u", "p/")),
+        ("smtps://u:p@h", ("h", 465, "tls", "u", "p")),
+        ("smtps://h:2465", ("h", 2465, "tls", None, None)),
+        ("smtp://127.0.0.1", ("127.0.0.1", 25, "none", None, None)),
+    ],
+)
+def test_a_mail_servers_scheme_says_how_it_is_encrypted(url: str, expected: tuple[object, ...]) -> None:
+    (account,) = email_accounts(url)
+
+    assert isinstance(account, SmtpAccount)
+    assert (account.host, account.port, account.security, account.username, account.password) == expected
+    assert account.connections == 10
+
+
+@pytest.mark.parametrize("separator", [" ", ",", "\n", " ,\t"])
+def test_several_are_kept_in_order(separator: str) -> None:
+    urls = separator.join(["smtps://a", "smtps://b", "smtps://b?name=c"])
+
+    assert [account.name for account in email_accounts(f" {urls}\n")] == ["smtp:a", "smtp:b", "c"]
+
+
+def test_none_is_fine() -> None:
+    assert [read("") for read in READERS.values()] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("channel", "text", "told"),
+    [
+        ("PUSH", f"/etc/{CANARY}.json", "URL 1: must begin with fcm://"),
+        ("PUSH", f"fcm://etc/{CANARY}.json", "three slashes"),
+        ("PUSH", "fcm:///", "three slashes"),
+        ("PUSH", f"fcm:///a fcm:///b?{CANARY}=1", "URL 2: has an option that is none of connections, name, project"),
+        ("PUSH", f"fcm:///a?service_account={CANARY}", "has an option that is none of"),
+        ("PUSH", f"fcm:///a?rate={CANARY}", "Expected `float | null`, got `str` - at `$.rate`"),
+        ("PUSH", "fcm:///a?rate=0", "Expected `float` > 0.0 - at `$.rate`"),
+        ("PUSH", "fcm:///a?rate=nan", "at `$.rate`"),
+        ("PUSH", "fcm:///a?connections=0", "at `$.connections`"),
+        ("PUSH", "fcm:///a?weight=-1", "at `$.weight`"),
+        ("PUSH", "fcm:///a?rate=1&rate=2", "gives an option twice"),
+        ("PUSH", f"fcm:///a?url=ftp://{CANARY}", "at `$.url`"),
+        ("PUSH", f"fcm:///a?name={CANARY}%20b", "at `$.name`"),
+        ("PUSH", "fcm:///a fcm:///b", "URL 2: has the name of one before it"),
+        ("PUSH", f"fcm:///a#{CANARY}", "%23"),
+        ("SMS", f"twilio://sid:{CANARY}@h", "Object missing required field `from`"),
+        ("SMS", f"twilio://{CANARY}@h?from=1", "must be twilio://SID:TOKEN@"),
+        ("SMS", f"twilio://sid:{CANARY}/x@h?from=1", "must be twilio://SID:TOKEN@"),
+        ("SMS", f"twilio://sid:{CANARY} x@h?from=1", "URL 1: must be twilio://SID:TOKEN@"),
+        ("SMS", f"twilio://sid:{CANARY}@h:port?from=1", "is not a URL"),
+        ("SMS", f"twilio://sid:{CANARY}@[h?from=1", "is not a URL"),
+        ("SMS", f"twilio://sid:{CANARY}%ff@h?from=1", "is not a URL"),
+        ("EMAIL", f"smtp://user:{CANARY}@h", "in the clear"),
+        ("EMAIL", f"smtps://{CANARY}@h", "a user name and a password, or neither"),
+        ("EMAIL", f"smtps://user:12?{CANARY}@h", "has an option that is none of connections, name, rate, weight"),
+        ("EMAIL", f"smtps://user:{CANARY}?x@h", "is not a URL"),
+        ("EMAIL", f"smtps://user:{CANARY}@h/x", "must be smtps://user:password@host:port"),
+        ("EMAIL", "smtps://", "must be smtps://user:password@host:port"),
+    ],
+)
+def test_nonsense_is_refused_with_its_variable_and_position_and_without_its_words(
+    channel: str, text: str, told: str
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        READERS[channel](text)
+
+    assert str(refused.value).startswith(f"NOTIFIER_{channel}_PROVIDERS, URL ")
+    assert told in str(refused.value)
+    assert CANARY not in str(refused.value)
+    assert refused.value.__cause__ is refused.value.__context__ is None
+
+
+def test_no_account_shows_what_it_holds() -> None:
+    accounts: list[Account] = [*sms_accounts(f"twilio://S:{CANARY}@h?from=1"), *email_accounts(f"smtps://u:{CANARY}@h")]
+
+    assert CANARY not in repr(accounts)
+    assert CANARY in str([msgspec.structs.asdict(account) for account in accounts])
