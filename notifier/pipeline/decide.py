@@ -66,7 +66,7 @@ async def _decide_apart(engine: Engine, ids: Sequence[str]) -> tuple[int, list[s
         raise
     except Exception as error:
         if len(ids) == 1:
-            log.error("decide.failed", event=ids[0], exc_info=error)
+            log.error("decide.failed", id=ids[0], exc_info=error)
             return 0, list(ids)
     middle = len(ids) // 2
     first, second = await _decide_apart(engine, ids[:middle]), await _decide_apart(engine, ids[middle:])

@@ -24,4 +24,4 @@ async def heed(database: Database, text: IncomingText, now: int) -> tuple[Word, 
             news = await inbound.start(database, text.sid, key, now)
         case Word.HELP:
             news = True
-    return (word, await recipients.locale_of(database, key)) if news else None
+    return (word, await recipients.locale_of(database, key)) if news and not text.opt_out_type else None

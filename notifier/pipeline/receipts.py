@@ -58,9 +58,11 @@ def advance(standings: Mapping[str, Standing], reports: Sequence[Report]) -> lis
     moved = []
     for report in reports:
         standing = now.get(report.delivery)
-        moved.append(standing is not None and counts(standing, report))
-        if standing is not None and moved[-1]:
-            now[standing.id] = msgspec.structs.replace(standing, state=report.state)
+        counted = standing is not None and counts(standing, report)
+        moved.append(counted)
+        if standing is not None and counted:
+            reference = report.reference or standing.provider_reference
+            now[standing.id] = msgspec.structs.replace(standing, state=report.state, provider_reference=reference)
     return moved
 
 

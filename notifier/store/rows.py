@@ -52,7 +52,10 @@ def _json_table_type(column: Column[Any]) -> str:
         return "BIGINT"
     if isinstance(column.type, Json):
         return "JSON"
-    return f"VARCHAR({getattr(column.type, 'length', None) or 5000}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    # The column's own character set, or MariaDB compares with no index and reads the whole table for a batch.
+    own = column.type.dialect_impl(mysql.dialect())
+    charset, collation = getattr(own, "charset", None) or "utf8mb4", getattr(own, "collation", None) or "utf8mb4_bin"
+    return f"VARCHAR({getattr(own, 'length', None) or 5000}) CHARACTER SET {charset} COLLATE {collation}"
 
 
 def insert(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> Insert:

@@ -1,14 +1,26 @@
 """Fixtures of all channels: a provider's HTTP API, and a clock that stands still at the present."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
+import redis
 from aiohttp import web
 from aiohttp.test_utils import TestServer as Server
 
-from notifier.clock import ManualClock, SystemClock
+from notifier.accounts import TwilioAccount
+from notifier.channels import providers, sms
+from notifier.channels.http import Timeouts
+from notifier.channels.opening import segments
+from notifier.channels.shared import Shared
+from notifier.channels.sms.transport import TwilioTransport
+from notifier.clock import Clock, ManualClock, SystemClock
+from notifier.deliveries import Channel
 from notifier.guard import refuse_everything_but_loopback
+from notifier.messages import SmsMessage
+from tests.channels import canary
+from tests.channels.accounts import Process
 from tests.channels.provider import Provider
 
 
@@ -35,3 +47,32 @@ async def provider() -> AsyncIterator[Provider]:
     async with Server(application, shutdown_timeout=0, access_log=None) as server:
         stand_in.url = str(server.make_url("")).rstrip("/")
         yield stand_in
+
+
+@pytest.fixture
+async def process(provider: Provider, clock: ManualClock, valkey: str) -> AsyncIterator[Process]:
+    with redis.Redis.from_url(valkey) as client:
+        client.flushdb()
+    opened: list[providers.Providers[SmsMessage]] = []
+
+    def open_process(
+        *, by: str | None = None, clock: Clock = clock, timeout: float = 1.0, processes: int = 1,
+        **accounts: Mapping[str, Any],
+    ) -> providers.Providers[SmsMessage]:  # fmt: skip
+        terms = providers.Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments, processes=processes)
+        shared = Shared(by, clock) if by else None
+        each = []
+        for name, options in accounts.items():
+            details: dict[str, Any] = {"sid": name, "token": canary.SECRET, "sender": "+1500", "url": provider.url}
+            account = TwilioAccount(name=name, **{**details, **options})
+            transport = TwilioTransport(
+                account.sid, account.token, account.sender, clock=clock, base_url=account.url,
+                timeouts=Timeouts(connect=timeout / 2, total=timeout),
+            )  # fmt: skip
+            each.append(providers.Provider(account, transport, terms, shared, clock))
+        opened.append(providers.Providers(each, shared))
+        return opened[-1]
+
+    yield open_process
+    for process in opened:
+        await process.close()

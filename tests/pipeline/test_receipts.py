@@ -1,99 +1,25 @@
-"""Receipts: what providers tell later moves deliveries forward and never back, and bad addresses are left alone."""
+"""Receipts: what providers tell later moves deliveries forward and never back."""
 
 from itertools import count, pairwise
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifier.clock import HOUR, MINUTE, ManualClock
-from notifier.deliveries import MOVES, TERMINAL, Channel, Lane, Reason, State
-from notifier.messages import Device, Report
+from notifier.deliveries import MOVES, TERMINAL, Channel, Lane, State
 from notifier.pipeline import clock as clock_step
-from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import LEASE, WorkerEngine
-from notifier.pipeline.receipts import Recorded, advance, record
-from notifier.recipients import RecipientDetails
+from notifier.pipeline.receipts import advance, record
 from notifier.sandbox import Rule, Sandbox
-from notifier.store import deliveries, ledger, recipients
+from notifier.store import deliveries, ledger
 from notifier.store.database import Database
 from notifier.store.deliveries import NewDelivery, Settled
 from notifier.store.receipts import Standing
-from notifier.store.schema import delivery, suppression
-from tests.pipeline.samples import COMPLETE, NOW, RECEIPT
+from tests.pipeline.receipts import MAILBOX, MOVED, NOTHING, PHONE, bounced, gone, row, suppressed, tell_one, text, told
+from tests.pipeline.samples import NOW
 from tests.pipeline.samples import Report as Tell
-
-PHONE = "+4915123456789"
-MAILBOX = "ada@example.com"
-MOVED, NOTHING = Recorded(moved=True), Recorded()
-
-
-@pytest.fixture
-async def driver(database: Database) -> str:
-    """A driver with a number and a mailbox."""
-    await recipients.put(database, {"ada": RecipientDetails(email=MAILBOX, phone=PHONE, tokens=["NL-TST-C1"])}, NOW)
-    return "ada"
-
-
-async def row(engine: WorkerEngine, id_: str) -> Any:
-    """A delivery as it is now."""
-    async with engine.database.engine.connect() as connection:
-        return (await connection.execute(sa.select(delivery).where(delivery.c.id == id_))).one()
-
-
-async def decided(engine: WorkerEngine, event: str, channel: Channel) -> str:
-    """The id of an event's delivery on a channel, once it is decided."""
-    await decide(engine, [event])
-    query = sa.select(delivery.c.id).where(delivery.c.event_id == event, delivery.c.channel == channel)
-    async with engine.database.engine.connect() as connection:
-        id_: str = (await connection.execute(query)).scalar_one()
-        return id_
-
-
-async def suppressed(engine: WorkerEngine) -> list[str]:
-    """Why addresses are suppressed."""
-    async with engine.database.engine.connect() as connection:
-        return list((await connection.execute(sa.select(suppression.c.reason))).scalars())
-
-
-async def text(engine: WorkerEngine, tell: Tell, number: int = 1, *, sent: bool = True) -> Any:
-    """The delivery of one more text to the driver."""
-    event = await tell("charging.complete", **{**COMPLETE, "session_id": str(number)})
-    id_ = await decided(engine, event, Channel.SMS)
-    if sent:
-        await deliver(engine, Channel.SMS, [id_])
-    return await row(engine, id_)
-
-
-async def mail(engine: WorkerEngine, tell: Tell, number: int = 1) -> Any:
-    """The delivery of one more mail to the driver."""
-    event = await tell("session.receipt", **{**RECEIPT, "cdr_id": str(number)})
-    id_ = await decided(engine, event, Channel.EMAIL)
-    await deliver(engine, Channel.EMAIL, [id_])
-    return await row(engine, id_)
-
-
-def told(id_: str, state: State = State.DELIVERED, **more: Any) -> Report:
-    return Report(**{"delivery": id_, "channel": Channel.SMS, "provider": "twilio", "state": state, **more})
-
-
-def gone(id_: str, *addresses: str, suppress: Reason = Reason.BAD_NUMBER, **more: Any) -> Report:
-    """The report that an address is no more."""
-    more = {"reason": "address_gone", "code": "30005", "addresses": addresses, "suppress": suppress, **more}
-    return told(id_, State.UNDELIVERED, **more)
-
-
-def bounced(id_: str, *addresses: str) -> Report:
-    return gone(id_, *addresses, suppress=Reason.BOUNCED, channel=Channel.EMAIL, provider=None, code="5.1.1")
-
-
-async def tell_one(engine: WorkerEngine, report: Report) -> Recorded:
-    (recorded,) = await record(engine.database, [report], engine.clock.now())
-    return recorded
-
 
 # Forward only
 
@@ -242,122 +168,6 @@ async def test_what_is_to_be_sent_again_is_not_once_a_receipt_says_that_it_arriv
     assert sandbox.ledger.entries == []
 
 
-# Bad addresses
-
-
-async def test_a_number_that_is_no_good_gets_no_more_texts_and_a_new_one_does(
-    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Tell
-) -> None:
-    # Given a number that Twilio reports as unknown to its carrier
-    first = await text(engine, report)
-    assert await tell_one(engine, gone(first.id, PHONE)) == Recorded(moved=True, suppressed=True)
-    assert await suppressed(engine) == ["bad_number"]
-
-    # When there is more to tell the driver
-    second = await text(engine, report, 2)
-
-    # Then it ends just before the wire, with the reason
-    assert (second.state, second.reason) == ("suppressed", "bad_number")
-    assert sandbox.ledger.accepted(Channel.SMS, second.id) == 0
-
-    # And when the driver has a new number, that one gets it
-    await recipients.put(engine.database, {driver: RecipientDetails(phone="+4915198765432")}, NOW)
-    third = await text(engine, report, 3)
-    assert (third.state, sandbox.ledger.entries[-1].to) == ("sent", "+4915198765432")
-
-
-async def test_a_replay_suppresses_nothing_anew(engine: WorkerEngine, driver: str, report: Tell) -> None:
-    # Given a number that was suppressed, and that a person has put right since
-    sent = await text(engine, report)
-    await tell_one(engine, gone(sent.id, PHONE))
-    async with engine.database.engine.begin() as connection:
-        await connection.execute(sa.delete(suppression))
-
-    # When the same receipt comes again
-    assert await tell_one(engine, gone(sent.id, PHONE)) == NOTHING
-
-    # Then it stays right
-    assert await suppressed(engine) == []
-
-
-async def test_a_mailbox_that_bounced_gets_no_more_mail_and_the_number_still_gets_texts(
-    engine: WorkerEngine, driver: str, report: Tell
-) -> None:
-    first = await mail(engine, report)
-
-    # When a bounce names the mailbox, in capitals
-    assert await tell_one(engine, bounced(first.id, "ADA@example.com")) == Recorded(moved=True, suppressed=True)
-
-    # Then the next mail is not sent, and texts are
-    after, second = await row(engine, first.id), await mail(engine, report, 2)
-    assert (after.state, after.code, after.provider) == ("undelivered", "5.1.1", "smtp")
-    assert (second.state, second.reason) == ("suppressed", "bounced")
-    assert (await text(engine, report)).state == "sent"
-
-
-async def test_a_bounce_can_speak_of_no_other_mailbox(engine: WorkerEngine, driver: str, report: Tell) -> None:
-    # Given somebody who knows a delivery and writes a bounce that names the neighbours too
-    await recipients.put(engine.database, {"bea": RecipientDetails(email="bea@example.com")}, NOW)
-    sent = await mail(engine, report)
-
-    # When it comes
-    assert await tell_one(engine, bounced(sent.id, "bea@example.com", "eve@example.com")) == MOVED
-
-    # Then nobody's mailbox is suppressed
-    assert await suppressed(engine) == []
-
-
-async def test_a_bounce_of_an_old_mailbox_does_no_harm_to_the_new_one(
-    engine: WorkerEngine, driver: str, report: Tell
-) -> None:
-    sent = await mail(engine, report)
-    await recipients.put(
-        engine.database, {driver: RecipientDetails(email="new@example.com", tokens=["NL-TST-C1"])}, NOW
-    )
-
-    assert await tell_one(engine, bounced(sent.id, MAILBOX)) == MOVED
-    assert (await mail(engine, report, 2)).state == "sent"
-
-
-@pytest.mark.parametrize(
-    ("code", "status", "ended", "reason"),
-    [(21211, 400, ("failed", "address_gone"), "bad_number"), (21610, 400, ("suppressed", "opted_out"), "stopped")],
-)
-async def test_a_number_that_twilio_refuses_at_once_is_suppressed_as_well(
-    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Tell,
-    code: int, status: int, ended: tuple[str, str], reason: str,
-) -> None:  # fmt: skip
-    sandbox.faults.add(Rule(channel="sms", action="fail", status=status, code=code, times=1))
-
-    first, second = await text(engine, report), await text(engine, report, 2)
-
-    assert (first.state, first.reason, first.code) == (*ended, str(code))
-    assert (second.state, second.reason) == ("suppressed", reason)
-
-
-async def test_a_mailbox_that_the_server_refuses_at_once_is_suppressed_as_well(
-    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Tell
-) -> None:
-    sandbox.faults.add(Rule(channel="email", action="fail", stage="rcpt", reply="550 5.1.1 No such mailbox", times=1))
-
-    first, second = await mail(engine, report), await mail(engine, report, 2)
-
-    assert (first.state, first.reason, first.code) == ("failed", "address_gone", "5.1.1")
-    assert (second.state, second.reason) == ("suppressed", "bounced")
-
-
-async def test_a_device_that_is_gone_is_no_suppression(
-    engine: WorkerEngine, sandbox: Sandbox, report: Tell, database: Database
-) -> None:
-    await recipients.put(database, {"ada": RecipientDetails(devices=[Device(value="token-1")], phone=PHONE)}, NOW)
-    sandbox.faults.add(Rule(channel="push", action="fail", status=404, code="UNREGISTERED"))
-    push = await decided(engine, await report("charging.complete", **COMPLETE), Channel.PUSH)
-
-    await deliver(engine, Channel.PUSH, [push])
-
-    assert ((await row(engine, push)).state, await suppressed(engine)) == ("failed", [])
-
-
 # Any order
 
 STATES = st.sampled_from([State.SENT, State.DELIVERED, State.UNDELIVERED])
@@ -381,11 +191,11 @@ def test_reports_move_a_delivery_alike_however_they_are_batched(
     assert all(after in MOVES[before] for before, after in pairwise(states))
     assert len(states) <= 3
     # And what comes after the cut moves it as it would have alone
-    now = Standing(id="d", channel=Channel.SMS, state=state, provider_reference=sid)
+    now = start
     for report, counted in zip(batch[:cut], moved[:cut], strict=True):
-        now = Standing(
-            id="d", channel=Channel.SMS, state=report.state if counted else now.state, provider_reference=sid
-        )
+        if counted:
+            known = report.reference or now.provider_reference
+            now = Standing(id="d", channel=Channel.SMS, state=report.state, provider_reference=known)
     assert advance({"d": now}, batch[cut:]) == moved[cut:]
 
 

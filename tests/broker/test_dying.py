@@ -1,0 +1,99 @@
+"""A message that ends every process which takes it: it does so once, and those beside it wait for seconds at most."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import dramatiq
+import pytest
+import sqlalchemy as sa
+
+from notifier.broker import DECIDE, make_broker
+from notifier.client import AsyncProducer
+from notifier.clock import SECOND
+from notifier.demo.local import LocalSystem
+from notifier.settings import to_environment
+from notifier.store.schema import event
+from tests.samples import EVENT
+
+DYING = Path(__file__).with_name("dying.py")
+SUPERVISE = "import os, sys; from notifier.cli.supervise import supervise; supervise(sys.argv[1:], os.environ, 2)"
+
+PATIENCE = 5 * SECOND  # that an event may wait because of its neighbours
+EVENTS = 20
+DEADLY = 2
+
+
+@asynccontextmanager
+async def mortal_workers(system: LocalSystem) -> AsyncIterator[None]:
+    """Two worker processes, kept up as `notifier worker` keeps them up."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
+    shared = {"PROMETHEUS_MULTIPROC_DIR": str(system.settings.metrics_dir), "dramatiq_queue_prefetch": "8"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SUPERVISE, sys.executable, str(DYING),
+        env={**environment, **to_environment(system.environment), **shared, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def decided(system: LocalSystem, count: int) -> dict[str, int]:
+    """How long each event waited for its decision, in milliseconds, once so many have one."""
+    async with asyncio.timeout(30):
+        while True:
+            async with system.database.engine.connect() as connection:
+                query = sa.select(event.c.source_id, event.c.decided_at - event.c.accepted_at)
+                found = list(await connection.execute(query.where(event.c.decided_at.is_not(None))))
+            if len(found) == count:
+                return {row[0]: row[1] for row in found}
+            await asyncio.sleep(0.05)
+
+
+async def metric(system: LocalSystem, name: str) -> float:
+    """The sum of a counter over its labels, as `/metrics` tells it."""
+    async with aiohttp.ClientSession() as session, session.get(f"{system.settings.public_url}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].split()[0] == name)
+
+
+@pytest.mark.parametrize("broker_url", ["valkey", "rabbitmq"], indirect=True)
+async def test_a_message_that_ends_its_worker_is_taken_once_and_keeps_no_event_waiting(
+    broker_url: str, tmp_path: Path
+) -> None:
+    settings: dict[str, object] = {"broker_url": broker_url}
+    async with LocalSystem(tmp_path, settings, processes=("web", "clock")) as system, mortal_workers(system):
+        url, key = system.settings.public_url, system.key
+        async with AsyncProducer(url, key, "billing") as producer:
+            # Given workers that are up
+            await producer.send(EVENT["type"], EVENT["data"], id="first")
+            await decided(system, 1)
+
+            # When messages that end a process come between the signals of events
+            broker = make_broker(broker_url)
+            for number in range(EVENTS):
+                if number % (EVENTS // DEADLY) == 0:
+                    broker.enqueue(
+                        dramatiq.Message(queue_name=DECIDE, actor_name="die", args=([],), kwargs={}, options={})
+                    )
+                await producer.send(EVENT["type"], EVENT["data"], id=f"event {number}")
+            broker.close()
+
+        # Then every event is decided within seconds
+        waited = await decided(system, EVENTS + 1)
+        del waited["first"]
+        assert max(waited.values()) <= PATIENCE, waited
+
+        # And each message has ended one process, which is counted
+        assert await metric(system, "notifier_worker_ends_total") == DEADLY
+        assert await metric(system, "notifier_rows_quarantined_total") == 0
+        assert await metric(system, "notifier_events_accepted_total") == EVENTS + 1

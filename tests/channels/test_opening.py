@@ -1,0 +1,60 @@
+"""From the settings to transports that send."""
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from notifier.channels.opening import open_transports, segments
+from notifier.clock import SystemClock
+from notifier.deliveries import Channel
+from notifier.errors import Misconfigured
+from notifier.messages import SmsContent
+from notifier.sandbox import Sandbox
+from notifier.settings import load_settings
+from tests.channels.email.samples import mail
+from tests.channels.push.samples import push
+from tests.channels.sms.samples import text
+
+
+async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_path: Path, valkey: str) -> None:
+    async with Sandbox(http_port=0, smtp_port=0) as sandbox:
+        # Given settings with two SMS accounts, the first of which isn't one
+        key = tmp_path / "key.json"
+        key.write_text(json.dumps(sandbox.service_account()))
+        host = sandbox.http_url.removeprefix("http://")
+        accounts = [
+            f"twilio+http://{sandbox.account_sid}:{token}@{host}?from=+15005550006&name={name}&weight={weight}"
+            for name, token, weight in (("wrong", "wrong", 1), ("right", sandbox.auth_token, 0))
+        ]
+        settings = {
+            "NOTIFIER_BROKER_URL": valkey,
+            "NOTIFIER_PUSH_PROVIDERS": f"fcm://{quote(str(key))}?url={sandbox.http_url}&rate=5000",
+            "NOTIFIER_SMS_PROVIDERS": " ".join(accounts),
+            "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{sandbox.smtp_port}",
+        }
+
+        # When the transports are opened, then each channel sends
+        transports = open_transports(load_settings(settings), SystemClock())
+        receipts = [await transports[channel].send(message) for channel, message in MESSAGES.items()]
+        assert [receipt.provider for receipt in receipts] == ["fcm", "right", "smtp:127.0.0.1"]
+        assert [sandbox.ledger.accepted(channel, "5f" * 16) for channel in MESSAGES] == [1, 1, 1]
+        for transport in transports.values():
+            await transport.close()
+
+
+async def test_a_channel_without_provider_keeps_its_messages_and_says_why() -> None:
+    transports = open_transports(load_settings({}), SystemClock())
+
+    for channel, message in MESSAGES.items():
+        with pytest.raises(Misconfigured, match="notifier doctor"):
+            await transports[channel].send(message)
+
+
+def test_a_text_counts_its_segments() -> None:
+    assert segments(text()) == 1
+    assert segments(text(content=SmsContent(text="x" * 161))) == 2
+
+
+MESSAGES = {Channel.PUSH: push(), Channel.SMS: text(), Channel.EMAIL: mail()}

@@ -1,0 +1,175 @@
+"""What processes share of a provider: its rate, its rest, and its trouble; with Redis, and without."""
+
+import asyncio
+import time
+
+import pytest
+import redis
+from aiohttp import web
+
+from notifier.channels.breaker import IN_A_ROW
+from notifier.channels.pacing import BURST
+from notifier.channels.shared import TIMEOUT
+from notifier.clock import SECOND, SystemClock
+from notifier.errors import SendError, Throttled, Unavailable
+from notifier.messages import Receipt, SmsContent
+from tests.channels import canary
+from tests.channels.accounts import DOWN, TAKES, Process, answers, counted, outcome, requests
+from tests.channels.provider import Provider as StandIn
+from tests.channels.provider import reply
+from tests.channels.sms.samples import refusal, text
+
+LONG = SmsContent(text="x" * 161)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_no_process_calls_a_provider_before_its_retry_after(
+    process: Process, provider: StandIn, valkey: str, status: int
+) -> None:
+    # Given two processes that share a Redis, and a provider that asks one of them to wait
+    code = {429: 20429, 503: 20503}[status]
+    answers(provider, main=reply(status, refusal(code, status), {"Retry-After": "1"}))
+    one, other = (process(by=valkey, clock=SystemClock(), main={}) for _ in range(2))
+    asked = await outcome(one)
+    said_at = time.monotonic()
+    assert isinstance(asked, Throttled | Unavailable)
+    assert asked.retry_after == 1
+    await asyncio.sleep(0.02)  # the other one may be told a moment later
+    answers(provider, main=TAKES)
+
+    # When both go on sending
+    while True:
+        outcomes = [await outcome(one), await outcome(other)]
+        if any(isinstance(each, Receipt) for each in outcomes):
+            break
+        assert requests(provider) == {"main": 1}
+        assert {each.code for each in outcomes if isinstance(each, SendError)} == {"resting"}
+        await asyncio.sleep(0.01)
+
+    # Then the next request comes when the second is over, and not much later
+    assert 1.0 <= time.monotonic() - said_at < 2.5
+
+
+async def test_a_breaker_that_opens_in_one_process_is_open_in_all(
+    process: Process, provider: StandIn, valkey: str
+) -> None:
+    answers(provider, main=DOWN)
+    one, other = (process(by=valkey, clock=SystemClock(), main={}) for _ in range(2))
+    for _ in range(IN_A_ROW):
+        await outcome(one)
+    await asyncio.sleep(0.02)
+
+    held = [await outcome(other) for _ in range(10)]
+
+    assert requests(provider) == {"main": IN_A_ROW}
+    assert {each.code for each in held if isinstance(each, SendError)} == {"resting"}
+
+
+async def test_what_a_process_was_told_outlives_redis(process: Process, provider: StandIn, valkey: str) -> None:
+    answers(provider, main=reply(429, refusal(20429, 429), {"Retry-After": "60"}))
+    one = process(by=valkey, clock=SystemClock(), main={})
+    await outcome(one)
+
+    with redis.Redis.from_url(valkey) as client:
+        client.flushall()
+    answers(provider, main=TAKES)
+
+    assert isinstance(await outcome(one), Unavailable)
+    assert requests(provider) == {"main": 1}
+
+
+async def test_a_backlog_drains_at_the_rate_and_never_above_it_whoever_sends(
+    process: Process, provider: StandIn, valkey: str
+) -> None:
+    # Given two processes, and a sender that takes 100 segments a second
+    arrived: list[float] = []
+
+    async def take(request: web.Request) -> web.StreamResponse:
+        arrived.append(time.monotonic())
+        return await TAKES(request)
+
+    answers(provider, main=take)
+    both = [process(by=valkey, clock=SystemClock(), main={"rate": 100.0}) for _ in range(2)]
+
+    # When they have 150 texts of two segments, and try again when they are told
+    async def drain(number: int) -> None:
+        while True:
+            sent = await outcome(both[number % 2], to=f"+49151{number}", content=LONG, urgency="low")
+            if isinstance(sent, Receipt):
+                return
+            assert isinstance(sent, Throttled)
+            assert sent.retry_after is not None
+            await asyncio.sleep(sent.retry_after)
+
+    before, began = counted("notifier_paced_total", provider="main"), time.monotonic()
+    await asyncio.gather(*(drain(number) for number in range(150)))
+
+    # Then no second had more than it may, and the whole took no longer than it must
+    late = 0.05  # of a second, by which a loop wakes up too late, for this one does all
+    for first, at in enumerate(arrived):
+        assert 2 * sum(other < at + 1 for other in arrived[first:]) <= 100 * (1 + BURST / SECOND + late) + 2
+    assert len(arrived) == 150
+    assert 2.8 < arrived[-1] - began < 4.5
+    assert counted("notifier_paced_total", provider="main") > before
+
+
+async def test_what_is_far_down_the_queue_is_not_kept_waiting(process: Process, provider: StandIn) -> None:
+    answers(provider, main=TAKES)
+    providers = process(clock=SystemClock(), main={"rate": 10.0})
+
+    began = time.monotonic()
+    sent = await asyncio.gather(*(outcome(providers, to=f"+49151{number}") for number in range(200)))
+
+    assert time.monotonic() - began < 3  # and not 20
+    back = [each.retry_after or 0 for each in sent if isinstance(each, SendError)]
+    assert len(back) >= 190
+    assert max(back) == pytest.approx(len(back) / 10, rel=0.1)
+
+
+async def test_the_urgent_pass_a_backlog(process: Process, provider: StandIn) -> None:
+    # Given a backlog that takes every slot it is given
+    answers(provider, main=TAKES)
+    providers = process(clock=SystemClock(), main={"rate": 50.0})
+    backlog = [asyncio.create_task(outcome(providers, urgency="low")) for _ in range(300)]
+    await asyncio.sleep(0.1)
+
+    # When something urgent comes, then it goes out, and within its second
+    began = time.monotonic()
+    urgent = await asyncio.gather(*(outcome(providers, urgency="urgent") for _ in range(20)))
+    assert all(isinstance(each, Receipt) for each in urgent)
+    assert time.monotonic() - began < 2.5
+    await asyncio.gather(*backlog)
+
+
+async def test_without_redis_each_process_keeps_to_its_share(process: Process, provider: StandIn) -> None:
+    answers(provider, main=TAKES)
+    four = [process(by="redis://127.0.0.1:1", processes=4, main={"rate": 40.0}) for _ in range(4)]
+
+    sent = await asyncio.gather(*(outcome(each, urgency="urgent") for each in four for _ in range(50)))
+
+    # A second's worth ahead, of which each has a quarter, and the one that may always go
+    assert 40 <= sum(isinstance(each, Receipt) for each in sent) <= 40 + 4 * 2
+
+
+async def test_a_redis_that_is_away_delays_nothing(process: Process, provider: StandIn) -> None:
+    answers(provider, main=TAKES)
+    providers = process(by="redis://127.0.0.1:1", main={})
+
+    began = time.monotonic()
+    for _ in range(20):
+        await providers.send(text())
+
+    assert time.monotonic() - began < TIMEOUT + 2
+
+
+async def test_redis_holds_nothing_of_the_messages(process: Process, provider: StandIn, valkey: str) -> None:
+    answers(provider, main=reply(429, refusal(20429, 429), {"Retry-After": "60"}), two=DOWN)
+    providers = process(by=valkey, clock=SystemClock(), main={"rate": 1000.0}, two={"rate": 1000.0})
+    for _ in range(20):
+        await outcome(providers)
+    await providers.close()
+
+    with redis.Redis.from_url(valkey) as client:
+        kept = [(key, client.hgetall(key)) for key in client.scan_iter()]
+    assert len(kept) == 2
+    assert not [each for each in canary.ALL if each in str(kept)]

@@ -1,0 +1,73 @@
+"""A lease that has run out fences its worker off: what it has not handed over by then, it doesn't."""
+
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.clock import MINUTE, ManualClock
+from notifier.deliveries import Channel, State
+from notifier.pipeline.decide import decide
+from notifier.pipeline.deliver import deliver
+from notifier.pipeline.engine import WorkerEngine
+from notifier.sandbox import Sandbox
+from notifier.store.schema import delivery
+from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
+
+
+CLAIM = 3  # a worker asks for the time when it loads, renders and claims, and then before each send
+
+
+class Sleeper(ManualClock):
+    """A clock by which a process stands still for a minute, just before it asks for the time so often."""
+
+    def __init__(self, asked: int) -> None:
+        super().__init__(NOW)
+        self._left = asked
+
+    def now(self) -> int:
+        self._left -= 1
+        if self._left == 0:
+            self.advance(MINUTE)
+        return super().now()
+
+
+EVENTS = {
+    Channel.PUSH: ("charging.complete", COMPLETE),
+    Channel.SMS: ("charging.complete", COMPLETE),
+    Channel.EMAIL: ("session.receipt", RECEIPT),
+}
+
+
+@pytest.mark.parametrize("channel", EVENTS)
+@pytest.mark.parametrize("asked", range(1, CLAIM + 2))
+async def test_a_worker_that_slept_since_its_claim_sends_nothing(
+    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report, channel: Channel, asked: int
+) -> None:
+    # Given a message, and a connection that is open already: a send over it has nothing to wait for
+    type_, data = EVENTS[channel]
+    warm = await due(engine, await report(type_, **data, at=NOW), channel)
+    await deliver(engine, channel, [warm])
+    id_ = await due(engine, await report(type_, **{**data, "session_id": "102", "cdr_id": "2"}), channel)
+
+    # When its worker stands still for longer than a lease, at one moment or another
+    await deliver(replace(engine, clock=Sleeper(asked)), channel, [id_])
+
+    # Then the message goes out only where the lease begins after that
+    slept_since_claim = asked > CLAIM
+    assert sandbox.ledger.accepted(channel, warm) == 1
+    assert sandbox.ledger.accepted(channel, id_) == (0 if slept_since_claim else 1)
+    assert await state_of(engine, id_) == (State.PENDING if slept_since_claim else State.SENT)
+
+
+async def due(engine: WorkerEngine, event: str, channel: Channel) -> str:
+    """The id of a delivery that an event comes to on a channel."""
+    await decide(engine, [event])
+    query = sa.select(delivery.c.id).where(delivery.c.channel == channel, delivery.c.event_id == event).limit(1)
+    async with engine.database.engine.connect() as connection:
+        return str((await connection.execute(query)).scalar_one())
+
+
+async def state_of(engine: WorkerEngine, id_: str) -> str:
+    async with engine.database.engine.connect() as connection:
+        return str((await connection.execute(sa.select(delivery.c.state).where(delivery.c.id == id_))).scalar_one())

@@ -1,0 +1,128 @@
+"""What the outcome of an attempt makes of a delivery: every code of every channel, the count of tries, and expiry."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.channels import email, http, push, sms
+from notifier.channels.email import transport as smtp
+from notifier.channels.pacing import PATIENCE
+from notifier.channels.providers import FAILOVER_WITHIN
+from notifier.channels.push import tokens
+from notifier.clock import DAY, SECOND
+from notifier.deliveries import Channel, Lane, State, check_moves
+from notifier.errors import OutcomeUnknown, SendError, Unavailable
+from notifier.messages import Receipt
+from notifier.pipeline.deliver import FENCE
+from notifier.pipeline.engine import LEASE
+from notifier.pipeline.settle import settle, was_tried
+from notifier.store.deliveries import Ready
+from tests.pipeline.samples import NOW
+
+TABLES = {Channel.PUSH: push.CODES, Channel.SMS: sms.CODES, Channel.EMAIL: email.CODES}
+CODES = [(channel, code) for channel, table in TABLES.items() for code in table.codes]
+DICE = Random(1)  # noqa: S311 (repeatable, not secret)
+
+
+def ready(channel: Channel, *, attempts: int = 0, expires_in: int = 30 * DAY) -> Ready:
+    return Ready(
+        id="1", event_id="2", recipient_id="ada", type="t", channel=channel, lane=Lane.NORMAL, target="", about="3",
+        created_at=NOW, expires_at=NOW + expires_in, attempts=attempts, occurred_at=NOW, accepted_at=NOW, data="{}",
+        known=True, name=None, email=None, phone=None, locale=None, time_zone=None, switches=None, device_kind=None,
+        device_value=None, device_platform=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("channel", "code"), CODES)
+def test_every_code_leads_where_it_says_and_comes_again_only_where_it_may(channel: Channel, code: str) -> None:
+    # Given a delivery that met the code at its first try
+    error = TABLES[channel].classify(code)
+
+    settled = settle(ready(channel), error, "en", NOW, DICE)
+
+    # Then what can't come again has ended, and the rest is due at its time, as the same delivery
+    check_moves([(State.SENDING, settled.state)])
+    assert settled.code == code
+    if error.retry:
+        retry = TABLES[channel].retry[error.retry_class]
+        assert settled.state == State.PENDING
+        assert settled.signal_at == settled.due_at >= NOW + max(retry.least, (error.retry_after or 0) * SECOND)
+    elif isinstance(error, OutcomeUnknown):
+        assert settled.state == State.UNKNOWN
+        assert settled.signal_at is not None
+    else:
+        assert settled.state in (State.FAILED, State.SUPPRESSED)
+        assert settled.signal_at is None
+
+
+@pytest.mark.parametrize(("channel", "code"), CODES)
+def test_no_code_is_tried_for_ever(channel: Channel, code: str) -> None:
+    error = TABLES[channel].classify(code)
+    attempts, tries = 0, 0
+    while tries < 100:
+        settled = settle(ready(channel, attempts=attempts), error, "en", NOW, DICE)
+        attempts, tries = settled.attempts, tries + 1
+        if settled.signal_at is None:
+            break
+
+    if was_tried(ready(channel), error):
+        assert tries == attempts <= 30
+        assert settled.reason == ("attempts_exhausted" if tries > 1 else error.kind)
+    else:
+        assert (attempts, settled.state) == (0, State.PENDING)
+
+
+@pytest.mark.parametrize("channel", TABLES)
+@pytest.mark.parametrize("code", ["paced", "resting"])
+def test_what_was_only_held_back_counts_as_no_try_and_comes_back_when_told(channel: Channel, code: str) -> None:
+    held = TABLES[channel].classify(code, retry_after=7.0)
+
+    settled = settle(ready(channel, attempts=3), held, "en", NOW, DICE)
+
+    assert not was_tried(ready(channel), held)
+    assert (settled.attempts, settled.state) == (3, State.PENDING)
+    assert 7 * SECOND <= settled.due_at - NOW <= 11 * SECOND
+
+
+@given(st.sampled_from(CODES), st.integers(0, 40), st.integers(1, 2 * DAY), st.none() | st.floats(0, 1e7))
+def test_nothing_is_due_when_it_is_of_no_use_any_more(
+    where: tuple[Channel, str], attempts: int, left: int, asked: float | None
+) -> None:
+    channel, code = where
+    delivery = ready(channel, attempts=attempts, expires_in=left)
+
+    settled = settle(delivery, TABLES[channel].classify(code, retry_after=asked), "en", NOW, DICE)
+
+    if settled.state == State.PENDING:
+        assert settled.due_at < delivery.expires_at
+
+
+def test_an_error_without_a_code_waits_by_its_kind() -> None:
+    settled = settle(ready(Channel.PUSH), Unavailable("fcm", "ClientConnectorError", "no connection"), "en", NOW, DICE)
+
+    assert settled.due_at >= NOW + 10 * SECOND
+
+
+@pytest.mark.parametrize("outcome", [Receipt("main", "1"), sms.CODES.classify("21211")])
+def test_what_was_tried_is_counted_and_told_with_its_provider(outcome: Receipt | SendError) -> None:
+    settled = settle(ready(Channel.SMS, attempts=2), outcome, "en", NOW, DICE)
+
+    assert (settled.attempts, settled.provider) == (3, outcome.provider)
+
+
+def test_every_send_is_over_while_its_lease_lasts() -> None:
+    # Given the longest that each channel's transport takes
+    longest = {
+        Channel.PUSH: tokens.WAIT + http.TOTAL_TIMEOUT,
+        Channel.SMS: http.TOTAL_TIMEOUT,
+        Channel.EMAIL: sum(smtp.TIMEOUTS),
+    }
+
+    # When it comes after a slot that was waited for, a quick failure, and another slot
+    waits = FAILOVER_WITHIN + max(PATIENCE.values()) / SECOND
+
+    # Then there is a second left
+    for seconds in longest.values():
+        assert waits + seconds <= (LEASE - FENCE) / SECOND - 1

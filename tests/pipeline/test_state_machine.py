@@ -1,0 +1,317 @@
+"""Any interleaving of what workers, clocks, providers, crashes and people do: states go forward, and the books balance.
+
+Every rule is a step that some process takes in one transaction or a few; hypothesis chooses the order, and shrinks the
+history that breaks an invariant to its shortest form.
+"""
+
+import asyncio
+import itertools
+import random
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from dramatiq.brokers.stub import StubBroker
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from notifier.broker.signals import Signals
+from notifier.catalog import load_catalog
+from notifier.clock import MINUTE, SECOND, ManualClock
+from notifier.cloudevents import Reader
+from notifier.deliveries import MOVES, TERMINAL, Channel, State
+from notifier.errors import OutcomeUnknown, Refused, SendError, Unavailable
+from notifier.messages import Device, Receipt, Report
+from notifier.pipeline import clock, dead, receipts
+from notifier.pipeline.accept import Accepted, Intake
+from notifier.pipeline.decide import decide
+from notifier.pipeline.deliver import deliver
+from notifier.pipeline.engine import LEASE, SIGNAL_AGAIN, WorkerEngine
+from notifier.pipeline.resolve import ask
+from notifier.pipeline.settle import attempt, settle
+from notifier.recipients import RecipientDetails
+from notifier.rendering import Brand, Renderer
+from notifier.store import asks, deliveries, events, ledger, migrate, recipients
+from notifier.store.database import Database
+from notifier.store.deliveries import Ready
+from notifier.store.schema import delivery, event
+from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING
+
+T = TypeVar("T")
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+CATALOG = load_catalog(TEMPLATES)
+RENDERER = Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com"))
+REPORTED: dict[str, dict[str, Any]] = {
+    "charging.complete": COMPLETE,
+    "idle.warning": WARNING,
+    "session.receipt": RECEIPT,
+    "session.ended": {"session_id": "101"},
+}
+OUTCOMES: dict[str, SendError | None] = {
+    "sent": None,
+    "retry": Unavailable("provider", "503", "down"),
+    "unknown": OutcomeUnknown("provider", "timeout", "no answer"),
+    "refused": Refused("provider", "400", "no"),
+}
+
+
+@cache
+def empty() -> Path:
+    """A migrated SQLite file."""
+    path = Path(tempfile.mkdtemp(prefix="notifier-")) / "empty.db"
+
+    async def make() -> None:
+        database = Database(f"sqlite:///{path}", connections=1)
+        await migrate.upgrade(database)
+        await database.close()
+
+    asyncio.run(make())
+    return path
+
+
+def reachable() -> dict[State, set[State]]:
+    """The states that may be seen later, however many moves lie between."""
+    later: dict[State, set[State]] = {state: {state, *MOVES[state]} for state in State}
+    for _ in State:
+        later = {state: {further for each in nexts for further in later[each]} for state, nexts in later.items()}
+    return later
+
+
+LATER = reachable()
+
+
+class Provider:
+    """A provider on order: the outcome of the next sends, and what it says when it is asked."""
+
+    def __init__(self) -> None:
+        self.outcome = "sent"
+        self.has: list[str] = []
+
+    async def send(self, message: Any) -> Receipt:
+        if self.outcome in ("sent", "unknown"):
+            self.has.append(message.reference)
+        error = OUTCOMES[self.outcome]
+        if error is not None:
+            raise error
+        return Receipt("provider", message.reference)
+
+    async def find(self, message: Any, since: int) -> Receipt | None:  # noqa: ARG002 (a message is found by its id here)
+        if self.outcome == "retry":
+            raise Unavailable("provider", "503", "down")
+        return Receipt("provider", message.reference) if message.reference in self.has else None
+
+    async def close(self) -> None:
+        return
+
+
+class Worker:
+    """What a worker holds: its token, and what it claimed under it."""
+
+    def __init__(self, token: str, held: list[Ready]) -> None:
+        self.token = token
+        self.held = held
+
+
+subsets = st.none() | st.lists(st.integers(0, 30), min_size=1, max_size=3)
+"""Which of the rows that are there, by number, or all of them."""
+
+
+class Deliveries(RuleBasedStateMachine):
+    """The whole pipeline over SQLite, its clock and its provider in hypothesis' hands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory(prefix="notifier-")
+        shutil.copy(empty(), Path(self.folder.name) / "notifier.db")
+        self.clock = ManualClock(NOW)
+        self.provider = Provider()
+        self.random = random.Random(1)  # noqa: S311 (pauses, the same in every run)
+        self.numbers = itertools.count()
+        self.workers: list[Worker] = []
+        self.seen: dict[str, State] = {}
+        self.engine = WorkerEngine(
+            database=Database(f"sqlite:///{self.folder.name}/notifier.db", connections=2),
+            catalog=CATALOG,
+            signals=Signals(StubBroker(middleware=[])),
+            clock=self.clock,
+            renderer=RENDERER,
+            transports=dict.fromkeys((Channel.PUSH, Channel.SMS, Channel.EMAIL), self.provider),
+        )
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        async def close() -> None:
+            await self.engine.signals.close()
+            await self.engine.database.close()
+
+        self.run(close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    async def rows(self, table: sa.Table = delivery) -> list[Any]:
+        async with self.engine.database.engine.connect() as connection:
+            return list(await connection.execute(sa.select(table).order_by(table.c.id)))
+
+    def some(self, which: list[int] | None, table: sa.Table = delivery) -> list[Any]:
+        """The rows that numbers stand for, each once."""
+        found = self.run(self.rows(table))
+        numbers = range(len(found)) if which is None or not found else {number % len(found) for number in which}
+        return [found[number] for number in numbers]
+
+    @initialize()
+    def someone_is_known(self) -> None:
+        details = RecipientDetails(
+            email="ada@example.com", phone="+4915123456789", devices=[Device(value="token-1")], tokens=["NL-TST-C1"]
+        )
+        self.run(recipients.put(self.engine.database, {"ada": details}, NOW))
+        self.report("charging.complete", 1, known=True, decided=True)
+
+    # What services report, and what is decided
+
+    @rule(type=st.sampled_from(sorted(REPORTED)), session=st.integers(1, 3), known=st.booleans(), decided=st.booleans())
+    def report(self, type: str, session: int, known: bool, decided: bool) -> None:
+        data = {**REPORTED[type], "session_id": str(session)}
+        if not known:
+            data = {**data, "driver_id": "nobody", "token": "nobody"}
+        reader, number = Reader(CATALOG), str(next(self.numbers))
+        fields = {name: value for name, value in data.items() if type != "session.ended" or name == "session_id"}
+
+        async def accept() -> str:
+            intake = Intake(self.engine)
+            (answer,) = await intake.accept([reader.made(type, "test", number, "101", self.clock.now(), fields)])
+            await intake.close()
+            assert isinstance(answer, Accepted)
+            return answer.event
+
+        id_ = self.run(accept())
+        if decided:
+            self.run(decide(self.engine, [id_]))
+
+    @rule(which=subsets, tries=st.sampled_from([None, 0, 1]))
+    def decide(self, which: list[int] | None, tries: int | None) -> None:
+        ids = [row.id for row in self.some(which, event)]
+        self.run(decide(self.engine, ids, tries=tries))
+
+    @rule(which=subsets, tries=st.integers(0, 1))
+    def begin_to_decide_and_die(self, which: list[int] | None, tries: int) -> None:
+        ids = [row.id for row in self.some(which, event)]
+        self.run(events.begin_try(self.engine.database, ids, tries, self.clock.now() + SIGNAL_AGAIN))
+
+    # Workers, whole or step by step
+
+    @rule(which=subsets, outcome=st.sampled_from(sorted(OUTCOMES)), again=st.booleans())
+    def deliver(self, which: list[int] | None, outcome: str, again: bool) -> None:
+        self.provider.outcome = outcome
+        for channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL):
+            ids = [row.id for row in self.some(which) if row.channel == channel]
+            self.run(deliver(self.engine, channel, ids, again=again))
+
+    @rule(which=subsets)
+    def claim(self, which: list[int] | None) -> None:
+        before = {row.id: row.state for row in self.run(self.rows())}
+        token, now = f"worker {next(self.numbers)}", self.clock.now()
+        ids = [row.id for row in self.some(which)]
+        claimed = self.run(deliveries.claim(self.engine.database, ids, token, now, now + LEASE))
+        assert {before[id_] for id_ in claimed} <= {"pending"}, "what was claimed was nobody's"
+        held = self.run(deliveries.load(self.engine.database, list(claimed), now, State.SENDING)) if claimed else []
+        self.workers.append(Worker(token, held))
+
+    @precondition(lambda self: self.workers)
+    @rule(number=st.integers(0, 10), outcome=st.sampled_from(sorted(OUTCOMES)))
+    def settle(self, number: int, outcome: str) -> None:
+        worker = self.workers.pop(number % len(self.workers))
+        before = self.run(self.rows())
+        own = {row.id for row in before if row.lease_token == worker.token}
+        now = self.clock.now()
+        result = OUTCOMES[outcome] or Receipt("provider", "reference")
+        settled = [settle(ready, result, None, now, self.random) for ready in worker.held]
+        attempts = [attempt(ready, result, now, now) for ready in worker.held]
+        recorded = self.run(deliveries.settle(self.engine.database, worker.token, settled, attempts, [], now))
+        after = self.run(self.rows())
+        changed = {new.id for old, new in zip(before, after, strict=True) if old != new}
+        assert changed == own, "an outcome counts under the lease's token alone"
+        assert recorded == len(own)
+
+    @precondition(lambda self: self.workers)
+    @rule(number=st.integers(0, 10))
+    def crash(self, number: int) -> None:
+        self.workers.pop(number % len(self.workers))
+
+    @rule(which=subsets, answers=st.sampled_from(["sent", "retry"]))
+    def ask(self, which: list[int] | None, answers: str) -> None:
+        self.provider.outcome = answers
+        self.run(ask(self.engine, [row.id for row in self.some(which) if row.channel == "sms"]))
+
+    @rule(which=subsets)
+    def begin_to_ask_and_die(self, which: list[int] | None) -> None:
+        now, ids = self.clock.now(), [row.id for row in self.some(which)]
+        self.run(asks.begin(self.engine.database, ids, now + SIGNAL_AGAIN, now + LEASE))
+
+    # The clock
+
+    @rule(step=st.sampled_from([1, SECOND, SIGNAL_AGAIN, LEASE, 10 * MINUTE, 31 * MINUTE]))
+    def time_passes(self, step: int) -> None:
+        self.clock.advance(step)
+
+    @rule()
+    def tick(self) -> None:
+        self.run(clock.tick(self.engine))
+
+    # Providers and people
+
+    @rule(which=subsets, state=st.sampled_from([State.SENT, State.DELIVERED, State.UNDELIVERED]))
+    def receipt(self, which: list[int] | None, state: State) -> None:
+        reports = [Report(delivery=row.id, channel=Channel(row.channel), state=state) for row in self.some(which)]
+        self.run(receipts.record(self.engine.database, reports, self.clock.now()))
+
+    @rule(which=subsets)
+    def redrive(self, which: list[int] | None) -> None:
+        before = {row.id: row.state for row in self.run(self.rows())}
+        ids = [row.id for row in [*self.some(which), *self.some(which, event)]]
+        results = self.run(dead.redrive(self.engine, ids, "ada"))
+        for result in results:
+            if result.delivery is not None:
+                assert before[result.id] in ("failed", "undelivered"), "only what is dead is redriven"
+
+    @rule(which=subsets)
+    def discard(self, which: list[int] | None) -> None:
+        ids = [row.id for row in [*self.some(which), *self.some(which, event)]]
+        self.run(dead.discard(self.engine, ids, "ada"))
+
+    # What holds, whatever happens
+
+    @invariant()
+    def states_go_forward(self) -> None:
+        rows = self.run(self.rows())
+        found = {row.id: State(row.state) for row in rows}
+        for id_, before in self.seen.items():
+            assert found[id_] in LATER[before], f"{before} became {found[id_]}"
+            assert before not in TERMINAL or found[id_] == before
+        self.seen = found
+        redriven = [row.redrive_of for row in rows if row.redrive_of]
+        assert len(redriven) == len(set(redriven)), "one id, one redrive"
+        for row in rows:
+            assert (row.lease_token is not None) == (row.state == "sending"), row
+            assert row.signal_at is not None or row.state not in ("pending", "sending"), (
+                "the clock looks at what is open"
+            )
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        books = self.run(ledger.read(self.engine.database))
+        assert books.balanced, books
+
+
+TestDeliveries = Deliveries.TestCase
+TestDeliveries.settings = settings(
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

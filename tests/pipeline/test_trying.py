@@ -1,0 +1,86 @@
+"""Tries as rows: each is counted and recorded once, and what is only held back is neither."""
+
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from notifier.accounts import TwilioAccount
+from notifier.channels import sms
+from notifier.channels.opening import segments
+from notifier.channels.providers import Provider, Providers, Terms
+from notifier.clock import MINUTE, SECOND, ManualClock
+from notifier.deliveries import Channel, State
+from notifier.messages import SmsMessage
+from notifier.pipeline.decide import decide
+from notifier.pipeline.deliver import deliver
+from notifier.pipeline.engine import WorkerEngine
+from notifier.sandbox import Rule, Sandbox
+from notifier.store.schema import attempt, delivery
+from tests.pipeline.samples import COMPLETE, Report
+
+
+def with_rate(engine: WorkerEngine, rate: float | None) -> WorkerEngine:
+    """The engine with a rate for its texts."""
+    account = TwilioAccount(name="main", sid="s", token="t", url="http://127.0.0.1", sender="+1", rate=rate)
+    terms = Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments)
+    provider: Provider[SmsMessage] = Provider(account, engine.transports[Channel.SMS], terms, None, engine.clock)
+    return replace(engine, transports={**engine.transports, Channel.SMS: Providers([provider], None)})
+
+
+async def text(engine: WorkerEngine) -> Any:
+    async with engine.database.engine.connect() as connection:
+        return (await connection.execute(sa.select(delivery).where(delivery.c.channel == Channel.SMS))).one()
+
+
+async def attempts(engine: WorkerEngine) -> list[Any]:
+    async with engine.database.engine.connect() as connection:
+        return list(await connection.execute(sa.select(attempt).order_by(attempt.c.number)))
+
+
+async def test_a_text_whose_turn_is_not_near_waits_as_a_row_and_uses_up_no_try(
+    engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Report
+) -> None:
+    # Given a sender whose rate the first text takes for a minute, and a second text
+    paced = with_rate(engine, rate=1 / 60)
+    await decide(engine, [await report("charging.complete", **COMPLETE)])
+    first = (await text(engine)).id
+    await deliver(paced, Channel.SMS, [first])
+    async with engine.database.engine.begin() as connection:
+        await connection.execute(sa.delete(attempt))
+        again = {"state": State.PENDING, "due_at": clock.now(), "attempts": 0}
+        await connection.execute(sa.update(delivery).where(delivery.c.id == first).values(again))
+
+    # When it is tried at once
+    assert await deliver(paced, Channel.SMS, [first]) == 1
+
+    # Then it is due when the rate has room, and nothing was tried
+    found = await text(engine)
+    assert (found.state, found.reason, found.code, found.attempts) == ("pending", "throttled", "paced", 0)
+    assert 50 * SECOND < found.due_at - clock.now() <= MINUTE + SECOND
+    assert await attempts(engine) == []
+    assert len(sandbox.ledger.entries) == 1
+
+
+async def test_tries_are_numbered_without_a_gap_however_they_came_about(
+    engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Report
+) -> None:
+    # Given a Twilio that fails twice
+    sandbox.faults.add(Rule(channel="sms", action="fail", status=503, times=2))
+    engine = with_rate(engine, None)
+    await decide(engine, [await report("charging.complete", **COMPLETE)])
+    id_ = (await text(engine)).id
+
+    # When a careful signal is followed by a usual one and another careful one
+    for again in (True, False, True):
+        await deliver(engine, Channel.SMS, [id_], again=again)
+        clock.advance((await text(engine)).due_at - clock.now())
+
+    # Then each is on record, under the provider's name
+    found = await text(engine)
+    assert (found.state, found.attempts, found.provider) == ("sent", 3, "main")
+    assert [(each.number, each.outcome, each.provider) for each in await attempts(engine)] == [
+        (1, "unavailable", "main"),
+        (2, "unavailable", "main"),
+        (3, "sent", "main"),
+    ]

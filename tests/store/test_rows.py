@@ -1,0 +1,40 @@
+"""How a batch travels: what it costs doesn't grow with the table."""
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.deliveries import Channel, Lane, State
+from notifier.store import deliveries
+from notifier.store.database import Database
+from notifier.store.deliveries import NewDelivery
+
+MANY = 2_000
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+async def test_mariadb_looks_a_batch_up_by_its_index(database: Database) -> None:
+    # Given a table of some size
+    ids = [f"{number:032x}" for number in range(MANY)]
+    new = [
+        NewDelivery(
+            id=id_, event_id=id_, recipient_id="ada", type="t", channel=Channel.SMS, target="", lane=Lane.NORMAL,
+            about=id_, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1, expires_at=2,
+            signal_at=None,
+        )
+        for id_ in ids
+    ]  # fmt: skip
+    await database.write(lambda connection: deliveries.add(connection, database.dialect, new))
+
+    # When five of its rows are looked for
+    async with database.engine.connect() as connection:
+        await connection.execute(sa.text("FLUSH STATUS"))
+        assert await deliveries.existing(connection, database.dialect, ids[:5]) == set(ids[:5])
+        counters = await connection.execute(sa.text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+
+    # Then not many more were read
+    assert sum(int(value) for _, value in counters) < 50
+
+
+async def test_an_id_of_letters_that_no_id_has_is_not_found(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        assert await deliveries.existing(connection, database.dialect, ["é" * 32, "😀", "x" * 500]) == set()
