@@ -95,7 +95,7 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
         ({"NOTIFIER_PROT_FILE": "/dev/null"}, "NOTIFIER_PROT_FILE is not a setting"),
         ({"NOTIFIER_PORT": "http"}, "NOTIFIER_PORT: Expected `int`"),
         ({"NOTIFIER_PORT": "65536"}, "NOTIFIER_PORT: Expected `int` <= 65535"),
-        ({"NOTIFIER_WORKER_THREADS": "0"}, "NOTIFIER_WORKER_THREADS: Expected `int` >= 1"),
+        ({"NOTIFIER_WORKER_BATCHES": "0"}, "NOTIFIER_WORKER_BATCHES: Expected `int` >= 1"),
         ({"NOTIFIER_LOOPBACK_ONLY": "perhaps"}, "NOTIFIER_LOOPBACK_ONLY: "),
         ({"NOTIFIER_EMAIL_PROVIDERS": "smtps://one ssl://two"}, "NOTIFIER_EMAIL_PROVIDERS, URL 2: must begin with"),
         ({"NOTIFIER_LOG_LEVEL": "loud"}, "NOTIFIER_LOG_LEVEL: "),

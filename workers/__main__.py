@@ -1,4 +1,7 @@
-"""One worker process: `python -m workers [--threads N] [--queue NAME …]`. `notifier worker` keeps several of them up.
+"""One worker process: `python -m workers [--batches N] [--queue NAME …]`. `notifier worker` keeps several of them up.
+
+It holds so many messages of each queue and has a thread for every one of them, so that no queue waits for another: a
+provider that hangs holds up its own channel and lane. A thread does nothing but wait for the event loop.
 
 SIGTERM lets the batches under way finish and gives back what was not begun; a second one ends at once.
 """
@@ -12,6 +15,7 @@ from types import FrameType
 import dramatiq
 import structlog
 
+from notifier.broker import QUEUES
 from workers.main import broker, settings
 
 STOP_TIMEOUT = 25_000  # milliseconds for batches under way: a lease's length
@@ -22,7 +26,7 @@ log = structlog.get_logger(__name__)
 def main() -> None:
     """Work until told to stop."""
     parser = argparse.ArgumentParser(prog="workers", description=__doc__)
-    parser.add_argument("--threads", type=int, default=settings.worker_threads, help="batches at once")
+    parser.add_argument("--batches", type=int, default=settings.worker_batches, help="of one queue at once")
     parser.add_argument("--queue", dest="queues", action="append", help="only this queue; may be given again")
     arguments = parser.parse_args()
     stop = threading.Event()
@@ -34,11 +38,11 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    worker = dramatiq.Worker(
-        broker, queues=arguments.queues and set(arguments.queues), worker_threads=arguments.threads
-    )
+    queues = set(arguments.queues or QUEUES)
+    worker = dramatiq.Worker(broker, queues=queues, worker_threads=arguments.batches * len(queues))
+    worker.queue_prefetch = arguments.batches
     worker.start()
-    log.info("worker.ready", threads=arguments.threads)
+    log.info("worker.ready", batches=arguments.batches, queues=len(queues))
     while not stop.wait(timeout=1.0):
         pass
     worker.stop(timeout=STOP_TIMEOUT)

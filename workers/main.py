@@ -18,8 +18,6 @@ from notifier.pipeline.resolve import ask
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
-PRIORITIES = {Lane.URGENT: 0, Lane.NORMAL: 10, Lane.BULK: 20}  # among what a process has prefetched, lower goes first
-
 settings = load_settings()
 logs.set_up(settings.log_level, "worker")
 guard(settings)
@@ -66,7 +64,7 @@ async def ask_provider(ids: list[str]) -> None:
 
 
 def _deliver_actor(channel: Channel, lane: Lane) -> None:
-    @dramatiq.actor(queue_name=LANES[channel, lane], actor_name=f"deliver_{channel}_{lane}", priority=PRIORITIES[lane])
+    @dramatiq.actor(queue_name=LANES[channel, lane], actor_name=f"deliver_{channel}_{lane}")
     async def deliver_channel(ids: list[str], *, again: bool = False) -> None:
         """Deliveries of one channel and lane are due."""
         await deliver(loop.engine, channel, ids, again=again)

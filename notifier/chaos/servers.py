@@ -14,7 +14,7 @@ from notifier.errors import ConfigurationError
 from notifier.store.database import Database
 
 REDIS_TIMEOUT = 5  # seconds for one command
-KEYS = b"dramatiq:"  # all that the system keeps in Redis
+KEYS = (b"dramatiq:", b"notifier:")  # all that the system keeps in Redis
 
 
 @asynccontextmanager

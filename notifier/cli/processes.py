@@ -13,7 +13,6 @@ from notifier import logs
 from notifier.cli.supervise import python, supervise
 from notifier.settings import Settings, load_settings
 
-PREFETCH = 8  # messages (of up to a hundred ids) a queue that a worker process holds ahead of its threads
 RESTART_DELAY = 500  # milliseconds until a consumer whose broker went away looks for it again
 GRACE = 25  # seconds that the web process gives requests under way after SIGTERM
 
@@ -47,15 +46,14 @@ def web(host: str | None, port: int | None) -> None:
 
 @click.command()
 @click.option("--processes", type=click.IntRange(1), help="Processes; NOTIFIER_WORKER_PROCESSES otherwise.")
-@click.option("--threads", type=click.IntRange(1), help="Batches at once in each; NOTIFIER_WORKER_THREADS otherwise.")
+@click.option("--batches", type=click.IntRange(1), help="Of one queue at once; NOTIFIER_WORKER_BATCHES otherwise.")
 @click.option("--queue", "queues", multiple=True, help="Only these queues, such as sms.urgent; may be given again.")
-def worker(processes: int | None, threads: int | None, queues: tuple[str, ...]) -> None:
+def worker(processes: int | None, batches: int | None, queues: tuple[str, ...]) -> None:
     """Decide and deliver: Dramatiq workers. A process that ends by itself is started again."""
     settings = _prepare("worker")
-    command = python("-m", "workers", "--threads", str(threads or settings.worker_threads))
+    command = python("-m", "workers", "--batches", str(batches or settings.worker_batches))
     command += [part for queue in queues for part in ("--queue", queue)]
-    # One lane is not to wait for another's backlog in a process's memory, so little is held there.
-    environment = {**os.environ, "dramatiq_queue_prefetch": str(PREFETCH), "dramatiq_restart_delay": str(RESTART_DELAY)}
+    environment = {**os.environ, "dramatiq_restart_delay": str(RESTART_DELAY)}
     supervise(command, environment, processes or settings.worker_processes)
 
 

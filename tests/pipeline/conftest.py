@@ -104,6 +104,7 @@ async def report(engine: WorkerEngine) -> AsyncIterator[Report]:
     async def accept(type_: str, at: int | None = None, **data: Any) -> str:
         when = engine.clock.now() if at is None else at
         (answer,) = await intake.accept([reader.made(type_, "test", str(next(numbers)), "subject", when, data)])
+        await intake.close()  # its signal has been sent, and meets no later look at the queues
         assert isinstance(answer, Accepted)
         return answer.event
 

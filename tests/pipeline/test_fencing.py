@@ -14,7 +14,6 @@ from notifier.sandbox import Sandbox
 from notifier.store.schema import delivery
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
 
-
 CLAIM = 3  # a worker asks for the time when it loads, renders and claims, and then before each send
 
 
