@@ -9,8 +9,8 @@ import aiohttp
 import sqlalchemy as sa
 
 from notifier.client import AsyncProducer
-from notifier.demo.local import LocalSystem
 from notifier.deliveries import Channel
+from notifier.demo.local import LocalSystem
 from notifier.messages import Device
 from notifier.recipients import RecipientDetails
 from notifier.store import recipients
