@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench chaos lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -35,6 +35,9 @@ format: $(READY)  ## put the code in its format
 
 bench: $(READY)  ## events/s, deliveries/s and CPU by stage on real servers (docs/performance.md)
 	$(BIN)/python -m bench $(ARGS)
+
+chaos: $(READY)  ## every fault scenario on the embedded default; ARGS="--short" for the short form
+	$(BIN)/notifier chaos all --json $(ARGS)
 
 lock: ## requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
