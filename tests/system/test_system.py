@@ -101,8 +101,7 @@ async def test_an_event_from_the_shell_is_in_the_inbox_within_seconds(system: Lo
         assert "20,5 kWh" in text
 
         # And the metrics and the ledger tell of it
-        async with session.get(f"{settings.public_url}/metrics") as response:
-            assert 'notifier_deliveries{state="sent"} 1.0' in await response.text()
+        await _until_counted(session, f"{settings.public_url}/metrics", 'notifier_deliveries{state="sent"} 1.0')
     told = json.loads(await _notifier(system, "ledger", "--json", "--check"))
     assert (told["balanced"], told["deliveries"]["sent"]) == (True, 1)
     found = json.loads(await _notifier(system, "doctor", "--json"))
@@ -116,6 +115,16 @@ async def _first_sms(session: aiohttp.ClientSession, system: LocalSystem) -> str
                 entries: list[dict[str, Any]] = (await response.json())["entries"]
             if entries:
                 return str(entries[0]["content"]["body"])
+            await asyncio.sleep(0.05)
+
+
+async def _until_counted(session: aiohttp.ClientSession, url: str, line: str) -> None:
+    """Wait for a line of the metrics: a text is in the inbox a moment before its delivery is settled."""
+    async with asyncio.timeout(20):
+        while True:
+            async with session.get(url) as response:
+                if line in await response.text():
+                    return
             await asyncio.sleep(0.05)
 
 
