@@ -10,19 +10,21 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from notifier.clock import DAY, HOUR, MINUTE, SECOND
+from notifier.clock import parse_duration
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 from notifier.messages import Urgency
+from notifier.regulation import Regulation, load_regulation
 from notifier.text import TEXT
 
 Class = Literal["transactional", "service", "marketing", "security"]
-Audience = Literal["driver", "fleet_managers", "site_operators"]
+Audience = Literal["driver", "fleet_managers", "site_operators", "subscribers", "segment"]
 Unknown = Literal["resend", "ask", "wait", "fail"]
 Kind = Literal["text", "number", "integer", "money", "time", "flag"]
 
@@ -37,6 +39,8 @@ AUDIENCE_FIELDS: Mapping[Audience, tuple[tuple[str, str], ...]] = {
     "driver": (("driver", "driver_id"), ("token", "token")),
     "fleet_managers": (("fleet", "fleet_id"),),
     "site_operators": (("site", "site_id"),),
+    "subscribers": (("topic", "topic"),),
+    "segment": (("segment", "segment_id"),),
 }
 """The fields of an event's data that name an audience, each with the group that it names one of, most exact first."""
 
@@ -51,8 +55,6 @@ LOCALE_NAME = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 MAX_TEXT = 500  # characters in a text field: longer than any station name or address, shorter than an essay
 MAX_NUMBER = 1e12  # kWh, percent or money in any currency: more is a mistake, and no text could tell it
 MAX_INTEGER = 2**53 - 1  # what JSON carries unharmed between any two programs (RFC 8259 §6)
-_DURATION = re.compile(r"([1-9][0-9]{0,5}) (s|min|h|d)")
-_UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -88,8 +90,19 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: dict[str, Any]
 
 
+class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Messages that come together: those alike in the fields of `key`, within `window` of the first."""
+
+    key: tuple[str, ...]
+    window: str
+
+    @property
+    def milliseconds(self) -> int:
+        return parse_duration(self.window)
+
+
 class NotificationType(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"class_": "class"}
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True, rename={"class_": "class"}
 ):
     """What `type.toml` says; see docs/notification-types.md for each line's meaning."""
 
@@ -108,6 +121,15 @@ class NotificationType(
     supersedes: tuple[str, ...] = ()
     cancelled_by: tuple[str, ...] = ()
     when_unknown: dict[Channel, Unknown] = {}
+    mandatory: bool = False
+    through_quiet_hours: bool = False
+    off_by_default: tuple[Channel, ...] = ()
+    over_cap: Literal["suppress", "hold"] = "suppress"
+    digest: Digest | None = None
+    fallback: str | None = None
+    escalation: str | None = None
+    closes: tuple[str, ...] = ()
+    one_shot: bool = False
     link: str
     data: dict[str, Field]
     samples: tuple[Sample, ...]
@@ -121,15 +143,31 @@ class NotificationType(
         return self.when_unknown.get(channel, WHEN_UNKNOWN[channel])
 
     @property
+    def is_mandatory(self) -> bool:
+        """Whether people can't switch it off, and it waits for no hour: always so for security."""
+        return self.mandatory or self.class_ == "security"
+
+    @cached_property
     def ttl(self) -> int:
         """Time to live in milliseconds."""
         return parse_duration(self.time_to_live)
+
+    @cached_property
+    def step(self) -> int:
+        """Milliseconds that the next channel waits for the one before to be seen; 0 where all go at once."""
+        return parse_duration(self.fallback) if self.fallback else 0
+
+    @cached_property
+    def turn(self) -> int:
+        """Milliseconds that the next person on call waits for the one before to acknowledge; 0 where all are told."""
+        return parse_duration(self.escalation) if self.escalation else 0
 
 
 class Catalog:
     """All notification types, by id and by the event they listen to, with a decoder for each event's data."""
 
-    def __init__(self, types: Iterable[NotificationType]) -> None:
+    def __init__(self, types: Iterable[NotificationType], regulation: Regulation = Regulation()) -> None:  # noqa: B008
+        self.regulation = regulation
         self.types = {kind.id: kind for kind in types}
         self.listeners: dict[str, list[NotificationType]] = {}
         self.cancels: dict[str, list[NotificationType]] = {}
@@ -186,14 +224,6 @@ def _struct_field(name: str, field: Field) -> tuple[str, Any] | tuple[str, Any, 
     return (name, kind | None, None) if field.optional else (name, kind)
 
 
-def parse_duration(text: str) -> int:
-    """Milliseconds of "30 s", "10 min", "24 h" or "7 d"; ValueError for anything else."""
-    match = _DURATION.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is not a duration; write a number and s, min, h or d, such as '30 min'")
-    return int(match[1]) * _UNITS[match[2]]
-
-
 def load_catalog(templates: Path) -> Catalog:
     """Read every `type.toml` below a folder.
 
@@ -206,17 +236,17 @@ def load_catalog(templates: Path) -> Catalog:
             f"no notification types in {templates}; set NOTIFIER_TEMPLATES to the templates folder"
         )
     types = [_load_type(file) for file in files]
-    catalog = Catalog(types)
+    catalog = Catalog(types, load_regulation(templates))
     for kind in types:
-        for other in kind.supersedes:
+        for role, other in [*(("supersedes", each) for each in kind.supersedes), *(("closes", e) for e in kind.closes)]:
             if other not in catalog.types:
                 raise ConfigurationError(
-                    f"{kind.id}/type.toml: supersedes names {other!r}, which is not a notification type"
+                    f"{kind.id}/type.toml: {role} names {other!r}, which is not a notification type"
                 )
             shared = catalog.types[other].about
             if shared not in kind.data or kind.data[shared].optional:
                 raise ConfigurationError(
-                    f"{kind.id}/type.toml: supersedes names {other!r}, so its data needs {shared!r}, not optional"
+                    f"{kind.id}/type.toml: {role} names {other!r}, so its data needs {shared!r}, not optional"
                 )
         for sample in kind.samples:
             try:
@@ -230,7 +260,9 @@ def _load_type(file: Path) -> NotificationType:
     where = f"{file.parent.name}/{file.name}"
     try:
         kind = msgspec.convert({**tomllib.loads(file.read_text("utf-8")), "id": file.parent.name}, NotificationType)
-        parse_duration(kind.time_to_live)
+        for duration in (kind.time_to_live, kind.fallback, kind.escalation, kind.digest and kind.digest.window):
+            if duration is not None:
+                parse_duration(duration)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise ConfigurationError(f"{where}: {error}") from None
     for name, field in kind.data.items():
@@ -241,7 +273,9 @@ def _load_type(file: Path) -> NotificationType:
     for _, name in AUDIENCE_FIELDS[kind.audience]:
         if name not in kind.data or kind.data[name].type != "text":
             raise ConfigurationError(f"{where}: its audience is found by {name!r}, which must be a text of its data")
-    for role, names in (("about", (kind.about,)), ("same", kind.same)):
+    for role, names in (
+        ("about", (kind.about,)), ("same", kind.same), ("digest.key", kind.digest.key if kind.digest else ()),
+    ):  # fmt: skip
         for name in names:
             if name not in kind.data or kind.data[name].optional:
                 raise ConfigurationError(f"{where}: {role} names {name!r}, which must be a required field of its data")

@@ -4,6 +4,7 @@ Inside, an instant is an `int`: milliseconds since 1970-01-01T00:00:00Z. The thr
 alike, and it has no zone to get wrong. People's zones matter only to policy and rendering, which convert at their edge.
 """
 
+import re
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -12,6 +13,9 @@ SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+_DURATION = re.compile(r"([1-9][0-9]{0,5}) (s|min|h|d)")
+_UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
 
 
 class Clock(Protocol):
@@ -50,3 +54,11 @@ def to_instant(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone; write an offset, or Z for UTC")
     return round(moment.timestamp() * 1000)
+
+
+def parse_duration(text: str) -> int:
+    """Milliseconds of "30 s", "10 min", "24 h" or "7 d"; ValueError for anything else."""
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; write a number and s, min, h or d, such as '30 min'")
+    return int(match[1]) * _UNITS[match[2]]

@@ -5,6 +5,7 @@
         └──── retry ──────┘
     pending and sending also end as suppressed, expired, superseded, cancelled or failed, each with a reason.
     A receipt also moves sending to delivered or undelivered, and pending to sent or delivered.
+    What goes out as part of a digest, a delivery of its own, is collected from the beginning.
 
 A receipt may come before the worker has written down that it sent: the provider has seen what the worker only hopes, so
 its word stands. It may also come late, about a message that was unknown and is pending once more: what the provider has
@@ -34,6 +35,7 @@ class State(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     CANCELLED = "cancelled"
+    COLLECTED = "collected"
     FAILED = "failed"
 
 
@@ -44,7 +46,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
     State.SENDING: _ENDS | {State.PENDING, State.SENT, State.UNKNOWN, State.DELIVERED, State.UNDELIVERED},
     State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED}),
     State.UNKNOWN: frozenset({State.SENT, State.PENDING, State.FAILED, State.DELIVERED, State.UNDELIVERED}),
-    **{end: frozenset() for end in (*_ENDS, State.DELIVERED, State.UNDELIVERED)},
+    **{end: frozenset() for end in (*_ENDS, State.COLLECTED, State.DELIVERED, State.UNDELIVERED)},
 }
 
 OPEN: Final = frozenset({State.PENDING, State.SENDING})
@@ -100,6 +102,16 @@ class Reason(StrEnum):
     STOPPED = "stopped"
     BOUNCED = "bounced"
     BAD_NUMBER = "bad_number"
+    NO_CONSENT = "no_consent"
+    OVER_CAP = "over_cap"
+    QUIET_HOURS = "quiet_hours"
+    LEGAL_WINDOW = "legal_window"
+    DIGEST = "digest"
+    WAITS_TURN = "waits_turn"
+    REACHED = "reached"
+    NOT_TOLD = "not_told"
+    ACKNOWLEDGED = "acknowledged"
+    NOTHING_LEFT = "nothing_left"
 
 
 def make_id(*parts: str) -> str:

@@ -13,15 +13,19 @@ import phonenumbers
 from babel import Locale, UnknownLocaleError
 from email_validator import EmailNotValidError, validate_email
 
-from notifier.deliveries import Channel, make_id
+from notifier.deliveries import make_id
 from notifier.messages import Device, Private
-from notifier.text import LINE, WORD
+from notifier.preferences import Key, Preferences
+from notifier.standing import Standing
+from notifier.text import LINE
 
 MAX_DEVICES = 20  # a person's phones, tablets and browsers; more is a leak in the caller's registration
 MAX_AUDIENCES = 200  # fleets, sites and charging tokens of one recipient
+MAX_TENANTS = 10  # whose presets hold for one person: their fleet, its company, the host
+MAX_ATTRIBUTES = 50  # of a recipient: segments are made of a handful
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=LINE)]
-Key = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=WORD)]
+Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?(?![\\s\\S])")]
 
 _TAG = re.compile(r"[a-z]{2,3}([-_][a-z]{4})?([-_]([a-z]{2}|[0-9]{3}))?", re.IGNORECASE | re.ASCII)
 
@@ -30,7 +34,9 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     """What a caller says about a recipient (`PUT /v1/recipients/{id}`, a line of the bulk import).
 
     `tokens` are charging tokens (OCPI contract ids or RFID uids), `fleets` and `sites` what the recipient looks after.
-    `switches` turns a category off (or on again) on a channel: {"charging": {"sms": false}}.
+    `tenants` are whose presets hold for them, the nearest first (`fleet:acme`, `host:mall-7`); `region` is ISO 3166
+    (`US-FL`, else what the phone's country code says); `attributes` are what segments choose people by. `preferences`
+    are left as they are where the caller says nothing of them.
     """
 
     kind: Literal["driver", "fleet_manager", "site_operator"] = "driver"
@@ -43,7 +49,10 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     tokens: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     fleets: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     sites: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
-    switches: dict[Key, dict[Literal["push", "sms", "email"], bool]] = {}
+    tenants: Annotated[list[Key], msgspec.Meta(max_length=MAX_TENANTS)] = []
+    region: Region | None = None
+    attributes: Annotated[dict[Key, str | int | float | bool], msgspec.Meta(max_length=MAX_ATTRIBUTES)] = {}
+    preferences: Preferences | None = None
 
     def checked(self) -> "RecipientDetails":
         """The same with its addresses in canonical form.
@@ -56,6 +65,8 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
             phone=None if self.phone is None else check_phone(self.phone),
             locale=check_locale(self.locale),
             time_zone=check_time_zone(self.time_zone),
+            region=self.region or (None if self.phone is None else country_of(self.phone)),
+            preferences=None if self.preferences is None else check_preferences(self.preferences),
         )
 
     def audiences(self, recipient_id: str) -> list[str]:
@@ -80,14 +91,8 @@ class Recipient(Private, frozen=True, kw_only=True):
     name: str | None
     email: str | None
     phone: str | None
-    locale: str
-    time_zone: str
     devices: list[Device]
-    switches: dict[str, dict[str, bool]]
-
-    def wants(self, category: str, channel: Channel) -> bool:
-        """Whether the category is on for the channel; what nobody switched is on."""
-        return self.switches.get(category, {}).get(channel, True)
+    standing: Standing
 
 
 def device_id(device: Device) -> str:
@@ -112,6 +117,24 @@ def check_phone(text: str) -> str:
     if not phonenumbers.is_valid_number(number):
         raise ValueError("phone can't exist: its country has no such number; write it as +49 151 23456789")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def country_of(phone: str) -> str | None:
+    """The country (ISO 3166-1) of a number; None for one of no country, such as a satellite's."""
+    try:
+        country = phonenumbers.region_code_for_number(phonenumbers.parse(phone, None))
+    except phonenumbers.NumberParseException:
+        return None
+    return None if country in (None, "001") else str(country)
+
+
+def check_preferences(given: Preferences) -> Preferences:
+    """The same with its locale in canonical form; ValueError as from `check_locale` and `check_time_zone`."""
+    return msgspec.structs.replace(
+        given,
+        locale=None if given.locale is None else check_locale(given.locale),
+        time_zone=None if given.time_zone is None else check_time_zone(given.time_zone),
+    )
 
 
 def check_locale(text: str) -> str:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.catalog import Catalog, load_catalog, parse_duration
+from notifier.catalog import Catalog, load_catalog
+from notifier.clock import parse_duration
 from notifier.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from notifier.catalog import parse_duration
+from notifier.clock import parse_duration
 
 LONGEST = 366 * 24 * 3600 * 1000
 """Milliseconds, a year, that a provider can make a message wait: it expires long before, and no column overflows."""
@@ -27,7 +27,7 @@ MAX_DOUBLINGS = 60
 
 
 class Duration(int):
-    """Milliseconds, written as "30 s" or "10 min" (`notifier.catalog.parse_duration`)."""
+    """Milliseconds, written as "30 s" or "10 min" (`notifier.clock.parse_duration`)."""
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -58,6 +58,7 @@ event = Table(
     Column("quarantined_at", BigInteger),
     Column("handled_at", BigInteger),
     Column("signal_at", BigInteger),
+    Column("cursor", NAME),
     **MYSQL_OPTIONS,
 )
 
@@ -88,6 +89,10 @@ delivery = Table(
     Column("locale", WORD),
     Column("redrive_of", _id()),
     Column("handled_at", BigInteger),
+    Column("step", SmallInteger, nullable=False, server_default="0"),
+    Column("digest_id", _id()),
+    Column("time_zone", String(64)),
+    Column("content_hash", String(64)),
     **MYSQL_OPTIONS,
 )
 
@@ -112,6 +117,7 @@ decision = Table(
     Column("recipient_id", NAME, primary_key=True),
     Column("decided_at", BigInteger, nullable=False),
     Column("answers", _json(), nullable=False),
+    Column("standing", _json()),
     **MYSQL_OPTIONS,
 )
 
@@ -137,7 +143,11 @@ recipient = Table(
     Column("phone_key", _id()),
     Column("locale", WORD, nullable=False),
     Column("time_zone", String(64), nullable=False),
-    Column("switches", _json(), nullable=False),
+    Column("region", WORD),
+    Column("tenants", _json(), nullable=False),
+    Column("attributes", _json(), nullable=False),
+    Column("preferences", _json(), nullable=False),
+    Column("consents", _json(), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
@@ -160,6 +170,52 @@ membership = Table(
     metadata,
     Column("audience", NAME, primary_key=True),
     Column("recipient_id", NAME, primary_key=True),
+    Column("position", SmallInteger, nullable=False, server_default="0"),
+    **MYSQL_OPTIONS,
+)
+
+preference_change = Table(
+    "preference_change",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("recipient_id", NAME, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", NAME, nullable=False),
+    Column("preferences", _json(), nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("recipient_id", NAME, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("category", NAME, nullable=False),
+    Column("channel", WORD, nullable=False),
+    Column("granted", SmallInteger, nullable=False),
+    Column("wording", NAME, nullable=False),
+    Column("source", NAME, nullable=False),
+    Column("actor", NAME, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+tenant = Table(
+    "tenant",
+    metadata,
+    Column("name", NAME, primary_key=True),
+    Column("defaults", _json(), nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("conditions", _json(), nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
 )
 
@@ -238,9 +294,15 @@ Index(
     sqlite_where=text(QUARANTINED),
 )  # fmt: skip
 
+DIGEST = "digest_id IS NOT NULL"
+Index("ix_delivery_digest_id", delivery.c.digest_id, postgresql_where=text(DIGEST), sqlite_where=text(DIGEST))
+
 Index("ix_audit_at", audit.c.at)
+Index("ix_consent_recipient_id", consent.c.recipient_id, consent.c.at)
+Index("ix_preference_change_recipient_id", preference_change.c.recipient_id, preference_change.c.at)
 Index("ix_delivery_event_id", delivery.c.event_id)
 Index("ix_delivery_recipient_id", delivery.c.recipient_id, delivery.c.created_at)
 Index("ix_device_recipient_id", device.c.recipient_id)
 Index("ix_membership_recipient_id", membership.c.recipient_id)
 Index("ix_recipient_phone_key", recipient.c.phone_key)  # whose text came in
+Index("ix_recipient_email_key", recipient.c.email_key)

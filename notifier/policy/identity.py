@@ -1,67 +1,18 @@
-"""Who hears of an event, and on which channels, or why not: pure functions, no I/O."""
+"""What makes things the same, what they are about, and what an event makes untrue."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from notifier.catalog import AUDIENCE_FIELDS, Catalog, NotificationType
-from notifier.deliveries import Channel, Reason, State, make_id
+from notifier.deliveries import Channel, State, make_id
 from notifier.events import Event
-from notifier.recipients import Recipient, device_id
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the policy says of one channel (and, for push, one device) of one recipient.
-
-    `state` is pending where a message should go out at `due_at`, else how the delivery ends before it began; `target`
-    is the device's id for push, "" where the recipient's one number or mailbox is meant.
-    """
-
-    channel: Channel
-    target: str = ""
-    state: State
-    due_at: int
-    reason: Reason | None = None
 
 
 def audiences(kind: NotificationType, data: dict[str, Any]) -> list[str]:
     """The audience keys that an event's data names for a type, most exact first; empty where it names nobody."""
     fields = AUDIENCE_FIELDS[kind.audience]
     return [f"{group}:{data[field]}" for group, field in fields if data.get(field) is not None]
-
-
-def decide(kind: NotificationType, event: Event, recipient: Recipient, now: int) -> list[Answer]:
-    """One answer per channel of the type, in its order; for push one per device."""
-    return [answer for channel in kind.channels for answer in _decide_channel(kind, event, recipient, channel, now)]
-
-
-def _decide_channel(
-    kind: NotificationType, event: Event, recipient: Recipient, channel: Channel, now: int
-) -> Iterator[Answer]:
-    if kind.class_ != "security" and not recipient.wants(kind.category, channel):
-        yield Answer(channel=channel, state=State.SUPPRESSED, due_at=now, reason=Reason.SWITCHED_OFF)
-        return
-    targets = _targets(recipient, channel)
-    if not targets:
-        yield Answer(channel=channel, state=State.SUPPRESSED, due_at=now, reason=Reason.NO_ADDRESS)
-    for target in targets:
-        if event.starts_at + kind.ttl <= now:
-            yield Answer(channel=channel, target=target, state=State.EXPIRED, due_at=now, reason=Reason.EXPIRED)
-        else:
-            yield Answer(channel=channel, target=target, state=State.PENDING, due_at=now)
-
-
-def _targets(recipient: Recipient, channel: Channel) -> list[str]:
-    match channel:
-        case Channel.PUSH:
-            return [device_id(device) for device in recipient.devices]
-        case Channel.SMS:
-            return [""] if recipient.phone else []
-        case Channel.EMAIL:
-            return [""] if recipient.email else []
-        case _:
-            return []
 
 
 def about(kind: NotificationType, data: dict[str, Any]) -> str:

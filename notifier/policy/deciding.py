@@ -1,0 +1,78 @@
+"""One type for one person: an answer for each channel, and for push for each device."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from notifier.catalog import NotificationType
+from notifier.deliveries import Channel, Reason, State
+from notifier.events import Event
+from notifier.policy.rules import Case, Rule, Verdict, judge
+from notifier.recipients import Recipient, device_id
+from notifier.regulation import Regulation
+
+STATES = {"send": State.PENDING, "hold": State.PENDING, "suppress": State.SUPPRESSED, "expire": State.EXPIRED}
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the policy says of one channel (and, for push, one device) of one person.
+
+    `state` is pending where a message should go out at `due_at`, else how the delivery ends before it began; `target`
+    is the device's id for push, "" where the person's one number or mailbox is meant. `rule` decided it, for a
+    `reason`; `by` names whose preset or window it was. `step` counts the channels that are tried before this one.
+    """
+
+    channel: Channel
+    target: str = ""
+    state: State
+    due_at: int
+    rule: Rule
+    reason: Reason | None = None
+    by: str | None = None
+    step: int = 0
+
+
+def decide(
+    kind: NotificationType, event: Event, person: Recipient, now: int, regulation: Regulation, turn: int = 0
+) -> list[Answer]:
+    """One answer per channel of the type, in its order; for push one per device.
+
+    Where the type tries one channel after the other, each that may be used waits a step longer than the one before;
+    those that may not are passed over at once. `turn` is how many people on call are asked before this one.
+    """
+    answers: list[Answer] = []
+    step = 0
+    for channel in kind.channels:
+        case = Case(
+            kind=kind, channel=channel, standing=person.standing, expires_at=event.starts_at + kind.ttl, at=now,
+            regulation=regulation,
+        )  # fmt: skip
+        found = list(_answers(case, judge(case), person, now, turn * kind.turn + step * kind.step, step))
+        answers += found
+        if kind.step and any(answer.state == State.PENDING for answer in found):
+            step += 1
+    return answers
+
+
+def _answers(
+    case: Case, verdict: Verdict, person: Recipient, now: int, waits: int, step: int
+) -> Iterator[Answer]:
+    state = STATES[verdict.action]
+    due_at, reason = now, verdict.reason
+    if state == State.PENDING:
+        due_at = max(now + waits, verdict.until or now)
+        if waits and reason is None:
+            reason = Reason.WAITS_TURN
+        if due_at >= case.expires_at:
+            state, due_at = State.EXPIRED, now
+    for target in _targets(person, case.channel):
+        yield Answer(
+            channel=case.channel, target=target, state=state, due_at=due_at, rule=verdict.rule, reason=reason,
+            by=verdict.by, step=step if state == State.PENDING else 0,
+        )  # fmt: skip
+
+
+def _targets(person: Recipient, channel: Channel) -> list[str]:
+    if channel == Channel.PUSH and person.devices:
+        return [device_id(device) for device in person.devices]
+    return [""]

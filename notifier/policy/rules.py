@@ -1,0 +1,225 @@
+"""The rules, each a pure function, in the order in which they are asked. The first that says something decides.
+
+    address · expiry · suppression · consent · mandatory · everything off · locked · category × channel · category ·
+    channel · tenant · type · cap · quiet hours · legal window
+
+A suppressed address (STOP, a bounce, a bad number) stands over even a mandatory type: the carrier refuses it, and a STOP
+outranks everything. A mandatory message takes the channels that are left.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, time
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from notifier.catalog import NotificationType
+from notifier.deliveries import Channel, Reason
+from notifier.policy.hours import next_free
+from notifier.standing import Standing
+from notifier.preferences import Choices, QuietHours
+from notifier.regulation import Regulation, Window
+
+Action = Literal["send", "hold", "suppress", "expire"]
+
+
+class Rule(StrEnum):
+    """Who answered."""
+
+    ADDRESS = "address"
+    EXPIRY = "expiry"
+    SUPPRESSION = "suppression"
+    CONSENT = "consent"
+    MANDATORY = "mandatory"
+    EVERYTHING = "everything_off"
+    LOCKED = "locked"
+    CATEGORY_CHANNEL = "category_channel"
+    CATEGORY = "category"
+    CHANNEL = "channel"
+    TENANT = "tenant"
+    TYPE = "type_default"
+    CAP = "cap"
+    QUIET_HOURS = "quiet_hours"
+    LEGAL_WINDOW = "legal_window"
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a rule says: `until` where it holds (None where it can't say when), `by` which tenant or window it was."""
+
+    action: Action
+    rule: Rule
+    reason: Reason | None = None
+    until: int | None = None
+    by: str | None = None
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One type for one person on one channel, at a moment (`at`)."""
+
+    kind: NotificationType
+    channel: Channel
+    standing: Standing
+    expires_at: int
+    at: int
+    regulation: Regulation
+    counted: bool = True  # False once its place under the cap is taken: at the last look before the wire
+
+
+Ask = Callable[[Case], Verdict | None]
+
+
+def address(case: Case) -> Verdict | None:
+    if case.channel in case.standing.reachable:
+        return None
+    return Verdict("suppress", Rule.ADDRESS, Reason.NO_ADDRESS)
+
+
+def expiry(case: Case) -> Verdict | None:
+    return Verdict("expire", Rule.EXPIRY, Reason.EXPIRED) if case.expires_at <= case.at else None
+
+
+def suppression(case: Case) -> Verdict | None:
+    reason = case.standing.suppressed.get(case.channel)
+    return None if reason is None else Verdict("suppress", Rule.SUPPRESSION, Reason(reason))
+
+
+def consent(case: Case) -> Verdict | None:
+    if case.kind.class_ != "marketing" or case.standing.consented(case.kind.category, case.channel):
+        return None
+    return Verdict("suppress", Rule.CONSENT, Reason.NO_CONSENT)
+
+
+def mandatory(case: Case) -> Verdict | None:
+    return Verdict("send", Rule.MANDATORY) if case.kind.is_mandatory else None
+
+
+def everything(case: Case) -> Verdict | None:
+    return None if case.standing.preferences.everything else _off(Rule.EVERYTHING)
+
+
+def switches(case: Case) -> Verdict | None:
+    """The first level that has a word on this cell, row or column; silence lets it pass."""
+    category, channel = case.kind.category, case.channel
+    standing = case.standing
+    for name, defaults in standing.defaults:
+        if defaults.locks(category, channel):
+            return None if _choice(defaults, category, channel)[0] is not False else _off(Rule.LOCKED, name)
+    on, rule = _choice(standing.preferences, category, channel)
+    if on is not None:
+        return None if on else _off(rule)
+    for name, defaults in standing.defaults:
+        on, _ = _choice(defaults, category, channel)
+        if on is not None:
+            return None if on else _off(Rule.TENANT, name)
+    return _off(Rule.TYPE) if channel in case.kind.off_by_default else None
+
+
+def cap(case: Case) -> Verdict | None:
+    limit = case.regulation.caps.get(case.kind.category)
+    if limit is None or not case.counted:
+        return None
+    sent = sorted(at for at in case.standing.spent.get(case.kind.category, ()) if at > case.at - limit.milliseconds)
+    if len(sent) < limit.most:
+        return None
+    if case.kind.over_cap == "suppress":
+        return Verdict("suppress", Rule.CAP, Reason.OVER_CAP)
+    return Verdict("hold", Rule.CAP, Reason.OVER_CAP, sent[len(sent) - limit.most] + limit.milliseconds)
+
+
+def quiet_hours(case: Case) -> Verdict | None:
+    if case.kind.through_quiet_hours:
+        return None
+    quiet = _quiet(case.standing)
+    if quiet is None or quiet.starts == quiet.ends:
+        return None
+    ends = time.fromisoformat(quiet.ends)
+    free = next_free(case.at, case.standing.zone, lambda shown: quiet.hold(shown.time()), [ends])
+    return None if free == case.at else Verdict("hold", Rule.QUIET_HOURS, Reason.QUIET_HOURS, free)
+
+
+def legal_window(case: Case) -> Verdict | None:
+    if case.kind.class_ != "marketing":
+        return None
+    name, window = case.regulation.window(case.standing.region)
+    free = next_free(case.at, case.standing.zone, lambda shown: _closed(window, shown), window.openings())
+    return None if free == case.at else Verdict("hold", Rule.LEGAL_WINDOW, Reason.LEGAL_WINDOW, free, name)
+
+
+RULES: tuple[tuple[str, Ask], ...] = (
+    ("address", address),
+    ("expiry", expiry),
+    ("suppression", suppression),
+    ("consent", consent),
+    ("mandatory", mandatory),
+    ("everything", everything),
+    ("switches", switches),
+    ("cap", cap),
+    ("quiet_hours", quiet_hours),
+    ("legal_window", legal_window),
+)
+_ASKS = tuple(ask for _, ask in RULES)
+MAX_HOLDS = 20  # a hold may end within another one: at most every weekday's quiet hours and window, and some
+
+
+def judge(case: Case) -> Verdict:
+    """The answer: send, hold until, suppress or expire.
+
+    Where one hold ends within another the later end counts; a hold that nobody can end, or that outlasts the time to
+    live, is an expiry for the hold's reason.
+    """
+    held: Verdict | None = None
+    for _ in range(MAX_HOLDS):
+        verdict = _first(case)
+        if verdict is None or verdict.action == "send":
+            return held or verdict or Verdict("send", Rule.TYPE)
+        if verdict.action != "hold":
+            return verdict if held is None or verdict.action != "expire" else _outlasted(held)
+        held = verdict
+        if verdict.until is None or verdict.until >= case.expires_at:
+            break
+        case = msgspec.structs.replace(case, at=verdict.until)
+    return _outlasted(held) if held is not None else Verdict("send", Rule.TYPE)
+
+
+def trace(case: Case) -> Iterator[tuple[str, Verdict | None]]:
+    """Every rule's answer at one moment, by the rule's name, whether or not one before it has decided."""
+    for name, ask in RULES:
+        yield name, ask(case)
+
+
+def _first(case: Case) -> Verdict | None:
+    for ask in _ASKS:
+        verdict = ask(case)
+        if verdict is not None:
+            return verdict
+    return None
+
+
+def _outlasted(held: Verdict) -> Verdict:
+    return msgspec.structs.replace(held, action="expire", until=held.until)
+
+
+def _off(rule: Rule, by: str | None = None) -> Verdict:
+    return Verdict("suppress", rule, Reason.SWITCHED_OFF, None, by)
+
+
+def _quiet(standing: Standing) -> QuietHours | None:
+    if standing.preferences.quiet_hours is not None:
+        return standing.preferences.quiet_hours
+    return next((each.quiet_hours for _, each in standing.defaults if each.quiet_hours is not None), None)
+
+
+def _closed(window: Window, shown: datetime) -> bool:
+    return not window.open_at(shown)
+
+
+def _choice(choices: Choices, category: str, channel: Channel) -> tuple[bool | None, Rule]:
+    """What one level says of a cell, and by which of its switches; None where it says nothing."""
+    cell = choices.switches.get(category, {}).get(channel.value)
+    if cell is not None:
+        return cell, Rule.CATEGORY_CHANNEL
+    row = choices.categories.get(category)
+    if row is not None:
+        return row, Rule.CATEGORY
+    return choices.channels.get(channel.value), Rule.CHANNEL

@@ -1,0 +1,100 @@
+"""What people want to hear: a category × channel grid, quiet hours, digests, language and zone; and what their network,
+fleet or host presets for them.
+
+What nobody chose is open, and the next level answers: the person, each tenant from the nearest outwards, the type.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import time
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from notifier.deliveries import Channel
+from notifier.messages import Private
+from notifier.text import WORD
+
+ChannelName = Literal["push", "sms", "email"]
+Pace = Literal["at_once", "hourly", "daily"]
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=WORD)]
+ClockTime = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9](?![\\s\\S])")]
+Grid = dict[Key, dict[ChannelName, bool]]
+
+NETWORK = "network"
+"""The tenant that everybody belongs to: the charging network itself."""
+
+
+class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"starts": "from", "ends": "until"}):
+    """From one time of the person's day until another, which may be after midnight: `{"from": "22:00", "until":
+    "07:00"}`. Both alike is no time at all."""
+
+    starts: ClockTime
+    ends: ClockTime
+
+    def hold(self, at: time) -> bool:
+        """Whether a time of day is quiet."""
+        starts, ends = time.fromisoformat(self.starts), time.fromisoformat(self.ends)
+        return starts <= at < ends if starts <= ends else at >= starts or at < ends
+
+
+class Choices(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one level chose. A missing entry is no choice.
+
+    `categories` and `channels` switch a whole row or column of the grid, `switches` one cell: {"charging": {"sms":
+    false}}. The cell goes before the row, the row before the column. `digests` says how often a category's messages
+    come together.
+    """
+
+    channels: dict[ChannelName, bool] = {}
+    categories: dict[Key, bool] = {}
+    switches: Grid = {}
+    quiet_hours: QuietHours | None = None
+    digests: dict[Key, Pace] = {}
+
+
+class Preferences(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person chose. `everything` false switches off all that may be; `locale` and `time_zone` go before those
+    that the recipient's service knows."""
+
+    everything: bool = True
+    locale: str | None = None
+    time_zone: str | None = None
+
+
+class Defaults(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a tenant (`network`, `fleet:acme`, `host:mall-7`) presets for its people. In the `locked` categories, or on
+    the locked channels of them, its word stands over theirs."""
+
+    locked: dict[Key, list[ChannelName]] = {}
+
+    def locks(self, category: str, channel: Channel) -> bool:
+        """Whether people can't choose here; a locked category without channels is locked on all."""
+        channels = self.locked.get(category)
+        return channels is not None and (not channels or channel in channels)
+
+
+NO_PREFERENCES = Preferences()
+_EMPTY = "{}"
+_decode = msgspec.json.Decoder(Preferences).decode
+
+
+def read_preferences(document: str) -> Preferences:
+    """Preferences from the store's JSON; most people never chose anything."""
+    return NO_PREFERENCES if document == _EMPTY else _decode(document)
+
+
+def write_preferences(preferences: Preferences) -> str:
+    """Preferences for the store: only what was chosen."""
+    return msgspec.json.encode({name: value for name, value in chosen(preferences).items()}).decode()
+
+
+def chosen(choices: Choices) -> Mapping[str, Any]:
+    """The members that say something."""
+    told: Mapping[str, Any] = msgspec.to_builtins(choices)
+    silent: Mapping[str, Any] = msgspec.to_builtins(type(choices)())
+    return {name: value for name, value in told.items() if value != silent[name]}
+
+
+CELL = re.compile(r"(?P<category>[^/]+)/(?P<channel>push|sms|email)")
+"""A cell of the grid as forms and links name it: `charging/sms`."""

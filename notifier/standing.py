@@ -1,0 +1,56 @@
+"""Where a person stands at a moment: everything the rules ask of them, and nothing that says who they are.
+
+The same facts go into the decision's record, so that it can be explained later as it was.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from notifier.deliveries import Channel
+from notifier.messages import Private
+from notifier.preferences import NETWORK, NO_PREFERENCES, Defaults, Preferences
+
+ALL = "all"
+"""The channel of a consent that is given for every channel."""
+
+
+class Standing(Private, frozen=True, kw_only=True, dict=True, omit_defaults=True):
+    """One person's. `defaults` are their tenants', the nearest first, each with its name; `consents` the latest word by
+    category and channel; `suppressed` why a channel's address is not to be written to; `region` ISO 3166, such as
+    `US-FL`; `reachable` the channels they have an address for; `spent` when notifications of capped categories were sent
+    to them within the cap's window (epoch milliseconds)."""
+
+    preferences: Preferences = NO_PREFERENCES
+    defaults: tuple[tuple[str, Defaults], ...] = ()
+    consents: Mapping[str, Mapping[str, bool]] = {}
+    suppressed: Mapping[str, str] = {}
+    region: str | None = None
+    locale: str = "en"
+    time_zone: str = "UTC"
+    reachable: frozenset[str] = frozenset()
+    spent: Mapping[str, tuple[int, ...]] = {}
+
+    @cached_property
+    def zone(self) -> str:
+        """The person's time zone: their own choice, else what their service knows."""
+        return self.preferences.time_zone or self.time_zone
+
+    @cached_property
+    def language(self) -> str:
+        """The person's locale, likewise."""
+        return self.preferences.locale or self.locale
+
+    def consented(self, category: str, channel: Channel) -> bool:
+        """Whether there is consent to a category on a channel: what nobody gave is not there."""
+        return self.consents.get(category, {}).get(channel, False)
+
+
+def tenants_of(tenants: list[str]) -> list[str]:
+    """A person's tenants from the nearest outwards; the network is everybody's last."""
+    return [*tenants, NETWORK]
+
+
+def reachable(email: str | None, phone: str | None, devices: int) -> frozenset[str]:
+    """The channels on which there is an address."""
+    has = {Channel.PUSH: devices > 0, Channel.SMS: phone is not None, Channel.EMAIL: email is not None}
+    return frozenset(channel for channel, there in has.items() if there)
