@@ -9,10 +9,10 @@ import msgspec
 import structlog
 
 from notifier import metrics
-from notifier.channels.providers import HELD
+from notifier.channels.fence import check, leased
 from notifier.clock import SECOND
 from notifier.deliveries import Channel, Reason, State, check_moves
-from notifier.errors import OutcomeUnknown, RenderError, SendError, Unavailable
+from notifier.errors import OutcomeUnknown, RenderError, SendError
 from notifier.messages import Receipt
 from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.pipeline.prepare import Message, Prepared, prepare, superseded
@@ -96,11 +96,9 @@ async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, lease
 async def _send(engine: WorkerEngine, channel: Channel, message: Message, left: int) -> Receipt | SendError:
     """Hand a message over while the lease lasts. A worker that was stopped for longer wakes up to a time-out, not to a
     send that somebody else has made meanwhile."""
-    if left <= 0:
-        # No time-out would end it: over an open connection a send is written before it first waits.
-        return Unavailable(channel, "lease_ended", "the lease ran out before it was sent", retry_class=HELD)
     try:
-        async with asyncio.timeout(left / SECOND):
+        async with leased(left / SECOND):
+            check(channel)
             receipt: Receipt = await engine.transports[channel].send(message)
             return receipt
     except SendError as error:
@@ -135,5 +133,6 @@ async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: lis
         seconds = (each.ended_at - each.started_at) / SECOND
         metrics.provider_seconds.labels(channel, row.reason or row.state).observe(seconds)
         if row.state == State.SENT:
-            waited = (each.ended_at - each.prepared.ready.accepted_at) / SECOND
-            metrics.handoff_seconds.labels(channel).observe(waited)
+            ready = each.prepared.ready
+            began = ready.accepted_at if ready.redrive_of is None else ready.created_at
+            metrics.handoff_seconds.labels(channel).observe((each.ended_at - began) / SECOND)
