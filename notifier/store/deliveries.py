@@ -71,6 +71,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     about: str
     created_at: int
     expires_at: int
+    redrive_of: str | None = None
     attempts: int
     occurred_at: int
     accepted_at: int
@@ -356,7 +357,7 @@ def _ready(dialect: str) -> sa.Select[Any]:
     own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about")
     return (
         sa.select(
-            *(delivery.c[name] for name in (*own, "created_at", "expires_at")),
+            *(delivery.c[name] for name in (*own, "created_at", "expires_at", "redrive_of")),
             # Those that have ended: a claim counts the one it begins.
             (delivery.c.attempts - sa.case((delivery.c.state == State.SENDING, 1), else_=0)).label("attempts"),
             event.c.occurred_at,
