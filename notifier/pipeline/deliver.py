@@ -17,7 +17,7 @@ from notifier.messages import Receipt
 from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.pipeline.prepare import Message, Prepared, prepare, superseded
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
-from notifier.store import deliveries
+from notifier.store import deliveries, leases
 from notifier.store.deliveries import Ready, Supersession
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
@@ -73,7 +73,7 @@ async def _load(engine: WorkerEngine, ids: Sequence[str], state: State) -> dict[
 async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[dict[str, Supersession | None], int]:
     """The deliveries taken, and when the lease ends."""
     now = engine.clock.now()
-    claimed = await deliveries.claim(engine.database, ids, token, now, now + LEASE) if ids else {}
+    claimed = await leases.claim(engine.database, ids, token, now, now + LEASE) if ids else {}
     return claimed, now + LEASE
 
 
@@ -122,7 +122,7 @@ async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: lis
     ]
     gone = [device for each in tried if (device := lost_device(each.prepared.ready, each.outcome)) is not None]
     bad = [address for each in tried if (address := bad_address(each.prepared.ready, each.outcome)) is not None]
-    recorded = await deliveries.settle(engine.database, token, settled, attempts, gone, now, bad)
+    recorded = await leases.settle(engine.database, token, settled, attempts, gone, now, bad)
     if recorded != len(settled):
         metrics.leases_lost.inc(len(settled) - recorded)
         log.warning("deliver.lease_lost", channel=channel, deliveries=len(settled) - recorded)

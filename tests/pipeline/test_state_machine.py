@@ -35,7 +35,7 @@ from notifier.pipeline.resolve import ask
 from notifier.pipeline.settle import attempt, settle
 from notifier.recipients import RecipientDetails
 from notifier.rendering import Brand, Renderer
-from notifier.store import asks, deliveries, events, ledger, migrate, recipients
+from notifier.store import asks, deliveries, events, leases, ledger, migrate, recipients
 from notifier.store.database import Database
 from notifier.store.dead import DEAD_STATES
 from notifier.store.deliveries import Ready
@@ -234,7 +234,7 @@ class Deliveries(RuleBasedStateMachine):
         before = {row.id: row.state for row in self.found}
         token, now = f"worker {next(self.numbers)}", self.clock.now()
         ids = [row.id for row in self.some(which, "pending")]
-        claimed = self.run(deliveries.claim(self.engine.database, ids, token, now, now + LEASE))
+        claimed = self.run(leases.claim(self.engine.database, ids, token, now, now + LEASE))
         assert {before[id_] for id_ in claimed} <= {"pending"}, "what was claimed was nobody's"
         if claimed:
             held = self.run(deliveries.load(self.engine.database, list(claimed), now, State.SENDING))
@@ -260,7 +260,7 @@ class Deliveries(RuleBasedStateMachine):
         result = OUTCOMES[outcome] or Receipt("provider", "reference")
         settled = [settle(ready, result, None, now, self.random) for ready in worker.held]
         attempts = [attempt(ready, result, now, now) for ready in worker.held]
-        recorded = self.run(deliveries.settle(self.engine.database, worker.token, settled, attempts, [], now))
+        recorded = self.run(leases.settle(self.engine.database, worker.token, settled, attempts, [], now))
         after = self.run(self.rows())
         changed = {new.id for old, new in zip(self.found, after, strict=True) if old != new}
         assert changed == own, "an outcome counts under the lease's token alone"
