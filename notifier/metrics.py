@@ -35,7 +35,7 @@ provider_seconds = Histogram(
     registry=REGISTRY,
 )
 handoff_seconds = Histogram(
-    "notifier_handoff_seconds", "Time from accepting an event to a provider taking its message", ["channel"],
+    "notifier_handoff_seconds", "Time from an event (or a redrive) to a provider taking its message", ["channel"],
     buckets=SECONDS, registry=REGISTRY,
 )  # fmt: skip
 signals_lost = Counter("notifier_signals_lost_total", "Signals the broker did not take", ["queue"], registry=REGISTRY)

@@ -9,6 +9,8 @@ from dramatiq.middleware import AsyncIO
 
 from notifier import logs
 from notifier.broker import ASK, DECIDE, LANES, make_broker
+from notifier.channels.opening import places
+from notifier.channels.rooms import Room
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 from notifier.pipeline.decide import decide
@@ -63,12 +65,13 @@ async def ask_provider(ids: list[str]) -> None:
     await ask(loop.engine, ids)
 
 
-def _deliver_actor(channel: Channel, lane: Lane) -> None:
+def _deliver_actor(channel: Channel, lane: Lane, room: Room) -> None:
     @dramatiq.actor(queue_name=LANES[channel, lane], actor_name=f"deliver_{channel}_{lane}")
     async def deliver_channel(ids: list[str], *, again: bool = False) -> None:
         """Deliveries of one channel and lane are due."""
-        await deliver(loop.engine, channel, ids, again=again)
+        async with room.enter(len(ids)):
+            await deliver(loop.engine, channel, ids, again=again)
 
 
 for _channel, _lane in LANES:
-    _deliver_actor(_channel, _lane)
+    _deliver_actor(_channel, _lane, Room(places(settings)[_channel]))

@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from notifier.channels import fence
 from notifier.clock import to_instant
 from notifier.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
 
@@ -81,9 +82,10 @@ async def post(
 ) -> Answer:
     """The answer, whatever its status.
 
-    Raises Unavailable where no connection could be made, and OutcomeUnknown where one was lost or fell silent
-    afterwards.
+    Raises Unavailable where no connection could be made or the lease has ended, and OutcomeUnknown where one was lost
+    or fell silent afterwards.
     """
+    fence.check(provider)
     try:
         async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
             return Answer(response.status, response.headers, await response.read())

@@ -1,5 +1,6 @@
 """From the settings to a transport for every channel."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,19 @@ def open_transports(settings: Settings, clock: Clock) -> dict[Channel, Transport
             settings, clock,
         ),
     }  # fmt: skip
+
+
+def places(settings: Settings) -> dict[Channel, float]:
+    """How many messages of each channel keep a process's connections busy: any number where rates keep them apart."""
+    accounts: dict[Channel, Sequence[Account]] = {
+        Channel.PUSH: push_accounts(settings.push_providers),
+        Channel.SMS: sms_accounts(settings.sms_providers),
+        Channel.EMAIL: email_accounts(settings.email_providers),
+    }
+    return {
+        channel: sum(math.inf if account.rate else account.connections for account in opened) or math.inf
+        for channel, opened in accounts.items()
+    }
 
 
 def segments(message: SmsMessage) -> int:

@@ -28,10 +28,12 @@ IDLE: Final = MINUTE
 """Without a message for so long a provider stands still."""
 AWAY: Final = 5 * MINUTE
 """The longest that a message is sent away for: by then it may be another provider's turn."""
+OVERBOOKED: Final = 1.5
+"""Of those who come back some are turned away again, and some have ended: with as many more no slot stays free."""
 GOLDEN: Final = 0.6180339887498949
 """The step that leaves no gap however often it is taken (the golden ratio's fraction)."""
-BACKLOG: Final = 100.0
-"""Messages a second and process that come back to a provider without a rate, when its rest is over."""
+BACKLOG: Final = 500.0
+"""Messages a second and process that come back to a provider without a rate."""
 
 
 def ramped(rate: float, elapsed: float) -> float:
@@ -80,7 +82,7 @@ class Backlog:
         """Milliseconds after which to come back, the next slot being `wait` away."""
         last = max(self._last.get(urgency, 0.0), now + wait)
         if last - now < AWAY:
-            self._last[urgency] = last + cost * SECOND / rate
+            self._last[urgency] = last + cost * SECOND / (rate * OVERBOOKED)
             return last - now
         # More than can go until then: somewhere in between, so that at any moment there is somebody for a free slot.
         self._turn = (self._turn + GOLDEN) % 1

@@ -6,7 +6,8 @@ where none can have it now it is held back, and waits as a row.
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Generic, TypeVar
@@ -25,9 +26,11 @@ from notifier.messages import EmailMessage, PushMessage, Receipt, SmsMessage, Ur
 
 ASKED_TOGETHER: Final = 500
 """Messages in one call to Redis: a few batches, and well below a millisecond of its time."""
-FAILOVER_WITHIN: Final = 2.0
-"""Seconds from its beginning within which a send turns to another provider: what is left of the lease is for that one.
-What fails more slowly waits as a row, and soon the breaker is open."""
+BEGIN_WITHIN: Final = 5.0
+"""Seconds within which a message is in a provider's hands, whatever it waited for and whoever failed before: what is
+left of its lease then is that provider's. What takes longer waits as a row, and surely was not sent."""
+LAST_SLOT: Final = max(PATIENCE.values()) / SECOND
+"""Seconds of these for the last wait, the one for a slot."""
 LEAST_SHARE: Final = 0.05
 """Of its messages, for a provider that has just come back; the rest returns within `pacing.RAMP`."""
 TOLD_AHEAD: Final = 250
@@ -87,6 +90,8 @@ class Provider(Generic[M]):
         self._breaker = Breaker(clock)
         self._bucket = Bucket(ramps=terms.ramps)
         self._backlog = Backlog()
+        self._places = asyncio.Semaphore(account.connections)
+        self._places_of_the_low = asyncio.Semaphore(max(account.connections // 2, 1))
         self._slots: Coalescer[_Ask, float | SendError] = Coalescer(self._give_slots, ASKED_TOGETHER)
         self._told_until = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,26 +102,17 @@ class Provider(Generic[M]):
         """Of its messages, what it is to get now: less for a while after it was down."""
         return min(max(self._breaker.up_for / RAMP, LEAST_SHARE), 1.0)
 
-    async def send(self, message: M) -> Receipt:
-        """Hand over one message at its turn; a SendError of class `held` where that is too far away."""
-        await self._wait_for_slot(message)
-        began = self._breaker.begin()
-        outcome: Outcome = "unknown"  # where it is broken off
-        said = "broken_off"
-        try:
-            receipt = await self._transport.send(message)
-            outcome, said = "good", "sent"
-            return Receipt(self.name, receipt.reference)
-        except SendError as error:
-            outcome, said = WHAT_IT_SAYS.get(error.retry_class, "good"), error.kind
-            self._heed(error)
-            raise
-        finally:
-            metrics.provider_requests.labels(self.name, said).inc()
-            opened = self._breaker.end(began, outcome)
-            if opened:
-                self._tell(opened, tripped=True)
-            self._show()
+    async def send(self, message: M, deadline: float) -> Receipt:
+        """Hand over one message at its turn; a SendError of class `held` where that is too far away.
+
+        `deadline` is the loop's time by which the transport must have it.
+        """
+        ask = _Ask(self._terms.cost(message), message.urgency)
+        await self._wait_for_slot(ask)
+        async with self._place(ask, deadline - LAST_SLOT) as waited:
+            if waited:  # its slot is over, and others wait beside it: together they could pass the rate
+                await self._wait_for_slot(ask)
+            return await self._send(message)
 
     async def find(self, message: M, since: int) -> Receipt | None:
         """What `Asks` has; None of a provider that can't be asked."""
@@ -134,8 +130,41 @@ class Provider(Generic[M]):
         await self._transport.close()
         await asyncio.gather(*self._tasks)
 
-    async def _wait_for_slot(self, message: M) -> None:
-        ask = _Ask(self._terms.cost(message), message.urgency)
+    async def _send(self, message: M) -> Receipt:
+        began = self._breaker.begin()
+        outcome: Outcome = "unknown"
+        said = "broken_off"
+        try:
+            receipt = await self._transport.send(message)
+            outcome, said = "good", "sent"
+            return Receipt(self.name, receipt.reference)
+        except SendError as error:
+            outcome, said = WHAT_IT_SAYS.get(error.retry_class, "good"), error.kind
+            self._heed(error)
+            raise
+        finally:
+            metrics.provider_requests.labels(self.name, said).inc()
+            opened = self._breaker.end(began, outcome)
+            if opened:
+                self._tell(opened, tripped=True)
+            self._show()
+
+    @asynccontextmanager
+    async def _place(self, ask: _Ask, deadline: float) -> AsyncIterator[bool]:
+        """One of as many places as there are connections, half of which a campaign can't take; whether it was waited
+        for."""
+        waited = False
+        async with AsyncExitStack() as taken:
+            for places in (self._places_of_the_low, self._places) if ask.urgency == "low" else (self._places,):
+                waited = waited or places.locked()
+                try:
+                    async with asyncio.timeout_at(deadline if waited else None):
+                        await taken.enter_async_context(places)
+                except TimeoutError:
+                    raise self._held("busy", ask, 0.0) from None
+            yield waited
+
+    async def _wait_for_slot(self, ask: _Ask) -> None:
         self._refuse_at_rest(ask)
         if self._shared is None and self._rate is None:
             return
@@ -225,19 +254,21 @@ class Providers(Generic[M]):
         Raises the SendError of the last one that was asked; where none was, the one of whoever has time first.
         """
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        deadline = loop.time() + BEGIN_WITHIN
         failed: SendError | None = None
         held: list[SendError] = []
         for provider in rank(self._providers, message):
             try:
-                return await provider.send(message)
+                return await provider.send(message, deadline)
             except SendError as error:
                 if error.retry_class == HELD:
                     held.append(error)
-                    continue
-                failed = error
-                if not (error.retry and is_general(error)) or loop.time() - began > FAILOVER_WITHIN:
-                    break
+                else:
+                    failed = error
+                    if not (error.retry and is_general(error)):
+                        break
+            if loop.time() > deadline - LAST_SLOT:
+                break
         raise failed or min(held, key=lambda error: error.retry_after or 0.0)
 
     async def find(self, message: M, since: int) -> Receipt | None:

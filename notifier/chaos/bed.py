@@ -9,19 +9,20 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
-import sqlalchemy as sa
 
 from notifier.chaos import hands, load, proxy, servers
 from notifier.chaos.options import Options
-from notifier.chaos.proxy import Proxy
+from notifier.chaos.proxy import HOST, Proxy
 from notifier.chaos.witness import Witness
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
 from notifier.errors import StoreUnavailable
 from notifier.recipients import RecipientDetails
+from notifier.sandbox.server import ACCOUNT_SID, AUTH_TOKEN
 from notifier.store import ledger, recipients
 
 LOOK_EVERY = 0.1  # seconds
@@ -43,6 +44,7 @@ class Bed:
     session: aiohttp.ClientSession
     broker_proxy: Proxy | None
     database_proxy: Proxy | None
+    providers: Mapping[str, Proxy]
 
     async def post(self, event: load.Event) -> tuple[int, bytes]:
         """One event without a second try: status and body. Raises what aiohttp raises where there is no answer."""
@@ -75,12 +77,6 @@ class Bed:
         """Everything in the broker is gone."""
         await asyncio.to_thread(hands.flush, self.system.settings.broker_url)
 
-    def database_away(self) -> AbstractAsyncContextManager[None]:
-        """The database can't be written inside this: cut off, or held by another writer where it is SQLite."""
-        if self.database_proxy:
-            return self.database_proxy.away()
-        return hands.sqlite_locked(str(sa.make_url(self.system.settings.database_url).database))
-
 
 async def until(holds: Callable[[], Awaitable[bool]], within: float) -> None:
     """Wait until something holds, TimeoutError after so many seconds; a database that is away is asked again."""
@@ -100,10 +96,12 @@ async def make_bed(
     processes: tuple[str, ...] = ("web", "worker", "clock"),
     environments: Mapping[str, Mapping[str, str]] | None = None,
     proxied: Collection[str] = (),
+    providers: Mapping[str, str] | None = None,
     people: Mapping[str, RecipientDetails] | None = None,
 ) -> AsyncIterator[Bed]:
     """Start everything. `proxied` names the servers ("broker", "database") that the scenario takes away; one that is
-    given by its URL then stands behind a proxy, one of our own is stopped itself."""
+    given by its URL then stands behind a proxy, one of our own is stopped itself. `providers` puts the providers of
+    channels (push, sms) behind proxies too, each with what is to be added to its URL ("rate=100")."""
     chosen: dict[str, object] = {**(settings or {})}
     async with AsyncExitStack() as stack:
         database_proxy = broker_proxy = None
@@ -119,7 +117,12 @@ async def make_bed(
                 broker_proxy = await stack.enter_async_context(proxy.before(options.broker))
                 chosen["broker_url"] = broker_proxy.url(options.broker)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notifier-chaos-")))
+        provider_proxies = {channel: await stack.enter_async_context(Proxy()) for channel in providers or {}}
+        for channel, more in (providers or {}).items():
+            chosen[f"{channel}_providers"] = _account(channel, folder, provider_proxies[channel].port, more)
         system = await stack.enter_async_context(LocalSystem(folder, chosen, processes, environments))
+        for each in provider_proxies.values():
+            each.behind = HOST, urlsplit(system.sandbox_url).port or 0
         await recipients.put(system.database, dict(people or load.people()), system.clock.now())
         for name in processes:
             if name.startswith("worker"):
@@ -131,8 +134,16 @@ async def make_bed(
         )
         producer = await stack.enter_async_context(AsyncProducer(system.settings.public_url, system.key, "chaos"))
         yield Bed(
-            options, system, Witness(system.sandbox_url, session), producer, session, broker_proxy, database_proxy
-        )
+            options, system, Witness(system.sandbox_url, session), producer, session, broker_proxy, database_proxy,
+            provider_proxies,
+        )  # fmt: skip
+
+
+def _account(channel: str, folder: Path, port: int, more: str) -> str:
+    """The URL of a channel's provider behind a proxy on a port, as LocalSystem has it of the sandbox itself."""
+    if channel == "push":
+        return f"fcm://{quote(str(folder / 'service-account.json'))}?url=http://{HOST}:{port}&{more}".rstrip("&")
+    return f"twilio+http://{ACCOUNT_SID}:{AUTH_TOKEN}@{HOST}:{port}?from=%2B15005550006&{more}".rstrip("&")
 
 
 async def _all_up(system: LocalSystem, name: str) -> bool:

@@ -136,13 +136,19 @@ def compare(books: Books, arrivals: Sequence[Arrival], accepted: Collection[str]
     )
 
 
-def handoff(books: Books, arrivals: Sequence[Arrival], of: Collection[str] | None = None) -> dict[Channel, list[int]]:
-    """Milliseconds from an event's acceptance to the first arrival of each of its messages, by channel; `of` names
-    the events to look at."""
+def first_arrivals(arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Arrival]:
+    """The first time that each message was taken."""
     first: dict[tuple[str, str], Arrival] = {}
     for arrival in arrivals:
         if arrival.verdict == "accepted":
             first.setdefault(arrival.key, arrival)
+    return first
+
+
+def handoff(books: Books, arrivals: Sequence[Arrival], of: Collection[str] | None = None) -> dict[Channel, list[int]]:
+    """Milliseconds from an event's acceptance to the first arrival of each of its messages, by channel; `of` names
+    the events to look at."""
+    first = first_arrivals(arrivals)
     waited: dict[Channel, list[int]] = {}
     for row in books.deliveries.values():
         if row.key in first and (of is None or row.event_id in of):

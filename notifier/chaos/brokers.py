@@ -13,7 +13,7 @@ from notifier.store.schema import delivery
 
 DUE_LATER = 1_000  # rows that fall due while the broker is away
 RESUMED = 60  # seconds in which everything must be done once it is due and the broker is back
-RETRIED = 30  # seconds for every row to have failed once
+FAILED = 30  # seconds for every row to have met the provider's failure, or its breaker
 ANSWERED = 1  # second in which a report is answered, whatever the broker does
 RATE = 100  # events a second
 
@@ -110,16 +110,15 @@ async def broker_silent(options: Options) -> Outcome:
 
 
 async def _due_later(bed: Bed, first: int) -> list[str]:
-    """Texts that the provider could not take at their first try, so that they are due again in some seconds."""
+    """Report texts that the provider can't take, so that they are due again in some seconds, and let it be well."""
     await bed.witness.order({"channel": "sms", "action": "fail", "status": 503, "code": 20503})
-    events = load.numbered(load.complete, first, DUE_LATER)
-    accepted = await load.report(bed.producer, events, DUE_LATER)
+    accepted = await load.report(bed.producer, load.numbered(load.complete, first, DUE_LATER), DUE_LATER)
 
-    async def all_tried() -> bool:
-        tried = (delivery.c.state == State.PENDING, delivery.c.attempts > 0)
-        return await books.count(bed.system.database, *tried) > DUE_LATER * 0.9  # some are in hand at any moment
+    async def all_wait() -> bool:
+        waiting = (delivery.c.state == State.PENDING, delivery.c.reason.is_not(None))
+        return await books.count(bed.system.database, *waiting) > DUE_LATER * 0.9  # some are in hand at any moment
 
-    await until(all_tried, RETRIED)
+    await until(all_wait, FAILED)
     await bed.witness.calm()
     return accepted
 

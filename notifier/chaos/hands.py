@@ -1,7 +1,10 @@
 """Hands on what the system stands on: how a broker of its own, a SQLite file and a process are taken away."""
 
 import asyncio
+import contextlib
 import os
+import resource
+import secrets
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
@@ -9,8 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import dramatiq
 import redis
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.broker import QUEUES, make_broker
 from notifier.demo.local import LocalSystem
@@ -29,6 +34,11 @@ def workers_of(system: LocalSystem, name: str = "worker") -> list[int]:
 def ready_workers(system: LocalSystem, name: str) -> int:
     """How many worker processes have come up so far under a supervisor, by its log."""
     return (system.folder / f"{name}.log").read_bytes().count(b"worker.ready")
+
+
+def deaths(system: LocalSystem, name: str) -> int:
+    """How many worker processes have ended by themselves so far under a supervisor, by its log."""
+    return (system.folder / f"{name}.log").read_bytes().count(b"worker.ended")
 
 
 @asynccontextmanager
@@ -77,8 +87,9 @@ async def redis_full(system: LocalSystem) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def sqlite_locked(file: str) -> AsyncIterator[None]:
-    """Another writer has the SQLite file inside this."""
+async def sqlite_locked(system: LocalSystem) -> AsyncIterator[None]:
+    """Another writer has the system's SQLite file inside this."""
+    file = str(sa.make_url(system.settings.database_url).database)
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT)
     await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
     try:
@@ -88,12 +99,38 @@ async def sqlite_locked(file: str) -> AsyncIterator[None]:
         other.close()
 
 
-def is_locked(system: LocalSystem) -> bool:
-    """Whether somebody has the SQLite file's write lock for longer than a moment; never on a server."""
-    url = sa.make_url(system.settings.database_url)
-    if url.get_backend_name() != "sqlite":
-        return False
-    other = sqlite3.connect(str(url.database), isolation_level=None, timeout=MOMENT)
+@asynccontextmanager
+async def disk_full(system: LocalSystem) -> AsyncIterator[None]:
+    """No process can make a file longer inside this: as far as they see, the disk is full (RLIMIT_FSIZE)."""
+    pids = [pid for name in system.running if name != "sandbox" for pid in _family(system, name)]
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
+    for pid, (_, hard) in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        for pid, limits in before.items():
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def _family(system: LocalSystem, name: str) -> list[int]:
+    return [system.running[name].pid, *workers_of(system, name)]
+
+
+async def holds_for_good(system: LocalSystem) -> bool:
+    """Whether a process that stands still now holds what no time-out takes from it; docs/reliability.md tells of both.
+
+    SQLite's one lock, and PostgreSQL's row locks where a statement is being prepared: the server waits for the rest of
+    the dialogue, and that is neither an idle transaction nor a statement.
+    """
+    if system.database.dialect == "sqlite":
+        return await asyncio.to_thread(_is_locked, str(system.database.engine.url.database))
+    return system.database.dialect == "postgresql" and await system.database.read(_is_preparing)
+
+
+def _is_locked(file: str) -> bool:
+    other = sqlite3.connect(file, isolation_level=None, timeout=MOMENT)
     try:
         other.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError:
@@ -101,6 +138,14 @@ def is_locked(system: LocalSystem) -> bool:
     finally:
         other.close()
     return False
+
+
+async def _is_preparing(connection: AsyncConnection) -> bool:
+    query = sa.text(
+        "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+        " AND wait_event = 'ClientRead' AND state_change < clock_timestamp() - interval '500 ms')"
+    )
+    return bool((await connection.execute(query)).scalar_one())
 
 
 def flush(url: str) -> None:
@@ -114,3 +159,26 @@ def flush(url: str) -> None:
         return
     with redis.Redis.from_url(url, socket_timeout=REDIS_TIMEOUT) as client:
         client.flushdb()
+
+
+BROKEN = (b"\xff\xfe not JSON", b"{}", b'{"queue_name": 1}')
+
+
+def spoil(url: str) -> None:
+    """Put messages into every queue that nobody can read, and one for an actor that nobody has."""
+    broker: Any = make_broker(url)
+    try:
+        for queue in QUEUES:
+            broker.declare_queue(queue)
+            stranger: dramatiq.Message[None] = dramatiq.Message(
+                queue_name=queue, actor_name="stranger", args=(), kwargs={}, options={}
+            )
+            for data in (*BROKEN, stranger.encode()):
+                if url.startswith("amqp"):
+                    broker.channel.basic_publish(exchange="", routing_key=queue, body=data)
+                else:
+                    id_ = secrets.token_hex(16)
+                    broker.client.hset(f"{broker.namespace}:{queue}.msgs", id_, data)
+                    broker.client.rpush(f"{broker.namespace}:{queue}", id_)
+    finally:
+        broker.close()

@@ -13,7 +13,7 @@ import msgspec
 from notifier.chaos import books, load
 from notifier.chaos.bed import CHANNELS, Bed, make_bed
 from notifier.chaos.books import Books
-from notifier.chaos.hands import is_locked, stopped, workers_of
+from notifier.chaos.hands import MOMENT, holds_for_good, stopped, workers_of
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
 from notifier.clock import SECOND
@@ -24,7 +24,7 @@ PROVIDER_DELAY = 0.05  # seconds for an answer, so that there is something in fl
 SLOW = 0.1  # the same where messages are to wait for a free connection, too
 RECOVERED = 30  # seconds in which what a dead worker held must be done
 STOPS = 20  # tries to stop workers at a telling moment
-SETTLED = 2  # seconds in which workers that go on have settled what they held
+SETTLED = 1  # seconds in which workers that go on have settled what they held
 WOKEN = 5  # seconds for a worker that stood still to do whatever it does when it goes on
 ENDED = 30  # seconds in which a process must end after SIGTERM
 
@@ -110,18 +110,20 @@ async def rolling_sigterm(options: Options) -> Outcome:
 
 
 async def _stop_with_messages_in_hand(bed: Bed, stack: AsyncExitStack, name: str) -> tuple[int, set[tuple[str, str]]]:
-    """Stop workers at a moment at which they hold messages and not SQLite's one lock; when, and what they hold."""
+    """Stop workers at a moment at which they hold messages, and no lock for good; when, and what they hold."""
     for _ in range(STOPS):
         await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311 (no secret)
         async with AsyncExitStack() as attempt:
             await attempt.enter_async_context(stopped(bed.system, name))
             stood = bed.system.clock.now()
-            if not await asyncio.to_thread(is_locked, bed.system):
-                await asyncio.sleep(SETTLED)
-                held = await books.in_hand(bed.system.database, until=stood)
-                if held:
-                    stack.push_async_exit(attempt.pop_all())
-                    return stood, held
+            await asyncio.sleep(MOMENT)
+            if await holds_for_good(bed.system):
+                continue
+            await asyncio.sleep(SETTLED)
+            held = await books.in_hand(bed.system.database, until=stood)
+            if held:
+                stack.push_async_exit(attempt.pop_all())
+                return stood, held
     return stood, set()
 
 

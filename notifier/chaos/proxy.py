@@ -14,10 +14,13 @@ PORTS = {"redis": 6379, "amqp": 5672, "postgresql": 5432, "postgres": 5432, "mar
 
 
 class Proxy:
-    """Passes connections on to `host`:`port` from a port of its own; use it as an async context manager."""
+    """Passes connections on to `host`:`port` from a port of its own; use it as an async context manager.
 
-    def __init__(self, host: str, port: int) -> None:
-        self._behind = host, port
+    `behind` may be set later, before the first connection.
+    """
+
+    def __init__(self, host: str = HOST, port: int = 0) -> None:
+        self.behind = host, port
         self._flows = asyncio.Event()
         self._flows.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -84,7 +87,7 @@ class Proxy:
         self._writers.add(writer)
         try:
             await self._flows.wait()
-            behind_reader, behind_writer = await asyncio.open_connection(*self._behind)
+            behind_reader, behind_writer = await asyncio.open_connection(*self.behind)
             both.add(behind_writer)
             self._writers.add(behind_writer)
             await asyncio.gather(self._copy(reader, behind_writer), self._copy(behind_reader, writer))

@@ -18,6 +18,8 @@ MODULES = {
     "broker_silent": "brokers",
     "worker_stopped": "processes",
     "database_down": "databases",
+    "poison": "poison",
+    "clock_skew": "clocks",
     "rolling_sigterm": "processes",
 }
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from notifier.api.dead import AttemptTold, LetterTold, Page, Wanted, find_page, told
 from notifier.cli.manage import on_database
@@ -158,10 +156,10 @@ async def _run(act: Act, ids: tuple[str, ...], wanted: Wanted) -> list[Result]:
 
 
 def _show(page: Page) -> None:
-    table = Table("id", "died", "type", "channel", "reason", "tries")
+    # No table: one that a narrow window cuts has no ids to copy.
     for line in page.letters:
-        table.add_row(line.id, _moment(line.at), line.type, line.channel or "", line.reason or "", str(line.attempts))
-    Console().print(table)
+        channel = line.channel or line.kind
+        click.echo(f"{line.id}  {line.at:%Y-%m-%d %H:%M}  {channel:<6} {line.reason or line.state:<18} {line.type}")
     if page.next:
         click.echo(f"More: --cursor {page.next}")
 

@@ -15,7 +15,7 @@ from notifier.deliveries import Channel, Lane, State, by_queue
 from notifier.errors import StoreUnavailable
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
-from notifier.store import deliveries, events, ledger
+from notifier.store import deliveries, events, leases, ledger
 from notifier.store.deliveries import Due, Move
 
 TICK = 0.5  # seconds between two looks while little is due
@@ -47,7 +47,7 @@ async def run(engine: Engine, stop: asyncio.Event) -> None:
 async def tick(engine: Engine) -> bool:
     """One look at everything; whether there is more to do at once."""
     now = engine.clock.now()
-    lost = await deliveries.return_expired_leases(engine.database, now, BATCH)
+    lost = await leases.return_expired_leases(engine.database, now, BATCH)
     if lost:
         log.warning("clock.leases_expired", deliveries=lost)
     depths = await engine.signals.depths()

@@ -22,11 +22,15 @@ CODES: dict[Channel, Codes] = {Channel.PUSH: push.CODES, Channel.SMS: sms.CODES,
 REASONS = {
     "address_gone": "the device, number or mailbox doesn't exist or can't receive",
     "attempts_exhausted": "every try failed, and there were as many as there may be",
+    "misconfigured": "our account, key or sender was wrong when it was sent",
     "not_resent": "the provider may or may not have it, and its type says that it is not to be sent twice",
     "opted_out": "the person told the carrier to stop",
     "quarantined": "it ended worker after worker, or can't be decided; the workers' log says where",
     "refused": "the provider will never take it: its content, its size or its sender",
     "render_failed": "the message can't be made from its texts and data; the workers' log names the field",
+    "throttled": "it was one too many for the provider or the carrier",
+    "unavailable": "the phone, the mailbox or the carrier could not be reached in time",
+    "unknown": "the provider can't say what became of it",
 }
 
 Refusal = Literal["not_found", "not_dead", "redriven", "discarded", "type_gone"]

@@ -9,15 +9,15 @@ import msgspec
 import structlog
 
 from notifier import metrics
-from notifier.channels.providers import HELD
+from notifier.channels.fence import check, leased
 from notifier.clock import SECOND
 from notifier.deliveries import Channel, Reason, State, check_moves
-from notifier.errors import OutcomeUnknown, RenderError, SendError, Unavailable
+from notifier.errors import OutcomeUnknown, RenderError, SendError
 from notifier.messages import Receipt
 from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.pipeline.prepare import Message, Prepared, prepare, superseded
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
-from notifier.store import deliveries
+from notifier.store import deliveries, leases
 from notifier.store.deliveries import Ready, Supersession
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
@@ -73,7 +73,7 @@ async def _load(engine: WorkerEngine, ids: Sequence[str], state: State) -> dict[
 async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[dict[str, Supersession | None], int]:
     """The deliveries taken, and when the lease ends."""
     now = engine.clock.now()
-    claimed = await deliveries.claim(engine.database, ids, token, now, now + LEASE) if ids else {}
+    claimed = await leases.claim(engine.database, ids, token, now, now + LEASE) if ids else {}
     return claimed, now + LEASE
 
 
@@ -96,11 +96,9 @@ async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, lease
 async def _send(engine: WorkerEngine, channel: Channel, message: Message, left: int) -> Receipt | SendError:
     """Hand a message over while the lease lasts. A worker that was stopped for longer wakes up to a time-out, not to a
     send that somebody else has made meanwhile."""
-    if left <= 0:
-        # No time-out would end it: over an open connection a send is written before it first waits.
-        return Unavailable(channel, "lease_ended", "the lease ran out before it was sent", retry_class=HELD)
     try:
-        async with asyncio.timeout(left / SECOND):
+        async with leased(left / SECOND):
+            check(channel)
             receipt: Receipt = await engine.transports[channel].send(message)
             return receipt
     except SendError as error:
@@ -124,7 +122,7 @@ async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: lis
     ]
     gone = [device for each in tried if (device := lost_device(each.prepared.ready, each.outcome)) is not None]
     bad = [address for each in tried if (address := bad_address(each.prepared.ready, each.outcome)) is not None]
-    recorded = await deliveries.settle(engine.database, token, settled, attempts, gone, now, bad)
+    recorded = await leases.settle(engine.database, token, settled, attempts, gone, now, bad)
     if recorded != len(settled):
         metrics.leases_lost.inc(len(settled) - recorded)
         log.warning("deliver.lease_lost", channel=channel, deliveries=len(settled) - recorded)
@@ -135,5 +133,6 @@ async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: lis
         seconds = (each.ended_at - each.started_at) / SECOND
         metrics.provider_seconds.labels(channel, row.reason or row.state).observe(seconds)
         if row.state == State.SENT:
-            waited = (each.ended_at - each.prepared.ready.accepted_at) / SECOND
-            metrics.handoff_seconds.labels(channel).observe(waited)
+            ready = each.prepared.ready
+            began = ready.accepted_at if ready.redrive_of is None else ready.created_at
+            metrics.handoff_seconds.labels(channel).observe((each.ended_at - began) / SECOND)

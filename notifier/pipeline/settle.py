@@ -12,7 +12,8 @@ from notifier.channels.retries import Retry
 from notifier.deliveries import Channel, Reason, State
 from notifier.errors import AddressGone, OptedOut, OutcomeUnknown, SendError
 from notifier.messages import Receipt
-from notifier.store.deliveries import Attempt, Ready, Settled
+from notifier.store.deliveries import Ready
+from notifier.store.leases import Attempt, Settled
 from notifier.store.suppressions import Suppression
 
 

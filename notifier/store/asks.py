@@ -22,10 +22,10 @@ async def begin(database: Database, ids: Sequence[str], free_until: int, held_un
     """
 
     async def work(connection: AsyncConnection) -> list[str]:
-        found = await connection.execute(_free(database.dialect), {"rows": _ids(ids), "free_until": free_until})
+        found = await connection.execute(_free(database.dialect), {"rows": rows.ids(ids), "free_until": free_until})
         taken = list(found.scalars())
         if taken:
-            await connection.execute(_hold(database.dialect), {"rows": _ids(taken), "held_until": held_until})
+            await connection.execute(_hold(database.dialect), {"rows": rows.ids(taken), "held_until": held_until})
         return taken
 
     return await database.write(work)
@@ -35,13 +35,9 @@ async def end(database: Database, ids: Sequence[str], look_at: int) -> None:
     """The worker is alive: take the crashes back, and let the clock look at those that are unknown still."""
 
     async def work(connection: AsyncConnection) -> None:
-        await connection.execute(_release(database.dialect), {"rows": _ids(ids), "look_at": look_at})
+        await connection.execute(_release(database.dialect), {"rows": rows.ids(ids), "look_at": look_at})
 
     await database.write(work)
-
-
-def _ids(ids: Sequence[str]) -> str:
-    return rows.encode([{"id": id_} for id_ in ids])
 
 
 @cache

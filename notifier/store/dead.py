@@ -5,7 +5,7 @@ conditions are text.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -164,7 +164,7 @@ async def get(database: Database, id_: str) -> Letter | None:
 
 async def take(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, Candidate | CandidateEvent]:
     """The deliveries and events that have these ids; they stay locked until the transaction ends."""
-    parameters = {"rows": _ids(ids)}
+    parameters = {"rows": rows.ids(ids)}
     found: dict[str, Candidate | CandidateEvent] = {}
     for table, kind in ((delivery, Candidate), (event, CandidateEvent)):
         taken = await connection.execute(_locked(dialect, table, kind.__struct_fields__), parameters)
@@ -179,13 +179,14 @@ async def redrive(connection: AsyncConnection, dialect: str, new: Sequence[Redri
     await connection.execute(_insert(dialect), {"rows": rows.encode(new)})
     more = [{"id": id_, "deliveries": count} for id_, count in Counter(each.event_id for each in new).items()]
     await connection.execute(_plan_more(dialect), {"rows": rows.encode(more)})
-    await connection.execute(_handle(dialect, delivery), {"rows": _ids(each.redrive_of for each in new), "now": now})
+    handled = rows.ids(each.redrive_of for each in new)
+    await connection.execute(_handle(dialect, delivery), {"rows": handled, "now": now})
 
 
 async def release(connection: AsyncConnection, dialect: str, events: Sequence[str], signal_at: int) -> None:
     """Let events that were put aside be decided after all."""
     if events:
-        await connection.execute(_release(dialect), {"rows": _ids(events), "signal_at": signal_at})
+        await connection.execute(_release(dialect), {"rows": rows.ids(events), "signal_at": signal_at})
 
 
 async def discard(
@@ -195,11 +196,7 @@ async def discard(
     for table, kind in ((delivery, Candidate), (event, CandidateEvent)):
         ids = [letter.id for letter in letters if isinstance(letter, kind)]
         if ids:
-            await connection.execute(_handle(dialect, table), {"rows": _ids(ids), "now": now})
-
-
-def _ids(ids: Iterable[str]) -> str:
-    return rows.encode([{"id": id_} for id_ in ids])
+            await connection.execute(_handle(dialect, table), {"rows": rows.ids(ids), "now": now})
 
 
 def _parts(wanted: Filter) -> list[tuple[sa.Table, list[_Condition]]]:

@@ -1,4 +1,4 @@
-"""Deliveries: written by `decide`, claimed and settled by `deliver`, brought up by the clock."""
+"""Deliveries: written by `decide`, loaded by `deliver`, brought up by the clock; `leases` is how workers hold them."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -8,11 +8,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.deliveries import Channel, Lane, Reason, State, may_come_before
-from notifier.store import receipts, rows, suppressions
+from notifier.deliveries import Channel, Lane, State
+from notifier.store import rows
 from notifier.store.database import Database
-from notifier.store.schema import attempt, decision, delivery, device, event, recipient, supersession, suppression
-from notifier.store.suppressions import ADDRESS_KEY, Suppression
+from notifier.store.schema import decision, delivery, device, event, recipient, supersession, suppression
+from notifier.store.suppressions import ADDRESS_KEY
 
 
 class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +71,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     about: str
     created_at: int
     expires_at: int
+    redrive_of: str | None = None
     attempts: int
     occurred_at: int
     accepted_at: int
@@ -95,33 +96,6 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Ready {self.id}>"
-
-
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """How an attempt at a delivery ended, as rows of `delivery` and `attempt`."""
-
-    id: str
-    state: State
-    reason: str | None
-    code: str | None = None
-    due_at: int
-    signal_at: int | None
-    attempts: int
-    provider: str | None
-    provider_reference: str | None
-    locale: str | None
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try at a provider: its number from 1, and what came of it."""
-
-    delivery_id: str
-    number: int
-    started_at: int
-    ended_at: int
-    provider: str
-    outcome: str
-    code: str | None
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -149,7 +123,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 async def existing(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> set[str]:
     """Which of the deliveries are there already."""
-    found = await connection.execute(_existing(dialect), {"rows": _ids(ids)})
+    found = await connection.execute(_existing(dialect), {"rows": rows.ids(ids)})
     return {row.id for row in found}
 
 
@@ -179,66 +153,11 @@ async def load(database: Database, ids: Sequence[str], now: int, state: State = 
     """Those of the deliveries that are in a state and due. It takes nothing: two workers may load the same."""
 
     async def work(connection: AsyncConnection) -> list[Ready]:
-        parameters = {"rows": _ids(ids), "now": now, "state": state}
+        parameters = {"rows": rows.ids(ids), "now": now, "state": state}
         found = await connection.execute(_ready(database.dialect), parameters)
         return [msgspec.convert(row._mapping, Ready, strict=False) for row in found]  # noqa: SLF001 (a public name)
 
     return await database.read(work)
-
-
-async def claim(
-    database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int
-) -> dict[str, Supersession | None]:
-    """Take those of the deliveries that are still pending and due, under a token and until the lease ends.
-
-    Answers the ids taken, each with what has made deliveries about the same thing out of date, as of this moment. From
-    here on the provider may have it; until here it surely has not.
-    """
-
-    async def work(connection: AsyncConnection) -> dict[str, Supersession | None]:
-        parameters = {"rows": _ids(ids), "token": token, "now": now, "lease_ends": lease_ends}
-        if not (await connection.execute(_take(database.dialect), parameters)).rowcount:
-            return {}
-        found = await connection.execute(_taken(database.dialect), {"rows": _ids(ids), "token": token})
-        return {
-            row.id: Supersession(about=row.about, until=row.until, reason=State(row.reason), event_id=row.event_id)
-            if row.until is not None
-            else None
-            for row in found
-        }
-
-    return await database.write(work)
-
-
-async def settle(
-    database: Database,
-    token: str,
-    settled: Sequence[Settled],
-    attempts: Sequence[Attempt],
-    gone: Sequence[str],
-    now: int,
-    bad: Sequence[Suppression] = (),
-) -> int:
-    """Record outcomes of deliveries still under the token, forget devices that are gone, and suppress addresses that
-    are bad; how many were recorded.
-
-    Where a receipt was quicker its state stands. Fewer than handed in means that this worker's lease ran out meanwhile:
-    what it found is not recorded.
-    """
-
-    async def work(connection: AsyncConnection) -> int:
-        parameters = {"rows": rows.encode(settled), "token": token, "now": now}
-        recorded = (await connection.execute(_settle(database.dialect), parameters)).rowcount
-        if recorded != len(settled):
-            recorded += await receipts.settle_overtaken(connection, database.dialect, parameters)
-        if attempts:
-            await connection.execute(_insert_attempts(database.dialect), {"rows": rows.encode(attempts)})
-        if gone:
-            await connection.execute(sa.delete(device).where(device.c.id.in_(gone)))
-        await suppressions.add(connection, database.dialect, bad, now)
-        return recorded
-
-    return await database.write(work)
 
 
 async def due(
@@ -259,7 +178,7 @@ async def due(
     async def work(connection: AsyncConnection) -> list[Due]:
         found = [msgspec.convert(row._mapping, Due, strict=False) for row in await connection.execute(query)]  # noqa: SLF001
         if found:
-            parameters = {"rows": _ids([row.id for row in found]), "again_at": again_at}
+            parameters = {"rows": rows.ids([row.id for row in found]), "again_at": again_at}
             await connection.execute(_signalled(database.dialect), parameters)
         return found
 
@@ -276,20 +195,6 @@ async def move(database: Database, moves: Sequence[Move], now: int) -> int:
     return await database.write(work) if moves else 0
 
 
-async def return_expired_leases(database: Database, now: int, limit: int) -> int:
-    """Deliveries whose worker let its lease run out become unknown: the provider may have them. How many there were."""
-    lost = sa.and_(delivery.c.signal_at <= now, delivery.c.state == State.SENDING)
-
-    async def work(connection: AsyncConnection) -> int:
-        query = sa.select(delivery.c.id).where(lost).order_by(delivery.c.signal_at).limit(limit)
-        ids = list((await connection.execute(query.with_for_update(skip_locked=True))).scalars())
-        if ids:
-            await connection.execute(_lose(database.dialect), {"rows": _ids(ids), "now": now})
-        return len(ids)
-
-    return await database.write(work)
-
-
 async def states(database: Database) -> dict[tuple[str, str], State]:
     """Every delivery's state, by channel and id: for comparisons, not for the hot path."""
 
@@ -298,10 +203,6 @@ async def states(database: Database) -> dict[tuple[str, str], State]:
         return {(row.channel, row.id): State(row.state) for row in found}
 
     return await database.read(work)
-
-
-def _ids(ids: Sequence[str]) -> str:
-    return rows.encode([{"id": id_} for id_ in ids])
 
 
 @cache
@@ -321,33 +222,8 @@ def _insert_decisions(dialect: str) -> sa.Insert:
 
 
 @cache
-def _insert_attempts(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, attempt, [attempt.c[name] for name in Attempt.__struct_fields__])
-
-
-@cache
 def _supersede(dialect: str) -> sa.Insert:
     return rows.upsert(dialect, supersession, [supersession.c[name] for name in Supersession.__struct_fields__])
-
-
-@cache
-def _take(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.update(delivery)
-        .where(
-            delivery.c.id == wanted.c.id,
-            delivery.c.state.in_(sorted(may_come_before(State.SENDING))),
-            delivery.c.due_at <= sa.bindparam("now"),
-        )
-        .values(
-            state=State.SENDING.value,
-            lease_token=sa.bindparam("token"),
-            signal_at=sa.bindparam("lease_ends"),
-            attempts=delivery.c.attempts + 1,
-            updated_at=sa.bindparam("now"),
-        )
-    )
 
 
 @cache
@@ -356,7 +232,7 @@ def _ready(dialect: str) -> sa.Select[Any]:
     own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about")
     return (
         sa.select(
-            *(delivery.c[name] for name in (*own, "created_at", "expires_at")),
+            *(delivery.c[name] for name in (*own, "created_at", "expires_at", "redrive_of")),
             # Those that have ended: a claim counts the one it begins.
             (delivery.c.attempts - sa.case((delivery.c.state == State.SENDING, 1), else_=0)).label("attempts"),
             event.c.occurred_at,
@@ -379,42 +255,6 @@ def _ready(dialect: str) -> sa.Select[Any]:
 
 
 @cache
-def _taken(dialect: str) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.select(
-            delivery.c.id,
-            delivery.c.about,
-            supersession.c.until,
-            supersession.c.reason,
-            supersession.c.event_id,
-        )
-        .select_from(wanted)
-        .join(delivery, delivery.c.id == wanted.c.id)
-        .outerjoin(supersession, supersession.c.about == delivery.c.about)
-        .where(delivery.c.lease_token == sa.bindparam("token"))
-    )
-
-
-@cache
-def _settle(dialect: str) -> sa.Update:
-    names = Settled.__struct_fields__
-    outcome = rows.batch(dialect, [delivery.c[name] for name in names])
-    return (
-        sa.update(delivery)
-        .where(
-            delivery.c.id == outcome.c.id,
-            delivery.c.lease_token == sa.bindparam("token"),
-            delivery.c.state == State.SENDING,
-        )
-        .values(
-            {name: outcome.c[name] for name in names if name != "id"}
-            | {"lease_token": None, "updated_at": sa.bindparam("now")}
-        )
-    )
-
-
-@cache
 def _signalled(dialect: str) -> sa.Update:
     wanted = rows.batch(dialect, [delivery.c.id])
     return (
@@ -432,21 +272,4 @@ def _move(dialect: str) -> sa.Update:
         sa.update(delivery)
         .where(delivery.c.id == moves.c.id, delivery.c.state == moves.c.before)
         .values({name: moves.c[name] for name in names[1:]} | {"updated_at": sa.bindparam("now")})
-    )
-
-
-@cache
-def _lose(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == wanted.c.id, delivery.c.state == State.SENDING)
-        .values(
-            state=State.UNKNOWN.value,
-            reason=Reason.LEASE_EXPIRED.value,
-            crashes=delivery.c.crashes + 1,
-            lease_token=None,
-            signal_at=sa.bindparam("now"),
-            updated_at=sa.bindparam("now"),
-        )
     )

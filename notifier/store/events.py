@@ -1,6 +1,6 @@
 """Events: the outbox that `accept` writes and `decide` empties."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import msgspec
@@ -57,7 +57,7 @@ async def insert(connection: AsyncConnection, dialect: str, events: Sequence[New
 
 async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> list[Event]:
     """Those of the events that nobody has decided or is deciding; they stay locked until the transaction ends."""
-    found = await connection.execute(_undecided(dialect), {"rows": _ids(ids)})
+    found = await connection.execute(_undecided(dialect), {"rows": rows.ids(ids)})
     return [
         Event(
             id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
@@ -85,7 +85,7 @@ async def due(database: Database, now: int, again_at: int, limit: int) -> dict[s
         found = await connection.execute(query.limit(limit).with_for_update(skip_locked=True))
         tries = {row.id: row.tries for row in found}
         if tries:
-            await connection.execute(_signalled(database.dialect), {"rows": _ids(tries), "again_at": again_at})
+            await connection.execute(_signalled(database.dialect), {"rows": rows.ids(tries), "again_at": again_at})
         return tries
 
     return await database.write(work)
@@ -100,10 +100,10 @@ async def begin_try(database: Database, ids: Sequence[str], tries: int, look_at:
     """
 
     async def work(connection: AsyncConnection) -> list[str]:
-        found = await connection.execute(_untried(database.dialect), {"rows": _ids(ids), "tries": tries})
+        found = await connection.execute(_untried(database.dialect), {"rows": rows.ids(ids), "tries": tries})
         own = list(found.scalars())
         if own:
-            await connection.execute(_tried(database.dialect), {"rows": _ids(own), "look_at": look_at})
+            await connection.execute(_tried(database.dialect), {"rows": rows.ids(own), "look_at": look_at})
         return own
 
     return await database.write(work)
@@ -113,13 +113,9 @@ async def quarantine(database: Database, ids: Sequence[str], now: int) -> None:
     """Put undecided events aside: nobody signals them until a person redrives them."""
 
     async def work(connection: AsyncConnection) -> None:
-        await connection.execute(_quarantine(database.dialect), {"rows": _ids(ids), "now": now})
+        await connection.execute(_quarantine(database.dialect), {"rows": rows.ids(ids), "now": now})
 
     await database.write(work)
-
-
-def _ids(ids: Iterable[str]) -> str:
-    return rows.encode([{"id": id_} for id_ in ids])
 
 
 @cache

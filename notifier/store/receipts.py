@@ -49,7 +49,7 @@ async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, R
 async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters: Mapping[str, object]) -> int:
     """Settle those of a worker's deliveries, still under its token, that a receipt has moved on already; how many.
 
-    Of the outcome counts only what no receipt tells: the locale. `parameters` are those of `deliveries.settle`.
+    Of the outcome counts only what no receipt tells: the locale. `parameters` are those of `leases.settle`.
     """
     return (await connection.execute(_settle_overtaken(dialect), parameters)).rowcount
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from aiohttp import web
 
 from notifier.channels import Asks, email, push, sms
 from notifier.channels.breaker import IN_A_ROW, PROBES, RESTS, State
@@ -186,6 +187,49 @@ async def test_a_provider_at_rest_is_not_even_asked(process: Process, provider: 
         await providers.find(text(), since=0)
 
     assert requests(provider) == {"main": 1}
+
+
+async def test_a_slow_provider_is_not_taken_for_one_that_fails(process: Process, provider: StandIn) -> None:
+    # Given a provider that takes its time, and two connections to it
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.3)
+        return await TAKES(request)
+
+    answers(provider, main=slowly)
+    providers = process(main={"connections": 2})
+
+    # When many texts come at once
+    sent = await asyncio.gather(*(outcome(providers) for _ in range(50)))
+
+    # Then two at a time go out, and the others come back later, surely not sent
+    held = [each for each in sent if isinstance(each, SendError)]
+    assert provider.most_under_way == 2
+    assert requests(provider) == {"main": 50 - len(held)}
+    assert {(each.code, each.kind, each.retry_class) for each in held} == {("busy", "unavailable", HELD)}
+    assert counted("notifier_breaker_state", provider="main") == State.CLOSED
+
+
+async def test_a_campaign_leaves_connections_to_the_others(process: Process, provider: StandIn) -> None:
+    # Given a campaign that takes all it can get, of a provider that is slow to answer
+    gate, full = asyncio.Event(), asyncio.Event()
+
+    async def when_told(request: web.Request) -> web.StreamResponse:
+        if provider.under_way == 4:
+            full.set()
+        await gate.wait()
+        return await TAKES(request)
+
+    answers(provider, main=when_told)
+    providers = process(main={"connections": 4}, timeout=10)
+    campaign = [asyncio.create_task(outcome(providers, urgency="low")) for _ in range(20)]
+    others = [asyncio.create_task(outcome(providers, urgency="normal")) for _ in range(2)]
+
+    # When others come, then they don't wait for it
+    async with asyncio.timeout(0.9):
+        await full.wait()
+    gate.set()
+    assert all(isinstance(each, Receipt) for each in await asyncio.gather(*others))
+    await asyncio.gather(*campaign)
 
 
 @pytest.mark.parametrize("table", [push.CODES, sms.CODES, email.CODES], ids=["push", "sms", "email"])

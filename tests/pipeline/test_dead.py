@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from notifier import metrics
 from notifier.clock import HOUR, MINUTE, SECOND, ManualClock
 from notifier.deliveries import Channel, State
 from notifier.pipeline.clock import tick
@@ -65,6 +66,8 @@ async def test_a_redriven_delivery_is_a_new_one_and_arrives(
     clock.advance(5 * HOUR)
 
     # When it is redriven and sent
+    handoff = metrics.handoff_seconds.labels("sms")
+    waited = handoff._sum.get()
     results = await redrive(engine, [old], "cli:ada")
     await send_texts(engine)
 
@@ -77,6 +80,9 @@ async def test_a_redriven_delivery_is_a_new_one_and_arrives(
     for name in ("event_id", "recipient_id", "type", "channel", "target", "lane", "about"):
         assert getattr(after, name) == getattr(before, name)
     assert sandbox.ledger.accepted(Channel.SMS, after.id) == 1
+
+    # And nobody takes the hours between for a slow hand-off
+    assert handoff._sum.get() - waited < MINUTE / SECOND
 
     # And the books balance, and the audit names who did it
     books = await ledger.read(engine.database)

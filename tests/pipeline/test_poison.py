@@ -23,7 +23,7 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import LEASE, SIGNAL_AGAIN, WorkerEngine
 from notifier.pipeline.resolve import MAX_CRASHES, ask
 from notifier.sandbox import Sandbox
-from notifier.store import asks, deliveries, events, ledger
+from notifier.store import asks, events, leases, ledger
 from notifier.store.schema import delivery, event
 from tests.pipeline.samples import COMPLETE, NOW, Report
 
@@ -198,7 +198,7 @@ async def test_a_delivery_that_ends_its_worker_is_put_aside(
     deadly, other = sorted(row.id for row in await rows(engine, delivery) if row.channel == channel)[:2]
     before = counted(metrics.rows_quarantined, "delivery")
     queue, ends = LANES[channel, Lane.URGENT], 0
-    assert await deliveries.claim(engine.database, [deadly, other], "first", clock.now(), clock.now() + LEASE)
+    assert await leases.claim(engine.database, [deadly, other], "first", clock.now(), clock.now() + LEASE)
 
     # When workers take what the clock signals, again and again
     for _ in range(10):
@@ -208,7 +208,7 @@ async def test_a_delivery_that_ends_its_worker_is_put_aside(
         for ids, _keywords in queues.take(queue):
             assert deadly not in ids or len(ids) == 1
             if deadly in ids:
-                ends += len(await deliveries.claim(engine.database, ids, "again", clock.now(), clock.now() + LEASE))
+                ends += len(await leases.claim(engine.database, ids, "again", clock.now(), clock.now() + LEASE))
             else:
                 await deliver(engine, channel, ids, again=True)
         for ids, _keywords in queues.take(ASK):
@@ -235,7 +235,7 @@ async def test_a_provider_that_is_asked_for_long_is_not_asked_by_two_and_no_cras
     # Given a text that may or may not have gone out, about which a worker is asking
     await decide(engine, await report_many(report, 1))
     (text,) = await rows(engine, delivery, channel="sms")
-    await deliveries.claim(engine.database, [text.id], "lost", clock.now(), clock.now() + LEASE)
+    await leases.claim(engine.database, [text.id], "lost", clock.now(), clock.now() + LEASE)
     clock.advance(LEASE)
     await tick(engine)
     held = await asks.begin(engine.database, [text.id], clock.now() + SIGNAL_AGAIN, clock.now() + LEASE)

@@ -13,9 +13,10 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.pipeline.receipts import advance, record
 from notifier.sandbox import Rule, Sandbox
-from notifier.store import deliveries, ledger
+from notifier.store import deliveries, leases, ledger
 from notifier.store.database import Database
-from notifier.store.deliveries import NewDelivery, Settled
+from notifier.store.deliveries import NewDelivery
+from notifier.store.leases import Settled
 from notifier.store.receipts import Standing
 from tests.pipeline.receipts import MAILBOX, MOVED, NOTHING, PHONE, bounced, gone, row, suppressed, tell_one, text, told
 from tests.pipeline.samples import NOW
@@ -101,7 +102,7 @@ async def test_a_receipt_that_overtakes_its_worker_stands_and_the_worker_adds_wh
 ) -> None:
     # Given a worker that has handed a text over and not settled yet
     waiting = await text(engine, report, sent=False)
-    await deliveries.claim(engine.database, [waiting.id], "token", NOW, NOW + LEASE)
+    await leases.claim(engine.database, [waiting.id], "token", NOW, NOW + LEASE)
 
     # When the receipt comes first
     assert await tell_one(engine, told(waiting.id, state, reference="SM1")) == MOVED
@@ -111,12 +112,12 @@ async def test_a_receipt_that_overtakes_its_worker_stands_and_the_worker_adds_wh
     )  # fmt: skip
 
     # Then the worker's outcome is recorded beside it, once, and moves nothing
-    assert await deliveries.settle(engine.database, "token", [settled], [], [], NOW) == 1
-    assert await deliveries.settle(engine.database, "token", [settled], [], [], NOW) == 0
+    assert await leases.settle(engine.database, "token", [settled], [], [], NOW) == 1
+    assert await leases.settle(engine.database, "token", [settled], [], [], NOW) == 0
     after = await row(engine, waiting.id)
     assert (after.state, after.locale, after.provider_reference, after.lease_token) == (state, "de", "SM1", None)
     clock.advance(LEASE)
-    assert await deliveries.return_expired_leases(engine.database, clock.now(), 10) == 0
+    assert await leases.return_expired_leases(engine.database, clock.now(), 10) == 0
 
 
 async def test_a_worker_that_died_after_the_send_is_put_right_by_the_receipt(
@@ -124,7 +125,7 @@ async def test_a_worker_that_died_after_the_send_is_put_right_by_the_receipt(
 ) -> None:
     # Given a worker that died between Twilio's answer and writing it down
     waiting = await text(engine, report, sent=False)
-    await deliveries.claim(engine.database, [waiting.id], "token", NOW, NOW + LEASE)
+    await leases.claim(engine.database, [waiting.id], "token", NOW, NOW + LEASE)
 
     # When Twilio says that it has the text, and the lease runs out
     assert await tell_one(engine, told(waiting.id, State.SENT)) == MOVED
@@ -235,17 +236,17 @@ async def test_no_interleaving_of_workers_clocks_and_receipts_moves_an_end(
             case "report":
                 await record(database, [told(id_, wished)], now)
             case "claim":
-                if await deliveries.claim(database, [id_], f"token-{number}", now, now + LEASE):
+                if await leases.claim(database, [id_], f"token-{number}", now, now + LEASE):
                     token = f"token-{number}"
             case "settle":
                 settled = Settled(
                     id=id_, state=wished, reason=None, due_at=now, signal_at=None, attempts=1, provider="twilio",
                     provider_reference="SM1", locale="de",
                 )  # fmt: skip
-                await deliveries.settle(database, token, [settled], [], [], now)
+                await leases.settle(database, token, [settled], [], [], now)
             case "lease":
                 now += LEASE
-                await deliveries.return_expired_leases(database, now, 10)
+                await leases.return_expired_leases(database, now, 10)
             case "resend":
                 move = deliveries.Move(
                     id=id_, before=State.UNKNOWN, state=wished, reason=None, due_at=now, signal_at=now

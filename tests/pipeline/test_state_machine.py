@@ -35,7 +35,7 @@ from notifier.pipeline.resolve import ask
 from notifier.pipeline.settle import attempt, settle
 from notifier.recipients import RecipientDetails
 from notifier.rendering import Brand, Renderer
-from notifier.store import asks, deliveries, events, ledger, migrate, recipients
+from notifier.store import asks, deliveries, events, leases, ledger, migrate, recipients
 from notifier.store.database import Database
 from notifier.store.dead import DEAD_STATES
 from notifier.store.deliveries import Ready
@@ -118,8 +118,8 @@ class Worker:
         self.held = held
 
 
-subsets = st.none() | st.lists(st.integers(0, 30), min_size=1, max_size=3)
-"""Which of the rows that are there, by number, or all of them."""
+subsets = st.none() | st.lists(st.integers(0, 15), min_size=1, max_size=3)
+"""Which of the rows that are there, by number (those that a step is about come first), or all of them."""
 
 
 class Deliveries(RuleBasedStateMachine):
@@ -135,7 +135,7 @@ class Deliveries(RuleBasedStateMachine):
         self.random = random.Random(1)  # noqa: S311 (pauses, the same in every run)
         self.numbers = itertools.count()
         self.workers: list[Worker] = []
-        self.seen: dict[str, State] = {}
+        self.found: list[Any] = []
         self.engine = WorkerEngine(
             database=Database(f"sqlite:///{self.folder.name}/notifier.db", connections=2),
             catalog=CATALOG,
@@ -166,13 +166,19 @@ class Deliveries(RuleBasedStateMachine):
         async with self.engine.database.engine.connect() as connection:
             return list(await connection.execute(sa.select(table).order_by(table.c.id)))
 
-    def some(self, which: list[int] | None, table: sa.Table = delivery) -> list[Any]:
-        """The rows that numbers stand for, each once."""
-        found = self.run(self.rows(table))
-        numbers = range(len(found)) if which is None or not found else {number % len(found) for number in which}
+    def some(self, which: list[int] | None, *first: str) -> list[Any]:
+        """The deliveries that numbers stand for, each once; those in the states `first` have the first numbers."""
+        found = sorted(self.found, key=lambda row: row.state not in first)
+        numbers = range(len(found)) if which is None else {number % len(found) for number in which}
         return [found[number] for number in numbers]
 
-    @initialize(outcomes=st.tuples(*[st.sampled_from(["not yet", *OUTCOMES])] * 4))
+    def some_events(self, which: list[int] | None) -> list[str]:
+        """The ids of events, undecided ones first."""
+        found = sorted(self.run(self.rows(event)), key=lambda row: row.decided_at is not None)
+        numbers = range(len(found)) if which is None else {number % len(found) for number in which}
+        return [found[number].id for number in numbers]
+
+    @initialize(outcomes=st.tuples(*[st.sampled_from(["not yet", "not yet", *OUTCOMES])] * 4))
     def some_were_told(self, outcomes: tuple[str, ...]) -> None:
         details = RecipientDetails(
             email="ada@example.com", phone="+4915123456789", devices=[Device(value="token-1")], tokens=["NL-TST-C1"]
@@ -180,6 +186,7 @@ class Deliveries(RuleBasedStateMachine):
         self.run(recipients.put(self.engine.database, {"ada": details}, NOW))
         for session, outcome in enumerate(outcomes):
             self.report("charging.complete", session, known=True, decided=True)
+            self.states_go_forward()
             if outcome != "not yet":
                 self.deliver(None, outcome, again=False)
 
@@ -206,7 +213,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(which=subsets, tries=st.sampled_from([None, 0, 1]), dies=st.booleans())
     def decide(self, which: list[int] | None, tries: int | None, dies: bool) -> None:
-        ids = [row.id for row in self.some(which, event)]
+        ids = self.some_events(which)
         if dies and tries is not None:
             self.run(events.begin_try(self.engine.database, ids, tries, self.clock.now() + SIGNAL_AGAIN))
         elif not dies:
@@ -218,41 +225,63 @@ class Deliveries(RuleBasedStateMachine):
     def deliver(self, which: list[int] | None, outcome: str, again: bool) -> None:
         self.provider.outcome = outcome
         for channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL):
-            ids = [row.id for row in self.some(which) if row.channel == channel]
+            ids = [row.id for row in self.some(which, "pending") if row.channel == channel]
             self.run(deliver(self.engine, channel, ids, again=again))
 
+    @precondition(lambda self: any(row.state == "pending" for row in self.found))
     @rule(which=subsets)
     def claim(self, which: list[int] | None) -> None:
-        before = {row.id: row.state for row in self.run(self.rows())}
+        before = {row.id: row.state for row in self.found}
         token, now = f"worker {next(self.numbers)}", self.clock.now()
-        ids = [row.id for row in self.some(which)]
-        claimed = self.run(deliveries.claim(self.engine.database, ids, token, now, now + LEASE))
+        ids = [row.id for row in self.some(which, "pending")]
+        claimed = self.run(leases.claim(self.engine.database, ids, token, now, now + LEASE))
         assert {before[id_] for id_ in claimed} <= {"pending"}, "what was claimed was nobody's"
-        held = self.run(deliveries.load(self.engine.database, list(claimed), now, State.SENDING)) if claimed else []
-        self.workers.append(Worker(token, held))
+        if claimed:
+            held = self.run(deliveries.load(self.engine.database, list(claimed), now, State.SENDING))
+            self.workers.append(Worker(token, held))
 
-    @precondition(lambda self: self.workers)
-    @rule(number=st.integers(0, 10), outcome=st.sampled_from(["crash", *OUTCOMES]))
-    def settle(self, number: int, outcome: str) -> None:
+    @precondition(lambda self: self.workers or any(row.state == "pending" for row in self.found))
+    @rule(
+        number=st.integers(0, 10), outcome=st.sampled_from(["crash", *OUTCOMES]),
+        meanwhile=st.sampled_from(["nothing", "a receipt", "its lease ends", "another one claims"]),
+    )  # fmt: skip
+    def settle(self, number: int, outcome: str, meanwhile: str) -> None:
+        if not self.workers:
+            self.claim(None)
+            self.states_go_forward()
+        if not self.workers:
+            return  # what is pending isn't due
         worker = self.workers.pop(number % len(self.workers))
         if outcome == "crash":
             return
-        before = self.run(self.rows())
-        own = {row.id for row in before if row.lease_token == worker.token}
+        self.overtake(worker, meanwhile)
+        own = {row.id for row in self.found if row.lease_token == worker.token}
         now = self.clock.now()
         result = OUTCOMES[outcome] or Receipt("provider", "reference")
         settled = [settle(ready, result, None, now, self.random) for ready in worker.held]
         attempts = [attempt(ready, result, now, now) for ready in worker.held]
-        recorded = self.run(deliveries.settle(self.engine.database, worker.token, settled, attempts, [], now))
+        recorded = self.run(leases.settle(self.engine.database, worker.token, settled, attempts, [], now))
         after = self.run(self.rows())
-        changed = {new.id for old, new in zip(before, after, strict=True) if old != new}
+        changed = {new.id for old, new in zip(self.found, after, strict=True) if old != new}
         assert changed == own, "an outcome counts under the lease's token alone"
         assert recorded == len(own)
+
+    def overtake(self, worker: Worker, how: str) -> None:
+        """What may happen to a worker's deliveries before it comes to settle them."""
+        if how == "a receipt":
+            told = [Report(delivery=each.id, channel=each.channel, state=State.DELIVERED) for each in worker.held]
+            self.run(receipts.record(self.engine.database, told, self.clock.now()))
+        elif how != "nothing":
+            self.time_passes(LEASE)
+            self.states_go_forward()
+            if how == "another one claims":
+                self.claim(None)
+        self.states_go_forward()
 
     @rule(which=subsets, answers=st.sampled_from(["sent", "retry"]), dies=st.booleans())
     def ask(self, which: list[int] | None, answers: str, dies: bool) -> None:
         self.provider.outcome = answers
-        now, ids = self.clock.now(), [row.id for row in self.some(which) if row.channel == "sms"]
+        now, ids = self.clock.now(), [row.id for row in self.some(which, "unknown") if row.channel == "sms"]
         if dies:
             self.run(asks.begin(self.engine.database, ids, now + SIGNAL_AGAIN, now + LEASE))
         else:
@@ -269,13 +298,14 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(which=subsets, state=st.sampled_from([State.SENT, State.DELIVERED, State.UNDELIVERED]))
     def receipt(self, which: list[int] | None, state: State) -> None:
-        reports = [Report(delivery=row.id, channel=Channel(row.channel), state=state) for row in self.some(which)]
+        told = self.some(which, "sending", "unknown")
+        reports = [Report(delivery=row.id, channel=Channel(row.channel), state=state) for row in told]
         self.run(receipts.record(self.engine.database, reports, self.clock.now()))
 
     @rule(which=subsets, act=st.sampled_from([dead.redrive, dead.discard]))
     def handle(self, which: list[int] | None, act: Any) -> None:
-        before = {row.id: row.state for row in self.run(self.rows())}
-        ids = [row.id for row in [*self.some(which), *self.some(which, event)]]
+        before = {row.id: row.state for row in self.found}
+        ids = [*(row.id for row in self.some(which, *DEAD_STATES)), *self.some_events(which)]
         results: list[dead.Result] = self.run(act(self.engine, ids, "ada"))
         for result in results:
             assert result.delivery is None or before[result.id] in DEAD_STATES, "only what is dead is redriven"
@@ -284,15 +314,15 @@ class Deliveries(RuleBasedStateMachine):
 
     @invariant()
     def states_go_forward(self) -> None:
-        rows = self.run(self.rows())
-        found = {row.id: State(row.state) for row in rows}
-        for id_, before in self.seen.items():
-            assert found[id_] in LATER[before], f"{before} became {found[id_]}"
-            assert before not in TERMINAL or found[id_] == before
-        self.seen = found
-        redriven = [row.redrive_of for row in rows if row.redrive_of]
+        before = {row.id: State(row.state) for row in self.found}
+        self.found = self.run(self.rows())
+        for row in self.found:
+            was = before.get(row.id, State(row.state))
+            assert State(row.state) in LATER[was], f"{was} became {row.state}"
+            assert was not in TERMINAL or row.state == was
+        redriven = [row.redrive_of for row in self.found if row.redrive_of]
         assert len(redriven) == len(set(redriven)), "one id, one redrive"
-        for row in rows:
+        for row in self.found:
             assert row.lease_token is not None or row.state != "sending", row
             assert row.signal_at is not None or row.state not in ("pending", "sending"), (
                 "the clock looks at what is open"
@@ -306,8 +336,8 @@ class Deliveries(RuleBasedStateMachine):
 
 TestDeliveries = Deliveries.TestCase
 TestDeliveries.settings = settings(
-    max_examples=60,
-    stateful_step_count=30,
+    max_examples=30,
+    stateful_step_count=25,
     deadline=None,
     phases=[Phase.generate, Phase.reuse],
     suppress_health_check=[HealthCheck.too_slow],

@@ -13,7 +13,7 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Match, Rule, Sandbox
-from notifier.store import deliveries, ledger, recipients
+from notifier.store import leases, ledger, recipients
 from notifier.store.schema import decision, delivery, device
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
@@ -272,16 +272,16 @@ async def test_a_worker_whose_lease_ran_out_records_nothing(
     # Given a worker that claimed and then slept past its lease
     await decide(engine, [await report("charging.complete", **COMPLETE)])
     (text,) = [row for row in await rows(engine) if row.channel == "sms"]
-    claimed = await deliveries.claim(engine.database, [text.id], "first", clock.now(), clock.now() + LEASE)
+    claimed = await leases.claim(engine.database, [text.id], "first", clock.now(), clock.now() + LEASE)
     clock.advance(LEASE)
-    assert await deliveries.return_expired_leases(engine.database, clock.now(), 10) == 1
+    assert await leases.return_expired_leases(engine.database, clock.now(), 10) == 1
 
     # When it settles after all
-    late = deliveries.Settled(
+    late = leases.Settled(
         id=next(iter(claimed)), state=State.SENT, reason=None, due_at=clock.now(), signal_at=None, attempts=1,
         provider="twilio", provider_reference="SM1", locale="de",
     )  # fmt: skip
-    recorded = await deliveries.settle(engine.database, "first", [late], [], [], clock.now())
+    recorded = await leases.settle(engine.database, "first", [late], [], [], clock.now())
 
     # Then its word doesn't count
     assert recorded == 0

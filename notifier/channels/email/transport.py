@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from aiosmtplib.response import SMTPResponse
 
+from notifier.channels import fence
 from notifier.channels.email import CODES
 from notifier.channels.email.connections import IDLE, MAILS, Connections
 from notifier.channels.email.mime import compose, make_sender, message_id, plain_address, return_path
@@ -38,8 +39,8 @@ class Security(StrEnum):
 class Timeouts(NamedTuple):
     """Seconds for a free connection, for opening one (TLS and AUTH included), for the commands, and for the answer.
 
-    Together with the wait for a slot, and another provider's quick failure before it, they end within the 20 s that a
-    delivery's lease leaves for sending; therefore they are far below RFC 5321's (§4.5.3.2).
+    Together with what `notifier.channels.providers` waits before, they end within the 20 s that a delivery's lease
+    leaves for sending; therefore they are far below RFC 5321's (§4.5.3.2).
     """
 
     wait: float = 2.0
@@ -152,6 +153,7 @@ class SmtpTransport:
             protocol = smtp.protocol
             if protocol is None:
                 return CODES.classify("lost")
+            fence.check(CODES.provider)
             protocol.write(mail + b".\r\n")
         except (SMTPException, OSError):
             smtp.close()

@@ -23,7 +23,7 @@ PAUSE: Final = 5 * SECOND
 """After a failure the endpoint is left alone for so long."""
 TIMEOUT: Final = 10.0
 """Seconds for a request to the token endpoint."""
-WAIT: Final = 5.0
+WAIT: Final = 4.0
 """Seconds that a sender waits for its answer: together with a push they stay within a delivery's lease."""
 LIFETIME: Final = HOUR
 """How long a token is good for whose answer doesn't say: Google's own lifetime."""

@@ -1,0 +1,67 @@
+"""What kills or blocks whoever touches it, in the broker and in the rows, and how it fares with its neighbours."""
+
+import asyncio
+
+from notifier.chaos import books, hands, load
+from notifier.chaos.bed import hooked, make_bed
+from notifier.chaos.options import Options
+from notifier.chaos.outcome import Outcome, demands, look
+from notifier.clock import SECOND
+from notifier.deliveries import State
+
+UNDECIDABLE, UNSENDABLE = "undecidable", "unsendable"
+POISON = f"{UNDECIDABLE} notifier.policy.decide; {UNSENDABLE} notifier.pipeline.prepare.prepare"
+TRIES = 3  # of a thing that ends workers, until it is put aside
+DELAYED = 5  # seconds that neighbours may be late for it
+IN_HAND = 30  # seconds for those that a dying worker had in hand: the provider may have them, so the lease has to end
+RATE = 30  # events a second beside it
+END = 150  # seconds until the last poison is put aside: three leases and some
+
+
+async def poison(options: Options) -> Outcome:
+    """Undecodable bytes and unknown actors in every queue, and rows that end the worker which decides or renders."""
+    seconds = 8 if options.short else 20
+    words = [UNDECIDABLE] if options.short else [UNDECIDABLE, UNSENDABLE]
+    environments = {"worker": hooked(poison=POISON)}
+    people = {**load.people(), **load.people(["push"], "poisoned")}
+    async with make_bed(options, environments=environments, people=people) as bed:
+        telling = asyncio.create_task(
+            load.report(bed.producer, load.numbered(load.payment, count=seconds * RATE), RATE)
+        )
+        await asyncio.sleep(seconds / 4)
+        await asyncio.to_thread(hands.spoil, bed.system.settings.broker_url)
+        await asyncio.sleep(seconds / 4)
+        poisoned = await bed.producer.send_many([_poisoned(number, word) for number, word in enumerate(words)])
+        neighbours = await telling
+        seen = await look(bed, [*neighbours, *map(str, poisoned)], within=END)
+        deaths = hands.deaths(bed.system, "worker")
+    rows = {row.key: row for row in seen.books.deliveries.values()}
+    waits = {True: [0], False: [0]}
+    first = books.first_arrivals(seen.arrivals)
+    for key, arrival in first.items():
+        told = seen.books.events[rows[key].event_id]
+        if told.id in neighbours:
+            waits[rows[key].crashes > 0].append(arrival.received_at - told.accepted_at)
+    aside = [
+        told.quarantined_at is not None
+        or all(row.state == State.FAILED for row in rows.values() if row.event_id == id_)
+        for id_, told in seen.books.events.items()
+        if id_ in poisoned
+    ]
+    delayed, in_hand = (max(waits[crashed]) / SECOND for crashed in (False, True))
+    return Outcome(
+        seen.figures
+        | {"poisoned": len(words), "deaths": deaths, "neighbours_waited_s": delayed, "in_hand_waited_s": in_hand},
+        demands(seen.findings, len(waits[True]))
+        | {
+            "what ends workers is put aside": len(aside) == len(words) and all(aside),
+            f"after {TRIES} tries": deaths <= TRIES * len(words),
+            f"neighbours are late by {DELAYED} s": delayed <= DELAYED,
+            f"those in a dying worker's hand by {IN_HAND} s": in_hand <= IN_HAND,
+        },
+    )
+
+
+def _poisoned(number: int, word: str) -> load.Event:
+    event = load.payment(number, "poisoned")
+    return event | {"id": f"poisoned/{number}", "data": event["data"] | {"account_id": word, "payment_method": word}}

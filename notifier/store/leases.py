@@ -1,0 +1,193 @@
+"""Leases: a worker claims deliveries under a token, and settles them while the lease lasts; nobody else has them then.
+
+What a lease left behind is unknown, for the provider may have it.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.deliveries import Reason, State, may_come_before
+from notifier.store import receipts, rows, suppressions
+from notifier.store.database import Database
+from notifier.store.deliveries import Supersession
+from notifier.store.schema import attempt, delivery, device, supersession
+from notifier.store.suppressions import Suppression
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt at a delivery ended, as rows of `delivery` and `attempt`."""
+
+    id: str
+    state: State
+    reason: str | None
+    code: str | None = None
+    due_at: int
+    signal_at: int | None
+    attempts: int
+    provider: str | None
+    provider_reference: str | None
+    locale: str | None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at a provider: its number from 1, and what came of it."""
+
+    delivery_id: str
+    number: int
+    started_at: int
+    ended_at: int
+    provider: str
+    outcome: str
+    code: str | None
+
+
+async def claim(
+    database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int
+) -> dict[str, Supersession | None]:
+    """Take those of the deliveries that are still pending and due, under a token and until the lease ends.
+
+    Answers the ids taken, each with what has made deliveries about the same thing out of date, as of this moment. From
+    here on the provider may have it; until here it surely has not.
+    """
+
+    async def work(connection: AsyncConnection) -> dict[str, Supersession | None]:
+        parameters = {"rows": rows.ids(ids), "token": token, "now": now, "lease_ends": lease_ends}
+        if not (await connection.execute(_take(database.dialect), parameters)).rowcount:
+            return {}
+        found = await connection.execute(_taken(database.dialect), {"rows": rows.ids(ids), "token": token})
+        return {
+            row.id: Supersession(about=row.about, until=row.until, reason=State(row.reason), event_id=row.event_id)
+            if row.until is not None
+            else None
+            for row in found
+        }
+
+    return await database.write(work)
+
+
+async def settle(
+    database: Database,
+    token: str,
+    settled: Sequence[Settled],
+    attempts: Sequence[Attempt],
+    gone: Sequence[str],
+    now: int,
+    bad: Sequence[Suppression] = (),
+) -> int:
+    """Record outcomes of deliveries still under the token, forget devices that are gone, and suppress addresses that
+    are bad; how many were recorded.
+
+    Where a receipt was quicker its state stands. Fewer than handed in means that this worker's lease ran out meanwhile:
+    what it found is not recorded.
+    """
+
+    async def work(connection: AsyncConnection) -> int:
+        parameters = {"rows": rows.encode(settled), "token": token, "now": now}
+        recorded = (await connection.execute(_settle(database.dialect), parameters)).rowcount
+        if recorded != len(settled):
+            recorded += await receipts.settle_overtaken(connection, database.dialect, parameters)
+        if attempts:
+            await connection.execute(_insert_attempts(database.dialect), {"rows": rows.encode(attempts)})
+        if gone:
+            await connection.execute(sa.delete(device).where(device.c.id.in_(gone)))
+        await suppressions.add(connection, database.dialect, bad, now)
+        return recorded
+
+    return await database.write(work)
+
+
+async def return_expired_leases(database: Database, now: int, limit: int) -> int:
+    """Deliveries whose worker let its lease run out become unknown: the provider may have them. How many there were."""
+    lost = sa.and_(delivery.c.signal_at <= now, delivery.c.state == State.SENDING)
+
+    async def work(connection: AsyncConnection) -> int:
+        query = sa.select(delivery.c.id).where(lost).order_by(delivery.c.signal_at).limit(limit)
+        ids = list((await connection.execute(query.with_for_update(skip_locked=True))).scalars())
+        if ids:
+            await connection.execute(_lose(database.dialect), {"rows": rows.ids(ids), "now": now})
+        return len(ids)
+
+    return await database.write(work)
+
+
+@cache
+def _take(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.update(delivery)
+        .where(
+            delivery.c.id == wanted.c.id,
+            delivery.c.state.in_(sorted(may_come_before(State.SENDING))),
+            delivery.c.due_at <= sa.bindparam("now"),
+        )
+        .values(
+            state=State.SENDING.value,
+            lease_token=sa.bindparam("token"),
+            signal_at=sa.bindparam("lease_ends"),
+            attempts=delivery.c.attempts + 1,
+            updated_at=sa.bindparam("now"),
+        )
+    )
+
+
+@cache
+def _taken(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.select(
+            delivery.c.id,
+            delivery.c.about,
+            supersession.c.until,
+            supersession.c.reason,
+            supersession.c.event_id,
+        )
+        .select_from(wanted)
+        .join(delivery, delivery.c.id == wanted.c.id)
+        .outerjoin(supersession, supersession.c.about == delivery.c.about)
+        .where(delivery.c.lease_token == sa.bindparam("token"))
+    )
+
+
+@cache
+def _settle(dialect: str) -> sa.Update:
+    names = Settled.__struct_fields__
+    outcome = rows.batch(dialect, [delivery.c[name] for name in names])
+    return (
+        sa.update(delivery)
+        .where(
+            delivery.c.id == outcome.c.id,
+            delivery.c.lease_token == sa.bindparam("token"),
+            delivery.c.state == State.SENDING,
+        )
+        .values(
+            {name: outcome.c[name] for name in names if name != "id"}
+            | {"lease_token": None, "updated_at": sa.bindparam("now")}
+        )
+    )
+
+
+@cache
+def _insert_attempts(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, attempt, [attempt.c[name] for name in Attempt.__struct_fields__])
+
+
+@cache
+def _lose(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == wanted.c.id, delivery.c.state == State.SENDING)
+        .values(
+            state=State.UNKNOWN.value,
+            reason=Reason.LEASE_EXPIRED.value,
+            crashes=delivery.c.crashes + 1,
+            lease_token=None,
+            signal_at=sa.bindparam("now"),
+            updated_at=sa.bindparam("now"),
+        )
+    )
