@@ -260,7 +260,8 @@ def _load_type(file: Path) -> NotificationType:
     where = f"{file.parent.name}/{file.name}"
     try:
         kind = msgspec.convert({**tomllib.loads(file.read_text("utf-8")), "id": file.parent.name}, NotificationType)
-        for duration in (kind.time_to_live, kind.fallback, kind.escalation, kind.digest and kind.digest.window):
+        window = kind.digest.window if kind.digest else None
+        for duration in (kind.time_to_live, kind.fallback, kind.escalation, window):
             if duration is not None:
                 parse_duration(duration)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:

@@ -3,6 +3,7 @@
 These hold personal data, so none of them shows more than its reference when printed.
 """
 
+from hashlib import sha256
 from typing import Annotated, Literal
 
 import msgspec
@@ -43,6 +44,11 @@ class EmailContent(Private, frozen=True, kw_only=True):
 
 
 Content = PushContent | SmsContent | EmailContent
+
+
+def content_hash(content: Content) -> str:
+    """What proves later which words were sent: SHA-256 over the content's JSON, members in their order."""
+    return sha256(msgspec.json.encode(content)).hexdigest()
 
 
 class Device(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):

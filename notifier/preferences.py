@@ -4,7 +4,6 @@ fleet or host presets for them.
 What nobody chose is open, and the next level answers: the person, each tenant from the nearest outwards, the type.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import time
 from typing import Annotated, Any, Literal
@@ -84,17 +83,8 @@ def read_preferences(document: str) -> Preferences:
     return NO_PREFERENCES if document == _EMPTY else _decode(document)
 
 
-def write_preferences(preferences: Preferences) -> str:
-    """Preferences for the store: only what was chosen."""
-    return msgspec.json.encode({name: value for name, value in chosen(preferences).items()}).decode()
-
-
 def chosen(choices: Choices) -> Mapping[str, Any]:
     """The members that say something."""
     told: Mapping[str, Any] = msgspec.to_builtins(choices)
     silent: Mapping[str, Any] = msgspec.to_builtins(type(choices)())
     return {name: value for name, value in told.items() if value != silent[name]}
-
-
-CELL = re.compile(r"(?P<category>[^/]+)/(?P<channel>push|sms|email)")
-"""A cell of the grid as forms and links name it: `charging/sms`."""

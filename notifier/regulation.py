@@ -78,7 +78,7 @@ class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of it."""
 
     caps: Mapping[str, Cap] = {}
-    windows: Mapping[str, Window] = {DEFAULT: Window(every="09:00-20:00")}
+    windows: Mapping[str, Window] = msgspec.field(default_factory=lambda: {DEFAULT: Window(every="09:00-20:00")})
 
     def window(self, region: str | None) -> tuple[str, Window]:
         """The window of a region by its name, the most exact that there is."""

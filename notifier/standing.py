@@ -8,17 +8,20 @@ from functools import cached_property
 
 from notifier.deliveries import Channel
 from notifier.messages import Private
-from notifier.preferences import NETWORK, NO_PREFERENCES, Defaults, Preferences
+from notifier.preferences import NO_PREFERENCES, Defaults, Preferences
 
 ALL = "all"
 """The channel of a consent that is given for every channel."""
 
 
 class Standing(Private, frozen=True, kw_only=True, dict=True, omit_defaults=True):
-    """One person's. `defaults` are their tenants', the nearest first, each with its name; `consents` the latest word by
-    category and channel; `suppressed` why a channel's address is not to be written to; `region` ISO 3166, such as
-    `US-FL`; `reachable` the channels they have an address for; `spent` when notifications of capped categories were sent
-    to them within the cap's window (epoch milliseconds)."""
+    """One person's.
+
+    `defaults` are their tenants', the nearest first, each with its name; `consents` the latest word by category and
+    channel; `suppressed` why a channel's address is not to be written to; `region` ISO 3166, such as `US-FL`;
+    `reachable` the channels they have an address for; `spent` when notifications of capped categories were sent to them
+    within the cap's window (epoch milliseconds).
+    """
 
     preferences: Preferences = NO_PREFERENCES
     defaults: tuple[tuple[str, Defaults], ...] = ()
@@ -43,11 +46,6 @@ class Standing(Private, frozen=True, kw_only=True, dict=True, omit_defaults=True
     def consented(self, category: str, channel: Channel) -> bool:
         """Whether there is consent to a category on a channel: what nobody gave is not there."""
         return self.consents.get(category, {}).get(channel, False)
-
-
-def tenants_of(tenants: list[str]) -> list[str]:
-    """A person's tenants from the nearest outwards; the network is everybody's last."""
-    return [*tenants, NETWORK]
 
 
 def reachable(email: str | None, phone: str | None, devices: int) -> frozenset[str]:

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.catalog import Catalog, load_catalog
-from notifier.clock import parse_duration
-from notifier.clock import DAY, HOUR, MINUTE, SECOND
+from notifier.clock import DAY, HOUR, MINUTE, SECOND, parse_duration
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 

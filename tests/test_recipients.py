@@ -11,7 +11,6 @@ from babel import Locale
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.deliveries import Channel
 from notifier.messages import Device
 from notifier.recipients import (
     ImportLine,
@@ -24,6 +23,7 @@ from notifier.recipients import (
     decode_details,
     device_id,
 )
+from notifier.standing import Standing
 
 CHECKS: dict[str, Callable[[str], str]] = {
     "email": check_email,
@@ -210,9 +210,9 @@ def test_details_are_checked_as_a_whole() -> None:
         {"tokens": ["\u00a0"]},
         {"fleets": ["x" * 101]},
         {"sites": ["s"] * 201},
-        {"switches": {"char ging": {"sms": False}}},
-        {"switches": {"charging": {"fax": False}}},
-        {"switches": {"charging": {"sms": 0}}},
+        {"preferences": {"switches": {"char ging": {"sms": False}}}},
+        {"preferences": {"switches": {"charging": {"fax": False}}}},
+        {"preferences": {"switches": {"charging": {"sms": 0}}}},
         {"devices": [{"value": "t"}] * 21},
         {"devices": [{"value": ""}]},
         {"devices": [{"value": "a\0"}]},
@@ -238,21 +238,6 @@ def test_only_a_driver_is_found_as_a_driver() -> None:
     assert RecipientDetails(kind="fleet_manager", fleets=["acme"]).audiences("ada") == ["fleet:acme"]
 
 
-def test_what_nobody_switched_is_on() -> None:
-    recipient = Recipient(
-        id="ada", name=None, email=None, phone=None, locale="en", time_zone="UTC", devices=[],
-        switches={"charging": {"sms": False, "push": True}},
-    )  # fmt: skip
-
-    wanted = {
-        (category, channel): recipient.wants(category, channel)
-        for category in ("charging", "billing")
-        for channel in Channel
-    }
-
-    assert [key for key, on in wanted.items() if not on] == [("charging", Channel.SMS)]
-
-
 def test_a_device_is_the_same_whoever_registers_it() -> None:
     first = Device(value="t", platform="ios", last_seen=1)
 
@@ -268,8 +253,8 @@ def test_nothing_personal_is_printed() -> None:
         "tokens": ["c4n4ry"],
     }
     recipient = Recipient(
-        id="c4n4ry", name="c4n4ry", email="c4n4ry@example.com", phone="+c4n4ry", locale="en", time_zone="UTC",
-        devices=[Device(value="c4n4ry")], switches={},
+        id="c4n4ry", name="c4n4ry", email="c4n4ry@example.com", phone="+c4n4ry", devices=[Device(value="c4n4ry")],
+        standing=Standing(region="c4n4ry"),
     )  # fmt: skip
 
     printed = repr([RecipientDetails(**details), ImportLine(id="c4n4ry", **details), recipient])

@@ -9,8 +9,9 @@ from starlette.responses import Response
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, stream_body
 from notifier.pipeline.importing import MAX_LINE, ImportAnswer, import_recipients, to_problem
+from notifier.preferences import Key
 from notifier.problems import UNDECODABLE, from_decoding, problem
-from notifier.recipients import ImportLine, Key, RecipientDetails, decode_details
+from notifier.recipients import ImportLine, RecipientDetails, decode_details
 from notifier.store import recipients
 
 NDJSON = "application/x-ndjson"

@@ -77,7 +77,7 @@ def _person(chance: Random, number: int, kind: str) -> tuple[str, dict[str, Any]
         "fleet_manager": {"fleets": [FLEETS[number % len(FLEETS)]]},
         "site_operator": {"sites": [SITE_ID]},
     }[kind]
-    details = {
+    details: dict[str, Any] = {
         "kind": kind,
         "name": f"{chance.choice(FIRST_NAMES[locale])} {chance.choice(LAST_NAMES[locale])}",
         "locale": locale,
@@ -85,8 +85,9 @@ def _person(chance: Random, number: int, kind: str) -> tuple[str, dict[str, Any]
         "email": f"{id_}@example.{chance.choice(('com', 'org'))}",
         "phone": _phone(locale, number),
         "devices": [{"value": f"demo-{chance.getrandbits(128):032x}", "platform": chance.choice(("android", "ios"))}],
-        "switches": chance.choice(SWITCHES) if kind == "driver" and chance.random() < SWITCHED_OFF else {},
     }
+    if kind == "driver" and chance.random() < SWITCHED_OFF:
+        details["preferences"] = {"switches": chance.choice(SWITCHES)}
     for name, share in (("email", NO_EMAIL), ("phone", NO_PHONE), ("devices", NO_DEVICE)):
         if chance.random() < share:
             del details[name]

@@ -1,9 +1,10 @@
 """Decide: turn events into deliveries, with a record of why. One transaction for a batch, whatever its size."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,14 +14,19 @@ from notifier.deliveries import Channel, Lane, Reason, State, by_queue, make_id
 from notifier.errors import StoreUnavailable
 from notifier.events import Event
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
-from notifier.policy import Answer
+from notifier.policy import Answer, Rule
 from notifier.recipients import Recipient
-from notifier.store import deliveries, events, recipients
+from notifier.standing import Standing
+from notifier.store import deliveries, events, recipients, standing
 from notifier.store.deliveries import Decision, NewDelivery, Supersession
 
 log = structlog.get_logger(__name__)
 
 RACES = 3  # times that another transaction may have made one of the same deliveries at the same moment
+
+
+Spent = dict[str, dict[str, tuple[int, ...]]]
+"""When people were told of capped categories, by recipient and category (`standing.spent`)."""
 
 
 class _Raced(Exception):
@@ -82,7 +88,8 @@ async def _decide(engine: Engine, ids: Sequence[str]) -> int:
         if not undecided:
             return 0, []
         members = await recipients.in_audiences(connection, dialect, list(_audience_keys(engine.catalog, undecided)))
-        plan = make_plan(engine.catalog, undecided, members, now)
+        spent = await _spent(connection, dialect, engine.catalog, undecided, members, now)
+        plan = make_plan(engine.catalog, undecided, members, now, spent)
         known = await deliveries.existing(connection, dialect, list(plan.deliveries))
         new = [delivery for delivery in plan.deliveries.values() if delivery.id not in known]
         if await deliveries.add(connection, dialect, new) != len(new):
@@ -110,8 +117,27 @@ async def _decide(engine: Engine, ids: Sequence[str]) -> int:
     return decided
 
 
-def make_plan(catalog: Catalog, batch: Iterable[Event], members: dict[str, list[Recipient]], now: int) -> Plan:
-    """The rows for a batch of events, oldest event first, so that of two alike the first stands."""
+async def _spent(
+    connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event],
+    members: Mapping[str, list[Recipient]], now: int,
+) -> Spent:  # fmt: skip
+    """What counts to the caps of the categories that this batch speaks in."""
+    wanted: dict[str, list[str]] = {}
+    for event in batch:
+        for kind in catalog.listeners.get(event.type, []):
+            if kind.category in catalog.regulation.caps:
+                wanted.setdefault(kind.category, []).extend(each.id for each in _people(kind, event, members))
+    types = {name: [kind.id for kind in catalog.types.values() if kind.category == name] for name in wanted}
+    return await standing.spent(connection, dialect, wanted, types, catalog.regulation, now)
+
+
+def make_plan(
+    catalog: Catalog, batch: Iterable[Event], members: Mapping[str, list[Recipient]], now: int, spent: Spent
+) -> Plan:
+    """The rows for a batch of events, oldest event first, so that of two alike the first stands.
+
+    `spent` is what people were told of capped categories, and grows by what they are told here.
+    """
     plan = Plan()
     for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
         for mark in policy.outdates(catalog, event):
@@ -119,27 +145,48 @@ def make_plan(catalog: Catalog, batch: Iterable[Event], members: dict[str, list[
                 Supersession(about=mark.about, until=mark.until, reason=mark.state, event_id=event.id)
             )
         for kind in catalog.listeners.get(event.type, []):
-            _plan_type(plan, kind, event, members, now)
+            _plan_type(plan, catalog, kind, event, _people(kind, event, members), now, spent)
     return plan
 
 
-def _plan_type(plan: Plan, kind: NotificationType, event: Event, members: dict[str, list[Recipient]], now: int) -> None:
+def _people(kind: NotificationType, event: Event, members: Mapping[str, list[Recipient]]) -> list[Recipient]:
     # The most exact name decides: a token that is somebody else's must not tell a stranger.
     found = (members[key] for key in policy.audiences(kind, event.data) if key in members)
-    people = {person.id: person for person in next(found, [])}
+    return next(found, [])
+
+
+def _plan_type(
+    plan: Plan, catalog: Catalog, kind: NotificationType, event: Event, people: Sequence[Recipient], now: int,
+    spent: Spent,
+) -> None:  # fmt: skip
     if not people:
-        nobody = Answer(channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, reason=Reason.UNKNOWN_RECIPIENT)
+        nobody = Answer(
+            channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, rule=Rule.ADDRESS, reason=Reason.UNKNOWN_RECIPIENT
+        )
         # By event and not by collapse key: every event about a person we don't know is counted.
         delivery = _delivery(kind, event, "", nobody, make_id("delivery", kind.id, event.id, "", Channel.NONE, ""), now)
         plan.deliveries[delivery.id] = delivery
-        plan.decisions.append(_decision(kind, event, "", [_told(nobody)], now))
-    for person in people.values():
+        plan.decisions.append(_decision(kind, event, "", [_told(nobody)], now, None))
+    turn = 0
+    for person in people:
+        asked = _with_spent(person, spent) if kind.category in catalog.regulation.caps else person
+        answers = policy.decide(kind, event, asked, now, catalog.regulation, turn)
         told = []
-        for answer in policy.decide(kind, event, person, now):
+        for answer in answers:
             id_ = policy.delivery_id(kind, event, person.id, answer.channel, answer.target)
             plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, now))
             told.append(_told(answer) | {"delivery": id_})
-        plan.decisions.append(_decision(kind, event, person.id, told, now))
+        plan.decisions.append(_decision(kind, event, person.id, told, now, asked.standing))
+        if any(answer.state == State.PENDING for answer in answers):
+            turn += 1
+            if asked is not person:
+                mine = spent.setdefault(person.id, {})
+                mine[kind.category] = (*mine.get(kind.category, ()), now)
+
+
+def _with_spent(person: Recipient, spent: Spent) -> Recipient:
+    mine = spent.get(person.id, {})
+    return msgspec.structs.replace(person, standing=msgspec.structs.replace(person.standing, spent=dict(mine)))
 
 
 def _audience_keys(catalog: Catalog, batch: Iterable[Event]) -> Iterable[str]:
@@ -156,17 +203,21 @@ def _delivery(
     signal_at = now + SIGNAL_AGAIN if signalled_here else answer.due_at if pending else None
     return NewDelivery(
         id=id_, event_id=event.id, recipient_id=recipient_id, type=kind.id, channel=answer.channel,
-        target=answer.target,
+        target=answer.target, step=answer.step,
         lane=kind.lane, about=policy.about(kind, event.data), state=answer.state, reason=answer.reason, created_at=now,
         updated_at=now, due_at=answer.due_at, expires_at=event.starts_at + kind.ttl, signal_at=signal_at,
     )  # fmt: skip
 
 
 def _told(answer: Answer) -> dict[str, Any]:
-    return {"channel": answer.channel, "answer": answer.state, "reason": answer.reason, "due_at": answer.due_at}
+    told = {"channel": answer.channel, "answer": answer.state, "reason": answer.reason, "due_at": answer.due_at}
+    return told | {"rule": answer.rule, "by": answer.by} if answer.by else told | {"rule": answer.rule}
 
 
 def _decision(
-    kind: NotificationType, event: Event, recipient_id: str, answers: list[dict[str, Any]], now: int
-) -> Decision:
-    return Decision(event_id=event.id, type=kind.id, recipient_id=recipient_id, decided_at=now, answers=answers)
+    kind: NotificationType, event: Event, recipient_id: str, answers: list[dict[str, Any]], now: int,
+    where: Standing | None,
+) -> Decision:  # fmt: skip
+    return Decision(
+        event_id=event.id, type=kind.id, recipient_id=recipient_id, decided_at=now, answers=answers, standing=where
+    )

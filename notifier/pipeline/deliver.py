@@ -113,7 +113,7 @@ async def _send(engine: WorkerEngine, channel: Channel, message: Message, left: 
 
 async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: list[_Tried]) -> None:
     now = engine.clock.now()
-    settled = [settle(each.prepared.ready, each.outcome, each.prepared.locale, now, _random) for each in tried]
+    settled = [settle(each.prepared.ready, each.outcome, each.prepared.words, now, _random) for each in tried]
     check_moves((State.SENDING, each.state) for each in settled)
     attempts = [
         attempt(each.prepared.ready, each.outcome, each.started_at, each.ended_at)

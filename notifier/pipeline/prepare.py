@@ -15,20 +15,23 @@ from notifier.messages import (
     PushMessage,
     SmsContent,
     SmsMessage,
+    content_hash,
 )
-from notifier.pipeline.settle import Ended
+from notifier.pipeline.settle import NO_WORDS, Ended, Words
+from notifier.policy import Case, Verdict
 from notifier.rendering import Renderer
+from notifier.standing import Standing
 from notifier.store.deliveries import Ready, Supersession
 
 Message = PushMessage | SmsMessage | EmailMessage
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A delivery ready to go: its message and the locale of its texts, or how it ends unsent."""
+    """A delivery ready to go: its message and what explains its words, or how it ends unsent."""
 
     ready: Ready
     message: Message | Ended
-    locale: str | None = None
+    words: Words = NO_WORDS
 
 
 def prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Prepared:
@@ -51,17 +54,28 @@ def _prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Pr
         return Prepared(ready, Ended(State.CANCELLED, Reason.TYPE_GONE))
     if ready.expires_at <= now:
         return Prepared(ready, Ended(State.EXPIRED, Reason.EXPIRED))
-    if not ready.known:
+    if ready.standing is None:
         return Prepared(ready, Ended(State.CANCELLED, Reason.RECIPIENT_GONE))
-    switches = msgspec.json.decode(ready.switches or "{}", type=dict[str, dict[str, bool]])
-    if kind.class_ != "security" and not switches.get(kind.category, {}).get(ready.channel, True):
-        return Prepared(ready, Ended(State.SUPPRESSED, Reason.SWITCHED_OFF))
-    address = _address(ready)
-    if address is None:
-        return Prepared(ready, Ended(State.SUPPRESSED, Reason.NO_ADDRESS))
-    if ready.suppressed is not None:
-        return Prepared(ready, Ended(State.SUPPRESSED, ready.suppressed))
-    return _render(renderer, kind, ready, address, now)
+    case = Case(
+        kind=kind, channel=ready.channel, standing=ready.standing, expires_at=ready.expires_at, at=now,
+        regulation=catalog.regulation, counted=False,
+    )  # fmt: skip
+    verdict = policy.judge(case)
+    if verdict.action != "send":
+        return Prepared(ready, _held_back(verdict))
+    return _render(renderer, kind, ready, ready.standing, now)
+
+
+def _held_back(verdict: Verdict) -> Ended:
+    """How a delivery ends, or until when it waits, that the rules won't let out now."""
+    reason = verdict.reason or Reason.EXPIRED
+    match verdict.action:
+        case "hold":
+            return Ended(State.PENDING, reason, verdict.until)
+        case "expire":
+            return Ended(State.EXPIRED, reason)
+        case _:
+            return Ended(State.SUPPRESSED, reason)
 
 
 def superseded(ready: Ready, mark: Supersession | None) -> Ended | None:
@@ -82,11 +96,10 @@ def _address(ready: Ready) -> Device | str | None:
             return None
 
 
-def _render(renderer: Renderer, kind: NotificationType, ready: Ready, address: Device | str, now: int) -> Prepared:
+def _render(renderer: Renderer, kind: NotificationType, ready: Ready, standing: Standing, now: int) -> Prepared:
+    address = _address(ready)
     data = msgspec.json.decode(ready.data)
-    rendered = renderer.render(
-        kind.id, ready.channel, locale=ready.locale or "en", time_zone=ready.time_zone or "UTC", data=data
-    )
+    rendered = renderer.render(kind.id, ready.channel, locale=standing.language, time_zone=standing.zone, data=data)
     left = max((ready.expires_at - now) // SECOND, 1)
     message: Message
     match address, rendered.content:
@@ -105,4 +118,4 @@ def _render(renderer: Renderer, kind: NotificationType, ready: Ready, address: D
             )
         case _:
             raise RenderError(f"{kind.id} rendered something else than {ready.channel} takes")
-    return Prepared(ready, message, rendered.locale)
+    return Prepared(ready, message, Words(rendered.locale, standing.zone, content_hash(rendered.content)))

@@ -18,11 +18,23 @@ from notifier.store.suppressions import Suppression
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """Looked at again just before the wire, the delivery was not to be sent."""
+    """Looked at again just before the wire, the delivery was not to be sent: never, or not before `due_at`."""
 
     state: State
     reason: str
+    due_at: int | None = None
 
+
+class Words(msgspec.Struct, frozen=True):
+    """Of the message's words what explains them later: the locale and zone they were made for, and their hash."""
+
+    locale: str | None = None
+    time_zone: str | None = None
+    content_hash: str | None = None
+
+
+NO_WORDS: Final = Words()
+"""Of what ended before it had any."""
 
 RETRIES: Final[Mapping[Channel, Mapping[str, Retry]]] = {
     Channel.PUSH: push.CODES.retry,
@@ -32,7 +44,7 @@ RETRIES: Final[Mapping[Channel, Mapping[str, Retry]]] = {
 """When each channel tries again, by the error's class: the tables of its `codes.toml`."""
 
 
-def settle(ready: Ready, outcome: Receipt | SendError | Ended, locale: str | None, now: int, random: Random) -> Settled:
+def settle(ready: Ready, outcome: Receipt | SendError | Ended, words: Words, now: int, random: Random) -> Settled:
     """The delivery's next state, and when it is due again where it is to be tried again."""
     provider = reference = None
     due_at, signal_at = now, None
@@ -42,6 +54,8 @@ def settle(ready: Ready, outcome: Receipt | SendError | Ended, locale: str | Non
             provider, reference = outcome.provider, outcome.reference
         case Ended():
             state, reason = outcome.state, outcome.reason
+            if outcome.due_at is not None:
+                due_at = signal_at = outcome.due_at
         case OutcomeUnknown():
             state, reason, provider = State.UNKNOWN, outcome.kind, outcome.provider
             if retry_of(ready, outcome).exhausted(ready.attempts + 1):
@@ -63,7 +77,7 @@ def settle(ready: Ready, outcome: Receipt | SendError | Ended, locale: str | Non
     return Settled(
         id=ready.id, state=state, reason=reason, code=outcome.code if isinstance(outcome, SendError) else None,
         due_at=due_at, signal_at=signal_at, attempts=ready.attempts + was_tried(ready, outcome), provider=provider,
-        provider_reference=reference, locale=locale,
+        provider_reference=reference, locale=words.locale, time_zone=words.time_zone, content_hash=words.content_hash,
     )  # fmt: skip
 
 

@@ -54,9 +54,7 @@ def decide(
     return answers
 
 
-def _answers(
-    case: Case, verdict: Verdict, person: Recipient, now: int, waits: int, step: int
-) -> Iterator[Answer]:
+def _answers(case: Case, verdict: Verdict, person: Recipient, now: int, waits: int, step: int) -> Iterator[Answer]:
     state = STATES[verdict.action]
     due_at, reason = now, verdict.reason
     if state == State.PENDING:

@@ -3,23 +3,23 @@
     address · expiry · suppression · consent · mandatory · everything off · locked · category × channel · category ·
     channel · tenant · type · cap · quiet hours · legal window
 
-A suppressed address (STOP, a bounce, a bad number) stands over even a mandatory type: the carrier refuses it, and a STOP
-outranks everything. A mandatory message takes the channels that are left.
+A suppressed address (STOP, a bounce, a bad number) stands over even a mandatory type: the carrier refuses it, and a
+STOP outranks everything. A mandatory message takes the channels that are left.
 """
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, time
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
 from notifier.catalog import NotificationType
 from notifier.deliveries import Channel, Reason
 from notifier.policy.hours import next_free
-from notifier.standing import Standing
-from notifier.preferences import Choices, QuietHours
+from notifier.preferences import ChannelName, Choices, QuietHours
 from notifier.regulation import Regulation, Window
+from notifier.standing import Standing
 
 Action = Literal["send", "hold", "suppress", "expire"]
 
@@ -216,10 +216,11 @@ def _closed(window: Window, shown: datetime) -> bool:
 
 def _choice(choices: Choices, category: str, channel: Channel) -> tuple[bool | None, Rule]:
     """What one level says of a cell, and by which of its switches; None where it says nothing."""
-    cell = choices.switches.get(category, {}).get(channel.value)
+    name = cast("ChannelName", channel.value)
+    cell = choices.switches.get(category, {}).get(name)
     if cell is not None:
         return cell, Rule.CATEGORY_CHANNEL
     row = choices.categories.get(category)
     if row is not None:
         return row, Rule.CATEGORY
-    return choices.channels.get(channel.value), Rule.CHANNEL
+    return choices.channels.get(name), Rule.CHANNEL

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel, Lane, State
-from notifier.store import rows
+from notifier.standing import Standing
+from notifier.store import rows, standing
 from notifier.store.database import Database
 from notifier.store.schema import decision, delivery, device, event, recipient, supersession, suppression
 from notifier.store.suppressions import ADDRESS_KEY
@@ -34,16 +35,19 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
     signal_at: int | None
     attempts: int = 0
+    step: int = 0
+    digest_id: str | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided for one recipient, and why: one answer per channel."""
+    """What was decided for one recipient, and why: one answer per channel; and where they stood."""
 
     event_id: str
     type: str
     recipient_id: str
     decided_at: int
     answers: list[dict[str, Any]]
+    standing: Standing | None = None
 
 
 class Supersession(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +62,7 @@ class Supersession(msgspec.Struct, frozen=True, kw_only=True):
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery that is due, with all that is needed to look again and to send. It holds addresses: not printed.
 
-    `address_key` is that of its number or mailbox, `suppressed` why that is not to be written to.
+    `address_key` is that of its number or mailbox, `standing` where its recipient stands now; None where they are gone.
     """
 
     id: str
@@ -76,18 +80,14 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: int
     accepted_at: int
     data: str
-    known: bool
     name: str | None
     email: str | None
     phone: str | None
-    locale: str | None
-    time_zone: str | None
-    switches: str | None
+    standing: Standing | None = None
     device_kind: Literal["token", "fid"] | None
     device_value: str | None
     device_platform: Literal["android", "ios", "web"] | None
     address_key: str | None = None
-    suppressed: str | None = None
 
     @property
     def starts_at(self) -> int:
@@ -154,8 +154,12 @@ async def load(database: Database, ids: Sequence[str], now: int, state: State = 
 
     async def work(connection: AsyncConnection) -> list[Ready]:
         parameters = {"rows": rows.ids(ids), "now": now, "state": state}
-        found = await connection.execute(_ready(database.dialect), parameters)
-        return [msgspec.convert(row._mapping, Ready, strict=False) for row in found]  # noqa: SLF001 (a public name)
+        found = {row.id: row for row in await connection.execute(_ready(database.dialect), parameters)}
+        known = {id_: row for id_, row in found.items() if row.preferences is not None}
+        devices = {id_: row.device_value is not None for id_, row in known.items()}
+        standings = await standing.make(connection, database.dialect, known, devices)
+        ready = (msgspec.convert(row._mapping, Ready, strict=False) for row in found.values())  # noqa: SLF001 (a public name)
+        return [msgspec.structs.replace(each, standing=standings.get(each.id)) for each in ready]
 
     return await database.read(work)
 
@@ -238,11 +242,13 @@ def _ready(dialect: str) -> sa.Select[Any]:
             event.c.occurred_at,
             event.c.accepted_at,
             event.c.data,
-            recipient.c.id.is_not(None).label("known"),
-            *(recipient.c[name] for name in ("name", "email", "phone", "locale", "time_zone", "switches")),
+            *(recipient.c[name] for name in ("name", "email", "phone", *standing.COLUMNS)),
             *(device.c[name].label(f"device_{name}") for name in ("kind", "value", "platform")),
             ADDRESS_KEY.label("address_key"),
-            suppression.c.reason.label("suppressed"),
+            *(
+                sa.case((delivery.c.channel == channel, suppression.c.reason)).label(f"suppressed_{channel}")
+                for channel in (Channel.SMS, Channel.EMAIL)
+            ),
         )
         .select_from(wanted)
         .join(delivery, delivery.c.id == wanted.c.id)

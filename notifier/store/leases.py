@@ -32,6 +32,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None
     provider_reference: str | None
     locale: str | None
+    time_zone: str | None = None
+    content_hash: str | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,27 +11,37 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.deliveries import Channel
 from notifier.messages import Device
 from notifier.recipients import Recipient, RecipientDetails, device_id
-from notifier.store import rows
+from notifier.store import preferences, rows, standing
 from notifier.store.database import Database
-from notifier.store.schema import device, membership, recipient
+from notifier.store.schema import device, membership, recipient, suppression
 from notifier.store.suppressions import address_key
 
-_OWN = ("id", "kind", "name", "email", "phone", "locale", "time_zone", "switches", "created_at", "updated_at")
+_OWN = (
+    "id", "kind", "name", "email", "phone", "locale", "time_zone", "region", "tenants", "attributes", "created_at",
+    "updated_at",
+)  # fmt: skip
 _KEYS = ("email_key", "phone_key")
+_KEPT = ("created_at", "preferences", "consents")
+"""Columns that a recipient's service doesn't overwrite: the person's own."""
 _DEVICE = ("id", "recipient_id", "kind", "value", "platform", "last_seen")
 
 
-async def put(database: Database, details: Mapping[str, RecipientDetails], now: int) -> None:
-    """Write recipients by id, each whole: what the caller left out is gone. Devices move here from whoever had them."""
+async def put(database: Database, details: Mapping[str, RecipientDetails], now: int, actor: str = "import") -> None:
+    """Write recipients by id, each whole: what the caller left out is gone, but for what the person chose.
+
+    Devices move here from whoever had them. Preferences that are given are a change of `actor`'s in their history.
+    """
     if not details:
         return
     key = await address_key(database)
     people = [
         {
-            **{name: getattr(given, name) for name in _OWN[1:8]},
+            **{name: getattr(given, name) for name in _OWN[1:10]},
             "id": id_,
             "created_at": now,
             "updated_at": now,
+            "preferences": {},
+            "consents": {},
             "email_key": None if given.email is None else key(Channel.EMAIL, given.email),
             "phone_key": None if given.phone is None else key(Channel.SMS, given.phone),
         }
@@ -48,6 +58,7 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
         for audience in given.audiences(id_)
     ]
     owners = rows.encode([{"recipient_id": id_} for id_ in details])
+    chosen = {id_: given.preferences for id_, given in details.items() if given.preferences is not None}
 
     async def work(connection: AsyncConnection) -> None:
         dialect = database.dialect
@@ -58,6 +69,7 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
             await connection.execute(_upsert_devices(dialect), {"rows": rows.encode(list(devices.values()))})
         if memberships:
             await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(memberships)})
+        await preferences.write(connection, dialect, chosen, actor, now)
 
     await database.write(work)
 
@@ -79,13 +91,14 @@ async def get(database: Database, id_: str) -> dict[str, Any] | None:
                 await connection.execute(sa.select(membership.c.audience).where(membership.c.recipient_id == id_))
             ).scalars()
         )
-        found = {name: getattr(row, name) for name in _OWN[:7]}
+        found = {name: getattr(row, name) for name in _OWN[:8]}
+        documents = {name: msgspec.json.decode(getattr(row, name)) for name in ("tenants", "attributes", "preferences")}
         groups = {
             f"{group}s": sorted(key.partition(":")[2] for key in audiences if key.startswith(f"{group}:"))
             for group in ("token", "fleet", "site")
         }
         listed = [dict(each._mapping) for each in devices]  # noqa: SLF001 (SQLAlchemy's public name for it)
-        return {**found, "switches": msgspec.json.decode(row.switches), "devices": listed, **groups}
+        return {**found, **documents, "devices": listed, **groups}
 
     return await database.read(work)
 
@@ -103,32 +116,45 @@ async def locale_of(database: Database, phone_key: str) -> str | None:
 async def in_audiences(
     connection: AsyncConnection, dialect: str, audiences: Sequence[str]
 ) -> dict[str, list[Recipient]]:
-    """The recipients of each audience key; a key without any is not in the answer."""
+    """The recipients of each audience key, those on call in their order; a key without any is not in the answer."""
     if not audiences:
         return {}
-    found = await connection.execute(
-        _members(dialect), {"rows": rows.encode([{"audience": key} for key in dict.fromkeys(audiences)])}
-    )
-    people: dict[str, Recipient] = {}
-    members: dict[str, dict[str, Recipient]] = {}
+    wanted = {"rows": rows.encode([{"audience": key} for key in dict.fromkeys(audiences)])}
+    found = list(await connection.execute(_members(dialect), wanted))
+    members: dict[str, list[str]] = {}
     for row in found:
-        person = people.get(row.id)
-        if person is None:
-            person = people[row.id] = Recipient(
-                id=row.id, name=row.name, email=row.email, phone=row.phone, locale=row.locale, time_zone=row.time_zone,
-                devices=[], switches=msgspec.json.decode(row.switches),
-            )  # fmt: skip
-        if row.value is not None and all(known.value != row.value for known in person.devices):
-            person.devices.append(
-                Device(kind=row.device_kind, value=row.value, platform=row.platform, last_seen=row.last_seen)
+        group = members.setdefault(row.audience, [])
+        if not group or group[-1] != row.id:
+            group.append(row.id)
+    people = await make_people(connection, dialect, found)
+    return {key: [people[id_] for id_ in group] for key, group in members.items()}
+
+
+async def make_people(connection: AsyncConnection, dialect: str, found: Sequence[Any]) -> dict[str, Recipient]:
+    """Recipients by id from rows of `PERSON`, one for each of a person's devices; their tenants' presets are looked
+    up."""
+    first: dict[str, Any] = {}
+    devices: dict[str, dict[str, Device]] = {}
+    for row in found:
+        first.setdefault(row.id, row)
+        if row.value is not None:
+            listed = devices.setdefault(row.id, {})
+            listed[row.value] = Device(
+                kind=row.device_kind, value=row.value, platform=row.platform, last_seen=row.last_seen
             )
-        members.setdefault(row.audience, {})[row.id] = person
-    return {key: list(group.values()) for key, group in members.items()}
+    standings = await standing.make(connection, dialect, first, {id_: len(devices.get(id_, ())) for id_ in first})
+    return {
+        id_: Recipient(
+            id=id_, name=row.name, email=row.email, phone=row.phone, devices=list(devices.get(id_, {}).values()),
+            standing=standings[id_],
+        )
+        for id_, row in first.items()
+    }  # fmt: skip
 
 
 @cache
 def _upsert(dialect: str) -> sa.Insert:
-    return rows.upsert(dialect, recipient, [recipient.c[name] for name in (*_OWN, *_KEYS)], kept=("created_at",))
+    return rows.upsert(dialect, recipient, [recipient.c[name] for name in (*_OWN, *_KEYS, *_KEPT[1:])], kept=_KEPT)
 
 
 @cache
@@ -138,7 +164,7 @@ def _upsert_devices(dialect: str) -> sa.Insert:
 
 @cache
 def _insert_memberships(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, membership, list(membership.c))
+    return rows.insert(dialect, membership, [membership.c.audience, membership.c.recipient_id])
 
 
 @cache
@@ -150,20 +176,34 @@ def _clear(dialect: str) -> list[sa.Delete]:
     ]
 
 
+_PHONE, _EMAIL = suppression.alias("of_phone"), suppression.alias("of_email")
+PERSON: list[sa.ColumnElement[Any]] = [
+    *(recipient.c[name] for name in ("id", "name", "email", "phone", *standing.COLUMNS)),
+    device.c.kind.label("device_kind"),
+    *(device.c[name] for name in ("value", "platform", "last_seen")),
+    _PHONE.c.reason.label("suppressed_sms"),
+    _EMAIL.c.reason.label("suppressed_email"),
+]
+"""The columns that `make_people` takes."""
+
+
+def with_addresses(people: sa.FromClause) -> sa.FromClause:
+    """A join that has `recipient`, joined with what `PERSON` needs beside it."""
+    return (
+        people.outerjoin(device, device.c.recipient_id == recipient.c.id)
+        .outerjoin(_PHONE, _PHONE.c.address_key == recipient.c.phone_key)
+        .outerjoin(_EMAIL, _EMAIL.c.address_key == recipient.c.email_key)
+    )
+
+
 @cache
 def _members(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [membership.c.audience])
-    own = ("id", "name", "email", "phone", "locale", "time_zone", "switches")
+    joined = wanted.join(membership, membership.c.audience == wanted.c.audience).join(
+        recipient, recipient.c.id == membership.c.recipient_id
+    )
     return (
-        sa.select(
-            wanted.c.audience,
-            *(recipient.c[name] for name in own),
-            device.c.kind.label("device_kind"),
-            *(device.c[name] for name in ("value", "platform", "last_seen")),
-        )
-        .select_from(wanted)
-        .join(membership, membership.c.audience == wanted.c.audience)
-        .join(recipient, recipient.c.id == membership.c.recipient_id)
-        .outerjoin(device, device.c.recipient_id == recipient.c.id)
-        .order_by(wanted.c.audience, recipient.c.id, device.c.id)
+        sa.select(wanted.c.audience, *PERSON)
+        .select_from(with_addresses(joined))
+        .order_by(wanted.c.audience, membership.c.position, recipient.c.id, device.c.id)
     )

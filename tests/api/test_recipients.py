@@ -24,11 +24,14 @@ ADA: dict[str, Any] = {
     "tokens": ["NL-TST-C1", "NL-TST-C2"],
     "fleets": ["acme"],
     "sites": ["gent"],
-    "switches": {"charging": {"sms": False, "push": True}},
+    "region": "DE",
+    "tenants": ["fleet:acme"],
+    "attributes": {"plan": "gold", "sessions": 12},
+    "preferences": {"switches": {"charging": {"sms": False, "push": True}}},
 }
 NOBODY: dict[str, Any] = {
     "kind": "driver", "name": None, "email": None, "phone": None, "locale": "en", "time_zone": "UTC", "devices": [],
-    "tokens": [], "fleets": [], "sites": [], "switches": {},
+    "tokens": [], "fleets": [], "sites": [], "region": None, "tenants": [], "attributes": {}, "preferences": {},
 }  # fmt: skip
 
 
@@ -64,9 +67,9 @@ async def test_a_put_is_the_whole_recipient(api: Caller) -> None:
     # Given a recipient with everything
     await put(api, "ada", ADA)
 
-    # When it is put again with nothing, then nothing of it is left
+    # When it is put again with nothing, then nothing of it is left but what the person chose
     await put(api, "ada", {})
-    assert await get(api, "ada") == NOBODY
+    assert await get(api, "ada") == NOBODY | {"preferences": ADA["preferences"]}
     assert await api.rows(device) == []
     assert [row.audience for row in await api.rows(membership)] == ["driver:ada"]
 
@@ -149,7 +152,7 @@ async def test_nobody_is_found_under_an_id_that_was_never_put(api: Caller) -> No
         (b'{"devices": [{"value": "t", "os": "ios"}]}', (42203, "/devices/0/os")),
         (b'{"devices": [{"value": "t", "last_seen": 1e30}]}', (42203, "/devices/0/last_seen")),
         (b'{"tokens": ["a", ""]}', (42203, "/tokens/1")),
-        (b'{"switches": {"charging": {"fax": true}}}', (42203, "/switches")),
+        (b'{"preferences": {"switches": {"charging": {"fax": true}}}}', (42203, "/preferences/switches")),
         (b'{"name": "Ada"}' + b" " * 65_536, (41301, None)),
     ],
 )

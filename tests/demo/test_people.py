@@ -46,7 +46,7 @@ def test_a_small_crowd_has_every_kind_every_language_and_every_reason_not_to_be_
     assert len({details["time_zone"] for details in crowd}) > 3
     for name in ("email", "phone", "devices"):
         assert 0 < sum(name not in details for details in crowd) < 30
-    assert 0 < sum(bool(details["switches"]) for details in crowd) < 40
+    assert 0 < sum("preferences" in details for details in crowd) < 40
 
 
 def test_even_two_people_include_a_driver() -> None:

@@ -32,7 +32,7 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import LEASE, SIGNAL_AGAIN, WorkerEngine
 from notifier.pipeline.resolve import ask
-from notifier.pipeline.settle import attempt, settle
+from notifier.pipeline.settle import NO_WORDS, attempt, settle
 from notifier.recipients import RecipientDetails
 from notifier.rendering import Brand, Renderer
 from notifier.store import asks, deliveries, events, leases, ledger, migrate, recipients
@@ -258,7 +258,7 @@ class Deliveries(RuleBasedStateMachine):
         own = {row.id for row in self.found if row.lease_token == worker.token}
         now = self.clock.now()
         result = OUTCOMES[outcome] or Receipt("provider", "reference")
-        settled = [settle(ready, result, None, now, self.random) for ready in worker.held]
+        settled = [settle(ready, result, NO_WORDS, now, self.random) for ready in worker.held]
         attempts = [attempt(ready, result, now, now) for ready in worker.held]
         recorded = self.run(leases.settle(self.engine.database, worker.token, settled, attempts, [], now))
         after = self.run(self.rows())

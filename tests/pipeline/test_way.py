@@ -11,6 +11,7 @@ from notifier.messages import Device
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import LEASE, WorkerEngine
+from notifier.preferences import Preferences
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Match, Rule, Sandbox
 from notifier.store import leases, ledger, recipients
@@ -108,7 +109,7 @@ async def test_two_reports_of_the_same_thing_are_one_notification(
 
 
 async def test_what_the_driver_switched_off_is_suppressed(engine: WorkerEngine, report: Report) -> None:
-    details = RecipientDetails(phone="+4915123456789", switches={"charging": {"sms": False}})
+    details = RecipientDetails(phone="+4915123456789", preferences=Preferences(switches={"charging": {"sms": False}}))
     await recipients.put(engine.database, {"ada": details}, NOW)
     event = await report("charging.complete", **COMPLETE)
 
@@ -126,7 +127,7 @@ async def test_what_is_switched_off_after_the_decision_is_not_sent(
     await decide(engine, [await report("charging.complete", **COMPLETE)])
 
     # When the driver switches texts off before it goes out
-    off = RecipientDetails(phone="+4915123456789", switches={"charging": {"sms": False}})
+    off = RecipientDetails(phone="+4915123456789", preferences=Preferences(switches={"charging": {"sms": False}}))
     await recipients.put(engine.database, {"ada": off}, NOW)
     await deliver_all(engine)
 

@@ -50,9 +50,7 @@ def _add_columns() -> None:
         op.add_column("recipient", sa.Column(name, JSON))
     recipient = sa.table("recipient", *(sa.column(name, sa.Text()) for name in (*empty, "switches")))
     op.execute(sa.update(recipient).values(empty))
-    switched = sa.func.concat('{"switches":', recipient.c.switches, "}")
-    if op.get_bind().dialect.name == "sqlite":
-        switched = sa.literal('{"switches":').op("||")(recipient.c.switches).op("||")("}")
+    switched = sa.literal('{"switches":') + recipient.c.switches + sa.literal("}")  # each engine's own concatenation
     op.execute(sa.update(recipient).where(recipient.c.switches != "{}").values(preferences=switched))
     with op.batch_alter_table("recipient") as batch:
         batch.drop_column("switches")

@@ -1,0 +1,120 @@
+"""Preferences: what each person chose stands on their row, every change in a history that only grows."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.preferences import Defaults, Preferences, chosen, read_preferences
+from notifier.store import rows
+from notifier.store.database import Database
+from notifier.store.schema import preference_change, recipient, tenant
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the history: what stood from then on, and who chose it (a key's name, `person`, `sms`)."""
+
+    at: int
+    actor: str
+    preferences: dict[str, Any]
+
+
+async def get(database: Database, recipient_id: str) -> Preferences | None:
+    """What a person chose; None where there is no such recipient."""
+    query = sa.select(recipient.c.preferences).where(recipient.c.id == recipient_id)
+
+    async def work(connection: AsyncConnection) -> Preferences | None:
+        document = (await connection.execute(query)).scalar()
+        return None if document is None else read_preferences(document)
+
+    return await database.read(work)
+
+
+async def write(
+    connection: AsyncConnection, dialect: str, given: Mapping[str, Preferences], actor: str, now: int
+) -> int:
+    """Write what people chose, by recipient; how many of them there are. What changes nothing leaves no history."""
+    if not given:
+        return 0
+    wanted = {"rows": rows.encode([{"id": id_} for id_ in given])}
+    before = {row.id: row.preferences for row in await connection.execute(_before(dialect), wanted)}
+    after = {id_: chosen(each) for id_, each in given.items() if id_ in before}
+    changes = [
+        {"id": secrets.token_hex(16), "recipient_id": id_, "at": now, "actor": actor, "preferences": document}
+        for id_, document in after.items()
+        if msgspec.json.decode(before[id_]) != document
+    ]
+    if changes:
+        written = [{"id": each["recipient_id"], "preferences": each["preferences"]} for each in changes]
+        await connection.execute(_write(dialect), {"rows": rows.encode(written), "now": now})
+        await connection.execute(_remember(dialect), {"rows": rows.encode(changes)})
+    return len(after)
+
+
+async def history(database: Database, recipient_id: str, limit: int) -> list[Change]:
+    """The latest changes of one person's preferences, newest first."""
+    query = (
+        sa.select(*(preference_change.c[name] for name in Change.__struct_fields__))
+        .where(preference_change.c.recipient_id == recipient_id)
+        .order_by(preference_change.c.at.desc(), preference_change.c.id).limit(limit)
+    )  # fmt: skip
+
+    async def work(connection: AsyncConnection) -> list[Change]:
+        return [
+            Change(at=row.at, actor=row.actor, preferences=msgspec.json.decode(row.preferences))
+            for row in await connection.execute(query)
+        ]
+
+    return await database.read(work)
+
+
+async def defaults(connection: AsyncConnection, dialect: str, names: Sequence[str]) -> dict[str, Defaults]:
+    """What these tenants preset; those that preset nothing are not in the answer."""
+    if not names:
+        return {}
+    wanted = {"rows": rows.encode([{"name": name} for name in names])}
+    found = await connection.execute(_defaults(dialect), wanted)
+    return {row.name: msgspec.json.decode(row.defaults, type=Defaults) for row in found}
+
+
+async def put_defaults(database: Database, name: str, given: Defaults, now: int) -> None:
+    """Write what a tenant presets, whole."""
+    row = {"name": name, "defaults": chosen(given), "updated_at": now}
+
+    async def work(connection: AsyncConnection) -> None:
+        statement = rows.upsert(database.dialect, tenant, list(tenant.c))
+        await connection.execute(statement, {"rows": rows.encode([row])})
+
+    await database.write(work)
+
+
+@cache
+def _before(dialect: str) -> sa.Select[tuple[str, str]]:
+    wanted = rows.batch(dialect, [recipient.c.id])
+    query = sa.select(recipient.c.id, recipient.c.preferences).join(wanted, wanted.c.id == recipient.c.id)
+    return query.order_by(recipient.c.id).with_for_update(of=recipient if dialect == "postgresql" else None)
+
+
+@cache
+def _write(dialect: str) -> sa.Update:
+    given = rows.batch(dialect, [recipient.c.id, recipient.c.preferences])
+    return (
+        sa.update(recipient)
+        .where(recipient.c.id == given.c.id)
+        .values(preferences=given.c.preferences, updated_at=sa.bindparam("now"))
+    )
+
+
+@cache
+def _remember(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, preference_change, list(preference_change.c))
+
+
+@cache
+def _defaults(dialect: str) -> sa.Select[tuple[str, str]]:
+    wanted = rows.batch(dialect, [tenant.c.name])
+    return sa.select(tenant.c.name, tenant.c.defaults).join(wanted, wanted.c.name == tenant.c.name)

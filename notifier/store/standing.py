@@ -1,0 +1,103 @@
+"""Where people stand, from their rows: what the rules ask of them, at the decision and again just before the wire."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.deliveries import Channel, State
+from notifier.preferences import NETWORK, Defaults, read_preferences
+from notifier.regulation import Regulation
+from notifier.standing import Standing, reachable
+from notifier.store import preferences, rows
+from notifier.store.schema import delivery, recipient
+
+COLUMNS = ("locale", "time_zone", "region", "tenants", "preferences", "consents")
+"""Those of `recipient` that a standing is made of, beside its addresses."""
+
+SPENT = (State.PENDING, State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED, State.UNKNOWN, State.COLLECTED)
+"""States that count to a cap: what was sent, and what is about to be."""
+
+_consents = msgspec.json.Decoder(dict[str, dict[str, bool]]).decode
+_tenants = msgspec.json.Decoder(list[str]).decode
+
+
+async def make(
+    connection: AsyncConnection, dialect: str, people: Mapping[str, Any], devices: Mapping[str, int]
+) -> dict[str, Standing]:
+    """Standings by id, from rows that have `COLUMNS`, `email`, `phone`, `suppressed_sms` and `suppressed_email`.
+
+    `devices` are how many each has. One query looks up the presets of all their tenants.
+    """
+    tenants = {id_: _tenants_of(row.tenants) for id_, row in people.items()}
+    names = sorted({name for each in tenants.values() for name in each})
+    presets = await preferences.defaults(connection, dialect, names) if people else {}
+    return {id_: _standing(row, tenants[id_], presets, devices.get(id_, 0)) for id_, row in people.items()}
+
+
+async def spent(
+    connection: AsyncConnection, dialect: str, wanted: Mapping[str, Sequence[str]], types: Mapping[str, Sequence[str]],
+    regulation: Regulation, now: int,
+) -> dict[str, dict[str, tuple[int, ...]]]:  # fmt: skip
+    """When notifications of capped categories went to people within the cap's window, by recipient and category.
+
+    `wanted` are the recipients by category, `types` the notification types of each. Their rows stay locked until the
+    transaction ends, so that two decisions at once can't both take the last place.
+    """
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for category, ids in wanted.items():
+        people = {"rows": rows.encode([{"recipient_id": id_} for id_ in sorted(set(ids))])}
+        if dialect != "sqlite":  # whose writers come one after the other
+            await connection.execute(_lock(dialect), people)
+        since = now - regulation.caps[category].milliseconds
+        parameters = {**people, "since": since, "types": list(types[category]), "states": list(SPENT)}
+        for row in await connection.execute(_spent(dialect), parameters):
+            told = found.setdefault(row.recipient_id, {})
+            told[category] = (*told.get(category, ()), row.at)
+    return found
+
+
+def _tenants_of(document: str) -> tuple[str, ...]:
+    """A person's tenants, the nearest first; the network is everybody's last."""
+    return (NETWORK,) if document == "[]" else (*_tenants(document), NETWORK)
+
+
+def _standing(row: Any, tenants: Sequence[str], presets: Mapping[str, Defaults], devices: int) -> Standing:
+    suppressed = {Channel.SMS: row.suppressed_sms, Channel.EMAIL: row.suppressed_email}
+    return Standing(
+        preferences=read_preferences(row.preferences),
+        defaults=tuple((name, presets[name]) for name in tenants if name in presets) if presets else (),
+        consents={} if row.consents == "{}" else _consents(row.consents),
+        suppressed={channel: reason for channel, reason in suppressed.items() if reason is not None},
+        region=row.region,
+        locale=row.locale,
+        time_zone=row.time_zone,
+        reachable=reachable(row.email, row.phone, devices),
+    )
+
+
+@cache
+def _lock(dialect: str) -> sa.Select[tuple[str]]:
+    people = rows.batch(dialect, [delivery.c.recipient_id])
+    query = sa.select(recipient.c.id).join(people, people.c.recipient_id == recipient.c.id).order_by(recipient.c.id)
+    return query.with_for_update(of=recipient if dialect == "postgresql" else None)
+
+
+@cache
+def _spent(dialect: str) -> sa.Select[tuple[str, int]]:
+    people = rows.batch(dialect, [delivery.c.recipient_id])
+    return (
+        sa.select(delivery.c.recipient_id, sa.func.min(delivery.c.due_at).label("at"))
+        .select_from(people)
+        .join(delivery, delivery.c.recipient_id == people.c.recipient_id)
+        .where(
+            delivery.c.created_at > sa.bindparam("since"),
+            delivery.c.type.in_(sa.bindparam("types", expanding=True)),
+            delivery.c.state.in_(sa.bindparam("states", expanding=True)),
+        )
+        .group_by(delivery.c.recipient_id, delivery.c.event_id)
+        .order_by(delivery.c.recipient_id, sa.literal_column("at"))
+    )
