@@ -17,7 +17,7 @@ import msgspec
 from notifier.catalog import NotificationType
 from notifier.deliveries import Channel, Reason
 from notifier.policy.hours import next_free
-from notifier.preferences import ChannelName, Choices, QuietHours
+from notifier.preferences import ChannelName, Choices, Defaults, QuietHours
 from notifier.regulation import Regulation, Window
 from notifier.standing import Standing
 
@@ -95,16 +95,19 @@ def mandatory(case: Case) -> Verdict | None:
 
 
 def everything(case: Case) -> Verdict | None:
-    return None if case.standing.preferences.everything else _off(Rule.EVERYTHING)
+    if case.standing.preferences.everything or _lock(case) is not None:
+        return None
+    return _off(Rule.EVERYTHING)
 
 
 def switches(case: Case) -> Verdict | None:
     """The first level that has a word on this cell, row or column; silence lets it pass."""
     category, channel = case.kind.category, case.channel
     standing = case.standing
-    for name, defaults in standing.defaults:
-        if defaults.locks(category, channel):
-            return None if _choice(defaults, category, channel)[0] is not False else _off(Rule.LOCKED, name)
+    lock = _lock(case)
+    if lock is not None:
+        name, locked = lock
+        return _off(Rule.LOCKED, name) if _choice(locked, category, channel)[0] is False else None
     on, rule = _choice(standing.preferences, category, channel)
     if on is not None:
         return None if on else _off(rule)
@@ -212,6 +215,11 @@ def _quiet(standing: Standing) -> QuietHours | None:
 
 def _closed(window: Window, shown: datetime) -> bool:
     return not window.open_at(shown)
+
+
+def _lock(case: Case) -> tuple[str, Defaults] | None:
+    """The nearest tenant that lets nobody choose here."""
+    return next((each for each in case.standing.defaults if each[1].locks(case.kind.category, case.channel)), None)
 
 
 def _choice(choices: Choices, category: str, channel: Channel) -> tuple[bool | None, Rule]:
