@@ -8,8 +8,9 @@ STOP outranks everything. A mandatory message takes the channels that are left.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, time
+from datetime import time
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal, cast
 
 import msgspec
@@ -20,6 +21,8 @@ from notifier.policy.hours import next_free
 from notifier.preferences import ChannelName, Choices, Defaults, QuietHours
 from notifier.regulation import Regulation, Window
 from notifier.standing import Standing
+
+REMEMBERED = 4096  # answers about a moment, a zone and its hours: more than any batch has
 
 Action = Literal["send", "hold", "suppress", "expire"]
 
@@ -134,10 +137,9 @@ def quiet_hours(case: Case) -> Verdict | None:
     if case.kind.through_quiet_hours:
         return None
     quiet = _quiet(case.standing)
-    if quiet is None or quiet.starts == quiet.ends:
+    if quiet is None:
         return None
-    ends = time.fromisoformat(quiet.ends)
-    free = next_free(case.at, case.standing.zone, lambda shown: quiet.hold(shown.time()), [ends])
+    free = _quiet_until(case.at, case.standing.zone, quiet)
     return None if free == case.at else Verdict("hold", Rule.QUIET_HOURS, Reason.QUIET_HOURS, free)
 
 
@@ -145,7 +147,7 @@ def legal_window(case: Case) -> Verdict | None:
     if case.kind.class_ != "marketing":
         return None
     name, window = case.regulation.window(case.standing.region)
-    free = next_free(case.at, case.standing.zone, lambda shown: _closed(window, shown), window.openings())
+    free = _closed_until(case.at, case.standing.zone, window)
     return None if free == case.at else Verdict("hold", Rule.LEGAL_WINDOW, Reason.LEGAL_WINDOW, free, name)
 
 
@@ -213,8 +215,15 @@ def _quiet(standing: Standing) -> QuietHours | None:
     return next((each.quiet_hours for _, each in standing.defaults if each.quiet_hours is not None), None)
 
 
-def _closed(window: Window, shown: datetime) -> bool:
-    return not window.open_at(shown)
+# People of one zone are asked about the same moment, a batch of them at a time.
+@lru_cache(REMEMBERED)
+def _quiet_until(at: int, zone: str, quiet: QuietHours) -> int | None:
+    return next_free(at, zone, lambda shown: quiet.hold(shown.time()), [time.fromisoformat(quiet.ends)])
+
+
+@lru_cache(REMEMBERED)
+def _closed_until(at: int, zone: str, window: Window) -> int | None:
+    return next_free(at, zone, lambda shown: not window.open_at(shown), window.openings())
 
 
 def _lock(case: Case) -> tuple[str, Defaults] | None:
