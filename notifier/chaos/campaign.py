@@ -27,7 +27,7 @@ from notifier.store.events import NewEvent
 from notifier.store.schema import delivery, event
 
 OFFER = Path(__file__).parent / "offer"  # a type of the class marketing, which the product has none of
-RATE = 20  # alerts a second
+RATE = 10  # alerts a second
 SLOWER = 2  # times the baseline that alerts may take beside the campaign
 NOISE = 0.25
 """Seconds that are nobody's fault: on two cores that send, render and receive a campaign at once, an alert passes five
