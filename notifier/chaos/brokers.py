@@ -43,7 +43,7 @@ async def redis_down(options: Options) -> Outcome:
 
 async def flushall(options: Options) -> Outcome:
     """Everything in the broker is gone, several times in mid-run."""
-    seconds, times = (4, 3) if options.short else (30, 10)
+    seconds, times = (4, 3) if options.short else (15, 10)
     async with make_bed(options) as bed:
         events = load.numbered(load.payment, count=seconds * RATE)
         telling = asyncio.create_task(load.report(bed.producer, events, RATE))
@@ -63,7 +63,7 @@ async def flushall(options: Options) -> Outcome:
 
 async def redis_full(options: Options) -> Outcome:
     """Redis has no room for another signal (`maxmemory` with `noeviction`): always on a Redis of its own."""
-    seconds = 4 if options.short else 20
+    seconds = 4 if options.short else 10
     async with make_bed(Options(options.short, options.database)) as bed:
         events = load.numbered(load.payment, count=seconds * 2 * RATE)
         telling = asyncio.create_task(load.report(bed.producer, events, RATE))

@@ -37,7 +37,7 @@ SLICE = 5_000  # rows in one transaction: some 50 ms, so that workers get their 
 
 async def campaign(options: Options) -> Outcome:
     """Alerts alone, then the same beside a campaign that is due all at once."""
-    size, seconds = (20_000, 8) if options.short else (1_000_000, 40)
+    size, seconds = (20_000, 8) if options.short else (1_000_000, 20)
     people = load.people()
     with tempfile.TemporaryDirectory(prefix="notifier-chaos-") as folder:
         async with make_bed(options, settings={"templates": _templates(Path(folder))}, people=people) as bed:

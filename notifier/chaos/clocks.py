@@ -30,7 +30,7 @@ async def clock_skew(options: Options) -> Outcome:
 
 
 async def _skewed(options: Options, off: int) -> tuple[dict[str, object], dict[str, bool]]:
-    count = 100 if options.short else 1_000
+    count = 100 if options.short else 500
     settings: dict[str, object] = {"worker_processes": 1}
     skewed = dict.fromkeys(("web", "worker"), hooked(skew=str(off)))
     async with make_bed(
