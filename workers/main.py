@@ -74,4 +74,5 @@ def _deliver_actor(channel: Channel, lane: Lane, room: Room) -> None:
 
 
 for _channel, _lane in LANES:
-    _deliver_actor(_channel, _lane, Room(places(settings)[_channel]))
+    # A campaign has one batch of a channel in hand at a time: between two of them whoever is urgent has its turn.
+    _deliver_actor(_channel, _lane, Room(1 if _lane == Lane.BULK else places(settings)[_channel]))

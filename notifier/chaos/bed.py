@@ -54,6 +54,17 @@ class Bed:
         async with self.session.post(url, data=body, headers=headers) as response:
             return response.status, await response.read()
 
+    async def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric over those whose labels begin so, as `/metrics` tells it."""
+        async with self.session.get(f"{self.system.settings.public_url}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        wanted = [f'{label}="{value}' for label, value in labels.items()]
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.partition("{")[0] == name and all(part in line for part in wanted)
+        )
+
     async def quiet(self, within: float = QUIET_TIMEOUT) -> float:
         """Wait until nothing is left to do, and no longer than so many seconds; how many it took."""
 

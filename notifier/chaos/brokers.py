@@ -20,7 +20,7 @@ RATE = 100  # events a second
 
 async def redis_down(options: Options) -> Outcome:
     """The broker is down for a while, again and again, with rows that fall due meanwhile."""
-    outages = (1, 10) if options.short else (1, 15, 120)
+    outages = (1, 5) if options.short else (1, 15, 120)
     accepted: list[str] = []
     late: list[float] = []
     async with make_bed(options, proxied=["broker"], people=load.people(["sms"])) as bed:
@@ -43,7 +43,7 @@ async def redis_down(options: Options) -> Outcome:
 
 async def flushall(options: Options) -> Outcome:
     """Everything in the broker is gone, several times in mid-run."""
-    seconds, times = (6, 3) if options.short else (30, 10)
+    seconds, times = (4, 3) if options.short else (15, 10)
     async with make_bed(options) as bed:
         events = load.numbered(load.payment, count=seconds * RATE)
         telling = asyncio.create_task(load.report(bed.producer, events, RATE))
@@ -63,7 +63,7 @@ async def flushall(options: Options) -> Outcome:
 
 async def redis_full(options: Options) -> Outcome:
     """Redis has no room for another signal (`maxmemory` with `noeviction`): always on a Redis of its own."""
-    seconds = 6 if options.short else 20
+    seconds = 4 if options.short else 10
     async with make_bed(Options(options.short, options.database)) as bed:
         events = load.numbered(load.payment, count=seconds * 2 * RATE)
         telling = asyncio.create_task(load.report(bed.producer, events, RATE))
@@ -81,7 +81,7 @@ async def redis_full(options: Options) -> Outcome:
 
 async def broker_silent(options: Options) -> Outcome:
     """The broker hangs (SIGSTOP, or nothing passes between): reports are answered all the same."""
-    seconds = 30 if options.short else 90
+    seconds = 12 if options.short else 90
     async with make_bed(options, proxied=["broker"]) as bed:
         accepted = await load.report(bed.producer, load.numbered(load.payment, count=RATE), RATE)
         async with bed.broker_silent():

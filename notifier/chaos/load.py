@@ -12,6 +12,8 @@ from notifier.messages import Device
 from notifier.recipients import RecipientDetails
 
 PEOPLE = 200
+WARM = 100  # events, within two seconds: a few for each process
+FAR = 10**6  # where those events' numbers begin: nobody else's
 SLICE = 0.05  # seconds of events that travel together
 LOCALES = ("en", "de", "fr", "es")
 
@@ -63,6 +65,19 @@ def complete(number: int, name: str = "driver") -> Event:
     )
 
 
+def idle(number: int, name: str = "driver") -> Event:
+    """The most urgent, push and SMS: two deliveries."""
+    return _event(
+        "idle.warning",
+        number,
+        driver_id=f"{name}-{number % PEOPLE}",
+        session_id=f"session-{number}",
+        station=f"Gent Zuid, bay {number}",
+        idle_fee_from=datetime.now(UTC).isoformat(),
+        fee_per_minute={"amount": 0.1, "currency": "EUR"},
+    )
+
+
 def numbered(make: Make, first: int = 0, count: int | None = None) -> Iterable[Event]:
     """Events made of so many numbers, without end where `count` is None."""
     numbers = itertools.count(first) if count is None else range(first, first + count)
@@ -88,6 +103,11 @@ async def report(
             await asyncio.sleep(max(0.0, begun + number * size / rate - asyncio.get_running_loop().time()))
             sending.append(group.create_task(producer.send_many(batch)))
     return [_accepted(answer) for task in sending for answer in task.result()]
+
+
+async def warm_up(producer: AsyncProducer) -> list[str]:
+    """Report until every process has its connections and its texts, as it has on any other day."""
+    return await report(producer, numbered(payment, FAR, WARM), WARM / 2)
 
 
 def _accepted(answer: str | Problem) -> str:

@@ -35,7 +35,8 @@ class Seen(msgspec.Struct, frozen=True):
 
     @property
     def figures(self) -> dict[str, Any]:
-        return msgspec.structs.asdict(self.findings)
+        """What every scenario tells; one that knows better when all was well again tells that as `recovered_s`."""
+        return {**msgspec.structs.asdict(self.findings), "recovered_s": self.quiet_s}
 
 
 async def look(bed: Bed, accepted: list[str], each: int | None = None, within: float = QUIET_TIMEOUT) -> Seen:

@@ -20,7 +20,7 @@ END = 150  # seconds until the last poison is put aside: three leases and some
 
 async def poison(options: Options) -> Outcome:
     """Undecodable bytes and unknown actors in every queue, and rows that end the worker which decides or renders."""
-    seconds = 8 if options.short else 20
+    seconds = 8 if options.short else 12
     words = [UNDECIDABLE] if options.short else [UNDECIDABLE, UNSENDABLE]
     environments = {"worker": hooked(poison=POISON)}
     people = {**load.people(), **load.people(["push"], "poisoned")}

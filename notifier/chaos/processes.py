@@ -38,7 +38,7 @@ class Kill(msgspec.Struct, frozen=True):
 
 async def kill9_workers(options: Options) -> Outcome:
     """`kill -9` of one of two worker processes again and again while events come in."""
-    events, every, rate = (1_500, 3, 150) if options.short else (10_000, 5, 150)
+    events, every, rate = (1_000, 3, 150) if options.short else (10_000, 5, 200)
     async with make_bed(options, settings={"worker_processes": 2}) as bed:
         await _slow_providers(bed)
         telling = asyncio.create_task(load.report(bed.producer, load.numbered(load.payment, count=events), rate))
@@ -60,7 +60,7 @@ async def kill9_workers(options: Options) -> Outcome:
 
 async def worker_stopped(options: Options) -> Outcome:
     """Half of the workers stand still for longer than a lease, then go on as if nothing had happened."""
-    seconds, rate = (LEASE / SECOND + 10, 200) if options.short else (90, 200)
+    seconds, rate = (LEASE / SECOND + 4, 200) if options.short else (90, 200)
     settings: dict[str, object] = {"worker_processes": 2}
     async with make_bed(options, settings=settings, processes=("web", "worker", "worker-2", "clock")) as bed:
         await _slow_providers(bed, SLOW)

@@ -19,6 +19,9 @@ MODULES = {
     "worker_stopped": "processes",
     "database_down": "databases",
     "poison": "poison",
+    "provider_faults": "providers",
+    "backlog": "providers",
+    "campaign": "campaign",
     "clock_skew": "clocks",
     "rolling_sigterm": "processes",
 }

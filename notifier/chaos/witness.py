@@ -12,6 +12,12 @@ PAGE = 10_000  # entries in one answer, the most that the sandbox gives
 TIMEOUT = 60  # seconds for one answer
 
 
+class _Content(msgspec.Struct, frozen=True):
+    """Of what arrived only what a text counts."""
+
+    segments: int = 1
+
+
 class Arrival(msgspec.Struct, frozen=True):
     """A message that reached a provider, taken or refused; `received_at` in epoch milliseconds."""
 
@@ -21,6 +27,12 @@ class Arrival(msgspec.Struct, frozen=True):
     verdict: str
     received_at: int
     code: str = ""
+    content: _Content | None = None
+
+    @property
+    def segments(self) -> int:
+        """What it counts of a rate."""
+        return self.content.segments if self.content is not None else 1
 
     @property
     def key(self) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import time
 from typing import Any
 
@@ -26,6 +27,7 @@ def chaos(name: str, short: bool, database: str | None, broker: str | None, as_j
     SCENARIO is `all` or one of those that docs/reliability.md tells of. Nothing leaves this machine. Exits with 1 where
     something did not hold that must.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us must not leave a system behind
     options = Options(short, database, broker)
     told = [_run(each, options, as_json) for each in (MODULES if name == "all" else [name])]
     if not all(each["ok"] for each in told):

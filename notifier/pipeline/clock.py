@@ -21,6 +21,7 @@ from notifier.store.deliveries import Due, Move
 TICK = 0.5  # seconds between two looks while little is due
 BATCH = 1000  # rows taken up in one look
 FULL_QUEUE = 16  # messages (of up to a hundred ids): a second's work or so; what is more waits as rows
+FEW = 50  # events left behind: less than the broker loses, about as much as a dying worker takes with it
 MAX_TRIES = 2  # careful tries of an event, after the first one, before it is put aside
 AUDIT_EVERY = 30 * SECOND  # between two checks of the ledger: it counts every row
 
@@ -73,10 +74,11 @@ async def _signal_events(engine: Engine, now: int) -> int:
         await events.quarantine(engine.database, dead, now)
         metrics.rows_quarantined.labels("event").inc(len(dead))
         log.error("clock.events_quarantined", events=dead)
-    # What was tried in company and not decided goes alone, so that one bad event keeps no other back.
+    # What was tried in company and not decided goes alone, so that one bad event keeps no other back. So do a few that
+    # nobody took: they may be what a worker died with. Many mean that the broker lost them.
     for count in range(MAX_TRIES):
         found = [id_ for id_, tried in tries.items() if tried == count]
-        await engine.signals.decide(found, tries=count, alone=count > 0)
+        await engine.signals.decide(found, tries=count, alone=count > 0 or len(found) <= FEW)
     return len(tries)
 
 

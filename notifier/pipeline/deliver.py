@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from random import SystemRandom
 
 import msgspec
@@ -12,7 +13,7 @@ from notifier import metrics
 from notifier.channels.fence import check, leased
 from notifier.clock import SECOND
 from notifier.deliveries import Channel, Reason, State, check_moves
-from notifier.errors import OutcomeUnknown, RenderError, SendError
+from notifier.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
 from notifier.messages import Receipt
 from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.pipeline.prepare import Message, Prepared, prepare, superseded
@@ -21,6 +22,7 @@ from notifier.store import deliveries, leases
 from notifier.store.deliveries import Ready, Supersession
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
+SETTLE_AGAIN = 0.5  # seconds until outcomes are written again that a database did not take
 FENCE = 5 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
 
 log = structlog.get_logger(__name__)
@@ -59,7 +61,7 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str], *,
     while under_way:
         done, under_way = await asyncio.wait(under_way, timeout=SETTLE_EVERY)
         if done:
-            await _settle(engine, channel, token, [task.result() for task in done])
+            await _settle(engine, channel, token, [task.result() for task in done], lease_ends)
     return len(claimed)
 
 
@@ -111,7 +113,19 @@ async def _send(engine: WorkerEngine, channel: Channel, message: Message, left: 
         return OutcomeUnknown(channel, "fault", "something broke here in the middle of the send")
 
 
-async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: list[_Tried]) -> None:
+async def _while_leased(engine: WorkerEngine, record: Callable[[], Awaitable[int]], lease_ends: int) -> int:
+    """Record outcomes, again while the database is away and the lease lasts: what is known must not become unknown."""
+    while True:
+        try:
+            return await record()
+        except StoreUnavailable as error:
+            if engine.clock.now() >= lease_ends:
+                raise
+            log.warning("deliver.not_settled", error=str(error))
+            await asyncio.sleep(SETTLE_AGAIN)
+
+
+async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: list[_Tried], lease_ends: int) -> None:
     now = engine.clock.now()
     settled = [settle(each.prepared.ready, each.outcome, each.prepared.words, now, _random) for each in tried]
     check_moves((State.SENDING, each.state) for each in settled)
@@ -122,7 +136,8 @@ async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: lis
     ]
     gone = [device for each in tried if (device := lost_device(each.prepared.ready, each.outcome)) is not None]
     bad = [address for each in tried if (address := bad_address(each.prepared.ready, each.outcome)) is not None]
-    recorded = await leases.settle(engine.database, token, settled, attempts, gone, now, bad)
+    record = partial(leases.settle, engine.database, token, settled, attempts, gone, now, bad)
+    recorded = await _while_leased(engine, record, lease_ends)
     if recorded != len(settled):
         metrics.leases_lost.inc(len(settled) - recorded)
         log.warning("deliver.lease_lost", channel=channel, deliveries=len(settled) - recorded)
