@@ -89,7 +89,7 @@ async def get(database: Database, recipient_id: str, limit: int) -> tuple[Agreed
 
 
 def _entries(said: Sequence[Consent], actor: str, now: int) -> list[Entry]:
-    # Ids that sort as the words were said, also those of one millisecond.
+    # Ids that sort as the words were said.
     return [
         Entry(
             id=f"{now:012x}{number:04x}{secrets.token_hex(8)}", at=now, category=word.category, channel=word.channel,

@@ -35,6 +35,11 @@ class Erasure(Private, frozen=True, kw_only=True):
     requested_at: int
 
     @property
+    def known(self) -> set[str]:
+        """What they go by in data: their names, and the pseudonym that an earlier sweep has left."""
+        return {*self.names, self.id}
+
+    @property
     def until(self) -> int:
         """What was written later is about somebody who has come back."""
         return self.requested_at + SKEW
@@ -130,7 +135,8 @@ async def forget_events(
     """Take what tells of these people out of events.
 
     `told` says that the events were told to them; else only those count that name them. Of an event that nobody else
-    was told of no data is left; in any other, and in one that is still to be decided, a pseudonym takes their place.
+    was told of no data is left; in any other, and in one that is still to be decided, a pseudonym takes their place, by
+    which the next sweep finds it again.
     """
     if not ids:
         return
@@ -142,13 +148,13 @@ async def forget_events(
 
 def _forgotten(row: Any, erased: Sequence[Erasure], told: bool) -> dict[str, Any] | None:
     data = msgspec.json.decode(row.data)
-    whose = [each for each in erased if row.accepted_at <= each.until and names(data, set(each.names))]
+    whose = [each for each in erased if row.accepted_at <= each.until and names(data, each.known)]
     if not whose and not told:
         return None
     if row.decided_at is not None and not row.shared:
         return {"id": row.id, "data": {}, "subject": None, "source_id": ""}
     for each in whose:
-        data = redact(data, set(each.names), each.id)
+        data = redact(data, each.known, each.id)
     known = [name for each in erased for name in each.names]
     kept = row.subject is not None and not any(name in row.subject for name in known)
     return {"id": row.id, "data": data, "subject": row.subject if kept else None, "source_id": row.source_id}
