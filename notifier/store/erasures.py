@@ -3,6 +3,7 @@ else tells of them is swept up behind it. What stays is a keyed hash in their pl
 """
 
 import hmac
+import re
 from collections.abc import Callable, Collection, Sequence
 from functools import cache, partial
 from typing import Any, Final
@@ -22,6 +23,9 @@ from notifier.store.schema import decision, device, erasure, event, membership, 
 KEY_BITS: Final = 128  # of the HMAC's 256: as many as the ids that it takes the place of
 SKEW: Final = 5 * SECOND  # by which the clock of a worker that was just deciding may run ahead
 _TOKEN: Final = "token:"  # noqa: S105 (how the audience of a charging token begins)
+
+_PARTS: Final = re.compile(r"[/:#?&=,; ]")
+"""What parts of a subject stand between: `driver/42`."""
 
 Pseudonym = Callable[[str], str]
 """What stands in place of a recipient's id once they are erased: 32 hex digits."""
@@ -155,9 +159,11 @@ def _forgotten(row: Any, erased: Sequence[Erasure], told: bool) -> dict[str, Any
         return {"id": row.id, "data": {}, "subject": None, "source_id": ""}
     for each in whose:
         data = redact(data, each.known, each.id)
-    known = [name for each in erased for name in each.names]
-    kept = row.subject is not None and not any(name in row.subject for name in known)
-    return {"id": row.id, "data": data, "subject": row.subject if kept else None, "source_id": row.source_id}
+    parts = {row.subject, *_PARTS.split(row.subject or "")}
+    named = any(name in parts for each in erased for name in each.names)
+    if not whose and not named:
+        return None
+    return {"id": row.id, "data": data, "subject": None if named else row.subject, "source_id": row.source_id}
 
 
 @cache
