@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from notifier.accounts import sms_accounts
-from notifier.api import dead, docs, events, ocpi, operations, receipts, recipients
+from notifier.api import consents, dead, docs, erasure, events, ocpi, operations, preferences, receipts, recipients
 from notifier.api.auth import Authenticator
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
@@ -26,11 +26,15 @@ from notifier.settings import Settings
 ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
-        *operations.ENDPOINTS,
+        *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *operations.ENDPOINTS,
     ]
 )  # fmt: skip
-PATHS = sorted({endpoint.path for endpoint in ENDPOINTS}, key=lambda path: ("{" in path, path))
+PATHS = sorted(
+    {endpoint.path for endpoint in ENDPOINTS}, key=lambda path: ("{" in path, -len(path.rpartition("}")[2]), path)
+)
 """In the order in which they are tried: what is written out goes before what a parameter would take too."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def create_app(
@@ -79,10 +83,16 @@ def create_app(
 
 
 def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
-    """One route a path: the router then knows all its methods, and tells them where another is asked for."""
+    """One route a path: the router then knows all its methods, and tells them where another is asked for.
+
+    What hangs on a parameter that may hold slashes takes every method itself: passed on by the router, a DELETE of
+    `…/42/preferences` would be one of the recipient `42/preferences`.
+    """
 
     async def handle(request: Request) -> Response:
-        endpoint = methods["GET" if request.method == "HEAD" else request.method]
+        endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
+        if endpoint is None:
+            raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         context: Context = request.app.state.context
         if endpoint.scope is not None:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)
@@ -90,4 +100,4 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
             request.state.signed = await read_signed_request(request, context)
         return await endpoint.handler(request, context)
 
-    return Route(path, handle, methods=list(methods))
+    return Route(path, handle, methods=METHODS if ":path}/" in path else list(methods))

@@ -144,6 +144,10 @@ def test_what_is_refused_does_not(body: Json) -> None:
         fits(body, body_schema("POST", "/v1/events", "application/cloudevents+json"))
 
 
+ADA = "/v1/recipients/ada"
+CONSENT = b'{"category": "offers", "channel": "all", "granted": true, "wording": "1", "source": "app"}'
+
+
 @on_sqlite
 async def test_answers_are_what_is_told(api: Caller) -> None:
     # Given one call of every kind that answers with JSON
@@ -155,6 +159,19 @@ async def test_answers_are_what_is_told(api: Caller) -> None:
         ("POST", "/v1/events", await api.post(b"{}", Authorization="")),
         ("GET", "/v1/recipients/{id}", await api.call("GET", "/v1/recipients/ada")),
         ("POST", "/v1/recipients/import", await api.call("POST", "/v1/recipients/import", b'{"id": "bob"}\n{}')),
+        ("PUT", "/v1/recipients/{id}/preferences", await api.call("PUT", f"{ADA}/preferences", b'{"locale": "xx"}')),
+        (
+            "PATCH",
+            "/v1/recipients/{id}/preferences",
+            await api.call("PATCH", f"{ADA}/preferences", b'{"locale": "de"}'),
+        ),
+        ("GET", "/v1/recipients/{id}/preferences", await api.call("GET", f"{ADA}/preferences")),
+        ("GET", "/v1/recipients/{id}/preferences/history", await api.call("GET", f"{ADA}/preferences/history")),
+        ("POST", "/v1/recipients/{id}/consents", await api.call("POST", f"{ADA}/consents", CONSENT)),
+        ("GET", "/v1/recipients/{id}/consents", await api.call("GET", f"{ADA}/consents")),
+        ("GET", "/v1/recipients/{id}/export", await api.call("GET", f"{ADA}/export")),
+        ("PUT", "/v1/tenants/{name}", await api.call("PUT", "/v1/tenants/acme", b"{}")),
+        ("GET", "/v1/tenants/{name}", await api.call("GET", "/v1/tenants/network")),
         ("GET", "/v1/dead", await api.call("GET", "/v1/dead")),
         ("GET", "/v1/dead", await api.call("GET", "/v1/dead?limit=0")),
         ("POST", "/v1/dead/redrive", await api.call("POST", "/v1/dead/redrive", b'{"ids": ["%b"]}' % (b"0" * 32))),

@@ -1,6 +1,7 @@
 """The command line as an administrator meets it."""
 
 import asyncio
+import getpass
 import json
 from pathlib import Path
 
@@ -91,7 +92,8 @@ def test_importing_recipients_tells_bad_lines_and_writes_the_others(shell: Shell
     # Given a file of three recipients, one with a phone that can't exist
     shell("db", "upgrade")
     file = shell.folder / "people.ndjson"
-    good = {"id": "ada", "email": "ada@example.com", "tokens": ["T1"]}
+    chosen = {"switches": {"charging": {"sms": False}}, "quiet_hours": {"from": "22:00", "until": "07:00"}}
+    good = {"id": "ada", "email": "ada@example.com", "tokens": ["T1"], "preferences": chosen}
     file.write_text("\n".join(map(json.dumps, [good, {"id": "bob", "phone": "+49 99"}, {"id": "eve"}])))
 
     # When it is imported
@@ -111,6 +113,31 @@ def test_importing_recipients_tells_bad_lines_and_writes_the_others(shell: Shell
             await database.close()
 
     assert asyncio.run(found()) == [True, False, True]
+
+    # And what a line says of preferences is what the person chose, as the shell's user had it from them
+    exported = json.loads(shell("recipients", "export", "ada").output)
+    assert exported["recipient"]["preferences"] == chosen
+    ((actor, preferences),) = [(each["actor"], each["preferences"]) for each in exported["preference_history"]]
+    assert (actor, preferences) == (f"cli:{getpass.getuser()}", chosen)
+
+
+def test_a_recipient_is_erased_once_it_is_confirmed_and_is_then_nobodys(shell: Shell) -> None:
+    # Given a recipient
+    shell("db", "upgrade")
+    file = shell.folder / "people.ndjson"
+    file.write_text('{"id": "ada", "email": "ada@example.com"}')
+    shell("recipients", "import", str(file))
+
+    # When erasing is asked for and not confirmed, then nothing happens
+    assert shell("recipients", "erase", "ada").exit_code == 1
+    assert json.loads(shell("recipients", "export", "ada").output)["recipient"]["email"] == "ada@example.com"
+
+    # When it is, then there is nothing left to export; and again does no harm
+    for _ in range(2):
+        assert shell("recipients", "erase", "ada", "--yes").exit_code == 0
+    gone = shell("recipients", "export", "ada")
+    assert (gone.exit_code, "no recipient ada" in gone.stderr) == (1, True)
+    assert shell("ledger", "--check").exit_code == 0
 
 
 def test_an_empty_ledger_balances(shell: Shell) -> None:

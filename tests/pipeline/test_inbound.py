@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.channels.sms.inbound import IncomingText, Word
+from notifier.consent import Consent
 from notifier.deliveries import Channel, Reason
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
@@ -13,9 +14,9 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.inbound import heed
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Sandbox
-from notifier.store import recipients, suppressions
+from notifier.store import consents, recipients, suppressions
 from notifier.store.database import Database
-from notifier.store.schema import audit, delivery, suppression
+from notifier.store.schema import audit, consent, delivery, suppression
 from notifier.store.suppressions import Suppression
 from tests.pipeline.samples import COMPLETE, NOW, Report
 
@@ -156,3 +157,30 @@ async def test_the_audit_tells_what_was_asked_and_no_number(database: Database, 
         (NOW + 1, "recipient", "sms.start"),
     ]
     assert PHONE[1:] not in str(told)
+
+
+async def test_stop_ends_the_consent_of_everybody_with_the_number_and_start_alone_does_not_bring_it_back(
+    database: Database, ada: None
+) -> None:
+    # Given two people with one number who agreed to offers on every channel, and somebody else who did
+    await recipients.put(database, {"bob": RecipientDetails(phone=PHONE), "eve": RecipientDetails()}, NOW)
+    agreed = Consent(category="offers", channel="all", granted=True, wording="2026-03", source="app")
+    said = {id_: [agreed] for id_ in ("ada", "bob", "eve")}
+    await database.write(lambda connection: consents.append(connection, database.dialect, said, "app", NOW))
+
+    # When STOP and START come, each of them twice
+    for body, sid in (("please stop", 1), ("START", 2)):
+        for _ in range(2):
+            await heed(database, text(body, sid), NOW + sid)
+
+    # Then texts may come again, offers by text not; and the ledger says why, once
+    assert await reasons(database) == []
+    for id_, by_text in (("ada", False), ("bob", False), ("eve", True)):
+        held = await consents.get(database, id_, 10)
+        assert held is not None
+        counts, ledger = held
+        assert counts == {"offers": {"push": True, "sms": by_text, "email": True}}
+        words = [(each.wording, each.source, each.actor, each.granted, each.category) for each in ledger[:-1]]
+        expected = [("START", "sms", "recipient", True, "all"), ("STOP", "sms", "recipient", False, "all")]
+        assert words == ([] if by_text else expected)
+    assert len(await rows(database, consent)) == 7
