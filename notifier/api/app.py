@@ -10,27 +10,31 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from notifier.accounts import sms_accounts
-from notifier.api import dead, docs, events, ocpi, operations, receipts, recipients
+from notifier.api import dead, docs, events, ocpi, operations, preference_pages, receipts, recipients, unsubscribe
 from notifier.api.auth import Authenticator
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
-from notifier.api.signatures import read_signed_request
+from notifier.api.page import Pages
+from notifier.api.signatures import read_link, read_signed_request
 from notifier.cloudevents import Reader
 from notifier.coalesce import Coalescer
 from notifier.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import BATCH, record
+from notifier.rendering import Brand
+from notifier.rendering.categories import load_categories
 from notifier.settings import Settings
 
 ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
-        *operations.ENDPOINTS,
+        *operations.ENDPOINTS, *unsubscribe.ENDPOINTS, *preference_pages.ENDPOINTS,
     ]
 )  # fmt: skip
-PATHS = sorted({endpoint.path for endpoint in ENDPOINTS}, key=lambda path: ("{" in path, path))
-"""In the order in which they are tried: what is written out goes before what a parameter would take too."""
+PATHS = sorted({endpoint.path for endpoint in ENDPOINTS}, key=lambda path: ("{" in path, -len(path), path))
+"""In the order in which they are tried: what is written out, or goes on longer, stands before what a parameter would
+take too."""
 
 
 def create_app(
@@ -57,6 +61,9 @@ def create_app(
             reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
             authenticator=Authenticator(engine.database, engine.clock),
             settings=known,
+            pages=Pages(
+                load_categories(known.templates, engine.catalog), Brand(name=known.brand_name, app_url=known.app_url)
+            ),
             sms_accounts=sms_accounts(known.sms_providers),
             body_timeout=body_timeout,
         )
@@ -84,10 +91,17 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
     async def handle(request: Request) -> Response:
         endpoint = methods["GET" if request.method == "HEAD" else request.method]
         context: Context = request.app.state.context
+        request.scope["pattern"] = path  # what logs tell of it: the path itself may hold a link's token
         if endpoint.scope is not None:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)
-        if endpoint.signed_by is not None:
-            request.state.signed = await read_signed_request(request, context)
+        match endpoint.signed_by:
+            case "twilio":
+                request.state.signed = await read_signed_request(request, context)
+            case "unsubscribe_link" | "preference_link" as kind:
+                link = read_link(kind, request, context)
+                if link is None:
+                    return context.pages.no_such_link(request)
+                request.state.link = link
         return await endpoint.handler(request, context)
 
     return Route(path, handle, methods=list(methods))

@@ -19,7 +19,7 @@ NDJSON = "application/x-ndjson"
 
 async def put_recipient(request: Request, context: Context) -> Response:
     """Write a recipient, whole: what is left out is gone."""
-    id_ = _id(request)
+    id_ = read_id(request)
     try:
         details = decode_details(await read_body(request, MAX_LINE))
     except UNDECODABLE as error:
@@ -32,7 +32,7 @@ async def put_recipient(request: Request, context: Context) -> Response:
 
 async def get_recipient(request: Request, context: Context) -> Response:
     """All that is held about a recipient."""
-    found = await recipients.get(context.engine.database, _id(request))
+    found = await recipients.get(context.engine.database, read_id(request))
     if found is None:
         raise problem(40401, "there is no recipient with this id")
     del found["id"]  # the URL has it; without it the answer is what PUT takes
@@ -55,7 +55,8 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
     yield rest
 
 
-def _id(request: Request) -> str:
+def read_id(request: Request) -> str:
+    """The recipient's id in the path; raises Problem 42203."""
     try:
         return msgspec.convert(request.path_params["id"], Key)
     except msgspec.ValidationError:

@@ -4,7 +4,8 @@
     channel · tenant · type · cap · quiet hours · legal window
 
 A suppressed address (STOP, a bounce, a bad number) stands over even a mandatory type: the carrier refuses it, and a
-STOP outranks everything. A mandatory message takes the channels that are left.
+STOP outranks everything. A mandatory message takes the channels that are left: no switch and no cap stands before it,
+but the person's quiet hours do, unless it is about security.
 """
 
 from collections.abc import Callable, Iterator
@@ -91,7 +92,9 @@ def consent(case: Case) -> Verdict | None:
 
 
 def mandatory(case: Case) -> Verdict | None:
-    return Verdict("send", Rule.MANDATORY) if case.kind.is_mandatory else None
+    if not case.kind.is_mandatory_on(case.channel):
+        return None
+    return quiet_hours(case) or Verdict("send", Rule.MANDATORY)
 
 
 def everything(case: Case) -> Verdict | None:
@@ -99,9 +102,12 @@ def everything(case: Case) -> Verdict | None:
 
 
 def switches(case: Case) -> Verdict | None:
-    """The first level that has a word on this cell, row or column; silence lets it pass."""
-    category, channel = case.kind.category, case.channel
-    standing = case.standing
+    return switched_off(case.kind, case.channel, case.standing)
+
+
+def switched_off(kind: NotificationType, channel: Channel, standing: Standing) -> Verdict | None:
+    """What the first level says that has a word on this cell, row or column; silence lets it pass."""
+    category = kind.category
     for name, defaults in standing.defaults:
         if defaults.locks(category, channel):
             return None if _choice(defaults, category, channel)[0] is not False else _off(Rule.LOCKED, name)
@@ -112,7 +118,7 @@ def switches(case: Case) -> Verdict | None:
         on, _ = _choice(defaults, category, channel)
         if on is not None:
             return None if on else _off(Rule.TENANT, name)
-    return _off(Rule.TYPE) if channel in case.kind.off_by_default else None
+    return _off(Rule.TYPE) if channel in kind.off_by_default else None
 
 
 def cap(case: Case) -> Verdict | None:
@@ -128,9 +134,9 @@ def cap(case: Case) -> Verdict | None:
 
 
 def quiet_hours(case: Case) -> Verdict | None:
-    if case.kind.through_quiet_hours:
+    if not case.kind.waits_for_morning:
         return None
-    quiet = _quiet(case.standing)
+    quiet = quiet_of(case.standing)
     if quiet is None or quiet.starts == quiet.ends:
         return None
     ends = time.fromisoformat(quiet.ends)
@@ -204,7 +210,8 @@ def _off(rule: Rule, by: str | None = None) -> Verdict:
     return Verdict("suppress", rule, Reason.SWITCHED_OFF, None, by)
 
 
-def _quiet(standing: Standing) -> QuietHours | None:
+def quiet_of(standing: Standing) -> QuietHours | None:
+    """A person's quiet hours: their own, else those that the nearest tenant presets."""
     if standing.preferences.quiet_hours is not None:
         return standing.preferences.quiet_hours
     return next((each.quiet_hours for _, each in standing.defaults if each.quiet_hours is not None), None)

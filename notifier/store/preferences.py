@@ -1,7 +1,7 @@
 """Preferences: what each person chose stands on their row, every change in a history that only grows."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -53,6 +53,19 @@ async def write(
         await connection.execute(_write(dialect), {"rows": rows.encode(written), "now": now})
         await connection.execute(_remember(dialect), {"rows": rows.encode(changes)})
     return len(after)
+
+
+async def change(
+    connection: AsyncConnection, dialect: str, recipient_id: str, apply: Callable[[Preferences], Preferences],
+    actor: str, now: int,
+) -> bool:  # fmt: skip
+    """Make other preferences of a person's, whose row is locked meanwhile; whether there is such a person."""
+    wanted = {"rows": rows.encode([{"id": recipient_id}])}
+    found = (await connection.execute(_before(dialect), wanted)).first()
+    if found is None:
+        return False
+    await write(connection, dialect, {recipient_id: apply(read_preferences(found.preferences))}, actor, now)
+    return True
 
 
 async def history(database: Database, recipient_id: str, limit: int) -> list[Change]:
