@@ -16,9 +16,12 @@ from notifier.text import WORD
 
 ChannelName = Literal["push", "sms", "email"]
 Pace = Literal["at_once", "hourly", "daily"]
+MAX_CATEGORIES = 200  # of one document: more than any network has, and a history of full documents stays small
+
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=WORD)]
 ClockTime = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9](?![\\s\\S])")]
-Grid = dict[Key, dict[ChannelName, bool]]
+Some = msgspec.Meta(max_length=MAX_CATEGORIES)
+Grid = Annotated[dict[Key, dict[ChannelName, bool]], Some]
 
 NETWORK = "network"
 """The tenant that everybody belongs to: the charging network itself."""
@@ -46,10 +49,10 @@ class Choices(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     channels: dict[ChannelName, bool] = {}
-    categories: dict[Key, bool] = {}
+    categories: Annotated[dict[Key, bool], Some] = {}
     switches: Grid = {}
     quiet_hours: QuietHours | None = None
-    digests: dict[Key, Pace] = {}
+    digests: Annotated[dict[Key, Pace], Some] = {}
 
 
 class Preferences(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +68,7 @@ class Defaults(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a tenant (`network`, `fleet:acme`, `host:mall-7`) presets for its people. In the `locked` categories, or on
     the locked channels of them, its word stands over theirs."""
 
-    locked: dict[Key, list[ChannelName]] = {}
+    locked: Annotated[dict[Key, list[ChannelName]], Some] = {}
 
     def locks(self, category: str, channel: Channel) -> bool:
         """Whether people can't choose here; a locked category without channels is locked on all."""
@@ -88,3 +91,17 @@ def chosen(choices: Choices) -> Mapping[str, Any]:
     told: Mapping[str, Any] = msgspec.to_builtins(choices)
     silent: Mapping[str, Any] = msgspec.to_builtins(type(choices)())
     return {name: value for name, value in told.items() if value != silent[name]}
+
+
+def merged(document: Any, patch: Any) -> Any:
+    """A JSON document after a merge patch (RFC 7396): null takes a member away, an object goes into it, all else
+    replaces."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(document) if isinstance(document, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result

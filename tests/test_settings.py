@@ -28,6 +28,7 @@ def other_than_default(name: str) -> Any:
         "push_providers": "fcm:///another.json",
         "sms_providers": "twilio://sid:token@host?from=+15005550006",
         "email_providers": "smtps://another, smtp://one",
+        "signing_keys": "5f" * 32,
     }
     return fitting.get(name, f"another {name}")
 

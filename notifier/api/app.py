@@ -10,7 +10,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from notifier.accounts import sms_accounts
-from notifier.api import dead, docs, events, ocpi, operations, preference_pages, receipts, recipients, unsubscribe
+from notifier.api import (
+    consents,
+    dead,
+    docs,
+    erasure,
+    events,
+    ocpi,
+    operations,
+    preference_pages,
+    preferences,
+    receipts,
+    recipients,
+    unsubscribe,
+)
 from notifier.api.auth import Authenticator
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
@@ -29,12 +42,16 @@ from notifier.settings import Settings
 ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
-        *operations.ENDPOINTS, *unsubscribe.ENDPOINTS, *preference_pages.ENDPOINTS,
+        *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
+        *preference_pages.ENDPOINTS, *operations.ENDPOINTS,
     ]
 )  # fmt: skip
-PATHS = sorted({endpoint.path for endpoint in ENDPOINTS}, key=lambda path: ("{" in path, -len(path), path))
-"""In the order in which they are tried: what is written out, or goes on longer, stands before what a parameter would
-take too."""
+PATHS = sorted(
+    {endpoint.path for endpoint in ENDPOINTS}, key=lambda path: ("{" in path, -len(path.rpartition("}")[2]), path)
+)
+"""In the order in which they are tried: what is written out goes before what a parameter would take too."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def create_app(
@@ -86,10 +103,16 @@ def create_app(
 
 
 def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
-    """One route a path: the router then knows all its methods, and tells them where another is asked for."""
+    """One route a path: the router then knows all its methods, and tells them where another is asked for.
+
+    What hangs on a parameter that may hold slashes takes every method itself: passed on by the router, a DELETE of
+    `…/42/preferences` would be one of the recipient `42/preferences`.
+    """
 
     async def handle(request: Request) -> Response:
-        endpoint = methods["GET" if request.method == "HEAD" else request.method]
+        endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
+        if endpoint is None:
+            raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         context: Context = request.app.state.context
         request.scope["pattern"] = path  # what logs tell of it: the path itself may hold a link's token
         if endpoint.scope is not None:
@@ -104,4 +127,4 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
                 request.state.link = link
         return await endpoint.handler(request, context)
 
-    return Route(path, handle, methods=list(methods))
+    return Route(path, handle, methods=METHODS if ":path}/" in path else list(methods))

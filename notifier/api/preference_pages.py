@@ -15,7 +15,7 @@ from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer
 from notifier.api.page import HEADERS, STYLE, STYLE_HEADERS, read_form
 from notifier.api.preference_form import Fields, Mistake
-from notifier.api.recipients import read_id
+from notifier.api.recipients import recipient_id
 from notifier.channels.sms.signature import FORM
 from notifier.clock import to_datetime
 from notifier.links import VISIT, Visit
@@ -42,7 +42,7 @@ async def post_preference_link(request: Request, context: Context) -> Response:
 
     Whoever has it can use it, so hand it to nobody else, and don't keep it.
     """
-    id_ = read_id(request)
+    id_ = recipient_id(request)
     engine, now = context.engine, context.engine.clock.now()
     if await recipients.find(engine.database, id_) is None:
         raise problem(40401, "there is no recipient with this id")
@@ -70,10 +70,10 @@ async def post_preference_page(request: Request, context: Context) -> Response:
     wrong = preference_form.mistakes(fields, shown, context.pages.languages, zones)
     if wrong:
         return _page(request, context, person, rows, fields, wrong=wrong, status=422)
-    apply = partial(preference_form.chosen, rows=rows, shown=shown, fields=fields, standing=person.standing)
+    step = partial(preference_form.chosen, rows=rows, shown=shown, fields=fields, standing=person.standing)
     given = policy.consents(rows, preference_form.changed_spots(rows, fields))
     said = choosing.Said(given, source=SOURCE, wording=context.pages.wording(request, person.standing.language))
-    await choosing.save(context.engine.database, person.id, apply, said, context.engine.clock.now())
+    await choosing.save(context.engine.database, person.id, step, said, context.engine.clock.now())
     # By a redirect, so that a reload of the page saves nothing again.
     lang = {"lang": request.query_params["lang"]} if "lang" in request.query_params else {}
     return Response(status_code=303, headers={**HEADERS, "Location": f"?{urlencode({**lang, 'saved': 1})}"})

@@ -19,20 +19,20 @@ NDJSON = "application/x-ndjson"
 
 async def put_recipient(request: Request, context: Context) -> Response:
     """Write a recipient, whole: what is left out is gone."""
-    id_ = read_id(request)
+    id_ = recipient_id(request)
     try:
         details = decode_details(await read_body(request, MAX_LINE))
     except UNDECODABLE as error:
         raise from_decoding(42203, error) from None
     except ValueError as error:
         raise to_problem(error) from None
-    await recipients.put(context.engine.database, {id_: details}, context.engine.clock.now())
+    await recipients.put(context.engine.database, {id_: details}, context.engine.clock.now(), request.state.key.name)
     return Response(status_code=204)
 
 
 async def get_recipient(request: Request, context: Context) -> Response:
     """All that is held about a recipient."""
-    found = await recipients.get(context.engine.database, read_id(request))
+    found = await recipients.get(context.engine.database, recipient_id(request))
     if found is None:
         raise problem(40401, "there is no recipient with this id")
     del found["id"]  # the URL has it; without it the answer is what PUT takes
@@ -41,7 +41,8 @@ async def get_recipient(request: Request, context: Context) -> Response:
 
 async def post_import(request: Request, context: Context) -> Response:
     """Write many recipients, a JSON object a line; a line that doesn't fit is told and keeps no other out."""
-    return answer(await import_recipients(context.engine.database, context.engine.clock, _lines(request)))
+    engine, actor = context.engine, request.state.key.name
+    return answer(await import_recipients(engine.database, engine.clock, _lines(request), actor))
 
 
 async def _lines(request: Request) -> AsyncIterator[bytes]:
@@ -55,8 +56,8 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
     yield rest
 
 
-def read_id(request: Request) -> str:
-    """The recipient's id in the path; raises Problem 42203."""
+def recipient_id(request: Request) -> str:
+    """The recipient's id of a path; Problem 42203 where it can be none."""
     try:
         return msgspec.convert(request.path_params["id"], Key)
     except msgspec.ValidationError:

@@ -11,7 +11,7 @@ from notifier.catalog import Catalog
 from notifier.channels.sms.signature import FORM
 from notifier.links import Unsubscribe
 from notifier.pipeline import choosing
-from notifier.policy import Cell, make_grid
+from notifier.policy import Cell, Spot, make_grid
 from notifier.recipients import Recipient
 from notifier.store import recipients
 
@@ -40,11 +40,22 @@ async def post_unsubscribe(request: Request, context: Context) -> Response:
     on = UNDO in form
     if on and engine.links.read_undo(form[UNDO][0], now) != link:
         return context.pages.no_such_link(request)
-    spot = link.category, link.channel
-    is_marketing = any(k.category == link.category and k.class_ == "marketing" for k in engine.catalog.types.values())
-    said = choosing.Said({spot: on} if is_marketing else {}, SOURCE, context.pages.wording(request, None))
+    found = await recipients.find(engine.database, link.recipient_id)
+    if found is None:
+        return context.pages.no_such_link(request)
+    said = choosing.Said(
+        _consent(engine.catalog, link, found[0], on), SOURCE, context.pages.wording(request, found[0].standing.language)
+    )
     await choosing.switch(engine.database, link, said, on=on, now=now)
     return await _page(request, context, "undone" if on else "done")
+
+
+def _consent(catalog: Catalog, link: Unsubscribe, person: Recipient, on: bool) -> dict[Spot, bool]:
+    """What marketing's switch says of the consent to it, where that is news."""
+    kinds = (kind for kind in catalog.types.values() if kind.category == link.category)
+    is_marketing = any(kind.class_ == "marketing" for kind in kinds)
+    is_news = person.standing.consented(link.category, link.channel) != on
+    return {(link.category, link.channel): on} if is_marketing and is_news else {}
 
 
 async def _page(request: Request, context: Context, state: State) -> Response:

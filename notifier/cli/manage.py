@@ -1,6 +1,7 @@
 """What an administrator sets up: the schema, API keys, recipients."""
 
 import asyncio
+import getpass
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,11 +15,12 @@ from rich.table import Table
 
 from notifier.clock import SystemClock, to_datetime
 from notifier.keys import SCOPES, ApiKey, make_key
+from notifier.pipeline.export import export_recipient
 from notifier.pipeline.importing import ImportAnswer, import_recipients
 from notifier.settings import load_settings
 from notifier.startup import open_database
+from notifier.store import erasures, migrate
 from notifier.store import keys as key_store
-from notifier.store import migrate
 from notifier.store.database import Database
 
 T = TypeVar("T")
@@ -112,6 +114,40 @@ def import_file(file: Path, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+@recipients.command()
+@click.argument("recipient_id", metavar="ID")
+def export(recipient_id: str) -> None:
+    """Print all that is held about the recipient ID, as one JSON object."""
+    if not on_database(lambda database: _export(database, recipient_id)):
+        raise click.ClickException(f"there is no recipient {recipient_id}")
+
+
+@recipients.command()
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def erase(ids: tuple[str, ...], yes: bool) -> None:
+    """Forget recipients: nothing more is sent to them, and the clock removes what tells of them within a minute."""
+    if not yes:
+        click.confirm(f"Erase {len(ids)} recipients? This can't be undone.", abort=True, err=True)
+    now = SystemClock().now()
+    on_database(lambda database: erasures.begin(database, ids, _actor(), now))
+    click.echo(f"{len(ids)} erased. The clock (`notifier clock`) removes what else tells of them within a minute.")
+
+
+async def _export(database: Database, recipient_id: str) -> bool:
+    pieces = await export_recipient(database, recipient_id)
+    if pieces is None:
+        return False
+    async for piece in pieces:
+        click.echo(piece, nl=False)
+    click.echo()
+    return True
+
+
+def _actor() -> str:
+    return f"cli:{getpass.getuser()}"
+
+
 async def _import(database: Database, file: Path) -> ImportAnswer:
     async def lines() -> AsyncIterator[bytes]:
         with file.open("rb") as source, Progress(console=Console(stderr=True)) as progress:
@@ -120,7 +156,7 @@ async def _import(database: Database, file: Path) -> ImportAnswer:
                 yield line
                 progress.advance(task, len(line))
 
-    return await import_recipients(database, SystemClock(), lines())
+    return await import_recipients(database, SystemClock(), lines(), _actor())
 
 
 def _told(key: ApiKey) -> dict[str, object]:

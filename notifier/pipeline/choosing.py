@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import cast
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
+from notifier.consent import Consent
 from notifier.links import Unsubscribe
 from notifier.policy import Spot
-from notifier.preferences import Preferences
-from notifier.store import preferences
+from notifier.preferences import ChannelName, Preferences
+from notifier.store import consents, preferences
 from notifier.store.database import Database
 
 PERSON = "person"
-"""Who chose, in the history: whoever held a link of theirs."""
+"""Who chose, in the history and the consent ledger: whoever held a link of theirs."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -27,24 +29,28 @@ class Said(msgspec.Struct, frozen=True):
 
 async def switch(database: Database, link: Unsubscribe, said: Said, *, on: bool, now: int) -> bool:
     """Switch a link's category on its channel; whether there is such a person. Once more changes nothing."""
-    apply = partial(policy.switch, changed={(link.category, link.channel): on})
-    return await save(database, link.recipient_id, apply, said, now)
+    step = partial(policy.switch, changed={(link.category, link.channel): on})
+    return await save(database, link.recipient_id, step, said, now)
 
 
 async def save(
-    database: Database, recipient_id: str, apply: Callable[[Preferences], Preferences], said: Said, now: int
+    database: Database, recipient_id: str, step: Callable[[Preferences], Preferences], said: Said, now: int
 ) -> bool:
     """Change a person's preferences, and their consents with them; whether there is such a person."""
+    words = [
+        Consent(
+            category=category, channel=cast("ChannelName", channel.value), granted=granted, wording=said.wording,
+            source=said.source,
+        )
+        for (category, channel), granted in said.given.items()
+    ]  # fmt: skip
 
     async def work(connection: AsyncConnection) -> bool:
         dialect = database.dialect
-        found = await preferences.change(connection, dialect, recipient_id, apply, PERSON, now)
-        if found:
-            await record_consents(connection, dialect, recipient_id, said, now)
-        return found
+        if await preferences.take_step(connection, dialect, recipient_id, step, PERSON, now) is None:
+            return False
+        if words:
+            await consents.append(connection, dialect, {recipient_id: words}, PERSON, now)
+        return True
 
     return await database.write(work)
-
-
-async def record_consents(connection: AsyncConnection, dialect: str, recipient_id: str, said: Said, now: int) -> None:
-    """Append what somebody said to the consent ledger."""

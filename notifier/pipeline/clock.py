@@ -13,6 +13,7 @@ from notifier.broker import DECIDE, LANES
 from notifier.clock import SECOND
 from notifier.deliveries import Channel, Lane, State, by_queue
 from notifier.errors import StoreUnavailable
+from notifier.pipeline import erasure
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
 from notifier.store import deliveries, events, leases, ledger
@@ -28,7 +29,13 @@ log = structlog.get_logger(__name__)
 
 
 async def run(engine: Engine, stop: asyncio.Event) -> None:
-    """Tick until told to stop. A database that is away is waited for."""
+    """Tick until told to stop, and sweep up behind erasures. A database that is away is waited for."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(erasure.run(engine, stop))
+        tasks.create_task(_tick(engine, stop))
+
+
+async def _tick(engine: Engine, stop: asyncio.Event) -> None:
     audited_at = 0
     while not stop.is_set():
         try:

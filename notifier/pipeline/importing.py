@@ -38,8 +38,11 @@ class ImportAnswer(msgspec.Struct, kw_only=True):
             self.refusals.append(RefusedLine(line, error.body()))
 
 
-async def import_recipients(database: Database, clock: Clock, lines: AsyncIterable[bytes]) -> ImportAnswer:
-    """Write recipients in batches as lines come in; one that doesn't fit is told and keeps no other out."""
+async def import_recipients(database: Database, clock: Clock, lines: AsyncIterable[bytes], actor: str) -> ImportAnswer:
+    """Write recipients in batches as lines come in; one that doesn't fit is told and keeps no other out.
+
+    Preferences that lines give are changes of `actor`'s.
+    """
     told = ImportAnswer()
     batch: dict[str, RecipientDetails] = {}
     number = 0
@@ -62,9 +65,9 @@ async def import_recipients(database: Database, clock: Clock, lines: AsyncIterab
         told.written += 1
         batch[given.id] = details
         if len(batch) == BATCH:
-            await recipients.put(database, batch, clock.now())
+            await recipients.put(database, batch, clock.now(), actor)
             batch.clear()
-    await recipients.put(database, batch, clock.now())
+    await recipients.put(database, batch, clock.now(), actor)
     return told
 
 

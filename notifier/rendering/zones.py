@@ -2,8 +2,9 @@
 
 import unicodedata
 from functools import lru_cache
+from zoneinfo import available_timezones
 
-from babel.core import get_global
+from babel.core import Locale, get_global
 from babel.dates import get_timezone_location
 
 from notifier.rendering.formats import parse_locale
@@ -15,17 +16,18 @@ NOWHERE = "001"  # CLDR's territory of zones that belong to no country, such as 
 def time_zones(locale: str) -> tuple[tuple[str, str], ...]:
     """Every zone that some country goes by, with its label, in the order of the labels: "Austria: Vienna"."""
     spoken = parse_locale(locale)
+    known = available_timezones()
     labels = {
-        zone: _label(
-            spoken.territories.get(territory, territory), get_timezone_location(zone, locale=spoken, return_city=True)
-        )
+        zone: _label(spoken, zone, territory)
         for zone, territory in get_global("zone_territories").items()
-        if territory != NOWHERE
+        if territory != NOWHERE and zone in known
     }
     return tuple(sorted(labels.items(), key=lambda item: _plain(item[1])))
 
 
-def _label(country: str, city: str) -> str:
+def _label(spoken: Locale, zone: str, territory: str) -> str:
+    country = spoken.territories.get(territory, territory)
+    city = get_timezone_location(zone, locale=spoken, return_city=True)
     return country if country == city else f"{country}: {city}"
 
 

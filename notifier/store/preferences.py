@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.preferences import Defaults, Preferences, chosen, read_preferences
-from notifier.store import rows
+from notifier.store import audit, rows
+from notifier.store.audit import Entry
 from notifier.store.database import Database
 from notifier.store.schema import preference_change, recipient, tenant
 
@@ -34,6 +35,33 @@ async def get(database: Database, recipient_id: str) -> Preferences | None:
     return await database.read(work)
 
 
+async def change(
+    database: Database, recipient_id: str, step: Callable[[Preferences], Preferences], actor: str, now: int
+) -> Preferences | None:
+    """Take one step from what a person chose to what they choose now; None where there is no such recipient.
+
+    Two changes of one person's wait for each other; what `step` raises leaves everything as it was.
+    """
+
+    async def work(connection: AsyncConnection) -> Preferences | None:
+        return await take_step(connection, database.dialect, recipient_id, step, actor, now)
+
+    return await database.write(work)
+
+
+async def take_step(
+    connection: AsyncConnection, dialect: str, recipient_id: str, step: Callable[[Preferences], Preferences],
+    actor: str, now: int,
+) -> Preferences | None:  # fmt: skip
+    """Likewise, as a part of a transaction."""
+    before = (await connection.execute(_before(dialect), {"rows": rows.ids([recipient_id])})).first()
+    if before is None:
+        return None
+    after = step(read_preferences(before.preferences))
+    await write(connection, dialect, {recipient_id: after}, actor, now)
+    return after
+
+
 async def write(
     connection: AsyncConnection, dialect: str, given: Mapping[str, Preferences], actor: str, now: int
 ) -> int:
@@ -53,19 +81,6 @@ async def write(
         await connection.execute(_write(dialect), {"rows": rows.encode(written), "now": now})
         await connection.execute(_remember(dialect), {"rows": rows.encode(changes)})
     return len(after)
-
-
-async def change(
-    connection: AsyncConnection, dialect: str, recipient_id: str, apply: Callable[[Preferences], Preferences],
-    actor: str, now: int,
-) -> bool:  # fmt: skip
-    """Make other preferences of a person's, whose row is locked meanwhile; whether there is such a person."""
-    wanted = {"rows": rows.encode([{"id": recipient_id}])}
-    found = (await connection.execute(_before(dialect), wanted)).first()
-    if found is None:
-        return False
-    await write(connection, dialect, {recipient_id: apply(read_preferences(found.preferences))}, actor, now)
-    return True
 
 
 async def history(database: Database, recipient_id: str, limit: int) -> list[Change]:
@@ -94,13 +109,23 @@ async def defaults(connection: AsyncConnection, dialect: str, names: Sequence[st
     return {row.name: msgspec.json.decode(row.defaults, type=Defaults) for row in found}
 
 
-async def put_defaults(database: Database, name: str, given: Defaults, now: int) -> None:
-    """Write what a tenant presets, whole."""
+async def get_defaults(database: Database, name: str) -> Defaults | None:
+    """What a tenant presets; None where it presets nothing."""
+
+    async def work(connection: AsyncConnection) -> Defaults | None:
+        return (await defaults(connection, database.dialect, [name])).get(name)
+
+    return await database.read(work)
+
+
+async def put_defaults(database: Database, name: str, given: Defaults, actor: str, now: int) -> None:
+    """Write what a tenant presets, whole, with an audit record: it holds for all of its people."""
     row = {"name": name, "defaults": chosen(given), "updated_at": now}
+    entry = Entry(at=now, actor=actor, action="tenant.put", subject=name)
 
     async def work(connection: AsyncConnection) -> None:
-        statement = rows.upsert(database.dialect, tenant, list(tenant.c))
-        await connection.execute(statement, {"rows": rows.encode([row])})
+        await connection.execute(_put_defaults(database.dialect), {"rows": rows.encode([row])})
+        await audit.add(connection, database.dialect, [entry])
 
     await database.write(work)
 
@@ -125,6 +150,11 @@ def _write(dialect: str) -> sa.Update:
 @cache
 def _remember(dialect: str) -> sa.Insert:
     return rows.insert(dialect, preference_change, list(preference_change.c))
+
+
+@cache
+def _put_defaults(dialect: str) -> sa.Insert:
+    return rows.upsert(dialect, tenant, list(tenant.c))
 
 
 @cache

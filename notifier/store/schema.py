@@ -228,6 +228,16 @@ suppression = Table(
     **MYSQL_OPTIONS,
 )
 
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("names", _json(), nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("signal_at", BigInteger),
+    **MYSQL_OPTIONS,
+)
+
 secret = Table(
     "secret",
     metadata,
@@ -281,6 +291,7 @@ def _open(table: Table, column: Column[int]) -> None:
 
 _open(event, event.c.signal_at)
 _open(delivery, delivery.c.signal_at)
+_open(erasure, erasure.c.signal_at)
 
 # What waits for a person. SQLite takes a partial index only for a query that repeats its words.
 DEAD = "state IN ('failed', 'undelivered') AND handled_at IS NULL"
@@ -300,6 +311,7 @@ Index("ix_delivery_digest_id", delivery.c.digest_id, postgresql_where=text(DIGES
 Index("ix_audit_at", audit.c.at)
 Index("ix_consent_recipient_id", consent.c.recipient_id, consent.c.at)
 Index("ix_preference_change_recipient_id", preference_change.c.recipient_id, preference_change.c.at)
+Index("ix_decision_recipient_id", decision.c.recipient_id, decision.c.decided_at)
 Index("ix_delivery_event_id", delivery.c.event_id)
 Index("ix_delivery_recipient_id", delivery.c.recipient_id, delivery.c.created_at)
 Index("ix_device_recipient_id", device.c.recipient_id)

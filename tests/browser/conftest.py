@@ -1,15 +1,14 @@
 """A headless Chromium (Debian's), and the application that it looks at."""
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 from notifier.messages import Device
-from notifier.preferences import NETWORK, Defaults
+from notifier.preferences import Defaults
 from notifier.recipients import RecipientDetails
 from notifier.store import preferences, recipients
 from notifier.store.database import Database
@@ -48,8 +47,7 @@ def screenshots(tmp_path: Path) -> Path:
 async def api(database: Database, valkey: str) -> AsyncIterator[Caller]:
     """The application, which knows Ada: a driver who also looks after a fleet that presets something."""
     presets = Defaults(switches={"charging": {"sms": False}}, locked={"fleet": ["email"]}, digests={})
-    await preferences.put_defaults(database, "fleet:Acme", presets, NOW)
-    await preferences.put_defaults(database, NETWORK, Defaults(channels={}), NOW)
+    await preferences.put_defaults(database, "fleet:Acme", presets, "test", NOW)
     details = RecipientDetails(
         name="Ada", email="ada@example.com", phone="+4915123456789", locale="de-AT", time_zone="Europe/Vienna",
         devices=[Device(value="token-1")], fleets=["north"], tenants=["fleet:Acme"],

@@ -1,6 +1,9 @@
 """Texts that people send us: STOP, START and HELP (twilio.com/docs/messaging/guides/webhook-request).
 
-A word counts only where it is the whole text: whoever asks for less of one thing has not asked for nothing at all.
+A word counts where it is the whole text. STOP also counts with a slip of the thumb in it, and among a few words of
+which every one belongs to asking for an end ("please stop texting me"): a wish to be left alone is good in any
+reasonable form (47 CFR 64.1200(a)(10)). Any other word, every "don't", "not" or "charging", makes it another text:
+whoever asks for less of one thing has not asked for nothing at all.
 """
 
 import re
@@ -59,7 +62,24 @@ ANSWERS: Final[Mapping[str, Mapping[Word, str]]] = {
 }
 """By language; one segment each. Carriers ask for the English words, whatever the language around them."""
 
+MAX_WORDS: Final = 6
+"""Of a text that asks for an end in words of its own: what is longer has something else to say."""
+
+MISSPELT: Final = ("stop", "stopall", "unsubscribe", "optout")
+"""Words that count with a slip in them. The others (end, cancel, quit …) are too near to words with other meanings."""
+
+_POLITE: Final = "please pls plz kindly thanks thank you bitte danke svp merci gracias por favor"
+_OBJECT: Final = (
+    "texting messaging contacting writing sending text texts message messages msg msgs sms "
+    "me us my number phone all the these your more any to from"
+)
+AROUND_STOP: Final = frozenset(f"{_POLITE} {_OBJECT}".split())
+"""What may stand beside STOP: politeness, and what is to stop for whom. No "it", "this" or "now", which may mean the
+charging; and no negation."""
+
 _LETTERS: Final = re.compile(r"[^\W_]+")
+_DOUBLED: Final = re.compile(r"(.)\1+")
+_LONG: Final = 7  # letters of a word that is still itself with one of them missing
 
 
 class IncomingText(Private, frozen=True, kw_only=True):
@@ -76,9 +96,42 @@ class IncomingText(Private, frozen=True, kw_only=True):
 
 
 def read_word(text: IncomingText) -> Word | None:
-    """What a text asks for, if anything: the word alone, in any case, with whatever punctuation around it."""
+    """What a text asks for, if anything, in any case and with whatever punctuation around it."""
     said = unicodedata.normalize("NFKC", (text.opt_out_type or text.body)[:MAX_TEXT]).casefold()
-    return WORDS.get(" ".join(_LETTERS.findall(said)))
+    words = _LETTERS.findall(said)
+    if word := WORDS.get(" ".join(words)):
+        return word
+    return Word.STOP if len(text.body) <= MAX_TEXT and _asks_for_an_end(words) else None
+
+
+def _asks_for_an_end(words: list[str]) -> bool:
+    if len(words) > 1 and all(len(word) == 1 for word in words):
+        words = ["".join(words)]  # S T O P
+    rest = [word for word in words if not _is_stop(word)]
+    if "opt" in rest and "out" in rest:
+        rest = [word for word in rest if word not in ("opt", "out")]
+        return len(words) <= MAX_WORDS and AROUND_STOP.issuperset(rest)
+    return len(rest) < len(words) <= MAX_WORDS and AROUND_STOP.issuperset(rest)
+
+
+def _is_stop(word: str) -> bool:
+    return _squeezed(word) in _SLIPS
+
+
+def _slips(word: str) -> set[str]:
+    """A word, and what a hurried thumb makes of it: two letters swapped or, where it is long, one left out."""
+    pairs = range(len(word) - 1)
+    swapped = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in pairs}
+    shorter = {word[:at] + word[at + 1 :] for at in range(len(word))} if len(word) >= _LONG else set()
+    return {word, *swapped, *shorter}
+
+
+def _squeezed(word: str) -> str:
+    """The word with each run of a letter as one: STOPPP is STOP."""
+    return _DOUBLED.sub(r"\1", word)
+
+
+_SLIPS: Final = frozenset(_squeezed(slip) for word in MISSPELT for slip in _slips(word))
 
 
 def answer(word: Word, locale: str | None, brand: str, url: str) -> str:

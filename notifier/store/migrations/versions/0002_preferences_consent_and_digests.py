@@ -31,6 +31,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("digest_id IS NOT NULL"),
     )  # fmt: skip
     op.create_index("ix_recipient_email_key", "recipient", ["email_key"])
+    op.create_index("ix_decision_recipient_id", "decision", ["recipient_id", "decided_at"])
 
 
 def _add_columns() -> None:
@@ -102,3 +103,16 @@ def _add_tables() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
         **TABLE,
     )
+    op.create_table(
+        "erasure",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("names", JSON, nullable=False),
+        sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("signal_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_erasure")),
+        **TABLE,
+    )
+    op.create_index(
+        "ix_erasure_signal_at", "erasure", ["signal_at"], postgresql_where=sa.text("signal_at IS NOT NULL"),
+        sqlite_where=sa.text("signal_at IS NOT NULL"),
+    )  # fmt: skip

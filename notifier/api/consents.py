@@ -1,0 +1,77 @@
+"""Consent: what a person agrees to, and every word by which it came about."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body, read_query
+from notifier.api.preferences import Page
+from notifier.api.recipients import recipient_id
+from notifier.clock import to_datetime
+from notifier.consent import Consent
+from notifier.pipeline.export import Word
+from notifier.pipeline.importing import MAX_LINE, to_problem
+from notifier.problems import UNDECODABLE, problem
+from notifier.store import consents
+from notifier.store.consents import Entry
+
+
+class Consents(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts now, by category and channel, and the ledger's latest entries, newest first."""
+
+    consents: dict[str, dict[str, bool]]
+    ledger: list[Word]
+
+
+async def get_consents(request: Request, context: Context) -> Response:
+    """What a person agrees to now, and the words by which it came about."""
+    id_, wanted = recipient_id(request), read_query(request, Page)
+    found = await consents.get(context.engine.database, id_, wanted.limit)
+    if found is None:
+        raise problem(40401, "there is no recipient with this id")
+    agreed, ledger = found
+    return answer({"consents": agreed, "ledger": [told(entry) for entry in ledger]})
+
+
+async def post_consent(request: Request, context: Context) -> Response:
+    """Append a word to the ledger: a consent, or that it is taken back. Nothing in it is ever changed."""
+    id_ = recipient_id(request)
+    try:
+        word = msgspec.json.decode(await read_body(request, MAX_LINE), type=Consent).checked()
+    except (*UNDECODABLE, ValueError) as error:
+        raise to_problem(error) from None
+    engine, actor = context.engine, request.state.key.name
+    entry = await consents.add(engine.database, id_, word, actor, engine.clock.now())
+    if entry is None:
+        raise problem(40401, "there is no recipient with this id")
+    return answer(told(entry), 201)
+
+
+def told(entry: Entry) -> Word:
+    """What is told of an entry."""
+    return Word(**msgspec.structs.asdict(entry) | {"at": to_datetime(entry.at)})
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="GET",
+        path="/v1/recipients/{id:path}/consents",
+        scope="recipients:read",
+        handler=get_consents,
+        summary="Read what a person agrees to",
+        query=Page,
+        gives={200: Consents},
+        problems=(40401, 42203, 42205),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/recipients/{id:path}/consents",
+        scope="recipients:write",
+        handler=post_consent,
+        summary="Append a consent, or that it is taken back",
+        takes={"application/json": Consent},
+        gives={201: Word},
+        problems=(40401, 42203),
+    ),
+]

@@ -1,0 +1,52 @@
+"""What a person may ask of whoever holds data about them: to see all of it, and to be forgotten."""
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.recipients import recipient_id
+from notifier.pipeline.export import Export, export_recipient
+from notifier.problems import problem
+from notifier.store import erasures
+
+
+async def get_export(request: Request, context: Context) -> Response:
+    """All that is held about a person: what is known of them, what they chose and agreed to, what was decided for them
+    and sent to them."""
+    pieces = await export_recipient(context.engine.database, recipient_id(request))
+    if pieces is None:
+        raise problem(40401, "there is no recipient with this id")
+    return StreamingResponse(pieces, media_type="application/json")
+
+
+async def delete_recipient(request: Request, context: Context) -> Response:
+    """Forget a person. Nothing more is sent to them from here on, and within a minute nothing tells of them any more.
+
+    A keyed hash takes their place in the books. A STOP stays: it is kept by a keyed hash of the number. The same again,
+    or for somebody who was never written, does no harm: what tells of them is looked for once more.
+    """
+    engine = context.engine
+    await erasures.begin(engine.database, [recipient_id(request)], request.state.key.name, engine.clock.now())
+    return Response(status_code=202)
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="DELETE",
+        path="/v1/recipients/{id:path}",
+        scope="recipients:erase",
+        handler=delete_recipient,
+        summary="Forget a person",
+        gives={202: None},
+        problems=(42203,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/recipients/{id:path}/export",
+        scope="recipients:read",
+        handler=get_export,
+        summary="Read all that is held about a person",
+        gives={200: Export},
+        problems=(40401, 42203),
+    ),
+]

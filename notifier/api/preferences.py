@@ -1,0 +1,193 @@
+"""What people chose, and what their network, fleet or host presets for them."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body, read_query
+from notifier.api.recipients import recipient_id
+from notifier.clock import to_datetime
+from notifier.errors import Problem
+from notifier.pipeline.export import Change
+from notifier.pipeline.importing import MAX_LINE, to_problem
+from notifier.preferences import NETWORK, Defaults, Key, Preferences, chosen, merged
+from notifier.problems import UNDECODABLE, from_decoding, problem
+from notifier.recipients import check_preferences
+from notifier.store import preferences
+
+MOST = 1000  # changes in one answer
+TENANTS = (NETWORK, "fleet:", "host:")
+"""How the names of tenants begin; `network` is a whole one."""
+
+_decode_patch = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many of the latest are wanted."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes, newest first."""
+
+    changes: list[Change]
+
+
+async def get_preferences(request: Request, context: Context) -> Response:
+    """What a person chose; what they didn't is not in it."""
+    found = await preferences.get(context.engine.database, recipient_id(request))
+    return answer(chosen(_there(found)))
+
+
+async def put_preferences(request: Request, context: Context) -> Response:
+    """Write what a person chose, whole: what is left out is no choice any more."""
+    body = await read_body(request, MAX_LINE)
+    given = _fitting(lambda: check_preferences(msgspec.json.decode(body, type=Preferences)))
+    await _change(request, context, lambda _: given)
+    return Response(status_code=204)
+
+
+async def patch_preferences(request: Request, context: Context) -> Response:
+    """Change what a person chose by a merge patch (RFC 7396): a member that is null is no choice any more.
+
+    The answer is what they have chosen by now.
+    """
+    body = await read_body(request, MAX_LINE)
+    patch = _fitting(lambda: _decode_patch(body))
+
+    def step(before: Preferences) -> Preferences:
+        after: Preferences = _fitting(
+            lambda: check_preferences(msgspec.convert(merged(chosen(before), patch), Preferences))
+        )
+        return after
+
+    return answer(chosen(await _change(request, context, step)))
+
+
+async def get_preference_history(request: Request, context: Context) -> Response:
+    """Every change of what a person chose, newest first, with who made it."""
+    id_, wanted = recipient_id(request), read_query(request, Page)
+    _there(await preferences.get(context.engine.database, id_))
+    found = await preferences.history(context.engine.database, id_, wanted.limit)
+    changes = [Change(at=to_datetime(each.at), actor=each.actor, preferences=each.preferences) for each in found]
+    return answer(History(changes=changes))
+
+
+async def get_tenant(request: Request, context: Context) -> Response:
+    """What a tenant presets for its people."""
+    name = _tenant(request)
+    found = await preferences.get_defaults(context.engine.database, name)
+    if found is None:
+        raise problem(40401, "nothing is preset under this name")
+    return answer(chosen(found))
+
+
+async def put_tenant(request: Request, context: Context) -> Response:
+    """Write what a tenant presets, whole: what is left out is preset no more."""
+    name = _tenant(request)
+    body = await read_body(request, MAX_LINE)
+    try:
+        given = msgspec.json.decode(body, type=Defaults)
+    except UNDECODABLE as error:
+        raise from_decoding(42205, error) from None
+    engine, actor = context.engine, request.state.key.name
+    await preferences.put_defaults(engine.database, name, given, actor, engine.clock.now())
+    return Response(status_code=204)
+
+
+async def _change(request: Request, context: Context, step: Callable[[Preferences], Preferences]) -> Preferences:
+    engine, actor = context.engine, request.state.key.name
+    id_ = recipient_id(request)
+    return _there(await preferences.change(engine.database, id_, step, actor, engine.clock.now()))
+
+
+def _there(found: Preferences | None) -> Preferences:
+    if found is None:
+        raise problem(40401, "there is no recipient with this id")
+    return found
+
+
+def _fitting(make: Callable[[], Any]) -> Any:
+    try:
+        return make()
+    except Problem:
+        raise
+    except (*UNDECODABLE, ValueError) as error:
+        raise to_problem(error) from None
+
+
+def _tenant(request: Request) -> str:
+    try:
+        name = msgspec.convert(request.path_params["name"], Key)
+    except msgspec.ValidationError:
+        name = ""
+    if name != NETWORK and not name.startswith(TENANTS[1:]):
+        raise problem(42205, "a tenant is network, fleet:… or host:…, of up to 100 characters and without spaces")
+    return name
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="GET",
+        path="/v1/recipients/{id:path}/preferences",
+        scope="recipients:read",
+        handler=get_preferences,
+        summary="Read what a person chose",
+        gives={200: Preferences},
+        problems=(40401, 42203),
+    ),
+    Endpoint(
+        method="PUT",
+        path="/v1/recipients/{id:path}/preferences",
+        scope="recipients:write",
+        handler=put_preferences,
+        summary="Write what a person chose, whole",
+        takes={"application/json": Preferences},
+        gives={204: None},
+        problems=(40401, 42203),
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/v1/recipients/{id:path}/preferences",
+        scope="recipients:write",
+        handler=patch_preferences,
+        summary="Change what a person chose",
+        takes={"application/merge-patch+json": dict[str, Any]},
+        gives={200: Preferences},
+        problems=(40401, 42203),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/recipients/{id:path}/preferences/history",
+        scope="recipients:read",
+        handler=get_preference_history,
+        summary="Read how a person's preferences came about",
+        query=Page,
+        gives={200: History},
+        problems=(40401, 42203, 42205),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/tenants/{name:path}",
+        scope="recipients:read",
+        handler=get_tenant,
+        summary="Read what a network, fleet or host presets",
+        gives={200: Defaults},
+        problems=(40401, 42205),
+    ),
+    Endpoint(
+        method="PUT",
+        path="/v1/tenants/{name:path}",
+        scope="tenants:write",
+        handler=put_tenant,
+        summary="Write what a network, fleet or host presets",
+        takes={"application/json": Defaults},
+        gives={204: None},
+        problems=(42205,),
+    ),
+]

@@ -1,0 +1,51 @@
+"""Erasure: the clock sweeps up behind people who are to be forgotten, at once and once more when all that was under way
+about them has ended."""
+
+import asyncio
+
+import structlog
+
+from notifier.clock import MINUTE, SECOND
+from notifier.errors import StoreUnavailable
+from notifier.pipeline.engine import LEASE, Engine
+from notifier.store import erasures, sweeping
+
+EVERY = 2.0  # seconds between two looks
+BATCH = 50  # people swept up behind in one go: one look at every document serves them all
+ENDED = LEASE + 5 * SECOND  # by then no decision, send or receipt that began before the erasure is still under way
+AGAIN = MINUTE  # until a sweep that was begun and not ended is taken up again; twice at once does no harm
+
+log = structlog.get_logger(__name__)
+
+
+async def run(engine: Engine, stop: asyncio.Event) -> None:
+    """Sweep until told to stop, beside the clock's ticks: a look at every document takes longer than one of those."""
+    while not stop.is_set():
+        try:
+            await sweep(engine)
+        except StoreUnavailable as error:
+            log.warning("erasure.store_unavailable", error=str(error))
+        except Exception as error:
+            # It comes up again, and the clock has other things to do than to die of it.
+            log.error("erasure.failed", exc_info=error)
+        try:
+            async with asyncio.timeout(EVERY):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+async def sweep(engine: Engine) -> int:
+    """Sweep up behind those for whom it is time; how many there were."""
+    now = engine.clock.now()
+    due = await erasures.due(engine.database, now, now + AGAIN, BATCH)
+    if not due:
+        return 0
+    count = sum([await sweeping.forget_told(engine.database, each, now) for each in due])
+    await sweeping.forget_named(engine.database, due)
+    ended = [each for each in due if now >= each.requested_at + ENDED]
+    await erasures.settle(engine.database, ended, None)
+    first = [each for each in due if each not in ended]
+    await erasures.settle(engine.database, first, now + ENDED)
+    log.info("erasure.swept", people=len(due), closed=len(ended), rows=count)
+    return len(due)
