@@ -41,6 +41,7 @@ PROVIDERS = {
     "NOTIFIER_PUSH_PROVIDERS": "fcm:///canary.json",
     "NOTIFIER_SMS_PROVIDERS": "twilio://canary:canary@host?from=1",
     "NOTIFIER_EMAIL_PROVIDERS": "smtps://canary:canary@host",
+    "NOTIFIER_SIGNING_KEYS": "canary" * 6,
 }
 
 

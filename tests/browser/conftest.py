@@ -27,7 +27,7 @@ QUIET = (
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium."""
-    if not CHROMIUM.exists():
+    if not os.access(CHROMIUM, os.X_OK):
         absent(f"{CHROMIUM} is not there, so no page is looked at; apt-get install chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
