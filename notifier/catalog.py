@@ -27,6 +27,7 @@ Class = Literal["transactional", "service", "marketing", "security"]
 Audience = Literal["driver", "fleet_managers", "site_operators", "subscribers", "segment"]
 Unknown = Literal["resend", "ask", "wait", "fail"]
 Kind = Literal["text", "number", "integer", "money", "time", "flag"]
+Category = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,39}(?![\\s\\S])")]
 
 LANES: Mapping[Urgency, Lane] = {
     "low": Lane.BULK,
@@ -110,7 +111,7 @@ class NotificationType(
     name: str
     event: str
     class_: Class
-    category: str
+    category: Category
     audience: Audience
     channels: tuple[Channel, ...]
     urgency: Urgency = "normal"
@@ -121,7 +122,7 @@ class NotificationType(
     supersedes: tuple[str, ...] = ()
     cancelled_by: tuple[str, ...] = ()
     when_unknown: dict[Channel, Unknown] = {}
-    mandatory: bool = False
+    mandatory: tuple[Channel, ...] = ()
     through_quiet_hours: bool = False
     off_by_default: tuple[Channel, ...] = ()
     over_cap: Literal["suppress", "hold"] = "suppress"
@@ -142,10 +143,14 @@ class NotificationType(
         """What becomes of a message of this type that the provider may or may not have."""
         return self.when_unknown.get(channel, WHEN_UNKNOWN[channel])
 
+    def is_mandatory_on(self, channel: Channel) -> bool:
+        """Whether people can't switch it off there: security nowhere."""
+        return self.class_ == "security" or channel in self.mandatory
+
     @property
-    def is_mandatory(self) -> bool:
-        """Whether people can't switch it off, and it waits for no hour: always so for security."""
-        return self.mandatory or self.class_ == "security"
+    def waits_for_morning(self) -> bool:
+        """Whether people's quiet hours hold it."""
+        return not self.through_quiet_hours and self.class_ != "security"
 
     @cached_property
     def ttl(self) -> int:
@@ -282,6 +287,8 @@ def _load_type(file: Path) -> NotificationType:
                 raise ConfigurationError(f"{where}: {role} names {name!r}, which must be a required field of its data")
     if not kind.channels or Channel.NONE in kind.channels:
         raise ConfigurationError(f"{where}: channels takes one or more of push, sms and email")
+    if kind.mandatory and kind.class_ == "marketing":
+        raise ConfigurationError(f"{where}: mandatory is not for marketing, which everybody may switch off")
     if not kind.samples:
         raise ConfigurationError(f"{where}: give at least one [[samples]]; previews and checks need it")
     return kind

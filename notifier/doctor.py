@@ -18,6 +18,7 @@ from notifier.catalog import load_catalog
 from notifier.channels.push.tokens import read_certificate
 from notifier.errors import ConfigurationError, StoreUnavailable
 from notifier.rendering import Brand, Renderer
+from notifier.rendering.categories import load_categories
 from notifier.settings import Settings
 from notifier.store import keys, ledger
 from notifier.store.database import Database
@@ -107,6 +108,7 @@ def _knock(broker: Broker) -> None:
 def _templates(settings: Settings) -> Finding:
     try:
         catalog = load_catalog(settings.templates)
+        load_categories(settings.templates, catalog)
         Renderer(catalog, settings.templates, Brand(settings.brand_name, settings.app_url, settings.postal_address))
     except ConfigurationError as error:
         return Finding("templates", "wrong", str(error), "mend the file that it names")

@@ -13,6 +13,7 @@ import msgspec
 
 from notifier.accounts import email_accounts, push_accounts, sms_accounts
 from notifier.errors import ConfigurationError
+from notifier.links import read_keys
 
 PREFIX = "NOTIFIER_"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -49,6 +50,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_url: str = "https://app.example.com"
     postal_address: str = ""
 
+    # Signed links in mails, newest key first; the database makes one for itself when unset (docs/preferences.md)
+    signing_keys: str = ""
+
     # Clients on this machine (`notifier send`, `notifier replay`)
     api_key: str = ""
 
@@ -64,7 +68,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 _PATHS = (Path, Path | None)
 
-SECRETS = frozenset({"database_url", "broker_url", "push_providers", "sms_providers", "email_providers", "api_key"})
+SECRETS = frozenset(
+    {
+        "database_url", "broker_url", "push_providers", "sms_providers", "email_providers", "signing_keys", "api_key",
+    }
+)  # fmt: skip
 
 
 def _shown(name: str, value: Any) -> Any:
@@ -96,6 +104,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     push_accounts(settings.push_providers)
     sms_accounts(settings.sms_providers)
     email_accounts(settings.email_providers)
+    read_keys(settings.signing_keys)
     return settings
 
 

@@ -43,6 +43,10 @@ class Standing(Private, frozen=True, kw_only=True, dict=True, omit_defaults=True
         """The person's locale, likewise."""
         return self.preferences.locale or self.locale
 
+    def locked_by(self, category: str, channel: Channel) -> str | None:
+        """The nearest tenant that doesn't let the person choose here."""
+        return next((name for name, defaults in self.defaults if defaults.locks(category, channel)), None)
+
     def consented(self, category: str, channel: Channel) -> bool:
         """Whether there is consent to a category on a channel: what nobody gave is not there."""
         return self.consents.get(category, {}).get(channel, False)

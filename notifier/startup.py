@@ -8,9 +8,11 @@ from notifier.catalog import load_catalog
 from notifier.channels.opening import open_transports
 from notifier.errors import ConfigurationError
 from notifier.guard import refuse_everything_but_loopback
+from notifier.links import Links, read_keys
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
+from notifier.store import secrets
 from notifier.store.clock import DatabaseClock
 from notifier.store.database import Database
 from notifier.store.migrate import revisions
@@ -30,6 +32,7 @@ async def open_engine(settings: Settings) -> Engine:
         catalog=load_catalog(settings.templates),
         signals=Signals(make_broker(settings.broker_url)),
         clock=await _clock(database),
+        links=await open_links(settings, database),
     )
 
 
@@ -44,6 +47,7 @@ async def open_worker_engine(settings: Settings) -> WorkerEngine:
         catalog=catalog,
         signals=Signals(make_broker(settings.broker_url)),
         clock=clock,
+        links=await open_links(settings, database),
         renderer=Renderer(catalog, settings.templates, brand),
         transports=open_transports(settings, clock),
     )
@@ -59,6 +63,12 @@ async def open_database(settings: Settings) -> Database:
             f"the database is at revision {current}, this code needs {newest}; run `notifier db upgrade`"
         )
     return database
+
+
+async def open_links(settings: Settings, database: Database) -> Links:
+    """What signs links: the keys that are set, else one that this database keeps."""
+    keys = read_keys(settings.signing_keys) or [await secrets.get(database, "links")]
+    return Links(settings.public_url, keys)
 
 
 async def _clock(database: Database) -> DatabaseClock:

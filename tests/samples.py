@@ -7,8 +7,10 @@ from typing import Any
 from notifier.catalog import load_catalog
 from notifier.cloudevents import Checked
 from notifier.errors import Problem
+from notifier.links import Links
 
 NOW = 1_773_078_000_000  # 2026-03-09T17:40:00Z
+LINKS = Links("https://notify.example.com", [b"signing key of the tests"])
 CATALOG = load_catalog(Path(__file__).parents[1] / "templates")
 
 EVENT: dict[str, Any] = {

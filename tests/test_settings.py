@@ -28,6 +28,7 @@ def other_than_default(name: str) -> Any:
         "push_providers": "fcm:///another.json",
         "sms_providers": "twilio://sid:token@host?from=+15005550006",
         "email_providers": "smtps://another, smtp://one",
+        "signing_keys": "5f" * 32,
     }
     return fitting.get(name, f"another {name}")
 
@@ -40,6 +41,7 @@ PROVIDERS = {
     "NOTIFIER_PUSH_PROVIDERS": "fcm:///canary.json",
     "NOTIFIER_SMS_PROVIDERS": "twilio://canary:canary@host?from=1",
     "NOTIFIER_EMAIL_PROVIDERS": "smtps://canary:canary@host",
+    "NOTIFIER_SIGNING_KEYS": "canary" * 6,
 }
 
 

@@ -10,23 +10,40 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from notifier.accounts import sms_accounts
-from notifier.api import consents, dead, docs, erasure, events, ocpi, operations, preferences, receipts, recipients
+from notifier.api import (
+    consents,
+    dead,
+    docs,
+    erasure,
+    events,
+    ocpi,
+    operations,
+    preference_pages,
+    preferences,
+    receipts,
+    recipients,
+    unsubscribe,
+)
 from notifier.api.auth import Authenticator
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
-from notifier.api.signatures import read_signed_request
+from notifier.api.page import Pages
+from notifier.api.signatures import read_link, read_signed_request
 from notifier.cloudevents import Reader
 from notifier.coalesce import Coalescer
 from notifier.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import BATCH, record
+from notifier.rendering import Brand
+from notifier.rendering.categories import load_categories
 from notifier.settings import Settings
 
 ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
-        *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *operations.ENDPOINTS,
+        *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
+        *preference_pages.ENDPOINTS, *operations.ENDPOINTS,
     ]
 )  # fmt: skip
 PATHS = sorted(
@@ -61,6 +78,9 @@ def create_app(
             reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
             authenticator=Authenticator(engine.database, engine.clock),
             settings=known,
+            pages=Pages(
+                load_categories(known.templates, engine.catalog), Brand(name=known.brand_name, app_url=known.app_url)
+            ),
             sms_accounts=sms_accounts(known.sms_providers),
             body_timeout=body_timeout,
         )
@@ -94,10 +114,17 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         context: Context = request.app.state.context
+        request.scope["pattern"] = path  # what logs tell of it: the path itself may hold a link's token
         if endpoint.scope is not None:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)
-        if endpoint.signed_by is not None:
-            request.state.signed = await read_signed_request(request, context)
+        match endpoint.signed_by:
+            case "twilio":
+                request.state.signed = await read_signed_request(request, context)
+            case "unsubscribe_link" | "preference_link" as kind:
+                link = read_link(kind, request, context)
+                if link is None:
+                    return context.pages.no_such_link(request)
+                request.state.link = link
         return await endpoint.handler(request, context)
 
     return Route(path, handle, methods=METHODS if ":path}/" in path else list(methods))

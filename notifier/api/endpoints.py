@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from notifier.accounts import TwilioAccount
 from notifier.api.auth import Authenticator
+from notifier.api.page import Pages
 from notifier.cloudevents import Reader
 from notifier.coalesce import Coalescer
 from notifier.keys import Scope
@@ -34,6 +35,7 @@ class Context:
     reports: Coalescer[Report, Recorded]
     authenticator: Authenticator
     settings: Settings
+    pages: Pages
     sms_accounts: Sequence[TwilioAccount]
     body_timeout: float
 
@@ -43,10 +45,11 @@ Handler = Callable[[Request, Context], Awaitable[Response]]
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One method of one path. `scope` is None for what anybody may read, and for what a provider signs.
+    """One method of one path. `scope` is None for what anybody may read, and for what is signed.
 
     Where it isn't, the handler finds the `ApiKey` in `request.state.key`; where `signed_by` names a provider, it finds
-    a `signatures.Signed` in `request.state.signed`.
+    a `signatures.Signed` in `request.state.signed`; where it names a kind of link, what the path's `token` says in
+    `request.state.link`.
 
     `query` is the type of the parameters after the `?`; `takes` maps media types to the type of the body, `gives`
     statuses to the type of the answer (a tuple where it may be one of several, None for no JSON body); `problems` lists
@@ -62,4 +65,4 @@ class Endpoint:
     takes: Mapping[str, Any] = field(default_factory=dict)
     gives: Mapping[int, Any] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
-    signed_by: Literal["twilio"] | None = None
+    signed_by: Literal["twilio", "unsubscribe_link", "preference_link"] | None = None

@@ -107,5 +107,5 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def on_error(request: Request, error: Exception) -> Response:
     """A fault of ours; what it is stands in the log, not in the answer."""
-    log.error("api.fault", path=request.scope.get("path"), exc_info=error)
+    log.error("api.fault", path=request.scope.get("pattern"), exc_info=error)
     return refusal(problem(50001, "the fault is logged"))

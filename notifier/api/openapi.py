@@ -66,7 +66,7 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[s
     numbers = (
         *endpoint.problems,
         *(AUTHENTICATED if endpoint.scope else ()),
-        *(SIGNED if endpoint.signed_by else ()),
+        *(SIGNED if endpoint.signed_by == "twilio" else ()),
         *(WITH_BODY if endpoint.takes else ()),
         *EVERYWHERE,
     )
@@ -103,7 +103,7 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[s
 def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
     if endpoint.scope:
         return [{"key": [endpoint.scope]}]
-    return [{endpoint.signed_by: []}] if endpoint.signed_by else []
+    return [{"twilio": []}] if endpoint.signed_by == "twilio" else []
 
 
 def _asked(endpoint: Endpoint) -> tuple[msgspec.structs.FieldInfo, ...]:

@@ -1,6 +1,7 @@
-"""Requests that carry no key but their sender's signature: Twilio's."""
+"""Requests that carry no key but a signature: Twilio's, or ours in a link that a person was sent."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 from starlette.requests import Request
@@ -8,6 +9,7 @@ from starlette.requests import Request
 from notifier.api.endpoints import Context
 from notifier.api.http import read_body
 from notifier.channels.sms.signature import HEADER, read_signed
+from notifier.links import Unsubscribe, Visit
 from notifier.problems import problem
 
 MAX_SIGNED = 64 * 1024  # bytes of a callback or an incoming text; Twilio sends one or two thousand
@@ -35,3 +37,13 @@ async def read_signed_request(request: Request, context: Context) -> Signed:
         if fields is not None:
             return Signed(fields, account.name)
     raise problem(40302, "no account of ours has signed this for this address under NOTIFIER_PUBLIC_URL")
+
+
+def read_link(
+    kind: Literal["unsubscribe_link", "preference_link"], request: Request, context: Context
+) -> Unsubscribe | Visit | None:
+    """What the path's token says; None where it isn't one of ours for this, or isn't good any more."""
+    links, token = context.engine.links, request.path_params["token"]
+    if kind == "unsubscribe_link":
+        return links.read_unsubscribe(token)
+    return links.read_visit(token, context.engine.clock.now())

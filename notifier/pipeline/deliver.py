@@ -81,7 +81,7 @@ async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[
 
 def _prepare(engine: WorkerEngine, ready: Ready) -> Prepared:
     try:
-        return prepare(engine.catalog, engine.renderer, ready, engine.clock.now())
+        return prepare(engine.catalog, engine.renderer, engine.links, ready, engine.clock.now())
     except RenderError as error:
         log.error("deliver.render_failed", delivery=ready.id, type=ready.type, detail=str(error))
         return Prepared(ready, Ended(State.FAILED, Reason.RENDER_FAILED))

@@ -9,6 +9,7 @@ from notifier.catalog import Catalog
 from notifier.channels import Transport
 from notifier.clock import SECOND, Clock
 from notifier.deliveries import Channel
+from notifier.links import Links
 from notifier.rendering import Renderer
 from notifier.store.database import Database
 
@@ -24,6 +25,7 @@ class Engine:
     catalog: Catalog
     signals: Signals
     clock: Clock
+    links: Links
 
 
 @dataclass(frozen=True, kw_only=True)

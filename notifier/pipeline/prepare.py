@@ -7,6 +7,7 @@ from notifier.catalog import Catalog, NotificationType
 from notifier.clock import SECOND
 from notifier.deliveries import Channel, Reason, State
 from notifier.errors import RenderError
+from notifier.links import Links
 from notifier.messages import (
     Device,
     EmailContent,
@@ -18,7 +19,7 @@ from notifier.messages import (
     content_hash,
 )
 from notifier.pipeline.settle import NO_WORDS, Ended, Words
-from notifier.policy import Case, Verdict
+from notifier.policy import Case, Verdict, may_switch
 from notifier.rendering import Renderer
 from notifier.standing import Standing
 from notifier.store.deliveries import Ready, Supersession
@@ -34,21 +35,21 @@ class Prepared(msgspec.Struct, frozen=True):
     words: Words = NO_WORDS
 
 
-def prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Prepared:
+def prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int) -> Prepared:
     """Look again at what can have changed since the decision, then render.
 
     Raises RenderError and nothing else, whatever a row holds that another version wrote: one that can't be read keeps
     no other of its batch back.
     """
     try:
-        return _prepare(catalog, renderer, ready, now)
+        return _prepare(catalog, renderer, links, ready, now)
     except RenderError:
         raise
     except Exception as error:
         raise RenderError(f"{ready.type}: {type(error).__name__} in its data or texts") from error
 
 
-def _prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Prepared:
+def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int) -> Prepared:
     kind = catalog.types.get(ready.type)
     if kind is None:
         return Prepared(ready, Ended(State.CANCELLED, Reason.TYPE_GONE))
@@ -63,7 +64,7 @@ def _prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Pr
     verdict = policy.judge(case)
     if verdict.action != "send":
         return Prepared(ready, _held_back(verdict))
-    return _render(renderer, kind, ready, ready.standing, now)
+    return _render(renderer, links, kind, ready, ready.standing, now)
 
 
 def _held_back(verdict: Verdict) -> Ended:
@@ -96,10 +97,27 @@ def _address(ready: Ready) -> Device | str | None:
             return None
 
 
-def _render(renderer: Renderer, kind: NotificationType, ready: Ready, standing: Standing, now: int) -> Prepared:
+def unsubscribe_url(links: Links, kind: NotificationType, ready: Ready, standing: Standing) -> str | None:
+    """The link that switches off what a mail is about; None where it would do nothing."""
+    if ready.channel != Channel.EMAIL or not may_switch(kind, ready.channel, standing):
+        return None
+    return links.unsubscribe_url(ready.recipient_id, kind.category, ready.channel)
+
+
+def _render(
+    renderer: Renderer, links: Links, kind: NotificationType, ready: Ready, standing: Standing, now: int
+) -> Prepared:
     address = _address(ready)
     data = msgspec.json.decode(ready.data)
-    rendered = renderer.render(kind.id, ready.channel, locale=standing.language, time_zone=standing.zone, data=data)
+    unsubscribe = unsubscribe_url(links, kind, ready, standing)
+    rendered = renderer.render(
+        kind.id,
+        ready.channel,
+        locale=standing.language,
+        time_zone=standing.zone,
+        data=data,
+        unsubscribe_url=unsubscribe,
+    )
     left = max((ready.expires_at - now) // SECOND, 1)
     message: Message
     match address, rendered.content:
@@ -114,8 +132,9 @@ def _render(renderer: Renderer, kind: NotificationType, ready: Ready, standing: 
             )
         case str(), EmailContent() as content:
             message = EmailMessage(
-                reference=ready.id, to=address, to_name=ready.name, content=content, urgency=kind.urgency
-            )
+                reference=ready.id, to=address, to_name=ready.name, content=content, unsubscribe_url=unsubscribe,
+                urgency=kind.urgency,
+            )  # fmt: skip
         case _:
             raise RenderError(f"{kind.id} rendered something else than {ready.channel} takes")
     return Prepared(ready, message, Words(rendered.locale, standing.zone, content_hash(rendered.content)))

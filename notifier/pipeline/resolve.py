@@ -79,7 +79,7 @@ async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
 async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendError | None:
     """What the provider says it has; the error where it can't say, so that it is asked again."""
     try:
-        message = prepare(engine.catalog, engine.renderer, ready, now).message
+        message = prepare(engine.catalog, engine.renderer, engine.links, ready, now).message
     except RenderError:
         return None
     transport = engine.transports[ready.channel]

@@ -1,10 +1,11 @@
 """Who hears of an event, on which channels, when, or why not: pure functions, no I/O."""
 
 from notifier.policy.deciding import Answer, decide
+from notifier.policy.grid import Cell, Row, Spot, choose, consents, make_grid, may_switch, switch
 from notifier.policy.identity import Outdated, about, audiences, delivery_id, outdates, sameness
 from notifier.policy.rules import Case, Rule, Verdict, judge, trace
 
 __all__ = [
-    "Answer", "Case", "Outdated", "Rule", "Verdict", "about", "audiences", "decide", "delivery_id", "judge", "outdates",
-    "sameness", "trace",
+    "Answer", "Case", "Cell", "Outdated", "Row", "Rule", "Spot", "Verdict", "about", "audiences", "choose", "consents",
+    "decide", "delivery_id", "judge", "make_grid", "may_switch", "outdates", "sameness", "switch", "trace",
 ]  # fmt: skip

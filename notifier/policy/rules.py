@@ -4,7 +4,8 @@
     channel · tenant · type · cap · quiet hours · legal window
 
 A suppressed address (STOP, a bounce, a bad number) stands over even a mandatory type: the carrier refuses it, and a
-STOP outranks everything. A mandatory message takes the channels that are left.
+STOP outranks everything. A mandatory message takes the channels that are left: no switch and no cap stands before it,
+but the person's quiet hours do, unless it is about security.
 """
 
 from collections.abc import Callable, Iterator
@@ -94,20 +95,25 @@ def consent(case: Case) -> Verdict | None:
 
 
 def mandatory(case: Case) -> Verdict | None:
-    return Verdict("send", Rule.MANDATORY) if case.kind.is_mandatory else None
+    if not case.kind.is_mandatory_on(case.channel):
+        return None
+    return quiet_hours(case) or Verdict("send", Rule.MANDATORY)
 
 
 def everything(case: Case) -> Verdict | None:
-    if case.standing.preferences.everything or _lock(case) is not None:
+    if case.standing.preferences.everything or locked_by(case.kind, case.channel, case.standing) is not None:
         return None
     return _off(Rule.EVERYTHING)
 
 
 def switches(case: Case) -> Verdict | None:
-    """The first level that has a word on this cell, row or column; silence lets it pass."""
-    category, channel = case.kind.category, case.channel
-    standing = case.standing
-    lock = _lock(case)
+    return switched_off(case.kind, case.channel, case.standing)
+
+
+def switched_off(kind: NotificationType, channel: Channel, standing: Standing) -> Verdict | None:
+    """What the first level says that has a word on this cell, row or column; silence lets it pass."""
+    category = kind.category
+    lock = locked_by(kind, channel, standing)
     if lock is not None:
         name, locked = lock
         return _off(Rule.LOCKED, name) if _choice(locked, category, channel)[0] is False else None
@@ -118,7 +124,7 @@ def switches(case: Case) -> Verdict | None:
         on, _ = _choice(defaults, category, channel)
         if on is not None:
             return None if on else _off(Rule.TENANT, name)
-    return _off(Rule.TYPE) if channel in case.kind.off_by_default else None
+    return _off(Rule.TYPE) if channel in kind.off_by_default else None
 
 
 def cap(case: Case) -> Verdict | None:
@@ -134,9 +140,9 @@ def cap(case: Case) -> Verdict | None:
 
 
 def quiet_hours(case: Case) -> Verdict | None:
-    if case.kind.through_quiet_hours:
+    if not case.kind.waits_for_morning:
         return None
-    quiet = _quiet(case.standing)
+    quiet = quiet_of(case.standing)
     if quiet is None:
         return None
     free = _quiet_until(case.at, case.standing.zone, quiet)
@@ -209,7 +215,8 @@ def _off(rule: Rule, by: str | None = None) -> Verdict:
     return Verdict("suppress", rule, Reason.SWITCHED_OFF, None, by)
 
 
-def _quiet(standing: Standing) -> QuietHours | None:
+def quiet_of(standing: Standing) -> QuietHours | None:
+    """A person's quiet hours: their own, else those that the nearest tenant presets."""
     if standing.preferences.quiet_hours is not None:
         return standing.preferences.quiet_hours
     return next((each.quiet_hours for _, each in standing.defaults if each.quiet_hours is not None), None)
@@ -226,9 +233,9 @@ def _closed_until(at: int, zone: str, window: Window) -> int | None:
     return next_free(at, zone, lambda shown: not window.open_at(shown), window.openings())
 
 
-def _lock(case: Case) -> tuple[str, Defaults] | None:
-    """The nearest tenant that lets nobody choose here."""
-    return next((each for each in case.standing.defaults if each[1].locks(case.kind.category, case.channel)), None)
+def locked_by(kind: NotificationType, channel: Channel, standing: Standing) -> tuple[str, Defaults] | None:
+    """The nearest tenant that lets nobody choose here, by its name, and what it presets."""
+    return next((each for each in standing.defaults if each[1].locks(kind.category, channel)), None)
 
 
 def _choice(choices: Choices, category: str, channel: Channel) -> tuple[bool | None, Rule]:

@@ -20,7 +20,7 @@ BUILT_IN: Mapping[str, Field] = {
 }
 RESERVED = frozenset({*BUILT_IN, "app_url", "locale", "zone"})
 
-_Shape = TypeVar("_Shape", bound=msgspec.Struct)
+_Shape = TypeVar("_Shape")
 
 
 class PushTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

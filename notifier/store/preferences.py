@@ -44,15 +44,22 @@ async def change(
     """
 
     async def work(connection: AsyncConnection) -> Preferences | None:
-        wanted = {"rows": rows.ids([recipient_id])}
-        before = (await connection.execute(_before(database.dialect), wanted)).first()
-        if before is None:
-            return None
-        after = step(read_preferences(before.preferences))
-        await write(connection, database.dialect, {recipient_id: after}, actor, now)
-        return after
+        return await take_step(connection, database.dialect, recipient_id, step, actor, now)
 
     return await database.write(work)
+
+
+async def take_step(
+    connection: AsyncConnection, dialect: str, recipient_id: str, step: Callable[[Preferences], Preferences],
+    actor: str, now: int,
+) -> Preferences | None:  # fmt: skip
+    """Likewise, as a part of a transaction."""
+    before = (await connection.execute(_before(dialect), {"rows": rows.ids([recipient_id])})).first()
+    if before is None:
+        return None
+    after = step(read_preferences(before.preferences))
+    await write(connection, dialect, {recipient_id: after}, actor, now)
+    return after
 
 
 async def write(

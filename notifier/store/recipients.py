@@ -103,6 +103,22 @@ async def get(database: Database, id_: str) -> dict[str, Any] | None:
     return await database.read(work)
 
 
+async def find(database: Database, id_: str) -> tuple[Recipient, frozenset[str]] | None:
+    """One recipient as the pipeline reads it, and the groups (`driver`, `site` …) that they are in; None where there is
+    none."""
+    query = sa.select(*PERSON).select_from(with_addresses(recipient)).where(recipient.c.id == id_)
+    audiences = sa.select(membership.c.audience).where(membership.c.recipient_id == id_)
+
+    async def work(connection: AsyncConnection) -> tuple[Recipient, frozenset[str]] | None:
+        people = await make_people(connection, database.dialect, list(await connection.execute(query)))
+        if id_ not in people:
+            return None
+        groups = frozenset(key.partition(":")[0] for key in (await connection.execute(audiences)).scalars())
+        return people[id_], groups
+
+    return await database.read(work)
+
+
 async def locale_of(database: Database, phone_key: str) -> str | None:
     """The locale of whoever has a number, by the number's key; None where nobody has it."""
     query = sa.select(recipient.c.locale).where(recipient.c.phone_key == phone_key).order_by(recipient.c.id).limit(1)

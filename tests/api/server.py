@@ -17,13 +17,14 @@ from notifier.api.app import create_app
 from notifier.api.http import BODY_TIMEOUT
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
+from notifier.catalog import Catalog
 from notifier.clock import ManualClock
 from notifier.keys import SCOPES, Scope, make_key
 from notifier.pipeline.engine import Engine
 from notifier.settings import Settings
 from notifier.store import keys
 from notifier.store.database import Database
-from tests.samples import CATALOG, NOW
+from tests.samples import CATALOG, LINKS, NOW
 
 EVERYTHING = frozenset(SCOPES)
 
@@ -90,12 +91,16 @@ async def add_key(database: Database, *scopes: Scope) -> str:
 
 @asynccontextmanager
 async def application(
-    database: Database, broker_url: str, body_timeout: float = BODY_TIMEOUT, settings: Settings | None = None
+    database: Database,
+    broker_url: str,
+    body_timeout: float = BODY_TIMEOUT,
+    settings: Settings | None = None,
+    catalog: Catalog = CATALOG,
 ) -> AsyncIterator[Caller]:
     """The application on a database, served, and called with a key that may do everything."""
     broker = make_broker(broker_url)
     broker.flush_all()
-    engine = Engine(database=database, catalog=CATALOG, signals=Signals(broker), clock=ManualClock(NOW))
+    engine = Engine(database=database, catalog=catalog, signals=Signals(broker), clock=ManualClock(NOW), links=LINKS)
 
     async def open_engine() -> Engine:
         return engine

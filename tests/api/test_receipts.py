@@ -33,7 +33,7 @@ from notifier.store.deliveries import NewDelivery
 from notifier.store.schema import audit, delivery, suppression
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller, application
-from tests.samples import CATALOG, NOW, encoded
+from tests.samples import CATALOG, LINKS, NOW, encoded
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 PHONE = "+4915123456789"
@@ -331,7 +331,7 @@ async def test_what_twilio_tells_of_our_texts_is_in_the_books(database: Database
         async with application(database, valkey, settings=settings) as api:
             front.behind = api.url
             worker = WorkerEngine(
-                database=database, catalog=CATALOG, signals=api.engine.signals, clock=api.clock,
+                database=database, catalog=CATALOG, signals=api.engine.signals, clock=api.clock, links=LINKS,
                 renderer=Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com")),
                 transports={Channel.SMS: transport},
             )  # fmt: skip

@@ -10,14 +10,19 @@ import pytest
 import notifier
 from notifier.api.app import ENDPOINTS
 from notifier.api.endpoints import Endpoint
+from notifier.deliveries import Channel
 from notifier.keys import SCOPES
 from notifier.problems import TITLES
+from notifier.recipients import RecipientDetails
+from notifier.store import recipients
 from notifier.store.schema import metadata
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key
+from tests.samples import LINKS, NOW
 
 CLOSED = [endpoint for endpoint in ENDPOINTS if endpoint.scope]
-SIGNED = [endpoint for endpoint in ENDPOINTS if endpoint.signed_by]
+SIGNED = [endpoint for endpoint in ENDPOINTS if endpoint.signed_by == "twilio"]
+LINKED = [endpoint for endpoint in ENDPOINTS if endpoint.signed_by and endpoint not in SIGNED]
 OPEN = [endpoint for endpoint in ENDPOINTS if not endpoint.scope and not endpoint.signed_by]
 WRONG = f"Bearer ntf_{'0' * 16}_{'0' * 64}"
 
@@ -69,6 +74,25 @@ async def test_a_route_that_a_provider_signs_refuses_what_nobody_signed(api: Cal
     for body in (b"", b"MessageSid=SM1&MessageStatus=delivered", b"{}"):
         answer = await api.call(endpoint.method, path(endpoint), body)
         assert answer.problem == (40302, None)
+    assert await everything(api) == before
+
+
+@pytest.mark.parametrize("endpoint", LINKED, ids=name)
+@on_sqlite
+async def test_a_page_opens_to_a_link_of_its_own_kind_alone(api: Caller, endpoint: Endpoint) -> None:
+    # Given tokens that are good for something else, and somebody with an API key that may do everything
+    await recipients.put(api.engine.database, {"ada": RecipientDetails()}, NOW)
+    links = {"/u/": LINKS.preference_url("ada", NOW), "/p/": LINKS.unsubscribe_url("ada", "billing", Channel.EMAIL)}
+    other = links[endpoint.path[:3]].rpartition("/")[2]
+    before = await everything(api)
+
+    # When they are tried, then each gets the same page, which tells nothing, and nothing happens
+    pages = set()
+    for token in ("NL", other, f"{other}x"):
+        answer = await api.call(endpoint.method, endpoint.path.replace("{token}", token), b"undo=1")
+        assert answer.status == 404
+        pages.add(answer.body)
+    assert len(pages) == 1
     assert await everything(api) == before
 
 

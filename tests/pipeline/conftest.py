@@ -25,6 +25,7 @@ from notifier.sandbox import Sandbox
 from notifier.store import recipients
 from notifier.store.database import Database
 from tests.pipeline.samples import NOW, Report
+from tests.samples import LINKS
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
@@ -68,8 +69,8 @@ async def engine(
         broker.declare_queue(queue)
     broker.flush_all()
     opened = WorkerEngine(
-        database=database, catalog=catalog, signals=Signals(broker), clock=ManualClock(NOW), renderer=renderer,
-        transports=transports,
+        database=database, catalog=catalog, signals=Signals(broker), clock=ManualClock(NOW), links=LINKS,
+        renderer=renderer, transports=transports,
     )  # fmt: skip
     yield opened
     for transport in transports.values():

@@ -41,6 +41,7 @@ from notifier.store.dead import DEAD_STATES
 from notifier.store.deliveries import Ready
 from notifier.store.schema import delivery, event
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING
+from tests.samples import LINKS
 
 T = TypeVar("T")
 
@@ -141,6 +142,7 @@ class Deliveries(RuleBasedStateMachine):
             catalog=CATALOG,
             signals=Signals(StubBroker(middleware=[])),
             clock=self.clock,
+            links=LINKS,
             renderer=RENDERER,
             transports=dict.fromkeys((Channel.PUSH, Channel.SMS, Channel.EMAIL), self.provider),
         )

@@ -1,0 +1,113 @@
+"""Pages for people: Jinja templates and their words in `pages/`, one style sheet, no script, no cookie, nothing from
+elsewhere.
+
+Every address in a page is relative, so that a proxy may put them all below a path of its own.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import jinja2
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from notifier.api.http import read_body
+from notifier.api.words import Words
+from notifier.rendering import Brand
+from notifier.rendering.categories import CategoryWords
+from notifier.rendering.formats import parse_locale
+from notifier.rendering.texts import closest, read_locales
+from notifier.rendering.zones import time_zones
+
+FOLDER = Path(__file__).with_name("pages")
+STYLE = (FOLDER / "style.css").read_text("utf-8")
+VERSION = sha256(STYLE.encode()).hexdigest()[:12]
+"""Stands in the style sheet's address, so that browsers may keep it for ever."""
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",  # the address is a key
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
+STYLE_HEADERS: Mapping[str, str] = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+}
+MAX_FORM = 64 * 1024  # bytes of a form: every category on every channel is a few thousand
+MAX_FIELDS = 1000  # of a form, likewise
+
+
+class Pages:
+    """The pages, in every language that there are words for; ConfigurationError names a file at fault."""
+
+    def __init__(self, categories: Mapping[str, Mapping[str, CategoryWords]], brand: Brand) -> None:
+        self._words = read_locales(FOLDER, Words)
+        self._categories = categories
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        self._templates.filters["fill"] = str.format
+        self._templates.globals |= {"brand": brand.name, "home": brand.app_url, "version": VERSION}
+
+    @property
+    def languages(self) -> dict[str, str]:
+        """Every language's own name, by locale."""
+        return {locale: words.language for locale, words in self._words.items()}
+
+    def language(self, locale: str) -> str:
+        """The pages' language for somebody's locale."""
+        return closest(locale, self._words)
+
+    def wording(self, request: Request, locale: str | None) -> str:
+        """The name of the words that a page has in the language in which it would be answered."""
+        lang = self._spoken(request, locale)
+        told = msgspec.json.encode((self._words[lang], self._categories[closest(lang, self._categories)]))
+        return f"{lang}-{sha256(told).hexdigest()[:12]}"
+
+    def answer(self, template: str, request: Request, locale: str | None, status: int = 200, **told: Any) -> Response:
+        """A page, in the language that the address asks for (`?lang=de`), else the person's, else the browser's."""
+        lang = self._spoken(request, locale)
+        categories = self._categories[closest(lang, self._categories)]
+        page = self._templates.get_template(template).render(
+            words=self._words[lang],
+            lang=lang,
+            dir=parse_locale(lang).text_direction,
+            languages=self.languages,
+            zones=time_zones(lang),
+            # One that the catalog has no more goes by its id.
+            category=lambda name: categories.get(name) or CategoryWords(name, ""),
+            **told,
+        )
+        return HTMLResponse(page, status, HEADERS)
+
+    def no_such_link(self, request: Request) -> Response:
+        """What anybody sees whose link is none of ours, or isn't good any more, or whose person is gone."""
+        return self.answer("no_such_link.html", request, None, 404)
+
+    def _spoken(self, request: Request, locale: str | None) -> str:
+        asked = request.query_params.get("lang")
+        if asked in self._words:
+            return asked
+        if locale is not None:
+            return self.language(locale)
+        tags = (tag.partition(";")[0].strip() for tag in request.headers.get("accept-language", "").split(","))
+        languages = (tag.partition("-")[0].lower() for tag in tags)
+        return next((each for each in languages if each in self._words), self.language(""))
+
+
+async def read_form(request: Request) -> dict[str, list[str]]:
+    """The fields of a form (application/x-www-form-urlencoded); a body that is none has no fields."""
+    body = await read_body(request, MAX_FORM)
+    try:
+        return parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        return {}

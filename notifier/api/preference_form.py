@@ -1,0 +1,131 @@
+"""The preference centre's form: from preferences to its fields, and from its fields to what a person changed."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, cast
+
+import msgspec
+
+from notifier import policy
+from notifier.messages import Private
+from notifier.policy import Row, Spot
+from notifier.policy.rules import quiet_of
+from notifier.preferences import Pace, Preferences, QuietHours
+from notifier.standing import Standing
+
+Mistake = Literal["not_a_time", "needs_both", "alike", "not_listed"]
+PACES: tuple[Pace, ...] = ("at_once", "hourly", "daily")
+NO_QUIET = QuietHours("00:00", "00:00")
+"""No quiet hours, where a tenant presets some."""
+
+_TIME = re.compile("([01]?[0-9]|2[0-3]):[0-5][0-9]")
+_PACE = "pace."
+
+
+class Fields(Private, frozen=True, kw_only=True):
+    """The form as it is filled in: `on` are the boxes with a tick, `paces` the choices by category."""
+
+    on: frozenset[str]
+    paces: dict[str, str]
+    quiet_from: str
+    quiet_until: str
+    locale: str
+    time_zone: str
+    everything_off: bool
+
+
+def name_of(category: str, channel: str) -> str:
+    """The value of a cell's box."""
+    return f"{category}.{channel}"
+
+
+def fields_of(rows: Sequence[Row], standing: Standing, locale: str) -> Fields:
+    """The form as it is shown first. `locale` is the pages' language for the person."""
+    quiet = quiet_of(standing)
+    shown = quiet is not None and quiet.starts != quiet.ends
+    return Fields(
+        on=frozenset(name_of(row.category, cell.channel) for row in rows for cell in row.cells if cell.on),
+        paces={row.category: row.pace for row in rows if row.pace},
+        quiet_from=quiet.starts if quiet and shown else "",
+        quiet_until=quiet.ends if quiet and shown else "",
+        locale=locale,
+        time_zone=standing.zone,
+        everything_off=not standing.preferences.everything,
+    )
+
+
+def read_fields(form: Mapping[str, Sequence[str]], shown: Fields) -> Fields:
+    """The form as it came back; a field that didn't is as it was shown, but for boxes, which come only with a tick."""
+
+    def value(name: str, otherwise: str) -> str:
+        return form.get(name, [otherwise])[-1].strip()
+
+    return Fields(
+        on=frozenset(form.get("on", ())),
+        paces={category: value(_PACE + category, pace) for category, pace in shown.paces.items()},
+        quiet_from=value("quiet_from", shown.quiet_from),
+        quiet_until=value("quiet_until", shown.quiet_until),
+        locale=value("locale", shown.locale),
+        time_zone=value("time_zone", shown.time_zone),
+        everything_off="everything_off" in form,
+    )
+
+
+def mistakes(fields: Fields, shown: Fields, locales: Collection[str], zones: Collection[str]) -> dict[str, Mistake]:
+    """What is wrong, by the field's name; empty where the form can be saved. What is as it was shown is right."""
+    found: dict[str, Mistake] = {}
+    for name, value in (("quiet_from", fields.quiet_from), ("quiet_until", fields.quiet_until)):
+        if value and not _TIME.fullmatch(value):
+            found[name] = "not_a_time"
+    if bool(fields.quiet_from) != bool(fields.quiet_until):
+        found.setdefault("quiet_until" if fields.quiet_from else "quiet_from", "needs_both")
+    if not found and fields.quiet_from and _clock_time(fields.quiet_from) == _clock_time(fields.quiet_until):
+        found["quiet_until"] = "alike"
+    if fields.locale not in {*locales, shown.locale}:
+        found["locale"] = "not_listed"
+    if fields.time_zone not in {*zones, shown.time_zone}:
+        found["time_zone"] = "not_listed"
+    for category, pace in fields.paces.items():
+        if pace not in PACES:
+            found[_PACE + category] = "not_listed"
+    return found
+
+
+def changed_spots(rows: Sequence[Row], fields: Fields) -> dict[Spot, bool]:
+    """The cells that a person switched."""
+    wanted = [
+        (row.category, cell.channel)
+        for row in rows
+        for cell in row.cells
+        if name_of(row.category, cell.channel) in fields.on
+    ]
+    return policy.choose(rows, wanted)
+
+
+def chosen(
+    preferences: Preferences, rows: Sequence[Row], shown: Fields, fields: Fields, standing: Standing
+) -> Preferences:
+    """The preferences with what a person changed in a form without mistakes; the rest stays as it was, or open."""
+    changes: dict[str, object] = {"everything": not fields.everything_off}
+    quiet = fields.quiet_from, fields.quiet_until
+    if quiet != (shown.quiet_from, shown.quiet_until):
+        changes["quiet_hours"] = _quiet_hours(quiet, standing)
+    if fields.locale != shown.locale:
+        changes["locale"] = fields.locale
+    if fields.time_zone != shown.time_zone:
+        changes["time_zone"] = fields.time_zone
+    paces = {category: pace for category, pace in fields.paces.items() if pace != shown.paces[category]}
+    if paces:
+        changes["digests"] = preferences.digests | cast("dict[str, Pace]", paces)
+    return msgspec.structs.replace(policy.switch(preferences, changed_spots(rows, fields)), **changes)
+
+
+def _quiet_hours(quiet: tuple[str, str], standing: Standing) -> QuietHours | None:
+    starts, ends = quiet
+    if starts:
+        return QuietHours(_clock_time(starts), _clock_time(ends))
+    return NO_QUIET if any(defaults.quiet_hours for _, defaults in standing.defaults) else None
+
+
+def _clock_time(text: str) -> str:
+    return text.zfill(len("00:00"))

@@ -1,0 +1,146 @@
+"""`/p/{token}`: the preference centre, where a person with a link sees and changes what they chose; and the link."""
+
+from datetime import datetime
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier import policy
+from notifier.api import preference_form
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer
+from notifier.api.page import HEADERS, STYLE, STYLE_HEADERS, read_form
+from notifier.api.preference_form import Fields, Mistake
+from notifier.api.recipients import recipient_id
+from notifier.channels.sms.signature import FORM
+from notifier.clock import to_datetime
+from notifier.links import VISIT, Visit
+from notifier.pipeline import choosing
+from notifier.policy import Row, make_grid
+from notifier.problems import problem
+from notifier.recipients import Recipient
+from notifier.rendering.zones import time_zones
+from notifier.store import recipients
+
+SOURCE = "preference-page"
+"""Where a consent was given or taken back, in its record."""
+
+
+class PreferenceLink(msgspec.Struct, frozen=True, kw_only=True):
+    """The address of one person's preference centre, and until when it is good."""
+
+    url: str
+    expires_at: datetime
+
+
+async def post_preference_link(request: Request, context: Context) -> Response:
+    """A link by which a person sees and changes their preferences for a day, without a login: for an app to open.
+
+    Whoever has it can use it, so hand it to nobody else, and don't keep it.
+    """
+    id_ = recipient_id(request)
+    engine, now = context.engine, context.engine.clock.now()
+    if await recipients.find(engine.database, id_) is None:
+        raise problem(40401, "there is no recipient with this id")
+    link = PreferenceLink(url=engine.links.preference_url(id_, now), expires_at=to_datetime(now + VISIT))
+    return answer(link, headers={"Cache-Control": "no-store"})
+
+
+async def get_preference_page(request: Request, context: Context) -> Response:
+    """What the person hears on which channel, when and in which language, as a form."""
+    found = await _find(request, context)
+    if found is None:
+        return context.pages.no_such_link(request)
+    person, rows, shown = found
+    return _page(request, context, person, rows, shown, saved="saved" in request.query_params)
+
+
+async def post_preference_page(request: Request, context: Context) -> Response:
+    """Save the form. What doesn't fit comes back as it was filled in, and nothing of it is saved."""
+    found = await _find(request, context)
+    if found is None:
+        return context.pages.no_such_link(request)
+    person, rows, shown = found
+    fields = preference_form.read_fields(await read_form(request), shown)
+    zones = {zone for zone, _ in time_zones(shown.locale)}
+    wrong = preference_form.mistakes(fields, shown, context.pages.languages, zones)
+    if wrong:
+        return _page(request, context, person, rows, fields, wrong=wrong, status=422)
+    step = partial(preference_form.chosen, rows=rows, shown=shown, fields=fields, standing=person.standing)
+    given = policy.consents(rows, preference_form.changed_spots(rows, fields))
+    said = choosing.Said(given, source=SOURCE, wording=context.pages.wording(request, person.standing.language))
+    await choosing.save(context.engine.database, person.id, step, said, context.engine.clock.now())
+    # By a redirect, so that a reload of the page saves nothing again.
+    lang = {"lang": request.query_params["lang"]} if "lang" in request.query_params else {}
+    return Response(status_code=303, headers={**HEADERS, "Location": f"?{urlencode({**lang, 'saved': 1})}"})
+
+
+async def get_style(_request: Request, _context: Context) -> Response:
+    """The pages' style sheet; its address changes with it."""
+    return Response(STYLE, media_type="text/css", headers=STYLE_HEADERS)
+
+
+async def _find(request: Request, context: Context) -> tuple[Recipient, list[Row], Fields] | None:
+    """The person of the link, their grid, and the form as it is shown first; None where they are gone."""
+    link: Visit = request.state.link
+    found = await recipients.find(context.engine.database, link.recipient_id)
+    if found is None:
+        return None
+    person, groups = found
+    rows = make_grid(context.engine.catalog, groups, person.standing)
+    locale = context.pages.language(person.standing.language)
+    return person, rows, preference_form.fields_of(rows, person.standing, locale)
+
+
+def _page(
+    request: Request, context: Context, person: Recipient, rows: list[Row], fields: Fields, *,
+    wrong: dict[str, Mistake] | None = None, saved: bool = False, status: int = 200,
+) -> Response:  # fmt: skip
+    told: dict[str, Any] = {
+        "rows": rows, "fields": fields, "wrong": wrong or {}, "saved": saved, "reachable": person.standing.reachable,
+    }  # fmt: skip
+    return context.pages.answer("preferences.html", request, person.standing.language, status, **told)
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="POST",
+        path="/v1/recipients/{id:path}/preference-link",
+        scope="recipients:write",
+        handler=post_preference_link,
+        summary="A link to a recipient's preference centre, good for a day",
+        gives={200: PreferenceLink},
+        problems=(40401, 42203),
+    ),
+    Endpoint(
+        method="GET",
+        path="/p/{token}",
+        scope=None,
+        signed_by="preference_link",
+        handler=get_preference_page,
+        summary="The preference centre",
+        gives={200: None},
+    ),
+    Endpoint(
+        method="POST",
+        path="/p/{token}",
+        scope=None,
+        signed_by="preference_link",
+        handler=post_preference_page,
+        summary="Save the preference centre's form",
+        takes={FORM: dict},
+        gives={303: None},
+    ),
+    Endpoint(
+        method="GET",
+        path="/pages/style.css",
+        scope=None,
+        handler=get_style,
+        summary="The style of the pages for people",
+        gives={200: None},
+    ),
+]

@@ -1,0 +1,106 @@
+"""`/u/{token}`: switch off one category on one channel, by the link in a mail (RFC 8058). GET never acts."""
+
+from typing import Any, Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.page import read_form
+from notifier.catalog import Catalog
+from notifier.channels.sms.signature import FORM
+from notifier.links import Unsubscribe
+from notifier.pipeline import choosing
+from notifier.policy import Cell, Spot, make_grid
+from notifier.recipients import Recipient
+from notifier.store import recipients
+
+UNDO = "undo"
+"""The field of the form that takes it back. Every other POST unsubscribes, whatever a mail program puts into it."""
+
+SOURCE = "unsubscribe-page"
+"""Where a consent was taken back, in its record."""
+
+State = Literal["ask", "off", "done", "undone"]
+
+
+async def get_unsubscribe(request: Request, context: Context) -> Response:
+    """Show what would be switched off, and a button: programs that follow the links in mails change nothing."""
+    return await _page(request, context, "ask")
+
+
+async def post_unsubscribe(request: Request, context: Context) -> Response:
+    """Switch it off. A mail program sends `List-Unsubscribe=One-Click`, the page's button nothing; again does no harm.
+
+    The page that answers has a button that takes it back, which works for an hour.
+    """
+    link: Unsubscribe = request.state.link
+    form = await read_form(request)
+    engine, now = context.engine, context.engine.clock.now()
+    on = UNDO in form
+    if on and engine.links.read_undo(form[UNDO][0], now) != link:
+        return context.pages.no_such_link(request)
+    found = await recipients.find(engine.database, link.recipient_id)
+    if found is None:
+        return context.pages.no_such_link(request)
+    said = choosing.Said(
+        _consent(engine.catalog, link, found[0], on), SOURCE, context.pages.wording(request, found[0].standing.language)
+    )
+    await choosing.switch(engine.database, link, said, on=on, now=now)
+    return await _page(request, context, "undone" if on else "done")
+
+
+def _consent(catalog: Catalog, link: Unsubscribe, person: Recipient, on: bool) -> dict[Spot, bool]:
+    """What marketing's switch says of the consent to it, where that is news."""
+    kinds = (kind for kind in catalog.types.values() if kind.category == link.category)
+    is_marketing = any(kind.class_ == "marketing" for kind in kinds)
+    is_news = person.standing.consented(link.category, link.channel) != on
+    return {(link.category, link.channel): on} if is_marketing and is_news else {}
+
+
+async def _page(request: Request, context: Context, state: State) -> Response:
+    link: Unsubscribe = request.state.link
+    found = await recipients.find(context.engine.database, link.recipient_id)
+    if found is None:
+        return context.pages.no_such_link(request)
+    person, groups = found
+    cell = _cell(context.engine.catalog, link, person, groups)
+    if state == "ask" and not (cell.on and person.standing.preferences.everything):
+        state = "off"
+    undo = context.engine.links.undo_token(link, context.engine.clock.now()) if state == "done" else None
+    told: dict[str, Any] = {"link": link, "cell": cell, "state": state, "undo": undo}
+    return context.pages.answer("unsubscribe.html", request, person.standing.language, **told)
+
+
+def _cell(catalog: Catalog, link: Unsubscribe, person: Recipient, groups: frozenset[str]) -> Cell:
+    """The grid's cell; of a category that is no more, or not this person's any more, one that is on."""
+    cells = (
+        cell
+        for row in make_grid(catalog, groups, person.standing)
+        for cell in row.cells
+        if (row.category, cell.channel) == (link.category, link.channel)
+    )
+    return next(cells, Cell(channel=link.channel, on=True))
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="GET",
+        path="/u/{token}",
+        scope=None,
+        signed_by="unsubscribe_link",
+        handler=get_unsubscribe,
+        summary="The page that asks whether to unsubscribe",
+        gives={200: None},
+    ),
+    Endpoint(
+        method="POST",
+        path="/u/{token}",
+        scope=None,
+        signed_by="unsubscribe_link",
+        handler=post_unsubscribe,
+        summary="Unsubscribe: one category on one channel (RFC 8058)",
+        takes={FORM: dict},
+        gives={200: None},
+    ),
+]

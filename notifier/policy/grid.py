@@ -1,0 +1,115 @@
+"""The grid that a person sees: their categories, the channels of each, what is on, and what isn't theirs to switch.
+
+What a person left as it was stays no choice, so that what their tenants preset later holds for them too.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import cast
+
+import msgspec
+
+from notifier.catalog import AUDIENCE_FIELDS, Audience, Catalog, NotificationType
+from notifier.deliveries import Channel
+from notifier.policy.rules import switched_off
+from notifier.preferences import ChannelName, Pace, Preferences
+from notifier.standing import Standing
+
+CHANNELS = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
+FOR_ANYBODY: frozenset[Audience] = frozenset({"subscribers", "segment"})
+"""Audiences that anybody may come to be in."""
+
+Spot = tuple[str, Channel]
+"""A category on a channel."""
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One category on one channel. `locked_by` is the tenant whose word it is; `mandatory` where it is nobody's."""
+
+    channel: Channel
+    on: bool
+    mandatory: bool = False
+    locked_by: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the person may switch it."""
+        return not self.mandatory and self.locked_by is None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One category. `pace` says how often its messages come together, None where they never do."""
+
+    category: str
+    is_marketing: bool
+    cells: tuple[Cell, ...]
+    pace: Pace | None = None
+
+
+def may_switch(kind: NotificationType, channel: Channel, standing: Standing) -> bool:
+    """Whether a person can switch a type off on a channel: marketing always, by taking back their consent."""
+    if kind.class_ == "marketing":
+        return True
+    return not kind.is_mandatory_on(channel) and standing.locked_by(kind.category, channel) is None
+
+
+def make_grid(catalog: Catalog, groups: Collection[str], standing: Standing) -> list[Row]:
+    """The rows of whoever is in these groups (`driver`, `site` …), in the catalog's order."""
+    kinds: dict[str, list[NotificationType]] = {}
+    for kind in catalog.types.values():
+        if kind.audience in FOR_ANYBODY or any(group in groups for group, _ in AUDIENCE_FIELDS[kind.audience]):
+            kinds.setdefault(kind.category, []).append(kind)
+    return [_row(category, each, standing) for category, each in kinds.items()]
+
+
+def choose(rows: Iterable[Row], wanted: Collection[Spot]) -> dict[Spot, bool]:
+    """What a person changed who wants these spots on and no others."""
+    return {
+        (row.category, cell.channel): not cell.on
+        for row in rows
+        for cell in row.cells
+        if cell.is_open and cell.on != ((row.category, cell.channel) in wanted)
+    }
+
+
+def switch(preferences: Preferences, changed: Mapping[Spot, bool]) -> Preferences:
+    """The preferences with these cells switched."""
+    switches = {category: dict(cells) for category, cells in preferences.switches.items()}
+    for (category, channel), on in changed.items():
+        switches.setdefault(category, {})[cast("ChannelName", channel.value)] = on
+    return msgspec.structs.replace(preferences, switches=switches)
+
+
+def consents(rows: Iterable[Row], changed: Mapping[Spot, bool]) -> dict[Spot, bool]:
+    """Those of the changes that give consent or take it back: switching marketing on or off is just that."""
+    marketing = {row.category for row in rows if row.is_marketing}
+    return {spot: on for spot, on in changed.items() if spot[0] in marketing}
+
+
+def _row(category: str, kinds: Sequence[NotificationType], standing: Standing) -> Row:
+    channels = [channel for channel in CHANNELS if any(channel in kind.channels for kind in kinds)]
+    return Row(
+        category=category,
+        is_marketing=any(kind.class_ == "marketing" for kind in kinds),
+        cells=tuple(_cell(channel, [k for k in kinds if channel in k.channels], standing) for channel in channels),
+        pace=_pace(category, standing) if any(kind.digest for kind in kinds) else None,
+    )
+
+
+def _cell(channel: Channel, kinds: Sequence[NotificationType], standing: Standing) -> Cell:
+    if all(kind.is_mandatory_on(channel) for kind in kinds):
+        return Cell(channel=channel, on=True, mandatory=True)
+    theirs = [kind for kind in kinds if not kind.is_mandatory_on(channel)]
+    on = any(_is_on(kind, channel, standing) for kind in theirs)
+    locked = not any(may_switch(kind, channel, standing) for kind in theirs)
+    return Cell(channel=channel, on=on, locked_by=standing.locked_by(kinds[0].category, channel) if locked else None)
+
+
+def _is_on(kind: NotificationType, channel: Channel, standing: Standing) -> bool:
+    if switched_off(kind, channel, standing) is not None:
+        return False
+    return kind.class_ != "marketing" or standing.consented(kind.category, channel)
+
+
+def _pace(category: str, standing: Standing) -> Pace:
+    levels = (standing.preferences, *(defaults for _, defaults in standing.defaults))
+    return next((level.digests[category] for level in levels if category in level.digests), "at_once")
