@@ -99,20 +99,25 @@ def everything(case: Case) -> Verdict | None:
 
 
 def switches(case: Case) -> Verdict | None:
-    """The first level that has a word on this cell, row or column; silence lets it pass."""
+    on, rule, by = switched(case)
+    return None if on else _off(rule, by)
+
+
+def switched(case: Case) -> tuple[bool, Rule, str | None]:
+    """What the first level says that has a word on this cell, row or column; by which switch, and which tenant's."""
     category, channel = case.kind.category, case.channel
     standing = case.standing
     for name, defaults in standing.defaults:
         if defaults.locks(category, channel):
-            return None if _choice(defaults, category, channel)[0] is not False else _off(Rule.LOCKED, name)
+            return _choice(defaults, category, channel)[0] is not False, Rule.LOCKED, name
     on, rule = _choice(standing.preferences, category, channel)
     if on is not None:
-        return None if on else _off(rule)
+        return on, rule, None
     for name, defaults in standing.defaults:
         on, _ = _choice(defaults, category, channel)
         if on is not None:
-            return None if on else _off(Rule.TENANT, name)
-    return _off(Rule.TYPE) if channel in case.kind.off_by_default else None
+            return on, Rule.TENANT, name
+    return channel not in case.kind.off_by_default, Rule.TYPE, None
 
 
 def cap(case: Case) -> Verdict | None:
@@ -130,12 +135,12 @@ def cap(case: Case) -> Verdict | None:
 def quiet_hours(case: Case) -> Verdict | None:
     if case.kind.through_quiet_hours:
         return None
-    quiet = _quiet(case.standing)
-    if quiet is None or quiet.starts == quiet.ends:
+    hours, by = quiet(case.standing)
+    if hours is None or hours.starts == hours.ends:
         return None
-    ends = time.fromisoformat(quiet.ends)
-    free = next_free(case.at, case.standing.zone, lambda shown: quiet.hold(shown.time()), [ends])
-    return None if free == case.at else Verdict("hold", Rule.QUIET_HOURS, Reason.QUIET_HOURS, free)
+    ends = time.fromisoformat(hours.ends)
+    free = next_free(case.at, case.standing.zone, lambda shown: hours.hold(shown.time()), [ends])
+    return None if free == case.at else Verdict("hold", Rule.QUIET_HOURS, Reason.QUIET_HOURS, free, by)
 
 
 def legal_window(case: Case) -> Verdict | None:
@@ -204,10 +209,12 @@ def _off(rule: Rule, by: str | None = None) -> Verdict:
     return Verdict("suppress", rule, Reason.SWITCHED_OFF, None, by)
 
 
-def _quiet(standing: Standing) -> QuietHours | None:
+def quiet(standing: Standing) -> tuple[QuietHours | None, str | None]:
+    """The quiet hours that hold for a person, and which tenant presets them where it isn't their own choice."""
     if standing.preferences.quiet_hours is not None:
-        return standing.preferences.quiet_hours
-    return next((each.quiet_hours for _, each in standing.defaults if each.quiet_hours is not None), None)
+        return standing.preferences.quiet_hours, None
+    presets = ((each.quiet_hours, name) for name, each in standing.defaults if each.quiet_hours is not None)
+    return next(presets, (None, None))
 
 
 def _closed(window: Window, shown: datetime) -> bool:
