@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from notifier.accounts import sms_accounts
-from notifier.api import dead, docs, events, ocpi, operations, receipts, recipients
+from notifier.api import dead, docs, events, explaining, ocpi, operations, receipts, recipients
 from notifier.api.auth import Authenticator
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
@@ -22,11 +23,12 @@ from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import BATCH, record
 from notifier.settings import Settings
+from notifier.startup import load_renderer
 
 ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
-        *operations.ENDPOINTS,
+        *explaining.ENDPOINTS, *operations.ENDPOINTS,
     ]
 )  # fmt: skip
 PATHS = sorted({endpoint.path for endpoint in ENDPOINTS}, key=lambda path: ("{" in path, path))
@@ -53,6 +55,7 @@ def create_app(
         app.state.context = Context(
             engine=engine,
             reader=Reader(engine.catalog),
+            renderer=cache(lambda: load_renderer(known, engine.catalog)),
             intake=intake,
             reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
             authenticator=Authenticator(engine.database, engine.clock),

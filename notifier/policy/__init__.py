@@ -2,9 +2,9 @@
 
 from notifier.policy.deciding import Answer, decide
 from notifier.policy.identity import Outdated, about, audiences, delivery_id, outdates, sameness
-from notifier.policy.rules import Case, Rule, Verdict, judge, trace
+from notifier.policy.rules import Action, Case, Rule, Verdict, judge, trace
 
 __all__ = [
-    "Answer", "Case", "Outdated", "Rule", "Verdict", "about", "audiences", "decide", "delivery_id", "judge", "outdates",
-    "sameness", "trace",
+    "Action", "Answer", "Case", "Outdated", "Rule", "Verdict", "about", "audiences", "decide", "delivery_id", "judge",
+    "outdates", "sameness", "trace",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ A handful of queries, whatever the event came to; each reads by a key, and decis
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -94,7 +94,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
     about: str
     until: int
-    reason: Literal[State.SUPERSEDED, State.CANCELLED]
+    reason: State
     event_id: str
     type: str
     source: str
@@ -120,7 +120,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _answers = msgspec.json.Decoder(list[Answered]).decode
-_standing = msgspec.json.Decoder(Standing).decode
+_standing = msgspec.json.Decoder(Standing | None).decode  # MariaDB keeps a null as JSON's
 _SENT = tuple(name for name in Sent.__struct_fields__ if name not in ("data", "language"))
 _MARK = ("about", "until", "reason", "event_id")
 
@@ -205,9 +205,8 @@ async def _sent(connection: AsyncConnection, dialect: str, decisions: Sequence[D
 
 
 def _read_sent(row: Any) -> Sent:
-    told = dict(row._mapping)  # noqa: SLF001 (a public name)
-    chosen, known = told.pop("chosen"), told.pop("known")
-    language = None if chosen is None else read_preferences(chosen).locale or known
+    language = None if row.chosen is None else read_preferences(row.chosen).locale or row.known
+    told = {name: getattr(row, name) for name in (*_SENT, "data")}
     return msgspec.convert({**told, "language": language}, Sent, strict=False)
 
 
