@@ -10,7 +10,7 @@ import msgspec
 
 Scope = Literal[
     "events:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write", "ledger:read",
-    "dead:read", "dead:write", "ocpi",
+    "dead:read", "dead:write", "explain:read", "ocpi",
 ]  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 

@@ -5,7 +5,7 @@ Addresses are checked here, once, where they come in; everything behind trusts t
 
 import re
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
 
 import msgspec
@@ -54,7 +54,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     attributes: Annotated[dict[Key, str | int | float | bool], msgspec.Meta(max_length=MAX_ATTRIBUTES)] = {}
     preferences: Preferences | None = None
 
-    def checked(self) -> "RecipientDetails":
+    def checked(self) -> Self:
         """The same with its addresses in canonical form.
 
         Raises ValueError that begins with the field's name and tells the shape expected, never the value.

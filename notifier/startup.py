@@ -4,7 +4,7 @@ import asyncio
 
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
-from notifier.catalog import load_catalog
+from notifier.catalog import Catalog, load_catalog
 from notifier.channels.opening import open_transports
 from notifier.errors import ConfigurationError
 from notifier.guard import refuse_everything_but_loopback
@@ -39,7 +39,6 @@ async def open_engine(settings: Settings) -> Engine:
 async def open_worker_engine(settings: Settings) -> WorkerEngine:
     """What a worker works with: transports are built here, on its loop, before the first message."""
     catalog = load_catalog(settings.templates)
-    brand = Brand(name=settings.brand_name, app_url=settings.app_url, postal_address=settings.postal_address)
     database = await open_database(settings)
     clock = await _clock(database)
     return WorkerEngine(
@@ -48,9 +47,15 @@ async def open_worker_engine(settings: Settings) -> WorkerEngine:
         signals=Signals(make_broker(settings.broker_url)),
         clock=clock,
         links=await open_links(settings, database),
-        renderer=Renderer(catalog, settings.templates, brand),
+        renderer=load_renderer(settings, catalog),
         transports=open_transports(settings, clock),
     )
+
+
+def load_renderer(settings: Settings, catalog: Catalog) -> Renderer:
+    """The texts of the types, in the brand's name."""
+    brand = Brand(name=settings.brand_name, app_url=settings.app_url, postal_address=settings.postal_address)
+    return Renderer(catalog, settings.templates, brand)
 
 
 async def open_database(settings: Settings) -> Database:

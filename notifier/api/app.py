@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from notifier.api import (
     docs,
     erasure,
     events,
+    explaining,
     ocpi,
     operations,
     preference_pages,
@@ -38,12 +40,13 @@ from notifier.pipeline.receipts import BATCH, record
 from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
 from notifier.settings import Settings
+from notifier.startup import load_renderer
 
 ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
         *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
-        *preference_pages.ENDPOINTS, *operations.ENDPOINTS,
+        *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *operations.ENDPOINTS,
     ]
 )  # fmt: skip
 PATHS = sorted(
@@ -74,6 +77,7 @@ def create_app(
         app.state.context = Context(
             engine=engine,
             reader=Reader(engine.catalog),
+            renderer=cache(lambda: load_renderer(known, engine.catalog)),
             intake=intake,
             reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
             authenticator=Authenticator(engine.database, engine.clock),

@@ -17,6 +17,7 @@ from notifier.clock import to_datetime
 from notifier.deliveries import Channel
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
+from notifier.pipeline.telling import AttemptTold, EventTold, attempts, meaning
 from notifier.problems import UNDECODABLE, from_decoding, problem
 from notifier.store import dead
 from notifier.store.database import Database
@@ -67,30 +68,6 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     letters: list[Line]
     next: str | None
-
-
-class AttemptTold(msgspec.Struct, frozen=True, kw_only=True):
-    """A try at the provider: its own code, and what that means."""
-
-    number: int
-    started_at: datetime
-    ended_at: datetime
-    provider: str
-    outcome: str
-    code: str | None
-    meaning: str | None
-
-
-class EventTold(msgspec.Struct, frozen=True, kw_only=True):
-    """The event behind it, as its source named it."""
-
-    id: str
-    type: str
-    source: str
-    source_id: str
-    subject: str | None
-    occurred_at: datetime
-    accepted_at: datetime
 
 
 class LetterTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,14 +161,6 @@ def _line(letter: DeadLetter) -> Line:
 
 def told(letter: Letter) -> LetterTold:
     """What is told of one."""
-    attempts = [
-        AttemptTold(
-            number=each.number, started_at=to_datetime(each.started_at), ended_at=to_datetime(each.ended_at),
-            provider=each.provider, outcome=each.outcome, code=each.code,
-            meaning=pipeline.meaning(letter.channel, each.code),
-        )
-        for each in letter.tried
-    ]  # fmt: skip
     event = EventTold(
         id=letter.event_id, type=letter.event_type, source=letter.source, source_id=letter.source_id,
         subject=letter.subject, occurred_at=to_datetime(letter.occurred_at),
@@ -200,10 +169,10 @@ def told(letter: Letter) -> LetterTold:
     return LetterTold(
         kind=letter.kind, id=letter.id, type=letter.type, channel=letter.channel, recipient=letter.recipient_id,
         state=letter.state, reason=letter.reason, why=pipeline.explain(letter), code=letter.code,
-        meaning=pipeline.meaning(letter.channel, letter.code), at=to_datetime(letter.at),
+        meaning=meaning(letter.channel, letter.code), at=to_datetime(letter.at),
         created_at=to_datetime(letter.created_at), expires_at=_moment(letter.expires_at), crashes=letter.crashes,
         handled_at=_moment(letter.handled_at), redrive_of=letter.redrive_of, redriven_as=letter.redriven_as,
-        attempts=attempts, event=event,
+        attempts=attempts(letter.channel, letter.tried), event=event,
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def name_of(category: str, channel: str) -> str:
 
 def fields_of(rows: Sequence[Row], standing: Standing, locale: str) -> Fields:
     """The form as it is shown first. `locale` is the pages' language for the person."""
-    quiet = quiet_of(standing)
+    quiet, _ = quiet_of(standing)
     shown = quiet is not None and quiet.starts != quiet.ends
     return Fields(
         on=frozenset(name_of(row.category, cell.channel) for row in rows for cell in row.cells if cell.on),

@@ -18,7 +18,8 @@ EXIT_CONFIGURATION = 78
 COMMANDS = {
     "demo": "demo", "chaos": "chaos", "web": "processes", "worker": "processes", "clock": "processes",
     "sandbox": "processes", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
-    "db": "manage", "dead": "dead", "bounces": "bounces", "ledger": "inspect", "doctor": "inspect",
+    "db": "manage", "dead": "dead", "bounces": "bounces", "explain": "explaining", "simulate": "explaining",
+    "replay-day": "explaining", "ledger": "inspect", "doctor": "inspect",
 }  # fmt: skip
 """Each command and its module. It is imported when the command is called: prometheus-client, once imported, no longer
 looks where processes count together (`processes`)."""
@@ -33,7 +34,7 @@ class Commands(click.Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"notifier.cli.{COMMANDS[name]}"), name)
+        command: click.Command = getattr(import_module(f"notifier.cli.{COMMANDS[name]}"), name.replace("-", "_"))
         return command
 
     def invoke(self, context: click.Context) -> Any:
@@ -63,6 +64,7 @@ def main() -> None:
     Feed it:          notifier keys create my-service --scope events:write
                       notifier send charging.complete --data '{"session_id": "101", …}'
     Look at it:       notifier doctor, notifier ledger, notifier dead list
+    Ask why:          notifier explain EVENT, notifier simulate TYPE, notifier replay-day DAY
 
     Settings come from the environment (NOTIFIER_…); `notifier doctor --settings` lists them.
     """

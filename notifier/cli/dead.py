@@ -9,12 +9,13 @@ from typing import Any
 import click
 import msgspec
 
-from notifier.api.dead import AttemptTold, LetterTold, Page, Wanted, find_page, told
+from notifier.api.dead import LetterTold, Page, Wanted, find_page, told
 from notifier.cli.manage import on_database
 from notifier.deliveries import Channel
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.pipeline.engine import Engine
+from notifier.pipeline.telling import AttemptTold
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_engine
 from notifier.store import dead as store

@@ -29,7 +29,7 @@ from notifier.settings import load_settings
 def send(type: str, data: str, event_id: str | None, source: str, subject: str | None, as_json: bool) -> None:
     """Report one event of TYPE, such as charging.complete."""
     try:
-        decoded = json.loads(_read(data))
+        decoded = json.loads(read_argument(data))
     except json.JSONDecodeError as error:
         raise click.BadParameter(f"not JSON: {error}", param_hint="--data") from None
     with _producer(source) as producer:
@@ -95,7 +95,8 @@ def _batches(file: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         yield first, batch
 
 
-def _read(data: str) -> str:
+def read_argument(data: str) -> str:
+    """The text itself, that of a file (`@FILE`), or standard input (`-`)."""
     if data == "-":
         return sys.stdin.read()
     if data.startswith("@"):

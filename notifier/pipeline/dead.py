@@ -1,6 +1,5 @@
 """Dead letters: redrive what died, or put it away. A state never moves back: what is redriven is a new delivery."""
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -8,30 +7,13 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.catalog import Catalog, NotificationType
-from notifier.channels import email, push, sms
-from notifier.channels.codes import Codes
-from notifier.deliveries import Channel, Lane, State, by_queue
+from notifier.deliveries import Lane, State, by_queue
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
+from notifier.policy import words
 from notifier.store import audit, dead, deliveries
 from notifier.store.dead import DEAD_STATES, Candidate, CandidateEvent, DeadLetter, Redriven, successor_id
 
 AT_ONCE = 100  # redriven together they are signalled at once; of more the clock lets in what there is room for
-
-CODES: dict[Channel, Codes] = {Channel.PUSH: push.CODES, Channel.SMS: sms.CODES, Channel.EMAIL: email.CODES}
-
-REASONS = {
-    "address_gone": "the device, number or mailbox doesn't exist or can't receive",
-    "attempts_exhausted": "every try failed, and there were as many as there may be",
-    "misconfigured": "our account, key or sender was wrong when it was sent",
-    "not_resent": "the provider may or may not have it, and its type says that it is not to be sent twice",
-    "opted_out": "the person told the carrier to stop",
-    "quarantined": "it ended worker after worker, or can't be decided; the workers' log says where",
-    "refused": "the provider will never take it: its content, its size or its sender",
-    "render_failed": "the message can't be made from its texts and data; the workers' log names the field",
-    "throttled": "it was one too many for the provider or the carrier",
-    "unavailable": "the phone, the mailbox or the carrier could not be reached in time",
-    "unknown": "the provider can't say what became of it",
-}
 
 Refusal = Literal["not_found", "not_dead", "redriven", "discarded", "type_gone"]
 
@@ -47,17 +29,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def explain(letter: DeadLetter) -> str:
     """Why a letter is dead, in words."""
-    reason = letter.reason or letter.state
-    return REASONS.get(reason, reason.replace("_", " "))
-
-
-def meaning(channel: Channel | None, code: str | None) -> str | None:
-    """What a provider's code stands for, by its channel's `codes.toml`; None where neither stands there."""
-    if channel not in CODES or code is None:
-        return None
-    known = CODES[channel].codes
-    row = known.get(code) or known.get(re.sub(r"(?<!\S)(\d)\d\d$", r"\1xx", code))
-    return None if row is None else row.meaning
+    return words.reason(letter.reason or letter.state)
 
 
 async def redrive(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:

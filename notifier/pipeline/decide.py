@@ -87,9 +87,7 @@ async def _decide(engine: Engine, ids: Sequence[str]) -> int:
         undecided = await events.take_undecided(connection, dialect, ids)
         if not undecided:
             return 0, []
-        members = await recipients.in_audiences(connection, dialect, list(_audience_keys(engine.catalog, undecided)))
-        spent = await _spent(connection, dialect, engine.catalog, undecided, members, now)
-        plan = make_plan(engine.catalog, undecided, members, now, spent)
+        plan = await read_and_plan(connection, dialect, engine.catalog, undecided, now)
         known = await deliveries.existing(connection, dialect, list(plan.deliveries))
         new = [delivery for delivery in plan.deliveries.values() if delivery.id not in known]
         if await deliveries.add(connection, dialect, new) != len(new):
@@ -117,9 +115,23 @@ async def _decide(engine: Engine, ids: Sequence[str]) -> int:
     return decided
 
 
+async def read_and_plan(
+    connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Sequence[Event], now: int,
+    members: Mapping[str, list[Recipient]] | None = None, *, hold: bool = True,
+) -> Plan:  # fmt: skip
+    """The rows for a batch of events, by what is known of the people they name; nothing is written.
+
+    `members` stand in for those who are in the audiences. Without `hold` nobody's place under a cap is kept for them.
+    """
+    if members is None:
+        members = await recipients.in_audiences(connection, dialect, list(audience_keys(catalog, batch)))
+    spent = await _spent(connection, dialect, catalog, batch, members, now, hold=hold)
+    return make_plan(catalog, batch, members, now, spent)
+
+
 async def _spent(
     connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event],
-    members: Mapping[str, list[Recipient]], now: int,
+    members: Mapping[str, list[Recipient]], now: int, *, hold: bool,
 ) -> Spent:  # fmt: skip
     """What counts to the caps of the categories that this batch speaks in."""
     wanted: dict[str, list[str]] = {}
@@ -128,7 +140,7 @@ async def _spent(
             if kind.category in catalog.regulation.caps:
                 wanted.setdefault(kind.category, []).extend(each.id for each in _people(kind, event, members))
     types = {name: [kind.id for kind in catalog.types.values() if kind.category == name] for name in wanted}
-    return await standing.spent(connection, dialect, wanted, types, catalog.regulation, now)
+    return await standing.spent(connection, dialect, wanted, types, catalog.regulation, now, hold=hold)
 
 
 def make_plan(
@@ -166,7 +178,7 @@ def _plan_type(
         # By event and not by collapse key: every event about a person we don't know is counted.
         delivery = _delivery(kind, event, "", nobody, make_id("delivery", kind.id, event.id, "", Channel.NONE, ""), now)
         plan.deliveries[delivery.id] = delivery
-        plan.decisions.append(_decision(kind, event, "", [_told(nobody)], now, None))
+        plan.decisions.append(_decision(kind, event, "", [_told(nobody) | {"delivery": delivery.id}], now, None))
     turn = 0
     for person in people:
         asked = _with_spent(person, spent) if kind.category in catalog.regulation.caps else person
@@ -189,7 +201,8 @@ def _with_spent(person: Recipient, spent: Spent) -> Recipient:
     return msgspec.structs.replace(person, standing=msgspec.structs.replace(person.standing, spent=dict(mine)))
 
 
-def _audience_keys(catalog: Catalog, batch: Iterable[Event]) -> Iterable[str]:
+def audience_keys(catalog: Catalog, batch: Iterable[Event]) -> Iterable[str]:
+    """The audiences that events name, for all the types that listen."""
     for event in batch:
         for kind in catalog.listeners.get(event.type, []):
             yield from policy.audiences(kind, event.data)

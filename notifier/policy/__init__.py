@@ -3,9 +3,9 @@
 from notifier.policy.deciding import Answer, decide
 from notifier.policy.grid import Cell, Row, Spot, choose, consents, make_grid, may_switch, switch
 from notifier.policy.identity import Outdated, about, audiences, delivery_id, outdates, sameness
-from notifier.policy.rules import Case, Rule, Verdict, judge, trace
+from notifier.policy.rules import Action, Case, Rule, Verdict, judge, trace
 
 __all__ = [
-    "Answer", "Case", "Cell", "Outdated", "Row", "Rule", "Spot", "Verdict", "about", "audiences", "choose", "consents",
-    "decide", "delivery_id", "judge", "make_grid", "may_switch", "outdates", "sameness", "switch", "trace",
+    "Action", "Answer", "Case", "Cell", "Outdated", "Row", "Rule", "Spot", "Verdict", "about", "audiences", "choose",
+    "consents", "decide", "delivery_id", "judge", "make_grid", "may_switch", "outdates", "sameness", "switch", "trace",
 ]  # fmt: skip

@@ -111,20 +111,26 @@ def switches(case: Case) -> Verdict | None:
 
 
 def switched_off(kind: NotificationType, channel: Channel, standing: Standing) -> Verdict | None:
-    """What the first level says that has a word on this cell, row or column; silence lets it pass."""
+    """The refusal of a switch, where one says no."""
+    on, rule, by = switched(kind, channel, standing)
+    return None if on else _off(rule, by)
+
+
+def switched(kind: NotificationType, channel: Channel, standing: Standing) -> tuple[bool, Rule, str | None]:
+    """What the first level says that has a word on this cell, row or column; by which switch, and which tenant's."""
     category = kind.category
     lock = locked_by(kind, channel, standing)
     if lock is not None:
         name, locked = lock
-        return _off(Rule.LOCKED, name) if _choice(locked, category, channel)[0] is False else None
+        return _choice(locked, category, channel)[0] is not False, Rule.LOCKED, name
     on, rule = _choice(standing.preferences, category, channel)
     if on is not None:
-        return None if on else _off(rule)
+        return on, rule, None
     for name, defaults in standing.defaults:
         on, _ = _choice(defaults, category, channel)
         if on is not None:
-            return None if on else _off(Rule.TENANT, name)
-    return _off(Rule.TYPE) if channel in kind.off_by_default else None
+            return on, Rule.TENANT, name
+    return channel not in kind.off_by_default, Rule.TYPE, None
 
 
 def cap(case: Case) -> Verdict | None:
@@ -142,11 +148,11 @@ def cap(case: Case) -> Verdict | None:
 def quiet_hours(case: Case) -> Verdict | None:
     if not case.kind.waits_for_morning:
         return None
-    quiet = quiet_of(case.standing)
+    quiet, by = quiet_of(case.standing)
     if quiet is None:
         return None
     free = _quiet_until(case.at, case.standing.zone, quiet)
-    return None if free == case.at else Verdict("hold", Rule.QUIET_HOURS, Reason.QUIET_HOURS, free)
+    return None if free == case.at else Verdict("hold", Rule.QUIET_HOURS, Reason.QUIET_HOURS, free, by)
 
 
 def legal_window(case: Case) -> Verdict | None:
@@ -215,11 +221,12 @@ def _off(rule: Rule, by: str | None = None) -> Verdict:
     return Verdict("suppress", rule, Reason.SWITCHED_OFF, None, by)
 
 
-def quiet_of(standing: Standing) -> QuietHours | None:
-    """A person's quiet hours: their own, else those that the nearest tenant presets."""
+def quiet_of(standing: Standing) -> tuple[QuietHours | None, str | None]:
+    """The quiet hours that hold for a person, and which tenant presets them where it isn't their own choice."""
     if standing.preferences.quiet_hours is not None:
-        return standing.preferences.quiet_hours
-    return next((each.quiet_hours for _, each in standing.defaults if each.quiet_hours is not None), None)
+        return standing.preferences.quiet_hours, None
+    presets = ((each.quiet_hours, name) for name, each in standing.defaults if each.quiet_hours is not None)
+    return next(presets, (None, None))
 
 
 # People of one zone are asked about the same moment, a batch of them at a time.

@@ -30,6 +30,13 @@ BUSY_TIMEOUT = 5_000  # milliseconds that SQLite waits for another process's wri
 CONFLICT_TRIES = 5  # times that a transaction which another one made give way runs in all
 CONFLICT_PAUSE = 0.02  # seconds, doubled each time, with full jitter
 
+READ_ONLY = {
+    "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    "mysql": "SET TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = ON",
+}
+"""What a transaction that only looks begins with."""
+
 DEADLOCKS = {"40001", "40P01"}  # SQLSTATE: PostgreSQL's and the standard's serialization failure and deadlock
 MYSQL_DEADLOCKS = {1205, 1213, 1020}  # lock wait time-out, deadlock, and MariaDB's "record has changed since last read"
 
@@ -57,6 +64,19 @@ class Database:
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a transaction that is committed; `work` may run more than once."""
         return await _run(self._writer, work)
+
+    async def look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The result of `work` in a transaction in which the engine itself refuses to write."""
+
+        async def guarded(connection: AsyncConnection) -> T:
+            await connection.exec_driver_sql(READ_ONLY[self.dialect])
+            try:
+                return await work(connection)
+            finally:
+                if self.dialect == "sqlite":  # where it is the connection's and not the transaction's
+                    await connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+        return await _run(self.engine, guarded)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the database doesn't answer."""

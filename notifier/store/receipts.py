@@ -49,7 +49,8 @@ async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, R
 async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters: Mapping[str, object]) -> int:
     """Settle those of a worker's deliveries, still under its token, that a receipt has moved on already; how many.
 
-    Of the outcome counts only what no receipt tells: the locale. `parameters` are those of `leases.settle`.
+    Of the outcome counts only what no receipt tells: what explains its words. `parameters` are
+    those of `leases.settle`.
     """
     return (await connection.execute(_settle_overtaken(dialect), parameters)).rowcount
 
@@ -86,7 +87,8 @@ def _write(dialect: str) -> sa.Update:
 
 @cache
 def _settle_overtaken(dialect: str) -> sa.Update:
-    outcome = rows.batch(dialect, [delivery.c.id, delivery.c.locale])
+    names = ("locale", "time_zone", "content_hash")
+    outcome = rows.batch(dialect, [delivery.c.id, *(delivery.c[name] for name in names)])
     return (
         sa.update(delivery)
         .where(
@@ -94,5 +96,5 @@ def _settle_overtaken(dialect: str) -> sa.Update:
             delivery.c.lease_token == sa.bindparam("token"),
             delivery.c.state != State.SENDING,
         )
-        .values(locale=outcome.c.locale, lease_token=None, updated_at=sa.bindparam("now"))
+        .values({name: outcome.c[name] for name in names} | {"lease_token": None, "updated_at": sa.bindparam("now")})
     )

@@ -146,6 +146,13 @@ async def in_audiences(
     return {key: [people[id_] for id_ in group] for key, group in members.items()}
 
 
+async def person(connection: AsyncConnection, dialect: str, id_: str) -> Recipient | None:
+    """One recipient as the pipeline reads them; None where there is none."""
+    query = sa.select(*PERSON).select_from(with_addresses(recipient)).where(recipient.c.id == id_)
+    found = list(await connection.execute(query.order_by(device.c.id)))
+    return (await make_people(connection, dialect, found)).get(id_)
+
+
 async def make_people(connection: AsyncConnection, dialect: str, found: Sequence[Any]) -> dict[str, Recipient]:
     """Recipients by id from rows of `PERSON`, one for each of a person's devices; their tenants' presets are looked
     up."""

@@ -40,17 +40,17 @@ async def make(
 
 async def spent(
     connection: AsyncConnection, dialect: str, wanted: Mapping[str, Sequence[str]], types: Mapping[str, Sequence[str]],
-    regulation: Regulation, now: int,
+    regulation: Regulation, now: int, *, hold: bool = True,
 ) -> dict[str, dict[str, tuple[int, ...]]]:  # fmt: skip
     """When notifications of capped categories went to people within the cap's window, by recipient and category.
 
-    `wanted` are the recipients by category, `types` the notification types of each. Their rows stay locked until the
-    transaction ends, so that two decisions at once can't both take the last place.
+    `wanted` are the recipients by category, `types` the notification types of each. With `hold` their rows stay locked
+    until the transaction ends, so that two decisions at once can't both take the last place.
     """
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     for category, ids in wanted.items():
         people = {"rows": rows.encode([{"recipient_id": id_} for id_ in sorted(set(ids))])}
-        if dialect != "sqlite":  # whose writers come one after the other
+        if hold and dialect != "sqlite":  # whose writers come one after the other
             await connection.execute(_lock(dialect), people)
         since = now - regulation.caps[category].milliseconds
         parameters = {**people, "since": since, "types": list(types[category]), "states": list(SPENT)}

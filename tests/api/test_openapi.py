@@ -19,6 +19,7 @@ from tests.api.server import Answer, Caller
 from tests.samples import CATALOG, EVENT, encoded
 
 Json = dict[str, Any]
+TRIAL = {"event": {"type": EVENT["type"], "data": {**EVENT["data"], "driver_id": "ada"}}, "recipient": "ada"}
 DOCUMENT = document(ENDPOINTS, CATALOG, "1.2.3")
 OPERATIONS = {
     (method.upper(), path): told for path, methods in DOCUMENT["paths"].items() for method, told in methods.items()
@@ -175,6 +176,8 @@ async def test_answers_are_what_is_told(api: Caller) -> None:
         ("GET", "/v1/dead", await api.call("GET", "/v1/dead")),
         ("GET", "/v1/dead", await api.call("GET", "/v1/dead?limit=0")),
         ("POST", "/v1/dead/redrive", await api.call("POST", "/v1/dead/redrive", b'{"ids": ["%b"]}' % (b"0" * 32))),
+        ("GET", "/v1/explain", await api.call("GET", "/v1/explain?source=billing&id=attempt-7")),
+        ("POST", "/v1/simulate", await api.call("POST", "/v1/simulate", json.dumps(TRIAL))),
         ("GET", "/v1/ledger", await api.call("GET", "/v1/ledger")),
         ("GET", "/healthz", await api.call("GET", "/healthz")),
         ("GET", "/problems/{number}", await api.call("GET", "/problems/40401")),

@@ -10,10 +10,11 @@ from notifier import metrics
 from notifier.clock import HOUR, MINUTE, SECOND, ManualClock
 from notifier.deliveries import Channel, State
 from notifier.pipeline.clock import tick
-from notifier.pipeline.dead import AT_ONCE, Result, discard, explain, meaning, redrive
+from notifier.pipeline.dead import AT_ONCE, Result, discard, explain, redrive
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
+from notifier.pipeline.telling import meaning
 from notifier.sandbox import Rule, Sandbox
 from notifier.store import dead, deliveries, events, ledger
 from notifier.store.dead import Filter, successor_id

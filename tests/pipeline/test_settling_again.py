@@ -31,7 +31,7 @@ async def test_an_outcome_outlives_a_database_that_is_away_for_longer_than_a_wri
         ids = [row.id for row in await connection.execute(sms)]
     sandbox.faults.add(Rule(channel="sms", action="delay", seconds=TAKES))
     sending = asyncio.create_task(deliver(engine, Channel.SMS, ids))
-    while not await _are(engine, sms, State.SENDING):
+    while not await _are(engine, sms, State.SENDING):  # noqa: ASYNC110 (the database has no event to wait for)
         await asyncio.sleep(0.01)
 
     # When another process keeps the database for itself until after the provider has answered

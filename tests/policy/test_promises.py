@@ -134,7 +134,7 @@ def test_nothing_after_its_time_to_live_and_nothing_before_now(case: Given) -> N
 def test_nothing_within_quiet_hours_or_outside_a_legal_window(case: Given) -> None:
     standing = case.person.standing
     for answer in going_out(case):
-        if case.kind.is_mandatory or (case.kind.step and answer.step) or case.turn:
+        if case.kind.class_ == "security" or (case.kind.step and answer.step) or case.turn:
             continue  # a later step is asked again when its turn comes
         shown = local(answer.due_at, standing.zone)
         quiet = standing.preferences.quiet_hours or next(
@@ -163,7 +163,11 @@ def test_a_switch_that_is_off_is_off_unless_the_message_is_mandatory_or_the_row_
     for answer in going_out(case):
         locked = any(defaults.locks(case.kind.category, answer.channel) for _, defaults in standing.defaults)
         cell = standing.preferences.switches.get(case.kind.category, {}).get(answer.channel.value)  # type: ignore[call-overload]
-        assert case.kind.is_mandatory or locked or (standing.preferences.everything and cell is not False)
+        assert (
+            case.kind.is_mandatory_on(answer.channel)
+            or locked
+            or (standing.preferences.everything and cell is not False)
+        )
 
 
 @given(SITUATIONS)
@@ -210,7 +214,7 @@ def test_a_cap_is_never_passed_however_many_events_come_together(case: Given, co
     plan = make_plan(catalog, events, {"driver:ada": [case.person]}, case.now, before)
 
     told = {row.event_id for row in plan.deliveries.values() if row.state == State.PENDING}
-    assert case.kind.is_mandatory or len(told) <= max(cap.most - len(recent), 0)
+    assert case.kind.class_ == "security" or len(told) <= max(cap.most - len(recent), 0)
 
 
 @given(SITUATIONS)

@@ -1,0 +1,103 @@
+"""Why, why not, and what if: `GET /v1/explain` and `POST /v1/simulate`.
+
+Both answer with personal data: where people stand, and the words of their messages. Nothing of it is logged.
+"""
+
+from asyncio import to_thread
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.dead import Id
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body, read_query
+from notifier.cloudevents import Line
+from notifier.events import event_id
+from notifier.pipeline.explain import Explanation, explain
+from notifier.pipeline.simulate import Simulation, Trial, simulate
+from notifier.preferences import Key
+from notifier.problems import UNDECODABLE, from_decoding, problem
+from notifier.store import explaining
+from notifier.store.explaining import Wanted
+
+MOST = 200  # decisions on a page, each with its rules and its messages
+MAX_TRIAL = 128 * 1024  # bytes: an event of the largest size, and a person beside it
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be explained: an event by our id or by the `source` and `id` that its source gave it, or a delivery;
+    for one `recipient`, or for all. `cursor` is the `next` of the page before."""
+
+    event: Id | None = None
+    source: Line | None = None
+    id: Line | None = None
+    delivery: Id | None = None
+    recipient: Key | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 50
+    cursor: Annotated[str, msgspec.Meta(min_length=2, max_length=400, pattern="^[^/]+/")] | None = None
+
+    def wanted(self) -> Wanted:
+        """What to read; raises Problem 42205 unless the event is named in exactly one way."""
+        by_source = self.source is not None and self.id is not None
+        if (self.source is None) != (self.id is None):
+            raise problem(42205, "source and id name an event together", "/id" if self.id is None else "/source")
+        if (self.event is not None) + by_source + (self.delivery is not None) != 1:
+            raise problem(42205, "name an event by its id, by source and id, or by one of its deliveries", "/event")
+        if self.delivery is not None and self.recipient is not None:
+            raise problem(42205, "a delivery has its recipient", "/recipient")
+        type_, _, last = (self.cursor or "").partition("/")
+        return Wanted(
+            event=event_id(self.source, self.id) if self.source is not None and self.id is not None else self.event,
+            delivery=self.delivery, recipient=self.recipient, limit=self.limit, after=(type_, last),
+        )  # fmt: skip
+
+
+async def get_explain(request: Request, context: Context) -> Response:
+    """What became of an event and why: every decision with each rule's answer in words, every delivery with its tries,
+    its content as sent, and how it ended.
+
+    For somebody who was not told it says why not, also where the event never named them.
+    """
+    engine = context.engine
+    found = await explaining.read(engine.database, read_query(request, Asked).wanted())
+    if found is None:
+        raise problem(40401, "there is no such event or delivery")
+    return answer(explain(engine.catalog, await to_thread(context.renderer), engine.links, found))
+
+
+async def post_simulate(request: Request, context: Context) -> Response:
+    """What would happen to whom, and what they would read, if this event came: decided by the same code, at any moment,
+    for a real person or one supposed. Nothing is written and nothing is sent.
+    """
+    try:
+        trial = msgspec.json.decode(await read_body(request, MAX_TRIAL), type=Trial)
+    except UNDECODABLE as error:
+        raise from_decoding(42205, error) from None
+    engine, renderer = context.engine, await to_thread(context.renderer)
+    return answer(await simulate(engine.database, engine.catalog, context.reader, renderer, trial, engine.clock.now()))
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="GET",
+        path="/v1/explain",
+        scope="explain:read",
+        handler=get_explain,
+        summary="Explain what became of an event, and why",
+        query=Asked,
+        gives={200: Explanation},
+        problems=(40401, 42205),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/simulate",
+        scope="explain:read",
+        handler=post_simulate,
+        summary="Say what an event would do, without doing it",
+        takes={"application/json": Trial},
+        gives={200: Simulation},
+        problems=(42201, 42202, 42205),
+    ),
+]

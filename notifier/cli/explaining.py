@@ -1,0 +1,239 @@
+"""Ask why, why not and what if: `notifier explain`, `notifier simulate` and `notifier replay-day`."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from notifier.api.explaining import Asked
+from notifier.catalog import load_catalog
+from notifier.cli.manage import on_database
+from notifier.cli.report import read_argument
+from notifier.clock import SystemClock, to_instant
+from notifier.cloudevents import Reader
+from notifier.links import Links
+from notifier.pipeline import replaying
+from notifier.pipeline import simulate as simulating
+from notifier.pipeline.explain import DecisionTold, Explanation, RuleTold, Words
+from notifier.pipeline.explain import explain as explain_found
+from notifier.pipeline.replaying import Differences
+from notifier.pipeline.simulate import Simulation, Trial
+from notifier.policy import words
+from notifier.problems import UNDECODABLE, from_decoding
+from notifier.settings import load_settings
+from notifier.startup import load_renderer, open_links
+from notifier.store import explaining
+from notifier.store.database import Database
+from notifier.store.explaining import Found
+
+MARKS = {
+    None: "[dim]·[/]",
+    "send": "[green]✓[/]",
+    "hold": "[yellow]…[/]",
+    "suppress": "[red]✗[/]",
+    "expire": "[red]✗[/]",
+}
+"""How a rule's answer looks: it lets it pass, sends, holds, or ends it."""
+
+
+@click.command()
+@click.argument("event", required=False)
+@click.option("--source", help="With --id: the event as its source named it, instead of our id.")
+@click.option("--id", "id_", help="The id that the source gave the event.")
+@click.option("--delivery", help="The event of this delivery, for its recipient.")
+@click.option("--recipient", help="Only what it was for this one; for somebody who was not told, why not.")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="At most so many decisions.")
+@click.option("--cursor", help="The `next` of the page before.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def explain(event: str | None, id_: str | None, as_json: bool, **given: Any) -> None:
+    """Tell what became of an EVENT and why: each decision with every rule's answer, each delivery with its words.
+
+    What it shows is personal.
+    """
+    try:
+        asked = msgspec.convert({**given, "event": event, "id": id_}, Asked)
+    except msgspec.ValidationError as error:
+        raise from_decoding(42205, error) from None
+    settings = load_settings()
+    catalog = load_catalog(settings.templates)
+
+    async def read(database: Database) -> tuple[Found | None, Links]:
+        return await explaining.read(database, asked.wanted()), await open_links(settings, database)
+
+    found, links = on_database(read)
+    if found is None:
+        raise click.ClickException("there is no such event or delivery in this database")
+    told = explain_found(catalog, load_renderer(settings, catalog), links, found)
+    if as_json:
+        click.echo(msgspec.json.encode(told))
+    else:
+        _explain(Console(), told)
+
+
+@click.command()
+@click.argument("type")
+@click.option(
+    "--data", default="{}", help="The event's data, a JSON object; @FILE reads it from a file, - from standard input."
+)
+@click.option("--time", help="When it happened (RFC 3339); at the moment of the simulation unless given.")
+@click.option("--at", help='An instant (RFC 3339), or the next time that the person\'s clock shows, such as "23:10".')
+@click.option("--recipient", help="The id of the one who matters.")
+@click.option("--suppose", help="A person who is only supposed: the JSON that PUT /v1/recipients takes, or @FILE.")
+@click.option("--preferences", help="What they chose instead of what they did: JSON, or @FILE.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def simulate(as_json: bool, recipient: str | None, suppose: str | None, **given: str | None) -> None:
+    """Say what an event of TYPE would do, to whom, at any moment, and in which words. Nothing is written or sent."""
+    if recipient and suppose:
+        raise click.UsageError("--recipient is somebody known, --suppose somebody supposed; name one")
+    members = {
+        "event": {
+            "type": given["type"],
+            "data": _json("--data", given["data"]),
+            **({} if given["time"] is None else {"time": given["time"]}),
+        },
+        "at": given["at"],
+        "recipient": recipient if suppose is None else _json("--suppose", suppose),
+        "preferences": None if given["preferences"] is None else _json("--preferences", given["preferences"]),
+    }
+    try:
+        trial = msgspec.convert(members, Trial)
+    except msgspec.ValidationError as error:
+        raise from_decoding(42205, error) from None
+    settings = load_settings()
+    catalog = load_catalog(settings.templates)
+    renderer, reader, now = load_renderer(settings, catalog), Reader(catalog), SystemClock().now()
+    told = on_database(lambda database: simulating.simulate(database, catalog, reader, renderer, trial, now))
+    if as_json:
+        click.echo(msgspec.json.encode(told))
+    else:
+        _simulate(Console(), told)
+
+
+@click.command()
+@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+@click.option(
+    "--templates", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The types and rules to decide by; those of the settings unless given.",
+)  # fmt: skip
+@click.option("--time-zone", default="UTC", show_default=True, help="Where the day is meant.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def replay_day(day: datetime, templates: Path | None, time_zone: str, as_json: bool) -> None:
+    """Decide the events of a past DAY (2026-11-24) again by other types or rules, and say what would differ.
+
+    Nothing is written or sent.
+    """
+    try:
+        begins = to_instant(day.replace(tzinfo=ZoneInfo(time_zone)))
+    except (ValueError, LookupError, OSError):
+        raise click.BadParameter("write an IANA zone such as Europe/Berlin", param_hint="--time-zone") from None
+    catalog = load_catalog(templates or load_settings().templates)
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("Events", total=1.0)
+        told = on_database(
+            lambda database: replaying.replay(
+                database, catalog, begins, lambda done: progress.update(task, completed=done)
+            )
+        )
+    if as_json:
+        click.echo(msgspec.json.encode(told))
+    else:
+        _replay(Console(), told)
+
+
+def _json(option: str, text: str | None) -> Any:
+    try:
+        return msgspec.json.decode(read_argument(text or "{}"))
+    except UNDECODABLE as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint=option) from None
+
+
+def _explain(console: Console, told: Explanation) -> None:
+    event = told.event
+    console.print(
+        f"[bold]{escape(event.type)}[/]  {escape(event.source_id)} of {escape(event.source)}  [dim]{event.id}[/]"
+    )
+    for line in told.why_not:
+        console.print(escape(line))
+    for each in told.decisions:
+        _decision(console, each)
+    if told.next:
+        console.print(f"More: --cursor {escape(told.next)}")
+
+
+def _decision(console: Console, told: DecisionTold) -> None:
+    console.print()
+    console.print(f"[bold]{escape(told.name)}[/] for [bold]{escape(told.recipient or 'nobody known')}[/]")
+    zone = ZoneInfo(told.time_zone)
+    for moment in told.timeline:
+        channel = moment.channel or ""
+        shown = moment.at.astimezone(zone)
+        console.print(f"  {shown:%Y-%m-%d %H:%M:%S}  {channel:<5}  {escape(moment.words)}")
+    console.print(f"  [dim]times in {told.time_zone}[/]")
+    for answer in told.answers:
+        console.print(f"\n  [bold]{words.BY[answer.channel]}[/]: {escape(answer.words)}")
+        _rules(console, answer.rules)
+        if answer.unchanged is False:
+            console.print("    [yellow]The type or the rules have changed since: today they would decide otherwise.[/]")
+    for delivery in told.deliveries:
+        if delivery.content is not None:
+            proof = {True: "proven by its hash", False: "NOT what was sent: texts have changed", None: "not proven"}
+            made = f"{delivery.template.locale}, {delivery.template.time_zone or 'UTC'}"
+            console.print(f"\n  [bold]{words.BY[delivery.channel]}[/], {made}, {proof[delivery.proven]}:")
+            _content(console, delivery.content)
+
+
+def _rules(console: Console, rules: Iterable[RuleTold]) -> None:
+    for rule in rules:
+        console.print(f"    {MARKS[rule.says]} {escape(rule.words)}")
+
+
+def _content(console: Console, content: Words) -> None:
+    for name, value in content.items():
+        if value and name != "html":
+            console.print(f"    [dim]{name}[/] {escape(value)}")
+
+
+def _simulate(console: Console, told: Simulation) -> None:
+    for line in told.why_not:
+        console.print(escape(line))
+    for fate in told.fates:
+        who = escape(fate.recipient or "nobody known")
+        console.print(f"\n[bold]{escape(fate.name)}[/] for [bold]{who}[/], where it is {fate.local_time}")
+        for answer in fate.answers:
+            console.print(f"  [bold]{words.BY[answer.channel]}[/]: {escape(answer.words)}")
+            _rules(console, answer.rules)
+            if answer.content is not None:
+                _content(console, answer.content)
+    for line in told.takes_back:
+        console.print(f"It takes back: {escape(line)}.")
+    if told.more:
+        console.print(f"And {told.more} people more.")
+    if not told.fates and not told.why_not:
+        console.print("Nobody would be told.")
+
+
+def _replay(console: Console, told: Differences) -> None:
+    console.print(
+        f"{told.events} events, {told.decisions} decisions, {told.answers} answers: {told.differ} would differ."
+    )
+    if told.by_today:
+        console.print(
+            f"{told.by_today} decisions don't say where people stood; they were made by where they stand today."
+        )
+    if told.failed:
+        console.print(f"{told.failed} events have data that these types don't take.")
+    if told.changes:
+        table = Table("answers", "type", "channel", "before", "after", "such as")
+        for each in told.changes:
+            example = each.examples[0]
+            such = f"{example.event} {example.recipient or ''}"
+            table.add_row(*map(escape, (str(each.count), each.type, each.channel, each.before, each.after, such)))
+        console.print(table)

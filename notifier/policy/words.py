@@ -1,0 +1,243 @@
+"""Every rule, reason and state in plain English, in sentences that can be read aloud to the person they are about.
+
+This is the one home of such words: explanations, simulations, dead letters and the command line all speak from here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from notifier.clock import DAY
+from notifier.deliveries import Channel, State
+from notifier.policy.hours import local
+from notifier.policy.rules import Case, Rule, Verdict, quiet_of, switched
+from notifier.regulation import WEEKDAYS
+
+THIS_WEEK = 6 * DAY  # milliseconds within which a weekday alone says which day is meant
+
+REASONS: Final[Mapping[str, str]] = {
+    "acknowledged": "somebody has acknowledged it",
+    "address_gone": "the device, number or mailbox doesn't exist or can't receive",
+    "attempts_exhausted": "every try failed, and there were as many as there may be",
+    "bad_number": "the number doesn't exist or can't receive texts",
+    "bounced": "mail to this mailbox came back",
+    "cancelled": "it is not true any more",
+    "digest": "it goes out together with others",
+    "expired": "it would be of no use any more",
+    "lease_expired": "the worker that had it in hand ended, and the provider may have it",
+    "legal_window": "marketing may not be sent at that hour where the person lives",
+    "misconfigured": "our account, key or sender was wrong when it was sent",
+    "no_address": "there is no device, number or mailbox to send it to",
+    "no_consent": "the person has not consented, and marketing needs that",
+    "not_resent": "the provider may or may not have it, and its type says that it is not to be sent twice",
+    "not_told": "the person was never told of what it resolves",
+    "nothing_left": "nothing was left to tell when its time had come",
+    "opted_out": "the person told the carrier to stop",
+    "over_cap": "the person had as many messages of this category as they may have in that time",
+    "quarantined": "it ended worker after worker, or can't be decided; the workers' log says where",
+    "quiet_hours": "the person has quiet hours",
+    "reached": "another channel reached the person",
+    "recipient_gone": "the person is no longer known here",
+    "refused": "the provider will never take it: its content, its size or its sender",
+    "render_failed": "the message can't be made from its texts and data; the workers' log names the field",
+    "repeat": "the same was told before",
+    "stopped": "the person wrote STOP and has not taken it back",
+    "superseded": "newer news took its place",
+    "switched_off": "the person, or whoever presets for them, switched it off",
+    "throttled": "it was one too many for the provider or the carrier",
+    "type_gone": "there is no such notification type any more",
+    "unavailable": "the phone, the mailbox or the carrier could not be reached in time",
+    "unknown": "the provider can't say what became of it",
+    "unknown_recipient": "the event names nobody that is known here",
+    "waits_turn": "another channel, or another person on call, is tried first",
+}
+"""Every `Reason`, and every kind of error that a provider's answer can be."""
+
+STATES: Final[Mapping[State, str]] = {
+    State.PENDING: "waits to be sent",
+    State.SENDING: "a worker has it in hand",
+    State.SENT: "the provider took it",
+    State.DELIVERED: "it arrived",
+    State.UNDELIVERED: "it did not arrive",
+    State.UNKNOWN: "the provider may or may not have it",
+    State.SUPPRESSED: "not sent",
+    State.EXPIRED: "not sent in time",
+    State.SUPERSEDED: "not sent, for newer news took its place",
+    State.CANCELLED: "not sent, for it is not true any more",
+    State.COLLECTED: "goes out as part of a digest",
+    State.FAILED: "could not be sent",
+}
+
+BY: Final[Mapping[Channel, str]] = {
+    Channel.PUSH: "by push", Channel.SMS: "by SMS", Channel.EMAIL: "by e-mail", Channel.NONE: "on any channel",
+}  # fmt: skip
+_ADDRESS: Final[Mapping[Channel, str]] = {
+    Channel.PUSH: "device", Channel.SMS: "phone number", Channel.EMAIL: "mailbox", Channel.NONE: "address",
+}  # fmt: skip
+
+
+def reason(name: str) -> str:
+    """A reason in words; one that another version wrote is told as it is."""
+    return REASONS.get(name, name.replace("_", " "))
+
+
+def state(state: State, because: str | None) -> str:
+    """Where a delivery is and why, in words."""
+    own = because is None or because == state
+    return STATES[state] if own else f"{STATES[state]}: {reason(str(because))}"
+
+
+def moment(instant: int, zone: str, now: int) -> str:
+    """An instant on the person's wall, seen from another: "07:00 on Tuesday", with its date where it is far off."""
+    shown = local(instant, zone)
+    day = f"{WEEKDAYS[shown.weekday()].capitalize()}"
+    if abs(instant - now) > THIS_WEEK:
+        day += f" {shown:%Y-%m-%d}"
+    return f"{shown:%H:%M} on {day}"
+
+
+def answer(state: State, because: str | None, due_at: int, decided_at: int, zone: str) -> str:
+    """What was decided for a channel: "held until 07:00 on Tuesday, their time: the person has quiet hours"."""
+    if state not in (State.PENDING, State.COLLECTED):
+        return STATES[state] if because is None else f"{STATES[state]}: {reason(because)}"
+    if due_at <= decided_at:
+        return "to be sent at once"
+    until = f"held until {moment(due_at, zone, decided_at)}, their time"
+    return until if because is None else f"{until}: {reason(because)}"
+
+
+def rule(case: Case, name: str, said: Verdict | None) -> str:
+    """What a rule (by its name in `rules.RULES`) answers about a case, also where it lets it pass."""
+    if said is None:
+        return f"{_PASSES[name](case)}."
+    return f"{_told(case, said)}: {_outcome(case, said)}."
+
+
+def _outcome(case: Case, said: Verdict) -> str:
+    until = None if said.until is None else moment(said.until, case.standing.zone, case.at)
+    match said.action:
+        case "send":
+            return "it may go out"
+        case "hold":
+            return "held, and nothing says until when" if until is None else f"held until {until}, their time"
+        case "suppress":
+            return "not sent"
+        case "expire":
+            return "not sent, for it is of no use any more" + ("" if until is None else f" at {until}, their time")
+
+
+def _told(case: Case, said: Verdict) -> str:
+    """The fact that a rule goes by."""
+    category, channel, by = case.kind.category, case.channel, said.by or "the network"
+    match said.rule:
+        case Rule.ADDRESS:
+            return f"There is no {_ADDRESS[channel]}"
+        case Rule.EXPIRY:
+            return f"Its time to live of {case.kind.time_to_live} is over"
+        case Rule.SUPPRESSION:
+            return f"The {_ADDRESS[channel]} is not to be written to ({reason(said.reason or 'suppressed')})"
+        case Rule.CONSENT:
+            return f"The person has not consented to {category} messages {BY[channel]}, and marketing needs that"
+        case Rule.MANDATORY:
+            return "The type is mandatory, so that nobody can switch it off and it waits for no hour"
+        case Rule.EVERYTHING:
+            return "The person switched everything off"
+        case Rule.LOCKED:
+            return f"{by} switched {category} messages {BY[channel]} off for everybody"
+        case Rule.CATEGORY_CHANNEL:
+            return f"The person switched {category} messages {BY[channel]} off"
+        case Rule.CATEGORY:
+            return f"The person switched {category} messages off"
+        case Rule.CHANNEL:
+            return f"The person switched messages {BY[channel]} off"
+        case Rule.TENANT:
+            return f"{by} presets {category} messages {BY[channel]} as off, and the person chose nothing else"
+        case Rule.TYPE:
+            if said.action == "send":
+                return "No rule speaks against it"
+            return f"This type goes out {BY[channel]} only to those who switch it on"
+        case Rule.CAP:
+            return f"The person has had {_cap(case)} of {category} messages, which is all there may be"
+        case Rule.QUIET_HOURS:
+            return _quiet(case)
+        case Rule.LEGAL_WINDOW:
+            return _window(case)
+
+
+def _cap(case: Case) -> str:
+    limit = case.regulation.caps.get(case.kind.category)
+    if limit is None:
+        return "enough"
+    since = case.at - limit.milliseconds
+    had = sum(at > since for at in case.standing.spent.get(case.kind.category, ()))
+    return f"{had} of {limit.most} within {limit.window}"
+
+
+def _quiet(case: Case) -> str:
+    hours, by = quiet_of(case.standing)
+    if hours is None:
+        return "Quiet hours"
+    who = "chosen by the person" if by is None else f"preset by {by}"
+    return f"Quiet hours from {hours.starts} to {hours.ends} ({who})"
+
+
+def _window(case: Case) -> str:
+    name, window = case.regulation.window(case.standing.region)
+    day = local(case.at, case.standing.zone).weekday()
+    opens, closes = window.days[day]
+    where = "where no other hours hold" if name == "default" else f"in {name}"
+    return f"Marketing may be sent from {opens:%H:%M} to {closes:%H:%M} on a {WEEKDAYS[day].capitalize()} {where}"
+
+
+def _consented(case: Case) -> str:
+    if case.kind.class_ != "marketing":
+        return "It is not marketing, so that no consent is asked for"
+    return f"The person has consented to {case.kind.category} messages {BY[case.channel]}"
+
+
+def _switched(case: Case) -> str:
+    cell = f"{case.kind.category} messages {BY[case.channel]}"
+    _, rule, by = switched(case.kind, case.channel, case.standing)
+    match rule:
+        case Rule.LOCKED:
+            return f"{by} locked {cell} as on: what the person chose doesn't count"
+        case Rule.TENANT:
+            return f"{by} presets {cell} as on"
+        case Rule.TYPE:
+            return f"Nobody switched {cell} off"
+        case _:
+            return f"The person switched {cell} on"
+
+
+def _within_cap(case: Case) -> str:
+    limit = case.regulation.caps.get(case.kind.category)
+    if limit is None:
+        return f"Nothing limits how many {case.kind.category} messages a person may have"
+    return f"The person has had {_cap(case)} of {case.kind.category} messages"
+
+
+def _not_quiet(case: Case) -> str:
+    if quiet_of(case.standing)[0] is None:
+        return "There are no quiet hours"
+    if case.kind.through_quiet_hours:
+        return f"{_quiet(case)}, and this type goes through them"
+    return f"{_quiet(case)}, and it is {local(case.at, case.standing.zone):%H:%M}"
+
+
+def _in_window(case: Case) -> str:
+    if case.kind.class_ != "marketing":
+        return "It is not marketing, so that the law leaves it every hour"
+    return f"{_window(case)}, and it is {local(case.at, case.standing.zone):%H:%M}"
+
+
+_PASSES: Final[Mapping[str, Callable[[Case], str]]] = {
+    "address": lambda case: f"There is a {_ADDRESS[case.channel]}",
+    "expiry": lambda case: f"Its time to live of {case.kind.time_to_live} is not over",
+    "suppression": lambda case: f"The {_ADDRESS[case.channel]} may be written to",
+    "consent": _consented,
+    "mandatory": lambda _: "The type is not mandatory",
+    "everything": lambda _: "The person has not switched everything off",
+    "switches": _switched,
+    "cap": _within_cap,
+    "quiet_hours": _not_quiet,
+    "legal_window": _in_window,
+}

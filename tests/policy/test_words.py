@@ -1,0 +1,137 @@
+"""Every rule, reason and state is told in words, and none of them in a name from the code."""
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+import pytest
+
+from notifier import policy
+from notifier.clock import DAY, HOUR
+from notifier.deliveries import Channel, Reason, State
+from notifier.errors import SEND_ERRORS
+from notifier.policy import Action, Case, Rule, Verdict, words
+from notifier.policy.rules import RULES
+from notifier.preferences import Defaults, Preferences, QuietHours
+from notifier.regulation import Cap, Regulation, Window
+from notifier.standing import Standing, reachable
+from tests.policy.samples import kind_of
+from tests.samples import NOW
+
+CHANNELS = [Channel.PUSH, Channel.SMS, Channel.EMAIL]
+ALL = reachable("ada@example.com", "+4915123456789", 1)
+NIGHT = QuietHours("22:00", "07:00")
+REGULATION = Regulation(
+    caps={"offers": Cap(2, "7 d")},
+    windows={"default": Window(every="09:00-20:00"), "US-TX": Window(every="09:00-21:00", sunday="12:00-21:00")},
+)
+
+
+def case_of(channel: Channel = Channel.SMS, at: int = NOW, lines: dict[str, Any] | None = None, **stands: Any) -> Case:
+    standing = Standing(**{"reachable": ALL, "time_zone": "Europe/Berlin", **stands})
+    kind = kind_of(**(lines or {}))
+    return Case(kind=kind, channel=channel, standing=standing, expires_at=NOW + DAY, at=at, regulation=REGULATION)
+
+
+def told(case: Case) -> dict[str, str]:
+    return {name: words.rule(case, name, said) for name, said in policy.trace(case)}
+
+
+def is_a_sentence(text: str) -> bool:
+    return text[0].isalpha() and text.endswith(".") and "_" not in text and "None" not in text and "  " not in text
+
+
+def test_every_reason_and_every_kind_of_error_has_words_and_nothing_else_has() -> None:
+    assert set(words.REASONS) == {reason.value for reason in Reason} | set(SEND_ERRORS)
+    assert set(words.STATES) == set(State)
+    for text in (*words.REASONS.values(), *words.STATES.values()):
+        assert text[0].islower()
+        assert not text.endswith(".")
+        assert "_" not in text
+
+
+def test_a_reason_that_another_version_wrote_is_told_as_it_is() -> None:
+    assert words.reason("struck_by_lightning") == "struck by lightning"
+
+
+@pytest.mark.parametrize("action", get_args(Action))
+@pytest.mark.parametrize("rule", Rule)
+def test_every_answer_of_every_rule_is_a_sentence(rule: Rule, action: Action) -> None:
+    marketing = {"class_": "marketing", "category": "offers"}
+    for channel in CHANNELS:
+        for until in (None, NOW + HOUR, NOW + 20 * DAY):
+            for by in (None, "fleet:acme"):
+                for case in (case_of(channel), case_of(channel, lines=marketing, region="US-TX")):
+                    verdict = Verdict(action, rule, Reason.STOPPED, until, by)
+
+                    assert is_a_sentence(words.rule(case, "switches", verdict))
+
+
+@pytest.mark.parametrize("name", [name for name, _ in RULES])
+def test_a_rule_that_says_nothing_says_why_in_a_sentence(name: str) -> None:
+    marketing = {"class_": "marketing", "category": "offers", "through_quiet_hours": True}
+    for channel in CHANNELS:
+        for case in (case_of(channel), case_of(channel, lines=marketing, preferences=Preferences(quiet_hours=NIGHT))):
+            assert is_a_sentence(words.rule(case, name, None))
+
+
+def test_no_two_rules_that_a_person_may_ask_about_say_the_same() -> None:
+    said = [words.rule(case_of(), "switches", Verdict("suppress", rule, Reason.STOPPED)) for rule in Rule]
+
+    assert len(set(said)) == len(said)
+
+
+def cases() -> Iterable[tuple[str, Case, str]]:
+    """A rule, a case, and what is read aloud."""
+    night = NOW + 5 * HOUR  # 23:40 on a Monday in Berlin
+    chosen = Preferences(quiet_hours=NIGHT)
+    acme = ("fleet:acme", Defaults(quiet_hours=NIGHT))
+    yield (
+        "quiet_hours", case_of(at=night, preferences=chosen),
+        "Quiet hours from 22:00 to 07:00 (chosen by the person): held until 07:00 on Tuesday, their time.",
+    )  # fmt: skip
+    yield (
+        "quiet_hours", case_of(at=night, defaults=(acme,)),
+        "Quiet hours from 22:00 to 07:00 (preset by fleet:acme): held until 07:00 on Tuesday, their time.",
+    )  # fmt: skip
+    yield (
+        "quiet_hours", case_of(preferences=chosen),
+        "Quiet hours from 22:00 to 07:00 (chosen by the person), and it is 18:40.",
+    )  # fmt: skip
+    yield (
+        "switches", case_of(preferences=Preferences(switches={"charging": {"sms": False}})),
+        "The person switched charging messages by SMS off: not sent.",
+    )  # fmt: skip
+    locked = Defaults(locked={"charging": ["sms"]})
+    yield (
+        "switches", case_of(defaults=(("network", locked),), preferences=Preferences(categories={"charging": False})),
+        "network locked charging messages by SMS as on: what the person chose doesn't count.",
+    )  # fmt: skip
+    offers = {"class_": "marketing", "category": "offers"}
+    yield (
+        "legal_window", case_of(at=night, lines=offers, region="US-TX", time_zone="America/Chicago"),
+        "Marketing may be sent from 09:00 to 21:00 on a Monday in US-TX, and it is 17:40.",
+    )  # fmt: skip
+    yield (
+        "cap", case_of(lines=offers, spent={"offers": (NOW - DAY, NOW - HOUR, NOW - 8 * DAY)}),
+        "The person has had 2 of 2 within 7 d of offers messages, which is all there may be: not sent.",
+    )  # fmt: skip
+    yield (
+        "suppression", case_of(suppressed={"sms": "stopped"}),
+        "The phone number is not to be written to (the person wrote STOP and has not taken it back): not sent.",
+    )  # fmt: skip
+    yield "address", case_of(Channel.PUSH, reachable=frozenset()), "There is no device: not sent."
+
+
+@pytest.mark.parametrize(("name", "case", "sentence"), list(cases()))
+def test_what_is_read_aloud(name: str, case: Case, sentence: str) -> None:
+    assert told(case)[name] == sentence
+
+
+def test_an_answer_tells_its_day_by_weekday_within_the_week_and_by_date_after_it() -> None:
+    soon = words.answer(State.PENDING, Reason.QUIET_HOURS, NOW + DAY, NOW, "UTC")
+    late = words.answer(State.PENDING, Reason.OVER_CAP, NOW + 7 * DAY, NOW, "UTC")
+
+    assert soon == "held until 17:40 on Tuesday, their time: the person has quiet hours"
+    assert "17:40 on Monday 2026-03-16" in late
+    assert words.answer(State.PENDING, None, NOW, NOW, "UTC") == "to be sent at once"
+    assert words.answer(State.SUPPRESSED, "stopped", NOW, NOW, "UTC").startswith("not sent: the person wrote STOP")
