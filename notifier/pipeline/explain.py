@@ -281,7 +281,8 @@ def _as_sent(
             content = _render(renderer, sent, locale, unsubscribe)
             if content is not None and content_hash(content) == sent.content_hash:
                 return _without(content_told(content), unsubscribe), True
-            told = told or (content and _without(content_told(content), unsubscribe))
+            if told is None and content is not None:
+                told = _without(content_told(content), unsubscribe)
     return told, None if sent.content_hash is None else False
 
 
