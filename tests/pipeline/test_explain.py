@@ -105,7 +105,7 @@ async def test_words_that_are_not_those_that_were_sent_are_not_called_so(
     # When they are explained
     found = await explaining.read(engine.database, Wanted(event=event))
     assert found is not None
-    (told,) = explain(engine.catalog, renamed, found).decisions
+    (told,) = explain(engine.catalog, renamed, engine.links, found).decisions
 
     # Then what is shown is marked, and what was not sent has no words
     assert before is None
