@@ -1,5 +1,6 @@
-"""Erasure: the clock sweeps up behind people who are to be forgotten, at once and once more when all that was under way
-about them has ended."""
+"""Erasure: the clock sweeps up behind people who are to be forgotten: what an index finds at once, and all of it when
+everything that was under way about them has ended.
+"""
 
 import asyncio
 
@@ -11,7 +12,7 @@ from notifier.pipeline.engine import LEASE, Engine
 from notifier.store import erasures, sweeping
 
 EVERY = 2.0  # seconds between two looks
-BATCH = 50  # people swept up behind in one go: one look at every document serves them all
+BATCH = 20  # people swept up behind in one go: one look at every document serves them all
 ENDED = LEASE + 5 * SECOND  # by then no decision, send or receipt that began before the erasure is still under way
 AGAIN = MINUTE  # until a sweep that was begun and not ended is taken up again; twice at once does no harm
 
@@ -42,9 +43,10 @@ async def sweep(engine: Engine) -> int:
     if not due:
         return 0
     count = sum([await sweeping.forget_told(engine.database, each, now) for each in due])
-    await sweeping.forget_named(engine.database, due)
     ended = [each for each in due if now >= each.requested_at + ENDED]
-    await erasures.settle(engine.database, ended, None)
+    if ended:
+        await sweeping.forget_named(engine.database, ended)
+        await erasures.settle(engine.database, ended, None)
     first = [each for each in due if each not in ended]
     await erasures.settle(engine.database, first, now + ENDED)
     log.info("erasure.swept", people=len(due), closed=len(ended), rows=count)

@@ -40,7 +40,7 @@ class Erasure(Private, frozen=True, kw_only=True):
 
     @property
     def known(self) -> set[str]:
-        """What they go by in data: their names, and the pseudonym that an earlier sweep has left."""
+        """What they go by in data: their names, and the pseudonym that an earlier erasure has left."""
         return {*self.names, self.id}
 
     @property
@@ -139,8 +139,7 @@ async def forget_events(
     """Take what tells of these people out of events.
 
     `told` says that the events were told to them; else only those count that name them. Of an event that nobody else
-    was told of no data is left; in any other, and in one that is still to be decided, a pseudonym takes their place, by
-    which the next sweep finds it again.
+    was told of no data is left; in any other, and in one that is still to be decided, a pseudonym takes their place.
     """
     if not ids:
         return

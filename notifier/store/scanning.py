@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.store.database import Database
 
-PAGES: Final = 16_384  # of PostgreSQL in a slice: 128 MiB, which even a slow disk reads in a second or two
-ROWS: Final = 100_000  # of SQLite in a slice
+PAGES: Final = 4_096  # of PostgreSQL in a slice: 32 MiB, looked through for a few dozen names in a second or so
+ROWS: Final = 50_000  # of SQLite in a slice
 
 SLICES: Final = tuple(f"{number:02x}" for number in range(256))
 """Of a table of InnoDB, which lies in the order of its ids; and those are hashes, spread evenly."""
@@ -24,7 +24,8 @@ async def find(
 
     A reader's look: it locks nothing.
     """
-    wanted = sa.or_(*(column.contains(each, autoescape=True) for each in strings))
+    place = sa.func.strpos if database.dialect == "postgresql" else sa.func.instr  # much quicker than LIKE
+    wanted = sa.or_(*(place(column, each) > 0 for each in strings))
     for condition in await _slices(database, table):
         query = sa.select(table.c.id).where(condition, wanted)
 
