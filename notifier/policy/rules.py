@@ -95,18 +95,23 @@ def consent(case: Case) -> Verdict | None:
 
 
 def mandatory(case: Case) -> Verdict | None:
-    if not case.kind.is_mandatory_on(case.channel):
+    """Security goes at once; what else can't be switched off still waits for the person's morning."""
+    if case.kind.waits_for_morning or not case.kind.is_mandatory_on(case.channel):
         return None
-    return quiet_hours(case) or Verdict("send", Rule.MANDATORY)
+    return Verdict("send", Rule.MANDATORY)
 
 
 def everything(case: Case) -> Verdict | None:
-    if case.standing.preferences.everything or locked_by(case.kind, case.channel, case.standing) is not None:
+    if case.standing.preferences.everything or case.kind.is_mandatory_on(case.channel):
+        return None
+    if locked_by(case.kind, case.channel, case.standing) is not None:
         return None
     return _off(Rule.EVERYTHING)
 
 
 def switches(case: Case) -> Verdict | None:
+    if case.kind.is_mandatory_on(case.channel):
+        return None
     return switched_off(case.kind, case.channel, case.standing)
 
 
@@ -135,7 +140,7 @@ def switched(kind: NotificationType, channel: Channel, standing: Standing) -> tu
 
 def cap(case: Case) -> Verdict | None:
     limit = case.regulation.caps.get(case.kind.category)
-    if limit is None or not case.counted:
+    if limit is None or not case.counted or case.kind.is_mandatory_on(case.channel):
         return None
     sent = sorted(at for at in case.standing.spent.get(case.kind.category, ()) if at > case.at - limit.milliseconds)
     if len(sent) < limit.most:
@@ -189,14 +194,14 @@ def judge(case: Case) -> Verdict:
     for _ in range(MAX_HOLDS):
         verdict = _first(case)
         if verdict is None or verdict.action == "send":
-            return held or verdict or Verdict("send", Rule.TYPE)
+            return held or verdict or _sent(case)
         if verdict.action != "hold":
             return verdict if held is None or verdict.action != "expire" else _outlasted(held)
         held = verdict
         if verdict.until is None or verdict.until >= case.expires_at:
             break
         case = msgspec.structs.replace(case, at=verdict.until)
-    return _outlasted(held) if held is not None else Verdict("send", Rule.TYPE)
+    return _outlasted(held) if held is not None else _sent(case)
 
 
 def trace(case: Case) -> Iterator[tuple[str, Verdict | None]]:
@@ -211,6 +216,11 @@ def _first(case: Case) -> Verdict | None:
         if verdict is not None:
             return verdict
     return None
+
+
+def _sent(case: Case) -> Verdict:
+    """What nobody refuses goes out."""
+    return Verdict("send", Rule.MANDATORY if case.kind.is_mandatory_on(case.channel) else Rule.TYPE)
 
 
 def _outlasted(held: Verdict) -> Verdict:
