@@ -118,4 +118,6 @@ def _render(renderer: Renderer, kind: NotificationType, ready: Ready, standing: 
             )
         case _:
             raise RenderError(f"{kind.id} rendered something else than {ready.channel} takes")
-    return Prepared(ready, message, Words(rendered.locale, standing.zone, content_hash(rendered.content)))
+    return Prepared(
+        ready, message, Words(rendered.locale, standing.zone, content_hash(rendered.content), rendered.version)
+    )

@@ -93,6 +93,7 @@ delivery = Table(
     Column("digest_id", _id()),
     Column("time_zone", String(64)),
     Column("content_hash", String(64)),
+    Column("version", Integer),
     **MYSQL_OPTIONS,
 )
 
@@ -216,6 +217,31 @@ segment = Table(
     Column("name", String(200), nullable=False),
     Column("conditions", _json(), nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+template_version = Table(
+    "template_version",
+    metadata,
+    Column("type", NAME, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("wording", _json(), nullable=False),
+    Column("origin", WORD, nullable=False),
+    Column("published_at", BigInteger, nullable=False),
+    Column("actor", NAME, nullable=False),
+    Column("why", String(1000), nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+template_draft = Table(
+    "template_draft",
+    metadata,
+    Column("type", NAME, primary_key=True),
+    Column("wording", _json(), nullable=False),
+    Column("based_on", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("actor", NAME, nullable=False),
     **MYSQL_OPTIONS,
 )
 
