@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import msgspec
 import structlog
 
-from notifier.catalog import Catalog
 from notifier.clock import Clock
 from notifier.errors import ConfigurationError, Problem, StoreUnavailable
 from notifier.problems import problem
@@ -59,25 +58,25 @@ async def ship(database: Database, shipped: Mapping[str, Wording], clock: Clock)
     return await versions.add(database, new)
 
 
-async def refresh(database: Database, renderer: Renderer, catalog: Catalog) -> int:
+async def refresh(database: Database, renderer: Renderer) -> int:
     """Send with the newest versions from now on; of how many types that is news.
 
     One that can't be compiled leaves the one before it live, and is told in the log.
     """
     news = 0
     for type_, number in (await versions.live(database)).items():
-        if type_ not in catalog.types or renderer.live(type_) == number:
+        if type_ not in renderer.shipped or renderer.live(type_) == number:
             continue
         news += await _go_live(database, renderer, type_, number)
     return news
 
 
-async def keep(database: Database, renderer: Renderer, catalog: Catalog) -> None:
+async def keep(database: Database, renderer: Renderer) -> None:
     """Refresh until cancelled; a database that is away is waited for."""
     while True:
         await asyncio.sleep(REFRESH)
         with contextlib.suppress(StoreUnavailable):
-            await refresh(database, renderer, catalog)
+            await refresh(database, renderer)
 
 
 async def have(database: Database, renderer: Renderer, type_: str, number: int) -> bool:

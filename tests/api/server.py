@@ -23,7 +23,7 @@ from notifier.pipeline.engine import Engine
 from notifier.settings import Settings
 from notifier.store import keys
 from notifier.store.database import Database
-from tests.samples import CATALOG, NOW
+from tests.samples import CATALOG, NOW, RENDERER
 
 EVERYTHING = frozenset(SCOPES)
 
@@ -95,7 +95,9 @@ async def application(
     """The application on a database, served, and called with a key that may do everything."""
     broker = make_broker(broker_url)
     broker.flush_all()
-    engine = Engine(database=database, catalog=CATALOG, signals=Signals(broker), clock=ManualClock(NOW))
+    engine = Engine(
+        database=database, catalog=CATALOG, renderer=RENDERER, signals=Signals(broker), clock=ManualClock(NOW)
+    )
 
     async def open_engine() -> Engine:
         return engine
