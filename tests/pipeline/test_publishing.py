@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from notifier.catalog import Catalog
 from notifier.clock import ManualClock
 from notifier.deliveries import Channel
 from notifier.errors import Problem
@@ -13,11 +14,13 @@ from notifier.pipeline import publishing
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
+from notifier.rendering import Brand, Renderer
 from notifier.rendering.texts import SmsTexts, Texts
 from notifier.sandbox import Sandbox
 from notifier.store import versions
 from notifier.store.schema import delivery
 from tests.pipeline.samples import COMPLETE, NOW, Report
+from tests.samples import TEMPLATES
 
 TYPE = "charging-complete"
 
@@ -33,6 +36,12 @@ async def publish(engine: WorkerEngine, text: str, based_on: int) -> int:
         engine.database, TYPE, wording, based_on=based_on, origin="console", actor="mia", why="shorter", now=NOW
     )
     return new.number
+
+
+@pytest.fixture
+def renderer(catalog: Catalog) -> Renderer:
+    """One of this test's own, for it changes what is live."""
+    return Renderer(catalog, TEMPLATES, Brand("Voltline", "https://app.example.com"))
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +71,7 @@ async def test_a_published_text_is_sent_from_then_on_and_each_delivery_keeps_its
     await send(engine, await report("charging.complete", **{**COMPLETE, "session_id": "102"}))
 
     # Then the next one is sent with it, and the books say which was which
-    bodies = [str(entry.content) for entry in sandbox.ledger.entries]
+    bodies = [msgspec.json.encode(entry.content).decode() for entry in sandbox.ledger.entries]
     assert "voll geladen" in bodies[0]
     assert "Voltline: voll." in bodies[1]
     async with engine.database.engine.connect() as connection:
