@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "demo", "chaos": "chaos", "web": "processes", "worker": "processes", "clock": "processes",
     "sandbox": "processes", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
     "db": "manage", "dead": "dead", "bounces": "bounces", "ledger": "inspect", "doctor": "inspect",
+    "templates": "templates",
 }  # fmt: skip
 """Each command and its module. It is imported when the command is called: prometheus-client, once imported, no longer
 looks where processes count together (`processes`)."""

@@ -1,5 +1,8 @@
-"""The gate: the only way to a new version. Texts are compiled and tried in the confined child, on the last real payloads
-and in every locale; errors keep them out, warnings ask for a reason."""
+"""The gate: the only way to a new version.
+
+Texts are compiled and tried in the confined child, on the last real payloads and in every locale. Errors keep them out,
+warnings ask for a reason.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,14 +45,14 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def check(engine: Engine, confined: Confined, type_: str, wording: Wording) -> Checked:
-    """Try a wording beside the one that is live, as people would get both; Problem 40401 for a type that isn't there."""
+    """Try a wording beside the live one, as people would get both; Problem 40401 for a type that isn't there."""
     kind = engine.catalog.types.get(type_)
     if kind is None:
         raise problem(40401, f"there is no notification type {type_!r}")
     samples = await payloads_of(engine, kind)
     live, based_on = await live_wording(engine, type_)
-    answer, will = await _try(confined, kind, wording, samples)
-    _, was = await _try(confined, kind, live, samples)
+    answer, will = await trial(confined, kind, wording, samples)
+    _, was = await trial(confined, kind, live, samples)
     return Checked(
         findings=lint(kind, wording, answer, will, locales(engine.renderer, engine.catalog)),
         changes=compare(kind, live, wording, was, will),
@@ -110,10 +113,11 @@ def locales(renderer: Renderer, catalog: Catalog) -> list[str]:
     return sorted({locale for type_ in catalog.types for locale in renderer.shipped[type_]})
 
 
-async def _try(
+async def trial(
     confined: Confined, kind: NotificationType, wording: Wording, samples: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Answer, list[Seen]]:
-    """A request a locale, so that each has the whole of a child's time."""
+    """Compile a wording and make every message of it; a request a locale, so that each has the whole of a child's
+    time."""
     seen: list[Seen] = []
     first = await confined.ask(Request(kind.id, dict(wording)))
     if first.faults or first.end != "done":

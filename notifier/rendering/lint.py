@@ -87,8 +87,10 @@ def lint(
     ]  # fmt: skip
     for each in seen:
         found += _of_message(each)
-    unique = {(each.code, each.locale, each.channel, each.part, each.level): each for each in reversed(found)}
-    return sorted(list(unique.values())[::-1], key=lambda each: each.level != "error")
+    first: dict[tuple[str, ...], Finding] = {}
+    for finding in found:
+        first.setdefault((finding.code, finding.locale, finding.channel, finding.part, finding.level), finding)
+    return sorted(first.values(), key=lambda each: each.level != "error")
 
 
 def _stopped(answer: Answer) -> Finding:

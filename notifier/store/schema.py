@@ -323,6 +323,7 @@ Index(
 DIGEST = "digest_id IS NOT NULL"
 Index("ix_delivery_digest_id", delivery.c.digest_id, postgresql_where=text(DIGEST), sqlite_where=text(DIGEST))
 
+Index("ix_event_accepted_at", event.c.accepted_at)
 Index("ix_audit_at", audit.c.at)
 Index("ix_consent_recipient_id", consent.c.recipient_id, consent.c.at)
 Index("ix_preference_change_recipient_id", preference_change.c.recipient_id, preference_change.c.at)

@@ -23,6 +23,7 @@ TABLE: dict[str, Any] = {
 
 def upgrade() -> None:
     op.add_column("delivery", sa.Column("version", sa.Integer()))
+    op.create_index("ix_event_accepted_at", "event", ["accepted_at"])
     op.create_table(
         "template_version",
         sa.Column("type", NAME, nullable=False),
