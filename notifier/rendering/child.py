@@ -5,6 +5,7 @@ It opens no connection and writes no file, and limits itself once it is warm: me
 
 import resource
 import sys
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,7 +16,7 @@ from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.confined import Answer, Fault, Request, Trial, Tried
 from notifier.rendering.renderer import Rendered
-from notifier.rendering.texts import Scripts, faults
+from notifier.rendering.texts import Scripts, Texts, faults
 from notifier.settings import load_settings
 
 
@@ -31,21 +32,31 @@ def main() -> None:
     _limit(int(sys.argv[1]))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+    last = _Last()
     for line in sys.stdin.buffer:
-        sys.stdout.buffer.write(msgspec.json.encode(_answer(renderer, line)) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.encode(_answer(renderer, last, line)) + b"\n")
         sys.stdout.flush()
 
 
-def _answer(renderer: Renderer, line: bytes) -> Answer:
+@dataclass
+class _Last:
+    """The wording of the last request and what it compiled to: an editor asks about the same one locale by locale."""
+
+    asked: tuple[str, dict[str, Texts]] | None = None
+    scripts: Scripts = field(default_factory=dict)
+
+
+def _answer(renderer: Renderer, last: _Last, line: bytes) -> Answer:
     request = msgspec.json.decode(line, type=Request)
-    found = [Fault(*each) for each in faults(renderer.kind(request.type), request.wording)]
-    if found:
-        return Answer(found)
-    try:
-        scripts = renderer.compile(request.type, request.wording)
-    except ConfigurationError as error:
-        return Answer([Fault("", "", "", str(error))])
-    return Answer(tried=[_try(renderer, request.type, scripts, trial) for trial in request.trials])
+    if last.asked != (request.type, request.wording):
+        last.asked = None
+        try:
+            last.scripts = renderer.compile(request.type, request.wording)
+        except ConfigurationError as error:
+            found = [Fault(*each) for each in faults(renderer.kind(request.type), request.wording)]
+            return Answer(found or [Fault("", "", "", str(error))])
+        last.asked = request.type, request.wording
+    return Answer(tried=[_try(renderer, request.type, last.scripts, trial) for trial in request.trials])
 
 
 def _try(renderer: Renderer, type_: str, scripts: Scripts, trial: Trial) -> Tried:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -20,7 +21,11 @@ from notifier.rendering.texts import Texts
 from notifier.settings import Settings, to_environment
 
 SECONDS = 0.45
-"""For one request: an editor's preview is there within half a second, or refused."""
+"""Of its CPU for one request: an editor's preview is there within half a second, or refused."""
+PATIENCE = 5.0
+"""Seconds by the clock: a child on a busy machine is not to blame, one that stands still is."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks at what a child has used."""
 MEMORY = 64 * 1024 * 1024
 """Bytes that a child may take beyond what it has when it is warm."""
 START = 15.0
@@ -101,10 +106,8 @@ class Confined:
             assert child.stdin is not None  # noqa: S101 (it is a pipe)
             assert child.stdout is not None  # noqa: S101
             try:
-                async with asyncio.timeout(SECONDS):
-                    child.stdin.write(msgspec.json.encode(request) + b"\n")
-                    await child.stdin.drain()
-                    line = await child.stdout.readline()
+                child.stdin.write(msgspec.json.encode(request) + b"\n")
+                line = await _within_limits(child.pid, asyncio.create_task(child.stdout.readline()))
             except TimeoutError:
                 return await self._give_up("too slow")
             except (OSError, ValueError):  # it is gone, or answers more than a line may hold
@@ -142,3 +145,26 @@ class Confined:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
+
+
+async def _within_limits(pid: int, answer: asyncio.Task[bytes]) -> bytes:
+    """The child's answer; TimeoutError once it has used up its CPU, or everybody's patience."""
+    began, allowed = asyncio.get_running_loop().time(), _cpu(pid) + SECONDS
+    try:
+        while True:
+            done, _ = await asyncio.wait([answer], timeout=LOOK_EVERY)
+            if done:
+                return answer.result()
+            if _cpu(pid) > allowed or asyncio.get_running_loop().time() > began + PATIENCE:
+                raise TimeoutError
+    finally:
+        answer.cancel()
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used (proc_pid_stat(5): fields 14 and 15); none where it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
