@@ -90,6 +90,8 @@ def compile_text(where: str, source: str, fields: Fields) -> Part:
         template = _TEXTS.from_string(tree)
     except TemplateSyntaxError as error:
         raise ConfigurationError(f"{where}, line {error.lineno}: {error.message}") from None
+    except ValueError as error:  # a number that Python won't read, of more digits than anybody can
+        raise ConfigurationError(f"{where}: {error}") from None
     except RecursionError:
         raise ConfigurationError(
             f"{where} is nested too deeply; {MAX_DEPTH} conditions in each other are enough"
