@@ -22,6 +22,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     40501: ("Method not allowed", "The address exists but takes other methods; the Allow header names them."),
     40801: ("Body too slow", "The body did not arrive in time. Send it again."),
     40901: ("Conflict with an earlier event", "This source and id came with another body. Give each event its own id."),
+    40902: ("Somebody else was quicker", "What this builds on has changed. Read it again, then decide anew."),
     41301: ("Body too large", "Send less at once; the detail names the limit."),
     41501: ("Media type not supported", "Send application/cloudevents+json, …-batch+json or application/json."),
     42201: ("Unknown event type", "No notification type listens to this event. The detail lists those that are known."),
@@ -29,6 +30,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     42203: ("Recipient doesn't fit", "The pointer names the field and the detail the shape it takes."),
     42204: ("OCPI object doesn't fit", "The pointer names the field; OCPI 2.2.1 says what it takes."),
     42205: ("Request doesn't fit", "The pointer names the parameter or member, the detail what it takes."),
+    42206: ("Texts can't be used", "The detail names the part; docs/notification-types.md says what texts can do."),
     50001: ("Something broke here", "Our fault, and logged. Send the request again: a repeat does no harm."),
     50301: ("Store unavailable", "Nothing was taken. Send the same again after the seconds in Retry-After."),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """From settings to an open engine, and back: what each process does first and last."""
 
 import asyncio
+from typing import Any
 
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
@@ -9,6 +10,7 @@ from notifier.channels.opening import open_transports
 from notifier.errors import ConfigurationError
 from notifier.guard import refuse_everything_but_loopback
 from notifier.links import Links, read_keys
+from notifier.pipeline import publishing
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
@@ -26,30 +28,31 @@ def guard(settings: Settings) -> None:
 
 async def open_engine(settings: Settings) -> Engine:
     """What the web process and the clock work with."""
-    database = await open_database(settings)
-    return Engine(
-        database=database,
-        catalog=load_catalog(settings.templates),
-        signals=Signals(make_broker(settings.broker_url)),
-        clock=await _clock(database),
-        links=await open_links(settings, database),
-    )
+    return Engine(**await _open(settings))
 
 
 async def open_worker_engine(settings: Settings) -> WorkerEngine:
     """What a worker works with: transports are built here, on its loop, before the first message."""
+    opened = await _open(settings)
+    return WorkerEngine(**opened, transports=open_transports(settings, opened["clock"]))
+
+
+async def _open(settings: Settings) -> dict[str, Any]:
     catalog = load_catalog(settings.templates)
+    renderer = load_renderer(settings, catalog)
     database = await open_database(settings)
     clock = await _clock(database)
-    return WorkerEngine(
-        database=database,
-        catalog=catalog,
-        signals=Signals(make_broker(settings.broker_url)),
-        clock=clock,
-        links=await open_links(settings, database),
-        renderer=load_renderer(settings, catalog),
-        transports=open_transports(settings, clock),
-    )
+    await publishing.ship(database, renderer.shipped, clock)
+    await publishing.refresh(database, renderer)
+    return {
+        "database": database,
+        "catalog": catalog,
+        "renderer": renderer,
+        "signals": Signals(make_broker(settings.broker_url)),
+        "clock": clock,
+        "links": await open_links(settings, database),
+        "background": (asyncio.create_task(publishing.keep(database, renderer)),),
+    }
 
 
 def load_renderer(settings: Settings, catalog: Catalog) -> Renderer:
@@ -84,6 +87,9 @@ async def _clock(database: Database) -> DatabaseClock:
 
 async def close(engine: Engine) -> None:
     """Close what `open_engine` or `open_worker_engine` opened, signals first so that none is lost."""
+    for task in engine.background:
+        task.cancel()
+    await asyncio.gather(*engine.background, return_exceptions=True)
     await engine.signals.close()
     if isinstance(engine, WorkerEngine):
         await asyncio.gather(*(transport.close() for transport in engine.transports.values()))

@@ -8,10 +8,13 @@ from notifier.catalog import load_catalog
 from notifier.cloudevents import Checked
 from notifier.errors import Problem
 from notifier.links import Links
+from notifier.rendering import Brand, Renderer
 
 NOW = 1_773_078_000_000  # 2026-03-09T17:40:00Z
+TEMPLATES = Path(__file__).parents[1] / "templates"
 LINKS = Links("https://notify.example.com", [b"signing key of the tests"])
-CATALOG = load_catalog(Path(__file__).parents[1] / "templates")
+CATALOG = load_catalog(TEMPLATES)
+RENDERER = Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com"))
 
 EVENT: dict[str, Any] = {
     "specversion": "1.0",

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -40,7 +39,6 @@ from notifier.pipeline.receipts import BATCH, record
 from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
 from notifier.settings import Settings
-from notifier.startup import load_renderer
 
 ENDPOINTS = docs.endpoints(
     [
@@ -77,7 +75,6 @@ def create_app(
         app.state.context = Context(
             engine=engine,
             reader=Reader(engine.catalog),
-            renderer=cache(lambda: load_renderer(known, engine.catalog)),
             intake=intake,
             reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
             authenticator=Authenticator(engine.database, engine.clock),

@@ -19,7 +19,6 @@ from notifier.messages import Report
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import Recorded
-from notifier.rendering import Renderer
 from notifier.settings import Settings
 
 
@@ -27,13 +26,11 @@ from notifier.settings import Settings
 class Context:
     """What endpoints work with, in `request.app.state.context`.
 
-    `renderer` loads the texts when it is first called: few web processes are asked for an explanation.
     `sms_accounts` are those whose signatures are good; `body_timeout` is in seconds.
     """
 
     engine: Engine
     reader: Reader
-    renderer: Callable[[], Renderer]
     intake: Intake
     reports: Coalescer[Report, Recorded]
     authenticator: Authenticator

@@ -3,7 +3,6 @@
 Both answer with personal data: where people stand, and the words of their messages. Nothing of it is logged.
 """
 
-from asyncio import to_thread
 from typing import Annotated
 
 import msgspec
@@ -15,6 +14,7 @@ from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.cloudevents import Line
 from notifier.events import event_id
+from notifier.pipeline import publishing
 from notifier.pipeline.explain import Explanation, explain
 from notifier.pipeline.simulate import Simulation, Trial, simulate
 from notifier.preferences import Key
@@ -64,7 +64,9 @@ async def get_explain(request: Request, context: Context) -> Response:
     found = await explaining.read(engine.database, read_query(request, Asked).wanted())
     if found is None:
         raise problem(40401, "there is no such event or delivery")
-    return answer(explain(engine.catalog, await to_thread(context.renderer), engine.links, found))
+    sent = found.sent.values()
+    await publishing.have_all(engine.database, engine.renderer, ((each.type, each.version) for each in sent))
+    return answer(explain(engine.catalog, engine.renderer, engine.links, found))
 
 
 async def post_simulate(request: Request, context: Context) -> Response:
@@ -75,8 +77,9 @@ async def post_simulate(request: Request, context: Context) -> Response:
         trial = msgspec.json.decode(await read_body(request, MAX_TRIAL), type=Trial)
     except UNDECODABLE as error:
         raise from_decoding(42205, error) from None
-    engine, renderer = context.engine, await to_thread(context.renderer)
-    return answer(await simulate(engine.database, engine.catalog, context.reader, renderer, trial, engine.clock.now()))
+    engine = context.engine
+    told = await simulate(engine.database, engine.catalog, context.reader, engine.renderer, trial, engine.clock.now())
+    return answer(told)
 
 
 ENDPOINTS = [

@@ -19,13 +19,13 @@ from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.providers import Provider, Providers, Terms
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.shared import Shared
-from notifier.channels.sms.segments import measure
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.clock import Clock
 from notifier.deliveries import Channel
 from notifier.errors import Misconfigured
 from notifier.messages import Receipt, SmsMessage
 from notifier.settings import Settings
+from notifier.sms_segments import measure
 
 REDIS = ("redis://", "rediss://", "unix://")
 

@@ -20,7 +20,7 @@ from notifier.cli.report import read_argument
 from notifier.clock import SystemClock, to_instant
 from notifier.cloudevents import Reader
 from notifier.links import Links
-from notifier.pipeline import replaying
+from notifier.pipeline import publishing, replaying
 from notifier.pipeline import simulate as simulating
 from notifier.pipeline.explain import DecisionTold, Explanation, RuleTold, Words
 from notifier.pipeline.explain import explain as explain_found
@@ -65,13 +65,18 @@ def explain(event: str | None, id_: str | None, as_json: bool, **given: Any) -> 
     settings = load_settings()
     catalog = load_catalog(settings.templates)
 
+    renderer = load_renderer(settings, catalog)
+
     async def read(database: Database) -> tuple[Found | None, Links]:
-        return await explaining.read(database, asked.wanted()), await open_links(settings, database)
+        found = await explaining.read(database, asked.wanted())
+        sent = found.sent.values() if found else ()
+        await publishing.have_all(database, renderer, ((each.type, each.version) for each in sent))
+        return found, await open_links(settings, database)
 
     found, links = on_database(read)
     if found is None:
         raise click.ClickException("there is no such event or delivery in this database")
-    told = explain_found(catalog, load_renderer(settings, catalog), links, found)
+    told = explain_found(catalog, renderer, links, found)
     if as_json:
         click.echo(msgspec.json.encode(told))
     else:
@@ -110,7 +115,12 @@ def simulate(as_json: bool, recipient: str | None, suppose: str | None, **given:
     settings = load_settings()
     catalog = load_catalog(settings.templates)
     renderer, reader, now = load_renderer(settings, catalog), Reader(catalog), SystemClock().now()
-    told = on_database(lambda database: simulating.simulate(database, catalog, reader, renderer, trial, now))
+
+    async def run(database: Database) -> Any:
+        await publishing.refresh(database, renderer)
+        return await simulating.simulate(database, catalog, reader, renderer, trial, now)
+
+    told = on_database(run)
     if as_json:
         click.echo(msgspec.json.encode(told))
     else:

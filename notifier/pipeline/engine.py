@@ -1,5 +1,6 @@
 """What a process has opened to work with: one `Engine`, made at its start and closed at its end."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,18 +20,22 @@ LEASE = 25 * SECOND  # a worker's hold on a delivery: longer than any send may t
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The database, the signals and, in workers, the transports of the channels."""
+    """The database, the signals, the texts and, in workers, the transports of the channels.
+
+    `background` is what goes on as long as it is open.
+    """
 
     database: Database
     catalog: Catalog
+    renderer: Renderer
     signals: Signals
     clock: Clock
     links: Links
+    background: tuple[asyncio.Task[None], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEngine(Engine):
-    """An engine that can render and send."""
+    """An engine that can send."""
 
-    renderer: Renderer
     transports: Mapping[Channel, Transport[Any]]

@@ -254,7 +254,8 @@ def _delivery(
         due_at=to_datetime(sent.due_at), updated_at=to_datetime(sent.updated_at),
         expires_at=to_datetime(sent.expires_at), provider=sent.provider, provider_reference=sent.provider_reference,
         redrive_of=sent.redrive_of, digest=sent.digest_id,
-        template=Template(locale=sent.locale, time_zone=sent.time_zone), content=content, proven=proven,
+        template=Template(locale=sent.locale, time_zone=sent.time_zone, version=sent.version), content=content,
+        proven=proven,
         attempts=telling.attempts(sent.channel, tried),
     )  # fmt: skip
 
@@ -290,7 +291,7 @@ def _render(renderer: Renderer, sent: Sent, locale: str, unsubscribe_url: str | 
     try:
         made = renderer.render(
             sent.type, sent.channel, locale=locale, time_zone=sent.time_zone or UTC,
-            data=msgspec.json.decode(sent.data), unsubscribe_url=unsubscribe_url,
+            data=msgspec.json.decode(sent.data), unsubscribe_url=unsubscribe_url, version=sent.version,
         )  # fmt: skip
     except RenderError:
         return None

@@ -137,4 +137,6 @@ def _render(
             )  # fmt: skip
         case _:
             raise RenderError(f"{kind.id} rendered something else than {ready.channel} takes")
-    return Prepared(ready, message, Words(rendered.locale, standing.zone, content_hash(rendered.content)))
+    return Prepared(
+        ready, message, Words(rendered.locale, standing.zone, content_hash(rendered.content), rendered.version)
+    )

@@ -26,11 +26,12 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Words(msgspec.Struct, frozen=True):
-    """Of the message's words what explains them later: the locale and zone they were made for, and their hash."""
+    """Of the message's words what explains them later: locale and zone they were made for, version, and hash."""
 
     locale: str | None = None
     time_zone: str | None = None
     content_hash: str | None = None
+    version: int | None = None
 
 
 NO_WORDS: Final = Words()
@@ -78,6 +79,7 @@ def settle(ready: Ready, outcome: Receipt | SendError | Ended, words: Words, now
         id=ready.id, state=state, reason=reason, code=outcome.code if isinstance(outcome, SendError) else None,
         due_at=due_at, signal_at=signal_at, attempts=ready.attempts + was_tried(ready, outcome), provider=provider,
         provider_reference=reference, locale=words.locale, time_zone=words.time_zone, content_hash=words.content_hash,
+        version=words.version,
     )  # fmt: skip
 
 

@@ -27,6 +27,9 @@ Sure = frozenset[str]  # the fields that a condition around this place has found
 
 DEFAULT_LOCALE = "en"  # every type has its texts, and whoever speaks a language that it lacks gets them
 
+MAX_SOURCE = 40_000  # characters of a part: a mail's design has some thousands, everything else some hundreds
+MAX_DEPTH = 8  # conditions in each other: nobody can read more
+
 FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError)
 """What filling a text can raise; OSError and LookupError are a time zone that this machine lacks."""
 
@@ -75,26 +78,39 @@ class Part:
 
 
 def compile_text(where: str, source: str, fields: Fields) -> Part:
-    """A part from its source; ConfigurationError with the place and line for what the language doesn't allow."""
+    """A part from its source; ConfigurationError with the place and line for what the language doesn't allow.
+
+    Jinja only parses before the checks: what a constant expression would cost to fold is never folded.
+    """
+    if len(source) > MAX_SOURCE:
+        raise ConfigurationError(f"{where} has {len(source)} characters; the limit is {MAX_SOURCE}")
     try:
         tree = _TEXTS.parse(source)
         _check_all(tree.body, fields, frozenset())
         template = _TEXTS.from_string(tree)
     except TemplateSyntaxError as error:
         raise ConfigurationError(f"{where}, line {error.lineno}: {error.message}") from None
+    except ValueError as error:  # a number that Python won't read, of more digits than anybody can
+        raise ConfigurationError(f"{where}: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(
+            f"{where} is nested too deeply; {MAX_DEPTH} conditions in each other are enough"
+        ) from None
     return Part(where, template.root_render_func, frozenset(name.name for name in tree.find_all(nodes.Name)))
 
 
-def _check_all(body: Iterable[nodes.Node], fields: Fields, sure: Sure) -> None:
+def _check_all(body: Iterable[nodes.Node], fields: Fields, sure: Sure, depth: int = 0) -> None:
     for node in body:
+        if depth > MAX_DEPTH:
+            raise _error(node, f"conditions stand in each other {depth} deep; {MAX_DEPTH} are enough")
         match node:
             case nodes.Output():
                 for shown in node.nodes:
                     _check_shown(shown, fields, sure)
             case nodes.If():
-                _check_all(node.body, fields, sure | _check_test(node.test, fields, sure))
-                _check_all(node.elif_, fields, sure)
-                _check_all(node.else_, fields, sure)
+                _check_all(node.body, fields, sure | _check_test(node.test, fields, sure), depth + 1)
+                _check_all(node.elif_, fields, sure, depth + 1)
+                _check_all(node.else_, fields, sure, depth + 1)
             case _:
                 raise _refusal(node)
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 from jinja2 import Template, TemplateSyntaxError, meta
@@ -12,6 +13,7 @@ from notifier.errors import ConfigurationError, RenderError
 from notifier.messages import EmailContent
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import FAILURES, compile_text, make_context, make_environment
+from notifier.rendering.markup import Design
 from notifier.rendering.texts import closest, read_locales
 
 FOLDER = "_layout"
@@ -27,6 +29,7 @@ NAMES = frozenset(
         "paragraphs",
         "details",
         "colon",
+        "content",
         "action",
         "link",
         "because",
@@ -70,6 +73,8 @@ class Layout:
     def __init__(self, templates: Path, brand: Brand) -> None:
         self._html = _compile(templates / FOLDER / "email.html", html=True)
         self._text = _compile(templates / FOLDER / "email.txt", html=False)
+        self._design_text = _compile(templates / FOLDER / "design.txt", html=False)
+        self.frame = _read(templates / FOLDER / "email.mjml")
         self._words = read_locales(templates / FOLDER, Words)
         self._because = {
             locale: _fill(f"{FOLDER}/{locale}.toml: because", words.because, brand)
@@ -91,21 +96,22 @@ class Layout:
         audience: Audience,
         link: str,
         unsubscribe_url: str | None,
+        design: Design | None = None,
+        values: Mapping[str, object] = MappingProxyType({}),
     ) -> EmailContent:
-        """The mail of rendered `parts` (those of `[email]`) and table rows; rows without a value are left out."""
+        """The mail of rendered `parts` (those of `[email]`) and table rows; rows without a value are left out.
+
+        A `design` is rendered with the message's `values` as well.
+        """
         spoken = closest(locale, self._words)
         words = self._words[spoken]
         subject = one_line(parts["subject"])
-        told = {
+        told: dict[str, object] = {
             **self._brand,
             "lang": locale,
             "dir": parse_locale(locale).text_direction,
             "subject": subject,
             "preheader": one_line(parts["preheader"]),
-            "heading": one_line(parts["heading"]),
-            "paragraphs": [one_line(text) for text in _GAP.split(parts["body"].strip()) if text],
-            "details": [(label, one_line(value)) for label, value in details if value.strip()],
-            "action": one_line(parts["action"]),
             "link": link,
             "colon": words.colon,
             "because": self._because[spoken][audience],
@@ -113,6 +119,16 @@ class Layout:
             "unsubscribe_url": unsubscribe_url,
         }
         try:
+            if design is not None:
+                given = {**values, **told}
+                text = self._design_text.render({**given, "content": design.text.render(given).strip()})
+                return EmailContent(subject=subject, text=text, html=design.html.render(given))
+            told |= {
+                "heading": one_line(parts["heading"]),
+                "paragraphs": [one_line(text) for text in _GAP.split(parts["body"].strip()) if text],
+                "details": [(label, one_line(value)) for label, value in details if value.strip()],
+                "action": one_line(parts["action"]),
+            }
             return EmailContent(subject=subject, text=self._text.render(told), html=self._html.render(told))
         except FAILURES as error:
             raise RenderError(f"{FOLDER}/email.html or email.txt: {type(error).__name__}") from None
@@ -127,18 +143,23 @@ def _compile(file: Path, *, html: bool) -> Template:
     where = f"{file.parent.name}/{file.name}"
     environment = make_environment(html=html)
     try:
-        tree = environment.parse(file.read_text("utf-8"))
+        tree = environment.parse(_read(file))
         unknown = meta.find_undeclared_variables(tree) - NAMES
         template = environment.from_string(tree)
     except TemplateSyntaxError as error:
         raise ConfigurationError(f"{where}, line {error.lineno}: {error.message}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{where} can't be read ({type(error).__name__})") from None
     if unknown:
         raise ConfigurationError(
             f"{where}: there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(NAMES))}"
         )
     return template
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file.parent.name}/{file.name} can't be read ({type(error).__name__})") from None
 
 
 def _fill(where: str, because: Because, brand: Brand) -> dict[str, str]:

@@ -19,7 +19,7 @@ from notifier.messages import Content, Private, PushContent, SmsContent
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import Part, compile_text, make_context
 from notifier.rendering.layout import Brand, Layout, one_line
-from notifier.rendering.texts import Script, closest, load_scripts
+from notifier.rendering.texts import Scripts, Wording, closest, compile_wording, read_wording
 
 MAX_VALUE = {Channel.PUSH: 60, Channel.SMS: 60}
 """Characters of a text value on small screens: a long station name is cut, so that the sentence's end is still seen."""
@@ -29,30 +29,69 @@ _QUOTED = re.compile("'.*'", re.DOTALL)
 
 
 class Rendered(Private, frozen=True):
-    """The content for one channel, and the locale of its texts."""
+    """The content for one channel, the locale of its texts, and the version that they are of."""
 
     content: Content
     locale: str
+    version: int
 
 
-class _Type(msgspec.Struct, frozen=True):
+FILES = 0
+"""Stands for the texts that come in files, until a version of the store is live."""
+
+
+class _Type(msgspec.Struct):
     kind: NotificationType
     model: type[msgspec.Struct]
     link: Part
-    scripts: dict[str, dict[Channel, Script]]
+    live: int
+    versions: dict[int, Scripts]
 
 
 class Renderer:
-    """Every text of every type, read and compiled once; ConfigurationError names the file, the part and the line."""
+    """Every text of every type, compiled once; ConfigurationError names the file, the part and the line.
+
+    It begins with the texts that ship; versions from the store are added, and one of them is live.
+    """
 
     def __init__(self, catalog: Catalog, templates: Path, brand: Brand) -> None:
         self._brand = msgspec.structs.replace(brand, app_url=brand.app_url.rstrip("/"))
         self._layout = Layout(templates, self._brand)
-        self._types = {kind.id: _load_type(catalog, templates, kind) for kind in catalog.types.values()}
-        for loaded in self._types.values():
-            if Channel.EMAIL in loaded.kind.channels:
-                for locale in loaded.scripts:
-                    self._layout.check_speaks(locale)
+        self.shipped = {kind.id: read_wording(templates / kind.id, kind) for kind in catalog.types.values()}
+        self._types = {kind.id: _load_type(catalog, kind) for kind in catalog.types.values()}
+        for name, wording in self.shipped.items():
+            self.add(name, FILES, wording)
+
+    def compile(self, notification_type: str, wording: Wording) -> Scripts:
+        """Check a wording and compile it; ConfigurationError for the first thing that is wrong with it."""
+        kind = self._types[notification_type].kind
+        scripts = compile_wording(kind, wording, self._layout.frame)
+        if Channel.EMAIL in kind.channels:
+            for locale in scripts:
+                self._layout.check_speaks(locale)
+        return scripts
+
+    def add(self, notification_type: str, version: int, wording: Wording) -> None:
+        """Add a version, so that it can be rendered; ConfigurationError as of `compile`."""
+        self._types[notification_type].versions[version] = self.compile(notification_type, wording)
+
+    def go_live(self, notification_type: str, version: int) -> None:
+        """Send with this version from now on. It must have been added."""
+        loaded = self._types[notification_type]
+        loaded.versions[version]
+        loaded.live = version
+
+    def kind(self, notification_type: str) -> NotificationType:
+        """What a type is."""
+        return self._types[notification_type].kind
+
+    def live(self, notification_type: str) -> int:
+        """The version that is sent with."""
+        return self._types[notification_type].live
+
+    def has(self, notification_type: str, version: int) -> bool:
+        """Whether a version has been added."""
+        return notification_type in self._types and version in self._types[notification_type].versions
 
     def render(
         self,
@@ -63,8 +102,9 @@ class Renderer:
         time_zone: str,
         data: Mapping[str, Any],
         unsubscribe_url: str | None = None,
+        version: int | None = None,
     ) -> Rendered:
-        """The content of one message.
+        """The content of one message, in the live version unless another is asked for.
 
         `data` is the event's, decoded from JSON. Texts are in the closest locale that the type has; numbers and times
         in `locale` itself where that is the same language ("de-AT" formats in German texts), else in the texts' locale.
@@ -73,10 +113,28 @@ class Renderer:
         loaded = self._types.get(notification_type)
         if loaded is None:
             raise RenderError(f"there is no notification type {notification_type}")
-        spoken = closest(locale, loaded.scripts)
-        script = loaded.scripts[spoken].get(channel)
+        number = loaded.live if version is None else version
+        scripts = loaded.versions.get(number)
+        if scripts is None:
+            raise RenderError(f"{notification_type} has no version {number} here")
+        return self._render(loaded, scripts, number, channel, locale, time_zone, data, unsubscribe_url)
+
+    def preview(
+        self, notification_type: str, scripts: Scripts, channel: Channel, *, locale: str, time_zone: str,
+        data: Mapping[str, Any], unsubscribe_url: str | None = None,
+    ) -> Rendered:  # fmt: skip
+        """The same of a wording that is compiled and no version yet: one renderer for preview, test and send."""
+        loaded = self._types[notification_type]
+        return self._render(loaded, scripts, 0, channel, locale, time_zone, data, unsubscribe_url)
+
+    def _render(
+        self, loaded: _Type, scripts: Scripts, version: int, channel: Channel, locale: str, time_zone: str,
+        data: Mapping[str, Any], unsubscribe_url: str | None,
+    ) -> Rendered:  # fmt: skip
+        spoken = closest(locale, scripts)
+        script = scripts[spoken].get(channel)
         if script is None:
-            raise RenderError(f"{notification_type} has no texts for {channel}")
+            raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
         values = _read(loaded, data)
         link = self._link(loaded.link, values)
         context = make_context(
@@ -90,29 +148,29 @@ class Renderer:
         )
         parts = {name: part.render(context) for name, part in script.parts.items()}
         if channel == Channel.PUSH:
-            return Rendered(
-                PushContent(title=one_line(parts["title"]), body=one_line(parts["body"]), link=link), spoken
-            )
+            push = PushContent(title=one_line(parts["title"]), body=one_line(parts["body"]), link=link)
+            return Rendered(push, spoken, version)
         if channel == Channel.SMS:
-            return Rendered(SmsContent(text=to_gsm7(one_line(parts["text"]))), spoken)
+            return Rendered(SmsContent(text=to_gsm7(one_line(parts["text"]))), spoken, version)
         rows = [(label, part.render(context)) for label, part in script.details.items()]
         audience = loaded.kind.audience
         mail = self._layout.compose(
-            parts, rows, locale=spoken, audience=audience, link=link, unsubscribe_url=unsubscribe_url
-        )
-        return Rendered(mail, spoken)
+            parts, rows, locale=spoken, audience=audience, link=link, unsubscribe_url=unsubscribe_url,
+            design=script.design, values=context.get_all(),
+        )  # fmt: skip
+        return Rendered(mail, spoken, version)
 
     def _link(self, link: Part, values: Mapping[str, Any]) -> str:
         quoted = {name: quote(values[name], safe="") for name in link.uses if name != "app_url"}
         return link.render(make_context({"app_url": self._brand.app_url, **quoted}))
 
 
-def _load_type(catalog: Catalog, templates: Path, kind: NotificationType) -> _Type:
+def _load_type(catalog: Catalog, kind: NotificationType) -> _Type:
     model = cast("type[msgspec.Struct]", catalog.model(kind.event))  # there is one for every event that a type hears
     in_links = {name: field for name, field in kind.data.items() if field.type == "text" and not field.optional}
     in_links["app_url"] = Field(type="text", about="The app's address")
     link = compile_text(f"{kind.id}/type.toml: link", kind.link, in_links)
-    return _Type(kind, model, link, load_scripts(templates / kind.id, kind))
+    return _Type(kind, model, link, FILES, {})
 
 
 def _read(loaded: _Type, data: Mapping[str, Any]) -> dict[str, Any]:

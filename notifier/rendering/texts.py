@@ -1,7 +1,11 @@
-"""The files that hold the texts, `templates/<type>/<locale>.toml`: read, checked and compiled."""
+"""The words of a notification type: one set of texts a locale, read from files or kept as a version, checked and
+compiled.
+
+    templates/<type>/<locale>.toml      what ships: version 1
+"""
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -13,6 +17,7 @@ from notifier.deliveries import Channel
 from notifier.errors import ConfigurationError
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import DEFAULT_LOCALE, Part, compile_text
+from notifier.rendering.markup import Design, compile_design
 
 BUILT_IN: Mapping[str, Field] = {
     "brand": Field(type="text", about="The brand's name"),
@@ -36,49 +41,121 @@ class SmsTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
-class EmailTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table `[email]`: a body in paragraphs, the button's label (`action`), a table's rows by label (`details`)."""
+class EmailTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The table `[email]`: a body in paragraphs, the button's label (`action`), a table's rows by label (`details`).
+
+    `mjml` is a body of MJML sections instead of those, and `text` its text part where the one made from it won't do.
+    """
 
     subject: str
     preheader: str
-    heading: str
-    body: str
-    action: str
+    heading: str = ""
+    body: str = ""
+    action: str = ""
     details: dict[str, str] = {}
+    mjml: str = ""
+    text: str = ""
 
 
-class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `<locale>.toml`."""
+class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One locale's."""
 
     push: PushTexts | None = None
     sms: SmsTexts | None = None
     email: EmailTexts | None = None
 
+    def table(self, channel: Channel) -> msgspec.Struct | None:
+        """The texts of a channel."""
+        tables: Mapping[Channel, msgspec.Struct | None] = {
+            Channel.PUSH: self.push, Channel.SMS: self.sms, Channel.EMAIL: self.email,
+        }  # fmt: skip
+        return tables.get(channel)
+
+
+Wording = Mapping[str, Texts]
+"""A type's texts by locale."""
+
 
 class Script(NamedTuple):
-    """The compiled texts of a type for one channel and locale: parts by name, and a mail's table rows by label."""
+    """The compiled texts of a type for one channel and locale: parts by name, a mail's table rows by label, and its
+    design where it has one."""
 
     parts: Mapping[str, Part]
     details: Mapping[str, Part]
+    design: Design | None = None
 
 
-def load_scripts(folder: Path, kind: NotificationType) -> dict[str, dict[Channel, Script]]:
-    """A type's scripts by locale and channel; ConfigurationError names the file, and the part and line, at fault."""
+Scripts = Mapping[str, Mapping[Channel, Script]]
+"""Compiled texts by locale and channel."""
+
+
+class Place(NamedTuple):
+    """One part of a wording: `de`, `sms`, `text`; a mail's table rows are `details.<label>`."""
+
+    locale: str
+    channel: Channel
+    part: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.locale}.toml: {self.channel}.{self.part}"
+
+
+def places(kind: NotificationType, wording: Wording) -> Iterator[Place]:
+    """Every part that has a source, in the order in which people read them."""
+    for locale, texts in wording.items():
+        for channel in kind.channels:
+            table = texts.table(channel)
+            if table is not None:
+                for part, source in _sources(table).items():
+                    yield Place(locale, channel, part, source)
+
+
+def fields_of(kind: NotificationType) -> Mapping[str, Field]:
+    """What the texts of a type may name."""
+    return {**kind.data, **BUILT_IN}
+
+
+def read_wording(folder: Path, kind: NotificationType) -> Wording:
+    """A type's texts from its folder; ConfigurationError names the file at fault."""
     for name in sorted(RESERVED & kind.data.keys()):
         raise ConfigurationError(f"{kind.id}/type.toml: every text has {name!r} already; give data.{name} another name")
+    return read_locales(folder, Texts)
+
+
+def compile_wording(kind: NotificationType, wording: Wording, frame: str) -> Scripts:
+    """Check and compile a wording; ConfigurationError names the first file, part and line at fault.
+
+    `frame` is the MJML that designs stand in.
+    """
+    if DEFAULT_LOCALE not in wording:
+        raise ConfigurationError(
+            f"{kind.id}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale"
+        )
     scripts = {}
-    for locale, texts in read_locales(folder, Texts).items():
-        tables = {Channel(name): texts for name, texts in msgspec.structs.asdict(texts).items() if texts is not None}
+    for locale, texts in wording.items():
+        check_locale_name(locale, f"{kind.id}/{locale}.toml")
+        tables = {channel: table for channel in Channel if (table := texts.table(channel)) is not None}
         if tables.keys() != set(kind.channels):
             wanted = " and ".join(f"[{channel}]" for channel in kind.channels)
             raise ConfigurationError(
                 f"{kind.id}/{locale}.toml: its tables must be those of the type's channels: {wanted}"
             )
         scripts[locale] = {
-            channel: _compile(f"{kind.id}/{locale}.toml: {channel}", table, {**kind.data, **BUILT_IN})
+            channel: _compile(f"{kind.id}/{locale}.toml: {channel}", table, fields_of(kind), frame)
             for channel, table in tables.items()
         }
     return scripts
+
+
+def faults(kind: NotificationType, wording: Wording) -> Iterator[tuple[str, str, str, str]]:
+    """Every part that the language refuses: locale, channel, part, and why, each for itself."""
+    for place in places(kind, wording):
+        try:
+            compile_text(place.name, place.source, fields_of(kind))
+        except ConfigurationError as error:
+            yield place.locale, place.channel, place.part, str(error).removeprefix(place.name).lstrip(":, ")
 
 
 def read_locales(folder: Path, shape: type[_Shape]) -> dict[str, _Shape]:
@@ -86,7 +163,8 @@ def read_locales(folder: Path, shape: type[_Shape]) -> dict[str, _Shape]:
     texts = {}
     for file in sorted(folder.glob("*.toml")):
         if file.name != "type.toml":
-            texts[_check_name(file)] = _read(file, shape)
+            check_locale_name(file.stem, f"{file.parent.name}/{file.name}")
+            texts[file.stem] = _read(file, shape)
     if DEFAULT_LOCALE not in texts:
         raise ConfigurationError(
             f"{folder.name}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale there"
@@ -103,24 +181,39 @@ def closest(locale: str, available: Collection[str]) -> str:
     return locale
 
 
-def _compile(where: str, table: msgspec.Struct, fields: Mapping[str, Field]) -> Script:
-    sources = msgspec.structs.asdict(table)
-    details = sources.pop("details", {})
-    return Script(
-        {name: compile_text(f"{where}.{name}", source, fields) for name, source in sources.items()},
-        {label: compile_text(f"{where}.details.{label}", source, fields) for label, source in details.items()},
-    )
-
-
-def _check_name(file: Path) -> str:
-    where = f"{file.parent.name}/{file.name}"
-    if not LOCALE_NAME.fullmatch(file.stem):
+def check_locale_name(locale: str, where: str) -> None:
+    """ConfigurationError for a name that is no locale CLDR knows."""
+    if not LOCALE_NAME.fullmatch(locale):
         raise ConfigurationError(f"{where}: a text file is named by its locale, such as de.toml or pt-BR.toml")
     try:
-        parse_locale(file.stem)
+        parse_locale(locale)
     except (ValueError, UnknownLocaleError):
-        raise ConfigurationError(f"{where}: {file.stem} is not a locale that Unicode's CLDR knows") from None
-    return file.stem
+        raise ConfigurationError(f"{where}: {locale} is not a locale that Unicode's CLDR knows") from None
+
+
+def _sources(table: msgspec.Struct) -> dict[str, str]:
+    """The parts of a channel's texts that say something; of a mail with a design those that it has no use for go."""
+    sources = msgspec.structs.asdict(table)
+    details: dict[str, str] = sources.pop("details", {})
+    optional = set() if not isinstance(table, EmailTexts) else {"mjml", "text"}
+    if isinstance(table, EmailTexts) and table.mjml:
+        optional |= {"heading", "body", "action"}
+        details = {}
+    kept = {name: source for name, source in sources.items() if source or name not in optional}
+    return kept | {f"details.{label}": source for label, source in details.items()}
+
+
+def _compile(where: str, table: msgspec.Struct, fields: Mapping[str, Field], frame: str) -> Script:
+    compiled = {name: compile_text(f"{where}.{name}", source, fields) for name, source in _sources(table).items()}
+    details = {name.partition(".")[2]: part for name, part in compiled.items() if name.startswith("details.")}
+    parts = {name: part for name, part in compiled.items() if not name.startswith("details.")}
+    if isinstance(table, EmailTexts) and table.mjml:
+        return Script(parts, {}, compile_design(f"{where}.mjml", table.mjml, table.text, frame))
+    if isinstance(table, EmailTexts):
+        for name in ("heading", "body", "action"):
+            if not getattr(table, name).strip():
+                raise ConfigurationError(f"{where}.{name} is empty: a mail without a design of its own needs it")
+    return Script(parts, details)
 
 
 def _read(file: Path, shape: type[_Shape]) -> _Shape:

@@ -83,6 +83,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     locale: str | None
     time_zone: str | None
     content_hash: str | None
+    version: int | None
     redrive_of: str | None
     digest_id: str | None
     data: str

@@ -34,6 +34,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     locale: str | None
     time_zone: str | None = None
     content_hash: str | None = None
+    version: int | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,6 +93,7 @@ delivery = Table(
     Column("digest_id", _id()),
     Column("time_zone", String(64)),
     Column("content_hash", String(64)),
+    Column("version", Integer),
     **MYSQL_OPTIONS,
 )
 
@@ -219,6 +220,31 @@ segment = Table(
     **MYSQL_OPTIONS,
 )
 
+template_version = Table(
+    "template_version",
+    metadata,
+    Column("type", NAME, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("wording", _json(), nullable=False),
+    Column("origin", WORD, nullable=False),
+    Column("published_at", BigInteger, nullable=False),
+    Column("actor", NAME, nullable=False),
+    Column("why", String(1000), nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+template_draft = Table(
+    "template_draft",
+    metadata,
+    Column("type", NAME, primary_key=True),
+    Column("wording", _json(), nullable=False),
+    Column("based_on", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("actor", NAME, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
 suppression = Table(
     "suppression",
     metadata,
@@ -308,6 +334,7 @@ Index(
 DIGEST = "digest_id IS NOT NULL"
 Index("ix_delivery_digest_id", delivery.c.digest_id, postgresql_where=text(DIGEST), sqlite_where=text(DIGEST))
 
+Index("ix_event_accepted_at", event.c.accepted_at)
 Index("ix_audit_at", audit.c.at)
 Index("ix_consent_recipient_id", consent.c.recipient_id, consent.c.at)
 Index("ix_preference_change_recipient_id", preference_change.c.recipient_id, preference_change.c.at)

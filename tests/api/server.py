@@ -24,7 +24,7 @@ from notifier.pipeline.engine import Engine
 from notifier.settings import Settings
 from notifier.store import keys
 from notifier.store.database import Database
-from tests.samples import CATALOG, LINKS, NOW
+from tests.samples import CATALOG, LINKS, NOW, RENDERER
 
 EVERYTHING = frozenset(SCOPES)
 
@@ -100,7 +100,10 @@ async def application(
     """The application on a database, served, and called with a key that may do everything."""
     broker = make_broker(broker_url)
     broker.flush_all()
-    engine = Engine(database=database, catalog=catalog, signals=Signals(broker), clock=ManualClock(NOW), links=LINKS)
+    engine = Engine(
+        database=database, catalog=catalog, renderer=RENDERER, signals=Signals(broker), clock=ManualClock(NOW),
+        links=LINKS,
+    )  # fmt: skip
 
     async def open_engine() -> Engine:
         return engine

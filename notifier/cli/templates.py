@@ -1,0 +1,314 @@
+"""`notifier templates`: read, check, compare, publish and roll back the texts, in the shell and in CI."""
+
+import asyncio
+import getpass
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from notifier.catalog import NotificationType, load_catalog
+from notifier.clock import to_datetime
+from notifier.pipeline import gate, publishing
+from notifier.pipeline.engine import Engine
+from notifier.problems import problem
+from notifier.rendering.changes import Changes, shown_as
+from notifier.rendering.confined import Confined, Trial
+from notifier.rendering.files import write_wording
+from notifier.rendering.lint import Finding, lint
+from notifier.rendering.texts import Texts, read_wording
+from notifier.settings import load_settings
+from notifier.startup import close, open_engine
+from notifier.store import versions
+
+T = TypeVar("T")
+TYPE = click.argument("type_", metavar="TYPE")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+FOLDER = click.option(
+    "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder like templates/ whose texts are meant, instead of what is published.",
+)  # fmt: skip
+
+
+@click.group()
+def templates() -> None:
+    """Texts: check and publish them, see what a change means for people, roll back.
+
+    \b
+    In CI, on files alone:   notifier templates lint --from templates
+    What would change:       notifier templates diff charging-complete --from templates
+    Publish it:              notifier templates publish charging-complete --from templates --why "shorter"
+    """
+
+
+@templates.command("list")
+@JSON
+def list_(as_json: bool) -> None:
+    """Every type: its class, channels, locales, and the version that is sent with."""
+
+    async def work(engine: Engine, _confined: Confined) -> list[dict[str, Any]]:
+        live, drafts = await versions.live(engine.database), await versions.drafts(engine.database)
+        return [
+            {
+                "type": kind.id, "name": kind.name, "class": kind.class_, "channels": list(kind.channels),
+                "locales": sorted((await gate.live_wording(engine, kind.id))[0]), "version": live.get(kind.id, 0),
+                "draft": kind.id in drafts,
+            }
+            for kind in engine.catalog.types.values()
+        ]  # fmt: skip
+
+    told = _run(work)
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    table = Table("type", "class", "channels", "locales", "version", "draft")
+    for each in told:
+        cells = (each["type"], each["class"], " ".join(each["channels"]), " ".join(each["locales"]), each["version"])
+        table.add_row(*map(str, cells), "yes" if each["draft"] else "")
+    Console().print(table)
+
+
+@templates.command("lint")
+@click.argument("types", metavar="[TYPE]…", nargs=-1)
+@FOLDER
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
+@JSON
+def lint_(types: tuple[str, ...], folder: Path | None, strict: bool, as_json: bool) -> None:
+    """What is wrong or doubtful with texts: of these types, or of all. Exits with 1 where there is an error.
+
+    With --from it needs no database.
+    """
+    found = _lint_files(types, folder) if folder else _run(lambda engine, child: _lint_live(engine, child, types))
+    bad = [each for findings in found.values() for each in findings if strict or each.level == "error"]
+    if as_json:
+        click.echo(json.dumps({type_: msgspec.to_builtins(findings) for type_, findings in found.items()}))
+    else:
+        _print_findings(found)
+    raise SystemExit(1 if bad else 0)
+
+
+@templates.command()
+@TYPE
+@click.option("--locale", default="en", show_default=True)
+@click.option("--sample", help="A sample's name, as in type.toml; the first one otherwise.")
+@FOLDER
+@JSON
+def render(type_: str, locale: str, sample: str | None, folder: Path | None, as_json: bool) -> None:
+    """What people would read: every channel's message of a sample."""
+
+    async def work(engine: Engine, confined: Confined) -> dict[str, Any]:
+        kind = _kind(engine, type_)
+        chosen = next((each for each in kind.samples if sample in (None, each.name)), None)
+        if chosen is None:
+            raise problem(40401, f"{type_} has no sample {sample!r}; it has {', '.join(s.name for s in kind.samples)}")
+        wording = _read(engine, type_, folder) if folder else (await gate.live_wording(engine, type_))[0]
+        trials = [Trial(channel, locale, gate.ZONE, chosen.data) for channel in kind.channels]
+        answer = await gate.preview(confined, kind, wording, trials)
+        if answer.faults:
+            raise problem(42206, answer.faults[0].error)
+        pairs = zip(kind.channels, answer.tried, strict=True)
+        return {str(channel): msgspec.to_builtins(tried.content) or shown_as(tried) for channel, tried in pairs}
+
+    told = _run(work)
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    for channel, content in told.items():
+        click.secho(channel, bold=True)
+        for part, text in content.items():
+            if part != "html":
+                click.echo(f"  {part}: {text}")
+
+
+@templates.command()
+@TYPE
+@FOLDER
+@JSON
+def diff(type_: str, folder: Path | None, as_json: bool) -> None:
+    """What the draft (or a folder's texts) would change for people, on the last real events."""
+
+    async def work(engine: Engine, confined: Confined) -> Changes:
+        wording = _read(engine, type_, folder) if folder else await _drafted(engine, type_)
+        return (await gate.check(engine, confined, type_, wording)).changes
+
+    changes = _run(work)
+    if as_json:
+        click.echo(msgspec.json.encode(changes).decode())
+        return
+    _print_changes(changes)
+
+
+@templates.command()
+@TYPE
+@FOLDER
+@click.option("--why", default="", help="The reason; asked for where there are warnings.")
+@JSON
+def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
+    """Publish the draft (or a folder's texts) once they pass the checks. Exits with 1 where they don't."""
+
+    async def work(engine: Engine, confined: Confined) -> tuple[int | None, list[Finding]]:
+        draft = None if folder else await versions.draft(engine.database, type_)
+        wording = _read(engine, type_, folder) if folder else await _drafted(engine, type_)
+        based_on = draft.based_on if draft else (await gate.live_wording(engine, type_))[1]
+        new, checked = await gate.publish(
+            engine, confined, type_, wording, based_on=based_on, actor=f"cli:{getpass.getuser()}", why=why,
+            origin="import" if folder else "console",
+        )  # fmt: skip
+        return (new.number if new else None), checked.findings
+
+    number, findings = _run(work)
+    if as_json:
+        click.echo(json.dumps({"type": type_, "version": number, "findings": msgspec.to_builtins(findings)}))
+    else:
+        _print_findings({type_: findings})
+        click.echo(f"{type_} is at version {number}." if number else "Not published: mend the errors, or give --why.")
+    raise SystemExit(0 if number else 1)
+
+
+@templates.command()
+@TYPE
+@click.argument("number", type=int)
+@click.option("--why", required=True, help="The reason; it stands in the history.")
+def rollback(type_: str, number: int, why: str) -> None:
+    """Publish version NUMBER of a type again, as a new version."""
+
+    async def work(engine: Engine, _confined: Confined) -> int:
+        actor = f"cli:{getpass.getuser()}"
+        new = await publishing.roll_back(engine.database, type_, number, actor=actor, why=why, now=engine.clock.now())
+        return new.number
+
+    click.echo(f"{type_} is at version {_run(work)}, with the words of version {number}.")
+
+
+@templates.command("versions")
+@TYPE
+@JSON
+def versions_(type_: str, as_json: bool) -> None:
+    """Every version of a type: when, who, why."""
+
+    async def work(engine: Engine, _confined: Confined) -> list[versions.Version]:
+        return await versions.every(engine.database, type_)
+
+    found = _run(work)
+    if as_json:
+        told = [{**msgspec.to_builtins(each), "wording": msgspec.json.decode(each.wording)} for each in found]
+        click.echo(json.dumps(told))
+        return
+    table = Table("version", "published", "by", "from", "why")
+    for each in found:
+        at = to_datetime(each.published_at).isoformat(" ", "seconds")
+        table.add_row(str(each.number), at, each.actor, each.origin, each.why)
+    Console().print(table)
+
+
+@templates.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("types", metavar="[TYPE]…", nargs=-1)
+def export(folder: Path, types: tuple[str, ...]) -> None:
+    """Write the published texts (of these types, or of all) as files, to keep them in git: FOLDER/TYPE/LOCALE.toml."""
+
+    async def work(engine: Engine, _confined: Confined) -> int:
+        written = 0
+        for type_ in types or engine.catalog.types:
+            wording, _ = await gate.live_wording(engine, _kind(engine, type_).id)
+            written += len(write_wording(folder / type_, wording))
+        return written
+
+    click.echo(f"{_run(work)} files are in {folder}.")
+
+
+def _run(work: Callable[[Engine, Confined], Awaitable[T]]) -> T:
+    async def run() -> T:
+        settings = load_settings()
+        engine = await open_engine(settings)
+        confined = Confined(settings)
+        try:
+            return await work(engine, confined)
+        finally:
+            await confined.close()
+            await close(engine)
+
+    return asyncio.run(run())
+
+
+def _kind(engine: Engine, type_: str) -> NotificationType:
+    kind = engine.catalog.types.get(type_)
+    if kind is None:
+        raise problem(40401, f"there is no notification type {type_!r}; there are {', '.join(engine.catalog.types)}")
+    return kind
+
+
+def _read(engine: Engine, type_: str, folder: Path) -> dict[str, Texts]:
+    return dict(read_wording(folder / type_, _kind(engine, type_)))
+
+
+async def _drafted(engine: Engine, type_: str) -> dict[str, Texts]:
+    draft = await versions.draft(engine.database, _kind(engine, type_).id)
+    if draft is None:
+        raise problem(40401, f"{type_} has no draft; edit it in the console, or name a folder by --from")
+    return publishing.decode(draft.wording)
+
+
+def _lint_files(types: tuple[str, ...], folder: Path) -> dict[str, list[Finding]]:
+    """Of files alone, tried with the types' samples."""
+
+    settings = msgspec.structs.replace(load_settings(), templates=folder.resolve())
+
+    async def run() -> dict[str, list[Finding]]:
+        catalog = load_catalog(folder)
+        confined = Confined(settings)
+        wordings = {kind.id: read_wording(folder / kind.id, kind) for kind in catalog.types.values()}
+        spoken = sorted({locale for wording in wordings.values() for locale in wording})
+        found = {}
+        try:
+            for type_ in types or catalog.types:
+                kind = catalog.types[type_]
+                samples = {sample.name: sample.data for sample in kind.samples}
+                answer, seen = await gate.trial(confined, kind, wordings[type_], samples)
+                found[type_] = lint(kind, wordings[type_], answer, seen, spoken)
+        finally:
+            await confined.close()
+        return found
+
+    return asyncio.run(run())
+
+
+async def _lint_live(engine: Engine, confined: Confined, types: tuple[str, ...]) -> dict[str, list[Finding]]:
+    found = {}
+    for type_ in types or engine.catalog.types:
+        wording, _ = await gate.live_wording(engine, _kind(engine, type_).id)
+        found[type_] = (await gate.check(engine, confined, type_, wording)).findings
+    return found
+
+
+def _print_findings(found: dict[str, list[Finding]]) -> None:
+    for type_, findings in found.items():
+        for each in findings:
+            mark = click.style("error  ", fg="red") if each.level == "error" else click.style("warning", fg="yellow")
+            place = " ".join(filter(None, (type_, each.locale, each.channel, each.part)))
+            click.echo(f"{mark} {place}: {each.words} [{each.code}]")
+    if not any(found.values()):
+        click.echo("Nothing is wrong with the texts.")
+
+
+def _print_changes(changes: Changes) -> None:
+    for locale in changes.locales_gained:
+        click.echo(f"+ {locale} is spoken")
+    for locale in changes.locales_lost:
+        click.echo(f"- {locale} is not spoken any more")
+    for change in changes.changed:
+        told = [*(f"+{name}" for name in change.gained), *(f"-{name}" for name in change.lost)]
+        if change.segments:
+            told.append(f"SMS {change.segments[0]} → {change.segments[1]}")
+        click.secho(f"{change.locale} {change.channel} {' '.join(told)}", bold=True)
+        for example in change.examples:
+            click.echo(f"  {example.sample}")
+            click.secho(f"  - {example.before}", fg="red")
+            click.secho(f"  + {example.after}", fg="green")
+    if not changes.changed and not changes.locales_gained and not changes.locales_lost:
+        click.echo("Nothing changes for anybody.")

@@ -1,0 +1,94 @@
+"""The process that tries texts out: a request a line on its input, an answer a line on its output.
+
+It opens no connection and writes no file, and limits itself once it is warm: memory, files, children.
+"""
+
+import resource
+import sys
+from dataclasses import dataclass, field
+
+import msgspec
+
+from notifier.catalog import load_catalog
+from notifier.errors import ConfigurationError, RenderError
+from notifier.guard import refuse_everything_but_loopback
+from notifier.messages import EmailContent, PushContent, SmsContent
+from notifier.rendering import Brand, Renderer
+from notifier.rendering.confined import Answer, Fault, Request, Trial, Tried
+from notifier.rendering.renderer import Rendered
+from notifier.rendering.texts import Scripts, Texts, faults
+from notifier.settings import load_settings
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    settings = load_settings()
+    brand = Brand(settings.brand_name, settings.app_url, settings.postal_address)
+    catalog = load_catalog(settings.templates)
+    renderer = Renderer(catalog, settings.templates, brand)
+    for kind in catalog.types.values():  # loads what is loaded lazily: locales, zones, MJML
+        for channel in kind.channels:
+            renderer.render(kind.id, channel, locale="en", time_zone="Europe/Berlin", data=kind.samples[0].data)
+    _limit(int(sys.argv[1]))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    last = _Last()
+    for line in sys.stdin.buffer:
+        sys.stdout.buffer.write(msgspec.json.encode(_answer(renderer, last, line)) + b"\n")
+        sys.stdout.flush()
+
+
+@dataclass
+class _Last:
+    """The wording of the last request and what it compiled to: an editor asks about the same one locale by locale."""
+
+    asked: tuple[str, dict[str, Texts]] | None = None
+    scripts: Scripts = field(default_factory=dict)
+
+
+def _answer(renderer: Renderer, last: _Last, line: bytes) -> Answer:
+    request = msgspec.json.decode(line, type=Request)
+    if last.asked != (request.type, request.wording):
+        last.asked = None
+        try:
+            last.scripts = renderer.compile(request.type, request.wording)
+        except ConfigurationError as error:
+            found = [Fault(*each) for each in faults(renderer.kind(request.type), request.wording)]
+            return Answer(found or [Fault("", "", "", str(error))])
+        last.asked = request.type, request.wording
+    return Answer(tried=[_try(renderer, request.type, last.scripts, trial) for trial in request.trials])
+
+
+def _try(renderer: Renderer, type_: str, scripts: Scripts, trial: Trial) -> Tried:
+    try:
+        rendered = renderer.preview(
+            type_, scripts, trial.channel, locale=trial.locale, time_zone=trial.time_zone, data=trial.data
+        )
+    except RenderError as error:
+        return Tried(error=str(error))
+    return _tried(rendered)
+
+
+def _tried(rendered: Rendered) -> Tried:
+    match rendered.content:
+        case PushContent() as push:
+            return Tried(push=push, locale=rendered.locale)
+        case SmsContent() as sms:
+            return Tried(sms=sms, locale=rendered.locale)
+        case EmailContent() as email:
+            return Tried(email=email, locale=rendered.locale)
+
+
+def _limit(memory: int) -> None:
+    """From now on only so many bytes more, no new file, no child."""
+    with open("/proc/self/statm") as statm:  # noqa: PTH123 (a file that the kernel makes up)
+        taken = int(statm.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + memory, taken + memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    refuse_everything_but_loopback()
+
+
+if __name__ == "__main__":
+    main()

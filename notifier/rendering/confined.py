@@ -1,0 +1,170 @@
+"""Texts that people wrote are compiled and tried out in a child process, within limits, before anybody sends them.
+
+The language's own checks refuse what could run away; this is for what they may not know of. The child is warm: one
+request costs a few milliseconds. Where it takes too long or too much it is killed, and the next request has a new one;
+the process that asks is never touched.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from notifier.deliveries import Channel
+from notifier.errors import ConfigurationError
+from notifier.messages import EmailContent, PushContent, SmsContent
+from notifier.rendering.texts import Texts
+from notifier.settings import Settings, to_environment
+
+SECONDS = 0.45
+"""Of its CPU for one request: an editor's preview is there within half a second, or refused."""
+PATIENCE = 5.0
+"""Seconds by the clock: a child on a busy machine is not to blame, one that stands still is."""
+LOOK_EVERY = 0.05
+"""Seconds between two looks at what a child has used."""
+MEMORY = 64 * 1024 * 1024
+"""Bytes that a child may take beyond what it has when it is warm."""
+START = 15.0
+"""Seconds for a child to come up on a busy machine; it is kept warm, so nobody waits for it."""
+MAX_LINE = 8 * 1024 * 1024
+"""Bytes of one request or answer: every text of a type in every locale, with its previews."""
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """One message to try a wording with."""
+
+    channel: Channel
+    locale: str
+    time_zone: str
+    data: dict[str, Any]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A type's wording, and what to render with it."""
+
+    type: str
+    wording: dict[str, Texts]
+    trials: list[Trial] = []
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """What came of one trial: its content, or why there is none."""
+
+    push: PushContent | None = None
+    sms: SmsContent | None = None
+    email: EmailContent | None = None
+    locale: str = ""
+    error: str | None = None
+
+    @property
+    def content(self) -> PushContent | SmsContent | EmailContent | None:
+        return self.push or self.sms or self.email
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One part that can't be used, and why."""
+
+    locale: str
+    channel: str
+    part: str
+    error: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """`faults` are empty where the wording is good; only then are there trials."""
+
+    faults: list[Fault] = []
+    tried: list[Tried] = []
+    end: Literal["done", "too slow", "ended"] = "done"
+
+
+class Confined:
+    """The child, started when it is first needed or by `warm`, and again after it had to be killed."""
+
+    def __init__(self, settings: Settings) -> None:
+        chosen = {
+            name: getattr(settings, name)
+            for name in ("templates", "brand_name", "app_url", "postal_address", "loopback_only")
+        }
+        self._environment = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", **to_environment(chosen)}
+        self._child: asyncio.subprocess.Process | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def warm(self) -> None:
+        """Have a child ready."""
+        async with self._one_at_a_time:
+            await self._ready()
+
+    async def ask(self, request: Request) -> Answer:
+        """Compile a wording and try it; what runs away is killed and told as such, never raised."""
+        async with self._one_at_a_time:
+            child = await self._ready()
+            assert child.stdin is not None  # noqa: S101 (it is a pipe)
+            assert child.stdout is not None  # noqa: S101
+            try:
+                child.stdin.write(msgspec.json.encode(request) + b"\n")
+                line = await _within_limits(child.pid, asyncio.create_task(child.stdout.readline()))
+            except TimeoutError:
+                return await self._give_up("too slow")
+            except (OSError, ValueError):  # it is gone, or answers more than a line may hold
+                return await self._give_up("ended")
+            if not line:
+                return await self._give_up("ended")
+            return msgspec.json.decode(line, type=Answer)
+
+    async def close(self) -> None:
+        """End the child."""
+        await self._kill()
+
+    async def _ready(self) -> asyncio.subprocess.Process:
+        if self._child is not None and self._child.returncode is None:
+            return self._child
+        self._child = child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "notifier.rendering.child", str(MEMORY), env=self._environment, limit=MAX_LINE,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        assert child.stdout is not None  # noqa: S101 (it is a pipe)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START):
+                if await child.stdout.readline() == b"ready\n":
+                    return child
+        await self._kill()
+        raise ConfigurationError("the process that tries texts out doesn't start; `notifier doctor` says what is wrong")
+
+    async def _give_up(self, end: Literal["too slow", "ended"]) -> Answer:
+        await self._kill()
+        return Answer(end=end)
+
+    async def _kill(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+
+
+async def _within_limits(pid: int, answer: asyncio.Task[bytes]) -> bytes:
+    """The child's answer; TimeoutError once it has used up its CPU, or everybody's patience."""
+    began, allowed = asyncio.get_running_loop().time(), _cpu(pid) + SECONDS
+    try:
+        while True:
+            done, _ = await asyncio.wait([answer], timeout=LOOK_EVERY)
+            if done:
+                return answer.result()
+            if _cpu(pid) > allowed or asyncio.get_running_loop().time() > began + PATIENCE:
+                raise TimeoutError
+    finally:
+        answer.cancel()
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used (proc_pid_stat(5): fields 14 and 15); none where it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

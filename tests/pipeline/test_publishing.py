@@ -1,0 +1,156 @@
+"""What is published is sent with, by every process and at once; what was sent keeps the version that it was."""
+
+import asyncio
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from notifier.catalog import Catalog
+from notifier.clock import ManualClock
+from notifier.deliveries import Channel
+from notifier.errors import Problem
+from notifier.pipeline import publishing
+from notifier.pipeline.decide import decide
+from notifier.pipeline.deliver import deliver
+from notifier.pipeline.engine import WorkerEngine
+from notifier.rendering import Brand, Renderer
+from notifier.rendering.texts import SmsTexts, Texts
+from notifier.sandbox import Sandbox
+from notifier.store import versions
+from notifier.store.schema import delivery
+from tests.pipeline.samples import COMPLETE, NOW, Report
+from tests.samples import TEMPLATES
+
+TYPE = "charging-complete"
+
+
+def saying(wording: dict[str, Texts], text: str) -> dict[str, Texts]:
+    """The same with another German SMS."""
+    return {**wording, "de": msgspec.structs.replace(wording["de"], sms=SmsTexts(text))}
+
+
+async def publish(engine: WorkerEngine, text: str, based_on: int) -> int:
+    wording = saying(dict(engine.renderer.shipped[TYPE]), text)
+    new = await publishing.publish(
+        engine.database, TYPE, wording, based_on=based_on, origin="console", actor="mia", why="shorter", now=NOW
+    )
+    return new.number
+
+
+@pytest.fixture
+def renderer(catalog: Catalog) -> Renderer:
+    """One of this test's own, for it changes what is live."""
+    return Renderer(catalog, TEMPLATES, Brand("Voltline", "https://app.example.com"))
+
+
+@pytest.fixture(autouse=True)
+async def shipped(engine: WorkerEngine) -> None:
+    """Version 1 is what ships."""
+    assert await publishing.ship(engine.database, engine.renderer.shipped, engine.clock) == len(engine.catalog.types)
+    await publishing.refresh(engine.database, engine.renderer)
+
+
+async def send(engine: WorkerEngine, event: str) -> None:
+    await decide(engine, [event])
+    async with engine.database.engine.connect() as connection:
+        query = sa.select(delivery.c.id).where(delivery.c.channel == Channel.SMS, delivery.c.state == "pending")
+        ids = list((await connection.execute(query)).scalars())
+    await deliver(engine, Channel.SMS, ids)
+
+
+async def test_a_published_text_is_sent_from_then_on_and_each_delivery_keeps_its_version(
+    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
+) -> None:
+    # Given a text that was sent as it ships
+    await send(engine, await report("charging.complete", **COMPLETE))
+
+    # When somebody publishes another one
+    assert await publish(engine, "{{ brand }}: voll.", based_on=1) == 2
+    assert await publishing.refresh(engine.database, engine.renderer) == 1
+    await send(engine, await report("charging.complete", **{**COMPLETE, "session_id": "102"}))
+
+    # Then the next one is sent with it, and the books say which was which
+    bodies = [msgspec.json.encode(entry.content).decode() for entry in sandbox.ledger.entries]
+    assert "voll geladen" in bodies[0]
+    assert "Voltline: voll." in bodies[1]
+    async with engine.database.engine.connect() as connection:
+        query = sa.select(delivery.c.version, delivery.c.locale).where(delivery.c.state == "sent")
+        assert sorted(map(tuple, await connection.execute(query.order_by(delivery.c.version)))) == [
+            (1, "de"),
+            (2, "de"),
+        ]
+
+
+async def test_shipping_again_changes_nothing_and_new_texts_of_a_release_are_a_version(engine: WorkerEngine) -> None:
+    assert await publishing.ship(engine.database, engine.renderer.shipped, engine.clock) == 0
+
+    released = {**engine.renderer.shipped, TYPE: saying(dict(engine.renderer.shipped[TYPE]), "{{ brand }}: neu.")}
+
+    assert await publishing.ship(engine.database, released, engine.clock) == 1
+    assert (await versions.live(engine.database))[TYPE] == 2
+
+
+async def test_what_people_made_stands_over_a_release(engine: WorkerEngine) -> None:
+    await publish(engine, "{{ brand }}: voll.", based_on=1)
+
+    released = {**engine.renderer.shipped, TYPE: saying(dict(engine.renderer.shipped[TYPE]), "{{ brand }}: neu.")}
+
+    assert await publishing.ship(engine.database, released, engine.clock) == 0
+
+
+async def test_rolling_back_is_a_new_version_with_the_old_words(engine: WorkerEngine) -> None:
+    await publish(engine, "{{ brand }}: voll.", based_on=1)
+
+    again = await publishing.roll_back(engine.database, TYPE, 1, actor="mia", why="too short", now=NOW)
+
+    assert (again.number, again.origin) == (3, "rollback:1")
+    first, last = [await versions.get(engine.database, TYPE, number) for number in (1, 3)]
+    assert first is not None
+    assert last is not None
+    assert publishing.decode(first.wording) == publishing.decode(last.wording)
+
+
+async def test_of_two_who_publish_at_once_one_is_told_that_the_other_was_quicker(engine: WorkerEngine) -> None:
+    outcomes = await asyncio.gather(
+        *(publish(engine, f"{{{{ brand }}}}: {n}", based_on=1) for n in range(5)), return_exceptions=True
+    )
+
+    assert sorted(str(each) for each in outcomes if isinstance(each, int)) == ["2"]
+    assert {each.code for each in outcomes if isinstance(each, Problem)} == {40902}
+
+
+async def test_a_draft_is_one_for_all_and_a_save_over_somebody_elses_is_refused(
+    engine: WorkerEngine, clock: ManualClock
+) -> None:
+    # Given a draft that two have open
+    mine = await publishing.start_draft(engine.database, engine.renderer, TYPE, "mia", NOW)
+    theirs = await publishing.start_draft(engine.database, engine.renderer, TYPE, "tom", NOW)
+    assert mine == theirs
+
+    # When the first saves
+    wording = publishing.decode(mine.wording)
+    await publishing.save(engine.database, mine, saying(wording, "{{ brand }}: a"), "mia", NOW)
+
+    # Then the second learns of it, and nothing of the first is lost
+    with pytest.raises(Problem) as raised:
+        await publishing.save(engine.database, theirs, saying(wording, "{{ brand }}: b"), "tom", NOW)
+    assert raised.value.code == 40902
+    kept = await versions.draft(engine.database, TYPE)
+    assert kept is not None
+    assert (kept.revision, kept.actor) == (2, "mia")
+
+
+async def test_a_version_that_does_not_compile_leaves_the_one_before_it_live(engine: WorkerEngine) -> None:
+    await publish(engine, "{{ ''.__class__ }}", based_on=1)
+
+    assert await publishing.refresh(engine.database, engine.renderer) == 0
+    assert engine.renderer.live(TYPE) == 1
+
+
+async def test_publishing_ends_the_draft(engine: WorkerEngine) -> None:
+    await publishing.start_draft(engine.database, engine.renderer, TYPE, "mia", NOW)
+
+    await publish(engine, "{{ brand }}: voll.", based_on=1)
+
+    assert await versions.draft(engine.database, TYPE) is None
