@@ -18,7 +18,7 @@ EXIT_CONFIGURATION = 78
 COMMANDS = {
     "demo": "demo", "chaos": "chaos", "web": "processes", "worker": "processes", "clock": "processes",
     "sandbox": "processes", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
-    "db": "manage", "dead": "dead", "bounces": "bounces", "ledger": "inspect", "doctor": "inspect",
+    "users": "users", "db": "manage", "dead": "dead", "bounces": "bounces", "ledger": "inspect", "doctor": "inspect",
 }  # fmt: skip
 """Each command and its module. It is imported when the command is called: prometheus-client, once imported, no longer
 looks where processes count together (`processes`)."""
@@ -63,6 +63,7 @@ def main() -> None:
     Feed it:          notifier keys create my-service --scope events:write
                       notifier send charging.complete --data '{"session_id": "101", …}'
     Look at it:       notifier doctor, notifier ledger, notifier dead list
+                      notifier users create NAME --role admin, then /console in a browser
 
     Settings come from the environment (NOTIFIER_…); `notifier doctor --settings` lists them.
     """
