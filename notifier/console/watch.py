@@ -21,9 +21,9 @@ from notifier.store.ledger import Ledger
 
 T = TypeVar("T")
 
-LOOK_EVERY = SECOND  # milliseconds that a look is good for
+LOOK_EVERY = SECOND  # milliseconds that a look is good for, at least
+REST = 20  # times as long as it took that the ledger isn't counted again: that reads every row
 PATIENCE = 0.04  # seconds that a page waits for a look under way
-COUNT_EVERY = 30 * SECOND  # the same for the ledger, which counts every row: as often as the clock's audit
 SAMPLE_EVERY = 15.0  # seconds between two readings of what providers did
 WINDOW = 5 * MINUTE  # milliseconds over which their speed and answers are told
 
@@ -81,12 +81,12 @@ class Books(NamedTuple):
 
 
 class Remembered(Generic[T]):
-    """What is found at most once in `keep` milliseconds, and waited for no longer than `PATIENCE`."""
+    """What is found when somebody asks, kept for a while, and waited for no longer than `PATIENCE`."""
 
-    def __init__(self, find: Callable[[], Awaitable[T]], clock: Clock, keep: int) -> None:
+    def __init__(self, find: Callable[[], Awaitable[T]], clock: Clock, rest: int = 0) -> None:
         self._find = find
         self._clock = clock
-        self._keep = keep
+        self._rest = rest
         self._value: T | None = None
         self._until = 0
         self._task: asyncio.Task[None] | None = None
@@ -105,12 +105,14 @@ class Remembered(Generic[T]):
             await _cancel(self._task)
 
     async def _look(self) -> None:
+        began = self._clock.now()
         try:
             self._value = await self._find()
         except StoreUnavailable as error:
             log.warning("console.not_seen", error=str(error))
         finally:
-            self._until = self._clock.now() + self._keep
+            now = self._clock.now()
+            self._until = now + max(LOOK_EVERY, self._rest * (now - began))
             self._task = None
 
 
@@ -120,8 +122,8 @@ class Watch:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._samples: deque[Sample] = deque(maxlen=round(WINDOW / SECOND / SAMPLE_EVERY) + 1)
-        self._health = Remembered(self._look, engine.clock, LOOK_EVERY)
-        self._books = Remembered(self._count, engine.clock, COUNT_EVERY)
+        self._health = Remembered(self._look, engine.clock)
+        self._books = Remembered(self._count, engine.clock, REST)
         self._task: asyncio.Task[None] | None = None
 
     async def health(self) -> Health | None:
