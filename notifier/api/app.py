@@ -1,4 +1,4 @@
-"""The web process: every endpoint of the table as a route that authenticates before it does anything."""
+"""The web process: every endpoint of the table as a route that authenticates before it does anything; the console."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
 
 from notifier.accounts import sms_accounts
 from notifier.api import (
@@ -32,6 +32,8 @@ from notifier.api.page import Pages
 from notifier.api.signatures import read_link, read_signed_request
 from notifier.cloudevents import Reader
 from notifier.coalesce import Coalescer
+from notifier.console.app import create_console, open_console
+from notifier.console.screens import BASE
 from notifier.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
@@ -67,6 +69,7 @@ def create_app(
     `settings` are the defaults where none are given, `body_timeout` is in seconds.
     """
     known = settings or Settings()
+    console = create_console()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -85,13 +88,19 @@ def create_app(
             sms_accounts=sms_accounts(known.sms_providers),
             body_timeout=body_timeout,
         )
+        console.state.context = open_console(engine, known)
         yield
+        await console.state.context.watch.close()
         await intake.close()
         await close(engine)
 
     app = Starlette(
         lifespan=lifespan,
-        routes=[_route(path, {each.method: each for each in ENDPOINTS if each.path == path}) for path in PATHS],
+        routes=[
+            *(_route(path, {each.method: each for each in ENDPOINTS if each.path == path}) for path in PATHS),
+            Route(BASE, _to_console),
+            Mount(BASE, console),
+        ],
         exception_handlers={
             Problem: on_problem,
             StoreUnavailable: on_store_unavailable,
@@ -101,6 +110,10 @@ def create_app(
     )
     app.router.redirect_slashes = False  # it would lead to whatever host the caller claims
     return app
+
+
+async def _to_console(_request: Request) -> Response:
+    return RedirectResponse(f"{BASE}/", 303)
 
 
 def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:

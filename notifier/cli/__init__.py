@@ -19,7 +19,7 @@ COMMANDS = {
     "demo": "demo", "chaos": "chaos", "web": "processes", "worker": "processes", "clock": "processes",
     "sandbox": "processes", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
     "db": "manage", "dead": "dead", "bounces": "bounces", "explain": "explaining", "simulate": "explaining",
-    "replay-day": "explaining", "templates": "templates", "ledger": "inspect",
+    "replay-day": "explaining", "templates": "templates", "users": "users", "ledger": "inspect",
     "doctor": "inspect",
 }  # fmt: skip
 """Each command and its module. It is imported when the command is called: prometheus-client, once imported, no longer
@@ -66,6 +66,7 @@ def main() -> None:
                       notifier send charging.complete --data '{"session_id": "101", …}'
     Look at it:       notifier doctor, notifier ledger, notifier dead list
     Ask why:          notifier explain EVENT, notifier simulate TYPE, notifier replay-day DAY
+                      notifier users create NAME --role admin, then /console in a browser
 
     Settings come from the environment (NOTIFIER_…); `notifier doctor --settings` lists them.
     """

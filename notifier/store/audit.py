@@ -8,12 +8,15 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.store import rows
+from notifier.store import paging, rows
+from notifier.store.database import Database
+from notifier.store.paging import Page, Place
 from notifier.store.schema import audit
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One action on one subject (an id). `actor` is a key's name or `cli:<user>`; `detail` holds no personal data."""
+    """One action on one subject (an id or a user). `actor` is a key's name, `cli:<user>` or `console:<user>`; `detail`
+    holds no personal data."""
 
     id: str = msgspec.field(default_factory=lambda: secrets.token_hex(16))
     at: int
@@ -28,6 +31,12 @@ async def add(connection: AsyncConnection, dialect: str, entries: Sequence[Entry
     if not entries:
         return 0
     return (await connection.execute(_insert(dialect), {"rows": rows.encode(entries)})).rowcount
+
+
+async def find(database: Database, actor: str | None, after: Place | None, limit: int) -> Page[Entry]:
+    """A page of entries, newest first, of one actor or of all."""
+    only = {} if actor is None else {"actor": actor}
+    return await paging.find(database, Entry, (audit.c.at, audit.c.id), only=only, after=after, limit=limit)
 
 
 @cache

@@ -296,6 +296,37 @@ api_key = Table(
     **MYSQL_OPTIONS,
 )
 
+console_user = Table(
+    "console_user",
+    metadata,
+    Column("name", NAME, primary_key=True),
+    Column("role", WORD, nullable=False),
+    Column("password_hash", String(200), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+    Column("signed_in_at", BigInteger),
+    **MYSQL_OPTIONS,
+)
+
+console_session = Table(
+    "console_session",
+    metadata,
+    Column("id_hash", String(64), primary_key=True),
+    Column("user", NAME, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+console_guess = Table(
+    "console_guess",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("tries", SmallInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
 charging_session = Table(
     "charging_session",
     metadata,
@@ -336,9 +367,12 @@ Index("ix_delivery_digest_id", delivery.c.digest_id, postgresql_where=text(DIGES
 
 Index("ix_event_accepted_at", event.c.accepted_at)
 Index("ix_audit_at", audit.c.at)
+Index("ix_console_guess_last_at", console_guess.c.last_at)
+Index("ix_console_session_user", console_session.c.user)
 Index("ix_consent_recipient_id", consent.c.recipient_id, consent.c.at)
 Index("ix_preference_change_recipient_id", preference_change.c.recipient_id, preference_change.c.at)
 Index("ix_decision_recipient_id", decision.c.recipient_id, decision.c.decided_at)
+Index("ix_delivery_created_at", delivery.c.created_at, delivery.c.id)  # the newest, page by page
 Index("ix_delivery_event_id", delivery.c.event_id)
 Index("ix_delivery_recipient_id", delivery.c.recipient_id, delivery.c.created_at)
 Index("ix_device_recipient_id", device.c.recipient_id)

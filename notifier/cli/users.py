@@ -1,0 +1,133 @@
+"""The console's users by hand: `notifier users create`, `list`, `disable`, `enable` and `reset`."""
+
+import getpass
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from notifier.cli.manage import on_database
+from notifier.clock import SystemClock, to_datetime
+from notifier.store import sign_ins
+from notifier.store import users as store
+from notifier.store.database import Database
+from notifier.users import NAME, Role, User, hash_password, make_password, password_fault
+
+GENERATE = click.option("--generate", is_flag=True, help="Make a password and print it, the only time; don't ask.")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object; a password is made, not asked for.")
+
+
+@click.group()
+def users() -> None:
+    """Who may sign in to the console (/console), and what for."""
+
+
+@users.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What for.")
+@GENERATE
+@JSON
+def create(name: str, role: str, generate: bool, as_json: bool) -> None:
+    """Make a user called NAME, who signs in with a password that is typed here, or made."""
+    if not NAME.fullmatch(name):
+        told = "small letters, digits and . _ - @, at most 64, beginning with a letter or digit"
+        raise click.BadParameter(told, param_hint="NAME")
+    password = _password(generate or as_json)
+    now = SystemClock().now()
+    user = User(name=name, role=Role(role), password_hash=hash_password(password), created_at=now)
+    if not on_database(lambda database: store.add(database, user, _actor())):
+        raise click.ClickException(
+            f"there is a user {name} already; `notifier users reset {name}` gives a new password"
+        )
+    _tell({"name": name, "role": role}, password if generate or as_json else None, as_json)
+
+
+@users.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
+def list_users(as_json: bool) -> None:
+    """Show the users, never their passwords."""
+    found = [_told(user) for user in on_database(store.every)]
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    table = Table("name", "role", "created", "signed in", "disabled")
+    for each in found:
+        table.add_row(*(str(value or "") for value in each.values()))
+    Console().print(table)
+
+
+@users.command()
+@click.argument("name")
+def disable(name: str) -> None:
+    """Let NAME in no more; they are signed out at once."""
+    _change(name, {"disabled_at": SystemClock().now()}, "user.disable")
+    click.echo(f"{name} is disabled.")
+
+
+@users.command()
+@click.argument("name")
+def enable(name: str) -> None:
+    """Let NAME in again."""
+    _change(name, {"disabled_at": None}, "user.enable")
+    click.echo(f"{name} may sign in.")
+
+
+@users.command()
+@click.argument("name")
+@GENERATE
+@JSON
+def reset(name: str, generate: bool, as_json: bool) -> None:
+    """Give NAME a new password; they are signed out at once, and tries at the old one are forgiven."""
+    password = _password(generate or as_json)
+    _change(name, {"password_hash": hash_password(password)}, "user.reset")
+    on_database(lambda database: sign_ins.forgive(database, name))
+    _tell({"name": name}, password if generate or as_json else None, as_json)
+
+
+def _password(generate: bool) -> str:
+    if generate:
+        return make_password()
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    fault = password_fault(password)
+    if fault:
+        raise click.ClickException(f"the password doesn't do: {fault}")
+    return password
+
+
+def _change(name: str, values: Mapping[str, Any], action: str) -> None:
+    async def change(database: Database) -> bool:
+        now = SystemClock().now()
+        return await store.change(database, name, values, action=action, actor=_actor(), now=now)
+
+    if not on_database(change):
+        raise click.ClickException(f"there is no user {name}; `notifier users list` shows them")
+
+
+def _actor() -> str:
+    return f"cli:{getpass.getuser()}"
+
+
+def _tell(user: dict[str, str], password: str | None, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**user, "password": password}))
+    elif password is not None:
+        click.echo(password)
+    else:
+        click.echo(f"{user['name']} may sign in at /console.")
+
+
+def _told(user: User) -> dict[str, str | None]:
+    return {
+        "name": user.name,
+        "role": user.role,
+        "created": _moment(user.created_at),
+        "signed_in": _moment(user.signed_in_at),
+        "disabled": _moment(user.disabled_at),
+    }
+
+
+def _moment(instant: int | None) -> str | None:
+    return None if instant is None else to_datetime(instant).isoformat(timespec="seconds")

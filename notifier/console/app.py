@@ -1,0 +1,126 @@
+"""The console as a Starlette application of its own, mounted at `BASE` in the web process."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from notifier.console import account, activity, audit, dead, health, lookup, sign_in, users, visits
+from notifier.console.forms import read_form, text
+from notifier.console.pages import Secured, get_asset, page, problem_page
+from notifier.console.screens import BASE, Context, Screen
+from notifier.console.watch import Watch
+from notifier.errors import StoreUnavailable
+from notifier.pipeline.engine import Engine
+from notifier.settings import Settings
+from notifier.users import PERMISSIONS
+
+
+async def get_home(_request: Request, _context: Context) -> Response:
+    """The first screen."""
+    return RedirectResponse(f"{BASE}/health", 303)
+
+
+SCREENS: Sequence[Screen] = [
+    Screen(path="/", handler=get_home, permission="read"),
+    *sign_in.SCREENS, *health.SCREENS, *activity.SCREENS, *lookup.SCREENS, *dead.SCREENS, *audit.SCREENS,
+    *users.SCREENS, *account.SCREENS,
+]  # fmt: skip
+"""Every screen. The navigation has them in this order."""
+
+TOLD = {
+    400: ("That can't be read", "What the browser sent makes no sense here."),
+    403: ("This page has grown old", "Go back, load the page again and repeat what you did: its form was not ours."),
+    404: ("Nothing is here", "The address is mistyped, or what it named is gone."),
+    405: ("Not in this way", "The address exists but is not to be opened like this."),
+    408: ("That took too long", "The form did not arrive in time. Go back and send it again."),
+    413: ("That is too much", "The form is larger than this page takes. Choose less at once."),
+    415: ("That can't be read", "This is no form."),
+}
+
+log = structlog.get_logger(__name__)
+
+
+def create_console() -> Starlette:
+    """The application; whoever mounts it puts what `open_console` gives into its `state.context`."""
+    paths = sorted({screen.path for screen in SCREENS}, key=lambda path: ("{" in path, path))
+    app = Starlette(
+        routes=[
+            Route("/static/{name}", get_asset),
+            *(_route(path, {each.method: each for each in SCREENS if each.path == path}) for path in paths),
+        ],
+        middleware=[Middleware(Secured)],
+        exception_handlers={
+            HTTPException: on_http_exception,
+            StoreUnavailable: on_store_unavailable,
+            Exception: on_error,
+        },
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def open_console(engine: Engine, settings: Settings) -> Context:
+    """What the screens work with; close its `watch` at the end."""
+    watch = Watch(engine)
+    watch.start()
+    return Context(engine=engine, watch=watch, screens=SCREENS, secure=settings.public_url.startswith("https:"))
+
+
+def _route(path: str, methods: Mapping[str, Screen]) -> Route:
+    async def handle(request: Request) -> Response:
+        screen = methods["GET" if request.method == "HEAD" else request.method]
+        return await _show(request, request.app.state.context, screen)
+
+    return Route(path, handle, methods=list(methods))
+
+
+async def _show(request: Request, context: Context, screen: Screen) -> Response:
+    """The screen, once it is clear who asks for it, that they may, and that a form comes from a page of ours."""
+    if any("\0" in value for value in (*request.path_params.values(), *request.query_params.values())):
+        raise HTTPException(400)  # no id has it, and not every database takes it
+    visit = request.state.visit = await visits.recognise(request, context, touch=not screen.path.endswith("/live"))
+    if screen.permission is not None:
+        if visit.session is None:
+            return _to_sign_in(request)
+        if screen.permission not in PERMISSIONS[visit.session.role]:
+            return page(request, context, "forbidden.html", status=403, permission=screen.permission)
+    if screen.method == "POST":
+        form = request.state.form = await read_form(request)
+        if not visits.is_ours(visit, text(form, visits.FIELD)):
+            raise HTTPException(403)
+    return await screen.handler(request, context)
+
+
+def _to_sign_in(request: Request) -> Response:
+    """To the sign-in page, and back to where they wanted to go: with a form there is nothing to go back to."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    back = f"?next={quote(wanted, safe='/')}" if request.method in ("GET", "HEAD") else ""
+    return RedirectResponse(f"{BASE}/sign-in{back}", 303)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """What the router has no screen for, and what a screen refuses."""
+    if not isinstance(error, HTTPException):
+        return await on_error(request, error)
+    answer = problem_page(error.status_code, *TOLD.get(error.status_code, TOLD[400]))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def on_store_unavailable(_request: Request, error: Exception) -> Response:
+    """Nothing was read or written."""
+    log.warning("console.store_unavailable", error=str(error))
+    return problem_page(503, "The database does not answer", "Nothing was changed. Try again in a moment.")
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """A fault of ours; what it is stands in the log, not on the page."""
+    log.error("console.fault", route=getattr(request.scope.get("route"), "path", None), exc_info=error)
+    return problem_page(500, "Something broke here", "The fault is ours, and it is in the log.")

@@ -1,0 +1,109 @@
+"""Dead letters: look, choose, confirm, redrive or discard. What is done is what was confirmed, id by id."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.console.activity import read_place
+from notifier.console.forms import text
+from notifier.console.pages import page
+from notifier.console.screens import Context, Screen
+from notifier.deliveries import Channel
+from notifier.pipeline import dead as pipeline
+from notifier.pipeline.dead import Result
+from notifier.pipeline.engine import Engine
+from notifier.policy.words import REASONS
+from notifier.store import dead
+from notifier.store.dead import Filter
+from notifier.store.paging import Page, Place
+
+PAGE = 50  # dead letters
+MOST = 500  # redriven or discarded together: one transaction, and a list that can still be looked over
+
+_IDS = re.compile("[0-9a-f]{32}(?: [0-9a-f]{32})*")
+_ACTIONS: dict[str, Callable[[Engine, Sequence[str], str], Awaitable[list[Result]]]] = {
+    "redrive": pipeline.redrive,
+    "discard": pipeline.discard,
+}
+
+
+async def get_dead(request: Request, context: Context) -> Response:
+    """A page of dead letters, newest first."""
+    wanted = _wanted(request.query_params)
+    place = read_place(request)
+    found = await dead.find(context.engine.database, wanted, place, PAGE + 1)
+    letters = found[:PAGE]
+    end = Place(letters[-1].at, letters[-1].id) if len(found) > PAGE else None
+    choices = {
+        "type": sorted({*context.engine.catalog.types, *context.engine.catalog.event_types}),
+        "channel": [channel.value for channel in Channel if channel != Channel.NONE],
+        "reason": sorted(REASONS),
+    }
+    return page(
+        request, context, "dead.html", wanted=wanted, found=Page(rows=letters, next=end), place=place, choices=choices,
+        most=MOST,
+    )  # fmt: skip
+
+
+async def post_confirm(request: Request, context: Context) -> Response:
+    """What is about to be done, to how many: nothing is done yet."""
+    form = request.state.form
+    action = text(form, "action")
+    every = text(form, "every") == "yes"
+    if action not in _ACTIONS:
+        raise HTTPException(400)
+    if every:
+        found = await dead.find(context.engine.database, _wanted(form), None, MOST + 1)
+        ids = [letter.id for letter in found]
+    else:
+        ids = [str(value) for value in form.getlist("id")]
+    if any(not _IDS.fullmatch(id_) or " " in id_ for id_ in ids):
+        raise HTTPException(400)
+    return page(
+        request, context, "dead_confirm.html", status=200 if ids else 422, action=action, ids=ids[:MOST], every=every,
+        more=len(ids) > MOST, wanted=_wanted(form),
+    )  # fmt: skip
+
+
+async def post_redrive(request: Request, context: Context) -> Response:
+    """Try again; the same once more changes nothing."""
+    return await _act(request, context, "redrive")
+
+
+async def post_discard(request: Request, context: Context) -> Response:
+    """Put away."""
+    return await _act(request, context, "discard")
+
+
+async def _act(request: Request, context: Context, action: str) -> Response:
+    chosen = text(request.state.form, "ids")
+    ids = chosen.split(" ")
+    if not _IDS.fullmatch(chosen) or len(ids) > MOST:
+        raise HTTPException(400)
+    results = await _ACTIONS[action](context.engine, ids, request.state.visit.actor)
+    refused = [result for result in results if result.status == "refused"]
+    return page(
+        request, context, "dead_done.html", action=action, results=results, refused=refused,
+        done=len(results) - len(refused),
+    )  # fmt: skip
+
+
+def _wanted(parameters: Any) -> Filter:
+    given = {name: parameters.get(name) or None for name in Filter.__struct_fields__}
+    try:
+        return msgspec.convert(given, Filter)
+    except msgspec.ValidationError:
+        raise HTTPException(400) from None
+
+
+SCREENS = [
+    Screen(path="/dead", handler=get_dead, permission="read", title="Dead letters", group="Mend", key="d"),
+    Screen(path="/dead/confirm", handler=post_confirm, permission="operate", method="POST"),
+    Screen(path="/dead/redrive", handler=post_redrive, permission="operate", method="POST"),
+    Screen(path="/dead/discard", handler=post_discard, permission="operate", method="POST"),
+]

@@ -1,0 +1,49 @@
+"""Health: queues, lanes, providers, the clock and the ledger, live."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.broker import ASK, DECIDE, LANES
+from notifier.clock import MINUTE, SECOND
+from notifier.console import live
+from notifier.console.pages import draw, page
+from notifier.console.screens import Context, Screen
+from notifier.deliveries import Channel, Lane
+
+CLOCK_LATE = 5 * SECOND  # since the clock's last round: ten times what it takes while all is well
+ROW_LATE = 10 * SECOND  # past its time: the clock signals again every three seconds
+COUNTED = 2 * MINUTE  # a count older than that says so
+
+
+async def get_health(request: Request, context: Context) -> Response:
+    """How everything is."""
+    return page(request, context, "health.html", **await _seen(context))
+
+
+async def get_live(request: Request, context: Context) -> Response:
+    """The same as it changes."""
+
+    async def drawn() -> str:
+        return draw("_health.html", context, request.state.visit, **await _seen(context))
+
+    return live.stream(drawn)
+
+
+async def _seen(context: Context) -> dict[str, Any]:
+    return {
+        "health": await context.watch.health(),
+        "books": await context.watch.books(),
+        "lanes": {channel: {lane: LANES[channel, lane] for lane in Lane} for channel in Channel if channel != "none"},
+        "others": (DECIDE, ASK),
+        "clock_late": CLOCK_LATE,
+        "row_late": ROW_LATE,
+        "counted": COUNTED,
+    }
+
+
+SCREENS = [
+    Screen(path="/health", handler=get_health, permission="read", title="Health", key="h"),
+    Screen(path="/health/live", handler=get_live, permission="read"),
+]

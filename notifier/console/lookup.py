@@ -1,0 +1,123 @@
+"""Search, and the page of one event or delivery."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from notifier.clock import Clock
+from notifier.console.pages import TONES, page, why, words
+from notifier.console.screens import BASE, Context, Screen
+from notifier.deliveries import State
+from notifier.events import event_id
+from notifier.pipeline.telling import meaning
+from notifier.store import activity
+from notifier.store.activity import OF_EVENT, EventTold, Told
+from notifier.store.database import Database
+from notifier.store.dead import DEAD_STATES
+
+_ID = re.compile("[0-9a-f]{32}")
+
+
+class Moment(NamedTuple):
+    """A step on a timeline: when, what, and more about it; `tone` is how it looks."""
+
+    at: int
+    title: str
+    told: str = ""
+    tone: str = "quiet"
+
+
+async def get_search(request: Request, context: Context) -> Response:
+    """To what an id names: a delivery, an event (ours, or its source and the source's own), or a recipient."""
+    asked = request.query_params.get("q", "").strip()
+    source = request.query_params.get("source", "").strip()
+    if asked:
+        found = await _find(context.engine.database, asked, source)
+        if found is not None:
+            return RedirectResponse(found, 303)
+    return page(request, context, "search.html", status=404 if asked else 200, asked=asked, source=source)
+
+
+async def get_delivery(request: Request, context: Context) -> Response:
+    """One delivery: what became of it, step by step."""
+    found = await activity.get(context.engine.database, request.path_params["id"])
+    if found is None:
+        raise HTTPException(404)
+    told, event = found
+    waits = told.state in DEAD_STATES and told.handled_at is None and told.redriven_as is None
+    return page(
+        request, context, "delivery.html", delivery=told, event=event, waits=waits,
+        moments=_of_delivery(told, event, context.engine.clock), meaning=meaning(told.channel, told.code),
+    )  # fmt: skip
+
+
+async def get_event(request: Request, context: Context) -> Response:
+    """One event, and what was made of it."""
+    found = await activity.get_event(context.engine.database, request.path_params["id"])
+    if found is None:
+        raise HTTPException(404)
+    event, deliveries = found
+    waits = event.quarantined_at is not None and event.handled_at is None
+    return page(
+        request, context, "event.html", event=event, deliveries=deliveries, waits=waits, most=OF_EVENT,
+        moments=_of_event(event),
+    )  # fmt: skip
+
+
+async def _find(database: Database, asked: str, source: str) -> str | None:
+    if source:
+        id_ = event_id(source, asked)
+        return f"{BASE}/events/{id_}" if await activity.get_event(database, id_) else None
+    if _ID.fullmatch(asked.lower()):
+        for place, get in (("deliveries", activity.get), ("events", activity.get_event)):
+            if await get(database, asked.lower()):
+                return f"{BASE}/{place}/{quote(asked.lower())}"
+    if await activity.knows_recipient(database, asked):
+        return f"{BASE}/activity?{urlencode({'recipient': asked})}"
+    return None
+
+
+def _of_event(event: EventTold) -> list[Moment]:
+    moments = [Moment(event.occurred_at, "Happened", f"as {event.source} has it")]
+    moments.append(Moment(event.accepted_at, "Accepted", "kept in the database before the answer"))
+    if event.decided_at is not None:
+        moments.append(Moment(event.decided_at, "Decided", f"{event.deliveries} deliveries made", "good"))
+    if event.quarantined_at is not None:
+        moments.append(Moment(event.quarantined_at, "Quarantined", why("quarantined"), "bad"))
+    if event.handled_at is not None:
+        moments.append(Moment(event.handled_at, "Put away", "by hand"))
+    return sorted(moments, key=lambda moment: moment.at)
+
+
+def _of_delivery(told: Told, event: EventTold, clock: Clock) -> list[Moment]:
+    moments = [Moment(event.accepted_at, "Event accepted", event.type)]
+    made = f"takes up {told.redrive_of}" if told.redrive_of else f"by {words(told.channel)}, lane {told.lane}"
+    moments.append(Moment(told.created_at, "Redriven" if told.redrive_of else "Delivery made", made))
+    for each in told.tried:
+        code = f"{each.code}: {meaning(told.channel, each.code) or 'not in our table'}" if each.code else ""
+        said = ", ".join(part for part in (words(each.outcome), code) if part)
+        tone = "good" if each.outcome in ("sent", "delivered") else "warn"
+        moments.append(Moment(each.ended_at, f"Try {each.number} at {each.provider}", said, tone))
+    if told.state in (State.PENDING, State.SENDING):
+        later = told.due_at > clock.now()
+        moments.append(
+            Moment(told.due_at, "Due", f"waits: {why(told.reason)}" if told.reason and later else "", "wait")
+        )
+    elif told.state != State.SENT or not told.tried:
+        reason = why(told.reason)
+        moments.append(Moment(told.updated_at, words(told.state).capitalize(), reason, TONES.get(told.state, "quiet")))
+    if told.handled_at is not None:
+        done = f"taken up by {told.redriven_as}" if told.redriven_as else "put away by hand"
+        moments.append(Moment(told.handled_at, "Handled", done))
+    return sorted(moments, key=lambda moment: moment.at)
+
+
+SCREENS = [
+    Screen(path="/search", handler=get_search, permission="read", title="Search", key="s"),
+    Screen(path="/deliveries/{id}", handler=get_delivery, permission="read"),
+    Screen(path="/events/{id}", handler=get_event, permission="read"),
+]

@@ -1,0 +1,189 @@
+"""Pages: templates, what they share, and the headers that keep them safe."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from notifier.clock import DAY, HOUR, MINUTE, SECOND
+from notifier.console.screens import BASE, Context, Screen, Visit
+from notifier.deliveries import State
+from notifier.policy.words import REASONS
+from notifier.users import PERMISSIONS, csrf_token
+
+HERE = Path(__file__).parent
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+FOR_EVER = "public, max-age=31536000, immutable"
+
+POLICY: Mapping[str, str] = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "script-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "frame-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+FRAMES_MAIL: Mapping[str, str] = {**POLICY, "style-src": "'self' 'unsafe-inline'"}
+"""For a page that shows a mail in `<iframe sandbox srcdoc>`: the frame is under its page's policy, and mails bring
+styles of their own. Their scripts stay forbidden twice, by this and by the sandbox."""
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+TONES = {
+    State.PENDING: "wait", State.SENDING: "wait", State.SENT: "good", State.DELIVERED: "good", State.UNKNOWN: "warn",
+    State.FAILED: "bad", State.UNDELIVERED: "bad",
+}  # fmt: skip
+"""How a state looks; what isn't here has ended as it should, and is quiet."""
+
+
+class Secured:
+    """ASGI middleware: every answer has `HEADERS`, but for those that it gives itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, secured)
+
+
+class Asset:
+    """A file that pages load, under a name that changes with what it holds."""
+
+    def __init__(self, file: Path) -> None:
+        self.content = file.read_bytes()
+        self.media_type = MEDIA_TYPES[file.suffix]
+        self.name = f"{file.stem}.{sha256(self.content).hexdigest()[:12]}{file.suffix}"
+
+
+ASSETS = {file.name: Asset(file) for file in sorted((HERE / "static").iterdir())}
+_BY_NAME = {asset.name: asset for asset in ASSETS.values()}
+
+
+async def get_asset(request: Request) -> Response:
+    """A style sheet, a script or a picture; of a name that is no more, nothing."""
+    asset = _BY_NAME.get(request.path_params["name"])
+    if asset is None:
+        raise HTTPException(404)
+    return Response(asset.content, media_type=asset.media_type, headers={"Cache-Control": FOR_EVER})
+
+
+def page(
+    request: Request, context: Context, template: str, *, status: int = 200, frames_mail: bool = False, **values: Any
+) -> Response:
+    """A page for whoever asks, with the navigation of their role."""
+    visit: Visit = request.state.visit
+    headers = None
+    if frames_mail:
+        policy = "; ".join(f"{name} {value}" for name, value in FRAMES_MAIL.items())
+        headers = {"Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"}
+    return HTMLResponse(draw(template, context, visit, path=request.url.path, **values), status, headers)
+
+
+def draw(template: str, context: Context, visit: Visit, **values: Any) -> str:
+    """A template's HTML."""
+    session = visit.session
+    may = PERMISSIONS[session.role] if session else frozenset()
+    return _ENVIRONMENT.get_template(template).render(
+        session=session,
+        may=may,
+        csrf=csrf_token(visit.cookie),
+        navigation=_navigation(context.screens, may),
+        now=context.engine.clock.now(),
+        **values,
+    )
+
+
+def problem_page(status: int, title: str, told: str) -> Response:
+    """What is wrong, in words, for people."""
+    return HTMLResponse(_ENVIRONMENT.get_template("problem.html").render(status=status, title=title, told=told), status)
+
+
+def _navigation(screens: Any, may: frozenset[str]) -> dict[str, list[Screen]]:
+    groups: dict[str, list[Screen]] = {}
+    for screen in screens:
+        if screen.title and screen.permission in may:
+            groups.setdefault(screen.group, []).append(screen)
+    return groups
+
+
+def moment(instant: int) -> str:
+    """An instant for people: UTC, to the second."""
+    return f"{datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def duration(milliseconds: float) -> str:
+    """A span in its two largest units: "850 ms", "12 s", "3 min 5 s", "2 d 4 h"."""
+    if milliseconds < SECOND:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 10 * SECOND:
+        return f"{milliseconds / SECOND:.1f} s"
+    seconds = int(milliseconds // SECOND)
+    for unit, size, smaller, rest in (("d", DAY, "h", HOUR), ("h", HOUR, "min", MINUTE), ("min", MINUTE, "s", SECOND)):
+        if milliseconds >= size:
+            left = seconds * SECOND % size // rest
+            return f"{seconds * SECOND // size} {unit}" + (f" {left} {smaller}" if left else "")
+    return f"{seconds} s"
+
+
+def words(value: str | None) -> str:
+    """A name of ours as words."""
+    return (value or "").replace("_", " ")
+
+
+def why(reason: str | None) -> str:
+    """A reason in words, in a sentence where there is one for it."""
+    return REASONS.get(reason or "", words(reason))
+
+
+def query(**parameters: Any) -> str:
+    """`?…` of those parameters that are given."""
+    given = {name: value for name, value in parameters.items() if value not in (None, "")}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    filters: dict[str, Callable[..., Any]] = {
+        "moment": moment, "duration": duration, "words": words, "why": why, "grouped": lambda number: f"{number:,}",
+        "iso": lambda instant: f"{datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "tone": lambda state: TONES.get(state, "quiet"),
+    }  # fmt: skip
+    environment.filters |= filters
+    environment.globals |= {
+        "base": BASE,
+        "query": query,
+        "asset": lambda name: f"{BASE}/static/{ASSETS[name].name}",
+    }
+    return environment
+
+
+_ENVIRONMENT = _environment()

@@ -1,0 +1,61 @@
+"""What a screen is, and what screens work with."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.console.watch import Watch
+from notifier.pipeline.engine import Engine
+from notifier.users import Permission, Session
+
+BASE = "/console"
+
+Group = Literal["Watch", "Mend", "Administer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    """One method of one path below `BASE`. `permission` is None for what anybody may see.
+
+    A screen with a `title` stands in the navigation, in its group; `g` and its `key` lead there.
+    """
+
+    path: str
+    handler: "Handler"
+    permission: Permission | None
+    method: Literal["GET", "POST"] = "GET"
+    title: str = ""
+    group: Group = "Watch"
+    key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What screens work with, in `request.app.state.context`. `secure` is whether people come by https."""
+
+    engine: Engine
+    watch: Watch
+    screens: Sequence[Screen]
+    secure: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """Whose request it is, in `request.state.visit`: what their cookie holds, and their session where they have one."""
+
+    cookie: str
+    session: Session | None
+
+    @property
+    def actor(self) -> str:
+        """What the audit calls them."""
+        return f"console:{self.session.user}" if self.session else "console"
+
+    def __repr__(self) -> str:
+        return f"<Visit {self.session}>"
+
+
+Handler = Callable[[Request, Context], Awaitable[Response]]

@@ -1,0 +1,100 @@
+"""Sign in and out."""
+
+import asyncio
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from notifier.console import visits
+from notifier.console.forms import text
+from notifier.console.pages import page
+from notifier.console.screens import BASE, Context, Screen, Visit
+from notifier.store import sign_ins, users
+from notifier.users import (
+    ADDRESS_TRIES,
+    LOCK,
+    MAX_PASSWORD,
+    NAME,
+    TRIES,
+    Session,
+    User,
+    admits,
+    hash_session_id,
+    make_session_id,
+)
+
+THREADS = ThreadPoolExecutor(2, "passwords")  # looked at together: each takes 64 MiB and a core's full attention
+_INSIDE = re.compile(rf"{BASE}/(?!/)[\w./~%?=&+:@-]*", re.ASCII)
+
+
+async def get_sign_in(request: Request, context: Context) -> Response:
+    """The form."""
+    visit: Visit = request.state.visit
+    wanted = _inside(request.query_params.get("next", ""))
+    if visit.session is not None:
+        return RedirectResponse(wanted, 303)
+    answer = await _form(request, context, wanted=wanted)
+    visits.keep(answer, context, visit.cookie)
+    return answer
+
+
+async def post_sign_in(request: Request, context: Context) -> Response:
+    """A session for who knows their password; the same answer for a wrong one and for a name that is nobody's."""
+    name = text(request.state.form, "name").strip().lower()
+    wanted = _inside(text(request.state.form, "next"))
+    database, now = context.engine.database, context.engine.clock.now()
+    address = sign_ins.address_key(request.client.host if request.client else "")
+    limits = {sign_ins.name_key(name): TRIES, address: ADDRESS_TRIES}
+    if not await sign_ins.take_try(database, limits, now):
+        return await _form(request, context, wanted=wanted, name=name, status=429, fault=_LOCKED)
+    user = await users.find(database, name) if NAME.fullmatch(name) else None
+    if not await knows(user, text(request.state.form, "password")) or user is None:
+        await sign_ins.record_failure(database, user.name if user else None, now)
+        return await _form(request, context, wanted=wanted, name=name, status=401, fault=_WRONG)
+    id_ = make_session_id()
+    session = Session(id_hash=hash_session_id(id_), user=user.name, role=user.role, created_at=now, used_at=now)
+    await sign_ins.begin(database, session, address)
+    answer = RedirectResponse(wanted, 303)
+    visits.keep(answer, context, id_)
+    return answer
+
+
+async def post_sign_out(request: Request, context: Context) -> Response:
+    """End the session."""
+    session = request.state.visit.session
+    await sign_ins.end(context.engine.database, session, context.engine.clock.now())
+    answer = RedirectResponse(f"{BASE}/sign-in", 303)
+    visits.forget(answer, context)
+    return answer
+
+
+async def knows(user: User | None, password: str) -> bool:
+    """Whether a password is the user's, off the loop and not too many at once."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(THREADS, admits, user, password[: MAX_PASSWORD + 1])
+
+
+async def _form(
+    request: Request, context: Context, *, wanted: str, name: str = "", status: int = 200, fault: str = ""
+) -> Response:
+    first = not await users.there_are_any(context.engine.database)
+    return page(
+        request, context, "sign_in.html", status=status, wanted=wanted, name=name[:64], fault=fault, first=first
+    )
+
+
+def _inside(wanted: str) -> str:
+    """Where to go next: a page of the console's, whatever the address says."""
+    return wanted if _INSIDE.fullmatch(wanted) else f"{BASE}/health"
+
+
+_WRONG = "That name and password don’t go together."
+_LOCKED = f"Too many tries. Wait {LOCK // 60_000} minutes, or ask an administrator for a new password."
+
+SCREENS = [
+    Screen(path="/sign-in", handler=get_sign_in, permission=None),
+    Screen(path="/sign-in", handler=post_sign_in, permission=None, method="POST"),
+    Screen(path="/sign-out", handler=post_sign_out, permission="read", method="POST"),
+]

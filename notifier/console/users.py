@@ -1,0 +1,109 @@
+"""Users: who may sign in, and what for. A new password is made here, shown once, and changed by who gets it."""
+
+import asyncio
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from notifier.console.forms import text
+from notifier.console.pages import page
+from notifier.console.screens import BASE, Context, Screen
+from notifier.store import sign_ins, users
+from notifier.users import NAME, PERMISSIONS, Role, User, hash_password, make_password
+
+
+async def get_users(request: Request, context: Context) -> Response:
+    """Everybody, and the form for one more."""
+    return await _list(request, context)
+
+
+async def post_users(request: Request, context: Context) -> Response:
+    """A new user, with the password to hand over."""
+    name, role = text(request.state.form, "name").strip().lower(), text(request.state.form, "role")
+    if not NAME.fullmatch(name):
+        fault = "Small letters, digits and . _ - @, at most 64, beginning with a letter or digit."
+        return await _list(request, context, status=422, name=name, role=role, fault=fault)
+    password = make_password()
+    user = User(
+        name=name, role=_role(role), password_hash=await asyncio.to_thread(hash_password, password),
+        created_at=context.engine.clock.now(),
+    )  # fmt: skip
+    if not await users.add(context.engine.database, user, request.state.visit.actor):
+        fault = "There is a user with this name already."
+        return await _list(request, context, status=422, name=name, role=role, fault=fault)
+    return page(request, context, "password.html", name=name, password=password, new=True)
+
+
+async def get_user(request: Request, context: Context) -> Response:
+    """One user, and what can be changed about them."""
+    user = await users.find(context.engine.database, request.path_params["name"])
+    if user is None:
+        raise HTTPException(404)
+    return page(request, context, "user.html", user=user, roles=PERMISSIONS)
+
+
+async def post_role(request: Request, context: Context) -> Response:
+    """Another role, from their next click on."""
+    role = _role(text(request.state.form, "role"))
+    return await _change(request, context, {"role": role}, "user.role", role)
+
+
+async def post_disable(request: Request, context: Context) -> Response:
+    """Let them in no more; they are signed out at once."""
+    return await _change(request, context, {"disabled_at": context.engine.clock.now()}, "user.disable")
+
+
+async def post_enable(request: Request, context: Context) -> Response:
+    """Let them in again."""
+    return await _change(request, context, {"disabled_at": None}, "user.enable")
+
+
+async def post_reset(request: Request, context: Context) -> Response:
+    """A new password to hand over; they are signed out at once."""
+    name, password = request.path_params["name"], make_password()
+    values = {"password_hash": await asyncio.to_thread(hash_password, password)}
+    await _change(request, context, values, "user.reset")
+    await sign_ins.forgive(context.engine.database, name)
+    return page(request, context, "password.html", name=name, password=password, new=False)
+
+
+async def _list(request: Request, context: Context, *, status: int = 200, **given: Any) -> Response:
+    everybody = await users.every(context.engine.database)
+    form = {"name": "", "role": Role.VIEWER, "fault": "", **given}
+    return page(request, context, "users.html", status=status, users=everybody, roles=PERMISSIONS, form=form)
+
+
+async def _change(
+    request: Request, context: Context, values: dict[str, Any], action: str, detail: str = ""
+) -> Response:
+    name = request.path_params["name"]
+    if name == request.state.visit.session.user:
+        # So there is always an administrator left; one's own password is changed under one's account.
+        raise HTTPException(400)
+    changed = await users.change(
+        context.engine.database, name, values, action=action, actor=request.state.visit.actor,
+        now=context.engine.clock.now(), detail=detail,
+    )  # fmt: skip
+    if not changed:
+        raise HTTPException(404)
+    return RedirectResponse(f"{BASE}/users/{name}", 303)
+
+
+def _role(given: str) -> Role:
+    try:
+        return Role(given)
+    except ValueError:
+        raise HTTPException(400) from None
+
+
+SCREENS = [
+    Screen(path="/users", handler=get_users, permission="administer", title="Users", group="Administer", key="u"),
+    Screen(path="/users", handler=post_users, permission="administer", method="POST"),
+    Screen(path="/users/{name}", handler=get_user, permission="administer"),
+    Screen(path="/users/{name}/role", handler=post_role, permission="administer", method="POST"),
+    Screen(path="/users/{name}/disable", handler=post_disable, permission="administer", method="POST"),
+    Screen(path="/users/{name}/enable", handler=post_enable, permission="administer", method="POST"),
+    Screen(path="/users/{name}/reset", handler=post_reset, permission="administer", method="POST"),
+]

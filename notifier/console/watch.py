@@ -1,0 +1,231 @@
+"""How the system is, found by looking and remembered for a moment: however many people watch, it is looked at once.
+
+Nothing here keeps a page waiting: what takes longer than a page may is told as it was last seen.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import structlog
+
+from notifier import metrics
+from notifier.clock import MINUTE, SECOND, Clock
+from notifier.errors import StoreUnavailable
+from notifier.pipeline.engine import Engine
+from notifier.store import activity, ledger
+from notifier.store.ledger import Ledger
+
+T = TypeVar("T")
+
+LOOK_EVERY = SECOND  # milliseconds that a look is good for, at least
+REST = 20  # times as long as it took that the ledger isn't counted again: that reads every row
+PATIENCE = 0.04  # seconds that a page waits for a look under way
+SAMPLE_EVERY = 15.0  # seconds between two readings of what providers did
+WINDOW = 5 * MINUTE  # milliseconds over which their speed and answers are told
+
+BREAKERS = ("closed", "half-open", "open")
+
+log = structlog.get_logger(__name__)
+
+
+class Sample(NamedTuple):
+    """What the processes had counted at an instant; `tick` is when a clock last finished a round, 0 where none says."""
+
+    at: int
+    requests: Counter[tuple[str, str]]
+    answers: Counter[tuple[str, float]]
+    breakers: dict[str, int]
+    tick: int
+
+
+class Provider(NamedTuple):
+    """A provider, its breaker, and what it said to how many messages within the window."""
+
+    name: str
+    breaker: str
+    said: list[tuple[str, int]]
+
+
+class Speed(NamedTuple):
+    """How fast a channel's providers answered within the window, in milliseconds; None where nobody asked them."""
+
+    channel: str
+    answered: int
+    p50: float | None
+    p95: float | None
+
+
+class Health(NamedTuple):
+    """All of it at `at`. `depths` is empty where the broker doesn't say; `event_late` and `delivery_late` are how many
+    milliseconds the longest-waiting row is past its time."""
+
+    at: int
+    depths: Mapping[str, int]
+    event_late: int
+    delivery_late: int
+    providers: Sequence[Provider]
+    speeds: Sequence[Speed]
+    window: int
+    tick: int
+
+
+class Books(NamedTuple):
+    """The ledger as it was at `at`."""
+
+    at: int
+    ledger: Ledger
+
+
+class Remembered(Generic[T]):
+    """What is found when somebody asks, kept for a while, and waited for no longer than `PATIENCE`."""
+
+    def __init__(self, find: Callable[[], Awaitable[T]], clock: Clock, rest: int = 0) -> None:
+        self._find = find
+        self._clock = clock
+        self._rest = rest
+        self._value: T | None = None
+        self._until = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def latest(self) -> T | None:
+        """The latest there is; None until it was found for the first time."""
+        if self._task is None and self._clock.now() >= self._until:
+            self._task = asyncio.create_task(self._look())
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=PATIENCE)
+        return self._value
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            await _cancel(self._task)
+
+    async def _look(self) -> None:
+        began = self._clock.now()
+        try:
+            self._value = await self._find()
+        except StoreUnavailable as error:
+            log.warning("console.not_seen", error=str(error))
+        finally:
+            now = self._clock.now()
+            self._until = now + max(LOOK_EVERY, self._rest * (now - began))
+            self._task = None
+
+
+class Watch:
+    """Looks at the system for whoever asks, and reads in between what its providers do."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._samples: deque[Sample] = deque(maxlen=round(WINDOW / SECOND / SAMPLE_EVERY) + 1)
+        self._health = Remembered(self._look, engine.clock)
+        self._books = Remembered(self._count, engine.clock, REST)
+        self._task: asyncio.Task[None] | None = None
+
+    async def health(self) -> Health | None:
+        return await self._health.latest()
+
+    async def books(self) -> Books | None:
+        return await self._books.latest()
+
+    def start(self) -> None:
+        """Read from now on what providers do."""
+        self._task = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            await _cancel(self._task)
+        await self._health.close()
+        await self._books.close()
+
+    async def _keep(self) -> None:
+        while True:
+            self._samples.append(await self._read())
+            await asyncio.sleep(SAMPLE_EVERY)
+
+    async def _read(self) -> Sample:
+        return read(await asyncio.to_thread(metrics.collect), self._engine.clock.now())
+
+    async def _look(self) -> Health:
+        depths = await self._engine.signals.depths()
+        waiting = await activity.waiting_since(self._engine.database)
+        sample = await self._read()
+        earlier = self._samples[0] if self._samples else sample
+        now = self._engine.clock.now()
+        event_late, delivery_late = (0 if since is None else max(now - since, 0) for since in waiting)
+        return Health(
+            at=now, depths=depths, event_late=event_late, delivery_late=delivery_late,
+            providers=providers(earlier, sample), speeds=speeds(earlier, sample), window=sample.at - earlier.at,
+            tick=sample.tick,
+        )  # fmt: skip
+
+    async def _count(self) -> Books:
+        books = await ledger.read(self._engine.database)
+        return Books(self._engine.clock.now(), books)
+
+
+def read(families: Sequence[Any], now: int) -> Sample:
+    """What a reading of the metrics says."""
+    sample = Sample(now, Counter(), Counter(), {}, 0)
+    tick = 0
+    for each in (each for family in families for each in family.samples):
+        match each.name:
+            case "notifier_provider_requests_total":
+                sample.requests[each.labels["provider"], each.labels["outcome"]] += round(each.value)
+            case "notifier_provider_seconds_bucket":
+                sample.answers[each.labels["channel"], float(each.labels["le"])] += round(each.value)
+            case "notifier_breaker_state":
+                sample.breakers[each.labels["provider"]] = round(each.value)
+            case "notifier_clock_tick_timestamp_seconds":
+                tick = round(each.value * SECOND)
+    return sample._replace(tick=tick)
+
+
+def providers(earlier: Sample, later: Sample) -> list[Provider]:
+    """Every provider that was ever used, with what it said between two readings, the most frequent first."""
+    said = later.requests - earlier.requests
+    names = sorted(later.breakers.keys() | {name for name, _ in later.requests})
+    return [
+        Provider(
+            name=name,
+            breaker=BREAKERS[later.breakers.get(name, 0)],
+            said=[(outcome, count) for (whose, outcome), count in said.most_common() if whose == name],
+        )
+        for name in names
+    ]
+
+
+def speeds(earlier: Sample, later: Sample) -> list[Speed]:
+    """How fast each channel's providers answered between two readings."""
+    answers = later.answers - earlier.answers
+    told = []
+    for channel in sorted({channel for channel, _ in later.answers}):
+        buckets = {bound: count for (whose, bound), count in answers.items() if whose == channel}
+        answered = buckets.get(math.inf, 0)
+        told.append(Speed(channel, answered, quantile(buckets, 0.5), quantile(buckets, 0.95)))
+    return told
+
+
+def quantile(buckets: Mapping[float, int], share: float) -> float | None:
+    """Milliseconds within which a share of the answers came, as Prometheus' `histogram_quantile` has it: counts by
+    upper bound (seconds), each with those below it. None where there are none."""
+    total = buckets.get(math.inf, 0)
+    below, below_count = 0.0, 0
+    for bound, count in sorted(buckets.items()):
+        if total and count >= share * total:
+            if bound == math.inf:
+                return below * SECOND
+            return (below + (bound - below) * (share * total - below_count) / (count - below_count)) * SECOND
+        below, below_count = bound, count
+    return None
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

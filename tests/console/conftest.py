@@ -1,0 +1,97 @@
+"""The console under a real server, over each database, with a user of every role and a clock that tests move."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import aiohttp
+import pytest
+import sqlalchemy as sa
+
+from notifier.clock import ManualClock
+from notifier.pipeline.engine import Engine
+from notifier.settings import Settings
+from notifier.store import users
+from notifier.store.database import Database
+from notifier.users import Role, User, hash_password
+from tests.api.server import Answer, Caller, application
+from tests.samples import NOW
+
+PASSWORD = "one for the tests"
+
+
+@cache
+def password_hash() -> str:
+    return hash_password(PASSWORD)
+
+
+@dataclass
+class Visitor:
+    """A browser without eyes: it keeps cookies, goes no further by itself, and sends a page's token with its forms."""
+
+    url: str
+    engine: Engine
+    session: aiohttp.ClientSession
+    token: str = field(repr=False, default="")
+
+    @property
+    def clock(self) -> ManualClock:
+        assert isinstance(self.engine.clock, ManualClock)
+        return self.engine.clock
+
+    async def rows(self, table: sa.Table) -> list[Any]:
+        """All rows of a table."""
+        return await Caller(self.url, self.session, self.engine).rows(table)
+
+    async def get(self, path: str) -> Answer:
+        return await self._call("GET", path)
+
+    async def post(self, path: str, _token: str | None = None, **fields: str) -> Answer:
+        """Send a form, with the token of the last page unless another is given."""
+        return await self._call("POST", path, {"csrf": self.token if _token is None else _token, **fields})
+
+    async def sign_in(self, name: str, password: str = PASSWORD) -> Answer:
+        await self.get("/sign-in")
+        answer = await self.post("/sign-in", name=name, password=password)
+        if answer.status == 303:
+            await self.get("/account")
+        return answer
+
+    async def _call(self, method: str, path: str, data: Mapping[str, str] | None = None) -> Answer:
+        url = f"{self.url}/console{path}"
+        async with self.session.request(method, url, data=data, allow_redirects=False) as answered:
+            body = "" if path.endswith("/live") and answered.status == 200 else await answered.text()
+            token = re.search(r'name="csrf" value="([0-9a-f]{64})"', body)
+            if token:
+                self.token = token[1]
+            return Answer(answered.status, answered.headers, body)
+
+
+Enter = Callable[[], Visitor]
+
+
+@asynccontextmanager
+async def opened(database: Database, valkey: str, settings: Settings | None = None) -> AsyncIterator[Enter]:
+    """The console with a user of each role, named as the role is; calling it gives another visitor."""
+    sessions: list[aiohttp.ClientSession] = []
+    async with application(database, valkey, settings=settings) as api:
+        for role in Role:
+            user = User(name=role, role=role, password_hash=password_hash(), created_at=NOW)
+            await users.add(database, user, "cli:test")
+
+        def enter() -> Visitor:
+            sessions.append(aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)))
+            return Visitor(api.url, api.engine, sessions[-1])
+
+        yield enter
+        for session in sessions:
+            await session.close()
+
+
+@pytest.fixture
+async def enter(database: Database, valkey: str) -> AsyncIterator[Enter]:
+    async with opened(database, valkey) as enter:
+        yield enter
