@@ -89,7 +89,7 @@ if (keys) {
   const used = keys.querySelector("[data-keys]");
   used.checked = localStorage.getItem("keys") !== "off";
   used.addEventListener("change", () => localStorage.setItem("keys", used.checked ? "on" : "off"));
-  let going = 0;
+  let going = -Infinity;
   addEventListener("keydown", (event) => {
     const typing = event.target.closest && event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]");
     if (typing) {
@@ -100,7 +100,7 @@ if (keys) {
     if (event.key === "?") { event.preventDefault(); keys.showModal(); return; }
     if (!used.checked) return;
     if (event.timeStamp - going < 1500) {
-      going = 0;
+      going = -Infinity;
       const link = document.querySelector(`.screens a[data-key="${CSS.escape(event.key)}"]`);
       if (link) { event.preventDefault(); link.click(); }
     } else if (event.key === "g") {
