@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from notifier.accounts import email_accounts, push_accounts, sms_accounts
+from notifier.catalog import Money
 from notifier.errors import ConfigurationError
 from notifier.links import read_keys
 
@@ -49,6 +50,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     brand_name: str = "Voltline"
     app_url: str = "https://app.example.com"
     postal_address: str = ""
+
+    # What one SMS costs, such as "0.075 USD", for what authors see; the console tells no cost when unset
+    sms_price: str = ""
 
     # Signed links in mails, newest key first; the database makes one for itself when unset (docs/preferences.md)
     signing_keys: str = ""
@@ -105,7 +109,19 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     sms_accounts(settings.sms_providers)
     email_accounts(settings.email_providers)
     read_keys(settings.signing_keys)
+    read_price(settings.sms_price)
     return settings
+
+
+def read_price(text: str) -> Money | None:
+    """A price from a setting, None where it is empty; raises ConfigurationError for another shape than "0.075 USD"."""
+    if not text:
+        return None
+    try:
+        amount, currency = text.split()
+        return msgspec.convert({"amount": float(amount), "currency": currency}, Money)
+    except ValueError:  # which msgspec's is, too
+        raise ConfigurationError(f'{PREFIX}SMS_PRICE: write an amount and a currency, such as "0.075 USD"') from None
 
 
 def _convert(name: str, value: str) -> Any:

@@ -32,7 +32,7 @@ from notifier.api.page import Pages
 from notifier.api.signatures import read_link, read_signed_request
 from notifier.cloudevents import Reader
 from notifier.coalesce import Coalescer
-from notifier.console.app import create_console, open_console
+from notifier.console.app import close_console, create_console, open_console
 from notifier.console.screens import BASE
 from notifier.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
@@ -90,7 +90,7 @@ def create_app(
         )
         console.state.context = open_console(engine, known)
         yield
-        await console.state.context.watch.close()
+        await close_console(console.state.context)
         await intake.close()
         await close(engine)
 

@@ -157,7 +157,7 @@ def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
         based_on = draft.based_on if draft else (await gate.live_wording(engine, type_))[1]
         new, checked = await gate.publish(
             engine, confined, type_, wording, based_on=based_on, actor=f"cli:{getpass.getuser()}", why=why,
-            origin="import" if folder else "console",
+            origin="import" if folder else "console", drafted=draft.revision if draft else None,
         )  # fmt: skip
         return (new.number if new else None), checked.findings
 
@@ -177,12 +177,19 @@ def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
 def rollback(type_: str, number: int, why: str) -> None:
     """Publish version NUMBER of a type again, as a new version."""
 
-    async def work(engine: Engine, _confined: Confined) -> int:
-        actor = f"cli:{getpass.getuser()}"
-        new = await publishing.roll_back(engine.database, type_, number, actor=actor, why=why, now=engine.clock.now())
-        return new.number
+    async def work(engine: Engine, confined: Confined) -> tuple[int | None, list[Finding]]:
+        _, live = await gate.live_wording(engine, _kind(engine, type_).id)
+        new, checked = await gate.roll_back(
+            engine, confined, type_, number, based_on=live, actor=f"cli:{getpass.getuser()}", why=why
+        )
+        return (new.number if new else None), checked.findings
 
-    click.echo(f"{type_} is at version {_run(work)}, with the words of version {number}.")
+    new, findings = _run(work)
+    if new is None:
+        _print_findings({type_: findings})
+        click.echo(f"Not published: version {number} does not fit what the type is today.")
+        raise SystemExit(1)
+    click.echo(f"{type_} is at version {new}, with the words of version {number}.")
 
 
 @templates.command("versions")

@@ -11,14 +11,32 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from notifier.console import account, activity, audit, dead, health, lookup, sign_in, users, visits
+from notifier.cloudevents import Reader
+from notifier.console import (
+    account,
+    activity,
+    audit,
+    contacts,
+    dead,
+    editor,
+    health,
+    lookup,
+    publish,
+    sign_in,
+    types,
+    users,
+    visits,
+    why,
+)
 from notifier.console.forms import read_form, text
 from notifier.console.pages import Secured, get_asset, page, problem_page
 from notifier.console.screens import BASE, Context, Screen
+from notifier.console.tester import Tester
 from notifier.console.watch import Watch
 from notifier.errors import StoreUnavailable
 from notifier.pipeline.engine import Engine
-from notifier.settings import Settings
+from notifier.rendering.confined import Confined
+from notifier.settings import Settings, read_price
 from notifier.users import PERMISSIONS
 
 
@@ -29,7 +47,8 @@ async def get_home(_request: Request, _context: Context) -> Response:
 
 SCREENS: Sequence[Screen] = [
     Screen(path="/", handler=get_home, permission="read"),
-    *sign_in.SCREENS, *health.SCREENS, *activity.SCREENS, *lookup.SCREENS, *dead.SCREENS, *audit.SCREENS,
+    *sign_in.SCREENS, *health.SCREENS, *activity.SCREENS, *lookup.SCREENS, *why.SCREENS,
+    *types.SCREENS, *editor.SCREENS, *publish.SCREENS, *contacts.SCREENS, *dead.SCREENS, *audit.SCREENS,
     *users.SCREENS, *account.SCREENS,
 ]  # fmt: skip
 """Every screen. The navigation has them in this order."""
@@ -67,10 +86,21 @@ def create_console() -> Starlette:
 
 
 def open_console(engine: Engine, settings: Settings) -> Context:
-    """What the screens work with; close its `watch` at the end."""
+    """What the screens work with, until `close_console`."""
     watch = Watch(engine)
     watch.start()
-    return Context(engine=engine, watch=watch, screens=SCREENS, secure=settings.public_url.startswith("https:"))
+    return Context(
+        engine=engine, watch=watch, screens=SCREENS, secure=settings.public_url.startswith("https:"),
+        confined=Confined(settings), reader=Reader(engine.catalog), tester=Tester(settings, engine.clock),
+        sms_price=read_price(settings.sms_price), brand=settings.brand_name,
+    )  # fmt: skip
+
+
+async def close_console(context: Context) -> None:
+    """Look no more, end the child that tries texts, and close what tests were sent by."""
+    await context.watch.close()
+    await context.confined.close()
+    await context.tester.close()
 
 
 def _route(path: str, methods: Mapping[str, Screen]) -> Route:

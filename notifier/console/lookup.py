@@ -11,8 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from notifier.clock import Clock
 from notifier.console.pages import TONES, page, why, words
 from notifier.console.screens import BASE, Context, Screen
-from notifier.deliveries import State
+from notifier.console.why import explained
+from notifier.deliveries import Channel, State
 from notifier.events import event_id
+from notifier.pipeline.explain import DecisionTold, DeliveryTold, Explanation
 from notifier.pipeline.telling import meaning
 from notifier.store import activity
 from notifier.store.activity import OF_EVENT, EventTold, Told
@@ -48,10 +50,13 @@ async def get_delivery(request: Request, context: Context) -> Response:
     if found is None:
         raise HTTPException(404)
     told, event = found
+    explanation = await explained(context, delivery=told.id)
+    made, sent = _of_person(explanation, told.id)
     waits = told.state in DEAD_STATES and told.handled_at is None and told.redriven_as is None
     return page(
         request, context, "delivery.html", delivery=told, event=event, waits=waits,
-        moments=_of_delivery(told, event, context.engine.clock), meaning=meaning(told.channel, told.code),
+        moments=_of_delivery(told, event, context.engine.clock), meaning=meaning(told.channel, told.code), made=made,
+        sent=sent, frames_mail=told.channel == Channel.EMAIL,
     )  # fmt: skip
 
 
@@ -61,11 +66,24 @@ async def get_event(request: Request, context: Context) -> Response:
     if found is None:
         raise HTTPException(404)
     event, deliveries = found
+    recipient = request.query_params.get("recipient", "").strip()
+    told = await explained(context, event=event.id, recipient=recipient or None)
+    if told is None:
+        raise HTTPException(404)
     waits = event.quarantined_at is not None and event.handled_at is None
     return page(
         request, context, "event.html", event=event, deliveries=deliveries, waits=waits, most=OF_EVENT,
-        moments=_of_event(event),
+        moments=_of_event(event), told=told, recipient=recipient,
     )  # fmt: skip
+
+
+def _of_person(told: Explanation | None, delivery: str) -> tuple[DecisionTold | None, DeliveryTold | None]:
+    """The decision that a delivery comes of, and what the explanation says of the delivery."""
+    for made in told.decisions if told else ():
+        for sent in made.deliveries:
+            if sent.id == delivery:
+                return made, sent
+    return None, None
 
 
 async def _find(database: Database, asked: str, source: str) -> str | None:

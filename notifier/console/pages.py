@@ -18,6 +18,7 @@ from notifier.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.console.screens import BASE, Context, Screen, Visit
 from notifier.deliveries import State
 from notifier.policy.words import REASONS
+from notifier.rendering.formats import parse_locale
 from notifier.users import PERMISSIONS, csrf_token
 
 HERE = Path(__file__).parent
@@ -161,6 +162,24 @@ def why(reason: str | None) -> str:
     return REASONS.get(reason or "", words(reason))
 
 
+def language(locale: str) -> str:
+    """A locale as people call it: "German", "German (Austria)"."""
+    return str(parse_locale(locale).get_display_name("en"))
+
+
+def plainly(value: Any) -> str:
+    """A value of ours as people read it: "charging: sms: no"."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return "; ".join(f"{words(str(name))}: {plainly(each)}" for name, each in value.items()) or "nothing"
+        case list() | tuple():
+            return ", ".join(plainly(each) for each in value) or "none"
+        case _:
+            return str(value)
+
+
 def query(**parameters: Any) -> str:
     """`?…` of those parameters that are given."""
     given = {name: value for name, value in parameters.items() if value not in (None, "")}
@@ -175,6 +194,7 @@ def _environment() -> jinja2.Environment:
     filters: dict[str, Callable[..., Any]] = {
         "moment": moment, "duration": duration, "words": words, "why": why, "grouped": lambda number: f"{number:,}",
         "iso": lambda instant: f"{datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "at": lambda at: f"{at:%Y-%m-%d %H:%M:%S}", "language": language, "plainly": plainly,
         "tone": lambda state: TONES.get(state, "quiet"),
     }  # fmt: skip
     environment.filters |= filters

@@ -7,13 +7,17 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from notifier.catalog import Money
+from notifier.cloudevents import Reader
+from notifier.console.tester import Tester
 from notifier.console.watch import Watch
 from notifier.pipeline.engine import Engine
+from notifier.rendering.confined import Confined
 from notifier.users import Permission, Session
 
 BASE = "/console"
 
-Group = Literal["Watch", "Mend", "Administer"]
+Group = Literal["Watch", "Write", "Mend", "Administer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +38,21 @@ class Screen:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What screens work with, in `request.app.state.context`. `secure` is whether people come by https."""
+    """What screens work with, in `request.app.state.context`.
+
+    `secure` is whether people come by https; `confined` makes every message that is looked at or tried, `sms_price` is
+    what one segment costs, None where nobody has said.
+    """
 
     engine: Engine
     watch: Watch
     screens: Sequence[Screen]
     secure: bool
+    confined: Confined
+    reader: Reader
+    tester: Tester
+    sms_price: Money | None
+    brand: str
 
 
 @dataclass(frozen=True, kw_only=True)

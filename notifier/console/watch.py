@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import structlog
 
 from notifier import metrics
-from notifier.clock import MINUTE, SECOND, Clock
+from notifier.clock import DAY, MINUTE, SECOND, Clock
 from notifier.errors import StoreUnavailable
 from notifier.pipeline.engine import Engine
 from notifier.store import activity, ledger
@@ -124,6 +124,7 @@ class Watch:
         self._samples: deque[Sample] = deque(maxlen=round(WINDOW / SECOND / SAMPLE_EVERY) + 1)
         self._health = Remembered(self._look, engine.clock)
         self._books = Remembered(self._count, engine.clock, REST)
+        self._day = Remembered(self._count_day, engine.clock, REST)
         self._task: asyncio.Task[None] | None = None
 
     async def health(self) -> Health | None:
@@ -131,6 +132,10 @@ class Watch:
 
     async def books(self) -> Books | None:
         return await self._books.latest()
+
+    async def day(self) -> Mapping[str, int] | None:
+        """How many deliveries of each type were made within a day."""
+        return await self._day.latest()
 
     def start(self) -> None:
         """Read from now on what providers do."""
@@ -142,6 +147,7 @@ class Watch:
             await _cancel(self._task)
         await self._health.close()
         await self._books.close()
+        await self._day.close()
 
     async def _keep(self) -> None:
         while True:
@@ -163,6 +169,9 @@ class Watch:
             providers=providers(earlier, sample), speeds=speeds(earlier, sample), window=sample.at - earlier.at,
             tick=sample.tick,
         )  # fmt: skip
+
+    async def _count_day(self) -> Mapping[str, int]:
+        return await activity.made_since(self._engine.database, self._engine.clock.now() - DAY)
 
     async def _count(self) -> Books:
         books = await ledger.read(self._engine.database)

@@ -19,7 +19,7 @@ from notifier.rendering.confined import Answer, Confined, Request, Trial
 from notifier.rendering.lint import Finding, Seen, lint
 from notifier.rendering.texts import Texts, Wording
 from notifier.store import payloads, versions
-from notifier.store.versions import Version
+from notifier.store.versions import Draft, Version
 
 PAYLOADS = 10  # real ones that a wording is tried with: enough to meet its conditions, quick in four locales
 ZONE = "Europe/Berlin"  # that trials are made for: any one will do, as long as it is the same before and after
@@ -71,20 +71,45 @@ async def publish(
     actor: str,
     why: str,
     origin: str,
+    drafted: int | None = None,
 ) -> tuple[Version | None, Checked]:
     """Publish a wording that passes; None for the version where it doesn't, for an error or for want of a reason.
 
-    Raises Problem 40902 where another version has been published since the one it is based on.
+    `drafted` is the revision of the draft that it was. Raises Problem 40902 where another version has been published
+    since the one it is based on.
     """
     checked = await check(engine, confined, type_, wording)
     if checked.blocked or (checked.doubtful and not why.strip()):
         return None, checked
     new = await publishing.publish(
         engine.database, type_, wording, based_on=based_on, origin=origin, actor=actor, why=why.strip(),
-        now=engine.clock.now(),
+        now=engine.clock.now(), drafted=drafted,
     )  # fmt: skip
     await publishing.refresh(engine.database, engine.renderer)
     return new, checked
+
+
+async def roll_back(
+    engine: Engine, confined: Confined, type_: str, to: int, *, based_on: int, actor: str, why: str
+) -> tuple[Version | None, Checked]:
+    """Publish an earlier version again, as a new one and by the same checks: what its texts name may be gone since. A
+    draft stays. Raises Problem 40401 where there is no such version, 40902 as `publish` does."""
+    found = await versions.get(engine.database, type_, to)
+    if found is None:
+        raise problem(40401, f"{type_} has no version {to}")
+    wording = publishing.decode(found.wording)
+    return await publish(
+        engine, confined, type_, wording, based_on=based_on, actor=actor, why=why, origin=f"rollback:{to}"
+    )
+
+
+async def draft(engine: Engine, type_: str) -> Draft:
+    """The draft of a type; where there is none, the one that a save would begin: the live version, at revision 0."""
+    found = await versions.draft(engine.database, type_)
+    if found is not None:
+        return found
+    wording, number = await live_wording(engine, type_)
+    return Draft(type=type_, wording=publishing.encode(wording), based_on=number, revision=0, updated_at=0, actor="")
 
 
 async def preview(confined: Confined, kind: NotificationType, wording: Wording, trials: Sequence[Trial]) -> Answer:

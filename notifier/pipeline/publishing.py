@@ -1,4 +1,4 @@
-"""Versions of the texts: draft, publish, roll back; and how a process comes to send with what was published."""
+"""Versions of the texts: draft, publish; and how a process comes to send with what was published."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ async def ship(database: Database, shipped: Mapping[str, Wording], clock: Clock)
                 actor="release", why="these texts ship with the program",
             )
         )  # fmt: skip
-    return await versions.add(database, new)
+    return await versions.ship(database, new)
 
 
 async def refresh(database: Database, renderer: Renderer) -> int:
@@ -94,22 +94,8 @@ async def have_all(database: Database, renderer: Renderer, wanted: Iterable[tupl
             await have(database, renderer, type_, number)
 
 
-async def start_draft(database: Database, renderer: Renderer, type_: str, actor: str, now: int) -> Draft:
-    """The draft of a type, begun from its live version where there is none."""
-    found = await versions.draft(database, type_)
-    if found is not None:
-        return found
-    live = (await versions.live(database)).get(type_)
-    current = await versions.get(database, type_, live) if live else None
-    wording = encode(renderer.shipped[type_]) if current is None else current.wording
-    new = Draft(type=type_, wording=wording, based_on=live or 0, revision=1, updated_at=now, actor=actor)
-    if await versions.save_draft(database, new):
-        return new
-    return await versions.draft(database, type_) or new
-
-
 async def save(database: Database, before: Draft, wording: Wording, actor: str, now: int) -> Draft:
-    """Save a draft; raises Problem 40902 where somebody else has saved it since."""
+    """Save a draft over what it was `before`; raises Problem 40902 where somebody else has saved it since."""
     new = msgspec.structs.replace(
         before, wording=encode(wording), revision=before.revision + 1, updated_at=now, actor=actor
     )
@@ -119,9 +105,11 @@ async def save(database: Database, before: Draft, wording: Wording, actor: str, 
 
 
 async def publish(
-    database: Database, type_: str, wording: Wording, *, based_on: int, origin: str, actor: str, why: str, now: int
-) -> Version:
-    """Publish a wording, which has passed its checks, as the next version; its draft is gone.
+    database: Database, type_: str, wording: Wording, *, based_on: int, origin: str, actor: str, why: str, now: int,
+    drafted: int | None = None,
+) -> Version:  # fmt: skip
+    """Publish a wording, which has passed its checks, as the next version; the draft that it was, at revision
+    `drafted`, is gone.
 
     Raises Problem 40902 where another version has been published since the one it is based on.
     """
@@ -129,21 +117,10 @@ async def publish(
         type=type_, number=based_on + 1, wording=encode(wording), origin=origin, published_at=now, actor=actor, why=why
     )
     live = (await versions.live(database)).get(type_, 0)
-    if live != based_on or not await versions.add(database, [new], drop_drafts=True):
+    if live != based_on or not await versions.publish(database, new, drafted):
         raise problem(40902, f"{type_} has moved on: version {live} is live, this is based on {based_on}", "/based_on")
     log.info("templates.published", type=type_, version=new.number, origin=origin)
     return new
-
-
-async def roll_back(database: Database, type_: str, to: int, *, actor: str, why: str, now: int) -> Version:
-    """Publish an earlier version again, as a new one; raises Problem 40401 where there is none."""
-    found = await versions.get(database, type_, to)
-    if found is None:
-        raise problem(40401, f"{type_} has no version {to}")
-    live = (await versions.live(database))[type_]
-    return await publish(
-        database, type_, decode(found.wording), based_on=live, origin=f"rollback:{to}", actor=actor, why=why, now=now
-    )
 
 
 async def _go_live(database: Database, renderer: Renderer, type_: str, number: int) -> bool:

@@ -3,6 +3,7 @@
 It opens no connection and writes no file, and limits itself once it is warm: memory, files, children.
 """
 
+import re
 import resource
 import sys
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from notifier.rendering.confined import Answer, Fault, Request, Trial, Tried
 from notifier.rendering.renderer import Rendered
 from notifier.rendering.texts import Scripts, Texts, faults
 from notifier.settings import load_settings
+
+_PLACE = re.compile(r"[\w-]+/([\w-]+)\.toml: (push|sms|email)\.(\w+):? ")
+"""How the error of a part begins: `charging-complete/de.toml: email.mjml: `."""
 
 
 def main() -> None:
@@ -54,16 +58,23 @@ def _answer(renderer: Renderer, last: _Last, line: bytes) -> Answer:
             last.scripts = renderer.compile(request.type, request.wording)
         except ConfigurationError as error:
             found = [Fault(*each) for each in faults(renderer.kind(request.type), request.wording)]
-            return Answer(found or [Fault("", "", "", str(error))])
+            return Answer(found or [_located(str(error))])
         last.asked = request.type, request.wording
     return Answer(tried=[_try(renderer, request.type, last.scripts, trial) for trial in request.trials])
+
+
+def _located(error: str) -> Fault:
+    """A fault of one part as a whole, such as MJML that doesn't compile, by the place that its words begin with."""
+    found = _PLACE.match(error)
+    return Fault("", "", "", error) if found is None else Fault(found[1], found[2], found[3], error[found.end() :])
 
 
 def _try(renderer: Renderer, type_: str, scripts: Scripts, trial: Trial) -> Tried:
     try:
         rendered = renderer.preview(
-            type_, scripts, trial.channel, locale=trial.locale, time_zone=trial.time_zone, data=trial.data
-        )
+            type_, scripts, trial.channel, locale=trial.locale, time_zone=trial.time_zone, data=trial.data,
+            unsubscribe_url=trial.unsubscribe_url,
+        )  # fmt: skip
     except RenderError as error:
         return Tried(error=str(error))
     return _tried(rendered)

@@ -35,12 +35,13 @@ MAX_LINE = 8 * 1024 * 1024
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """One message to try a wording with."""
+    """One message to try a wording with; a mail has a link to unsubscribe where one is given."""
 
     channel: Channel
     locale: str
     time_zone: str
     data: dict[str, Any]
+    unsubscribe_url: str | None = None
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -93,6 +94,12 @@ class Confined:
         self._environment = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8", **to_environment(chosen)}
         self._child: asyncio.subprocess.Process | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._warming: asyncio.Task[None] | None = None
+
+    def warm_soon(self) -> None:
+        """Have a child ready by the time that somebody has chosen what to write, where there is none yet."""
+        if self._child is None and self._warming is None:
+            self._warming = asyncio.create_task(self._warm_quietly())
 
     async def warm(self) -> None:
         """Have a child ready."""
@@ -118,7 +125,13 @@ class Confined:
 
     async def close(self) -> None:
         """End the child."""
+        if self._warming is not None:
+            await self._warming
         await self._kill()
+
+    async def _warm_quietly(self) -> None:
+        with contextlib.suppress(ConfigurationError):  # whoever asks for it is told
+            await self.warm()
 
     async def _ready(self) -> asyncio.subprocess.Process:
         if self._child is not None and self._child.returncode is None:

@@ -89,6 +89,11 @@ class Renderer:
         """The version that is sent with."""
         return self._types[notification_type].live
 
+    def locales(self, notification_type: str) -> list[str]:
+        """The locales of the texts that are sent with."""
+        loaded = self._types[notification_type]
+        return sorted(loaded.versions[loaded.live])
+
     def has(self, notification_type: str, version: int) -> bool:
         """Whether a version has been added."""
         return notification_type in self._types and version in self._types[notification_type].versions

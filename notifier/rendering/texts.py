@@ -64,9 +64,9 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     sms: SmsTexts | None = None
     email: EmailTexts | None = None
 
-    def table(self, channel: Channel) -> msgspec.Struct | None:
+    def table(self, channel: Channel) -> PushTexts | SmsTexts | EmailTexts | None:
         """The texts of a channel."""
-        tables: Mapping[Channel, msgspec.Struct | None] = {
+        tables: Mapping[Channel, PushTexts | SmsTexts | EmailTexts | None] = {
             Channel.PUSH: self.push, Channel.SMS: self.sms, Channel.EMAIL: self.email,
         }  # fmt: skip
         return tables.get(channel)

@@ -136,6 +136,16 @@ async def knows_recipient(database: Database, id_: str) -> bool:
     return await database.read(work)
 
 
+async def made_since(database: Database, instant: int) -> dict[str, int]:
+    """How many deliveries of each type were made since an instant; reads every one of them."""
+    query = sa.select(delivery.c.type, sa.func.count().label("number")).where(delivery.c.created_at > instant)
+
+    async def work(connection: AsyncConnection) -> dict[str, int]:
+        return {row.type: row.number for row in await connection.execute(query.group_by(delivery.c.type))}
+
+    return await database.read(work)
+
+
 async def waiting_since(database: Database) -> tuple[int | None, int | None]:
     """When the clock's longest-waiting event and delivery fell due; None where none is open."""
 

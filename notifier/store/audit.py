@@ -33,10 +33,29 @@ async def add(connection: AsyncConnection, dialect: str, entries: Sequence[Entry
     return (await connection.execute(_insert(dialect), {"rows": rows.encode(entries)})).rowcount
 
 
+async def tell(database: Database, entry: Entry) -> None:
+    """Write the entry of something that changes no row."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await add(connection, database.dialect, [entry])
+
+    await database.write(work)
+
+
 async def find(database: Database, actor: str | None, after: Place | None, limit: int) -> Page[Entry]:
     """A page of entries, newest first, of one actor or of all."""
     only = {} if actor is None else {"actor": actor}
     return await paging.find(database, Entry, (audit.c.at, audit.c.id), only=only, after=after, limit=limit)
+
+
+async def count(database: Database, actor: str, action: str, since: int) -> int:
+    """How often somebody did something lately: a look at the end of one index."""
+    query = sa.select(sa.func.count()).where(audit.c.at > since, audit.c.actor == actor, audit.c.action == action)
+
+    async def work(connection: AsyncConnection) -> int:
+        return (await connection.execute(query)).scalar_one()
+
+    return await database.read(work)
 
 
 @cache

@@ -327,6 +327,16 @@ console_guess = Table(
     **MYSQL_OPTIONS,
 )
 
+test_contact = Table(
+    "test_contact",
+    metadata,
+    Column("name", NAME, primary_key=True),
+    Column("phone", WORD),
+    Column("email", String(320)),
+    Column("token", Text),
+    **MYSQL_OPTIONS,
+)
+
 charging_session = Table(
     "charging_session",
     metadata,

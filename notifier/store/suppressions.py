@@ -61,6 +61,18 @@ async def lift_stop(connection: AsyncConnection, key: str) -> bool:
     return (await connection.execute(lift)).rowcount == 1
 
 
+async def reason(database: Database, channel: Channel, address: str) -> Reason | None:
+    """Why an address is not to be written to; None where it may be."""
+    key = (await address_key(database))(channel, address)
+    query = sa.select(suppression.c.reason).where(suppression.c.address_key == key)
+
+    async def work(connection: AsyncConnection) -> Reason | None:
+        found = (await connection.execute(query)).scalar()
+        return None if found is None else Reason(found)
+
+    return await database.read(work)
+
+
 async def still_held(
     connection: AsyncConnection, dialect: str, named: Collection[tuple[str, Suppression]]
 ) -> set[tuple[str, Suppression]]:

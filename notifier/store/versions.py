@@ -1,4 +1,7 @@
-"""Versions of the texts, which never change once they are published, and one draft a type."""
+"""Versions of the texts, which never change once they are published, and one draft a type.
+
+What people do by hand is told to the audit in the same transaction.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.store import rows
+from notifier.store import audit, rows
 from notifier.store.database import Database
 from notifier.store.schema import template_draft, template_version
 
@@ -69,19 +72,31 @@ async def every(database: Database, type_: str) -> list[Version]:
     return await database.read(work)
 
 
-async def add(database: Database, new: Sequence[Version], *, drop_drafts: bool = False) -> int:
-    """Publish versions; how many of them are there now for the first time. With `drop_drafts` their drafts are gone in
-    the same moment, where a version was added."""
+async def ship(database: Database, new: Sequence[Version]) -> int:
+    """Write versions that come with the program; how many of them are there now for the first time."""
 
     async def work(connection: AsyncConnection) -> int:
-        statement = rows.insert(database.dialect, template_version, list(template_version.c))
-        added = (await connection.execute(statement, {"rows": rows.encode(new)})).rowcount
-        if drop_drafts and added == len(new):
-            types = [each.type for each in new]
-            await connection.execute(sa.delete(template_draft).where(template_draft.c.type.in_(types)))
-        return added
+        return await _add(connection, database.dialect, new)
 
     return await database.write(work) if new else 0
+
+
+async def publish(database: Database, new: Version, drafted: int | None) -> bool:
+    """Write a version that somebody made; False where its number is taken.
+
+    The draft that it was, at revision `drafted`, is gone in the same moment; one that has been saved since stays.
+    """
+    written = _revision(new.type, drafted or 0)
+
+    async def work(connection: AsyncConnection) -> bool:
+        if await _add(connection, database.dialect, [new]) == 0:
+            return False
+        await connection.execute(sa.delete(template_draft).where(written))
+        told = f"version {new.number}, {new.origin}"
+        await _tell(connection, database.dialect, new.published_at, new.actor, "text.publish", new.type, told)
+        return True
+
+    return await database.write(work)
 
 
 async def draft(database: Database, type_: str) -> Draft | None:
@@ -110,22 +125,44 @@ async def save_draft(database: Database, new: Draft) -> bool:
     async def work(connection: AsyncConnection) -> bool:
         if new.revision == 1:
             statement = rows.insert(database.dialect, template_draft, list(template_draft.c))
-            return (await connection.execute(statement, {"rows": rows.encode([new])})).rowcount == 1
-        change = sa.update(template_draft).where(
-            template_draft.c.type == new.type, template_draft.c.revision == new.revision - 1
-        )
-        return (await connection.execute(change.values(values))).rowcount == 1
+            saved = (await connection.execute(statement, {"rows": rows.encode([new])})).rowcount == 1
+        else:
+            change = sa.update(template_draft).where(_revision(new.type, new.revision - 1))
+            saved = (await connection.execute(change.values(values))).rowcount == 1
+        if saved:
+            told = f"revision {new.revision}"
+            await _tell(connection, database.dialect, new.updated_at, new.actor, "text.draft", new.type, told)
+        return saved
 
     return await database.write(work)
 
 
-async def drop_draft(database: Database, type_: str) -> None:
-    """Throw a draft away."""
+async def drop_draft(database: Database, type_: str, revision: int, actor: str, now: int) -> bool:
+    """Throw a draft away; False where it isn't at this revision any more."""
 
-    async def work(connection: AsyncConnection) -> None:
-        await connection.execute(sa.delete(template_draft).where(template_draft.c.type == type_))
+    async def work(connection: AsyncConnection) -> bool:
+        gone = (await connection.execute(sa.delete(template_draft).where(_revision(type_, revision)))).rowcount == 1
+        if gone:
+            await _tell(connection, database.dialect, now, actor, "text.discard", type_, f"revision {revision}")
+        return gone
 
-    await database.write(work)
+    return await database.write(work)
+
+
+def _revision(type_: str, revision: int) -> sa.ColumnElement[bool]:
+    return sa.and_(template_draft.c.type == type_, template_draft.c.revision == revision)
+
+
+async def _add(connection: AsyncConnection, dialect: str, new: Sequence[Version]) -> int:
+    statement = rows.insert(dialect, template_version, list(template_version.c))
+    return (await connection.execute(statement, {"rows": rows.encode(new)})).rowcount
+
+
+async def _tell(
+    connection: AsyncConnection, dialect: str, now: int, actor: str, action: str, type_: str, detail: str
+) -> None:
+    entry = audit.Entry(at=now, actor=actor, action=action, subject=type_, detail=detail)
+    await audit.add(connection, dialect, [entry])
 
 
 def _columns(new: Draft) -> Mapping[str, Any]:

@@ -10,13 +10,15 @@ from notifier.catalog import Catalog
 from notifier.clock import ManualClock
 from notifier.deliveries import Channel
 from notifier.errors import Problem
-from notifier.pipeline import publishing
+from notifier.pipeline import gate, publishing
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
+from notifier.rendering.confined import Confined
 from notifier.rendering.texts import SmsTexts, Texts
 from notifier.sandbox import Sandbox
+from notifier.settings import Settings
 from notifier.store import versions
 from notifier.store.schema import delivery
 from tests.pipeline.samples import COMPLETE, NOW, Report
@@ -30,11 +32,12 @@ def saying(wording: dict[str, Texts], text: str) -> dict[str, Texts]:
     return {**wording, "de": msgspec.structs.replace(wording["de"], sms=SmsTexts(text))}
 
 
-async def publish(engine: WorkerEngine, text: str, based_on: int) -> int:
+async def publish(engine: WorkerEngine, text: str, based_on: int, drafted: int | None = None) -> int:
     wording = saying(dict(engine.renderer.shipped[TYPE]), text)
     new = await publishing.publish(
-        engine.database, TYPE, wording, based_on=based_on, origin="console", actor="mia", why="shorter", now=NOW
-    )
+        engine.database, TYPE, wording, based_on=based_on, origin="console", actor="mia", why="shorter", now=NOW,
+        drafted=drafted,
+    )  # fmt: skip
     return new.number
 
 
@@ -101,14 +104,32 @@ async def test_what_people_made_stands_over_a_release(engine: WorkerEngine) -> N
 
 async def test_rolling_back_is_a_new_version_with_the_old_words(engine: WorkerEngine) -> None:
     await publish(engine, "{{ brand }}: voll.", based_on=1)
+    confined = Confined(Settings())
 
-    again = await publishing.roll_back(engine.database, TYPE, 1, actor="mia", why="too short", now=NOW)
+    again, _ = await gate.roll_back(engine, confined, TYPE, 1, based_on=2, actor="mia", why="too short")
 
+    await confined.close()
+    assert again is not None
     assert (again.number, again.origin) == (3, "rollback:1")
     first, last = [await versions.get(engine.database, TYPE, number) for number in (1, 3)]
     assert first is not None
     assert last is not None
     assert publishing.decode(first.wording) == publishing.decode(last.wording)
+    assert engine.renderer.live(TYPE) == 3
+
+
+async def test_a_version_that_does_not_fit_any_more_is_not_rolled_back_to(engine: WorkerEngine) -> None:
+    await publish(engine, "{{ brand }}: {{ gone }}", based_on=1)
+    confined = Confined(Settings())
+
+    again, checked = await gate.roll_back(engine, confined, TYPE, 2, based_on=2, actor="mia", why="longer")
+
+    await confined.close()
+    assert again is None
+    assert [(each.code, each.locale, each.part) for each in checked.findings if each.level == "error"] == [
+        ("language", "de", "text")
+    ]
+    assert (await versions.live(engine.database))[TYPE] == 2
 
 
 async def test_of_two_who_publish_at_once_one_is_told_that_the_other_was_quicker(engine: WorkerEngine) -> None:
@@ -124,8 +145,9 @@ async def test_a_draft_is_one_for_all_and_a_save_over_somebody_elses_is_refused(
     engine: WorkerEngine, clock: ManualClock
 ) -> None:
     # Given a draft that two have open
-    mine = await publishing.start_draft(engine.database, engine.renderer, TYPE, "mia", NOW)
-    theirs = await publishing.start_draft(engine.database, engine.renderer, TYPE, "tom", NOW)
+    begun = await gate.draft(engine, TYPE)
+    await publishing.save(engine.database, begun, publishing.decode(begun.wording), "mia", NOW)
+    mine, theirs = await gate.draft(engine, TYPE), await gate.draft(engine, TYPE)
     assert mine == theirs
 
     # When the first saves
@@ -149,8 +171,19 @@ async def test_a_version_that_does_not_compile_leaves_the_one_before_it_live(eng
 
 
 async def test_publishing_ends_the_draft(engine: WorkerEngine) -> None:
-    await publishing.start_draft(engine.database, engine.renderer, TYPE, "mia", NOW)
+    begun = await gate.draft(engine, TYPE)
+    await publishing.save(engine.database, begun, publishing.decode(begun.wording), "mia", NOW)
 
-    await publish(engine, "{{ brand }}: voll.", based_on=1)
+    await publish(engine, "{{ brand }}: voll.", based_on=1, drafted=1)
 
     assert await versions.draft(engine.database, TYPE) is None
+
+
+async def test_a_draft_that_was_saved_while_it_was_published_stays(engine: WorkerEngine) -> None:
+    begun = await gate.draft(engine, TYPE)
+    first = await publishing.save(engine.database, begun, publishing.decode(begun.wording), "mia", NOW)
+    await publishing.save(engine.database, first, publishing.decode(begun.wording), "tom", NOW)
+
+    await publish(engine, "{{ brand }}: voll.", based_on=1, drafted=1)
+
+    assert await versions.draft(engine.database, TYPE) is not None

@@ -1,0 +1,295 @@
+"""The editor: the texts of one locale on one channel, what they may name, and beside them what people would get."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from zoneinfo import available_timezones
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from notifier.catalog import NotificationType
+from notifier.console import tester, wording
+from notifier.console.forms import text
+from notifier.console.pages import draw, page, query
+from notifier.console.preview import Look, Reader, cost, look, read_reader, room
+from notifier.console.screens import BASE, Context, Screen
+from notifier.console.tester import MOST, WINDOW, to_contact
+from notifier.console.wording import BOXES, DESIGN, SPARE_ROWS, Written
+from notifier.deliveries import Channel
+from notifier.errors import ConfigurationError, Problem, SendError
+from notifier.pipeline import gate, publishing
+from notifier.rendering.language import DEFAULT_LOCALE
+from notifier.rendering.texts import Texts, check_locale_name
+from notifier.store import audit, contacts, suppressions
+from notifier.store.audit import Entry
+from notifier.store.versions import Draft
+
+DONE = {
+    "saved": "Saved as a draft. Nobody gets these words until they are published.",
+    "begun": "The texts are copied; now say them in this language.",
+    "removed": "The language is gone from the draft. It is spoken until the draft is published.",
+}
+"""What a page says after it has done something."""
+
+FEW_ZONES = sorted(zone for zone in available_timezones() if zone.startswith(("Europe/", "America/New", "America/Lo")))
+
+
+@dataclass(frozen=True)
+class Editing:
+    """What somebody has open: a type's draft, the place in it, what stands in the form, and who reads the preview."""
+
+    kind: NotificationType
+    draft: Draft
+    wording: dict[str, Texts]
+    locale: str
+    channel: Channel
+    written: Written
+    reader: Reader
+    samples: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def changed(self) -> dict[str, Texts]:
+        """The draft's wording with what stands in the form."""
+        return wording.put(self.wording, self.locale, self.channel, self.written.table)
+
+    @property
+    def address(self) -> dict[str, str]:
+        """The parameters that lead back here."""
+        reader = self.reader
+        return {
+            "locale": self.locale, "channel": self.channel, "sample": reader.sample, "reader": reader.locale,
+            "zone": reader.zone,
+        }  # fmt: skip
+
+
+async def get_edit(request: Request, context: Context) -> Response:
+    """The draft, or what is live where there is none."""
+    editing = await _open(request, context, request.query_params)
+    return await _page(request, context, editing, notice=DONE.get(request.query_params.get("done", ""), ""))
+
+
+async def post_preview(request: Request, context: Context) -> Response:
+    """The page as it is filled in, nothing saved; for a script the part that changes."""
+    editing = await _open(request, context, request.state.form)
+    if text(request.state.form, "part") != "preview":
+        return await _page(request, context, editing)
+    found = await _look(context, editing)
+    values = _preview(context, editing, found)
+    return HTMLResponse(draw("_preview.html", context, request.state.visit, fragment=True, **values))
+
+
+async def post_edit(request: Request, context: Context) -> Response:
+    """Save the draft, unless the language refuses it or somebody else was quicker."""
+    editing = await _open(request, context, request.state.form)
+    saved = await _save(request, context, editing)
+    return saved if isinstance(saved, Response) else _to(saved, done="saved")
+
+
+async def post_test(request: Request, context: Context) -> Response:
+    """Save, and send what the preview shows to a contact."""
+    editing = await _open(request, context, request.state.form)
+    saved = await _save(request, context, editing)
+    if isinstance(saved, Response):
+        return saved
+    found = await _look(context, saved)
+    told, status = await _test(request, context, saved, found)
+    return await _page(request, context, saved, status=status, found=found, tested=told)
+
+
+async def post_locales(request: Request, context: Context) -> Response:
+    """Begin another language with the words of one that there is."""
+    form = request.state.form
+    editing = await _open(request, context, form)
+    new = text(form, "new").strip()
+    fault = _unspeakable(new, editing)
+    if not fault:
+        added = {**editing.wording, new: editing.wording[editing.locale]}
+        kept = {name: added[name] for name in dict.fromkeys((DEFAULT_LOCALE, new))}
+        answer = await gate.preview(context.confined, editing.kind, kept, [])
+        fault = answer.faults[0].error if answer.faults else ""
+    if fault:
+        return await _page(request, context, editing, status=422, locale_fault=fault)
+    if not await _keep(request, context, editing, added):
+        return await _conflict(request, context, editing)
+    return _to(replace(editing, locale=new, reader=editing.reader._replace(locale=new)), done="begun")
+
+
+async def post_remove(request: Request, context: Context) -> Response:
+    """Speak a language no more."""
+    editing = await _open(request, context, request.state.form)
+    if editing.locale == DEFAULT_LOCALE:
+        raise HTTPException(400)
+    left = {name: texts for name, texts in editing.wording.items() if name != editing.locale}
+    if not await _keep(request, context, editing, left):
+        return await _conflict(request, context, editing)
+    reader = editing.reader._replace(locale=DEFAULT_LOCALE)
+    return _to(replace(editing, locale=DEFAULT_LOCALE, reader=reader), done="removed")
+
+
+def kind_of(request: Request, context: Context) -> NotificationType:
+    """The type that the path names; 404 for none."""
+    kind = context.engine.catalog.types.get(request.path_params["type"])
+    if kind is None:
+        raise HTTPException(404)
+    return kind
+
+
+async def _open(request: Request, context: Context, asked: Mapping[str, Any]) -> Editing:
+    kind = kind_of(request, context)
+    draft = await gate.draft(context.engine, kind.id)
+    texts = publishing.decode(draft.wording)
+    locale, channel = asked.get("locale") or DEFAULT_LOCALE, asked.get("channel") or kind.channels[0]
+    if locale not in texts or channel not in kind.channels:
+        raise HTTPException(404)
+    channel = Channel(channel)
+    posted = request.method == "POST" and wording.BOXES[channel][0].part in asked
+    samples = await gate.payloads_of(context.engine, kind)
+    return Editing(
+        kind=kind,
+        draft=draft,
+        wording=texts,
+        locale=locale,
+        channel=channel,
+        written=wording.read(request.state.form, channel) if posted else wording.written(texts[locale], channel),
+        reader=read_reader(asked, locale, texts, list(samples)),
+        samples=samples,
+    )
+
+
+async def _look(context: Context, editing: Editing) -> Look:
+    return await look(
+        context, editing.kind, editing.changed, editing.locale, editing.channel, editing.reader, editing.samples
+    )
+
+
+async def _save(request: Request, context: Context, editing: Editing) -> Editing | Response:
+    """What is open once it is saved; a page that says why it isn't."""
+    if editing.written.fault:
+        return await _page(request, context, editing, status=422)
+    found = await _look(context, editing)
+    if found.refused:
+        return await _page(request, context, editing, status=422, found=found, refused=True)
+    if editing.written.table == editing.wording[editing.locale].table(editing.channel):
+        return editing
+    if not await _keep(request, context, editing, editing.changed):
+        return await _conflict(request, context, editing)
+    draft = await gate.draft(context.engine, editing.kind.id)
+    return replace(editing, draft=draft, wording=publishing.decode(draft.wording))
+
+
+async def _keep(request: Request, context: Context, editing: Editing, texts: Mapping[str, Texts]) -> bool:
+    """Save a wording over the draft that the form was made from; False where that is another one now."""
+    form, engine = request.state.form, context.engine
+    seen = text(form, "revision"), text(form, "based_on")
+    if seen != (str(editing.draft.revision), str(editing.draft.based_on)):
+        return False
+    try:
+        await publishing.save(engine.database, editing.draft, texts, request.state.visit.actor, engine.clock.now())
+    except Problem:
+        return False
+    return True
+
+
+async def _conflict(request: Request, context: Context, editing: Editing) -> Response:
+    """Their words in the fields, the draft's as they are now beside them; to save again is to decide."""
+    fresh = await _open(request, context, request.state.form)
+    theirs = wording.written(fresh.wording[fresh.locale], fresh.channel)
+    now = {
+        name: value
+        for name, value in msgspec.structs.asdict(theirs.table).items()
+        if value != getattr(editing.written.table, name)
+    }
+    return await _page(request, context, fresh, status=409, conflict=now)
+
+
+async def _test(request: Request, context: Context, editing: Editing, found: Look) -> tuple[str, int]:
+    """Send a test; what is to be told of it, and the page's status."""
+    engine, actor = context.engine, request.state.visit.actor
+    now = engine.clock.now()
+    contact = await contacts.find(engine.database, text(request.state.form, "contact"))
+    content = found.tried.content if found.tried else None
+    if contact is None:
+        return "Not sent: choose a test contact.", 422
+    if content is None:
+        return "Not sent: no message can be made of this sample.", 422
+    message = to_contact(contact, editing.kind, content)
+    address = contact.address(editing.channel)
+    if message is None or address is None:
+        return f"Not sent: {contact.name} has no address for {editing.channel}.", 422
+    if await suppressions.reason(engine.database, editing.channel, address):
+        return f"Not sent: {contact.name}'s address is not to be written to.", 422
+    if await audit.count(engine.database, actor, tester.ACTION, now - WINDOW) >= MOST:
+        return f"Not sent: you have sent {MOST} tests within a quarter of an hour. Wait a little.", 429
+    of = f"draft {editing.draft.revision}" if editing.draft.revision else f"version {editing.draft.based_on}"
+    detail = f"{editing.channel} {editing.locale} of {of} to {contact.name}"
+    await audit.tell(
+        engine.database, Entry(at=now, actor=actor, action=tester.ACTION, subject=editing.kind.id, detail=detail)
+    )
+    outcome = await context.tester.send(editing.channel, message)
+    if isinstance(outcome, SendError):
+        return f"Not sent: {outcome.provider} says {outcome.code}, {outcome.detail}.", 200
+    return f"Sent to {contact.name}: {outcome.provider} took it.", 200
+
+
+def _unspeakable(new: str, editing: Editing) -> str:
+    if new in editing.wording:
+        return f"There are texts in {new} already."
+    try:
+        check_locale_name(new, "Not added")
+    except ConfigurationError as error:
+        return str(error)
+    return ""
+
+
+def _to(editing: Editing, done: str) -> Response:
+    return RedirectResponse(f"{BASE}/types/{editing.kind.id}/edit{query(**editing.address, done=done)}", 303)
+
+
+async def _page(
+    request: Request, context: Context, editing: Editing, *, status: int = 200, found: Look | None = None,
+    notice: str = "", refused: bool = False, conflict: Mapping[str, Any] | None = None, tested: str = "",
+    locale_fault: str = "",
+) -> Response:  # fmt: skip
+    if found is None:
+        found = await _look(context, editing)
+    kind = editing.kind
+    to = [each for each in await contacts.every(context.engine.database) if each.address(editing.channel)]
+    to.sort(key=lambda each: each.name != request.state.visit.session.user)
+    return page(
+        request, context, "editor.html", status=status, frames_mail=editing.channel == Channel.EMAIL,
+        boxes=BOXES[editing.channel], design=DESIGN if editing.channel == Channel.EMAIL else (), spare=SPARE_ROWS,
+        variables=wording.variables(kind), contacts=to, zones=FEW_ZONES, notice=notice, refused=refused,
+        conflict=conflict, tested=tested, locale_fault=locale_fault, view=_view(request),
+        live=(await gate.live_wording(context.engine, kind.id))[1], **_preview(context, editing, found),
+    )  # fmt: skip
+
+
+def _preview(context: Context, editing: Editing, found: Look) -> dict[str, Any]:
+    size = found.size
+    return {
+        "editing": editing,
+        "look": found,
+        "brand": context.brand,
+        "size": size,
+        "room": room(size) if size else None,
+        "cost": cost(size.segments if size else None, context.sms_price),
+        "data": msgspec.json.format(msgspec.json.encode(editing.samples[editing.reader.sample])).decode(),
+    }
+
+
+def _view(request: Request) -> str:
+    form = getattr(request.state, "form", {})
+    return str(form.get("view") or "desktop")
+
+
+SCREENS = [
+    Screen(path="/types/{type}/edit", handler=get_edit, permission="read"),
+    Screen(path="/types/{type}/edit", handler=post_edit, permission="write", method="POST"),
+    Screen(path="/types/{type}/preview", handler=post_preview, permission="write", method="POST"),
+    Screen(path="/types/{type}/test", handler=post_test, permission="write", method="POST"),
+    Screen(path="/types/{type}/locales", handler=post_locales, permission="write", method="POST"),
+    Screen(path="/types/{type}/locales/remove", handler=post_remove, permission="write", method="POST"),
+]

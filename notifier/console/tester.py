@@ -1,0 +1,83 @@
+"""Tests of texts, on the way that messages take: to a saved contact by the real provider, and never to a recipient."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from notifier.catalog import NotificationType
+from notifier.channels import Transport
+from notifier.channels.opening import open_transports
+from notifier.clock import MINUTE, Clock
+from notifier.deliveries import Channel, make_id
+from notifier.errors import OutcomeUnknown, SendError
+from notifier.messages import (
+    Content,
+    Device,
+    EmailContent,
+    EmailMessage,
+    PushContent,
+    PushMessage,
+    Receipt,
+    SmsContent,
+    SmsMessage,
+)
+from notifier.pipeline.prepare import Message
+from notifier.settings import Settings
+from notifier.store.contacts import Contact
+
+MOST = 20  # tests of one user within `WINDOW`: an afternoon's writing, and nobody's flood
+WINDOW = 15 * MINUTE  # milliseconds
+PATIENCE = 20.0  # seconds for a provider's answer: what a delivery's lease would leave it
+TIME_TO_LIVE = 600  # seconds that a provider tries: whoever tests is waiting for it
+
+ACTION = "text.test"
+"""What the audit calls a test: its lines are also what is counted."""
+
+
+class Tester:
+    """Hands tests to the providers. Their transports are opened by the first one: most web processes never need them.
+
+    No row is written for a test but its line in the audit, so that no receipt, retry or redrive can come of it.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._transports: Mapping[Channel, Transport[Any]] | None = None
+
+    async def send(self, channel: Channel, message: Message) -> Receipt | SendError:
+        """The provider's answer."""
+        if self._transports is None:
+            self._transports = open_transports(self._settings, self._clock)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                receipt: Receipt = await self._transports[channel].send(message)
+                return receipt
+        except SendError as error:
+            return error
+        except TimeoutError:
+            return OutcomeUnknown(channel, "no_answer", "the provider did not answer in time; it may have it")
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        for transport in (self._transports or {}).values():
+            await transport.close()
+
+
+def to_contact(contact: Contact, kind: NotificationType, content: Content) -> Message | None:
+    """The message that brings them these words, to the letter; None where they have no address for it."""
+    reference = make_id("test", secrets.token_hex(16))
+    match content:
+        case PushContent() if contact.token:
+            return PushMessage(
+                reference=reference, device=Device(value=contact.token), content=content, notification_type=kind.id,
+                collapse_key=reference, time_to_live=TIME_TO_LIVE, urgency=kind.urgency,
+            )  # fmt: skip
+        case SmsContent() if contact.phone:
+            return SmsMessage(
+                reference=reference, to=contact.phone, content=content, time_to_live=TIME_TO_LIVE, urgency=kind.urgency
+            )
+        case EmailContent() if contact.email:
+            return EmailMessage(reference=reference, to=contact.email, content=content, urgency=kind.urgency)
+    return None

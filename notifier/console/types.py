@@ -1,0 +1,52 @@
+"""Types: every notification type, what it is, how it speaks and how much it is used."""
+
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.catalog import NotificationType
+from notifier.console.pages import page
+from notifier.console.screens import Context, Screen
+from notifier.pipeline import gate
+from notifier.store import versions
+
+
+class Line(NamedTuple):
+    """A type in short: the locales of its live texts, their version, whether there is a draft, and how many deliveries
+    there were within a day, None where nobody has counted yet."""
+
+    kind: NotificationType
+    locales: list[str]
+    version: int
+    drafted_by: str | None
+    day: int | None
+
+
+async def get_types(request: Request, context: Context) -> Response:
+    """All types whose id, name, event or category holds what is asked for."""
+    context.confined.warm_soon()
+    engine = context.engine
+    asked = request.query_params.get("q", "").strip()
+    kinds = [kind for kind in engine.catalog.types.values() if asked.lower() in _said(kind)]
+    drafts = await versions.drafts(engine.database)
+    day = await context.watch.day()
+    lines = [
+        Line(
+            kind=kind,
+            locales=engine.renderer.locales(kind.id),
+            version=engine.renderer.live(kind.id),
+            drafted_by=drafts[kind.id].actor if kind.id in drafts else None,
+            day=None if day is None else day.get(kind.id, 0),
+        )
+        for kind in kinds
+    ]
+    spoken = gate.locales(engine.renderer, engine.catalog)
+    return page(request, context, "types.html", asked=asked, lines=lines, spoken=spoken)
+
+
+def _said(kind: NotificationType) -> str:
+    return f"{kind.id} {kind.name} {kind.event} {kind.class_} {kind.category}".lower()
+
+
+SCREENS = [Screen(path="/types", handler=get_types, permission="read", title="Types", group="Write", key="t")]

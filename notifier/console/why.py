@@ -1,0 +1,97 @@
+"""Why, why not and what if: what became of an event, and what would become of one that never came."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.catalog import AUDIENCE_FIELDS, Catalog
+from notifier.console.forms import text
+from notifier.console.pages import page
+from notifier.console.screens import Context, Screen
+from notifier.errors import Problem
+from notifier.pipeline import publishing
+from notifier.pipeline.explain import Explanation, explain
+from notifier.pipeline.simulate import Trial, simulate
+from notifier.store import explaining
+from notifier.store.explaining import Wanted
+
+TOLD = 20  # decisions told with each rule's answer; `notifier explain` pages through a campaign's
+
+ASKED = ("recipient", "event", "at", "data")
+
+
+async def get_why(request: Request, context: Context) -> Response:
+    """The form."""
+    given = {name: request.query_params.get(name, "") for name in ("recipient", "event", "at")}
+    return _page(request, context, {**given, "data": ""})
+
+
+async def post_why(request: Request, context: Context) -> Response:
+    """What would happen, decided by the code that decides; nothing is written, nothing is sent."""
+    engine = context.engine
+    given = {name: text(request.state.form, name).strip() for name in ASKED}
+    try:
+        trial = msgspec.convert(_trial(engine.catalog, given), Trial)
+        told = await simulate(
+            engine.database, engine.catalog, context.reader, engine.renderer, trial, engine.clock.now()
+        )
+    except (Problem, msgspec.DecodeError, RecursionError) as error:
+        said = error.detail if isinstance(error, Problem) else str(error)
+        return _page(request, context, given, status=422, fault=_place(error, said))
+    return _page(request, context, given, told=told)
+
+
+async def explained(context: Context, **wanted: Any) -> Explanation | None:
+    """What `notifier explain` would say of an event or a delivery; None where there is none."""
+    engine = context.engine
+    found = await explaining.read(engine.database, Wanted(limit=TOLD, **wanted))
+    if found is None:
+        return None
+    sent = found.sent.values()
+    await publishing.have_all(engine.database, engine.renderer, ((each.type, each.version) for each in sent))
+    # A campaign's mails take a millisecond each to be made again.
+    return await asyncio.to_thread(explain, engine.catalog, engine.renderer, engine.links, found)
+
+
+def _trial(catalog: Catalog, given: Mapping[str, str]) -> dict[str, Any]:
+    type_, _, name = given["event"].partition("/")
+    kind = catalog.types.get(type_)
+    sample = next((each for each in kind.samples if each.name == name), None) if kind else None
+    if kind is None or sample is None:
+        raise HTTPException(400)
+    data = msgspec.json.decode(given["data"]) if given["data"] else dict(sample.data)
+    if not given["data"] and given["recipient"] and kind.audience == "driver":
+        for _, field in AUDIENCE_FIELDS["driver"]:
+            data.pop(field, None)
+        data["driver_id"] = given["recipient"]
+    return {
+        "event": {"type": kind.event, "data": data},
+        "recipient": given["recipient"] or None,
+        "at": given["at"] or None,
+    }
+
+
+def _place(error: Exception, said: str) -> tuple[str, str]:
+    """The field that a fault belongs to, and what it is."""
+    pointer = error.pointer or "" if isinstance(error, Problem) else "/event"
+    field = "data" if pointer.startswith("/event") else pointer.removeprefix("/")
+    return (field if field in ASKED else "data"), f"{said} ({pointer})" if pointer.startswith("/event/") else said
+
+
+def _page(
+    request: Request, context: Context, given: Mapping[str, str], *, status: int = 200, told: Any = None,
+    fault: tuple[str, str] = ("", ""),
+) -> Response:  # fmt: skip
+    kinds = context.engine.catalog.types.values()
+    return page(request, context, "why.html", status=status, given=given, told=told, fault=fault, kinds=kinds)
+
+
+SCREENS = [
+    Screen(path="/why", handler=get_why, permission="read", title="What if", key="w"),
+    Screen(path="/why", handler=post_why, permission="read", method="POST"),
+]

@@ -1,0 +1,121 @@
+"""Texts as a form: the fields of one locale and channel, what they may name, and back to texts. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.datastructures import FormData
+
+from notifier.catalog import Field, NotificationType
+from notifier.console.forms import text
+from notifier.deliveries import Channel
+from notifier.rendering.formats import FORMATS
+from notifier.rendering.texts import EmailTexts, PushTexts, SmsTexts, Texts, Wording, fields_of
+
+Table = PushTexts | SmsTexts | EmailTexts
+
+SPARE_ROWS = 2  # of a mail's table that are empty: a script is not needed to add some
+
+
+class Box(NamedTuple):
+    """A field of the form: the part of the texts that it holds, its label, lines, and a hint."""
+
+    part: str
+    label: str
+    lines: int
+    hint: str = ""
+
+
+BOXES: Mapping[Channel, Sequence[Box]] = {
+    Channel.PUSH: (Box("title", "Title", 2), Box("body", "Body", 6)),
+    Channel.SMS: (Box("text", "Text", 9, "Line breaks become spaces, so break lines where they read well."),),
+    Channel.EMAIL: (
+        Box("subject", "Subject", 2),
+        Box("preheader", "Preheader", 2, "What a mail list shows after the subject."),
+        Box("heading", "Heading", 2),
+        Box("body", "Body", 8, "An empty line begins another paragraph."),
+        Box("action", "Button", 1, "It leads to the type's link."),
+    ),
+}
+DESIGN: Sequence[Box] = (
+    Box("mjml", "Design (MJML)", 12, "Sections of MJML, in place of heading, body, button and table."),
+    Box("text", "Its plain text", 6, "Made from the design where this is empty."),
+)
+
+_SHAPES: Mapping[Channel, type[Table]] = {
+    Channel.PUSH: PushTexts, Channel.SMS: SmsTexts, Channel.EMAIL: EmailTexts,
+}  # fmt: skip
+
+
+class Written(NamedTuple):
+    """What stands in the form: its texts, a mail's table as rows, and what is wrong with those."""
+
+    table: Table
+    rows: list[tuple[str, str]]
+    fault: str = ""
+
+
+def written(texts: Texts, channel: Channel) -> Written:
+    """The form of texts that there are; an empty one where the channel has none."""
+    table = texts.table(channel)
+    if table is None:
+        table = _table(channel, dict.fromkeys(_parts(channel), ""))
+    return Written(table, list(table.details.items()) if isinstance(table, EmailTexts) else [])
+
+
+def read(form: FormData, channel: Channel) -> Written:
+    """What somebody has sent."""
+    parts: dict[str, Any] = {name: text(form, name) for name in _parts(channel)}
+    if channel != Channel.EMAIL:
+        return Written(_table(channel, parts), [])
+    labels, values = ([str(each) for each in form.getlist(name)] for name in ("label", "value"))
+    rows = [
+        (label.strip(), value) for label, value in zip(labels, values, strict=False) if label.strip() or value.strip()
+    ]
+    names = [label for label, _ in rows]
+    fault = "" if all(names) and len(set(names)) == len(names) else "Each row needs a label of its own."
+    return Written(_table(channel, {**parts, "details": dict(rows)}), rows, fault)
+
+
+def _parts(channel: Channel) -> list[str]:
+    return [name for name in _SHAPES[channel].__struct_fields__ if name != "details"]
+
+
+def _table(channel: Channel, parts: Mapping[str, Any]) -> Table:
+    table: Table = msgspec.convert(parts, _SHAPES[channel])
+    return table
+
+
+def put(wording: Wording, locale: str, channel: Channel, table: Table) -> dict[str, Texts]:
+    """The wording with other texts in one place."""
+    return {**wording, locale: msgspec.structs.replace(wording[locale], **{channel.value: table})}
+
+
+class Variable(NamedTuple):
+    """A field that texts may name: what it is, and how it is written, once for each filter that fits."""
+
+    name: str
+    about: str
+    kind: str
+    ways: list[str]
+
+
+def variables(kind: NotificationType) -> list[Variable]:
+    """Everything that the texts of a type may name."""
+    return [
+        Variable(name, field.about, f"{field.type}, optional" if field.optional else field.type, _ways(name, field))
+        for name, field in fields_of(kind).items()
+    ]
+
+
+def _ways(name: str, field: Field) -> list[str]:
+    if field.one_of:
+        return [f"{{% if {name} == '{value}' %}}…{{% endif %}}" for value in field.one_of]
+    if field.type == "flag":
+        return [f"{{% if {name} %}}…{{% else %}}…{{% endif %}}"]
+    ways = [f"{{{{ {name} }}}}"] if field.type == "text" else []
+    for filter_, form in FORMATS.items():
+        if field.type in form.kinds:
+            given = "(one='# …', other='# …')" if filter_ == "plural" else ""
+            ways.append(f"{{{{ {name} | {filter_}{given} }}}}")
+    return [f"{{% if {name} %}}{way}{{% endif %}}" for way in ways] if field.optional else ways
