@@ -290,7 +290,10 @@ def _open(table: Table, column: Column[int]) -> None:
 
 
 _open(event, event.c.signal_at)
-_open(delivery, delivery.c.signal_at)
+Index(
+    "ix_delivery_due", delivery.c.lane, delivery.c.channel, delivery.c.state, delivery.c.signal_at,
+    postgresql_where=delivery.c.signal_at.is_not(None), sqlite_where=delivery.c.signal_at.is_not(None),
+)  # fmt: skip
 _open(erasure, erasure.c.signal_at)
 
 # What waits for a person. SQLite takes a partial index only for a query that repeats its words.
