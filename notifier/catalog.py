@@ -143,6 +143,11 @@ class NotificationType(
         return self.when_unknown.get(channel, WHEN_UNKNOWN[channel])
 
     @property
+    def at_once(self) -> bool:
+        """Whether who decides its deliveries also signals them; the others the clock lets in as there is room."""
+        return self.lane != Lane.BULK and self.audience != "segment"
+
+    @property
     def is_mandatory(self) -> bool:
         """Whether people can't switch it off, and it waits for no hour: always so for security."""
         return self.mandatory or self.class_ == "security"
@@ -280,6 +285,8 @@ def _load_type(file: Path) -> NotificationType:
         for name in names:
             if name not in kind.data or kind.data[name].optional:
                 raise ConfigurationError(f"{where}: {role} names {name!r}, which must be a required field of its data")
+    if kind.one_shot and kind.audience != "subscribers":
+        raise ConfigurationError(f"{where}: one_shot ends a subscription, so it is for the audience subscribers")
     if not kind.channels or Channel.NONE in kind.channels:
         raise ConfigurationError(f"{where}: channels takes one or more of push, sms and email")
     if not kind.samples:

@@ -140,6 +140,12 @@ async def add_decisions(connection: AsyncConnection, dialect: str, decisions: Se
         await connection.execute(_insert_decisions(dialect), {"rows": rows.encode(decisions)})
 
 
+async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) -> bool:
+    """Whether an event of a type was decided for anybody."""
+    query = sa.select(sa.literal(1)).where(decision.c.event_id == event_id, decision.c.type == type_).limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
 async def add_supersessions(connection: AsyncConnection, dialect: str, marks: Sequence[Supersession]) -> None:
     """Mark what is out of date; the latest mark about a thing stands."""
     if marks:

@@ -24,6 +24,9 @@ class Chunk(msgspec.Struct, frozen=True):
     more: bool
 
 
+NO_CHUNK = Chunk([], None, False)
+
+
 async def put(database: Database, id_: str, given: Segment, now: int) -> None:
     """Write a segment, whole."""
     told = msgspec.to_builtins(given)
@@ -88,7 +91,7 @@ async def chunk(connection: AsyncConnection, dialect: str, wanted: Segment, afte
     found = await connection.execute(sa.select(sa.func.max(window.c.id), sa.func.count()).select_from(window))
     last, looked_at = found.one()
     if last is None:
-        return Chunk([], None, False)
+        return NO_CHUNK
     between = (recipient.c.id > after, recipient.c.id <= last)
     people = await connection.execute(_people().where(*between, belongs(dialect, wanted)))
     members = await recipients.make_people(connection, dialect, list(people))
