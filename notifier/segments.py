@@ -92,15 +92,15 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return self.value if isinstance(self.value, list) else [self.value]
 
 
-Conditions = Annotated[tuple[Condition, ...], msgspec.Meta(max_length=MAX_CONDITIONS)]
+Conditions = Annotated[list[Condition], msgspec.Meta(max_length=MAX_CONDITIONS)]
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A saved question, with the name that people know it by."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=LINE)]
-    all: Conditions = ()
-    any: Conditions = ()
+    all: Conditions = []
+    any: Conditions = []
 
 
 def matches(segment: Segment, person: Traits) -> bool:

@@ -88,7 +88,7 @@ def test_every_endpoint_is_told_with_its_scope_its_parameters_and_its_problems(e
     assert told["security"] == ([schemes] if schemes else [])
     asked = [field.name for field in msgspec.structs.fields(endpoint.query)] if endpoint.query else []
     assert [each["name"] for each in told.get("parameters", [])] == [*re.findall(r"{(\w+)}", path), *asked]
-    assert ("requestBody" in told) == (endpoint.method in ("POST", "PUT", "PATCH"))
+    assert ("requestBody" in told) == bool(endpoint.takes)
     assert all(response["description"] for response in told["responses"].values())
     expected = {str(number // 100) for number in endpoint.problems} | {str(status) for status in endpoint.gives}
     assert expected <= set(told["responses"])

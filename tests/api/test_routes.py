@@ -86,7 +86,7 @@ async def test_no_path_breaks_a_route_or_its_database(api: Caller, endpoint: End
     for odd in ("%00", "%FF", "%C3%28", "x" * 10_000, "%F0%9F%98%80", "'%22%5C", "a%0A", "%2e%2e%2f"):
         answer = await api.call(endpoint.method, re.sub(r"{[\w:]+}", odd, endpoint.path), b"{")
 
-        assert 400 <= answer.status < 500, odd
+        assert (400 if endpoint.takes else 200) <= answer.status < 500, odd
 
 
 def test_every_scope_opens_something() -> None:
@@ -112,7 +112,7 @@ async def test_what_is_not_there_is_a_problem_too(api: Caller) -> None:
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=name)
 @on_sqlite
 async def test_another_method_is_told_all_those_that_there_are(api: Caller, endpoint: Endpoint) -> None:
-    answer = await api.call("DELETE", path(endpoint))
+    answer = await api.call("TRACE", path(endpoint))
 
     assert answer.problem == (40501, None)
     methods = {each.method for each in ENDPOINTS if each.path == endpoint.path}

@@ -12,7 +12,7 @@ __all__ = ["shell"]
 GOLD = {"name": "Gold", "all": [{"field": "attribute.plan", "operator": "eq", "value": "gold"}]}
 
 
-def test_a_segment_is_written_from_a_file_listed_and_counted(shell: Shell, tmp_path: Path) -> None:  # noqa: F811
+def test_a_segment_is_written_from_a_file_listed_and_counted(shell: Shell, tmp_path: Path) -> None:
     # Given a segment and one recipient who belongs
     shell("db", "upgrade")
     file, people = tmp_path / "gold.json", tmp_path / "people.ndjson"
@@ -31,7 +31,7 @@ def test_a_segment_is_written_from_a_file_listed_and_counted(shell: Shell, tmp_p
     ("id_", "text", "said"), [("x", "{", "Malformed JSON"), ("x", "{}", "Segment"), ("a b", '{"name": "x"}', "spaces")]
 )
 def test_what_does_not_fit_is_told_and_nothing_is_written(
-    shell: Shell, tmp_path: Path, id_: str, text: str, said: str  # noqa: F811
+    shell: Shell, tmp_path: Path, id_: str, text: str, said: str
 ) -> None:  # fmt: skip
     shell("db", "upgrade")
     file = tmp_path / "segment.json"
