@@ -1,4 +1,7 @@
-"""`python -m bench [SCENARIO …] [--events N] [--people N] [--json]`; with no scenario, all of them. The last line is JSON."""
+"""`python -m bench [SCENARIO …] [--events N] [--people N] [--json]`; with no scenario, all of them.
+
+The last line is JSON.
+"""
 
 import argparse
 import asyncio

@@ -7,7 +7,7 @@ from typing import Any
 from notifier.catalog import load_catalog
 from notifier.events import Event
 from notifier.messages import Device
-from notifier.pipeline.decide import make_plan
+from notifier.pipeline.decide import Spent, make_plan
 from notifier.preferences import Defaults, QuietHours, read_preferences
 from notifier.recipients import Recipient
 from notifier.standing import Standing
@@ -15,7 +15,7 @@ from notifier.store import rows
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 CHUNK = 1000  # people in one plan, as in a transaction
-DAYS = (("inside the window", 1_773_061_200_000), ("outside, all held", 1_773_097_200_000))  # 13:00 and 23:00 UTC
+DAYS = (("sent at once", 1_773_061_200_000), ("held over night", 1_773_097_200_000))  # 13:00 and 23:00 UTC
 ZONES = ("Europe/Berlin", "Europe/Paris", "Europe/Madrid")
 PREFERENCES = (
     '{"quiet_hours":{"from":"22:00","until":"07:00"}}', '{"switches":{"charging":{"sms":false}}}',
@@ -31,25 +31,21 @@ async def decide(people: int) -> dict[str, Any]:
     told: dict[str, float] = {}
     encoding = 0.0
     for name, now in DAYS:
-        began = time.process_time()
-        encoded = 0.0
         for first in range(0, people, CHUNK):
             found = [_person(number) for number in range(first, min(first + CHUNK, people))]
-            spent = {person.id: {"offers": (now - 86_400_000,)} for person in found}
+            spent: Spent = {person.id: {"offers": (now - 86_400_000,)} for person in found}
             made = time.process_time()
             plan = make_plan(catalog, [_event(now)], {"segment:all": found}, now, spent)
             planned = time.process_time()
             rows.encode(list(plan.deliveries.values()))
             rows.encode(plan.decisions)
-            encoded += time.process_time() - planned
+            encoding += time.process_time() - planned
             told[name] = told.get(name, 0.0) + planned - made
-        encoding = max(encoding, encoded)
-        del began
     return {
         "scenario": "decide",
         "people": people,
         "us_per_recipient": {name: round(spent / people * 1e6, 1) for name, spent in told.items()},
-        "us_per_recipient_encoding": round(encoding / people * 1e6, 1),
+        "us_per_recipient_encoding": round(encoding / people / len(DAYS) * 1e6, 1),
         "balanced": True, "lost": 0, "duplicated": 0,
     }  # fmt: skip
 

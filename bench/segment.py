@@ -47,10 +47,9 @@ INSERT INTO recipient (id, kind, name, email, email_key, locale, time_zone, regi
     consents, created_at, updated_at)
 SELECT 'driver-' || n, 'driver', 'Driver ' || n, 'driver' || n || '@example.com', md5('mail' || n),
     (ARRAY['en', 'de', 'fr', 'es'])[1 + n % 4], (ARRAY['Europe/Berlin', 'Europe/Paris', 'America/Chicago'])[1 + n % 3],
-    (ARRAY['DE', 'FR', 'US-TX'])[1 + n % 3], '["fleet:' || n % 50 || '"]', '{"sessions": ' || 1 + n % 90 || '}',
-    CASE n % 5 WHEN 0 THEN '{"quiet_hours":{"from":"22:00","until":"07:00"}}'
-        WHEN 1 THEN '{"switches":{"charging":{"sms":false}}}' ELSE '{}' END,
-    '{"offers":{"email":true,"push":true}}', 0, 0
+    (ARRAY['DE', 'FR', 'US-TX'])[1 + n % 3], jsonb_build_array('fleet\\:' || n % 50),
+    jsonb_build_object('sessions', 1 + n % 90),
+    CASE n % 5 WHEN 0 THEN :quiet WHEN 1 THEN :switched ELSE '{}' END, :consents, 0, 0
 FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS n
 """
 DEVICES = """
@@ -60,8 +59,13 @@ FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS n
 """
 TENANTS = """
 INSERT INTO tenant (name, defaults, updated_at)
-SELECT 'fleet:' || n, '{"quiet_hours":{"from":"21:00","until":"06:00"}}', 0 FROM generate_series(0, 49) AS n
+SELECT 'fleet\\:' || n, :quiet, 0 FROM generate_series(0, 49) AS n
 """
+CHOSEN = {
+    "quiet": '{"quiet_hours":{"from":"22:00","until":"07:00"}}',
+    "switched": '{"switches":{"charging":{"sms":false}}}',
+    "consents": '{"offers":{"email":true,"push":true}}',
+}
 
 
 async def segment(people: int) -> dict[str, Any]:
@@ -97,11 +101,11 @@ async def segment(people: int) -> dict[str, Any]:
 async def populate(database: Database, people: int) -> None:
     """So many drivers with a mailbox, a phone, a fleet that presets quiet hours, and consent to offers."""
     async with database.engine.begin() as connection:
-        await connection.execute(sa.text(TENANTS))
+        await connection.execute(sa.text(TENANTS), {"quiet": CHOSEN["quiet"]})
     for first in range(1, people + 1, BATCH):
         numbers = {"first": first, "last": min(first + BATCH - 1, people)}
         async with database.engine.begin() as connection:
-            await connection.execute(sa.text(PEOPLE), numbers)
+            await connection.execute(sa.text(PEOPLE), numbers | CHOSEN)
             await connection.execute(sa.text(DEVICES), numbers)
     async with database.engine.begin() as connection:
         await connection.execute(sa.text("ANALYZE"))

@@ -134,7 +134,7 @@ class NotificationType(
     data: dict[str, Field]
     samples: tuple[Sample, ...]
 
-    @property
+    @cached_property
     def lane(self) -> Lane:
         return Lane.BULK if self.class_ == "marketing" else LANES[self.urgency]
 
@@ -142,12 +142,12 @@ class NotificationType(
         """What becomes of a message of this type that the provider may or may not have."""
         return self.when_unknown.get(channel, WHEN_UNKNOWN[channel])
 
-    @property
+    @cached_property
     def at_once(self) -> bool:
         """Whether who decides its deliveries also signals them; the others the clock lets in as there is room."""
         return self.lane != Lane.BULK and self.audience != "segment"
 
-    @property
+    @cached_property
     def is_mandatory(self) -> bool:
         """Whether people can't switch it off, and it waits for no hour: always so for security."""
         return self.mandatory or self.class_ == "security"

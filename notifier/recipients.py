@@ -85,7 +85,7 @@ class ImportLine(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fie
     id: Key
 
 
-class Recipient(Private, frozen=True, kw_only=True):
+class Recipient(Private, frozen=True, kw_only=True, gc=False):
     """A recipient as the pipeline reads it."""
 
     id: str

@@ -7,9 +7,10 @@ A suppressed address (STOP, a bounce, a bad number) stands over even a mandatory
 STOP outranks everything. A mandatory message takes the channels that are left.
 """
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import time
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal, cast
 
 import msgspec
@@ -44,7 +45,7 @@ class Rule(StrEnum):
     LEGAL_WINDOW = "legal_window"
 
 
-class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a rule says: `until` where it holds (None where it can't say when), `by` which tenant or window it was."""
 
     action: Action
@@ -54,7 +55,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str | None = None
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class Case(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One type for one person on one channel, at a moment (`at`)."""
 
     kind: NotificationType
@@ -119,7 +120,10 @@ def cap(case: Case) -> Verdict | None:
     limit = case.regulation.caps.get(case.kind.category)
     if limit is None or not case.counted:
         return None
-    sent = sorted(at for at in case.standing.spent.get(case.kind.category, ()) if at > case.at - limit.milliseconds)
+    told = case.standing.spent.get(case.kind.category, ())
+    if len(told) < limit.most:
+        return None
+    sent = sorted(at for at in told if at > case.at - limit.milliseconds)
     if len(sent) < limit.most:
         return None
     if case.kind.over_cap == "suppress":
@@ -133,8 +137,7 @@ def quiet_hours(case: Case) -> Verdict | None:
     quiet = _quiet(case.standing)
     if quiet is None or quiet.starts == quiet.ends:
         return None
-    ends = time.fromisoformat(quiet.ends)
-    free = next_free(case.at, case.standing.zone, lambda shown: quiet.hold(shown.time()), [ends])
+    free = _loud(quiet, case.at, case.standing.zone)
     return None if free == case.at else Verdict("hold", Rule.QUIET_HOURS, Reason.QUIET_HOURS, free)
 
 
@@ -142,7 +145,7 @@ def legal_window(case: Case) -> Verdict | None:
     if case.kind.class_ != "marketing":
         return None
     name, window = case.regulation.window(case.standing.region)
-    free = next_free(case.at, case.standing.zone, lambda shown: _closed(window, shown), window.openings())
+    free = _opening(window, case.at, case.standing.zone)
     return None if free == case.at else Verdict("hold", Rule.LEGAL_WINDOW, Reason.LEGAL_WINDOW, free, name)
 
 
@@ -159,6 +162,8 @@ RULES: tuple[tuple[str, Ask], ...] = (
     ("legal_window", legal_window),
 )
 _ASKS = tuple(ask for _, ask in RULES)
+_TIMED = (expiry, cap, quiet_hours, legal_window)  # those that may say another thing later, in the same order
+SHARED = 4096  # zones times quiet hours that people have in common: those of one batch ask the same of the same moment
 MAX_HOLDS = 20  # a hold may end within another one: at most every weekday's quiet hours and window, and some
 
 
@@ -169,8 +174,9 @@ def judge(case: Case) -> Verdict:
     live, is an expiry for the hold's reason.
     """
     held: Verdict | None = None
+    asks: Sequence[Ask] = _ASKS
     for _ in range(MAX_HOLDS):
-        verdict = _first(case)
+        verdict = _first(case, asks)
         if verdict is None or verdict.action == "send":
             return held or verdict or Verdict("send", Rule.TYPE)
         if verdict.action != "hold":
@@ -178,7 +184,7 @@ def judge(case: Case) -> Verdict:
         held = verdict
         if verdict.until is None or verdict.until >= case.expires_at:
             break
-        case = msgspec.structs.replace(case, at=verdict.until)
+        case, asks = msgspec.structs.replace(case, at=verdict.until), _TIMED
     return _outlasted(held) if held is not None else Verdict("send", Rule.TYPE)
 
 
@@ -188,8 +194,8 @@ def trace(case: Case) -> Iterator[tuple[str, Verdict | None]]:
         yield name, ask(case)
 
 
-def _first(case: Case) -> Verdict | None:
-    for ask in _ASKS:
+def _first(case: Case, asks: Sequence[Ask]) -> Verdict | None:
+    for ask in asks:
         verdict = ask(case)
         if verdict is not None:
             return verdict
@@ -207,16 +213,25 @@ def _off(rule: Rule, by: str | None = None) -> Verdict:
 def _quiet(standing: Standing) -> QuietHours | None:
     if standing.preferences.quiet_hours is not None:
         return standing.preferences.quiet_hours
-    return next((each.quiet_hours for _, each in standing.defaults if each.quiet_hours is not None), None)
+    for _, defaults in standing.defaults:
+        if defaults.quiet_hours is not None:
+            return defaults.quiet_hours
+    return None
 
 
-def _closed(window: Window, shown: datetime) -> bool:
-    return not window.open_at(shown)
+@lru_cache(SHARED)
+def _loud(quiet: QuietHours, at: int, zone: str) -> int | None:
+    return next_free(at, zone, lambda shown: quiet.hold(shown.time()), [time.fromisoformat(quiet.ends)])
+
+
+@lru_cache(SHARED)
+def _opening(window: Window, at: int, zone: str) -> int | None:
+    return next_free(at, zone, lambda shown: not window.open_at(shown), window.openings())
 
 
 def _choice(choices: Choices, category: str, channel: Channel) -> tuple[bool | None, Rule]:
     """What one level says of a cell, and by which of its switches; None where it says nothing."""
-    name = cast("ChannelName", channel.value)
+    name = cast("ChannelName", channel)
     cell = choices.switches.get(category, {}).get(name)
     if cell is not None:
         return cell, Rule.CATEGORY_CHANNEL

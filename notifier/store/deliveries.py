@@ -16,7 +16,7 @@ from notifier.store.schema import decision, delivery, device, event, recipient, 
 from notifier.store.suppressions import ADDRESS_KEY
 
 
-class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
+class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A delivery as `decide` writes it: pending and due, or ended at once with a reason."""
 
     id: str
