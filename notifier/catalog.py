@@ -135,7 +135,7 @@ class NotificationType(
     data: dict[str, Field]
     samples: tuple[Sample, ...]
 
-    @property
+    @cached_property
     def lane(self) -> Lane:
         return Lane.BULK if self.class_ == "marketing" else LANES[self.urgency]
 
@@ -151,6 +151,11 @@ class NotificationType(
     def waits_for_morning(self) -> bool:
         """Whether people's quiet hours hold it."""
         return not self.through_quiet_hours and self.class_ != "security"
+
+    @cached_property
+    def at_once(self) -> bool:
+        """Whether who decides its deliveries also signals them; the others the clock lets in as there is room."""
+        return self.lane != Lane.BULK and self.audience != "segment"
 
     @cached_property
     def ttl(self) -> int:
@@ -285,6 +290,8 @@ def _load_type(file: Path) -> NotificationType:
         for name in names:
             if name not in kind.data or kind.data[name].optional:
                 raise ConfigurationError(f"{where}: {role} names {name!r}, which must be a required field of its data")
+    if kind.one_shot and kind.audience != "subscribers":
+        raise ConfigurationError(f"{where}: one_shot ends a subscription, so it is for the audience subscribers")
     if not kind.channels or Channel.NONE in kind.channels:
         raise ConfigurationError(f"{where}: channels takes one or more of push, sms and email")
     if kind.mandatory and kind.class_ == "marketing":

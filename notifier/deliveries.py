@@ -86,6 +86,8 @@ class Reason(StrEnum):
     """Why a delivery was not sent, in words that explain pages and metrics share."""
 
     UNKNOWN_RECIPIENT = "unknown_recipient"
+    UNKNOWN_SEGMENT = "unknown_segment"
+    EMPTY_AUDIENCE = "empty_audience"
     NO_ADDRESS = "no_address"
     SWITCHED_OFF = "switched_off"
     REPEAT = "repeat"

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from notifier.accounts import sms_accounts
 from notifier.api import (
+    audiences,
     consents,
     dead,
     docs,
@@ -46,7 +47,7 @@ ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
         *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
-        *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *operations.ENDPOINTS,
+        *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *operations.ENDPOINTS,
     ]
 )  # fmt: skip
 PATHS = sorted(

@@ -14,18 +14,20 @@ from notifier.rendering import Renderer
 from notifier.store.database import Database
 
 SIGNAL_AGAIN = 3 * SECOND  # what was signalled and not taken by then was lost or is stuck: the clock signals again
+CHUNK = 1000  # recipients of a segment that one transaction looks at: a fraction of a second's work
 LEASE = 25 * SECOND  # a worker's hold on a delivery: longer than any send may take, and soon over where it died
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The database, the signals and, in workers, the transports of the channels."""
+    """The database, the signals and, in workers, the transports of the channels. `chunk` counts recipients."""
 
     database: Database
     catalog: Catalog
     signals: Signals
     clock: Clock
     links: Links
+    chunk: int = CHUNK
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from notifier.regulation import Regulation
 STATES = {"send": State.PENDING, "hold": State.PENDING, "suppress": State.SUPPRESSED, "expire": State.EXPIRED}
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the policy says of one channel (and, for push, one device) of one person.
 
     `state` is pending where a message should go out at `due_at`, else how the delivery ends before it began; `target`

@@ -1,5 +1,6 @@
 """What makes things the same, what they are about, and what an event makes untrue."""
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -7,6 +8,10 @@ import msgspec
 from notifier.catalog import AUDIENCE_FIELDS, Catalog, NotificationType
 from notifier.deliveries import Channel, State, make_id
 from notifier.events import Event
+
+SHARED = 1024  # what a batch is about, and what it is the same as: everybody who hears of one event has these in common
+
+_shared_id = lru_cache(SHARED)(make_id)
 
 
 def audiences(kind: NotificationType, data: dict[str, Any]) -> list[str]:
@@ -17,12 +22,12 @@ def audiences(kind: NotificationType, data: dict[str, Any]) -> list[str]:
 
 def about(kind: NotificationType, data: dict[str, Any]) -> str:
     """The id of what a notification is about: events that cancel or replace it name the same."""
-    return make_id("about", kind.id, str(data[kind.about]))
+    return _shared_id("about", kind.id, str(data[kind.about]))
 
 
 def sameness(kind: NotificationType, data: dict[str, Any]) -> str:
     """The collapse key: two events with the same are one notification, and a newer push takes the older's place."""
-    return make_id("same", kind.id, *(str(data[field]) for field in kind.same))
+    return _shared_id("same", kind.id, *[str(data[field]) for field in kind.same])
 
 
 def delivery_id(kind: NotificationType, event: Event, recipient_id: str, channel: Channel, target: str) -> str:

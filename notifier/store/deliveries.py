@@ -16,7 +16,7 @@ from notifier.store.schema import decision, delivery, device, event, recipient, 
 from notifier.store.suppressions import ADDRESS_KEY
 
 
-class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
+class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A delivery as `decide` writes it: pending and due, or ended at once with a reason."""
 
     id: str
@@ -138,6 +138,12 @@ async def add_decisions(connection: AsyncConnection, dialect: str, decisions: Se
     """Write what was decided and why."""
     if decisions:
         await connection.execute(_insert_decisions(dialect), {"rows": rows.encode(decisions)})
+
+
+async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) -> bool:
+    """Whether an event of a type was decided for anybody."""
+    query = sa.select(sa.literal(1)).where(decision.c.event_id == event_id, decision.c.type == type_).limit(1)
+    return (await connection.execute(query)).first() is not None
 
 
 async def add_supersessions(connection: AsyncConnection, dialect: str, marks: Sequence[Supersession]) -> None:

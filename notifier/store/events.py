@@ -62,7 +62,7 @@ async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequenc
         Event(
             id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
             occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
-            data=msgspec.json.decode(row.data),
+            data=msgspec.json.decode(row.data), cursor=row.cursor,
         )
         for row in found
     ]  # fmt: skip
@@ -72,6 +72,19 @@ async def mark_decided(connection: AsyncConnection, dialect: str, deliveries: di
     """Close events with the number of deliveries each was turned into."""
     encoded = rows.encode([{"id": id_, "deliveries": count} for id_, count in deliveries.items()])
     await connection.execute(_decided(dialect), {"rows": encoded, "now": now})
+
+
+async def advance(
+    connection: AsyncConnection, id_: str, deliveries: int, cursor: str | None, now: int, again_at: int | None
+) -> None:
+    """Note a chunk of an event's audience: so many deliveries more, and up to which recipient. It is closed where there
+    is no `again_at`, at which the clock signals it if nobody else does.
+
+    What gets on is not what ends workers: its tries are counted anew.
+    """
+    more = {"deliveries": sa.func.coalesce(event.c.deliveries, 0) + deliveries, "cursor": cursor, "tries": 0}
+    closed = {"decided_at": now if again_at is None else None, "signal_at": again_at}
+    await connection.execute(sa.update(event).where(event.c.id == id_).values(**more, **closed))
 
 
 async def due(database: Database, now: int, again_at: int, limit: int) -> dict[str, int]:

@@ -15,6 +15,7 @@ from notifier.store import preferences, rows, standing
 from notifier.store.database import Database
 from notifier.store.schema import device, membership, recipient, suppression
 from notifier.store.suppressions import address_key
+from notifier.topics import GROUP
 
 _OWN = (
     "id", "kind", "name", "email", "phone", "locale", "time_zone", "region", "tenants", "attributes", "created_at",
@@ -29,7 +30,8 @@ _DEVICE = ("id", "recipient_id", "kind", "value", "platform", "last_seen")
 async def put(database: Database, details: Mapping[str, RecipientDetails], now: int, actor: str = "import") -> None:
     """Write recipients by id, each whole: what the caller left out is gone, but for what the person chose.
 
-    Devices move here from whoever had them. Preferences that are given are a change of `actor`'s in their history.
+    Devices move here from whoever had them; subscriptions to topics stay. Preferences that are given are a change of
+    `actor`'s in their history.
     """
     if not details:
         return
@@ -193,9 +195,11 @@ def _insert_memberships(dialect: str) -> sa.Insert:
 @cache
 def _clear(dialect: str) -> list[sa.Delete]:
     owners = rows.batch(dialect, [membership.c.recipient_id])
+    theirs = sa.select(owners.c.recipient_id)
+    subscribed = membership.c.audience.startswith(f"{GROUP}:", autoescape=True)
     return [
-        sa.delete(table).where(table.c.recipient_id.in_(sa.select(owners.c.recipient_id)))
-        for table in (device, membership)
+        sa.delete(device).where(device.c.recipient_id.in_(theirs)),
+        sa.delete(membership).where(membership.c.recipient_id.in_(theirs), sa.not_(subscribed)),
     ]
 
 

@@ -24,7 +24,7 @@ MYSQL_OPTIONS: dict[str, Any] = {
 
 
 class Json(Text):
-    """A JSON document kept as its text: written whole, read whole, never queried into."""
+    """A JSON document kept as its text: written whole, read whole; only `conditions` look into one."""
 
     cache_ok = True
 
