@@ -15,10 +15,12 @@ from notifier.deliveries import Channel, Reason, State, check_moves
 from notifier.errors import OutcomeUnknown, RenderError, SendError
 from notifier.messages import Receipt
 from notifier.pipeline.engine import LEASE, WorkerEngine
-from notifier.pipeline.prepare import Message, Prepared, prepare, superseded
+from notifier.pipeline.prepare import Message, Prepared, closed_by, overtaken, prepare
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
 from notifier.store import deliveries, leases
-from notifier.store.deliveries import Ready, Supersession
+from notifier.store.deliveries import Ready
+from notifier.store.leases import Claimed
+from notifier.store.told import told
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
 FENCE = 5 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
@@ -50,10 +52,13 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str], *,
     else:
         prepared = await _load(engine, ids, State.PENDING)
         claimed, lease_ends = await _claim(engine, list(prepared), token)
+        # What a digest holds is settled by its claim.
+        held = [id_ for id_ in claimed if prepared[id_].ready.digest_id is not None]
+        prepared |= await _load(engine, held, State.SENDING)
     under_way = set()
-    for id_, mark in claimed.items():
+    for id_, found in claimed.items():
         each = prepared[id_]
-        ended = superseded(each.ready, mark)
+        ended = overtaken(each.ready, found)
         each = each if ended is None else Prepared(each.ready, ended)
         under_way.add(asyncio.create_task(_try(engine, channel, each, lease_ends)))
     while under_way:
@@ -67,10 +72,23 @@ async def _load(engine: WorkerEngine, ids: Sequence[str], state: State) -> dict[
     if not ids:
         return {}
     ready = await deliveries.load(engine.database, ids, engine.clock.now(), state)
-    return {each.id: _prepare(engine, each) for each in ready}
+    untold = await _untold(engine, ready)
+    return {
+        each.id: _prepare(engine, msgspec.structs.replace(each, told=False) if each.id in untold else each)
+        for each in ready
+    }
 
 
-async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[dict[str, Supersession | None], int]:
+async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
+    """Those that close something of which their recipient has not heard."""
+    closed = {each.id: things for each in ready if (things := closed_by(engine.catalog, each))}
+    if not closed:
+        return set()
+    heard = await told(engine.database, set().union(*closed.values()))
+    return {id_ for id_, things in closed.items() if heard.isdisjoint(things)}
+
+
+async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[dict[str, Claimed], int]:
     """The deliveries taken, and when the lease ends."""
     now = engine.clock.now()
     claimed = await leases.claim(engine.database, ids, token, now, now + LEASE) if ids else {}

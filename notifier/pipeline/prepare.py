@@ -1,5 +1,7 @@
 """The last look before a message goes out, and the message itself: pure, from what was loaded."""
 
+from typing import Any
+
 import msgspec
 
 from notifier import policy
@@ -21,7 +23,9 @@ from notifier.pipeline.settle import NO_WORDS, Ended, Words
 from notifier.policy import Case, Verdict
 from notifier.rendering import Renderer
 from notifier.standing import Standing
-from notifier.store.deliveries import Ready, Supersession
+from notifier.store.deliveries import Ready
+from notifier.store.leases import Claimed
+from notifier.store.told import Thing
 
 Message = PushMessage | SmsMessage | EmailMessage
 
@@ -52,8 +56,11 @@ def _prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Pr
     kind = catalog.types.get(ready.type)
     if kind is None:
         return Prepared(ready, Ended(State.CANCELLED, Reason.TYPE_GONE))
-    if ready.expires_at <= now:
-        return Prepared(ready, Ended(State.EXPIRED, Reason.EXPIRED))
+    data = msgspec.json.decode(ready.data)
+    if ready.held is None:  # a redrive has a time to live of its own, and no longer use than its event
+        ready = msgspec.structs.replace(ready, expires_at=min(ready.expires_at, policy.useless_from(kind, data)))
+    if (ended := _ended(kind, ready, now)) is not None:
+        return Prepared(ready, ended)
     if ready.standing is None:
         return Prepared(ready, Ended(State.CANCELLED, Reason.RECIPIENT_GONE))
     case = Case(
@@ -63,7 +70,34 @@ def _prepare(catalog: Catalog, renderer: Renderer, ready: Ready, now: int) -> Pr
     verdict = policy.judge(case)
     if verdict.action != "send":
         return Prepared(ready, _held_back(verdict))
-    return _render(renderer, kind, ready, ready.standing, now)
+    return _render(renderer, kind, ready, ready.standing, data, now)
+
+
+def _ended(kind: NotificationType, ready: Ready, now: int) -> Ended | None:
+    """How a delivery ends that is of no use any more."""
+    if ready.held == ():
+        return Ended(State.SUPPRESSED, Reason.NOTHING_LEFT)
+    if ready.expires_at <= now:
+        return Ended(State.EXPIRED, Reason.EXPIRED)
+    if ready.reached:
+        return Ended(State.SUPPRESSED, Reason.REACHED)
+    if kind.closes and not ready.told:
+        return Ended(State.SUPPRESSED, Reason.NOT_TOLD)
+    return None
+
+
+def closed_by(catalog: Catalog, ready: Ready) -> set[Thing]:
+    """What its recipient must have heard of before a delivery tells them that it is over; empty where it closes
+    nothing."""
+    kind = catalog.types.get(ready.type)
+    if kind is None or not kind.closes:
+        return set()
+    try:
+        data = msgspec.json.decode(ready.data)
+        closed = [catalog.types[other] for other in kind.closes]
+        return {(ready.recipient_id, policy.about(each, data)) for each in closed}
+    except (msgspec.DecodeError, LookupError, TypeError):
+        return set()  # `prepare` finds out
 
 
 def _held_back(verdict: Verdict) -> Ended:
@@ -78,9 +112,12 @@ def _held_back(verdict: Verdict) -> Ended:
             return Ended(State.SUPPRESSED, reason)
 
 
-def superseded(ready: Ready, mark: Supersession | None) -> Ended | None:
-    """How a delivery ends that an event has made untrue meanwhile."""
-    return Ended(mark.reason, mark.reason.value) if mark is not None and ready.starts_at <= mark.until else None
+def overtaken(ready: Ready, found: Claimed) -> Ended | None:
+    """How a delivery ends that an event has made untrue meanwhile, or that is not needed any more."""
+    mark = found.mark
+    if mark is not None and ready.starts_at <= mark.until:
+        return Ended(mark.state, mark.reason)
+    return Ended(State.SUPPRESSED, Reason.REACHED) if found.reached else None
 
 
 def _address(ready: Ready) -> Device | str | None:
@@ -96,10 +133,15 @@ def _address(ready: Ready) -> Device | str | None:
             return None
 
 
-def _render(renderer: Renderer, kind: NotificationType, ready: Ready, standing: Standing, now: int) -> Prepared:
+def _render(
+    renderer: Renderer, kind: NotificationType, ready: Ready, standing: Standing, data: dict[str, Any], now: int
+) -> Prepared:
     address = _address(ready)
-    data = msgspec.json.decode(ready.data)
-    rendered = renderer.render(kind.id, ready.channel, locale=standing.language, time_zone=standing.zone, data=data)
+    reader = {"locale": standing.language, "time_zone": standing.zone}
+    if ready.held is None:
+        rendered = renderer.render(kind.id, ready.channel, data=data, **reader)
+    else:
+        rendered = renderer.render_digest(kind.id, [msgspec.json.decode(item) for item in ready.held], **reader)
     left = max((ready.expires_at - now) // SECOND, 1)
     message: Message
     match address, rendered.content:

@@ -30,6 +30,10 @@ def upgrade() -> None:
         "ix_delivery_digest_id", "delivery", ["digest_id"], postgresql_where=sa.text("digest_id IS NOT NULL"),
         sqlite_where=sa.text("digest_id IS NOT NULL"),
     )  # fmt: skip
+    stoppable = sa.text("state IN ('pending', 'sending', 'collected')")
+    op.create_index(
+        "ix_delivery_about", "delivery", ["about"], postgresql_where=stoppable, sqlite_where=stoppable
+    )  # fmt: skip
     op.create_index("ix_recipient_email_key", "recipient", ["email_key"])
 
 
