@@ -9,7 +9,8 @@ from typing import Literal, get_args
 import msgspec
 
 Scope = Literal[
-    "events:write", "recipients:write", "recipients:read", "ledger:read", "dead:read", "dead:write", "ocpi"
+    "events:write", "opened:write", "recipients:write", "recipients:read", "ledger:read", "dead:read", "dead:write",
+    "ocpi",
 ]  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from notifier.accounts import sms_accounts
-from notifier.api import dead, docs, events, ocpi, operations, receipts, recipients
+from notifier.api import dead, docs, events, ocpi, on_call, operations, receipts, recipients, stopping
 from notifier.api.auth import Authenticator
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
@@ -26,7 +26,7 @@ from notifier.settings import Settings
 ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
-        *operations.ENDPOINTS,
+        *on_call.ENDPOINTS, *stopping.ENDPOINTS, *operations.ENDPOINTS,
     ]
 )  # fmt: skip
 PATHS = sorted({endpoint.path for endpoint in ENDPOINTS}, key=lambda path: ("{" in path, path))

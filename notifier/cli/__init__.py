@@ -18,7 +18,7 @@ EXIT_CONFIGURATION = 78
 COMMANDS = {
     "demo": "demo", "chaos": "chaos", "web": "processes", "worker": "processes", "clock": "processes",
     "sandbox": "processes", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
-    "db": "manage", "dead": "dead", "bounces": "bounces", "ledger": "inspect", "doctor": "inspect",
+    "db": "manage", "dead": "dead", "cancel": "stop", "bounces": "bounces", "ledger": "inspect", "doctor": "inspect",
 }  # fmt: skip
 """Each command and its module. It is imported when the command is called: prometheus-client, once imported, no longer
 looks where processes count together (`processes`)."""

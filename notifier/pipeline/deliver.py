@@ -15,12 +15,12 @@ from notifier.deliveries import Channel, Reason, State, check_moves
 from notifier.errors import OutcomeUnknown, RenderError, SendError
 from notifier.messages import Receipt
 from notifier.pipeline.engine import LEASE, WorkerEngine
-from notifier.pipeline.prepare import Message, Prepared, closed_by, overtaken, prepare
+from notifier.pipeline.prepare import Message, Prepared, closed_by, is_open, overtaken, prepare
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
 from notifier.store import deliveries, leases
 from notifier.store.deliveries import Ready
 from notifier.store.leases import Claimed
-from notifier.store.told import told
+from notifier.store.told import heard
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
 FENCE = 5 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
@@ -81,11 +81,10 @@ async def _load(engine: WorkerEngine, ids: Sequence[str], state: State) -> dict[
 
 async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
     """Those that close something of which their recipient has not heard."""
-    closed = {each.id: things for each in ready if (things := closed_by(engine.catalog, each))}
-    if not closed:
-        return set()
-    heard = await told(engine.database, set().union(*closed.values()))
-    return {id_ for id_, things in closed.items() if heard.isdisjoint(things)}
+    closing = [(each, abouts) for each in ready if (abouts := closed_by(engine.catalog, each))]
+    things = {(each.recipient_id, about) for each, abouts in closing for about in (each.about, *abouts)}
+    found = await heard(engine.database, things)
+    return {each.id for each, abouts in closing if not is_open(each, abouts, found)}
 
 
 async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[dict[str, Claimed], int]:

@@ -1,5 +1,6 @@
 """The last look before a message goes out, and the message itself: pure, from what was loaded."""
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from notifier.rendering import Renderer
 from notifier.standing import Standing
 from notifier.store.deliveries import Ready
 from notifier.store.leases import Claimed
-from notifier.store.told import Thing
+from notifier.store.told import Heard
 
 Message = PushMessage | SmsMessage | EmailMessage
 
@@ -86,18 +87,26 @@ def _ended(kind: NotificationType, ready: Ready, now: int) -> Ended | None:
     return None
 
 
-def closed_by(catalog: Catalog, ready: Ready) -> set[Thing]:
-    """What its recipient must have heard of before a delivery tells them that it is over; empty where it closes
-    nothing."""
+def closed_by(catalog: Catalog, ready: Ready) -> set[str]:
+    """What the notifications are about of which a delivery tells that they are over; empty where it closes nothing."""
     kind = catalog.types.get(ready.type)
     if kind is None or not kind.closes:
         return set()
     try:
         data = msgspec.json.decode(ready.data)
         closed = [catalog.types[other] for other in kind.closes]
-        return {(ready.recipient_id, policy.about(each, data)) for each in closed}
+        return {policy.about(each, data) for each in closed}
     except (msgspec.DecodeError, LookupError, TypeError):
         return set()  # `prepare` finds out
+
+
+def is_open(ready: Ready, closes: Collection[str], heard: Iterable[Heard]) -> bool:
+    """Whether a delivery's recipient has heard of what it closes, and since then no earlier one like it."""
+    mine = [each for each in heard if each.recipient_id == ready.recipient_id]
+    since = max((each.created_at for each in mine if each.about in closes), default=None)
+    before = (ready.created_at, ready.id)
+    closed = [e.created_at for e in mine if e.about == ready.about and (e.created_at, e.id) < before]
+    return since is not None and all(at < since for at in closed)
 
 
 def _held_back(verdict: Verdict) -> Ended:

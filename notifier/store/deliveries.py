@@ -107,6 +107,14 @@ class Due(msgspec.Struct, frozen=True):
     crashes: int
 
 
+class Subject(msgspec.Struct, frozen=True):
+    """A delivery, its type and what it is about."""
+
+    id: str
+    type: str
+    about: str
+
+
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery's move from one state to another that no worker holds; it happens only from `before`."""
 
@@ -196,6 +204,17 @@ async def move(database: Database, moves: Sequence[Move], now: int) -> int:
         return moved
 
     return await database.write(work) if moves else 0
+
+
+async def get(database: Database, id_: str) -> Subject | None:
+    """What a delivery is about; None where there is none."""
+    query = sa.select(delivery.c.id, delivery.c.type, delivery.c.about).where(delivery.c.id == id_)
+
+    async def work(connection: AsyncConnection) -> Subject | None:
+        row = (await connection.execute(query)).first()
+        return None if row is None else Subject(*row)
+
+    return await database.read(work)
 
 
 async def states(database: Database) -> dict[tuple[str, str], State]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -58,14 +59,17 @@ async def insert(connection: AsyncConnection, dialect: str, events: Sequence[New
 async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> list[Event]:
     """Those of the events that nobody has decided or is deciding; they stay locked until the transaction ends."""
     found = await connection.execute(_undecided(dialect), {"rows": rows.ids(ids)})
-    return [
-        Event(
-            id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
-            occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
-            data=msgspec.json.decode(row.data),
-        )
-        for row in found
-    ]  # fmt: skip
+    return [_event(row) for row in found]
+
+
+async def get(database: Database, id_: str) -> Event | None:
+    """An event; None where there is none."""
+
+    async def work(connection: AsyncConnection) -> Event | None:
+        row = (await connection.execute(sa.select(event).where(event.c.id == id_))).first()
+        return None if row is None else _event(row)
+
+    return await database.read(work)
 
 
 async def mark_decided(connection: AsyncConnection, dialect: str, deliveries: dict[str, int], now: int) -> None:
@@ -116,6 +120,14 @@ async def quarantine(database: Database, ids: Sequence[str], now: int) -> None:
         await connection.execute(_quarantine(database.dialect), {"rows": rows.ids(ids), "now": now})
 
     await database.write(work)
+
+
+def _event(row: Any) -> Event:
+    return Event(
+        id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
+        occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
+        data=msgspec.json.decode(row.data),
+    )  # fmt: skip
 
 
 @cache

@@ -13,6 +13,7 @@ from notifier.messages import Device
 from notifier.recipients import Recipient, RecipientDetails, device_id
 from notifier.store import preferences, rows, standing
 from notifier.store.database import Database
+from notifier.store.on_call import FIRST
 from notifier.store.schema import device, membership, recipient, suppression
 from notifier.store.suppressions import address_key
 
@@ -63,8 +64,8 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
     async def work(connection: AsyncConnection) -> None:
         dialect = database.dialect
         await connection.execute(_upsert(dialect), {"rows": rows.encode(people)})
-        for clear in _clear(dialect):
-            await connection.execute(clear, {"rows": owners})
+        await connection.execute(_clear_devices(dialect), {"rows": owners})
+        await connection.execute(_leave(dialect), {"rows": owners, "kept": rows.encode(memberships)})
         if devices:
             await connection.execute(_upsert_devices(dialect), {"rows": rows.encode(list(devices.values()))})
         if memberships:
@@ -168,12 +169,21 @@ def _insert_memberships(dialect: str) -> sa.Insert:
 
 
 @cache
-def _clear(dialect: str) -> list[sa.Delete]:
+def _clear_devices(dialect: str) -> sa.Delete:
     owners = rows.batch(dialect, [membership.c.recipient_id])
-    return [
-        sa.delete(table).where(table.c.recipient_id.in_(sa.select(owners.c.recipient_id)))
-        for table in (device, membership)
-    ]
+    return sa.delete(device).where(device.c.recipient_id.in_(sa.select(owners.c.recipient_id)))
+
+
+@cache
+def _leave(dialect: str) -> sa.Delete:
+    """Those that stay keep their place in the order of who is on call."""
+    owners = rows.batch(dialect, [membership.c.recipient_id])
+    kept = rows.batch(dialect, [membership.c.audience, membership.c.recipient_id], name="kept")
+    stays = sa.select(sa.literal(1)).where(
+        kept.c.audience == membership.c.audience, kept.c.recipient_id == membership.c.recipient_id
+    )
+    of_owners = membership.c.recipient_id.in_(sa.select(owners.c.recipient_id))
+    return sa.delete(membership).where(of_owners, ~stays.correlate(membership).exists())
 
 
 _PHONE, _EMAIL = suppression.alias("of_phone"), suppression.alias("of_email")
@@ -205,5 +215,5 @@ def _members(dialect: str) -> sa.Select[Any]:
     return (
         sa.select(wanted.c.audience, *PERSON)
         .select_from(with_addresses(joined))
-        .order_by(wanted.c.audience, membership.c.position, recipient.c.id, device.c.id)
+        .order_by(wanted.c.audience, *FIRST, recipient.c.id, device.c.id)
     )

@@ -1,9 +1,10 @@
-"""Whether people were told of a thing: for messages that close it, which nobody else is to get."""
+"""What people have heard: for messages that close a thing, which nobody else is to get."""
 
 from collections.abc import Collection
 from functools import cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,36 +17,48 @@ Thing = tuple[str, str]
 """A recipient's id, and the id of what a notification is about."""
 
 
-async def told(database: Database, things: Collection[Thing]) -> set[Thing]:
-    """Those of the things of which the recipient has heard, or may have: by a delivery or by a digest that held it.
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery of which its recipient has heard, or may have, on its own or in a digest."""
 
-    It waits for claims that are under way: they see no mark that came after them.
+    id: str
+    recipient_id: str
+    about: str
+    created_at: int
+
+
+async def heard(database: Database, things: Collection[Thing]) -> list[Heard]:
+    """Every delivery about these things that was told.
+
+    It waits for claims that are under way, which may not have seen the mark that this call's message came with.
     """
 
-    async def work(connection: AsyncConnection) -> set[Thing]:
+    async def work(connection: AsyncConnection) -> list[Heard]:
         dialect = database.dialect
-        wanted = rows.encode([{"recipient_id": recipient, "about": about} for recipient, about in sorted(things)])
-        found = list(await connection.execute(_about(dialect), {"rows": wanted}))
-        digests = sorted({row.digest_id for row in found if row.state == State.COLLECTED})
+        wanted = [{"recipient_id": recipient, "about": about} for recipient, about in sorted(things)]
+        found = list(await connection.execute(_about(dialect), {"rows": rows.encode(wanted)}))
+        digests = [{"digest_id": id_} for id_ in sorted({row.digest_id for row in found if _collected(row)})]
         sent: set[str] = set()
         if digests:
-            answered = await connection.execute(
-                _digests(dialect), {"rows": rows.encode([{"digest_id": id_} for id_ in digests])}
-            )
+            answered = await connection.execute(_digests(dialect), {"rows": rows.encode(digests)})
             sent = {row.digest_id for row in answered if row.state in TOLD}
-        return {
-            (row.recipient_id, row.about)
+        return [
+            Heard(id=row.id, recipient_id=row.recipient_id, about=row.about, created_at=row.created_at)
             for row in found
-            if row.state in TOLD or (row.state == State.COLLECTED and row.digest_id in sent)
-        }
+            if row.state in TOLD or (_collected(row) and row.digest_id in sent)
+        ]
 
-    return await database.write(work) if things else set()
+    return await database.write(work) if things else []
+
+
+def _collected(row: Any) -> bool:
+    return bool(row.state == State.COLLECTED)
 
 
 @cache
 def _about(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.recipient_id, delivery.c.about])
-    query = sa.select(delivery.c.recipient_id, delivery.c.about, delivery.c.state, delivery.c.digest_id).join(
+    names = (*Heard.__struct_fields__, "state", "digest_id")
+    query = sa.select(*(delivery.c[name] for name in names)).join(
         wanted, sa.and_(delivery.c.recipient_id == wanted.c.recipient_id, delivery.c.about == wanted.c.about)
     )
     return query.order_by(delivery.c.id).with_for_update(read=True, of=delivery if dialect == "postgresql" else None)

@@ -182,6 +182,7 @@ def test_whoever_is_told_can_be_found_from_the_data(catalog: Catalog, type_id: s
         "driver": {"driver_id": True, "token": True},
         "fleet_managers": {"fleet_id": False},
         "site_operators": {"site_id": False},
+        "subscribers": {"topic": False},
     }[kind.audience]
 
     for name, optional in fields.items():

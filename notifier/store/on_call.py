@@ -1,0 +1,58 @@
+"""The order in which an audience's people are told, kept in their memberships: from 1, and 0 for whoever has none."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.store import rows
+from notifier.store.database import Database
+from notifier.store.schema import membership
+
+FIRST = (sa.case((membership.c.position == 0, 1), else_=0), membership.c.position)
+"""By what to order people: those on call first, in their order."""
+
+
+async def put(database: Database, audience: str, order: Sequence[str]) -> list[str]:
+    """Set the order; nothing changes where some are not of the audience, and they are the answer."""
+    places = [{"recipient_id": id_, "position": place} for place, id_ in enumerate(order, 1)]
+
+    async def work(connection: AsyncConnection) -> list[str]:
+        of_audience = sa.select(membership.c.recipient_id).where(membership.c.audience == audience)
+        members = set((await connection.execute(of_audience.with_for_update())).scalars())
+        strangers = [id_ for id_ in order if id_ not in members]
+        if strangers:
+            return strangers
+        await connection.execute(sa.update(membership).where(membership.c.audience == audience).values(position=0))
+        await connection.execute(_place(database.dialect), {"rows": rows.encode(places), "audience": audience})
+        return []
+
+    return await database.write(work)
+
+
+async def get(database: Database, audience: str) -> list[str]:
+    """The recipients who have a place in the order."""
+    query = (
+        sa.select(membership.c.recipient_id)
+        .where(membership.c.audience == audience, membership.c.position > 0)
+        .order_by(membership.c.position)
+    )
+
+    async def work(connection: AsyncConnection) -> list[str]:
+        return list((await connection.execute(query)).scalars())
+
+    return await database.read(work)
+
+
+@cache
+def _place(dialect: str) -> sa.Update:
+    places = rows.batch(dialect, [membership.c.recipient_id, membership.c.position])
+    return (
+        sa.update(membership)
+        .where(
+            membership.c.audience == sa.bindparam("audience"),
+            membership.c.recipient_id == places.c.recipient_id,
+        )
+        .values(position=places.c.position)
+    )
