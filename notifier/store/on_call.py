@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,7 +26,7 @@ async def put(database: Database, audience: str, order: Sequence[str]) -> list[s
         if strangers:
             return strangers
         await connection.execute(sa.update(membership).where(membership.c.audience == audience).values(position=0))
-        await connection.execute(_place(database.dialect), {"rows": rows.encode(places), "audience": audience})
+        await connection.execute(_place(database.dialect), {"rows": rows.encode(places), "group": audience})
         return []
 
     return await database.write(work)
@@ -45,13 +46,29 @@ async def get(database: Database, audience: str) -> list[str]:
     return await database.read(work)
 
 
+async def places(connection: AsyncConnection, dialect: str, owners: str) -> dict[tuple[str, str], int]:
+    """The places that recipients (a batch of `recipient_id`) have, by audience and id."""
+    found = await connection.execute(_placed(dialect), {"rows": owners})
+    return {(row.audience, row.recipient_id): row.position for row in found}
+
+
+@cache
+def _placed(dialect: str) -> sa.Select[Any]:
+    owners = rows.batch(dialect, [membership.c.recipient_id])
+    return (
+        sa.select(membership.c.audience, membership.c.recipient_id, membership.c.position)
+        .join(owners, owners.c.recipient_id == membership.c.recipient_id)
+        .where(membership.c.position > 0)
+    )
+
+
 @cache
 def _place(dialect: str) -> sa.Update:
     places = rows.batch(dialect, [membership.c.recipient_id, membership.c.position])
     return (
         sa.update(membership)
         .where(
-            membership.c.audience == sa.bindparam("audience"),
+            membership.c.audience == sa.bindparam("group"),
             membership.c.recipient_id == places.c.recipient_id,
         )
         .values(position=places.c.position)

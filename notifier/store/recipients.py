@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.deliveries import Channel
 from notifier.messages import Device
 from notifier.recipients import Recipient, RecipientDetails, device_id
-from notifier.store import preferences, rows, standing
+from notifier.store import on_call, preferences, rows, standing
 from notifier.store.database import Database
-from notifier.store.on_call import FIRST
 from notifier.store.schema import device, membership, recipient, suppression
 from notifier.store.suppressions import address_key
 
@@ -64,12 +63,16 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
     async def work(connection: AsyncConnection) -> None:
         dialect = database.dialect
         await connection.execute(_upsert(dialect), {"rows": rows.encode(people)})
-        await connection.execute(_clear_devices(dialect), {"rows": owners})
-        await connection.execute(_leave(dialect), {"rows": owners, "kept": rows.encode(memberships)})
+        places = await on_call.places(connection, dialect, owners)
+        for clear in _clear(dialect):
+            await connection.execute(clear, {"rows": owners})
         if devices:
             await connection.execute(_upsert_devices(dialect), {"rows": rows.encode(list(devices.values()))})
         if memberships:
-            await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(memberships)})
+            placed = [
+                each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships
+            ]
+            await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
         await preferences.write(connection, dialect, chosen, actor, now)
 
     await database.write(work)
@@ -165,25 +168,16 @@ def _upsert_devices(dialect: str) -> sa.Insert:
 
 @cache
 def _insert_memberships(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, membership, [membership.c.audience, membership.c.recipient_id])
+    return rows.insert(dialect, membership, list(membership.c))
 
 
 @cache
-def _clear_devices(dialect: str) -> sa.Delete:
+def _clear(dialect: str) -> list[sa.Delete]:
     owners = rows.batch(dialect, [membership.c.recipient_id])
-    return sa.delete(device).where(device.c.recipient_id.in_(sa.select(owners.c.recipient_id)))
-
-
-@cache
-def _leave(dialect: str) -> sa.Delete:
-    """Those that stay keep their place in the order of who is on call."""
-    owners = rows.batch(dialect, [membership.c.recipient_id])
-    kept = rows.batch(dialect, [membership.c.audience, membership.c.recipient_id], name="kept")
-    stays = sa.select(sa.literal(1)).where(
-        kept.c.audience == membership.c.audience, kept.c.recipient_id == membership.c.recipient_id
-    )
-    of_owners = membership.c.recipient_id.in_(sa.select(owners.c.recipient_id))
-    return sa.delete(membership).where(of_owners, ~stays.correlate(membership).exists())
+    return [
+        sa.delete(table).where(table.c.recipient_id.in_(sa.select(owners.c.recipient_id)))
+        for table in (device, membership)
+    ]
 
 
 _PHONE, _EMAIL = suppression.alias("of_phone"), suppression.alias("of_email")
@@ -215,5 +209,5 @@ def _members(dialect: str) -> sa.Select[Any]:
     return (
         sa.select(wanted.c.audience, *PERSON)
         .select_from(with_addresses(joined))
-        .order_by(wanted.c.audience, *FIRST, recipient.c.id, device.c.id)
+        .order_by(wanted.c.audience, *on_call.FIRST, recipient.c.id, device.c.id)
     )
