@@ -30,9 +30,10 @@ async def collect(
     groups = {
         item.id: policy.digest_group(catalog.types[item.type], data[item.event_id], item.recipient_id) for item in items
     }
-    found = await digests.take_open(connection, dialect, sorted(set(groups.values())), now)
     wanted = {item.id: _id(catalog.types[item.type], groups[item.id], item.due_at) for item in items}
+    # Looked up first: what is there and not open then has been taken up.
     taken = await deliveries.existing(connection, dialect, sorted(set(wanted.values())))
+    found = await digests.take_open(connection, dialect, sorted(set(groups.values())), now)
     opened: dict[str, NewDelivery] = {}
     joined: dict[str, str] = {}
     for item in sorted(items, key=lambda item: item.expires_at):

@@ -7,7 +7,6 @@ import pytest
 
 from notifier.clock import HOUR, MINUTE, SECOND, ManualClock
 from notifier.deliveries import Channel, State
-from notifier.messages import EmailContent
 from notifier.pipeline import dead
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
@@ -15,6 +14,7 @@ from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.preferences import Preferences
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox.ledger import Mail
 from notifier.store import leases, ledger, recipients
 from tests.pipeline.samples import NOW, Report
 from tests.pipeline.steps import deliver_due, ends, offline, one, online, rows
@@ -39,7 +39,14 @@ async def an_operator(engine: WorkerEngine, **preferences: Any) -> str:
 
 def mails(sandbox: Sandbox) -> list[str]:
     """The texts of the mails that arrived."""
-    return [entry.content.text for entry in sandbox.ledger.entries if isinstance(entry.content, EmailContent)]
+    found = [entry.content.parsed() for entry in sandbox.ledger.entries if isinstance(entry.content, Mail)]
+    return [str(mail.get_body(("plain",)).get_content()) for mail in found]  # type: ignore[union-attr]
+
+
+def subjects(sandbox: Sandbox) -> list[str]:
+    return [
+        str(entry.content.parsed()["Subject"]) for entry in sandbox.ledger.entries if isinstance(entry.content, Mail)
+    ]
 
 
 async def digests(engine: WorkerEngine) -> list[Any]:
@@ -70,12 +77,12 @@ async def test_the_stations_of_a_site_that_are_lost_within_the_window_come_in_on
 
     # Then there is one mail about the three, each with its row
     (mail,) = mails(sandbox)
-    assert "3 stations are offline" in sandbox.ledger.entries[0].content.subject  # type: ignore[union-attr]
+    assert subjects(sandbox) == ["3 stations are offline: Gent"]
     assert [f"Station {number}:" in mail for number in (1, 2, 3, 9)] == [True, True, True, False]
     # And later one about the other site, which reads as if it had come alone
     clock.advance(MINUTE)
     await deliver_due(engine)
-    assert sandbox.ledger.entries[1].content.subject == "Station 9 is offline: Noord"  # type: ignore[union-attr]
+    assert subjects(sandbox)[1:] == ["Station 9 is offline: Noord"]
     assert {row.state for row in await rows(engine)} == {"collected", "sent"}
     assert (await ledger.read(engine.database)).balanced
 
@@ -117,7 +124,7 @@ async def test_a_signal_that_comes_at_the_same_time_as_an_item_loses_none(
     await deliver_due(engine)
 
     # Then each station stands in one mail
-    told = "\n".join(mails(sandbox))
+    told = "\n".join(mails(sandbox)).replace("\r\n", "\n")
     for name in [f"Station {number}" for number in range(12)] + [f"Station late-{number}" for number in range(12)]:
         in_digests, alone = told.count(f"\n{name}:"), told.count(f"Station: {name}\n")
         assert in_digests + alone == 1, name
@@ -128,6 +135,7 @@ async def test_workers_that_open_a_digest_at_the_same_moment_share_it(engine: Wo
     events = [await report("station.offline", **offline(str(number))) for number in range(6)]
 
     await asyncio.gather(*(decide(engine, [event]) for event in events))
+    await decide(engine, events)  # those that MariaDB's scan of a small table has passed over for the others' locks
 
     assert len(await digests(engine)) == 1
     assert len(await rows(engine, state=State.COLLECTED)) == 6
@@ -159,7 +167,7 @@ async def test_a_station_that_is_back_before_the_mail_vanishes_from_it_and_with_
     await deliver_due(engine)
 
     # Then the mail is about the other alone
-    assert [entry.content.subject for entry in sandbox.ledger.entries] == ["Station 2 is offline: Gent"]  # type: ignore[union-attr]
+    assert subjects(sandbox) == ["Station 2 is offline: Gent"]
     assert ends(await rows(engine, type="station-online")) == [("email", "suppressed", "not_told")]
     (gone,) = [row for row in await rows(engine, type="station-offline") if row.state == "cancelled"]
     assert gone.reason == "cancelled"
@@ -198,8 +206,7 @@ async def test_who_was_told_of_the_loss_is_told_that_it_is_over_and_once(
         await deliver_due(engine)
 
     # Then whoever read of it reads so, once
-    subjects = [entry.content.subject for entry in sandbox.ledger.entries]  # type: ignore[union-attr]
-    assert subjects == ["2 stations are offline: Gent", "Station 1 is back online: Gent"]
+    assert subjects(sandbox) == ["2 stations are offline: Gent", "Station 1 is back online: Gent"]
     assert ends(await rows(engine, type="station-online")) == [
         ("email", "sent", None), ("email", "suppressed", "not_told"),
     ]  # fmt: skip
@@ -262,7 +269,7 @@ async def test_a_digest_that_died_is_redriven_with_all_that_it_held(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, report: Report
 ) -> None:
     # Given a digest that the mail server refused for good
-    sandbox.faults.add(Rule(channel="email", action="fail", status=554, times=1))
+    sandbox.faults.add(Rule(channel="email", action="fail", stage="data", reply="552 5.3.4 Too big", times=1))
     await lose(engine, report, "1", "2")
     clock.advance(WINDOW)
     await deliver_due(engine)
@@ -286,7 +293,7 @@ async def test_the_wait_for_a_provider_takes_no_more_items_in(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, report: Report
 ) -> None:
     # Given a digest that the mail server asked to bring later
-    sandbox.faults.add(Rule(channel="email", action="fail", status=451, times=1))
+    sandbox.faults.add(Rule(channel="email", action="fail", stage="data", reply="451 4.3.0 Later", times=1))
     await lose(engine, report, "1", "2")
     clock.advance(WINDOW)
     await deliver_due(engine)
