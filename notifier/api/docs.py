@@ -26,6 +26,8 @@ AUDIENCES = {
     "driver": "the driver",
     "fleet_managers": "the fleet’s managers",
     "site_operators": "the site’s operators",
+    "subscribers": "whoever asked to be told",
+    "segment": "the people of a segment",
 }
 KINDS = {
     "text": f"text, up to {MAX_TEXT} characters",

@@ -44,7 +44,10 @@ async def put_on_call(request: Request, context: Context) -> Response:
 
 async def get_on_call(request: Request, context: Context) -> Response:
     """The order, as it was set."""
-    return answer(OnCall(await on_call.get(context.engine.database, _audience(request))))
+    order = await on_call.get(context.engine.database, _audience(request))
+    if order is None:
+        raise problem(40401, "nobody looks after this: there is no such audience")
+    return answer(OnCall(order))
 
 
 def _audience(request: Request) -> str:
@@ -72,6 +75,6 @@ ENDPOINTS = [
         handler=get_on_call,
         summary="Read who is on call, in order",
         gives={200: OnCall},
-        problems=(42205,),
+        problems=(40401, 42205),
     ),
 ]

@@ -217,6 +217,18 @@ async def get(database: Database, id_: str) -> Subject | None:
     return await database.read(work)
 
 
+async def waiting(database: Database, now: int) -> int:
+    """How many deliveries wait for a time that is yet to come, and were never tried."""
+    query = sa.select(sa.func.count()).where(
+        delivery.c.state == State.PENDING, delivery.c.due_at > now, delivery.c.attempts == 0
+    )
+
+    async def work(connection: AsyncConnection) -> int:
+        return int((await connection.execute(query)).scalar_one())
+
+    return await database.read(work)
+
+
 async def states(database: Database) -> dict[tuple[str, str], State]:
     """Every delivery's state, by channel and id: for comparisons, not for the hot path."""
 

@@ -32,16 +32,17 @@ async def put(database: Database, audience: str, order: Sequence[str]) -> list[s
     return await database.write(work)
 
 
-async def get(database: Database, audience: str) -> list[str]:
-    """The recipients who have a place in the order."""
+async def get(database: Database, audience: str) -> list[str] | None:
+    """The recipients who have a place in the order; None where nobody is of the audience."""
     query = (
-        sa.select(membership.c.recipient_id)
-        .where(membership.c.audience == audience, membership.c.position > 0)
+        sa.select(membership.c.recipient_id, membership.c.position)
+        .where(membership.c.audience == audience)
         .order_by(membership.c.position)
     )
 
-    async def work(connection: AsyncConnection) -> list[str]:
-        return list((await connection.execute(query)).scalars())
+    async def work(connection: AsyncConnection) -> list[str] | None:
+        found = list(await connection.execute(query))
+        return [row.recipient_id for row in found if row.position > 0] if found else None
 
     return await database.read(work)
 
