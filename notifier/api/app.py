@@ -20,11 +20,13 @@ from notifier.api import (
     events,
     explaining,
     ocpi,
+    on_call,
     operations,
     preference_pages,
     preferences,
     receipts,
     recipients,
+    stopping,
     unsubscribe,
 )
 from notifier.api.auth import Authenticator
@@ -47,7 +49,8 @@ ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
         *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
-        *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *operations.ENDPOINTS,
+        *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
+        *stopping.ENDPOINTS, *operations.ENDPOINTS,
     ]
 )  # fmt: skip
 PATHS = sorted(

@@ -13,12 +13,14 @@ from notifier.catalog import Catalog, NotificationType
 from notifier.deliveries import Channel, Reason, State, by_queue, make_id
 from notifier.errors import StoreUnavailable
 from notifier.events import Event
+from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.policy import Answer, Rule
 from notifier.recipients import Recipient
 from notifier.standing import Standing
-from notifier.store import deliveries, events, recipients, segments, standing, topics
-from notifier.store.deliveries import Decision, NewDelivery, Supersession
+from notifier.store import deliveries, events, marks, recipients, segments, standing, topics
+from notifier.store.deliveries import Decision, NewDelivery
+from notifier.store.marks import Mark
 from notifier.store.segments import NO_CHUNK
 
 log = structlog.get_logger(__name__)
@@ -40,7 +42,7 @@ class Plan:
 
     deliveries: dict[str, NewDelivery] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
-    supersessions: list[Supersession] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
 
 
 @dataclass
@@ -114,6 +116,7 @@ async def _decide_together(engine: Engine, ids: Sequence[str]) -> tuple[int, Tur
         plan = await read_and_plan(connection, dialect, engine.catalog, undecided, now)
         known = await deliveries.existing(connection, dialect, list(plan.deliveries))
         new = [delivery for delivery in plan.deliveries.values() if delivery.id not in known]
+        new = await collect(connection, dialect, engine.catalog, undecided, new, now)
         if await deliveries.add(connection, dialect, new) != len(new):
             raise _Raced
         counts = dict.fromkeys((event.id for event in undecided), 0)
@@ -123,7 +126,7 @@ async def _decide_together(engine: Engine, ids: Sequence[str]) -> tuple[int, Tur
         if await topics.end(connection, dialect, ended) != len(ended):
             raise _Raced
         await deliveries.add_decisions(connection, dialect, plan.decisions)
-        await deliveries.add_supersessions(connection, dialect, plan.supersessions)
+        await marks.add(connection, dialect, plan.marks)
         await events.mark_decided(connection, dialect, counts, now)
         return len(undecided), new, turns
 
@@ -210,7 +213,7 @@ async def _expand(engine: Engine, id_: str) -> int:
                 _plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE, now)
         added = await deliveries.add(connection, dialect, list(plan.deliveries.values()))
         await deliveries.add_decisions(connection, dialect, plan.decisions)
-        await deliveries.add_supersessions(connection, dialect, plan.supersessions)
+        await marks.add(connection, dialect, plan.marks)
         again_at = now + SIGNAL_AGAIN if chunk.more else None
         await events.advance(connection, id_, added, chunk.last or event.cursor, now, again_at)
         return not chunk.more, plan
@@ -269,8 +272,8 @@ def make_plan(
 
 
 def _plan_marks(plan: Plan, catalog: Catalog, event: Event) -> None:
-    plan.supersessions += [
-        Supersession(about=mark.about, until=mark.until, reason=mark.state, event_id=event.id)
+    plan.marks += [
+        Mark(about=mark.about, until=mark.until, reason=mark.reason, event_id=event.id)
         for mark in policy.outdates(catalog, event)
     ]
 
@@ -298,7 +301,7 @@ def _plan_type(
             plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, now))
             told.append(_told(answer) | {"delivery": id_})
         plan.decisions.append(_decision(kind, event, person.id, told, now, asked.standing))
-        if any(answer.state == State.PENDING for answer in answers):
+        if any(answer.state in (State.PENDING, State.COLLECTED) for answer in answers):
             turn += 1
             if asked is not person:
                 mine = spent.setdefault(person.id, {})
@@ -335,7 +338,7 @@ def _delivery(
         id=id_, event_id=event.id, recipient_id=recipient_id, type=kind.id, channel=answer.channel,
         target=answer.target, step=answer.step,
         lane=kind.lane, about=policy.about(kind, event.data), state=answer.state, reason=answer.reason, created_at=now,
-        updated_at=now, due_at=answer.due_at, expires_at=event.starts_at + kind.ttl, signal_at=signal_at,
+        updated_at=now, due_at=answer.due_at, expires_at=policy.expires_at(kind, event), signal_at=signal_at,
     )  # fmt: skip
 
 

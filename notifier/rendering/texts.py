@@ -18,7 +18,11 @@ BUILT_IN: Mapping[str, Field] = {
     "brand": Field(type="text", about="The brand's name"),
     "link": Field(type="text", about="Where the notification leads: the type's link"),
 }
-RESERVED = frozenset({*BUILT_IN, "app_url", "locale", "zone"})
+OF_DIGEST: Mapping[str, Field] = {
+    "count": Field(type="integer", about="How many there are"),
+    "more": Field(type="integer", about="How many of them the table leaves out", optional=True),
+}
+RESERVED = frozenset({*BUILT_IN, *OF_DIGEST, "app_url", "locale", "zone"})
 
 _Shape = TypeVar("_Shape")
 
@@ -47,12 +51,25 @@ class EmailTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     details: dict[str, str] = {}
 
 
+class DigestTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table `[digest]`: a mail about several, and the row of its table that each gets."""
+
+    subject: str
+    preheader: str
+    heading: str
+    body: str
+    action: str
+    label: str
+    value: str
+
+
 class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `<locale>.toml`."""
 
     push: PushTexts | None = None
     sms: SmsTexts | None = None
     email: EmailTexts | None = None
+    digest: DigestTexts | None = None
 
 
 class Script(NamedTuple):
@@ -62,23 +79,46 @@ class Script(NamedTuple):
     details: Mapping[str, Part]
 
 
-def load_scripts(folder: Path, kind: NotificationType) -> dict[str, dict[Channel, Script]]:
-    """A type's scripts by locale and channel; ConfigurationError names the file, and the part and line, at fault."""
+class Scripts(NamedTuple):
+    """The compiled texts of a type in one locale: by channel; of a digest, and (its `details`) of each of its rows."""
+
+    channels: Mapping[Channel, Script]
+    digest: Script | None
+
+
+def load_scripts(folder: Path, kind: NotificationType) -> dict[str, Scripts]:
+    """A type's scripts by locale; ConfigurationError names the file, and the part and line, at fault."""
     for name in sorted(RESERVED & kind.data.keys()):
         raise ConfigurationError(f"{kind.id}/type.toml: every text has {name!r} already; give data.{name} another name")
     scripts = {}
     for locale, texts in read_locales(folder, Texts).items():
-        tables = {Channel(name): texts for name, texts in msgspec.structs.asdict(texts).items() if texts is not None}
+        found = {"push": texts.push, "sms": texts.sms, "email": texts.email}
+        tables = {Channel(name): table for name, table in found.items() if table is not None}
         if tables.keys() != set(kind.channels):
             wanted = " and ".join(f"[{channel}]" for channel in kind.channels)
             raise ConfigurationError(
                 f"{kind.id}/{locale}.toml: its tables must be those of the type's channels: {wanted}"
             )
-        scripts[locale] = {
-            channel: _compile(f"{kind.id}/{locale}.toml: {channel}", table, {**kind.data, **BUILT_IN})
-            for channel, table in tables.items()
-        }
+        if (texts.digest is None) != (kind.digest is None):
+            raise ConfigurationError(f"{kind.id}/{locale}.toml: [digest] must be there where type.toml has a digest")
+        where, fields = f"{kind.id}/{locale}.toml", {**kind.data, **BUILT_IN}
+        scripts[locale] = Scripts(
+            {channel: _compile(f"{where}: {channel}", table, fields) for channel, table in tables.items()},
+            None if texts.digest is None else _compile_digest(f"{where}: digest", texts.digest, kind),
+        )
     return scripts
+
+
+def _compile_digest(where: str, table: DigestTexts, kind: NotificationType) -> Script:
+    """What is said of all may use the fields that they share, and what is said of one all of its own."""
+    key = kind.digest.key if kind.digest else ()
+    shared = {**{name: kind.data[name] for name in key}, **OF_DIGEST, **BUILT_IN}
+    parts = msgspec.structs.asdict(table)
+    rows = {name: parts.pop(name) for name in ("label", "value")}
+    return Script(
+        {name: compile_text(f"{where}.{name}", source, shared) for name, source in parts.items()},
+        {name: compile_text(f"{where}.{name}", source, {**kind.data, **BUILT_IN}) for name, source in rows.items()},
+    )
 
 
 def read_locales(folder: Path, shape: type[_Shape]) -> dict[str, _Shape]:

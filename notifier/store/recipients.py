@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.deliveries import Channel
 from notifier.messages import Device
 from notifier.recipients import Recipient, RecipientDetails, device_id
-from notifier.store import preferences, rows, standing
+from notifier.store import on_call, preferences, rows, standing
 from notifier.store.database import Database
 from notifier.store.schema import device, membership, recipient, suppression
 from notifier.store.suppressions import address_key
@@ -65,12 +65,16 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
     async def work(connection: AsyncConnection) -> None:
         dialect = database.dialect
         await connection.execute(_upsert(dialect), {"rows": rows.encode(people)})
+        places = await on_call.places(connection, dialect, owners)
         for clear in _clear(dialect):
             await connection.execute(clear, {"rows": owners})
         if devices:
             await connection.execute(_upsert_devices(dialect), {"rows": rows.encode(list(devices.values()))})
         if memberships:
-            await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(memberships)})
+            placed = [
+                each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships
+            ]
+            await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
         await preferences.write(connection, dialect, chosen, actor, now)
 
     await database.write(work)
@@ -189,7 +193,7 @@ def _upsert_devices(dialect: str) -> sa.Insert:
 
 @cache
 def _insert_memberships(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, membership, [membership.c.audience, membership.c.recipient_id])
+    return rows.insert(dialect, membership, list(membership.c))
 
 
 @cache
@@ -232,5 +236,5 @@ def _members(dialect: str) -> sa.Select[Any]:
     return (
         sa.select(wanted.c.audience, *PERSON)
         .select_from(with_addresses(joined))
-        .order_by(wanted.c.audience, membership.c.position, recipient.c.id, device.c.id)
+        .order_by(wanted.c.audience, *on_call.FIRST, recipient.c.id, device.c.id)
     )

@@ -308,6 +308,13 @@ Index(
     sqlite_where=text(QUARANTINED),
 )  # fmt: skip
 
+# What a mark may still stop.
+STOPPABLE = "delivery.state IN ('pending', 'sending', 'collected')"
+_STOPPABLE = STOPPABLE.replace("delivery.", "")
+Index(
+    "ix_delivery_about", delivery.c.about, postgresql_where=text(_STOPPABLE), sqlite_where=text(_STOPPABLE)
+)  # fmt: skip
+
 DIGEST = "digest_id IS NOT NULL"
 Index("ix_delivery_digest_id", delivery.c.digest_id, postgresql_where=text(DIGEST), sqlite_where=text(DIGEST))
 

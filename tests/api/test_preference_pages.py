@@ -25,7 +25,7 @@ OFFER = kind_of(id="offer", event="offer.made", category="offers", class_="marke
 TYPES = CATALOG.types | {
     "offer": OFFER,
     "station-offline": msgspec.structs.replace(
-        CATALOG.types["station-offline"], digest=Digest(key=("site_id",), window="1 h")
+        CATALOG.types["station-offline"], digest=Digest(key=("site_id",), window="1 h", link="{{ app_url }}")
     ),
 }
 ADA = RecipientDetails(
