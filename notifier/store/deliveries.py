@@ -95,6 +95,14 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Ready {self.id}>"
 
 
+class Subject(msgspec.Struct, frozen=True):
+    """A delivery, its type and what it is about."""
+
+    id: str
+    type: str
+    about: str
+
+
 class Move(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery's move from one state to another that no worker holds; it happens only from `before`."""
 

@@ -108,6 +108,12 @@ async def settle(
     return await database.write(work)
 
 
+def _mark(row: Any) -> Mark | None:
+    if row.until is None:
+        return None
+    return Mark(about=row.about, until=row.until, reason=Reason(row.reason), event_id=row.event_id)
+
+
 @cache
 def _take(dialect: str) -> sa.Update:
     wanted = rows.batch(dialect, [delivery.c.id])

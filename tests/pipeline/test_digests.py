@@ -15,7 +15,7 @@ from notifier.preferences import Preferences
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Rule, Sandbox
 from notifier.sandbox.ledger import Mail
-from notifier.store import leases, ledger, recipients
+from notifier.store import due, leases, ledger, recipients
 from tests.pipeline.samples import NOW, Report
 from tests.pipeline.steps import deliver_due, ends, offline, one, online, rows
 
@@ -100,7 +100,7 @@ async def test_what_comes_after_a_digest_is_due_or_was_taken_up_goes_into_the_ne
 
     # When the worker dies, the provider says nothing, and the digest goes again
     clock.advance(LEASE)
-    await leases.return_expired_leases(engine.database, clock.now(), 10)
+    await due.return_expired_leases(engine.database, clock.now(), 10)
     await lose(engine, report, "3")
 
     # Then both came into another digest
