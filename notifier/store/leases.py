@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.deliveries import UNREACHED, State, may_come_before
+from notifier.deliveries import UNREACHED, Reason, State, may_come_before
 from notifier.store import digests, receipts, rows, steps, suppressions
 from notifier.store.database import Database
 from notifier.store.marks import Mark
