@@ -50,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_url: str = "https://app.example.com"
     postal_address: str = ""
 
-    # Signed links in mails, newest key first; the database makes one for itself when unset (docs/preferences.md)
+    # Signed links in mails, newest key first; the database makes one for itself when unset (docs/preference-pages.md)
     signing_keys: str = ""
 
     # Clients on this machine (`notifier send`, `notifier replay`)
