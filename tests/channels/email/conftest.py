@@ -12,9 +12,9 @@ from tests.channels.email.samples import QUICK, SENDER, Opener
 from tests.channels.email.server import MailServer
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[MailServer]:
-    scripted = MailServer()
+@pytest.fixture(params=[True, False], ids=["pipelining", "step by step"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[MailServer]:
+    scripted = MailServer(pipelining=request.param)
     conversations: set[asyncio.Task[None]] = set()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
