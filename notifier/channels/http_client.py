@@ -55,6 +55,7 @@ class HttpClient:
         self._tls = (tls or _tls_context()) if url.scheme == "https" else None
         self._port = url.port or (443 if self._tls else 80)
         self._timeouts = timeouts
+        self._loop = asyncio.get_running_loop()
         self._places = asyncio.Semaphore(connections)
         self._idle: deque[_Connection] = deque()  # used last in, first out: the one at the left idles longest
         self._open: set[_Connection] = set()
@@ -92,8 +93,11 @@ class HttpClient:
             connection.close()
 
     async def _ask(self, request: bytes) -> Answer:
-        began = asyncio.get_running_loop().time()
-        await self._take_place(began)
+        began = self._loop.time()
+        if self._places.locked():
+            await self._wait_for_place(began)
+        else:
+            await self._places.acquire()
         try:
             connection = self._reuse() or await self._connect(began)
             try:
@@ -104,15 +108,12 @@ class HttpClient:
         finally:
             self._places.release()
 
-    async def _take_place(self, began: float) -> None:
-        if self._places.locked():
-            try:
-                async with asyncio.timeout_at(began + self._timeouts.connect):
-                    await self._places.acquire()
-            except TimeoutError:
-                raise Unavailable(self._provider, "busy", "no connection was free in time") from None
-        else:
-            await self._places.acquire()
+    async def _wait_for_place(self, began: float) -> None:
+        try:
+            async with asyncio.timeout_at(began + self._timeouts.connect):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Unavailable(self._provider, "busy", "no connection was free in time") from None
 
     def _reuse(self) -> "_Connection | None":
         while self._idle:
@@ -122,13 +123,15 @@ class HttpClient:
         return None
 
     async def _connect(self, began: float) -> "_Connection":
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(began + self._timeouts.connect):
-                address = await start_connection(await self._resolve(loop), happy_eyeballs_delay=HAPPY_EYEBALLS)
+                address = await start_connection(await self._resolve(), happy_eyeballs_delay=HAPPY_EYEBALLS)
                 name = self._host if self._tls else None
-                _, connection = await loop.create_connection(
-                    lambda: _Connection(self._provider, self._open), sock=address, ssl=self._tls, server_hostname=name
+                _, connection = await self._loop.create_connection(
+                    lambda: _Connection(self._provider, self._open, self._loop),
+                    sock=address,
+                    ssl=self._tls,
+                    server_hostname=name,
                 )
             code = "" if connection.fit else "ConnectionResetError"
         except (OSError, ValueError) as error:  # time-outs, TLS and look-ups are among them
@@ -137,30 +140,29 @@ class HttpClient:
             raise Unavailable(self._provider, code, "no connection, so nothing was sent")
         return connection
 
-    async def _resolve(self, loop: asyncio.AbstractEventLoop) -> Sequence[AddrInfoType]:
+    async def _resolve(self) -> Sequence[AddrInfoType]:
         async with self._resolving:
-            if loop.time() >= self._addresses_until:
-                self._addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-                self._addresses_until = loop.time() + DNS_TTL
+            if self._loop.time() >= self._addresses_until:
+                self._addresses = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                self._addresses_until = self._loop.time() + DNS_TTL
             return self._addresses
 
     def _put_back(self, connection: "_Connection") -> None:
         if self._closed or not connection.fit:
             return connection.close()
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._reaping is None:
-            self._reaping = loop.call_later(KEEP_ALIVE, self._reap, loop)
+            self._reaping = self._loop.call_later(KEEP_ALIVE, self._reap)
         return None
 
-    def _reap(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _reap(self) -> None:
         """Close those that have idled for too long, and look again when the next one has."""
         self._reaping = None
         while self._idle:
-            left = self._idle[0].idle_since + KEEP_ALIVE - loop.time()
+            left = self._idle[0].idle_since + KEEP_ALIVE - self._loop.time()
             if left > 0:
-                self._reaping = loop.call_later(left, self._reap, loop)
+                self._reaping = self._loop.call_later(left, self._reap)
                 return
             self._idle.popleft().close()
 
@@ -170,9 +172,10 @@ class _Connection(asyncio.Protocol):
 
     idle_since = 0.0
 
-    def __init__(self, provider: str, connections: "set[_Connection]") -> None:
+    def __init__(self, provider: str, connections: "set[_Connection]", loop: asyncio.AbstractEventLoop) -> None:
         self._provider = provider
         self._connections = connections
+        self._loop = loop
         self._answers = HttpResponseParser(self)
         self._waiting: asyncio.Future[Answer] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -187,11 +190,10 @@ class _Connection(asyncio.Protocol):
 
     def ask(self, request: bytes, deadline: float) -> asyncio.Future[Answer]:
         """Write a request; its answer, or OutcomeUnknown, at the loop's time `deadline` at the latest."""
-        loop = asyncio.get_running_loop()
         self._answer = None
         self._received = 0
-        self._waiting = loop.create_future()
-        self._timer = loop.call_at(deadline, self._lose, "TimeoutError")
+        self._waiting = self._loop.create_future()
+        self._timer = self._loop.call_at(deadline, self._lose, "TimeoutError")
         self._transport.write(request)
         return self._waiting
 

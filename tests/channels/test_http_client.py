@@ -40,7 +40,7 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
-def client(provider: Provider, connect: Connect) -> HttpClient:
+async def client(provider: Provider, connect: Connect) -> HttpClient:
     return connect(provider.url)
 
 
