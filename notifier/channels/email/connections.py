@@ -70,19 +70,26 @@ class Connections:
             self._idle.remove(dialogue)
         self._serve()
 
+    def _reuse(self) -> Dialogue | None:
+        while self._idle:
+            dialogue = self._idle.pop()
+            if dialogue.is_open:  # else it is about to say that it has ended
+                return dialogue
+        return None
+
     def _serve(self) -> None:
         """Find connections for the mails that wait."""
-        while self._waiting and (self._idle or self._open < self._size):
-            mail = self.next_mail()
-            if mail is None:
-                return
-            if self._idle:
-                self._idle.pop().begin(mail)
-            else:
+        while self._waiting:
+            dialogue = self._reuse()
+            if dialogue is not None:
+                dialogue.rest()  # which takes the next mail
+            elif self._open < self._size and (mail := self.next_mail()) is not None:
                 self._open += 1
                 task = asyncio.create_task(self._open_for(mail))
                 self._opening.add(task)
                 task.add_done_callback(self._opening.discard)
+            else:
+                break
         if self._waiting and self._timer is None:
             self._timer = asyncio.get_running_loop().call_at(self._waiting[0].deadline, self._look)
 

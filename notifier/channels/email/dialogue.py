@@ -24,8 +24,8 @@ from notifier.channels import fence
 from notifier.channels.email import CODES
 from notifier.errors import SendError
 
-AT_ONCE: Final = 2
-"""Mails on a connection: the one that the server is taking, and the one behind it."""
+AT_ONCE: Final = 3
+"""Mails for a connection: the one that the server is taking, the one behind it, and one that is ready to follow."""
 MAX_REPLY: Final = 32_768
 """Bytes of a reply: far more than any server says."""
 
@@ -73,7 +73,7 @@ class Mail:
             b"DATA\r\n",
         )
         self.content = content + b".\r\n"
-        self.step = Step.MAIL
+        self.step: int = Step.MAIL
         self.failure: SendError | None = None
         self.deadline = loop.time() + wait
         self.dialogue: Dialogue | None = None
@@ -200,14 +200,14 @@ class Dialogue(asyncio.Protocol):
             case Step.DATA:
                 refused = True
         if refused and mail.failure is None:
-            mail.failure = refusal_of_us(code) if mail.step is Step.MAIL else _refusal(code, text)
+            mail.failure = refusal_of_us(code) if mail.step == Step.MAIL else _refusal(code, text)
         if code == _SHUTTING_DOWN:
             return self._end()
-        if mail.step is Step.DATA or (refused and not self._pipelining):
+        if mail.step == Step.DATA or (refused and not self._pipelining):
             # The server goes on waiting for the rest unless it is told to forget.
             mail.step = Step.RSET
             return self._transport.write(b"RSET\r\n")
-        mail.step = Step(mail.step + 1)
+        mail.step += 1
         return None if self._pipelining else self._transport.write(mail.commands[mail.step])
 
     def _hand_over(self, mail: Mail) -> None:
@@ -257,7 +257,7 @@ class Dialogue(asyncio.Protocol):
         else:
             self._transport.abort()
         for place, mail in enumerate(self._mails):
-            lost = "behind" if place else "lost_after_mail" if mail.step is Step.CONTENT else "lost"
+            lost = "behind" if place else "lost_after_mail" if mail.step == Step.CONTENT else "lost"
             mail.end(mail.failure or CODES.classify(lost))
         self._mails.clear()
         self._exchange.left(self)
