@@ -65,7 +65,7 @@ async def test_a_thousand_looks_change_nothing(ada: Person) -> None:
 async def test_the_page_says_what_would_be_switched_off_and_asks(ada: Person) -> None:
     page = (await ada.open(ada.unsubscribe_path())).body
 
-    assert "„Zahlungen“ per E-Mail abbestellen?" in page
+    assert "„Zahlungen“ per E‑Mail abbestellen?" in page
     assert page.count("<button") == 1
     assert "ada" not in page
     assert "example.com</" not in page
