@@ -92,10 +92,12 @@ class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Messages that come together: those alike in the fields of `key`, within `window` of the first."""
+    """Messages that come together: those alike in the fields of `key`, within `window` of the first. `link` is where
+    they lead together."""
 
     key: tuple[str, ...]
     window: str
+    link: str
 
     @property
     def milliseconds(self) -> int:
@@ -131,11 +133,12 @@ class NotificationType(
     escalation: str | None = None
     closes: tuple[str, ...] = ()
     one_shot: bool = False
+    until: str | None = None
     link: str
     data: dict[str, Field]
     samples: tuple[Sample, ...]
 
-    @property
+    @cached_property
     def lane(self) -> Lane:
         return Lane.BULK if self.class_ == "marketing" else LANES[self.urgency]
 
@@ -151,6 +154,11 @@ class NotificationType(
     def waits_for_morning(self) -> bool:
         """Whether people's quiet hours hold it."""
         return not self.through_quiet_hours and self.class_ != "security"
+
+    @cached_property
+    def at_once(self) -> bool:
+        """Whether who decides its deliveries also signals them; the others the clock lets in as there is room."""
+        return self.lane != Lane.BULK and self.audience != "segment"
 
     @cached_property
     def ttl(self) -> int:
@@ -285,6 +293,16 @@ def _load_type(file: Path) -> NotificationType:
         for name in names:
             if name not in kind.data or kind.data[name].optional:
                 raise ConfigurationError(f"{where}: {role} names {name!r}, which must be a required field of its data")
+    if kind.one_shot and kind.audience != "subscribers":
+        raise ConfigurationError(f"{where}: one_shot ends a subscription, so it is for the audience subscribers")
+    if kind.until is not None and (kind.until not in kind.data or kind.data[kind.until].type != "time"):
+        raise ConfigurationError(f"{where}: until names {kind.until!r}, which must be a time of its data")
+    if kind.digest and Channel.EMAIL not in kind.channels:
+        raise ConfigurationError(f"{where}: a digest is a mail, so channels must have email")
+    if kind.digest and (kind.fallback or kind.escalation):
+        raise ConfigurationError(
+            f"{where}: what waits in a digest can't hurry; take digest, or fallback and escalation"
+        )
     if not kind.channels or Channel.NONE in kind.channels:
         raise ConfigurationError(f"{where}: channels takes one or more of push, sms and email")
     if kind.mandatory and kind.class_ == "marketing":

@@ -5,7 +5,8 @@
         └──── retry ──────┘
     pending and sending also end as suppressed, expired, superseded, cancelled or failed, each with a reason.
     A receipt also moves sending to delivered or undelivered, and pending to sent or delivered.
-    What goes out as part of a digest, a delivery of its own, is collected from the beginning.
+    What goes out as part of a digest, a delivery of its own, is collected from the beginning; it ends as superseded,
+    cancelled or expired where that happens before its digest is sent.
 
 A receipt may come before the worker has written down that it sent: the provider has seen what the worker only hopes, so
 its word stands. It may also come late, about a message that was unknown and is pending once more: what the provider has
@@ -46,11 +47,18 @@ MOVES: Final[dict[State, frozenset[State]]] = {
     State.SENDING: _ENDS | {State.PENDING, State.SENT, State.UNKNOWN, State.DELIVERED, State.UNDELIVERED},
     State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED}),
     State.UNKNOWN: frozenset({State.SENT, State.PENDING, State.FAILED, State.DELIVERED, State.UNDELIVERED}),
-    **{end: frozenset() for end in (*_ENDS, State.COLLECTED, State.DELIVERED, State.UNDELIVERED)},
+    State.COLLECTED: frozenset({State.EXPIRED, State.SUPERSEDED, State.CANCELLED}),
+    **{end: frozenset() for end in (*_ENDS, State.DELIVERED, State.UNDELIVERED)},
 }
 
 OPEN: Final = frozenset({State.PENDING, State.SENDING})
 """States in which the message can still go out."""
+
+UNREACHED: Final = frozenset({State.SUPPRESSED, State.EXPIRED, State.FAILED, State.UNDELIVERED})
+"""Ends after which the person has not heard of it: the next channel need not wait any longer."""
+
+TOLD: Final = frozenset({State.SENDING, State.SENT, State.DELIVERED, State.UNKNOWN})
+"""States in which the person has heard of it, or may have."""
 
 TERMINAL: Final = frozenset(state for state, nexts in MOVES.items() if not nexts)
 
@@ -86,6 +94,8 @@ class Reason(StrEnum):
     """Why a delivery was not sent, in words that explain pages and metrics share."""
 
     UNKNOWN_RECIPIENT = "unknown_recipient"
+    UNKNOWN_SEGMENT = "unknown_segment"
+    EMPTY_AUDIENCE = "empty_audience"
     NO_ADDRESS = "no_address"
     SWITCHED_OFF = "switched_off"
     REPEAT = "repeat"

@@ -11,7 +11,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted event; `source` and `source_id` are CloudEvents' `source` and `id`.
 
     `occurred_at` is the producer's time and `accepted_at` ours, both epoch milliseconds. `data` fits the schema of the
-    notification types that listen to `type`.
+    notification types that listen to `type`. `cursor` is the last recipient that was
+    looked at, where it speaks to a segment that is decided in part.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: int
     digest: str
     data: dict[str, Any]
+    cursor: str | None = None
 
     @property
     def starts_at(self) -> int:

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 import msgspec
 
 Scope = Literal[
-    "events:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write", "ledger:read",
-    "dead:read", "dead:write", "explain:read", "ocpi",
+    "events:write", "opened:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write",
+    "ledger:read", "dead:read", "dead:write", "explain:read", "ocpi",
 ]  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 

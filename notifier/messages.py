@@ -51,7 +51,7 @@ def content_hash(content: Content) -> str:
     return sha256(msgspec.json.encode(content)).hexdigest()
 
 
-class Device(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Device(Private, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Where a push goes: an FCM registration token or Firebase installation id (`kind`), and when the app last used
     it (epoch milliseconds).
     """

@@ -6,6 +6,7 @@ What nobody chose is open, and the next level answers: the person, each tenant f
 
 from collections.abc import Mapping
 from datetime import time
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -77,13 +78,14 @@ class Defaults(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 NO_PREFERENCES = Preferences()
-_EMPTY = "{}"
+SHARED = 4096  # documents that people have in common: most never chose anything, the others from a handful of switches
 _decode = msgspec.json.Decoder(Preferences).decode
 
 
+@lru_cache(SHARED)
 def read_preferences(document: str) -> Preferences:
-    """Preferences from the store's JSON; most people never chose anything."""
-    return NO_PREFERENCES if document == _EMPTY else _decode(document)
+    """Preferences from the store's JSON; what many people chose alike is read once."""
+    return _decode(document)
 
 
 def chosen(choices: Choices) -> Mapping[str, Any]:

@@ -30,7 +30,8 @@ TITLES: Mapping[int, tuple[str, str]] = {
     42203: ("Recipient doesn't fit", "The pointer names the field and the detail the shape it takes."),
     42204: ("OCPI object doesn't fit", "The pointer names the field; OCPI 2.2.1 says what it takes."),
     42205: ("Request doesn't fit", "The pointer names the parameter or member, the detail what it takes."),
-    42206: ("Texts can't be used", "The detail names the part; docs/notification-types.md says what texts can do."),
+    42206: ("Segment doesn't fit", "The pointer names the condition or member, the detail what it takes."),
+    42207: ("Texts can't be used", "The detail names the part; docs/notification-types.md says what texts can do."),
     50001: ("Something broke here", "Our fault, and logged. Send the request again: a repeat does no harm."),
     50301: ("Store unavailable", "Nothing was taken. Send the same again after the seconds in Retry-After."),
 }  # fmt: skip

@@ -16,6 +16,7 @@ from email_validator import EmailNotValidError, validate_email
 from notifier.deliveries import make_id
 from notifier.messages import Device, Private
 from notifier.preferences import Key, Preferences
+from notifier.segments import Value
 from notifier.standing import Standing
 from notifier.text import LINE
 
@@ -51,7 +52,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     sites: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     tenants: Annotated[list[Key], msgspec.Meta(max_length=MAX_TENANTS)] = []
     region: Region | None = None
-    attributes: Annotated[dict[Key, str | int | float | bool], msgspec.Meta(max_length=MAX_ATTRIBUTES)] = {}
+    attributes: Annotated[dict[Key, Value], msgspec.Meta(max_length=MAX_ATTRIBUTES)] = {}
     preferences: Preferences | None = None
 
     def checked(self) -> Self:
@@ -84,7 +85,7 @@ class ImportLine(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fie
     id: Key
 
 
-class Recipient(Private, frozen=True, kw_only=True):
+class Recipient(Private, frozen=True, kw_only=True, gc=False):
     """A recipient as the pipeline reads it."""
 
     id: str

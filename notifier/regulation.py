@@ -74,14 +74,24 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
         return {opens for opens, _ in self.days}
 
 
-class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """All of it."""
 
     caps: Mapping[str, Cap] = {}
     windows: Mapping[str, Window] = msgspec.field(default_factory=lambda: {DEFAULT: Window(every="09:00-20:00")})
 
+    @cached_property
+    def _found(self) -> dict[str | None, tuple[str, Window]]:
+        """What was looked for before: there are as many regions as a map has."""
+        return {}
+
     def window(self, region: str | None) -> tuple[str, Window]:
         """The window of a region by its name, the most exact that there is."""
+        if region not in self._found:
+            self._found[region] = self._find(region)
+        return self._found[region]
+
+    def _find(self, region: str | None) -> tuple[str, Window]:
         country, dash, _ = (region or "").partition("-")
         names = (region or "", f"{country}-*" if dash else "", country, DEFAULT)
         name = next(name for name in names if name in self.windows)

@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # What one SMS costs, such as "0.075 USD", for what authors see; the console tells no cost when unset
     sms_price: str = ""
 
-    # Signed links in mails, newest key first; the database makes one for itself when unset (docs/preferences.md)
+    # Signed links in mails, newest key first; the database makes one for itself when unset (docs/preference-pages.md)
     signing_keys: str = ""
 
     # Clients on this machine (`notifier send`, `notifier replay`)

@@ -4,7 +4,7 @@ The same facts go into the decision's record, so that it can be explained later 
 """
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache
 
 from notifier.deliveries import Channel
 from notifier.messages import Private
@@ -14,7 +14,7 @@ ALL = "all"
 """The channel of a consent that is given for every channel."""
 
 
-class Standing(Private, frozen=True, kw_only=True, dict=True, omit_defaults=True):
+class Standing(Private, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One person's.
 
     `defaults` are their tenants', the nearest first, each with its name; `consents` the latest word by category and
@@ -33,12 +33,12 @@ class Standing(Private, frozen=True, kw_only=True, dict=True, omit_defaults=True
     reachable: frozenset[str] = frozenset()
     spent: Mapping[str, tuple[int, ...]] = {}
 
-    @cached_property
+    @property
     def zone(self) -> str:
         """The person's time zone: their own choice, else what their service knows."""
         return self.preferences.time_zone or self.time_zone
 
-    @cached_property
+    @property
     def language(self) -> str:
         """The person's locale, likewise."""
         return self.preferences.locale or self.locale
@@ -54,5 +54,9 @@ class Standing(Private, frozen=True, kw_only=True, dict=True, omit_defaults=True
 
 def reachable(email: str | None, phone: str | None, devices: int) -> frozenset[str]:
     """The channels on which there is an address."""
-    has = {Channel.PUSH: devices > 0, Channel.SMS: phone is not None, Channel.EMAIL: email is not None}
-    return frozenset(channel for channel, there in has.items() if there)
+    return _reachable(push=devices > 0, sms=phone is not None, email=email is not None)
+
+
+@cache
+def _reachable(**has: bool) -> frozenset[str]:
+    return frozenset(Channel(channel) for channel, there in has.items() if there)

@@ -14,3 +14,6 @@ LINE = rf"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*{_END}"
 
 WORD = rf"^[^\x00-\x20\x7f-\xa0\u2028\u2029]*{_END}"
 """A line without spaces: identifiers, tokens."""
+
+STEP = rf"^[^\x00-\x20\x7f-\xa0\u2028\u2029/]*{_END}"
+"""A word that can stand between two slashes of a path."""

@@ -1,6 +1,7 @@
 """The broker, what a worker process opens, and the actors: each hands the ids it got to a step of the pipeline."""
 
 import asyncio
+import gc
 
 import dramatiq
 import uvloop
@@ -42,6 +43,8 @@ class Loop(AsyncIO):
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
         self._engine = async_to_sync(open_worker_engine)(settings)
+        gc.collect()
+        gc.freeze()  # the catalog and the texts stay for good: the collector needn't walk them at every look
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         async_to_sync(close)(self.engine)

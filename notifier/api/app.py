@@ -11,6 +11,7 @@ from starlette.routing import Mount, Route
 
 from notifier.accounts import sms_accounts
 from notifier.api import (
+    audiences,
     consents,
     dead,
     docs,
@@ -18,11 +19,13 @@ from notifier.api import (
     events,
     explaining,
     ocpi,
+    on_call,
     operations,
     preference_pages,
     preferences,
     receipts,
     recipients,
+    stopping,
     unsubscribe,
 )
 from notifier.api.auth import Authenticator
@@ -46,7 +49,8 @@ ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
         *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
-        *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *operations.ENDPOINTS,
+        *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
+        *stopping.ENDPOINTS, *operations.ENDPOINTS,
     ]
 )  # fmt: skip
 PATHS = sorted(

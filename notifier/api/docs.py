@@ -26,6 +26,8 @@ AUDIENCES = {
     "driver": "the driver",
     "fleet_managers": "the fleet’s managers",
     "site_operators": "the site’s operators",
+    "subscribers": "the topic’s subscribers",
+    "segment": "those of the segment who agreed",
 }
 KINDS = {
     "text": f"text, up to {MAX_TEXT} characters",

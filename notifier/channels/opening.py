@@ -15,6 +15,7 @@ from notifier.accounts import (
     sms_accounts,
 )
 from notifier.channels import Transport, email, push, sms
+from notifier.channels.email.dialogue import AT_ONCE
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.providers import Provider, Providers, Terms
 from notifier.channels.push.transport import FcmTransport
@@ -49,7 +50,7 @@ def open_transports(settings: Settings, clock: Clock) -> dict[Channel, Transport
             settings, clock,
         ),
         Channel.EMAIL: _together(
-            Terms(channel=Channel.EMAIL, codes=email.CODES, processes=processes),
+            Terms(channel=Channel.EMAIL, codes=email.CODES, per_connection=AT_ONCE, processes=processes),
             [(account, _smtp(account, settings, clock)) for account in email_accounts(settings.email_providers)],
             settings, clock,
         ),
@@ -64,7 +65,9 @@ def places(settings: Settings) -> dict[Channel, float]:
         Channel.EMAIL: email_accounts(settings.email_providers),
     }
     return {
-        channel: sum(math.inf if account.rate else account.connections for account in opened) or math.inf
+        channel: sum(math.inf if account.rate else account.connections for account in opened)
+        * (AT_ONCE if channel is Channel.EMAIL else 1)
+        or math.inf
         for channel, opened in accounts.items()
     }
 

@@ -6,15 +6,16 @@ where none can have it now it is held back, and waits as a row.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Generic, TypeVar
 
+from prometheus_client import Counter
+
 from notifier.accounts import Account
 from notifier.channels import Asks, Transport, metrics
-from notifier.channels.breaker import MAX_ASKED, Breaker, Outcome
+from notifier.channels.breaker import MAX_ASKED, Breaker, Outcome, State
 from notifier.channels.codes import Codes
 from notifier.channels.pacing import BACKLOG, PATIENCE, RAMP, Backlog, Bucket, ramped
 from notifier.channels.shared import Shared
@@ -33,6 +34,9 @@ LAST_SLOT: Final = max(PATIENCE.values()) / SECOND
 """Seconds of these for the last wait, the one for a slot."""
 LEAST_SHARE: Final = 0.05
 """Of its messages, for a provider that has just come back; the rest returns within `pacing.RAMP`."""
+FRESH: Final = 10
+"""Milliseconds for which Redis's word that a provider without a rate doesn't rest holds for all its messages: what
+another process is told meanwhile comes as late as if they were under way."""
 TOLD_AHEAD: Final = 250
 """Milliseconds on top of what the others are told to rest, so that answers which come together are told once."""
 
@@ -56,14 +60,15 @@ M = TypeVar("M", bound=Message)
 class Terms:
     """What a channel's providers have in common.
 
-    `cost` is what a message counts of a rate. `ramps` where a full rate is to be reached slowly. `processes` share a
-    rate where there is no Redis.
+    `cost` is what a message counts of a rate. `ramps` where a full rate is to be reached slowly. A connection takes
+    `per_connection` messages at once. `processes` share a rate where there is no Redis.
     """
 
     channel: Channel
     codes: Codes
     cost: Callable[[Any], float] = lambda _message: 1.0
     ramps: bool = False
+    per_connection: int = 1
     processes: int = 1
 
 
@@ -90,11 +95,15 @@ class Provider(Generic[M]):
         self._breaker = Breaker(clock)
         self._bucket = Bucket(ramps=terms.ramps)
         self._backlog = Backlog()
-        self._places = asyncio.Semaphore(account.connections)
-        self._places_of_the_low = asyncio.Semaphore(max(account.connections // 2, 1))
+        places = account.connections * terms.per_connection
+        self._places = asyncio.Semaphore(places)
+        self._places_of_the_low = asyncio.Semaphore(max(places // 2, 1))
         self._slots: Coalescer[_Ask, float | SendError] = Coalescer(self._give_slots, ASKED_TOGETHER)
+        self._fresh_until = 0
         self._told_until = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._requests: dict[str, Counter] = {}
+        self._shown: State | None = None
         self._show()
 
     @property
@@ -109,10 +118,15 @@ class Provider(Generic[M]):
         """
         ask = _Ask(self._terms.cost(message), message.urgency)
         await self._wait_for_slot(ask)
-        async with self._place(ask, deadline - LAST_SLOT) as waited:
-            if waited:  # its slot is over, and others wait beside it: together they could pass the rate
+        taken: list[asyncio.Semaphore] = []
+        try:
+            if await self._take_places(ask, deadline - LAST_SLOT, taken):
+                # Its slot is over, and others wait beside it: together they could pass the rate.
                 await self._wait_for_slot(ask)
             return await self._send(message)
+        finally:
+            for places in taken:
+                places.release()
 
     async def find(self, message: M, since: int) -> Receipt | None:
         """What `Asks` has; None of a provider that can't be asked."""
@@ -143,30 +157,32 @@ class Provider(Generic[M]):
             self._heed(error)
             raise
         finally:
-            metrics.provider_requests.labels(self.name, said).inc()
+            self._count(said)
             opened = self._breaker.end(began, outcome)
             if opened:
                 self._tell(opened, tripped=True)
             self._show()
 
-    @asynccontextmanager
-    async def _place(self, ask: _Ask, deadline: float) -> AsyncIterator[bool]:
-        """One of as many places as there are connections, half of which a campaign can't take; whether it was waited
-        for."""
+    async def _take_places(self, ask: _Ask, deadline: float, taken: list[asyncio.Semaphore]) -> bool:
+        """Take one of as many places as messages fit the connections, half of which a campaign can't take; whether it
+        was waited for."""
         waited = False
-        async with AsyncExitStack() as taken:
-            for places in (self._places_of_the_low, self._places) if ask.urgency == "low" else (self._places,):
-                waited = waited or places.locked()
+        for places in (self._places_of_the_low, self._places) if ask.urgency == "low" else (self._places,):
+            waited = waited or places.locked()
+            if waited:
                 try:
-                    async with asyncio.timeout_at(deadline if waited else None):
-                        await taken.enter_async_context(places)
+                    async with asyncio.timeout_at(deadline):
+                        await places.acquire()
                 except TimeoutError:
                     raise self._held("busy", ask, 0.0) from None
-            yield waited
+            else:
+                await places.acquire()
+            taken.append(places)
+        return waited
 
     async def _wait_for_slot(self, ask: _Ask) -> None:
         self._refuse_at_rest(ask)
-        if self._shared is None and self._rate is None:
+        if self._rate is None and (self._shared is None or self._clock.now() < self._fresh_until):
             return
         (slot,) = await self._slots.add([ask])
         if isinstance(slot, SendError):
@@ -191,7 +207,9 @@ class Provider(Generic[M]):
                 self._breaker.leave_alone(math.ceil(taken.rests), tripped=taken.tripped)
                 self._show()
                 return [self._held("resting", ask, taken.rests) for ask in asks]
-            if taken is not None:
+            if taken is not None and self._rate is None:
+                self._fresh_until = self._clock.now() + FRESH
+            elif taken is not None:
                 self._bucket.promise(self._clock.now() + max(taken.waits))
                 return [self._slot(ask, wait >= 0, abs(wait)) for ask, wait in zip(asks, taken.waits, strict=True)]
         if rate is None:
@@ -234,8 +252,16 @@ class Provider(Generic[M]):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _count(self, said: str) -> None:
+        if said not in self._requests:
+            self._requests[said] = metrics.provider_requests.labels(self.name, said)
+        self._requests[said].inc()
+
     def _show(self) -> None:
-        metrics.breaker_state.labels(self.name).set(self._breaker.state)
+        state = self._breaker.state
+        if state is not self._shown:
+            self._shown = state
+            metrics.breaker_state.labels(self.name).set(state)
 
 
 class Providers(Generic[M]):

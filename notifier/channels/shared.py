@@ -112,7 +112,8 @@ class Shared:
         `rate` is 0 where there is none. For `ahead` milliseconds this process has given out slots already: a Redis that
         forgot them is reminded.
         """
-        parts = (number for cost, patience in asked for number in (cost, round(patience * 1000)))
+        counted = asked if rate else ()  # without a rate all that counts is whether the provider rests
+        parts = (number for cost, patience in counted for number in (cost, round(patience * 1000)))
         answer = await self._call(self._take, key, [rate, int(ramps), round(ahead * 1000), *parts])
         if answer is None:
             return None

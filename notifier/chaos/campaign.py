@@ -26,7 +26,7 @@ from notifier.store.deliveries import NewDelivery
 from notifier.store.events import NewEvent
 from notifier.store.schema import delivery, event
 
-OFFER = Path(__file__).parent / "offer"  # a type of the class marketing, which the product has none of
+ANNOUNCEMENT = Path(__file__).parent / "announcement"  # bulk, and at any hour: an offer would wait for the morning
 RATE = 10  # alerts a second
 SLOWER = 2  # times the baseline that alerts may take beside the campaign
 NOISE = 0.25
@@ -68,10 +68,10 @@ async def campaign(options: Options) -> Outcome:
 
 
 def _templates(folder: Path) -> Path:
-    """The product's types, and the offer beside them."""
+    """The product's types, and the announcement beside them."""
     templates = folder / "templates"
     shutil.copytree(Settings().templates, templates)
-    shutil.copytree(OFFER, templates / "offer")
+    shutil.copytree(ANNOUNCEMENT, templates / "announcement")
     return templates
 
 
@@ -79,7 +79,7 @@ async def _begin(bed: Bed, people: dict[str, RecipientDetails], size: int) -> st
     """Write a campaign as `decide` would: one event, and a message to each of so many; the event's id."""
     now, id_ = bed.system.clock.now(), make_id("chaos", "offer")
     told = NewEvent(
-        id=id_, source="chaos", source_id="offer", type="offer.made", subject=None, occurred_at=now, accepted_at=now,
+        id=id_, source="chaos", source_id="offer", type="announcement.made", subject=None, occurred_at=now, accepted_at=now,
         digest=id_, data=msgspec.Raw(b'{"driver_id": "everybody", "offer_id": "nights"}'), signal_at=now + DAY,
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def _messages(event_id: str, people: dict[str, RecipientDetails], size: int, now
     for number in range(size):
         person, target = targets[number % len(targets)]
         yield NewDelivery(
-            id=make_id("offer", str(number)), event_id=event_id, recipient_id=person, type="offer",
+            id=make_id("offer", str(number)), event_id=event_id, recipient_id=person, type="announcement",
             channel=Channel.PUSH, target=target, lane=Lane.BULK, about=make_id("offer"), state=State.PENDING,
             reason=None, created_at=now, updated_at=now, due_at=now, expires_at=now + DAY, signal_at=now,
         )  # fmt: skip

@@ -18,8 +18,9 @@ EXIT_CONFIGURATION = 78
 COMMANDS = {
     "demo": "demo", "chaos": "chaos", "web": "processes", "worker": "processes", "clock": "processes",
     "sandbox": "processes", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
-    "db": "manage", "dead": "dead", "bounces": "bounces", "explain": "explaining", "simulate": "explaining",
-    "replay-day": "explaining", "templates": "templates", "users": "users", "ledger": "inspect",
+    "db": "manage", "segments": "segments", "dead": "dead", "cancel": "stop", "bounces": "bounces",
+    "explain": "explaining", "simulate": "explaining", "replay-day": "explaining", "templates": "templates",
+    "users": "users", "ledger": "inspect",
     "doctor": "inspect",
 }  # fmt: skip
 """Each command and its module. It is imported when the command is called: prometheus-client, once imported, no longer

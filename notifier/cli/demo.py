@@ -105,5 +105,9 @@ def _tell(console: Console, summary: Summary) -> None:
     console.print(f"The providers received {received}.")
     for reason, count in summary.reasons.items():
         console.print(f"  {count:>6}  {reason.replace('_', ' ')}", style="dim")
+    if summary.waiting:
+        console.print(
+            f"  {summary.waiting:>6}  wait for their time: a digest's window, a turn on call, quiet hours", style="dim"
+        )
     verdict = "[green]Nothing was lost, nothing was sent twice.[/]" if summary.ok else "[red]The books don't agree.[/]"
     console.print(f"{verdict} lost {summary.lost}, duplicated {summary.duplicated}, unrecorded {summary.unrecorded}")

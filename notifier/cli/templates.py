@@ -110,7 +110,7 @@ def render(type_: str, locale: str, sample: str | None, folder: Path | None, as_
         trials = [Trial(channel, locale, gate.ZONE, chosen.data) for channel in kind.channels]
         answer = await gate.preview(confined, kind, wording, trials)
         if answer.faults:
-            raise problem(42206, answer.faults[0].error)
+            raise problem(42207, answer.faults[0].error)
         pairs = zip(kind.channels, answer.tried, strict=True)
         return {str(channel): msgspec.to_builtins(tried.content) or shown_as(tried) for channel, tried in pairs}
 

@@ -122,7 +122,9 @@ def _station(session: Session, chance: Random) -> Iterator[TimedEvent]:
     about = {"site_id": SITE_ID, "site": SITE, "station_id": session.station, "station": session.station}
     lost = {"since": since, "connectors": 1, "error_code": "PowerLoss"}
     yield _event(since + 5 * MINUTE, "station.offline", subject, about | lost)
-    yield _event(since + chance.randrange(20, 120) * MINUTE, "station.online", subject, about)
+    back = since + chance.randrange(20, 120) * MINUTE
+    away = {"online_since": back, "offline_min": round((back - since) / MINUTE)}
+    yield _event(back, "station.online", subject, about | away)
 
 
 def _fleet(session: Session, chance: Random) -> Iterator[TimedEvent]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,18 +13,21 @@ from typing import Any, NamedTuple
 import msgspec
 
 from notifier.client import AsyncProducer
+from notifier.clock import SECOND
 from notifier.demo.local import LocalSystem
 from notifier.demo.sessions import Session, TimedEvent, events
 from notifier.errors import Problem
 from notifier.pipeline.importing import import_recipients
 from notifier.reconcile import reconcile
-from notifier.store import ledger
+from notifier.store import deliveries, ledger
 from notifier.store.ledger import Ledger
 
 HOUR_IN_DEMO = (
     0.4  # seconds that an hour of a session takes: enough for what is told early to be sent before it is untrue
 )
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*")
 SLICE = 0.05  # seconds of events that travel together
+WAITS = 30 * SECOND  # what is due later than this is left waiting: a digest, a turn, quiet hours
 QUIET_TIMEOUT = 120  # seconds after the last event for everything to be delivered
 LOOK_EVERY = 0.25  # seconds
 
@@ -37,13 +41,15 @@ class Progress(NamedTuple):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What `notifier demo --json` ends with."""
+    """What `notifier demo --json` ends with; `waiting` are deliveries whose time has not come: a digest's window is
+    open, a person's turn or their morning is yet to come."""
 
     events: int
     deliveries: dict[str, int]
     by_channel: dict[str, int]
     reasons: dict[str, int]
     provider_received: dict[str, int]
+    waiting: int
     lost: int
     duplicated: int
     unrecorded: int
@@ -86,8 +92,10 @@ async def run(
         if telling.done():
             telling.result()
             quiet_by = min(quiet_by, time.monotonic() + QUIET_TIMEOUT)
-            if await ledger.is_quiet(system.database) or time.monotonic() > quiet_by:
+            soon = system.clock.now() + WAITS
+            if await ledger.is_quiet(system.database, soon) or time.monotonic() > quiet_by:
                 books = await ledger.read(system.database)
+                waiting = await deliveries.waiting(system.database, system.clock.now())
                 break
         await asyncio.sleep(LOOK_EVERY)
     compared = await reconcile(system.database, books, system.sandbox_url)
@@ -98,7 +106,8 @@ async def run(
         reasons=books.reasons,
         provider_received=compared.received,
         # What the service never accepted is as lost as what a provider never got.
-        lost=compared.lost + len(due) - books.events + books.deliveries["pending"] + books.deliveries["sending"],
+        lost=compared.lost + len(due) - books.events + _open(books) - waiting,
+        waiting=waiting,
         duplicated=compared.duplicated,
         unrecorded=compared.unrecorded,
         seconds=round(time.monotonic() - began, 1),
@@ -129,8 +138,19 @@ def _attributes(event: TimedEvent, now: datetime) -> dict[str, Any]:
         "source": event.source,
         "subject": event.subject,
         "time": now,
-        "data": event.data,
+        "data": {name: _shifted(value, now - event.at) for name, value in event.data.items()},
     }
+
+
+def _shifted(value: Any, by: timedelta) -> Any:
+    """A moment that an event tells, as far from now as it was from the event; anything else as it is."""
+    if not (isinstance(value, str) and MOMENT.fullmatch(value)):
+        return value
+    return (datetime.fromisoformat(value) + by).isoformat(timespec="seconds")
+
+
+def _open(books: Ledger) -> int:
+    return books.deliveries["pending"] + books.deliveries["sending"]
 
 
 async def _lines(people: list[tuple[str, dict[str, Any]]]) -> AsyncIterator[bytes]:

@@ -16,8 +16,9 @@ from notifier.errors import StoreUnavailable
 from notifier.pipeline import erasure
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
-from notifier.store import deliveries, events, leases, ledger
-from notifier.store.deliveries import Due, Move
+from notifier.store import deliveries, due, events, ledger
+from notifier.store.deliveries import Move
+from notifier.store.due import Due
 
 TICK = 0.5  # seconds between two looks while little is due
 BATCH = 1000  # rows taken up in one look
@@ -55,14 +56,14 @@ async def _tick(engine: Engine, stop: asyncio.Event) -> None:
 async def tick(engine: Engine) -> bool:
     """One look at everything; whether there is more to do at once."""
     now = engine.clock.now()
-    lost = await leases.return_expired_leases(engine.database, now, BATCH)
+    lost = await due.return_expired_leases(engine.database, now, BATCH)
     if lost:
         log.warning("clock.leases_expired", deliveries=lost)
     depths = await engine.signals.depths()
     room = {queue for queue in (DECIDE, *LANES.values()) if depths.get(queue, 0) < FULL_QUEUE}
     undecided = await _signal_events(engine, now) if DECIDE in room else 0
-    due = await _signal_deliveries(engine, now, room)
-    return BATCH in (lost, undecided, due)
+    delivered = await _signal_deliveries(engine, now, room)
+    return max(lost, undecided, delivered) >= BATCH
 
 
 async def audit(engine: Engine) -> None:
@@ -91,15 +92,13 @@ async def _signal_events(engine: Engine, now: int) -> int:
 
 async def _signal_deliveries(engine: Engine, now: int, room: set[str]) -> int:
     queues = [queue for queue, name in LANES.items() if name in room]
-    if not queues:
-        return 0
-    found = await deliveries.due(engine.database, now, now + SIGNAL_AGAIN, BATCH, queues)
-    resolved = await _resolve(engine, [due for due in found if due.state == State.UNKNOWN], now)
-    pending = [due for due in found if due.state == State.PENDING or due.id in resolved]
-    for due in pending:
-        metrics.signals_again.labels(LANES[due.channel, due.lane]).inc()
-    await engine.signals.deliver(_queues(due for due in pending if not due.crashes), again=True)
-    await engine.signals.deliver(_queues(due for due in pending if due.crashes), again=True, alone=True)
+    found = await due.take(engine.database, now, now + SIGNAL_AGAIN, BATCH, queues)
+    resolved = await _resolve(engine, [each for each in found if each.state == State.UNKNOWN], now)
+    pending = [each for each in found if each.state == State.PENDING or each.id in resolved]
+    for each in pending:
+        metrics.signals_again.labels(LANES[each.channel, each.lane]).inc()
+    await engine.signals.deliver(_queues(each for each in pending if not each.crashes), again=True)
+    await engine.signals.deliver(_queues(each for each in pending if each.crashes), again=True, alone=True)
     return len(found)
 
 
@@ -107,15 +106,15 @@ async def _resolve(engine: Engine, unknown: list[Due], now: int) -> set[str]:
     """Do with unknown deliveries as their types say; the ids of those that are to be sent again."""
     moves: list[Move] = []
     asked: list[Due] = []
-    for due in unknown:
-        move = resolve(engine.catalog, due, now)
+    for each in unknown:
+        move = resolve(engine.catalog, each, now)
         if move is None:
-            asked.append(due)
+            asked.append(each)
         else:
             moves.append(move)
     await deliveries.move(engine.database, moves, now)
-    await engine.signals.ask([due.id for due in asked if not due.crashes])
-    await engine.signals.ask([due.id for due in asked if due.crashes], alone=True)
+    await engine.signals.ask([each.id for each in asked if not each.crashes])
+    await engine.signals.ask([each.id for each in asked if each.crashes], alone=True)
     dead = [move.id for move in moves if move.state == State.FAILED]
     if dead:
         metrics.rows_quarantined.labels("delivery").inc(len(dead))
@@ -124,7 +123,7 @@ async def _resolve(engine: Engine, unknown: list[Due], now: int) -> set[str]:
 
 
 def _queues(found: Iterable[Due]) -> dict[tuple[Channel, Lane], list[str]]:
-    return by_queue((due.id, due.channel, due.lane) for due in found)
+    return by_queue((each.id, each.channel, each.lane) for each in found)
 
 
 async def _pause(stop: asyncio.Event) -> None:

@@ -122,7 +122,7 @@ def _successor(kind: NotificationType, letter: Candidate, now: int, at_once: boo
         id=successor_id(letter.id), event_id=letter.event_id, recipient_id=letter.recipient_id, type=letter.type,
         channel=letter.channel, target=letter.target, lane=letter.lane, about=letter.about, state=State.PENDING,
         reason=None, created_at=now, updated_at=now, due_at=now, expires_at=now + kind.ttl,
-        signal_at=now + SIGNAL_AGAIN if signalled else now, redrive_of=letter.id,
+        signal_at=now + SIGNAL_AGAIN if signalled else now, digest_id=letter.digest_id, redrive_of=letter.id,
     )  # fmt: skip
 
 

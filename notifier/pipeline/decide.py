@@ -10,15 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics, policy
 from notifier.catalog import Catalog, NotificationType
-from notifier.deliveries import Channel, Lane, Reason, State, by_queue, make_id
+from notifier.deliveries import Channel, Reason, State, by_queue, make_id
 from notifier.errors import StoreUnavailable
 from notifier.events import Event
+from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.policy import Answer, Rule
 from notifier.recipients import Recipient
 from notifier.standing import Standing
-from notifier.store import deliveries, events, recipients, standing
-from notifier.store.deliveries import Decision, NewDelivery, Supersession
+from notifier.store import deliveries, events, marks, recipients, segments, standing, topics
+from notifier.store.deliveries import Decision, NewDelivery
+from notifier.store.marks import Mark
+from notifier.store.segments import NO_CHUNK
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +42,17 @@ class Plan:
 
     deliveries: dict[str, NewDelivery] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
-    supersessions: list[Supersession] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+
+@dataclass
+class Turns:
+    """Events of a batch: those that one transaction decides together, those that have to wait for it because they end
+    the same subscriptions, and those that speak to segments and go chunk by chunk."""
+
+    together: list[Event] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    wide: list[str] = field(default_factory=list)
 
 
 async def decide(engine: Engine, ids: Sequence[str], *, tries: int | None = None) -> int:
@@ -80,39 +93,139 @@ async def _decide_apart(engine: Engine, ids: Sequence[str]) -> tuple[int, list[s
 
 
 async def _decide(engine: Engine, ids: Sequence[str]) -> int:
+    decided = 0
+    while ids:
+        done, turns = await _decide_together(engine, ids)
+        for id_ in turns.wide:
+            done += await _expand(engine, id_)
+        metrics.events_decided.inc(done)
+        decided, ids = decided + done, turns.waiting
+    return decided
+
+
+async def _decide_together(engine: Engine, ids: Sequence[str]) -> tuple[int, Turns]:
+    """How many events one transaction decided, and whose turn comes after it."""
     now = engine.clock.now()
 
-    async def work(connection: AsyncConnection) -> tuple[int, list[NewDelivery]]:
+    async def work(connection: AsyncConnection) -> tuple[int, list[NewDelivery], Turns]:
         dialect = engine.database.dialect
-        undecided = await events.take_undecided(connection, dialect, ids)
+        turns = _take_turns(engine.catalog, await events.take_undecided(connection, dialect, ids))
+        undecided = turns.together
         if not undecided:
-            return 0, []
+            return 0, [], turns
         plan = await read_and_plan(connection, dialect, engine.catalog, undecided, now)
         known = await deliveries.existing(connection, dialect, list(plan.deliveries))
         new = [delivery for delivery in plan.deliveries.values() if delivery.id not in known]
+        new = await collect(connection, dialect, engine.catalog, undecided, new, now)
         if await deliveries.add(connection, dialect, new) != len(new):
             raise _Raced
         counts = dict.fromkeys((event.id for event in undecided), 0)
         for delivery in new:
             counts[delivery.event_id] += 1
+        ended = _ended(engine.catalog, undecided, new)
+        if await topics.end(connection, dialect, ended) != len(ended):
+            raise _Raced
         await deliveries.add_decisions(connection, dialect, plan.decisions)
-        await deliveries.add_supersessions(connection, dialect, plan.supersessions)
+        await marks.add(connection, dialect, plan.marks)
         await events.mark_decided(connection, dialect, counts, now)
-        return len(undecided), new
+        return len(undecided), new, turns
 
     for _ in range(RACES):
         try:
-            decided, new = await engine.database.write(work)
+            decided, new, turns = await engine.database.write(work)
         except _Raced:
             continue
         break
     else:
-        return 0  # the clock signals the events again
-    metrics.events_decided.inc(decided)
-    # Bulk waits for the clock, which lets it in as there is room.
-    at_once = (d for d in new if d.state == State.PENDING and d.due_at <= now and d.lane != Lane.BULK)
+        return 0, Turns()  # the clock signals the events again
+    await _signal(engine, new, now)
+    return decided, turns
+
+
+def _take_turns(catalog: Catalog, batch: Iterable[Event]) -> Turns:
+    turns = Turns()
+    ending: set[str] = set()
+    for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
+        kinds = catalog.listeners.get(event.type, [])
+        topics_ = {key for kind in kinds if kind.one_shot for key in policy.audiences(kind, event.data)}
+        if any(kind.audience == "segment" for kind in kinds):
+            turns.wide.append(event.id)
+        elif topics_ & ending:
+            turns.waiting.append(event.id)
+        else:
+            turns.together.append(event)
+            ending |= topics_
+    return turns
+
+
+def _ended(catalog: Catalog, batch: Iterable[Event], new: Iterable[NewDelivery]) -> set[tuple[str, str]]:
+    """The subscriptions that end with what is told: their audience keys and recipients."""
+    data = {event.id: event.data for event in batch}
+    return {
+        (key, delivery.recipient_id)
+        for delivery in new
+        if delivery.state == State.PENDING and catalog.types[delivery.type].one_shot
+        for key in policy.audiences(catalog.types[delivery.type], data[delivery.event_id])
+    }
+
+
+async def _signal(engine: Engine, new: Iterable[NewDelivery], now: int) -> None:
+    """Say of deliveries that are due that they are; of what doesn't go at once the clock does, as there is room."""
+    at_once = (d for d in new if d.state == State.PENDING and d.due_at <= now and engine.catalog.types[d.type].at_once)
     await engine.signals.deliver(by_queue((d.id, d.channel, d.lane) for d in at_once))
-    return decided
+
+
+async def _expand(engine: Engine, id_: str) -> int:
+    """Decide an event for the next chunk of its segment, and signal the one after; 1 where that was the last, else 0.
+
+    What a chunk comes to and how far it reached are one transaction, so a worker that ends anywhere leaves no person
+    out and tells none twice. Types with other audiences are decided with the first chunk.
+    """
+    now = engine.clock.now()
+
+    async def work(connection: AsyncConnection) -> tuple[bool, Plan] | None:
+        dialect = engine.database.dialect
+        taken = await events.take_undecided(connection, dialect, [id_])
+        if not taken:
+            return None
+        (event,) = taken
+        kinds = engine.catalog.listeners.get(event.type, [])
+        wide = [kind for kind in kinds if kind.audience == "segment"]
+        segment = await segments.read(connection, str(event.data["segment_id"]))
+        chunk = NO_CHUNK
+        if segment is not None:
+            chunk = await segments.chunk(connection, dialect, segment, event.cursor or "", engine.chunk)
+        members = {key: chunk.people for kind in wide for key in policy.audiences(kind, event.data)}
+        plan = Plan()
+        if event.cursor is None:
+            others = [key for kind in kinds if kind not in wide for key in policy.audiences(kind, event.data)]
+            members |= await recipients.in_audiences(connection, dialect, others)
+            _plan_marks(plan, engine.catalog, event)
+        spent = await _spent(connection, dialect, engine.catalog, [event], members, now)
+        for kind in kinds:
+            if kind not in wide and event.cursor is None:
+                _plan_type(plan, engine.catalog, kind, event, _people(kind, event, members), now, spent)
+            elif kind in wide and chunk.people:
+                _plan_type(plan, engine.catalog, kind, event, chunk.people, now, spent)
+            elif kind in wide and segment is None:
+                _plan_nobody(plan, kind, event, Reason.UNKNOWN_SEGMENT, now)
+            elif kind in wide and not chunk.more and not await deliveries.has_decisions(connection, id_, kind.id):
+                _plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE, now)
+        added = await deliveries.add(connection, dialect, list(plan.deliveries.values()))
+        await deliveries.add_decisions(connection, dialect, plan.decisions)
+        await marks.add(connection, dialect, plan.marks)
+        again_at = now + SIGNAL_AGAIN if chunk.more else None
+        await events.advance(connection, id_, added, chunk.last or event.cursor, now, again_at)
+        return not chunk.more, plan
+
+    outcome = await engine.database.write(work)
+    if outcome is None:
+        return 0
+    finished, plan = outcome
+    await _signal(engine, plan.deliveries.values(), now)  # what was there already was signalled before: no harm
+    if not finished:
+        await engine.signals.decide([id_])
+    return int(finished)
 
 
 async def read_and_plan(
@@ -131,7 +244,7 @@ async def read_and_plan(
 
 async def _spent(
     connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event],
-    members: Mapping[str, list[Recipient]], now: int, *, hold: bool,
+    members: Mapping[str, list[Recipient]], now: int, *, hold: bool = True,
 ) -> Spent:  # fmt: skip
     """What counts to the caps of the categories that this batch speaks in."""
     wanted: dict[str, list[str]] = {}
@@ -152,13 +265,17 @@ def make_plan(
     """
     plan = Plan()
     for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
-        for mark in policy.outdates(catalog, event):
-            plan.supersessions.append(
-                Supersession(about=mark.about, until=mark.until, reason=mark.state, event_id=event.id)
-            )
+        _plan_marks(plan, catalog, event)
         for kind in catalog.listeners.get(event.type, []):
             _plan_type(plan, catalog, kind, event, _people(kind, event, members), now, spent)
     return plan
+
+
+def _plan_marks(plan: Plan, catalog: Catalog, event: Event) -> None:
+    plan.marks += [
+        Mark(about=mark.about, until=mark.until, reason=mark.reason, event_id=event.id)
+        for mark in policy.outdates(catalog, event)
+    ]
 
 
 def _people(kind: NotificationType, event: Event, members: Mapping[str, list[Recipient]]) -> list[Recipient]:
@@ -172,13 +289,8 @@ def _plan_type(
     spent: Spent,
 ) -> None:  # fmt: skip
     if not people:
-        nobody = Answer(
-            channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, rule=Rule.ADDRESS, reason=Reason.UNKNOWN_RECIPIENT
-        )
-        # By event and not by collapse key: every event about a person we don't know is counted.
-        delivery = _delivery(kind, event, "", nobody, make_id("delivery", kind.id, event.id, "", Channel.NONE, ""), now)
-        plan.deliveries[delivery.id] = delivery
-        plan.decisions.append(_decision(kind, event, "", [_told(nobody) | {"delivery": delivery.id}], now, None))
+        subscribed = kind.audience == "subscribers"
+        _plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
     turn = 0
     for person in people:
         asked = _with_spent(person, spent) if kind.category in catalog.regulation.caps else person
@@ -189,11 +301,19 @@ def _plan_type(
             plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, now))
             told.append(_told(answer) | {"delivery": id_})
         plan.decisions.append(_decision(kind, event, person.id, told, now, asked.standing))
-        if any(answer.state == State.PENDING for answer in answers):
+        if any(answer.state in (State.PENDING, State.COLLECTED) for answer in answers):
             turn += 1
             if asked is not person:
                 mine = spent.setdefault(person.id, {})
                 mine[kind.category] = (*mine.get(kind.category, ()), now)
+
+
+def _plan_nobody(plan: Plan, kind: NotificationType, event: Event, reason: Reason, now: int) -> None:
+    nobody = Answer(channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, rule=Rule.ADDRESS, reason=reason)
+    # By event and not by collapse key: every event about a person we don't know is counted.
+    delivery = _delivery(kind, event, "", nobody, make_id("delivery", kind.id, event.id, "", Channel.NONE, ""), now)
+    plan.deliveries[delivery.id] = delivery
+    plan.decisions.append(_decision(kind, event, "", [_told(nobody) | {"delivery": delivery.id}], now, None))
 
 
 def _with_spent(person: Recipient, spent: Spent) -> Recipient:
@@ -212,13 +332,13 @@ def _delivery(
     kind: NotificationType, event: Event, recipient_id: str, answer: Answer, id_: str, now: int
 ) -> NewDelivery:
     pending = answer.state == State.PENDING
-    signalled_here = pending and kind.lane != Lane.BULK and answer.due_at <= now
+    signalled_here = pending and kind.at_once and answer.due_at <= now
     signal_at = now + SIGNAL_AGAIN if signalled_here else answer.due_at if pending else None
     return NewDelivery(
         id=id_, event_id=event.id, recipient_id=recipient_id, type=kind.id, channel=answer.channel,
         target=answer.target, step=answer.step,
         lane=kind.lane, about=policy.about(kind, event.data), state=answer.state, reason=answer.reason, created_at=now,
-        updated_at=now, due_at=answer.due_at, expires_at=event.starts_at + kind.ttl, signal_at=signal_at,
+        updated_at=now, due_at=answer.due_at, expires_at=policy.expires_at(kind, event), signal_at=signal_at,
     )  # fmt: skip
 
 

@@ -16,10 +16,12 @@ from notifier.deliveries import Channel, Reason, State, check_moves
 from notifier.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
 from notifier.messages import Receipt
 from notifier.pipeline.engine import LEASE, WorkerEngine
-from notifier.pipeline.prepare import Message, Prepared, prepare, superseded
+from notifier.pipeline.prepare import Message, Prepared, closed_by, is_open, overtaken, prepare
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
 from notifier.store import deliveries, leases
-from notifier.store.deliveries import Ready, Supersession
+from notifier.store.deliveries import Ready
+from notifier.store.leases import Claimed
+from notifier.store.told import heard
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
 SETTLE_AGAIN = 0.5  # seconds until outcomes are written again that a database did not take
@@ -52,10 +54,13 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str], *,
     else:
         prepared = await _load(engine, ids, State.PENDING)
         claimed, lease_ends = await _claim(engine, list(prepared), token)
+        # What a digest holds is settled by its claim.
+        held = [id_ for id_ in claimed if prepared[id_].ready.digest_id is not None]
+        prepared |= await _load(engine, held, State.SENDING)
     under_way = set()
-    for id_, mark in claimed.items():
+    for id_, found in claimed.items():
         each = prepared[id_]
-        ended = superseded(each.ready, mark)
+        ended = overtaken(each.ready, found)
         each = each if ended is None else Prepared(each.ready, ended)
         under_way.add(asyncio.create_task(_try(engine, channel, each, lease_ends)))
     while under_way:
@@ -69,10 +74,22 @@ async def _load(engine: WorkerEngine, ids: Sequence[str], state: State) -> dict[
     if not ids:
         return {}
     ready = await deliveries.load(engine.database, ids, engine.clock.now(), state)
-    return {each.id: _prepare(engine, each) for each in ready}
+    untold = await _untold(engine, ready)
+    return {
+        each.id: _prepare(engine, msgspec.structs.replace(each, told=False) if each.id in untold else each)
+        for each in ready
+    }
 
 
-async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[dict[str, Supersession | None], int]:
+async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
+    """Those that close something of which their recipient has not heard."""
+    closing = [(each, abouts) for each in ready if (abouts := closed_by(engine.catalog, each))]
+    things = {(each.recipient_id, about) for each, abouts in closing for about in (each.about, *abouts)}
+    found = await heard(engine.database, things)
+    return {each.id for each, abouts in closing if not is_open(each, abouts, found)}
+
+
+async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[dict[str, Claimed], int]:
     """The deliveries taken, and when the lease ends."""
     now = engine.clock.now()
     claimed = await leases.claim(engine.database, ids, token, now, now + LEASE) if ids else {}

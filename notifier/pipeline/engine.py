@@ -15,6 +15,7 @@ from notifier.rendering import Renderer
 from notifier.store.database import Database
 
 SIGNAL_AGAIN = 3 * SECOND  # what was signalled and not taken by then was lost or is stuck: the clock signals again
+CHUNK = 1000  # recipients of a segment that one transaction looks at: a fraction of a second's work
 LEASE = 25 * SECOND  # a worker's hold on a delivery: longer than any send may take, and soon over where it died
 
 
@@ -22,7 +23,7 @@ LEASE = 25 * SECOND  # a worker's hold on a delivery: longer than any send may t
 class Engine:
     """The database, the signals, the texts and, in workers, the transports of the channels.
 
-    `background` is what goes on as long as it is open.
+    `background` is what goes on as long as it is open; `chunk` counts recipients.
     """
 
     database: Database
@@ -31,6 +32,7 @@ class Engine:
     signals: Signals
     clock: Clock
     links: Links
+    chunk: int = CHUNK
     background: tuple[asyncio.Task[None], ...] = ()
 
 

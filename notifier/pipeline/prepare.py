@@ -1,5 +1,8 @@
 """The last look before a message goes out, and the message itself: pure, from what was loaded."""
 
+from collections.abc import Collection, Iterable
+from typing import Any
+
 import msgspec
 
 from notifier import policy
@@ -22,7 +25,9 @@ from notifier.pipeline.settle import NO_WORDS, Ended, Words
 from notifier.policy import Case, Verdict, may_switch
 from notifier.rendering import Renderer
 from notifier.standing import Standing
-from notifier.store.deliveries import Ready, Supersession
+from notifier.store.deliveries import Ready
+from notifier.store.leases import Claimed
+from notifier.store.told import Heard
 
 Message = PushMessage | SmsMessage | EmailMessage
 
@@ -53,8 +58,11 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
     kind = catalog.types.get(ready.type)
     if kind is None:
         return Prepared(ready, Ended(State.CANCELLED, Reason.TYPE_GONE))
-    if ready.expires_at <= now:
-        return Prepared(ready, Ended(State.EXPIRED, Reason.EXPIRED))
+    data = msgspec.json.decode(ready.data)
+    if ready.held is None:  # a redrive has a time to live of its own, and no longer use than its event
+        ready = msgspec.structs.replace(ready, expires_at=min(ready.expires_at, policy.useless_from(kind, data)))
+    if (ended := _ended(kind, ready, now)) is not None:
+        return Prepared(ready, ended)
     if ready.standing is None:
         return Prepared(ready, Ended(State.CANCELLED, Reason.RECIPIENT_GONE))
     case = Case(
@@ -64,7 +72,42 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
     verdict = policy.judge(case)
     if verdict.action != "send":
         return Prepared(ready, _held_back(verdict))
-    return _render(renderer, links, kind, ready, ready.standing, now)
+    return _render(renderer, links, kind, ready, ready.standing, data, now)
+
+
+def _ended(kind: NotificationType, ready: Ready, now: int) -> Ended | None:
+    """How a delivery ends that is of no use any more."""
+    if ready.held == ():
+        return Ended(State.SUPPRESSED, Reason.NOTHING_LEFT)
+    if ready.expires_at <= now:
+        return Ended(State.EXPIRED, Reason.EXPIRED)
+    if ready.reached:
+        return Ended(State.SUPPRESSED, Reason.REACHED)
+    if kind.closes and not ready.told:
+        return Ended(State.SUPPRESSED, Reason.NOT_TOLD)
+    return None
+
+
+def closed_by(catalog: Catalog, ready: Ready) -> set[str]:
+    """What the notifications are about of which a delivery tells that they are over; empty where it closes nothing."""
+    kind = catalog.types.get(ready.type)
+    if kind is None or not kind.closes:
+        return set()
+    try:
+        data = msgspec.json.decode(ready.data)
+        closed = [catalog.types[other] for other in kind.closes]
+        return {policy.about(each, data) for each in closed}
+    except (msgspec.DecodeError, LookupError, TypeError):
+        return set()  # `prepare` finds out
+
+
+def is_open(ready: Ready, closes: Collection[str], heard: Iterable[Heard]) -> bool:
+    """Whether a delivery's recipient has heard of what it closes, and since then no earlier one like it."""
+    mine = [each for each in heard if each.recipient_id == ready.recipient_id]
+    since = max((each.created_at for each in mine if each.about in closes), default=None)
+    before = (ready.created_at, ready.id)
+    closed = [e.created_at for e in mine if e.about == ready.about and (e.created_at, e.id) < before]
+    return since is not None and all(at < since for at in closed)
 
 
 def _held_back(verdict: Verdict) -> Ended:
@@ -79,9 +122,12 @@ def _held_back(verdict: Verdict) -> Ended:
             return Ended(State.SUPPRESSED, reason)
 
 
-def superseded(ready: Ready, mark: Supersession | None) -> Ended | None:
-    """How a delivery ends that an event has made untrue meanwhile."""
-    return Ended(mark.reason, mark.reason.value) if mark is not None and ready.starts_at <= mark.until else None
+def overtaken(ready: Ready, found: Claimed) -> Ended | None:
+    """How a delivery ends that an event has made untrue meanwhile, or that is not needed any more."""
+    mark = found.mark
+    if mark is not None and ready.starts_at <= mark.until:
+        return Ended(mark.state, mark.reason)
+    return Ended(State.SUPPRESSED, Reason.REACHED) if found.reached else None
 
 
 def _address(ready: Ready) -> Device | str | None:
@@ -105,19 +151,21 @@ def unsubscribe_url(links: Links, kind: NotificationType, ready: Ready, standing
 
 
 def _render(
-    renderer: Renderer, links: Links, kind: NotificationType, ready: Ready, standing: Standing, now: int
-) -> Prepared:
+    renderer: Renderer, links: Links, kind: NotificationType, ready: Ready, standing: Standing, data: dict[str, Any],
+    now: int,
+) -> Prepared:  # fmt: skip
     address = _address(ready)
-    data = msgspec.json.decode(ready.data)
     unsubscribe = unsubscribe_url(links, kind, ready, standing)
-    rendered = renderer.render(
-        kind.id,
-        ready.channel,
-        locale=standing.language,
-        time_zone=standing.zone,
-        data=data,
-        unsubscribe_url=unsubscribe,
-    )
+    if ready.held is None:
+        rendered = renderer.render(
+            kind.id, ready.channel, data=data, locale=standing.language, time_zone=standing.zone,
+            unsubscribe_url=unsubscribe,
+        )  # fmt: skip
+    else:
+        items = [msgspec.json.decode(item) for item in ready.held]
+        rendered = renderer.render_digest(
+            kind.id, items, locale=standing.language, time_zone=standing.zone, unsubscribe_url=unsubscribe
+        )
     left = max((ready.expires_at - now) // SECOND, 1)
     message: Message
     match address, rendered.content:

@@ -10,9 +10,9 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics
-from notifier.deliveries import State, may_move
+from notifier.deliveries import UNREACHED, State, may_move
 from notifier.messages import Report
-from notifier.store import receipts, suppressions
+from notifier.store import receipts, steps, suppressions
 from notifier.store.database import Database
 from notifier.store.receipts import Standing
 from notifier.store.suppressions import AddressKey, Suppression
@@ -39,6 +39,8 @@ async def record(database: Database, reports: Sequence[Report], now: int) -> lis
         moved = advance(standings, reports)
         moves = {report.delivery: report for report, counted in zip(reports, moved, strict=True) if counted}
         await receipts.write(connection, database.dialect, moves, now)
+        ended = [id_ for id_, report in moves.items() if report.state in UNREACHED]
+        await steps.bring_forward(connection, database.dialect, ended, now)
         named = [_named(report, key) if counted else set() for report, counted in zip(reports, moved, strict=True)]
         # Mails about mails are easily forged: one that knows a delivery may speak of its own address only.
         held = await suppressions.still_held(connection, database.dialect, set[Named]().union(*named))

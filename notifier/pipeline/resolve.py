@@ -16,7 +16,8 @@ from notifier.pipeline.engine import LEASE, SIGNAL_AGAIN, WorkerEngine
 from notifier.pipeline.prepare import prepare
 from notifier.pipeline.settle import Ended
 from notifier.store import asks, deliveries
-from notifier.store.deliveries import Due, Move, Ready
+from notifier.store.deliveries import Move, Ready
+from notifier.store.due import Due
 
 MAX_CRASHES = 3  # workers that may end with a delivery in hand before it is put aside
 

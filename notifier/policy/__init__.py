@@ -2,10 +2,22 @@
 
 from notifier.policy.deciding import Answer, decide
 from notifier.policy.grid import Cell, Row, Spot, choose, consents, make_grid, may_switch, switch
-from notifier.policy.identity import Outdated, about, audiences, delivery_id, outdates, sameness
+from notifier.policy.identity import (
+    NEVER,
+    Outdated,
+    about,
+    audiences,
+    delivery_id,
+    digest_group,
+    expires_at,
+    outdates,
+    sameness,
+    useless_from,
+)  # fmt: skip
 from notifier.policy.rules import Action, Case, Rule, Verdict, judge, trace
 
 __all__ = [
-    "Action", "Answer", "Case", "Cell", "Outdated", "Row", "Rule", "Spot", "Verdict", "about", "audiences", "choose",
-    "consents", "decide", "delivery_id", "judge", "make_grid", "may_switch", "outdates", "sameness", "switch", "trace",
+    "NEVER", "Action", "Answer", "Case", "Cell", "Outdated", "Row", "Rule", "Spot", "Verdict", "about", "audiences",
+    "choose", "consents", "decide", "delivery_id", "digest_group", "expires_at", "judge", "make_grid", "may_switch",
+    "outdates", "sameness", "switch", "trace", "useless_from",
 ]  # fmt: skip

@@ -7,6 +7,8 @@ import msgspec
 from notifier.catalog import NotificationType
 from notifier.deliveries import Channel, Reason, State
 from notifier.events import Event
+from notifier.policy.digesting import digest_due
+from notifier.policy.identity import expires_at
 from notifier.policy.rules import Case, Rule, Verdict, judge
 from notifier.recipients import Recipient, device_id
 from notifier.regulation import Regulation
@@ -14,10 +16,11 @@ from notifier.regulation import Regulation
 STATES = {"send": State.PENDING, "hold": State.PENDING, "suppress": State.SUPPRESSED, "expire": State.EXPIRED}
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the policy says of one channel (and, for push, one device) of one person.
 
-    `state` is pending where a message should go out at `due_at`, else how the delivery ends before it began; `target`
+    `state` is pending where a message should go out at `due_at`, collected where it goes into a digest (one that it
+    begins is due at `due_at`), else how the delivery ends before it began; `target`
     is the device's id for push, "" where the person's one number or mailbox is meant. `rule` decided it, for a
     `reason`; `by` names whose preset or window it was. `step` counts the channels that are tried before this one.
     """
@@ -44,7 +47,7 @@ def decide(
     step = 0
     for channel in kind.channels:
         case = Case(
-            kind=kind, channel=channel, standing=person.standing, expires_at=event.starts_at + kind.ttl, at=now,
+            kind=kind, channel=channel, standing=person.standing, expires_at=expires_at(kind, event), at=now,
             regulation=regulation,
         )  # fmt: skip
         found = list(_answers(case, judge(case), person, now, turn * kind.turn + step * kind.step, step))
@@ -61,7 +64,10 @@ def _answers(case: Case, verdict: Verdict, person: Recipient, now: int, waits: i
         due_at = max(now + waits, verdict.until or now)
         if waits and reason is None:
             reason = Reason.WAITS_TURN
-        if due_at >= case.expires_at:
+        digest_due_at = digest_due(case.kind, case.channel, case.standing, now)
+        if digest_due_at is not None and max(digest_due_at, due_at) < case.expires_at:
+            state, due_at, reason = State.COLLECTED, max(digest_due_at, due_at), Reason.DIGEST
+        elif due_at >= case.expires_at:
             state, due_at = State.EXPIRED, now
     for target in _targets(person, case.channel):
         yield Answer(

@@ -44,6 +44,13 @@ def next_free(instant: int, zone: str, holds: Holds, opens_at: Iterable[time]) -
     return None
 
 
+def next_time(instant: int, zone: str, at: time) -> int:
+    """The next instant after this one at which a wall clock in the zone shows a time of day."""
+    today = local(instant, zone).date()
+    moments = (_instant(datetime.combine(today + timedelta(days=n), at, ZoneInfo(zone)), zone) for n in range(3))
+    return next(moment for moment in moments if moment > instant)
+
+
 def _instant(shown: datetime, zone: str) -> int:
     """When a wall clock shows a time; where it skips that time, the moment at which it does."""
     first, second = (round(shown.replace(fold=fold).timestamp() * SECOND) for fold in (0, 1))

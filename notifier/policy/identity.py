@@ -1,12 +1,22 @@
 """What makes things the same, what they are about, and what an event makes untrue."""
 
-from typing import Any
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
 
 from notifier.catalog import AUDIENCE_FIELDS, Catalog, NotificationType
-from notifier.deliveries import Channel, State, make_id
+from notifier.clock import to_instant
+from notifier.deliveries import Channel, Reason, make_id
 from notifier.events import Event
+
+NEVER: Final = 2**63 - 1
+"""An instant that doesn't come."""
+
+SHARED = 1024  # what a batch is about, and what it is the same as: everybody who hears of one event has these in common
+
+_shared_id = lru_cache(SHARED)(make_id)
 
 
 def audiences(kind: NotificationType, data: dict[str, Any]) -> list[str]:
@@ -17,12 +27,12 @@ def audiences(kind: NotificationType, data: dict[str, Any]) -> list[str]:
 
 def about(kind: NotificationType, data: dict[str, Any]) -> str:
     """The id of what a notification is about: events that cancel or replace it name the same."""
-    return make_id("about", kind.id, str(data[kind.about]))
+    return _shared_id("about", kind.id, str(data[kind.about]))
 
 
 def sameness(kind: NotificationType, data: dict[str, Any]) -> str:
     """The collapse key: two events with the same are one notification, and a newer push takes the older's place."""
-    return make_id("same", kind.id, *(str(data[field]) for field in kind.same))
+    return _shared_id("same", kind.id, *[str(data[field]) for field in kind.same])
 
 
 def delivery_id(kind: NotificationType, event: Event, recipient_id: str, channel: Channel, target: str) -> str:
@@ -31,25 +41,46 @@ def delivery_id(kind: NotificationType, event: Event, recipient_id: str, channel
     return make_id("delivery", kind.id, key, recipient_id, channel, target)
 
 
+def digest_group(kind: NotificationType, data: dict[str, Any], recipient_id: str) -> str:
+    """The id of what comes together in digests: one type's messages alike in its digest's key, for one person."""
+    key = kind.digest.key if kind.digest else ()
+    return make_id("digest", kind.id, *(str(data[field]) for field in key), recipient_id)
+
+
+def useless_from(kind: NotificationType, data: dict[str, Any]) -> int:
+    """The instant from which a notification is of no use, as its own data say."""
+    told = None if kind.until is None else data.get(kind.until)
+    return NEVER if told is None else to_instant(msgspec.convert(told, datetime))
+
+
+def expires_at(kind: NotificationType, event: Event) -> int:
+    """When a notification is of no use any more: its time to live is over, or sooner, as its data say."""
+    return min(event.starts_at + kind.ttl, useless_from(kind, event.data))
+
+
 class Outdated(msgspec.Struct, frozen=True):
-    """Deliveries about `about` whose event happened at or before `until` end in `state`."""
+    """Deliveries about `about` whose event happened at or before `until` are out of date, for a reason."""
 
     about: str
     until: int
-    state: State
+    reason: Reason
 
 
 def outdates(catalog: Catalog, event: Event) -> list[Outdated]:
     """What an event makes untrue: types it cancels, those its own types replace, and their older selves in place."""
     marks = [
-        Outdated(about(kind, event.data), event.starts_at, State.CANCELLED)
+        Outdated(about(kind, event.data), event.starts_at, Reason.CANCELLED)
         for kind in catalog.cancels.get(event.type, [])
     ]
     for kind in catalog.listeners.get(event.type, []):
         marks += [
-            Outdated(about(catalog.types[other], event.data), event.starts_at, State.SUPERSEDED)
+            Outdated(about(catalog.types[other], event.data), event.starts_at, Reason.CANCELLED)
+            for other in kind.closes
+        ]
+        marks += [
+            Outdated(about(catalog.types[other], event.data), event.starts_at, Reason.SUPERSEDED)
             for other in kind.supersedes
         ]
         if kind.in_place:
-            marks.append(Outdated(about(kind, event.data), event.starts_at - 1, State.SUPERSEDED))
+            marks.append(Outdated(about(kind, event.data), event.starts_at - 1, Reason.SUPERSEDED))
     return marks

@@ -8,7 +8,7 @@ STOP outranks everything. A mandatory message takes the channels that are left: 
 but the person's quiet hours do, unless it is about security.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import time
 from enum import StrEnum
 from functools import lru_cache
@@ -22,8 +22,6 @@ from notifier.policy.hours import next_free
 from notifier.preferences import ChannelName, Choices, Defaults, QuietHours
 from notifier.regulation import Regulation, Window
 from notifier.standing import Standing
-
-REMEMBERED = 4096  # answers about a moment, a zone and its hours: more than any batch has
 
 Action = Literal["send", "hold", "suppress", "expire"]
 
@@ -48,7 +46,7 @@ class Rule(StrEnum):
     LEGAL_WINDOW = "legal_window"
 
 
-class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a rule says: `until` where it holds (None where it can't say when), `by` which tenant or window it was."""
 
     action: Action
@@ -58,7 +56,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str | None = None
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+class Case(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One type for one person on one channel, at a moment (`at`)."""
 
     kind: NotificationType
@@ -142,7 +140,10 @@ def cap(case: Case) -> Verdict | None:
     limit = case.regulation.caps.get(case.kind.category)
     if limit is None or not case.counted or case.kind.is_mandatory_on(case.channel):
         return None
-    sent = sorted(at for at in case.standing.spent.get(case.kind.category, ()) if at > case.at - limit.milliseconds)
+    told = case.standing.spent.get(case.kind.category, ())
+    if len(told) < limit.most:
+        return None
+    sent = sorted(at for at in told if at > case.at - limit.milliseconds)
     if len(sent) < limit.most:
         return None
     if case.kind.over_cap == "suppress":
@@ -181,6 +182,8 @@ RULES: tuple[tuple[str, Ask], ...] = (
     ("legal_window", legal_window),
 )
 _ASKS = tuple(ask for _, ask in RULES)
+_TIMED = (expiry, cap, quiet_hours, legal_window)  # those that may say another thing later, in the same order
+SHARED = 4096  # zones times quiet hours that people have in common: those of one batch ask the same of the same moment
 MAX_HOLDS = 20  # a hold may end within another one: at most every weekday's quiet hours and window, and some
 
 
@@ -191,8 +194,9 @@ def judge(case: Case) -> Verdict:
     live, is an expiry for the hold's reason.
     """
     held: Verdict | None = None
+    asks: Sequence[Ask] = _ASKS
     for _ in range(MAX_HOLDS):
-        verdict = _first(case)
+        verdict = _first(case, asks)
         if verdict is None or verdict.action == "send":
             return held or verdict or _sent(case)
         if verdict.action != "hold":
@@ -200,7 +204,7 @@ def judge(case: Case) -> Verdict:
         held = verdict
         if verdict.until is None or verdict.until >= case.expires_at:
             break
-        case = msgspec.structs.replace(case, at=verdict.until)
+        case, asks = msgspec.structs.replace(case, at=verdict.until), _TIMED
     return _outlasted(held) if held is not None else _sent(case)
 
 
@@ -210,8 +214,8 @@ def trace(case: Case) -> Iterator[tuple[str, Verdict | None]]:
         yield name, ask(case)
 
 
-def _first(case: Case) -> Verdict | None:
-    for ask in _ASKS:
+def _first(case: Case, asks: Sequence[Ask]) -> Verdict | None:
+    for ask in asks:
         verdict = ask(case)
         if verdict is not None:
             return verdict
@@ -235,17 +239,19 @@ def quiet_of(standing: Standing) -> tuple[QuietHours | None, str | None]:
     """The quiet hours that hold for a person, and which tenant presets them where it isn't their own choice."""
     if standing.preferences.quiet_hours is not None:
         return standing.preferences.quiet_hours, None
-    presets = ((each.quiet_hours, name) for name, each in standing.defaults if each.quiet_hours is not None)
-    return next(presets, (None, None))
+    for name, defaults in standing.defaults:
+        if defaults.quiet_hours is not None:
+            return defaults.quiet_hours, name
+    return None, None
 
 
 # People of one zone are asked about the same moment, a batch of them at a time.
-@lru_cache(REMEMBERED)
+@lru_cache(SHARED)
 def _quiet_until(at: int, zone: str, quiet: QuietHours) -> int | None:
     return next_free(at, zone, lambda shown: quiet.hold(shown.time()), [time.fromisoformat(quiet.ends)])
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(SHARED)
 def _closed_until(at: int, zone: str, window: Window) -> int | None:
     return next_free(at, zone, lambda shown: not window.open_at(shown), window.openings())
 
@@ -257,7 +263,7 @@ def locked_by(kind: NotificationType, channel: Channel, standing: Standing) -> t
 
 def _choice(choices: Choices, category: str, channel: Channel) -> tuple[bool | None, Rule]:
     """What one level says of a cell, and by which of its switches; None where it says nothing."""
-    name = cast("ChannelName", channel.value)
+    name = cast("ChannelName", channel)
     cell = choices.switches.get(category, {}).get(name)
     if cell is not None:
         return cell, Rule.CATEGORY_CHANNEL

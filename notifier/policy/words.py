@@ -22,6 +22,7 @@ REASONS: Final[Mapping[str, str]] = {
     "bounced": "mail to this mailbox came back",
     "cancelled": "it is not true any more",
     "digest": "it goes out together with others",
+    "empty_audience": "nobody is in its audience",
     "expired": "it would be of no use any more",
     "lease_expired": "the worker that had it in hand ended, and the provider may have it",
     "legal_window": "marketing may not be sent at that hour where the person lives",
@@ -47,6 +48,7 @@ REASONS: Final[Mapping[str, str]] = {
     "type_gone": "there is no such notification type any more",
     "unavailable": "the phone, the mailbox or the carrier could not be reached in time",
     "unknown": "the provider can't say what became of it",
+    "unknown_segment": "the event names a segment that is not there",
     "unknown_recipient": "the event names nobody that is known here",
     "waits_turn": "another channel, or another person on call, is tried first",
 }

@@ -57,6 +57,8 @@ class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     driver: str
     fleet_managers: str
     site_operators: str
+    subscribers: str
+    segment: str
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +24,9 @@ from notifier.rendering.texts import Scripts, Wording, closest, compile_wording,
 MAX_VALUE = {Channel.PUSH: 60, Channel.SMS: 60}
 """Characters of a text value on small screens: a long station name is cut, so that the sentence's end is still seen."""
 
+MAX_ROWS = 100
+"""Rows of a digest's table: some 60 kB, and Gmail cuts a mail at 102 kB."""
+
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _QUOTED = re.compile("'.*'", re.DOTALL)
 
@@ -44,6 +47,7 @@ class _Type(msgspec.Struct):
     kind: NotificationType
     model: type[msgspec.Struct]
     link: Part
+    digest_link: Part | None
     live: int
     versions: dict[int, Scripts]
 
@@ -115,13 +119,8 @@ class Renderer:
         in `locale` itself where that is the same language ("de-AT" formats in German texts), else in the texts' locale.
         Raises RenderError, which names the place and the field but never a value.
         """
-        loaded = self._types.get(notification_type)
-        if loaded is None:
-            raise RenderError(f"there is no notification type {notification_type}")
-        number = loaded.live if version is None else version
-        scripts = loaded.versions.get(number)
-        if scripts is None:
-            raise RenderError(f"{notification_type} has no version {number} here")
+        loaded = self._loaded(notification_type)
+        number, scripts = self._version(loaded, version)
         return self._render(loaded, scripts, number, channel, locale, time_zone, data, unsubscribe_url)
 
     def preview(
@@ -130,27 +129,26 @@ class Renderer:
     ) -> Rendered:  # fmt: skip
         """The same of a wording that is compiled and no version yet: one renderer for preview, test and send."""
         loaded = self._types[notification_type]
-        return self._render(loaded, scripts, 0, channel, locale, time_zone, data, unsubscribe_url)
+        return self._render(loaded, scripts, FILES, channel, locale, time_zone, data, unsubscribe_url)
+
+    def _version(self, loaded: _Type, version: int | None) -> tuple[int, Scripts]:
+        number = loaded.live if version is None else version
+        if number not in loaded.versions:
+            raise RenderError(f"{loaded.kind.id} has no version {number} here")
+        return number, loaded.versions[number]
 
     def _render(
         self, loaded: _Type, scripts: Scripts, version: int, channel: Channel, locale: str, time_zone: str,
         data: Mapping[str, Any], unsubscribe_url: str | None,
     ) -> Rendered:  # fmt: skip
         spoken = closest(locale, scripts)
-        script = scripts[spoken].get(channel)
+        script = scripts[spoken].channels.get(channel)
         if script is None:
             raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
         values = _read(loaded, data)
         link = self._link(loaded.link, values)
-        context = make_context(
-            {
-                **_fitting(values, channel),
-                "brand": self._brand.name,
-                "link": link,
-                "locale": _format_locale(locale, spoken),
-                "zone": time_zone,
-            }
-        )
+        reader = self._reader(link, locale, spoken, time_zone)
+        context = make_context(_fitting(values, channel) | reader)
         parts = {name: part.render(context) for name, part in script.parts.items()}
         if channel == Channel.PUSH:
             push = PushContent(title=one_line(parts["title"]), body=one_line(parts["body"]), link=link)
@@ -165,6 +163,55 @@ class Renderer:
         )  # fmt: skip
         return Rendered(mail, spoken, version)
 
+    def render_digest(
+        self,
+        notification_type: str,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        locale: str,
+        time_zone: str,
+        unsubscribe_url: str | None = None,
+        version: int | None = None,
+    ) -> Rendered:
+        """The mail about several events' data, a row each; about one it reads as if it came alone. Raises RenderError
+        as `render` does."""
+        if len(items) == 1:
+            return self.render(
+                notification_type, Channel.EMAIL, locale=locale, time_zone=time_zone, data=items[0],
+                unsubscribe_url=unsubscribe_url, version=version,
+            )  # fmt: skip
+        loaded = self._loaded(notification_type)
+        number, scripts = self._version(loaded, version)
+        spoken = closest(locale, scripts)
+        script = scripts[spoken].digest
+        if script is None or loaded.digest_link is None or not items:
+            raise RenderError(f"{notification_type} has no digest of {len(items)}")
+        told = [_read(loaded, item) for item in items]
+        link = self._link(loaded.digest_link, told[0])
+        reader = self._reader(link, locale, spoken, time_zone)
+        count = {"count": len(told), "more": max(len(told) - MAX_ROWS, 0)}
+        shared = make_context(told[0] | count | reader)
+        parts = {name: part.render(shared) for name, part in script.parts.items()}
+        rows = []
+        for values in told[:MAX_ROWS]:
+            context = make_context(values | reader)
+            rows.append((one_line(script.details["label"].render(context)), script.details["value"].render(context)))
+        mail = self._layout.compose(
+            parts, rows, locale=spoken, audience=loaded.kind.audience, link=link, unsubscribe_url=unsubscribe_url
+        )
+        return Rendered(mail, spoken, number)
+
+    def _loaded(self, notification_type: str) -> _Type:
+        loaded = self._types.get(notification_type)
+        if loaded is None:
+            raise RenderError(f"there is no notification type {notification_type}")
+        return loaded
+
+    def _reader(self, link: str, locale: str, spoken: str, time_zone: str) -> dict[str, Any]:
+        """What every text has, for one reader."""
+        formats = _format_locale(locale, spoken)
+        return {"brand": self._brand.name, "link": link, "locale": formats, "zone": time_zone}
+
     def _link(self, link: Part, values: Mapping[str, Any]) -> str:
         quoted = {name: quote(values[name], safe="") for name in link.uses if name != "app_url"}
         return link.render(make_context({"app_url": self._brand.app_url, **quoted}))
@@ -175,7 +222,11 @@ def _load_type(catalog: Catalog, kind: NotificationType) -> _Type:
     in_links = {name: field for name, field in kind.data.items() if field.type == "text" and not field.optional}
     in_links["app_url"] = Field(type="text", about="The app's address")
     link = compile_text(f"{kind.id}/type.toml: link", kind.link, in_links)
-    return _Type(kind, model, link, FILES, {})
+    digest_link = None
+    if kind.digest is not None:
+        shared = {name: field for name, field in in_links.items() if name in ("app_url", *kind.digest.key)}
+        digest_link = compile_text(f"{kind.id}/type.toml: digest.link", kind.digest.link, shared)
+    return _Type(kind, model, link, digest_link, FILES, {})
 
 
 def _read(loaded: _Type, data: Mapping[str, Any]) -> dict[str, Any]:

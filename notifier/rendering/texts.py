@@ -23,7 +23,17 @@ BUILT_IN: Mapping[str, Field] = {
     "brand": Field(type="text", about="The brand's name"),
     "link": Field(type="text", about="Where the notification leads: the type's link"),
 }
-RESERVED = frozenset({*BUILT_IN, "app_url", "locale", "zone"})
+OF_DIGEST: Mapping[str, Field] = {
+    "count": Field(type="integer", about="How many there are"),
+    "more": Field(type="integer", about="How many of them the table leaves out", optional=True),
+}
+RESERVED = frozenset({*BUILT_IN, *OF_DIGEST, "app_url", "locale", "zone"})
+
+DIGEST = "digest."
+"""Begins the names of a digest's parts."""
+
+OF_ONE = ("label", "value")
+"""A digest's parts that each of its rows has, and which say something of one event."""
 
 _Shape = TypeVar("_Shape")
 
@@ -57,12 +67,25 @@ class EmailTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     text: str = ""
 
 
+class DigestTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table `[digest]`: a mail about several, and the row of its table that each gets."""
+
+    subject: str
+    preheader: str
+    heading: str
+    body: str
+    action: str
+    label: str
+    value: str
+
+
 class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One locale's."""
 
     push: PushTexts | None = None
     sms: SmsTexts | None = None
     email: EmailTexts | None = None
+    digest: DigestTexts | None = None
 
     def table(self, channel: Channel) -> PushTexts | SmsTexts | EmailTexts | None:
         """The texts of a channel."""
@@ -85,12 +108,20 @@ class Script(NamedTuple):
     design: Design | None = None
 
 
-Scripts = Mapping[str, Mapping[Channel, Script]]
-"""Compiled texts by locale and channel."""
+class Spoken(NamedTuple):
+    """The compiled texts of a type in one locale: by channel; of a digest, and (its `details`) of each of its rows."""
+
+    channels: Mapping[Channel, Script]
+    digest: Script | None
+
+
+Scripts = Mapping[str, Spoken]
+"""Compiled texts by locale."""
 
 
 class Place(NamedTuple):
-    """One part of a wording: `de`, `sms`, `text`; a mail's table rows are `details.<label>`."""
+    """One part of a wording: `de`, `sms`, `text`; a mail's table rows are `details.<label>`, and what is said of several
+    events at once `digest.<part>`."""
 
     locale: str
     channel: Channel
@@ -110,10 +141,16 @@ def places(kind: NotificationType, wording: Wording) -> Iterator[Place]:
             if table is not None:
                 for part, source in _sources(table).items():
                     yield Place(locale, channel, part, source)
+        if texts.digest is not None:
+            for part, source in msgspec.structs.asdict(texts.digest).items():
+                yield Place(locale, Channel.EMAIL, f"{DIGEST}{part}", source)
 
 
-def fields_of(kind: NotificationType) -> Mapping[str, Field]:
-    """What the texts of a type may name."""
+def fields_of(kind: NotificationType, part: str = "") -> Mapping[str, Field]:
+    """What a part of a type's texts may name: what is said of several events at once, only what they share."""
+    if part.startswith(DIGEST) and part.removeprefix(DIGEST) not in OF_ONE:
+        key = kind.digest.key if kind.digest else ()
+        return {**{name: kind.data[name] for name in key}, **OF_DIGEST, **BUILT_IN}
     return {**kind.data, **BUILT_IN}
 
 
@@ -142,10 +179,16 @@ def compile_wording(kind: NotificationType, wording: Wording, frame: str) -> Scr
             raise ConfigurationError(
                 f"{kind.id}/{locale}.toml: its tables must be those of the type's channels: {wanted}"
             )
-        scripts[locale] = {
-            channel: _compile(f"{kind.id}/{locale}.toml: {channel}", table, fields_of(kind), frame)
-            for channel, table in tables.items()
-        }
+        if (texts.digest is None) != (kind.digest is None):
+            raise ConfigurationError(f"{kind.id}/{locale}.toml: [digest] must be there where type.toml has a digest")
+        where = f"{kind.id}/{locale}.toml"
+        scripts[locale] = Spoken(
+            {
+                channel: _compile(f"{where}: {channel}", table, fields_of(kind), frame)
+                for channel, table in tables.items()
+            },
+            None if texts.digest is None else _compile_digest(f"{where}: digest", texts.digest, kind),
+        )
     return scripts
 
 
@@ -153,9 +196,18 @@ def faults(kind: NotificationType, wording: Wording) -> Iterator[tuple[str, str,
     """Every part that the language refuses: locale, channel, part, and why, each for itself."""
     for place in places(kind, wording):
         try:
-            compile_text(place.name, place.source, fields_of(kind))
+            compile_text(place.name, place.source, fields_of(kind, place.part))
         except ConfigurationError as error:
             yield place.locale, place.channel, place.part, str(error).removeprefix(place.name).lstrip(":, ")
+
+
+def _compile_digest(where: str, table: DigestTexts, kind: NotificationType) -> Script:
+    compiled = {
+        name: compile_text(f"{where}.{name}", source, fields_of(kind, f"{DIGEST}{name}"))
+        for name, source in msgspec.structs.asdict(table).items()
+    }
+    rows = {name: compiled.pop(name) for name in OF_ONE}
+    return Script(compiled, rows)
 
 
 def read_locales(folder: Path, shape: type[_Shape]) -> dict[str, _Shape]:

@@ -89,6 +89,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     lane: Lane
     about: str
     state: State
+    digest_id: str | None
     handled_at: int | None
 
 

@@ -8,15 +8,15 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.deliveries import Channel, Lane, State
+from notifier.deliveries import UNREACHED, Channel, Lane, State
 from notifier.standing import Standing
-from notifier.store import rows, standing
+from notifier.store import digests, rows, standing, steps
 from notifier.store.database import Database
-from notifier.store.schema import decision, delivery, device, event, recipient, supersession, suppression
+from notifier.store.schema import decision, delivery, device, event, recipient, suppression
 from notifier.store.suppressions import ADDRESS_KEY
 
 
-class NewDelivery(msgspec.Struct, frozen=True, kw_only=True):
+class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A delivery as `decide` writes it: pending and due, or ended at once with a reason."""
 
     id: str
@@ -50,19 +50,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     standing: Standing | None = None
 
 
-class Supersession(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliveries about `about` whose event happened at or before `until` are out of date, for a reason."""
-
-    about: str
-    until: int
-    reason: State
-    event_id: str
-
-
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery that is due, with all that is needed to look again and to send. It holds addresses: not printed.
 
     `address_key` is that of its number or mailbox, `standing` where its recipient stands now; None where they are gone.
+    `reached` says whether an earlier step has reached the person, `told` whether they heard of what the message closes.
+    `held` are the data of what a digest holds, None where it is none.
     """
 
     id: str
@@ -88,6 +81,10 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     device_value: str | None
     device_platform: Literal["android", "ios", "web"] | None
     address_key: str | None = None
+    digest_id: str | None = None
+    reached: bool = False
+    told: bool = True
+    held: tuple[str, ...] | None = None
 
     @property
     def starts_at(self) -> int:
@@ -98,16 +95,12 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Ready {self.id}>"
 
 
-class Due(msgspec.Struct, frozen=True):
-    """A delivery that it is time to do something about. `crashes` counts the workers that ended with it in hand."""
+class Subject(msgspec.Struct, frozen=True):
+    """A delivery, its type and what it is about."""
 
     id: str
-    channel: Channel
-    lane: Lane
-    state: State
     type: str
-    expires_at: int
-    crashes: int
+    about: str
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,13 +133,10 @@ async def add_decisions(connection: AsyncConnection, dialect: str, decisions: Se
         await connection.execute(_insert_decisions(dialect), {"rows": rows.encode(decisions)})
 
 
-async def add_supersessions(connection: AsyncConnection, dialect: str, marks: Sequence[Supersession]) -> None:
-    """Mark what is out of date; the latest mark about a thing stands."""
-    if marks:
-        newest: dict[str, Supersession] = {}
-        for mark in sorted(marks, key=lambda mark: mark.until):
-            newest[mark.about] = mark
-        await connection.execute(_supersede(dialect), {"rows": rows.encode(list(newest.values()))})
+async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) -> bool:
+    """Whether an event of a type was decided for anybody."""
+    query = sa.select(sa.literal(1)).where(decision.c.event_id == event_id, decision.c.type == type_).limit(1)
+    return (await connection.execute(query)).first() is not None
 
 
 async def load(database: Database, ids: Sequence[str], now: int, state: State = State.PENDING) -> list[Ready]:
@@ -158,35 +148,18 @@ async def load(database: Database, ids: Sequence[str], now: int, state: State = 
         known = {id_: row for id_, row in found.items() if row.preferences is not None}
         devices = {id_: row.device_value is not None for id_, row in known.items()}
         standings = await standing.make(connection, database.dialect, known, devices)
+        digest_ids = {row.digest_id for row in found.values() if row.digest_id is not None}
+        items = await digests.items(connection, database.dialect, digest_ids) if digest_ids else {}
         ready = (msgspec.convert(row._mapping, Ready, strict=False) for row in found.values())  # noqa: SLF001 (a public name)
-        return [msgspec.structs.replace(each, standing=standings.get(each.id)) for each in ready]
+        return [
+            msgspec.structs.replace(
+                each, standing=standings.get(each.id),
+                held=None if each.digest_id is None else items.get(each.digest_id, ()),
+            )
+            for each in ready
+        ]  # fmt: skip
 
     return await database.read(work)
-
-
-async def due(
-    database: Database, now: int, again_at: int, limit: int, queues: Sequence[tuple[Channel, Lane]]
-) -> list[Due]:
-    """Deliveries of these queues that are pending or unknown and that it is time to do something about.
-
-    The clock that gets one has it until `again_at`.
-    """
-    wanted = sa.or_(*(sa.and_(delivery.c.channel == channel, delivery.c.lane == lane) for channel, lane in queues))
-    columns = [delivery.c[name] for name in Due.__struct_fields__]
-    query = (
-        sa.select(*columns)
-        .where(delivery.c.signal_at <= now, delivery.c.state.in_([State.PENDING, State.UNKNOWN]), wanted)
-        .order_by(delivery.c.signal_at).limit(limit).with_for_update(skip_locked=True)
-    )  # fmt: skip
-
-    async def work(connection: AsyncConnection) -> list[Due]:
-        found = [msgspec.convert(row._mapping, Due, strict=False) for row in await connection.execute(query)]  # noqa: SLF001
-        if found:
-            parameters = {"rows": rows.ids([row.id for row in found]), "again_at": again_at}
-            await connection.execute(_signalled(database.dialect), parameters)
-        return found
-
-    return await database.write(work)
 
 
 async def move(database: Database, moves: Sequence[Move], now: int) -> int:
@@ -194,9 +167,35 @@ async def move(database: Database, moves: Sequence[Move], now: int) -> int:
 
     async def work(connection: AsyncConnection) -> int:
         parameters = {"rows": rows.encode(moves), "now": now}
-        return (await connection.execute(_move(database.dialect), parameters)).rowcount
+        moved = (await connection.execute(_move(database.dialect), parameters)).rowcount
+        ended = [move.id for move in moves if move.state in UNREACHED]
+        await steps.bring_forward(connection, database.dialect, ended, now)
+        return moved
 
     return await database.write(work) if moves else 0
+
+
+async def get(database: Database, id_: str) -> Subject | None:
+    """What a delivery is about; None where there is none."""
+    query = sa.select(delivery.c.id, delivery.c.type, delivery.c.about).where(delivery.c.id == id_)
+
+    async def work(connection: AsyncConnection) -> Subject | None:
+        row = (await connection.execute(query)).first()
+        return None if row is None else Subject(*row)
+
+    return await database.read(work)
+
+
+async def waiting(database: Database, now: int) -> int:
+    """How many deliveries wait for a time that is yet to come, and were never tried."""
+    query = sa.select(sa.func.count()).where(
+        delivery.c.state == State.PENDING, delivery.c.due_at > now, delivery.c.attempts == 0
+    )
+
+    async def work(connection: AsyncConnection) -> int:
+        return int((await connection.execute(query)).scalar_one())
+
+    return await database.read(work)
 
 
 async def states(database: Database) -> dict[tuple[str, str], State]:
@@ -226,17 +225,13 @@ def _insert_decisions(dialect: str) -> sa.Insert:
 
 
 @cache
-def _supersede(dialect: str) -> sa.Insert:
-    return rows.upsert(dialect, supersession, [supersession.c[name] for name in Supersession.__struct_fields__])
-
-
-@cache
 def _ready(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.id])
     own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about")
     return (
         sa.select(
-            *(delivery.c[name] for name in (*own, "created_at", "expires_at", "redrive_of")),
+            *(delivery.c[name] for name in (*own, "created_at", "expires_at", "redrive_of", "digest_id")),
+            steps.REACHED.label("reached"),
             # Those that have ended: a claim counts the one it begins.
             (delivery.c.attempts - sa.case((delivery.c.state == State.SENDING, 1), else_=0)).label("attempts"),
             event.c.occurred_at,
@@ -257,16 +252,6 @@ def _ready(dialect: str) -> sa.Select[Any]:
         .outerjoin(device, sa.and_(device.c.id == delivery.c.target, device.c.recipient_id == delivery.c.recipient_id))
         .outerjoin(suppression, suppression.c.address_key == ADDRESS_KEY)
         .where(delivery.c.state == sa.bindparam("state"), delivery.c.due_at <= sa.bindparam("now"))
-    )
-
-
-@cache
-def _signalled(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == wanted.c.id, delivery.c.state.in_([State.PENDING, State.UNKNOWN]))
-        .values(signal_at=sa.bindparam("again_at"))
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -58,14 +59,17 @@ async def insert(connection: AsyncConnection, dialect: str, events: Sequence[New
 async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> list[Event]:
     """Those of the events that nobody has decided or is deciding; they stay locked until the transaction ends."""
     found = await connection.execute(_undecided(dialect), {"rows": rows.ids(ids)})
-    return [
-        Event(
-            id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
-            occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
-            data=msgspec.json.decode(row.data),
-        )
-        for row in found
-    ]  # fmt: skip
+    return [_event(row) for row in found]
+
+
+async def get(database: Database, id_: str) -> Event | None:
+    """An event; None where there is none."""
+
+    async def work(connection: AsyncConnection) -> Event | None:
+        row = (await connection.execute(sa.select(event).where(event.c.id == id_))).first()
+        return None if row is None else _event(row)
+
+    return await database.read(work)
 
 
 async def mark_decided(connection: AsyncConnection, dialect: str, deliveries: dict[str, int], now: int) -> None:
@@ -74,21 +78,39 @@ async def mark_decided(connection: AsyncConnection, dialect: str, deliveries: di
     await connection.execute(_decided(dialect), {"rows": encoded, "now": now})
 
 
+async def advance(
+    connection: AsyncConnection, id_: str, deliveries: int, cursor: str | None, now: int, again_at: int | None
+) -> None:
+    """Note a chunk of an event's audience: so many deliveries more, and up to which recipient. It is closed where there
+    is no `again_at`, at which the clock signals it if nobody else does.
+
+    What gets on is not what ends workers: its tries are counted anew.
+    """
+    more = {"deliveries": sa.func.coalesce(event.c.deliveries, 0) + deliveries, "cursor": cursor, "tries": 0}
+    closed = {"decided_at": now if again_at is None else None, "signal_at": again_at}
+    await connection.execute(sa.update(event).where(event.c.id == id_).values(**more, **closed))
+
+
 async def due(database: Database, now: int, again_at: int, limit: int) -> dict[str, int]:
     """Undecided events that it is time to signal, with how often a careful worker has tried each.
 
-    The clock that gets one has it until `again_at`.
+    Nobody looks at them again before `again_at`, but for another clock that looks at the same moment: it signals them
+    too, which does no harm. While nothing is due nothing is locked and nothing written.
     """
+    query = sa.select(event.c.id, event.c.tries).where(event.c.signal_at <= now).order_by(event.c.signal_at)
 
-    async def work(connection: AsyncConnection) -> dict[str, int]:
-        query = sa.select(event.c.id, event.c.tries).where(event.c.signal_at <= now).order_by(event.c.signal_at)
-        found = await connection.execute(query.limit(limit).with_for_update(skip_locked=True))
-        tries = {row.id: row.tries for row in found}
-        if tries:
-            await connection.execute(_signalled(database.dialect), {"rows": rows.ids(tries), "again_at": again_at})
-        return tries
+    async def look(connection: AsyncConnection) -> dict[str, int]:
+        return {row.id: row.tries for row in await connection.execute(query.limit(limit))}
 
-    return await database.write(work)
+    found = await database.read(look)
+
+    async def mark(connection: AsyncConnection) -> None:
+        parameters = {"rows": rows.ids(list(found)), "again_at": again_at, "now": now}
+        await connection.execute(_signalled(database.dialect), parameters)
+
+    if found:
+        await database.write(mark)
+    return found
 
 
 async def begin_try(database: Database, ids: Sequence[str], tries: int, look_at: int) -> list[str]:
@@ -116,6 +138,14 @@ async def quarantine(database: Database, ids: Sequence[str], now: int) -> None:
         await connection.execute(_quarantine(database.dialect), {"rows": rows.ids(ids), "now": now})
 
     await database.write(work)
+
+
+def _event(row: Any) -> Event:
+    return Event(
+        id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
+        occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
+        data=msgspec.json.decode(row.data), cursor=row.cursor,
+    )  # fmt: skip
 
 
 @cache
@@ -182,6 +212,6 @@ def _signalled(dialect: str) -> sa.Update:
     wanted = rows.batch(dialect, [event.c.id])
     return (
         sa.update(event)
-        .where(event.c.id == wanted.c.id, event.c.decided_at.is_(None))
+        .where(event.c.id == wanted.c.id, event.c.decided_at.is_(None), event.c.signal_at <= sa.bindparam("now"))
         .values(signal_at=sa.bindparam("again_at"))
     )

@@ -11,12 +11,20 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.deliveries import Reason, State, may_come_before
-from notifier.store import receipts, rows, suppressions
+from notifier.deliveries import UNREACHED, Reason, State, may_come_before
+from notifier.store import digests, receipts, rows, steps, suppressions
 from notifier.store.database import Database
-from notifier.store.deliveries import Supersession
+from notifier.store.marks import Mark
 from notifier.store.schema import attempt, delivery, device, supersession
 from notifier.store.suppressions import Suppression
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """What a claim found out: what has made deliveries about the same thing out of date, and whether an earlier step
+    has reached the person."""
+
+    mark: Mark | None = None
+    reached: bool = False
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,26 +57,21 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None
 
 
-async def claim(
-    database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int
-) -> dict[str, Supersession | None]:
+async def claim(database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int) -> dict[str, Claimed]:
     """Take those of the deliveries that are still pending and due, under a token and until the lease ends.
 
-    Answers the ids taken, each with what has made deliveries about the same thing out of date, as of this moment. From
-    here on the provider may have it; until here it surely has not.
+    Answers the ids taken, each with what was found out about it, as of this moment; what a digest holds is settled.
+    From here on the provider may have it; until here it surely has not.
     """
 
-    async def work(connection: AsyncConnection) -> dict[str, Supersession | None]:
+    async def work(connection: AsyncConnection) -> dict[str, Claimed]:
         parameters = {"rows": rows.ids(ids), "token": token, "now": now, "lease_ends": lease_ends}
         if not (await connection.execute(_take(database.dialect), parameters)).rowcount:
             return {}
-        found = await connection.execute(_taken(database.dialect), {"rows": rows.ids(ids), "token": token})
-        return {
-            row.id: Supersession(about=row.about, until=row.until, reason=State(row.reason), event_id=row.event_id)
-            if row.until is not None
-            else None
-            for row in found
-        }
+        found = list(await connection.execute(_taken(database.dialect), {"rows": rows.ids(ids), "token": token}))
+        held = [row.digest_id for row in found if row.digest_id is not None]
+        await digests.settle_items(connection, database.dialect, held, now)
+        return {row.id: Claimed(_mark(row), bool(row.reached)) for row in found}
 
     return await database.write(work)
 
@@ -99,23 +102,17 @@ async def settle(
         if gone:
             await connection.execute(sa.delete(device).where(device.c.id.in_(gone)))
         await suppressions.add(connection, database.dialect, bad, now)
+        ended = [each.id for each in settled if each.state in UNREACHED]
+        await steps.bring_forward(connection, database.dialect, ended, now)
         return recorded
 
     return await database.write(work)
 
 
-async def return_expired_leases(database: Database, now: int, limit: int) -> int:
-    """Deliveries whose worker let its lease run out become unknown: the provider may have them. How many there were."""
-    lost = sa.and_(delivery.c.signal_at <= now, delivery.c.state == State.SENDING)
-
-    async def work(connection: AsyncConnection) -> int:
-        query = sa.select(delivery.c.id).where(lost).order_by(delivery.c.signal_at).limit(limit)
-        ids = list((await connection.execute(query.with_for_update(skip_locked=True))).scalars())
-        if ids:
-            await connection.execute(_lose(database.dialect), {"rows": rows.ids(ids), "now": now})
-        return len(ids)
-
-    return await database.write(work)
+def _mark(row: Any) -> Mark | None:
+    if row.until is None:
+        return None
+    return Mark(about=row.about, until=row.until, reason=Reason(row.reason), event_id=row.event_id)
 
 
 @cache
@@ -145,6 +142,8 @@ def _taken(dialect: str) -> sa.Select[Any]:
         sa.select(
             delivery.c.id,
             delivery.c.about,
+            delivery.c.digest_id,
+            steps.REACHED.label("reached"),
             supersession.c.until,
             supersession.c.reason,
             supersession.c.event_id,
@@ -177,20 +176,3 @@ def _settle(dialect: str) -> sa.Update:
 @cache
 def _insert_attempts(dialect: str) -> sa.Insert:
     return rows.insert(dialect, attempt, [attempt.c[name] for name in Attempt.__struct_fields__])
-
-
-@cache
-def _lose(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == wanted.c.id, delivery.c.state == State.SENDING)
-        .values(
-            state=State.UNKNOWN.value,
-            reason=Reason.LEASE_EXPIRED.value,
-            crashes=delivery.c.crashes + 1,
-            lease_token=None,
-            signal_at=sa.bindparam("now"),
-            updated_at=sa.bindparam("now"),
-        )
-    )

@@ -89,12 +89,16 @@ async def read(database: Database) -> Ledger:
     return await database.read(work)
 
 
-async def is_quiet(database: Database) -> bool:
-    """Whether nothing is left that the clock would look at: no event to decide, no delivery to send or to try again."""
+async def is_quiet(database: Database, until: int | None = None) -> bool:
+    """Whether nothing is left that the clock would look at (until an instant, where one is given): no event to decide,
+    no delivery to send or to try again."""
 
     async def work(connection: AsyncConnection) -> bool:
         waiting = (
-            sa.select(sa.literal(1)).where(table.c.signal_at.is_not(None)).exists() for table in (event, delivery)
+            sa.select(sa.literal(1))
+            .where(table.c.signal_at.is_not(None) if until is None else table.c.signal_at <= until)
+            .exists()
+            for table in (event, delivery)
         )
         return not (await connection.execute(sa.select(sa.or_(*waiting)))).scalar_one()
 

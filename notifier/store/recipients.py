@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.deliveries import Channel
 from notifier.messages import Device
 from notifier.recipients import Recipient, RecipientDetails, device_id
-from notifier.store import preferences, rows, standing
+from notifier.store import on_call, preferences, rows, standing
 from notifier.store.database import Database
 from notifier.store.schema import device, membership, recipient, suppression
 from notifier.store.suppressions import address_key
+from notifier.topics import GROUP
 
 _OWN = (
     "id", "kind", "name", "email", "phone", "locale", "time_zone", "region", "tenants", "attributes", "created_at",
@@ -29,7 +30,8 @@ _DEVICE = ("id", "recipient_id", "kind", "value", "platform", "last_seen")
 async def put(database: Database, details: Mapping[str, RecipientDetails], now: int, actor: str = "import") -> None:
     """Write recipients by id, each whole: what the caller left out is gone, but for what the person chose.
 
-    Devices move here from whoever had them. Preferences that are given are a change of `actor`'s in their history.
+    Devices move here from whoever had them; subscriptions to topics stay. Preferences that are given are a change of
+    `actor`'s in their history.
     """
     if not details:
         return
@@ -63,12 +65,16 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
     async def work(connection: AsyncConnection) -> None:
         dialect = database.dialect
         await connection.execute(_upsert(dialect), {"rows": rows.encode(people)})
+        places = await on_call.places(connection, dialect, owners)
         for clear in _clear(dialect):
             await connection.execute(clear, {"rows": owners})
         if devices:
             await connection.execute(_upsert_devices(dialect), {"rows": rows.encode(list(devices.values()))})
         if memberships:
-            await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(memberships)})
+            placed = [
+                each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships
+            ]
+            await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
         await preferences.write(connection, dialect, chosen, actor, now)
 
     await database.write(work)
@@ -187,15 +193,17 @@ def _upsert_devices(dialect: str) -> sa.Insert:
 
 @cache
 def _insert_memberships(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, membership, [membership.c.audience, membership.c.recipient_id])
+    return rows.insert(dialect, membership, list(membership.c))
 
 
 @cache
 def _clear(dialect: str) -> list[sa.Delete]:
     owners = rows.batch(dialect, [membership.c.recipient_id])
+    theirs = sa.select(owners.c.recipient_id)
+    subscribed = membership.c.audience.startswith(f"{GROUP}:", autoescape=True)
     return [
-        sa.delete(table).where(table.c.recipient_id.in_(sa.select(owners.c.recipient_id)))
-        for table in (device, membership)
+        sa.delete(device).where(device.c.recipient_id.in_(theirs)),
+        sa.delete(membership).where(membership.c.recipient_id.in_(theirs), sa.not_(subscribed)),
     ]
 
 
@@ -228,5 +236,5 @@ def _members(dialect: str) -> sa.Select[Any]:
     return (
         sa.select(wanted.c.audience, *PERSON)
         .select_from(with_addresses(joined))
-        .order_by(wanted.c.audience, membership.c.position, recipient.c.id, device.c.id)
+        .order_by(wanted.c.audience, *on_call.FIRST, recipient.c.id, device.c.id)
     )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Insert, Integer, SmallInteger, Table, TextClause, select, text, true
+from sqlalchemy import BigInteger, Column, Insert, Integer, SmallInteger, Table, TextClause, case, select, text, true
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.selectable import NamedFromClause
 
@@ -71,14 +71,30 @@ def insert(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> Insert
     return statement.on_conflict_do_nothing()
 
 
-def upsert(dialect: str, table: Table, columns: Sequence[Column[Any]], kept: Collection[str] = ()) -> Insert:
-    """INSERT of a batch that overwrites the rows whose key is there already, but for the columns in `kept`."""
+def upsert(
+    dialect: str, table: Table, columns: Sequence[Column[Any]], kept: Collection[str] = (),
+    only_if_not_less: Column[Any] | None = None,
+) -> Insert:  # fmt: skip
+    """INSERT of a batch that overwrites the rows whose key is there already, but for the columns in `kept`.
+
+    With `only_if_not_less`, a row stays as it is where the new one has less in that column.
+    """
     statement = _insert(dialect, table, columns)
     names = [column.name for column in columns if not column.primary_key and column.name not in kept]
     if isinstance(statement, mysql.Insert):
-        return statement.on_duplicate_key_update({name: statement.inserted[name] for name in names})
+        new = statement.inserted
+        if only_if_not_less is None:
+            return statement.on_duplicate_key_update({name: new[name] for name in names})
+        newer = new[only_if_not_less.name] >= only_if_not_less
+        # It assigns one after the other: the column that is compared comes last.
+        names.sort(key=lambda name: name == only_if_not_less.name)
+        return statement.on_duplicate_key_update(
+            [(name, case((newer, new[name]), else_=table.c[name])) for name in names]
+        )
     return statement.on_conflict_do_update(
-        index_elements=list(table.primary_key), set_={name: statement.excluded[name] for name in names}
+        index_elements=list(table.primary_key),
+        set_={name: statement.excluded[name] for name in names},
+        where=None if only_if_not_less is None else statement.excluded[only_if_not_less.name] >= only_if_not_less,
     )
 
 

@@ -24,7 +24,7 @@ MYSQL_OPTIONS: dict[str, Any] = {
 
 
 class Json(Text):
-    """A JSON document kept as its text: written whole, read whole, never queried into."""
+    """A JSON document kept as its text: written whole, read whole; only `conditions` look into one."""
 
     cache_ok = True
 
@@ -357,7 +357,10 @@ def _open(table: Table, column: Column[int]) -> None:
 
 
 _open(event, event.c.signal_at)
-_open(delivery, delivery.c.signal_at)
+Index(
+    "ix_delivery_due", delivery.c.lane, delivery.c.channel, delivery.c.state, delivery.c.signal_at,
+    postgresql_where=delivery.c.signal_at.is_not(None), sqlite_where=delivery.c.signal_at.is_not(None),
+)  # fmt: skip
 _open(erasure, erasure.c.signal_at)
 
 # What waits for a person. SQLite takes a partial index only for a query that repeats its words.
@@ -370,6 +373,13 @@ Index(
 Index(
     "ix_event_quarantined", event.c.quarantined_at, event.c.id, postgresql_where=text(QUARANTINED),
     sqlite_where=text(QUARANTINED),
+)  # fmt: skip
+
+# What a mark may still stop.
+STOPPABLE = "delivery.state IN ('pending', 'sending', 'collected')"
+_STOPPABLE = STOPPABLE.replace("delivery.", "")
+Index(
+    "ix_delivery_about", delivery.c.about, postgresql_where=text(_STOPPABLE), sqlite_where=text(_STOPPABLE)
 )  # fmt: skip
 
 DIGEST = "digest_id IS NOT NULL"

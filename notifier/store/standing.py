@@ -1,7 +1,7 @@
 """Where people stand, from their rows: what the rules ask of them, at the decision and again just before the wire."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel, State
-from notifier.preferences import NETWORK, Defaults, read_preferences
+from notifier.preferences import NETWORK, SHARED, Defaults, read_preferences
 from notifier.regulation import Regulation
 from notifier.standing import Standing, reachable
 from notifier.store import preferences, rows
@@ -21,8 +21,8 @@ COLUMNS = ("locale", "time_zone", "region", "tenants", "preferences", "consents"
 SPENT = (State.PENDING, State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED, State.UNKNOWN, State.COLLECTED)
 """States that count to a cap: what was sent, and what is about to be."""
 
-_consents = msgspec.json.Decoder(dict[str, dict[str, bool]]).decode
-_tenants = msgspec.json.Decoder(list[str]).decode
+_consents = lru_cache(SHARED)(msgspec.json.Decoder(dict[str, dict[str, bool]]).decode)
+_tenants = lru_cache(SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
 
 
 async def make(
@@ -62,16 +62,20 @@ async def spent(
 
 def _tenants_of(document: str) -> tuple[str, ...]:
     """A person's tenants, the nearest first; the network is everybody's last."""
-    return (NETWORK,) if document == "[]" else (*_tenants(document), NETWORK)
+    return (*_tenants(document), NETWORK)
 
 
 def _standing(row: Any, tenants: Sequence[str], presets: Mapping[str, Defaults], devices: int) -> Standing:
-    suppressed = {Channel.SMS: row.suppressed_sms, Channel.EMAIL: row.suppressed_email}
+    suppressed: dict[str, str] = {}
+    if row.suppressed_sms is not None:
+        suppressed[Channel.SMS] = row.suppressed_sms
+    if row.suppressed_email is not None:
+        suppressed[Channel.EMAIL] = row.suppressed_email
     return Standing(
         preferences=read_preferences(row.preferences),
         defaults=tuple((name, presets[name]) for name in tenants if name in presets) if presets else (),
-        consents={} if row.consents == "{}" else _consents(row.consents),
-        suppressed={channel: reason for channel, reason in suppressed.items() if reason is not None},
+        consents=_consents(row.consents),
+        suppressed=suppressed,
         region=row.region,
         locale=row.locale,
         time_zone=row.time_zone,
@@ -89,15 +93,18 @@ def _lock(dialect: str) -> sa.Select[tuple[str]]:
 @cache
 def _spent(dialect: str) -> sa.Select[tuple[str, int]]:
     people = rows.batch(dialect, [delivery.c.recipient_id])
-    return (
-        sa.select(delivery.c.recipient_id, sa.func.min(delivery.c.due_at).label("at"))
-        .select_from(people)
-        .join(delivery, delivery.c.recipient_id == people.c.recipient_id)
-        .where(
-            delivery.c.created_at > sa.bindparam("since"),
-            delivery.c.type.in_(sa.bindparam("types", expanding=True)),
-            delivery.c.state.in_(sa.bindparam("states", expanding=True)),
-        )
-        .group_by(delivery.c.recipient_id, delivery.c.event_id)
-        .order_by(delivery.c.recipient_id, sa.literal_column("at"))
+    at = sa.func.min(delivery.c.due_at).label("at")
+    theirs = (
+        delivery.c.recipient_id == people.c.recipient_id,
+        delivery.c.created_at > sa.bindparam("since"),
+        delivery.c.type.in_(sa.bindparam("types", expanding=True)),
+        delivery.c.state.in_(sa.bindparam("states", expanding=True)),
     )
+    if dialect == "postgresql":
+        # Person by person: of a table that grew since it was last analysed the planner expects one row, and would look
+        # through all of it for every person.
+        told = sa.select(at).where(*theirs).group_by(delivery.c.event_id).correlate(people).lateral("told")
+        query = sa.select(people.c.recipient_id, told.c.at).select_from(people.join(told, sa.true()))
+        return query.order_by(people.c.recipient_id, told.c.at)
+    query = sa.select(delivery.c.recipient_id, at).select_from(people).join(delivery, theirs[0]).where(*theirs[1:])
+    return query.group_by(delivery.c.recipient_id, delivery.c.event_id).order_by(delivery.c.recipient_id, at)

@@ -25,7 +25,7 @@ OFFER = kind_of(id="offer", event="offer.made", category="offers", class_="marke
 TYPES = CATALOG.types | {
     "offer": OFFER,
     "station-offline": msgspec.structs.replace(
-        CATALOG.types["station-offline"], digest=Digest(key=("site_id",), window="1 h")
+        CATALOG.types["station-offline"], digest=Digest(key=("site_id",), window="1 h", link="{{ app_url }}")
     ),
 }
 ADA = RecipientDetails(
@@ -34,7 +34,7 @@ ADA = RecipientDetails(
 )  # fmt: skip
 ON = [
     "charging.push", "charging.sms", "idle-fees.push", "idle-fees.sms", "billing.push", "billing.sms", "billing.email",
-    "receipts.push", "operations.email",
+    "receipts.push", "operations.email", "availability.push", "waitlist.push", "waitlist.sms",
 ]  # fmt: skip
 """The boxes with a tick where nobody chose anything; that of the receipts by mail is locked, and so not sent along."""
 
@@ -118,6 +118,7 @@ async def test_what_one_chose_before_and_did_not_touch_stays(ada: Person) -> Non
 async def test_ticking_an_offer_is_consent_and_unticking_it_takes_it_back(ada: Person) -> None:
     for on in ([*ON, "offers.email"], ON):
         assert (await ada.submit(ada.centre_path(), *filled(on))).status == 303
+        ada.api.clock.advance(SECOND)
 
     entries = sorted(await ada.api.rows(consent), key=lambda row: row.id)
     assert [(row.category, row.channel, row.granted, row.source) for row in entries] == [
@@ -164,10 +165,8 @@ async def test_what_does_not_fit_comes_back_as_it_was_written_with_what_is_wrong
 
 @on_sqlite
 async def test_quiet_hours_that_a_tenant_presets_are_shown_and_can_be_none(ada: Person) -> None:
-    database = ada.api.engine.database
-    await preferences.put_defaults(
-        database, "host:mall-7", Defaults(quiet_hours=QuietHours("23:00", "06:00")), "t", NOW
-    )
+    preset = Defaults(quiet_hours=QuietHours("23:00", "06:00"))
+    await preferences.put_defaults(ada.api.engine.database, "host:mall-7", preset, "test", NOW)
     page = (await ada.open(ada.centre_path())).body
     assert 'value="23:00"' in page
 

@@ -109,7 +109,7 @@ def test_only_what_we_hold_back_ourselves_is_no_try(table: Codes) -> None:
 
     assert waiting == {"held"}
     held = {code for code, row in table.codes.items() if row.retry == "held"}
-    assert held == {"busy", "paced", "resting"}
+    assert held == {"busy", "paced", "resting"} | ({"behind"} if table is email.CODES else set())
 
 
 @pytest.mark.parametrize(

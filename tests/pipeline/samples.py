@@ -22,6 +22,18 @@ WARNING = {
     "fee_per_minute": {"amount": 0.1, "currency": "EUR"},
     "driver_id": "ada",
 }
+AVAILABLE = {
+    "topic": "station:gent-3",
+    "station_id": "gent-3",
+    "station": "Gent Zuid, bay 3",
+    "since": "2026-03-09T17:38:00Z",
+}
+OFFER = {
+    "segment_id": "gold",
+    "campaign_id": "weekend",
+    "title": "Charge for less this weekend",
+    "text": "You charge at a lower price at all our stations in Gent.",
+}
 RECEIPT = {
     "session_id": "101",
     "cdr_id": "BE-BEC-1",

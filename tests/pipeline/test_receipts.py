@@ -13,7 +13,7 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.pipeline.receipts import advance, record
 from notifier.sandbox import Rule, Sandbox
-from notifier.store import deliveries, leases, ledger
+from notifier.store import deliveries, due, leases, ledger
 from notifier.store.database import Database
 from notifier.store.deliveries import NewDelivery
 from notifier.store.leases import Settled
@@ -118,7 +118,7 @@ async def test_a_receipt_that_overtakes_its_worker_stands_and_the_worker_adds_wh
     assert (after.state, after.locale, after.provider_reference, after.lease_token) == (state, "de", "SM1", None)
     assert (after.time_zone, after.content_hash) == ("Europe/Vienna", "0" * 64)
     clock.advance(LEASE)
-    assert await leases.return_expired_leases(engine.database, clock.now(), 10) == 0
+    assert await due.return_expired_leases(engine.database, clock.now(), 10) == 0
 
 
 async def test_a_worker_that_died_after_the_send_is_put_right_by_the_receipt(
@@ -247,7 +247,7 @@ async def test_no_interleaving_of_workers_clocks_and_receipts_moves_an_end(
                 await leases.settle(database, token, [settled], [], [], now)
             case "lease":
                 now += LEASE
-                await leases.return_expired_leases(database, now, 10)
+                await due.return_expired_leases(database, now, 10)
             case "resend":
                 move = deliveries.Move(
                     id=id_, before=State.UNKNOWN, state=wished, reason=None, due_at=now, signal_at=now

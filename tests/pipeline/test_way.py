@@ -14,7 +14,7 @@ from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.preferences import Preferences
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Match, Rule, Sandbox
-from notifier.store import leases, ledger, recipients
+from notifier.store import due, leases, ledger, recipients
 from notifier.store.schema import decision, delivery, device
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
@@ -275,7 +275,7 @@ async def test_a_worker_whose_lease_ran_out_records_nothing(
     (text,) = [row for row in await rows(engine) if row.channel == "sms"]
     claimed = await leases.claim(engine.database, [text.id], "first", clock.now(), clock.now() + LEASE)
     clock.advance(LEASE)
-    assert await leases.return_expired_leases(engine.database, clock.now(), 10) == 1
+    assert await due.return_expired_leases(engine.database, clock.now(), 10) == 1
 
     # When it settles after all
     late = leases.Settled(

@@ -118,7 +118,7 @@ def test_marketing_is_on_with_consent_alone_and_nobody_locks_it() -> None:
 )
 def test_a_row_whose_messages_come_together_says_how_often(own: Any, tenants: Any, pace: str) -> None:
     standing = Standing(preferences=Preferences(digests=own), defaults=(("network", Defaults(digests=tenants)),))
-    together = kind_of(digest=Digest(key=("session_id",), window="1 h"))
+    together = kind_of(digest=Digest(key=("session_id",), window="1 h", link="{{ app_url }}"))
 
     (row,) = policy.make_grid(Catalog([together]), ("driver",), standing)
     assert row.pace == pace

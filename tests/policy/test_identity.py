@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from notifier import policy
 from notifier.catalog import AUDIENCE_FIELDS, Audience, Catalog, Class, NotificationType
-from notifier.deliveries import Channel, State
+from notifier.deliveries import Channel, Reason
 from notifier.events import Event
 from tests.policy.samples import CHANNELS, FIELDS, event_of, kind_of
 from tests.samples import NOW
@@ -72,8 +72,8 @@ def test_an_event_cancels_the_types_that_name_it_about_the_same_thing_and_up_to_
 
     marks = policy.outdates(CATALOG, ended)
 
-    assert {(mark.about, mark.until, mark.state) for mark in marks} == {
-        (policy.about(CATALOG.types[name], {"session_id": session}), min(at, NOW), State.CANCELLED)
+    assert {(mark.about, mark.until, mark.reason) for mark in marks} == {
+        (policy.about(CATALOG.types[name], {"session_id": session}), min(at, NOW), Reason.CANCELLED)
         for name in ("idle", "progress")
     }
 
@@ -83,9 +83,9 @@ def test_in_place_only_what_is_older_is_replaced_while_another_type_gives_way_at
     marks = policy.outdates(CATALOG, event_of(type_="session.progress", at=at))
 
     idle, progress = (policy.about(CATALOG.types[name], {"session_id": "101"}) for name in ("idle", "progress"))
-    assert {mark.about: (mark.until, mark.state) for mark in marks} == {
-        idle: (min(at, NOW), State.SUPERSEDED),
-        progress: (min(at, NOW) - 1, State.SUPERSEDED),
+    assert {mark.about: (mark.until, mark.reason) for mark in marks} == {
+        idle: (min(at, NOW), Reason.SUPERSEDED),
+        progress: (min(at, NOW) - 1, Reason.SUPERSEDED),
     }
 
 

@@ -27,7 +27,7 @@ def test_every_category_is_told_in_every_language() -> None:
 @pytest.mark.parametrize(
     ("file", "text", "says"),
     [
-        ("de.toml", '[charging]\nname = "Laden"\nabout = "…"', r"_categories/de.toml: add \[billing\]"),
+        ("de.toml", '[charging]\nname = "Laden"\nabout = "…"', r"_categories/de.toml: add \[availability\]"),
         ("de.toml", "[charging]\nname = 5", "_categories/de.toml"),
         ("deutsch.toml", "", "named by its locale"),
     ],

@@ -123,6 +123,26 @@ def test_a_mail_is_well_formed_in_both_its_bodies(
             assert not re.search(r"[ \t]$", content.text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("type_id", [name for name, kind in load_catalog(TEMPLATES).types.items() if kind.digest])
+@walk
+def test_a_digest_tells_each_of_its_items_and_reads_like_a_single_mail_where_there_is_one(
+    renderer: Renderer, catalog: Catalog, type_id: str, locale: str
+) -> None:
+    items = [sample.data for sample in catalog.types[type_id].samples]
+    for data in ([items[0]] * 2, items * 40):
+        content = renderer.render_digest(
+            type_id, data, locale=locale, time_zone=ZONES[locale], unsubscribe_url=UNSUBSCRIBE
+        ).content
+        assert isinstance(content, EmailContent)
+        assert 0 < len(content.subject) <= SUBJECT, content.subject
+        assert str(len(data)) in content.subject
+        rows = [name for name, _ in elements(content.html) if name == "th"]
+        assert len(rows) == min(len(data), 100)
+        assert (str(len(data) - 100) in content.text) == (len(data) > 100)
+    alone = renderer.render_digest(type_id, items[:1], locale=locale, time_zone=ZONES[locale])
+    assert alone == renderer.render(type_id, Channel.EMAIL, locale=locale, time_zone=ZONES[locale], data=items[0])
+
+
 @types
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_mail_offers_to_unsubscribe_only_where_there_is_a_way(
@@ -182,6 +202,8 @@ def test_whoever_is_told_can_be_found_from_the_data(catalog: Catalog, type_id: s
         "driver": {"driver_id": True, "token": True},
         "fleet_managers": {"fleet_id": False},
         "site_operators": {"site_id": False},
+        "subscribers": {"topic": False},
+        "segment": {"segment_id": False},
     }[kind.audience]
 
     for name, optional in fields.items():

@@ -1,14 +1,12 @@
 """SMTP connections, kept open from mail to mail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiosmtplib import SMTP, SMTPException
-
 from notifier.channels.email import CODES
+from notifier.channels.email.dialogue import Dialogue, Mail
 
 IDLE: Final = 30.0
 """Seconds a connection waits for the next mail: well below the five minutes after which a server may hang up (RFC 5321
@@ -17,89 +15,97 @@ MAILS: Final = 100
 """Mails a connection carries, so that a relay behind a load balancer gets its share anew."""
 
 
-@dataclass(slots=True, eq=False)
-class _Link:
-    """An open connection, the mails it has carried, and the timer that ends its idling."""
-
-    smtp: SMTP
-    mails: int = 0
-    retiring: asyncio.TimerHandle | None = None
-
-
 class Connections:
-    """At most `size` connections; each serves one task at a time, for a reply belongs to whoever sent the last command.
+    """At most `size` connections, opened when needed and used last in, first out.
 
-    They are opened when needed, used last-in-first-out, and closed after `idle` seconds or `mails` mails.
+    A mail goes to one that is idle, else to a new one; where there may be no more, behind the first mail that the
+    server has asked for (`notifier.channels.email.dialogue`).
     """
 
-    def __init__(
-        self, connect: Callable[[], Awaitable[SMTP]], *, size: int, wait: float, idle: float = IDLE, mails: int = MAILS
-    ) -> None:
+    def __init__(self, connect: Callable[["Connections"], Awaitable[Dialogue]], size: int) -> None:
         self._connect = connect
-        self._places = asyncio.Semaphore(size)
-        self._wait = wait
-        self._idle_for = idle
-        self._most_mails = mails
-        self._idle: list[_Link] = []
+        self._size = size
+        self._open = 0
+        self._idle: list[Dialogue] = []
+        self._waiting: deque[Mail] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    @asynccontextmanager
-    async def borrow(self) -> AsyncIterator[SMTP]:
-        """A connection for one mail. It is closed if the block is left by an exception, a cancellation included.
+    async def send(self, mail: Mail) -> None:
+        """Hand over a mail; a SendError where it was not taken, of class `held` where its turn didn't come in time.
 
-        Raises Unavailable where none is free within `wait` seconds, and what connecting raises.
+        Cancelled, it is not sent unless it was already, and its connection ends.
         """
-        await self._take_place()
+        self._waiting.append(mail)
+        self._serve()
         try:
-            link = self._reuse() or _Link(await self._connect())
-            try:
-                yield link.smtp
-            except BaseException:
-                # A reply may still be on its way: it would be taken for the answer to the next mail's command.
-                link.smtp.close()
-                raise
-            self._put_back(link)
-        finally:
-            self._places.release()
+            await mail.outcome
+        except asyncio.CancelledError:
+            if mail.dialogue is not None:
+                mail.dialogue.give_up(mail)
+            raise
 
     def close(self) -> None:
-        """Close those that are idle now, and the others when they come back."""
+        """Close those that are idle now, and the others when they have no mail any more."""
         self._closed = True
-        while (link := self._reuse()) is not None:
-            _hang_up(link.smtp)
-
-    async def _take_place(self) -> None:
-        try:
-            async with asyncio.timeout(self._wait):
-                await self._places.acquire()
-        except TimeoutError:
-            raise CODES.classify("busy") from None
-
-    def _reuse(self) -> _Link | None:
         while self._idle:
-            link = self._idle.pop()
-            if link.retiring is not None:
-                link.retiring.cancel()
-            if link.smtp.is_connected:
-                return link
+            self._idle.pop().hang_up()
+
+    def next_mail(self) -> Mail | None:
+        while self._waiting:
+            mail = self._waiting.popleft()
+            if not mail.outcome.done():
+                return mail
         return None
 
-    def _put_back(self, link: _Link) -> None:
-        link.mails += 1
-        if self._closed or link.mails >= self._most_mails:
-            _hang_up(link.smtp)
-        elif link.smtp.is_connected:
-            link.retiring = asyncio.get_running_loop().call_later(self._idle_for, self._retire, link)
-            self._idle.append(link)
+    def rest(self, dialogue: Dialogue) -> bool:
+        if not self._closed:
+            self._idle.append(dialogue)
+        return not self._closed
 
-    def _retire(self, link: _Link) -> None:
-        self._idle.remove(link)
-        _hang_up(link.smtp)
+    def left(self, dialogue: Dialogue) -> None:
+        self._open -= 1
+        if dialogue in self._idle:
+            self._idle.remove(dialogue)
+        self._serve()
 
+    def _reuse(self) -> Dialogue | None:
+        while self._idle:
+            dialogue = self._idle.pop()
+            if dialogue.is_open:  # else it is about to say that it has ended
+                return dialogue
+        return None
 
-def _hang_up(smtp: SMTP) -> None:
-    """Say QUIT and close, without waiting for the server's good-bye."""
-    if smtp.protocol is not None:
-        with suppress(SMTPException):
-            smtp.protocol.write(b"QUIT\r\n")
-    smtp.close()
+    def _serve(self) -> None:
+        """Find connections for the mails that wait."""
+        while self._waiting:
+            dialogue = self._reuse()
+            if dialogue is not None:
+                dialogue.rest()  # which takes the next mail
+            elif self._open < self._size and (mail := self.next_mail()) is not None:
+                self._open += 1
+                task = asyncio.create_task(self._open_for(mail))
+                self._opening.add(task)
+                task.add_done_callback(self._opening.discard)
+            else:
+                break
+        if self._waiting and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(self._waiting[0].deadline, self._look)
+
+    async def _open_for(self, mail: Mail) -> None:
+        try:
+            dialogue = await self._connect(self)
+        except Exception as error:  # noqa: BLE001 (it belongs to who waits for the mail)
+            mail.end(error)
+            self._open -= 1
+            return self._serve()
+        return dialogue.rest() if mail.outcome.done() else dialogue.begin(mail)
+
+    def _look(self) -> None:
+        """Send those away that have waited for too long."""
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        while self._waiting and self._waiting[0].deadline <= now:
+            self._waiting.popleft().end(CODES.classify("busy"))
+        self._serve()

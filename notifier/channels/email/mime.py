@@ -6,10 +6,10 @@ parser.
 """
 
 import re
-from base64 import b64encode
 from binascii import b2a_base64
 from email.utils import format_datetime
 from functools import lru_cache
+from struct import Struct
 from typing import Final, NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
@@ -153,13 +153,15 @@ def _encoded_words(text: str) -> str:
     """RFC 2047 encoded words of whole letters, a line each."""
     if _CONTROL.search(text):
         raise CODES.classify("bad_header")
-    words = [b""]
-    for letter in text:
-        encoded = letter.encode("utf-8", "replace")
-        if len(words[-1]) + len(encoded) > WORD_BYTES:
-            words.append(b"")
-        words[-1] += encoded
-    return "\r\n ".join(f"=?utf-8?B?{b64encode(word).decode()}?=" for word in words)
+    data = text.encode("utf-8", "replace")
+    words, start = [], 0
+    while start < len(data):
+        end = min(start + WORD_BYTES, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # in the middle of a letter
+            end -= 1
+        words.append(f"=?utf-8?B?{b2a_base64(data[start:end], newline=False).decode()}?=")
+        start = end
+    return "\r\n ".join(words)
 
 
 def _unsubscribe(url: str | None) -> str:
@@ -173,6 +175,15 @@ def _unsubscribe(url: str | None) -> str:
 
 def _body(text: str) -> bytes:
     """A text with CRLF line ends, as text bodies have them before they are encoded (RFC 2045 §6.8), in base64 lines."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
-    data = b2a_base64(lines.encode("utf-8", "replace"), newline=False)
-    return b"\r\n".join([data[start : start + LINE] for start in range(0, len(data), LINE)])
+    data = text.encode("utf-8", "replace")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    encoded = b2a_base64(data.replace(b"\n", b"\r\n"), newline=False)
+    return b"\r\n".join(_lines(len(encoded)).unpack(encoded))
+
+
+@lru_cache(maxsize=512)
+def _lines(length: int) -> Struct:
+    """Cuts so many bytes into lines, at once."""
+    whole, rest = divmod(length, LINE)
+    return Struct(f"{LINE}s" * whole + (f"{rest}s" if rest else ""))

@@ -1,20 +1,21 @@
 """Pushes to FCM over a pool of connections.
 
 The Firebase SDK's own senders aren't used: `send` repeats a POST after a time-out, `send_each` takes a thread a
-message, and `send_each_async` repeats a 503 at once and loses its connections doing so. Its message, credentials and
-exceptions are.
+message, and `send_each_async` repeats a 503 at once and loses its connections doing so. Its credentials and exceptions
+are.
 """
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 from firebase_admin import exceptions, messaging
-from yarl import URL
 
-from notifier.channels.http import TIMEOUTS, Answer, Timeouts, base_address, decode, open_session, post, retry_after
+from notifier.channels.http import TIMEOUTS, Answer, Timeouts, decode, retry_after
+from notifier.channels.http_client import HttpClient
 from notifier.channels.push import CODES
 from notifier.channels.push.message import encode
 from notifier.channels.push.tokens import AccessTokens, read_certificate
@@ -95,11 +96,11 @@ class FcmTransport:
         project = project or certificate.project_id
         if not project:
             raise ConfigurationError("the service account names no project_id")
-        self._url = URL(f"{base_address(base_url)}/v1/projects/{project}/messages:send")
+        self._target = f"/v1/projects/{quote(project, safe=':')}/messages:send".encode()
         self._clock = clock
         self._tokens = AccessTokens(certificate, CODES, clock)
         headers = {"Content-Type": "application/json; charset=UTF-8", "X-GOOG-API-FORMAT-VERSION": "2"}
-        self._session = open_session(connections, headers, timeouts)
+        self._http = HttpClient(CODES.provider, base_url, headers, connections=connections, timeouts=timeouts)
 
     async def send(self, message: PushMessage) -> Receipt:
         """Hand over one push; the receipt's reference is FCM's name for it. Raises a SendError."""
@@ -108,7 +109,7 @@ class FcmTransport:
         except ValueError:
             raise CODES.classify("not_encodable") from None
         bearer = await self._tokens.bearer()
-        answer = await post(self._session, CODES.provider, self._url, body, {"Authorization": bearer})
+        answer = await self._http.post(self._target, body, b"Authorization: %b\r\n" % bearer.encode())
         if answer.status == 200:
             return _receipt(answer)
         error = _error(answer, self._clock.now())
@@ -119,7 +120,7 @@ class FcmTransport:
     async def close(self) -> None:
         """Close every connection; sends under way fail."""
         await self._tokens.close()
-        await self._session.close()
+        await self._http.close()
 
 
 def _receipt(answer: Answer) -> Receipt:

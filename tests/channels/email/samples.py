@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from notifier.channels.email.transport import SmtpTransport, Timeouts
+from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.transport import SmtpTransport
 from notifier.messages import EmailContent, EmailMessage
 from tests.channels import canary
 

@@ -12,14 +12,16 @@ DROP: Final = "drop"
 HANG: Final = "hang"
 USUAL: Final = {
     "greeting": "220 mail.example ESMTP",
-    "EHLO": "250-mail.example\r\n250-PIPELINING\r\n250 8BITMIME",
+    "EHLO": "250-mail.example\r\n250 8BITMIME",
     "MAIL": "250 2.1.0 Ok",
     "RCPT": "250 2.1.5 Ok",
     "DATA": "354 End data with <CR><LF>.<CR><LF>",
     "mail": "250 2.0.0 Ok: queued as 4Zx",
+    "nobody": "554 5.5.1 No valid recipients",
     "RSET": "250 2.0.0 Ok",
     "QUIT": "221 2.0.0 Bye",
 }
+PIPELINING: Final = "250-mail.example\r\n250-PIPELINING\r\n250 8BITMIME"
 
 
 def refusing(reply: str) -> str:
@@ -33,7 +35,8 @@ class MailServer:
     `steps` are those that it has come to; `gates` hold a step's reply back until they are set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, pipelining: bool) -> None:
+        self.pipelining = pipelining
         self.port = 0
         self.connections = 0
         self.open = 0
@@ -67,7 +70,7 @@ class MailServer:
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        recipient = ""
+        recipient, named = "", False
         going_on = await self._reply("greeting", writer)
         while going_on:
             line = (await reader.readuntil(b"\r\n")).decode().removesuffix("\r\n")
@@ -75,7 +78,10 @@ class MailServer:
             verb = line[:4].upper()
             if verb == "RCPT":
                 recipient = line.removeprefix("RCPT TO:")
+            if verb == "DATA" and not named and not self._replies[verb]:
+                verb = "nobody"
             taking = verb == "DATA" and not self._replies[verb]
+            named = (verb in ("MAIL", "RCPT") and not self._replies[verb] and (named or verb == "MAIL")) or taking
             going_on = await self._reply(verb, writer) and verb != "QUIT"
             if going_on and taking:
                 data = await reader.readuntil(b"\r\n.\r\n")
@@ -86,7 +92,8 @@ class MailServer:
         """Answer a step; whether the connection goes on."""
         self.steps.append(step)
         self.changed.set()
-        reply = self._replies[step].popleft() if self._replies[step] else USUAL[step]
+        usual = PIPELINING if step == "EHLO" and self.pipelining else USUAL[step]
+        reply = self._replies[step].popleft() if self._replies[step] else usual
         if step in self.gates:
             await self.gates[step].wait()
         if reply == DROP:

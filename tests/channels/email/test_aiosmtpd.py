@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
-from notifier.channels.email.transport import Security, SmtpTransport, Timeouts
+from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.clock import ManualClock
 from notifier.errors import Misconfigured, Refused
 from notifier.messages import EmailContent

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from notifier.channels.email.transport import SmtpTransport, Timeouts
+from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.transport import SmtpTransport
 from notifier.errors import (
     AddressGone,
     OutcomeUnknown,
@@ -29,7 +30,8 @@ async def test_a_refused_recipient_leaves_the_connection_in_use(smtp: SmtpTransp
 
     # Then the server was told to forget the refused one
     assert server.connections == 1
-    assert [command[:4] for command in server.commands] == ["EHLO", "MAIL", "RCPT", "RSET", "MAIL", "RCPT", "DATA"]
+    refused = ["MAIL", "RCPT", "DATA"] if server.pipelining else ["MAIL", "RCPT"]
+    assert [command[:4] for command in server.commands] == ["EHLO", *refused, "RSET", "MAIL", "RCPT", "DATA"]
 
 
 @pytest.mark.parametrize("trouble", [DROP, HANG, "550"])
@@ -67,7 +69,7 @@ async def test_a_cancelled_mail_never_leaves_its_reply_to_the_next(
 
     # Then
     assert (await following).reference == "next@voltline.example"
-    assert server.connections == 2
+    assert server.connections == (1 if step == "greeting" else 2)
     assert b"<next@voltline.example>" in server.mails[-1][1]
 
 

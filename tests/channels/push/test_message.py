@@ -5,6 +5,7 @@ import re
 from typing import Any, get_args
 
 import pytest
+from firebase_admin import messaging
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,47 @@ def test_a_push_says_the_same_to_each_platform() -> None:
     }
 
 
+WORDS = st.text(min_size=1)
+
+
+@given(
+    kind=st.sampled_from(["token", "fid"]), value=WORDS, title=st.text(), body=st.text(), link=st.none() | st.text(),
+    kind_of=st.text(), key=st.text(), time_to_live=st.integers(-10, 10**9), urgency=st.sampled_from(get_args(Urgency)),
+)  # fmt: skip
+def test_a_push_is_what_the_sdk_makes_of_it(
+    kind: Any, value: str, title: str, body: str, link: str | None, kind_of: str, key: str, time_to_live: int,
+    urgency: Urgency,
+) -> None:  # fmt: skip
+    # Given a push
+    message = push(
+        device=Device(kind=kind, value=value), content=PushContent(title=title, body=body, link=link),
+        notification_type=kind_of, collapse_key=key, time_to_live=time_to_live, urgency=urgency,
+    )  # fmt: skip
+
+    # When it is written here, and as the SDK's message by the SDK's encoder
+    ours = json.loads(encode(message, NOW))["message"]
+    data = {"reference": message.reference, "type": kind_of} | ({} if link is None else {"link": link})
+    theirs = messaging.Message(
+        data=data,
+        notification=messaging.Notification(title=title, body=body),
+        android=messaging.AndroidConfig(
+            collapse_key=key, priority="high" if urgency in ("high", "urgent") else "normal",
+            ttl=min(max(time_to_live, 0), 28 * 86_400), notification=messaging.AndroidNotification(tag=key),
+        ),
+        apns=messaging.APNSConfig(headers=ours["apns"]["headers"]),
+        webpush=messaging.WebpushConfig(headers=ours["webpush"]["headers"]),
+    )  # fmt: skip
+    setattr(theirs, kind, value)  # the constructor warns at a token
+
+    # Then there is no difference
+    assert ours == json.loads(str(theirs))
+
+
+def test_half_a_letter_is_refused() -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        encode(push(content=PushContent(title="\ud800", body="b")), NOW)
+
+
 def test_an_installation_is_addressed_as_one() -> None:
     # When
     message = encoded(device=Device(kind="fid", value="cA4n"))
@@ -66,7 +108,7 @@ def test_urgency_decides_on_each_platform_alike(urgency: Urgency) -> None:
     assert message["webpush"]["headers"]["Urgency"] == ("high" if waking else urgency)
 
 
-def test_an_empty_token_is_refused_by_the_sdk() -> None:
+def test_an_empty_token_is_refused_as_by_the_sdk() -> None:
     with pytest.raises(ValueError, match="non-empty"):
         encode(push(device=Device(value="")), NOW)
 

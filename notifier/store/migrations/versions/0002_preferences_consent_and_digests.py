@@ -30,6 +30,15 @@ def upgrade() -> None:
         "ix_delivery_digest_id", "delivery", ["digest_id"], postgresql_where=sa.text("digest_id IS NOT NULL"),
         sqlite_where=sa.text("digest_id IS NOT NULL"),
     )  # fmt: skip
+    op.drop_index("ix_delivery_signal_at", "delivery")
+    op.create_index(
+        "ix_delivery_due", "delivery", ["lane", "channel", "state", "signal_at"],
+        postgresql_where=sa.text("signal_at IS NOT NULL"), sqlite_where=sa.text("signal_at IS NOT NULL"),
+    )  # fmt: skip
+    stoppable = sa.text("state IN ('pending', 'sending', 'collected')")
+    op.create_index(
+        "ix_delivery_about", "delivery", ["about"], postgresql_where=stoppable, sqlite_where=stoppable
+    )  # fmt: skip
     op.create_index("ix_recipient_email_key", "recipient", ["email_key"])
     op.create_index("ix_decision_recipient_id", "decision", ["recipient_id", "decided_at"])
 

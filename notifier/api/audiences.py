@@ -1,0 +1,214 @@
+"""Audiences that are no property of a recipient's: subscribers of a topic, and segments for campaigns."""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body, read_query
+from notifier.preferences import Key
+from notifier.problems import UNDECODABLE, from_decoding, problem
+from notifier.segments import Segment, SegmentId
+from notifier.store import segments, topics
+from notifier.topics import Topic
+
+MOST = 1000  # on a page
+MAX_SEGMENT = 256 * 1024  # bytes of a segment's JSON: all its conditions, each with all its values
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a page begins: `cursor` is the `next` of the page before."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
+    cursor: Key | None = None
+
+
+class Subscribers(msgspec.Struct, frozen=True):
+    """Recipients' ids in their order; `next` is the cursor of the next page, null on the last."""
+
+    subscribers: list[str]
+    next: str | None
+
+
+class SegmentTold(Segment, frozen=True, kw_only=True):
+    """A segment with its id."""
+
+    id: str
+
+
+class Segments(msgspec.Struct, frozen=True):
+    """Segments in the order of their ids; `next` is the cursor of the next page, null on the last."""
+
+    segments: list[SegmentTold]
+    next: str | None
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How many recipients belong to a segment at this moment."""
+
+    recipients: int
+
+
+async def put_subscriber(request: Request, context: Context) -> Response:
+    """Tell a recipient of a topic from now on. The same again changes nothing."""
+    topic, recipient = _step(request, "topic", Topic), _step(request, "recipient", Key)
+    if not await topics.subscribe(context.engine.database, topic, recipient):
+        raise problem(40401, "there is no recipient with this id")
+    return Response(status_code=204)
+
+
+async def delete_subscriber(request: Request, context: Context) -> Response:
+    """Tell a recipient of a topic no more. The same again changes nothing."""
+    topic, recipient = _step(request, "topic", Topic), _step(request, "recipient", Key)
+    await topics.unsubscribe(context.engine.database, topic, recipient)
+    return Response(status_code=204)
+
+
+async def get_subscribers(request: Request, context: Context) -> Response:
+    """A page of the ids of a topic's subscribers; a topic that nobody asked for has none."""
+    page = read_query(request, Page)
+    topic = _step(request, "topic", Topic)
+    found = await topics.subscribers(context.engine.database, topic, page.cursor or "", page.limit + 1)
+    return answer(Subscribers(*_cut(found, page.limit)))
+
+
+async def put_segment(request: Request, context: Context) -> Response:
+    """Write a segment, whole. A campaign under way asks the new conditions of whom it has not come to yet."""
+    id_ = _step(request, "id", SegmentId)
+    try:
+        given = msgspec.json.decode(await read_body(request, MAX_SEGMENT), type=Segment)
+    except UNDECODABLE as error:
+        raise from_decoding(42206, error) from None
+    await segments.put(context.engine.database, id_, given, context.engine.clock.now())
+    return Response(status_code=204)
+
+
+async def get_segment(request: Request, context: Context) -> Response:
+    """A segment as it was put."""
+    return answer(await _segment(request, context))
+
+
+async def delete_segment(request: Request, context: Context) -> Response:
+    """Remove a segment. A campaign under way reaches nobody more. The same again changes nothing."""
+    await segments.delete(context.engine.database, _step(request, "id", SegmentId))
+    return Response(status_code=204)
+
+
+async def get_segments(request: Request, context: Context) -> Response:
+    """A page of segments."""
+    page = read_query(request, Page)
+    found = await segments.find(context.engine.database, page.cursor or "", page.limit + 1)
+    ids, following = _cut(list(found), page.limit)
+    return answer(Segments([_told(id_, found[id_]) for id_ in ids], following))
+
+
+async def post_count(request: Request, context: Context) -> Response:
+    """How many recipients belong to a segment now. Who of them is told depends on consent, caps and addresses."""
+    wanted = await _segment(request, context)
+    return answer(Size(await segments.count(context.engine.database, wanted)))
+
+
+async def _segment(request: Request, context: Context) -> Segment:
+    found = await segments.get(context.engine.database, _step(request, "id", SegmentId))
+    if found is None:
+        raise problem(40401, "there is no segment with this id")
+    return found
+
+
+def _told(id_: str, found: Segment) -> SegmentTold:
+    return SegmentTold(id=id_, **msgspec.structs.asdict(found))
+
+
+def _cut(found: list[str], limit: int) -> tuple[list[str], str | None]:
+    """A page of what was found, which is one more where there is a next page."""
+    return found[:limit], found[limit - 1] if len(found) > limit else None
+
+
+def _step(request: Request, name: str, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(request.path_params[name], shape)
+    except msgspec.ValidationError:
+        raise problem(42205, f"the {name} in the path has 1 to 100 characters, without spaces", f"/{name}") from None
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="PUT",
+        path="/v1/topics/{topic}/subscribers/{recipient:path}",
+        scope="recipients:write",
+        handler=put_subscriber,
+        summary="Subscribe a recipient to a topic",
+        gives={204: None},
+        problems=(40401, 42205),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/topics/{topic}/subscribers/{recipient:path}",
+        scope="recipients:write",
+        handler=delete_subscriber,
+        summary="End a subscription",
+        gives={204: None},
+        problems=(42205,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/topics/{topic}/subscribers",
+        scope="recipients:read",
+        handler=get_subscribers,
+        summary="List a topic's subscribers",
+        query=Page,
+        gives={200: Subscribers},
+        problems=(42205,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/segments",
+        scope="recipients:read",
+        handler=get_segments,
+        summary="List segments",
+        query=Page,
+        gives={200: Segments},
+        problems=(42205,),
+    ),
+    Endpoint(
+        method="PUT",
+        path="/v1/segments/{id}",
+        scope="recipients:write",
+        handler=put_segment,
+        summary="Write a segment, whole",
+        takes={"application/json": Segment},
+        gives={204: None},
+        problems=(42205, 42206),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/segments/{id}",
+        scope="recipients:read",
+        handler=get_segment,
+        summary="Read a segment",
+        gives={200: Segment},
+        problems=(40401, 42205),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/v1/segments/{id}",
+        scope="recipients:write",
+        handler=delete_segment,
+        summary="Remove a segment",
+        gives={204: None},
+        problems=(42205,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/segments/{id}/count",
+        scope="recipients:read",
+        handler=post_count,
+        summary="How many recipients belong to a segment now",
+        gives={200: Size},
+        problems=(40401, 42205),
+    ),
+]

@@ -1,0 +1,80 @@
+"""Who of an audience is on call, in the order in which they are told where a type escalates."""
+
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body
+from notifier.preferences import Key
+from notifier.problems import UNDECODABLE, from_decoding, problem
+from notifier.store import on_call
+
+MOST = 1000  # people on call for one site or fleet: more is a mistake, and the last would never be told
+MAX_BODY = 128 * 1024  # bytes: a thousand ids and their punctuation
+
+
+class OnCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Recipient ids: the first is told at once, each next one a turn later. Those of the audience who are not named
+    come after them, by their ids."""
+
+    order: Annotated[list[Key], msgspec.Meta(max_length=MOST)]
+
+
+async def put_on_call(request: Request, context: Context) -> Response:
+    """Set the order for an audience such as `site:gent-zuid` or `fleet:acme`; it stays until the next call.
+
+    Everybody named must look after it already (`sites` or `fleets` of the recipient).
+    """
+    audience = _audience(request)
+    try:
+        order = msgspec.json.decode(await read_body(request, MAX_BODY), type=OnCall).order
+    except UNDECODABLE as error:
+        raise from_decoding(42205, error) from None
+    if len(set(order)) != len(order):
+        raise problem(42205, "somebody is named twice", "/order")
+    strangers = await on_call.put(context.engine.database, audience, order)
+    if strangers:
+        place = order.index(strangers[0])
+        raise problem(42205, f"this recipient is not of the audience {audience}", f"/order/{place}")
+    return Response(status_code=204)
+
+
+async def get_on_call(request: Request, context: Context) -> Response:
+    """The order, as it was set."""
+    order = await on_call.get(context.engine.database, _audience(request))
+    if order is None:
+        raise problem(40401, "nobody looks after this: there is no such audience")
+    return answer(OnCall(order))
+
+
+def _audience(request: Request) -> str:
+    try:
+        return msgspec.convert(request.path_params["audience"], Key)
+    except msgspec.ValidationError:
+        raise problem(42205, "the audience in the path has 1 to 100 characters, such as site:gent-zuid") from None
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="PUT",
+        path="/v1/on-call/{audience:path}",
+        scope="recipients:write",
+        handler=put_on_call,
+        summary="Set who is on call, in order",
+        takes={"application/json": OnCall},
+        gives={204: None},
+        problems=(42205,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/on-call/{audience:path}",
+        scope="recipients:read",
+        handler=get_on_call,
+        summary="Read who is on call, in order",
+        gives={200: OnCall},
+        problems=(40401, 42205),
+    ),
+]

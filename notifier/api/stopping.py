@@ -1,0 +1,158 @@
+"""What stops notifications before they go out: a cancellation, an acknowledgement, and that a push was opened."""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import answer, read_body
+from notifier.catalog import MAX_TEXT, NotificationType
+from notifier.deliveries import Channel, State
+from notifier.events import event_id
+from notifier.messages import Report
+from notifier.pipeline import stopping
+from notifier.pipeline.stopping import Stopping
+from notifier.problems import UNDECODABLE, from_decoding, problem
+from notifier.store import deliveries
+from notifier.text import TEXT
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+MAX_BODY = 16 * 1024  # bytes: a few names
+GIVE_CANCELLATION = "give type and about, or event, and nothing else"
+GIVE_ACKNOWLEDGEMENT = "give type and about, or delivery, and nothing else"
+
+Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+About = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=TEXT)]
+
+
+class EventName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An event as its service named it: CloudEvents' `source` and `id`."""
+
+    source: Name
+    id: Name
+
+
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to cancel: an `event`, or what notifications of a `type` are `about`, such as a session's id."""
+
+    type: str | None = None
+    about: About | None = None
+    event: EventName | None = None
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody takes care of: a `delivery` that they got, or what notifications of a `type` are `about`."""
+
+    type: str | None = None
+    about: About | None = None
+    delivery: Id | None = None
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was opened: the `reference` that stands in the push's data."""
+
+    reference: Id
+
+
+async def post_cancel(request: Request, context: Context) -> Response:
+    """Stop what has not gone out yet, on every channel, and say what that is.
+
+    By `type` and `about`, all that has happened until now; by `event`, what it set off, and what its types told earlier
+    about the same thing. The same again does no harm.
+    """
+    actor = request.state.key.name
+    match await _read(request, Cancellation):
+        case Cancellation(type=str(type_), about=str(about), event=None):
+            return answer(await stopping.cancel(context.engine, _kind(context, type_), about, actor))
+        case Cancellation(type=None, about=None, event=EventName(source=source, id=id_)):
+            stopped = await stopping.cancel_event(context.engine, event_id(source, id_), actor)
+            if stopped is None:
+                raise problem(40401, "no event has this source and id", "/event")
+            return answer(stopped)
+        case _:
+            raise problem(42205, GIVE_CANCELLATION)
+
+
+async def post_acknowledge(request: Request, context: Context) -> Response:
+    """Somebody takes care of it: whoever on call has not been told yet won't be. The same again does no harm."""
+    actor = request.state.key.name
+    match await _read(request, Acknowledgement):
+        case Acknowledgement(type=str(type_), about=str(about), delivery=None):
+            kind = _escalating(_kind(context, type_), "/type")
+            return answer(await stopping.acknowledge(context.engine, kind, about, actor))
+        case Acknowledgement(type=None, about=None, delivery=str(id_)):
+            delivery = await deliveries.get(context.engine.database, id_)
+            if delivery is None:
+                raise problem(40401, "no delivery has this id", "/delivery")
+            _escalating(_kind(context, delivery.type, "/delivery"), "/delivery")
+            return answer(await stopping.acknowledge_delivery(context.engine, delivery, actor))
+        case _:
+            raise problem(42205, GIVE_ACKNOWLEDGEMENT)
+
+
+async def post_opened(request: Request, context: Context) -> Response:
+    """The person has seen a push: it is delivered, and the channels that wait for it stay silent.
+
+    A reference that nobody knows is answered alike, and so is the same again.
+    """
+    opened = await _read(request, Opened)
+    await context.reports.add([Report(delivery=opened.reference, channel=Channel.PUSH, state=State.DELIVERED)])
+    return Response(status_code=204)
+
+
+async def _read(request: Request, shape: type[S]) -> S:
+    try:
+        return msgspec.json.decode(await read_body(request, MAX_BODY), type=shape)
+    except UNDECODABLE as error:
+        raise from_decoding(42205, error) from None
+
+
+def _kind(context: Context, type_: str, pointer: str = "/type") -> NotificationType:
+    kind = context.engine.catalog.types.get(type_)
+    if kind is None:
+        raise problem(42205, "there is no such notification type", pointer)
+    return kind
+
+
+def _escalating(kind: NotificationType, pointer: str) -> NotificationType:
+    if not kind.escalation:
+        raise problem(42205, f"{kind.id} has no escalation: all are told at once, and nobody waits", pointer)
+    return kind
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="POST",
+        path="/v1/cancel",
+        scope="events:write",
+        handler=post_cancel,
+        summary="Cancel what has not gone out yet",
+        takes={"application/json": Cancellation},
+        gives={200: Stopping},
+        problems=(40401, 42205),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/acknowledge",
+        scope="events:write",
+        handler=post_acknowledge,
+        summary="Acknowledge: nobody else on call is told",
+        takes={"application/json": Acknowledgement},
+        gives={200: Stopping},
+        problems=(40401, 42205),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/opened",
+        scope="opened:write",
+        handler=post_opened,
+        summary="A push was opened in the app",
+        takes={"application/json": Opened},
+        gives={204: None},
+        problems=(42205,),
+    ),
+]

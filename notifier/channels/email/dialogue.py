@@ -1,0 +1,304 @@
+"""Mails on one SMTP connection, pipelined (RFC 2920).
+
+    C: MAIL RCPT DATA           one write
+    S: 250 250 354
+    C: mail . MAIL RCPT DATA    the mail, and behind its final dot the next one's envelope
+    S: 250 250 250 354
+
+Replies come in the order of what was said, so each belongs to the mail in front. At most one mail is behind it, whose
+content is written only when the server has asked for it: whatever ends the connection, a mail whose final dot was
+written is unknown, and any other surely was not sent.
+
+Where the server offers no pipelining, each command waits for the reply to the one before, and no mail is behind
+another.
+"""
+
+import asyncio
+import re
+from collections import deque
+from contextvars import copy_context
+from enum import IntEnum
+from typing import Final, NamedTuple, Protocol
+
+from notifier.channels import fence
+from notifier.channels.email import CODES
+from notifier.errors import SendError
+
+AT_ONCE: Final = 3
+"""Mails for a connection: the one that the server is taking, the one behind it, and one that is ready to follow."""
+MAX_REPLY: Final = 32_768
+"""Bytes of a reply: far more than any server says."""
+
+_REPLY: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
+_ENHANCED: Final = re.compile(rb"([45]\.[0-9]{1,3}\.)[0-9]{1,3}(?![0-9])")
+_SHUTTING_DOWN: Final = 421  # in reply to any command (RFC 5321 §3.8)
+
+
+class Timeouts(NamedTuple):
+    """Seconds for a free connection, for opening one (TLS and AUTH included), for the commands, and for the answer.
+
+    Together with what `notifier.channels.providers` waits before, they end within the 20 s that a delivery's lease
+    leaves for sending; therefore they are far below RFC 5321's (§4.5.3.2).
+    """
+
+    wait: float = 2.0
+    connect: float = 4.0
+    commands: float = 3.0
+    mail: float = 7.0
+
+
+class Step(IntEnum):
+    """What of a mail the next reply is to; RSET makes the server forget a refused one."""
+
+    MAIL = 0
+    RCPT = 1
+    DATA = 2
+    CONTENT = 3
+    RSET = 4
+
+
+class Mail:
+    """A mail on its way: its commands, its content with the final dot, and its outcome, a SendError where it has one.
+
+    It is made by the task that sends it, whose lease it keeps to.
+    """
+
+    __slots__ = ("commands", "content", "deadline", "dialogue", "failure", "outcome", "step", "task")
+
+    def __init__(self, bounces_to: str, recipient: str, content: bytes, wait: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.commands = (
+            b"MAIL FROM:<%b>\r\n" % bounces_to.encode(),
+            b"RCPT TO:<%b>\r\n" % recipient.encode(),
+            b"DATA\r\n",
+        )
+        self.content = content + b".\r\n"
+        self.step: int = Step.MAIL
+        self.failure: SendError | None = None
+        self.deadline = loop.time() + wait
+        self.dialogue: Dialogue | None = None
+        self.outcome: asyncio.Future[None] = loop.create_future()
+        self.task = copy_context()
+
+    def end(self, failure: Exception | None) -> None:
+        """Tell what became of it, unless nobody waits any more."""
+        if self.outcome.done():
+            return
+        if failure is None:
+            self.outcome.set_result(None)
+        else:
+            self.outcome.set_exception(failure)
+
+
+class Exchange(Protocol):
+    """Where a dialogue gets its mails from."""
+
+    def next_mail(self) -> Mail | None:
+        """The mail that has waited longest; None where none does."""
+        ...
+
+    def rest(self, dialogue: "Dialogue") -> bool:
+        """The dialogue has nothing to do; whether it is to wait for more."""
+        ...
+
+    def left(self, dialogue: "Dialogue") -> None:
+        """The dialogue's connection has ended."""
+        ...
+
+
+class Dialogue(asyncio.Protocol):
+    """One connection's mails, at most `most` of them, then for `idle` seconds none.
+
+    The transport is connected, encrypted and authenticated.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, exchange: Exchange, *, pipelining: bool, timeouts: Timeouts, idle: float,
+        most: int,
+    ) -> None:  # fmt: skip
+        self._transport = transport
+        self._exchange = exchange
+        self._pipelining = pipelining
+        self._timeouts = timeouts
+        self._idle = idle
+        self._left = most
+        self._mails: deque[Mail] = deque()
+        self._heard_so_far = b""
+        self._first_line: bytes | None = None
+        self._ended = False
+        self._idle_until = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        transport.set_protocol(self)
+
+    @property
+    def is_open(self) -> bool:
+        return not (self._ended or self._transport.is_closing())
+
+    def begin(self, mail: Mail) -> None:
+        """Say a mail's envelope; nothing else may be under way."""
+        self._transport.write(self._announce(mail))
+        self._await(mail, self._timeouts.commands)
+
+    def rest(self) -> None:
+        """Take the next mail, or wait for one; hang up where there is to be none."""
+        mail = self._next()
+        if mail is not None:
+            self.begin(mail)
+        elif self._left > 0 and self._exchange.rest(self):
+            self._idle_until = self._loop.time() + self._idle
+            self._watch(self._idle_until)
+        else:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Say QUIT and close, without waiting for the server's good-bye."""
+        if self.is_open:
+            self._transport.write(b"QUIT\r\n")
+        self._end(quietly=True)
+
+    def give_up(self, mail: Mail) -> None:
+        """Nobody waits for a mail any more: the connection ends, once the mail in front of it has its outcome."""
+        if self._mails and self._mails[0] is mail:
+            self._end()
+
+    def data_received(self, data: bytes) -> None:
+        said = self._heard_so_far + data if self._heard_so_far else data
+        at = 0
+        while not self._ended and (line := _REPLY.match(said, at)) is not None:
+            at = line.end()
+            if self._first_line is None:
+                self._first_line = line[3] or b""
+            if line[2] == b"-":
+                continue
+            text, self._first_line = self._first_line, None
+            if self._mails:
+                self._hear(self._mails[0], int(line[1]), text)
+            else:
+                self._end()  # nobody asked: it says that it leaves, or it is a reply too many
+        self._heard_so_far = said[at:]
+        if b"\n" in self._heard_so_far or len(self._heard_so_far) > MAX_REPLY:
+            self._end()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._end()
+
+    def _hear(self, mail: Mail, code: int, text: bytes) -> None:
+        """A reply to the mail in front."""
+        refused = code // 100 != 2
+        match mail.step:
+            case Step.CONTENT:
+                if refused:
+                    # A server that answers in the middle of a mail may answer once more at its end.
+                    mail.failure = _refusal(code, text)
+                    return self._end()
+                return self._done()
+            case Step.RSET:
+                return self._end() if refused else self._done()
+            case Step.DATA if code == 354:
+                return self._hand_over(mail) if mail.failure is None else self._end()  # it asks for a mail to nobody
+            case Step.DATA:
+                refused = True
+        if refused and mail.failure is None:
+            mail.failure = refusal_of_us(code) if mail.step == Step.MAIL else _refusal(code, text)
+        if code == _SHUTTING_DOWN:
+            return self._end()
+        if mail.step == Step.DATA or (refused and not self._pipelining):
+            # The server goes on waiting for the rest unless it is told to forget.
+            mail.step = Step.RSET
+            return self._transport.write(b"RSET\r\n")
+        mail.step += 1
+        return None if self._pipelining else self._transport.write(mail.commands[mail.step])
+
+    def _hand_over(self, mail: Mail) -> None:
+        """Write the mail that the server has asked for, and the next one's envelope behind it."""
+        try:
+            mail.task.run(fence.check, CODES.provider)
+        except SendError as error:
+            mail.failure = error
+            return self._end()
+        mail.step = Step.CONTENT
+        self._await(mail, self._timeouts.mail)
+        behind = self._next() if self._pipelining else None
+        if behind is None:
+            return self._transport.write(mail.content)
+        self._transport.write(mail.content + self._announce(behind))
+        return self._watch(behind.deadline)
+
+    def _done(self) -> None:
+        """The mail in front has its outcome."""
+        mail = self._mails.popleft()
+        mail.end(mail.failure)
+        if not self._mails:
+            self.rest()
+        elif self._mails[0].outcome.done():  # the server waits for a mail that nobody sends any more
+            self._end()
+        else:
+            self._await(self._mails[0], self._timeouts.commands)
+
+    def _next(self) -> Mail | None:
+        return self._exchange.next_mail() if self._left > 0 and self.is_open else None
+
+    def _announce(self, mail: Mail) -> bytes:
+        self._left -= 1
+        self._mails.append(mail)
+        mail.dialogue = self
+        return b"".join(mail.commands) if self._pipelining else mail.commands[0]
+
+    def _end(self, *, quietly: bool = False) -> None:
+        """Close the connection; a reply may still be on its way, and would be taken for one to the next mail."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if quietly:
+            self._transport.close()
+        else:
+            self._transport.abort()
+        for place, mail in enumerate(self._mails):
+            lost = "behind" if place else "lost_after_mail" if mail.step == Step.CONTENT else "lost"
+            mail.end(mail.failure or CODES.classify(lost))
+        self._mails.clear()
+        self._exchange.left(self)
+
+    def _await(self, mail: Mail, seconds: float) -> None:
+        mail.deadline = self._loop.time() + seconds
+        self._watch(mail.deadline)
+
+    def _watch(self, deadline: float) -> None:
+        """Look at the clock then; a timer that comes first is good as well, and looks again."""
+        if self._timer is not None:
+            if self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        if not self._mails:
+            return self.hang_up() if self._idle_until <= now else self._watch(self._idle_until)
+        if self._mails[0].deadline <= now:
+            return self._end()
+        for mail in self._mails:
+            if mail.deadline > now:
+                self._watch(mail.deadline)
+            else:
+                mail.end(CODES.classify("busy"))
+        return None
+
+
+def refusal_of_us(code: int) -> SendError:
+    """The error of a reply before a recipient is named."""
+    return CODES.classify(f"session {code}", f"session {code // 100}xx")
+
+
+def _refusal(code: int, text: bytes) -> SendError:
+    """The error of a reply. Its enhanced code counts only where it is of the reply's own class."""
+    told = str(code)
+    enhanced = _ENHANCED.match(text)
+    precise = (
+        [enhanced[0].decode(), f"{enhanced[1].decode()}0"] if enhanced and enhanced[0][:1] == told[0].encode() else []
+    )
+    return CODES.classify(*precise, told, f"{told[0]}xx")

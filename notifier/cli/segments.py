@@ -1,0 +1,73 @@
+"""Segments from the shell: what there are, one written from a file, and how many people belong."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from notifier.cli.manage import on_database
+from notifier.clock import SystemClock
+from notifier.problems import UNDECODABLE, from_decoding
+from notifier.segments import Segment, SegmentId
+from notifier.store import segments as store
+from notifier.store.database import Database
+
+PAGE = 1000  # segments read at once
+
+
+@click.group()
+def segments() -> None:
+    """Saved questions about recipients, by which campaigns find whom they are for."""
+
+
+@segments.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def list_(as_json: bool) -> None:
+    """Show every segment."""
+    found = on_database(_every)
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    for id_, segment in found.items():
+        click.echo(f"{id_}  {segment.name}")
+
+
+@segments.command()
+@click.argument("segment_id", metavar="ID")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+def put(segment_id: str, file: Path) -> None:
+    """Write the segment of a JSON FILE (- is standard input) under ID, whole."""
+    with click.open_file(str(file), "rb") as source:
+        try:
+            given = msgspec.json.decode(source.read(), type=Segment)
+        except UNDECODABLE as error:
+            raise from_decoding(42206, error) from None
+    try:
+        id_ = msgspec.convert(segment_id, SegmentId)
+    except msgspec.ValidationError:
+        raise click.BadParameter("1 to 100 characters, without spaces and slashes", param_hint="ID") from None
+    on_database(lambda database: store.put(database, id_, given, SystemClock().now()))
+    click.echo(f"{id_} is written.")
+
+
+@segments.command()
+@click.argument("segment_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def count(segment_id: str, as_json: bool) -> None:
+    """Say how many recipients belong to the segment ID now."""
+    found = on_database(lambda database: _count(database, segment_id))
+    if found is None:
+        raise click.ClickException(f"no segment has the id {segment_id}; `notifier segments list` shows them")
+    click.echo(msgspec.json.encode({"recipients": found}) if as_json else f"{found} recipients.")
+
+
+async def _every(database: Database) -> dict[str, Segment]:
+    found: dict[str, Segment] = {}
+    while page := await store.find(database, next(reversed(found), ""), PAGE):
+        found |= page
+    return found
+
+
+async def _count(database: Database, id_: str) -> int | None:
+    segment = await store.get(database, id_)
+    return None if segment is None else await store.count(database, segment)

@@ -1,0 +1,53 @@
+"""Stop notifications by hand: `notifier cancel`."""
+
+import asyncio
+import getpass
+
+import click
+import msgspec
+
+from notifier.events import event_id
+from notifier.pipeline import stopping
+from notifier.pipeline.stopping import Stopping
+from notifier.settings import load_settings
+from notifier.startup import close, guard, open_engine
+
+
+@click.command()
+@click.argument("type", required=False)
+@click.argument("about", required=False)
+@click.option("--event", nargs=2, metavar="SOURCE ID", help="What this event set off instead.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def cancel(type: str | None, about: str | None, event: tuple[str, str] | None, as_json: bool) -> None:
+    """Stop what has not gone out yet: notifications of TYPE about ABOUT (its session, its station …) that were
+    reported until now, on every channel. The same again does no harm.
+    """
+    if (event is None) != (type is not None and about is not None) or (event and type):
+        raise click.UsageError("name a TYPE and what it is ABOUT, or --event SOURCE ID")
+    stopped = asyncio.run(_cancel(type or "", about or "", event))
+    if as_json:
+        click.echo(msgspec.json.encode(stopped))
+        return
+    for each in stopped.deliveries:
+        click.echo(f"{each.id}  {each.channel:<6} {each.state:<10} {each.type}")
+    click.echo(f"{stopped.stopped} stopped; what is sending may still go out.")
+
+
+async def _cancel(type_: str, about: str, event: tuple[str, str] | None) -> Stopping:
+    settings = load_settings()
+    guard(settings)
+    engine = await open_engine(settings)
+    actor = f"cli:{getpass.getuser()}"
+    try:
+        if event is not None:
+            stopped = await stopping.cancel_event(engine, event_id(*event), actor)
+            if stopped is None:
+                raise click.ClickException("no event has this source and id")
+            return stopped
+        if type_ not in engine.catalog.types:
+            raise click.ClickException(
+                f"there is no notification type {type_}; there are {', '.join(engine.catalog.types)}"
+            )
+        return await stopping.cancel(engine, engine.catalog.types[type_], about, actor)
+    finally:
+        await close(engine)

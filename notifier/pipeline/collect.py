@@ -1,0 +1,77 @@
+"""Collect: put messages that come together into digests, inside the decision's transaction."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import policy
+from notifier.catalog import Catalog, NotificationType
+from notifier.deliveries import Reason, State, make_id
+from notifier.events import Event
+from notifier.store import deliveries, digests
+from notifier.store.deliveries import NewDelivery
+from notifier.store.digests import OpenDigest
+
+
+async def collect(
+    connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event], new: Sequence[NewDelivery],
+    now: int,
+) -> list[NewDelivery]:  # fmt: skip
+    """The deliveries, with the digest of each that is collected, and the digests that are opened for them.
+
+    An item joins a digest that nobody has taken up and that goes out while the item is of use; else it opens one. Open
+    digests stay locked until the transaction ends, so that none is claimed before its items are there.
+    """
+    items = [each for each in new if each.state == State.COLLECTED]
+    if not items:
+        return list(new)
+    data = {event.id: event.data for event in batch}
+    groups = {
+        item.id: policy.digest_group(catalog.types[item.type], data[item.event_id], item.recipient_id) for item in items
+    }
+    wanted = {item.id: _id(catalog.types[item.type], groups[item.id], item.due_at) for item in items}
+    # Looked up first: what is there and not open then has been taken up.
+    taken = await deliveries.existing(connection, dialect, sorted(set(wanted.values())))
+    found = await digests.take_open(connection, dialect, sorted(set(groups.values())), now)
+    opened: dict[str, NewDelivery] = {}
+    joined: dict[str, str] = {}
+    for item in sorted(items, key=lambda item: item.expires_at):
+        digest = _joinable(found, groups[item.id], item)
+        if digest is None:
+            # Of two workers that open the same one at once, the second sees that it is there and decides again. Where
+            # it has gone out before its time, this item begins another.
+            free = wanted[item.id] not in taken and wanted[item.id] not in opened
+            id_ = wanted[item.id] if free else make_id("digest", item.id)
+            opened[id_] = _digest(catalog.types[item.type], item, id_, groups[item.id], now)
+            digest = OpenDigest(
+                id=id_, about=groups[item.id], due_at=opened[id_].due_at, expires_at=opened[id_].expires_at
+            )
+            found.append(digest)
+        joined[item.id] = digest.id
+    kept = [
+        msgspec.structs.replace(each, digest_id=joined[each.id], due_at=now) if each.id in joined else each
+        for each in new
+    ]
+    return [*kept, *opened.values()]
+
+
+def _joinable(found: Iterable[OpenDigest], group: str, item: NewDelivery) -> OpenDigest | None:
+    return next(
+        (digest for digest in found if digest.about == group and digest.due_at < item.expires_at <= digest.expires_at),
+        None,
+    )
+
+
+def _id(kind: NotificationType, group: str, due_at: int) -> str:
+    """The id of a digest: the same for all who open it at about the same time."""
+    span = 1 if kind.digest is None else kind.digest.milliseconds
+    return make_id("digest", group, str(due_at // span))
+
+
+def _digest(kind: NotificationType, item: NewDelivery, id_: str, group: str, now: int) -> NewDelivery:
+    """The digest that an item opens. It may go out as long as any that joins it before it is due is of use."""
+    return msgspec.structs.replace(
+        item, id=id_, about=group, state=State.PENDING, reason=Reason.DIGEST, expires_at=item.due_at + kind.ttl,
+        signal_at=item.due_at, digest_id=id_, updated_at=now,
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+"""Stop what was decided: cancelled by whoever reported it, or acknowledged by whoever takes care of it.
+
+Both leave marks, as an event does that makes something untrue: what is claimed later ends there, whichever channel,
+step or digest it waits in, and the same again changes nothing.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import policy
+from notifier.catalog import NotificationType
+from notifier.deliveries import Reason
+from notifier.pipeline.engine import Engine
+from notifier.store import audit, events, marks
+from notifier.store.deliveries import Subject
+from notifier.store.marks import Mark, Stopped
+
+MAX_SUBJECT = 190  # characters of the audit's column
+
+
+class Stopping(msgspec.Struct, frozen=True, kw_only=True):
+    """How many deliveries are stopped, and the first hundred of them. What is `sending` is in a worker's hands, and may
+    still go out."""
+
+    stopped: int
+    deliveries: list[Stopped]
+
+
+async def cancel(engine: Engine, kind: NotificationType, about: str, actor: str) -> Stopping:
+    """Stop what a type tells about a thing, as far as it has happened until now. Raises StoreUnavailable."""
+    things = [(policy.about(kind, {kind.about: about}), engine.clock.now())]
+    return await _stop(engine, things, Reason.CANCELLED, actor, f"{kind.id} {about}")
+
+
+async def cancel_event(engine: Engine, event_id: str, actor: str) -> Stopping | None:
+    """Stop what an event set off, and what the same types told earlier about the same things; None where nobody knows
+    the event. Raises StoreUnavailable."""
+    event = await events.get(engine.database, event_id)
+    if event is None:
+        return None
+    kinds = engine.catalog.listeners.get(event.type, [])
+    things = [(policy.about(kind, event.data), event.starts_at) for kind in kinds]
+    return await _stop(engine, things, Reason.CANCELLED, actor, f"event {event_id}")
+
+
+async def acknowledge(engine: Engine, kind: NotificationType, about: str, actor: str) -> Stopping:
+    """Take care of a thing: nobody else is told of it. Raises StoreUnavailable."""
+    things = [(policy.about(kind, {kind.about: about}), engine.clock.now())]
+    return await _stop(engine, things, Reason.ACKNOWLEDGED, actor, f"{kind.id} {about}")
+
+
+async def acknowledge_delivery(engine: Engine, delivery: Subject, actor: str) -> Stopping:
+    """Take care of what a delivery is about. Raises StoreUnavailable."""
+    things = [(delivery.about, engine.clock.now())]
+    return await _stop(engine, things, Reason.ACKNOWLEDGED, actor, f"delivery {delivery.id}")
+
+
+async def _stop(engine: Engine, things: Sequence[tuple[str, int]], reason: Reason, actor: str, told: str) -> Stopping:
+    """Mark things, each until an instant; the audit's entry is what said so."""
+    entry = audit.Entry(at=engine.clock.now(), actor=actor, action=reason, subject=told[:MAX_SUBJECT])
+    new = [Mark(about=about, until=until, reason=reason, event_id=entry.id) for about, until in things]
+
+    async def work(connection: AsyncConnection) -> Stopping:
+        dialect = engine.database.dialect
+        await marks.add(connection, dialect, new)
+        await audit.add(connection, dialect, [entry])
+        count, found = await marks.stopped(connection, dialect, new)
+        return Stopping(stopped=count, deliveries=found)
+
+    return await engine.database.write(work)
