@@ -79,8 +79,9 @@ async def _begin(bed: Bed, people: dict[str, RecipientDetails], size: int) -> st
     """Write a campaign as `decide` would: one event, and a message to each of so many; the event's id."""
     now, id_ = bed.system.clock.now(), make_id("chaos", "offer")
     told = NewEvent(
-        id=id_, source="chaos", source_id="offer", type="announcement.made", subject=None, occurred_at=now, accepted_at=now,
-        digest=id_, data=msgspec.Raw(b'{"driver_id": "everybody", "offer_id": "nights"}'), signal_at=now + DAY,
+        id=id_, source="chaos", source_id="offer", type="announcement.made", subject=None, occurred_at=now,
+        accepted_at=now, digest=id_, data=msgspec.Raw(b'{"driver_id": "everybody", "offer_id": "nights"}'),
+        signal_at=now + DAY,
     )  # fmt: skip
 
     async def decided(connection: AsyncConnection) -> None:

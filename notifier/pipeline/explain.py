@@ -208,8 +208,9 @@ def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, 
 
 
 def _is_of(sent: Sent, made: Decided, every: dict[str, Sent]) -> bool:
-    """Whether a decision named a delivery, or one that it takes up."""
+    """Whether a decision named a delivery, one that it holds as a digest, or one that it takes up."""
     named = {each.delivery for each in made.answers}
+    named |= {every[id_].digest_id for id_ in named if id_ in every}
     while sent.id not in named:
         if sent.redrive_of is None or sent.redrive_of not in every:
             return False
@@ -288,11 +289,29 @@ def _as_sent(
 
 
 def _render(renderer: Renderer, sent: Sent, locale: str, unsubscribe_url: str | None) -> Content | None:
+    zone = sent.time_zone or UTC
     try:
-        made = renderer.render(
-            sent.type, sent.channel, locale=locale, time_zone=sent.time_zone or UTC,
-            data=msgspec.json.decode(sent.data), unsubscribe_url=unsubscribe_url, version=sent.version,
-        )  # fmt: skip
+        if sent.held is None:
+            data = msgspec.json.decode(sent.data)
+            made = renderer.render(
+                sent.type,
+                sent.channel,
+                locale=locale,
+                time_zone=zone,
+                data=data,
+                unsubscribe_url=unsubscribe_url,
+                version=sent.version,
+            )
+        else:
+            items = [msgspec.json.decode(item) for item in sent.held]
+            made = renderer.render_digest(
+                sent.type,
+                items,
+                locale=locale,
+                time_zone=zone,
+                unsubscribe_url=unsubscribe_url,
+                version=sent.version,
+            )
     except RenderError:
         return None
     return made.content if made.locale == sent.locale else None

@@ -3,7 +3,7 @@
 A handful of queries, whatever the event came to; each reads by a key, and decisions come by pages.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from notifier.deliveries import Channel, State
 from notifier.events import Event
 from notifier.preferences import read_preferences
 from notifier.standing import Standing
-from notifier.store import rows
+from notifier.store import digests, rows
 from notifier.store.database import Database
 from notifier.store.dead import Tried, successor_id
 from notifier.store.schema import attempt, decision, delivery, event, membership, recipient, supersession
@@ -61,7 +61,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery as it is now. `data` is that of its own event, which may be an earlier one than the one explained;
-    `language` is its recipient's now, None where they are gone."""
+    `language` is its recipient's now, None where they are gone; `held` the data of a digest's items."""
 
     id: str
     event_id: str
@@ -86,6 +86,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None
     redrive_of: str | None
     digest_id: str | None
+    held: tuple[str, ...] | None = None
     data: str
     language: str | None
 
@@ -122,7 +123,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 _answers = msgspec.json.Decoder(list[Answered]).decode
 _standing = msgspec.json.Decoder(Standing | None).decode  # MariaDB keeps a null as JSON's
-_SENT = tuple(name for name in Sent.__struct_fields__ if name not in ("data", "language"))
+_SENT = tuple(name for name in Sent.__struct_fields__ if name not in ("data", "language", "held"))
 _MARK = ("about", "until", "reason", "event_id")
 
 
@@ -142,6 +143,9 @@ async def read(database: Database, wanted: Wanted) -> Found | None:
         decisions = await _decisions(connection, wanted, row.id, person)
         page = decisions[: wanted.limit]
         sent = await _sent(connection, database.dialect, page)
+        own = [id_ for id_, each in sent.items() if each.digest_id == id_]
+        held = await digests.items(connection, database.dialect, own) if own else {}
+        sent |= {id_: msgspec.structs.replace(sent[id_], held=data) for id_, data in held.items()}
         found = Found(
             event=read_event(row), decided_at=row.decided_at, quarantined_at=row.quarantined_at, recipient=person,
             decisions=page, more=len(decisions) > len(page), sent=sent,
@@ -195,8 +199,14 @@ async def _decisions(
 
 
 async def _sent(connection: AsyncConnection, dialect: str, decisions: Sequence[Decided]) -> dict[str, Sent]:
-    """The deliveries that decisions name, and those that have taken them up."""
-    ids = {each.delivery for made in decisions for each in made.answers if each.delivery is not None}
+    """The deliveries that decisions name, the digests that they are in, and those that have taken any of them up."""
+    named = {each.delivery for made in decisions for each in made.answers if each.delivery is not None}
+    sent = await _with_redrives(connection, dialect, named)
+    collected = {each.digest_id for each in sent.values() if each.digest_id is not None} - sent.keys()
+    return sent | await _with_redrives(connection, dialect, collected) if collected else sent
+
+
+async def _with_redrives(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> dict[str, Sent]:
     wanted = set(ids)
     for _ in range(REDRIVES):
         ids = {successor_id(id_) for id_ in ids}

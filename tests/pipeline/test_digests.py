@@ -11,11 +11,13 @@ from notifier.pipeline import dead
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import LEASE, WorkerEngine
+from notifier.pipeline.explain import HIDDEN, explain
 from notifier.preferences import Preferences
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Rule, Sandbox
 from notifier.sandbox.ledger import Mail
-from notifier.store import due, leases, ledger, recipients
+from notifier.store import due, explaining, leases, ledger, recipients
+from notifier.store.explaining import Wanted
 from tests.pipeline.samples import NOW, Report
 from tests.pipeline.steps import deliver_due, ends, offline, one, online, rows
 
@@ -306,3 +308,27 @@ async def test_the_wait_for_a_provider_takes_no_more_items_in(
     clock.advance(digest.due_at - clock.now() + SECOND)
     await deliver_due(engine)
     assert "3 stations" not in mails(sandbox)[0]
+
+
+@pytest.mark.usefixtures("operator")
+async def test_a_digest_is_explained_with_its_words_proven_and_without_a_link_that_works(
+    engine: WorkerEngine, clock: ManualClock, report: Report
+) -> None:
+    # Given a mail about two stations, which went out with a link to unsubscribe
+    await lose(engine, report, "1", "2")
+    clock.advance(WINDOW)
+    await deliver_due(engine)
+    (digest,) = await digests(engine)
+
+    # When it is explained
+    found = await explaining.read(engine.database, Wanted(delivery=digest.id))
+    assert found is not None
+    (decision, *_) = explain(engine.catalog, engine.renderer, engine.links, found).decisions
+    (told,) = [each for each in decision.deliveries if each.id == digest.id]
+
+    # Then what is shown is what was sent, but for the link
+    assert told.proven is True
+    assert told.content is not None
+    link = engine.links.unsubscribe_url(digest.recipient_id, "operations", Channel.EMAIL)
+    assert HIDDEN in str(told.content["text"])
+    assert link not in str(told.content)
