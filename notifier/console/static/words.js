@@ -35,6 +35,7 @@ if (editor) {
       const found = shown.querySelector(`[data-found="${CSS.escape(beside.dataset.findings)}"]`);
       const html = found ? found.innerHTML : "";
       if (beside.innerHTML !== html) beside.innerHTML = html;
+      if (found) found.remove();
       beside.closest(".field").classList.toggle("wrong", Boolean(beside.querySelector(".error")));
     }
   }
