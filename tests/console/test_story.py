@@ -76,7 +76,7 @@ class Site:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:  # noqa: F811 (the fixture)
+async def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """The system with a driver who reads German, a user of each role, and the publisher's phone for tests."""
     settings = {"worker_processes": 1, "sms_price": "0.075 USD"}
     async with LocalSystem(tmp_path_factory.mktemp("story"), settings) as system, async_playwright() as playwright:
@@ -231,14 +231,12 @@ async def test_a_name_is_put_where_one_was_writing(site: Site, page: Page) -> No
     await page.get_by_role("button", name="{{ station }}").click()
 
     await expect(body).to_have_value("At {{ station }}")
-    await expect(page.locator(".card-push")).to_contain_text("At Mitte")
+    await expect(page.locator(".card-push")).to_contain_text("At Gent Zuid")
     page.on("dialog", lambda dialog: dialog.accept())
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_page_of_texts_is_accessible_fits_a_phone_and_is_drawn(
-    site: Site, page: Page, scheme: str
-) -> None:
+async def test_every_page_of_texts_is_accessible_fits_a_phone_and_is_drawn(site: Site, page: Page, scheme: str) -> None:
     # Given a draft with something to say about it, and something that was sent
     expect.set_options(timeout=SLOW)
     await site.charge()

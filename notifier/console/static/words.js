@@ -53,10 +53,12 @@ if (editor) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "insert";
-    button.textContent = way.textContent;
+    button.textContent = way.dataset.insert;
+    button.title = way.textContent;
+    button.setAttribute("aria-label", way.textContent);
     button.addEventListener("click", () => {
       last.focus();
-      last.setRangeText(button.textContent, last.selectionStart, last.selectionEnd, "end");
+      last.setRangeText(way.textContent, last.selectionStart, last.selectionEnd, "end");
       last.dispatchEvent(new Event("input", { bubbles: true }));
     });
     way.replaceWith(button);
