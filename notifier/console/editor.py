@@ -154,7 +154,7 @@ async def _open(request: Request, context: Context, asked: Mapping[str, Any]) ->
         locale=locale,
         channel=channel,
         written=wording.read(request.state.form, channel) if posted else wording.written(texts[locale], channel),
-        reader=read_reader(asked, locale, texts, list(samples)),
+        reader=read_reader(asked, locale, texts, list(samples), kind.samples[0].name),
         samples=samples,
     )
 
@@ -213,6 +213,8 @@ async def _test(request: Request, context: Context, editing: Editing, found: Loo
     content = found.tried.content if found.tried else None
     if contact is None:
         return "Not sent: choose a test contact.", 422
+    if editing.reader.sample not in {sample.name for sample in editing.kind.samples}:
+        return "Not sent: what a real event tells of somebody goes to nobody else. Choose one of the samples.", 422
     if content is None:
         return "Not sent: no message can be made of this sample.", 422
     message = to_contact(contact, editing.kind, content)

@@ -195,6 +195,7 @@ def _environment() -> jinja2.Environment:
         "moment": moment, "duration": duration, "words": words, "why": why, "grouped": lambda number: f"{number:,}",
         "iso": lambda instant: f"{datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}",
         "at": lambda at: f"{at:%Y-%m-%d %H:%M:%S}", "language": language, "plainly": plainly,
+        "who": lambda actor: actor.removeprefix("console:"),
         "tone": lambda state: TONES.get(state, "quiet"),
     }  # fmt: skip
     environment.filters |= filters

@@ -40,8 +40,9 @@ class Look(NamedTuple):
         return measure(self.tried.sms.text) if self.tried and self.tried.sms else None
 
 
-def read_reader(asked: Mapping[str, Any], locale: str, wording: Wording, samples: Sequence[str]) -> Reader:
-    """For whom, as asked by a form or an address; somebody usual where that makes no sense."""
+def read_reader(asked: Mapping[str, Any], locale: str, wording: Wording, samples: Sequence[str], usual: str) -> Reader:
+    """For whom, as asked by a form or an address; somebody usual, reading the `usual` sample,
+    where that makes no sense."""
     faults = {}
     reader, zone = locale, gate.ZONE
     try:
@@ -56,7 +57,7 @@ def read_reader(asked: Mapping[str, Any], locale: str, wording: Wording, samples
     except ValueError:
         faults["zone"] = "No time zone that is known; write it as Europe/Berlin."
     sample = str(asked.get("sample", ""))
-    return Reader(sample if sample in samples else samples[0], reader, zone, faults)
+    return Reader(sample if sample in samples else usual, reader, zone, faults)
 
 
 async def look(

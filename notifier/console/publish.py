@@ -18,14 +18,14 @@ from notifier.console.screens import BASE, Context, Screen
 from notifier.errors import Problem
 from notifier.pipeline import gate, publishing
 from notifier.pipeline.gate import Checked
-from notifier.rendering.texts import Texts, places
+from notifier.rendering.texts import Place, Texts, places
 from notifier.store import versions
 from notifier.store.versions import Draft, Version
 
 MAX_REASON = 500  # characters: a reason, not a report
 DIGITS = 9  # of a number that every database's INTEGER holds
 
-_WORDS = re.compile(r"\s+|[^\s]+")
+_WORDS = re.compile(r"\S+\s*|\s+")
 
 
 class Run(NamedTuple):
@@ -38,9 +38,14 @@ class Run(NamedTuple):
 class Differs(NamedTuple):
     """One part of a wording beside another's."""
 
-    name: str
+    place: Place
     before: list[Run]
     after: list[Run]
+
+    @property
+    def same(self) -> bool:
+        """Whether there is no difference."""
+        return self.before == self.after
 
 
 async def get_publish(request: Request, context: Context) -> Response:
@@ -130,8 +135,11 @@ def runs(before: str, after: str) -> tuple[list[Run], list[Run]]:
 
 def differences(kind: NotificationType, before: Mapping[str, Texts], after: Mapping[str, Texts]) -> list[Differs]:
     """Every part of either wording, marked where they differ."""
-    old, new = ({place.name: place.source for place in places(kind, wording)} for wording in (before, after))
-    return [Differs(name, *runs(old.get(name, ""), new.get(name, ""))) for name in dict.fromkeys([*new, *old])]
+    old, new = ({each[:3]: each for each in places(kind, wording)} for wording in (before, after))
+    return [
+        Differs(new.get(key) or old[key], *runs(*(side[key].source if key in side else "" for side in (old, new))))
+        for key in dict.fromkeys([*new, *old])
+    ]
 
 
 async def _page(

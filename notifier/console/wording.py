@@ -91,13 +91,20 @@ def put(wording: Wording, locale: str, channel: Channel, table: Table) -> dict[s
     return {**wording, locale: msgspec.structs.replace(wording[locale], **{channel.value: table})}
 
 
+class Way(NamedTuple):
+    """How a field is written, and what that is called in short."""
+
+    name: str
+    source: str
+
+
 class Variable(NamedTuple):
     """A field that texts may name: what it is, and how it is written, once for each filter that fits."""
 
     name: str
     about: str
     kind: str
-    ways: list[str]
+    ways: list[Way]
 
 
 def variables(kind: NotificationType) -> list[Variable]:
@@ -108,14 +115,16 @@ def variables(kind: NotificationType) -> list[Variable]:
     ]
 
 
-def _ways(name: str, field: Field) -> list[str]:
+def _ways(name: str, field: Field) -> list[Way]:
     if field.one_of:
-        return [f"{{% if {name} == '{value}' %}}…{{% endif %}}" for value in field.one_of]
+        return [Way(value, f"{{% if {name} == '{value}' %}}…{{% endif %}}") for value in field.one_of]
     if field.type == "flag":
-        return [f"{{% if {name} %}}…{{% else %}}…{{% endif %}}"]
-    ways = [f"{{{{ {name} }}}}"] if field.type == "text" else []
+        return [Way(f"if {name}", f"{{% if {name} %}}…{{% else %}}…{{% endif %}}")]
+    ways = [Way(name, f"{{{{ {name} }}}}")] if field.type == "text" else []
     for filter_, form in FORMATS.items():
         if field.type in form.kinds:
             given = "(one='# …', other='# …')" if filter_ == "plural" else ""
-            ways.append(f"{{{{ {name} | {filter_}{given} }}}}")
-    return [f"{{% if {name} %}}{way}{{% endif %}}" for way in ways] if field.optional else ways
+            ways.append(Way(filter_, f"{{{{ {name} | {filter_}{given} }}}}"))
+    if not field.optional:
+        return ways
+    return [Way(way.name, f"{{% if {name} %}}{way.source}{{% endif %}}") for way in ways]

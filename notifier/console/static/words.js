@@ -35,6 +35,7 @@ if (editor) {
       const found = shown.querySelector(`[data-found="${CSS.escape(beside.dataset.findings)}"]`);
       const html = found ? found.innerHTML : "";
       if (beside.innerHTML !== html) beside.innerHTML = html;
+      if (found) found.remove();
       beside.closest(".field").classList.toggle("wrong", Boolean(beside.querySelector(".error")));
     }
   }
@@ -52,10 +53,12 @@ if (editor) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "insert";
-    button.textContent = way.textContent;
+    button.textContent = way.dataset.insert;
+    button.title = way.textContent;
+    button.setAttribute("aria-label", way.textContent);
     button.addEventListener("click", () => {
       last.focus();
-      last.setRangeText(button.textContent, last.selectionStart, last.selectionEnd, "end");
+      last.setRangeText(way.textContent, last.selectionStart, last.selectionEnd, "end");
       last.dispatchEvent(new Event("input", { bubbles: true }));
     });
     way.replaceWith(button);
