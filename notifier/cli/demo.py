@@ -72,7 +72,9 @@ async def _demo(sessions: list[Session], seconds: float, ends: bool, console: Co
             console.print(f"Inboxes   [link]{system.sandbox_url}[/]      what people see")
             console.print(f"API       [link]{system.settings.public_url}/docs[/]")
             password = await _let_in(system)
-            console.print(f"Console   [link]{system.settings.public_url}/console[/]      name demo, password {password}")
+            console.print(
+                f"Console   [link]{system.settings.public_url}/console[/]      name demo, password {password}"
+            )
             console.print(f"{len(sessions)} charging sessions, {len(due)} events, {len(crowd)} people\n")
             bar = Bar(TextColumn("Events"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             task = bar.add_task("events", total=len(due))
