@@ -120,8 +120,8 @@ Scripts = Mapping[str, Spoken]
 
 
 class Place(NamedTuple):
-    """One part of a wording: `de`, `sms`, `text`; a mail's table rows are `details.<label>`, and what it says of several
-    events at once is `digest.<part>`."""
+    """One part of a wording: `de`, `sms`, `text`; a mail's table rows are `details.<label>`, what it says of several
+    events at once `digest.<part>`."""
 
     locale: str
     channel: Channel
@@ -181,7 +181,7 @@ def compile_wording(kind: NotificationType, wording: Wording, frame: str) -> Scr
             )
         if (texts.digest is None) != (kind.digest is None):
             raise ConfigurationError(f"{kind.id}/{locale}.toml: [digest] must be there where type.toml has a digest")
-        where, fields = f"{kind.id}/{locale}.toml", fields_of(kind)
+        where = f"{kind.id}/{locale}.toml"
         scripts[locale] = Spoken(
             {
                 channel: _compile(f"{where}: {channel}", table, fields_of(kind), frame)

@@ -62,7 +62,7 @@ class Site:
         async with AsyncProducer(self.system.settings.public_url, self.system.key, "csms") as producer:
             await producer.send("charging.complete", data, id=f"full-{number}")
         async with asyncio.timeout(PATIENCE):
-            while not await ledger.is_quiet(self.system.database):
+            while not await ledger.is_quiet(self.system.database):  # noqa: ASYNC110 (the ledger has no event to wait for)
                 await asyncio.sleep(0.05)
         body: str = (await self.texts())[-1]["content"]["body"]
         return body
