@@ -17,6 +17,8 @@ from rich.table import Table
 from notifier.demo.local import LocalSystem
 from notifier.demo.run import Progress, Summary, read_sessions, run, schedule
 from notifier.demo.sessions import Session, generate, people
+from notifier.store import users
+from notifier.users import Role, User, hash_password, make_password
 
 SESSIONS = 300  # a summer weekday's worth of a large site, told in half a minute
 SEED = 7
@@ -69,6 +71,10 @@ async def _demo(sessions: list[Session], seconds: float, ends: bool, console: Co
         async with LocalSystem(Path(folder)) as system:
             console.print(f"Inboxes   [link]{system.sandbox_url}[/]      what people see")
             console.print(f"API       [link]{system.settings.public_url}/docs[/]")
+            password = await _let_in(system)
+            console.print(
+                f"Console   [link]{system.settings.public_url}/console[/]      name demo, password {password}"
+            )
             console.print(f"{len(sessions)} charging sessions, {len(due)} events, {len(crowd)} people\n")
             bar = Bar(TextColumn("Events"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
             task = bar.add_task("events", total=len(due))
@@ -87,6 +93,14 @@ async def _demo(sessions: list[Session], seconds: float, ends: bool, console: Co
                 console.print("\nThe pages stay up. Ctrl-C ends everything.")
                 await asyncio.Event().wait()
     return summary
+
+
+async def _let_in(system: LocalSystem) -> str:
+    """The password of a user of the console who may do everything."""
+    password = make_password()
+    user = User(name="demo", role=Role.ADMIN, password_hash=hash_password(password), created_at=system.clock.now())
+    await users.add(system.database, user, "demo")
+    return password
 
 
 def _states(progress: Progress) -> Table:

@@ -108,8 +108,8 @@ class Remembered(Generic[T]):
         began = self._clock.now()
         try:
             self._value = await self._find()
-        except StoreUnavailable as error:
-            log.warning("console.not_seen", error=str(error))
+        except (StoreUnavailable, OSError, ValueError) as error:
+            log.warning("console.not_seen", error=type(error).__name__)
         finally:
             now = self._clock.now()
             self._until = now + max(LOOK_EVERY, self._rest * (now - began))
@@ -151,7 +151,10 @@ class Watch:
 
     async def _keep(self) -> None:
         while True:
-            self._samples.append(await self._read())
+            try:
+                self._samples.append(await self._read())
+            except (OSError, ValueError) as error:  # a file that a process is just making, or that somebody removed
+                log.warning("console.metrics_unreadable", error=type(error).__name__)
             await asyncio.sleep(SAMPLE_EVERY)
 
     async def _read(self) -> Sample:

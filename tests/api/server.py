@@ -15,7 +15,7 @@ from yarl import URL
 
 from notifier.api.app import create_app
 from notifier.api.http import BODY_TIMEOUT
-from notifier.broker import make_broker
+from notifier.broker import QUEUES, make_broker
 from notifier.broker.signals import Signals
 from notifier.catalog import Catalog
 from notifier.clock import ManualClock
@@ -101,6 +101,8 @@ async def application(
 ) -> AsyncIterator[Caller]:
     """The application on a database, served, and called with a key that may do everything."""
     broker = make_broker(broker_url)
+    for queue in QUEUES:
+        broker.declare_queue(queue)  # a broker empties what it knows
     broker.flush_all()
     engine = Engine(
         database=database, catalog=catalog, renderer=renderer, signals=Signals(broker), clock=ManualClock(NOW),

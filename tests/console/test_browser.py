@@ -183,8 +183,8 @@ async def test_everything_is_reached_by_keys(site: Site, opened: Open) -> None:
     for screen in SCREENS:
         if screen.title:
             await page.keyboard.press("g")
-            await page.keyboard.press(screen.key)
-            await page.wait_for_url(f"{site.url}{screen.path}")
+            async with page.expect_navigation(url=f"{site.url}{screen.path}"):
+                await page.keyboard.press(screen.key)
     await page.keyboard.press("/")
     await page.keyboard.type("ada")
     await page.keyboard.press("Enter")
