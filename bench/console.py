@@ -91,6 +91,10 @@ def _pages(deliveries: int) -> Iterator[tuple[str, str]]:
     yield "dead, of a reason that none has", "/dead?reason=throttled"
     yield "audit", "/audit"
     yield "audit, of who did nothing", "/audit?actor=nobody"
+    yield "types", "/types"
+    yield "editor", "/types/charging-complete/edit?locale=de&channel=sms"
+    yield "versions", "/types/charging-complete/versions"
+    yield "what if", "/why"
     yield "users", "/users"
     yield "account", "/account"
 

@@ -29,6 +29,7 @@ def other_than_default(name: str) -> Any:
         "sms_providers": "twilio://sid:token@host?from=+15005550006",
         "email_providers": "smtps://another, smtp://one",
         "signing_keys": "5f" * 32,
+        "sms_price": "0.075 USD",
     }
     return fitting.get(name, f"another {name}")
 
@@ -113,6 +114,12 @@ def test_nonsense_is_refused_with_the_variables_name(environ: dict[str, str], na
         load_settings(environ)
 
     assert str(raised.value).startswith(named)
+
+
+@pytest.mark.parametrize("text", ["0.075", "USD 0.075", "0,075 EUR", "0.075 usd", "1 2 3", "nan EUR"])
+def test_a_price_is_an_amount_and_a_currency(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="NOTIFIER_SMS_PRICE: write an amount and a currency"):
+        load_settings({"NOTIFIER_SMS_PRICE": text})
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

