@@ -76,6 +76,8 @@ def _deliver_actor(channel: Channel, lane: Lane, room: Room) -> None:
             await deliver(loop.engine, channel, ids, again=again)
 
 
+_rooms = {queue: Room(places(settings)[queue[0]]) for queue in LANES if queue[1] != Lane.BULK}
 for _channel, _lane in LANES:
-    # A campaign has one batch of a channel in hand at a time: between two of them whoever is urgent has its turn.
-    _deliver_actor(_channel, _lane, Room(1 if _lane == Lane.BULK else places(settings)[_channel]))
+    # A campaign has one batch of a channel in hand at a time, and rests between two where others have something to
+    # send.
+    _deliver_actor(_channel, _lane, _rooms.get((_channel, _lane)) or Room(1, list(_rooms.values())))

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from notifier.client import AsyncProducer
@@ -14,6 +14,7 @@ from notifier.recipients import RecipientDetails
 PEOPLE = 200
 WARM = 100  # events, within two seconds: a few for each process
 FAR = 10**6  # where those events' numbers begin: nobody else's
+FEE_IN = timedelta(minutes=15)  # from an idle warning: after that it is of no use
 SLICE = 0.05  # seconds of events that travel together
 LOCALES = ("en", "de", "fr", "es")
 
@@ -73,7 +74,7 @@ def idle(number: int, name: str = "driver") -> Event:
         driver_id=f"{name}-{number % PEOPLE}",
         session_id=f"session-{number}",
         station=f"Gent Zuid, bay {number}",
-        idle_fee_from=datetime.now(UTC).isoformat(),
+        idle_fee_from=(datetime.now(UTC) + FEE_IN).isoformat(),
         fee_per_minute={"amount": 0.1, "currency": "EUR"},
     )
 

@@ -11,19 +11,13 @@ from tests.conftest import server_url
 LONGEST = 240  # seconds for one scenario on a busy machine; the longest takes a quarter
 
 SHORT_OF = {
-    "campaign": "a campaign takes all the CPU there is, and alerts wait for their turn (docs/reliability.md)",
-    "poison": "what a dying worker had taken besides waits for the clock, up to twice (docs/reliability.md)",
+    "campaign": {"alerts take no more than 2 × the baseline and 0.25 s"},  # docs/reliability.md says why
 }
-"""What does not hold yet on the embedded default, and why."""
-
-NAMES = [
-    pytest.param(name, marks=pytest.mark.xfail(reason=SHORT_OF[name], strict=False)) if name in SHORT_OF else name
-    for name in MODULES
-]
+"""What does not hold yet where everything, providers and all, runs on two cores."""
 
 
 @pytest.mark.timeout(LONGEST)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MODULES)
 async def test_what_must_hold_under_a_fault_holds(name: str) -> None:
     await _holds(name, Options(short=True))
 
@@ -39,4 +33,5 @@ async def _holds(name: str, options: Options) -> None:
     outcome = await scenario(name)(options)
 
     # Then everything that it demands holds
-    assert not outcome.unmet, f"{outcome.unmet}\n{json.dumps(outcome.figures, indent=1)}"
+    unmet = set(outcome.unmet) - SHORT_OF.get(name, set())
+    assert not unmet, f"{unmet}\n{json.dumps(outcome.figures, indent=1)}"
