@@ -232,6 +232,29 @@ async def test_a_name_is_put_where_one_was_writing(site: Site, page: Page) -> No
     page.on("dialog", lambda dialog: dialog.accept())
 
 
+async def test_a_mail_is_looked_at_wide_narrow_dark_and_plain(site: Site, page: Page) -> None:
+    expect.set_options(timeout=SLOW)
+    await page.emulate_media(color_scheme="null")  # which would be forced on the mail as well
+    await page.goto(f"{site.url}/types/session-receipt/edit?locale=de&channel=email")
+    frame = page.locator(".mail iframe")
+    heading = page.frame_locator(".mail iframe").get_by_role("heading").first
+    await expect(heading).to_contain_text("41,12")
+    colours, widths = [], []
+
+    for view in ("Desktop", "Phone", "Dark"):
+        await page.get_by_label(view, exact=True).check()
+        await heading.scroll_into_view_if_needed()
+        await page.screenshot(path=SCREENSHOTS / f"mail-{view.lower()}.png")
+        colours.append(await heading.evaluate("element => getComputedStyle(element).color"))
+        widths.append(round((await frame.bounding_box() or {"width": 0})["width"]))
+    await page.get_by_label("Plain", exact=True).check()
+
+    assert widths[1] < widths[0] == widths[2]
+    assert colours[0] == colours[1] != colours[2]
+    await expect(frame).to_be_hidden()
+    await expect(page.locator(".mail .plain")).to_contain_text("41,12")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_page_of_texts_is_accessible_fits_a_phone_and_is_drawn(site: Site, page: Page, scheme: str) -> None:
     # Given a draft with something to say about it, and something that was sent
