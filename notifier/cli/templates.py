@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import json
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ from notifier.startup import close, open_engine
 from notifier.store import versions
 
 T = TypeVar("T")
+COLOURS = {"error": "red", "warning": "yellow", "hint": None}
 TYPE = click.argument("type_", metavar="TYPE")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 FOLDER = click.option(
@@ -84,7 +86,7 @@ def lint_(types: tuple[str, ...], folder: Path | None, strict: bool, as_json: bo
     With --from it needs no database.
     """
     found = _lint_files(types, folder) if folder else _run(lambda engine, child: _lint_live(engine, child, types))
-    bad = [each for findings in found.values() for each in findings if strict or each.level == "error"]
+    bad = [each for each in chain(*found.values()) if each.level == "error" or (strict and each.level == "warning")]
     if as_json:
         click.echo(json.dumps({type_: msgspec.to_builtins(findings) for type_, findings in found.items()}))
     else:
@@ -296,7 +298,7 @@ async def _lint_live(engine: Engine, confined: Confined, types: tuple[str, ...])
 def _print_findings(found: dict[str, list[Finding]]) -> None:
     for type_, findings in found.items():
         for each in findings:
-            mark = click.style("error  ", fg="red") if each.level == "error" else click.style("warning", fg="yellow")
+            mark = click.style(f"{each.level:7}", fg=COLOURS[each.level])
             place = " ".join(filter(None, (type_, each.locale, each.channel, each.part)))
             click.echo(f"{mark} {place}: {each.words} [{each.code}]")
     if not any(found.values()):

@@ -40,15 +40,19 @@ def _table(name: str, table: Mapping[str, object]) -> Iterator[str]:
     for key, value in nested.items():
         yield f"[{name}.{key}]"
         for label, text in value.items():
-            yield f"{_text(label)} = {_text(str(text))}"
+            yield f"{_line(label)} = {_text(str(text))}"
         yield ""
 
 
 def _text(text: str) -> str:
     if "\n" not in text.strip("\n") and not text.endswith("\n"):
-        return '"' + "".join(_escaped(letter) for letter in text) + '"'
+        return _line(text)
     body = "".join(letter if letter in "\n\t" else _escaped(letter) for letter in text)
     return f'"""\n{body}"""'
+
+
+def _line(text: str) -> str:
+    return '"' + "".join(_escaped(letter) for letter in text) + '"'
 
 
 def _escaped(letter: str) -> str:

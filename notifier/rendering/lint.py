@@ -1,11 +1,11 @@
 """What is wrong or doubtful with texts, told to whoever wrote them: pure, over a wording and what it renders to.
 
-An error keeps a version from being published, a warning asks for a reason.
+An error keeps a version from being published, a warning asks for a reason, a hint asks for nothing.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -16,7 +16,10 @@ from notifier.rendering.confined import Answer, Tried
 from notifier.rendering.texts import Place, Wording, places
 from notifier.sms_segments import GSM7, SIZES, measure
 
-Level = Literal["error", "warning"]
+Level = Literal["error", "warning", "hint"]
+
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
+"""The gravest first."""
 
 MANY_SEGMENTS: Final = 3
 """Of an SMS: what is longer is a letter, and costs like one."""
@@ -90,7 +93,7 @@ def lint(
     first: dict[tuple[str, ...], Finding] = {}
     for finding in found:
         first.setdefault((finding.code, finding.locale, finding.channel, finding.part, finding.level), finding)
-    return sorted(first.values(), key=lambda each: each.level != "error")
+    return sorted(first.values(), key=lambda each: LEVELS.index(each.level))
 
 
 def _stopped(answer: Answer) -> Finding:
@@ -142,24 +145,26 @@ def _of_sources(kind: NotificationType, found: Sequence[Place]) -> Iterator[Find
 
 
 def _unused(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]:
-    used: dict[str, set[str]] = {}
+    told: dict[Channel, dict[str, set[str]]] = {}
     for place in found:
         names = {word for part in _NAMES.findall(place.source) for word in _WORD.findall(part)}
-        used.setdefault(place.locale, set()).update(names & kind.data.keys())
+        told.setdefault(place.channel, {}).setdefault(place.locale, set()).update(names & kind.data.keys())
     needed = {kind.about, *kind.same, *(name for _, name in AUDIENCE_FIELDS[kind.audience])}
     needed |= set(_WORD.findall(" ".join(_NAMES.findall(kind.link))))
-    everywhere = set[str]().union(*used.values())
-    for name in sorted(kind.data.keys() - needed - everywhere):
+    anywhere = {name for locales in told.values() for names in locales.values() for name in names}
+    for name in sorted(kind.data.keys() - needed - anywhere):
         yield Finding(
-            level="warning", code="dead_variable", part=name,
+            level="hint", code="dead_variable", part=name,
             words=f"the data has {name} ({kind.data[name].about.lower()}), and no text says it",
         )  # fmt: skip
-    for locale, names in used.items():
-        for name in sorted(everywhere - names):
-            yield Finding(
-                level="warning", code="uneven", locale=locale, part=name,
-                words=f"other languages tell {name}, {locale} doesn't",
-            )  # fmt: skip
+    for channel, locales in told.items():
+        everywhere = set[str]().union(*locales.values())
+        for locale, names in locales.items():
+            for name in sorted(everywhere - names):
+                yield Finding(
+                    level="warning", code="uneven", locale=locale, channel=channel.value, part=name,
+                    words=f"other languages tell {name} here, {locale} doesn't",
+                )  # fmt: skip
 
 
 def _of_message(seen: Seen) -> Iterator[Finding]:

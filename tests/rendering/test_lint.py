@@ -1,0 +1,179 @@
+"""What is wrong with texts is told with its place, and what a change means for people before it is made."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.catalog import NotificationType
+from notifier.pipeline import gate
+from notifier.rendering.changes import Changes, compare
+from notifier.rendering.confined import Confined
+from notifier.rendering.files import to_toml, write_wording
+from notifier.rendering.lint import Finding, lint
+from notifier.rendering.markup import text_of
+from notifier.rendering.texts import EmailTexts, PushTexts, SmsTexts, Texts, read_wording
+from notifier.settings import Settings
+from tests.samples import CATALOG, RENDERER
+
+TEXT, MAIL = CATALOG.types["charging-complete"], CATALOG.types["session-receipt"]
+LOCALES = ["de", "en", "es", "fr"]
+SECTION = "<mj-section><mj-column>{}</mj-column></mj-section>"
+
+
+@pytest.fixture
+async def confined() -> AsyncIterator[Confined]:
+    child = Confined(Settings())
+    yield child
+    await child.close()
+
+
+def said(kind: NotificationType, locale: str = "en", **tables: Any) -> dict[str, Texts]:
+    """What ships, with these tables in one locale."""
+    shipped = dict(RENDERER.shipped[kind.id])
+    return {**shipped, locale: msgspec.structs.replace(shipped[locale], **tables)}
+
+
+async def findings(confined: Confined, kind: NotificationType, wording: Mapping[str, Texts]) -> list[Finding]:
+    samples = {sample.name: sample.data for sample in kind.samples}
+    answer, seen = await gate.trial(confined, kind, wording, samples)
+    return lint(kind, wording, answer, seen, LOCALES)
+
+
+async def changes(confined: Confined, kind: NotificationType, wording: Mapping[str, Texts]) -> Changes:
+    samples = {sample.name: sample.data for sample in kind.samples}
+    before = RENDERER.shipped[kind.id]
+    _, was = await gate.trial(confined, kind, before, samples)
+    _, will = await gate.trial(confined, kind, wording, samples)
+    return compare(kind, before, wording, was, will)
+
+
+@pytest.mark.parametrize("kind", CATALOG.types.values(), ids=CATALOG.types)
+async def test_what_ships_has_no_error_and_no_warning(confined: Confined, kind: NotificationType) -> None:
+    found = await findings(confined, kind, RENDERER.shipped[kind.id])
+
+    assert [each for each in found if each.level != "hint"] == []
+
+
+TEXTS = [
+    ({"sms": SmsTexts("{{ brand }}: {{ nobody }}")}, ("error", "language", "sms", "text")),
+    ({"sms": SmsTexts("{{ brand }} " + "many words " * 60)}, ("error", "segments", "sms", "")),
+    ({"sms": SmsTexts("{{ brand }} " + "many words " * 20)}, ("warning", "segments", "sms", "")),
+    ({"sms": SmsTexts("{{ brand }}: {{ station }} 🎉")}, ("warning", "ucs2", "sms", "")),
+    ({"sms": SmsTexts("{% if kind == 'full' %}full{% endif %}")}, ("error", "empty", "sms", "text")),
+    ({"sms": SmsTexts("{{ brand }}: full. Get a discount now")}, ("warning", "promotional", "sms", "text")),
+    ({"sms": SmsTexts("{{ brand }}: full.")}, ("warning", "uneven", "sms", "station")),
+    ({"push": PushTexts("word " * 20, "b")}, ("warning", "cut_off", "push", "title")),
+    ({"push": PushTexts("t", "long " * 100)}, ("warning", "cut_off", "push", "body")),
+    ({"push": PushTexts("t", "long " * 1000)}, ("error", "payload", "push", "")),
+]
+MAILS = [
+    (SECTION.format('<mj-image src="https://x.example/a.png" />'), ("error", "image_alt")),
+    (SECTION.format('<mj-button href="http://x.example">Go</mj-button>'), ("error", "link")),
+    (SECTION.format('<mj-button href="javascript:alert(1)">Go</mj-button>'), ("error", "link")),
+    (SECTION.format("<mj-raw><script>x</script></mj-raw>"), ("error", "foreign")),
+    (SECTION.format('<mj-text><p onclick="x()">a</p></mj-text>'), ("error", "foreign")),
+]
+
+
+@pytest.mark.parametrize(("tables", "expected"), TEXTS, ids=[expected[1] for _, expected in TEXTS])
+async def test_what_is_wrong_is_told_with_its_place(
+    confined: Confined, tables: dict[str, Any], expected: tuple[str, str, str, str]
+) -> None:
+    found = await findings(confined, TEXT, said(TEXT, **tables))
+
+    level, code, channel, part = expected
+    assert [each for each in found if (each.code, each.channel, each.part) == (code, channel, part)][0].level == level
+    assert [each.level for each in found] == sorted(
+        (each.level for each in found), key=["error", "warning", "hint"].index
+    )
+
+
+@pytest.mark.parametrize(("sections", "expected"), MAILS)
+async def test_a_design_that_would_not_do_is_refused(
+    confined: Confined, sections: str, expected: tuple[str, str]
+) -> None:
+    wording = said(MAIL, email=EmailTexts("s", "p", mjml=sections))
+
+    assert expected in {(each.level, each.code) for each in await findings(confined, MAIL, wording)}
+
+
+async def test_a_language_that_is_missing_is_doubtful(confined: Confined) -> None:
+    wording = {locale: texts for locale, texts in RENDERER.shipped[TEXT.id].items() if locale != "fr"}
+
+    found = await findings(confined, TEXT, wording)
+
+    assert [(each.level, each.locale) for each in found if each.code == "missing_locale"] == [("warning", "fr")]
+
+
+async def test_what_a_change_means_is_told_by_channel_and_language(confined: Confined) -> None:
+    wording = said(TEXT, "de", sms=SmsTexts("{{ brand }}: " + "voll " * 40))
+
+    (change,) = (await changes(confined, TEXT, wording)).changed
+
+    assert (change.locale, change.channel, change.segments) == ("de", "sms", (1, 2))
+    assert "station" in change.lost
+    assert change.gained == []
+    assert "voll voll" in change.examples[0].after
+
+
+async def test_no_change_is_told_as_none(confined: Confined) -> None:
+    assert (await changes(confined, TEXT, RENDERER.shipped[TEXT.id])).changed == []
+
+
+async def test_a_design_is_a_mail_with_all_that_mails_have(confined: Confined) -> None:
+    body = "<mj-text>{{ station }}{% if tax %}: {{ tax | money }}{% endif %}</mj-text>"
+    body += '<mj-button href="{{ link }}">See</mj-button>'
+    wording = said(MAIL, email=EmailTexts("{{ station }}", "p", mjml=SECTION.format(body)))
+    scripts = RENDERER.compile(MAIL.id, wording)
+
+    mail = RENDERER.preview(
+        MAIL.id, scripts, MAIL.channels[1], locale="en", time_zone="UTC", data=MAIL.samples[0].data,
+        unsubscribe_url="https://n.example/u/x",
+    ).content  # fmt: skip
+
+    told = msgspec.structs.asdict(mail)
+    assert "{{" not in told["html"] + told["text"]
+    assert "Gent Zuid, bay 3: €3.63" in told["text"]
+    assert all("https://n.example/u/x" in told[part] for part in ("html", "text"))
+    assert "fonts.googleapis" not in told["html"]
+    assert [each for each in await findings(confined, MAIL, wording) if each.level == "error"] == []
+
+
+def test_the_words_of_a_design_keep_their_order_and_their_conditions() -> None:
+    sections = SECTION.format(
+        "{% if cost %}<mj-text><p>It cost {{ cost | money }}</p></mj-text>{% endif %}"
+        '<mj-image src="https://x.example/a.png" alt="A car" /><mj-button href="{{ link }}">Go</mj-button>'
+    )
+
+    assert text_of(sections).split("\n") == [
+        "{% if cost %}It cost {{ cost | money }}", "", "{% endif %}A car", "Go: {{ link }}",
+    ]  # fmt: skip
+
+
+SOURCES = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+
+
+@given(SOURCES, SOURCES, st.dictionaries(SOURCES.filter(bool), SOURCES, max_size=3))
+def test_a_file_that_is_written_is_read_as_it_was(
+    tmp_path_factory: Any, one: str, other: str, rows: dict[str, str]
+) -> None:
+    texts = Texts(push=PushTexts(one, other), email=EmailTexts(one, other, body=one, details=rows))
+    folder = tmp_path_factory.mktemp("texts")
+
+    write_wording(folder, {"en": texts})
+
+    assert read_wording(folder, TEXT) == {"en": texts}
+
+
+@pytest.mark.parametrize("type_", CATALOG.types)
+def test_what_ships_is_written_as_files_that_say_the_same(tmp_path_factory: Any, type_: str) -> None:
+    folder = tmp_path_factory.mktemp("texts")
+
+    write_wording(folder, RENDERER.shipped[type_])
+
+    assert read_wording(folder, CATALOG.types[type_]) == RENDERER.shipped[type_]
+    assert to_toml(RENDERER.shipped[type_]["en"]).startswith("[")
