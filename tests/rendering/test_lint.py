@@ -86,10 +86,8 @@ async def test_what_is_wrong_is_told_with_its_place(
     found = await findings(confined, TEXT, said(TEXT, **tables))
 
     level, code, channel, part = expected
-    assert [each for each in found if (each.code, each.channel, each.part) == (code, channel, part)][0].level == level
-    assert [each.level for each in found] == sorted(
-        (each.level for each in found), key=["error", "warning", "hint"].index
-    )
+    assert (level, code, channel, part) in {(each.level, each.code, each.channel, each.part) for each in found}
+    assert [each.level for each in found] == sorted((each.level for each in found), key=LEVELS.index)
 
 
 @pytest.mark.parametrize(("sections", "expected"), MAILS)
