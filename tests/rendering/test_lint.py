@@ -13,7 +13,7 @@ from notifier.pipeline import gate
 from notifier.rendering.changes import Changes, compare
 from notifier.rendering.confined import Confined
 from notifier.rendering.files import to_toml, write_wording
-from notifier.rendering.lint import Finding, lint
+from notifier.rendering.lint import LEVELS, Finding, lint
 from notifier.rendering.markup import text_of
 from notifier.rendering.texts import EmailTexts, PushTexts, SmsTexts, Texts, read_wording
 from notifier.settings import Settings
