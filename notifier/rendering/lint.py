@@ -160,10 +160,10 @@ def _unused(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]
     for channel, locales in told.items():
         everywhere = set[str]().union(*locales.values())
         for locale, names in locales.items():
-            for name in sorted(everywhere - names):
+            if names < everywhere:
                 yield Finding(
-                    level="warning", code="uneven", locale=locale, channel=channel.value, part=name,
-                    words=f"other languages tell {name} here, {locale} doesn't",
+                    level="warning", code="uneven", locale=locale, channel=channel.value,
+                    words=f"other languages tell {', '.join(sorted(everywhere - names))} here, {locale} doesn't",
                 )  # fmt: skip
 
 

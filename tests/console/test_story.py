@@ -159,7 +159,7 @@ async def test_a_text_is_changed_checked_tried_published_sent_and_taken_back(sit
     await page.screenshot(path=SCREENSHOTS / "story-blocked.png", full_page=True)
 
     # When they mend it and try it, then their phone has exactly the words of the preview
-    await page.get_by_role("link", name="German sms").click()
+    await page.get_by_role("link", name="German sms").first.click()
     await text.fill(SMS)
     await expect(measure).to_contain_text("1 SMS · $0.075")
     words = await page.locator(".bubble").inner_text()

@@ -65,7 +65,7 @@ TEXTS = [
     ({"sms": SmsTexts("{{ brand }}: {{ station }} 🎉")}, ("warning", "ucs2", "sms", "")),
     ({"sms": SmsTexts("{% if kind == 'full' %}full{% endif %}")}, ("error", "empty", "sms", "text")),
     ({"sms": SmsTexts("{{ brand }}: full. Get a discount now")}, ("warning", "promotional", "sms", "text")),
-    ({"sms": SmsTexts("{{ brand }}: full.")}, ("warning", "uneven", "sms", "station")),
+    ({"sms": SmsTexts("{{ brand }}: full.")}, ("warning", "uneven", "sms", "")),
     ({"push": PushTexts("word " * 20, "b")}, ("warning", "cut_off", "push", "title")),
     ({"push": PushTexts("t", "long " * 100)}, ("warning", "cut_off", "push", "body")),
     ({"push": PushTexts("t", "long " * 1000)}, ("error", "payload", "push", "")),
