@@ -110,7 +110,7 @@ async def test_a_wrong_password_and_a_name_that_is_nobodys_are_answered_alike_an
     assert "go together" in wrong.body
     assert "go together" in nobody.body
     failures = await told(visitor)
-    assert [subject for _, action, subject in failures if action == "user.sign_in_failed"] == ["viewer", NOBODY]
+    assert [subject for _, action, subject in failures if action == "user.sign_in_failed"] == [NOBODY, "viewer"]
     assert "typed" not in str(failures)
 
 
