@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+PEERS := .venv-bench/ready
 
 .PHONY: help demo test check format bench chaos lock clean
 
@@ -15,6 +16,12 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What the benchmarks' peers need and we don't: Celery, Apprise, psycopg. No dependency of ours may bend to theirs.
+$(PEERS): bench/requirements.lock
+	$(PYTHON) -m venv --clear .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
 	@touch $@
 
 demo: $(READY)  ## charging sessions become messages, on this machine, with nothing else installed
@@ -33,15 +40,16 @@ format: $(READY)  ## put the code in its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## events/s, deliveries/s and CPU by stage on real servers (docs/performance.md)
+bench: $(READY) $(PEERS)  ## events/s, latencies, CPU and peers at the same job, on real servers (docs/performance.md)
 	$(BIN)/python -m bench $(ARGS)
 
 chaos: $(READY)  ## every fault scenario on the embedded default; ARGS="--short" for the short form
 	$(BIN)/notifier chaos all --json $(ARGS)
 
-lock: ## requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev \
-	    --no-emit-index-url --no-header --no-annotate -o requirements.lock pyproject.toml
+LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate
+lock: ## requirements.lock and bench/requirements.lock anew from pyproject.toml (needs uv)
+	$(LOCK) --group dev -o requirements.lock pyproject.toml
+	$(LOCK) --group bench --constraint requirements.lock -o bench/requirements.lock pyproject.toml
 
 clean:  ## remove what make made
-	rm -rf .venv
+	rm -rf .venv .venv-bench

@@ -1,43 +1,67 @@
-"""`python -m bench [SCENARIO …] [--events N] [--people N] [--json]`; with no scenario, all of them.
+"""`python -m bench [SCENARIO …] [--events N] [--rows N] [--database sqlite] [--json] …`; with no scenario, all of them.
 
-The last line is JSON.
+Each prints a line of JSON; the last line is JSON. The exit status is 1 where a ledger did not balance, or a message was
+lost or sent twice.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, get_args
 
-from bench.burst import burst
+from bench.accept import accept
+from bench.alerts import alerts
+from bench.burst import burst, mix
 from bench.console import console
 from bench.decide import decide
+from bench.distant import distant
+from bench.growth import growth
+from bench.options import DatabaseKind, Options
 from bench.segment import segment
+from bench.steady import idle, steady
 
-Scenario = Callable[[int], Coroutine[Any, Any, dict[str, Any]]]
-SCENARIOS: dict[str, tuple[Scenario, str, int]] = {
-    "burst": (burst, "events", 5_000), "console": (console, "events", 500_000),
-    "decide": (decide, "people", 1_000_000), "segment": (segment, "people", 1_000_000),
+Scenario = Callable[[Options], Coroutine[Any, Any, dict[str, Any]]]
+SCENARIOS: dict[str, Scenario] = {
+    "burst": burst, "mix": mix, "steady": steady, "idle": idle, "alerts": alerts, "distant": distant, "accept": accept,
+    "growth": growth, "decide": lambda options: decide(options.people),
+    "segment": lambda options: segment(options.people), "console": lambda options: console(options.rows // 2),
 }  # fmt: skip
-"""Each with what it counts, and how many unless told."""
+FIGURES = dict.fromkeys(
+    ("events_per_s", "deliveries_per_s", "ratio_naive", "ratio_celery_apprise", "ratio_bare_loop", "lost", "duplicated")
+)
+"""What every scenario's line has, null where it has no such figure."""
 
 
 def main() -> None:
     """Run scenarios and print what they found."""
+    usual = Options()
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
-    parser.add_argument("--events", type=int, help="events to report")
-    parser.add_argument("--people", type=int, help="people to decide for")
+    parser.add_argument("--events", type=int, default=usual.events, help=f"events to report (default {usual.events})")
+    parser.add_argument(
+        "--people", type=int, default=usual.people, help=f"people of decide and segment (default {usual.people})"
+    )
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=usual.rows,
+        help=f"rows of growth, messages of alerts' campaign (default {usual.rows})",
+    )
+    parser.add_argument("--seconds", type=int, default=usual.seconds, help=f"at each rate (default {usual.seconds})")
+    parser.add_argument("--database", choices=get_args(DatabaseKind), default=usual.database)
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="burst and mix: ours alone")
     parser.add_argument("--json", action="store_true", help="only the JSON lines")
-    arguments = parser.parse_args()
+    given = vars(parser.parse_args())
+    names, only_json = given.pop("scenarios") or list(SCENARIOS), given.pop("json")
+    options = Options(**given)
     results: list[dict[str, Any]] = []
-    for name in arguments.scenarios or SCENARIOS:
-        scenario, counts, usual = SCENARIOS[name]
-        number = getattr(arguments, counts) or usual
-        if not arguments.json:
-            print(f"{name}: {number} {counts} …", file=sys.stderr)
-        results.append(asyncio.run(scenario(number)))
+    for name in names:
+        if not only_json:
+            print(f"{name} … (load {os.getloadavg()[0]:.1f})", file=sys.stderr)
+        results.append({**FIGURES, **asyncio.run(SCENARIOS[name](options)), "load": round(os.getloadavg()[0], 1)})
         print(json.dumps(results[-1]), flush=True)
     if any(map(_wrong, results)):
         sys.exit(1)

@@ -18,9 +18,24 @@ def pids_named(name: str) -> list[int]:
     return [pid for pid in named if _parent(pid) not in named]
 
 
+def pids_titled(part: str) -> list[int]:
+    """The processes whose command line, or the title they gave themselves, holds a text: a database's backends."""
+    return [pid for pid in _all() if part in _field(pid, "cmdline") and pid != os.getpid()]
+
+
+def pids_of_ours(name: str) -> list[int]:
+    """The processes with a name that this one started, or that they did."""
+    return [pid for pid in _tree(os.getpid()) if _field(pid, "comm") == name]
+
+
 def memory_of(pids: Iterable[int]) -> int:
     """Resident bytes of processes and their children."""
     return sum(_resident(pid) for root in pids for pid in _tree(root))
+
+
+def largest_child(pids: Iterable[int]) -> int:
+    """Resident bytes of the largest process that these started."""
+    return max((_resident(pid) for root in pids for pid in _tree(root)[1:]), default=0)
 
 
 def _tree(root: int) -> list[int]:

@@ -1,4 +1,5 @@
-"""The servers that a benchmark runs on: a PostgreSQL database of its own, and a Redis database emptied for it."""
+"""The servers that a benchmark runs on: a PostgreSQL database of its own, and a Redis database emptied for it; or the
+embedded default, SQLite and a Valkey that the system brings along."""
 
 import os
 from collections.abc import AsyncIterator
@@ -7,17 +8,21 @@ from contextlib import asynccontextmanager
 import redis
 import sqlalchemy as sa
 
+from bench.options import DatabaseKind
 from notifier.errors import ConfigurationError
 from notifier.store.database import Database
 
-DATABASE = "notifier_bench"
+DATABASE = f"notifier_bench_{os.getpid()}"
 POSTGRESQL = os.environ.get("NOTIFIER_TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1/postgres")
 REDIS = os.environ.get("NOTIFIER_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
 
 @asynccontextmanager
-async def servers() -> AsyncIterator[dict[str, object]]:
+async def servers(database: DatabaseKind = "postgresql") -> AsyncIterator[dict[str, object]]:
     """Settings that name the servers; the database is made anew and dropped at the end."""
+    if database == "sqlite":
+        yield {}
+        return
     url = sa.make_url(POSTGRESQL)
     try:
         await _execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")

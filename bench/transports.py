@@ -8,11 +8,7 @@ is only unpacked by NOTIFIER_SMTP_SINK), the sandbox where there is none; for HT
 import argparse
 import asyncio
 import json
-import os
 import secrets
-import shutil
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bench.servers import REDIS
+from bench.standins import free_port, running, sink
 from notifier.channels.opening import open_transports
 from notifier.clock import SystemClock
 from notifier.deliveries import Channel
@@ -41,7 +38,6 @@ MESSAGES = 20_000
 TOGETHER = 100  # sends under way at once: a batch of deliveries
 WARM = 1_000  # messages before the measured ones: connections are open then, and tokens fetched
 REPEATS = 3  # the cheapest run counts: the others met other work on the machine
-SINK = os.environ.get("NOTIFIER_SMTP_SINK") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
 FOUND = json.dumps(
     {"name": "projects/p/messages/0:1", "sid": "SM" + "1" * 32, "access_token": "t", "expires_in": 3600}
 ).encode()
@@ -85,32 +81,15 @@ async def serve_mail(port: int) -> None:
 
 
 @contextmanager
-def _running(command: list[str], port: int, **environment: str) -> Iterator[None]:
-    """A process that listens at a port, ended at the end."""
-    with subprocess.Popen(command, env={**os.environ, **environment}) as process:
-        try:
-            for _ in range(100):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.1)
-            yield
-        finally:
-            process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _mail_server(port: int) -> tuple[list[str], dict[str, str]]:
-    if SINK is None:
-        return [sys.executable, "-m", "bench.transports", "--serve-mail", str(port)], {}
-    user = ["-u", "nobody"] if os.getuid() == 0 else []
-    libraries = Path(SINK).resolve().parents[1] / "lib" / "postfix"
-    return [SINK, *user, f"127.0.0.1:{port}", "1024"], {"LD_LIBRARY_PATH": str(libraries)}
+def _mail_server() -> Iterator[int]:
+    """The port of smtp-sink, else of a sandbox."""
+    with sink(None) as found:
+        if found is not None:
+            yield found.port
+            return
+        port = free_port()
+        with running([sys.executable, "-m", "bench.transports", "--serve-mail", str(port)], port):
+            yield port
 
 
 @asynccontextmanager
@@ -201,11 +180,10 @@ def main() -> None:
         return uvloop.run(serve(arguments.serve))
     if arguments.serve_mail:
         return uvloop.run(serve_mail(arguments.serve_mail))
-    http, smtp = _free_port(), _free_port()
-    mail_server, environment = _mail_server(smtp)
+    http = free_port()
     stand_in = [sys.executable, "-m", "bench.transports", "--serve", str(http)]
     channels = [Channel(name) for name in arguments.transports or MEASURED]
-    with _key(http) as key, _running(stand_in, http), _running(mail_server, smtp, **environment):
+    with _key(http) as key, running(stand_in, http), _mail_server() as smtp:
         costs = uvloop.run(measure(channels, arguments.messages, http, smtp, key))
     print(json.dumps({name: cost._asdict() for name, cost in costs.items()}))
     return None

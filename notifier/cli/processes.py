@@ -80,12 +80,13 @@ def clock() -> None:
 @click.option("--http-port", type=int, default=8025, show_default=True, help="FCM, Twilio, the ledger and the inboxes.")
 @click.option("--smtp-port", type=int, default=1025, show_default=True, help="SMTP.")
 @click.option("--callbacks/--no-callbacks", default=True, show_default=True, help="Send Twilio's status callbacks.")
-def sandbox(http_port: int, smtp_port: int, callbacks: bool) -> None:
+@click.option("--fast", is_flag=True, help="For benchmarks: look at no message closely, and keep none.")
+def sandbox(http_port: int, smtp_port: int, callbacks: bool, fast: bool) -> None:
     """Stand in for FCM, Twilio and a mail server on this machine, and show what arrived."""
     _prepare("sandbox")
     from notifier.sandbox import serve
 
-    uvloop.run(serve(http_port=http_port, smtp_port=smtp_port, callbacks=callbacks))
+    uvloop.run(serve(http_port=http_port, smtp_port=smtp_port, callbacks=callbacks, fast=fast))
 
 
 def _prepare(process: str) -> Settings:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from itertools import islice
 from typing import Any, Final, Literal
 
 import msgspec
@@ -99,10 +100,11 @@ class Tally:
 
 
 class Ledger:
-    """The entries, oldest first, and their counts by channel."""
+    """The entries, oldest first, and their counts by channel; `full` of the last keep their address and content."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, full: int = FULL_ENTRIES) -> None:
         self._clock = clock
+        self._full = full
         self.clear()
 
     def clear(self) -> None:
@@ -110,7 +112,7 @@ class Ledger:
         self.entries: list[Entry] = []
         self.tallies: dict[Channel, Tally] = {channel: Tally() for channel in CHANNELS}
 
-    def accept(self, channel: Channel, to: str, reference: str, content: Content, provider_id: str) -> Entry:
+    def accept(self, channel: Channel, to: str, reference: str, content: Content | None, provider_id: str) -> Entry:
         """Enter a message that the provider has taken. Without a reference it counts, but never as a duplicate."""
         tally = self.tallies[channel]
         tally.accepted += 1
@@ -141,7 +143,7 @@ class Ledger:
 
     def latest(self, channel: Channel, to: frozenset[str] = frozenset()) -> Iterator[Entry]:
         """Accepted messages that still have their content, newest first; to these addresses, or to all of them."""
-        for entry in reversed(self.entries[-FULL_ENTRIES:]):
+        for entry in islice(reversed(self.entries), self._full):
             if entry.channel is channel and entry.verdict == "accepted" and (not to or entry.to in to):
                 yield entry
 
@@ -168,7 +170,7 @@ class Ledger:
             **more,
         )
         self.entries.append(entry)
-        aged = len(self.entries) - FULL_ENTRIES - 1
+        aged = len(self.entries) - self._full - 1
         if aged >= 0:
             self.entries[aged] = _without_content(self.entries[aged])
         return entry

@@ -1,0 +1,16 @@
+"""What a benchmark is asked for."""
+
+from typing import Literal, NamedTuple
+
+DatabaseKind = Literal["postgresql", "sqlite"]
+
+
+class Options(NamedTuple):
+    """How much of everything; `peers` says whether others do the same job beside it."""
+
+    events: int = 5_000
+    people: int = 1_000_000
+    rows: int = 1_000_000
+    seconds: int = 10
+    database: DatabaseKind = "postgresql"
+    peers: bool = True

@@ -1,0 +1,93 @@
+"""Stand-ins as processes of their own, as cheap as can be: smtp-sink for mails, where there is one.
+
+smtp-sink is Debian's (package postfix); NOTIFIER_SMTP_SINK names one that is only unpacked. It is a witness that none
+of us wrote: it appends every mail to a file, and the Message-IDs in it are what arrived.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SINK = os.environ.get("NOTIFIER_SMTP_SINK") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
+BACKLOG = 1024  # connections waiting to be accepted
+STARTED = 10  # seconds for a process to listen
+
+_MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^@>\s]*)", re.IGNORECASE | re.MULTILINE)
+
+
+class Sink:
+    """A smtp-sink at a port, and the file with what it got."""
+
+    def __init__(self, port: int, received: Path) -> None:
+        self.port = port
+        self._received = received
+        self._read = 0
+        self._mails: Counter[str] = Counter()
+
+    def mails(self) -> dict[str, int]:
+        """How often each mail arrived, by the local part of its Message-ID."""
+        if self._received.exists():
+            with self._received.open("rb") as file:
+                file.seek(self._read)
+                whole = file.read()
+            whole = whole[: whole.rfind(b"\n") + 1]  # a line may be half written
+            self._read += len(whole)
+            self._mails.update(found.decode() for found in _MESSAGE_ID.findall(whole))
+        return dict(self._mails)
+
+
+@contextmanager
+def sink(folder: Path | None) -> Iterator[Sink | None]:
+    """A smtp-sink that writes to a folder, or to nowhere; None where there is none."""
+    if SINK is None:
+        yield None
+        return
+    port = free_port()
+    user = ["-u", "nobody"] if os.getuid() == 0 else []
+    libraries = str(Path(SINK).resolve().parents[1] / "lib" / "postfix")
+    dump = []
+    received = Path(os.devnull)
+    if folder is not None:
+        received = folder / "mails" / "received"
+        received.parent.mkdir()
+        for each in (folder, received.parent):
+            each.chmod(0o711 if each is folder else 0o733)  # it is not root that writes there
+        dump = ["-D", str(received)]
+    command = [SINK, *user, *dump, f"127.0.0.1:{port}", str(BACKLOG)]
+    with running(command, port, LD_LIBRARY_PATH=libraries):
+        yield Sink(port, received)
+
+
+@contextmanager
+def running(command: list[str], port: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that listens at a port, ended at the end; TimeoutError where it doesn't listen in time."""
+    with subprocess.Popen(command, env={**os.environ, **environment}) as process:
+        try:
+            _wait_for(port)
+            yield process
+        finally:
+            process.kill()
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + STARTED
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens at port {port} after {STARTED} s")
