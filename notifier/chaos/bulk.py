@@ -1,0 +1,81 @@
+"""A campaign that is due all at once: written as `decide` would write it, and taken back where it has done its work."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.clock import DAY
+from notifier.deliveries import Channel, Lane, State, make_id
+from notifier.demo.local import LocalSystem
+from notifier.settings import Settings
+from notifier.store import deliveries, events
+from notifier.store.deliveries import NewDelivery
+from notifier.store.events import NewEvent
+from notifier.store.schema import delivery, event
+
+ANNOUNCEMENT = Path(__file__).parent / "announcement"  # bulk, and at any hour: an offer would wait for the morning
+SLICE = 5_000  # rows in one transaction: some 50 ms, so that workers get their turn
+
+
+def templates(folder: Path) -> Path:
+    """A folder with the product's types, and the announcement beside them."""
+    made = folder / "templates"
+    shutil.copytree(Settings().templates, made)
+    shutil.copytree(ANNOUNCEMENT, made / "announcement")
+    return made
+
+
+async def begin(system: LocalSystem, source: str, targets: Sequence[tuple[str, str]], size: int) -> str:
+    """Write one event and so many pushes, in turn to these pairs of recipient and device; the event's id."""
+    database, now, id_ = system.database, system.clock.now(), make_id(source, "campaign")
+    told = NewEvent(
+        id=id_, source=source, source_id="campaign", type="announcement.made", subject=None, occurred_at=now,
+        accepted_at=now, digest=id_, data=msgspec.Raw(b'{"driver_id": "everybody", "offer_id": "nights"}'),
+        signal_at=now + DAY,
+    )  # fmt: skip
+
+    async def decided(connection: AsyncConnection) -> None:
+        await events.insert(connection, database.dialect, [told])
+        await events.mark_decided(connection, database.dialect, {id_: size}, now)
+
+    await database.write(decided)
+    messages = _messages(id_, targets, size, now)
+    while part := list(islice(messages, SLICE)):
+        await database.write(partial(deliveries.add, dialect=database.dialect, deliveries=part))
+    return id_
+
+
+def _messages(event_id: str, targets: Sequence[tuple[str, str]], size: int, now: int) -> Iterator[NewDelivery]:
+    for number in range(size):
+        person, target = targets[number % len(targets)]
+        yield NewDelivery(
+            id=make_id("campaign", str(number)), event_id=event_id, recipient_id=person, type="announcement",
+            channel=Channel.PUSH, target=target, lane=Lane.BULK, about=make_id("campaign"), state=State.PENDING,
+            reason=None, created_at=now, updated_at=now, due_at=now, expires_at=now + DAY, signal_at=now,
+        )  # fmt: skip
+
+
+async def call_off(system: LocalSystem, event_id: str) -> int:
+    """Take back what has not gone out, as if it had never been planned; how many messages that were."""
+    waiting = (
+        sa.select(delivery.c.id).where(delivery.c.event_id == event_id, delivery.c.state == State.PENDING).limit(SLICE)
+    )
+
+    async def work(connection: AsyncConnection) -> int:
+        ids = list((await connection.execute(waiting.with_for_update(skip_locked=True))).scalars())
+        if ids:
+            await connection.execute(sa.delete(delivery).where(delivery.c.id.in_(ids)))
+            fewer = event.c.deliveries - len(ids)
+            await connection.execute(sa.update(event).where(event.c.id == event_id).values(deliveries=fewer))
+        return len(ids)
+
+    left = 0
+    while taken := await system.database.write(work):
+        left += taken
+    return left
