@@ -5,11 +5,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel, Lane, State
-from notifier.store import paging
+from notifier.store import dead, paging
 from notifier.store.database import Database
-from notifier.store.dead import Tried, successor_id
+from notifier.store.dead import Tried
 from notifier.store.paging import Page, Place
-from notifier.store.schema import attempt, delivery, event, recipient
+from notifier.store.schema import delivery, event, recipient
 
 OF_EVENT = 100  # deliveries told of one event: a campaign has any number
 
@@ -93,16 +93,9 @@ async def get(database: Database, id_: str) -> tuple[Told, EventTold] | None:
         row = (await connection.execute(sa.select(*_OWN).where(delivery.c.id == id_))).first()
         if row is None:
             return None
-        columns = [attempt.c[name] for name in Tried.__struct_fields__]
-        tried = await connection.execute(
-            sa.select(*columns).where(attempt.c.delivery_id == id_).order_by(attempt.c.number)
-        )
-        successor = sa.select(delivery.c.id).where(delivery.c.id == successor_id(id_))
-        told = msgspec.structs.replace(
-            msgspec.convert(row._mapping, Told, strict=False),  # noqa: SLF001 (a public name)
-            redriven_as=await connection.scalar(successor),
-            tried=[msgspec.convert(each._mapping, Tried) for each in tried],  # noqa: SLF001
-        )
+        told = msgspec.convert(row._mapping, Told, strict=False)  # noqa: SLF001 (a public name)
+        tried, redriven_as = await dead.history(connection, id_)
+        told = msgspec.structs.replace(told, tried=tried, redriven_as=redriven_as)
         of = await _event(connection, told.event_id)
         return None if of is None else (told, of)
 

@@ -152,15 +152,21 @@ async def get(database: Database, id_: str) -> Letter | None:
         for query in (_delivery_letter, _event_letter):
             row = (await connection.execute(query, {"id": id_})).first()
             if row is not None:
-                tried = await connection.execute(_tried, {"id": id_})
-                return msgspec.structs.replace(
-                    msgspec.convert(row._mapping, Letter, strict=False),  # noqa: SLF001
-                    redriven_as=await connection.scalar(_successor, {"id": successor_id(id_)}),
-                    tried=[msgspec.convert(each._mapping, Tried) for each in tried],  # noqa: SLF001
-                )
+                letter = msgspec.convert(row._mapping, Letter, strict=False)  # noqa: SLF001
+                tried, redriven_as = await history(connection, id_)
+                return msgspec.structs.replace(letter, tried=tried, redriven_as=redriven_as)
         return None
 
     return await database.read(work)
+
+
+async def history(connection: AsyncConnection, id_: str) -> tuple[list[Tried], str | None]:
+    """A delivery's tries in order, and the delivery that took it up."""
+    tried = await connection.execute(_tried, {"id": id_})
+    return (
+        [msgspec.convert(each._mapping, Tried) for each in tried],  # noqa: SLF001
+        await connection.scalar(_successor, {"id": successor_id(id_)}),
+    )
 
 
 async def take(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, Candidate | CandidateEvent]:
