@@ -11,6 +11,7 @@ from notifier.chaos.witness import Arrival
 from notifier.clock import SECOND
 from notifier.deliveries import OPEN, Channel, State
 from notifier.reconcile import HANDED_OVER
+from notifier.store import rows
 from notifier.store.database import Database
 from notifier.store.schema import delivery, event
 
@@ -80,8 +81,8 @@ async def read(database: Database) -> Books:
         events = await connection.execute(sa.select(*(event.c[name] for name in Told.__struct_fields__)))
         deliveries = await connection.execute(sa.select(*(delivery.c[name] for name in Row.__struct_fields__)))
         return Books(
-            {row.id: msgspec.convert(row._mapping, Told) for row in events},  # noqa: SLF001 (a public name)
-            {row.id: msgspec.convert(row._mapping, Row, strict=False) for row in deliveries},  # noqa: SLF001
+            {row.id: rows.read(row, Told, strict=True) for row in events},
+            {row.id: rows.read(row, Row) for row in deliveries},
         )
 
     return await database.read(work)
@@ -112,27 +113,27 @@ async def count(database: Database, *conditions: sa.ColumnElement[bool]) -> int:
 def compare(books: Books, arrivals: Sequence[Arrival], accepted: Collection[str], each: int | None = None) -> Findings:
     """Hold the books against what arrived. `accepted` are the ids of events answered 202; `each` is how many
     deliveries every one of them must have, where that is the same for all."""
-    rows = {row.key: row for row in books.deliveries.values()}
+    by_key = {row.key: row for row in books.deliveries.values()}
     taken = Counter(arrival.key for arrival in arrivals if arrival.verdict == "accepted")
     undecided = [id_ for id_ in accepted if not _is_decided(books.events.get(id_))]
     planned = sum(told.deliveries or 0 for told in books.events.values())
     expected = planned if each is None else each * len(set(accepted))
-    unsettled = [row for row in rows.values() if row.state in OPEN]
-    never = [key for key, row in rows.items() if row.state in HANDED_OVER and not taken[key]]
+    unsettled = [row for row in by_key.values() if row.state in OPEN]
+    never = [key for key, row in by_key.items() if row.state in HANDED_OVER and not taken[key]]
     recorded = HANDED_OVER | {State.UNKNOWN}
     return Findings(
         accepted=len(set(accepted)),
-        lost=len(undecided) + max(expected, planned) - min(len(rows), planned) + len(unsettled) + len(never),
+        lost=len(undecided) + max(expected, planned) - min(len(by_key), planned) + len(unsettled) + len(never),
         duplicated=sum(times - 1 for times in taken.values()),
-        unrecorded=sum(1 for key in taken if key not in rows or rows[key].state not in recorded),
+        unrecorded=sum(1 for key in taken if key not in by_key or by_key[key].state not in recorded),
         late=sum(
             1
             for arrival in arrivals
             if arrival.verdict == "accepted"
-            and arrival.key in rows
-            and arrival.received_at > rows[arrival.key].expires_at + LATE
+            and arrival.key in by_key
+            and arrival.received_at > by_key[arrival.key].expires_at + LATE
         ),
-        states=dict(Counter(row.state.value for row in rows.values())),
+        states=dict(Counter(row.state.value for row in by_key.values())),
     )
 
 

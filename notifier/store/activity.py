@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel, Lane, State
-from notifier.store import dead, paging
+from notifier.store import dead, paging, rows
 from notifier.store.database import Database
 from notifier.store.dead import Tried
 from notifier.store.paging import Page, Place
@@ -93,7 +93,7 @@ async def get(database: Database, id_: str) -> tuple[Told, EventTold] | None:
         row = (await connection.execute(sa.select(*_OWN).where(delivery.c.id == id_))).first()
         if row is None:
             return None
-        told = msgspec.convert(row._mapping, Told, strict=False)  # noqa: SLF001 (a public name)
+        told = rows.read(row, Told)
         tried, redriven_as = await dead.history(connection, id_)
         told = msgspec.structs.replace(told, tried=tried, redriven_as=redriven_as)
         of = await _event(connection, told.event_id)
@@ -112,7 +112,7 @@ async def get_event(database: Database, id_: str) -> tuple[EventTold, list[Line]
         columns = [delivery.c[name] for name in Line.__struct_fields__]
         # No order: sorting a campaign's million to show a hundred would take a second.
         found = await connection.execute(sa.select(*columns).where(delivery.c.event_id == id_).limit(OF_EVENT))
-        lines = [msgspec.convert(row._mapping, Line, strict=False) for row in found]  # noqa: SLF001
+        lines = [rows.read(row, Line) for row in found]
         return told, sorted(lines, key=lambda line: (line.created_at, line.id))
 
     return await database.read(work)
@@ -156,4 +156,4 @@ async def waiting_since(database: Database) -> tuple[int | None, int | None]:
 async def _event(connection: AsyncConnection, id_: str) -> EventTold | None:
     columns = [event.c[name] for name in EventTold.__struct_fields__]
     row = (await connection.execute(sa.select(*columns).where(event.c.id == id_))).first()
-    return None if row is None else msgspec.convert(row._mapping, EventTold, strict=False)  # noqa: SLF001
+    return None if row is None else rows.read(row, EventTold)

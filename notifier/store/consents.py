@@ -83,7 +83,7 @@ async def get(database: Database, recipient_id: str, limit: int) -> tuple[Agreed
         if document is None:
             return None
         found = await connection.execute(ledger.limit(limit))
-        return _decode(document), [msgspec.convert(row._mapping, Entry, strict=False) for row in found]  # noqa: SLF001 (a public name)
+        return _decode(document), [rows.read(row, Entry) for row in found]
 
     return await database.read(work)
 

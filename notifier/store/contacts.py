@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -79,4 +78,4 @@ async def _tell(connection: AsyncConnection, dialect: str, now: int, actor: str,
 
 
 def _contact(row: sa.Row[Any]) -> Contact:
-    return msgspec.convert(row._mapping, Contact)  # noqa: SLF001 (SQLAlchemy's public name for it)
+    return rows.read(row, Contact, strict=True)

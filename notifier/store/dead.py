@@ -127,7 +127,7 @@ async def find(database: Database, wanted: Filter, before: tuple[int, str] | Non
         merged = sa.union_all(*(sa.select(part) for part in parts)).subquery()
         page = sa.select(merged).order_by(merged.c.at.desc(), merged.c.id.desc()).limit(limit)
         found = await connection.execute(page)
-        return [msgspec.convert(row._mapping, DeadLetter, strict=False) for row in found]  # noqa: SLF001 (a public name)
+        return [rows.read(row, DeadLetter) for row in found]
 
     return await database.read(work)
 
@@ -152,7 +152,7 @@ async def get(database: Database, id_: str) -> Letter | None:
         for query in (_delivery_letter, _event_letter):
             row = (await connection.execute(query, {"id": id_})).first()
             if row is not None:
-                letter = msgspec.convert(row._mapping, Letter, strict=False)  # noqa: SLF001
+                letter = rows.read(row, Letter)
                 tried, redriven_as = await history(connection, id_)
                 return msgspec.structs.replace(letter, tried=tried, redriven_as=redriven_as)
         return None
@@ -164,7 +164,7 @@ async def history(connection: AsyncConnection, id_: str) -> tuple[list[Tried], s
     """A delivery's tries in order, and the delivery that took it up."""
     tried = await connection.execute(_tried, {"id": id_})
     return (
-        [msgspec.convert(each._mapping, Tried) for each in tried],  # noqa: SLF001
+        [rows.read(each, Tried, strict=True) for each in tried],
         await connection.scalar(_successor, {"id": successor_id(id_)}),
     )
 
@@ -175,7 +175,7 @@ async def take(connection: AsyncConnection, dialect: str, ids: Sequence[str]) ->
     found: dict[str, Candidate | CandidateEvent] = {}
     for table, kind in ((delivery, Candidate), (event, CandidateEvent)):
         taken = await connection.execute(_locked(dialect, table, kind.__struct_fields__), parameters)
-        found |= {row.id: msgspec.convert(row._mapping, kind, strict=False) for row in taken}  # noqa: SLF001
+        found |= {row.id: rows.read(row, kind) for row in taken}
     return found
 
 

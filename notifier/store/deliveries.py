@@ -150,7 +150,7 @@ async def load(database: Database, ids: Sequence[str], now: int, state: State = 
         standings = await standing.make(connection, database.dialect, known, devices)
         digest_ids = {row.digest_id for row in found.values() if row.digest_id is not None}
         items = await digests.items(connection, database.dialect, digest_ids) if digest_ids else {}
-        ready = (msgspec.convert(row._mapping, Ready, strict=False) for row in found.values())  # noqa: SLF001 (a public name)
+        ready = (rows.read(row, Ready) for row in found.values())
         return [
             msgspec.structs.replace(
                 each, standing=standings.get(each.id),

@@ -33,7 +33,7 @@ async def take_open(connection: AsyncConnection, dialect: str, groups: Iterable[
     ends."""
     wanted = rows.encode([{"about": group} for group in groups])
     found = await connection.execute(_open(dialect), {"rows": wanted, "now": now})
-    return [msgspec.convert(row._mapping, OpenDigest) for row in found]  # noqa: SLF001 (a public name)
+    return [rows.read(row, OpenDigest, strict=True) for row in found]
 
 
 async def settle_items(connection: AsyncConnection, dialect: str, digests: Sequence[str], now: int) -> None:

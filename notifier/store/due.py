@@ -45,7 +45,7 @@ async def take(database: Database, now: int, again_at: int, limit: int, queues: 
 
     async def look(connection: AsyncConnection) -> list[Due]:
         found = await connection.execute(query, {"now": now, "limit": limit})
-        return [msgspec.convert(row._mapping, Due, strict=False) for row in found]  # noqa: SLF001 (a public name)
+        return [rows.read(row, Due) for row in found]
 
     found = await database.read(look)
 

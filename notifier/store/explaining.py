@@ -164,7 +164,7 @@ async def marks(connection: AsyncConnection, dialect: str, abouts: Iterable[str]
     """What has made these things out of date."""
     wanted = rows.encode([{"about": about} for about in abouts])
     found = await connection.execute(_marks(dialect), {"rows": wanted})
-    return {row.about: msgspec.convert(row._mapping, Mark, strict=False) for row in found}  # noqa: SLF001 (a public name)
+    return {row.about: rows.read(row, Mark) for row in found}
 
 
 def read_event(row: Any) -> Event:

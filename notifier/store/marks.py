@@ -58,7 +58,7 @@ async def stopped(connection: AsyncConnection, dialect: str, marks: Sequence[Mar
     parameters = {"rows": rows.encode(marks)}
     count: int = (await connection.execute(_count(dialect), parameters)).scalar_one()
     found = await connection.execute(_stopped(dialect), parameters)
-    return count, [msgspec.convert(row._mapping, Stopped) for row in found]  # noqa: SLF001 (a public name)
+    return count, [rows.read(row, Stopped, strict=True) for row in found]
 
 
 @cache

@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.store import rows
 from notifier.store.database import Database
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -61,12 +62,12 @@ async def find(
 
     async def work(connection: AsyncConnection) -> Page[T]:
         found = list(await connection.execute(query))
-        rows = [msgspec.convert(row._mapping, model, strict=False) for row in found[:limit]]  # noqa: SLF001 (a public name)
+        page = [rows.read(row, model) for row in found[:limit]]
         if len(found) > limit:
             mark = found[limit - 1]._mapping  # noqa: SLF001
-            return Page(rows=rows, next=Place(mark[at.name], mark[id_.name]))
+            return Page(rows=page, next=Place(mark[at.name], mark[id_.name]))
         end = (await connection.execute(last.offset(LOOKED_AT - 1).limit(1))).first() if only else None
-        return Page(rows=rows, next=None if end is None else Place(*end), cut=end is not None)
+        return Page(rows=page, next=None if end is None else Place(*end), cut=end is not None)
 
     return await database.read(work)
 

@@ -26,7 +26,7 @@ async def lock(connection: AsyncConnection, dialect: str, ids: Sequence[str]) ->
     """The deliveries, each held for this transaction; those that aren't there are not in the answer."""
     wanted = rows.encode([{"id": id_} for id_ in ids])
     found = await connection.execute(_lock(dialect), {"rows": wanted})
-    standings = (msgspec.convert(row._mapping, Standing, strict=False) for row in found)  # noqa: SLF001 (a public name)
+    standings = (rows.read(row, Standing) for row in found)
     return {standing.id: standing for standing in standings}
 
 

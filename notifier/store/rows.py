@@ -5,15 +5,29 @@ once with SQLAlchemy, serves a batch of one and of five hundred on every engine.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Insert, Integer, SmallInteger, Table, TextClause, case, select, text, true
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Insert,
+    Integer,
+    Row,
+    SmallInteger,
+    Table,
+    TextClause,
+    case,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from notifier.store.schema import Json
 
+T = TypeVar("T")
 _Insert = postgresql.Insert | sqlite.Insert | mysql.Insert
 _INSERTS: dict[str, type[_Insert]] = {
     "postgresql": postgresql.Insert,
@@ -38,6 +52,14 @@ def encode(rows: Sequence[Any]) -> str:
 def ids(of: Iterable[str]) -> str:
     """Ids as the value of a batch parameter with the one column `id`."""
     return encode([{"id": id_} for id_ in of])
+
+
+def read(row: Row[*tuple[Any, ...]], kind: type[T], *, strict: bool = False) -> T:
+    """A row that came back, as a struct with the columns' names; what is text in SQL becomes the field's type.
+
+    With `strict`, a column has to have the field's own type already.
+    """
+    return msgspec.convert(row._mapping, kind, strict=strict)  # noqa: SLF001 (SQLAlchemy's public name for it)
 
 
 def _text(dialect: str, columns: Sequence[Column[Any]], name: str) -> TextClause:

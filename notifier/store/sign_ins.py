@@ -99,7 +99,7 @@ async def find(database: Database, id_hash: str, now: int) -> Session | None:
 
     async def work(connection: AsyncConnection) -> Session | None:
         row = (await connection.execute(query)).first()
-        return None if row is None else msgspec.convert(row._mapping, Session, strict=False)  # noqa: SLF001
+        return None if row is None else rows.read(row, Session)
 
     return await database.read(work)
 

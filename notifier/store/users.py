@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -77,7 +76,7 @@ def _entry(now: int, actor: str, action: str, name: str, detail: str = "") -> au
 
 
 def _user(row: sa.Row[Any]) -> User:
-    return msgspec.convert(row._mapping, User, strict=False)  # noqa: SLF001 (SQLAlchemy's public name for it)
+    return rows.read(row, User)
 
 
 @cache
