@@ -48,7 +48,7 @@ def _free(dialect: str) -> sa.Select[str]:
         .join(wanted, wanted.c.id == delivery.c.id)
         .where(delivery.c.state == State.UNKNOWN, delivery.c.signal_at <= sa.bindparam("free_until"))
     )
-    return query.with_for_update(skip_locked=True, of=delivery if dialect == "postgresql" else None)
+    return rows.locking(query, dialect, delivery, skip_locked=True)
 
 
 @cache

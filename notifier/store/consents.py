@@ -101,9 +101,7 @@ def _entries(said: Sequence[Consent], actor: str, now: int) -> list[Entry]:
 
 @cache
 def _locked(dialect: str) -> sa.Select[tuple[str, str]]:
-    wanted = rows.batch(dialect, [recipient.c.id])
-    query = sa.select(recipient.c.id, recipient.c.consents).join(wanted, wanted.c.id == recipient.c.id)
-    return query.order_by(recipient.c.id).with_for_update(of=recipient if dialect == "postgresql" else None)
+    return rows.locked(dialect, [recipient.c.id, recipient.c.consents])
 
 
 @cache

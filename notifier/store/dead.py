@@ -278,9 +278,7 @@ _tried = (
 
 @cache
 def _locked(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [table.c.id])
-    query = sa.select(*(table.c[name] for name in names)).join(wanted, wanted.c.id == table.c.id).order_by(table.c.id)
-    return query.with_for_update(of=table if dialect == "postgresql" else None)
+    return rows.locked(dialect, [table.c[name] for name in names])
 
 
 @cache

@@ -85,7 +85,7 @@ def _open(dialect: str) -> sa.Select[Any]:
         )
         .order_by(delivery.c.id)
     )
-    return query.with_for_update(of=delivery if dialect == "postgresql" else None)
+    return rows.locking(query, dialect, delivery)
 
 
 def _held(dialect: str, *columns: sa.ColumnElement[Any]) -> tuple[sa.Select[Any], sa.FromClause]:

@@ -167,9 +167,7 @@ def _forgotten(row: Any, erased: Sequence[Erasure], told: bool) -> dict[str, Any
 
 @cache
 def _lock(dialect: str) -> sa.Select[tuple[str]]:
-    wanted = rows.batch(dialect, [recipient.c.id])
-    query = sa.select(recipient.c.id).join(wanted, wanted.c.id == recipient.c.id).order_by(recipient.c.id)
-    return query.with_for_update(of=recipient if dialect == "postgresql" else None)
+    return rows.locked(dialect, [recipient.c.id])
 
 
 @cache
@@ -185,9 +183,7 @@ def _tokens(dialect: str) -> sa.Select[tuple[str, str]]:
 
 @cache
 def _before(dialect: str) -> sa.Select[tuple[str, str]]:
-    wanted = rows.batch(dialect, [erasure.c.id])
-    query = sa.select(erasure.c.id, erasure.c.names).join(wanted, wanted.c.id == erasure.c.id).order_by(erasure.c.id)
-    return query.with_for_update(of=erasure if dialect == "postgresql" else None)
+    return rows.locked(dialect, [erasure.c.id, erasure.c.names])
 
 
 @cache
@@ -238,7 +234,7 @@ def _events(dialect: str) -> sa.Select[Any]:
         .join(wanted, wanted.c.id == event.c.id)
         .order_by(event.c.id)
     )
-    return query.with_for_update(of=event if dialect == "postgresql" else None)
+    return rows.locking(query, dialect, event)
 
 
 @cache

@@ -163,7 +163,7 @@ def _digests(dialect: str) -> sa.Select[tuple[str, str]]:
 def _undecided(dialect: str) -> sa.Select[tuple[str, ...]]:
     wanted = rows.batch(dialect, [event.c.id])
     query = sa.select(event).join(wanted, wanted.c.id == event.c.id).where(*_OPEN)
-    return query.with_for_update(skip_locked=True, of=event if dialect == "postgresql" else None)
+    return rows.locking(query, dialect, event, skip_locked=True)
 
 
 @cache
@@ -184,7 +184,7 @@ def _untried(dialect: str) -> sa.Select[str]:
         .join(wanted, wanted.c.id == event.c.id)
         .where(*_OPEN, event.c.tries == sa.bindparam("tries"))
     )
-    return query.with_for_update(skip_locked=True, of=event if dialect == "postgresql" else None)
+    return rows.locking(query, dialect, event, skip_locked=True)
 
 
 @cache

@@ -132,9 +132,7 @@ async def put_defaults(database: Database, name: str, given: Defaults, actor: st
 
 @cache
 def _before(dialect: str) -> sa.Select[tuple[str, str]]:
-    wanted = rows.batch(dialect, [recipient.c.id])
-    query = sa.select(recipient.c.id, recipient.c.preferences).join(wanted, wanted.c.id == recipient.c.id)
-    return query.order_by(recipient.c.id).with_for_update(of=recipient if dialect == "postgresql" else None)
+    return rows.locked(dialect, [recipient.c.id, recipient.c.preferences])
 
 
 @cache

@@ -57,13 +57,8 @@ async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters
 
 @cache
 def _lock(dialect: str) -> sa.Select[tuple[str, str, str, str | None]]:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    query = (
-        sa.select(delivery.c.id, delivery.c.channel, delivery.c.state, delivery.c.provider_reference)
-        .join(wanted, wanted.c.id == delivery.c.id)
-        .order_by(delivery.c.id)
-    )
-    return query.with_for_update(of=delivery if dialect == "postgresql" else None)
+    columns = (delivery.c.id, delivery.c.channel, delivery.c.state, delivery.c.provider_reference)
+    return rows.locked(dialect, columns)
 
 
 @cache

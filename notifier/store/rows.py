@@ -11,9 +11,11 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    FromClause,
     Insert,
     Integer,
     Row,
+    Select,
     SmallInteger,
     Table,
     TextClause,
@@ -60,6 +62,21 @@ def read(row: Row[*tuple[Any, ...]], kind: type[T], *, strict: bool = False) -> 
     With `strict`, a column has to have the field's own type already.
     """
     return msgspec.convert(row._mapping, kind, strict=strict)  # noqa: SLF001 (SQLAlchemy's public name for it)
+
+
+def locked(dialect: str, columns: Sequence[Column[Any]]) -> Select[Any]:
+    """A SELECT of a batch of ids that locks its rows, by key order: two batches that meet wait for each other."""
+    table = columns[0].table
+    wanted = batch(dialect, [table.c.id])
+    query = select(*columns).join(wanted, wanted.c.id == table.c.id).order_by(table.c.id)
+    return locking(query, dialect, table)
+
+
+def locking(
+    query: Select[Any], dialect: str, table: FromClause, *, read: bool = False, skip_locked: bool = False
+) -> Select[Any]:
+    """The query, locking the rows that it reads of one table; only PostgreSQL wants that table named."""
+    return query.with_for_update(read=read, skip_locked=skip_locked, of=table if dialect == "postgresql" else None)
 
 
 def _text(dialect: str, columns: Sequence[Column[Any]], name: str) -> TextClause:

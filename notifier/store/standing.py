@@ -87,7 +87,7 @@ def _standing(row: Any, tenants: Sequence[str], presets: Mapping[str, Defaults],
 def _lock(dialect: str) -> sa.Select[tuple[str]]:
     people = rows.batch(dialect, [delivery.c.recipient_id])
     query = sa.select(recipient.c.id).join(people, people.c.recipient_id == recipient.c.id).order_by(recipient.c.id)
-    return query.with_for_update(of=recipient if dialect == "postgresql" else None)
+    return rows.locking(query, dialect, recipient)
 
 
 @cache

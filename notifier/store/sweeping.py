@@ -142,8 +142,5 @@ def _rename_decisions(dialect: str) -> sa.Update:
 def _sessions(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [charging_session.c.id])
     columns = (charging_session.c.id, charging_session.c.state)
-    return (
-        sa.select(*columns)
-        .join(wanted, wanted.c.id == charging_session.c.id)
-        .with_for_update(of=charging_session if dialect == "postgresql" else None)
-    )
+    query = sa.select(*columns).join(wanted, wanted.c.id == charging_session.c.id)
+    return rows.locking(query, dialect, charging_session)

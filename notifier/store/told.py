@@ -61,7 +61,7 @@ def _about(dialect: str) -> sa.Select[Any]:
     query = sa.select(*(delivery.c[name] for name in names)).join(
         wanted, sa.and_(delivery.c.recipient_id == wanted.c.recipient_id, delivery.c.about == wanted.c.about)
     )
-    return query.order_by(delivery.c.id).with_for_update(read=True, of=delivery if dialect == "postgresql" else None)
+    return rows.locking(query.order_by(delivery.c.id), dialect, delivery, read=True)
 
 
 @cache
@@ -72,4 +72,4 @@ def _digests(dialect: str) -> sa.Select[Any]:
         .join(wanted, delivery.c.digest_id == wanted.c.digest_id)
         .where(delivery.c.state != State.COLLECTED)
     )
-    return query.order_by(delivery.c.id).with_for_update(read=True, of=delivery if dialect == "postgresql" else None)
+    return rows.locking(query.order_by(delivery.c.id), dialect, delivery, read=True)
