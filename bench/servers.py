@@ -9,8 +9,8 @@ import redis
 import sqlalchemy as sa
 
 from bench.options import DatabaseKind
+from notifier.chaos.servers import execute
 from notifier.errors import ConfigurationError
-from notifier.store.database import Database
 
 DATABASE = f"notifier_bench_{os.getpid()}"
 POSTGRESQL = os.environ.get("NOTIFIER_TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1/postgres")
@@ -25,8 +25,8 @@ async def servers(database: DatabaseKind = "postgresql") -> AsyncIterator[dict[s
         return
     url = sa.make_url(POSTGRESQL)
     try:
-        await _execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        await _execute(f"CREATE DATABASE {DATABASE}")
+        await execute(POSTGRESQL, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+        await execute(POSTGRESQL, f"CREATE DATABASE {DATABASE}")
         with redis.Redis.from_url(REDIS, socket_timeout=5) as client:
             client.flushdb()
     except (OSError, sa.exc.SQLAlchemyError, redis.RedisError) as error:
@@ -40,13 +40,4 @@ async def servers(database: DatabaseKind = "postgresql") -> AsyncIterator[dict[s
             "broker_url": REDIS,
         }
     finally:
-        await _execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-
-
-async def _execute(statement: str) -> None:
-    database = Database(POSTGRESQL, connections=1)
-    try:
-        async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            await connection.execute(sa.text(statement))
-    finally:
-        await database.close()
+        await execute(POSTGRESQL, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")

@@ -26,14 +26,14 @@ async def database_of_our_own(server: str) -> AsyncIterator[str]:
     name = f"notifier_chaos_{os.getpid()}"
     anyway = " WITH (FORCE)" if url.get_backend_name().startswith("postgres") else ""
     try:
-        await _execute(server, f"DROP DATABASE IF EXISTS {name}{anyway}")
-        await _execute(server, f"CREATE DATABASE {name}")
+        await execute(server, f"DROP DATABASE IF EXISTS {name}{anyway}")
+        await execute(server, f"CREATE DATABASE {name}")
     except (OSError, sa.exc.SQLAlchemyError) as error:
         raise ConfigurationError(f"--database: no database can be made there ({type(error).__name__})") from None
     try:
         yield url.set(database=name).render_as_string(hide_password=False)
     finally:
-        await _execute(server, f"DROP DATABASE IF EXISTS {name}{anyway}")
+        await execute(server, f"DROP DATABASE IF EXISTS {name}{anyway}")
 
 
 async def empty_broker(url: str) -> None:
@@ -63,7 +63,8 @@ def _empty_rabbitmq(url: str) -> None:
     broker.close()
 
 
-async def _execute(url: str, statement: str) -> None:
+async def execute(url: str, statement: str) -> None:
+    """Run a statement that no transaction may hold, such as CREATE DATABASE."""
     database = Database(url, connections=1)
     try:
         async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
