@@ -224,10 +224,7 @@ def _answer(
     rules: list[RuleTold] = []
     unchanged = None
     if kind is not None and made.standing is not None:
-        case = Case(
-            kind=kind, channel=answered.channel, standing=made.standing, expires_at=event.starts_at + kind.ttl,
-            at=made.decided_at, regulation=catalog.regulation,
-        )  # fmt: skip
+        case = policy.case_of(kind, event, answered.channel, made.standing, made.decided_at, catalog.regulation)
         rules = rules_told(case)
         unchanged = _agrees(policy.judge(case), answered)
     return AnswerTold(

@@ -17,7 +17,7 @@ from notifier.events import Event
 from notifier.messages import Private
 from notifier.pipeline.decide import audience_keys, read_and_plan
 from notifier.pipeline.explain import HIDDEN, RuleTold, Words, content_told, rules_told, why_not
-from notifier.policy import Case, words
+from notifier.policy import words
 from notifier.policy.hours import local, next_free
 from notifier.preferences import NETWORK, Key, Preferences
 from notifier.problems import problem
@@ -259,16 +259,15 @@ def _foreseen(
         said = f"nothing more is sent: {words.reason('repeat')}"
     elif goes_out and mark is not None and event.starts_at <= mark.until:
         said, goes_out = f"{said}; but {mark.type} has taken it back, so that it would not be sent", False
-    case = None if standing is None else Case(
-        kind=kind, channel=channel, standing=standing, expires_at=event.starts_at + kind.ttl, at=at,
-        regulation=catalog.regulation,
-    )  # fmt: skip
+    rules: list[RuleTold] = []
+    if standing is not None:
+        rules = rules_told(policy.case_of(kind, event, channel, standing, at, catalog.regulation))
     locale, content = None, None
     if goes_out and standing is not None:
         locale, content, said = _written(renderer, kind, channel, event, standing, said)
     return Foreseen(
         channel=channel, answer=answer, reason=told["reason"], words=said, due_at=to_datetime(told["due_at"]),
-        step=delivery.step, repeat=repeat, rules=[] if case is None else rules_told(case), locale=locale,
+        step=delivery.step, repeat=repeat, rules=rules, locale=locale,
         content=content,
     )  # fmt: skip
 

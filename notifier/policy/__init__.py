@@ -1,6 +1,6 @@
 """Who hears of an event, on which channels, when, or why not: pure functions, no I/O."""
 
-from notifier.policy.deciding import Answer, decide
+from notifier.policy.deciding import Answer, case_of, decide
 from notifier.policy.grid import Cell, Row, Spot, choose, consents, make_grid, may_switch, switch
 from notifier.policy.identity import (
     NEVER,
@@ -18,6 +18,6 @@ from notifier.policy.rules import Action, Case, Rule, Verdict, judge, trace
 
 __all__ = [
     "NEVER", "Action", "Answer", "Case", "Cell", "Outdated", "Row", "Rule", "Spot", "Verdict", "about", "audiences",
-    "choose", "consents", "decide", "delivery_id", "digest_group", "expires_at", "judge", "make_grid", "may_switch",
-    "outdates", "sameness", "switch", "trace", "useless_from",
+    "case_of", "choose", "consents", "decide", "delivery_id", "digest_group", "expires_at", "judge", "make_grid",
+    "may_switch", "outdates", "sameness", "switch", "trace", "useless_from",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from notifier.policy.identity import expires_at
 from notifier.policy.rules import Case, Rule, Verdict, judge
 from notifier.recipients import Recipient, device_id
 from notifier.regulation import Regulation
+from notifier.standing import Standing
 
 STATES = {"send": State.PENDING, "hold": State.PENDING, "suppress": State.SUPPRESSED, "expire": State.EXPIRED}
 
@@ -46,15 +47,21 @@ def decide(
     answers: list[Answer] = []
     step = 0
     for channel in kind.channels:
-        case = Case(
-            kind=kind, channel=channel, standing=person.standing, expires_at=expires_at(kind, event), at=now,
-            regulation=regulation,
-        )  # fmt: skip
+        case = case_of(kind, event, channel, person.standing, now, regulation)
         found = list(_answers(case, judge(case), person, now, turn * kind.turn + step * kind.step, step))
         answers += found
         if kind.step and any(answer.state == State.PENDING for answer in found):
             step += 1
     return answers
+
+
+def case_of(
+    kind: NotificationType, event: Event, channel: Channel, standing: Standing, at: int, regulation: Regulation
+) -> Case:
+    """What the rules are asked when an event is decided, and whenever that decision is explained or foreseen."""
+    return Case(
+        kind=kind, channel=channel, standing=standing, expires_at=expires_at(kind, event), at=at, regulation=regulation
+    )
 
 
 def _answers(case: Case, verdict: Verdict, person: Recipient, now: int, waits: int, step: int) -> Iterator[Answer]:

@@ -134,7 +134,8 @@ def _told(case: Case, said: Verdict) -> str:
         case Rule.ADDRESS:
             return f"There is no {_ADDRESS[channel]}"
         case Rule.EXPIRY:
-            return f"Its time to live of {case.kind.time_to_live} is over"
+            over = f"Its time to live of {case.kind.time_to_live} is over"
+            return over if case.kind.until is None else f"{over}, or its “{case.kind.until}” is past"
         case Rule.SUPPRESSION:
             return f"The {_ADDRESS[channel]} is not to be written to ({reason(said.reason or 'suppressed')})"
         case Rule.CONSENT:

@@ -183,6 +183,26 @@ async def test_rules_that_have_changed_since_are_said_to_have(
     assert said == {Channel.PUSH: (State.PENDING, True), Channel.SMS: (State.PENDING, False)}
 
 
+async def test_a_warning_decided_after_what_it_warns_of_is_told_by_the_rule_that_ended_it(
+    engine: WorkerEngine, clock: ManualClock, driver: str, report: Report
+) -> None:
+    # Given a warning that is within its time to live still, and is decided five minutes after the fee began
+    warning = await report("idle.warning", **WARNING)
+    clock.advance(20 * MINUTE)
+    await decide(engine, [warning])
+
+    # When it is explained
+    told = await why(engine, warning)
+
+    # Then the rules say on every channel what the decision said, and that it would be the same today
+    assert told.answers
+    for answer in told.answers:
+        assert (answer.answer, answer.unchanged) == (State.EXPIRED, True)
+        (first, *_) = [rule for rule in answer.rules if rule.says is not None]
+        assert (first.rule, first.says) == ("expiry", "expire")
+        assert first.words.startswith("Its time to live of 30 min is over, or its “idle_fee_from” is past")
+
+
 async def test_an_unplug_that_took_a_warning_back_is_named(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Report
 ) -> None:

@@ -99,6 +99,21 @@ async def test_at_ten_past_eleven_at_night_a_mail_waits_until_the_morning_of_the
     assert hours.startswith("Quiet hours from 22:00 to 07:00 (chosen by the person): held until 07:00 on Tuesday")
 
 
+async def test_a_warning_after_what_it_warns_of_would_not_be_sent_and_the_rules_say_why(
+    engine: WorkerEngine, driver: str
+) -> None:
+    told = await foresee(
+        engine, "idle.warning", WARNING, recipient="ada", at="2026-03-09T18:00:00Z",
+        event={"time": "2026-03-09T17:40:00Z"},
+    )  # fmt: skip
+
+    (fate,) = told.fates
+    assert fate.answers
+    for each in fate.answers:
+        assert each.answer == State.EXPIRED
+        assert next(rule.rule for rule in each.rules if rule.says is not None) == "expiry"
+
+
 @pytest.mark.parametrize(
     ("at", "moment"),
     [
