@@ -335,7 +335,7 @@ async def test_the_audit_log_is_read_page_by_page_and_by_actor(enter: Enter) -> 
 
 
 async def add_line(connection: AsyncConnection) -> None:
-    line = {"at": NOW, "actor": "cli:root", "action": "test.line", "subject": "x", "detail": ""}
+    line = {"at": NOW - 60_000, "actor": "cli:root", "action": "test.line", "subject": "x", "detail": ""}
     count = len(list(await connection.execute(sa.select(audit.c.id))))
     await connection.execute(sa.insert(audit).values(id=make_id(str(count)), **line))
 
