@@ -7,7 +7,7 @@ from typing import Any
 from notifier.catalog import load_catalog
 from notifier.events import Event
 from notifier.messages import Device
-from notifier.pipeline.decide import Spent, make_plan
+from notifier.pipeline.plan import Spent, make_plan
 from notifier.preferences import Defaults, QuietHours, read_preferences
 from notifier.recipients import Recipient
 from notifier.standing import Standing

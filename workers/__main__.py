@@ -1,4 +1,4 @@
-"""One worker process: `python -m workers [--batches N] [--queue NAME …]`. `notifier worker` keeps several of them up.
+"""One worker process: `python -m workers [--batches N] [--background] [--queue …]`; `notifier worker` keeps them up.
 
 It holds so many messages of each queue and has a thread for every one of them, so that no queue waits for another: a
 provider that hangs holds up its own channel and lane. A thread does nothing but wait for the event loop.
@@ -18,6 +18,7 @@ import structlog
 from notifier.broker import QUEUES
 from workers.main import broker, settings
 
+BACKGROUND = 10  # niceness: a tenth of what others get of a core that both want, and all of one that nobody else does
 STOP_TIMEOUT = 25_000  # milliseconds for batches under way: a lease's length
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="workers", description=__doc__)
     parser.add_argument("--batches", type=int, default=settings.worker_batches, help="of one queue at once")
     parser.add_argument("--queue", dest="queues", action="append", help="only this queue; may be given again")
+    parser.add_argument("--background", action="store_true", help="only with the CPU that nobody else wants")
     arguments = parser.parse_args()
+    if arguments.background:
+        os.nice(BACKGROUND)
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:

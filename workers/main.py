@@ -9,7 +9,7 @@ from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO
 
 from notifier import logs
-from notifier.broker import ASK, DECIDE, LANES, make_broker
+from notifier.broker import ASK, DECIDE, EXPAND, LANES, make_broker
 from notifier.channels.opening import places
 from notifier.channels.rooms import Room
 from notifier.deliveries import Channel, Lane
@@ -17,6 +17,7 @@ from notifier.errors import ConfigurationError
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.expand import expand
 from notifier.pipeline.resolve import ask
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
@@ -62,6 +63,12 @@ async def decide_events(ids: list[str], *, tries: int | None = None) -> None:
     await decide(loop.engine, ids, tries=tries)
 
 
+@dramatiq.actor(queue_name=EXPAND, actor_name="expand")
+async def expand_events(ids: list[str]) -> None:
+    """Events wait for the next chunk of their segments."""
+    await expand(loop.engine, ids)
+
+
 @dramatiq.actor(queue_name=ASK, actor_name="ask")
 async def ask_provider(ids: list[str]) -> None:
     """A provider may or may not have these."""
@@ -76,8 +83,7 @@ def _deliver_actor(channel: Channel, lane: Lane, room: Room) -> None:
             await deliver(loop.engine, channel, ids, again=again)
 
 
-_rooms = {queue: Room(places(settings)[queue[0]]) for queue in LANES if queue[1] != Lane.BULK}
+_places = places(settings)
 for _channel, _lane in LANES:
-    # A campaign has one batch of a channel in hand at a time, and rests between two where others have something to
-    # send.
-    _deliver_actor(_channel, _lane, _rooms.get((_channel, _lane)) or Room(1, list(_rooms.values())))
+    # A campaign has one batch of a channel in hand at a time: providers are to have room for what is prompt.
+    _deliver_actor(_channel, _lane, Room(1 if _lane == Lane.BULK else _places[_channel]))

@@ -12,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis
 
 from notifier import metrics
-from notifier.broker import ASK, DECIDE, LANES, QUEUES
+from notifier.broker import ASK, DECIDE, EXPAND, LANES, QUEUES
 from notifier.deliveries import Channel, Lane
 
 IDS_A_MESSAGE = 100  # measured: a hundred ids carry the message's cost to where it no longer counts
@@ -34,6 +34,10 @@ class Signals:
     async def decide(self, ids: Sequence[str], *, tries: int | None = None, alone: bool = False) -> None:
         """Say that events wait for a decision; `alone` puts each in a message of its own."""
         await self._send(_messages(DECIDE, "decide", ids, alone, {} if tries is None else {"tries": tries}))
+
+    async def expand(self, ids: Sequence[str]) -> None:
+        """Say that events wait for the next chunk of their segments; each in a message of its own, as in its turn."""
+        await self._send(_messages(EXPAND, "expand", ids, alone=True, keywords={}))
 
     async def deliver(
         self, ids_by_queue: Mapping[tuple[Channel, Lane], Sequence[str]], *, again: bool = False, alone: bool = False

@@ -158,7 +158,7 @@ def _account(channel: str, folder: Path, port: int, more: str) -> str:
 
 
 async def _all_up(system: LocalSystem, name: str) -> bool:
-    return hands.ready_workers(system, name) >= system.settings.worker_processes
+    return hands.ready_workers(system, name) > system.settings.worker_processes  # the campaigns' one is up, too
 
 
 def hooked(**variables: str) -> dict[str, str]:

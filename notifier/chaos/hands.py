@@ -31,6 +31,11 @@ def workers_of(system: LocalSystem, name: str = "worker") -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def prompt_workers_of(system: LocalSystem) -> list[int]:
+    """Those of them that work on more than campaigns."""
+    return [pid for pid in workers_of(system) if b"--background" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
 def ready_workers(system: LocalSystem, name: str) -> int:
     """How many worker processes have come up so far under a supervisor, by its log."""
     return (system.folder / f"{name}.log").read_bytes().count(b"worker.ready")

@@ -13,7 +13,7 @@ import msgspec
 from notifier.chaos import books, load
 from notifier.chaos.bed import CHANNELS, Bed, make_bed
 from notifier.chaos.books import Books
-from notifier.chaos.hands import MOMENT, holds_for_good, stopped, workers_of
+from notifier.chaos.hands import MOMENT, holds_for_good, prompt_workers_of, stopped
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
 from notifier.clock import SECOND
@@ -134,8 +134,7 @@ async def _slow_providers(bed: Bed, seconds: float = PROVIDER_DELAY) -> None:
 
 async def _kill(bed: Bed) -> Kill:
     """End a worker process that stands still, so that what it holds can be counted."""
-    children = workers_of(bed.system)
-    pid = random.choice(children)  # noqa: S311 (no secret)
+    pid = random.choice(prompt_workers_of(bed.system))  # noqa: S311 (no secret)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
         in_hand = frozenset(await books.in_hand(bed.system.database))

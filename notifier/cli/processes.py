@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -45,16 +45,22 @@ def web(host: str | None, port: int | None) -> None:
 
 
 @click.command()
-@click.option("--processes", type=click.IntRange(1), help="Processes; NOTIFIER_WORKER_PROCESSES otherwise.")
+@click.option("--processes", type=click.IntRange(1), help="For what is prompt; NOTIFIER_WORKER_PROCESSES otherwise.")
 @click.option("--batches", type=click.IntRange(1), help="Of one queue at once; NOTIFIER_WORKER_BATCHES otherwise.")
-@click.option("--queue", "queues", multiple=True, help="Only these queues, such as sms.urgent; may be given again.")
+@click.option("--queue", "queues", multiple=True, help="Only these, such as sms.urgent or push.bulk; may be repeated.")
 def worker(processes: int | None, batches: int | None, queues: tuple[str, ...]) -> None:
-    """Decide and deliver: Dramatiq workers. A process that ends by itself is started again."""
+    """Decide and deliver: Dramatiq workers. A process that ends by itself is started again.
+
+    Campaigns have one process more, which takes only the CPU that nobody else wants. With --queue there is none.
+    """
     settings = _prepare("worker")
-    command = python("-m", "workers", "--batches", str(batches or settings.worker_batches))
-    command += [part for queue in queues for part in ("--queue", queue)]
-    environment = {**os.environ, "dramatiq_restart_delay": str(RESTART_DELAY)}
-    supervise(command, environment, processes or settings.worker_processes)
+    from notifier.broker import BULK, PROMPT
+
+    each = python("-m", "workers", "--batches", str(batches or settings.worker_batches))
+    commands = [[*each, *_named(queues or PROMPT)]] * (processes or settings.worker_processes)
+    if not queues:
+        commands.append([*each, "--background", *_named(BULK)])
+    supervise(commands, {**os.environ, "dramatiq_restart_delay": str(RESTART_DELAY)})
 
 
 @click.command()
@@ -87,6 +93,10 @@ def sandbox(http_port: int, smtp_port: int, callbacks: bool, fast: bool) -> None
     from notifier.sandbox import serve
 
     uvloop.run(serve(http_port=http_port, smtp_port=smtp_port, callbacks=callbacks, fast=fast))
+
+
+def _named(queues: Iterable[str]) -> list[str]:
+    return [part for queue in queues for part in ("--queue", queue)]
 
 
 def _prepare(process: str) -> Settings:

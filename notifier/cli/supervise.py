@@ -17,8 +17,8 @@ STOP_TIMEOUT = 29.0  # seconds for all to end after SIGTERM; then they are kille
 log = structlog.get_logger(__name__)
 
 
-def supervise(command: Sequence[str], environment: Mapping[str, str], count: int) -> None:
-    """Run `count` processes of a command until SIGTERM or SIGINT; the signal is passed on, and so is a second one."""
+def supervise(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> None:
+    """Run a process of each command until SIGTERM or SIGINT; the signal is passed on, and so is a second one."""
     stopping: list[int] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
@@ -26,7 +26,7 @@ def supervise(command: Sequence[str], environment: Mapping[str, str], count: int
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    running = [_Process(command, environment) for _ in range(count)]
+    running = [_Process(command, environment) for command in commands]
     while not stopping:
         time.sleep(LOOK_EVERY)
         for process in running:

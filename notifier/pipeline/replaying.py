@@ -15,7 +15,7 @@ from notifier.catalog import Catalog
 from notifier.clock import DAY
 from notifier.deliveries import State
 from notifier.events import Event
-from notifier.pipeline.decide import Spent, audience_keys, make_plan
+from notifier.pipeline.plan import Spent, audience_keys, make_plan
 from notifier.policy import words
 from notifier.recipients import Recipient
 from notifier.store import past, recipients, standing

@@ -15,8 +15,9 @@ from notifier.deliveries import Channel, State
 from notifier.errors import Problem, RenderError
 from notifier.events import Event
 from notifier.messages import Private
-from notifier.pipeline.decide import audience_keys, read_and_plan
+from notifier.pipeline.decide import read_and_plan
 from notifier.pipeline.explain import HIDDEN, RuleTold, Words, content_told, rules_told, why_not
+from notifier.pipeline.plan import audience_keys
 from notifier.policy import words
 from notifier.policy.hours import local, next_free
 from notifier.preferences import NETWORK, Key, Preferences

@@ -91,6 +91,12 @@ async def advance(
     await connection.execute(sa.update(event).where(event.c.id == id_).values(**more, **closed))
 
 
+async def look_again(connection: AsyncConnection, dialect: str, ids: Sequence[str], at: int) -> None:
+    """Keep the clock from undecided events until then: they are in somebody's hands."""
+    if ids:
+        await connection.execute(_look_again(dialect), {"rows": rows.ids(ids), "look_at": at})
+
+
 async def due(database: Database, now: int, again_at: int, limit: int) -> dict[str, int]:
     """Undecided events that it is time to signal, with how often a careful worker has tried each.
 
@@ -195,6 +201,12 @@ def _tried(dialect: str) -> sa.Update:
         .where(event.c.id == wanted.c.id)
         .values(tries=event.c.tries + 1, signal_at=sa.bindparam("look_at"))
     )
+
+
+@cache
+def _look_again(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [event.c.id])
+    return sa.update(event).where(event.c.id == wanted.c.id).values(signal_at=sa.bindparam("look_at"))
 
 
 @cache

@@ -23,7 +23,7 @@ from notifier.store.schema import event
 from tests.samples import EVENT
 
 DYING = Path(__file__).with_name("dying.py")
-SUPERVISE = "import os, sys; from notifier.cli.supervise import supervise; supervise(sys.argv[1:], os.environ, 2)"
+SUPERVISE = "import os, sys; from notifier.cli.supervise import supervise; supervise([sys.argv[1:]] * 2, os.environ)"
 
 PATIENCE = 5 * SECOND  # that an event may wait because of its neighbours
 EVENTS = 20

@@ -55,29 +55,3 @@ async def test_a_batch_that_fails_leaves_its_room() -> None:
     assert [type(outcome) for outcome in outcomes] == [ValueError] * 3
     async with asyncio.timeout(1), room.enter(1):
         pass
-
-
-async def test_a_room_rests_after_each_batch_as_long_as_others_have_something_to_send() -> None:
-    # Given a room that gives way to another, in which there is a batch
-    first = Room(10)
-    second = Room(1, before=[first])
-    clock = asyncio.get_running_loop().time
-    async with first.enter(1):
-        async with second.enter(100):
-            await asyncio.sleep(0.05)
-        left = clock()
-
-        # When the next batch comes, then it waits as long as the one before it took
-        async with second.enter(100):
-            assert clock() - left >= 0.05
-
-
-async def test_a_room_does_not_rest_while_nobody_else_comes() -> None:
-    second = Room(1, before=[Room(10)])
-    clock = asyncio.get_running_loop().time
-    async with second.enter(100):
-        await asyncio.sleep(0.2)
-    left = clock()
-
-    async with second.enter(100):
-        assert clock() - left < 0.2

@@ -12,10 +12,11 @@ from notifier.deliveries import Reason, State
 from notifier.messages import Device
 from notifier.pipeline import clock as ticking
 from notifier.pipeline.decide import decide
-from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
+from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
+from notifier.pipeline.expand import expand
 from notifier.recipients import RecipientDetails
 from notifier.segments import Segment
-from notifier.store import ledger, recipients, segments
+from notifier.store import events, ledger, recipients, segments
 from notifier.store.schema import decision, delivery, event, recipient
 from tests.pipeline.samples import NOW, OFFER, Report
 
@@ -71,11 +72,11 @@ async def test_every_member_is_decided_once_though_each_chunk_is_followed_by_a_c
 
     # When the clock's signal brings it up again and again
     chunks = 0
-    while not await decide(small, [id_], tries=0):
+    while not await expand(small, [id_]):
         chunks += 1
         row = await the_event(small)
         assert (row.decided_at, row.tries) == (None, 0)  # what gets on is not put aside
-        assert row.signal_at == small.clock.now() + SIGNAL_AGAIN
+        assert row.signal_at == small.clock.now() + EXPAND_AGAIN
         books = await ledger.read(small.database)
         assert (books.balanced, books.planned, books.undecided) == (True, len(await rows(small)), 1)
         assert chunks < 10
@@ -94,14 +95,14 @@ async def test_every_member_is_decided_once_though_each_chunk_is_followed_by_a_c
     assert decided == len(people)
     books = await ledger.read(small.database)
     assert (books.balanced, books.decided, books.planned) == (True, 1, 2 * len(people))
-    assert await decide(small, [id_]) == 0
+    assert await expand(small, [id_]) == 0
 
 
 async def test_two_workers_at_once_do_not_double_a_chunk(small: WorkerEngine, people: set[str], report: Report) -> None:
     id_ = await report("marketing.offer", **OFFER)
 
     for _ in range(4):
-        await asyncio.gather(*(decide(small, [id_]) for _ in range(3)))
+        await asyncio.gather(*(expand(small, [id_]) for _ in range(3)))
 
     assert len(await rows(small)) == 2 * len(people)
     assert (await the_event(small)).decided_at is not None
@@ -113,18 +114,18 @@ async def test_a_chunk_signals_the_next_and_the_clock_where_that_was_lost(
 ) -> None:
     # Given a campaign of which a chunk is decided
     id_ = await report("marketing.offer", **OFFER)
-    before = (await small.signals.depths())["decide"]
-    await decide(small, [id_])
+    before = await small.signals.depths()
+    await expand(small, [id_])
 
-    # Then the next chunk is signalled, and again when nobody took it
-    assert (await small.signals.depths())["decide"] == before + 1
-    small.clock.advance(SIGNAL_AGAIN)  # type: ignore[attr-defined]
+    # Then the next chunk is signalled, and the event again when nobody took it
+    assert (await small.signals.depths())["expand"] == before["expand"] + 1
+    small.clock.advance(EXPAND_AGAIN)  # type: ignore[attr-defined]
     await ticking.tick(small)
-    assert (await small.signals.depths())["decide"] >= before + 2
+    assert (await small.signals.depths())["decide"] == before["decide"] + 1
 
 
 async def test_a_campaign_for_a_segment_that_is_not_there_says_so(small: WorkerEngine, report: Report) -> None:
-    assert await decide(small, [await report("marketing.offer", **OFFER)]) == 1
+    assert await expand(small, [await report("marketing.offer", **OFFER)]) == 1
 
     assert await rows(small) == [("", "none", "suppressed", Reason.UNKNOWN_SEGMENT)]
     assert (await ledger.read(small.database)).balanced
@@ -134,11 +135,11 @@ async def test_a_segment_that_is_removed_on_the_way_reaches_nobody_more(
     small: WorkerEngine, people: set[str], report: Report
 ) -> None:
     id_ = await report("marketing.offer", **OFFER)
-    await decide(small, [id_])
+    await expand(small, [id_])
     reached = len(await rows(small))
     await segments.delete(small.database, "gold")
 
-    assert await decide(small, [id_]) == 1
+    assert await expand(small, [id_]) == 1
 
     found = await rows(small)
     assert len(found) == reached + 1
@@ -151,7 +152,7 @@ async def test_a_segment_of_nobody_is_told_as_such(small: WorkerEngine, people: 
     await segments.put(small.database, "gold", nobody, NOW)
     id_ = await report("marketing.offer", **OFFER)
 
-    while not await decide(small, [id_]):
+    while not await expand(small, [id_]):
         assert await rows(small) == []
 
     assert await rows(small) == [("", "none", "suppressed", Reason.EMPTY_AUDIENCE)]
@@ -163,7 +164,7 @@ async def test_the_same_campaign_told_again_tells_nobody_twice(
     # Given a campaign that is through, but for its caps
     for _ in range(2):
         id_ = await report("marketing.offer", **OFFER)
-        while not await decide(small, [id_]):
+        while not await expand(small, [id_]):
             pass
 
     assert len(await rows(small)) == 2 * len(people)
@@ -177,7 +178,12 @@ async def test_other_events_of_a_batch_are_decided_beside_a_campaign(
     # Given a batch of a campaign and an event that withdraws another one
     ids = [await report("marketing.offer", **OFFER), await report("marketing.offer_withdrawn", campaign_id="other")]
 
-    # When it is decided, then the second is done and the campaign has begun
+    # When it is decided, then the second is done
+    before = (await small.signals.depths())["expand"]
     assert await decide(small, ids) == 1
-    assert len(await rows(small)) > 0
+
+    # And the campaign waits for its turn: nobody has to tell of it again soon
+    assert (await small.signals.depths())["expand"] == before + 1
+    assert await rows(small) == []
     assert (await ledger.read(small.database)).undecided == 1
+    assert await events.due(small.database, NOW + EXPAND_AGAIN - 1, NOW + EXPAND_AGAIN, 10) == {}

@@ -12,7 +12,7 @@ from notifier.catalog import Catalog, Class, NotificationType
 from notifier.clock import DAY, HOUR, SECOND
 from notifier.deliveries import Channel, Reason, State
 from notifier.events import Event
-from notifier.pipeline.decide import make_plan
+from notifier.pipeline.plan import make_plan
 from notifier.policy import Case, judge, trace
 from notifier.policy.hours import local, next_free
 from notifier.policy.rules import RULES

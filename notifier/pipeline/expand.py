@@ -1,0 +1,88 @@
+"""Expand: decide an event that speaks to a segment, chunk by chunk. It is in no hurry, and has a queue of its own."""
+
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import metrics, policy
+from notifier.deliveries import Reason
+from notifier.errors import StoreUnavailable
+from notifier.pipeline.decide import begin_try, read_spent, signal_due
+from notifier.pipeline.engine import EXPAND_AGAIN, Engine
+from notifier.pipeline.plan import Plan, people_of, plan_marks, plan_nobody, plan_type
+from notifier.store import deliveries, events, marks, recipients, segments
+from notifier.store.segments import NO_CHUNK
+
+log = structlog.get_logger(__name__)
+
+
+async def expand(engine: Engine, ids: Sequence[str]) -> int:
+    """Decide the next chunk of each of the events; how many are decided with that.
+
+    One that can't be decided is counted and left behind, as `decide` does it.
+    """
+    done = 0
+    for id_ in ids:
+        try:
+            done += await _expand(engine, id_)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.error("expand.failed", id=id_, exc_info=error)
+            await begin_try(engine, [id_], 0)
+    metrics.events_decided.inc(done)
+    return done
+
+
+async def _expand(engine: Engine, id_: str) -> int:
+    """Decide an event for the next chunk of its segment, and signal the one after; 1 where that was the last, else 0.
+
+    What a chunk comes to and how far it reached are one transaction, so a worker that ends anywhere leaves no person
+    out and tells none twice. Types with other audiences are decided with the first chunk.
+    """
+    now = engine.clock.now()
+
+    async def work(connection: AsyncConnection) -> tuple[bool, Plan] | None:
+        dialect = engine.database.dialect
+        taken = await events.take_undecided(connection, dialect, [id_])
+        if not taken:
+            return None
+        (event,) = taken
+        kinds = engine.catalog.listeners.get(event.type, [])
+        wide = [kind for kind in kinds if kind.audience == "segment"]
+        segment = await segments.read(connection, str(event.data["segment_id"]))
+        chunk = NO_CHUNK
+        if segment is not None:
+            chunk = await segments.chunk(connection, dialect, segment, event.cursor or "", engine.chunk)
+        members = {key: chunk.people for kind in wide for key in policy.audiences(kind, event.data)}
+        plan = Plan()
+        if event.cursor is None:
+            others = [key for kind in kinds if kind not in wide for key in policy.audiences(kind, event.data)]
+            members |= await recipients.in_audiences(connection, dialect, others)
+            plan_marks(plan, engine.catalog, event)
+        spent = await read_spent(connection, dialect, engine.catalog, [event], members, now)
+        for kind in kinds:
+            if kind not in wide and event.cursor is None:
+                plan_type(plan, engine.catalog, kind, event, people_of(kind, event, members), now, spent)
+            elif kind in wide and chunk.people:
+                plan_type(plan, engine.catalog, kind, event, chunk.people, now, spent)
+            elif kind in wide and segment is None:
+                plan_nobody(plan, kind, event, Reason.UNKNOWN_SEGMENT, now)
+            elif kind in wide and not chunk.more and not await deliveries.has_decisions(connection, id_, kind.id):
+                plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE, now)
+        added = await deliveries.add(connection, dialect, list(plan.deliveries.values()))
+        await deliveries.add_decisions(connection, dialect, plan.decisions)
+        await marks.add(connection, dialect, plan.marks)
+        again_at = now + EXPAND_AGAIN if chunk.more else None
+        await events.advance(connection, id_, added, chunk.last or event.cursor, now, again_at)
+        return not chunk.more, plan
+
+    outcome = await engine.database.write(work)
+    if outcome is None:
+        return 0
+    finished, plan = outcome
+    await signal_due(engine, plan.deliveries.values(), now)  # what was there already was signalled before: no harm
+    if not finished:
+        await engine.signals.expand([id_])
+    return int(finished)

@@ -1,0 +1,134 @@
+"""What a batch of events comes to, as rows: pure, from what was read of the people they name."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from notifier import policy
+from notifier.catalog import Catalog, NotificationType
+from notifier.deliveries import Channel, Reason, State, make_id
+from notifier.events import Event
+from notifier.pipeline.engine import SIGNAL_AGAIN
+from notifier.policy import Answer, Rule
+from notifier.recipients import Recipient
+from notifier.standing import Standing
+from notifier.store.deliveries import Decision, NewDelivery
+from notifier.store.marks import Mark
+
+Spent = dict[str, dict[str, tuple[int, ...]]]
+"""When people were told of capped categories, by recipient and category (`standing.spent`)."""
+
+
+@dataclass
+class Plan:
+    """What a batch of events comes to: rows to write."""
+
+    deliveries: dict[str, NewDelivery] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+
+def make_plan(
+    catalog: Catalog, batch: Iterable[Event], members: Mapping[str, list[Recipient]], now: int, spent: Spent
+) -> Plan:
+    """The rows for a batch of events, oldest event first, so that of two alike the first stands.
+
+    `spent` is what people were told of capped categories, and grows by what they are told here.
+    """
+    plan = Plan()
+    for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
+        plan_marks(plan, catalog, event)
+        for kind in catalog.listeners.get(event.type, []):
+            plan_type(plan, catalog, kind, event, people_of(kind, event, members), now, spent)
+    return plan
+
+
+def plan_marks(plan: Plan, catalog: Catalog, event: Event) -> None:
+    """Add what an event makes untrue."""
+    plan.marks += [
+        Mark(about=mark.about, until=mark.until, reason=mark.reason, event_id=event.id)
+        for mark in policy.outdates(catalog, event)
+    ]
+
+
+def people_of(kind: NotificationType, event: Event, members: Mapping[str, list[Recipient]]) -> list[Recipient]:
+    """Those whom a type tells of an event."""
+    # The most exact name decides: a token that is somebody else's must not tell a stranger.
+    found = (members[key] for key in policy.audiences(kind, event.data) if key in members)
+    return next(found, [])
+
+
+def plan_type(
+    plan: Plan, catalog: Catalog, kind: NotificationType, event: Event, people: Sequence[Recipient], now: int,
+    spent: Spent,
+) -> None:  # fmt: skip
+    """Add what these people are told of an event by a type, and why."""
+    if not people:
+        subscribed = kind.audience == "subscribers"
+        plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
+    turn = 0
+    for person in people:
+        asked = _withread_spent(person, spent) if kind.category in catalog.regulation.caps else person
+        answers = policy.decide(kind, event, asked, now, catalog.regulation, turn)
+        told = []
+        for answer in answers:
+            id_ = policy.delivery_id(kind, event, person.id, answer.channel, answer.target)
+            plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, now))
+            told.append(_told(answer) | {"delivery": id_})
+        plan.decisions.append(_decision(kind, event, person.id, told, now, asked.standing))
+        if any(answer.state in (State.PENDING, State.COLLECTED) for answer in answers):
+            turn += 1
+            if asked is not person:
+                mine = spent.setdefault(person.id, {})
+                mine[kind.category] = (*mine.get(kind.category, ()), now)
+
+
+def plan_nobody(plan: Plan, kind: NotificationType, event: Event, reason: Reason, now: int) -> None:
+    """Add that a type tells nobody of an event, and why."""
+    nobody = Answer(channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, rule=Rule.ADDRESS, reason=reason)
+    # By event and not by collapse key: every event about a person we don't know is counted.
+    delivery = _delivery(kind, event, "", nobody, make_id("delivery", kind.id, event.id, "", Channel.NONE, ""), now)
+    plan.deliveries[delivery.id] = delivery
+    plan.decisions.append(_decision(kind, event, "", [_told(nobody) | {"delivery": delivery.id}], now, None))
+
+
+def _withread_spent(person: Recipient, spent: Spent) -> Recipient:
+    mine = spent.get(person.id, {})
+    return msgspec.structs.replace(person, standing=msgspec.structs.replace(person.standing, spent=dict(mine)))
+
+
+def audience_keys(catalog: Catalog, batch: Iterable[Event]) -> Iterable[str]:
+    """The audiences that events name, for all the types that listen."""
+    for event in batch:
+        for kind in catalog.listeners.get(event.type, []):
+            yield from policy.audiences(kind, event.data)
+
+
+def _delivery(
+    kind: NotificationType, event: Event, recipient_id: str, answer: Answer, id_: str, now: int
+) -> NewDelivery:
+    pending = answer.state == State.PENDING
+    signalled_here = pending and kind.at_once and answer.due_at <= now
+    signal_at = now + SIGNAL_AGAIN if signalled_here else answer.due_at if pending else None
+    return NewDelivery(
+        id=id_, event_id=event.id, recipient_id=recipient_id, type=kind.id, channel=answer.channel,
+        target=answer.target, step=answer.step,
+        lane=kind.lane, about=policy.about(kind, event.data), state=answer.state, reason=answer.reason, created_at=now,
+        updated_at=now, due_at=answer.due_at, expires_at=policy.expires_at(kind, event), signal_at=signal_at,
+    )  # fmt: skip
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    told = {"channel": answer.channel, "answer": answer.state, "reason": answer.reason, "due_at": answer.due_at}
+    return told | {"rule": answer.rule, "by": answer.by} if answer.by else told | {"rule": answer.rule}
+
+
+def _decision(
+    kind: NotificationType, event: Event, recipient_id: str, answers: list[dict[str, Any]], now: int,
+    where: Standing | None,
+) -> Decision:  # fmt: skip
+    return Decision(
+        event_id=event.id, type=kind.id, recipient_id=recipient_id, decided_at=now, answers=answers, standing=where
+    )
