@@ -5,7 +5,8 @@
     NOTIFIER_TEST_REDIS_URL        redis://host/db (flushed)
     NOTIFIER_TEST_RABBITMQ_URL     amqp://user:password@host/vhost (our queues are purged)
 
-A server that isn't named is a skip with its reason and, where CI is set, a failure.
+A server that isn't named is a skip with its reason and, where CI is set, a failure. Where pytest runs in several
+processes (`-n 2`), `{worker}` in a URL is the process's number, from 0: each needs a database and a vhost of its own.
 """
 
 import asyncio
@@ -31,7 +32,8 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 def server_url(name: str) -> str:
     """The URL of a server that this run has; skips, or fails in CI, where it has none."""
     variable = f"NOTIFIER_TEST_{name.upper()}_URL"
-    return os.environ.get(variable) or absent(f"{variable} is not set, so nothing is tested on {name}")
+    url = os.environ.get(variable) or absent(f"{variable} is not set, so nothing is tested on {name}")
+    return url.replace("{worker}", os.environ.get("PYTEST_XDIST_WORKER", "0").removeprefix("gw"))
 
 
 def absent(reason: str) -> NoReturn:
