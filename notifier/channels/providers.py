@@ -34,7 +34,7 @@ LAST_SLOT: Final = max(PATIENCE.values()) / SECOND
 """Seconds of these for the last wait, the one for a slot."""
 LEAST_SHARE: Final = 0.05
 """Of its messages, for a provider that has just come back; the rest returns within `pacing.RAMP`."""
-FRESH: Final = 10
+FRESH: Final = 50
 """Milliseconds for which Redis's word that a provider without a rate doesn't rest holds for all its messages: what
 another process is told meanwhile comes as late as if they were under way."""
 TOLD_AHEAD: Final = 250
