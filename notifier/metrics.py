@@ -5,7 +5,9 @@ without that folder each counts for itself.
 """
 
 import os
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import Counter as Counted
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -76,6 +78,14 @@ ledger_imbalance = Gauge(
 
 for _metric in EVERY:
     REGISTRY.register(_metric)
+
+
+def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
+    """What `observe` does for each value, with one write a bucket: every write to a file that processes share costs a
+    system call, and deliveries end by the hundred."""
+    histogram._sum.inc(sum(values))  # noqa: SLF001 (the client counts one by one only)
+    for bucket, count in Counted(bisect_left(histogram._upper_bounds, value) for value in values).items():  # noqa: SLF001
+        histogram._buckets[bucket].inc(count)  # noqa: SLF001
 
 
 class LedgerCollector(Collector):

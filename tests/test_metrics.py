@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from notifier import metrics
@@ -78,3 +79,20 @@ def test_no_command_is_imported_before_it_is_called() -> None:
     look = "import sys; import notifier.cli, notifier.cli.processes; sys.exit('prometheus_client' in sys.modules)"
 
     subprocess.run([sys.executable, "-c", look], check=True, timeout=30)
+
+
+def test_seconds_observed_together_are_counted_as_if_each_were_observed() -> None:
+    values = [0.005, 0.0051, 0.3, 0.3, 999.0]
+    apart, together = (Histogram("t", "t", buckets=metrics.SECONDS, registry=None) for _ in range(2))
+
+    for value in values:
+        apart.observe(value)
+    metrics.observe_all(together, values)
+
+    assert samples(together) == samples(apart)
+
+
+def samples(histogram: Histogram) -> list[tuple[str, str, float]]:
+    """What a histogram tells, without when it was made."""
+    found = next(iter(histogram.collect())).samples
+    return [(each.name, each.labels.get("le", ""), each.value) for each in found if not each.name.endswith("_created")]

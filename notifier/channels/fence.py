@@ -4,11 +4,10 @@ A time-out alone doesn't see to that. A process that is stopped (SIGSTOP, a froz
 what the event loop had begun, and what is about to be written is written before any timer is looked at.
 """
 
-import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from notifier.channels.providers import HELD
@@ -17,15 +16,19 @@ from notifier.errors import Unavailable
 _ends: ContextVar[float] = ContextVar("lease_ends", default=math.inf)
 
 
-@asynccontextmanager
-async def leased(seconds: float) -> AsyncIterator[None]:
-    """Sends in here have so many seconds, TimeoutError after that."""
+@contextmanager
+def leased(seconds: float) -> Iterator[None]:
+    """Sends in here, and in tasks that begin in here, have so many seconds."""
     before = _ends.set(time.monotonic() + seconds)
     try:
-        async with asyncio.timeout(seconds):
-            yield
+        yield
     finally:
         _ends.reset(before)
+
+
+def is_over() -> bool:
+    """Whether the lease has ended; by a clock that goes on while a process stands still, as the loop's doesn't."""
+    return time.monotonic() >= _ends.get()
 
 
 def check(provider: str) -> None:
@@ -33,5 +36,5 @@ def check(provider: str) -> None:
 
     Transports call it where nothing waits any more between it and the last byte that makes the message the provider's.
     """
-    if time.monotonic() >= _ends.get():  # not the loop's time, which stood still as well
+    if is_over():
         raise Unavailable(provider, "lease_ended", "the lease ran out before it was sent", retry_class=HELD)

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from random import SystemRandom
@@ -10,7 +11,7 @@ import msgspec
 import structlog
 
 from notifier import metrics
-from notifier.channels.fence import check, leased
+from notifier.channels.fence import check, is_over, leased
 from notifier.clock import SECOND
 from notifier.deliveries import Channel, Reason, State, check_moves
 from notifier.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
@@ -20,7 +21,7 @@ from notifier.pipeline.prepare import Message, Prepared, closed_by, is_open, ove
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
 from notifier.store import deliveries, leases
 from notifier.store.deliveries import Ready
-from notifier.store.leases import Claimed
+from notifier.store.leases import Claimed, Settled
 from notifier.store.told import heard
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
@@ -57,17 +58,32 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str], *,
         # What a digest holds is settled by its claim.
         held = [id_ for id_ in claimed if prepared[id_].ready.digest_id is not None]
         prepared |= await _load(engine, held, State.SENDING)
-    under_way = set()
-    for id_, found in claimed.items():
-        each = prepared[id_]
-        ended = overtaken(each.ready, found)
-        each = each if ended is None else Prepared(each.ready, ended)
-        under_way.add(asyncio.create_task(_try(engine, channel, each, lease_ends)))
-    while under_way:
-        done, under_way = await asyncio.wait(under_way, timeout=SETTLE_EVERY)
-        if done:
-            await _settle(engine, channel, token, [task.result() for task in done], lease_ends)
+    began_at = engine.clock.now()
+    with leased((lease_ends - FENCE - began_at) / SECOND):
+        tries = {}
+        for id_, found in claimed.items():
+            ended = overtaken(prepared[id_].ready, found)
+            each = prepared[id_] if ended is None else Prepared(prepared[id_].ready, ended)
+            tries[asyncio.create_task(_try(engine, channel, each))] = each
+        under_way = set(tries)
+        while under_way:
+            done, under_way = await asyncio.wait(under_way, timeout=SETTLE_EVERY)
+            if is_over():
+                for task in under_way:
+                    task.cancel()
+            if done:
+                tried = [_result(engine, channel, task, tries[task], began_at) for task in done]
+                await _settle(engine, channel, token, tried, lease_ends)
     return len(claimed)
+
+
+def _result(
+    engine: WorkerEngine, channel: Channel, task: asyncio.Task[_Tried], prepared: Prepared, began_at: int
+) -> _Tried:
+    if not task.cancelled():
+        return task.result()
+    error = OutcomeUnknown(channel, "lease_ended", "the lease ran out before the provider answered")
+    return _Tried(prepared, error, began_at, engine.clock.now())
 
 
 async def _load(engine: WorkerEngine, ids: Sequence[str], state: State) -> dict[str, Prepared]:
@@ -104,30 +120,27 @@ def _prepare(engine: WorkerEngine, ready: Ready) -> Prepared:
         return Prepared(ready, Ended(State.FAILED, Reason.RENDER_FAILED))
 
 
-async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, lease_ends: int) -> _Tried:
+async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared) -> _Tried:
     started_at = engine.clock.now()
     if isinstance(prepared.message, Ended):
         return _Tried(prepared, prepared.message, started_at, started_at)
-    outcome = await _send(engine, channel, prepared.message, lease_ends - FENCE - started_at)
+    outcome = await _send(engine, channel, prepared.message)
     return _Tried(prepared, outcome, started_at, engine.clock.now())
 
 
-async def _send(engine: WorkerEngine, channel: Channel, message: Message, left: int) -> Receipt | SendError:
-    """Hand a message over while the lease lasts. A worker that was stopped for longer wakes up to a time-out, not to a
+async def _send(engine: WorkerEngine, channel: Channel, message: Message) -> Receipt | SendError:
+    """Hand a message over while the lease lasts. A worker that was stopped for longer wakes up to a refusal, not to a
     send that somebody else has made meanwhile."""
     try:
-        async with leased(left / SECOND):
-            check(channel)
-            receipt: Receipt = await engine.transports[channel].send(message)
-            return receipt
+        check(channel)
+        receipt: Receipt = await engine.transports[channel].send(message)
     except SendError as error:
         return error
-    except TimeoutError:
-        return OutcomeUnknown(channel, "lease_ended", "the lease ran out before the provider answered")
     except Exception as error:
         # A fault of ours. The outcomes of the batch's other messages must be settled all the same.
         log.error("deliver.fault", channel=channel, exc_info=error)
         return OutcomeUnknown(channel, "fault", "something broke here in the middle of the send")
+    return receipt
 
 
 async def _while_leased(engine: WorkerEngine, record: Callable[[], Awaitable[int]], lease_ends: int) -> int:
@@ -158,13 +171,22 @@ async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: lis
     if recorded != len(settled):
         metrics.leases_lost.inc(len(settled) - recorded)
         log.warning("deliver.lease_lost", channel=channel, deliveries=len(settled) - recorded)
+    _measure(channel, tried, settled)
+
+
+def _measure(channel: Channel, tried: Sequence[_Tried], settled: Sequence[Settled]) -> None:
+    """Count how a batch ended, and how long it took."""
+    for (state, reason), count in Counter((row.state, row.reason or "") for row in settled).items():
+        metrics.settled.labels(channel, state, reason).inc(count)
+    answered: dict[str, list[float]] = {}
+    handed_over = []
     for each, row in zip(tried, settled, strict=True):
-        metrics.settled.labels(channel, row.state, row.reason or "").inc()
-        if not was_tried(each.prepared.ready, each.outcome):
-            continue
-        seconds = (each.ended_at - each.started_at) / SECOND
-        metrics.provider_seconds.labels(channel, row.reason or row.state).observe(seconds)
+        ready = each.prepared.ready
+        if was_tried(ready, each.outcome):
+            answered.setdefault(row.reason or row.state, []).append((each.ended_at - each.started_at) / SECOND)
         if row.state == State.SENT:
-            ready = each.prepared.ready
             began = ready.accepted_at if ready.redrive_of is None else ready.created_at
-            metrics.handoff_seconds.labels(channel).observe((each.ended_at - began) / SECOND)
+            handed_over.append((each.ended_at - began) / SECOND)
+    for outcome, seconds in answered.items():
+        metrics.observe_all(metrics.provider_seconds.labels(channel, outcome), seconds)
+    metrics.observe_all(metrics.handoff_seconds.labels(channel), handed_over)

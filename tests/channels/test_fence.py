@@ -53,7 +53,7 @@ async def test_a_worker_that_wakes_after_its_lease_sends_nothing(sender: tuple[A
     # Given a connection that is open already, and a send that is about to begin
     transport, message = sender
     await transport.send(message(reference="1" * 32))
-    async with leased(LEASE):
+    with leased(LEASE):
         sending = asyncio.create_task(transport.send(message(reference="2" * 32)))
 
         # When the process stands still: no timer of its is looked at meanwhile

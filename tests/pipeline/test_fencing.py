@@ -1,5 +1,6 @@
 """A lease that has run out fences its worker off: what it has not handed over by then, it doesn't."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,10 @@ import sqlalchemy as sa
 from notifier.clock import MINUTE, ManualClock
 from notifier.deliveries import Channel, State
 from notifier.pipeline.decide import decide
-from notifier.pipeline.deliver import deliver
-from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.deliver import FENCE, deliver
+from notifier.pipeline.engine import LEASE, WorkerEngine
 from notifier.sandbox import Sandbox
+from notifier.sandbox.faults import Rule
 from notifier.store.schema import delivery
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
 
@@ -18,16 +20,17 @@ CLAIM = 3  # a worker asks for the time when it loads, renders and claims, and t
 
 
 class Sleeper(ManualClock):
-    """A clock by which a process stands still for a minute, just before it asks for the time so often."""
+    """A clock by which a process stands still for a while, just before it asks for the time so often."""
 
-    def __init__(self, asked: int) -> None:
+    def __init__(self, asked: int, milliseconds: int = MINUTE) -> None:
         super().__init__(NOW)
         self._left = asked
+        self._milliseconds = milliseconds
 
     def now(self) -> int:
         self._left -= 1
         if self._left == 0:
-            self.advance(MINUTE)
+            self.advance(self._milliseconds)
         return super().now()
 
 
@@ -57,6 +60,21 @@ async def test_a_worker_that_slept_since_its_claim_sends_nothing(
     assert sandbox.ledger.accepted(channel, warm) == 1
     assert sandbox.ledger.accepted(channel, id_) == (0 if slept_since_claim else 1)
     assert await state_of(engine, id_) == (State.PENDING if slept_since_claim else State.SENT)
+
+
+async def test_what_no_provider_has_answered_when_the_lease_ends_is_unknown(
+    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
+) -> None:
+    # Given a provider that hangs, and a worker with a tenth of a second left of its lease
+    sandbox.faults.add(Rule(channel="push", action="hang", seconds=10))
+    id_ = await due(engine, await report("charging.complete", **COMPLETE, at=NOW), Channel.PUSH)
+
+    # When it sends
+    async with asyncio.timeout(5):
+        await deliver(replace(engine, clock=Sleeper(CLAIM + 1, LEASE - FENCE - 100)), Channel.PUSH, [id_])
+
+    # Then it waits no longer than that, and says what it doesn't know
+    assert await state_of(engine, id_) == State.UNKNOWN
 
 
 async def due(engine: WorkerEngine, event: str, channel: Channel) -> str:
