@@ -5,6 +5,7 @@ it.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -45,11 +46,7 @@ class Intake:
             candidate if isinstance(candidate, Problem) else _answer(candidate, next(digests))
             for candidate in candidates
         ]
-        for candidate, answer in zip(candidates, answers, strict=True):
-            if isinstance(answer, Problem):
-                metrics.events_refused.labels(str(answer.code)).inc()
-            elif isinstance(candidate, Checked):
-                metrics.events_accepted.labels(candidate.type).inc()
+        _count(candidates, answers)
         return answers
 
     def signal(self, ids: Sequence[str]) -> None:
@@ -69,6 +66,19 @@ class Intake:
         digests = await events.add(self._engine.database, [new_event(checked, now) for checked in first.values()])
         self.signal(list(first))
         return [digests[checked.id] for checked in batch]
+
+
+def _count(candidates: Sequence[Checked | Problem], answers: Sequence[Accepted | Problem]) -> None:
+    refused = Counter(answer.code for answer in answers if isinstance(answer, Problem))
+    taken = Counter(
+        candidate.type
+        for candidate, answer in zip(candidates, answers, strict=True)
+        if isinstance(candidate, Checked) and isinstance(answer, Accepted)
+    )
+    for code, count in refused.items():
+        metrics.events_refused.labels(str(code)).inc(count)
+    for type_, count in taken.items():
+        metrics.events_accepted.labels(type_).inc(count)
 
 
 def new_event(checked: Checked, now: int) -> events.NewEvent:
