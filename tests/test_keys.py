@@ -1,6 +1,7 @@
 """API keys: shown once, kept as a hash, told from everything else."""
 
 import hashlib
+import itertools
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,7 @@ def test_no_two_keys_are_alike() -> None:
         TEXT[:4] + "\0" * 16 + TEXT[20:],
         TEXT[:4] + "٣" * 16 + TEXT[20:],
     ],
+    ids=itertools.count(),  # the key is another in each process
 )
 def test_what_is_not_a_key_is_never_looked_up(text: str) -> None:
     assert split_key(text) is None

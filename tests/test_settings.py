@@ -60,7 +60,7 @@ def test_every_setting_is_set_by_its_variable(name: str) -> None:
     assert settings == msgspec.structs.replace(Settings(), **{name: value})
 
 
-@pytest.mark.parametrize("name", FIELDS.keys() - PATHS)
+@pytest.mark.parametrize("name", sorted(FIELDS.keys() - PATHS))
 def test_every_setting_is_set_by_a_file_with_its_value(name: str, tmp_path: Path) -> None:
     # Given a file with the value, and the line end that editors leave
     value = other_than_default(name)

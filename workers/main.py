@@ -9,7 +9,7 @@ from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO
 
 from notifier import logs
-from notifier.broker import ASK, DECIDE, EXPAND, LANES, make_broker
+from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, make_broker
 from notifier.channels.opening import places
 from notifier.channels.rooms import Room
 from notifier.deliveries import Channel, Lane
@@ -55,6 +55,7 @@ class Loop(AsyncIO):
 loop = Loop()
 broker = make_broker(settings.broker_url, [loop])
 dramatiq.set_broker(broker)
+broker.declare_queue(CAREFUL)  # no actor's own: every actor's messages may come through it
 
 
 @dramatiq.actor(queue_name=DECIDE, actor_name="decide")

@@ -12,21 +12,12 @@ import dramatiq
 import msgspec
 from dramatiq.encoder import Encoder, MessageData
 
+from notifier.broker.queues import ASK, BACKGROUND, CAREFUL, DECIDE, EXPAND, LANES, PROMPT, QUEUES
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker, connect
-from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 
-DECIDE = "decide"
-EXPAND = "expand"
-ASK = "ask"
-LANES: dict[tuple[Channel, Lane], str] = {
-    (channel, lane): f"{channel}.{lane}" for channel in Channel if channel != Channel.NONE for lane in Lane
-}
-PROMPT = [DECIDE, ASK, *(queue for (_, lane), queue in LANES.items() if lane != Lane.BULK)]
-BULK = [EXPAND, *(queue for (_, lane), queue in LANES.items() if lane == Lane.BULK)]
-"""What campaigns go through. Worker processes of their own take it, so that what is prompt never waits for them."""
-QUEUES = [*PROMPT, *BULK]
+__all__ = ["ASK", "BACKGROUND", "CAREFUL", "DECIDE", "EXPAND", "LANES", "PROMPT", "QUEUES", "make_broker"]
 
 SOCKET_TIMEOUT = 3  # seconds: a broker that hangs holds up one signal this long, then the clock sends it
 HEARTBEAT = 30  # seconds between RabbitMQ's, after which either side knows that the other is gone

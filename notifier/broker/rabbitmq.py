@@ -1,10 +1,11 @@
 """Dramatiq on RabbitMQ, for messages that are signals."""
 
 import structlog
-from dramatiq.broker import MessageProxy
+from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
 
 from notifier import metrics
+from notifier.broker import queues
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,9 @@ class OnceRabbitmqBroker(RabbitmqBroker):
     @property
     def consumer_class(self) -> type[OnceConsumer]:
         return OnceConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        return super().consume(queue_name, queues.prefetch(queue_name, prefetch), timeout)
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         if queue_name not in self.queues:

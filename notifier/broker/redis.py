@@ -15,12 +15,13 @@ from uuid import uuid4
 
 import redis
 import structlog
-from dramatiq.broker import MessageProxy
+from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.message import Message
 
 from notifier import metrics
+from notifier.broker import queues
 
 POOL_CONNECTIONS = 64  # a worker's threads and its queues' consumers, with room to spare
 FULL_PAUSE = 0.002  # seconds to look again when all that may be held is in hand
@@ -122,6 +123,9 @@ class TakingRedisBroker(RedisBroker):
     @property
     def consumer_class(self) -> type[TakingConsumer]:
         return TakingConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        return super().consume(queue_name, queues.prefetch(queue_name, prefetch), timeout)
 
     def declare_queue(self, queue_name: str) -> None:
         if queue_name not in self.queues:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 import dramatiq
@@ -12,9 +13,10 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis
 
 from notifier import metrics
-from notifier.broker import ASK, DECIDE, EXPAND, LANES, QUEUES
+from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, QUEUES
 from notifier.deliveries import Channel, Lane
 
+NO_KEYWORDS: Mapping[str, Any] = MappingProxyType({})
 IDS_A_MESSAGE = 100  # measured: a hundred ids carry the message's cost to where it no longer counts
 
 log = structlog.get_logger(__name__)
@@ -24,7 +26,8 @@ class Signals:
     """Sends signals from an asyncio program, off its loop; one thread, because a RabbitMQ connection belongs to one.
 
     `again`, and for events `tries`, say that the rows were signalled before and nobody took them: whoever takes them
-    now is careful, for they may be what killed a worker.
+    now is careful, for they may be what killed a worker. `alone` puts each in a message of its own, and those into the
+    queue for what may do so once more.
     """
 
     def __init__(self, broker: dramatiq.Broker) -> None:
@@ -32,30 +35,32 @@ class Signals:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="signals")
 
     async def decide(self, ids: Sequence[str], *, tries: int | None = None, alone: bool = False) -> None:
-        """Say that events wait for a decision; `alone` puts each in a message of its own."""
-        await self._send(_messages(DECIDE, "decide", ids, alone, {} if tries is None else {"tries": tries}))
+        """Say that events wait for a decision."""
+        keywords = {} if tries is None else {"tries": tries}
+        await self._send(_messages(DECIDE, "decide", ids, alone=alone, keywords=keywords))
 
     async def expand(self, ids: Sequence[str]) -> None:
-        """Say that events wait for the next chunk of their segments; each in a message of its own, as in its turn."""
-        await self._send(_messages(EXPAND, "expand", ids, alone=True, keywords={}))
+        """Say that events wait for the next chunk of their segments."""
+        await self._send(_messages(EXPAND, "expand", ids))
 
     async def deliver(
         self, ids_by_queue: Mapping[tuple[Channel, Lane], Sequence[str]], *, again: bool = False, alone: bool = False
     ) -> None:
         """Say that deliveries are due."""
+        keywords = {"again": True} if again else {}
         await self._send(
             [
                 message
                 for (channel, lane), ids in ids_by_queue.items()
                 for message in _messages(
-                    LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone, {"again": True} if again else {}
+                    LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone=alone, keywords=keywords
                 )
             ]
         )
 
     async def ask(self, ids: Sequence[str], *, alone: bool = False) -> None:
         """Say that a provider is to be asked whether it has these."""
-        await self._send(_messages(ASK, "ask", ids, alone, {}))
+        await self._send(_messages(ASK, "ask", ids, alone=alone))
 
     async def depths(self) -> dict[str, int]:
         """Messages waiting in each queue; a queue whose broker can't be asked is missing."""
@@ -102,22 +107,23 @@ class Signals:
 
 
 def _messages(
-    queue: str, actor: str, ids: Sequence[str], alone: bool, keywords: dict[str, Any]
+    queue: str, actor: str, ids: Sequence[str], *, alone: bool = False, keywords: Mapping[str, Any] = NO_KEYWORDS
 ) -> list[dramatiq.Message[None]]:
-    size = 1 if alone else IDS_A_MESSAGE
-    return [_message(queue, actor, list(part), keywords) for part in _parts(ids, size)]
+    if alone:
+        return [_message(CAREFUL, actor, [id_], keywords) for id_ in ids]
+    return [_message(queue, actor, list(part), keywords) for part in _parts(ids, IDS_A_MESSAGE)]
 
 
 def _parts(ids: Sequence[str], size: int) -> Iterable[Sequence[str]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def _message(queue: str, actor: str, ids: list[str], keywords: dict[str, Any]) -> dramatiq.Message[None]:
+def _message(queue: str, actor: str, ids: list[str], keywords: Mapping[str, Any]) -> dramatiq.Message[None]:
     return dramatiq.Message(
         queue_name=queue,
         actor_name=actor,
         args=(ids,),
-        kwargs=keywords,
+        kwargs=dict(keywords),
         options={},
         message_timestamp=current_millis(),
     )

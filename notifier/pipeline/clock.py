@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import structlog
 
 from notifier import metrics
-from notifier.broker import DECIDE, LANES
+from notifier.broker import CAREFUL, DECIDE, LANES
 from notifier.clock import SECOND
 from notifier.deliveries import Channel, Lane, State, by_queue
 from notifier.errors import StoreUnavailable
@@ -23,7 +23,7 @@ from notifier.store.due import Due
 TICK = 0.5  # seconds between two looks while little is due
 BATCH = 1000  # rows taken up in one look
 FULL_QUEUE = 16  # messages (of up to a hundred ids): a second's work or so; what is more waits as rows
-FEW = 50  # events left behind: less than the broker loses, about as much as a dying worker takes with it
+FEW = 50  # rows left behind: less than the broker loses, about as much as a dying worker takes with it
 MAX_TRIES = 2  # careful tries of an event, after the first one, before it is put aside
 AUDIT_EVERY = 30 * SECOND  # between two checks of the ledger: it counts every row
 
@@ -60,8 +60,8 @@ async def tick(engine: Engine) -> bool:
     if lost:
         log.warning("clock.leases_expired", deliveries=lost)
     depths = await engine.signals.depths()
-    room = {queue for queue in (DECIDE, *LANES.values()) if depths.get(queue, 0) < FULL_QUEUE}
-    undecided = await _signal_events(engine, now) if DECIDE in room else 0
+    room = {queue for queue in (DECIDE, CAREFUL, *LANES.values()) if depths.get(queue, 0) < FULL_QUEUE}
+    undecided = await _signal_events(engine, now) if {DECIDE, CAREFUL} <= room else 0
     delivered = await _signal_deliveries(engine, now, room)
     return max(lost, undecided, delivered) >= BATCH
 
@@ -97,9 +97,17 @@ async def _signal_deliveries(engine: Engine, now: int, room: set[str]) -> int:
     pending = [each for each in found if each.state == State.PENDING or each.id in resolved]
     for each in pending:
         metrics.signals_again.labels(LANES[each.channel, each.lane]).inc()
-    await engine.signals.deliver(_queues(each for each in pending if not each.crashes), again=True)
-    await engine.signals.deliver(_queues(each for each in pending if each.crashes), again=True, alone=True)
+    suspect = _suspect(pending)
+    await engine.signals.deliver(_queues(each for each in pending if each.id not in suspect), again=True)
+    await engine.signals.deliver(_queues(each for each in pending if each.id in suspect), again=True, alone=True)
     return len(found)
+
+
+def _suspect(pending: Iterable[Due]) -> set[str]:
+    """Those that may have ended a worker: so may a few that nobody took; many mean that the broker lost them."""
+    pending = list(pending)
+    left = [each.id for each in pending if each.again and each.lane != Lane.BULK]
+    return {each.id for each in pending if each.crashes} | (set(left) if len(left) <= FEW else set())
 
 
 async def _resolve(engine: Engine, unknown: list[Due], now: int) -> set[str]:

@@ -19,7 +19,7 @@ from notifier.store import asks, deliveries
 from notifier.store.deliveries import Move, Ready
 from notifier.store.due import Due
 
-MAX_CRASHES = 3  # workers that may end with a delivery in hand before it is put aside
+MAX_CRASHES = 2  # workers that may end with a delivery in hand, and one before it was claimed, until it is put aside
 
 log = structlog.get_logger(__name__)
 

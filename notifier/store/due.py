@@ -22,7 +22,8 @@ Queue = tuple[Channel, Lane]
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A delivery that it is time to do something about. `crashes` counts the workers that ended with it in hand."""
+    """A delivery that it is time to do something about. `crashes` counts the workers that ended with it in hand;
+    `again` says whether it was signalled when it fell due, and nobody took it."""
 
     id: str
     channel: Channel
@@ -31,6 +32,7 @@ class Due(msgspec.Struct, frozen=True):
     type: str
     expires_at: int
     crashes: int
+    again: bool
 
 
 async def take(database: Database, now: int, again_at: int, limit: int, queues: Sequence[Queue]) -> list[Due]:
@@ -76,7 +78,8 @@ async def return_expired_leases(database: Database, now: int, limit: int) -> int
 @cache
 def _first(queues: tuple[Queue, ...], states: tuple[State, ...]) -> sa.CompoundSelect[Any]:
     """The first due rows of each queue in each state, in one statement."""
-    columns = [delivery.c[name] for name in Due.__struct_fields__]
+    again = (delivery.c.signal_at > delivery.c.due_at).label("again")
+    columns = [*(delivery.c[name] for name in Due.__struct_fields__ if name != "again"), again]
     parts = []
     for channel, lane in queues:
         for state in states:

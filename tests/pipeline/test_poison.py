@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from prometheus_client import Counter
 
 from notifier import metrics
-from notifier.broker import ASK, DECIDE, LANES
+from notifier.broker import ASK, CAREFUL, DECIDE, LANES
 from notifier.clock import SECOND, ManualClock
 from notifier.deliveries import Channel, Lane, State
 from notifier.messages import Receipt, SmsMessage
@@ -99,7 +99,7 @@ async def test_an_event_that_cannot_be_decided_is_put_aside_and_keeps_no_other_o
     # When the clock signals it again, then it goes alone, and is tried a second time
     clock.advance(SIGNAL_AGAIN)
     await tick(engine)
-    assert queues.take(DECIDE) == [([bad], {"tries": 1})]
+    assert queues.take(CAREFUL) == [([bad], {"tries": 1})]
     assert await decide(engine, [bad], tries=1) == 0
 
     # And then it is put aside, in the books and with a metric, and nobody signals it again
@@ -143,7 +143,7 @@ async def test_an_event_that_ends_its_worker_does_so_three_times_at_most(
     for _ in range(10):
         clock.advance(SIGNAL_AGAIN)
         await tick(engine)
-        ends += await work(queues.take(DECIDE))
+        ends += await work([signal for signal in queues.take(CAREFUL) if "tries" in signal[1]])
 
     # Then the others were decided meanwhile, and that one is put aside
     assert ends == 3
@@ -197,7 +197,7 @@ async def test_a_delivery_that_ends_its_worker_is_put_aside(
     await decide(engine, await report_many(report, 2))
     deadly, other = sorted(row.id for row in await rows(engine, delivery) if row.channel == channel)[:2]
     before = counted(metrics.rows_quarantined, "delivery")
-    queue, ends = LANES[channel, Lane.URGENT], 0
+    ends = 0
     assert await leases.claim(engine.database, [deadly, other], "first", clock.now(), clock.now() + LEASE)
 
     # When workers take what the clock signals, again and again
@@ -205,15 +205,13 @@ async def test_a_delivery_that_ends_its_worker_is_put_aside(
         clock.advance(LEASE)
         queues.clear()
         await tick(engine)
-        for ids, _keywords in queues.take(queue):
-            assert deadly not in ids or len(ids) == 1
-            if deadly in ids:
+        assert queues.take(LANES[channel, Lane.URGENT]) == []
+        for ids, keywords in queues.take(CAREFUL):
+            if keywords and deadly in ids:
                 ends += len(await leases.claim(engine.database, ids, "again", clock.now(), clock.now() + LEASE))
-            else:
-                await deliver(engine, channel, ids, again=True)
-        for ids, _keywords in queues.take(ASK):
-            if deadly in ids:
-                assert len(ids) == 1
+            elif keywords:
+                await deliver(engine, channel, ids, **keywords)
+            elif deadly in ids:
                 free_until = clock.now() + SIGNAL_AGAIN
                 ends += len(await asks.begin(engine.database, ids, free_until, clock.now() + LEASE))
             else:

@@ -1,0 +1,24 @@
+"""The queues by name, and which worker processes take them."""
+
+from typing import Final
+
+from notifier.deliveries import Channel, Lane
+
+DECIDE: Final = "decide"
+EXPAND: Final = "expand"
+ASK: Final = "ask"
+CAREFUL: Final = "careful"
+"""Whatever may have ended a worker, one row a message, one message at a time: it can take nothing else with it."""
+LANES: Final[dict[tuple[Channel, Lane], str]] = {
+    (channel, lane): f"{channel}.{lane}" for channel in Channel if channel != Channel.NONE for lane in Lane
+}
+
+PROMPT: Final = [DECIDE, ASK, *(queue for (_, lane), queue in LANES.items() if lane != Lane.BULK)]
+BACKGROUND: Final = [CAREFUL, EXPAND, *(queue for (_, lane), queue in LANES.items() if lane == Lane.BULK)]
+"""For a worker process of its own: what campaigns go through, and what may end it."""
+QUEUES: Final = [*PROMPT, *BACKGROUND]
+
+
+def prefetch(queue: str, wanted: int) -> int:
+    """How many of a queue's messages a process may hold: what it holds when it ends has to be signalled again."""
+    return 1 if queue == CAREFUL else wanted
