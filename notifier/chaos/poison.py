@@ -44,7 +44,7 @@ async def poison(options: Options) -> Outcome:
             waits[rows[key].crashes > 0].append(arrival.received_at - told.accepted_at)
     aside = [
         told.quarantined_at is not None
-        or all(row.state == State.FAILED for row in rows.values() if row.event_id == id_)
+        or {row.state for row in rows.values() if row.event_id == id_} - {State.SUPPRESSED} == {State.FAILED}
         for id_, told in seen.books.events.items()
         if id_ in poisoned
     ]
