@@ -278,7 +278,7 @@ def _lint_files(types: tuple[str, ...], folder: Path) -> dict[str, list[Finding]
             for type_ in types or catalog.types:
                 kind = catalog.types[type_]
                 samples = {sample.name: sample.data for sample in kind.samples}
-                answer, seen = await gate.trial(confined, kind, wordings[type_], samples)
+                answer, seen = await gate.trial(confined, kind, wordings[type_], samples, unlike={})
                 found[type_] = lint(kind, wordings[type_], answer, seen, spoken)
         finally:
             await confined.close()

@@ -121,6 +121,7 @@ async def _show(request: Request, context: Context, screen: Screen) -> Response:
             return _to_sign_in(request)
         if screen.permission not in PERMISSIONS[visit.session.role]:
             return page(request, context, "forbidden.html", status=403, permission=screen.permission)
+        context.confined.warm_soon()  # whoever is here may come to write, and a child takes half a second to come up
     if screen.method == "POST":
         form = request.state.form = await read_form(request)
         if not visits.is_ours(visit, text(form, visits.FIELD)):

@@ -17,7 +17,7 @@ from notifier.rendering import Renderer
 from notifier.rendering.changes import Changes, compare
 from notifier.rendering.confined import Answer, Confined, Request, Trial
 from notifier.rendering.lint import Finding, Seen, lint
-from notifier.rendering.texts import Texts, Wording
+from notifier.rendering.texts import Texts, Wording, alike
 from notifier.store import payloads, versions
 from notifier.store.versions import Draft, Version
 
@@ -51,8 +51,8 @@ async def check(engine: Engine, confined: Confined, type_: str, wording: Wording
         raise problem(40401, f"there is no notification type {type_!r}")
     samples = await payloads_of(engine, kind)
     live, based_on = await live_wording(engine, type_)
-    answer, will = await trial(confined, kind, wording, samples)
-    _, was = await trial(confined, kind, live, samples)
+    answer, will = await trial(confined, kind, wording, samples, unlike={})
+    _, was = await trial(confined, kind, live, samples, unlike=wording)
     return Checked(
         findings=lint(kind, wording, answer, will, locales(engine.renderer, engine.catalog)),
         changes=compare(kind, live, wording, was, will),
@@ -139,16 +139,18 @@ def locales(renderer: Renderer, catalog: Catalog) -> list[str]:
 
 
 async def trial(
-    confined: Confined, kind: NotificationType, wording: Wording, samples: Mapping[str, Mapping[str, Any]]
-) -> tuple[Answer, list[Seen]]:
-    """Compile a wording and make every message of it; a request a locale, so that each has the whole of a child's
-    time."""
+    confined: Confined, kind: NotificationType, wording: Wording, samples: Mapping[str, Mapping[str, Any]],
+    unlike: Wording,
+) -> tuple[Answer, list[Seen]]:  # fmt: skip
+    """Compile a wording and make every message of it that another one (`unlike`) doesn't make just so; a request a
+    locale, so that each has the whole of a child's time."""
     seen: list[Seen] = []
     first = await confined.ask(Request(kind.id, dict(wording)))
     if first.faults or first.end != "done":
         return first, seen
     for locale in wording:
-        named = [(name, channel) for name in samples for channel in kind.channels]
+        channels = [channel for channel in kind.channels if not alike(wording, unlike, locale, channel)]
+        named = [(name, channel) for name in samples for channel in channels]
         trials = [Trial(channel, locale, ZONE, dict(samples[name])) for name, channel in named]
         answer = await confined.ask(Request(kind.id, dict(wording), trials))
         if answer.end != "done":

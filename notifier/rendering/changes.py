@@ -10,7 +10,7 @@ from notifier.deliveries import Channel
 from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering.confined import Tried
 from notifier.rendering.lint import Seen
-from notifier.rendering.texts import Wording, places
+from notifier.rendering.texts import Wording, alike, places
 from notifier.sms_segments import measure
 
 EXAMPLES = 3  # of each channel and locale: the first shows what it is about, more would hide other locales
@@ -53,10 +53,13 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 def compare(
     kind: NotificationType, before: Wording, after: Wording, was: Sequence[Seen], will: Sequence[Seen]
 ) -> Changes:
-    """Hold two wordings against each other; `was` and `will` are what they make of the same payloads."""
+    """Hold two wordings against each other; `was` and `will` are what they make of the same payloads, at least where
+    they are not alike."""
     told = []
     for channel in kind.channels:
         for locale in dict.fromkeys([*before, *after]):
+            if alike(before, after, locale, channel):
+                continue
             change = _change(kind, channel, locale, before, after, was, will)
             if change is not None:
                 told.append(change)

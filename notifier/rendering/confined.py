@@ -84,7 +84,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Confined:
-    """The child, started when it is first needed or by `warm`, and again after it had to be killed."""
+    """The child, started by `warm_soon` or when it is first needed, and again after it had to be killed."""
 
     def __init__(self, settings: Settings) -> None:
         chosen = {
@@ -97,8 +97,8 @@ class Confined:
         self._warming: asyncio.Task[None] | None = None
 
     def warm_soon(self) -> None:
-        """Have a child ready by the time that somebody has chosen what to write, where there is none yet."""
-        if self._child is None and self._warming is None:
+        """Have a child ready by the time that somebody has chosen what to write, where there is none."""
+        if self._child is None and (self._warming is None or self._warming.done()):
             self._warming = asyncio.create_task(self._warm_quietly())
 
     async def warm(self) -> None:
@@ -124,9 +124,10 @@ class Confined:
             return msgspec.json.decode(line, type=Answer)
 
     async def close(self) -> None:
-        """End the child."""
+        """End the child, be it warm or not."""
         if self._warming is not None:
-            await self._warming
+            self._warming.cancel()
+            await asyncio.wait([self._warming])
         await self._kill()
 
     async def _warm_quietly(self) -> None:

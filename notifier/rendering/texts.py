@@ -99,6 +99,12 @@ Wording = Mapping[str, Texts]
 """A type's texts by locale."""
 
 
+def alike(one: Wording, other: Wording, locale: str, channel: Channel) -> bool:
+    """Whether two wordings say the same in a locale on a channel; a digest is a mail."""
+    mine, theirs = one.get(locale, Texts()), other.get(locale, Texts())
+    return mine.table(channel) == theirs.table(channel) and (channel != Channel.EMAIL or mine.digest == theirs.digest)
+
+
 class Script(NamedTuple):
     """The compiled texts of a type for one channel and locale: parts by name, a mail's table rows by label, and its
     design where it has one."""
@@ -161,35 +167,29 @@ def read_wording(folder: Path, kind: NotificationType) -> Wording:
     return read_locales(folder, Texts)
 
 
-def compile_wording(kind: NotificationType, wording: Wording, frame: str) -> Scripts:
-    """Check and compile a wording; ConfigurationError names the first file, part and line at fault.
+def check_default(folder: str, locales: Collection[str]) -> None:
+    """ConfigurationError where the default locale is not among them."""
+    if DEFAULT_LOCALE not in locales:
+        raise ConfigurationError(f"{folder}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale")
+
+
+def compile_locale(kind: NotificationType, locale: str, texts: Texts, frame: str) -> Spoken:
+    """Check and compile one locale's texts; ConfigurationError names the first part and line at fault.
 
     `frame` is the MJML that designs stand in.
     """
-    if DEFAULT_LOCALE not in wording:
-        raise ConfigurationError(
-            f"{kind.id}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale"
-        )
-    scripts = {}
-    for locale, texts in wording.items():
-        check_locale_name(locale, f"{kind.id}/{locale}.toml")
-        tables = {channel: table for channel in Channel if (table := texts.table(channel)) is not None}
-        if tables.keys() != set(kind.channels):
-            wanted = " and ".join(f"[{channel}]" for channel in kind.channels)
-            raise ConfigurationError(
-                f"{kind.id}/{locale}.toml: its tables must be those of the type's channels: {wanted}"
-            )
-        if (texts.digest is None) != (kind.digest is None):
-            raise ConfigurationError(f"{kind.id}/{locale}.toml: [digest] must be there where type.toml has a digest")
-        where = f"{kind.id}/{locale}.toml"
-        scripts[locale] = Spoken(
-            {
-                channel: _compile(f"{where}: {channel}", table, fields_of(kind), frame)
-                for channel, table in tables.items()
-            },
-            None if texts.digest is None else _compile_digest(f"{where}: digest", texts.digest, kind),
-        )
-    return scripts
+    where = f"{kind.id}/{locale}.toml"
+    check_locale_name(locale, where)
+    tables = {channel: table for channel in Channel if (table := texts.table(channel)) is not None}
+    if tables.keys() != set(kind.channels):
+        wanted = " and ".join(f"[{channel}]" for channel in kind.channels)
+        raise ConfigurationError(f"{where}: its tables must be those of the type's channels: {wanted}")
+    if (texts.digest is None) != (kind.digest is None):
+        raise ConfigurationError(f"{where}: [digest] must be there where type.toml has a digest")
+    return Spoken(
+        {channel: _compile(f"{where}: {channel}", table, fields_of(kind), frame) for channel, table in tables.items()},
+        None if texts.digest is None else _compile_digest(f"{where}: digest", texts.digest, kind),
+    )
 
 
 def faults(kind: NotificationType, wording: Wording) -> Iterator[tuple[str, str, str, str]]:
@@ -217,10 +217,7 @@ def read_locales(folder: Path, shape: type[_Shape]) -> dict[str, _Shape]:
         if file.name != "type.toml":
             check_locale_name(file.stem, f"{file.parent.name}/{file.name}")
             texts[file.stem] = _read(file, shape)
-    if DEFAULT_LOCALE not in texts:
-        raise ConfigurationError(
-            f"{folder.name}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale there"
-        )
+    check_default(folder.name, texts)
     return texts
 
 

@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,22 @@ async def told(visitor: Visitor, *actions: str) -> list[tuple[str, str, str, str
 
 
 @on_sqlite
+async def test_who_comes_in_finds_the_process_that_tries_texts_under_way(desk: Enter) -> None:
+    visitor = desk()
+    assert "notifier.rendering.child" not in children()
+
+    await visitor.sign_in("viewer")
+
+    while "notifier.rendering.child" not in children():
+        await visitor.get("/account")
+
+
+def children() -> str:
+    """How the processes that this one has started were called."""
+    pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    return " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in pids)
+
+
 async def test_types_are_found_by_what_they_are_and_say_who_drafts(desk: Enter) -> None:
     visitor = await signed_in(desk, "author")
     await write(visitor, SHORT)

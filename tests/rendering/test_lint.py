@@ -39,15 +39,15 @@ def said(kind: NotificationType, locale: str = "en", **tables: Any) -> dict[str,
 
 async def findings(confined: Confined, kind: NotificationType, wording: Mapping[str, Texts]) -> list[Finding]:
     samples = {sample.name: sample.data for sample in kind.samples}
-    answer, seen = await gate.trial(confined, kind, wording, samples)
+    answer, seen = await gate.trial(confined, kind, wording, samples, unlike={})
     return lint(kind, wording, answer, seen, LOCALES)
 
 
 async def changes(confined: Confined, kind: NotificationType, wording: Mapping[str, Texts]) -> Changes:
     samples = {sample.name: sample.data for sample in kind.samples}
     before = RENDERER.shipped[kind.id]
-    _, was = await gate.trial(confined, kind, before, samples)
-    _, will = await gate.trial(confined, kind, wording, samples)
+    _, was = await gate.trial(confined, kind, before, samples, unlike=wording)
+    _, will = await gate.trial(confined, kind, wording, samples, unlike={})
     return compare(kind, before, wording, was, will)
 
 

@@ -4,6 +4,7 @@ from datetime import UTC
 from typing import Any
 from xml.parsers.expat import ParserCreate
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,10 @@ from notifier.deliveries import Channel
 from notifier.errors import NotifierError, RenderError
 from notifier.messages import Content, EmailContent, PushContent, SmsContent
 from notifier.rendering import Renderer
+from notifier.rendering.renderer import KEPT
+from notifier.rendering.texts import SmsTexts
 from notifier.text import TEXT
+from tests.rendering.conftest import BRAND, TEMPLATES
 
 COMPLETE: dict[str, Any] = {
     "session_id": "101",
@@ -214,6 +218,30 @@ def data_for(fields: dict[str, Field]) -> st.SearchStrategy[dict[str, Any]]:
         {name: value for name, value in values.items() if not fields[name].optional},
         optional={name: value for name, value in values.items() if fields[name].optional},
     )
+
+
+def test_a_locale_is_compiled_again_only_when_its_texts_change(renderer: Renderer) -> None:
+    wording = renderer.shipped["charging-complete"]
+    changed = {**wording, "de": msgspec.structs.replace(wording["de"], sms=SmsTexts("{{ brand }}: voll."))}
+
+    before, after = (renderer.compile("charging-complete", each) for each in (wording, changed))
+
+    assert [locale for locale in wording if after[locale] is not before[locale]] == ["de"]
+
+
+def test_texts_that_nobody_asks_for_any_more_are_let_go(catalog: Catalog) -> None:
+    # Given a renderer, and what it has made of a wording
+    renderer = Renderer(catalog, TEMPLATES, BRAND)
+    wording = renderer.shipped["charging-complete"]
+    before = renderer.compile("charging-complete", wording)
+
+    # When many others have come since
+    for number in range(10):
+        long = {"en": msgspec.structs.replace(wording["en"], sms=SmsTexts(f"{number} " * (KEPT // 20)))}
+        renderer.compile("charging-complete", long)
+
+    # Then it is made anew
+    assert renderer.compile("charging-complete", wording)["de"] is not before["de"]
 
 
 def tags(html: str) -> list[str]:
