@@ -99,7 +99,7 @@ def shown_as(tried: Tried | None) -> str:
     """A message as plain words, to be read beside another."""
     match tried and tried.content:
         case PushContent() as push:
-            return f"{push.title}\n{push.body}"
+            return "\n".join(filter(None, (push.title, push.body, push.action and f"[{push.action}]", push.image)))
         case SmsContent() as sms:
             return sms.text
         case EmailContent() as mail:

@@ -20,6 +20,7 @@ from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import Part, compile_text, make_context
 from notifier.rendering.layout import Brand, Layout, one_line
 from notifier.rendering.texts import (
+    OF_ADDRESSES,
     Scripts,
     Spoken,
     Texts,
@@ -170,12 +171,16 @@ class Renderer:
         if script is None:
             raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
         values = _read(loaded, data)
-        link = self._link(loaded.link, values)
+        link = self._address(loaded.kind, loaded.link, values)
         reader = self._reader(link, locale, spoken, time_zone)
         context = make_context(_fitting(values, channel) | reader)
         parts = {name: part.render(context) for name, part in script.parts.items()}
         if channel == Channel.PUSH:
-            push = PushContent(title=one_line(parts["title"]), body=one_line(parts["body"]), link=link)
+            image = "" if script.image is None else one_line(self._address(loaded.kind, script.image, values))
+            push = PushContent(
+                title=one_line(parts["title"]), body=one_line(parts["body"]), link=link, image=image or None,
+                action=one_line(parts.get("action", "")) or None,
+            )  # fmt: skip
             return Rendered(push, spoken, version)
         if channel == Channel.SMS:
             return Rendered(SmsContent(text=to_gsm7(one_line(parts["text"]))), spoken, version)
@@ -211,7 +216,7 @@ class Renderer:
         if script is None or loaded.digest_link is None or not items:
             raise RenderError(f"{notification_type} has no digest of {len(items)}")
         told = [_read(loaded, item) for item in items]
-        link = self._link(loaded.digest_link, told[0])
+        link = self._address(loaded.kind, loaded.digest_link, told[0])
         reader = self._reader(link, locale, spoken, time_zone)
         count = {"count": len(told), "more": max(len(told) - MAX_ROWS, 0)}
         shared = make_context(told[0] | count | reader)
@@ -236,19 +241,20 @@ class Renderer:
         formats = _format_locale(locale, spoken)
         return {"brand": self._brand.name, "link": link, "locale": formats, "zone": time_zone}
 
-    def _link(self, link: Part, values: Mapping[str, Any]) -> str:
-        quoted = {name: quote(values[name], safe="") for name in link.uses if name != "app_url"}
-        return link.render(make_context({"app_url": self._brand.app_url, **quoted}))
+    def _address(self, kind: NotificationType, part: Part, values: Mapping[str, Any]) -> str:
+        """Where a link leads or an image is: a value is one step of its path or one of its parameters, and no more."""
+        named = {name: _quoted(kind.data[name], values[name]) for name in part.uses if name not in OF_ADDRESSES}
+        return part.render(make_context({"app_url": self._brand.app_url, **named}))
 
 
 def _load_type(catalog: Catalog, kind: NotificationType) -> _Type:
     model = cast("type[msgspec.Struct]", catalog.model(kind.event))  # there is one for every event that a type hears
     in_links = {name: field for name, field in kind.data.items() if field.type == "text" and not field.optional}
-    in_links["app_url"] = Field(type="text", about="The app's address")
+    in_links |= OF_ADDRESSES
     link = compile_text(f"{kind.id}/type.toml: link", kind.link, in_links)
     digest_link = None
     if kind.digest is not None:
-        shared = {name: field for name, field in in_links.items() if name in ("app_url", *kind.digest.key)}
+        shared = {name: field for name, field in in_links.items() if name in (*OF_ADDRESSES, *kind.digest.key)}
         digest_link = compile_text(f"{kind.id}/type.toml: digest.link", kind.digest.link, shared)
     return _Type(kind, model, link, digest_link, FILES, {})
 
@@ -260,6 +266,11 @@ def _read(loaded: _Type, data: Mapping[str, Any]) -> dict[str, Any]:
         told = _QUOTED.sub("…", str(error))  # msgspec quotes the value it refuses
         raise RenderError(f"{loaded.kind.id}: its data doesn't fit: {told}") from None
     return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _quoted(field: Field, value: Any) -> Any:
+    """As a part of an address; a code stays as it is, for it is compared and never shown."""
+    return quote(value, safe="") if isinstance(value, str) and not field.one_of else value
 
 
 def _clean(text: str) -> str:

@@ -23,11 +23,15 @@ BUILT_IN: Mapping[str, Field] = {
     "brand": Field(type="text", about="The brand's name"),
     "link": Field(type="text", about="Where the notification leads: the type's link"),
 }
+OF_ADDRESSES: Mapping[str, Field] = {"app_url": Field(type="text", about="The app's address")}
 OF_DIGEST: Mapping[str, Field] = {
     "count": Field(type="integer", about="How many there are"),
     "more": Field(type="integer", about="How many of them the table leaves out", optional=True),
 }
-RESERVED = frozenset({*BUILT_IN, *OF_DIGEST, "app_url", "locale", "zone"})
+RESERVED = frozenset({*BUILT_IN, *OF_DIGEST, *OF_ADDRESSES, "locale", "zone"})
+
+IMAGE = "image"
+"""The part that is an address: what it names is quoted."""
 
 DIGEST = "digest."
 """Begins the names of a digest's parts."""
@@ -35,14 +39,22 @@ DIGEST = "digest."
 OF_ONE = ("label", "value")
 """A digest's parts that each of its rows has, and which say something of one event."""
 
+OPTIONAL: Mapping[Channel, frozenset[str]] = {
+    Channel.PUSH: frozenset({IMAGE, "action"}),
+    Channel.EMAIL: frozenset({"mjml", "text"}),
+}
+"""The parts that a channel's texts can do without; empty, they are not there."""
+
 _Shape = TypeVar("_Shape")
 
 
-class PushTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table `[push]`."""
+class PushTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The table `[push]`: `image` is the address of a picture, `action` the label of a button."""
 
     title: str
     body: str
+    image: str = ""
+    action: str = ""
 
 
 class SmsTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,12 +118,13 @@ def alike(one: Wording, other: Wording, locale: str, channel: Channel) -> bool:
 
 
 class Script(NamedTuple):
-    """The compiled texts of a type for one channel and locale: parts by name, a mail's table rows by label, and its
-    design where it has one."""
+    """The compiled texts of a type for one channel and locale: parts by name, a mail's table rows by label, its design
+    where it has one, and a push's image."""
 
     parts: Mapping[str, Part]
     details: Mapping[str, Part]
     design: Design | None = None
+    image: Part | None = None
 
 
 class Spoken(NamedTuple):
@@ -145,7 +158,7 @@ def places(kind: NotificationType, wording: Wording) -> Iterator[Place]:
         for channel in kind.channels:
             table = texts.table(channel)
             if table is not None:
-                for part, source in _sources(table).items():
+                for part, source in _sources(channel, table).items():
                     yield Place(locale, channel, part, source)
         if texts.digest is not None:
             for part, source in msgspec.structs.asdict(texts.digest).items():
@@ -153,7 +166,10 @@ def places(kind: NotificationType, wording: Wording) -> Iterator[Place]:
 
 
 def fields_of(kind: NotificationType, part: str = "") -> Mapping[str, Field]:
-    """What a part of a type's texts may name: what is said of several events at once, only what they share."""
+    """What a part of a type's texts may name: what is said of several events at once, only what they share; an address,
+    what can stand in one, and what its conditions ask for."""
+    if part == IMAGE:
+        return {**{name: field for name, field in kind.data.items() if field.type in ("text", "flag")}, **OF_ADDRESSES}
     if part.startswith(DIGEST) and part.removeprefix(DIGEST) not in OF_ONE:
         key = kind.digest.key if kind.digest else ()
         return {**{name: kind.data[name] for name in key}, **OF_DIGEST, **BUILT_IN}
@@ -187,7 +203,7 @@ def compile_locale(kind: NotificationType, locale: str, texts: Texts, frame: str
     if (texts.digest is None) != (kind.digest is None):
         raise ConfigurationError(f"{where}: [digest] must be there where type.toml has a digest")
     return Spoken(
-        {channel: _compile(f"{where}: {channel}", table, fields_of(kind), frame) for channel, table in tables.items()},
+        {channel: _compile(f"{where}: {channel}", channel, table, kind, frame) for channel, table in tables.items()},
         None if texts.digest is None else _compile_digest(f"{where}: digest", texts.digest, kind),
     )
 
@@ -240,11 +256,11 @@ def check_locale_name(locale: str, where: str) -> None:
         raise ConfigurationError(f"{where}: {locale} is not a locale that Unicode's CLDR knows") from None
 
 
-def _sources(table: msgspec.Struct) -> dict[str, str]:
+def _sources(channel: Channel, table: msgspec.Struct) -> dict[str, str]:
     """The parts of a channel's texts that say something; of a mail with a design those that it has no use for go."""
     sources = msgspec.structs.asdict(table)
     details: dict[str, str] = sources.pop("details", {})
-    optional = set() if not isinstance(table, EmailTexts) else {"mjml", "text"}
+    optional = OPTIONAL.get(channel, frozenset())
     if isinstance(table, EmailTexts) and table.mjml:
         optional |= {"heading", "body", "action"}
         details = {}
@@ -252,8 +268,12 @@ def _sources(table: msgspec.Struct) -> dict[str, str]:
     return kept | {f"details.{label}": source for label, source in details.items()}
 
 
-def _compile(where: str, table: msgspec.Struct, fields: Mapping[str, Field], frame: str) -> Script:
-    compiled = {name: compile_text(f"{where}.{name}", source, fields) for name, source in _sources(table).items()}
+def _compile(where: str, channel: Channel, table: msgspec.Struct, kind: NotificationType, frame: str) -> Script:
+    compiled = {
+        name: compile_text(f"{where}.{name}", source, fields_of(kind, name))
+        for name, source in _sources(channel, table).items()
+    }
+    image = compiled.pop(IMAGE, None)
     details = {name.partition(".")[2]: part for name, part in compiled.items() if name.startswith("details.")}
     parts = {name: part for name, part in compiled.items() if not name.startswith("details.")}
     if isinstance(table, EmailTexts) and table.mjml:
@@ -262,7 +282,7 @@ def _compile(where: str, table: msgspec.Struct, fields: Mapping[str, Field], fra
         for name in ("heading", "body", "action"):
             if not getattr(table, name).strip():
                 raise ConfigurationError(f"{where}.{name} is empty: a mail without a design of its own needs it")
-    return Script(parts, details)
+    return Script(parts, details, image=image)
 
 
 def _read(file: Path, shape: type[_Shape]) -> _Shape:

@@ -17,7 +17,7 @@ from notifier.deliveries import Channel, Reason
 from notifier.pipeline import gate, publishing
 from notifier.recipients import RecipientDetails
 from notifier.rendering import Brand, Renderer
-from notifier.rendering.texts import EmailTexts
+from notifier.rendering.texts import EmailTexts, PushTexts
 from notifier.settings import Settings
 from notifier.store import audit, contacts, recipients, suppressions, versions
 from notifier.store.contacts import Contact
@@ -171,6 +171,27 @@ async def test_of_two_who_write_the_second_keeps_their_words_and_sees_the_firsts
     draft = await versions.draft(mia.engine.database, TYPE)
     assert draft is not None
     assert draft.revision == 2
+
+
+@on_sqlite
+async def test_a_push_gets_a_button_and_a_picture(desk: Enter) -> None:
+    # Given an author at a push
+    visitor = await signed_in(desk, "author")
+    where = f"/types/{TYPE}/edit?locale=de&channel=push"
+    fields = {"title": "Fertig", "body": "{{ station }}", "action": "Öffnen"}
+
+    # When they write a button, and a picture whose address is none; then one that is
+    wrong = await write(visitor, "", "preview", where, **fields, image="http://i.example/a.png", part="preview")
+    saved = await write(visitor, "", where=where, **fields, image="https://i.example/{{ station }}.png")
+
+    # Then the preview says what is wrong, the draft has both, and its page shows them
+    assert "none that begins with https://" in says(wrong)
+    assert saved.status == 303
+    kept = publishing.decode((await gate.draft(visitor.engine, TYPE)).wording)["de"].push
+    assert kept == PushTexts("Fertig", "{{ station }}", "https://i.example/{{ station }}.png", "Öffnen")
+    page = (await visitor.get(where)).body
+    assert '<p class="action">Öffnen</p>' in page
+    assert "https://i.example/Gent%20Zuid" in page
 
 
 @pytest.mark.parametrize("harm", ["{{ station.__class__ }}", "{% for x in 'a' * 99 %}{% endfor %}", "{{ 9**9**9 }}"])
@@ -477,6 +498,13 @@ def test_what_differs_between_two_texts_is_marked_and_nothing_is_left_out(before
 
     assert ("".join(run.text for run in old), "".join(run.text for run in new)) == (before, after)
     assert [run.text for run in old if run.same] == [run.text for run in new if run.same]
+
+
+def test_what_is_added_at_the_end_leaves_the_last_word_unmarked() -> None:
+    old, new = runs("Please pay\nnow", "Please pay\nnow\nhttps://i.example/a.png")
+
+    assert [run.text for run in old if not run.same] == []
+    assert [run.text for run in new if not run.same] == ["\nhttps://i.example/a.png"]
 
 
 # ── What if
