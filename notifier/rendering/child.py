@@ -6,6 +6,7 @@ It opens no connection and writes no file, and limits itself once it is warm: me
 import re
 import resource
 import sys
+from contextlib import suppress
 from itertools import product
 
 import msgspec
@@ -15,30 +16,40 @@ from notifier.errors import ConfigurationError, RenderError
 from notifier.guard import refuse_everything_but_loopback
 from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Brand, Renderer
-from notifier.rendering.confined import Answer, Fault, Request, Trial, Tried
+from notifier.rendering.confined import READY, Answer, Fault, Request, Trial, Tried
 from notifier.rendering.renderer import Rendered
 from notifier.rendering.texts import Scripts, faults
-from notifier.settings import load_settings
+from notifier.settings import Settings, load_settings
 
 _PLACE = re.compile(r"[\w-]+/([\w-]+)\.toml: (push|sms|email)\.(\w+):? ")
 """How the error of a part begins: `charging-complete/de.toml: email.mjml: `."""
 
 
 def main() -> None:
-    """Answer until the input ends."""
-    settings = load_settings()
-    brand = Brand(settings.brand_name, settings.app_url, settings.postal_address)
-    catalog = load_catalog(settings.templates)
-    renderer = Renderer(catalog, settings.templates, brand)
-    for kind in catalog.types.values():  # loads what is loaded lazily: locales, zones, MJML
-        for channel, locale in product(kind.channels, renderer.locales(kind.id)):
-            renderer.render(kind.id, channel, locale=locale, time_zone="Europe/Berlin", data=kind.samples[0].data)
+    """Answer until the input ends; its first line is `ready`, or why it can't be."""
+    try:
+        renderer = _warm(load_settings())
+    except ConfigurationError as error:
+        sys.stdout.write(" ".join(str(error).split()) + "\n")
+        return
     _limit(int(sys.argv[1]))
-    sys.stdout.write("ready\n")
+    sys.stdout.write(READY.decode())
     sys.stdout.flush()
     for line in sys.stdin.buffer:
         sys.stdout.buffer.write(msgspec.json.encode(_answer(renderer, line)) + b"\n")
         sys.stdout.flush()
+
+
+def _warm(settings: Settings) -> Renderer:
+    """A renderer that has made a message of all that can be used: locales, zones and MJML are loaded lazily."""
+    brand = Brand(settings.brand_name, settings.app_url, settings.postal_address)
+    catalog = load_catalog(settings.templates)
+    renderer = Renderer(catalog, settings.templates, brand, forgiving=True)
+    for kind in catalog.types.values():
+        for channel, locale in product(kind.channels, renderer.shipped[kind.id]):
+            with suppress(RenderError):
+                renderer.render(kind.id, channel, locale=locale, time_zone="Europe/Berlin", data=kind.samples[0].data)
+    return renderer
 
 
 def _answer(renderer: Renderer, line: bytes) -> Answer:

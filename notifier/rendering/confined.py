@@ -30,6 +30,8 @@ MEMORY = 64 * 1024 * 1024
 """Bytes that a child may take beyond what it has when it is warm."""
 START = 15.0
 """Seconds for a child to come up on a busy machine; it is kept warm, so nobody waits for it."""
+READY = b"ready\n"
+"""A child's first line when it is warm; any other says what keeps it from that."""
 MAX_LINE = 8 * 1024 * 1024
 """Bytes of one request or answer: every text of a type in every locale, with its previews."""
 
@@ -142,12 +144,16 @@ class Confined:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         assert child.stdout is not None  # noqa: S101 (it is a pipe)
+        said = b""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START):
-                if await child.stdout.readline() == b"ready\n":
+                said = await child.stdout.readline()
+                if said == READY:
                     return child
+                await child.wait()
         await self._kill()
-        raise ConfigurationError("the process that tries texts out doesn't start; `notifier doctor` says what is wrong")
+        why = said.decode().strip() or "`notifier doctor` says what is wrong"
+        raise ConfigurationError(f"the process that tries texts out doesn't start: {why}")
 
     async def _give_up(self, end: Literal["too slow", "ended"]) -> Answer:
         await self._kill()

@@ -65,6 +65,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     channel: str = ""
     part: str = ""
 
+    @property
+    def unusable(self) -> bool:
+        """Whether no message can be made at all because of it."""
+        return self.code in ("language", "too_costly")
+
+    @property
+    def place(self) -> str:
+        """Where it is within a type's texts: `de.toml: sms.text`."""
+        inside = ".".join(filter(None, (self.channel, self.part)))
+        return ": ".join(filter(None, (self.locale and f"{self.locale}.toml", inside)))
+
 
 class Seen(msgspec.Struct, frozen=True):
     """A message as somebody would get it: on a channel, in a locale, made of a named payload."""

@@ -13,7 +13,7 @@ from babel import UnknownLocaleError
 
 from notifier.catalog import Catalog, Field, NotificationType
 from notifier.deliveries import Channel
-from notifier.errors import RenderError
+from notifier.errors import ConfigurationError, RenderError
 from notifier.gsm7 import to_gsm7
 from notifier.messages import Content, Private, PushContent, SmsContent
 from notifier.rendering.formats import parse_locale
@@ -69,17 +69,22 @@ class _Type(msgspec.Struct):
 class Renderer:
     """Every text of every type, compiled once; ConfigurationError names the file, the part and the line.
 
-    It begins with the texts that ship; versions from the store are added, and one of them is live.
+    It begins with the texts that ship; versions from the store are added, and one of them is live. `forgiving` leaves
+    out those that can't be used.
     """
 
-    def __init__(self, catalog: Catalog, templates: Path, brand: Brand) -> None:
+    def __init__(self, catalog: Catalog, templates: Path, brand: Brand, *, forgiving: bool = False) -> None:
         self._brand = msgspec.structs.replace(brand, app_url=brand.app_url.rstrip("/"))
         self._layout = Layout(templates, self._brand)
         self._kept: dict[tuple[str, str, bytes], Spoken] = {}  # the last asked for last
         self.shipped = {kind.id: read_wording(templates / kind.id, kind) for kind in catalog.types.values()}
         self._types = {kind.id: _load_type(catalog, kind) for kind in catalog.types.values()}
         for name, wording in self.shipped.items():
-            self.add(name, FILES, wording)
+            try:
+                self.add(name, FILES, wording)
+            except ConfigurationError:
+                if not forgiving:
+                    raise
 
     def compile(self, notification_type: str, wording: Wording) -> Scripts:
         """Check a wording and compile it; ConfigurationError for the first thing that is wrong with it."""
