@@ -1,6 +1,5 @@
 """What a new wording changes for people, told before it is published: pure, over both and what they render to."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -10,12 +9,10 @@ from notifier.deliveries import Channel
 from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering.confined import Tried
 from notifier.rendering.lint import Seen
-from notifier.rendering.texts import Wording, alike, places
+from notifier.rendering.texts import Wording, alike, named, places
 from notifier.sms_segments import measure
 
 EXAMPLES = 3  # of each channel and locale: the first shows what it is about, more would hide other locales
-_FIELDS = re.compile(r"[{][{%][^}]*[}%][}]")
-_WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -112,9 +109,8 @@ def _fields(kind: NotificationType, wording: Wording, channel: Channel, locale: 
     if locale not in wording:
         return set()
     own = {locale: wording[locale]}
-    sources = [place.source for place in places(kind, own) if place.channel == channel]
-    named = {word for source in sources for part in _FIELDS.findall(source) for word in _WORD.findall(part)}
-    return named & kind.data.keys()
+    said = " ".join(place.source for place in places(kind, own) if place.channel == channel)
+    return named(said) & kind.data.keys()
 
 
 def _segments(tried: Iterable[Tried]) -> int | None:

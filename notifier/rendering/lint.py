@@ -13,7 +13,7 @@ from notifier.catalog import AUDIENCE_FIELDS, NotificationType
 from notifier.deliveries import Channel
 from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering.confined import Answer, Tried
-from notifier.rendering.texts import IMAGE, OPTIONAL, Place, Wording, places
+from notifier.rendering.texts import IMAGE, OPTIONAL, TAGS, Place, Wording, named, places
 from notifier.sms_segments import GSM7, SIZES, measure
 
 Level = Literal["error", "warning", "hint"]
@@ -51,8 +51,6 @@ _HREF = re.compile(r"\b(?:href|src)=\"([^\"]*)\"", re.IGNORECASE)
 _FOREIGN = re.compile(r"<(?:mj-font|script|iframe|object|form|link|mj-include)\b|@import|\bon\w+=", re.IGNORECASE)
 _LINKS = re.compile(r"^(https://|mailto:|tel:|\{\{)")
 _HTTPS = re.compile(r"https://[^/?#\s]+\S*")
-_NAMES = re.compile(r"[{][{%][^}]*[}%][}]")
-_WORD = re.compile(r"\w+")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -144,7 +142,7 @@ def _left_out(found: Sequence[Place]) -> Iterator[Finding]:
 def _of_sources(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]:
     for place in found:
         at = {"locale": place.locale, "channel": place.channel.value, "part": place.part}
-        plain = _NAMES.sub(" ", place.source)
+        plain = TAGS.sub(" ", place.source)
         if kind.class_ != "marketing" and place.part != IMAGE:
             for word in PROMOTIONAL.get(place.locale.partition("-")[0], ()):
                 if re.search(rf"(?<!\w){re.escape(word)}", plain, re.IGNORECASE):
@@ -177,10 +175,11 @@ def _unused(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]
     for place in found:
         if place.part == IMAGE:
             continue  # an address names things and tells nobody
-        names = {word for part in _NAMES.findall(place.source) for word in _WORD.findall(part)}
-        told.setdefault(place.channel, {}).setdefault(place.locale, set()).update(names & kind.data.keys())
+        told.setdefault(place.channel, {}).setdefault(place.locale, set()).update(
+            named(place.source) & kind.data.keys()
+        )
     needed = {kind.about, *kind.same, *(name for _, name in AUDIENCE_FIELDS[kind.audience])}
-    needed |= set(_WORD.findall(" ".join(_NAMES.findall(kind.link))))
+    needed |= named(kind.link)
     anywhere = {name for locales in told.values() for names in locales.values() for name in names}
     for name in sorted(kind.data.keys() - needed - anywhere):
         yield Finding(

@@ -4,6 +4,7 @@ compiled.
     templates/<type>/<locale>.toml      what ships: version 1
 """
 
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -45,6 +46,10 @@ OPTIONAL: Mapping[Channel, frozenset[str]] = {
 }
 """The parts that a channel's texts can do without; empty, they are not there."""
 
+TAGS = re.compile(r"[{][{%][^}]*[}%][}]")
+"""What of a source is Jinja's."""
+
+_WORD = re.compile(r"\w+")
 _Shape = TypeVar("_Shape")
 
 
@@ -150,6 +155,11 @@ class Place(NamedTuple):
     @property
     def name(self) -> str:
         return f"{self.locale}.toml: {self.channel}.{self.part}"
+
+
+def named(source: str) -> set[str]:
+    """The words within a source's Jinja, the names of fields among them."""
+    return {word for tag in TAGS.findall(source) for word in _WORD.findall(tag)}
 
 
 def places(kind: NotificationType, wording: Wording) -> Iterator[Place]:

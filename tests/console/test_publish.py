@@ -2,11 +2,13 @@
 
 import re
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.console.publish import runs
 from notifier.pipeline import gate, publishing
+from notifier.rendering.texts import SmsTexts
 from notifier.store import versions
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, signed_in
@@ -56,6 +58,22 @@ async def test_an_error_keeps_a_draft_from_people_whatever_the_form_says(desk: E
 
 
 @on_sqlite
+async def test_a_draft_that_has_become_unusable_is_not_held_against_what_is_live(desk: Enter) -> None:
+    # Given a draft that names a field which there is no more
+    visitor = await signed_in(desk, "publisher")
+    await write(visitor, SHORT)
+    draft = await gate.draft(visitor.engine, TYPE)
+    wording = publishing.decode(draft.wording)
+    gone = msgspec.structs.replace(wording["de"], sms=SmsTexts("{{ brand }}: {{ gone }}"))
+    await publishing.save(visitor.engine.database, draft, {**wording, "de": gone}, "console:ada", NOW)
+
+    page = says(await visitor.get(f"/types/{TYPE}/publish"))
+
+    assert "there is no field gone" in page
+    assert "Nothing can be compared" in page
+    assert "Then nothing" not in page
+
+
 async def test_what_was_published_meanwhile_is_told_and_taken_back_only_knowingly(desk: Enter) -> None:
     # Given a draft, and a version that was published beside it
     visitor = await signed_in(desk, "publisher")
