@@ -11,11 +11,13 @@ from notifier.console.tester import MOST
 from notifier.deliveries import Channel, Reason
 from notifier.pipeline import gate, publishing
 from notifier.rendering.texts import EmailTexts, PushTexts
+from notifier.settings import Settings
 from notifier.store import audit, contacts, suppressions, versions
 from notifier.store.contacts import Contact
+from notifier.store.database import Database
 from notifier.store.suppressions import Suppression
 from tests.api.conftest import on_sqlite
-from tests.console.conftest import Enter, signed_in
+from tests.console.conftest import Enter, opened, signed_in
 from tests.console.words import EDIT, NUMBER, SHORT, TYPE, hidden, says, told, write
 from tests.samples import CATALOG, NOW, RENDERER
 
@@ -305,6 +307,18 @@ async def test_a_test_goes_only_to_a_contact_of_a_sample_and_not_too_often(desk:
         await audit.tell(database, entry)
     answer = await write(visitor, SHORT, "test", contact="mia")
     assert (answer.status, "Wait a little" in says(answer)) == (429, True)
+
+
+@on_sqlite
+async def test_a_provider_that_cannot_be_set_up_here_is_told_to_who_tests(database: Database, valkey: str) -> None:
+    async with opened(database, valkey, Settings(push_providers="fcm:///none.json")) as enter:
+        visitor = await signed_in(enter, "author")
+        await contacts.put(database, Contact(name="mia", phone=NUMBER), "cli:test", NOW)
+
+        answer = await write(visitor, SHORT, "test", contact="mia")
+
+    assert answer.status == 200
+    assert "Not sent: sms says unconfigured, the service account can't be read from /none.json" in says(answer)
 
 
 async def test_contacts_are_kept_with_addresses_that_no_page_shows(desk: Enter) -> None:
