@@ -22,6 +22,7 @@ from notifier.store import payloads, versions
 from notifier.store.versions import Draft, Version
 
 PAYLOADS = 10  # real ones that a wording is tried with: enough to meet its conditions, quick in four locales
+TOGETHER = 6  # locales asked about at once: the largest mails of all payloads stay within a child's answer
 ZONE = "Europe/Berlin"  # that trials are made for: any one will do, as long as it is the same before and after
 
 
@@ -142,18 +143,21 @@ async def trial(
     confined: Confined, kind: NotificationType, wording: Wording, samples: Mapping[str, Mapping[str, Any]],
     unlike: Wording,
 ) -> tuple[Answer, list[Seen]]:  # fmt: skip
-    """Compile a wording and make every message of it that another one (`unlike`) doesn't make just so; a request a
-    locale, so that each has the whole of a child's time."""
+    """Compile a wording and make every message of it that another one (`unlike`) doesn't make just so."""
     seen: list[Seen] = []
-    first = await confined.ask(Request(kind.id, dict(wording)))
-    if first.faults or first.end != "done":
-        return first, seen
-    for locale in wording:
-        channels = [channel for channel in kind.channels if not alike(wording, unlike, locale, channel)]
-        named = [(name, channel) for name in samples for channel in channels]
-        trials = [Trial(channel, locale, ZONE, dict(samples[name])) for name, channel in named]
+    answer = Answer()
+    for first in range(0, len(wording), TOGETHER):
+        named = [
+            (locale, name, channel)
+            for locale in list(wording)[first : first + TOGETHER]
+            for name in samples
+            for channel in kind.channels
+            if not alike(wording, unlike, locale, channel)
+        ]
+        trials = [Trial(channel, locale, ZONE, dict(samples[name])) for locale, name, channel in named]
         answer = await confined.ask(Request(kind.id, dict(wording), trials))
-        if answer.end != "done":
-            return answer, seen
-        seen += [Seen(channel, locale, name, tried) for (name, channel), tried in zip(named, answer.tried, strict=True)]
-    return first, seen
+        if answer.faults or answer.end != "done":
+            break
+        pairs = zip(named, answer.tried, strict=True)
+        seen += [Seen(channel, locale, name, tried) for (locale, name, channel), tried in pairs]
+    return answer, seen

@@ -21,7 +21,7 @@ from notifier.rendering.texts import Texts
 from notifier.settings import Settings, to_environment
 
 SECONDS = 0.45
-"""Of its CPU for one request: an editor's preview is there within half a second, or refused."""
+"""Of its CPU for each locale of a request: an editor's preview is there within half a second, or refused."""
 PATIENCE = 5.0
 """Seconds by the clock: a child on a busy machine is not to blame, one that stands still is."""
 LOOK_EVERY = 0.05
@@ -99,8 +99,8 @@ class Confined:
         self._warming: asyncio.Task[None] | None = None
 
     def warm_soon(self) -> None:
-        """Have a child ready by the time that somebody has chosen what to write, where there is none."""
-        if self._child is None and (self._warming is None or self._warming.done()):
+        """Have a child ready by the time that somebody needs it, where none is under way."""
+        if self._warming is None:
             self._warming = asyncio.create_task(self._warm_quietly())
 
     async def warm(self) -> None:
@@ -116,7 +116,8 @@ class Confined:
             assert child.stdout is not None  # noqa: S101
             try:
                 child.stdin.write(msgspec.json.encode(request) + b"\n")
-                line = await _within_limits(child.pid, asyncio.create_task(child.stdout.readline()))
+                seconds = SECONDS * max(len({trial.locale for trial in request.trials}), 1)
+                line = await _within_limits(child.pid, asyncio.create_task(child.stdout.readline()), seconds)
             except TimeoutError:
                 return await self._give_up("too slow")
             except (OSError, ValueError):  # it is gone, or answers more than a line may hold
@@ -167,9 +168,9 @@ class Confined:
             await child.wait()
 
 
-async def _within_limits(pid: int, answer: asyncio.Task[bytes]) -> bytes:
-    """The child's answer; TimeoutError once it has used up its CPU, or everybody's patience."""
-    began, allowed = asyncio.get_running_loop().time(), _cpu(pid) + SECONDS
+async def _within_limits(pid: int, answer: asyncio.Task[bytes], seconds: float) -> bytes:
+    """The child's answer; TimeoutError once it has used up so much CPU, or everybody's patience."""
+    began, allowed = asyncio.get_running_loop().time(), _cpu(pid) + seconds
     try:
         while True:
             done, _ = await asyncio.wait([answer], timeout=LOOK_EVERY)

@@ -14,6 +14,7 @@ from notifier.sandbox.oauth import LIFETIME, PROJECT
 
 Send = Callable[[dict[str, Any]], Awaitable[tuple[int, dict[str, Any]]]]
 
+LONG = "https://i.example/" + "x" * 2_040
 MESSAGE: dict[str, Any] = {
     "token": "device-1",
     "notification": {"title": "Charging complete", "body": "Please move your car."},
@@ -88,6 +89,7 @@ async def test_an_installation_id_is_an_address_too(sandbox: Sandbox, push: Send
         ({"data": {"text": "x" * 4_097}}, "message"),
         ({"notification": {"title": "ü" * 2_050}}, "message"),
         ({"apns": {"payload": {"aps": {"alert": "x" * 4_097}}}}, "message"),
+        ({"notification": {"image": LONG}, "apns": {"fcm_options": {"image": LONG}}}, "message"),
         ({"apns": {"headers": {"apns-collapse-id": "x" * 65}}}, "message.apns"),
         ({"android": {"ttl": "2419201s"}}, "message.android"),
         ({"android": {"ttl": "1h"}}, "message.android"),
