@@ -9,6 +9,11 @@ import structlog
 QUIET = ("aiosqlite", "asyncio", "alembic", "urllib3", "google", "httpx", "pika", "twilio", "aiohttp.access")
 
 
+def leave_output_alone() -> None:
+    """Log to standard error, as long as nothing else is set up: what a command prints is for whoever called it."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def set_up(level: str, process: str) -> None:
     """Send this process's logs, structlog's and the libraries', to standard error."""
     shared: list[Any] = [

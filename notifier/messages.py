@@ -21,12 +21,18 @@ class Private(msgspec.Struct, frozen=True):
         return f"<{type(self).__name__}>"
 
 
-class PushContent(Private, frozen=True, kw_only=True):
-    """What a phone shows. `link` opens the app at the right place."""
+class PushContent(Private, frozen=True, kw_only=True, omit_defaults=True):
+    """What a phone shows: with it an `image`, by its https address, and a button with this label (`action`). `link`
+    opens the app at the right place, from the button too.
+
+    What is absent is left out of its JSON, so that the hash of what was sent without it stays what it was.
+    """
 
     title: str
     body: str
     link: str | None = None
+    image: str | None = None
+    action: str | None = None
 
 
 class SmsContent(Private, frozen=True, kw_only=True):

@@ -70,10 +70,11 @@ def create_app(
     *,
     settings: Settings | None = None,
     body_timeout: float = BODY_TIMEOUT,
+    warm: bool = False,
 ) -> Starlette:
     """The application; the engine is opened when the server starts and closed when it stops.
 
-    `settings` are the defaults where none are given, `body_timeout` is in seconds.
+    `settings` are the defaults where none are given, `body_timeout` is in seconds, `warm` is as of `open_console`.
     """
     known = settings or Settings()
     console = create_console()
@@ -95,7 +96,7 @@ def create_app(
             sms_accounts=sms_accounts(known.sms_providers),
             body_timeout=body_timeout,
         )
-        console.state.context = open_console(engine, known)
+        console.state.context = open_console(engine, known, warm=warm)
         yield
         await close_console(console.state.context)
         await intake.close()

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from notifier import logs
 from notifier.client import ServiceUnavailable
 from notifier.errors import ConfigurationError, Problem, StoreUnavailable
 
@@ -71,3 +72,4 @@ def main() -> None:
 
     Settings come from the environment (NOTIFIER_…); `notifier doctor --settings` lists them.
     """
+    logs.leave_output_alone()

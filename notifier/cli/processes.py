@@ -29,7 +29,7 @@ def web(host: str | None, port: int | None) -> None:
     from notifier.startup import close, guard, open_engine
 
     guard(settings)
-    app = create_app(lambda: open_engine(settings), close, settings=settings)
+    app = create_app(lambda: open_engine(settings), close, settings=settings, warm=True)
     uvicorn.run(
         app,
         host=host or settings.host,

@@ -13,12 +13,12 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from notifier.catalog import NotificationType, load_catalog
+from notifier.catalog import Catalog, NotificationType, load_catalog
 from notifier.clock import to_datetime
 from notifier.pipeline import gate, publishing
 from notifier.pipeline.engine import Engine
 from notifier.problems import problem
-from notifier.rendering.changes import Changes, shown_as
+from notifier.rendering.changes import Changes
 from notifier.rendering.confined import Confined, Trial
 from notifier.rendering.files import write_wording
 from notifier.rendering.lint import Finding, lint
@@ -104,17 +104,19 @@ def render(type_: str, locale: str, sample: str | None, folder: Path | None, as_
     """What people would read: every channel's message of a sample."""
 
     async def work(engine: Engine, confined: Confined) -> dict[str, Any]:
-        kind = _kind(engine, type_)
+        kind = _kind(engine.catalog, type_)
         chosen = next((each for each in kind.samples if sample in (None, each.name)), None)
         if chosen is None:
             raise problem(40401, f"{type_} has no sample {sample!r}; it has {', '.join(s.name for s in kind.samples)}")
         wording = _read(engine, type_, folder) if folder else (await gate.live_wording(engine, type_))[0]
         trials = [Trial(channel, locale, gate.ZONE, chosen.data) for channel in kind.channels]
         answer = await gate.preview(confined, kind, wording, trials)
-        if answer.faults:
-            raise problem(42207, answer.faults[0].error)
+        _refuse_unusable(lint(kind, wording, answer, [], ()))
         pairs = zip(kind.channels, answer.tried, strict=True)
-        return {str(channel): msgspec.to_builtins(tried.content) or shown_as(tried) for channel, tried in pairs}
+        return {
+            str(channel): msgspec.to_builtins(tried.content) if tried.content else {"error": tried.error}
+            for channel, tried in pairs
+        }
 
     told = _run(work)
     if as_json:
@@ -136,7 +138,9 @@ def diff(type_: str, folder: Path | None, as_json: bool) -> None:
 
     async def work(engine: Engine, confined: Confined) -> Changes:
         wording = _read(engine, type_, folder) if folder else await _drafted(engine, type_)
-        return (await gate.check(engine, confined, type_, wording)).changes
+        checked = await gate.check(engine, confined, type_, wording)
+        _refuse_unusable(checked.findings)
+        return checked.changes
 
     changes = _run(work)
     if as_json:
@@ -180,7 +184,7 @@ def rollback(type_: str, number: int, why: str) -> None:
     """Publish version NUMBER of a type again, as a new version."""
 
     async def work(engine: Engine, confined: Confined) -> tuple[int | None, list[Finding]]:
-        _, live = await gate.live_wording(engine, _kind(engine, type_).id)
+        _, live = await gate.live_wording(engine, _kind(engine.catalog, type_).id)
         new, checked = await gate.roll_back(
             engine, confined, type_, number, based_on=live, actor=f"cli:{getpass.getuser()}", why=why
         )
@@ -201,12 +205,11 @@ def versions_(type_: str, as_json: bool) -> None:
     """Every version of a type: when, who, why."""
 
     async def work(engine: Engine, _confined: Confined) -> list[versions.Version]:
-        return await versions.every(engine.database, type_)
+        return await versions.every(engine.database, _kind(engine.catalog, type_).id)
 
     found = _run(work)
     if as_json:
-        told = [{**msgspec.to_builtins(each), "wording": msgspec.json.decode(each.wording)} for each in found]
-        click.echo(json.dumps(told))
+        click.echo(msgspec.json.encode(found).decode())
         return
     table = Table("version", "published", "by", "from", "why")
     for each in found:
@@ -224,7 +227,7 @@ def export(folder: Path, types: tuple[str, ...]) -> None:
     async def work(engine: Engine, _confined: Confined) -> int:
         written = 0
         for type_ in types or engine.catalog.types:
-            wording, _ = await gate.live_wording(engine, _kind(engine, type_).id)
+            wording, _ = await gate.live_wording(engine, _kind(engine.catalog, type_).id)
             written += len(write_wording(folder / type_, wording))
         return written
 
@@ -245,27 +248,33 @@ def _run(work: Callable[[Engine, Confined], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def _kind(engine: Engine, type_: str) -> NotificationType:
-    kind = engine.catalog.types.get(type_)
+def _kind(catalog: Catalog, type_: str) -> NotificationType:
+    kind = catalog.types.get(type_)
     if kind is None:
-        raise problem(40401, f"there is no notification type {type_!r}; there are {', '.join(engine.catalog.types)}")
+        raise problem(40401, f"there is no notification type {type_!r}; there are {', '.join(catalog.types)}")
     return kind
 
 
 def _read(engine: Engine, type_: str, folder: Path) -> dict[str, Texts]:
-    return dict(read_wording(folder / type_, _kind(engine, type_)))
+    return dict(read_wording(folder / type_, _kind(engine.catalog, type_)))
 
 
 async def _drafted(engine: Engine, type_: str) -> dict[str, Texts]:
-    draft = await versions.draft(engine.database, _kind(engine, type_).id)
+    draft = await versions.draft(engine.database, _kind(engine.catalog, type_).id)
     if draft is None:
         raise problem(40401, f"{type_} has no draft; edit it in the console, or name a folder by --from")
     return publishing.decode(draft.wording)
 
 
+def _refuse_unusable(findings: list[Finding]) -> None:
+    """Raise Problem 42207 for texts of which no message can be made."""
+    for each in findings:
+        if each.unusable:
+            raise problem(42207, ": ".join(filter(None, (each.place, each.words))))
+
+
 def _lint_files(types: tuple[str, ...], folder: Path) -> dict[str, list[Finding]]:
     """Of files alone, tried with the types' samples."""
-
     settings = msgspec.structs.replace(load_settings(), templates=folder.resolve())
 
     async def run() -> dict[str, list[Finding]]:
@@ -275,11 +284,10 @@ def _lint_files(types: tuple[str, ...], folder: Path) -> dict[str, list[Finding]
         spoken = sorted({locale for wording in wordings.values() for locale in wording})
         found = {}
         try:
-            for type_ in types or catalog.types:
-                kind = catalog.types[type_]
+            for kind in [_kind(catalog, type_) for type_ in types or catalog.types]:
                 samples = {sample.name: sample.data for sample in kind.samples}
-                answer, seen = await gate.trial(confined, kind, wordings[type_], samples)
-                found[type_] = lint(kind, wordings[type_], answer, seen, spoken)
+                answer, seen = await gate.trial(confined, kind, wordings[kind.id], samples, unlike={})
+                found[kind.id] = lint(kind, wordings[kind.id], answer, seen, spoken)
         finally:
             await confined.close()
         return found
@@ -290,7 +298,7 @@ def _lint_files(types: tuple[str, ...], folder: Path) -> dict[str, list[Finding]
 async def _lint_live(engine: Engine, confined: Confined, types: tuple[str, ...]) -> dict[str, list[Finding]]:
     found = {}
     for type_ in types or engine.catalog.types:
-        wording, _ = await gate.live_wording(engine, _kind(engine, type_).id)
+        wording, _ = await gate.live_wording(engine, _kind(engine.catalog, type_).id)
         found[type_] = (await gate.check(engine, confined, type_, wording)).findings
     return found
 
@@ -299,7 +307,7 @@ def _print_findings(found: dict[str, list[Finding]]) -> None:
     for type_, findings in found.items():
         for each in findings:
             mark = click.style(f"{each.level:7}", fg=COLOURS[each.level])
-            place = " ".join(filter(None, (type_, each.locale, each.channel, each.part)))
+            place = f"{type_}/{each.place}" if each.locale else f"{type_}: {each.place}".removesuffix(": ")
             click.echo(f"{mark} {place}: {each.words} [{each.code}]")
     if not any(found.values()):
         click.echo("Nothing is wrong with the texts.")

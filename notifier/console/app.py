@@ -85,13 +85,16 @@ def create_console() -> Starlette:
     return app
 
 
-def open_console(engine: Engine, settings: Settings) -> Context:
-    """What the screens work with, until `close_console`."""
-    watch = Watch(engine)
+def open_console(engine: Engine, settings: Settings, *, warm: bool = False) -> Context:
+    """What the screens work with, until `close_console`; `warm` has the child that tries texts come up by itself, so
+    that nobody waits for it."""
+    watch, confined = Watch(engine), Confined(settings)
     watch.start()
+    if warm:
+        confined.warm_soon()
     return Context(
         engine=engine, watch=watch, screens=SCREENS, secure=settings.public_url.startswith("https:"),
-        confined=Confined(settings), reader=Reader(engine.catalog), tester=Tester(settings, engine.clock),
+        confined=confined, reader=Reader(engine.catalog), tester=Tester(settings, engine.clock),
         sms_price=read_price(settings.sms_price), brand=settings.brand_name,
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.console.activity import read_place
+from notifier.console.forms import read_place
 from notifier.console.pages import page
 from notifier.console.screens import Context, Screen
 from notifier.store import audit

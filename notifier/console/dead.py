@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
-import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.console.activity import read_place
-from notifier.console.forms import text
+from notifier.console.forms import read_filter, read_place, text
 from notifier.console.pages import page
 from notifier.console.screens import Context, Screen
 from notifier.deliveries import Channel
@@ -34,7 +31,7 @@ _ACTIONS: dict[str, Callable[[Engine, Sequence[str], str], Awaitable[list[Result
 
 async def get_dead(request: Request, context: Context) -> Response:
     """A page of dead letters, newest first."""
-    wanted = _wanted(request.query_params)
+    wanted = read_filter(request.query_params, Filter)
     place = read_place(request)
     found = await dead.find(context.engine.database, wanted, place, PAGE + 1)
     letters = found[:PAGE]
@@ -58,7 +55,7 @@ async def post_confirm(request: Request, context: Context) -> Response:
     if action not in _ACTIONS:
         raise HTTPException(400)
     if every:
-        found = await dead.find(context.engine.database, _wanted(form), None, MOST + 1)
+        found = await dead.find(context.engine.database, read_filter(form, Filter), None, MOST + 1)
         ids = [letter.id for letter in found]
     else:
         ids = [str(value) for value in form.getlist("id")]
@@ -66,7 +63,7 @@ async def post_confirm(request: Request, context: Context) -> Response:
         raise HTTPException(400)
     return page(
         request, context, "dead_confirm.html", status=200 if ids else 422, action=action, ids=ids[:MOST], every=every,
-        more=len(ids) > MOST, wanted=_wanted(form),
+        more=len(ids) > MOST, wanted=read_filter(form, Filter),
     )  # fmt: skip
 
 
@@ -91,14 +88,6 @@ async def _act(request: Request, context: Context, action: str) -> Response:
         request, context, "dead_done.html", action=action, results=results, refused=refused,
         done=len(results) - len(refused),
     )  # fmt: skip
-
-
-def _wanted(parameters: Any) -> Filter:
-    given = {name: parameters.get(name) or None for name in Filter.__struct_fields__}
-    try:
-        return msgspec.convert(given, Filter)
-    except msgspec.ValidationError:
-        raise HTTPException(400) from None
 
 
 SCREENS = [

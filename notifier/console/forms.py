@@ -1,15 +1,26 @@
-"""Forms as browsers post them: `application/x-www-form-urlencoded` (WHATWG URL §5), within limits."""
+"""What browsers send: forms (`application/x-www-form-urlencoded`, WHATWG URL §5) within limits, and what addresses ask
+for.
+"""
 
 import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from notifier.store.paging import Place
+
 MAX_FORM = 256 * 1024  # bytes: a page of ids, or a text for a template, with room
 MAX_FIELDS = 1000
 FORM_TIMEOUT = 15.0  # seconds for the whole of it
+
+_PLACE = re.compile(r"([0-9]{1,16})-([0-9a-f]{32})")
+_Filter = TypeVar("_Filter", bound=msgspec.Struct)
 
 
 async def read_form(request: Request) -> FormData:
@@ -38,3 +49,23 @@ def text(form: FormData, name: str) -> str:
     """A field's text, empty where it isn't there."""
     value = form.get(name, "")
     return value if isinstance(value, str) else ""
+
+
+def read_filter(parameters: Mapping[str, Any], shape: type[_Filter]) -> _Filter:
+    """Which rows, by the parameters that are named as the filter's fields; HTTPException for what makes no sense."""
+    given = {name: parameters.get(name) or None for name in shape.__struct_fields__}
+    try:
+        return msgspec.convert(given, shape)
+    except msgspec.ValidationError:
+        raise HTTPException(400) from None
+
+
+def read_place(request: Request) -> Place | None:
+    """Where a page begins, by `after`; raises HTTPException for one that we did not make."""
+    after = request.query_params.get("after")
+    if after is None:
+        return None
+    match = _PLACE.fullmatch(after)
+    if match is None:
+        raise HTTPException(400)
+    return Place(int(match[1]), match[2])

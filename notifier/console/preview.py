@@ -77,8 +77,8 @@ async def look(
     refused = answer.end != "done"
     for each in lint(kind, own, answer, seen, ()):
         here = (each.locale, each.channel) == (locale, channel)
-        if here or each.code in ("language", "too_costly"):
-            refused |= each.code in ("language", "too_costly")
+        if here or each.unusable:
+            refused |= each.unusable
             findings.setdefault(_part(each, channel) if here else "", []).append(each)
     return Look(answer.tried[0] if answer.tried else None, findings, refused)
 

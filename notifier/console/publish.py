@@ -25,7 +25,7 @@ from notifier.store.versions import Draft, Version
 MAX_REASON = 500  # characters: a reason, not a report
 DIGITS = 9  # of a number that every database's INTEGER holds
 
-_WORDS = re.compile(r"\S+\s*|\s+")
+_WORDS = re.compile(r"\S+[^\S\n]*|\s+")  # line breaks by themselves: the last word is the same where a line follows
 
 
 class Run(NamedTuple):

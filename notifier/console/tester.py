@@ -10,7 +10,7 @@ from notifier.channels import Transport
 from notifier.channels.opening import open_transports
 from notifier.clock import MINUTE, Clock
 from notifier.deliveries import Channel, make_id
-from notifier.errors import OutcomeUnknown, SendError
+from notifier.errors import ConfigurationError, Misconfigured, OutcomeUnknown, SendError
 from notifier.messages import (
     Content,
     Device,
@@ -48,14 +48,16 @@ class Tester:
 
     async def send(self, channel: Channel, message: Message) -> Receipt | SendError:
         """The provider's answer."""
-        if self._transports is None:
-            self._transports = open_transports(self._settings, self._clock)
         try:
+            if self._transports is None:
+                self._transports = open_transports(self._settings, self._clock)
             async with asyncio.timeout(PATIENCE):
                 receipt: Receipt = await self._transports[channel].send(message)
                 return receipt
         except SendError as error:
             return error
+        except ConfigurationError as error:  # workers may well have what this process lacks, such as a key's file
+            return Misconfigured(channel, "unconfigured", str(error))
         except TimeoutError:
             return OutcomeUnknown(channel, "no_answer", "the provider did not answer in time; it may have it")
 

@@ -25,7 +25,6 @@ class Line(NamedTuple):
 
 async def get_types(request: Request, context: Context) -> Response:
     """All types whose id, name, event or category holds what is asked for."""
-    context.confined.warm_soon()
     engine = context.engine
     asked = request.query_params.get("q", "").strip()
     kinds = [kind for kind in engine.catalog.types.values() if asked.lower() in _said(kind)]

@@ -27,7 +27,12 @@ class Box(NamedTuple):
 
 
 BOXES: Mapping[Channel, Sequence[Box]] = {
-    Channel.PUSH: (Box("title", "Title", 2), Box("body", "Body", 6)),
+    Channel.PUSH: (
+        Box("title", "Title", 2),
+        Box("body", "Body", 6),
+        Box("action", "Button", 1, "None where this is empty. It leads to the type's link."),
+        Box("image", "Picture", 2, "None where this is empty. Its address, by https; only text can be named in it."),
+    ),
     Channel.SMS: (Box("text", "Text", 9, "Line breaks become spaces, so break lines where they read well."),),
     Channel.EMAIL: (
         Box("subject", "Subject", 2),

@@ -30,8 +30,8 @@ UTC = "UTC"
 HIDDEN = "https://…/u/…"
 """Stands where a mail has a link that works."""
 
-Words = dict[str, str | None]
-"""A message's content, by its parts' names."""
+Words = dict[str, str]
+"""A message's content, by the names of the parts that it has."""
 
 
 class RuleTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,12 +318,12 @@ def _without(told: Words, link: str | None) -> Words:
     """The words with a link that works made one that doesn't."""
     if link is None:
         return told
-    return {name: text and text.replace(link, HIDDEN) for name, text in told.items()}
+    return {name: text.replace(link, HIDDEN) for name, text in told.items()}
 
 
 def content_told(content: Content) -> Words:
-    """A message's words, by the names of its parts."""
-    return msgspec.structs.asdict(content)
+    """A message's words, by the names of the parts that it has."""
+    return {name: text for name, text in msgspec.structs.asdict(content).items() if text is not None}
 
 
 def _timeline(

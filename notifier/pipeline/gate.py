@@ -17,11 +17,12 @@ from notifier.rendering import Renderer
 from notifier.rendering.changes import Changes, compare
 from notifier.rendering.confined import Answer, Confined, Request, Trial
 from notifier.rendering.lint import Finding, Seen, lint
-from notifier.rendering.texts import Texts, Wording
+from notifier.rendering.texts import Texts, Wording, alike
 from notifier.store import payloads, versions
 from notifier.store.versions import Draft, Version
 
 PAYLOADS = 10  # real ones that a wording is tried with: enough to meet its conditions, quick in four locales
+TOGETHER = 6  # locales asked about at once: the largest mails of all payloads stay within a child's answer
 ZONE = "Europe/Berlin"  # that trials are made for: any one will do, as long as it is the same before and after
 
 
@@ -51,8 +52,8 @@ async def check(engine: Engine, confined: Confined, type_: str, wording: Wording
         raise problem(40401, f"there is no notification type {type_!r}")
     samples = await payloads_of(engine, kind)
     live, based_on = await live_wording(engine, type_)
-    answer, will = await trial(confined, kind, wording, samples)
-    _, was = await trial(confined, kind, live, samples)
+    answer, will = await trial(confined, kind, wording, samples, unlike={})
+    _, was = await trial(confined, kind, live, samples, unlike=wording)
     return Checked(
         findings=lint(kind, wording, answer, will, locales(engine.renderer, engine.catalog)),
         changes=compare(kind, live, wording, was, will),
@@ -139,19 +140,24 @@ def locales(renderer: Renderer, catalog: Catalog) -> list[str]:
 
 
 async def trial(
-    confined: Confined, kind: NotificationType, wording: Wording, samples: Mapping[str, Mapping[str, Any]]
-) -> tuple[Answer, list[Seen]]:
-    """Compile a wording and make every message of it; a request a locale, so that each has the whole of a child's
-    time."""
+    confined: Confined, kind: NotificationType, wording: Wording, samples: Mapping[str, Mapping[str, Any]],
+    unlike: Wording,
+) -> tuple[Answer, list[Seen]]:  # fmt: skip
+    """Compile a wording and make every message of it that another one (`unlike`) doesn't make just so."""
     seen: list[Seen] = []
-    first = await confined.ask(Request(kind.id, dict(wording)))
-    if first.faults or first.end != "done":
-        return first, seen
-    for locale in wording:
-        named = [(name, channel) for name in samples for channel in kind.channels]
-        trials = [Trial(channel, locale, ZONE, dict(samples[name])) for name, channel in named]
+    answer = Answer()
+    for first in range(0, len(wording), TOGETHER):
+        named = [
+            (locale, name, channel)
+            for locale in list(wording)[first : first + TOGETHER]
+            for name in samples
+            for channel in kind.channels
+            if not alike(wording, unlike, locale, channel)
+        ]
+        trials = [Trial(channel, locale, ZONE, dict(samples[name])) for locale, name, channel in named]
         answer = await confined.ask(Request(kind.id, dict(wording), trials))
-        if answer.end != "done":
-            return answer, seen
-        seen += [Seen(channel, locale, name, tried) for (name, channel), tried in zip(named, answer.tried, strict=True)]
-    return first, seen
+        if answer.faults or answer.end != "done":
+            break
+        pairs = zip(named, answer.tried, strict=True)
+        seen += [Seen(channel, locale, name, tried) for (locale, name, channel), tried in pairs]
+    return answer, seen

@@ -1,6 +1,5 @@
 """What a new wording changes for people, told before it is published: pure, over both and what they render to."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -10,12 +9,10 @@ from notifier.deliveries import Channel
 from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering.confined import Tried
 from notifier.rendering.lint import Seen
-from notifier.rendering.texts import Wording, places
+from notifier.rendering.texts import Wording, alike, named, places
 from notifier.sms_segments import measure
 
 EXAMPLES = 3  # of each channel and locale: the first shows what it is about, more would hide other locales
-_FIELDS = re.compile(r"[{][{%][^}]*[}%][}]")
-_WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -53,10 +50,13 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 def compare(
     kind: NotificationType, before: Wording, after: Wording, was: Sequence[Seen], will: Sequence[Seen]
 ) -> Changes:
-    """Hold two wordings against each other; `was` and `will` are what they make of the same payloads."""
+    """Hold two wordings against each other; `was` and `will` are what they make of the same payloads, at least where
+    they are not alike."""
     told = []
     for channel in kind.channels:
         for locale in dict.fromkeys([*before, *after]):
+            if alike(before, after, locale, channel):
+                continue
             change = _change(kind, channel, locale, before, after, was, will)
             if change is not None:
                 told.append(change)
@@ -96,7 +96,7 @@ def shown_as(tried: Tried | None) -> str:
     """A message as plain words, to be read beside another."""
     match tried and tried.content:
         case PushContent() as push:
-            return f"{push.title}\n{push.body}"
+            return "\n".join(filter(None, (push.title, push.body, push.action and f"[{push.action}]", push.image)))
         case SmsContent() as sms:
             return sms.text
         case EmailContent() as mail:
@@ -109,9 +109,8 @@ def _fields(kind: NotificationType, wording: Wording, channel: Channel, locale: 
     if locale not in wording:
         return set()
     own = {locale: wording[locale]}
-    sources = [place.source for place in places(kind, own) if place.channel == channel]
-    named = {word for source in sources for part in _FIELDS.findall(source) for word in _WORD.findall(part)}
-    return named & kind.data.keys()
+    said = " ".join(place.source for place in places(kind, own) if place.channel == channel)
+    return named(said) & kind.data.keys()
 
 
 def _segments(tried: Iterable[Tried]) -> int | None:

@@ -6,7 +6,8 @@ It opens no connection and writes no file, and limits itself once it is warm: me
 import re
 import resource
 import sys
-from dataclasses import dataclass, field
+from contextlib import suppress
+from itertools import product
 
 import msgspec
 
@@ -15,52 +16,50 @@ from notifier.errors import ConfigurationError, RenderError
 from notifier.guard import refuse_everything_but_loopback
 from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Brand, Renderer
-from notifier.rendering.confined import Answer, Fault, Request, Trial, Tried
+from notifier.rendering.confined import READY, Answer, Fault, Request, Trial, Tried
 from notifier.rendering.renderer import Rendered
-from notifier.rendering.texts import Scripts, Texts, faults
-from notifier.settings import load_settings
+from notifier.rendering.texts import Scripts, faults
+from notifier.settings import Settings, load_settings
 
 _PLACE = re.compile(r"[\w-]+/([\w-]+)\.toml: (push|sms|email)\.(\w+):? ")
 """How the error of a part begins: `charging-complete/de.toml: email.mjml: `."""
 
 
 def main() -> None:
-    """Answer until the input ends."""
-    settings = load_settings()
-    brand = Brand(settings.brand_name, settings.app_url, settings.postal_address)
-    catalog = load_catalog(settings.templates)
-    renderer = Renderer(catalog, settings.templates, brand)
-    for kind in catalog.types.values():  # loads what is loaded lazily: locales, zones, MJML
-        for channel in kind.channels:
-            renderer.render(kind.id, channel, locale="en", time_zone="Europe/Berlin", data=kind.samples[0].data)
+    """Answer until the input ends; its first line is `ready`, or why it can't be."""
+    try:
+        renderer = _warm(load_settings())
+    except ConfigurationError as error:
+        sys.stdout.write(" ".join(str(error).split()) + "\n")
+        return
     _limit(int(sys.argv[1]))
-    sys.stdout.write("ready\n")
+    sys.stdout.write(READY.decode())
     sys.stdout.flush()
-    last = _Last()
     for line in sys.stdin.buffer:
-        sys.stdout.buffer.write(msgspec.json.encode(_answer(renderer, last, line)) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.encode(_answer(renderer, line)) + b"\n")
         sys.stdout.flush()
 
 
-@dataclass
-class _Last:
-    """The wording of the last request and what it compiled to: an editor asks about the same one locale by locale."""
+def _warm(settings: Settings) -> Renderer:
+    """A renderer that has made a message of all that can be used: locales, zones and MJML are loaded lazily."""
+    brand = Brand(settings.brand_name, settings.app_url, settings.postal_address)
+    catalog = load_catalog(settings.templates)
+    renderer = Renderer(catalog, settings.templates, brand, forgiving=True)
+    for kind in catalog.types.values():
+        for channel, locale in product(kind.channels, renderer.shipped[kind.id]):
+            with suppress(RenderError):
+                renderer.render(kind.id, channel, locale=locale, time_zone="Europe/Berlin", data=kind.samples[0].data)
+    return renderer
 
-    asked: tuple[str, dict[str, Texts]] | None = None
-    scripts: Scripts = field(default_factory=dict)
 
-
-def _answer(renderer: Renderer, last: _Last, line: bytes) -> Answer:
+def _answer(renderer: Renderer, line: bytes) -> Answer:
     request = msgspec.json.decode(line, type=Request)
-    if last.asked != (request.type, request.wording):
-        last.asked = None
-        try:
-            last.scripts = renderer.compile(request.type, request.wording)
-        except ConfigurationError as error:
-            found = [Fault(*each) for each in faults(renderer.kind(request.type), request.wording)]
-            return Answer(found or [_located(str(error))])
-        last.asked = request.type, request.wording
-    return Answer(tried=[_try(renderer, request.type, last.scripts, trial) for trial in request.trials])
+    try:
+        scripts = renderer.compile(request.type, request.wording)
+    except ConfigurationError as error:
+        found = [Fault(*each) for each in faults(renderer.kind(request.type), request.wording)]
+        return Answer(found or [_located(str(error))])
+    return Answer(tried=[_try(renderer, request.type, scripts, trial) for trial in request.trials])
 
 
 def _located(error: str) -> Fault:

@@ -21,7 +21,7 @@ from notifier.rendering.texts import Texts
 from notifier.settings import Settings, to_environment
 
 SECONDS = 0.45
-"""Of its CPU for one request: an editor's preview is there within half a second, or refused."""
+"""Of its CPU for each locale of a request: an editor's preview is there within half a second, or refused."""
 PATIENCE = 5.0
 """Seconds by the clock: a child on a busy machine is not to blame, one that stands still is."""
 LOOK_EVERY = 0.05
@@ -30,6 +30,8 @@ MEMORY = 64 * 1024 * 1024
 """Bytes that a child may take beyond what it has when it is warm."""
 START = 15.0
 """Seconds for a child to come up on a busy machine; it is kept warm, so nobody waits for it."""
+READY = b"ready\n"
+"""A child's first line when it is warm; any other says what keeps it from that."""
 MAX_LINE = 8 * 1024 * 1024
 """Bytes of one request or answer: every text of a type in every locale, with its previews."""
 
@@ -84,7 +86,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Confined:
-    """The child, started when it is first needed or by `warm`, and again after it had to be killed."""
+    """The child, started by `warm_soon` or when it is first needed, and again after it had to be killed."""
 
     def __init__(self, settings: Settings) -> None:
         chosen = {
@@ -97,8 +99,8 @@ class Confined:
         self._warming: asyncio.Task[None] | None = None
 
     def warm_soon(self) -> None:
-        """Have a child ready by the time that somebody has chosen what to write, where there is none yet."""
-        if self._child is None and self._warming is None:
+        """Have a child ready by the time that somebody needs it, where none is under way."""
+        if self._warming is None:
             self._warming = asyncio.create_task(self._warm_quietly())
 
     async def warm(self) -> None:
@@ -114,7 +116,8 @@ class Confined:
             assert child.stdout is not None  # noqa: S101
             try:
                 child.stdin.write(msgspec.json.encode(request) + b"\n")
-                line = await _within_limits(child.pid, asyncio.create_task(child.stdout.readline()))
+                seconds = SECONDS * max(len({trial.locale for trial in request.trials}), 1)
+                line = await _within_limits(child.pid, asyncio.create_task(child.stdout.readline()), seconds)
             except TimeoutError:
                 return await self._give_up("too slow")
             except (OSError, ValueError):  # it is gone, or answers more than a line may hold
@@ -124,9 +127,10 @@ class Confined:
             return msgspec.json.decode(line, type=Answer)
 
     async def close(self) -> None:
-        """End the child."""
+        """End the child, be it warm or not."""
         if self._warming is not None:
-            await self._warming
+            self._warming.cancel()
+            await asyncio.wait([self._warming])
         await self._kill()
 
     async def _warm_quietly(self) -> None:
@@ -141,12 +145,16 @@ class Confined:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         assert child.stdout is not None  # noqa: S101 (it is a pipe)
+        said = b""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(START):
-                if await child.stdout.readline() == b"ready\n":
+                said = await child.stdout.readline()
+                if said == READY:
                     return child
+                await child.wait()
         await self._kill()
-        raise ConfigurationError("the process that tries texts out doesn't start; `notifier doctor` says what is wrong")
+        why = said.decode().strip() or "`notifier doctor` says what is wrong"
+        raise ConfigurationError(f"the process that tries texts out doesn't start: {why}")
 
     async def _give_up(self, end: Literal["too slow", "ended"]) -> Answer:
         await self._kill()
@@ -160,9 +168,9 @@ class Confined:
             await child.wait()
 
 
-async def _within_limits(pid: int, answer: asyncio.Task[bytes]) -> bytes:
-    """The child's answer; TimeoutError once it has used up its CPU, or everybody's patience."""
-    began, allowed = asyncio.get_running_loop().time(), _cpu(pid) + SECONDS
+async def _within_limits(pid: int, answer: asyncio.Task[bytes], seconds: float) -> bytes:
+    """The child's answer; TimeoutError once it has used up so much CPU, or everybody's patience."""
+    began, allowed = asyncio.get_running_loop().time(), _cpu(pid) + seconds
     try:
         while True:
             done, _ = await asyncio.wait([answer], timeout=LOOK_EVERY)

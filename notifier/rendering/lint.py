@@ -13,7 +13,7 @@ from notifier.catalog import AUDIENCE_FIELDS, NotificationType
 from notifier.deliveries import Channel
 from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering.confined import Answer, Tried
-from notifier.rendering.texts import Place, Wording, places
+from notifier.rendering.texts import IMAGE, OPTIONAL, TAGS, Place, Wording, named, places
 from notifier.sms_segments import GSM7, SIZES, measure
 
 Level = Literal["error", "warning", "hint"]
@@ -27,6 +27,8 @@ TITLE: Final = 50
 """Characters of a push title that a phone shows on one line."""
 BODY: Final = 180
 """Characters of a push body that a phone shows before it is opened."""
+ACTION: Final = 20
+"""Characters of a button's label that a phone shows beside nothing else."""
 PAYLOAD: Final = 4096
 """Bytes that FCM takes (firebase.google.com/docs/cloud-messaging/concept-options)."""
 ENVELOPE: Final = 1024
@@ -48,8 +50,7 @@ _ALT = re.compile(r"\balt=\"[^\"]*\S[^\"]*\"|\balt=\"\"")
 _HREF = re.compile(r"\b(?:href|src)=\"([^\"]*)\"", re.IGNORECASE)
 _FOREIGN = re.compile(r"<(?:mj-font|script|iframe|object|form|link|mj-include)\b|@import|\bon\w+=", re.IGNORECASE)
 _LINKS = re.compile(r"^(https://|mailto:|tel:|\{\{)")
-_NAMES = re.compile(r"[{][{%][^}]*[}%][}]")
-_WORD = re.compile(r"\w+")
+_HTTPS = re.compile(r"https://[^/?#\s]+\S*")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,6 +62,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     locale: str = ""
     channel: str = ""
     part: str = ""
+
+    @property
+    def unusable(self) -> bool:
+        """Whether no message can be made at all because of it."""
+        return self.code in ("language", "too_costly")
+
+    @property
+    def place(self) -> str:
+        """Where it is within a type's texts: `de.toml: sms.text`."""
+        inside = ".".join(filter(None, (self.channel, self.part)))
+        return ": ".join(filter(None, (self.locale and f"{self.locale}.toml", inside)))
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -85,6 +97,7 @@ def lint(
             for each in answer.faults
         ),
         *_missing(wording, locales),
+        *_left_out(list(places(kind, wording))),
         *_of_sources(kind, list(places(kind, wording))),
         *_unused(kind, list(places(kind, wording))),
     ]  # fmt: skip
@@ -113,11 +126,24 @@ def _missing(wording: Wording, locales: Iterable[str]) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _left_out(found: Sequence[Place]) -> Iterator[Finding]:
+    """What some languages have, and others have nothing in place of."""
+    said = {place[:3] for place in found}
+    for channel, part in dict.fromkeys((place.channel, place.part) for place in found):
+        if channel == Channel.PUSH and part in OPTIONAL[channel]:
+            for locale in dict.fromkeys(place.locale for place in found):
+                if (locale, channel, part) not in said:
+                    yield Finding(
+                        level="warning", code="left_out", locale=locale, channel=channel.value, part=part,
+                        words=f"other languages have an {part} here, {locale} has none",
+                    )  # fmt: skip
+
+
 def _of_sources(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]:
     for place in found:
         at = {"locale": place.locale, "channel": place.channel.value, "part": place.part}
-        plain = _NAMES.sub(" ", place.source)
-        if kind.class_ != "marketing":
+        plain = TAGS.sub(" ", place.source)
+        if kind.class_ != "marketing" and place.part != IMAGE:
             for word in PROMOTIONAL.get(place.locale.partition("-")[0], ()):
                 if re.search(rf"(?<!\w){re.escape(word)}", plain, re.IGNORECASE):
                     yield Finding(
@@ -147,10 +173,13 @@ def _of_sources(kind: NotificationType, found: Sequence[Place]) -> Iterator[Find
 def _unused(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]:
     told: dict[Channel, dict[str, set[str]]] = {}
     for place in found:
-        names = {word for part in _NAMES.findall(place.source) for word in _WORD.findall(part)}
-        told.setdefault(place.channel, {}).setdefault(place.locale, set()).update(names & kind.data.keys())
+        if place.part == IMAGE:
+            continue  # an address names things and tells nobody
+        told.setdefault(place.channel, {}).setdefault(place.locale, set()).update(
+            named(place.source) & kind.data.keys()
+        )
     needed = {kind.about, *kind.same, *(name for _, name in AUDIENCE_FIELDS[kind.audience])}
-    needed |= set(_WORD.findall(" ".join(_NAMES.findall(kind.link))))
+    needed |= named(kind.link)
     anywhere = {name for locales in told.values() for names in locales.values() for name in names}
     for name in sorted(kind.data.keys() - needed - anywhere):
         yield Finding(
@@ -203,15 +232,20 @@ def _of_sms(text: str, at: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _of_push(push: PushContent, at: Mapping[str, str]) -> Iterator[Finding]:
-    for part, text, limit in (("title", push.title, TITLE), ("body", push.body, BODY)):
-        if not text.strip():
+    for part, text, limit in (("title", push.title, TITLE), ("body", push.body, BODY), ("action", push.action, ACTION)):
+        if text is not None and not text.strip():
             yield _empty(part, at)
-        if len(text) > limit:
+        if text is not None and len(text) > limit:
             yield Finding(
                 level="warning", code="cut_off", part=part, **at,
                 words=f"the {part} has {len(text)} characters; phones cut it off at about {limit}",
             )  # fmt: skip
-    size = len(msgspec.json.encode(push))
+    if push.image is not None and not _HTTPS.fullmatch(push.image):
+        yield Finding(
+            level="error", code="link", part=IMAGE, **at,
+            words=f"the image's address {push.image[:60]!r} is none that begins with https://; phones show nothing",
+        )  # fmt: skip
+    size = len(msgspec.json.encode(push)) + len((push.image or "").encode())  # Apple is told of it once more
     if size > PAYLOAD - ENVELOPE:
         yield Finding(
             level="error", code="payload", **at, words=f"the push has {size} bytes of words; {PAYLOAD - ENVELOPE} fit"

@@ -13,19 +13,33 @@ from babel import UnknownLocaleError
 
 from notifier.catalog import Catalog, Field, NotificationType
 from notifier.deliveries import Channel
-from notifier.errors import RenderError
+from notifier.errors import ConfigurationError, RenderError
 from notifier.gsm7 import to_gsm7
 from notifier.messages import Content, Private, PushContent, SmsContent
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import Part, compile_text, make_context
 from notifier.rendering.layout import Brand, Layout, one_line
-from notifier.rendering.texts import Scripts, Wording, closest, compile_wording, read_wording
+from notifier.rendering.texts import (
+    OF_ADDRESSES,
+    Scripts,
+    Spoken,
+    Texts,
+    Wording,
+    check_default,
+    closest,
+    compile_locale,
+    read_wording,
+)
 
 MAX_VALUE = {Channel.PUSH: 60, Channel.SMS: 60}
 """Characters of a text value on small screens: a long station name is cut, so that the sentence's end is still seen."""
 
 MAX_ROWS = 100
 """Rows of a digest's table: some 60 kB, and Gmail cuts a mail at 102 kB."""
+
+KEPT = 200_000
+"""Bytes of texts whose compiled form is kept, locale by locale: a draft is much like what is live, and like itself a
+moment ago. What ships has a quarter of that; compiled it takes fifty times as much."""
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _QUOTED = re.compile("'.*'", re.DOTALL)
@@ -55,25 +69,41 @@ class _Type(msgspec.Struct):
 class Renderer:
     """Every text of every type, compiled once; ConfigurationError names the file, the part and the line.
 
-    It begins with the texts that ship; versions from the store are added, and one of them is live.
+    It begins with the texts that ship; versions from the store are added, and one of them is live. `forgiving` leaves
+    out those that can't be used.
     """
 
-    def __init__(self, catalog: Catalog, templates: Path, brand: Brand) -> None:
+    def __init__(self, catalog: Catalog, templates: Path, brand: Brand, *, forgiving: bool = False) -> None:
         self._brand = msgspec.structs.replace(brand, app_url=brand.app_url.rstrip("/"))
         self._layout = Layout(templates, self._brand)
+        self._kept: dict[tuple[str, str, bytes], Spoken] = {}  # the last asked for last
         self.shipped = {kind.id: read_wording(templates / kind.id, kind) for kind in catalog.types.values()}
         self._types = {kind.id: _load_type(catalog, kind) for kind in catalog.types.values()}
         for name, wording in self.shipped.items():
-            self.add(name, FILES, wording)
+            try:
+                self.add(name, FILES, wording)
+            except ConfigurationError:
+                if not forgiving:
+                    raise
 
     def compile(self, notification_type: str, wording: Wording) -> Scripts:
         """Check a wording and compile it; ConfigurationError for the first thing that is wrong with it."""
-        kind = self._types[notification_type].kind
-        scripts = compile_wording(kind, wording, self._layout.frame)
-        if Channel.EMAIL in kind.channels:
-            for locale in scripts:
+        check_default(notification_type, wording)
+        return {locale: self._compile(notification_type, locale, texts) for locale, texts in wording.items()}
+
+    def _compile(self, notification_type: str, locale: str, texts: Texts) -> Spoken:
+        """One locale's, out of what is kept where the texts are the same."""
+        key = notification_type, locale, msgspec.json.encode(texts)
+        spoken = self._kept.pop(key, None)
+        if spoken is None:
+            kind = self._types[notification_type].kind
+            spoken = compile_locale(kind, locale, texts, self._layout.frame)
+            if Channel.EMAIL in kind.channels:
                 self._layout.check_speaks(locale)
-        return scripts
+        self._kept[key] = spoken
+        while sum(len(source) for _, _, source in self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return spoken
 
     def add(self, notification_type: str, version: int, wording: Wording) -> None:
         """Add a version, so that it can be rendered; ConfigurationError as of `compile`."""
@@ -146,12 +176,16 @@ class Renderer:
         if script is None:
             raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
         values = _read(loaded, data)
-        link = self._link(loaded.link, values)
+        link = self._address(loaded.kind, loaded.link, values)
         reader = self._reader(link, locale, spoken, time_zone)
         context = make_context(_fitting(values, channel) | reader)
         parts = {name: part.render(context) for name, part in script.parts.items()}
         if channel == Channel.PUSH:
-            push = PushContent(title=one_line(parts["title"]), body=one_line(parts["body"]), link=link)
+            image = "" if script.image is None else one_line(self._address(loaded.kind, script.image, values))
+            push = PushContent(
+                title=one_line(parts["title"]), body=one_line(parts["body"]), link=link, image=image or None,
+                action=one_line(parts.get("action", "")) or None,
+            )  # fmt: skip
             return Rendered(push, spoken, version)
         if channel == Channel.SMS:
             return Rendered(SmsContent(text=to_gsm7(one_line(parts["text"]))), spoken, version)
@@ -187,7 +221,7 @@ class Renderer:
         if script is None or loaded.digest_link is None or not items:
             raise RenderError(f"{notification_type} has no digest of {len(items)}")
         told = [_read(loaded, item) for item in items]
-        link = self._link(loaded.digest_link, told[0])
+        link = self._address(loaded.kind, loaded.digest_link, told[0])
         reader = self._reader(link, locale, spoken, time_zone)
         count = {"count": len(told), "more": max(len(told) - MAX_ROWS, 0)}
         shared = make_context(told[0] | count | reader)
@@ -212,19 +246,20 @@ class Renderer:
         formats = _format_locale(locale, spoken)
         return {"brand": self._brand.name, "link": link, "locale": formats, "zone": time_zone}
 
-    def _link(self, link: Part, values: Mapping[str, Any]) -> str:
-        quoted = {name: quote(values[name], safe="") for name in link.uses if name != "app_url"}
-        return link.render(make_context({"app_url": self._brand.app_url, **quoted}))
+    def _address(self, kind: NotificationType, part: Part, values: Mapping[str, Any]) -> str:
+        """Where a link leads or an image is: a value is one step of its path or one of its parameters, and no more."""
+        named = {name: _quoted(kind.data[name], values[name]) for name in part.uses if name not in OF_ADDRESSES}
+        return part.render(make_context({"app_url": self._brand.app_url, **named}))
 
 
 def _load_type(catalog: Catalog, kind: NotificationType) -> _Type:
     model = cast("type[msgspec.Struct]", catalog.model(kind.event))  # there is one for every event that a type hears
     in_links = {name: field for name, field in kind.data.items() if field.type == "text" and not field.optional}
-    in_links["app_url"] = Field(type="text", about="The app's address")
+    in_links |= OF_ADDRESSES
     link = compile_text(f"{kind.id}/type.toml: link", kind.link, in_links)
     digest_link = None
     if kind.digest is not None:
-        shared = {name: field for name, field in in_links.items() if name in ("app_url", *kind.digest.key)}
+        shared = {name: field for name, field in in_links.items() if name in (*OF_ADDRESSES, *kind.digest.key)}
         digest_link = compile_text(f"{kind.id}/type.toml: digest.link", kind.digest.link, shared)
     return _Type(kind, model, link, digest_link, FILES, {})
 
@@ -236,6 +271,11 @@ def _read(loaded: _Type, data: Mapping[str, Any]) -> dict[str, Any]:
         told = _QUOTED.sub("…", str(error))  # msgspec quotes the value it refuses
         raise RenderError(f"{loaded.kind.id}: its data doesn't fit: {told}") from None
     return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _quoted(field: Field, value: Any) -> Any:
+    """As a part of an address; a code stays as it is, for it is compared and never shown."""
+    return quote(value, safe="") if isinstance(value, str) and not field.one_of else value
 
 
 def _clean(text: str) -> str:

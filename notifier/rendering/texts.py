@@ -4,6 +4,7 @@ compiled.
     templates/<type>/<locale>.toml      what ships: version 1
 """
 
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -23,11 +24,15 @@ BUILT_IN: Mapping[str, Field] = {
     "brand": Field(type="text", about="The brand's name"),
     "link": Field(type="text", about="Where the notification leads: the type's link"),
 }
+OF_ADDRESSES: Mapping[str, Field] = {"app_url": Field(type="text", about="The app's address")}
 OF_DIGEST: Mapping[str, Field] = {
     "count": Field(type="integer", about="How many there are"),
     "more": Field(type="integer", about="How many of them the table leaves out", optional=True),
 }
-RESERVED = frozenset({*BUILT_IN, *OF_DIGEST, "app_url", "locale", "zone"})
+RESERVED = frozenset({*BUILT_IN, *OF_DIGEST, *OF_ADDRESSES, "locale", "zone"})
+
+IMAGE = "image"
+"""The part that is an address: what it names is quoted."""
 
 DIGEST = "digest."
 """Begins the names of a digest's parts."""
@@ -35,14 +40,26 @@ DIGEST = "digest."
 OF_ONE = ("label", "value")
 """A digest's parts that each of its rows has, and which say something of one event."""
 
+OPTIONAL: Mapping[Channel, frozenset[str]] = {
+    Channel.PUSH: frozenset({IMAGE, "action"}),
+    Channel.EMAIL: frozenset({"mjml", "text"}),
+}
+"""The parts that a channel's texts can do without; empty, they are not there."""
+
+TAGS = re.compile(r"[{][{%][^}]*[}%][}]")
+"""What of a source is Jinja's."""
+
+_WORD = re.compile(r"\w+")
 _Shape = TypeVar("_Shape")
 
 
-class PushTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table `[push]`."""
+class PushTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The table `[push]`: `image` is the address of a picture, `action` the label of a button."""
 
     title: str
     body: str
+    image: str = ""
+    action: str = ""
 
 
 class SmsTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,13 +116,20 @@ Wording = Mapping[str, Texts]
 """A type's texts by locale."""
 
 
+def alike(one: Wording, other: Wording, locale: str, channel: Channel) -> bool:
+    """Whether two wordings say the same in a locale on a channel; a digest is a mail."""
+    mine, theirs = one.get(locale, Texts()), other.get(locale, Texts())
+    return mine.table(channel) == theirs.table(channel) and (channel != Channel.EMAIL or mine.digest == theirs.digest)
+
+
 class Script(NamedTuple):
-    """The compiled texts of a type for one channel and locale: parts by name, a mail's table rows by label, and its
-    design where it has one."""
+    """The compiled texts of a type for one channel and locale: parts by name, a mail's table rows by label, its design
+    where it has one, and a push's image."""
 
     parts: Mapping[str, Part]
     details: Mapping[str, Part]
     design: Design | None = None
+    image: Part | None = None
 
 
 class Spoken(NamedTuple):
@@ -133,13 +157,18 @@ class Place(NamedTuple):
         return f"{self.locale}.toml: {self.channel}.{self.part}"
 
 
+def named(source: str) -> set[str]:
+    """The words within a source's Jinja, the names of fields among them."""
+    return {word for tag in TAGS.findall(source) for word in _WORD.findall(tag)}
+
+
 def places(kind: NotificationType, wording: Wording) -> Iterator[Place]:
     """Every part that has a source, in the order in which people read them."""
     for locale, texts in wording.items():
         for channel in kind.channels:
             table = texts.table(channel)
             if table is not None:
-                for part, source in _sources(table).items():
+                for part, source in _sources(channel, table).items():
                     yield Place(locale, channel, part, source)
         if texts.digest is not None:
             for part, source in msgspec.structs.asdict(texts.digest).items():
@@ -147,7 +176,10 @@ def places(kind: NotificationType, wording: Wording) -> Iterator[Place]:
 
 
 def fields_of(kind: NotificationType, part: str = "") -> Mapping[str, Field]:
-    """What a part of a type's texts may name: what is said of several events at once, only what they share."""
+    """What a part of a type's texts may name: what is said of several events at once, only what they share; an address,
+    what can stand in one, and what its conditions ask for."""
+    if part == IMAGE:
+        return {**{name: field for name, field in kind.data.items() if field.type in ("text", "flag")}, **OF_ADDRESSES}
     if part.startswith(DIGEST) and part.removeprefix(DIGEST) not in OF_ONE:
         key = kind.digest.key if kind.digest else ()
         return {**{name: kind.data[name] for name in key}, **OF_DIGEST, **BUILT_IN}
@@ -161,35 +193,29 @@ def read_wording(folder: Path, kind: NotificationType) -> Wording:
     return read_locales(folder, Texts)
 
 
-def compile_wording(kind: NotificationType, wording: Wording, frame: str) -> Scripts:
-    """Check and compile a wording; ConfigurationError names the first file, part and line at fault.
+def check_default(folder: str, locales: Collection[str]) -> None:
+    """ConfigurationError where the default locale is not among them."""
+    if DEFAULT_LOCALE not in locales:
+        raise ConfigurationError(f"{folder}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale")
+
+
+def compile_locale(kind: NotificationType, locale: str, texts: Texts, frame: str) -> Spoken:
+    """Check and compile one locale's texts; ConfigurationError names the first part and line at fault.
 
     `frame` is the MJML that designs stand in.
     """
-    if DEFAULT_LOCALE not in wording:
-        raise ConfigurationError(
-            f"{kind.id}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale"
-        )
-    scripts = {}
-    for locale, texts in wording.items():
-        check_locale_name(locale, f"{kind.id}/{locale}.toml")
-        tables = {channel: table for channel in Channel if (table := texts.table(channel)) is not None}
-        if tables.keys() != set(kind.channels):
-            wanted = " and ".join(f"[{channel}]" for channel in kind.channels)
-            raise ConfigurationError(
-                f"{kind.id}/{locale}.toml: its tables must be those of the type's channels: {wanted}"
-            )
-        if (texts.digest is None) != (kind.digest is None):
-            raise ConfigurationError(f"{kind.id}/{locale}.toml: [digest] must be there where type.toml has a digest")
-        where = f"{kind.id}/{locale}.toml"
-        scripts[locale] = Spoken(
-            {
-                channel: _compile(f"{where}: {channel}", table, fields_of(kind), frame)
-                for channel, table in tables.items()
-            },
-            None if texts.digest is None else _compile_digest(f"{where}: digest", texts.digest, kind),
-        )
-    return scripts
+    where = f"{kind.id}/{locale}.toml"
+    check_locale_name(locale, where)
+    tables = {channel: table for channel in Channel if (table := texts.table(channel)) is not None}
+    if tables.keys() != set(kind.channels):
+        wanted = " and ".join(f"[{channel}]" for channel in kind.channels)
+        raise ConfigurationError(f"{where}: its tables must be those of the type's channels: {wanted}")
+    if (texts.digest is None) != (kind.digest is None):
+        raise ConfigurationError(f"{where}: [digest] must be there where type.toml has a digest")
+    return Spoken(
+        {channel: _compile(f"{where}: {channel}", channel, table, kind, frame) for channel, table in tables.items()},
+        None if texts.digest is None else _compile_digest(f"{where}: digest", texts.digest, kind),
+    )
 
 
 def faults(kind: NotificationType, wording: Wording) -> Iterator[tuple[str, str, str, str]]:
@@ -217,10 +243,7 @@ def read_locales(folder: Path, shape: type[_Shape]) -> dict[str, _Shape]:
         if file.name != "type.toml":
             check_locale_name(file.stem, f"{file.parent.name}/{file.name}")
             texts[file.stem] = _read(file, shape)
-    if DEFAULT_LOCALE not in texts:
-        raise ConfigurationError(
-            f"{folder.name}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale there"
-        )
+    check_default(folder.name, texts)
     return texts
 
 
@@ -243,11 +266,11 @@ def check_locale_name(locale: str, where: str) -> None:
         raise ConfigurationError(f"{where}: {locale} is not a locale that Unicode's CLDR knows") from None
 
 
-def _sources(table: msgspec.Struct) -> dict[str, str]:
+def _sources(channel: Channel, table: msgspec.Struct) -> dict[str, str]:
     """The parts of a channel's texts that say something; of a mail with a design those that it has no use for go."""
     sources = msgspec.structs.asdict(table)
     details: dict[str, str] = sources.pop("details", {})
-    optional = set() if not isinstance(table, EmailTexts) else {"mjml", "text"}
+    optional = OPTIONAL.get(channel, frozenset())
     if isinstance(table, EmailTexts) and table.mjml:
         optional |= {"heading", "body", "action"}
         details = {}
@@ -255,8 +278,12 @@ def _sources(table: msgspec.Struct) -> dict[str, str]:
     return kept | {f"details.{label}": source for label, source in details.items()}
 
 
-def _compile(where: str, table: msgspec.Struct, fields: Mapping[str, Field], frame: str) -> Script:
-    compiled = {name: compile_text(f"{where}.{name}", source, fields) for name, source in _sources(table).items()}
+def _compile(where: str, channel: Channel, table: msgspec.Struct, kind: NotificationType, frame: str) -> Script:
+    compiled = {
+        name: compile_text(f"{where}.{name}", source, fields_of(kind, name))
+        for name, source in _sources(channel, table).items()
+    }
+    image = compiled.pop(IMAGE, None)
     details = {name.partition(".")[2]: part for name, part in compiled.items() if name.startswith("details.")}
     parts = {name: part for name, part in compiled.items() if not name.startswith("details.")}
     if isinstance(table, EmailTexts) and table.mjml:
@@ -265,7 +292,7 @@ def _compile(where: str, table: msgspec.Struct, fields: Mapping[str, Field], fra
         for name in ("heading", "body", "action"):
             if not getattr(table, name).strip():
                 raise ConfigurationError(f"{where}.{name} is empty: a mail without a design of its own needs it")
-    return Script(parts, details)
+    return Script(parts, details, image=image)
 
 
 def _read(file: Path, shape: type[_Shape]) -> _Shape:

@@ -42,6 +42,7 @@ ERRORS: Final[Mapping[str, tuple[int, str, str]]] = {
 _DETAIL: Final = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 _BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
 _RESERVED_KEY: Final = re.compile(r"from$|message_type$|google|gcm")
+_ADDRESS: Final = re.compile(r"https?://[^/?#\s]+\S*")
 _DURATION: Final = re.compile(r"\d{1,7}(\.\d{1,9})?s")
 
 
@@ -49,6 +50,9 @@ class Notification(msgspec.Struct, forbid_unknown_fields=True):
     title: str = ""
     body: str = ""
     image: str = ""
+
+    def __post_init__(self) -> None:
+        _check_image(self.image)
 
 
 class Android(msgspec.Struct):
@@ -61,13 +65,27 @@ class Android(msgspec.Struct):
     def __post_init__(self) -> None:
         if self.ttl and not (_DURATION.fullmatch(self.ttl) and float(self.ttl[:-1]) <= TTL_SECONDS):
             raise ValueError("ttl must be a duration in seconds, 0s to 2419200s")
+        if not all(isinstance(self.notification.get(name, ""), str) for name in ("click_action", "image")):
+            raise TypeError("click_action and image of a notification must be strings")
+        _check_image(self.notification.get("image", ""))
+
+
+class ApnsOptions(msgspec.Struct, forbid_unknown_fields=True):
+    analytics_label: str = ""
+    image: str = ""
+
+    def __post_init__(self) -> None:
+        _check_image(self.image)
 
 
 class Apns(msgspec.Struct):
     headers: dict[str, str] = {}
     payload: dict[str, Any] = {}
+    fcm_options: ApnsOptions = msgspec.field(default_factory=ApnsOptions)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.payload.get("aps", {}), dict):
+            raise TypeError("aps must be a dictionary")
         self.headers = {name.lower(): value for name, value in self.headers.items()}
         if len(self.headers.get("apns-collapse-id", "").encode()) > COLLAPSE_ID_BYTES:
             raise ValueError("apns-collapse-id is longer than 64 bytes")
@@ -101,7 +119,7 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
         common = _weight(self.data) + _weight([notification.title, notification.body, notification.image])
         own = (
             _weight(self.android.data) + _weight(self.android.notification),
-            _weight(self.apns.payload),
+            _weight(self.apns.payload) + _weight(self.apns.fcm_options.image),
             _weight(self.webpush.data) + _weight(self.webpush.notification),
         )
         return common + max(own)
@@ -196,12 +214,20 @@ def _content(message: Message) -> Push:
     return Push(
         title=message.notification.title or str(android.notification.get("title", "")),
         body=message.notification.body or str(android.notification.get("body", "")),
+        image=message.notification.image or android.notification.get("image", ""),
+        action=message.data.get("action", ""),
         data=message.data,
         collapse_key=android.collapse_key,
         time_to_live=android.ttl,
         priority=android.priority,
         apns_headers=message.apns.headers,
     )
+
+
+def _check_image(address: str) -> None:
+    """ValueError for what is no address that a device could load, as the SDKs refuse it, too."""
+    if address and not _ADDRESS.fullmatch(address):
+        raise ValueError("image must be a URL")
 
 
 def _weight(value: Any) -> int:

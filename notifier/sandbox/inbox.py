@@ -47,6 +47,8 @@ class Notice(NamedTuple):
 
     title: str
     body: str
+    image: str
+    action: str
     time: str
     replaced: int
 
@@ -133,7 +135,7 @@ class Inbox:
         now = self._clock.now()
         pushes = islice(self._ledger.latest(Channel.PUSH, picked), SEARCHED)
         return [
-            Notice(push.title, push.body, ago(entry.received_at, now), replaced)
+            Notice(push.title, push.body, push.image, push.action, ago(entry.received_at, now), replaced)
             for entry, push, replaced in islice(on_screen(pushes), SHOWN[Channel.PUSH])
         ]
 

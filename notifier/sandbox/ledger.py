@@ -28,10 +28,12 @@ CHANNELS: Final = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
 
 
 class Push(Private, frozen=True, kw_only=True, tag="push"):
-    """What a push held; `apns_headers` with their names in lower case."""
+    """What a push held; `action` is its button's label, `apns_headers` with their names in lower case."""
 
     title: str = ""
     body: str = ""
+    image: str = ""
+    action: str = ""
     data: dict[str, str] = {}
     collapse_key: str = ""
     time_to_live: str = ""

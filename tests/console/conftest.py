@@ -13,13 +13,13 @@ import sqlalchemy as sa
 
 from notifier.clock import ManualClock
 from notifier.pipeline.engine import Engine
-from notifier.rendering import Renderer
+from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
 from notifier.store import users
 from notifier.store.database import Database
 from notifier.users import Role, User, hash_password
 from tests.api.server import Answer, Caller, application
-from tests.samples import NOW, RENDERER
+from tests.samples import CATALOG, NOW, RENDERER, TEMPLATES
 
 PASSWORD = "one for the tests"
 
@@ -98,3 +98,17 @@ async def opened(
 async def enter(database: Database, valkey: str) -> AsyncIterator[Enter]:
     async with opened(database, valkey) as enter:
         yield enter
+
+
+@pytest.fixture
+async def desk(database: Database, valkey: str) -> AsyncIterator[Enter]:
+    """The console with texts of its own: what is published here is live here alone."""
+    renderer = Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com"))
+    async with opened(database, valkey, Settings(sms_price="0.075 USD"), renderer) as enter:
+        yield enter
+
+
+async def signed_in(enter: Enter, role: str) -> Visitor:
+    visitor = enter()
+    await visitor.sign_in(role)
+    return visitor

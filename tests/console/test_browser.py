@@ -139,6 +139,7 @@ async def test_an_operator_redrives_what_died_and_sees_it_arrive(site: Site, ope
     before = len(await site.texts())
     await page.get_by_role("link", name="Dead letters").click()
     boxes = page.get_by_role("checkbox", name="Choose ")
+    await expect(boxes.first).to_be_visible()
     dead = await boxes.count() - 1  # one is for all of them
 
     # When two are chosen and confirmed

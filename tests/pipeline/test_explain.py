@@ -113,6 +113,26 @@ async def test_words_that_are_not_those_that_were_sent_are_not_called_so(
     assert all(each.content for each in told.deliveries)
 
 
+async def test_a_pushs_button_is_told_and_proven_with_its_words(
+    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
+) -> None:
+    # Given a push with a button and no picture
+    amount = {"amount": 20.9, "currency": "EUR"}
+    event = await report("payment.failed", driver_id="ada", account_id="A-1", attempt=1, amount=amount, blocked=True)
+    await decide(engine, [event])
+    await deliver_all(engine)
+
+    # When it is explained, then it has the button that the phone has
+    pushes = [each for each in (await why(engine, event)).deliveries if each.channel == Channel.PUSH]
+    assert pushes
+    for told in pushes:
+        (entry,) = [entry for entry in sandbox.ledger.entries if entry.reference == told.id]
+        assert told.content is not None
+        assert told.content["action"] == entry.content.action == "Jetzt bezahlen"  # type: ignore[union-attr]
+        assert "image" not in told.content
+        assert told.proven is True
+
+
 async def test_money_is_proven_in_the_format_of_the_person_then_whatever_they_speak_now(
     engine: WorkerEngine, driver: str, report: Report
 ) -> None:

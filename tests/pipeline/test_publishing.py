@@ -15,7 +15,7 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
-from notifier.rendering.confined import Confined
+from notifier.rendering.confined import Answer, Confined, Request
 from notifier.rendering.texts import SmsTexts, Texts
 from notifier.sandbox import Sandbox
 from notifier.settings import Settings
@@ -39,6 +39,18 @@ async def publish(engine: WorkerEngine, text: str, based_on: int, drafted: int |
         drafted=drafted,
     )  # fmt: skip
     return new.number
+
+
+class Listened(Confined):
+    """A child, and what it was asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.asked: list[Request] = []
+
+    async def ask(self, request: Request) -> Answer:
+        self.asked.append(request)
+        return await super().ask(request)
 
 
 @pytest.fixture
@@ -130,6 +142,31 @@ async def test_a_version_that_does_not_fit_any_more_is_not_rolled_back_to(engine
         ("language", "de", "text")
     ]
     assert (await versions.live(engine.database))[TYPE] == 2
+
+
+async def test_what_a_draft_leaves_as_it_is_is_made_once_for_both(engine: WorkerEngine) -> None:
+    # Given a draft with another German SMS, and nothing else
+    live, _ = await gate.live_wording(engine, TYPE)
+    confined = Listened(Settings())
+
+    # When it is checked beside what is live
+    checked = await gate.check(engine, confined, TYPE, saying(live, "{{ brand }}: voll."))
+    await confined.close()
+
+    # Then all messages of the draft are made, and of what is live only those that will be others
+    made = [
+        {
+            (trial.locale, trial.channel)
+            for each in confined.asked
+            for trial in each.trials
+            if (each.wording == live) == is_live
+        }
+        for is_live in (False, True)
+    ]
+    assert made == [{(locale, channel) for locale in live for channel in ("push", "sms")}, {("de", "sms")}]
+
+    # And all that changes is told
+    assert [(each.locale, each.channel, len(each.examples)) for each in checked.changes.changed] == [("de", "sms", 2)]
 
 
 async def test_of_two_who_publish_at_once_one_is_told_that_the_other_was_quicker(engine: WorkerEngine) -> None:

@@ -3,6 +3,7 @@
 Each takes a moment at most, the process that asks goes on as the same one, and the next text is served.
 """
 
+import asyncio
 import gc
 import os
 import time
@@ -291,6 +292,19 @@ async def test_one_that_takes_too_much_is_ended_and_the_next_request_has_another
 
     assert answer.end in ("too slow", "ended")
     assert await serves(confined)
+
+
+async def test_a_child_that_is_still_coming_up_ends_with_whoever_wanted_it(settings: Settings) -> None:
+    # Given one that was asked for, but not yet needed
+    confined = Confined(settings)
+    confined.warm_soon()
+    while confined._child is None:  # noqa: ASYNC110 (the kernel starts it when it likes)
+        await asyncio.sleep(0)
+    child = confined._child
+
+    await confined.close()
+
+    assert child.returncode is not None
 
 
 async def test_the_child_can_neither_write_a_file_nor_reach_anybody(confined: Confined) -> None:

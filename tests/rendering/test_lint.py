@@ -39,15 +39,15 @@ def said(kind: NotificationType, locale: str = "en", **tables: Any) -> dict[str,
 
 async def findings(confined: Confined, kind: NotificationType, wording: Mapping[str, Texts]) -> list[Finding]:
     samples = {sample.name: sample.data for sample in kind.samples}
-    answer, seen = await gate.trial(confined, kind, wording, samples)
+    answer, seen = await gate.trial(confined, kind, wording, samples, unlike={})
     return lint(kind, wording, answer, seen, LOCALES)
 
 
 async def changes(confined: Confined, kind: NotificationType, wording: Mapping[str, Texts]) -> Changes:
     samples = {sample.name: sample.data for sample in kind.samples}
     before = RENDERER.shipped[kind.id]
-    _, was = await gate.trial(confined, kind, before, samples)
-    _, will = await gate.trial(confined, kind, wording, samples)
+    _, was = await gate.trial(confined, kind, before, samples, unlike=wording)
+    _, will = await gate.trial(confined, kind, wording, samples, unlike={})
     return compare(kind, before, wording, was, will)
 
 
@@ -69,6 +69,15 @@ TEXTS = [
     ({"push": PushTexts("word " * 20, "b")}, ("warning", "cut_off", "push", "title")),
     ({"push": PushTexts("t", "long " * 100)}, ("warning", "cut_off", "push", "body")),
     ({"push": PushTexts("t", "long " * 1000)}, ("error", "payload", "push", "")),
+    ({"push": PushTexts("t", "b", image="https://i.example/" + "a" * 1600)}, ("error", "payload", "push", "")),
+    ({"push": PushTexts("t", "b", image="http://i.example/a.png")}, ("error", "link", "push", "image")),
+    ({"push": PushTexts("t", "b", image="{{ station }}")}, ("error", "link", "push", "image")),
+    ({"push": PushTexts("t", "b", image="https://i.example/a b.png")}, ("error", "link", "push", "image")),
+    ({"push": PushTexts("t", "b", image="{{ energy_kwh | energy }}")}, ("error", "language", "push", "image")),
+    ({"push": PushTexts("t", "b", image="https://i.example/a.png")}, ("warning", "left_out", "push", "image")),
+    ({"push": PushTexts("t", "b", action="{{ nobody }}")}, ("error", "language", "push", "action")),
+    ({"push": PushTexts("t", "b", action="Show me all of the session")}, ("warning", "cut_off", "push", "action")),
+    ({"push": PushTexts("t", "b", action="Open session")}, ("warning", "left_out", "push", "action")),
 ]
 MAILS = [
     (SECTION.format('<mj-image src="https://x.example/a.png" />'), ("error", "image_alt")),
@@ -88,6 +97,17 @@ async def test_what_is_wrong_is_told_with_its_place(
     level, code, channel, part = expected
     assert (level, code, channel, part) in {(each.level, each.code, each.channel, each.part) for each in found}
     assert [each.level for each in found] == sorted((each.level for each in found), key=LEVELS.index)
+
+
+async def test_a_picture_and_a_button_in_every_language_are_all_right(confined: Confined) -> None:
+    push = PushTexts("{{ station }}", "b", "https://offer.example/{{ session_id }}.png", "OK")
+    wording = {locale: msgspec.structs.replace(texts, push=push) for locale, texts in RENDERER.shipped[TEXT.id].items()}
+
+    assert [each for each in await findings(confined, TEXT, wording) if each.level != "hint"] == []
+    one = {**wording, "de": msgspec.structs.replace(wording["de"], push=PushTexts("{{ station }}", "b", action="OK"))}
+    assert {each.code for each in await findings(confined, TEXT, one) if each.level != "hint"} == {"left_out"}
+    shown = (await changes(confined, TEXT, wording)).changed[0].examples[0].after
+    assert shown.endswith("[OK]\nhttps://offer.example/101.png")
 
 
 @pytest.mark.parametrize(("sections", "expected"), MAILS)

@@ -1,9 +1,11 @@
 import re
 from contextlib import suppress
 from datetime import UTC
+from hashlib import sha256
 from typing import Any
 from xml.parsers.expat import ParserCreate
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,9 +13,13 @@ from hypothesis import strategies as st
 from notifier.catalog import Catalog, Field
 from notifier.deliveries import Channel
 from notifier.errors import NotifierError, RenderError
-from notifier.messages import Content, EmailContent, PushContent, SmsContent
+from notifier.messages import Content, EmailContent, PushContent, SmsContent, content_hash
 from notifier.rendering import Renderer
+from notifier.rendering.renderer import KEPT
+from notifier.rendering.texts import PushTexts, SmsTexts, Texts
 from notifier.text import TEXT
+from tests.rendering.conftest import BRAND, TEMPLATES
+from tests.samples import CATALOG
 
 COMPLETE: dict[str, Any] = {
     "session_id": "101",
@@ -108,6 +114,45 @@ def test_a_link_leads_to_the_app_whatever_the_id_holds(renderer: Renderer) -> No
     content = push(renderer, session_id="../admin?x=1#é @evil.example")
 
     assert content.link == "https://app.example.com/sessions/..%2Fadmin%3Fx%3D1%23%C3%A9%20%40evil.example"
+
+
+def pictured(image: str, **changes: Any) -> PushContent:
+    """A push with this image, as if somebody had written it."""
+    renderer = Renderer(CATALOG, TEMPLATES, BRAND)
+    texts = {"en": Texts(push=PushTexts("t", "b", image=image, action=" Open\nsession "), sms=SmsTexts("{{ brand }}"))}
+    content = renderer.preview(
+        "charging-complete", renderer.compile("charging-complete", texts), Channel.PUSH, locale="en", time_zone="UTC",
+        data={**COMPLETE, **changes},
+    ).content  # fmt: skip
+    assert isinstance(content, PushContent)
+    return content
+
+
+def test_what_an_images_address_names_is_a_part_of_it_and_whole() -> None:
+    station = "Bay 3/../é?x=1#" + "x" * 80
+
+    image = pictured("https://i.example/{{ station }}.png?of={{ session_id }}\n", station=station).image
+
+    assert image == f"https://i.example/Bay%203%2F..%2F%C3%A9%3Fx%3D1%23{'x' * 80}.png?of=101"
+
+
+def test_an_images_address_may_depend_on_what_is_known() -> None:
+    image = "{% if kind == 'limit_reached' %}https://i.example/limit.png{% endif %}"
+
+    assert pictured(image).image is None
+    assert pictured(image, kind="limit_reached").image == "https://i.example/limit.png"
+    assert pictured("{{ app_url }}/a.png").image == "https://app.example.com/a.png"
+
+
+def test_a_buttons_label_is_one_line() -> None:
+    assert pictured("").action == "Open session"
+
+
+def test_a_push_without_a_picture_or_a_button_is_proven_as_before_there_were_any() -> None:
+    content = PushContent(title="t", body="b", link="l")
+
+    assert content_hash(content) == sha256(b'{"title":"t","body":"b","link":"l"}').hexdigest()
+    assert content_hash(content) != content_hash(PushContent(title="t", body="b", link="l", action="a"))
 
 
 def test_jinja_in_a_value_is_text_like_any_other(renderer: Renderer) -> None:
@@ -214,6 +259,30 @@ def data_for(fields: dict[str, Field]) -> st.SearchStrategy[dict[str, Any]]:
         {name: value for name, value in values.items() if not fields[name].optional},
         optional={name: value for name, value in values.items() if fields[name].optional},
     )
+
+
+def test_a_locale_is_compiled_again_only_when_its_texts_change(renderer: Renderer) -> None:
+    wording = renderer.shipped["charging-complete"]
+    changed = {**wording, "de": msgspec.structs.replace(wording["de"], sms=SmsTexts("{{ brand }}: voll."))}
+
+    before, after = (renderer.compile("charging-complete", each) for each in (wording, changed))
+
+    assert [locale for locale in wording if after[locale] is not before[locale]] == ["de"]
+
+
+def test_texts_that_nobody_asks_for_any_more_are_let_go(catalog: Catalog) -> None:
+    # Given a renderer, and what it has made of a wording
+    renderer = Renderer(catalog, TEMPLATES, BRAND)
+    wording = renderer.shipped["charging-complete"]
+    before = renderer.compile("charging-complete", wording)
+
+    # When many others have come since
+    for number in range(10):
+        long = {"en": msgspec.structs.replace(wording["en"], sms=SmsTexts(f"{number} " * (KEPT // 20)))}
+        renderer.compile("charging-complete", long)
+
+    # Then it is made anew
+    assert renderer.compile("charging-complete", wording)["de"] is not before["de"]
 
 
 def tags(html: str) -> list[str]:

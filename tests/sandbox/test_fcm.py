@@ -14,6 +14,7 @@ from notifier.sandbox.oauth import LIFETIME, PROJECT
 
 Send = Callable[[dict[str, Any]], Awaitable[tuple[int, dict[str, Any]]]]
 
+LONG = "https://i.example/" + "x" * 2_040
 MESSAGE: dict[str, Any] = {
     "token": "device-1",
     "notification": {"title": "Charging complete", "body": "Please move your car."},
@@ -44,6 +45,27 @@ async def test_a_push_is_taken_and_entered_with_all_it_holds(sandbox: Sandbox, p
     )
 
 
+async def test_a_picture_and_a_button_are_entered(sandbox: Sandbox, push: Send) -> None:
+    image = "https://i.example/a.png"
+    status, _ = await push(
+        {
+            **MESSAGE,
+            "notification": {"title": "t", "body": "b", "image": image},
+            "data": {"reference": "r1", "action": "Pay now"},
+            "android": {"notification": {"click_action": "payment-failed"}},
+            "apns": {
+                "payload": {"aps": {"mutable-content": 1, "category": "payment-failed"}},
+                "fcm_options": {"image": image},
+            },
+        }
+    )
+
+    content = sandbox.ledger.entries[0].content
+    assert status == 200
+    assert isinstance(content, Push)
+    assert (content.image, content.action) == (image, "Pay now")
+
+
 async def test_an_installation_id_is_an_address_too(sandbox: Sandbox, push: Send) -> None:
     assert (await push({"fid": "installation-1"}))[0] == 200
     assert sandbox.ledger.entries[0].to == "installation-1"
@@ -56,11 +78,18 @@ async def test_an_installation_id_is_an_address_too(sandbox: Sandbox, push: Send
         ({"fid": "also"}, "message"),
         ({"topic": "news"}, "message"),
         ({"data": {"reference": 5}}, "message.data[...]"),
+        ({"notification": {"image": "a picture"}}, "message.notification"),
+        ({"android": {"notification": {"image": "//i.example/a.png"}}}, "message.android"),
+        ({"android": {"notification": {"click_action": 1}}}, "message.android"),
+        ({"apns": {"fcm_options": {"image": "a.png"}}}, "message.apns.fcm_options"),
+        ({"apns": {"fcm_options": {"picture": "https://i.example/a.png"}}}, "message.apns.fcm_options"),
+        ({"apns": {"payload": {"aps": "now"}}}, "message.apns"),
         ({"data": {"google.sent_time": "1"}}, "message"),
         ({"data": {"from": "us"}}, "message"),
         ({"data": {"text": "x" * 4_097}}, "message"),
         ({"notification": {"title": "ü" * 2_050}}, "message"),
         ({"apns": {"payload": {"aps": {"alert": "x" * 4_097}}}}, "message"),
+        ({"notification": {"image": LONG}, "apns": {"fcm_options": {"image": LONG}}}, "message"),
         ({"apns": {"headers": {"apns-collapse-id": "x" * 65}}}, "message.apns"),
         ({"android": {"ttl": "2419201s"}}, "message.android"),
         ({"android": {"ttl": "1h"}}, "message.android"),

@@ -39,7 +39,8 @@ async def page(http: ClientSession, url: str = "/") -> str:
 async def test_everyones_latest_messages_are_shown(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
     ledger = sandbox.ledger
-    ledger.accept(Channel.PUSH, "token-1", "r1", Push(title="Charging complete", body="Please move."), "p1")
+    pushed = Push(title="Charging complete", body="Please move.", image="https://i.example/a.png", action="Pay now")
+    ledger.accept(Channel.PUSH, "token-1", "r1", pushed, "p1")
     ledger.accept(
         Channel.SMS, "+4915112345678", "r2", Sms(sender="", body="Fertig", encoding="GSM-7", segments=2), "s1"
     )
@@ -50,7 +51,16 @@ async def test_everyones_latest_messages_are_shown(sandbox: Sandbox, http: Clien
     text = await page(http)
 
     # Then
-    for shown in ("Charging complete", "Please move.", "Fertig", "2 segments · GSM-7", "Your receipt", "1 refused"):
+    for shown in (
+        "Charging complete",
+        "Please move.",
+        "https://i.example/a.png",
+        "Pay now",
+        "Fertig",
+        "2 segments · GSM-7",
+        "Your receipt",
+        "1 refused",
+    ):
         assert shown in text
     for address in ("token-1", "+4915112345678", "anna@example.com"):
         assert address in text
@@ -124,7 +134,7 @@ async def test_the_page_may_run_no_script_and_load_nothing_from_elsewhere(http: 
 async def test_content_is_never_markup(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
     evil = "<b onclick=evil()>\"'"
-    sandbox.ledger.accept(Channel.PUSH, evil, "r1", Push(title=evil, body=evil), "id")
+    sandbox.ledger.accept(Channel.PUSH, evil, "r1", Push(title=evil, body=evil, image=evil, action=evil), "id")
     sandbox.ledger.accept(Channel.SMS, evil, "r2", Sms(sender="", body=evil, encoding="GSM-7", segments=1), "id")
     sandbox.ledger.accept(Channel.EMAIL, evil, "r3", letter(evil), "id")
 

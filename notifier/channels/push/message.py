@@ -6,12 +6,12 @@
 import re
 from base64 import urlsafe_b64encode
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from notifier.clock import SECOND
-from notifier.messages import PushMessage, Urgency
+from notifier.messages import PushContent, PushMessage, Urgency
 
 MAX_TIME_TO_LIVE: Final = 2_419_200
 """Seconds, four weeks: FCM keeps no message longer."""
@@ -19,6 +19,9 @@ MAX_APNS_COLLAPSE_ID: Final = 64
 """Bytes of `apns-collapse-id` (developer.apple.com, "Sending notification requests to APNs")."""
 MAX_TOPIC: Final = 32
 """Characters of web push's `Topic`, of the URL-safe base64 alphabet (RFC 8030 §5.4)."""
+
+ACTION: Final = "open"
+"""What a web push calls its button, for the service worker that hears of the click."""
 
 _PRINTABLE: Final = re.compile(rf"[!-~]{{1,{MAX_APNS_COLLAPSE_ID}}}")
 _TOPIC: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TOPIC}}}")
@@ -55,7 +58,7 @@ def encode(message: PushMessage, now: int) -> bytes:
     data = {"reference": message.reference, "type": message.notification_type}
     if content.link is not None:
         data["link"] = content.link
-    push = {
+    push: dict[str, Any] = {
         message.device.kind: message.device.value,
         "notification": {"title": content.title, "body": content.body},
         "data": data,
@@ -80,7 +83,28 @@ def encode(message: PushMessage, now: int) -> bytes:
             }
         },
     }
+    if content.image is not None or content.action is not None:
+        _enrich(push, content, message.notification_type)
     return msgspec.json.encode({"message": push})
+
+
+def _enrich(push: dict[str, Any], content: PushContent, notification_type: str) -> None:
+    """Say an image and a button to each platform in its own words.
+
+    Android draws the image by itself, Apple only by the app's service extension, which `mutable-content` wakes
+    (firebase.google.com/docs/cloud-messaging/ios/send-image). A button is the app's: the type's id names the activity
+    on Android (`click_action`) and the registered buttons on Apple (`category`); the label goes along in `data`.
+    """
+    aps: dict[str, Any] = {"mutable-content": 1}
+    push["apns"]["payload"] = {"aps": aps}
+    if content.image is not None:
+        push["notification"]["image"] = content.image
+        push["apns"]["fcm_options"] = {"image": content.image}
+    if content.action is not None:
+        push["data"]["action"] = content.action
+        push["android"]["notification"]["click_action"] = notification_type
+        aps["category"] = notification_type
+        push["webpush"]["notification"] = {"actions": [{"action": ACTION, "title": content.action}]}
 
 
 def _short(key: str) -> str:

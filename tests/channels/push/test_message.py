@@ -42,35 +42,62 @@ def test_a_push_says_the_same_to_each_platform() -> None:
     }
 
 
+def test_a_picture_and_a_button_are_said_to_each_platform_in_its_words() -> None:
+    # When
+    message = encoded(content=PushContent(title="t", body="b", image="https://i.example/a.png", action="Pay now"))
+
+    # Then
+    assert message["notification"] == {"title": "t", "body": "b", "image": "https://i.example/a.png"}
+    assert message["data"]["action"] == "Pay now"
+    assert message["android"]["notification"] == {"tag": "session-1", "click_action": "charging-complete"}
+    assert message["apns"]["payload"] == {"aps": {"mutable-content": 1, "category": "charging-complete"}}
+    assert message["apns"]["fcm_options"] == {"image": "https://i.example/a.png"}
+    assert message["webpush"]["notification"] == {"actions": [{"action": "open", "title": "Pay now"}]}
+
+
 WORDS = st.text(min_size=1)
 
 
 @given(
     kind=st.sampled_from(["token", "fid"]), value=WORDS, title=st.text(), body=st.text(), link=st.none() | st.text(),
+    image=st.none() | st.just("https://i.example/a.png?ü=1"), action=st.none() | WORDS,
     kind_of=st.text(), key=st.text(), time_to_live=st.integers(-10, 10**9), urgency=st.sampled_from(get_args(Urgency)),
 )  # fmt: skip
 def test_a_push_is_what_the_sdk_makes_of_it(
-    kind: Any, value: str, title: str, body: str, link: str | None, kind_of: str, key: str, time_to_live: int,
+    kind: Any, value: str, title: str, body: str, link: str | None, image: str | None,
+    action: str | None, kind_of: str, key: str, time_to_live: int,
     urgency: Urgency,
 ) -> None:  # fmt: skip
     # Given a push
     message = push(
-        device=Device(kind=kind, value=value), content=PushContent(title=title, body=body, link=link),
+        device=Device(kind=kind, value=value),
+        content=PushContent(title=title, body=body, link=link, image=image, action=action),
         notification_type=kind_of, collapse_key=key, time_to_live=time_to_live, urgency=urgency,
     )  # fmt: skip
 
     # When it is written here, and as the SDK's message by the SDK's encoder
     ours = json.loads(encode(message, NOW))["message"]
     data = {"reference": message.reference, "type": kind_of} | ({} if link is None else {"link": link})
+    data |= {} if action is None else {"action": action}
+    aps = messaging.Aps(mutable_content=True, category=None if action is None else kind_of)
+    rich = (image or action) is not None
+    button = None if action is None else messaging.WebpushNotificationAction("open", action)
     theirs = messaging.Message(
         data=data,
-        notification=messaging.Notification(title=title, body=body),
+        notification=messaging.Notification(title=title, body=body, image=image),
         android=messaging.AndroidConfig(
             collapse_key=key, priority="high" if urgency in ("high", "urgent") else "normal",
-            ttl=min(max(time_to_live, 0), 28 * 86_400), notification=messaging.AndroidNotification(tag=key),
+            ttl=min(max(time_to_live, 0), 28 * 86_400),
+            notification=messaging.AndroidNotification(tag=key, click_action=None if action is None else kind_of),
         ),
-        apns=messaging.APNSConfig(headers=ours["apns"]["headers"]),
-        webpush=messaging.WebpushConfig(headers=ours["webpush"]["headers"]),
+        apns=messaging.APNSConfig(
+            headers=ours["apns"]["headers"], payload=messaging.APNSPayload(aps) if rich else None,
+            fcm_options=None if image is None else messaging.APNSFCMOptions(image=image),
+        ),
+        webpush=messaging.WebpushConfig(
+            headers=ours["webpush"]["headers"],
+            notification=None if button is None else messaging.WebpushNotification(actions=[button]),
+        ),
     )  # fmt: skip
     setattr(theirs, kind, value)  # the constructor warns at a token
 

@@ -1,82 +1,48 @@
-"""The screens that texts live in, over the database: what is kept, what is refused, and whom nothing goes to."""
+"""Types, the editor, languages and tests: what is kept, what is refused, and whom nothing goes to."""
 
-import html
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.datastructures import FormData
 
 from notifier.console import wording
-from notifier.console.publish import runs
+from notifier.console.app import close_console, open_console
 from notifier.console.tester import MOST
 from notifier.deliveries import Channel, Reason
 from notifier.pipeline import gate, publishing
-from notifier.recipients import RecipientDetails
-from notifier.rendering import Brand, Renderer
-from notifier.rendering.texts import EmailTexts
+from notifier.rendering.texts import EmailTexts, PushTexts
 from notifier.settings import Settings
-from notifier.store import audit, contacts, recipients, suppressions, versions
+from notifier.store import audit, contacts, suppressions, versions
 from notifier.store.contacts import Contact
 from notifier.store.database import Database
-from notifier.store.schema import audit as audit_table
 from notifier.store.suppressions import Suppression
 from tests.api.conftest import on_sqlite
-from tests.api.server import Answer, Caller
-from tests.api.test_routes import everything
-from tests.console.conftest import Enter, Visitor, opened
-from tests.samples import CATALOG, NOW, RENDERER, TEMPLATES
-
-TYPE = "charging-complete"
-EDIT = f"/types/{TYPE}/edit?locale=de&channel=sms"
-SHORT = "{{ brand }}: {{ station }} fertig."
-NUMBER = "+4915112345678"
-
-
-@pytest.fixture
-async def desk(database: Database, valkey: str) -> AsyncIterator[Enter]:
-    """The console with texts of its own: what is published here is live here alone."""
-    renderer = Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com"))
-    async with opened(database, valkey, Settings(sms_price="0.075 USD"), renderer) as enter:
-        yield enter
-
-
-async def signed_in(enter: Enter, role: str) -> Visitor:
-    visitor = enter()
-    await visitor.sign_in(role)
-    return visitor
-
-
-async def write(visitor: Visitor, text: str, to: str = "edit", where: str = EDIT, **more: str) -> Answer:
-    """Fill in the German SMS on its page, and press a button."""
-    page = (await visitor.get(where)).body
-    return await visitor.post(f"/types/{TYPE}/{to}", **{**hidden(page), "text": text, **more})
-
-
-def hidden(page: str) -> dict[str, str]:
-    """What the editor's form sends along."""
-    form = page.partition('<form class="editor"')[2]
-    names = ("revision", "based_on", "locale", "channel")
-    found = {name: re.search(rf'name="{name}" value="([^"]*)"', form) for name in names}
-    return {name: match[1] for name, match in found.items() if match}
-
-
-def says(answer: Answer) -> str:
-    """A page's words, as people read them."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.body)).split())
-
-
-async def told(visitor: Visitor, *actions: str) -> list[tuple[str, str, str, str]]:
-    entries = [each for each in await visitor.rows(audit_table) if each.action in actions]
-    return [(each.actor, each.action, each.subject, each.detail) for each in entries]
-
+from tests.console.conftest import Enter, opened, signed_in
+from tests.console.words import EDIT, NUMBER, SHORT, TYPE, hidden, says, told, write
+from tests.samples import CATALOG, NOW, RENDERER
 
 # ── Types
 
 
 @on_sqlite
+async def test_the_process_that_tries_texts_comes_and_goes_with_the_console(desk: Enter) -> None:
+    context = open_console(desk().engine, Settings(), warm=True)
+    while "notifier.rendering.child" not in children():  # noqa: ASYNC110 (the kernel starts it when it likes)
+        await asyncio.sleep(0)
+
+    await close_console(context)
+
+    assert "notifier.rendering.child" not in children()
+
+
+def children() -> str:
+    """How the processes that this one has started were called."""
+    pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    return " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in pids)
+
+
 async def test_types_are_found_by_what_they_are_and_say_who_drafts(desk: Enter) -> None:
     visitor = await signed_in(desk, "author")
     await write(visitor, SHORT)
@@ -154,6 +120,27 @@ async def test_of_two_who_write_the_second_keeps_their_words_and_sees_the_firsts
     draft = await versions.draft(mia.engine.database, TYPE)
     assert draft is not None
     assert draft.revision == 2
+
+
+@on_sqlite
+async def test_a_push_gets_a_button_and_a_picture(desk: Enter) -> None:
+    # Given an author at a push
+    visitor = await signed_in(desk, "author")
+    where = f"/types/{TYPE}/edit?locale=de&channel=push"
+    fields = {"title": "Fertig", "body": "{{ station }}", "action": "Öffnen"}
+
+    # When they write a button, and a picture whose address is none; then one that is
+    wrong = await write(visitor, "", "preview", where, **fields, image="http://i.example/a.png", part="preview")
+    saved = await write(visitor, "", where=where, **fields, image="https://i.example/{{ station }}.png")
+
+    # Then the preview says what is wrong, the draft has both, and its page shows them
+    assert "none that begins with https://" in says(wrong)
+    assert saved.status == 303
+    kept = publishing.decode((await gate.draft(visitor.engine, TYPE)).wording)["de"].push
+    assert kept == PushTexts("Fertig", "{{ station }}", "https://i.example/{{ station }}.png", "Öffnen")
+    page = (await visitor.get(where)).body
+    assert '<p class="action">Öffnen</p>' in page
+    assert "https://i.example/Gent%20Zuid" in page
 
 
 @pytest.mark.parametrize("harm", ["{{ station.__class__ }}", "{% for x in 'a' * 99 %}{% endfor %}", "{{ 9**9**9 }}"])
@@ -324,6 +311,18 @@ async def test_a_test_goes_only_to_a_contact_of_a_sample_and_not_too_often(desk:
     assert (answer.status, "Wait a little" in says(answer)) == (429, True)
 
 
+@on_sqlite
+async def test_a_provider_that_cannot_be_set_up_here_is_told_to_who_tests(database: Database, valkey: str) -> None:
+    async with opened(database, valkey, Settings(push_providers="fcm:///none.json")) as enter:
+        visitor = await signed_in(enter, "author")
+        await contacts.put(database, Contact(name="mia", phone=NUMBER), "cli:test", NOW)
+
+        answer = await write(visitor, SHORT, "test", contact="mia")
+
+    assert answer.status == 200
+    assert "Not sent: sms says unconfigured, the service account can't be read from /none.json" in says(answer)
+
+
 async def test_contacts_are_kept_with_addresses_that_no_page_shows(desk: Enter) -> None:
     visitor = await signed_in(desk, "publisher")
     await visitor.get("/contacts")
@@ -347,146 +346,3 @@ async def test_contacts_are_kept_with_addresses_that_no_page_shows(desk: Enter) 
     assert [each[1:3] for each in await told(visitor, "contact.put", "contact.remove")] == [
         ("contact.put", "mia"), ("contact.remove", "mia")
     ]  # fmt: skip
-
-
-# ── Publishing
-
-
-def publishing_form(page: str) -> dict[str, str]:
-    form = page.partition('/publish">')[2]
-    names = ("revision", "live")
-    return {name: re.search(rf'name="{name}" value="(\d+)"', form)[1] for name in names}  # type: ignore[index]
-
-
-async def test_a_warning_asks_for_a_reason_and_the_version_keeps_who_and_why(desk: Enter) -> None:
-    # Given a draft that says less than other languages do
-    visitor = await signed_in(desk, "publisher")
-    await write(visitor, SHORT)
-    page = await visitor.get(f"/types/{TYPE}/publish")
-    assert "Warning" in says(page)
-    assert "at most 1 → 1 SMS , $0.075 → $0.075" in says(page)
-
-    # When it is published without one, then it isn't; with one, it is, and sent with from now on
-    form = publishing_form(page.body)
-    refused = await visitor.post(f"/types/{TYPE}/publish", **form, why=" ")
-    assert (refused.status, "say why" in says(refused)) == (422, True)
-    assert (await visitor.post(f"/types/{TYPE}/publish", **form, why="shorter")).status == 303
-    assert visitor.engine.renderer.live(TYPE) == 1
-    assert await told(visitor, "text.publish") == [("console:publisher", "text.publish", TYPE, "version 1, console")]
-    assert "shorter" in says(await visitor.get(f"/types/{TYPE}/versions"))
-    assert await versions.draft(visitor.engine.database, TYPE) is None
-
-    # And the form once more does nothing
-    assert (await visitor.post(f"/types/{TYPE}/publish", **form, why="shorter")).status == 409
-
-
-@on_sqlite
-async def test_an_error_keeps_a_draft_from_people_whatever_the_form_says(desk: Enter) -> None:
-    visitor = await signed_in(desk, "publisher")
-    await write(visitor, "{{ brand }} " + "sehr viele Worte " * 40)
-    page = await visitor.get(f"/types/{TYPE}/publish")
-
-    answer = await visitor.post(f"/types/{TYPE}/publish", revision="1", live="0", why="all the same")
-
-    assert "Publish version" not in page.body
-    assert answer.status == 422
-    assert await versions.live(visitor.engine.database) == {}
-
-
-@on_sqlite
-async def test_what_was_published_meanwhile_is_told_and_taken_back_only_knowingly(desk: Enter) -> None:
-    # Given a draft, and a version that was published beside it
-    visitor = await signed_in(desk, "publisher")
-    await write(visitor, SHORT)
-    form = publishing_form((await visitor.get(f"/types/{TYPE}/publish")).body)
-    engine = visitor.engine
-    shipped, _ = await gate.live_wording(engine, TYPE)
-    await publishing.publish(
-        engine.database, TYPE, shipped, based_on=0, origin="import", actor="cli:tom", why="from git", now=NOW
-    )
-
-    # When it is published by the page of before, then it isn't, and the page tells of the other
-    answer = await visitor.post(f"/types/{TYPE}/publish", **form, why="shorter")
-    assert answer.status == 409
-    assert "version 1 (cli:tom: from git)" in says(answer)
-
-    # And by that page it is
-    form = publishing_form(answer.body)
-    assert (await visitor.post(f"/types/{TYPE}/publish", **form, why="shorter")).status == 303
-    assert engine.renderer.live(TYPE) == 2
-
-
-async def test_an_earlier_version_is_published_again_for_a_reason_and_a_draft_stays(desk: Enter) -> None:
-    visitor = await signed_in(desk, "publisher")
-    engine = visitor.engine
-    for text, based_on in ((SHORT, 0), (f"{SHORT} Danke.", 1)):
-        await write(visitor, text)
-        form = publishing_form((await visitor.get(f"/types/{TYPE}/publish")).body)
-        assert form["live"] == str(based_on)
-        await visitor.post(f"/types/{TYPE}/publish", **form, why="a try")
-    await write(visitor, f"{SHORT} Bis bald.")
-    page = await visitor.get(f"/types/{TYPE}/versions/1")
-
-    silent = await visitor.post(f"/types/{TYPE}/versions/1", live="2", why="")
-    late = await visitor.post(f"/types/{TYPE}/versions/1", live="1", why="too friendly")
-    done = await visitor.post(f"/types/{TYPE}/versions/1", live="2", why="too friendly")
-
-    assert "Roll back to version 1" in page.body
-    assert (silent.status, late.status, done.status) == (422, 409, 303)
-    assert engine.renderer.live(TYPE) == 3
-    assert (await gate.live_wording(engine, TYPE))[0]["de"].sms == publishing.decode(
-        (await versions.get(engine.database, TYPE, 1)).wording  # type: ignore[union-attr]
-    )["de"].sms
-    assert await versions.draft(engine.database, TYPE) is not None
-    assert (await visitor.post(f"/types/{TYPE}/versions/7", live="3", why="x")).status == 404
-    assert (await visitor.post(f"/types/{TYPE}/versions/1", live="x", why="x")).status == 400
-
-
-async def test_a_draft_is_thrown_away_as_it_was_seen(desk: Enter) -> None:
-    visitor = await signed_in(desk, "author")
-    await write(visitor, SHORT)
-
-    late = await visitor.post(f"/types/{TYPE}/discard", revision="7")
-    done = await visitor.post(f"/types/{TYPE}/discard", revision="1")
-
-    assert (late.status, done.status) == (409, 303)
-    assert await versions.draft(visitor.engine.database, TYPE) is None
-    assert len(await told(visitor, "text.discard")) == 1
-
-
-@given(st.text(max_size=60), st.text(max_size=60))
-def test_what_differs_between_two_texts_is_marked_and_nothing_is_left_out(before: str, after: str) -> None:
-    old, new = runs(before, after)
-
-    assert ("".join(run.text for run in old), "".join(run.text for run in new)) == (before, after)
-    assert [run.text for run in old if run.same] == [run.text for run in new if run.same]
-
-
-# ── What if
-
-
-@on_sqlite
-async def test_what_would_happen_is_told_by_rule_and_nothing_is_written(desk: Enter) -> None:
-    visitor = await signed_in(desk, "viewer")
-    ada = RecipientDetails(name="Ada", phone=NUMBER, locale="de", time_zone="Europe/Berlin")
-    await recipients.put(visitor.engine.database, {"ada": ada}, NOW)
-    await visitor.get("/why")
-    caller = Caller(visitor.url, visitor.session, visitor.engine)
-    before = await everything(caller)
-    event = f"{TYPE}/Full, with an idle fee"
-
-    told = says(await visitor.post("/why", event=event, recipient="ada", at="23:10"))
-    nobody = await visitor.post("/why", event=event, recipient="nobody")
-    when = await visitor.post("/why", event=event, recipient="ada", at="soon")
-    data = await visitor.post("/why", event=event, recipient="ada", data='{"session_id": 1}')
-    broken = await visitor.post("/why", event=event, data="{")
-    none = await visitor.post("/why", event="no/such")
-
-    assert "Charging complete to ada, Monday 23:10 by their clock" in told
-    assert "Dein Auto ist voll geladen" in told
-    assert "There is no device: not sent." in told
-    assert [each.status for each in (nobody, when, data, broken, none)] == [422, 422, 422, 422, 400]
-    assert "no recipient with this id" in says(nobody)
-    assert "a time of day: 23:10" in says(when)
-    assert "(/event/data/session_id)" in says(data)
-    assert await everything(caller) == before

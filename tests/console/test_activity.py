@@ -1,0 +1,181 @@
+"""What was sent and what was given up, over every database: activity, search, dead letters."""
+
+import asyncio
+import re
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.deliveries import State, make_id
+from notifier.store import activity, events, paging
+from notifier.store.activity import Filter
+from notifier.store.dead import successor_id
+from notifier.store.schema import audit, delivery, event
+from tests.api.conftest import on_sqlite
+from tests.console.conftest import Enter, Visitor, signed_in
+from tests.console.rows import fill, listed
+from tests.samples import NOW
+
+# ── Activity
+
+
+async def test_activity_is_read_page_by_page_newest_first(enter: Enter) -> None:
+    # Given more deliveries than two pages hold
+    visitor = await signed_in(enter, "viewer")
+    ids = await fill(visitor, 120)
+
+    # When they are read from the newest on
+    found, where = [], "/activity"
+    while where:
+        body = (await visitor.get(where)).body
+        found += listed(body)
+        following = re.search(r'rel="next" href="/console([^"]+)"', body)
+        where = following[1].replace("&amp;", "&") if following else ""
+
+    # Then each is there once, in its order
+    assert found == ids
+
+
+async def test_activity_is_narrowed_by_type_channel_state_and_recipient(enter: Enter) -> None:
+    visitor = await signed_in(enter, "viewer")
+    ids = await fill(visitor, 3)
+    async with visitor.engine.database.engine.begin() as connection:
+        change = sa.update(delivery).where(delivery.c.id == ids[0])
+        await connection.execute(change.values(type="idle-warning", channel="push", state="failed", recipient_id="bo"))
+
+    for query in ("type=idle-warning", "channel=push", "state=failed", "recipient=bo", "recipient=bo&channel=push"):
+        assert listed((await visitor.get(f"/activity?{query}")).body) == ids[:1], query
+    assert listed((await visitor.get("/activity?recipient=ada&state=sent")).body) == ids[1:]
+    assert "None like that" in (await visitor.get("/activity?recipient=ada&state=failed")).body
+
+
+async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
+    enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a filter that nothing fits but the oldest of ten, and pages that look at four
+    monkeypatch.setattr(paging, "LOOKED_AT", 4)
+    visitor = await signed_in(enter, "viewer")
+    ids = await fill(visitor, 10)
+    database = visitor.engine.database
+    async with database.engine.begin() as connection:
+        await connection.execute(sa.update(delivery).where(delivery.c.id == ids[-1]).values(state="failed"))
+
+    # When pages are read one after the other
+    wanted = Filter(state=State.FAILED)
+    pages = [await activity.find(database, wanted, None, 50)]
+    while pages[-1].next:
+        pages.append(await activity.find(database, wanted, pages[-1].next, 50))
+
+    # Then it is found on the third, and the two before say that they were cut
+    assert [(len(page.rows), page.cut) for page in pages] == [(0, True), (0, True), (1, False)]
+    assert "None among the newest" in (await visitor.get("/activity?state=failed")).body
+
+
+# ── Search
+
+
+async def test_a_search_leads_to_what_an_id_names(enter: Enter) -> None:
+    visitor = await signed_in(enter, "viewer")
+    (id_,) = await fill(visitor, 1)
+    of = make_id("event", "csms/berlin", str(NOW))
+
+    for query, place in (
+        (f"q={id_}", f"deliveries/{id_}"),
+        (f"q=%20{id_.upper()}%20", f"deliveries/{id_}"),
+        (f"q={of}", f"events/{of}"),
+        (f"source=csms/berlin&q={NOW}", f"events/{of}"),
+        ("q=ada", "activity?recipient=ada"),
+    ):
+        assert (await visitor.get(f"/search?{query}")).headers["Location"] == f"/console/{place}"
+    for query in ("q=bo", f"q={'0' * 32}", "source=csms/berlin&q=1", f"source=csms&q={NOW}"):
+        answer = await visitor.get(f"/search?{query}")
+        assert (answer.status, "Nothing is called" in answer.body) == (404, True)
+
+
+async def test_a_delivery_and_its_event_tell_what_happened_and_no_address(enter: Enter) -> None:
+    visitor = await signed_in(enter, "viewer")
+    (id_,) = await fill(visitor, 1, state="failed", reason="address_gone")
+
+    page = (await visitor.get(f"/deliveries/{id_}")).body
+    of = (await visitor.get(f"/events/{make_id('event', 'csms/berlin', str(NOW))}")).body
+
+    for said in (id_, "charging-complete", "csms/berlin", str(NOW), "2026-03-09 17:40:00", "number or mailbox doesn"):
+        assert said in page
+    assert listed(of) == [id_]
+    assert "Redrive" not in page + of  # a viewer's
+
+
+# ── Dead letters
+
+
+async def confirm(visitor: Visitor, action: str, *ids: str) -> str:
+    """The confirm page; its form goes with the ids that it names."""
+    answer = await visitor.post("/dead/confirm", action=action, every="", **({"id": ids[0]} if ids else {}))
+    assert answer.status == (200 if ids else 422)
+    return str(answer.body)
+
+
+async def test_an_operator_redrives_once_what_a_page_asked_about(enter: Enter) -> None:
+    # Given a dead letter, and a delivery that arrived
+    visitor = await signed_in(enter, "operator")
+    dead, sent = await fill(visitor, 2, state="failed", reason="refused")
+    async with visitor.engine.database.engine.begin() as connection:
+        await connection.execute(
+            sa.update(delivery).where(delivery.c.id == sent).values(state="delivered", reason=None)
+        )
+    assert listed((await visitor.get("/dead")).body) == [dead]
+
+    # When it is chosen, nothing happens but a question
+    assert "Redrive 1 dead letter?" in await confirm(visitor, "redrive", dead)
+    assert len(await visitor.rows(delivery)) == 2
+
+    # When the question is answered, twice and at once, with the other id beside
+    answers = await asyncio.gather(*(visitor.post("/dead/redrive", ids=f"{dead} {sent}") for _ in range(2)))
+
+    # Then there is one redrive, audited with the name, and what was delivered is refused
+    for answer in answers:
+        assert "1 redriven, 1 refused" in answer.body
+        assert "not dead" in answer.body
+    assert [row.id for row in await visitor.rows(delivery) if row.redrive_of] == [successor_id(dead)]
+    entries = [each for each in await visitor.rows(audit) if each.action.startswith("dead.")]
+    assert [(each.actor, each.action, each.subject) for each in entries] == [("console:operator", "dead.redrive", dead)]
+    assert listed((await visitor.get("/dead")).body) == []
+    assert f"taken up by {successor_id(dead)}" in (await visitor.get(f"/deliveries/{dead}")).body
+
+
+async def test_all_that_the_filters_leave_are_discarded_together(enter: Enter) -> None:
+    visitor = await signed_in(enter, "operator")
+    ids = await fill(visitor, 60, state="failed", reason="refused")
+    async with visitor.engine.database.engine.begin() as connection:
+        await connection.execute(sa.update(delivery).where(delivery.c.id == ids[0]).values(reason="address_gone"))
+
+    page = (await visitor.post("/dead/confirm", action="discard", every="yes", reason="refused")).body
+    confirmed = re.search(r'name="ids" value="([^"]+)"', page)
+    assert confirmed
+    assert "Discard 59 dead letters?" in page
+    assert "59 discarded" in (await visitor.post("/dead/discard", ids=confirmed[1])).body
+
+    assert listed((await visitor.get("/dead")).body) == ids[:1]
+
+
+async def test_a_quarantined_event_can_be_redriven_too(enter: Enter) -> None:
+    visitor = await signed_in(enter, "operator")
+    await fill(visitor, 1)
+    of = make_id("event", "csms/berlin", str(NOW))
+    async with visitor.engine.database.engine.begin() as connection:
+        await connection.execute(sa.update(event).values(decided_at=None, deliveries=None))
+    await events.quarantine(visitor.engine.database, [of], NOW)
+
+    assert listed((await visitor.get("/dead?reason=quarantined")).body) == [of]
+    assert "Redrive…" in (await visitor.get(f"/events/{of}")).body
+    assert "1 redriven" in (await visitor.post("/dead/redrive", ids=of)).body
+
+
+@pytest.mark.parametrize("ids", ["", "x", "0" * 31, "0" * 32 + "  " + "0" * 32, " ".join(["0" * 32] * 501)])
+@on_sqlite
+async def test_ids_that_no_page_of_ours_made_are_refused(enter: Enter, ids: str) -> None:
+    visitor = await signed_in(enter, "operator")
+
+    assert (await visitor.post("/dead/redrive", ids=ids)).status == 400
+    assert (await visitor.post("/dead/confirm", action="drop", id="0" * 32)).status == 400
+    assert "None chosen" in await confirm(visitor, "redrive")

@@ -1,0 +1,123 @@
+"""Health and live pages: what they tell, and that nobody waits for what takes long."""
+
+import asyncio
+import json
+import math
+from collections import Counter
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
+from notifier.console import watch
+from notifier.console.pages import duration
+from notifier.console.watch import Remembered, Sample, quantile
+from notifier.store.schema import delivery, event
+from tests.api.conftest import on_sqlite
+from tests.console.conftest import Enter, signed_in
+from tests.console.rows import fill, listed
+from tests.samples import NOW
+
+
+async def test_health_tells_what_waits_and_whether_the_sum_is_whole(enter: Enter) -> None:
+    # Given a delivery that nobody planned, and one that fell due a minute ago
+    visitor = await signed_in(enter, "viewer")
+    await fill(visitor, 2)
+    async with visitor.engine.database.engine.begin() as connection:
+        await connection.execute(sa.update(event).where(event.c.source_id == str(NOW)).values(deliveries=0))
+        late = sa.update(delivery).where(delivery.c.created_at == NOW)
+        await connection.execute(late.values(state="pending", signal_at=NOW - MINUTE))
+    await visitor.engine.signals.ask(["0" * 32])
+
+    async with asyncio.timeout(10):
+        body = ""
+        while "astray" not in body or "Looking" in body:  # a page waits for neither for long
+            body = (await visitor.get("/health")).body
+
+    assert "1 astray" in body
+    assert '<dt>ask</dt><dd class="number">1</dd>' in body
+    assert "1 min late" in body
+
+
+@on_sqlite
+async def test_a_live_page_sends_what_has_changed(enter: Enter) -> None:
+    visitor = await signed_in(enter, "viewer")
+    async with visitor.session.get(f"{visitor.url}/console/activity/live?channel=sms") as stream:
+        assert stream.content_type == "text/event-stream"
+        assert "Nothing has been sent" not in await drawn(stream)
+
+        (id_,) = await fill(visitor, 1)
+
+        assert listed(await drawn(stream)) == [id_]
+
+
+async def drawn(stream: object) -> str:
+    async for line in stream.content:  # type: ignore[attr-defined]
+        if line.startswith(b"data: "):
+            return str(json.loads(line[6:]))
+    raise AssertionError("the stream ended")
+
+
+async def test_what_takes_long_is_told_as_it_was_last_seen() -> None:
+    # Given something that takes as long as we say
+    clock, gate, found = ManualClock(NOW), asyncio.Event(), iter([1, 2])
+
+    async def find() -> int:
+        await gate.wait()
+        return next(found)
+
+    remembered = Remembered(find, clock)
+
+    # Then nobody waits for it, all ask once, and what was found stands while it is looked for again
+    assert await asyncio.gather(remembered.latest(), remembered.latest()) == [None, None]  # type: ignore[comparison-overlap]
+    gate.set()
+    assert await remembered.latest() == 1
+    gate.clear()
+    clock.advance(watch.LOOK_EVERY)
+    assert await remembered.latest() == 1
+    gate.set()
+    assert await remembered.latest() == 2
+    assert await remembered.latest() == 2
+    await remembered.close()
+
+
+def test_speeds_and_answers_are_those_between_two_readings() -> None:
+    def sample(at: int, *counts: int) -> Sample:
+        bounds = (0.1, 0.25, math.inf)
+        answers = Counter({("sms", bound): count for bound, count in zip(bounds, counts, strict=True)})
+        return Sample(
+            at, Counter({("twilio", "sent"): counts[-1], ("twilio", "throttled"): 5}), answers, {"twilio": 2}, 0
+        )
+
+    earlier, later = sample(0, 100, 100, 100), sample(MINUTE, 150, 200, 200)
+
+    (speed,) = watch.speeds(earlier, later)
+    assert (speed.channel, speed.answered, speed.p50) == ("sms", 100, 100)
+    assert speed.p95 == pytest.approx(235)
+    (provider,) = watch.providers(earlier, later)
+    assert (provider.name, provider.breaker, provider.said) == ("twilio", "open", [("sent", 100)])
+
+
+@pytest.mark.parametrize(
+    ("buckets", "told"),
+    [({}, None), ({0.1: 0, math.inf: 0}, None), ({0.1: 0, math.inf: 4}, 100), ({0.1: 4, 1.0: 4, math.inf: 4}, 95)],
+)
+def test_a_quantile_lies_within_its_bucket(buckets: dict[float, int], told: float | None) -> None:
+    assert quantile(buckets, 0.95) == pytest.approx(told) if told else quantile(buckets, 0.95) is None
+
+
+@pytest.mark.parametrize(
+    ("span", "told"),
+    [
+        (0, "0 ms"),
+        (850, "850 ms"),
+        (2_340, "2.3 s"),
+        (12 * SECOND, "12 s"),
+        (MINUTE, "1 min"),
+        (3 * MINUTE + 5 * SECOND, "3 min 5 s"),
+        (HOUR + 59 * SECOND, "1 h"),
+        (2 * DAY + 4 * HOUR, "2 d 4 h"),
+    ],
+)
+def test_spans_are_told_in_their_two_largest_units(span: int, told: str) -> None:
+    assert duration(span) == told
