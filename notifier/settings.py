@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = "http://127.0.0.1:8080"
 
     # The workers
-    worker_processes: Count = 2  # for what is prompt; campaigns have one more
+    worker_processes: Count = 2  # for what is prompt; campaigns have two more (broker/queues.py)
     worker_batches: Count = 8  # of one queue at once, in each process; most only wait for room
     database_connections: Count = 10
     metrics_dir: Path | None = None

@@ -14,9 +14,11 @@ LANES: Final[dict[tuple[Channel, Lane], str]] = {
 }
 
 PROMPT: Final = [DECIDE, ASK, *(queue for (_, lane), queue in LANES.items() if lane != Lane.BULK)]
-BACKGROUND: Final = [CAREFUL, EXPAND, *(queue for (_, lane), queue in LANES.items() if lane == Lane.BULK)]
-"""For a worker process of its own: what campaigns go through, and what may end it."""
-QUEUES: Final = [*PROMPT, *BACKGROUND]
+BULK: Final = [queue for (_, lane), queue in LANES.items() if lane == Lane.BULK]
+BACKGROUND: Final = ([CAREFUL, EXPAND], [CAREFUL, *BULK])
+"""For two worker processes: what campaigns go through, and what may end one of them. The other goes on with what waits
+behind that."""
+QUEUES: Final = [*PROMPT, CAREFUL, EXPAND, *BULK]
 
 
 def prefetch(queue: str, wanted: int) -> int:

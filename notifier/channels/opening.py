@@ -37,7 +37,7 @@ def open_transports(settings: Settings, clock: Clock) -> dict[Channel, Transport
     What workers share goes through Redis where that is the broker. ConfigurationError for an account that can't be
     used.
     """
-    processes = settings.worker_processes + 1  # the campaigns' one
+    processes = settings.worker_processes + 1  # the one for what is bulk
     return {
         Channel.PUSH: _together(
             Terms(channel=Channel.PUSH, codes=push.CODES, ramps=True, processes=processes),

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import msgspec
 
+from notifier.broker import BACKGROUND
 from notifier.chaos import hands, load, proxy, servers
 from notifier.chaos.options import Options
 from notifier.chaos.proxy import HOST, Proxy
@@ -158,7 +159,7 @@ def _account(channel: str, folder: Path, port: int, more: str) -> str:
 
 
 async def _all_up(system: LocalSystem, name: str) -> bool:
-    return hands.ready_workers(system, name) > system.settings.worker_processes  # the campaigns' one is up, too
+    return hands.ready_workers(system, name) >= system.settings.worker_processes + len(BACKGROUND)
 
 
 def hooked(**variables: str) -> dict[str, str]:

@@ -51,8 +51,8 @@ def web(host: str | None, port: int | None) -> None:
 def worker(processes: int | None, batches: int | None, queues: tuple[str, ...]) -> None:
     """Decide and deliver: Dramatiq workers. A process that ends by itself is started again.
 
-    Campaigns, and what may have ended a worker, have one process more, which takes only the CPU that nobody else wants.
-    With --queue there is none.
+    Campaigns, and what may have ended a worker, have two processes more, which take only the CPU that nobody else
+    wants. With --queue there are none.
     """
     settings = _prepare("worker")
     from notifier.broker import BACKGROUND, PROMPT
@@ -60,7 +60,7 @@ def worker(processes: int | None, batches: int | None, queues: tuple[str, ...]) 
     each = python("-m", "workers", "--batches", str(batches or settings.worker_batches))
     commands = [[*each, *_named(queues or PROMPT)]] * (processes or settings.worker_processes)
     if not queues:
-        commands.append([*each, "--background", *_named(BACKGROUND)])
+        commands += [[*each, "--background", *_named(taken)] for taken in BACKGROUND]
     supervise(commands, {**os.environ, "dramatiq_restart_delay": str(RESTART_DELAY)})
 
 
