@@ -20,7 +20,7 @@ processes that each wait for their turn. It is a quarter of what a person would 
 
 async def campaign(options: Options) -> Outcome:
     """Alerts alone, then the same beside a campaign that is due all at once."""
-    size, seconds = (20_000, 8) if options.short else (1_000_000, 20)
+    size, seconds = (40_000, 8) if options.short else (1_000_000, 20)
     people = load.people()
     targets = [(person, device_id(details.devices[0])) for person, details in people.items()]
     with tempfile.TemporaryDirectory(prefix="notifier-chaos-") as folder:
