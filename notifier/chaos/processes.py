@@ -98,7 +98,7 @@ async def rolling_sigterm(options: Options) -> Outcome:
         telling = asyncio.create_task(load.report(bed.producer, load.numbered(load.payment), rate, enough))
         exits = []
         for turn in range(turns):
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.5)
             exits.append(await _restart(bed, names[turn % len(names)]))
         enough.set()
         seen = await look(bed, await telling, each=3)

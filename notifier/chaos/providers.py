@@ -61,7 +61,7 @@ class Phase(msgspec.Struct, frozen=True):
 
 async def provider_faults(options: Options) -> Outcome:
     """Texts meet one fault after the other; pushes and mails of the same events don't notice."""
-    seconds = 12 if options.short else 14
+    seconds = 8 if options.short else 14
     names = [name for name in FAULTS if name != "hangs" or not options.short]  # to the sender the two are alike
     phases: dict[str, Phase] = {}
     async with make_bed(options, providers={"sms": ""}) as bed:
@@ -100,7 +100,7 @@ async def provider_faults(options: Options) -> Outcome:
 
 async def backlog(options: Options) -> Outcome:
     """A provider with a rate is gone while texts pile up; it drains at that rate, and the urgent don't stand behind."""
-    size = 500 if options.short else 8_000
+    size = 500 if options.short else 6_000
     people = load.people(["sms"])
     async with make_bed(options, providers={"sms": f"rate={BACKLOG_RATE}"}, people=people) as bed:
         async with bed.providers["sms"].away():

@@ -26,6 +26,17 @@ MODULES = {
     "rolling_sigterm": "processes",
 }
 
+PATIENT = ("redis_down", "broker_silent", "worker_stopped", "clock_skew")
+"""Those that wait most of the time."""
+
+
+def rounds(*, side_by_side: bool) -> list[tuple[str, ...]]:
+    """All of them, in the order in which they run: one after the other, but for the patient ones where `side_by_side`,
+    which takes servers that each has for itself."""
+    if not side_by_side:
+        return [(name,) for name in MODULES]
+    return [*((name,) for name in MODULES if name not in PATIENT), PATIENT]
+
 
 def scenario(name: str) -> "Callable[[Options], Awaitable[Outcome]]":
     """The scenario of a name; it is imported only now, for it brings half the system with it."""

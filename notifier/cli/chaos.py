@@ -4,13 +4,14 @@ import asyncio
 import json
 import signal
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import click
 from rich.console import Console
 
 from notifier.chaos.options import Options
-from notifier.chaos.scenarios import MODULES, scenario
+from notifier.chaos.scenarios import MODULES, rounds, scenario
 
 TIMEOUT = 600  # seconds for one scenario; the longest takes half of it
 
@@ -29,25 +30,32 @@ def chaos(name: str, short: bool, database: str | None, broker: str | None, as_j
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us must not leave a system behind
     options = Options(short, database, broker)
-    told = [_run(each, options, as_json) for each in (MODULES if name == "all" else [name])]
+    names = rounds(side_by_side=not broker) if name == "all" else [(name,)]
+    told = [each for together in names for each in _run(together, options, as_json)]
     if not all(each["ok"] for each in told):
         raise SystemExit(1)
 
 
-def _run(name: str, options: Options, as_json: bool) -> dict[str, Any]:
+def _run(names: Sequence[str], options: Options, as_json: bool) -> list[dict[str, Any]]:
+    """Run these side by side, and print a line for each."""
     console = Console(stderr=True)
-    began = time.monotonic()
-    with console.status(f"{name} on {options.servers}"):
-        told = asyncio.run(_bounded(name, options)) | {"seconds": round(time.monotonic() - began, 1)}
-    if as_json:
-        click.echo(json.dumps(told))
-    else:
-        mark = "[green]✓[/]" if told["ok"] else "[red]✗[/]"
-        console.print(mark, name, *(f"{figure}={value}" for figure, value in told.items() if figure != "scenario"))
+    with console.status(f"{', '.join(names)} on {options.servers}"):
+        told = asyncio.run(_together(names, options))
+    for each in told:
+        if as_json:
+            click.echo(json.dumps(each))
+        else:
+            mark = "[green]✓[/]" if each["ok"] else "[red]✗[/]"
+            console.print(mark, *(f"{figure}={value}" for figure, value in each.items()))
     return told
 
 
+async def _together(names: Sequence[str], options: Options) -> list[dict[str, Any]]:
+    return await asyncio.gather(*(_bounded(name, options) for name in names))
+
+
 async def _bounded(name: str, options: Options) -> dict[str, Any]:
+    began = time.monotonic()
     async with asyncio.timeout(TIMEOUT):
         outcome = await scenario(name)(options)
     return {
@@ -56,4 +64,5 @@ async def _bounded(name: str, options: Options) -> dict[str, Any]:
         **outcome.figures,
         "ok": outcome.ok,
         "unmet": outcome.unmet,
+        "seconds": round(time.monotonic() - began, 1),
     }
