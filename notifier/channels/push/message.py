@@ -92,8 +92,9 @@ def _enrich(push: dict[str, Any], content: PushContent, notification_type: str) 
     """Say an image and a button to each platform in its own words.
 
     Android draws the image by itself, Apple only by the app's service extension, which `mutable-content` wakes
-    (firebase.google.com/docs/cloud-messaging/ios/send-image). A button is the app's: the type's id names the activity
-    on Android (`click_action`) and the registered buttons on Apple (`category`); the label goes along in `data`.
+    (firebase.google.com/docs/cloud-messaging/ios/send-image). A button is the app's: the type's id names the registered
+    buttons on Apple (`category`), and the label goes along in `data`. No `click_action` for Android: a tap on the
+    notification itself would do nothing in an app that has no activity of that name.
     """
     aps: dict[str, Any] = {"mutable-content": 1}
     push["apns"]["payload"] = {"aps": aps}
@@ -102,7 +103,6 @@ def _enrich(push: dict[str, Any], content: PushContent, notification_type: str) 
         push["apns"]["fcm_options"] = {"image": content.image}
     if content.action is not None:
         push["data"]["action"] = content.action
-        push["android"]["notification"]["click_action"] = notification_type
         aps["category"] = notification_type
         push["webpush"]["notification"] = {"actions": [{"action": ACTION, "title": content.action}]}
 

@@ -49,7 +49,7 @@ def test_a_picture_and_a_button_are_said_to_each_platform_in_its_words() -> None
     # Then
     assert message["notification"] == {"title": "t", "body": "b", "image": "https://i.example/a.png"}
     assert message["data"]["action"] == "Pay now"
-    assert message["android"]["notification"] == {"tag": "session-1", "click_action": "charging-complete"}
+    assert message["android"]["notification"] == {"tag": "session-1"}
     assert message["apns"]["payload"] == {"aps": {"mutable-content": 1, "category": "charging-complete"}}
     assert message["apns"]["fcm_options"] == {"image": "https://i.example/a.png"}
     assert message["webpush"]["notification"] == {"actions": [{"action": "open", "title": "Pay now"}]}
@@ -88,7 +88,7 @@ def test_a_push_is_what_the_sdk_makes_of_it(
         android=messaging.AndroidConfig(
             collapse_key=key, priority="high" if urgency in ("high", "urgent") else "normal",
             ttl=min(max(time_to_live, 0), 28 * 86_400),
-            notification=messaging.AndroidNotification(tag=key, click_action=None if action is None else kind_of),
+            notification=messaging.AndroidNotification(tag=key),
         ),
         apns=messaging.APNSConfig(
             headers=ours["apns"]["headers"], payload=messaging.APNSPayload(aps) if rich else None,
