@@ -131,11 +131,9 @@ def make_id(*parts: str) -> str:
     collapse key, recipient, channel and address. So what is the same twice has one row, whoever writes it and however
     often.
     """
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(4, "big") + data)
-    return digest.hexdigest()
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    framed = b"".join([len(data).to_bytes(4, "big") + data for data in encoded])
+    return blake2b(framed, digest_size=16).hexdigest()
 
 
 def check_moves(moves: Iterable[tuple[State, State]]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,14 @@ class Plan:
     deliveries: dict[str, NewDelivery] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
+
+
+class _Shared(NamedTuple):
+    """What all deliveries of an event by a type have in common: what they are about, and when they are of no use."""
+
+    about: str
+    expires_at: int
+    now: int
 
 
 def make_plan(
@@ -68,15 +76,16 @@ def plan_type(
     if not people:
         subscribed = kind.audience == "subscribers"
         plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
+    shared = _Shared(policy.about(kind, event.data), policy.expires_at(kind, event), now)
     turn = 0
     for person in people:
-        asked = _withread_spent(person, spent) if kind.category in catalog.regulation.caps else person
+        asked = _with_spent(person, spent) if kind.category in catalog.regulation.caps else person
         answers = policy.decide(kind, event, asked, now, catalog.regulation, turn)
         told = []
         for answer in answers:
             id_ = policy.delivery_id(kind, event, person.id, answer.channel, answer.target)
-            plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, now))
-            told.append(_told(answer) | {"delivery": id_})
+            plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, shared))
+            told.append(_told(answer, id_))
         plan.decisions.append(_decision(kind, event, person.id, told, now, asked.standing))
         if any(answer.state in (State.PENDING, State.COLLECTED) for answer in answers):
             turn += 1
@@ -89,12 +98,13 @@ def plan_nobody(plan: Plan, kind: NotificationType, event: Event, reason: Reason
     """Add that a type tells nobody of an event, and why."""
     nobody = Answer(channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, rule=Rule.ADDRESS, reason=reason)
     # By event and not by collapse key: every event about a person we don't know is counted.
-    delivery = _delivery(kind, event, "", nobody, make_id("delivery", kind.id, event.id, "", Channel.NONE, ""), now)
-    plan.deliveries[delivery.id] = delivery
-    plan.decisions.append(_decision(kind, event, "", [_told(nobody) | {"delivery": delivery.id}], now, None))
+    id_ = make_id("delivery", kind.id, event.id, "", Channel.NONE, "")
+    shared = _Shared(policy.about(kind, event.data), policy.expires_at(kind, event), now)
+    plan.deliveries[id_] = _delivery(kind, event, "", nobody, id_, shared)
+    plan.decisions.append(_decision(kind, event, "", [_told(nobody, id_)], now, None))
 
 
-def _withread_spent(person: Recipient, spent: Spent) -> Recipient:
+def _with_spent(person: Recipient, spent: Spent) -> Recipient:
     mine = spent.get(person.id, {})
     return msgspec.structs.replace(person, standing=msgspec.structs.replace(person.standing, spent=dict(mine)))
 
@@ -107,22 +117,27 @@ def audience_keys(catalog: Catalog, batch: Iterable[Event]) -> Iterable[str]:
 
 
 def _delivery(
-    kind: NotificationType, event: Event, recipient_id: str, answer: Answer, id_: str, now: int
+    kind: NotificationType, event: Event, recipient_id: str, answer: Answer, id_: str, shared: _Shared
 ) -> NewDelivery:
-    pending = answer.state == State.PENDING
+    now, pending = shared.now, answer.state == State.PENDING
     signalled_here = pending and kind.at_once and answer.due_at <= now
     signal_at = now + SIGNAL_AGAIN if signalled_here else answer.due_at if pending else None
     return NewDelivery(
         id=id_, event_id=event.id, recipient_id=recipient_id, type=kind.id, channel=answer.channel,
         target=answer.target, step=answer.step,
-        lane=kind.lane, about=policy.about(kind, event.data), state=answer.state, reason=answer.reason, created_at=now,
-        updated_at=now, due_at=answer.due_at, expires_at=policy.expires_at(kind, event), signal_at=signal_at,
+        lane=kind.lane, about=shared.about, state=answer.state, reason=answer.reason, created_at=now, updated_at=now,
+        due_at=answer.due_at, expires_at=shared.expires_at, signal_at=signal_at,
     )  # fmt: skip
 
 
-def _told(answer: Answer) -> dict[str, Any]:
-    told = {"channel": answer.channel, "answer": answer.state, "reason": answer.reason, "due_at": answer.due_at}
-    return told | {"rule": answer.rule, "by": answer.by} if answer.by else told | {"rule": answer.rule}
+def _told(answer: Answer, id_: str) -> dict[str, Any]:
+    told = {
+        "channel": answer.channel, "answer": answer.state, "reason": answer.reason, "due_at": answer.due_at,
+        "rule": answer.rule, "delivery": id_,
+    }  # fmt: skip
+    if answer.by:
+        told["by"] = answer.by
+    return told
 
 
 def _decision(
