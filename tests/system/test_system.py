@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,39 @@ async def test_an_event_from_the_shell_is_in_the_inbox_within_seconds(system: Lo
     assert (told["balanced"], told["deliveries"]["sent"]) == (True, 1)
     found = json.loads(await _notifier(system, "doctor", "--json"))
     assert {finding["verdict"] for finding in found} == {"good"}
+
+
+async def test_a_campaign_goes_through_its_segment_and_out(system: LocalSystem) -> None:
+    # Given drivers for whom it is about noon, most of whom agreed to offers, and a segment of all of them
+    zone = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"  # POSIX: west of Greenwich is positive
+    url, agreed = f"{system.settings.public_url}/v1", {f"driver-{number}" for number in range(1, 25)}
+    word = {"category": "offers", "channel": "email", "granted": True, "wording": "app-2026", "source": "app"}
+    everybody = {"name": "All", "all": [{"field": "kind", "operator": "eq", "value": "driver"}]}
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {system.key}"}) as session:
+        for id_ in [*sorted(agreed), "driver-0"]:
+            details = {"email": f"{id_}@example.com", "locale": "fr", "time_zone": zone}
+            await _told(session.put(f"{url}/recipients/{id_}", json=details))
+        for id_ in agreed:
+            await _told(session.post(f"{url}/recipients/{id_}/consents", json=word))
+        await _told(session.put(f"{url}/segments/all", json=everybody))
+
+        # When marketing reports its offer
+        offer = {"segment_id": "all", "campaign_id": "spring", "title": "Le printemps", "text": "Moins cher à Gand."}
+        await _notifier(system, "send", "marketing.offer", "--data", json.dumps(offer))
+
+        # Then each of those who agreed has it once, and nobody else
+        async with asyncio.timeout(30):
+            while not await ledger.is_quiet(system.database):  # noqa: ASYNC110 (other processes are waited for)
+                await asyncio.sleep(0.1)
+        async with session.get(f"{system.sandbox_url}/sandbox/ledger", params={"channel": "email"}) as response:
+            entries = (await response.json())["entries"]
+    assert sorted(entry["to"] for entry in entries) == sorted(f"{id_}@example.com" for id_ in agreed)
+    assert (await ledger.read(system.database)).balanced
+
+
+async def _told(request: AbstractAsyncContextManager[aiohttp.ClientResponse]) -> None:
+    async with request as response:
+        assert response.status < 300, await response.text()
 
 
 async def _first_sms(session: aiohttp.ClientSession, system: LocalSystem) -> str:
