@@ -19,7 +19,7 @@ from notifier.broker import QUEUES
 from workers.main import broker, settings
 
 BACKGROUND = 10  # niceness: a tenth of what others get of a core that both want, and all of one that nobody else does
-STOP_TIMEOUT = 25_000  # milliseconds for batches under way: a lease's length
+STOP_TIMEOUT = 25_000  # milliseconds for batches under way: longer than a lease
 
 log = structlog.get_logger(__name__)
 

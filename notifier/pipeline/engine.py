@@ -17,7 +17,7 @@ from notifier.store.database import Database
 SIGNAL_AGAIN = 3 * SECOND  # what was signalled and not taken by then was lost or is stuck: the clock signals again
 CHUNK = 1000  # recipients of a segment that one transaction looks at: a fraction of a second's work
 EXPAND_AGAIN = 25 * SECOND  # the same for a campaign's next chunk, which waits for whatever is prompt
-LEASE = 25 * SECOND  # a worker's hold on a delivery: longer than any send may take, and soon over where it died
+LEASE = 23 * SECOND  # a worker's hold on a delivery: longer than any send may take, and soon over where it died
 
 
 @dataclass(frozen=True, kw_only=True)

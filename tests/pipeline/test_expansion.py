@@ -121,7 +121,7 @@ async def test_a_chunk_signals_the_next_and_the_clock_where_that_was_lost(
     assert (await small.signals.depths())["expand"] == before["expand"] + 1
     small.clock.advance(EXPAND_AGAIN)  # type: ignore[attr-defined]
     await ticking.tick(small)
-    assert (await small.signals.depths())["decide"] == before["decide"] + 1
+    assert (await small.signals.depths())["careful"] == before["careful"] + 1
 
 
 async def test_a_campaign_for_a_segment_that_is_not_there_says_so(small: WorkerEngine, report: Report) -> None:
