@@ -23,6 +23,7 @@ from notifier.store import ledger
 PROVIDER_DELAY = 0.05  # seconds for an answer, so that there is something in flight
 SLOW = 0.1  # the same where messages are to wait for a free connection, too
 RECOVERED = 30  # seconds in which what a dead worker held must be done
+AGAIN = 8  # seconds for what a lease left behind, a signal of which RabbitMQ may have given to those that stand still
 STOPS = 20  # tries to stop workers at a telling moment
 SETTLED = 1  # seconds in which workers that go on have settled what they held
 WOKEN = 5  # seconds for a worker that stood still to do whatever it does when it goes on
@@ -60,7 +61,7 @@ async def kill9_workers(options: Options) -> Outcome:
 
 async def worker_stopped(options: Options) -> Outcome:
     """Half of the workers stand still for longer than a lease, then go on as if nothing had happened."""
-    seconds, rate = (LEASE / SECOND + 4, 200) if options.short else (90, 200)
+    seconds, rate = (LEASE / SECOND + AGAIN, 200) if options.short else (90, 200)
     settings: dict[str, object] = {"worker_processes": 2}
     async with make_bed(options, settings=settings, processes=("web", "worker", "worker-2", "clock")) as bed:
         await _slow_providers(bed, SLOW)
