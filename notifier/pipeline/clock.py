@@ -4,7 +4,7 @@ Several may run: a row that one takes is the others' no more, and a signal too m
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -97,17 +97,17 @@ async def _signal_deliveries(engine: Engine, now: int, room: set[str]) -> int:
     pending = [each for each in found if each.state == State.PENDING or each.id in resolved]
     for each in pending:
         metrics.signals_again.labels(LANES[each.channel, each.lane]).inc()
-    suspect = _suspect(pending)
+    suspect = _suspect(pending) if CAREFUL in room else {each.id for each in pending if each.crashes}
     await engine.signals.deliver(_queues(each for each in pending if each.id not in suspect), again=True)
-    await engine.signals.deliver(_queues(each for each in pending if each.id in suspect), again=True, alone=True)
+    if CAREFUL in room:
+        await engine.signals.deliver(_queues(each for each in pending if each.id in suspect), again=True, alone=True)
     return len(found)
 
 
-def _suspect(pending: Iterable[Due]) -> set[str]:
+def _suspect(pending: Sequence[Due]) -> set[str]:
     """Those that may have ended a worker: so may a few that nobody took; many mean that the broker lost them."""
-    pending = list(pending)
-    left = [each.id for each in pending if each.again and each.lane != Lane.BULK]
-    return {each.id for each in pending if each.crashes} | (set(left) if len(left) <= FEW else set())
+    left = {each.id for each in pending if each.again and each.lane != Lane.BULK}
+    return {each.id for each in pending if each.crashes} | (left if len(left) <= FEW else set())
 
 
 async def _resolve(engine: Engine, unknown: list[Due], now: int) -> set[str]:

@@ -16,7 +16,7 @@ from notifier.broker import ASK, CAREFUL, DECIDE, LANES
 from notifier.clock import SECOND, ManualClock
 from notifier.deliveries import Channel, Lane, State
 from notifier.messages import Receipt, SmsMessage
-from notifier.pipeline.clock import tick
+from notifier.pipeline.clock import FULL_QUEUE, tick
 from notifier.pipeline.dead import redrive
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
@@ -225,6 +225,28 @@ async def test_a_delivery_that_ends_its_worker_is_put_aside(
     assert sandbox.ledger.accepted(channel, other) == 1
     assert counted(metrics.rows_quarantined, "delivery") == before + 1
     assert (await ledger.read(engine.database)).balanced
+
+
+async def test_what_ended_a_worker_waits_while_the_queue_for_such_is_full(
+    engine: WorkerEngine, clock: ManualClock, driver: str, report: Report, queues: Queues
+) -> None:
+    # Given a push whose worker ended, and a queue full of what may end one
+    await decide(engine, await report_many(report, 1))
+    push = next(row.id for row in await rows(engine, delivery) if row.channel == Channel.PUSH)
+    assert await leases.claim(engine.database, [push], "lost", clock.now(), clock.now() + LEASE)
+    queues.clear()
+    await engine.signals.ask(["other"] * FULL_QUEUE, alone=True)
+
+    # When its lease is over, then it waits
+    clock.advance(LEASE)
+    await tick(engine)
+    assert queues.take(CAREFUL) == [(["other"], {})] * FULL_QUEUE
+    assert all(push not in ids for ids, _ in queues.take(LANES[Channel.PUSH, Lane.URGENT]))
+
+    # Until there is room
+    clock.advance(SIGNAL_AGAIN)
+    await tick(engine)
+    assert ([push], {"again": True}) in queues.take(CAREFUL)
 
 
 async def test_a_provider_that_is_asked_for_long_is_not_asked_by_two_and_no_crash_is_counted(
