@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from alembic import command
 from alembic.config import Config
@@ -11,6 +12,9 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.store.database import Database
+
+_RUNNING: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+"""A lock for each loop: Alembic keeps in globals what it works on, and gives way in the middle of it."""
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -27,7 +31,8 @@ async def upgrade(database: Database) -> None:
     def run(connection: Connection) -> None:
         command.upgrade(config(connection), "head")
 
-    async with database.engine.connect() as connection:
+    one_at_a_time = _RUNNING.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with one_at_a_time, database.engine.connect() as connection:
         await connection.run_sync(run)
         await connection.commit()
 

@@ -1,5 +1,8 @@
 """The migrations make the tables that the code describes, on every engine."""
 
+import asyncio
+from pathlib import Path
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
@@ -28,3 +31,15 @@ async def test_upgrading_twice_changes_nothing(database: Database) -> None:
 
     assert await migrate.revisions(database) == before
     assert before[0] == before[1]
+
+
+async def test_databases_are_migrated_side_by_side(tmp_path: Path) -> None:
+    # Given databases without a schema
+    databases = [Database(f"sqlite:///{tmp_path}/{number}.db", connections=1) for number in range(3)]
+
+    # When all are brought to the newest revision at once, then each has it
+    await asyncio.gather(*(migrate.upgrade(database) for database in databases))
+    for database in databases:
+        found, newest = await migrate.revisions(database)
+        assert found == newest
+        await database.close()
