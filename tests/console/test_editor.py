@@ -337,12 +337,11 @@ async def test_contacts_are_kept_with_addresses_that_no_page_shows(desk: Enter) 
     assert "Give at least one address." in says(nothing)
     page = (await visitor.get("/contacts")).body
     assert "push, sms, email" in page
-    assert "151" not in page.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert "12345678" not in page.partition("<tbody>")[2].partition("</tbody>")[0]
     assert await contacts.find(visitor.engine.database, "mia") == Contact(
         name="mia", phone=NUMBER, email="Mia@example.com", token="t-1"
     )
     assert (await visitor.post("/contacts/remove", name="mia")).status == 303
     assert (await visitor.post("/contacts/remove", name="mia")).status == 404
-    assert [each[1:3] for each in await told(visitor, "contact.put", "contact.remove")] == [
-        ("contact.put", "mia"), ("contact.remove", "mia")
-    ]  # fmt: skip
+    audited = await told(visitor, "contact.put", "contact.remove")  # both perhaps within a millisecond
+    assert sorted(each[1:3] for each in audited) == [("contact.put", "mia"), ("contact.remove", "mia")]
