@@ -61,7 +61,7 @@ class Phase(msgspec.Struct, frozen=True):
 
 async def provider_faults(options: Options) -> Outcome:
     """Texts meet one fault after the other; pushes and mails of the same events don't notice."""
-    seconds = 8 if options.short else 14
+    seconds = 12 if options.short else 14
     names = [name for name in FAULTS if name != "hangs" or not options.short]  # to the sender the two are alike
     phases: dict[str, Phase] = {}
     async with make_bed(options, providers={"sms": ""}) as bed:
