@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import MappingProxyType
 from typing import Any
 
 import dramatiq
@@ -16,7 +15,6 @@ from notifier import metrics
 from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, QUEUES
 from notifier.deliveries import Channel, Lane
 
-NO_KEYWORDS: Mapping[str, Any] = MappingProxyType({})
 IDS_A_MESSAGE = 100  # measured: a hundred ids carry the message's cost to where it no longer counts
 
 log = structlog.get_logger(__name__)
@@ -37,7 +35,7 @@ class Signals:
     async def decide(self, ids: Sequence[str], *, tries: int | None = None, alone: bool = False) -> None:
         """Say that events wait for a decision."""
         keywords = {} if tries is None else {"tries": tries}
-        await self._send(_messages(DECIDE, "decide", ids, alone=alone, keywords=keywords))
+        await self._send(_messages(DECIDE, "decide", ids, alone=alone, **keywords))
 
     async def expand(self, ids: Sequence[str]) -> None:
         """Say that events wait for the next chunk of their segments."""
@@ -53,7 +51,7 @@ class Signals:
                 message
                 for (channel, lane), ids in ids_by_queue.items()
                 for message in _messages(
-                    LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone=alone, keywords=keywords
+                    LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone=alone, **keywords
                 )
             ]
         )
@@ -107,7 +105,7 @@ class Signals:
 
 
 def _messages(
-    queue: str, actor: str, ids: Sequence[str], *, alone: bool = False, keywords: Mapping[str, Any] = NO_KEYWORDS
+    queue: str, actor: str, ids: Sequence[str], *, alone: bool = False, **keywords: Any
 ) -> list[dramatiq.Message[None]]:
     if alone:
         return [_message(CAREFUL, actor, [id_], keywords) for id_ in ids]
@@ -118,12 +116,12 @@ def _parts(ids: Sequence[str], size: int) -> Iterable[Sequence[str]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def _message(queue: str, actor: str, ids: list[str], keywords: Mapping[str, Any]) -> dramatiq.Message[None]:
+def _message(queue: str, actor: str, ids: list[str], keywords: dict[str, Any]) -> dramatiq.Message[None]:
     return dramatiq.Message(
         queue_name=queue,
         actor_name=actor,
         args=(ids,),
-        kwargs=dict(keywords),
+        kwargs=keywords,
         options={},
         message_timestamp=current_millis(),
     )
