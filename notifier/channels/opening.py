@@ -28,6 +28,8 @@ from notifier.messages import Receipt, SmsMessage
 from notifier.settings import Settings
 from notifier.sms_segments import measure
 
+IN_BACKGROUND = 2
+"""Worker processes beside those for what is prompt (`broker.queues.BACKGROUND`): each may send."""
 REDIS = ("redis://", "rediss://", "unix://")
 
 
@@ -37,7 +39,7 @@ def open_transports(settings: Settings, clock: Clock) -> dict[Channel, Transport
     What workers share goes through Redis where that is the broker. ConfigurationError for an account that can't be
     used.
     """
-    processes = settings.worker_processes + 1  # the one for what is bulk
+    processes = settings.worker_processes + IN_BACKGROUND
     return {
         Channel.PUSH: _together(
             Terms(channel=Channel.PUSH, codes=push.CODES, ramps=True, processes=processes),

@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from notifier.channels.opening import open_transports, segments
+from notifier.broker import BACKGROUND
+from notifier.channels.opening import IN_BACKGROUND, open_transports, segments
 from notifier.clock import SystemClock
 from notifier.deliveries import Channel
 from notifier.errors import Misconfigured
@@ -50,6 +51,10 @@ async def test_a_channel_without_provider_keeps_its_messages_and_says_why() -> N
     for channel, message in MESSAGES.items():
         with pytest.raises(Misconfigured, match="notifier doctor"):
             await transports[channel].send(message)
+
+
+def test_a_rate_is_shared_with_every_process_in_the_background() -> None:
+    assert len(BACKGROUND) == IN_BACKGROUND
 
 
 def test_a_text_counts_its_segments() -> None:
