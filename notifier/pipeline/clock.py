@@ -61,7 +61,7 @@ async def tick(engine: Engine) -> bool:
         log.warning("clock.leases_expired", deliveries=lost)
     depths = await engine.signals.depths()
     room = {queue for queue in (DECIDE, CAREFUL, *LANES.values()) if depths.get(queue, 0) < FULL_QUEUE}
-    undecided = await _signal_events(engine, now) if {DECIDE, CAREFUL} <= room else 0
+    undecided = await _signal_events(engine, now, room) if DECIDE in room else 0
     delivered = await _signal_deliveries(engine, now, room)
     return max(lost, undecided, delivered) >= BATCH
 
@@ -74,7 +74,7 @@ async def audit(engine: Engine) -> None:
         log.error("ledger.imbalance", imbalance=books.imbalance, planned=books.planned, present=books.total)
 
 
-async def _signal_events(engine: Engine, now: int) -> int:
+async def _signal_events(engine: Engine, now: int, room: set[str]) -> int:
     tries = await events.due(engine.database, now, now + SIGNAL_AGAIN, BATCH)
     metrics.signals_again.labels(DECIDE).inc(len(tries))
     dead = [id_ for id_, count in tries.items() if count >= MAX_TRIES]
@@ -83,10 +83,12 @@ async def _signal_events(engine: Engine, now: int) -> int:
         metrics.rows_quarantined.labels("event").inc(len(dead))
         log.error("clock.events_quarantined", events=dead)
     # What was tried in company and not decided goes alone, so that one bad event keeps no other back. So do a few that
-    # nobody took: they may be what a worker died with. Many mean that the broker lost them.
-    for count in range(MAX_TRIES):
+    # nobody took: they may be what a worker died with. Many mean that the broker lost them. While the queue for such is
+    # full, what was tried waits, and what wasn't goes in company.
+    for count in range(MAX_TRIES) if CAREFUL in room else [0]:
         found = [id_ for id_, tried in tries.items() if tried == count]
-        await engine.signals.decide(found, tries=count, alone=count > 0 or len(found) <= FEW)
+        alone = count > 0 or (len(found) <= FEW and CAREFUL in room)
+        await engine.signals.decide(found, tries=count, alone=alone)
     return len(tries)
 
 

@@ -249,6 +249,27 @@ async def test_what_ended_a_worker_waits_while_the_queue_for_such_is_full(
     assert ([push], {"again": True}) in queues.take(CAREFUL)
 
 
+async def test_events_that_nobody_took_go_in_company_while_the_queue_for_what_may_end_a_worker_is_full(
+    engine: WorkerEngine, clock: ManualClock, driver: str, report: Report, queues: Queues
+) -> None:
+    # Given an event whose signal was lost, one that was tried and not decided, and no room for what may end a worker
+    lost, tried = await report_many(report, 2)
+    assert await events.begin_try(engine.database, [tried], 0, clock.now()) == [tried]
+    queues.clear()
+    await engine.signals.ask(["other"] * FULL_QUEUE, alone=True)
+
+    # When the clock signals again, then the lost one need not wait for room, and the tried one does
+    clock.advance(SIGNAL_AGAIN)
+    await tick(engine)
+    assert queues.take(DECIDE) == [([lost], {"tries": 0})]
+    assert queues.take(CAREFUL) == [(["other"], {})] * FULL_QUEUE
+
+    # Until there is some
+    clock.advance(SIGNAL_AGAIN)
+    await tick(engine)
+    assert ([tried], {"tries": 1}) in queues.take(CAREFUL)
+
+
 async def test_a_provider_that_is_asked_for_long_is_not_asked_by_two_and_no_crash_is_counted(
     engine: WorkerEngine, clock: ManualClock, driver: str, report: Report, queues: Queues
 ) -> None:
