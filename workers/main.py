@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Sequence
 
 import dramatiq
 import uvloop
@@ -12,6 +13,7 @@ from notifier import logs
 from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, make_broker
 from notifier.channels.opening import places
 from notifier.channels.rooms import Room
+from notifier.coalesce import Coalescer
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 from notifier.pipeline.decide import decide
@@ -21,6 +23,8 @@ from notifier.pipeline.expand import expand
 from notifier.pipeline.resolve import ask
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
+
+DECIDED_TOGETHER = 200  # events in one transaction of what came at the same moment: some 50 ms
 
 settings = load_settings()
 logs.set_up(settings.log_level, "worker")
@@ -34,12 +38,17 @@ class Loop(AsyncIO):
     def __init__(self) -> None:
         super().__init__()
         self._engine: WorkerEngine | None = None
+        self.deciding: Coalescer[str, None] = Coalescer(self._decide, DECIDED_TOGETHER)
 
     @property
     def engine(self) -> WorkerEngine:
         if self._engine is None:
             raise ConfigurationError("the worker has not booted; run it by `notifier worker`")
         return self._engine
+
+    async def _decide(self, ids: Sequence[str]) -> Sequence[None]:
+        await decide(self.engine, list(dict.fromkeys(ids)))
+        return [None] * len(ids)
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
@@ -61,7 +70,10 @@ broker.declare_queue(CAREFUL)  # no actor's own: every actor's messages may come
 @dramatiq.actor(queue_name=DECIDE, actor_name="decide")
 async def decide_events(ids: list[str], *, tries: int | None = None) -> None:
     """Events wait for a decision."""
-    await decide(loop.engine, ids, tries=tries)
+    if tries is None:
+        await loop.deciding.add(ids)
+    else:
+        await decide(loop.engine, ids, tries=tries)
 
 
 @dramatiq.actor(queue_name=EXPAND, actor_name="expand")

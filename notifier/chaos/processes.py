@@ -17,7 +17,7 @@ from notifier.chaos.hands import MOMENT, holds_for_good, prompt_workers_of, stop
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
 from notifier.clock import SECOND
-from notifier.pipeline.engine import LEASE
+from notifier.pipeline.holding import LEASE
 from notifier.store import ledger
 
 PROVIDER_DELAY = 0.05  # seconds for an answer, so that there is something in flight

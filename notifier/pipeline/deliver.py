@@ -1,10 +1,8 @@
 """Deliver: load a batch, look again, render; claim at the last moment; send all at once; settle as answers come."""
 
 import asyncio
-import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from random import SystemRandom
 
 import msgspec
@@ -16,12 +14,12 @@ from notifier.clock import SECOND
 from notifier.deliveries import Channel, Reason, State, check_moves
 from notifier.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
 from notifier.messages import Receipt
-from notifier.pipeline.engine import LEASE, WorkerEngine
+from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.holding import Held, Settlement
 from notifier.pipeline.prepare import Message, Prepared, closed_by, is_open, overtaken, prepare
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
-from notifier.store import deliveries, leases
 from notifier.store.deliveries import Ready
-from notifier.store.leases import Claimed, Settled
+from notifier.store.leases import Settled
 from notifier.store.told import heard
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
@@ -33,9 +31,10 @@ _random = SystemRandom()
 
 
 class _Tried(msgspec.Struct, frozen=True):
-    """A claimed delivery and what came of it."""
+    """A delivery that was held, and what came of it."""
 
     prepared: Prepared
+    held: Held
     outcome: Receipt | SendError | Ended
     started_at: int
     ended_at: int
@@ -48,23 +47,23 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str], *,
     dies before the claim has sent nothing, and the rows are pending still; after it the provider may have them.
     `again` claims first: these rows may be what ended another worker, and only a claim is counted.
     """
-    token = secrets.token_hex(16)
     if again:
-        claimed, lease_ends = await _claim(engine, ids, token)
-        prepared = await _load(engine, list(claimed), State.SENDING)
+        held = await engine.holding.claim(ids)
+        prepared = await _load(engine, list(held), State.SENDING)
     else:
         prepared = await _load(engine, ids, State.PENDING)
-        claimed, lease_ends = await _claim(engine, list(prepared), token)
+        held = await engine.holding.claim(list(prepared))
         # What a digest holds is settled by its claim.
-        held = [id_ for id_ in claimed if prepared[id_].ready.digest_id is not None]
-        prepared |= await _load(engine, held, State.SENDING)
+        digests = [id_ for id_ in held if prepared[id_].ready.digest_id is not None]
+        prepared |= await _load(engine, digests, State.SENDING)
+    lease_ends = min((each.ends_at for each in held.values()), default=0)
     began_at = engine.clock.now()
     with leased((lease_ends - FENCE - began_at) / SECOND):
-        tries = {}
-        for id_, found in claimed.items():
-            ended = overtaken(prepared[id_].ready, found)
-            each = prepared[id_] if ended is None else Prepared(prepared[id_].ready, ended)
-            tries[asyncio.create_task(_try(engine, channel, each))] = each
+        tries = {
+            asyncio.create_task(_try(engine, channel, prepared[id_], each)): (prepared[id_], each)
+            for id_, each in held.items()
+            if id_ in prepared
+        }
         under_way = set(tries)
         while under_way:
             done, under_way = await asyncio.wait(under_way, timeout=SETTLE_EVERY)
@@ -72,24 +71,22 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str], *,
                 for task in under_way:
                     task.cancel()
             if done:
-                tried = [_result(engine, channel, task, tries[task], began_at) for task in done]
-                await _settle(engine, channel, token, tried, lease_ends)
-    return len(claimed)
+                tried = [_result(engine, channel, task, *tries[task], began_at) for task in done]
+                await _settle(engine, channel, tried, lease_ends)
+    return len(held)
 
 
 def _result(
-    engine: WorkerEngine, channel: Channel, task: asyncio.Task[_Tried], prepared: Prepared, began_at: int
+    engine: WorkerEngine, channel: Channel, task: asyncio.Task[_Tried], prepared: Prepared, held: Held, began_at: int
 ) -> _Tried:
     if not task.cancelled():
         return task.result()
     error = OutcomeUnknown(channel, "lease_ended", "the lease ran out before the provider answered")
-    return _Tried(prepared, error, began_at, engine.clock.now())
+    return _Tried(prepared, held, error, began_at, engine.clock.now())
 
 
 async def _load(engine: WorkerEngine, ids: Sequence[str], state: State) -> dict[str, Prepared]:
-    if not ids:
-        return {}
-    ready = await deliveries.load(engine.database, ids, engine.clock.now(), state)
+    ready = await engine.holding.load(ids, state)
     untold = await _untold(engine, ready)
     return {
         each.id: _prepare(engine, msgspec.structs.replace(each, told=False) if each.id in untold else each)
@@ -105,13 +102,6 @@ async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
     return {each.id for each, abouts in closing if not is_open(each, abouts, found)}
 
 
-async def _claim(engine: WorkerEngine, ids: Sequence[str], token: str) -> tuple[dict[str, Claimed], int]:
-    """The deliveries taken, and when the lease ends."""
-    now = engine.clock.now()
-    claimed = await leases.claim(engine.database, ids, token, now, now + LEASE) if ids else {}
-    return claimed, now + LEASE
-
-
 def _prepare(engine: WorkerEngine, ready: Ready) -> Prepared:
     try:
         return prepare(engine.catalog, engine.renderer, engine.links, ready, engine.clock.now())
@@ -120,12 +110,15 @@ def _prepare(engine: WorkerEngine, ready: Ready) -> Prepared:
         return Prepared(ready, Ended(State.FAILED, Reason.RENDER_FAILED))
 
 
-async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared) -> _Tried:
+async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, held: Held) -> _Tried:
     started_at = engine.clock.now()
+    ended = overtaken(prepared.ready, held.found)
+    if ended is not None:
+        return _Tried(Prepared(prepared.ready, ended), held, ended, started_at, started_at)
     if isinstance(prepared.message, Ended):
-        return _Tried(prepared, prepared.message, started_at, started_at)
+        return _Tried(prepared, held, prepared.message, started_at, started_at)
     outcome = await _send(engine, channel, prepared.message)
-    return _Tried(prepared, outcome, started_at, engine.clock.now())
+    return _Tried(prepared, held, outcome, started_at, engine.clock.now())
 
 
 async def _send(engine: WorkerEngine, channel: Channel, message: Message) -> Receipt | SendError:
@@ -143,35 +136,39 @@ async def _send(engine: WorkerEngine, channel: Channel, message: Message) -> Rec
     return receipt
 
 
-async def _while_leased(engine: WorkerEngine, record: Callable[[], Awaitable[int]], lease_ends: int) -> int:
+async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried], lease_ends: int) -> None:
+    now = engine.clock.now()
+    settlements = [_settlement(each, now) for each in tried]
+    check_moves((State.SENDING, each.settled.state) for each in settlements)
+    await _while_leased(engine, settlements, lease_ends)
+    _measure(channel, tried, [each.settled for each in settlements])
+
+
+def _settlement(tried: _Tried, now: int) -> Settlement:
+    ready, outcome = tried.prepared.ready, tried.outcome
+    settled = settle(ready, tried.held.token, outcome, tried.prepared.words, now, _random)
+    if isinstance(outcome, Ended):
+        return Settlement(settled)
+    return Settlement(
+        settled,
+        attempt(ready, outcome, tried.started_at, tried.ended_at) if was_tried(ready, outcome) else None,
+        lost_device(ready, outcome),
+        bad_address(ready, outcome),
+    )
+
+
+async def _while_leased(engine: WorkerEngine, settlements: Sequence[Settlement], lease_ends: int) -> None:
     """Record outcomes, again while the database is away and the lease lasts: what is known must not become unknown."""
     while True:
         try:
-            return await record()
+            await engine.holding.settle(settlements)
         except StoreUnavailable as error:
             if engine.clock.now() >= lease_ends:
                 raise
             log.warning("deliver.not_settled", error=str(error))
             await asyncio.sleep(SETTLE_AGAIN)
-
-
-async def _settle(engine: WorkerEngine, channel: Channel, token: str, tried: list[_Tried], lease_ends: int) -> None:
-    now = engine.clock.now()
-    settled = [settle(each.prepared.ready, each.outcome, each.prepared.words, now, _random) for each in tried]
-    check_moves((State.SENDING, each.state) for each in settled)
-    attempts = [
-        attempt(each.prepared.ready, each.outcome, each.started_at, each.ended_at)
-        for each in tried
-        if not isinstance(each.outcome, Ended) and was_tried(each.prepared.ready, each.outcome)
-    ]
-    gone = [device for each in tried if (device := lost_device(each.prepared.ready, each.outcome)) is not None]
-    bad = [address for each in tried if (address := bad_address(each.prepared.ready, each.outcome)) is not None]
-    record = partial(leases.settle, engine.database, token, settled, attempts, gone, now, bad)
-    recorded = await _while_leased(engine, record, lease_ends)
-    if recorded != len(settled):
-        metrics.leases_lost.inc(len(settled) - recorded)
-        log.warning("deliver.lease_lost", channel=channel, deliveries=len(settled) - recorded)
-    _measure(channel, tried, settled)
+        else:
+            return
 
 
 def _measure(channel: Channel, tried: Sequence[_Tried], settled: Sequence[Settled]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from notifier.broker.signals import Signals
@@ -11,13 +12,13 @@ from notifier.channels import Transport
 from notifier.clock import SECOND, Clock
 from notifier.deliveries import Channel
 from notifier.links import Links
+from notifier.pipeline.holding import Holding
 from notifier.rendering import Renderer
 from notifier.store.database import Database
 
 SIGNAL_AGAIN = 3 * SECOND  # what was signalled and not taken by then was lost or is stuck: the clock signals again
 CHUNK = 1000  # recipients of a segment that one transaction looks at: a fraction of a second's work
 EXPAND_AGAIN = 25 * SECOND  # the same for a campaign's next chunk, which waits for whatever is prompt
-LEASE = 23 * SECOND  # a worker's hold on a delivery: longer than any send may take, and soon over where it died
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,3 +43,8 @@ class WorkerEngine(Engine):
     """An engine that can send."""
 
     transports: Mapping[Channel, Transport[Any]]
+
+    @cached_property
+    def holding(self) -> Holding:
+        """By which this process loads, claims and settles deliveries."""
+        return Holding(self.database, self.clock)

@@ -8,7 +8,8 @@ import structlog
 
 from notifier.clock import MINUTE, SECOND
 from notifier.errors import StoreUnavailable
-from notifier.pipeline.engine import LEASE, Engine
+from notifier.pipeline.engine import Engine
+from notifier.pipeline.holding import LEASE
 from notifier.store import erasures, sweeping
 
 EVERY = 2.0  # seconds between two looks

@@ -45,8 +45,10 @@ RETRIES: Final[Mapping[Channel, Mapping[str, Retry]]] = {
 """When each channel tries again, by the error's class: the tables of its `codes.toml`."""
 
 
-def settle(ready: Ready, outcome: Receipt | SendError | Ended, words: Words, now: int, random: Random) -> Settled:
-    """The delivery's next state, and when it is due again where it is to be tried again."""
+def settle(
+    ready: Ready, token: str, outcome: Receipt | SendError | Ended, words: Words, now: int, random: Random
+) -> Settled:
+    """The next state of a delivery held under a token, and when it is due again where it is to be tried again."""
     provider = reference = None
     due_at, signal_at = now, None
     match outcome:
@@ -76,7 +78,8 @@ def settle(ready: Ready, outcome: Receipt | SendError | Ended, words: Words, now
                 # It could only be sent when it is of no use any more: say so now.
                 state, due_at, signal_at = State.EXPIRED, now, None
     return Settled(
-        id=ready.id, state=state, reason=reason, code=outcome.code if isinstance(outcome, SendError) else None,
+        id=ready.id, lease_token=token, state=state, reason=reason,
+        code=outcome.code if isinstance(outcome, SendError) else None,
         due_at=due_at, signal_at=signal_at, attempts=ready.attempts + was_tried(ready, outcome), provider=provider,
         provider_reference=reference, locale=words.locale, time_zone=words.time_zone, content_hash=words.content_hash,
         version=words.version,

@@ -52,6 +52,7 @@ class Database:
         self.engine = _engine(url, connections)
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         self._writer = self.engine.execution_options(notifier_write=True)
+        self._turn = asyncio.Lock()
         # One SELECT needs no BEGIN and COMMIT around it where the engine gives every statement its snapshot.
         self._reader = (
             self.engine.execution_options(isolation_level="AUTOCOMMIT") if self.dialect == "postgresql" else self.engine
@@ -63,7 +64,19 @@ class Database:
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a transaction that is committed; `work` may run more than once."""
-        return await _run(self._writer, work)
+        if self.dialect != "sqlite":
+            return await _run(self._writer, work)
+        # SQLite lets one write at a time, and whoever meets another sleeps, longer each time, and passes the lock by.
+        # In a process they queue.
+        try:
+            async with asyncio.timeout(POOL_TIMEOUT):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("others of this process have been waiting to write for long") from None
+        try:
+            return await _run(self._writer, work)
+        finally:
+            self._turn.release()
 
     async def look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a transaction in which the engine itself refuses to write."""

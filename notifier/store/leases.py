@@ -28,9 +28,10 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """How an attempt at a delivery ended, as rows of `delivery` and `attempt`."""
+    """How an attempt at a delivery ended, and under which lease, as rows of `delivery`."""
 
     id: str
+    lease_token: str
     state: State
     reason: str | None
     code: str | None = None
@@ -78,22 +79,21 @@ async def claim(database: Database, ids: Sequence[str], token: str, now: int, le
 
 async def settle(
     database: Database,
-    token: str,
     settled: Sequence[Settled],
     attempts: Sequence[Attempt],
     gone: Sequence[str],
     now: int,
     bad: Sequence[Suppression] = (),
 ) -> int:
-    """Record outcomes of deliveries still under the token, forget devices that are gone, and suppress addresses that
-    are bad; how many were recorded.
+    """Record outcomes of deliveries that are still under their leases, forget devices that are gone, and suppress
+    addresses that are bad; how many were recorded.
 
-    Where a receipt was quicker its state stands. Fewer than handed in means that this worker's lease ran out meanwhile:
-    what it found is not recorded.
+    Where a receipt was quicker its state stands. Fewer than handed in means that leases ran out meanwhile: what was
+    found under them is not recorded.
     """
 
     async def work(connection: AsyncConnection) -> int:
-        parameters = {"rows": rows.encode(settled), "token": token, "now": now}
+        parameters = {"rows": rows.encode(settled), "now": now}
         recorded = (await connection.execute(_settle(database.dialect), parameters)).rowcount
         if recorded != len(settled):
             recorded += await receipts.settle_overtaken(connection, database.dialect, parameters)
@@ -163,7 +163,7 @@ def _settle(dialect: str) -> sa.Update:
         sa.update(delivery)
         .where(
             delivery.c.id == outcome.c.id,
-            delivery.c.lease_token == sa.bindparam("token"),
+            delivery.c.lease_token == outcome.c.lease_token,
             delivery.c.state == State.SENDING,
         )
         .values(

@@ -47,7 +47,7 @@ async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, R
 
 
 async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters: Mapping[str, object]) -> int:
-    """Settle those of a worker's deliveries, still under its token, that a receipt has moved on already; how many.
+    """Settle those of a worker's deliveries, still under their leases, that a receipt has moved on already; how many.
 
     Of the outcome counts only what no receipt tells: what explains its words. `parameters` are
     those of `leases.settle`.
@@ -83,12 +83,12 @@ def _write(dialect: str) -> sa.Update:
 @cache
 def _settle_overtaken(dialect: str) -> sa.Update:
     names = ("locale", "time_zone", "content_hash")
-    outcome = rows.batch(dialect, [delivery.c.id, *(delivery.c[name] for name in names)])
+    outcome = rows.batch(dialect, [delivery.c.id, delivery.c.lease_token, *(delivery.c[name] for name in names)])
     return (
         sa.update(delivery)
         .where(
             delivery.c.id == outcome.c.id,
-            delivery.c.lease_token == sa.bindparam("token"),
+            delivery.c.lease_token == outcome.c.lease_token,
             delivery.c.state != State.SENDING,
         )
         .values({name: outcome.c[name] for name in names} | {"lease_token": None, "updated_at": sa.bindparam("now")})

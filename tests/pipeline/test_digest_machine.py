@@ -25,7 +25,8 @@ from notifier.pipeline import clock
 from notifier.pipeline.accept import Accepted, Intake
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
-from notifier.pipeline.engine import LEASE, WorkerEngine
+from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.holding import LEASE
 from notifier.recipients import RecipientDetails
 from notifier.store import leases, ledger, recipients
 from notifier.store.database import Database

@@ -10,8 +10,9 @@ from notifier.deliveries import Channel, State
 from notifier.pipeline import dead
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
-from notifier.pipeline.engine import LEASE, WorkerEngine
+from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.explain import HIDDEN, explain
+from notifier.pipeline.holding import LEASE
 from notifier.preferences import Preferences
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Rule, Sandbox

@@ -8,7 +8,8 @@ from notifier.messages import Report as Told
 from notifier.pipeline import receipts
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
-from notifier.pipeline.engine import LEASE, WorkerEngine
+from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.holding import LEASE
 from notifier.preferences import Preferences
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Match, Rule, Sandbox

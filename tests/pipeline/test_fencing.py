@@ -10,7 +10,8 @@ from notifier.clock import MINUTE, ManualClock
 from notifier.deliveries import Channel, State
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import FENCE, deliver
-from notifier.pipeline.engine import LEASE, WorkerEngine
+from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.holding import LEASE
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
 from notifier.store.schema import delivery

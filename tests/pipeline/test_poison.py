@@ -20,7 +20,8 @@ from notifier.pipeline.clock import FULL_QUEUE, tick
 from notifier.pipeline.dead import redrive
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
-from notifier.pipeline.engine import LEASE, SIGNAL_AGAIN, WorkerEngine
+from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
+from notifier.pipeline.holding import LEASE
 from notifier.pipeline.resolve import MAX_CRASHES, ask
 from notifier.sandbox import Sandbox
 from notifier.store import asks, events, leases, ledger

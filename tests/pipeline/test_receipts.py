@@ -10,7 +10,8 @@ from notifier.clock import HOUR, MINUTE, ManualClock
 from notifier.deliveries import MOVES, TERMINAL, Channel, Lane, State
 from notifier.pipeline import clock as clock_step
 from notifier.pipeline.deliver import deliver
-from notifier.pipeline.engine import LEASE, WorkerEngine
+from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.holding import LEASE
 from notifier.pipeline.receipts import advance, record
 from notifier.sandbox import Rule, Sandbox
 from notifier.store import deliveries, due, leases, ledger
@@ -107,13 +108,14 @@ async def test_a_receipt_that_overtakes_its_worker_stands_and_the_worker_adds_wh
     # When the receipt comes first
     assert await tell_one(engine, told(waiting.id, state, reference="SM1")) == MOVED
     settled = Settled(
-        id=waiting.id, state=State.UNKNOWN, reason="unknown", due_at=NOW, signal_at=NOW, attempts=1, provider="twilio",
-        provider_reference=None, locale="de", time_zone="Europe/Vienna", content_hash="0" * 64,
+        id=waiting.id, lease_token="token", state=State.UNKNOWN, reason="unknown", due_at=NOW, signal_at=NOW,
+        attempts=1, provider="twilio", provider_reference=None, locale="de", time_zone="Europe/Vienna",
+        content_hash="0" * 64,
     )  # fmt: skip
 
     # Then the worker's outcome is recorded beside it, once, and moves nothing
-    assert await leases.settle(engine.database, "token", [settled], [], [], NOW) == 1
-    assert await leases.settle(engine.database, "token", [settled], [], [], NOW) == 0
+    assert await leases.settle(engine.database, [settled], [], [], NOW) == 1
+    assert await leases.settle(engine.database, [settled], [], [], NOW) == 0
     after = await row(engine, waiting.id)
     assert (after.state, after.locale, after.provider_reference, after.lease_token) == (state, "de", "SM1", None)
     assert (after.time_zone, after.content_hash) == ("Europe/Vienna", "0" * 64)
@@ -241,10 +243,10 @@ async def test_no_interleaving_of_workers_clocks_and_receipts_moves_an_end(
                     token = f"token-{number}"
             case "settle":
                 settled = Settled(
-                    id=id_, state=wished, reason=None, due_at=now, signal_at=None, attempts=1, provider="twilio",
-                    provider_reference="SM1", locale="de",
+                    id=id_, lease_token=token, state=wished, reason=None, due_at=now, signal_at=None, attempts=1,
+                    provider="twilio", provider_reference="SM1", locale="de",
                 )  # fmt: skip
-                await leases.settle(database, token, [settled], [], [], now)
+                await leases.settle(database, [settled], [], [], now)
             case "lease":
                 now += LEASE
                 await due.return_expired_leases(database, now, 10)

@@ -15,7 +15,7 @@ from notifier.deliveries import Channel, Lane, State, check_moves
 from notifier.errors import OutcomeUnknown, SendError, Unavailable
 from notifier.messages import Receipt
 from notifier.pipeline.deliver import FENCE
-from notifier.pipeline.engine import LEASE
+from notifier.pipeline.holding import LEASE
 from notifier.pipeline.settle import Words, settle, was_tried
 from notifier.store.deliveries import Ready
 from tests.pipeline.samples import NOW
@@ -38,7 +38,7 @@ def test_every_code_leads_where_it_says_and_comes_again_only_where_it_may(channe
     # Given a delivery that met the code at its first try
     error = TABLES[channel].classify(code)
 
-    settled = settle(ready(channel), error, Words("en"), NOW, DICE)
+    settled = settle(ready(channel), "token", error, Words("en"), NOW, DICE)
 
     # Then what can't come again has ended, and the rest is due at its time, as the same delivery
     check_moves([(State.SENDING, settled.state)])
@@ -60,7 +60,7 @@ def test_no_code_is_tried_for_ever(channel: Channel, code: str) -> None:
     error = TABLES[channel].classify(code)
     attempts, tries = 0, 0
     while tries < 100:
-        settled = settle(ready(channel, attempts=attempts), error, Words("en"), NOW, DICE)
+        settled = settle(ready(channel, attempts=attempts), "token", error, Words("en"), NOW, DICE)
         attempts, tries = settled.attempts, tries + 1
         if settled.signal_at is None:
             break
@@ -77,7 +77,7 @@ def test_no_code_is_tried_for_ever(channel: Channel, code: str) -> None:
 def test_what_was_only_held_back_counts_as_no_try_and_comes_back_when_told(channel: Channel, code: str) -> None:
     held = TABLES[channel].classify(code, retry_after=7.0)
 
-    settled = settle(ready(channel, attempts=3), held, Words("en"), NOW, DICE)
+    settled = settle(ready(channel, attempts=3), "token", held, Words("en"), NOW, DICE)
 
     assert not was_tried(ready(channel), held)
     assert (settled.attempts, settled.state) == (3, State.PENDING)
@@ -91,7 +91,7 @@ def test_nothing_is_due_when_it_is_of_no_use_any_more(
     channel, code = where
     delivery = ready(channel, attempts=attempts, expires_in=left)
 
-    settled = settle(delivery, TABLES[channel].classify(code, retry_after=asked), Words("en"), NOW, DICE)
+    settled = settle(delivery, "token", TABLES[channel].classify(code, retry_after=asked), Words("en"), NOW, DICE)
 
     if settled.state == State.PENDING:
         assert settled.due_at < delivery.expires_at
@@ -99,7 +99,12 @@ def test_nothing_is_due_when_it_is_of_no_use_any_more(
 
 def test_an_error_without_a_code_waits_by_its_kind() -> None:
     settled = settle(
-        ready(Channel.PUSH), Unavailable("fcm", "ClientConnectorError", "no connection"), Words("en"), NOW, DICE
+        ready(Channel.PUSH),
+        "token",
+        Unavailable("fcm", "ClientConnectorError", "no connection"),
+        Words("en"),
+        NOW,
+        DICE,
     )
 
     assert settled.due_at >= NOW + 10 * SECOND
@@ -107,7 +112,7 @@ def test_an_error_without_a_code_waits_by_its_kind() -> None:
 
 @pytest.mark.parametrize("outcome", [Receipt("main", "1"), sms.CODES.classify("21211")])
 def test_what_was_tried_is_counted_and_told_with_its_provider(outcome: Receipt | SendError) -> None:
-    settled = settle(ready(Channel.SMS, attempts=2), outcome, Words("en"), NOW, DICE)
+    settled = settle(ready(Channel.SMS, attempts=2), "token", outcome, Words("en"), NOW, DICE)
 
     assert (settled.attempts, settled.provider) == (3, outcome.provider)
 

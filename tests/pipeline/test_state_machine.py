@@ -30,7 +30,8 @@ from notifier.pipeline import clock, dead, receipts
 from notifier.pipeline.accept import Accepted, Intake
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
-from notifier.pipeline.engine import LEASE, SIGNAL_AGAIN, WorkerEngine
+from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
+from notifier.pipeline.holding import LEASE
 from notifier.pipeline.resolve import ask
 from notifier.pipeline.settle import NO_WORDS, attempt, settle
 from notifier.recipients import RecipientDetails
@@ -260,9 +261,9 @@ class Deliveries(RuleBasedStateMachine):
         own = {row.id for row in self.found if row.lease_token == worker.token}
         now = self.clock.now()
         result = OUTCOMES[outcome] or Receipt("provider", "reference")
-        settled = [settle(ready, result, NO_WORDS, now, self.random) for ready in worker.held]
+        settled = [settle(ready, worker.token, result, NO_WORDS, now, self.random) for ready in worker.held]
         attempts = [attempt(ready, result, now, now) for ready in worker.held]
-        recorded = self.run(leases.settle(self.engine.database, worker.token, settled, attempts, [], now))
+        recorded = self.run(leases.settle(self.engine.database, settled, attempts, [], now))
         after = self.run(self.rows())
         changed = {new.id for old, new in zip(self.found, after, strict=True) if old != new}
         assert changed == own, "an outcome counts under the lease's token alone"

@@ -10,7 +10,8 @@ from notifier.deliveries import Channel, State
 from notifier.messages import Device
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
-from notifier.pipeline.engine import LEASE, WorkerEngine
+from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.holding import LEASE
 from notifier.preferences import Preferences
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Match, Rule, Sandbox
@@ -279,10 +280,10 @@ async def test_a_worker_whose_lease_ran_out_records_nothing(
 
     # When it settles after all
     late = leases.Settled(
-        id=next(iter(claimed)), state=State.SENT, reason=None, due_at=clock.now(), signal_at=None, attempts=1,
-        provider="twilio", provider_reference="SM1", locale="de",
+        id=next(iter(claimed)), lease_token="first", state=State.SENT, reason=None, due_at=clock.now(),
+        signal_at=None, attempts=1, provider="twilio", provider_reference="SM1", locale="de",
     )  # fmt: skip
-    recorded = await leases.settle(engine.database, "first", [late], [], [], clock.now())
+    recorded = await leases.settle(engine.database, [late], [], [], clock.now())
 
     # Then its word doesn't count
     assert recorded == 0

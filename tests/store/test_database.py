@@ -1,7 +1,10 @@
-"""What a server is told about our sessions."""
+"""What a server is told about our sessions, and how SQLite's one writer is taken turns at."""
+
+import asyncio
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.store.database import IDLE_TIMEOUT, Database
 
@@ -18,3 +21,34 @@ async def test_a_process_that_stands_still_in_a_transaction_loses_it(database: D
         found = (await connection.execute(sa.text(IDLE[database.dialect]))).scalar_one()
 
     assert int(found) == IDLE_TIMEOUT * 1000
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_writers_of_a_process_queue_for_sqlite_instead_of_asking_it_again_and_again(
+    database: Database,
+) -> None:
+    # Given a write that takes its time
+    begun: list[str] = []
+    writing, end = asyncio.Event(), asyncio.Event()
+
+    async def slow(_connection: AsyncConnection) -> None:
+        begun.append("slow")
+        writing.set()
+        await end.wait()
+
+    async def quick(_connection: AsyncConnection) -> None:
+        begun.append("quick")
+
+    sa.event.listen(database.engine.sync_engine, "begin", lambda _connection: begun.append("BEGIN"))
+    first = asyncio.create_task(database.write(slow))
+    await writing.wait()
+
+    # When others are to be made meanwhile, then SQLite isn't asked, and who only reads is not kept waiting
+    others = [asyncio.create_task(database.write(quick)) for _ in range(3)]
+    await database.ping()
+    assert begun == ["BEGIN", "slow", "BEGIN"]
+
+    # And when it ends, then they come one after the other
+    end.set()
+    await asyncio.gather(first, *others)
+    assert begun[3:] == ["BEGIN", "quick"] * 3

@@ -1,0 +1,116 @@
+"""What a process's batches ask of the store at the same moment, asked together: one transaction for all of them.
+
+A statement's own cost is that of some forty rows; under load most batches meet others on their way to the database.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from notifier import metrics
+from notifier.clock import SECOND, Clock
+from notifier.coalesce import Coalescer
+from notifier.deliveries import State
+from notifier.errors import StoreUnavailable
+from notifier.store import deliveries, leases
+from notifier.store.database import Database
+from notifier.store.deliveries import Ready
+from notifier.store.leases import Attempt, Claimed, Settled
+from notifier.store.suppressions import Suppression
+
+LEASE = 23 * SECOND  # a worker's hold on a delivery: longer than any send may take, and soon over where it died
+TOGETHER = 500  # deliveries in one transaction: some 20 ms, and by then a statement's own cost is spread
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A delivery that this process has claimed: under which token, until when, and what the claim found out."""
+
+    token: str
+    ends_at: int
+    found: Claimed
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What is recorded of one delivery: its outcome, the try it took, a device that is gone, an address that is bad."""
+
+    settled: Settled
+    attempt: Attempt | None = None
+    gone: str | None = None
+    bad: Suppression | None = None
+
+
+class Holding:
+    """Loads, claims and settles deliveries for all batches of a process.
+
+    A row that the store can't read or take is left out and logged, and keeps no other back.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._loading: Coalescer[str, Ready | None] = Coalescer(self._load, TOGETHER)
+        self._claiming: Coalescer[str, Held | None] = Coalescer(self._claim, TOGETHER)
+        self._settling: Coalescer[Settlement, None] = Coalescer(self._settle, TOGETHER)
+
+    async def load(self, ids: Sequence[str], state: State = State.PENDING) -> list[Ready]:
+        """Those of the deliveries that are in a state and due; nobody has them yet."""
+        if state is State.PENDING:
+            return [each for each in await self._loading.add(ids) if each is not None]
+        return await deliveries.load(self._database, ids, self._clock.now(), state) if ids else []
+
+    async def claim(self, ids: Sequence[str]) -> dict[str, Held]:
+        """Those of the deliveries that are this caller's from now on."""
+        held = await self._claiming.add(ids)
+        return {id_: each for id_, each in zip(ids, held, strict=True) if each is not None}
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Record outcomes of deliveries whose leases last; what others have by now is counted, and not recorded."""
+        await self._settling.add(settlements)
+
+    async def _load(self, ids: Sequence[str]) -> Sequence[Ready | None]:
+        async def work(part: Sequence[str]) -> Sequence[Ready | None]:
+            found = {each.id: each for each in await deliveries.load(self._database, part, self._clock.now())}
+            return [found.get(id_) for id_ in part]
+
+        return await _each(work, ids)
+
+    async def _claim(self, ids: Sequence[str]) -> Sequence[Held | None]:
+        token, now = secrets.token_hex(16), self._clock.now()
+        found = await leases.claim(self._database, list(dict.fromkeys(ids)), token, now, now + LEASE)
+        # Of two who ask for one delivery at the same moment the first one has it.
+        return [Held(token, now + LEASE, found.pop(id_)) if id_ in found else None for id_ in ids]
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> Sequence[None]:
+        async def work(part: Sequence[Settlement]) -> Sequence[None]:
+            settled = [each.settled for each in part]
+            attempts = [each.attempt for each in part if each.attempt is not None]
+            gone = [each.gone for each in part if each.gone is not None]
+            bad = [each.bad for each in part if each.bad is not None]
+            recorded = await leases.settle(self._database, settled, attempts, gone, self._clock.now(), bad)
+            if recorded != len(part):
+                metrics.leases_lost.inc(len(part) - recorded)
+                log.warning("deliver.lease_lost", deliveries=len(part) - recorded)
+            return [None] * len(part)
+
+        return await _each(work, settlements)
+
+
+async def _each(work: Callable[[Sequence[T]], Awaitable[Sequence[R | None]]], items: Sequence[T]) -> list[R | None]:
+    """The result of each; a batch that fails is halved until what is at fault stands alone, and has none."""
+    try:
+        return list(await work(items))
+    except StoreUnavailable:
+        raise
+    except Exception as error:
+        if len(items) == 1:
+            log.error("deliver.row_left_out", exc_info=error)
+            return [None]
+    middle = len(items) // 2
+    return [*await _each(work, items[:middle]), *await _each(work, items[middle:])]
