@@ -16,6 +16,7 @@ import dramatiq
 import structlog
 
 from notifier.broker import QUEUES
+from notifier.broker.draining import drain
 from workers.main import broker, settings
 
 BACKGROUND = 10  # niceness: a tenth of what others get of a core that both want, and all of one that nobody else does
@@ -49,7 +50,7 @@ def main() -> None:
     log.info("worker.ready", batches=arguments.batches, queues=len(queues))
     while not stop.wait(timeout=1.0):
         pass
-    worker.stop(timeout=STOP_TIMEOUT)
+    drain(worker, STOP_TIMEOUT)
     broker.close()
 
 

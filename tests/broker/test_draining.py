@@ -1,0 +1,68 @@
+"""How a worker process ends."""
+
+import threading
+
+import dramatiq
+import pytest
+from dramatiq.brokers.stub import StubBroker
+
+from notifier.broker.draining import drain
+
+THREADS = 60
+TIMEOUT = 10_000  # milliseconds
+AWHILE = 1.0  # seconds: sixty times as much is more than the time-out
+
+
+class Works:
+    """What the threads of a worker are at: each until it is let go."""
+
+    def __init__(self) -> None:
+        self.go: dict[str, threading.Event] = {}
+        self.all_begun = threading.Barrier(THREADS + 1)
+        self.done: set[str] = set()
+
+    def work(self) -> None:
+        name = threading.current_thread().name
+        self.all_begun.wait()
+        self.go[name].wait()
+        self.done.add(name)
+
+
+@pytest.fixture
+def works() -> Works:
+    return Works()
+
+
+@pytest.fixture
+def worker(works: Works) -> dramatiq.Worker:
+    """A worker all of whose threads are at something."""
+    broker = StubBroker(middleware=[])
+    actor = dramatiq.actor(broker=broker)(works.work)
+    worker = dramatiq.Worker(broker, worker_threads=THREADS)
+    worker.start()
+    works.go = {thread.name: threading.Event() for thread in worker.workers}
+    for _ in range(THREADS):
+        actor.send()
+    works.all_begun.wait()
+    return worker
+
+
+def test_a_worker_waits_for_its_last_thread_however_many_there_are(worker: dramatiq.Worker, works: Works) -> None:
+    # Given a worker that is to end, and has been at its work for a while
+    *others, last = [thread.name for thread in worker.workers]
+    draining = threading.Thread(target=drain, args=[worker, TIMEOUT])
+    draining.start()
+    draining.join(AWHILE)
+
+    # When all of its threads but the last one have finished, then it waits for that
+    for name in others:
+        works.go[name].set()
+    draining.join(AWHILE)
+    assert draining.is_alive()
+    assert works.done == set(others)
+
+    # And ends with it
+    works.go[last].set()
+    draining.join(TIMEOUT / 1000)
+    assert not draining.is_alive()
+    assert last in works.done
