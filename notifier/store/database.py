@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from notifier.errors import ConfigurationError, StoreUnavailable
+from notifier.store.turns import Turns
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class Database:
         self.engine = _engine(url, connections)
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         self._writer = self.engine.execution_options(notifier_write=True)
-        self._turn = asyncio.Lock()
+        self._turns = Turns(Path(f"{self.engine.url.database}-turn")) if self.dialect == "sqlite" else None
         # One SELECT needs no BEGIN and COMMIT around it where the engine gives every statement its snapshot.
         self._reader = (
             self.engine.execution_options(isolation_level="AUTOCOMMIT") if self.dialect == "postgresql" else self.engine
@@ -64,19 +65,13 @@ class Database:
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a transaction that is committed; `work` may run more than once."""
-        if self.dialect != "sqlite":
+        if self._turns is None:
             return await _run(self._writer, work)
-        # SQLite lets one write at a time, and whoever meets another sleeps, longer each time, and passes the lock by.
-        # In a process they queue.
         try:
-            async with asyncio.timeout(POOL_TIMEOUT):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise StoreUnavailable("others of this process have been waiting to write for long") from None
-        try:
-            return await _run(self._writer, work)
-        finally:
-            self._turn.release()
+            async with self._turns.turn():
+                return await _run(self._writer, work)
+        except OSError as error:
+            raise StoreUnavailable(f"it can't be written to now ({type(error).__name__})") from error
 
     async def look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a transaction in which the engine itself refuses to write."""
@@ -102,6 +97,8 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+        if self._turns is not None:
+            self._turns.close()
 
 
 async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

@@ -1,0 +1,111 @@
+"""Whose turn it is to write to an SQLite file."""
+
+import asyncio
+import fcntl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from notifier.store import turns
+from notifier.store.turns import Turns
+
+TAKES_IT = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "turn"
+
+
+@pytest.fixture
+async def processes(path: Path) -> AsyncIterator[list[Turns]]:
+    """Two that share a file, as two processes do."""
+    both = [Turns(path), Turns(path)]
+    yield both
+    for each in both:
+        each.close()
+
+
+@contextmanager
+def taken(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process has the turn inside this."""
+    with subprocess.Popen(
+        [sys.executable, "-c", TAKES_IT, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "taken\n"
+        try:
+            yield other
+        finally:
+            other.kill()
+
+
+async def test_one_at_a_time_has_its_turn_whichever_process_it_is_of(processes: list[Turns]) -> None:
+    # Given forty who write, of two processes
+    inside = 0
+    order = []
+
+    async def write(process: int) -> None:
+        nonlocal inside
+        async with processes[process].turn():
+            inside += 1
+            assert inside == 1
+            order.append(process)
+            await asyncio.sleep(0.001)
+            inside -= 1
+
+    # When they all want to at once
+    await asyncio.gather(*(write(number % 2) for number in range(40)))
+
+    # Then each had its turn, and neither process had them all first
+    assert sorted(order) == [0] * 20 + [1] * 20
+    assert len(set(order[:20])) == 2
+
+
+async def test_who_waits_is_woken_by_the_end_of_whoever_has_the_turn(path: Path, processes: list[Turns]) -> None:
+    # Given another process that has the turn
+    async def write() -> None:
+        async with processes[0].turn():
+            pass
+
+    with taken(path) as other:
+        waiting = asyncio.create_task(write())
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+
+        # When it dies, then the next one has it
+        other.kill()
+        await asyncio.wait_for(waiting, turns.WAIT / 2)
+
+
+async def test_who_waits_for_too_long_gives_up_and_can_try_again(path: Path, processes: list[Turns]) -> None:
+    async def write(process: Turns) -> None:
+        async with process.turn():
+            pass
+
+    with ExitStack() as stack:
+        stack.enter_context(taken(path))
+
+        # When nobody wants a turn any more, or it doesn't come
+        given_up = asyncio.create_task(write(processes[1]))
+        await asyncio.sleep(0.1)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        with pytest.raises(TimeoutError):
+            await write(processes[0])
+
+    # Then what those had queued for is nobody's, and both have their turns
+    await asyncio.gather(*(write(process) for process in processes))
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
