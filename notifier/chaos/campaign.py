@@ -2,20 +2,25 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from notifier.chaos import bulk, load
-from notifier.chaos.bed import make_bed
-from notifier.chaos.books import p99
+from notifier.chaos.bed import CHANNELS, Bed, make_bed, until
+from notifier.chaos.books import count, p99
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
+from notifier.deliveries import State
 from notifier.recipients import device_id
+from notifier.store.schema import delivery
 
 RATE = 10  # alerts a second
 SLOWER = 2  # times the baseline that alerts may take beside the campaign
 NOISE = 0.25
 """Seconds that are nobody's fault: on two cores that send, render and receive a campaign at once, an alert passes five
 processes that each wait for their turn. It is a quarter of what a person would notice."""
+TOLD = 30  # seconds for the last alerts to arrive
 
 
 async def campaign(options: Options) -> Outcome:
@@ -33,6 +38,7 @@ async def campaign(options: Options) -> Outcome:
             written = time.monotonic() - began
             more = load.numbered(load.payment, seconds * RATE, seconds * RATE)
             beside = await load.report(bed.producer, more, RATE)
+            await until(partial(_are_told, bed, beside), TOLD)  # or taking back would be what the last ones wait for
             left = await bulk.call_off(bed.system, offer)
             seen = await look(bed, [*warm, *alone, *beside, offer])
     before, during = (p99(seen.books, seen.arrivals, ids) for ids in (alone, beside))
@@ -49,3 +55,8 @@ async def campaign(options: Options) -> Outcome:
             f"alerts take no more than {SLOWER} × the baseline and {NOISE} s": max(slower.values()) <= NOISE,
         },
     )  # fmt: skip
+
+
+async def _are_told(bed: Bed, events: Sequence[str]) -> bool:
+    told = await count(bed.system.database, delivery.c.event_id.in_(events), delivery.c.state == State.SENT)
+    return told == len(CHANNELS) * len(events)
