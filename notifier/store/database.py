@@ -71,7 +71,7 @@ class Database:
             async with self._turns.turn():
                 return await _run(self._writer, work)
         except OSError as error:
-            raise StoreUnavailable(f"it can't be written to now ({type(error).__name__})") from error
+            raise StoreUnavailable(f"no file can be made beside the database ({type(error).__name__})") from error
 
     async def look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a transaction in which the engine itself refuses to write."""

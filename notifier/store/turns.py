@@ -1,7 +1,8 @@
 """Whose turn it is to write to an SQLite file: all processes queue, and whoever waits is woken when it is free.
 
 SQLite lets one write at a time. Whoever meets another sleeps, longer each time, up to 100 ms, and passes the moment by:
-under load the file is idle half of the time, and some wait for ever.
+under load the file is idle half of the time, and some wait for ever. The queue is a courtesy, SQLite's own lock is what
+counts: where a turn doesn't come, for whoever has it stands still, people go on without.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-WAIT = 5.0  # seconds for the others of this process, and again for other processes: as long as SQLite would wait
+WAIT = 1.0  # seconds for a turn: several times what all who write at once take
 
 
 class Turns:
@@ -23,19 +24,26 @@ class Turns:
         self._path = path
         self._own = asyncio.Lock()
         self._file: int | None = None
+        self._stuck = False
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Nobody else writes inside this. Raises TimeoutError where others do so for too long."""
+        """Nobody else who queues writes inside this, unless the queue stands still. Raises OSError where there can be
+        no such file."""
         crowded = self._own.locked()
-        async with asyncio.timeout(WAIT):
-            await self._own.acquire()
+        try:
+            async with asyncio.timeout(WAIT):
+                await self._own.acquire()
+        except TimeoutError:
+            yield
+            return
         try:
             file = await self._lock(at_once=not crowded)
             try:
                 yield
             finally:
-                fcntl.flock(file, fcntl.LOCK_UN)
+                if file is not None:
+                    fcntl.flock(file, fcntl.LOCK_UN)
         finally:
             self._own.release()
 
@@ -45,9 +53,11 @@ class Turns:
             os.close(self._file)
             self._file = None
 
-    async def _lock(self, *, at_once: bool) -> int:
+    async def _lock(self, *, at_once: bool) -> int | None:
         """Take the lock: `at_once` where it is free, else behind those who wait, or a busy process would have turn
-        after turn."""
+        after turn. None where the queue stands still."""
+        if self._stuck:
+            return None
         if self._file is None:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         file = self._file
@@ -55,33 +65,32 @@ class Turns:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return file
-        got = _queue(file)
+        got = self._queue(file)
         try:
             async with asyncio.timeout(WAIT):
-                await got
-        except BaseException:
-            self._file = None  # the thread waits on, and closes it
-            if got.done() and not got.cancelled():
-                os.close(file)
-            raise
+                await asyncio.shield(got)
+        except BaseException as error:
+            # The thread waits on, and says when the queue moves again.
+            self._file, self._stuck = None, True
+            got.add_done_callback(lambda _: self._move_on(file))
+            if not isinstance(error, TimeoutError):
+                raise
+            return None
         return file
 
+    def _move_on(self, file: int) -> None:
+        os.close(file)
+        self._stuck = False
 
-def _queue(file: int) -> asyncio.Future[None]:
-    """Wait for the lock in a thread that keeps no process from ending; one that nobody waits for is let go."""
-    loop = asyncio.get_running_loop()
-    got = loop.create_future()
+    def _queue(self, file: int) -> asyncio.Future[None]:
+        """Wait for the lock, in a thread that keeps no process from ending."""
+        loop = asyncio.get_running_loop()
+        got = loop.create_future()
 
-    def tell() -> None:
-        if got.cancelled():
-            os.close(file)
-        else:
-            got.set_result(None)
+        def wait() -> None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the file with its process
+                loop.call_soon_threadsafe(got.set_result, None)
 
-    def wait() -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and the file with its process
-            loop.call_soon_threadsafe(tell)
-
-    threading.Thread(target=wait, name="turns", daemon=True).start()
-    return got
+        threading.Thread(target=wait, name="turns", daemon=True).start()
+        return got

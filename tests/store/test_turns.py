@@ -5,7 +5,7 @@ import fcntl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -88,24 +88,40 @@ async def test_who_waits_is_woken_by_the_end_of_whoever_has_the_turn(path: Path,
         await asyncio.wait_for(waiting, turns.WAIT / 2)
 
 
-async def test_who_waits_for_too_long_gives_up_and_can_try_again(path: Path, processes: list[Turns]) -> None:
-    async def write(process: Turns) -> None:
+async def test_where_whoever_has_the_turn_stands_still_the_others_go_on_and_queue_again_when_it_moves(
+    path: Path, processes: list[Turns]
+) -> None:
+    # Given another process that has the turn and does nothing, and somebody who gives up
+    loop = asyncio.get_running_loop()
+
+    async def write(process: Turns) -> float:
+        began = loop.time()
         async with process.turn():
-            pass
+            return loop.time() - began
 
-    with ExitStack() as stack:
-        stack.enter_context(taken(path))
-
-        # When nobody wants a turn any more, or it doesn't come
+    with taken(path) as other:
         given_up = asyncio.create_task(write(processes[1]))
         await asyncio.sleep(0.1)
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await given_up
-        with pytest.raises(TimeoutError):
-            await write(processes[0])
 
-    # Then what those had queued for is nobody's, and both have their turns
-    await asyncio.gather(*(write(process) for process in processes))
-    with path.open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # When people write, then they wait for a while, once, and go on
+        assert await write(processes[0]) >= turns.WAIT
+        for process in processes:
+            assert await write(process) < turns.WAIT
+        other.kill()
+
+    # And when the turn is free again, then they queue
+    async def queue() -> None:
+        with path.open() as file:
+            while True:
+                async with processes[0].turn():
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        return
+                    fcntl.flock(file, fcntl.LOCK_UN)
+                await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(queue(), turns.WAIT)
