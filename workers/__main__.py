@@ -20,7 +20,7 @@ from notifier.broker.draining import drain
 from workers.main import broker, settings
 
 BACKGROUND = 10  # niceness: a tenth of what others get of a core that both want, and all of one that nobody else does
-STOP_TIMEOUT = 25_000  # milliseconds for batches under way: longer than a lease
+STOP_TIMEOUT = 24_000  # milliseconds for batches under way: longer than a lease
 
 log = structlog.get_logger(__name__)
 

@@ -140,8 +140,9 @@ async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried], l
     now = engine.clock.now()
     settlements = [_settlement(each, now) for each in tried]
     check_moves((State.SENDING, each.settled.state) for each in settlements)
-    await _while_leased(engine, settlements, lease_ends)
-    _measure(channel, tried, [each.settled for each in settlements])
+    taken = await _while_leased(engine, settlements, lease_ends)
+    written = [pair for pair, is_taken in zip(zip(tried, settlements, strict=True), taken, strict=True) if is_taken]
+    _measure(channel, [each for each, _ in written], [each.settled for _, each in written])
 
 
 def _settlement(tried: _Tried, now: int) -> Settlement:
@@ -157,18 +158,17 @@ def _settlement(tried: _Tried, now: int) -> Settlement:
     )
 
 
-async def _while_leased(engine: WorkerEngine, settlements: Sequence[Settlement], lease_ends: int) -> None:
-    """Record outcomes, again while the database is away and the lease lasts: what is known must not become unknown."""
+async def _while_leased(engine: WorkerEngine, settlements: Sequence[Settlement], lease_ends: int) -> list[bool]:
+    """Record outcomes, and whether each was taken; again while the database is away and the lease lasts: what is known
+    must not become unknown."""
     while True:
         try:
-            await engine.holding.settle(settlements)
+            return await engine.holding.settle(settlements)
         except StoreUnavailable as error:
             if engine.clock.now() >= lease_ends:
                 raise
             log.warning("deliver.not_settled", error=str(error))
             await asyncio.sleep(SETTLE_AGAIN)
-        else:
-            return
 
 
 def _measure(channel: Channel, tried: Sequence[_Tried], settled: Sequence[Settled]) -> None:

@@ -57,7 +57,7 @@ class Holding:
         self._clock = clock
         self._loading: Coalescer[str, Ready | None] = Coalescer(self._load, TOGETHER)
         self._claiming: Coalescer[str, Held | None] = Coalescer(self._claim, TOGETHER)
-        self._settling: Coalescer[Settlement, None] = Coalescer(self._settle, TOGETHER)
+        self._settling: Coalescer[Settlement, bool | None] = Coalescer(self._settle, TOGETHER)
 
     async def load(self, ids: Sequence[str], state: State = State.PENDING) -> list[Ready]:
         """Those of the deliveries that are in a state and due; nobody has them yet."""
@@ -70,9 +70,10 @@ class Holding:
         held = await self._claiming.add(ids)
         return {id_: each for id_, each in zip(ids, held, strict=True) if each is not None}
 
-    async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Record outcomes of deliveries whose leases last; what others have by now is counted, and not recorded."""
-        await self._settling.add(settlements)
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """Record outcomes of deliveries whose leases last, and whether the store took each; what others have by now is
+        counted, and not recorded."""
+        return [bool(taken) for taken in await self._settling.add(settlements)]
 
     async def _load(self, ids: Sequence[str]) -> Sequence[Ready | None]:
         async def work(part: Sequence[str]) -> Sequence[Ready | None]:
@@ -82,13 +83,16 @@ class Holding:
         return await _each(work, ids)
 
     async def _claim(self, ids: Sequence[str]) -> Sequence[Held | None]:
-        token, now = secrets.token_hex(16), self._clock.now()
-        found = await leases.claim(self._database, list(dict.fromkeys(ids)), token, now, now + LEASE)
-        # Of two who ask for one delivery at the same moment the first one has it.
-        return [Held(token, now + LEASE, found.pop(id_)) if id_ in found else None for id_ in ids]
+        async def work(part: Sequence[str]) -> Sequence[Held | None]:
+            token, now = secrets.token_hex(16), self._clock.now()
+            found = await leases.claim(self._database, list(dict.fromkeys(part)), token, now, now + LEASE)
+            # Of two who ask for one delivery at the same moment the first one has it.
+            return [Held(token, now + LEASE, found.pop(id_)) if id_ in found else None for id_ in part]
 
-    async def _settle(self, settlements: Sequence[Settlement]) -> Sequence[None]:
-        async def work(part: Sequence[Settlement]) -> Sequence[None]:
+        return await _each(work, ids)
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> Sequence[bool | None]:
+        async def work(part: Sequence[Settlement]) -> Sequence[bool | None]:
             settled = [each.settled for each in part]
             attempts = [each.attempt for each in part if each.attempt is not None]
             gone = [each.gone for each in part if each.gone is not None]
@@ -97,7 +101,7 @@ class Holding:
             if recorded != len(part):
                 metrics.leases_lost.inc(len(part) - recorded)
                 log.warning("deliver.lease_lost", deliveries=len(part) - recorded)
-            return [None] * len(part)
+            return [True] * len(part)
 
         return await _each(work, settlements)
 
@@ -110,7 +114,14 @@ async def _each(work: Callable[[Sequence[T]], Awaitable[Sequence[R | None]]], it
         raise
     except Exception as error:
         if len(items) == 1:
-            log.error("deliver.row_left_out", exc_info=error)
+            item = items[0]
+            log.error(
+                "deliver.row_left_out", row=item.settled.id if isinstance(item, Settlement) else item, exc_info=error
+            )
             return [None]
     middle = len(items) // 2
     return [*await _each(work, items[:middle]), *await _each(work, items[middle:])]
+
+
+def _id_of(item: object) -> object:
+    return item.settled.id if isinstance(item, Settlement) else item

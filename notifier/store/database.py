@@ -67,11 +67,8 @@ class Database:
         """The result of `work` in a transaction that is committed; `work` may run more than once."""
         if self._turns is None:
             return await _run(self._writer, work)
-        try:
-            async with self._turns.turn():
-                return await _run(self._writer, work)
-        except OSError as error:
-            raise StoreUnavailable(f"no file can be made beside the database ({type(error).__name__})") from error
+        async with self._turns.turn():
+            return await _run(self._writer, work)
 
     async def look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a transaction in which the engine itself refuses to write."""

@@ -66,7 +66,8 @@ async def claim(database: Database, ids: Sequence[str], token: str, now: int, le
     """
 
     async def work(connection: AsyncConnection) -> dict[str, Claimed]:
-        parameters = {"rows": rows.ids(ids), "token": token, "now": now, "lease_ends": lease_ends}
+        # By key order, as receipts lock them: two that meet wait for each other instead of deadlocking.
+        parameters = {"rows": rows.ids(sorted(ids)), "token": token, "now": now, "lease_ends": lease_ends}
         if not (await connection.execute(_take(database.dialect), parameters)).rowcount:
             return {}
         found = list(await connection.execute(_taken(database.dialect), {"rows": rows.ids(ids), "token": token}))
@@ -93,7 +94,7 @@ async def settle(
     """
 
     async def work(connection: AsyncConnection) -> int:
-        parameters = {"rows": rows.encode(settled), "now": now}
+        parameters = {"rows": rows.encode(sorted(settled, key=lambda each: each.id)), "now": now}
         recorded = (await connection.execute(_settle(database.dialect), parameters)).rowcount
         if recorded != len(settled):
             recorded += await receipts.settle_overtaken(connection, database.dialect, parameters)

@@ -6,7 +6,6 @@ counts: where a turn doesn't come, for whoever has it stands still, people go on
 """
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import threading
@@ -28,8 +27,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Nobody else who queues writes inside this, unless the queue stands still. Raises OSError where there can be
-        no such file."""
+        """Nobody else who queues writes inside this, unless the queue stands still or there can be none."""
         crowded = self._own.locked()
         try:
             async with asyncio.timeout(WAIT):
@@ -48,24 +46,23 @@ class Turns:
             self._own.release()
 
     def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
+        """Let go of the file; one that somebody is still writing by goes with the process."""
+        if self._file is not None and not self._own.locked():
             os.close(self._file)
             self._file = None
 
     async def _lock(self, *, at_once: bool) -> int | None:
         """Take the lock: `at_once` where it is free, else behind those who wait, or a busy process would have turn
-        after turn. None where the queue stands still."""
+        after turn. None where the queue stands still, or there can be none."""
         if self._stuck:
             return None
-        if self._file is None:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        file = self._file
-        if at_once:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            file = self._open()
+            if at_once and _take(file):
                 return file
-        got = self._queue(file)
+            got = _wait_in_a_thread(file)
+        except (OSError, RuntimeError):  # no file, no flock on this file system, no thread
+            return None
         try:
             async with asyncio.timeout(WAIT):
                 await asyncio.shield(got)
@@ -78,19 +75,37 @@ class Turns:
             return None
         return file
 
+    def _open(self) -> int:
+        if self._file is None:
+            # To read, for others may have made it: flock asks for no more.
+            self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return self._file
+
     def _move_on(self, file: int) -> None:
         os.close(file)
         self._stuck = False
 
-    def _queue(self, file: int) -> asyncio.Future[None]:
-        """Wait for the lock, in a thread that keeps no process from ending."""
-        loop = asyncio.get_running_loop()
-        got = loop.create_future()
 
-        def wait() -> None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and the file with its process
-                loop.call_soon_threadsafe(got.set_result, None)
+def _take(file: int) -> bool:
+    """Whether the lock was free, and is ours."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
-        threading.Thread(target=wait, name="turns", daemon=True).start()
-        return got
+
+def _wait_in_a_thread(file: int) -> asyncio.Future[None]:
+    """Wait for the lock, in a thread that keeps no process from ending."""
+    loop = asyncio.get_running_loop()
+    got = loop.create_future()
+
+    def wait() -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            loop.call_soon_threadsafe(got.set_result, None)
+        except RuntimeError:  # the loop is closed: nobody wants it any more
+            os.close(file)
+
+    threading.Thread(target=wait, name="turns", daemon=True).start()
+    return got

@@ -1,12 +1,13 @@
 """How a worker process ends."""
 
 import threading
+import time
 
 import dramatiq
 import pytest
 from dramatiq.brokers.stub import StubBroker
 
-from notifier.broker.draining import drain
+from notifier.broker.draining import LAST, drain
 
 THREADS = 60
 TIMEOUT = 10_000  # milliseconds
@@ -66,3 +67,19 @@ def test_a_worker_waits_for_its_last_thread_however_many_there_are(worker: drama
     draining.join(TIMEOUT / 1000)
     assert not draining.is_alive()
     assert last in works.done
+
+
+def test_what_does_not_end_holds_a_worker_up_no_longer_than_its_time(worker: dramatiq.Worker, works: Works) -> None:
+    # Given a worker one of whose threads waits for something that doesn't come
+    stuck, *others = [thread.name for thread in worker.workers]
+    for name in others:
+        works.go[name].set()
+
+    # When it is to end within a second
+    began = time.monotonic()
+    drain(worker, 1_000)
+
+    # Then it ends without that one
+    assert time.monotonic() - began < (1_000 + LAST) / 1000 + AWHILE
+    assert stuck not in works.done
+    works.go[stuck].set()

@@ -112,16 +112,29 @@ async def test_where_whoever_has_the_turn_stands_still_the_others_go_on_and_queu
             assert await write(process) < turns.WAIT
         other.kill()
 
-    # And when the turn is free again, then they queue
-    async def queue() -> None:
+    # And when the turn is free again, then nobody keeps it, and they queue
+    def is_free() -> bool:
         with path.open() as file:
-            while True:
-                async with processes[0].turn():
-                    try:
-                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except BlockingIOError:
-                        return
-                    fcntl.flock(file, fcntl.LOCK_UN)
-                await asyncio.sleep(0.01)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
 
-    await asyncio.wait_for(queue(), turns.WAIT)
+    async def queues(process: Turns) -> bool:
+        async with process.turn():
+            return not is_free()
+
+    async with asyncio.timeout(10 * turns.WAIT):
+        for process in processes:
+            while not (is_free() and await queues(process)):  # noqa: ASYNC110 (another process tells no event)
+                await asyncio.sleep(0.01)
+    assert is_free()
+
+
+async def test_where_there_can_be_no_queue_people_write_without(tmp_path: Path) -> None:
+    turns_of_nobody = Turns(tmp_path / "no such folder" / "turn")
+
+    async with turns_of_nobody.turn():
+        pass
+    turns_of_nobody.close()
