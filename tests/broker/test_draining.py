@@ -22,7 +22,7 @@ class Works:
         self.all_begun = threading.Barrier(THREADS + 1)
         self.done: set[str] = set()
 
-    def work(self) -> None:
+    def work(self, _ids: list[str]) -> None:
         name = threading.current_thread().name
         self.all_begun.wait()
         self.go[name].wait()
@@ -43,7 +43,7 @@ def worker(works: Works) -> dramatiq.Worker:
     worker.start()
     works.go = {thread.name: threading.Event() for thread in worker.workers}
     for _ in range(THREADS):
-        actor.send()
+        actor.send(["1"])
     works.all_begun.wait()
     return worker
 
