@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier import metrics, policy
 from notifier.catalog import Catalog
 from notifier.deliveries import State, by_queue
-from notifier.errors import StoreUnavailable
 from notifier.events import Event
+from notifier.pipeline.apart import apart
 from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, SIGNAL_AGAIN, Engine
 from notifier.pipeline.plan import Plan, Spent, audience_keys, make_plan, people_of
@@ -59,20 +60,15 @@ async def begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]
 
 
 async def _decide_apart(engine: Engine, ids: Sequence[str]) -> tuple[int, list[str]]:
-    """How many events were decided, and those that can't be: a batch that fails is halved until they stand alone."""
-    if not ids:
-        return 0, []
-    try:
-        return await _decide(engine, ids), []
-    except StoreUnavailable:
-        raise
-    except Exception as error:
-        if len(ids) == 1:
-            log.error("decide.failed", id=ids[0], exc_info=error)
-            return 0, list(ids)
-    middle = len(ids) // 2
-    first, second = await _decide_apart(engine, ids[:middle]), await _decide_apart(engine, ids[middle:])
-    return first[0] + second[0], first[1] + second[1]
+    """How many events were decided, and those that can't be."""
+    decided, failed = 0, list[str]()
+    for part, outcome in await apart(partial(_decide, engine), ids):
+        if isinstance(outcome, Exception):
+            log.error("decide.failed", id=part[0], exc_info=outcome)
+            failed += part
+        else:
+            decided += outcome
+    return decided, failed
 
 
 async def _decide(engine: Engine, ids: Sequence[str]) -> int:

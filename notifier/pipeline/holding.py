@@ -14,7 +14,7 @@ from notifier import metrics
 from notifier.clock import SECOND, Clock
 from notifier.coalesce import Coalescer
 from notifier.deliveries import State
-from notifier.errors import StoreUnavailable
+from notifier.pipeline.apart import apart
 from notifier.store import deliveries, leases
 from notifier.store.database import Database
 from notifier.store.deliveries import Ready
@@ -107,21 +107,14 @@ class Holding:
 
 
 async def _each(work: Callable[[Sequence[T]], Awaitable[Sequence[R | None]]], items: Sequence[T]) -> list[R | None]:
-    """The result of each; a batch that fails is halved until what is at fault stands alone, and has none."""
-    try:
-        return list(await work(items))
-    except StoreUnavailable:
-        raise
-    except Exception as error:
-        if len(items) == 1:
-            item = items[0]
-            log.error(
-                "deliver.row_left_out", row=item.settled.id if isinstance(item, Settlement) else item, exc_info=error
-            )
-            return [None]
-    middle = len(items) // 2
-    return [*await _each(work, items[:middle]), *await _each(work, items[middle:])]
-
-
-def _id_of(item: object) -> object:
-    return item.settled.id if isinstance(item, Settlement) else item
+    """The result of each; None of what the store can't read or take, which is logged."""
+    found: list[R | None] = []
+    for part, outcome in await apart(work, items):
+        if isinstance(outcome, Exception):
+            item = part[0]
+            row = item.settled.id if isinstance(item, Settlement) else item
+            log.error("deliver.row_left_out", row=row, exc_info=outcome)
+            found.append(None)
+        else:
+            found += outcome
+    return found

@@ -67,10 +67,11 @@ async def claim(database: Database, ids: Sequence[str], token: str, now: int, le
 
     async def work(connection: AsyncConnection) -> dict[str, Claimed]:
         # By key order, as receipts lock them: two that meet wait for each other instead of deadlocking.
-        parameters = {"rows": rows.ids(sorted(ids)), "token": token, "now": now, "lease_ends": lease_ends}
-        if not (await connection.execute(_take(database.dialect), parameters)).rowcount:
+        mine = {"rows": rows.ids(sorted(ids)), "token": token}
+        times = {"now": now, "lease_ends": lease_ends}
+        if not (await connection.execute(_take(database.dialect), mine | times)).rowcount:
             return {}
-        found = list(await connection.execute(_taken(database.dialect), {"rows": rows.ids(ids), "token": token}))
+        found = list(await connection.execute(_taken(database.dialect), mine))
         held = [row.digest_id for row in found if row.digest_id is not None]
         await digests.settle_items(connection, database.dialect, held, now)
         return {row.id: Claimed(_mark(row), bool(row.reached)) for row in found}

@@ -98,14 +98,9 @@ def test_nothing_is_due_when_it_is_of_no_use_any_more(
 
 
 def test_an_error_without_a_code_waits_by_its_kind() -> None:
-    settled = settle(
-        ready(Channel.PUSH),
-        "token",
-        Unavailable("fcm", "ClientConnectorError", "no connection"),
-        Words("en"),
-        NOW,
-        DICE,
-    )
+    error = Unavailable("fcm", "ClientConnectorError", "no connection")
+
+    settled = settle(ready(Channel.PUSH), "token", error, Words("en"), NOW, DICE)
 
     assert settled.due_at >= NOW + 10 * SECOND
 

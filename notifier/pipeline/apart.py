@@ -1,0 +1,25 @@
+"""A batch that fails as a whole because of a few of its items."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from notifier.errors import StoreUnavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def apart(
+    work: Callable[[Sequence[T]], Awaitable[R]], items: Sequence[T]
+) -> list[tuple[Sequence[T], R | Exception]]:
+    """What `work` makes of the items, part by part and in their order: a part that fails is halved until what is at
+    fault stands alone, and has its error. Raises StoreUnavailable, which would meet every part."""
+    try:
+        return [(items, await work(items))]
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 (the caller tells of it)
+        if len(items) == 1:
+            return [(items, error)]
+    middle = len(items) // 2
+    return [*await apart(work, items[:middle]), *await apart(work, items[middle:])]
