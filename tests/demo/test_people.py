@@ -1,7 +1,6 @@
 """Invented people: every one passes the checks of a real one, and none can be reached."""
 
 import re
-import time
 from collections import Counter
 
 import msgspec
@@ -53,9 +52,3 @@ def test_even_two_people_include_a_driver() -> None:
     assert [details["kind"] for _, details in people(2, 1)] == ["driver", "fleet_manager"]
     assert [details["kind"] for _, details in people(1, 1)] == ["driver"]
     assert people(0, 1) == []
-
-
-def test_three_thousand_people_take_less_than_a_second() -> None:
-    began = time.process_time()
-    assert len(people(3000, 1)) == 3000
-    assert time.process_time() - began < 1

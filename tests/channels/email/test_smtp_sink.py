@@ -1,4 +1,4 @@
-"""Mails to Postfix's smtp-sink, a server that nobody here wrote and that pipelines; skipped where it isn't there."""
+"""Mails to Postfix's smtp-sink, a server that nobody here wrote and that pipelines."""
 
 import asyncio
 import os
@@ -15,9 +15,9 @@ from notifier.clock import ManualClock
 from notifier.errors import Misconfigured, OutcomeUnknown, Refused, SendError, Unavailable
 from notifier.messages import Receipt
 from tests.channels.email.samples import SENDER, mail
+from tests.conftest import absent
 
 SINK = os.environ.get("NOTIFIER_SMTP_SINK") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(SINK is None, reason="no smtp-sink (Debian's postfix); name one by NOTIFIER_SMTP_SINK")
 LIBRARIES = {"LD_LIBRARY_PATH": str(Path(SINK or "/").resolve().parent.parent / "lib" / "postfix")}
 Serve = Callable[..., AbstractAsyncContextManager[SmtpTransport]]
 
@@ -25,13 +25,13 @@ Serve = Callable[..., AbstractAsyncContextManager[SmtpTransport]]
 @pytest.fixture
 def serve(clock: ManualClock, unused_tcp_port: int, tmp_path: Path) -> Serve:
     """Starts a sink with options, and gives a transport to it."""
+    program = SINK or absent("no smtp-sink (Debian's postfix); name one by NOTIFIER_SMTP_SINK")
 
     @asynccontextmanager
     async def started(*options: str, connections: int = 2) -> AsyncIterator[SmtpTransport]:
-        assert SINK is not None
         user = ["-u", "nobody"] if os.getuid() == 0 else []
         address = f"127.0.0.1:{unused_tcp_port}"
-        process = await asyncio.create_subprocess_exec(SINK, *user, *options, address, "100", env=LIBRARIES)
+        process = await asyncio.create_subprocess_exec(program, *user, *options, address, "100", env=LIBRARIES)
         try:
             async with asyncio.timeout(5):
                 while not await _listens(unused_tcp_port):  # noqa: ASYNC110 (another process's)
