@@ -24,7 +24,7 @@ from notifier.reconcile import compare
 from notifier.store import deliveries, ledger, recipients
 
 TIMEOUT = 300  # seconds for everything to be delivered
-LOOK_EVERY = 0.05  # seconds
+LOOK_EVERY = 0.1  # seconds
 WARM = 200  # events before the measured ones: every process has its connections and its texts then
 WARM_TIMEOUT = 60  # seconds
 FAR = 10**9  # where their numbers begin: nobody else's
@@ -107,7 +107,7 @@ async def make_bed(
     there is one, which tells what arrived but not when."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notifier-bench-")))
-        mails = stack.enter_context(sink(folder)) if sinking else None
+        mails = stack.enter_context(sink()) if sinking else None
         chosen = {**await stack.enter_async_context(servers(database)), **(settings or {})}
         if mails is not None:
             chosen.setdefault("email_providers", f"smtp://127.0.0.1:{mails.port}")

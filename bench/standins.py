@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 SINK = os.environ.get("NOTIFIER_SMTP_SINK") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
 BACKLOG = 1024  # connections waiting to be accepted
+MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own in it) where mails are kept: a disk costs more than they do
 STARTED = 10  # seconds for a process to listen
 
 _MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^@>\s]*)", re.IGNORECASE | re.MULTILINE)
@@ -44,23 +46,29 @@ class Sink:
 
 
 @contextmanager
-def sink(folder: Path | None) -> Iterator[Sink | None]:
-    """A smtp-sink that writes to a folder, or to nowhere; None where there is none."""
+def sink(*, keep: bool = True) -> Iterator[Sink | None]:
+    """A smtp-sink that keeps what it gets, or doesn't; None where there is none."""
     if SINK is None:
         yield None
         return
+    memory = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="notifier-mails-", dir=memory) as folder:
+        yield from _sink(SINK, Path(folder), keep=keep)
+
+
+def _sink(program: str, folder: Path, *, keep: bool) -> Iterator[Sink]:
     port = free_port()
     user = ["-u", "nobody"] if os.getuid() == 0 else []
-    libraries = str(Path(SINK).resolve().parents[1] / "lib" / "postfix")
+    libraries = str(Path(program).resolve().parents[1] / "lib" / "postfix")
     dump = []
     received = Path(os.devnull)
-    if folder is not None:
+    if keep:
         received = folder / "mails" / "received"
         received.parent.mkdir()
         for each in (folder, received.parent):
             each.chmod(0o711 if each is folder else 0o733)  # it is not root that writes there
         dump = ["-D", str(received)]
-    command = [SINK, *user, *dump, f"127.0.0.1:{port}", str(BACKLOG)]
+    command = [program, *user, *dump, f"127.0.0.1:{port}", str(BACKLOG)]
     with running(command, port, LD_LIBRARY_PATH=libraries):
         yield Sink(port, received)
 

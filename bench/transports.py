@@ -83,7 +83,7 @@ async def serve_mail(port: int) -> None:
 @contextmanager
 def _mail_server() -> Iterator[int]:
     """The port of smtp-sink, else of a sandbox."""
-    with sink(None) as found:
+    with sink(keep=False) as found:
         if found is not None:
             yield found.port
             return

@@ -123,15 +123,15 @@ class Layout:
         try:
             if design is not None:
                 given = {**values, **told}
-                text = self._design_text.render({**given, "content": design.text.render(given).strip()})
-                return EmailContent(subject=subject, text=text, html=design.html.render(given))
+                text = _render(self._design_text, {**given, "content": _render(design.text, given).strip()})
+                return EmailContent(subject=subject, text=text, html=_render(design.html, given))
             told |= {
                 "heading": one_line(parts["heading"]),
                 "paragraphs": [one_line(text) for text in _GAP.split(parts["body"].strip()) if text],
                 "details": [(label, one_line(value)) for label, value in details if value.strip()],
                 "action": one_line(parts["action"]),
             }
-            return EmailContent(subject=subject, text=self._text.render(told), html=self._html.render(told))
+            return EmailContent(subject=subject, text=_render(self._text, told), html=_render(self._html, told))
         except FAILURES as error:
             raise RenderError(f"{FOLDER}/email.html or email.txt: {type(error).__name__}") from None
 
@@ -139,6 +139,11 @@ class Layout:
 def one_line(text: str) -> str:
     """The text with every run of blanks and line breaks as one blank; no-break spaces stay."""
     return b" ".join(text.encode().split()).decode()  # bytes split at ASCII blanks alone
+
+
+def _render(template: Template, values: dict[str, object]) -> str:
+    """The template's text; without the copy of its globals, of which there are none, that `Template.render` makes."""
+    return "".join(template.root_render_func(template.new_context(values, shared=True)))
 
 
 def _compile(file: Path, *, html: bool) -> Template:
