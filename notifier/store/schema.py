@@ -29,16 +29,21 @@ class Json(Text):
     cache_ok = True
 
 
+def _words(length: int) -> String:
+    """So many characters, which compare byte by byte on every engine: PostgreSQL would go by the server's language."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 def _id() -> TypeEngine[str]:
-    return String(32).with_variant(mysql.CHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+    return _words(32).with_variant(mysql.CHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
 
 
 def _json() -> TypeEngine[str]:
     return Json().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
 
-NAME = String(190)  # characters: a utf8mb4 index key of MySQL holds 191
-WORD = String(40)
+NAME = _words(190)  # characters: a utf8mb4 index key of MySQL holds 191
+WORD = _words(40)
 
 event = Table(
     "event",

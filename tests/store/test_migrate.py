@@ -3,9 +3,11 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql
 
 from notifier.store import migrate
 from notifier.store.database import Database
@@ -22,6 +24,25 @@ async def test_a_migrated_database_has_exactly_the_tables_of_the_schema(database
 
     # Then there is nothing to migrate
     assert differences == []
+
+
+async def test_on_postgresql_ids_names_and_words_compare_byte_by_byte(database: Database) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("the other engines are told so for whole tables")
+    ours = {
+        (table.name, column.name)
+        for table in metadata.tables.values()
+        for column in table.columns
+        if getattr(column.type.dialect_impl(postgresql.dialect()), "collation", None) == "C"  # type: ignore[no-untyped-call]
+    }
+    query = text("SELECT table_name, column_name FROM information_schema.columns WHERE collation_name = 'C'")
+
+    async with database.engine.connect() as connection:
+        found = {(row.table_name, row.column_name) for row in await connection.execute(query)}
+
+    assert {("delivery", "id"), ("delivery", "state"), ("recipient", "id")} < ours
+    assert ours <= found
+    assert {pair for pair in found if pair[0] in metadata.tables} == ours
 
 
 async def test_upgrading_twice_changes_nothing(database: Database) -> None:
