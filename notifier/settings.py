@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # The workers
     worker_processes: Count = 2  # for what is prompt; campaigns have two more (broker/queues.py)
-    worker_batches: Count = 8  # of one queue at once, in each process; most only wait for room
+    worker_batches: Count = 4  # of one queue at once, in each process; most only wait for room
     database_connections: Count = 10
     metrics_dir: Path | None = None
 

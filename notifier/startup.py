@@ -1,7 +1,10 @@
 """From settings to an open engine, and back: what each process does first and last."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
+
+import dramatiq
 
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
@@ -31,13 +34,14 @@ async def open_engine(settings: Settings) -> Engine:
     return Engine(**await _open(settings))
 
 
-async def open_worker_engine(settings: Settings) -> WorkerEngine:
-    """What a worker works with: transports are built here, on its loop, before the first message."""
-    opened = await _open(settings)
+async def open_worker_engine(settings: Settings, signals: Callable[[dramatiq.Broker], Signals]) -> WorkerEngine:
+    """What a worker works with: transports are built here, on its loop, before the first message. `signals` makes what
+    it signals by, from the broker."""
+    opened = await _open(settings, signals)
     return WorkerEngine(**opened, transports=open_transports(settings, opened["clock"]))
 
 
-async def _open(settings: Settings) -> dict[str, Any]:
+async def _open(settings: Settings, signals: Callable[[dramatiq.Broker], Signals] = Signals) -> dict[str, Any]:
     catalog = load_catalog(settings.templates)
     renderer = load_renderer(settings, catalog)
     database = await open_database(settings)
@@ -48,7 +52,7 @@ async def _open(settings: Settings) -> dict[str, Any]:
         "database": database,
         "catalog": catalog,
         "renderer": renderer,
-        "signals": Signals(make_broker(settings.broker_url)),
+        "signals": signals(make_broker(settings.broker_url)),
         "clock": clock,
         "links": await open_links(settings, database),
         "background": (asyncio.create_task(publishing.keep(database, renderer)),),

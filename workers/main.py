@@ -10,7 +10,7 @@ from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO
 
 from notifier import logs
-from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, make_broker
+from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, QUEUES, make_broker
 from notifier.channels.opening import places
 from notifier.channels.rooms import Room
 from notifier.coalesce import Coalescer
@@ -20,11 +20,13 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.expand import expand
+from notifier.pipeline.nearby import Nearby
 from notifier.pipeline.resolve import ask
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
 DECIDED_TOGETHER = 200  # events in one transaction of what came at the same moment: some 50 ms
+COLLECTED_AFTER = 20_000  # objects: of a batch's many thousands nearly all end by themselves
 
 settings = load_settings()
 logs.set_up(settings.log_level, "worker")
@@ -46,21 +48,30 @@ class Loop(AsyncIO):
             raise ConfigurationError("the worker has not booted; run it by `notifier worker`")
         return self._engine
 
+    async def _deliver(self, channel: Channel, ids: Sequence[str]) -> None:
+        await deliver(self.engine, channel, ids)
+
     async def _decide(self, ids: Sequence[str]) -> Sequence[None]:
         await decide(self.engine, list(dict.fromkeys(ids)))
         return [None] * len(ids)
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
-        self._engine = async_to_sync(open_worker_engine)(settings)
+        served = worker.consumer_whitelist or QUEUES
+        near = {queue: room for queue, room in rooms.items() if LANES[queue] in served}
+        self._engine = async_to_sync(open_worker_engine)(settings, lambda own: Nearby(own, near, self._deliver))
         gc.collect()
         gc.freeze()  # the catalog and the texts stay for good: the collector needn't walk them at every look
+        gc.set_threshold(COLLECTED_AFTER)
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         async_to_sync(close)(self.engine)
         super().after_worker_shutdown(broker, worker)  # type: ignore[no-untyped-call]
 
 
+_places = places(settings)
+# A campaign has one batch of a channel in hand at a time: providers are to have room for what is prompt.
+rooms = {(channel, lane): Room(1 if lane == Lane.BULK else _places[channel]) for channel, lane in LANES}
 loop = Loop()
 broker = make_broker(settings.broker_url, [loop])
 dramatiq.set_broker(broker)
@@ -88,15 +99,15 @@ async def ask_provider(ids: list[str]) -> None:
     await ask(loop.engine, ids)
 
 
-def _deliver_actor(channel: Channel, lane: Lane, room: Room) -> None:
+def _deliver_actor(channel: Channel, lane: Lane) -> None:
+    room = rooms[channel, lane]
+
     @dramatiq.actor(queue_name=LANES[channel, lane], actor_name=f"deliver_{channel}_{lane}")
-    async def deliver_channel(ids: list[str], *, again: bool = False) -> None:
+    async def deliver_channel(ids: list[str]) -> None:
         """Deliveries of one channel and lane are due."""
         async with room.enter(len(ids)):
-            await deliver(loop.engine, channel, ids, again=again)
+            await deliver(loop.engine, channel, ids)
 
 
-_places = places(settings)
 for _channel, _lane in LANES:
-    # A campaign has one batch of a channel in hand at a time: providers are to have room for what is prompt.
-    _deliver_actor(_channel, _lane, Room(1 if _lane == Lane.BULK else _places[_channel]))
+    _deliver_actor(_channel, _lane)

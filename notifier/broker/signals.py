@@ -15,7 +15,7 @@ from notifier import metrics
 from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, QUEUES
 from notifier.deliveries import Channel, Lane
 
-IDS_A_MESSAGE = 100  # measured: a hundred ids carry the message's cost to where it no longer counts
+IDS_A_MESSAGE = 250  # what the message and the transactions of its batch cost is spread by then
 
 log = structlog.get_logger(__name__)
 
@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 class Signals:
     """Sends signals from an asyncio program, off its loop; one thread, because a RabbitMQ connection belongs to one.
 
-    `again`, and for events `tries`, say that the rows were signalled before and nobody took them: whoever takes them
-    now is careful, for they may be what killed a worker. `alone` puts each in a message of its own, and those into the
-    queue for what may do so once more.
+    `tries` says that events were signalled before and nobody decided them: whoever takes them now counts a try first,
+    for they may be what killed a worker. `alone` puts each in a message of its own, and those into the queue for what
+    may do so once more.
     """
 
     def __init__(self, broker: dramatiq.Broker) -> None:
@@ -41,18 +41,13 @@ class Signals:
         """Say that events wait for the next chunk of their segments."""
         await self._send(_messages(EXPAND, "expand", ids))
 
-    async def deliver(
-        self, ids_by_queue: Mapping[tuple[Channel, Lane], Sequence[str]], *, again: bool = False, alone: bool = False
-    ) -> None:
+    async def deliver(self, ids_by_queue: Mapping[tuple[Channel, Lane], Sequence[str]], *, alone: bool = False) -> None:
         """Say that deliveries are due."""
-        keywords = {"again": True} if again else {}
         await self._send(
             [
                 message
                 for (channel, lane), ids in ids_by_queue.items()
-                for message in _messages(
-                    LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone=alone, **keywords
-                )
+                for message in _messages(LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone=alone)
             ]
         )
 

@@ -15,17 +15,33 @@ class Room:
     def __init__(self, places: float) -> None:
         self._places = places
         self._inside = 0
+        self._waiting = 0
         self._left = asyncio.Event()
+
+    def try_enter(self, messages: int) -> bool:
+        """Let a batch in where there is room and nobody waits for it; whoever is in has to leave."""
+        if self._waiting or self._inside >= self._places:
+            return False
+        self._inside += messages
+        return True
+
+    def leave(self, messages: int) -> None:
+        """Make room again."""
+        self._inside -= messages
+        self._left.set()
 
     @asynccontextmanager
     async def enter(self, messages: int) -> AsyncIterator[None]:
-        """Wait for room."""
-        while self._inside >= self._places:
-            self._left.clear()
-            await self._left.wait()
-        self._inside += messages
+        """Wait for room, and leave at the end."""
+        self._waiting += 1
+        try:
+            while self._inside >= self._places:
+                self._left.clear()
+                await self._left.wait()
+            self._inside += messages
+        finally:
+            self._waiting -= 1
         try:
             yield
         finally:
-            self._inside -= messages
-            self._left.set()
+            self.leave(messages)

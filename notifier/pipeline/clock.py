@@ -22,7 +22,7 @@ from notifier.store.due import Due
 
 TICK = 0.5  # seconds between two looks while little is due
 BATCH = 1000  # rows taken up in one look
-FULL_QUEUE = 16  # messages (of up to a hundred ids): a second's work or so; what is more waits as rows
+FULL_QUEUE = 16  # messages (of up to 250 ids): a second's work or two; what is more waits as rows
 FEW = 50  # rows left behind: less than the broker loses, about as much as a dying worker takes with it
 MAX_TRIES = 2  # careful tries of an event, after the first one, before it is put aside
 AUDIT_EVERY = 30 * SECOND  # between two checks of the ledger: it counts every row
@@ -100,9 +100,9 @@ async def _signal_deliveries(engine: Engine, now: int, room: set[str]) -> int:
     for each in pending:
         metrics.signals_again.labels(LANES[each.channel, each.lane]).inc()
     suspect = _suspect(pending) if CAREFUL in room else {each.id for each in pending if each.crashes}
-    await engine.signals.deliver(_queues(each for each in pending if each.id not in suspect), again=True)
+    await engine.signals.deliver(_queues(each for each in pending if each.id not in suspect))
     if CAREFUL in room:
-        await engine.signals.deliver(_queues(each for each in pending if each.id in suspect), again=True, alone=True)
+        await engine.signals.deliver(_queues(each for each in pending if each.id in suspect), alone=True)
     return len(found)
 
 

@@ -92,11 +92,7 @@ async def _decide_together(engine: Engine, ids: Sequence[str]) -> tuple[int, Tur
         if not undecided:
             return 0, [], turns
         plan = await read_and_plan(connection, dialect, engine.catalog, undecided, now)
-        known = await deliveries.existing(connection, dialect, list(plan.deliveries))
-        new = [delivery for delivery in plan.deliveries.values() if delivery.id not in known]
-        new = await collect(connection, dialect, engine.catalog, undecided, new, now)
-        if await deliveries.add(connection, dialect, new) != len(new):
-            raise _Raced
+        new = await _write_new(connection, dialect, engine.catalog, undecided, list(plan.deliveries.values()), now)
         counts = dict.fromkeys((event.id for event in undecided), 0)
         for delivery in new:
             counts[delivery.event_id] += 1
@@ -119,6 +115,24 @@ async def _decide_together(engine: Engine, ids: Sequence[str]) -> tuple[int, Tur
     await signal_due(engine, new, now)
     await engine.signals.expand(turns.wide)
     return decided, turns
+
+
+async def _write_new(
+    connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Sequence[Event], planned: list[NewDelivery],
+    now: int,
+) -> list[NewDelivery]:  # fmt: skip
+    """Write those of the deliveries that are not there already, and the digests that collect some; which they are."""
+    if not any(each.state == State.COLLECTED for each in planned):
+        if await deliveries.add(connection, dialect, planned) == len(planned):
+            return planned
+        return await deliveries.own(connection, dialect, planned)
+    # A digest is not to be opened for what was told before: looked up first.
+    known = await deliveries.existing(connection, dialect, [each.id for each in planned])
+    new = [each for each in planned if each.id not in known]
+    new = await collect(connection, dialect, catalog, batch, new, now)
+    if await deliveries.add(connection, dialect, new) != len(new):
+        raise _Raced
+    return new
 
 
 def _take_turns(catalog: Catalog, batch: Iterable[Event]) -> Turns:

@@ -1,9 +1,9 @@
-"""Deliver: load a batch, look again, render; claim at the last moment; send all at once; settle as answers come."""
+"""Deliver: claim a batch, look again, render, send all at once; settle as answers come."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from random import SystemRandom
+from random import Random
 
 import msgspec
 import structlog
@@ -16,7 +16,7 @@ from notifier.errors import OutcomeUnknown, RenderError, SendError, StoreUnavail
 from notifier.messages import Receipt
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import Held, Settlement
-from notifier.pipeline.prepare import Message, Prepared, closed_by, is_open, overtaken, prepare
+from notifier.pipeline.prepare import Message, Prepared, closed_by, is_open, prepare
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
 from notifier.store.deliveries import Ready
 from notifier.store.leases import Settled
@@ -27,7 +27,6 @@ SETTLE_AGAIN = 0.5  # seconds until outcomes are written again that a database d
 FENCE = 3 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
 
 log = structlog.get_logger(__name__)
-_random = SystemRandom()
 
 
 class _Tried(msgspec.Struct, frozen=True):
@@ -40,30 +39,21 @@ class _Tried(msgspec.Struct, frozen=True):
     ended_at: int
 
 
-async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str], *, again: bool = False) -> int:
+async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str]) -> int:
     """Send those of the deliveries that are pending and due; how many there were.
 
     A second call with the same ids finds nothing to claim, so a signal may come as often as it likes. A worker that
     dies before the claim has sent nothing, and the rows are pending still; after it the provider may have them.
-    `again` claims first: these rows may be what ended another worker, and only a claim is counted.
     """
-    if again:
-        held = await engine.holding.claim(ids)
-        prepared = await _load(engine, list(held), State.SENDING)
-    else:
-        prepared = await _load(engine, ids, State.PENDING)
-        held = await engine.holding.claim(list(prepared))
-        # What a digest holds is settled by its claim.
-        digests = [id_ for id_ in held if prepared[id_].ready.digest_id is not None]
-        prepared |= await _load(engine, digests, State.SENDING)
-    lease_ends = min((each.ends_at for each in held.values()), default=0)
+    held = await engine.holding.claim(ids)
+    lease_ends = min((each.ends_at for each in held), default=0)
+    untold = await _untold(engine, [each.ready for each in held])
     began_at = engine.clock.now()
     with leased((lease_ends - FENCE - began_at) / SECOND):
-        tries = {
-            asyncio.create_task(_try(engine, channel, prepared[id_], each)): (prepared[id_], each)
-            for id_, each in held.items()
-            if id_ in prepared
-        }
+        tries = {}
+        for each in held:
+            prepared = _prepare(engine, each.ready, told=each.ready.id not in untold)
+            tries[asyncio.create_task(_try(engine, channel, prepared, each))] = prepared, each
         under_way = set(tries)
         while under_way:
             done, under_way = await asyncio.wait(under_way, timeout=SETTLE_EVERY)
@@ -85,15 +75,6 @@ def _result(
     return _Tried(prepared, held, error, began_at, engine.clock.now())
 
 
-async def _load(engine: WorkerEngine, ids: Sequence[str], state: State) -> dict[str, Prepared]:
-    ready = await engine.holding.load(ids, state)
-    untold = await _untold(engine, ready)
-    return {
-        each.id: _prepare(engine, msgspec.structs.replace(each, told=False) if each.id in untold else each)
-        for each in ready
-    }
-
-
 async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
     """Those that close something of which their recipient has not heard."""
     closing = [(each, abouts) for each in ready if (abouts := closed_by(engine.catalog, each))]
@@ -102,7 +83,9 @@ async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
     return {each.id for each, abouts in closing if not is_open(each, abouts, found)}
 
 
-def _prepare(engine: WorkerEngine, ready: Ready) -> Prepared:
+def _prepare(engine: WorkerEngine, ready: Ready, *, told: bool) -> Prepared:
+    if not told:
+        ready = msgspec.structs.replace(ready, told=False)
     try:
         return prepare(engine.catalog, engine.renderer, engine.links, ready, engine.clock.now())
     except RenderError as error:
@@ -112,9 +95,6 @@ def _prepare(engine: WorkerEngine, ready: Ready) -> Prepared:
 
 async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, held: Held) -> _Tried:
     started_at = engine.clock.now()
-    ended = overtaken(prepared.ready, held.found)
-    if ended is not None:
-        return _Tried(Prepared(prepared.ready, ended), held, ended, started_at, started_at)
     if isinstance(prepared.message, Ended):
         return _Tried(prepared, held, prepared.message, started_at, started_at)
     outcome = await _send(engine, channel, prepared.message)
@@ -138,16 +118,16 @@ async def _send(engine: WorkerEngine, channel: Channel, message: Message) -> Rec
 
 async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried], lease_ends: int) -> None:
     now = engine.clock.now()
-    settlements = [_settlement(each, now) for each in tried]
+    settlements = [_settlement(each, now, engine.random) for each in tried]
     check_moves((State.SENDING, each.settled.state) for each in settlements)
     taken = await _while_leased(engine, settlements, lease_ends)
     written = [pair for pair, is_taken in zip(zip(tried, settlements, strict=True), taken, strict=True) if is_taken]
     _measure(channel, [each for each, _ in written], [each.settled for _, each in written])
 
 
-def _settlement(tried: _Tried, now: int) -> Settlement:
+def _settlement(tried: _Tried, now: int, random: Random) -> Settlement:
     ready, outcome = tried.prepared.ready, tried.outcome
-    settled = settle(ready, tried.held.token, outcome, tried.prepared.words, now, _random)
+    settled = settle(ready, tried.held.token, outcome, tried.prepared.words, now, random)
     if isinstance(outcome, Ended):
         return Settlement(settled)
     return Settlement(

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from random import Random, SystemRandom
 from typing import Any
 
 from notifier.broker.signals import Signals
@@ -40,11 +41,12 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEngine(Engine):
-    """An engine that can send."""
+    """An engine that can send; `random` are the dice that say how long to wait before a message is tried again."""
 
     transports: Mapping[Channel, Transport[Any]]
+    random: Random = field(default_factory=SystemRandom)
 
     @cached_property
     def holding(self) -> Holding:
-        """By which this process loads, claims and settles deliveries."""
+        """By which this process claims and settles deliveries."""
         return Holding(self.database, self.clock)

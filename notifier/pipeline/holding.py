@@ -13,12 +13,11 @@ import structlog
 from notifier import metrics
 from notifier.clock import SECOND, Clock
 from notifier.coalesce import Coalescer
-from notifier.deliveries import State
 from notifier.pipeline.apart import apart
-from notifier.store import deliveries, leases
+from notifier.store import leases
 from notifier.store.database import Database
 from notifier.store.deliveries import Ready
-from notifier.store.leases import Attempt, Claimed, Settled
+from notifier.store.leases import Attempt, Settled
 from notifier.store.suppressions import Suppression
 
 LEASE = 23 * SECOND  # a worker's hold on a delivery: longer than any send may take, and soon over where it died
@@ -30,11 +29,11 @@ R = TypeVar("R")
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A delivery that this process has claimed: under which token, until when, and what the claim found out."""
+    """A delivery that this process has claimed: under which token, and until when."""
 
     token: str
     ends_at: int
-    found: Claimed
+    ready: Ready
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -47,7 +46,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class Holding:
-    """Loads, claims and settles deliveries for all batches of a process.
+    """Claims and settles deliveries for all batches of a process.
 
     A row that the store can't read or take is left out and logged, and keeps no other back.
     """
@@ -55,39 +54,25 @@ class Holding:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._loading: Coalescer[str, Ready | None] = Coalescer(self._load, TOGETHER)
         self._claiming: Coalescer[str, Held | None] = Coalescer(self._claim, TOGETHER)
         self._settling: Coalescer[Settlement, bool | None] = Coalescer(self._settle, TOGETHER)
 
-    async def load(self, ids: Sequence[str], state: State = State.PENDING) -> list[Ready]:
-        """Those of the deliveries that are in a state and due; nobody has them yet."""
-        if state is State.PENDING:
-            return [each for each in await self._loading.add(ids) if each is not None]
-        return await deliveries.load(self._database, ids, self._clock.now(), state) if ids else []
-
-    async def claim(self, ids: Sequence[str]) -> dict[str, Held]:
+    async def claim(self, ids: Sequence[str]) -> list[Held]:
         """Those of the deliveries that are this caller's from now on."""
-        held = await self._claiming.add(ids)
-        return {id_: each for id_, each in zip(ids, held, strict=True) if each is not None}
+        return [each for each in await self._claiming.add(ids) if each is not None]
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """Record outcomes of deliveries whose leases last, and whether the store took each; what others have by now is
         counted, and not recorded."""
         return [bool(taken) for taken in await self._settling.add(settlements)]
 
-    async def _load(self, ids: Sequence[str]) -> Sequence[Ready | None]:
-        async def work(part: Sequence[str]) -> Sequence[Ready | None]:
-            found = {each.id: each for each in await deliveries.load(self._database, part, self._clock.now())}
-            return [found.get(id_) for id_ in part]
-
-        return await _each(work, ids)
-
     async def _claim(self, ids: Sequence[str]) -> Sequence[Held | None]:
         async def work(part: Sequence[str]) -> Sequence[Held | None]:
             token, now = secrets.token_hex(16), self._clock.now()
-            found = await leases.claim(self._database, list(dict.fromkeys(part)), token, now, now + LEASE)
+            taken = await leases.claim(self._database, list(dict.fromkeys(part)), token, now, now + LEASE)
+            held = {ready.id: Held(token, now + LEASE, ready) for ready in taken}
             # Of two who ask for one delivery at the same moment the first one has it.
-            return [Held(token, now + LEASE, found.pop(id_)) if id_ in found else None for id_ in part]
+            return [held.pop(id_, None) for id_ in part]
 
         return await _each(work, ids)
 

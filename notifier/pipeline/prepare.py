@@ -26,7 +26,6 @@ from notifier.policy import Case, Verdict, may_switch
 from notifier.rendering import Renderer
 from notifier.standing import Standing
 from notifier.store.deliveries import Ready
-from notifier.store.leases import Claimed
 from notifier.store.told import Heard
 
 Message = PushMessage | SmsMessage | EmailMessage
@@ -59,8 +58,9 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
     if kind is None:
         return Prepared(ready, Ended(State.CANCELLED, Reason.TYPE_GONE))
     data = msgspec.json.decode(ready.data)
-    if ready.held is None:  # a redrive has a time to live of its own, and no longer use than its event
-        ready = msgspec.structs.replace(ready, expires_at=min(ready.expires_at, policy.useless_from(kind, data)))
+    if ready.held is None and (useless_from := policy.useless_from(kind, data)) < ready.expires_at:
+        # A redrive has a time to live of its own, and no longer use than its event.
+        ready = msgspec.structs.replace(ready, expires_at=useless_from)
     if (ended := _ended(kind, ready, now)) is not None:
         return Prepared(ready, ended)
     if ready.standing is None:
@@ -77,6 +77,8 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
 
 def _ended(kind: NotificationType, ready: Ready, now: int) -> Ended | None:
     """How a delivery ends that is of no use any more."""
+    if ready.mark is not None and ready.starts_at <= ready.mark.until:
+        return Ended(ready.mark.state, ready.mark.reason)
     if ready.held == ():
         return Ended(State.SUPPRESSED, Reason.NOTHING_LEFT)
     if ready.expires_at <= now:
@@ -120,14 +122,6 @@ def _held_back(verdict: Verdict) -> Ended:
             return Ended(State.EXPIRED, reason)
         case _:
             return Ended(State.SUPPRESSED, reason)
-
-
-def overtaken(ready: Ready, found: Claimed) -> Ended | None:
-    """How a delivery ends that an event has made untrue meanwhile, or that is not needed any more."""
-    mark = found.mark
-    if mark is not None and ready.starts_at <= mark.until:
-        return Ended(mark.state, mark.reason)
-    return Ended(State.SUPPRESSED, Reason.REACHED) if found.reached else None
 
 
 def _address(ready: Ready) -> Device | str | None:

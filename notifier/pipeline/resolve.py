@@ -57,7 +57,7 @@ async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
     ids = await asks.begin(engine.database, ids, now + SIGNAL_AGAIN, now + LEASE)
     if not ids:
         return 0
-    ready = await deliveries.load(engine.database, ids, now, State.UNKNOWN)
+    ready = await deliveries.load(engine.database, ids, State.UNKNOWN)
     found = await asyncio.gather(*(_find(engine, each, now) for each in ready))
     moves = [
         Move(

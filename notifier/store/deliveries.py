@@ -1,4 +1,5 @@
-"""Deliveries: written by `decide`, loaded by `deliver`, brought up by the clock; `leases` is how workers hold them."""
+"""Deliveries: written by `decide`, brought up by the clock, read with all that it takes to send them; `leases` is how
+workers hold them."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -8,11 +9,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.deliveries import UNREACHED, Channel, Lane, State
+from notifier.deliveries import UNREACHED, Channel, Lane, Reason, State
 from notifier.standing import Standing
 from notifier.store import digests, rows, standing, steps
 from notifier.store.database import Database
-from notifier.store.schema import decision, delivery, device, event, recipient, suppression
+from notifier.store.marks import Mark
+from notifier.store.schema import decision, delivery, device, event, recipient, supersession, suppression
 from notifier.store.suppressions import ADDRESS_KEY
 
 
@@ -51,10 +53,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that is due, with all that is needed to look again and to send. It holds addresses: not printed.
+    """A delivery with all that is needed to look again and to send. It holds addresses: not printed.
 
     `address_key` is that of its number or mailbox, `standing` where its recipient stands now; None where they are gone.
-    `reached` says whether an earlier step has reached the person, `told` whether they heard of what the message closes.
+    `mark` is what has made deliveries about the same thing out of date, `reached` says whether an earlier step has
+    reached the person, `told` whether they heard of what the message closes.
     `held` are the data of what a digest holds, None where it is none.
     """
 
@@ -82,6 +85,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     device_platform: Literal["android", "ios", "web"] | None
     address_key: str | None = None
     digest_id: str | None = None
+    mark: Mark | None = None
     reached: bool = False
     told: bool = True
     held: tuple[str, ...] | None = None
@@ -127,6 +131,13 @@ async def add(connection: AsyncConnection, dialect: str, deliveries: Sequence[Ne
     return (await connection.execute(_insert(dialect), {"rows": rows.encode(deliveries)})).rowcount
 
 
+async def own(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> list[NewDelivery]:
+    """Those of the deliveries just added that are their events' own: the others were there already, by other events."""
+    wanted = rows.encode([{"id": each.id, "event_id": each.event_id} for each in deliveries])
+    found = {row.id for row in await connection.execute(_own(dialect), {"rows": wanted})}
+    return [each for each in deliveries if each.id in found]
+
+
 async def add_decisions(connection: AsyncConnection, dialect: str, decisions: Sequence[Decision]) -> None:
     """Write what was decided and why."""
     if decisions:
@@ -139,27 +150,37 @@ async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) 
     return (await connection.execute(query)).first() is not None
 
 
-async def load(database: Database, ids: Sequence[str], now: int, state: State = State.PENDING) -> list[Ready]:
-    """Those of the deliveries that are in a state and due. It takes nothing: two workers may load the same."""
+async def load(database: Database, ids: Sequence[str], state: State) -> list[Ready]:
+    """Those of the deliveries that are in a state. It takes nothing: two workers may load the same."""
 
     async def work(connection: AsyncConnection) -> list[Ready]:
-        parameters = {"rows": rows.ids(ids), "now": now, "state": state}
-        found = {row.id: row for row in await connection.execute(_ready(database.dialect), parameters)}
-        known = {id_: row for id_, row in found.items() if row.preferences is not None}
-        devices = {id_: row.device_value is not None for id_, row in known.items()}
-        standings = await standing.make(connection, database.dialect, known, devices)
-        digest_ids = {row.digest_id for row in found.values() if row.digest_id is not None}
-        items = await digests.items(connection, database.dialect, digest_ids) if digest_ids else {}
-        ready = (rows.read(row, Ready) for row in found.values())
-        return [
-            msgspec.structs.replace(
-                each, standing=standings.get(each.id),
-                held=None if each.digest_id is None else items.get(each.digest_id, ()),
-            )
-            for each in ready
-        ]  # fmt: skip
+        query = ready(database.dialect).where(delivery.c.state == sa.bindparam("state"))
+        found = await connection.execute(query, {"rows": rows.ids(ids), "state": state})
+        return await read(connection, database.dialect, list(found))
 
-    return await database.read(work)
+    return await database.read(work) if ids else []
+
+
+async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row[Any]]) -> list[Ready]:
+    """The deliveries of rows that a query made of `ready` answered."""
+    known = {row.id: row for row in found if row.preferences is not None}
+    devices = {id_: row.device_value is not None for id_, row in known.items()}
+    standings = await standing.make(connection, dialect, known, devices)
+    digest_ids = {row.digest_id for row in found if row.digest_id is not None}
+    items = await digests.items(connection, dialect, digest_ids) if digest_ids else {}
+    return [
+        msgspec.structs.replace(
+            rows.read(row, Ready), standing=standings.get(row.id), mark=_mark(row),
+            held=None if row.digest_id is None else items.get(row.digest_id, ()),
+        )
+        for row in found
+    ]  # fmt: skip
+
+
+def _mark(row: Any) -> Mark | None:
+    if row.marked_until is None:
+        return None
+    return Mark(about=row.about, until=row.marked_until, reason=Reason(row.marked_reason), event_id=row.marked_event_id)
 
 
 async def move(database: Database, moves: Sequence[Move], now: int) -> int:
@@ -215,6 +236,13 @@ def _existing(dialect: str) -> sa.Select[tuple[str]]:
 
 
 @cache
+def _own(dialect: str) -> sa.Select[tuple[str]]:
+    wanted = rows.batch(dialect, [delivery.c.id, delivery.c.event_id])
+    same = sa.and_(wanted.c.id == delivery.c.id, wanted.c.event_id == delivery.c.event_id)
+    return sa.select(delivery.c.id).join(wanted, same)
+
+
+@cache
 def _insert(dialect: str) -> sa.Insert:
     return rows.insert(dialect, delivery, [delivery.c[name] for name in NewDelivery.__struct_fields__])
 
@@ -225,7 +253,8 @@ def _insert_decisions(dialect: str) -> sa.Insert:
 
 
 @cache
-def _ready(dialect: str) -> sa.Select[Any]:
+def ready(dialect: str) -> sa.Select[Any]:
+    """What `read` reads of a batch of deliveries, for whoever says which of them."""
     wanted = rows.batch(dialect, [delivery.c.id])
     own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about")
     return (
@@ -244,6 +273,7 @@ def _ready(dialect: str) -> sa.Select[Any]:
                 sa.case((delivery.c.channel == channel, suppression.c.reason)).label(f"suppressed_{channel}")
                 for channel in (Channel.SMS, Channel.EMAIL)
             ),
+            *(supersession.c[name].label(f"marked_{name}") for name in ("until", "reason", "event_id")),
         )
         .select_from(wanted)
         .join(delivery, delivery.c.id == wanted.c.id)
@@ -251,7 +281,7 @@ def _ready(dialect: str) -> sa.Select[Any]:
         .outerjoin(recipient, recipient.c.id == delivery.c.recipient_id)
         .outerjoin(device, sa.and_(device.c.id == delivery.c.target, device.c.recipient_id == delivery.c.recipient_id))
         .outerjoin(suppression, suppression.c.address_key == ADDRESS_KEY)
-        .where(delivery.c.state == sa.bindparam("state"), delivery.c.due_at <= sa.bindparam("now"))
+        .outerjoin(supersession, supersession.c.about == delivery.c.about)
     )
 
 

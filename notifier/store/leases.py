@@ -11,20 +11,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.deliveries import UNREACHED, Reason, State, may_come_before
-from notifier.store import digests, receipts, rows, steps, suppressions
+from notifier.deliveries import UNREACHED, State, may_come_before
+from notifier.store import deliveries, digests, receipts, rows, steps, suppressions
 from notifier.store.database import Database
-from notifier.store.marks import Mark
-from notifier.store.schema import attempt, delivery, device, supersession
+from notifier.store.deliveries import Ready
+from notifier.store.schema import attempt, delivery, device
 from notifier.store.suppressions import Suppression
-
-
-class Claimed(msgspec.Struct, frozen=True):
-    """What a claim found out: what has made deliveries about the same thing out of date, and whether an earlier step
-    has reached the person."""
-
-    mark: Mark | None = None
-    reached: bool = False
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,23 +50,23 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None
 
 
-async def claim(database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int) -> dict[str, Claimed]:
+async def claim(database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int) -> list[Ready]:
     """Take those of the deliveries that are still pending and due, under a token and until the lease ends.
 
-    Answers the ids taken, each with what was found out about it, as of this moment; what a digest holds is settled.
-    From here on the provider may have it; until here it surely has not.
+    Answers those taken, with what is known of them as of this moment; what a digest holds is settled. From here on the
+    provider may have it; until here it surely has not.
     """
 
-    async def work(connection: AsyncConnection) -> dict[str, Claimed]:
+    async def work(connection: AsyncConnection) -> list[Ready]:
         # By key order, as receipts lock them: two that meet wait for each other instead of deadlocking.
         mine = {"rows": rows.ids(sorted(ids)), "token": token}
         times = {"now": now, "lease_ends": lease_ends}
         if not (await connection.execute(_take(database.dialect), mine | times)).rowcount:
-            return {}
+            return []
         found = list(await connection.execute(_taken(database.dialect), mine))
         held = [row.digest_id for row in found if row.digest_id is not None]
         await digests.settle_items(connection, database.dialect, held, now)
-        return {row.id: Claimed(_mark(row), bool(row.reached)) for row in found}
+        return await deliveries.read(connection, database.dialect, found)
 
     return await database.write(work)
 
@@ -111,12 +103,6 @@ async def settle(
     return await database.write(work)
 
 
-def _mark(row: Any) -> Mark | None:
-    if row.until is None:
-        return None
-    return Mark(about=row.about, until=row.until, reason=Reason(row.reason), event_id=row.event_id)
-
-
 @cache
 def _take(dialect: str) -> sa.Update:
     wanted = rows.batch(dialect, [delivery.c.id])
@@ -139,22 +125,7 @@ def _take(dialect: str) -> sa.Update:
 
 @cache
 def _taken(dialect: str) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.select(
-            delivery.c.id,
-            delivery.c.about,
-            delivery.c.digest_id,
-            steps.REACHED.label("reached"),
-            supersession.c.until,
-            supersession.c.reason,
-            supersession.c.event_id,
-        )
-        .select_from(wanted)
-        .join(delivery, delivery.c.id == wanted.c.id)
-        .outerjoin(supersession, supersession.c.about == delivery.c.about)
-        .where(delivery.c.lease_token == sa.bindparam("token"))
-    )
+    return deliveries.ready(dialect).where(delivery.c.lease_token == sa.bindparam("token"))
 
 
 @cache

@@ -51,11 +51,11 @@ async def one(engine: WorkerEngine, **where: Any) -> Any:
     return found
 
 
-async def deliver_due(engine: WorkerEngine, *, again: bool = True) -> None:
+async def deliver_due(engine: WorkerEngine) -> None:
     """What is due goes out, as when the clock has signalled it."""
     for channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL):
         waiting = [row.id for row in await rows(engine, channel=channel, state=State.PENDING)]
-        await deliver(engine, channel, waiting, again=again)
+        await deliver(engine, channel, waiting)
 
 
 def ends(found: list[Any]) -> list[tuple[str, str, str | None]]:

@@ -17,7 +17,7 @@ from notifier.sandbox.faults import Rule
 from notifier.store.schema import delivery
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
 
-CLAIM = 3  # a worker asks for the time when it loads, renders and claims, and then before each send
+CLAIM = 1  # a worker asks for the time when it claims, and then when it begins to send
 
 
 class Sleeper(ManualClock):

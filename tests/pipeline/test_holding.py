@@ -19,7 +19,6 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import LEASE, Held, Settlement
 from notifier.pipeline.settle import attempt
 from notifier.store import due
-from notifier.store.deliveries import Ready
 from notifier.store.leases import Settled
 from notifier.store.schema import delivery
 from tests.pipeline.samples import COMPLETE, Report
@@ -53,13 +52,13 @@ def transactions(engine: WorkerEngine) -> Iterator[list[str]]:
         sa.event.remove(engine.database.engine.sync_engine, "begin", note)
 
 
-def sent(ready: Ready, held: Held, now: int, **other: Any) -> Settlement:
+def sent(held: Held, now: int, **other: Any) -> Settlement:
     settled = Settled(
-        id=ready.id, lease_token=held.token, state=State.SENT, reason=None, due_at=now, signal_at=None, attempts=1,
+        id=held.ready.id, lease_token=held.token, state=State.SENT, reason=None, due_at=now, signal_at=None, attempts=1,
         provider="twilio", provider_reference="SM1", locale="de",
     )  # fmt: skip
     changed = msgspec.structs.replace(settled, **other)
-    return Settlement(changed, attempt(ready, Receipt("twilio", "SM1"), now, now))
+    return Settlement(changed, attempt(held.ready, Receipt("twilio", "SM1"), now, now))
 
 
 async def test_batches_are_claimed_in_one_transaction_and_each_gets_its_own(
@@ -71,7 +70,7 @@ async def test_batches_are_claimed_in_one_transaction_and_each_gets_its_own(
 
     # Then they went together, and each got its own
     assert begun == ["written"]
-    assert [list(each) for each in held] == [[id_] for id_ in texts]
+    assert [[each.ready.id for each in own] for own in held] == [[id_] for id_ in texts]
     assert {row.state for id_, row in (await rows(engine)).items() if id_ in texts} == {"sending"}
 
 
@@ -82,31 +81,20 @@ async def test_one_of_two_who_ask_for_a_delivery_at_the_same_moment_has_it(
     one, two = await asyncio.gather(engine.holding.claim(texts), engine.holding.claim(texts[::-1]))
 
     # Then each text is the one's or the other's
-    assert sorted([*one, *two]) == sorted(texts)
-
-
-async def test_all_that_is_loaded_at_the_same_moment_is_given_to_whoever_asked_for_it(
-    engine: WorkerEngine, texts: list[str]
-) -> None:
-    first, second, *others = texts
-
-    loaded = await asyncio.gather(*(engine.holding.load(ids) for ids in ([first], [second, "unknown"], others)))
-
-    assert [[each.id for each in ready] for ready in loaded] == [[first], [second], others]
+    assert sorted(each.ready.id for each in (*one, *two)) == sorted(texts)
 
 
 async def test_an_outcome_that_the_store_does_not_take_keeps_no_other_back(
     engine: WorkerEngine, clock: ManualClock, texts: list[str]
 ) -> None:
     # Given six texts that were sent, and an outcome of one that no row can hold
-    ready = {each.id: each for each in await engine.holding.load(texts)}
     held = await engine.holding.claim(texts)
     bad = texts[3]
 
     # When they are settled together
     with capture_logs() as told:
         await engine.holding.settle(
-            [sent(ready[id_], held[id_], clock.now(), **({"due_at": None} if id_ == bad else {})) for id_ in texts]
+            [sent(each, clock.now(), **({"due_at": None} if each.ready.id == bad else {})) for each in held]
         )
 
     # Then the others are, and the log says that one isn't
@@ -119,15 +107,14 @@ async def test_outcomes_of_several_leases_are_settled_together_and_those_that_ra
     engine: WorkerEngine, clock: ManualClock, texts: list[str]
 ) -> None:
     # Given texts under two leases, the first of which ran out, so that the clock took its texts back
-    ready = {each.id: each for each in await engine.holding.load(texts)}
     held = await engine.holding.claim(texts[:3])
     clock.advance(LEASE)
     assert await due.return_expired_leases(engine.database, clock.now(), 10) == 3
-    held |= await engine.holding.claim(texts[3:])
+    held += await engine.holding.claim(texts[3:])
     before = metrics.leases_lost._value.get()
 
     # When both are settled together
-    await engine.holding.settle([sent(ready[id_], held[id_], clock.now()) for id_ in texts])
+    await engine.holding.settle([sent(each, clock.now()) for each in held])
 
     # Then those count whose lease lasts
     states = [row.state for id_, row in (await rows(engine)).items() if id_ in texts[3:]]
@@ -138,9 +125,7 @@ async def test_outcomes_of_several_leases_are_settled_together_and_those_that_ra
 
 async def test_nothing_is_asked_of_the_store_for_nothing(engine: WorkerEngine) -> None:
     with transactions(engine) as begun:
-        assert await engine.holding.claim([]) == {}
-        assert await engine.holding.load([]) == []
-        assert await engine.holding.load([], State.SENDING) == []
+        assert await engine.holding.claim([]) == []
         await engine.holding.settle([])
 
     assert begun == []

@@ -36,7 +36,7 @@ from notifier.pipeline.resolve import ask
 from notifier.pipeline.settle import NO_WORDS, attempt, settle
 from notifier.recipients import RecipientDetails
 from notifier.rendering import Brand, Renderer
-from notifier.store import asks, deliveries, events, leases, ledger, migrate, recipients
+from notifier.store import asks, events, leases, ledger, migrate, recipients
 from notifier.store.database import Database
 from notifier.store.dead import DEAD_STATES
 from notifier.store.deliveries import Ready
@@ -146,6 +146,7 @@ class Deliveries(RuleBasedStateMachine):
             links=LINKS,
             renderer=RENDERER,
             transports=dict.fromkeys((Channel.PUSH, Channel.SMS, Channel.EMAIL), self.provider),
+            random=self.random,
         )
 
         @sa.event.listens_for(self.engine.database.engine.sync_engine, "connect")
@@ -191,7 +192,7 @@ class Deliveries(RuleBasedStateMachine):
             self.report("charging.complete", session, known=True, decided=True)
             self.states_go_forward()
             if outcome != "not yet":
-                self.deliver(None, outcome, again=False)
+                self.deliver(None, outcome)
 
     # What services report, and what is decided
 
@@ -224,12 +225,12 @@ class Deliveries(RuleBasedStateMachine):
 
     # Workers, whole or step by step
 
-    @rule(which=subsets, outcome=st.sampled_from(sorted(OUTCOMES)), again=st.booleans())
-    def deliver(self, which: list[int] | None, outcome: str, again: bool) -> None:
+    @rule(which=subsets, outcome=st.sampled_from(sorted(OUTCOMES)))
+    def deliver(self, which: list[int] | None, outcome: str) -> None:
         self.provider.outcome = outcome
         for channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL):
             ids = [row.id for row in self.some(which, "pending") if row.channel == channel]
-            self.run(deliver(self.engine, channel, ids, again=again))
+            self.run(deliver(self.engine, channel, ids))
 
     @precondition(lambda self: any(row.state == "pending" for row in self.found))
     @rule(which=subsets)
@@ -237,10 +238,9 @@ class Deliveries(RuleBasedStateMachine):
         before = {row.id: row.state for row in self.found}
         token, now = f"worker {next(self.numbers)}", self.clock.now()
         ids = [row.id for row in self.some(which, "pending")]
-        claimed = self.run(leases.claim(self.engine.database, ids, token, now, now + LEASE))
-        assert {before[id_] for id_ in claimed} <= {"pending"}, "what was claimed was nobody's"
-        if claimed:
-            held = self.run(deliveries.load(self.engine.database, list(claimed), now, State.SENDING))
+        held = self.run(leases.claim(self.engine.database, ids, token, now, now + LEASE))
+        assert {before[each.id] for each in held} <= {"pending"}, "what was claimed was nobody's"
+        if held:
             self.workers.append(Worker(token, held))
 
     @precondition(lambda self: self.workers or any(row.state == "pending" for row in self.found))

@@ -89,7 +89,7 @@ async def test_a_mail_that_is_rendered_again_is_the_same_to_the_letter(
 ) -> None:
     await decide(engine, [await report("payment.failed", **FAILED)])
     (id_,) = [row.id for row in await rows(engine) if row.channel == "email"]
-    (ready,) = await deliveries.load(engine.database, [id_], NOW, State.PENDING)
+    (ready,) = await deliveries.load(engine.database, [id_], State.PENDING)
 
     first, later = (prepare(engine.catalog, engine.renderer, engine.links, ready, NOW + wait) for wait in (0, 60_000))
 
