@@ -20,7 +20,7 @@ from notifier.store import deliveries, due, events, ledger
 from notifier.store.deliveries import Move
 from notifier.store.due import Due
 
-TICK = 0.5  # seconds between two looks while little is due
+TICK = 1.0  # seconds between two looks while little is due: what waits for a time of day or a retry waits in minutes
 BATCH = 1000  # rows taken up in one look
 FULL_QUEUE = 16  # messages (of up to 250 ids): a second's work or two; what is more waits as rows
 FEW = 50  # rows left behind: less than the broker loses, about as much as a dying worker takes with it
