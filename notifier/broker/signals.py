@@ -16,6 +16,7 @@ from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, QUEUES
 from notifier.deliveries import Channel, Lane
 
 IDS_A_MESSAGE = 250  # what the message and the transactions of its batch cost is spread by then
+IDS_OF_A_CAMPAIGN = 100  # in a message of bulk: what is prompt waits for the database while it works at one batch
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,9 @@ class Signals:
             [
                 message
                 for (channel, lane), ids in ids_by_queue.items()
-                for message in _messages(LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone=alone)
+                for message in _messages(
+                    LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone=alone, size=_size(lane)
+                )
             ]
         )
 
@@ -99,12 +102,16 @@ class Signals:
                 yield queue, self._broker.get_queue_message_counts(queue)[0]
 
 
+def _size(lane: Lane) -> int:
+    return IDS_OF_A_CAMPAIGN if lane == Lane.BULK else IDS_A_MESSAGE
+
+
 def _messages(
-    queue: str, actor: str, ids: Sequence[str], *, alone: bool = False, **keywords: Any
+    queue: str, actor: str, ids: Sequence[str], *, alone: bool = False, size: int = IDS_A_MESSAGE, **keywords: Any
 ) -> list[dramatiq.Message[None]]:
     if alone:
         return [_message(CAREFUL, actor, [id_], keywords) for id_ in ids]
-    return [_message(queue, actor, list(part), keywords) for part in _parts(ids, IDS_A_MESSAGE)]
+    return [_message(queue, actor, list(part), keywords) for part in _parts(ids, size)]
 
 
 def _parts(ids: Sequence[str], size: int) -> Iterable[Sequence[str]]:

@@ -9,7 +9,7 @@ from dramatiq.brokers.stub import StubBroker
 
 from notifier import metrics
 from notifier.broker import LANES
-from notifier.broker.signals import IDS_A_MESSAGE
+from notifier.broker.signals import IDS_A_MESSAGE, IDS_OF_A_CAMPAIGN
 from notifier.channels.rooms import Room
 from notifier.deliveries import Channel, Lane
 from notifier.pipeline.nearby import MOST_BEGUN, Nearby
@@ -94,6 +94,14 @@ async def test_what_there_is_no_room_for_travels(broker: StubBroker, hands: Hand
     begun = [id_ for _, batch in hands.begun for id_ in batch]
     travelling = [id_ for batch in signalled(broker, QUEUE) for id_ in batch]
     assert (begun, travelling) == (ids[: 2 * IDS_A_MESSAGE], ids[2 * IDS_A_MESSAGE :])
+
+
+async def test_a_campaign_travels_in_smaller_parts(broker: StubBroker, nearby: Nearby) -> None:
+    bulk = Channel.PUSH, Lane.BULK
+
+    await nearby.deliver({bulk: ids_of(1)})
+
+    assert [len(batch) for batch in signalled(broker, bulk)] == [IDS_OF_A_CAMPAIGN, IDS_OF_A_CAMPAIGN, 50]
 
 
 async def test_there_is_room_again_for_what_comes_later(
