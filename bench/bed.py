@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench.cpu import pids_named, pids_of_ours, pids_titled, seconds_of
 from bench.load import Reach, everything, people, report
@@ -27,6 +28,7 @@ TIMEOUT = 300  # seconds for everything to be delivered
 LOOK_EVERY = 0.1  # seconds
 WARM = 200  # events before the measured ones: every process has its connections and its texts then
 WARM_TIMEOUT = 60  # seconds
+STAGES = "notifier_stage_cpu_seconds"
 FAR = 10**9  # where their numbers begin: nobody else's
 
 
@@ -75,6 +77,14 @@ class Bed:
         async with self.session.get(f"{self.system.sandbox_url}/sandbox/{what}") as response:
             response.raise_for_status()
             return msgspec.json.decode(await response.read(), type=kind)
+
+    async def stages(self) -> dict[str, float]:
+        """CPU seconds so far by the stage of an event's way, all processes together."""
+        async with self.session.get(f"{self.system.settings.public_url}/metrics") as response:
+            response.raise_for_status()
+            families = text_string_to_metric_families(await response.text())
+        found = (sample for family in families if family.name == STAGES for sample in family.samples)
+        return {sample.labels["stage"]: sample.value for sample in found if sample.name == f"{STAGES}_total"}
 
     async def books(self, events: int, ours: Callable[[str], bool] = lambda _id: True) -> dict[str, Any]:
         """The ledger, and our rows against what arrived, message by message, after so many events.

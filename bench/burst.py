@@ -22,13 +22,14 @@ async def mix(options: Options) -> dict[str, Any]:
 
 async def _burst(scenario: str, options: Options, reach: Reach) -> dict[str, Any]:
     async with make_bed(database=options.database, reach=reach) as bed:
-        warm, before = await bed.counted(), bed.cpu()
+        warm, stages, before = await bed.counted(), await bed.stages(), bed.cpu()
         began = time.perf_counter()
         await report(bed.producer, range(options.events))
         accepted = time.perf_counter()
         await bed.quiet()
         seconds = time.perf_counter() - began
         cpu = {name: spent - before[name] for name, spent in bed.cpu().items()}
+        by_stage = {name: spent - stages.get(name, 0) for name, spent in (await bed.stages()).items()}
         memory = largest_child(bed.groups["workers"])
         received = (await bed.counted()) - warm
         books = await bed.books(options.events)
@@ -43,6 +44,7 @@ async def _burst(scenario: str, options: Options, reach: Reach) -> dict[str, Any
         "accepted_per_s": round(options.events / (accepted - began)),
         "seconds": round(seconds, 2),
         "cpu_us_per_event": {name: round(spent / options.events * 1e6) for name, spent in cpu.items()},
+        "stage_us_per_event": {name: round(spent / options.events * 1e6) for name, spent in by_stage.items()},
         "largest_worker_mb": round(memory / 1e6),
         **books,
         **peers,

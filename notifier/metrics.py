@@ -17,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from notifier.channels.metrics import EVERY
+from notifier.stages import cpu_seconds
 from notifier.store.ledger import Ledger
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -76,7 +77,7 @@ ledger_imbalance = Gauge(
 )  # fmt: skip
 
 
-for _metric in EVERY:
+for _metric in (*EVERY, cpu_seconds):
     REGISTRY.register(_metric)
 
 

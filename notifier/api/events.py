@@ -12,6 +12,7 @@ from notifier.cloudevents import BATCH, STRUCTURED, CloudEvent
 from notifier.errors import Problem
 from notifier.pipeline.accept import Accepted
 from notifier.problems import problem
+from notifier.stages import Stage, metered
 
 
 class Refused(msgspec.Struct, frozen=True, tag_field="status", tag="refused"):
@@ -29,6 +30,7 @@ class BatchAnswer(msgspec.Struct, frozen=True):
     results: list[Accepted | Refused]
 
 
+@metered(Stage.ACCEPT)
 async def post_events(request: Request, context: Context) -> Response:
     """Accept one event, or a batch of up to a thousand.
 

@@ -16,6 +16,7 @@ from notifier.coalesce import Coalescer
 from notifier.errors import Problem
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.problems import problem
+from notifier.stages import Stage, metered
 from notifier.store import events
 
 
@@ -60,6 +61,7 @@ class Intake:
         """Let signals under way finish."""
         await asyncio.gather(*self._signals)
 
+    @metered(Stage.ACCEPT)
     async def _write(self, batch: list[Checked]) -> list[str]:
         now = self._engine.clock.now()
         first = {checked.id: checked for checked in reversed(batch)}

@@ -16,6 +16,7 @@ from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, SIGNAL_AGAIN, Engine
 from notifier.pipeline.plan import Plan, Spent, audience_keys, make_plan, people_of
 from notifier.recipients import Recipient
+from notifier.stages import Stage, meter, metered
 from notifier.store import deliveries, events, marks, recipients, standing, topics
 from notifier.store.deliveries import NewDelivery
 
@@ -80,6 +81,7 @@ async def _decide(engine: Engine, ids: Sequence[str]) -> int:
     return decided
 
 
+@metered(Stage.DECIDE)
 async def _decide_together(engine: Engine, ids: Sequence[str]) -> tuple[int, Turns]:
     """How many events one transaction decided, and whose turn comes after it."""
     now = engine.clock.now()
@@ -179,7 +181,8 @@ async def read_and_plan(
     if members is None:
         members = await recipients.in_audiences(connection, dialect, list(audience_keys(catalog, batch)))
     spent = await read_spent(connection, dialect, catalog, batch, members, now, hold=hold)
-    return make_plan(catalog, batch, members, now, spent)
+    with meter(Stage.DECIDE):
+        return make_plan(catalog, batch, members, now, spent)
 
 
 async def read_spent(

@@ -11,6 +11,7 @@ from notifier.errors import StoreUnavailable
 from notifier.pipeline.decide import begin_try, read_spent, signal_due
 from notifier.pipeline.engine import EXPAND_AGAIN, Engine
 from notifier.pipeline.plan import Plan, people_of, plan_marks, plan_nobody, plan_type
+from notifier.stages import Stage, metered
 from notifier.store import deliveries, events, marks, recipients, segments
 from notifier.store.segments import NO_CHUNK
 
@@ -35,6 +36,7 @@ async def expand(engine: Engine, ids: Sequence[str]) -> int:
     return done
 
 
+@metered(Stage.DECIDE)
 async def _expand(engine: Engine, id_: str) -> int:
     """Decide an event for the next chunk of its segment, and signal the one after; 1 where that was the last, else 0.
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from notifier.errors import ConfigurationError, StoreUnavailable
+from notifier.stages import Stage, metered
 from notifier.store.turns import Turns
 
 T = TypeVar("T")
@@ -98,6 +99,7 @@ class Database:
             self._turns.close()
 
 
+@metered(Stage.STORE)
 async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     tries = 0
     while True:

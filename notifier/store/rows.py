@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.selectable import NamedFromClause
 
-from notifier.store.schema import Json
+from notifier.store.columns import Json
 
 T = TypeVar("T")
 _Insert = postgresql.Insert | sqlite.Insert | mysql.Insert

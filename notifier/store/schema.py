@@ -5,58 +5,26 @@
 index holds open rows only (on MariaDB, which has no partial indexes, all rows), so a look costs the same at any size.
 """
 
-from typing import Any
-
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text, text
-from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeEngine
+
+from notifier.store.columns import DOCUMENT, ID, MYSQL_OPTIONS, NAME, WORD
 
 metadata = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"},
 )
 
-MYSQL_OPTIONS: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_bin",
-}
-
-
-class Json(Text):
-    """A JSON document kept as its text: written whole, read whole; only `conditions` look into one."""
-
-    cache_ok = True
-
-
-def _words(length: int) -> String:
-    """So many characters, which compare byte by byte on every engine: PostgreSQL would go by the server's language."""
-    return String(length).with_variant(String(length, collation="C"), "postgresql")
-
-
-def _id() -> TypeEngine[str]:
-    return _words(32).with_variant(mysql.CHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
-
-
-def _json() -> TypeEngine[str]:
-    return Json().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-
-
-NAME = _words(190)  # characters: a utf8mb4 index key of MySQL holds 191
-WORD = _words(40)
-
 event = Table(
     "event",
     metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("source", String(1000), nullable=False),
     Column("source_id", String(1000), nullable=False),
     Column("type", NAME, nullable=False),
     Column("subject", String(1000)),
     Column("occurred_at", BigInteger, nullable=False),
     Column("accepted_at", BigInteger, nullable=False),
-    Column("digest", _id(), nullable=False),
-    Column("data", _json(), nullable=False),
+    Column("digest", ID, nullable=False),
+    Column("data", DOCUMENT, nullable=False),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("decided_at", BigInteger),
     Column("deliveries", Integer),
@@ -70,14 +38,14 @@ event = Table(
 delivery = Table(
     "delivery",
     metadata,
-    Column("id", _id(), primary_key=True),
-    Column("event_id", _id(), nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("event_id", ID, nullable=False),
     Column("recipient_id", NAME, nullable=False),
     Column("type", NAME, nullable=False),
     Column("channel", WORD, nullable=False),
-    Column("target", _id(), nullable=False),
+    Column("target", ID, nullable=False),
     Column("lane", WORD, nullable=False),
-    Column("about", _id(), nullable=False),
+    Column("about", ID, nullable=False),
     Column("state", WORD, nullable=False),
     Column("reason", WORD),
     Column("code", WORD),
@@ -88,14 +56,14 @@ delivery = Table(
     Column("signal_at", BigInteger),
     Column("attempts", SmallInteger, nullable=False),
     Column("crashes", SmallInteger, nullable=False, server_default="0"),
-    Column("lease_token", _id()),
+    Column("lease_token", ID),
     Column("provider", WORD),
     Column("provider_reference", NAME),
     Column("locale", WORD),
-    Column("redrive_of", _id()),
+    Column("redrive_of", ID),
     Column("handled_at", BigInteger),
     Column("step", SmallInteger, nullable=False, server_default="0"),
-    Column("digest_id", _id()),
+    Column("digest_id", ID),
     Column("time_zone", String(64)),
     Column("content_hash", String(64)),
     Column("version", Integer),
@@ -105,7 +73,7 @@ delivery = Table(
 attempt = Table(
     "attempt",
     metadata,
-    Column("delivery_id", _id(), primary_key=True),
+    Column("delivery_id", ID, primary_key=True),
     Column("number", SmallInteger, primary_key=True, autoincrement=False),
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger, nullable=False),
@@ -118,22 +86,22 @@ attempt = Table(
 decision = Table(
     "decision",
     metadata,
-    Column("event_id", _id(), primary_key=True),
+    Column("event_id", ID, primary_key=True),
     Column("type", NAME, primary_key=True),
     Column("recipient_id", NAME, primary_key=True),
     Column("decided_at", BigInteger, nullable=False),
-    Column("answers", _json(), nullable=False),
-    Column("standing", _json()),
+    Column("answers", DOCUMENT, nullable=False),
+    Column("standing", DOCUMENT),
     **MYSQL_OPTIONS,
 )
 
 supersession = Table(
     "supersession",
     metadata,
-    Column("about", _id(), primary_key=True),
+    Column("about", ID, primary_key=True),
     Column("until", BigInteger, nullable=False),
     Column("reason", WORD, nullable=False),
-    Column("event_id", _id(), nullable=False),
+    Column("event_id", ID, nullable=False),
     **MYSQL_OPTIONS,
 )
 
@@ -144,16 +112,16 @@ recipient = Table(
     Column("kind", WORD, nullable=False),
     Column("name", String(200)),
     Column("email", String(320)),
-    Column("email_key", _id()),
+    Column("email_key", ID),
     Column("phone", String(20)),
-    Column("phone_key", _id()),
+    Column("phone_key", ID),
     Column("locale", WORD, nullable=False),
     Column("time_zone", String(64), nullable=False),
     Column("region", WORD),
-    Column("tenants", _json(), nullable=False),
-    Column("attributes", _json(), nullable=False),
-    Column("preferences", _json(), nullable=False),
-    Column("consents", _json(), nullable=False),
+    Column("tenants", DOCUMENT, nullable=False),
+    Column("attributes", DOCUMENT, nullable=False),
+    Column("preferences", DOCUMENT, nullable=False),
+    Column("consents", DOCUMENT, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
@@ -162,7 +130,7 @@ recipient = Table(
 device = Table(
     "device",
     metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("recipient_id", NAME, nullable=False),
     Column("kind", WORD, nullable=False),
     Column("value", Text, nullable=False),
@@ -183,18 +151,18 @@ membership = Table(
 preference_change = Table(
     "preference_change",
     metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("recipient_id", NAME, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("actor", NAME, nullable=False),
-    Column("preferences", _json(), nullable=False),
+    Column("preferences", DOCUMENT, nullable=False),
     **MYSQL_OPTIONS,
 )
 
 consent = Table(
     "consent",
     metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("recipient_id", NAME, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("category", NAME, nullable=False),
@@ -210,7 +178,7 @@ tenant = Table(
     "tenant",
     metadata,
     Column("name", NAME, primary_key=True),
-    Column("defaults", _json(), nullable=False),
+    Column("defaults", DOCUMENT, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
 )
@@ -220,7 +188,7 @@ segment = Table(
     metadata,
     Column("id", NAME, primary_key=True),
     Column("name", String(200), nullable=False),
-    Column("conditions", _json(), nullable=False),
+    Column("conditions", DOCUMENT, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
 )
@@ -230,7 +198,7 @@ template_version = Table(
     metadata,
     Column("type", NAME, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("wording", _json(), nullable=False),
+    Column("wording", DOCUMENT, nullable=False),
     Column("origin", WORD, nullable=False),
     Column("published_at", BigInteger, nullable=False),
     Column("actor", NAME, nullable=False),
@@ -242,7 +210,7 @@ template_draft = Table(
     "template_draft",
     metadata,
     Column("type", NAME, primary_key=True),
-    Column("wording", _json(), nullable=False),
+    Column("wording", DOCUMENT, nullable=False),
     Column("based_on", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -253,7 +221,7 @@ template_draft = Table(
 suppression = Table(
     "suppression",
     metadata,
-    Column("address_key", _id(), primary_key=True),
+    Column("address_key", ID, primary_key=True),
     Column("reason", WORD, nullable=False),
     Column("since", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
@@ -262,8 +230,8 @@ suppression = Table(
 erasure = Table(
     "erasure",
     metadata,
-    Column("id", _id(), primary_key=True),
-    Column("names", _json(), nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("names", DOCUMENT, nullable=False),
     Column("requested_at", BigInteger, nullable=False),
     Column("signal_at", BigInteger),
     **MYSQL_OPTIONS,
@@ -280,7 +248,7 @@ secret = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("actor", NAME, nullable=False),
     Column("action", WORD, nullable=False),
@@ -292,7 +260,7 @@ audit = Table(
 api_key = Table(
     "api_key",
     metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", NAME, nullable=False),
     Column("secret_hash", String(64), nullable=False),
     Column("scopes", NAME, nullable=False),
@@ -326,7 +294,7 @@ console_session = Table(
 console_guess = Table(
     "console_guess",
     metadata,
-    Column("id", _id(), primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("tries", SmallInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
@@ -345,8 +313,8 @@ test_contact = Table(
 charging_session = Table(
     "charging_session",
     metadata,
-    Column("id", _id(), primary_key=True),
-    Column("state", _json(), nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("state", DOCUMENT, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
 )
