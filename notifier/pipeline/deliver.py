@@ -25,7 +25,7 @@ from notifier.store.told import heard
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
 SETTLE_AGAIN = 0.5  # seconds until outcomes are written again that a database did not take
-METERED = 16  # each of so many messages is measured for all: to measure costs a tenth of what sending does
+METERED = 16  # each of so many messages is measured for all: a send waits several times, and each asks the clock twice
 FENCE = 3 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
 
 log = structlog.get_logger(__name__)

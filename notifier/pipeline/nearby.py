@@ -12,9 +12,7 @@ from notifier.broker.signals import IDS_A_MESSAGE, Signals
 from notifier.channels.rooms import Room
 from notifier.deliveries import Channel, Lane
 
-MOST_BEGUN = (
-    8  # batches of one queue under way here that no signal came for: others may have room where this one hasn't
-)
+MOST_BEGUN = 8  # batches of one queue under way here that no signal came for: other processes may have more room
 
 log = structlog.get_logger(__name__)
 Queue = tuple[Channel, Lane]
