@@ -15,6 +15,7 @@ from notifier.guard import refuse_everything_but_loopback
 from notifier.links import Links, read_keys
 from notifier.pipeline import publishing
 from notifier.pipeline.engine import Engine, WorkerEngine
+from notifier.pipeline.sharing import keeper
 from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
 from notifier.store import secrets
@@ -38,7 +39,8 @@ async def open_worker_engine(settings: Settings, signals: Callable[[dramatiq.Bro
     """What a worker works with: transports are built here, on its loop, before the first message. `signals` makes what
     it signals by, from the broker."""
     opened = await _open(settings, signals)
-    return WorkerEngine(**opened, transports=open_transports(settings, opened["clock"]))
+    keep = keeper(settings, opened["database"], opened["clock"])
+    return WorkerEngine(**opened, transports=open_transports(settings, opened["clock"], keep))
 
 
 async def _open(settings: Settings, signals: Callable[[dramatiq.Broker], Signals] = Signals) -> dict[str, Any]:

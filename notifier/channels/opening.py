@@ -1,7 +1,7 @@
 """From the settings to a transport for every channel."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from notifier.channels.email.dialogue import AT_ONCE
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.providers import Provider, Providers, Terms
 from notifier.channels.push.transport import FcmTransport
-from notifier.channels.shared import Shared
+from notifier.channels.shared import Kept, Shared
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.clock import Clock
 from notifier.deliveries import Channel
@@ -30,31 +30,32 @@ from notifier.sms_segments import measure
 
 IN_BACKGROUND = 2
 """Worker processes beside those for what is prompt (`broker.queues.BACKGROUND`): each may send."""
-REDIS = ("redis://", "rediss://", "unix://")
 
 
-def open_transports(settings: Settings, clock: Clock) -> dict[Channel, Transport[Any]]:
+def open_transports(
+    settings: Settings, clock: Clock, keep: Callable[[], Kept] | None = None
+) -> dict[Channel, Transport[Any]]:
     """A transport for every channel, on the running loop; one without a provider refuses each message until it has one.
 
-    What workers share goes through Redis where that is the broker. ConfigurationError for an account that can't be
-    used.
+    `keep` opens what keeps what all processes share, one for each channel; without it this process shares nothing.
+    ConfigurationError for an account that can't be used.
     """
     processes = settings.worker_processes + IN_BACKGROUND
     return {
         Channel.PUSH: _together(
             Terms(channel=Channel.PUSH, codes=push.CODES, ramps=True, processes=processes),
             [(account, _fcm(account, clock)) for account in push_accounts(settings.push_providers)],
-            settings, clock,
+            keep, clock,
         ),
         Channel.SMS: _together(
             Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments, processes=processes),
             [(account, _twilio(account, settings, clock)) for account in sms_accounts(settings.sms_providers)],
-            settings, clock,
+            keep, clock,
         ),
         Channel.EMAIL: _together(
             Terms(channel=Channel.EMAIL, codes=email.CODES, per_connection=AT_ONCE, processes=processes),
             [(account, _smtp(account, settings, clock)) for account in email_accounts(settings.email_providers)],
-            settings, clock,
+            keep, clock,
         ),
     }  # fmt: skip
 
@@ -80,11 +81,11 @@ def segments(message: SmsMessage) -> int:
 
 
 def _together(
-    terms: Terms, providers: Sequence[tuple[Account, Transport[Any]]], settings: Settings, clock: Clock
+    terms: Terms, providers: Sequence[tuple[Account, Transport[Any]]], keep: Callable[[], Kept] | None, clock: Clock
 ) -> Transport[Any]:
     if not providers:
         return Unconfigured(terms.channel)
-    shared = Shared(settings.broker_url, clock) if settings.broker_url.startswith(REDIS) else None
+    shared = Shared(keep(), clock) if keep else None
     return Providers([Provider(account, each, terms, shared, clock) for account, each in providers], shared)
 
 

@@ -4,10 +4,11 @@ Each message gets the next free moment, its slot. It waits for a slot that is ne
 the message comes back later, as a row. The more urgent it is the longer it may wait, so that where there is a queue
 the others are turned away first.
 
-This is the generic cell rate algorithm (ITU-T I.371), in plain state of one process; `notifier.channels.shared` has it
-in Redis, for all.
+This is the generic cell rate algorithm (ITU-T I.371), in plain state. What all processes share has it too: Redis as a
+script (`shared_in_redis`), the database as the two instants of a `Bucket`.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from notifier.clock import MINUTE, SECOND
@@ -41,34 +42,35 @@ def ramped(rate: float, elapsed: float) -> float:
     return min(rate, max(rate * RAMP_FROM, RAMP_LEAST, rate * elapsed / RAMP))
 
 
+@dataclass(slots=True, kw_only=True)
 class Bucket:
-    """Slots of one process at its share of a rate, in milliseconds. `ramps` where it begins slowly after idling."""
+    """Slots at a rate, in milliseconds: up to when they are `spoken_for`, and when traffic `began` after a standstill.
+    It `ramps` where it is to begin slowly then."""
 
-    def __init__(self, *, ramps: bool) -> None:
-        self._ramps = ramps
-        self._spoken_for = 0.0
-        self._began = 0.0
+    ramps: bool
+    spoken_for: float = 0.0
+    began: float = 0.0
 
     def take(self, now: float, rate: float, cost: float, patience: float) -> tuple[bool, float]:
         """Whether there is a slot within `patience` for a message that counts `cost`, and the wait for the next one."""
-        if self._ramps:
-            if now - self._spoken_for > IDLE:
-                self._began = now
-            rate = ramped(rate, now - self._began)
-        slot = max(self._spoken_for, now - BURST)
+        if self.ramps:
+            if now - self.spoken_for > IDLE:
+                self.began = now
+            rate = ramped(rate, now - self.began)
+        slot = max(self.spoken_for, now - BURST)
         wait = max(slot - now, 0.0)
         if wait > patience:
             return False, wait
-        self._spoken_for = slot + cost * SECOND / rate
+        self.spoken_for = slot + cost * SECOND / rate
         return True, wait
 
     def ahead(self, now: float) -> float:
         """For how long the rate is spoken for."""
-        return max(self._spoken_for - now, 0.0)
+        return max(self.spoken_for - now, 0.0)
 
     def promise(self, until: float) -> None:
         """Slots up to an instant have been given out elsewhere."""
-        self._spoken_for = max(self._spoken_for, until)
+        self.spoken_for = max(self.spoken_for, until)
 
 
 class Backlog:

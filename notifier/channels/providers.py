@@ -26,7 +26,7 @@ from notifier.errors import SendError
 from notifier.messages import EmailMessage, PushMessage, Receipt, SmsMessage, Urgency
 
 ASKED_TOGETHER: Final = 500
-"""Messages in one call to Redis: a few batches, and well below a millisecond of its time."""
+"""Messages in one question: a few batches, and well below a millisecond of Redis's time."""
 BEGIN_WITHIN: Final = 5.0
 """Seconds within which a message is in a provider's hands, whatever it waited for and whoever failed before: what is
 left of its lease then is that provider's. What takes longer waits as a row, and surely was not sent."""
@@ -35,7 +35,7 @@ LAST_SLOT: Final = max(PATIENCE.values()) / SECOND
 LEAST_SHARE: Final = 0.05
 """Of its messages, for a provider that has just come back; the rest returns within `pacing.RAMP`."""
 FRESH: Final = 50
-"""Milliseconds for which Redis's word that a provider without a rate doesn't rest holds for all its messages: what
+"""Milliseconds for which the word that a provider without a rate doesn't rest holds for all its messages: what
 another process is told meanwhile comes as late as if they were under way."""
 TOLD_AHEAD: Final = 250
 """Milliseconds on top of what the others are told to rest, so that answers which come together are told once."""
@@ -61,7 +61,7 @@ class Terms:
     """What a channel's providers have in common.
 
     `cost` is what a message counts of a rate. `ramps` where a full rate is to be reached slowly. A connection takes
-    `per_connection` messages at once. `processes` share a rate where there is no Redis.
+    `per_connection` messages at once. `processes` share a rate where nobody keeps what they share.
     """
 
     channel: Channel
@@ -79,7 +79,7 @@ class _Ask:
 
 
 class Provider(Generic[M]):
-    """One provider: its transport behind its pace and its breaker. `shared` is None where there is no Redis."""
+    """One provider: its transport behind its pace and its breaker. `shared` is None where nobody else sends by it."""
 
     def __init__(
         self, account: Account, transport: Transport[M], terms: Terms, shared: Shared | None, clock: Clock

@@ -94,7 +94,7 @@ def open_console(engine: Engine, settings: Settings, *, warm: bool = False) -> C
         confined.warm_soon()
     return Context(
         engine=engine, watch=watch, screens=SCREENS, secure=settings.public_url.startswith("https:"),
-        confined=confined, reader=Reader(engine.catalog), tester=Tester(settings, engine.clock),
+        confined=confined, reader=Reader(engine.catalog), tester=Tester(settings, engine.database, engine.clock),
         sms_price=read_price(settings.sms_price), brand=settings.brand_name,
     )  # fmt: skip
 

@@ -23,8 +23,10 @@ from notifier.messages import (
     SmsMessage,
 )
 from notifier.pipeline.prepare import Message
+from notifier.pipeline.sharing import keeper
 from notifier.settings import Settings
 from notifier.store.contacts import Contact
+from notifier.store.database import Database
 
 MOST = 20  # tests of one user within `WINDOW`: an afternoon's writing, and nobody's flood
 WINDOW = 15 * MINUTE  # milliseconds
@@ -41,8 +43,9 @@ class Tester:
     No row is written for a test but its line in the audit, so that no receipt, retry or redrive can come of it.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
         self._settings = settings
+        self._keep = keeper(settings, database, clock)
         self._clock = clock
         self._transports: Mapping[Channel, Transport[Any]] | None = None
 
@@ -50,7 +53,7 @@ class Tester:
         """The provider's answer."""
         try:
             if self._transports is None:
-                self._transports = open_transports(self._settings, self._clock)
+                self._transports = open_transports(self._settings, self._clock, self._keep)
             async with asyncio.timeout(PATIENCE):
                 receipt: Receipt = await self._transports[channel].send(message)
                 return receipt

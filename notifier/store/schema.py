@@ -300,6 +300,17 @@ console_guess = Table(
     **MYSQL_OPTIONS,
 )
 
+provider = Table(
+    "provider",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("spoken_for", BigInteger, nullable=False),  # this and the next two in microseconds since 1970
+    Column("began", BigInteger, nullable=False),
+    Column("rests_until", BigInteger, nullable=False),
+    Column("tripped", SmallInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
 test_contact = Table(
     "test_contact",
     metadata,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from notifier.channels.providers import Providers
+from notifier.channels.shared import Kept
 from notifier.errors import SendError
 from notifier.messages import Receipt, SmsMessage
 from notifier.metrics import REGISTRY
@@ -15,8 +16,10 @@ TAKES = reply(201, created())
 DOWN = reply(503, refusal(20503, 503))
 OURS = reply(401, refusal(20003, 401))
 
+Keep = Callable[[], Kept]
+"""Opens what keeps what processes share."""
 Process = Callable[..., Providers[SmsMessage]]
-"""Opens the providers: accounts by name with their options, `by` a Redis or by themselves."""
+"""Opens the providers: accounts by name with their options, `by` what is shared or by themselves."""
 
 
 def answers(provider: Provider, **handlers: Handler) -> None:

@@ -4,6 +4,7 @@ present."""
 import datetime
 import ipaddress
 import logging
+import shutil
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -24,13 +25,16 @@ from notifier.channels import providers, sms
 from notifier.channels.http import Timeouts
 from notifier.channels.opening import segments
 from notifier.channels.shared import Shared
+from notifier.channels.shared_in_redis import InRedis
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.clock import Clock, ManualClock, SystemClock
 from notifier.deliveries import Channel
 from notifier.guard import refuse_everything_but_loopback
 from notifier.messages import SmsMessage
+from notifier.pipeline.sharing import InDatabase
+from notifier.store.database import Database
 from tests.channels import canary
-from tests.channels.accounts import Process
+from tests.channels.accounts import Keep, Process
 from tests.channels.provider import Provider
 
 
@@ -97,17 +101,40 @@ async def provider() -> AsyncIterator[Provider]:
 
 
 @pytest.fixture
-async def process(provider: Provider, clock: ManualClock, valkey: str) -> AsyncIterator[Process]:
+async def empty_valkey(valkey: str) -> str:
+    """The bundled Valkey, with nothing in it."""
     with redis.Redis.from_url(valkey) as client:
         client.flushdb()
+    return valkey
+
+
+@pytest.fixture
+async def sqlite(empty_sqlite: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty SQLite."""
+    shutil.copy(empty_sqlite, tmp_path / "notifier.db")
+    opened = Database(f"sqlite:///{tmp_path / 'notifier.db'}", connections=4)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(params=["redis", "database"])
+def keep(request: pytest.FixtureRequest, empty_valkey: str, sqlite: Database) -> Keep:
+    """What all processes share, empty: in Redis, and in a database."""
+    if request.param == "redis":
+        return lambda: InRedis(empty_valkey)
+    return lambda: InDatabase(sqlite, SystemClock())
+
+
+@pytest.fixture
+async def process(provider: Provider, clock: ManualClock) -> AsyncIterator[Process]:
     opened: list[providers.Providers[SmsMessage]] = []
 
     def open_process(
-        *, by: str | None = None, clock: Clock = clock, timeout: float = 1.0, processes: int = 1,
+        *, by: Keep | None = None, clock: Clock = clock, timeout: float = 1.0, processes: int = 1,
         **accounts: Mapping[str, Any],
     ) -> providers.Providers[SmsMessage]:  # fmt: skip
         terms = providers.Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments, processes=processes)
-        shared = Shared(by, clock) if by else None
+        shared = Shared(by(), clock) if by else None
         each = []
         for name, options in accounts.items():
             details: dict[str, Any] = {"sid": name, "token": canary.SECRET, "sender": "+1500", "url": provider.url}

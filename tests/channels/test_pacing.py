@@ -1,9 +1,10 @@
 """The pace: never above the rate in any second, whoever asks in whatever order, and the urgent before the rest.
 
-The same promises are held against a process's own bucket and against Redis.
+The same promises are held against a process's own bucket, and against what all share in Redis or in the database.
 """
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
@@ -29,9 +30,13 @@ from notifier.channels.pacing import (
     Bucket,
     ramped,
 )
-from notifier.channels.shared import ASK_AGAIN, TIMEOUT, Shared
+from notifier.channels.shared import ASK_AGAIN, TIMEOUT, Kept, Shared
+from notifier.channels.shared_in_redis import InRedis
 from notifier.clock import SECOND, ManualClock, SystemClock
 from notifier.messages import Urgency
+from notifier.pipeline.sharing import InDatabase
+from notifier.store.database import Database
+from tests.channels.accounts import Keep
 
 KEY: Final = "notifier:provider:sms:test"
 LATE: Final = 20
@@ -162,14 +167,20 @@ def test_a_backlog_of_hours_comes_back_spread_over_minutes_with_no_gap() -> None
     assert max(other - one for one, other in pairwise(back)) <= 100
 
 
-# Redis
+# What all share
 
 
 @pytest.fixture
-async def processes(valkey: str) -> AsyncIterator[list[Shared]]:
-    with redis.Redis.from_url(valkey) as client:
-        client.flushdb()
-    opened = [Shared(valkey, SystemClock()) for _ in range(2)]
+async def processes(keep: Keep) -> AsyncIterator[list[Shared]]:
+    opened = [Shared(keep(), SystemClock()) for _ in range(2)]
+    yield opened
+    for each in opened:
+        await each.close()
+
+
+@pytest.fixture
+async def in_redis(empty_valkey: str) -> AsyncIterator[list[Shared]]:
+    opened = [Shared(InRedis(empty_valkey), SystemClock()) for _ in range(2)]
     yield opened
     for each in opened:
         await each.close()
@@ -186,20 +197,23 @@ batches = st.lists(
 """Which process asks, after how many milliseconds, for which messages."""
 
 
-@given(batches, st.floats(1, 2000))
+@pytest.mark.parametrize("kept", ["redis", "database"])
+@given(sequence=batches, rate=st.floats(1, 2000))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_processes_that_share_redis_never_pass_the_rate_in_any_second(
-    valkey: str, sequence: list[tuple[int, int, list[tuple[int, int]]]], rate: float
-) -> None:
+def test_processes_that_share_never_pass_the_rate_in_any_second(
+    valkey: str, empty_sqlite: Path, tmp_path: Path, kept: str, sequence: list[tuple[int, int, list[tuple[int, int]]]],
+    rate: float,
+) -> None:  # fmt: skip
     with redis.Redis.from_url(valkey) as client:
         client.flushdb()
+    shutil.copy(empty_sqlite, tmp_path / "shared.db")
     slots: list[tuple[float, float]] = []
 
     async def ask(shared: Shared, pause: int, messages: list[tuple[int, int]]) -> None:
         await asyncio.sleep(pause / SECOND)
         taken = await shared.take(KEY, rate, False, 0, messages)
         now = time.time() * SECOND
-        if taken is None:  # Redis was not asked for long enough on a busy machine: it has promised nothing
+        if taken is None:  # nobody answered for long enough on a busy machine: nothing is promised
             return
         assert taken.rests == 0
         for (cost, patience), wait in zip(messages, taken.waits, strict=True):
@@ -210,24 +224,31 @@ def test_processes_that_share_redis_never_pass_the_rate_in_any_second(
                 assert -wait >= patience
 
     async def all_of_them() -> None:
-        opened = [Shared(valkey, SystemClock()) for _ in range(2)]
+        databases = [Database(f"sqlite:///{tmp_path / 'shared.db'}", connections=2) for _ in range(2)]
+        keepers: Sequence[Kept] = [InDatabase(each, SystemClock()) for each in databases]
+        if kept == "redis":
+            keepers = [InRedis(valkey) for _ in databases]
+        opened = [Shared(each, SystemClock()) for each in keepers]
         await asyncio.gather(*(ask(opened[process], pause, messages) for process, pause, messages in sequence))
         for each in opened:
             await each.close()
+        for database in databases:
+            await database.close()
 
     asyncio.run(all_of_them())
+    (tmp_path / "shared.db").unlink()
     assert most_in_a_second(slots) <= allowed(rate, 6) + rate * LATE / SECOND
 
 
 async def test_a_redis_that_forgot_everything_is_reminded_of_what_was_promised(
-    valkey: str, processes: list[Shared]
+    empty_valkey: str, in_redis: list[Shared]
 ) -> None:
     # Given a process that has slots up to a second ahead
-    one, other = processes
+    one, other = in_redis
     await one.take(KEY, 100, False, 0, [(1, 1000)] * 100)
 
     # When Redis loses all, and the process asks again
-    with redis.Redis.from_url(valkey) as client:
+    with redis.Redis.from_url(empty_valkey) as client:
         client.flushall()
     again = await one.take(KEY, 100, False, 940, [(1, 1000)])
 
@@ -239,7 +260,7 @@ async def test_a_redis_that_forgot_everything_is_reminded_of_what_was_promised(
     assert after.waits[0] == pytest.approx(950, abs=LATE)
 
 
-async def test_redis_lets_a_provider_begin_slowly_after_a_standstill(processes: list[Shared]) -> None:
+async def test_a_provider_begins_slowly_after_a_standstill(processes: list[Shared]) -> None:
     slowly = await processes[0].take(KEY, 5000, True, 0, [(1, 100)] * 500)
     at_once = await processes[1].take(KEY + "2", 5000, False, 0, [(1, 100)] * 500)
     still = await processes[1].take(KEY, 5000, True, 0, [(1, 200)] * 500)
@@ -252,12 +273,17 @@ async def test_redis_lets_a_provider_begin_slowly_after_a_standstill(processes: 
     assert 40 <= sum(wait >= 0 for wait in still.waits) <= 60
 
 
-async def test_without_a_rate_nobody_waits_and_nothing_is_kept(valkey: str, processes: list[Shared]) -> None:
+async def test_without_a_rate_nobody_waits(processes: list[Shared]) -> None:
     taken = await processes[0].take(KEY, 0, False, 0, [(1, 0)] * 3)
 
     assert taken is not None
     assert list(taken) == [0, False, [0, 0, 0]]
-    with redis.Redis.from_url(valkey) as client:
+
+
+async def test_without_a_rate_nothing_is_kept(empty_valkey: str, in_redis: list[Shared]) -> None:
+    await in_redis[0].take(KEY, 0, False, 0, [(1, 0)] * 3)
+
+    with redis.Redis.from_url(empty_valkey) as client:
         assert client.keys() == []
 
 
@@ -276,11 +302,11 @@ async def test_a_rest_is_known_to_all_and_the_longest_counts(processes: list[Sha
     assert again.rests == 0
 
 
-async def test_keys_go_by_themselves(valkey: str, processes: list[Shared]) -> None:
-    await processes[0].take(KEY, 1, False, 0, [(1, 0)])
-    await processes[0].rest(KEY + "2", 60 * SECOND, tripped=False)
+async def test_keys_go_by_themselves(empty_valkey: str, in_redis: list[Shared]) -> None:
+    await in_redis[0].take(KEY, 1, False, 0, [(1, 0)])
+    await in_redis[0].rest(KEY + "2", 60 * SECOND, tripped=False)
 
-    with redis.Redis.from_url(valkey) as client:
+    with redis.Redis.from_url(empty_valkey) as client:
         assert all(0 < client.ttl(key) <= 3660 for key in client.scan_iter())
 
 
@@ -292,7 +318,7 @@ async def test_a_redis_that_hangs_is_waited_for_once_and_not_long(unused_tcp_por
     connected: list[asyncio.StreamWriter] = []
     clock = ManualClock(0)
     server = await asyncio.start_server(silence, "127.0.0.1", unused_tcp_port)
-    shared = Shared(f"redis://127.0.0.1:{unused_tcp_port}", clock)
+    shared = Shared(InRedis(f"redis://127.0.0.1:{unused_tcp_port}"), clock)
 
     # When it is asked again and again, then only the first call waits
     began = time.perf_counter()
@@ -312,7 +338,7 @@ async def test_a_redis_that_hangs_is_waited_for_once_and_not_long(unused_tcp_por
 async def test_a_redis_that_comes_back_is_asked_again(tmp_path: Path) -> None:
     # Given a Redis that isn't there yet
     clock = ManualClock(0)
-    shared = Shared(f"unix://{tmp_path / 's'}", clock)
+    shared = Shared(InRedis(f"unix://{tmp_path / 's'}"), clock)
     assert await shared.take(KEY, 1, False, 0, [(1, 0)]) is None
 
     # When it is, then it is asked after a while

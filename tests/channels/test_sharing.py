@@ -1,7 +1,8 @@
-"""What processes share of a provider: its rate, its rest, and its trouble; with Redis, and without."""
+"""What processes share of a provider: its rate, its rest, and its trouble; in Redis, in the database, and without."""
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 import redis
@@ -9,12 +10,15 @@ from aiohttp import web
 
 from notifier.channels.breaker import IN_A_ROW
 from notifier.channels.pacing import BURST, OVERBOOKED
-from notifier.channels.shared import TIMEOUT
+from notifier.channels.shared import TIMEOUT, Kept
+from notifier.channels.shared_in_redis import InRedis
 from notifier.clock import SECOND, SystemClock
 from notifier.errors import SendError, Throttled, Unavailable
 from notifier.messages import Receipt, SmsContent
+from notifier.pipeline.sharing import InDatabase
+from notifier.store.database import Database
 from tests.channels import canary
-from tests.channels.accounts import DOWN, TAKES, Process, answers, counted, outcome, requests
+from tests.channels.accounts import DOWN, TAKES, Keep, Process, answers, counted, outcome, requests
 from tests.channels.provider import Provider as StandIn
 from tests.channels.provider import reply
 from tests.channels.sms.samples import refusal, text
@@ -22,14 +26,19 @@ from tests.channels.sms.samples import refusal, text
 LONG = SmsContent(text="x" * 161)
 
 
+def nowhere() -> Kept:
+    """A Redis that isn't there."""
+    return InRedis("redis://127.0.0.1:1")
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_no_process_calls_a_provider_before_its_retry_after(
-    process: Process, provider: StandIn, valkey: str, status: int
+    process: Process, provider: StandIn, keep: Keep, status: int
 ) -> None:
-    # Given two processes that share a Redis, and a provider that asks one of them to wait
+    # Given two processes, and a provider that asks one of them to wait
     code = {429: 20429, 503: 20503}[status]
     answers(provider, main=reply(status, refusal(code, status), {"Retry-After": "1"}))
-    one, other = (process(by=valkey, clock=SystemClock(), main={}) for _ in range(2))
+    one, other = (process(by=keep, clock=SystemClock(), main={}) for _ in range(2))
     asked = await outcome(one)
     said_at = time.monotonic()
     assert isinstance(asked, Throttled | Unavailable)
@@ -51,10 +60,10 @@ async def test_no_process_calls_a_provider_before_its_retry_after(
 
 
 async def test_a_breaker_that_opens_in_one_process_is_open_in_all(
-    process: Process, provider: StandIn, valkey: str
+    process: Process, provider: StandIn, keep: Keep
 ) -> None:
     answers(provider, main=DOWN)
-    one, other = (process(by=valkey, clock=SystemClock(), main={}) for _ in range(2))
+    one, other = (process(by=keep, clock=SystemClock(), main={}) for _ in range(2))
     for _ in range(IN_A_ROW):
         await outcome(one)
     await asyncio.sleep(0.02)
@@ -65,12 +74,12 @@ async def test_a_breaker_that_opens_in_one_process_is_open_in_all(
     assert {each.code for each in held if isinstance(each, SendError)} == {"resting"}
 
 
-async def test_what_a_process_was_told_outlives_redis(process: Process, provider: StandIn, valkey: str) -> None:
+async def test_what_a_process_was_told_outlives_redis(process: Process, provider: StandIn, empty_valkey: str) -> None:
     answers(provider, main=reply(429, refusal(20429, 429), {"Retry-After": "60"}))
-    one = process(by=valkey, clock=SystemClock(), main={})
+    one = process(by=lambda: InRedis(empty_valkey), clock=SystemClock(), main={})
     await outcome(one)
 
-    with redis.Redis.from_url(valkey) as client:
+    with redis.Redis.from_url(empty_valkey) as client:
         client.flushall()
     answers(provider, main=TAKES)
 
@@ -79,7 +88,7 @@ async def test_what_a_process_was_told_outlives_redis(process: Process, provider
 
 
 async def test_a_backlog_drains_at_the_rate_and_never_above_it_whoever_sends(
-    process: Process, provider: StandIn, valkey: str
+    process: Process, provider: StandIn, keep: Keep
 ) -> None:
     # Given two processes, and a sender that takes 100 segments a second
     arrived: list[float] = []
@@ -89,7 +98,7 @@ async def test_a_backlog_drains_at_the_rate_and_never_above_it_whoever_sends(
         return await TAKES(request)
 
     answers(provider, main=take)
-    both = [process(by=valkey, clock=SystemClock(), main={"rate": 100.0}) for _ in range(2)]
+    both = [process(by=keep, clock=SystemClock(), main={"rate": 100.0}) for _ in range(2)]
 
     # When they have 150 texts of two segments, and try again when they are told
     async def drain(number: int) -> None:
@@ -141,9 +150,14 @@ async def test_the_urgent_pass_a_backlog(process: Process, provider: StandIn) ->
     await asyncio.gather(*backlog)
 
 
-async def test_without_redis_each_process_keeps_to_its_share(process: Process, provider: StandIn) -> None:
+@pytest.mark.parametrize("away", ["redis", "database"])
+async def test_where_nobody_answers_each_process_keeps_to_its_share(
+    process: Process, provider: StandIn, tmp_path: Path, away: str
+) -> None:
     answers(provider, main=TAKES)
-    four = [process(by="redis://127.0.0.1:1", processes=4, main={"rate": 40.0}) for _ in range(4)]
+    gone = Database(f"sqlite:///{tmp_path / 'gone.db'}", connections=1)  # a database without our tables
+    keep = nowhere if away == "redis" else lambda: InDatabase(gone, SystemClock())
+    four = [process(by=keep, processes=4, main={"rate": 40.0}) for _ in range(4)]
 
     sent = await asyncio.gather(*(outcome(each, urgency="urgent") for each in four for _ in range(50)))
 
@@ -151,9 +165,9 @@ async def test_without_redis_each_process_keeps_to_its_share(process: Process, p
     assert 40 <= sum(isinstance(each, Receipt) for each in sent) <= 40 + 4 * 2
 
 
-async def test_a_redis_that_is_away_delays_nothing(process: Process, provider: StandIn) -> None:
+async def test_what_is_shared_and_away_delays_nothing(process: Process, provider: StandIn) -> None:
     answers(provider, main=TAKES)
-    providers = process(by="redis://127.0.0.1:1", main={})
+    providers = process(by=nowhere, main={})
 
     began = time.monotonic()
     for _ in range(20):
@@ -162,14 +176,16 @@ async def test_a_redis_that_is_away_delays_nothing(process: Process, provider: S
     assert time.monotonic() - began < 10 * TIMEOUT  # and not twenty times
 
 
-async def test_redis_holds_nothing_of_the_messages(process: Process, provider: StandIn, valkey: str) -> None:
+async def test_redis_holds_nothing_of_the_messages(process: Process, provider: StandIn, empty_valkey: str) -> None:
     answers(provider, main=reply(429, refusal(20429, 429), {"Retry-After": "60"}), two=DOWN)
-    providers = process(by=valkey, clock=SystemClock(), main={"rate": 1000.0}, two={"rate": 1000.0})
+    providers = process(
+        by=lambda: InRedis(empty_valkey), clock=SystemClock(), main={"rate": 1000.0}, two={"rate": 1000.0}
+    )
     for _ in range(20):
         await outcome(providers)
     await providers.close()
 
-    with redis.Redis.from_url(valkey) as client:
+    with redis.Redis.from_url(empty_valkey) as client:
         kept = [(key, client.hgetall(key)) for key in client.scan_iter()]
     assert len(kept) == 2
     assert not [each for each in canary.ALL if each in str(kept)]

@@ -1,0 +1,63 @@
+"""Where the workers of a provider keep what they share: in Redis where that is the broker, else in the database."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from notifier.channels.pacing import Bucket
+from notifier.channels.shared import Kept, Taken
+from notifier.channels.shared_in_redis import InRedis
+from notifier.clock import Clock
+from notifier.settings import Settings
+from notifier.store import providers
+from notifier.store.database import Database
+from notifier.store.providers import Known
+
+REDIS = ("redis://", "rediss://", "unix://")
+
+
+def keeper(settings: Settings, database: Database, clock: Clock) -> Callable[[], Kept]:
+    """What opens it."""
+    if settings.broker_url.startswith(REDIS):
+        return lambda: InRedis(settings.broker_url)
+    return lambda: InDatabase(database, clock)
+
+
+class InDatabase:
+    """`Kept` in the database: a short transaction for all messages that ask at once, a look where there is no rate."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def take(
+        self, key: str, rate: float, ramps: bool, ahead: float, asked: Sequence[tuple[float, float]]
+    ) -> Taken:
+        def give(known: Known) -> tuple[Known, Taken]:
+            now = self._clock.now()
+            if known.rests_until > now:
+                return known, Taken(known.rests_until - now, known.tripped, [0.0] * len(asked))
+            bucket = Bucket(ramps=ramps, spoken_for=known.spoken_for, began=known.began)
+            if ahead:
+                bucket.promise(now + ahead)
+            slots = [bucket.take(now, rate, cost, patience) for cost, patience in asked] if rate else []
+            waits = [wait if taken else -wait for taken, wait in slots] or [0.0] * len(asked)
+            after = msgspec.structs.replace(known, spoken_for=bucket.spoken_for, began=bucket.began)
+            return after, Taken(0.0, tripped=False, waits=waits)
+
+        if rate:
+            return await providers.change(self._database, key, give)
+        _, taken = give(await providers.read(self._database, key))
+        return taken
+
+    async def rest(self, key: str, milliseconds: int, *, tripped: bool) -> None:
+        def lie(known: Known) -> tuple[Known, None]:
+            until = self._clock.now() + milliseconds
+            if until <= known.rests_until:
+                return known, None
+            return msgspec.structs.replace(known, rests_until=until, tripped=tripped), None
+
+        await providers.change(self._database, key, lie)
+
+    async def close(self) -> None:
+        """The database is closed by whoever opened it."""
