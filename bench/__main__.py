@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, get_args
@@ -37,6 +38,7 @@ FIGURES = dict.fromkeys(
 
 def main() -> None:
     """Run scenarios and print what they found."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started ends with us, as by Ctrl-C
     usual = Options()
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))

@@ -1,9 +1,9 @@
 """Celery and Apprise: a task per message, each person's addresses as Apprise URLs.
 
 It renders the same texts. It has no database: no event or delivery is recorded, nothing is retried or kept from being
-told twice, and there is no policy. It is helped along, or Apprise would be measured and nothing else: its brakes are
-off (5.5 s between two calls of FCM's plugin), people's Apprise objects stay from task to task, and what it makes anew
-for every message is made once: Google's token (50 ms of CPU a push) and a TLS context (34 ms a mail, though nothing is
+told twice, and there is no policy. Apprise's brakes are off (5.5 s between two calls of FCM's plugin), and people's
+Apprise objects stay from task to task. Where the job says so it is helped: what it makes anew for every message is made
+once, by reaching into it: Google's token (50 ms of CPU a push) and a TLS context (34 ms a mail, though nothing is
 encrypted).
 """
 
@@ -35,10 +35,11 @@ NotifyFCM.notify_oauth2_url = f"{job.http_url}/v1/projects/{{project}}/messages:
 NotifyTwilio.notify_sms_url = f"{job.http_url}/2010-04-01/Accounts/{{sid}}/Messages.json"
 for plugin in (NotifyFCM, NotifyTwilio, NotifyEmail):
     plugin.request_rate_per_sec = 0
-kept_token = cached_property(NotifyFCM.access_token.fget)
-kept_token.__set_name__(NotifyFCM, "access_token")
-NotifyFCM.access_token = kept_token
-ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
+if job.helped:
+    kept_token = cached_property(NotifyFCM.access_token.fget)
+    kept_token.__set_name__(NotifyFCM, "access_token")
+    NotifyFCM.access_token = kept_token
+    ssl.create_default_context = cache(ssl.create_default_context)  # type: ignore[assignment]
 
 
 @cache

@@ -34,25 +34,26 @@ class CannotRun(Exception):
 
 
 class Peer(NamedTuple):
-    """Its module, the workers beside it, its events, and how many processes share them."""
+    """Its name and module, the workers beside it, its events, and how many processes share them."""
 
     name: str
+    module: str
     python: Path
     worker: Sequence[str]
     events: int
     processes: int = 1
     warm: int = WARM
+    helped: bool = False
 
 
 # As their documentation starts them on two cores. Celery's default is a process per core; four were quicker.
+CELERY = ("celery", "-A", "bench.peers.celery_apprise", "worker", "--concurrency", "4", "--loglevel", "ERROR")
 PEERS = (
-    Peer("naive", PYTHON, ("dramatiq", "bench.peers.naive", "--processes", "2", "--threads", "8"), 400),
-    Peer(
-        "celery_apprise", PYTHON,
-        ("celery", "-A", "bench.peers.celery_apprise", "worker", "--concurrency", "4", "--loglevel", "ERROR"), 400,
-    ),
-    Peer("bare_loop", Path(sys.executable), (), 6_000, processes=2, warm=0),
-)  # fmt: skip
+    Peer("naive", "naive", PYTHON, ("dramatiq", "bench.peers.naive", "--processes", "2", "--threads", "8"), 400),
+    Peer("celery_apprise", "celery_apprise", PYTHON, CELERY, 100, warm=40),
+    Peer("celery_apprise_helped", "celery_apprise", PYTHON, CELERY, 400, helped=True),
+    Peer("bare_loop", "bare_loop", Path(sys.executable), (), 6_000, processes=2, warm=0),
+)
 
 
 async def compare(bed: Bed, reach: Reach, rate: float) -> dict[str, Any]:
@@ -81,14 +82,12 @@ def _check(bed: Bed, peer: Peer) -> None:
 
 async def _run(bed: Bed, peer: Peer, reach: Reach) -> dict[str, Any]:
     """What a peer reaches, from its first event to the last message's arrival."""
-    jobs = bed.system.folder / "jobs"
-    jobs.mkdir(exist_ok=True)
     part = -(-peer.events // peer.processes)
     parts = [
         (peer.warm + first, min(peer.warm + first + part, peer.warm + peer.events))
         for first in range(0, peer.events, part)
     ]
-    whole = _write(bed, jobs / f"{peer.name}.json", reach, (0, peer.warm + peer.events))
+    whole = _write(bed, peer, "all", reach, (0, peer.warm + peer.events))
     with _workers(bed, peer, whole):
         if peer.warm:
             await _told(bed, peer, reach, [(0, peer.warm)])
@@ -106,8 +105,8 @@ async def _told(bed: Bed, peer: Peer, reach: Reach, parts: Sequence[tuple[int, i
     drivers = []
     try:
         for number, numbers in enumerate(parts):
-            told = _write(bed, bed.system.folder / "jobs" / f"{peer.name}-{number}.json", reach, numbers)
-            drivers.append(_start(bed, peer, ["-m", f"bench.peers.{peer.name}"], told))
+            told = _write(bed, peer, str(number), reach, numbers)
+            drivers.append(_start(bed, peer, ["-m", f"bench.peers.{peer.module}"], told))
         for driver in drivers:
             if await asyncio.to_thread(driver.stdout.readline) != b"ready\n":  # type: ignore[union-attr]
                 raise CannotRun(f"it did not start: {_log(bed, peer)}")
@@ -156,14 +155,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _write(bed: Bed, file: Path, reach: Reach, numbers: tuple[int, int]) -> Path:
+def _write(bed: Bed, peer: Peer, part: str, reach: Reach, numbers: tuple[int, int]) -> Path:
     system, (first, last) = bed.system, numbers
+    file = system.folder / "jobs" / f"{peer.name}-{part}.json"
+    file.parent.mkdir(exist_ok=True)
     job = Job(
         database_url=sa.make_url(system.settings.database_url).set(drivername="postgresql+psycopg").render_as_string(False),
         broker_url=system.settings.broker_url, http_url=system.sandbox_url,
         smtp_port=sa.make_url(system.settings.email_providers).port or 25,
         service_account=str(system.folder / "service-account.json"), twilio=(ACCOUNT_SID, TOKEN), first=first,
-        last=last, people=[_person(number, reach) for number in range(TOLD)],
+        last=last, people=[_person(number, reach) for number in range(TOLD)], helped=peer.helped,
     )  # fmt: skip
     file.touch(mode=0o600)
     file.write_bytes(msgspec.json.encode(job))

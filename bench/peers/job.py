@@ -27,7 +27,8 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One peer's part: the events with numbers from `first` to before `last`, each for one of `people`."""
+    """One peer's part: the events with numbers from `first` to before `last`, each for one of `people`; a peer
+    that is `helped` does more than what it comes with."""
 
     database_url: str
     broker_url: str
@@ -38,6 +39,7 @@ class Job(msgspec.Struct, frozen=True):
     first: int
     last: int
     people: list[Person]
+    helped: bool = False
 
     def person(self, number: int) -> Person:
         """Whom the event with a number is for."""
