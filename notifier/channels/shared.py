@@ -50,12 +50,13 @@ class Kept(Protocol):
 
 
 class Shared:
-    """One channel's providers, as all know them. Calls end within `TIMEOUT`; where nobody answers they come to
+    """One channel's providers, as all know them. Calls end within `timeout` seconds; where nobody answers they come to
     nothing."""
 
-    def __init__(self, kept: Kept, clock: Clock) -> None:
+    def __init__(self, kept: Kept, clock: Clock, timeout: float = TIMEOUT) -> None:
         self._kept = kept
         self._clock = clock
+        self._timeout = timeout
         self._away_until = 0
 
     async def take(
@@ -75,7 +76,7 @@ class Shared:
         if self._clock.now() < self._away_until:
             return None
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(self._timeout):
                 return await ask()
         except (RedisError, StoreUnavailable, OSError, TimeoutError) as error:
             self._away_until = self._clock.now() + ASK_AGAIN

@@ -51,13 +51,13 @@ class InDatabase:
         return taken
 
     async def rest(self, key: str, milliseconds: int, *, tripped: bool) -> None:
-        def lie(known: Known) -> tuple[Known, None]:
+        def lengthen(known: Known) -> tuple[Known, None]:
             until = self._clock.now() + milliseconds
             if until <= known.rests_until:
                 return known, None
             return msgspec.structs.replace(known, rests_until=until, tripped=tripped), None
 
-        await providers.change(self._database, key, lie)
+        await providers.change(self._database, key, lengthen)
 
     async def close(self) -> None:
         """The database is closed by whoever opened it."""

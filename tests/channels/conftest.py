@@ -37,6 +37,8 @@ from tests.channels import canary
 from tests.channels.accounts import Keep, Process
 from tests.channels.provider import Provider
 
+PATIENT = 10.0  # seconds for what is shared to answer: a test's machine may be busy, and a database waits for its disk
+
 
 @pytest.fixture(autouse=True, scope="session")
 def guard() -> None:
@@ -134,7 +136,7 @@ async def process(provider: Provider, clock: ManualClock) -> AsyncIterator[Proce
         **accounts: Mapping[str, Any],
     ) -> providers.Providers[SmsMessage]:  # fmt: skip
         terms = providers.Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments, processes=processes)
-        shared = Shared(by(), clock) if by else None
+        shared = Shared(by(), clock, PATIENT) if by else None
         each = []
         for name, options in accounts.items():
             details: dict[str, Any] = {"sid": name, "token": canary.SECRET, "sender": "+1500", "url": provider.url}

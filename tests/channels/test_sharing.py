@@ -26,6 +26,18 @@ from tests.channels.sms.samples import refusal, text
 LONG = SmsContent(text="x" * 161)
 
 
+async def _known(keep: Keep) -> None:
+    """Wait until all can know that the provider rests."""
+    kept = keep()
+    async with asyncio.timeout(10):
+        while True:
+            taken = await kept.take("notifier:provider:sms:main", 0, False, 0, [])
+            if taken.rests:
+                break
+            await asyncio.sleep(0.005)
+    await kept.close()
+
+
 def nowhere() -> Kept:
     """A Redis that isn't there."""
     return InRedis("redis://127.0.0.1:1")
@@ -43,7 +55,7 @@ async def test_no_process_calls_a_provider_before_its_retry_after(
     said_at = time.monotonic()
     assert isinstance(asked, Throttled | Unavailable)
     assert asked.retry_after == 1
-    await asyncio.sleep(0.02)  # the other one may be told a moment later
+    await _known(keep)
     answers(provider, main=TAKES)
 
     # When both go on sending
@@ -66,7 +78,7 @@ async def test_a_breaker_that_opens_in_one_process_is_open_in_all(
     one, other = (process(by=keep, clock=SystemClock(), main={}) for _ in range(2))
     for _ in range(IN_A_ROW):
         await outcome(one)
-    await asyncio.sleep(0.02)
+    await _known(keep)
 
     held = [await outcome(other) for _ in range(10)]
 
@@ -155,7 +167,7 @@ async def test_where_nobody_answers_each_process_keeps_to_its_share(
     process: Process, provider: StandIn, tmp_path: Path, away: str
 ) -> None:
     answers(provider, main=TAKES)
-    gone = Database(f"sqlite:///{tmp_path / 'gone.db'}", connections=1)  # a database without our tables
+    gone = Database(f"sqlite:///{tmp_path / 'gone.db'}", connections=4)  # a database without our tables
     keep = nowhere if away == "redis" else lambda: InDatabase(gone, SystemClock())
     four = [process(by=keep, processes=4, main={"rate": 40.0}) for _ in range(4)]
 
@@ -163,6 +175,7 @@ async def test_where_nobody_answers_each_process_keeps_to_its_share(
 
     # A second's worth ahead, of which each has a quarter, and the one that may always go
     assert 40 <= sum(isinstance(each, Receipt) for each in sent) <= 40 + 4 * 2
+    await gone.close()
 
 
 async def test_what_is_shared_and_away_delays_nothing(process: Process, provider: StandIn) -> None:
