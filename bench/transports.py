@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httptools
-import redis
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bench.servers import REDIS
 from bench.standins import free_port, running, sink
 from notifier.channels.opening import open_transports
+from notifier.channels.shared_in_redis import InRedis
 from notifier.clock import SystemClock
 from notifier.deliveries import Channel
 from notifier.guard import refuse_everything_but_loopback
@@ -93,16 +93,15 @@ def _mail_server() -> Iterator[int]:
 
 
 @asynccontextmanager
-async def _transports(http: int, smtp: int, key: Path, broker: str) -> AsyncIterator[dict[Channel, Any]]:
+async def _transports(http: int, smtp: int, key: Path) -> AsyncIterator[dict[Channel, Any]]:
     settings = load_settings(
         {
-            "NOTIFIER_BROKER_URL": broker,
             "NOTIFIER_PUSH_PROVIDERS": f"fcm://{key}?url=http://127.0.0.1:{http}&connections=100",
             "NOTIFIER_SMS_PROVIDERS": f"twilio+http://AC1:t@127.0.0.1:{http}?from=%2B15005550006&connections=100",
             "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{smtp}?connections=10",
         }
     )
-    opened = open_transports(settings, SystemClock())
+    opened = open_transports(settings, SystemClock(), lambda: InRedis(REDIS))
     yield opened
     for transport in opened.values():
         await transport.close()
@@ -147,14 +146,8 @@ async def _measure(send: Callable[[Any], Awaitable[object]], messages: list[Any]
 
 async def measure(channels: list[Channel], messages: int, http: int, smtp: int, key: Path) -> dict[str, Cost]:
     """The cost of each transport, alone and as workers use it."""
-    broker = REDIS
-    try:
-        with redis.Redis.from_url(REDIS, socket_timeout=1) as client:
-            client.ping()
-    except redis.RedisError:
-        broker = "memory://"
     costs = {}
-    async with _transports(http, smtp, key, broker) as transports:
+    async with _transports(http, smtp, key) as transports:
         for channel in channels:
             made = _messages(channel)
             providers = transports[channel]

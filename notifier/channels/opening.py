@@ -32,13 +32,11 @@ IN_BACKGROUND = 2
 """Worker processes beside those for what is prompt (`broker.queues.BACKGROUND`): each may send."""
 
 
-def open_transports(
-    settings: Settings, clock: Clock, keep: Callable[[], Kept] | None = None
-) -> dict[Channel, Transport[Any]]:
+def open_transports(settings: Settings, clock: Clock, keep: Callable[[], Kept]) -> dict[Channel, Transport[Any]]:
     """A transport for every channel, on the running loop; one without a provider refuses each message until it has one.
 
-    `keep` opens what keeps what all processes share, one for each channel; without it this process shares nothing.
-    ConfigurationError for an account that can't be used.
+    `keep` opens what keeps what all processes share, one for each channel. ConfigurationError for an account that can't
+    be used.
     """
     processes = settings.worker_processes + IN_BACKGROUND
     return {
@@ -81,11 +79,11 @@ def segments(message: SmsMessage) -> int:
 
 
 def _together(
-    terms: Terms, providers: Sequence[tuple[Account, Transport[Any]]], keep: Callable[[], Kept] | None, clock: Clock
+    terms: Terms, providers: Sequence[tuple[Account, Transport[Any]]], keep: Callable[[], Kept], clock: Clock
 ) -> Transport[Any]:
     if not providers:
         return Unconfigured(terms.channel)
-    shared = Shared(keep(), clock) if keep else None
+    shared = Shared(keep(), clock)
     return Providers([Provider(account, each, terms, shared, clock) for account, each in providers], shared)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from notifier.broker import BACKGROUND
 from notifier.channels.opening import IN_BACKGROUND, open_transports, segments
+from notifier.channels.shared_in_redis import InRedis
 from notifier.clock import SystemClock
 from notifier.deliveries import Channel
 from notifier.errors import Misconfigured
@@ -30,14 +31,13 @@ async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_
             for name, token, weight in (("wrong", "wrong", 1), ("right", sandbox.auth_token, 0))
         ]
         settings = {
-            "NOTIFIER_BROKER_URL": valkey,
             "NOTIFIER_PUSH_PROVIDERS": f"fcm://{quote(str(key))}?url={sandbox.http_url}&rate=5000",
             "NOTIFIER_SMS_PROVIDERS": " ".join(accounts),
             "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{sandbox.smtp_port}",
         }
 
         # When the transports are opened, then each channel sends
-        transports = open_transports(load_settings(settings), SystemClock())
+        transports = open_transports(load_settings(settings), SystemClock(), lambda: InRedis(valkey))
         receipts = [await transports[channel].send(message) for channel, message in MESSAGES.items()]
         assert [receipt.provider for receipt in receipts] == ["fcm", "right", "smtp:127.0.0.1"]
         assert [sandbox.ledger.accepted(channel, "5f" * 16) for channel in MESSAGES] == [1, 1, 1]
@@ -45,8 +45,8 @@ async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_
             await transport.close()
 
 
-async def test_a_channel_without_provider_keeps_its_messages_and_says_why() -> None:
-    transports = open_transports(load_settings({}), SystemClock())
+async def test_a_channel_without_provider_keeps_its_messages_and_says_why(valkey: str) -> None:
+    transports = open_transports(load_settings({}), SystemClock(), lambda: InRedis(valkey))
 
     for channel, message in MESSAGES.items():
         with pytest.raises(Misconfigured, match="notifier doctor"):
