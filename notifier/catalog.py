@@ -195,6 +195,11 @@ class Catalog:
         """Every event type that means something here."""
         return sorted(self.listeners.keys() | self.cancels.keys())
 
+    @cached_property
+    def urgent(self) -> frozenset[str]:
+        """The event types that a type of urgency `urgent` listens to: somebody has to hear of them at once."""
+        return frozenset(kind.event for kind in self.types.values() if kind.urgency == "urgent")
+
     def model(self, event_type: str) -> type[msgspec.Struct] | None:
         """The struct that an event's data must convert to, or None where no type knows the event."""
         return self.models.get(event_type)

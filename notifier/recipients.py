@@ -86,7 +86,7 @@ class ImportLine(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Recipient(Private, frozen=True, kw_only=True, gc=False):
-    """A recipient as the pipeline reads it."""
+    """A recipient as the pipeline reads it; the keys are those of the addresses (`store.suppressions`)."""
 
     id: str
     name: str | None
@@ -94,6 +94,8 @@ class Recipient(Private, frozen=True, kw_only=True, gc=False):
     phone: str | None
     devices: list[Device]
     standing: Standing
+    phone_key: str | None = None
+    email_key: str | None = None
 
 
 def device_id(device: Device) -> str:

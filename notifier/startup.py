@@ -1,20 +1,20 @@
 """From settings to an open engine, and back: what each process does first and last."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
-
-import dramatiq
 
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
 from notifier.catalog import Catalog, load_catalog
 from notifier.channels.opening import open_transports
+from notifier.channels.rooms import Room
 from notifier.errors import ConfigurationError
 from notifier.guard import refuse_everything_but_loopback
 from notifier.links import Links, read_keys
 from notifier.pipeline import publishing
 from notifier.pipeline.engine import Engine, WorkerEngine
+from notifier.pipeline.nearby import Nearby, Queue
 from notifier.pipeline.sharing import keeper
 from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
@@ -35,15 +35,15 @@ async def open_engine(settings: Settings) -> Engine:
     return Engine(**await _open(settings))
 
 
-async def open_worker_engine(settings: Settings, signals: Callable[[dramatiq.Broker], Signals]) -> WorkerEngine:
-    """What a worker works with: transports are built here, on its loop, before the first message. `signals` makes what
-    it signals by, from the broker."""
-    opened = await _open(settings, signals)
+async def open_worker_engine(settings: Settings, rooms: Mapping[Queue, Room]) -> WorkerEngine:
+    """What a worker works with: transports are built here, on its loop, before the first message. `rooms` are those of
+    the queues that it serves."""
+    opened = await _open(settings)
     keep = keeper(settings, opened["database"], opened["clock"])
-    return WorkerEngine(**opened, transports=open_transports(settings, opened["clock"], keep))
+    return WorkerEngine(**opened, transports=open_transports(settings, opened["clock"], keep), nearby=Nearby(rooms))
 
 
-async def _open(settings: Settings, signals: Callable[[dramatiq.Broker], Signals] = Signals) -> dict[str, Any]:
+async def _open(settings: Settings) -> dict[str, Any]:
     catalog = load_catalog(settings.templates)
     renderer = load_renderer(settings, catalog)
     database = await open_database(settings)
@@ -54,7 +54,7 @@ async def _open(settings: Settings, signals: Callable[[dramatiq.Broker], Signals
         "database": database,
         "catalog": catalog,
         "renderer": renderer,
-        "signals": signals(make_broker(settings.broker_url)),
+        "signals": Signals(make_broker(settings.broker_url)),
         "clock": clock,
         "links": await open_links(settings, database),
         "background": (asyncio.create_task(publishing.keep(database, renderer)),),
@@ -92,10 +92,13 @@ async def _clock(database: Database) -> DatabaseClock:
 
 
 async def close(engine: Engine) -> None:
-    """Close what `open_engine` or `open_worker_engine` opened, signals first so that none is lost."""
+    """Close what `open_engine` or `open_worker_engine` opened: first what is under way, then its signals, so that none
+    is lost."""
     for task in engine.background:
         task.cancel()
     await asyncio.gather(*engine.background, return_exceptions=True)
+    if isinstance(engine, WorkerEngine):
+        await engine.nearby.close()
     await engine.signals.close()
     if isinstance(engine, WorkerEngine):
         await asyncio.gather(*(transport.close() for transport in engine.transports.values()))

@@ -10,7 +10,7 @@ from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO
 
 from notifier import logs
-from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, QUEUES, make_broker
+from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES, make_broker
 from notifier.channels.opening import places
 from notifier.channels.rooms import Room
 from notifier.coalesce import Coalescer
@@ -20,12 +20,11 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.expand import expand
-from notifier.pipeline.nearby import Nearby
 from notifier.pipeline.resolve import ask
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
-DECIDED_TOGETHER = 200  # events in one transaction of what came at the same moment: some 50 ms
+DECIDED_TOGETHER = 100  # events in one transaction of what came at the same moment: some 30 ms
 COLLECTED_AFTER = 20_000  # objects: of a batch's many thousands nearly all end by themselves
 
 settings = load_settings()
@@ -40,7 +39,8 @@ class Loop(AsyncIO):
     def __init__(self) -> None:
         super().__init__()
         self._engine: WorkerEngine | None = None
-        self.deciding: Coalescer[str, None] = Coalescer(self._decide, DECIDED_TOGETHER)
+        self.deciding: Coalescer[str, None] = Coalescer(self._decide_in_turn, DECIDED_TOGETHER)
+        self.deciding_urgent: Coalescer[str, None] = Coalescer(self._decide, DECIDED_TOGETHER)
 
     @property
     def engine(self) -> WorkerEngine:
@@ -48,8 +48,9 @@ class Loop(AsyncIO):
             raise ConfigurationError("the worker has not booted; run it by `notifier worker`")
         return self._engine
 
-    async def _deliver(self, channel: Channel, ids: Sequence[str]) -> None:
-        await deliver(self.engine, channel, ids)
+    async def _decide_in_turn(self, ids: Sequence[str]) -> Sequence[None]:
+        await self.engine.nearby.catch_up()
+        return await self._decide(ids)
 
     async def _decide(self, ids: Sequence[str]) -> Sequence[None]:
         await decide(self.engine, list(dict.fromkeys(ids)))
@@ -58,8 +59,8 @@ class Loop(AsyncIO):
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
         served = worker.consumer_whitelist or QUEUES
-        near = {queue: room for queue, room in rooms.items() if LANES[queue] in served}
-        self._engine = async_to_sync(open_worker_engine)(settings, lambda own: Nearby(own, near, self._deliver))
+        own = {queue: room for queue, room in rooms.items() if LANES[queue] in served}
+        self._engine = async_to_sync(open_worker_engine)(settings, own)
         gc.collect()
         gc.freeze()  # the catalog and the texts stay for good: the collector needn't walk them at every look
         gc.set_threshold(COLLECTED_AFTER)
@@ -85,6 +86,12 @@ async def decide_events(ids: list[str], *, tries: int | None = None) -> None:
         await loop.deciding.add(ids)
     else:
         await decide(loop.engine, ids, tries=tries)
+
+
+@dramatiq.actor(queue_name=DECIDE_URGENT, actor_name="decide_urgent")
+async def decide_urgent_events(ids: list[str]) -> None:
+    """Events wait for a decision of which somebody has to hear at once."""
+    await loop.deciding_urgent.add(ids)
 
 
 @dramatiq.actor(queue_name=EXPAND, actor_name="expand")

@@ -12,12 +12,14 @@ import dramatiq
 import msgspec
 from dramatiq.encoder import Encoder, MessageData
 
-from notifier.broker.queues import ASK, BACKGROUND, CAREFUL, DECIDE, EXPAND, LANES, PROMPT, QUEUES
+from notifier.broker.queues import ASK, BACKGROUND, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, PROMPT, QUEUES
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker, connect
 from notifier.errors import ConfigurationError
 
-__all__ = ["ASK", "BACKGROUND", "CAREFUL", "DECIDE", "EXPAND", "LANES", "PROMPT", "QUEUES", "make_broker"]
+__all__ = [
+    "ASK", "BACKGROUND", "CAREFUL", "DECIDE", "DECIDE_URGENT", "EXPAND", "LANES", "PROMPT", "QUEUES", "make_broker",
+]  # fmt: skip
 
 SOCKET_TIMEOUT = 3  # seconds: a broker that hangs holds up one signal this long, then the clock sends it
 HEARTBEAT = 30  # seconds between RabbitMQ's, after which either side knows that the other is gone

@@ -5,6 +5,8 @@ from typing import Final
 from notifier.deliveries import Channel, Lane
 
 DECIDE: Final = "decide"
+DECIDE_URGENT: Final = "decide.urgent"
+"""Events that somebody has to hear of at once: no burst of others is decided before them."""
 EXPAND: Final = "expand"
 ASK: Final = "ask"
 CAREFUL: Final = "careful"
@@ -13,7 +15,7 @@ LANES: Final[dict[tuple[Channel, Lane], str]] = {
     (channel, lane): f"{channel}.{lane}" for channel in Channel if channel != Channel.NONE for lane in Lane
 }
 
-PROMPT: Final = [DECIDE, ASK, *(queue for (_, lane), queue in LANES.items() if lane != Lane.BULK)]
+PROMPT: Final = [DECIDE_URGENT, DECIDE, ASK, *(queue for (_, lane), queue in LANES.items() if lane != Lane.BULK)]
 BULK: Final = [queue for (_, lane), queue in LANES.items() if lane == Lane.BULK]
 BACKGROUND: Final = ([CAREFUL, EXPAND], [CAREFUL, *BULK])
 """For two worker processes: what campaigns go through, and what may end one of them. The other goes on with what waits

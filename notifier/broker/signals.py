@@ -12,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis
 
 from notifier import metrics
-from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES, QUEUES
+from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES
 from notifier.deliveries import Channel, Lane
 
 IDS_A_MESSAGE = 250  # what the message and the transactions of its batch cost is spread by then
@@ -32,6 +32,10 @@ class Signals:
     def __init__(self, broker: dramatiq.Broker) -> None:
         self._broker = broker
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="signals")
+
+    async def decide_urgent(self, ids: Sequence[str]) -> None:
+        """Say that events wait for a decision of which somebody has to hear at once."""
+        await self._send(_messages(DECIDE_URGENT, "decide_urgent", ids))
 
     async def decide(self, ids: Sequence[str], *, tries: int | None = None, alone: bool = False) -> None:
         """Say that events wait for a decision."""

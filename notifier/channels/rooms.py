@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+STUCK = 0.5  # seconds without a batch coming or going: no provider that answers takes so long
+
 
 class Room:
     """Lets a batch in while fewer messages than `places` are inside, however many it brings.
@@ -17,17 +19,20 @@ class Room:
         self._inside = 0
         self._waiting = 0
         self._left = asyncio.Event()
+        self._moved_at = 0.0
 
-    def try_enter(self, messages: int) -> bool:
-        """Let a batch in where there is room and nobody waits for it; whoever is in has to leave."""
-        if self._waiting or self._inside >= self._places:
-            return False
-        self._inside += messages
-        return True
+    @property
+    def has_place(self) -> bool:
+        """Whether a batch that comes now would come in, and pass nobody who waits."""
+        return not self._waiting and self._inside < self._places
+
+    def squeeze_in(self, messages: int) -> None:
+        """Come in at once, for a batch that is in this process's hands already; whoever is in has to leave."""
+        self._move(messages)
 
     def leave(self, messages: int) -> None:
         """Make room again."""
-        self._inside -= messages
+        self._move(-messages)
         self._left.set()
 
     @asynccontextmanager
@@ -38,10 +43,29 @@ class Room:
             while self._inside >= self._places:
                 self._left.clear()
                 await self._left.wait()
-            self._inside += messages
         finally:
             self._waiting -= 1
+        self.squeeze_in(messages)
         try:
             yield
         finally:
             self.leave(messages)
+
+    async def has_emptied(self, until: float) -> bool:
+        """Wait for a place until the loop's time `until`; whether there is one. Where nobody comes and goes, it is not
+        waited for: the provider hangs."""
+        while not self.has_place:
+            left = min(until, self._moved_at + STUCK) - asyncio.get_running_loop().time()
+            if left <= 0:
+                return False
+            self._left.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._left.wait()
+            except TimeoutError:
+                continue
+        return True
+
+    def _move(self, messages: int) -> None:
+        self._inside += messages
+        self._moved_at = asyncio.get_running_loop().time()

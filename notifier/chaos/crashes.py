@@ -17,7 +17,7 @@ from notifier.chaos.outcome import Outcome, Seen, demands, look
 from notifier.clock import SECOND
 
 ACCEPTED = "after notifier.store.events.add"  # the event is written, nobody was signalled
-CLAIMED = "after notifier.store.leases.claim"  # the provider has nothing yet, and the books can't know
+CLAIMED = "before notifier.pipeline.deliver.hand_over"  # the provider has nothing yet, and the books can't know
 TAKEN = "before notifier.store.leases.settle"  # the provider took it, the books don't say so
 SETTLED = "after notifier.store.leases.settle"  # the books say so, the broker has no answer
 IN_HAND = [(point, channel) for point in (CLAIMED, TAKEN) for channel in CHANNELS] + [(SETTLED, "push")]

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.broker import ASK, CAREFUL, DECIDE, EXPAND, LANES
+from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES
 from notifier.clock import MINUTE, SECOND
 from notifier.console import live
 from notifier.console.pages import draw, page
@@ -36,7 +36,7 @@ async def _seen(context: Context) -> dict[str, Any]:
         "health": await context.watch.health(),
         "books": await context.watch.books(),
         "lanes": {channel: {lane: LANES[channel, lane] for lane in Lane} for channel in Channel if channel != "none"},
-        "others": (DECIDE, EXPAND, ASK, CAREFUL),
+        "others": (DECIDE_URGENT, DECIDE, EXPAND, ASK, CAREFUL),
         "clock_late": CLOCK_LATE,
         "row_late": ROW_LATE,
         "counted": COUNTED,

@@ -6,7 +6,7 @@ it.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -50,12 +50,16 @@ class Intake:
         _count(candidates, answers)
         return answers
 
-    def signal(self, ids: Sequence[str]) -> None:
-        """Say that events wait for a decision, without making the caller wait for the broker."""
-        if ids:
-            task = asyncio.create_task(self._engine.signals.decide(ids))
-            self._signals.add(task)
-            task.add_done_callback(self._signals.discard)
+    def signal(self, types: Mapping[str, str]) -> None:
+        """Say that events wait for a decision, without making the caller wait for the broker. `types` are their event
+        types by id."""
+        urgent = [id_ for id_, type_ in types.items() if type_ in self._engine.catalog.urgent]
+        others = [id_ for id_, type_ in types.items() if type_ not in self._engine.catalog.urgent]
+        for ids, signal in (urgent, self._engine.signals.decide_urgent), (others, self._engine.signals.decide):
+            if ids:
+                task = asyncio.create_task(signal(ids))
+                self._signals.add(task)
+                task.add_done_callback(self._signals.discard)
 
     async def close(self) -> None:
         """Let signals under way finish."""
@@ -66,7 +70,7 @@ class Intake:
         now = self._engine.clock.now()
         first = {checked.id: checked for checked in reversed(batch)}
         digests = await events.add(self._engine.database, [new_event(checked, now) for checked in first.values()])
-        self.signal(list(first))
+        self.signal({checked.id: checked.type for checked in first.values()})
         return [digests[checked.id] for checked in batch]
 
 

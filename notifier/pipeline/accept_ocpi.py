@@ -36,7 +36,7 @@ async def accept_session(
         return change.stored, new
 
     await sessions.update(engine.database, ids.checked().text, take, now)
-    intake.signal([event.id for event in new])
+    intake.signal({event.id: event.type for event in new})
     return changes[0].dropped
 
 

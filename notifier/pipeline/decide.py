@@ -1,5 +1,6 @@
 """Decide: turn events into deliveries, with a record of why. One transaction for a batch, whatever its size."""
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,12 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics, policy
 from notifier.catalog import Catalog
-from notifier.deliveries import State, by_queue
+from notifier.deliveries import OPEN, State, by_queue
 from notifier.events import Event
+from notifier.pipeline import deliver
 from notifier.pipeline.apart import apart
 from notifier.pipeline.collect import collect
-from notifier.pipeline.engine import EXPAND_AGAIN, SIGNAL_AGAIN, Engine
+from notifier.pipeline.engine import EXPAND_AGAIN, SIGNAL_AGAIN, Engine, WorkerEngine
+from notifier.pipeline.holding import LEASE
 from notifier.pipeline.plan import Plan, Spent, audience_keys, make_plan, people_of
+from notifier.pipeline.taking import Taken, due_at_once, take_hold, write_as_held
 from notifier.recipients import Recipient
 from notifier.stages import Stage, meter, metered
 from notifier.store import deliveries, events, marks, recipients, standing, topics
@@ -39,8 +43,18 @@ class Turns:
     wide: list[str] = field(default_factory=list)
 
 
-async def decide(engine: Engine, ids: Sequence[str], *, tries: int | None = None) -> int:
-    """Decide those of the events that still wait for it, signal what is to go out now; how many there were.
+@dataclass(frozen=True)
+class _Decided:
+    """What a transaction has decided: whose turn it was, the deliveries that are new, and those to send here."""
+
+    turns: Turns
+    new: Sequence[NewDelivery] = ()
+    taken: Taken = field(default_factory=dict)
+
+
+async def decide(engine: WorkerEngine, ids: Sequence[str], *, tries: int | None = None) -> int:
+    """Decide those of the events that still wait for it; how many there were. What is to go out now this process begins
+    to deliver where it has room, and signals where it hasn't.
 
     An event that can't be decided is counted and left behind; it keeps no other of its batch back. With `tries`, how
     often they were tried before, a try is counted before it is made: they may be what ended another worker.
@@ -60,7 +74,7 @@ async def begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]
     return await events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
 
 
-async def _decide_apart(engine: Engine, ids: Sequence[str]) -> tuple[int, list[str]]:
+async def _decide_apart(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, list[str]]:
     """How many events were decided, and those that can't be."""
     decided, failed = 0, list[str]()
     for part, outcome in await apart(partial(_decide, engine), ids):
@@ -72,7 +86,7 @@ async def _decide_apart(engine: Engine, ids: Sequence[str]) -> tuple[int, list[s
     return decided, failed
 
 
-async def _decide(engine: Engine, ids: Sequence[str]) -> int:
+async def _decide(engine: WorkerEngine, ids: Sequence[str]) -> int:
     decided = 0
     while ids:
         done, turns = await _decide_together(engine, ids)
@@ -82,41 +96,69 @@ async def _decide(engine: Engine, ids: Sequence[str]) -> int:
 
 
 @metered(Stage.DECIDE)
-async def _decide_together(engine: Engine, ids: Sequence[str]) -> tuple[int, Turns]:
+async def _decide_together(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, Turns]:
     """How many events one transaction decided, and whose turn comes after it."""
     now = engine.clock.now()
 
-    async def work(connection: AsyncConnection) -> tuple[int, list[NewDelivery], Turns]:
+    async def work(connection: AsyncConnection) -> _Decided:
         dialect = engine.database.dialect
         turns = _take_turns(engine.catalog, await events.take_undecided(connection, dialect, ids))
-        undecided = turns.together
+        batch = turns.together
         await events.look_again(connection, dialect, turns.wide, now + EXPAND_AGAIN)
-        if not undecided:
-            return 0, [], turns
-        plan = await read_and_plan(connection, dialect, engine.catalog, undecided, now)
-        new = await _write_new(connection, dialect, engine.catalog, undecided, list(plan.deliveries.values()), now)
-        counts = dict.fromkeys((event.id for event in undecided), 0)
+        if not batch:
+            return _Decided(turns)
+        members = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
+        plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members)
+        await marks.add(connection, dialect, plan.marks)
+        taken = await _take(connection, engine, batch, members, plan, now)
+        planned = write_as_held(plan.deliveries.values(), taken)
+        new = await _write_new(connection, dialect, engine.catalog, batch, planned, now)
+        counts = dict.fromkeys((event.id for event in batch), 0)
         for delivery in new:
             counts[delivery.event_id] += 1
-        ended = _ended(engine.catalog, undecided, new)
+        ended = _ended(engine.catalog, batch, new)
         if await topics.end(connection, dialect, ended) != len(ended):
             raise _Raced
         await deliveries.add_decisions(connection, dialect, plan.decisions)
-        await marks.add(connection, dialect, plan.marks)
         await events.mark_decided(connection, dialect, counts, now)
-        return len(undecided), new, turns
+        return _Decided(turns, new, taken)
 
     for _ in range(RACES):
         try:
-            decided, new, turns = await engine.database.write(work)
+            decided = await engine.database.write(work)
         except _Raced:
             continue
         break
     else:
         return 0, Turns()  # the clock signals the events again
-    await signal_due(engine, new, now)
-    await engine.signals.expand(turns.wide)
-    return decided, turns
+    _begin(engine, decided)
+    await signal_due(engine, decided.new, now)
+    await engine.signals.expand(decided.turns.wide)
+    return len(decided.turns.together), decided.turns
+
+
+async def _take(
+    connection: AsyncConnection, engine: WorkerEngine, batch: Sequence[Event], members: Mapping[str, list[Recipient]],
+    plan: Plan, now: int,
+) -> Taken:  # fmt: skip
+    """Those of the planned deliveries that this process has room for, held from here on: for as long as a claim would
+    hold them, and by what a claim would answer."""
+    due = due_at_once(engine.catalog, plan.deliveries.values(), now)
+    chosen = {queue: each[: engine.nearby.takes(queue, len(each))] for queue, each in due.items()}
+    abouts = {delivery.about for each in chosen.values() for delivery in each}
+    if not abouts:
+        return {}
+    known = await marks.of(connection, engine.database.dialect, abouts)
+    return take_hold(chosen, batch, members, known, secrets.token_hex(16), engine.clock.now() + LEASE)
+
+
+def _begin(engine: WorkerEngine, decided: _Decided) -> None:
+    """Begin to deliver what was taken, but for what was there before: that is somebody else's."""
+    own = {delivery.id for delivery in decided.new}
+    for queue, taken in decided.taken.items():
+        held = [each for each in taken if each.ready.id in own]
+        if held:
+            engine.nearby.begin(queue, len(held), deliver.hand_over(engine, queue[0], held))
 
 
 async def _write_new(
@@ -159,7 +201,7 @@ def _ended(catalog: Catalog, batch: Iterable[Event], new: Iterable[NewDelivery])
     return {
         (key, delivery.recipient_id)
         for delivery in new
-        if delivery.state == State.PENDING and catalog.types[delivery.type].one_shot
+        if delivery.state in OPEN and catalog.types[delivery.type].one_shot
         for key in policy.audiences(catalog.types[delivery.type], data[delivery.event_id])
     }
 
@@ -172,14 +214,12 @@ async def signal_due(engine: Engine, new: Iterable[NewDelivery], now: int) -> No
 
 async def read_and_plan(
     connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Sequence[Event], now: int,
-    members: Mapping[str, list[Recipient]] | None = None, *, hold: bool = True,
+    members: Mapping[str, list[Recipient]], *, hold: bool = True,
 ) -> Plan:  # fmt: skip
     """The rows for a batch of events, by what is known of the people they name; nothing is written.
 
-    `members` stand in for those who are in the audiences. Without `hold` nobody's place under a cap is kept for them.
+    `members` are those of each audience. Without `hold` nobody's place under a cap is kept for them.
     """
-    if members is None:
-        members = await recipients.in_audiences(connection, dialect, list(audience_keys(catalog, batch)))
     spent = await read_spent(connection, dialect, catalog, batch, members, now, hold=hold)
     with meter(Stage.DECIDE):
         return make_plan(catalog, batch, members, now, spent)

@@ -47,7 +47,11 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str]) ->
     A second call with the same ids finds nothing to claim, so a signal may come as often as it likes. A worker that
     dies before the claim has sent nothing, and the rows are pending still; after it the provider may have them.
     """
-    held = await engine.holding.claim(ids)
+    return await hand_over(engine, channel, await engine.holding.claim(ids))
+
+
+async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Held]) -> int:
+    """Send what this process has claimed, or took when it decided it; how much that was."""
     lease_ends = min((each.ends_at for each in held), default=0)
     untold = await _untold(engine, [each.ready for each in held])
     began_at = engine.clock.now()

@@ -14,6 +14,7 @@ from notifier.clock import SECOND, Clock
 from notifier.deliveries import Channel
 from notifier.links import Links
 from notifier.pipeline.holding import Holding
+from notifier.pipeline.nearby import Nearby
 from notifier.rendering import Renderer
 from notifier.store.database import Database
 
@@ -41,9 +42,11 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEngine(Engine):
-    """An engine that can send; `random` are the dice that say how long to wait before a message is tried again."""
+    """An engine that can send: `nearby` is what it decides and delivers in one go, and `random` are the dice that say
+    how long to wait before a message is tried again."""
 
     transports: Mapping[Channel, Transport[Any]]
+    nearby: Nearby = field(default_factory=Nearby)
     random: Random = field(default_factory=SystemRandom)
 
     @cached_property

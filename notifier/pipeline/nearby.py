@@ -1,72 +1,69 @@
-"""Signals that need not travel: what a worker process has decided it begins to deliver itself, where it has room."""
+"""What a worker process delivers itself of what it decides, as long as it has room: no signal, and no claim."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-import dramatiq
 import structlog
 
 from notifier import metrics
 from notifier.broker import LANES
-from notifier.broker.signals import IDS_A_MESSAGE, Signals
 from notifier.channels.rooms import Room
 from notifier.deliveries import Channel, Lane
 
-MOST_BEGUN = 8  # batches of one queue under way here that no signal came for: other processes may have more room
+MOST_TAKEN: Final = 250
+"""Deliveries of one queue in one decision: a batch as a signal's, and the others may have room for the rest."""
+MOST_BEGUN: Final = 8
+"""Batches of one queue under way that no signal came for, where a rate and no connections make the room."""
+AHEAD: Final = 0.5
+"""Seconds that a decision waits for room at the most: what a batch of each channel takes on two busy cores."""
 
 log = structlog.get_logger(__name__)
 Queue = tuple[Channel, Lane]
+NOWHERE: Final[Mapping[Queue, Room]] = MappingProxyType({})
 
 
-class Nearby(Signals):
-    """Hands deliveries to `deliver` in this process, for the queues that it serves and while their rooms take them;
-    all else goes to the broker.
+class Nearby:
+    """The rooms of the queues that this process serves, and the batches that it has begun without a signal."""
 
-    A process that ends takes with it no more than a signal: the rows are pending until they are claimed, and the clock
-    signals them again.
-    """
-
-    def __init__(
-        self, broker: dramatiq.Broker, rooms: Mapping[Queue, Room],
-        deliver: Callable[[Channel, Sequence[str]], Awaitable[object]],
-    ) -> None:  # fmt: skip
-        super().__init__(broker)
+    def __init__(self, rooms: Mapping[Queue, Room] = NOWHERE) -> None:
         self._rooms = rooms
-        self._deliver = deliver
         self._begun: dict[Queue, set[asyncio.Task[None]]] = {queue: set() for queue in rooms}
+        self._closed = False
 
-    async def deliver(self, ids_by_queue: Mapping[Queue, Sequence[str]], *, alone: bool = False) -> None:
-        if alone:
-            return await super().deliver(ids_by_queue, alone=True)
-        return await super().deliver({queue: self._begin(queue, ids) for queue, ids in ids_by_queue.items()})
+    def takes(self, queue: Queue, wanted: int) -> int:
+        """How many of a queue's deliveries this process takes now; the others go by the broker."""
+        room = self._rooms.get(queue)
+        if self._closed or room is None or not room.has_place or len(self._begun[queue]) >= MOST_BEGUN:
+            return 0
+        return min(wanted, MOST_TAKEN)
+
+    def begin(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:
+        """Begin the work on a batch of what was taken, in its room."""
+        self._rooms[queue].squeeze_in(messages)
+        task = asyncio.create_task(self._run(queue, messages, work))
+        self._begun[queue].add(task)
+        task.add_done_callback(self._begun[queue].discard)
+
+    async def catch_up(self) -> None:
+        """Wait for room, `AHEAD` at the most: what is decided without are rows that somebody has to claim."""
+        until = asyncio.get_running_loop().time() + AHEAD
+        for room in self._rooms.values():
+            await room.has_emptied(until)
 
     async def close(self) -> None:
-        """Let what was begun here end, then the last signals go."""
-        self._rooms = {}
-        await asyncio.gather(*(task for tasks in self._begun.values() for task in tasks))
-        await super().close()
+        """Take nothing more, and let what was begun here end."""
+        self._closed = True
+        while under_way := [task for begun in self._begun.values() for task in begun]:
+            await asyncio.wait(under_way)
 
-    def _begin(self, queue: Queue, ids: Sequence[str]) -> Sequence[str]:
-        """Begin to deliver as many of these as there is room for; the others."""
-        room = self._rooms.get(queue)
-        if room is None:
-            return ids
-        begun = self._begun[queue]
-        for first in range(0, len(ids), IDS_A_MESSAGE):
-            part = ids[first : first + IDS_A_MESSAGE]
-            if len(begun) >= MOST_BEGUN or not room.try_enter(len(part)):
-                return ids[first:]
-            task = asyncio.create_task(self._hand_over(queue, room, part))
-            begun.add(task)
-            task.add_done_callback(begun.discard)
-        return []
-
-    async def _hand_over(self, queue: Queue, room: Room, ids: Sequence[str]) -> None:
+    async def _run(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:
         try:
-            await self._deliver(queue[0], ids)
+            await work
         except Exception as error:
-            # As where a message's work fails: the rows are there, and the clock signals them again.
+            # As where a message's work fails: the rows are there, and the clock looks when their lease ends.
             metrics.messages_failed.labels(LANES[queue]).inc()
             log.error("deliver.failed", queue=LANES[queue], exc_info=error)
         finally:
-            room.leave(len(ids))
+            self._rooms[queue].leave(messages)

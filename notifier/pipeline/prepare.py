@@ -57,7 +57,9 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
     kind = catalog.types.get(ready.type)
     if kind is None:
         return Prepared(ready, Ended(State.CANCELLED, Reason.TYPE_GONE))
-    data = msgspec.json.decode(ready.data)
+    data = ready.data
+    if data is None:
+        raise RenderError(f"{ready.type}: its event's data can't be read")
     if ready.held is None and (useless_from := policy.useless_from(kind, data)) < ready.expires_at:
         # A redrive has a time to live of its own, and no longer use than its event.
         ready = msgspec.structs.replace(ready, expires_at=useless_from)
@@ -93,13 +95,11 @@ def _ended(kind: NotificationType, ready: Ready, now: int) -> Ended | None:
 def closed_by(catalog: Catalog, ready: Ready) -> set[str]:
     """What the notifications are about of which a delivery tells that they are over; empty where it closes nothing."""
     kind = catalog.types.get(ready.type)
-    if kind is None or not kind.closes:
+    if kind is None or ready.data is None:
         return set()
     try:
-        data = msgspec.json.decode(ready.data)
-        closed = [catalog.types[other] for other in kind.closes]
-        return {policy.about(each, data) for each in closed}
-    except (msgspec.DecodeError, LookupError, TypeError):
+        return {policy.about(catalog.types[other], ready.data) for other in kind.closes}
+    except (LookupError, TypeError):
         return set()  # `prepare` finds out
 
 

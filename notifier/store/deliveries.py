@@ -19,7 +19,7 @@ from notifier.store.suppressions import ADDRESS_KEY
 
 
 class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A delivery as `decide` writes it: pending and due, or ended at once with a reason."""
+    """A delivery as `decide` writes it: pending and due, ended at once with a reason, or taken by who decides it."""
 
     id: str
     event_id: str
@@ -39,6 +39,7 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempts: int = 0
     step: int = 0
     digest_id: str | None = None
+    lease_token: str | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery with all that is needed to look again and to send. It holds addresses: not printed.
 
-    `address_key` is that of its number or mailbox, `standing` where its recipient stands now; None where they are gone.
+    `data` are its event's, None where they can't be read. `address_key` is that of its number or mailbox, `standing`
+    where its recipient stands now; None where they are gone.
     `mark` is what has made deliveries about the same thing out of date, `reached` says whether an earlier step has
     reached the person, `told` whether they heard of what the message closes.
     `held` are the data of what a digest holds, None where it is none.
@@ -75,7 +77,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     occurred_at: int
     accepted_at: int
-    data: str
+    data: dict[str, Any] | None = None
     name: str | None
     email: str | None
     phone: str | None
@@ -168,13 +170,23 @@ async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row
     standings = await standing.make(connection, dialect, known, devices)
     digest_ids = {row.digest_id for row in found if row.digest_id is not None}
     items = await digests.items(connection, dialect, digest_ids) if digest_ids else {}
+    documents = {row.event_id: row.document for row in found}  # an event has a delivery for each channel
+    data = {event_id: _data(document) for event_id, document in documents.items()}
     return [
         msgspec.structs.replace(
-            rows.read(row, Ready), standing=standings.get(row.id), mark=_mark(row),
+            rows.read(row, Ready), data=data[row.event_id], standing=standings.get(row.id), mark=_mark(row),
             held=None if row.digest_id is None else items.get(row.digest_id, ()),
         )
         for row in found
     ]  # fmt: skip
+
+
+def _data(document: str) -> dict[str, Any] | None:
+    """An event's data; None for what another version wrote and this one can't read: it keeps no other back."""
+    try:
+        return msgspec.json.decode(document, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
 
 
 def _mark(row: Any) -> Mark | None:
@@ -265,7 +277,7 @@ def ready(dialect: str) -> sa.Select[Any]:
             (delivery.c.attempts - sa.case((delivery.c.state == State.SENDING, 1), else_=0)).label("attempts"),
             event.c.occurred_at,
             event.c.accepted_at,
-            event.c.data,
+            event.c.data.label("document"),
             *(recipient.c[name] for name in ("name", "email", "phone", *standing.COLUMNS)),
             *(device.c[name].label(f"device_{name}") for name in ("kind", "value", "platform")),
             ADDRESS_KEY.label("address_key"),

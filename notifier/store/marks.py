@@ -1,6 +1,7 @@
-"""Marks: whatever is about this thing and happened at or before this moment is out of date. Every claim joins them."""
+"""Marks: whatever is about this thing and happened at or before this moment is out of date. Every claim joins them, and
+whoever takes deliveries without one asks for them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -51,6 +52,12 @@ async def add(connection: AsyncConnection, dialect: str, marks: Sequence[Mark]) 
         await connection.execute(_mark(dialect), {"rows": rows.encode(list(newest.values()))})
 
 
+async def of(connection: AsyncConnection, dialect: str, abouts: Collection[str]) -> dict[str, Mark]:
+    """The marks of these things, those that have one."""
+    found = await connection.execute(_of(dialect), {"rows": rows.encode([{"about": about} for about in abouts])})
+    return {row.about: rows.read(row, Mark) for row in found}
+
+
 async def stopped(connection: AsyncConnection, dialect: str, marks: Sequence[Mark]) -> tuple[int, list[Stopped]]:
     """How many deliveries these marks stop, and the first of them; what waits in a digest is one of them."""
     if not marks:
@@ -65,6 +72,13 @@ async def stopped(connection: AsyncConnection, dialect: str, marks: Sequence[Mar
 def _mark(dialect: str) -> sa.Insert:
     columns = [supersession.c[name] for name in Mark.__struct_fields__]
     return rows.upsert(dialect, supersession, columns, only_if_not_less=supersession.c.until)
+
+
+@cache
+def _of(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [supersession.c.about])
+    columns = (supersession.c[name] for name in Mark.__struct_fields__)
+    return sa.select(*columns).join(wanted, wanted.c.about == supersession.c.about)
 
 
 _digest = delivery.alias("digest")

@@ -175,7 +175,7 @@ async def make_people(connection: AsyncConnection, dialect: str, found: Sequence
     return {
         id_: Recipient(
             id=id_, name=row.name, email=row.email, phone=row.phone, devices=list(devices.get(id_, {}).values()),
-            standing=standings[id_],
+            standing=standings[id_], phone_key=row.phone_key, email_key=row.email_key,
         )
         for id_, row in first.items()
     }  # fmt: skip
@@ -209,7 +209,7 @@ def _clear(dialect: str) -> list[sa.Delete]:
 
 _PHONE, _EMAIL = suppression.alias("of_phone"), suppression.alias("of_email")
 PERSON: list[sa.ColumnElement[Any]] = [
-    *(recipient.c[name] for name in ("id", "name", "email", "phone", *standing.COLUMNS)),
+    *(recipient.c[name] for name in ("id", "name", "email", "email_key", "phone", "phone_key", *standing.COLUMNS)),
     device.c.kind.label("device_kind"),
     *(device.c[name] for name in ("value", "platform", "last_seen")),
     _PHONE.c.reason.label("suppressed_sms"),

@@ -20,7 +20,7 @@ from notifier.broker.signals import Signals
 from notifier.catalog import Catalog
 from notifier.clock import ManualClock
 from notifier.keys import SCOPES, Scope, make_key
-from notifier.pipeline.engine import Engine
+from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.rendering import Renderer
 from notifier.settings import Settings
 from notifier.store import keys
@@ -52,7 +52,7 @@ class Caller:
 
     url: str
     session: aiohttp.ClientSession
-    engine: Engine
+    engine: WorkerEngine
     key: str = field(repr=False, default="")
 
     @property
@@ -104,12 +104,12 @@ async def application(
     for queue in QUEUES:
         broker.declare_queue(queue)  # a broker empties what it knows
     broker.flush_all()
-    engine = Engine(
+    engine = WorkerEngine(
         database=database, catalog=catalog, renderer=renderer, signals=Signals(broker), clock=ManualClock(NOW),
-        links=LINKS,
+        links=LINKS, transports={},
     )  # fmt: skip
 
-    async def open_engine() -> Engine:
+    async def open_engine() -> WorkerEngine:
         return engine
 
     async def close(_engine: Engine) -> None:

@@ -15,6 +15,7 @@ from notifier.cloudevents import Checked, Reader
 from notifier.messages import Device
 from notifier.pipeline.accept import new_event
 from notifier.pipeline.decide import read_and_plan
+from notifier.pipeline.plan import audience_keys
 from notifier.preferences import Preferences, QuietHours
 from notifier.recipients import RecipientDetails
 from notifier.store import deliveries, events, recipients
@@ -55,7 +56,9 @@ class Shell:
 
             async def work(connection: Any) -> None:
                 undecided = await events.take_undecided(connection, database.dialect, [checked.id])
-                plan = await read_and_plan(connection, database.dialect, catalog, undecided, NOW)
+                keys = list(audience_keys(catalog, undecided))
+                members = await recipients.in_audiences(connection, database.dialect, keys)
+                plan = await read_and_plan(connection, database.dialect, catalog, undecided, NOW, members)
                 await deliveries.add(connection, database.dialect, list(plan.deliveries.values()))
                 await deliveries.add_decisions(connection, database.dialect, plan.decisions)
                 await events.mark_decided(connection, database.dialect, {checked.id: len(plan.deliveries)}, NOW)

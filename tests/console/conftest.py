@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.clock import ManualClock
-from notifier.pipeline.engine import Engine
+from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
 from notifier.store import users
@@ -34,7 +34,7 @@ class Visitor:
     """A browser without eyes: it keeps cookies, goes no further by itself, and sends a page's token with its forms."""
 
     url: str
-    engine: Engine
+    engine: WorkerEngine
     session: aiohttp.ClientSession
     token: str = field(repr=False, default="")
 

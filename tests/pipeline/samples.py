@@ -1,8 +1,19 @@
-"""Events that several tests tell, and the moment at which they do."""
+"""Events that several tests tell, the moment at which they do, and a worker that ends too early."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from notifier.pipeline.nearby import Nearby, Queue
 
 NOW = 1_773_078_000_000  # 2026-03-09T17:40:00Z
+
+
+class Dying(Nearby):
+    """Takes deliveries, and ends before it begins with any of them."""
+
+    def begin(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:  # noqa: ARG002
+        work.close()
+
 
 Report = Callable[..., Awaitable[str]]
 """Accepts an event of a type with its data as keywords, `at` an instant; answers the event's id."""

@@ -1,198 +1,191 @@
-"""What a worker has decided it delivers itself where it has room, and signals where it hasn't."""
+"""The batches that a process begins by itself: as many as it has room for."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-import dramatiq
 import pytest
-from dramatiq.brokers.stub import StubBroker
 
 from notifier import metrics
 from notifier.broker import LANES
-from notifier.broker.signals import IDS_A_MESSAGE, IDS_OF_A_CAMPAIGN
-from notifier.channels.rooms import Room
+from notifier.channels.rooms import STUCK, Room
 from notifier.deliveries import Channel, Lane
-from notifier.pipeline.nearby import MOST_BEGUN, Nearby
+from notifier.pipeline.nearby import AHEAD, MOST_BEGUN, MOST_TAKEN, Nearby
 
 QUEUE = Channel.PUSH, Lane.URGENT
 OTHER = Channel.SMS, Lane.URGENT
+SOON = 0.1  # seconds that are nothing beside the times that a decision waits
 
 
-class Hands:
-    """Takes batches, and holds each until it is let go."""
+class Batch:
+    """Work that goes on until it is told to end."""
 
-    def __init__(self) -> None:
-        self.begun: list[tuple[Channel, list[str]]] = []
+    def __init__(self, error: Exception | None = None) -> None:
+        self.begun = self.ended = False
         self.go = asyncio.Event()
-        self.error: Exception | None = None
+        self.over = asyncio.Event()
+        self.error = error
 
-    async def deliver(self, channel: Channel, ids: Sequence[str]) -> None:
-        self.begun.append((channel, list(ids)))
+    async def run(self) -> None:
+        self.begun = True
         await self.go.wait()
+        self.ended = True
+        self.over.set()
         if self.error is not None:
             raise self.error
 
 
 @pytest.fixture
-def broker() -> Iterator[StubBroker]:
-    broker = StubBroker(middleware=[])
-    yield broker
-    broker.close()
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def room() -> Room:
-    return Room(IDS_A_MESSAGE + 1)
+    return Room(100)
 
 
 @pytest.fixture
-async def nearby(broker: StubBroker, hands: Hands, room: Room) -> AsyncIterator[Nearby]:
-    nearby = Nearby(broker, {QUEUE: room}, hands.deliver)
-    yield nearby
-    hands.go.set()
-    await nearby.close()
+def nearby(room: Room) -> Nearby:
+    return Nearby({QUEUE: room})
 
 
-def signalled(broker: StubBroker, queue: tuple[Channel, Lane]) -> list[list[str]]:
-    """The ids of the messages that wait in a queue."""
-    name = LANES[queue]
-    if name not in broker.queues:
-        return []
-    waiting = broker.queues[name].queue
-    return [dramatiq.Message.decode(data).args[0] for data in waiting]
+def begin(nearby: Nearby, messages: int = 100, error: Exception | None = None) -> Batch:
+    batch = Batch(error)
+    nearby.begin(QUEUE, messages, batch.run())
+    return batch
 
 
-def ids_of(batches: int) -> list[str]:
-    return [str(number) for number in range(batches * IDS_A_MESSAGE)]
-
-
-async def test_what_this_process_serves_and_has_room_for_does_not_travel(
-    broker: StubBroker, hands: Hands, nearby: Nearby
-) -> None:
-    await nearby.deliver({QUEUE: ["1", "2"], OTHER: ["3"]})
-    await asyncio.sleep(0)
-
-    assert hands.begun == [(Channel.PUSH, ["1", "2"])]
-    assert signalled(broker, QUEUE) == []
-    assert signalled(broker, OTHER) == [["3"]]
-
-
-async def test_what_there_is_no_room_for_travels(broker: StubBroker, hands: Hands, nearby: Nearby) -> None:
-    # Given room for two batches
-    ids = ids_of(4)
-
-    # When there are four
-    await nearby.deliver({QUEUE: ids})
-    await asyncio.sleep(0)
-
-    # Then each is in one place
-    begun = [id_ for _, batch in hands.begun for id_ in batch]
-    travelling = [id_ for batch in signalled(broker, QUEUE) for id_ in batch]
-    assert (begun, travelling) == (ids[: 2 * IDS_A_MESSAGE], ids[2 * IDS_A_MESSAGE :])
-
-
-async def test_a_campaign_travels_in_smaller_parts(broker: StubBroker, nearby: Nearby) -> None:
-    bulk = Channel.PUSH, Lane.BULK
-
-    await nearby.deliver({bulk: ids_of(1)})
-
-    assert [len(batch) for batch in signalled(broker, bulk)] == [IDS_OF_A_CAMPAIGN, IDS_OF_A_CAMPAIGN, 50]
-
-
-async def test_there_is_room_again_for_what_comes_later(
-    broker: StubBroker, hands: Hands, nearby: Nearby, room: Room
-) -> None:
-    # Given a process whose room was full, and has emptied
-    await nearby.deliver({QUEUE: ids_of(2)})
-    hands.go.set()
-    async with room.enter(1):
-        pass
-
-    await nearby.deliver({QUEUE: ["late"]})
-    await asyncio.sleep(0)
-
-    assert hands.begun[-1] == (Channel.PUSH, ["late"])
-    assert signalled(broker, QUEUE) == []
-
-
-async def test_nobody_is_passed_who_waits_for_room(broker: StubBroker, hands: Hands, room: Room) -> None:
-    # Given a room that is full, and a batch that waits for it
-    nearby = Nearby(broker, {QUEUE: room}, hands.deliver)
-    await nearby.deliver({QUEUE: ids_of(2)})
+@asynccontextmanager
+async def waiting(room: Room) -> AsyncIterator[asyncio.Task[None]]:
+    """Somebody who waits for room, and stays a moment."""
 
     async def wait() -> None:
         async with room.enter(1):
-            hands.begun.append((Channel.PUSH, ["first"]))
-
-    waiting = asyncio.create_task(wait())
-    await asyncio.sleep(0)
-
-    # When there is room, and another comes at the same moment
-    hands.go.set()
-    room.leave(0)
-    await nearby.deliver({QUEUE: ["second"]})
-    await waiting
-
-    # Then that one goes the long way
-    assert signalled(broker, QUEUE) == [["second"]]
-    await nearby.close()
-
-
-async def test_a_rate_without_end_is_no_reason_to_take_everything(broker: StubBroker, hands: Hands) -> None:
-    nearby = Nearby(broker, {QUEUE: Room(float("inf"))}, hands.deliver)
-
-    await nearby.deliver({QUEUE: ids_of(MOST_BEGUN + 2)})
-    await asyncio.sleep(0)
-
-    assert len(hands.begun) == MOST_BEGUN
-    assert len(signalled(broker, QUEUE)) == 2
-    hands.go.set()
-    await nearby.close()
-
-
-async def test_what_may_end_a_worker_goes_the_long_way(broker: StubBroker, hands: Hands, nearby: Nearby) -> None:
-    await nearby.deliver({QUEUE: ["1"]}, alone=True)
-
-    assert hands.begun == []
-    assert signalled(broker, QUEUE) == []
-    assert [dramatiq.Message.decode(data).args[0] for data in broker.queues["careful"].queue] == [["1"]]
-
-
-async def test_work_that_fails_is_counted_and_makes_room(hands: Hands, nearby: Nearby, room: Room) -> None:
-    # Given work that fails
-    before = metrics.messages_failed.labels(LANES[QUEUE])._value.get()
-    hands.error = RuntimeError("no")
-    hands.go.set()
-
-    # When it is begun again and again, then there is room every time
-    for _ in range(5):
-        await nearby.deliver({QUEUE: ids_of(2)})
-        async with room.enter(1):
             pass
-    assert len(hands.begun) == 10
-    assert metrics.messages_failed.labels(LANES[QUEUE])._value.get() == before + 10
 
-
-async def test_who_ends_finishes_what_it_began_and_begins_nothing_more(
-    broker: StubBroker, hands: Hands, room: Room
-) -> None:
-    # Given a batch under way
-    nearby = Nearby(broker, {QUEUE: room}, hands.deliver)
-    await nearby.deliver({QUEUE: ["1"]})
+    task = asyncio.create_task(wait())
     await asyncio.sleep(0)
+    yield task
+    await task
 
-    # When the process ends, and decides something meanwhile
+
+async def seconds_to_catch_up(nearby: Nearby) -> float:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await nearby.catch_up()
+    return loop.time() - began
+
+
+def test_a_process_takes_of_the_queues_that_it_serves_and_no_more_than_a_batch(nearby: Nearby) -> None:
+    assert nearby.takes(QUEUE, 3) == 3
+    assert nearby.takes(QUEUE, MOST_TAKEN + 1) == MOST_TAKEN
+    assert nearby.takes(OTHER, 3) == 0
+    assert Nearby().takes(QUEUE, 3) == 0
+
+
+async def test_a_full_room_takes_nothing_until_it_is_left(nearby: Nearby) -> None:
+    # Given a batch that fills its room from the moment it is begun
+    batch = begin(nearby)
+    assert nearby.takes(QUEUE, 1) == 0
+
+    # When it ends
+    batch.go.set()
+    await nearby.catch_up()
+
+    # Then there is room again
+    assert batch.ended
+    assert nearby.takes(QUEUE, 1) == 1
+
+
+async def test_nobody_is_passed_who_waits_for_room(nearby: Nearby, room: Room) -> None:
+    batch = begin(nearby)
+    async with waiting(room) as somebody:
+        # When the batch is about to end, and somebody waits for its place
+        batch.go.set()
+        async with asyncio.timeout(1):
+            await batch.over.wait()
+
+        # Then it is theirs
+        assert nearby.takes(QUEUE, 1) == 0
+        await somebody
+    assert nearby.takes(QUEUE, 1) == 1
+
+
+async def test_a_rate_without_end_is_no_reason_to_take_everything() -> None:
+    nearby = Nearby({QUEUE: Room(float("inf"))})
+
+    batches = [begin(nearby) for _ in range(MOST_BEGUN - 1)]
+    assert nearby.takes(QUEUE, 1) == 1
+    batches.append(begin(nearby))
+    assert nearby.takes(QUEUE, 1) == 0
+
+    for batch in batches:
+        batch.go.set()
+    await nearby.close()
+
+
+async def test_work_that_fails_is_counted_and_makes_room(nearby: Nearby) -> None:
+    before = metrics.messages_failed.labels(LANES[QUEUE])._value.get()
+
+    for _ in range(5):
+        batch = begin(nearby, error=RuntimeError("no"))
+        batch.go.set()
+        await nearby.catch_up()
+        assert nearby.takes(QUEUE, 1) == 1
+
+    assert metrics.messages_failed.labels(LANES[QUEUE])._value.get() == before + 5
+
+
+async def test_who_ends_finishes_what_it_began_and_takes_nothing_more(nearby: Nearby) -> None:
+    # Given a batch under way, and another that was taken and not yet begun
+    first, second = begin(nearby, 1), Batch()
+
+    # When the process ends
     closing = asyncio.create_task(nearby.close())
     await asyncio.sleep(0)
-    await nearby.deliver({QUEUE: ["2"]})
+    assert nearby.takes(QUEUE, 1) == 0
+    nearby.begin(QUEUE, 1, second.run())
+    first.go.set()
+    await asyncio.sleep(SOON)
 
-    # Then it waits for the one, and signals the other
+    # Then it waits for both
     assert not closing.done()
-    assert signalled(broker, QUEUE) == [["2"]]
-    hands.go.set()
+    second.go.set()
     await closing
+    assert (first.ended, second.ended) == (True, True)
+
+
+async def test_nothing_is_waited_for_where_there_is_room(nearby: Nearby) -> None:
+    batch = begin(nearby, messages=99)
+
+    assert await seconds_to_catch_up(nearby) < SOON
+
+    batch.go.set()
+    await nearby.close()
+
+
+async def test_a_decision_waits_for_room_and_not_for_ever(nearby: Nearby, room: Room) -> None:
+    # Given a room that is never empty, for one comes as another goes
+    batch = begin(nearby)
+
+    async def come_and_go() -> None:
+        while True:
+            room.squeeze_in(1)
+            await asyncio.sleep(STUCK / 10)
+            room.leave(1)
+
+    traffic = asyncio.create_task(come_and_go())
+
+    # Then what is decided waits its time, and no longer
+    assert AHEAD <= await seconds_to_catch_up(nearby) < AHEAD + STUCK
+
+    traffic.cancel()
+    batch.go.set()
+    await nearby.close()
+
+
+async def test_a_provider_that_hangs_is_waited_for_once(nearby: Nearby) -> None:
+    batch = begin(nearby)
+    await nearby.catch_up()
+
+    # Given a room in which nothing has moved for as long as that, then nobody waits for it any more
+    assert await seconds_to_catch_up(nearby) < SOON
+
+    batch.go.set()
+    await nearby.close()

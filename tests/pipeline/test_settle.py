@@ -28,7 +28,7 @@ DICE = Random(1)  # noqa: S311 (repeatable, not secret)
 def ready(channel: Channel, *, attempts: int = 0, expires_in: int = 30 * DAY) -> Ready:
     return Ready(
         id="1", event_id="2", recipient_id="ada", type="t", channel=channel, lane=Lane.NORMAL, target="", about="3",
-        created_at=NOW, expires_at=NOW + expires_in, attempts=attempts, occurred_at=NOW, accepted_at=NOW, data="{}",
+        created_at=NOW, expires_at=NOW + expires_in, attempts=attempts, occurred_at=NOW, accepted_at=NOW, data={},
         name=None, email=None, phone=None, standing=None, device_kind=None, device_value=None, device_platform=None,
     )  # fmt: skip
 

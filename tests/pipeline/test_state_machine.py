@@ -5,10 +5,12 @@ Every rule is a step that some process takes in one transaction or a few; hypoth
 
 import asyncio
 import itertools
+import math
 import random
 import shutil
 import tempfile
 from collections.abc import Coroutine
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +21,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from notifier.broker import LANES
 from notifier.broker.signals import Signals
 from notifier.catalog import load_catalog
+from notifier.channels.rooms import Room
 from notifier.clock import MINUTE, SECOND, ManualClock
 from notifier.cloudevents import Reader
 from notifier.deliveries import MOVES, TERMINAL, Channel, State
@@ -32,6 +36,7 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
 from notifier.pipeline.holding import LEASE
+from notifier.pipeline.nearby import Nearby
 from notifier.pipeline.resolve import ask
 from notifier.pipeline.settle import NO_WORDS, attempt, settle
 from notifier.recipients import RecipientDetails
@@ -41,7 +46,7 @@ from notifier.store.database import Database
 from notifier.store.dead import DEAD_STATES
 from notifier.store.deliveries import Ready
 from notifier.store.schema import delivery, event
-from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING
+from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Dying
 from tests.samples import LINKS
 
 T = TypeVar("T")
@@ -222,6 +227,21 @@ class Deliveries(RuleBasedStateMachine):
             self.run(events.begin_try(self.engine.database, ids, tries, self.clock.now() + SIGNAL_AGAIN))
         elif not dies:
             self.run(decide(self.engine, ids, tries=tries))
+
+    @rule(which=subsets, outcome=st.sampled_from(["crash", *OUTCOMES]))
+    def decide_and_deliver(self, which: list[int] | None, outcome: str) -> None:
+        """A worker that has room decides, and sends what it took, or ends before it does."""
+        ids = self.some_events(which)
+        rooms = {queue: Room(math.inf) for queue in LANES}
+
+        async def work() -> None:
+            nearby = Nearby(rooms) if outcome != "crash" else Dying(rooms)
+            await decide(replace(self.engine, nearby=nearby), ids)
+            await nearby.close()
+
+        if outcome != "crash":
+            self.provider.outcome = outcome
+        self.run(work())
 
     # Workers, whole or step by step
 

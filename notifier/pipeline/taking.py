@@ -1,0 +1,87 @@
+"""Take: of what a worker decides, that which it delivers itself is written as its own, and known already. Pure.
+
+What a claim would answer a moment later is what the decision has just read, in one transaction with the rows it writes.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+import msgspec
+
+from notifier.catalog import Catalog
+from notifier.deliveries import Channel, State
+from notifier.events import Event
+from notifier.messages import Device
+from notifier.pipeline.holding import Held
+from notifier.pipeline.nearby import Queue
+from notifier.recipients import Recipient, device_id
+from notifier.store.deliveries import NewDelivery, Ready
+from notifier.store.marks import Mark
+
+Taken = Mapping[Queue, list[Held]]
+"""What a process takes of a decision, by queue: it all has one lease."""
+
+
+def due_at_once(catalog: Catalog, planned: Iterable[NewDelivery], now: int) -> dict[Queue, list[NewDelivery]]:
+    """Those that go out as soon as they are decided, by queue. What waits for others has to look at them first."""
+    queues: dict[Queue, list[NewDelivery]] = {}
+    for each in planned:
+        if each.state == State.PENDING and each.due_at <= now and not each.step and catalog.types[each.type].at_once:
+            queues.setdefault((each.channel, each.lane), []).append(each)
+    return queues
+
+
+def take_hold(
+    chosen: Mapping[Queue, list[NewDelivery]], batch: Iterable[Event], members: Mapping[str, list[Recipient]],
+    marks: Mapping[str, Mark], token: str, ends_at: int,
+) -> Taken:  # fmt: skip
+    """The same as they are held under a token until the lease ends, with all that it takes to send them."""
+    events = {event.id: event for event in batch}
+    people = {person.id: person for person in chain.from_iterable(members.values())}
+    return {
+        queue: [
+            Held(token, ends_at, _ready(each, events[each.event_id], people[each.recipient_id], marks.get(each.about)))
+            for each in deliveries
+        ]
+        for queue, deliveries in chosen.items()
+    }
+
+
+def write_as_held(planned: Iterable[NewDelivery], taken: Taken) -> list[NewDelivery]:
+    """The rows, those that are taken as a claim would leave them."""
+    held = {each.ready.id: each for each in chain.from_iterable(taken.values())}
+    return [
+        msgspec.structs.replace(each, state=State.SENDING, lease_token=own.token, signal_at=own.ends_at, attempts=1)
+        if (own := held.get(each.id)) is not None
+        else each
+        for each in planned
+    ]
+
+
+def _ready(delivery: NewDelivery, event: Event, person: Recipient, mark: Mark | None) -> Ready:
+    device = _device(delivery, person)
+    return Ready(
+        id=delivery.id, event_id=event.id, recipient_id=person.id, type=delivery.type, channel=delivery.channel,
+        lane=delivery.lane, target=delivery.target, about=delivery.about, created_at=delivery.created_at,
+        expires_at=delivery.expires_at, attempts=0, occurred_at=event.occurred_at, accepted_at=event.accepted_at,
+        data=event.data, name=person.name, email=person.email, phone=person.phone, standing=person.standing,
+        device_kind=device.kind if device else None, device_value=device.value if device else None,
+        device_platform=device.platform if device else None, address_key=_address_key(delivery.channel, person),
+        mark=mark,
+    )  # fmt: skip
+
+
+def _device(delivery: NewDelivery, person: Recipient) -> Device | None:
+    if delivery.channel != Channel.PUSH:
+        return None
+    return next((device for device in person.devices if device_id(device) == delivery.target), None)
+
+
+def _address_key(channel: Channel, person: Recipient) -> str | None:
+    match channel:
+        case Channel.SMS:
+            return person.phone_key
+        case Channel.EMAIL:
+            return person.email_key
+        case _:
+            return None
