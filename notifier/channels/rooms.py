@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 STUCK = 0.5  # seconds without a batch coming or going: no provider that answers takes so long
 
@@ -51,20 +51,17 @@ class Room:
         finally:
             self.leave(messages)
 
-    async def has_emptied(self, until: float) -> bool:
-        """Wait for a place until the loop's time `until`; whether there is one. Where nobody comes and goes, it is not
-        waited for: the provider hangs."""
+    async def wait_for_place(self, until: float) -> None:
+        """Wait until there is a place, and no longer than to the loop's time `until`; not at all where nobody comes and
+        goes, for there the provider hangs."""
         while not self.has_place:
             left = min(until, self._moved_at + STUCK) - asyncio.get_running_loop().time()
             if left <= 0:
-                return False
+                return
             self._left.clear()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._left.wait()
-            except TimeoutError:
-                continue
-        return True
 
     def _move(self, messages: int) -> None:
         self._inside += messages

@@ -50,7 +50,7 @@ class Nearby:
         """Wait for room, `AHEAD` at the most: what is decided without are rows that somebody has to claim."""
         until = asyncio.get_running_loop().time() + AHEAD
         for room in self._rooms.values():
-            await room.has_emptied(until)
+            await room.wait_for_place(until)
 
     async def close(self) -> None:
         """Take nothing more, and let what was begun here end."""
