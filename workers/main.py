@@ -24,7 +24,7 @@ from notifier.pipeline.resolve import ask
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
-DECIDED_TOGETHER = 100  # events in one transaction of what came at the same moment: some 30 ms
+DECIDED_TOGETHER = 200  # events in one transaction of what came at the same moment: some 50 ms
 COLLECTED_AFTER = 20_000  # objects: of a batch's many thousands nearly all end by themselves
 
 settings = load_settings()
