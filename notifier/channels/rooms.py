@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-STUCK = 0.5  # seconds without a batch coming or going: no provider that answers takes so long
-
 
 class Room:
     """Lets a batch in while fewer messages than `places` are inside, however many it brings.
@@ -19,7 +17,6 @@ class Room:
         self._inside = 0
         self._waiting = 0
         self._left = asyncio.Event()
-        self._moved_at = 0.0
 
     @property
     def has_place(self) -> bool:
@@ -28,11 +25,11 @@ class Room:
 
     def squeeze_in(self, messages: int) -> None:
         """Come in at once, for a batch that is in this process's hands already; whoever is in has to leave."""
-        self._move(messages)
+        self._inside += messages
 
     def leave(self, messages: int) -> None:
         """Make room again."""
-        self._move(-messages)
+        self._inside -= messages
         self._left.set()
 
     @asynccontextmanager
@@ -51,18 +48,10 @@ class Room:
         finally:
             self.leave(messages)
 
-    async def wait_for_place(self, until: float) -> None:
-        """Wait until there is a place, and no longer than to the loop's time `until`; not at all where nobody comes and
-        goes, for there the provider hangs."""
-        while not self.has_place:
-            left = min(until, self._moved_at + STUCK) - asyncio.get_running_loop().time()
-            if left <= 0:
-                return
-            self._left.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left):
+    async def wait_for_place(self, seconds: float) -> None:
+        """Wait until there is a place, and no longer than that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.has_place:
+                    self._left.clear()
                     await self._left.wait()
-
-    def _move(self, messages: int) -> None:
-        self._inside += messages
-        self._moved_at = asyncio.get_running_loop().time()

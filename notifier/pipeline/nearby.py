@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from time import monotonic, process_time
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,6 +19,10 @@ MOST_BEGUN: Final = 8
 """Batches of one queue under way that no signal came for, where a rate and no connections make the room."""
 AHEAD: Final = 0.5
 """Seconds that a decision waits for room at the most: what a batch of each channel takes on two busy cores."""
+LOOK: Final = 0.05
+"""Seconds between two looks whether the process is busy: a few of the scheduler's turns."""
+BUSY: Final = 0.2
+"""Of a core: in a burst a process has two thirds of one, and next to nothing where it waits for answers."""
 
 log = structlog.get_logger(__name__)
 Queue = tuple[Channel, Lane]
@@ -47,10 +52,14 @@ class Nearby:
         task.add_done_callback(self._begun[queue].discard)
 
     async def catch_up(self) -> None:
-        """Wait for room, `AHEAD` at the most: what is decided without are rows that somebody has to claim."""
-        until = asyncio.get_running_loop().time() + AHEAD
-        for room in self._rooms.values():
-            await room.wait_for_place(until)
+        """Wait for room while this process is busy, `AHEAD` at the most: what is decided without are rows that somebody
+        has to claim. Where it isn't busy it waits for providers, and what goes by others is not to wait for those."""
+        until = monotonic() + AHEAD
+        while full := [room for room in self._rooms.values() if not room.has_place]:
+            began, spent = monotonic(), process_time()
+            await full[0].wait_for_place(LOOK)
+            if monotonic() > until or process_time() - spent < BUSY * (monotonic() - began):
+                return
 
     async def close(self) -> None:
         """Take nothing more, and let what was begun here end."""
