@@ -18,7 +18,7 @@ from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, SIGNAL_AGAIN, Engine, WorkerEngine
 from notifier.pipeline.holding import LEASE
 from notifier.pipeline.plan import Plan, Spent, audience_keys, make_plan, people_of
-from notifier.pipeline.taking import Taken, due_at_once, take_hold, write_as_held
+from notifier.pipeline.taking import Taken, due_at_once, goes_at_once, take_hold, write_as_held
 from notifier.recipients import Recipient
 from notifier.stages import Stage, meter, metered
 from notifier.store import deliveries, events, marks, recipients, standing, topics
@@ -208,7 +208,7 @@ def _ended(catalog: Catalog, batch: Iterable[Event], new: Iterable[NewDelivery])
 
 async def signal_due(engine: Engine, new: Iterable[NewDelivery], now: int) -> None:
     """Say of deliveries that are due that they are; of what doesn't go at once the clock does, as there is room."""
-    at_once = (d for d in new if d.state == State.PENDING and d.due_at <= now and engine.catalog.types[d.type].at_once)
+    at_once = (delivery for delivery in new if goes_at_once(engine.catalog, delivery, now))
     await engine.signals.deliver(by_queue((d.id, d.channel, d.lane) for d in at_once))
 
 

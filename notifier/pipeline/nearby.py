@@ -10,11 +10,10 @@ import structlog
 
 from notifier import metrics
 from notifier.broker import LANES
+from notifier.broker.signals import IDS_A_MESSAGE
 from notifier.channels.rooms import Room
 from notifier.deliveries import Channel, Lane
 
-MOST_TAKEN: Final = 250
-"""Deliveries of one queue in one decision: a batch as a signal's, and the others may have room for the rest."""
 MOST_BEGUN: Final = 8
 """Batches of one queue under way that no signal came for, where a rate and no connections make the room."""
 AHEAD: Final = 0.5
@@ -42,7 +41,7 @@ class Nearby:
         room = self._rooms.get(queue)
         if self._closed or room is None or not room.has_place or len(self._begun[queue]) >= MOST_BEGUN:
             return 0
-        return min(wanted, MOST_TAKEN)
+        return min(wanted, IDS_A_MESSAGE)  # a batch as a signal's: others may have room for the rest
 
     def begin(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:
         """Begin the work on a batch of what was taken, in its room."""

@@ -22,11 +22,16 @@ Taken = Mapping[Queue, list[Held]]
 """What a process takes of a decision, by queue: it all has one lease."""
 
 
+def goes_at_once(catalog: Catalog, delivery: NewDelivery, now: int) -> bool:
+    """Whether who decides a delivery sees to it, not the clock."""
+    return delivery.state == State.PENDING and delivery.due_at <= now and catalog.types[delivery.type].at_once
+
+
 def due_at_once(catalog: Catalog, planned: Iterable[NewDelivery], now: int) -> dict[Queue, list[NewDelivery]]:
     """Those that go out as soon as they are decided, by queue. What waits for others has to look at them first."""
     queues: dict[Queue, list[NewDelivery]] = {}
     for each in planned:
-        if each.state == State.PENDING and each.due_at <= now and not each.step and catalog.types[each.type].at_once:
+        if goes_at_once(catalog, each, now) and not each.step:
             queues.setdefault((each.channel, each.lane), []).append(each)
     return queues
 

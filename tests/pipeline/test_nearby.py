@@ -8,9 +8,10 @@ import pytest
 
 from notifier import metrics
 from notifier.broker import LANES
+from notifier.broker.signals import IDS_A_MESSAGE
 from notifier.channels.rooms import Room
 from notifier.deliveries import Channel, Lane
-from notifier.pipeline.nearby import AHEAD, LOOK, MOST_BEGUN, MOST_TAKEN, Nearby
+from notifier.pipeline.nearby import AHEAD, LOOK, MOST_BEGUN, Nearby
 
 QUEUE = Channel.PUSH, Lane.URGENT
 OTHER = Channel.SMS, Lane.URGENT
@@ -74,7 +75,7 @@ async def seconds_to_catch_up(nearby: Nearby) -> float:
 
 def test_a_process_takes_of_the_queues_that_it_serves_and_no_more_than_a_batch(nearby: Nearby) -> None:
     assert nearby.takes(QUEUE, 3) == 3
-    assert nearby.takes(QUEUE, MOST_TAKEN + 1) == MOST_TAKEN
+    assert nearby.takes(QUEUE, IDS_A_MESSAGE + 1) == IDS_A_MESSAGE
     assert nearby.takes(OTHER, 3) == 0
     assert Nearby().takes(QUEUE, 3) == 0
 
