@@ -24,8 +24,8 @@ from notifier.pipeline.resolve import ask
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
-DECIDED_TOGETHER = 200  # events in one transaction of what came at the same moment: some 50 ms
-COLLECTED_AFTER = 20_000  # objects: of a batch's many thousands nearly all end by themselves
+DECIDED_TOGETHER = 250  # events in one transaction of what came at the same moment, a message's at least: some 60 ms
+COLLECTED_AFTER = 50_000  # objects: of a batch's many thousands nearly all end by themselves
 
 settings = load_settings()
 logs.set_up(settings.log_level, "worker")

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client import Counter
 
@@ -34,7 +34,7 @@ LAST_SLOT: Final = max(PATIENCE.values()) / SECOND
 """Seconds of these for the last wait, the one for a slot."""
 LEAST_SHARE: Final = 0.05
 """Of its messages, for a provider that has just come back; the rest returns within `pacing.RAMP`."""
-FRESH: Final = 50
+FRESH: Final = 250
 """Milliseconds for which the word that a provider without a rate doesn't rest holds for all its messages: what
 another process is told meanwhile comes as late as if they were under way."""
 TOLD_AHEAD: Final = 250
@@ -72,8 +72,7 @@ class Terms:
     processes: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
+class _Ask(NamedTuple):
     cost: float
     urgency: Urgency
 

@@ -152,8 +152,8 @@ def _render(
     unsubscribe = unsubscribe_url(links, kind, ready, standing)
     if ready.held is None:
         rendered = renderer.render(
-            kind.id, ready.channel, data=data, locale=standing.language, time_zone=standing.zone,
-            unsubscribe_url=unsubscribe,
+            kind.id, ready.channel, data=data, event_id=ready.event_id, locale=standing.language,
+            time_zone=standing.zone, unsubscribe_url=unsubscribe,
         )  # fmt: skip
     else:
         items = [msgspec.json.decode(item) for item in ready.held]

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 import msgspec
@@ -41,6 +41,9 @@ KEPT = 200_000
 """Bytes of texts whose compiled form is kept, locale by locale: a draft is much like what is live, and like itself a
 moment ago. What ships has a quarter of that; compiled it takes fifty times as much."""
 
+TOLD = 1024
+"""Events whose values are kept: what goes out by several channels does so within the same moments."""
+
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _QUOTED = re.compile("'.*'", re.DOTALL)
 
@@ -55,6 +58,13 @@ class Rendered(Private, frozen=True):
 
 FILES = 0
 """Stands for the texts that come in files, until a version of the store is live."""
+
+
+class _Told(NamedTuple):
+    """What an event tells in the texts of a type: its values, and where the notification leads."""
+
+    values: Mapping[str, Any]
+    link: str
 
 
 class _Type(msgspec.Struct):
@@ -77,6 +87,7 @@ class Renderer:
         self._brand = msgspec.structs.replace(brand, app_url=brand.app_url.rstrip("/"))
         self._layout = Layout(templates, self._brand)
         self._kept: dict[tuple[str, str, bytes], Spoken] = {}  # the last asked for last
+        self._told: dict[tuple[str, str | None], _Told] = {}  # likewise
         self.shipped = {kind.id: read_wording(templates / kind.id, kind) for kind in catalog.types.values()}
         self._types = {kind.id: _load_type(catalog, kind) for kind in catalog.types.values()}
         for name, wording in self.shipped.items():
@@ -140,18 +151,21 @@ class Renderer:
         locale: str,
         time_zone: str,
         data: Mapping[str, Any],
+        event_id: str | None = None,
         unsubscribe_url: str | None = None,
         version: int | None = None,
     ) -> Rendered:
         """The content of one message, in the live version unless another is asked for.
 
-        `data` is the event's, decoded from JSON. Texts are in the closest locale that the type has; numbers and times
-        in `locale` itself where that is the same language ("de-AT" formats in German texts), else in the texts' locale.
+        `data` is the event's, decoded from JSON; with an `event_id` it is read once for all of its messages. Texts are
+        in the closest locale that the type has; numbers and times in `locale` itself where that is the same language
+        ("de-AT" formats in German texts), else in the texts' locale.
         Raises RenderError, which names the place and the field but never a value.
         """
         loaded = self._loaded(notification_type)
         number, scripts = self._version(loaded, version)
-        return self._render(loaded, scripts, number, channel, locale, time_zone, data, unsubscribe_url)
+        told = self._tell(loaded, data, event_id)
+        return self._render(loaded, scripts, number, channel, locale, time_zone, told, unsubscribe_url)
 
     def preview(
         self, notification_type: str, scripts: Scripts, channel: Channel, *, locale: str, time_zone: str,
@@ -159,7 +173,8 @@ class Renderer:
     ) -> Rendered:  # fmt: skip
         """The same of a wording that is compiled and no version yet: one renderer for preview, test and send."""
         loaded = self._types[notification_type]
-        return self._render(loaded, scripts, FILES, channel, locale, time_zone, data, unsubscribe_url)
+        told = self._tell(loaded, data)
+        return self._render(loaded, scripts, FILES, channel, locale, time_zone, told, unsubscribe_url)
 
     def _version(self, loaded: _Type, version: int | None) -> tuple[int, Scripts]:
         number = loaded.live if version is None else version
@@ -169,14 +184,13 @@ class Renderer:
 
     def _render(
         self, loaded: _Type, scripts: Scripts, version: int, channel: Channel, locale: str, time_zone: str,
-        data: Mapping[str, Any], unsubscribe_url: str | None,
+        told: _Told, unsubscribe_url: str | None,
     ) -> Rendered:  # fmt: skip
         spoken = closest(locale, scripts)
         script = scripts[spoken].channels.get(channel)
         if script is None:
             raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
-        values = _read(loaded, data)
-        link = self._address(loaded.kind, loaded.link, values)
+        values, link = told
         reader = self._reader(link, locale, spoken, time_zone)
         context = make_context(_fitting(values, channel) | reader)
         parts = {name: part.render(context) for name, part in script.parts.items()}
@@ -241,6 +255,19 @@ class Renderer:
             raise RenderError(f"there is no notification type {notification_type}")
         return loaded
 
+    def _tell(self, loaded: _Type, data: Mapping[str, Any], event_id: str | None = None) -> _Told:
+        """What an event's data tells, out of what is kept where another of its messages has asked."""
+        key = loaded.kind.id, event_id
+        told = self._told.pop(key, None)
+        if told is None:
+            values = _read(loaded, data)
+            told = _Told(values, self._address(loaded.kind, loaded.link, values))
+        if event_id is not None:
+            self._told[key] = told
+            if len(self._told) > TOLD:
+                del self._told[next(iter(self._told))]
+        return told
+
     def _reader(self, link: str, locale: str, spoken: str, time_zone: str) -> dict[str, Any]:
         """What every text has, for one reader."""
         formats = _format_locale(locale, spoken)
@@ -283,10 +310,10 @@ def _clean(text: str) -> str:
     return " ".join(_CONTROLS.sub(" ", unicodedata.normalize("NFC", text)).split())
 
 
-def _fitting(values: dict[str, Any], channel: Channel) -> dict[str, Any]:
+def _fitting(values: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
     limit = MAX_VALUE.get(channel)
     if limit is None:
-        return values
+        return dict(values)
     return {
         name: value[: limit - 1].rstrip() + "…" if isinstance(value, str) and len(value) > limit else value
         for name, value in values.items()

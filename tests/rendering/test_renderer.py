@@ -15,7 +15,7 @@ from notifier.deliveries import Channel
 from notifier.errors import NotifierError, RenderError
 from notifier.messages import Content, EmailContent, PushContent, SmsContent, content_hash
 from notifier.rendering import Renderer
-from notifier.rendering.renderer import KEPT
+from notifier.rendering.renderer import KEPT, TOLD
 from notifier.rendering.texts import PushTexts, SmsTexts, Texts
 from notifier.text import TEXT
 from tests.rendering.conftest import BRAND, TEMPLATES
@@ -333,3 +333,25 @@ def test_a_number_beyond_all_measure_is_shown_or_refused(renderer: Renderer, val
 
     with suppress(NotifierError):
         assert push(renderer, "de", **changes).body
+
+
+def test_each_message_of_an_event_says_its_own_events_values_however_many_were_told_of(renderer: Renderer) -> None:
+    def told(number: int, channel: Channel) -> Content:
+        data = {**COMPLETE, "session_id": str(number), "station": f"Station {number:05}"}
+        return renderer.render(
+            "charging-complete", channel, locale="en", time_zone="UTC", data=data, event_id=f"event-{number}"
+        ).content
+
+    # Given more events than are kept, each with a station of its own
+    numbers = [*range(TOLD + 2), 0]
+
+    # When each goes out by two channels, one after the other, and the first of them once more at the end
+    pairs = [(number, told(number, Channel.PUSH), told(number, Channel.SMS)) for number in numbers]
+
+    # Then every message names its own station, and every push leads to its own session
+    for number, in_push, in_text in pairs:
+        assert isinstance(in_push, PushContent)
+        assert isinstance(in_text, SmsContent)
+        assert f"Station {number:05}" in in_push.body
+        assert f"Station {number:05}" in in_text.text
+        assert (in_push.link or "").endswith(f"/{number}")
