@@ -11,6 +11,7 @@ from dramatiq.middleware import AsyncIO
 
 from notifier import logs
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES, make_broker
+from notifier.broker.signals import IDS_A_MESSAGE
 from notifier.channels.opening import places
 from notifier.channels.rooms import Room
 from notifier.coalesce import Coalescer
@@ -24,7 +25,7 @@ from notifier.pipeline.resolve import ask
 from notifier.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
-DECIDED_TOGETHER = 250  # events in one transaction of what came at the same moment, a message's at least: some 60 ms
+DECIDED_TOGETHER = IDS_A_MESSAGE  # events in one transaction, some 60 ms: a message's aren't to be split
 COLLECTED_AFTER = 50_000  # objects: of a batch's many thousands nearly all end by themselves
 
 settings = load_settings()

@@ -61,8 +61,9 @@ FILES = 0
 
 
 class _Told(NamedTuple):
-    """What an event tells in the texts of a type: its values, and where the notification leads."""
+    """What an event's data tells in the texts of a type: its values, and where the notification leads."""
 
+    data: Mapping[str, Any]
     values: Mapping[str, Any]
     link: str
 
@@ -190,9 +191,9 @@ class Renderer:
         script = scripts[spoken].channels.get(channel)
         if script is None:
             raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
-        values, link = told
+        values, link = told.values, told.link
         reader = self._reader(link, locale, spoken, time_zone)
-        context = make_context(_fitting(values, channel) | reader)
+        context = make_context({**_fitting(values, channel), **reader})
         parts = {name: part.render(context) for name, part in script.parts.items()}
         if channel == Channel.PUSH:
             image = "" if script.image is None else one_line(self._address(loaded.kind, script.image, values))
@@ -259,9 +260,9 @@ class Renderer:
         """What an event's data tells, out of what is kept where another of its messages has asked."""
         key = loaded.kind.id, event_id
         told = self._told.pop(key, None)
-        if told is None:
+        if told is None or told.data != data:  # an id may come again once its event was erased
             values = _read(loaded, data)
-            told = _Told(values, self._address(loaded.kind, loaded.link, values))
+            told = _Told(data, values, self._address(loaded.kind, loaded.link, values))
         if event_id is not None:
             self._told[key] = told
             if len(self._told) > TOLD:
@@ -310,10 +311,10 @@ def _clean(text: str) -> str:
     return " ".join(_CONTROLS.sub(" ", unicodedata.normalize("NFC", text)).split())
 
 
-def _fitting(values: Mapping[str, Any], channel: Channel) -> dict[str, Any]:
+def _fitting(values: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
     limit = MAX_VALUE.get(channel)
     if limit is None:
-        return dict(values)
+        return values
     return {
         name: value[: limit - 1].rstrip() + "…" if isinstance(value, str) and len(value) > limit else value
         for name, value in values.items()

@@ -92,7 +92,6 @@ async def read(database: Database) -> Ledger:
 async def is_quiet(database: Database, until: int | None = None) -> bool:
     """Whether nothing is left that the clock would look at (until an instant, where one is given): no event to decide,
     no delivery to send or to try again."""
-
     # The first one by its index: asked for any, PostgreSQL reads the whole table until it meets one.
     by_index = (event.c.signal_at,), (delivery.c.lane, delivery.c.channel, delivery.c.state, delivery.c.signal_at)
 

@@ -355,3 +355,19 @@ def test_each_message_of_an_event_says_its_own_events_values_however_many_were_t
         assert f"Station {number:05}" in in_push.body
         assert f"Station {number:05}" in in_text.text
         assert (in_push.link or "").endswith(f"/{number}")
+
+
+def test_an_events_id_that_comes_again_with_other_data_says_these(renderer: Renderer) -> None:
+    # Given an event that was told of, then erased, and reported anew
+    def told(station: str) -> Content:
+        data = {**COMPLETE, "station": station}
+        return renderer.render(
+            "charging-complete", Channel.SMS, locale="en", time_zone="UTC", data=data, event_id="event-1"
+        ).content
+
+    told("Gent Zuid")
+
+    # Then its message says what it says now
+    content = told("Antwerpen Noord")
+    assert isinstance(content, SmsContent)
+    assert "Antwerpen Noord" in content.text
