@@ -7,7 +7,7 @@ from typing import Any
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
 from notifier.catalog import Catalog, load_catalog
-from notifier.channels.opening import open_transports
+from notifier.channels.opening import open_transports, places
 from notifier.channels.rooms import Room
 from notifier.errors import ConfigurationError
 from notifier.guard import refuse_everything_but_loopback
@@ -40,7 +40,10 @@ async def open_worker_engine(settings: Settings, rooms: Mapping[Queue, Room]) ->
     the queues that it serves."""
     opened = await _open(settings)
     keep = keeper(settings, opened["database"], opened["clock"])
-    return WorkerEngine(**opened, transports=open_transports(settings, opened["clock"], keep), nearby=Nearby(rooms))
+    return WorkerEngine(
+        **opened, transports=open_transports(settings, opened["clock"], keep), at_once=places(settings),
+        nearby=Nearby(rooms),
+    )  # fmt: skip
 
 
 async def _open(settings: Settings) -> dict[str, Any]:

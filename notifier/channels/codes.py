@@ -32,6 +32,7 @@ from notifier.deliveries import Channel, Reason
 from notifier.errors import SEND_ERRORS, AddressGone, ConfigurationError, OptedOut, OutcomeUnknown, SendError
 
 DEFAULT = "default"
+HELD = "held"  # the class of errors that no provider was asked for
 AGAIN = frozenset({kind for kind, error in SEND_ERRORS.items() if error.retry} | {OutcomeUnknown.kind})
 """The kinds of error after which a message may go out once more."""
 

@@ -4,31 +4,45 @@ A time-out alone doesn't see to that. A process that is stopped (SIGSTOP, a froz
 what the event loop had begun, and what is about to be written is written before any timer is looked at.
 """
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
-from notifier.channels.providers import HELD
+from notifier.channels.codes import HELD
 from notifier.errors import Unavailable
 
-_ends: ContextVar[float] = ContextVar("lease_ends", default=math.inf)
+
+class _Lease(NamedTuple):
+    began: float
+    ends: float
+
+
+_lease: ContextVar[_Lease | None] = ContextVar("lease", default=None)
 
 
 @contextmanager
 def leased(seconds: float) -> Iterator[None]:
     """Sends in here, and in tasks that begin in here, have so many seconds."""
-    before = _ends.set(time.monotonic() + seconds)
+    now = time.monotonic()
+    before = _lease.set(_Lease(now, now + seconds))
     try:
         yield
     finally:
-        _ends.reset(before)
+        _lease.reset(before)
+
+
+def began() -> float:
+    """When the sends of this lease began, by the loop's clock; now where there is none."""
+    lease = _lease.get()
+    return time.monotonic() if lease is None else lease.began
 
 
 def is_over() -> bool:
     """Whether the lease has ended; by a clock that goes on while a process stands still, as the loop's doesn't."""
-    return time.monotonic() >= _ends.get()
+    lease = _lease.get()
+    return lease is not None and time.monotonic() >= lease.ends
 
 
 def check(provider: str) -> None:

@@ -18,6 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from notifier.channels import fence
 from notifier.channels.http import TIMEOUTS, Answer, Timeouts, base_address
+from notifier.channels.places import Places
 from notifier.errors import ConfigurationError, OutcomeUnknown, Unavailable
 
 KEEP_ALIVE: Final = 15.0
@@ -56,7 +57,7 @@ class HttpClient:
         self._port = url.port or (443 if self._tls else 80)
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
-        self._places = asyncio.Semaphore(connections)
+        self._places = Places(connections)
         self._idle: deque[_Connection] = deque()  # used last in, first out: the one at the left idles longest
         self._open: set[_Connection] = set()
         self._reaping: asyncio.TimerHandle | None = None
@@ -94,10 +95,8 @@ class HttpClient:
 
     async def _ask(self, request: bytes) -> Answer:
         began = self._loop.time()
-        if self._places.locked():
+        if not self._places.take_now():
             await self._wait_for_place(began)
-        else:
-            await self._places.acquire()
         try:
             connection = self._reuse() or await self._connect(began)
             try:
@@ -106,12 +105,11 @@ class HttpClient:
             finally:
                 self._put_back(connection)
         finally:
-            self._places.release()
+            self._places.give_back()
 
     async def _wait_for_place(self, began: float) -> None:
         try:
-            async with asyncio.timeout_at(began + self._timeouts.connect):
-                await self._places.acquire()
+            await self._places.take_by(began + self._timeouts.connect)
         except TimeoutError:
             raise Unavailable(self._provider, "busy", "no connection was free in time") from None
 

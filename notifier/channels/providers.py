@@ -14,10 +14,11 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from prometheus_client import Counter
 
 from notifier.accounts import Account
-from notifier.channels import Asks, Transport, metrics
+from notifier.channels import Asks, Transport, fence, metrics
 from notifier.channels.breaker import MAX_ASKED, Breaker, Outcome, State
-from notifier.channels.codes import Codes
+from notifier.channels.codes import HELD, Codes
 from notifier.channels.pacing import BACKLOG, PATIENCE, RAMP, Backlog, Bucket, ramped
+from notifier.channels.places import Places
 from notifier.channels.shared import Shared
 from notifier.clock import SECOND, Clock
 from notifier.coalesce import Coalescer
@@ -28,8 +29,8 @@ from notifier.messages import EmailMessage, PushMessage, Receipt, SmsMessage, Ur
 ASKED_TOGETHER: Final = 500
 """Messages in one question: a few batches, and well below a millisecond of Redis's time."""
 BEGIN_WITHIN: Final = 5.0
-"""Seconds within which a message is in a provider's hands, whatever it waited for and whoever failed before: what is
-left of its lease then is that provider's. What takes longer waits as a row, and surely was not sent."""
+"""Seconds of its lease within which a message is in a provider's hands, whatever it waited for and whoever failed
+before: what is left then is that provider's. What takes longer waits as a row, and surely was not sent."""
 LAST_SLOT: Final = max(PATIENCE.values()) / SECOND
 """Seconds of these for the last wait, the one for a slot."""
 LEAST_SHARE: Final = 0.05
@@ -39,9 +40,6 @@ FRESH: Final = 250
 another process is told meanwhile comes as late as if they were under way."""
 TOLD_AHEAD: Final = 250
 """Milliseconds on top of what the others are told to rest, so that answers which come together are told once."""
-
-HELD: Final = "held"
-"""The class of errors that no provider was asked for."""
 
 WHAT_IT_SAYS: Final[Mapping[str, Outcome]] = {
     "unavailable": "unavailable",
@@ -95,8 +93,8 @@ class Provider(Generic[M]):
         self._bucket = Bucket(ramps=terms.ramps)
         self._backlog = Backlog()
         places = account.connections * terms.per_connection
-        self._places = asyncio.Semaphore(places)
-        self._places_of_the_low = asyncio.Semaphore(max(places // 2, 1))
+        self._places = Places(places)
+        self._places_of_the_low = Places(max(places // 2, 1))
         self._slots: Coalescer[_Ask, float | SendError] = Coalescer(self._give_slots, ASKED_TOGETHER)
         self._fresh_until = 0
         self._told_until = 0
@@ -116,8 +114,10 @@ class Provider(Generic[M]):
         `deadline` is the loop's time by which the transport must have it.
         """
         ask = _Ask(self._terms.cost(message), message.urgency)
+        if asyncio.get_running_loop().time() > deadline - LAST_SLOT:
+            raise self._held("busy", ask, 0.0)
         await self._wait_for_slot(ask)
-        taken: list[asyncio.Semaphore] = []
+        taken: list[Places] = []
         try:
             if await self._take_places(ask, deadline - LAST_SLOT, taken):
                 # Its slot is over, and others wait beside it: together they could pass the rate.
@@ -125,7 +125,7 @@ class Provider(Generic[M]):
             return await self._send(message)
         finally:
             for places in taken:
-                places.release()
+                places.give_back()
 
     async def find(self, message: M, since: int) -> Receipt | None:
         """What `Asks` has; None of a provider that can't be asked."""
@@ -162,20 +162,17 @@ class Provider(Generic[M]):
                 self._tell(opened, tripped=True)
             self._show()
 
-    async def _take_places(self, ask: _Ask, deadline: float, taken: list[asyncio.Semaphore]) -> bool:
+    async def _take_places(self, ask: _Ask, deadline: float, taken: list[Places]) -> bool:
         """Take one of as many places as messages fit the connections, half of which a campaign can't take; whether it
         was waited for."""
         waited = False
         for places in (self._places_of_the_low, self._places) if ask.urgency == "low" else (self._places,):
-            waited = waited or places.locked()
-            if waited:
+            if not places.take_now():
+                waited = True
                 try:
-                    async with asyncio.timeout_at(deadline):
-                        await places.acquire()
+                    await places.take_by(deadline)
                 except TimeoutError:
                     raise self._held("busy", ask, 0.0) from None
-            else:
-                await places.acquire()
             taken.append(places)
         return waited
 
@@ -279,7 +276,7 @@ class Providers(Generic[M]):
         Raises the SendError of the last one that was asked; where none was, the one of whoever has time first.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + BEGIN_WITHIN
+        deadline = fence.began() + BEGIN_WITHIN
         failed: SendError | None = None
         held: list[SendError] = []
         for provider in rank(self._providers, message):

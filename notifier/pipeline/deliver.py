@@ -1,7 +1,7 @@
-"""Deliver: claim a batch, look again, render, send all at once; settle as answers come."""
+"""Deliver: claim a batch, look again, render, send as many at once as connections take; settle as answers come."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from random import Random
 
@@ -58,29 +58,31 @@ async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Held]
     with leased((lease_ends - FENCE - began_at) / SECOND):
         with meter(Stage.RENDER):
             prepared = [_prepare(engine, each.ready, told=each.ready.id not in untold) for each in held]
-        tries = {
-            asyncio.create_task(_try(engine, channel, ready, each)): (ready, each)
-            for ready, each in zip(prepared, held, strict=True)
-        }
-        under_way = set(tries)
+        waiting = deque(zip(prepared, held, strict=True))
+        tried: list[_Tried] = []
+        at_once = int(min(len(held), engine.at_once.get(channel, len(held))))
+        under_way = {asyncio.create_task(_send_in_turn(engine, channel, waiting, tried)) for _ in range(at_once)}
         while under_way:
             done, under_way = await asyncio.wait(under_way, timeout=SETTLE_EVERY)
             if is_over():
                 for task in under_way:
                     task.cancel()
-            if done:
-                tried = [_result(engine, channel, task, *tries[task], began_at) for task in done]
-                await _settle(engine, channel, tried, lease_ends)
+            if tried:
+                ended, tried[:] = tried[:], []
+                await _settle(engine, channel, ended, lease_ends)
+            for task in done:
+                task.result()
     return len(held)
 
 
-def _result(
-    engine: WorkerEngine, channel: Channel, task: asyncio.Task[_Tried], prepared: Prepared, held: Held, began_at: int
-) -> _Tried:
-    if not task.cancelled():
-        return task.result()
-    error = OutcomeUnknown(channel, "lease_ended", "the lease ran out before the provider answered")
-    return _Tried(prepared, held, error, began_at, engine.clock.now())
+async def _send_in_turn(
+    engine: WorkerEngine, channel: Channel, waiting: deque[tuple[Prepared, Held]], tried: list[_Tried]
+) -> None:
+    """Send what waits, one after the other, beside others that do the same. Cancelled at the lease's end, what is under
+    way is unknown; what still waits is refused by the fence."""
+    while waiting:
+        prepared, held = waiting.popleft()
+        tried.append(await _try(engine, channel, prepared, held))
 
 
 async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
@@ -105,7 +107,13 @@ async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, held:
     started_at = engine.clock.now()
     if isinstance(prepared.message, Ended):
         return _Tried(prepared, held, prepared.message, started_at, started_at)
-    outcome = await _send(engine, channel, prepared.message)
+    outcome: Receipt | SendError
+    try:
+        outcome = await _send(engine, channel, prepared.message)
+    except asyncio.CancelledError:
+        if not is_over():
+            raise
+        outcome = OutcomeUnknown(channel, "lease_ended", "the lease ran out before the provider answered")
     return _Tried(prepared, held, outcome, started_at, engine.clock.now())
 
 

@@ -42,10 +42,12 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEngine(Engine):
-    """An engine that can send: `nearby` is what it decides and delivers in one go, and `random` are the dice that say
-    how long to wait before a message is tried again."""
+    """An engine that can send: `at_once` are the messages of each channel that keep its connections busy, any number
+    where it isn't told; `nearby` is what it decides and delivers in one go, and `random` are the dice that say how long
+    to wait before a message is tried again."""
 
     transports: Mapping[Channel, Transport[Any]]
+    at_once: Mapping[Channel, float] = field(default_factory=dict)
     nearby: Nearby = field(default_factory=Nearby)
     random: Random = field(default_factory=SystemRandom)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from notifier.channels.codes import HELD
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.channels.fence import leased
-from notifier.channels.providers import HELD
+from notifier.channels.fence import began, leased
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.clock import SystemClock
@@ -47,6 +47,19 @@ async def sender(request: pytest.FixtureRequest, sandbox: Sandbox) -> AsyncItera
             transport = SmtpTransport("127.0.0.1", sandbox.smtp_port, Security.NONE, SENDER, clock=clock)
     yield transport, MESSAGES[request.param]
     await transport.close()
+
+
+async def test_all_that_one_lease_sends_began_at_once() -> None:
+    async def later() -> float:
+        await asyncio.sleep(STILL)
+        return began()
+
+    with leased(1):
+        here = began()
+        there = asyncio.create_task(later())
+
+    assert await there == here
+    assert began() > here  # without a lease it begins now
 
 
 async def test_a_worker_that_wakes_after_its_lease_sends_nothing(sender: tuple[Any, Any], sandbox: Sandbox) -> None:

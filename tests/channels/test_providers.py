@@ -7,8 +7,9 @@ from aiohttp import web
 
 from notifier.channels import Asks, email, push, sms
 from notifier.channels.breaker import IN_A_ROW, PROBES, RESTS, State
-from notifier.channels.codes import Codes
-from notifier.channels.providers import HELD, WHAT_IT_SAYS
+from notifier.channels.codes import HELD, Codes
+from notifier.channels.fence import leased
+from notifier.channels.providers import WHAT_IT_SAYS
 from notifier.clock import SECOND, ManualClock
 from notifier.errors import Misconfigured, OutcomeUnknown, SendError, Unavailable
 from notifier.messages import Receipt
@@ -199,14 +200,21 @@ async def test_a_slow_provider_is_not_taken_for_one_that_fails(process: Process,
     providers = process(main={"connections": 2})
 
     # When many texts come at once
-    sent = await asyncio.gather(*(outcome(providers) for _ in range(50)))
+    with leased(20):
+        sent = await asyncio.gather(*(outcome(providers) for _ in range(50)))
+        late = await outcome(providers)
 
     # Then two at a time go out, and the others come back later, surely not sent
     held = [each for each in sent if isinstance(each, SendError)]
     assert provider.most_under_way == 2
+    assert 0 < len(held) < 50
     assert requests(provider) == {"main": 50 - len(held)}
     assert {(each.code, each.kind, each.retry_class) for each in held} == {("busy", "unavailable", HELD)}
     assert counted("notifier_breaker_state", provider="main") == State.CLOSED
+
+    # And so does one of the same lease whose turn comes only then, though both connections are free
+    assert isinstance(late, SendError)
+    assert (late.code, late.retry_class) == ("busy", HELD)
 
 
 async def test_a_campaign_leaves_connections_to_the_others(process: Process, provider: StandIn) -> None:

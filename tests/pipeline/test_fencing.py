@@ -78,6 +78,30 @@ async def test_what_no_provider_has_answered_when_the_lease_ends_is_unknown(
     assert await state_of(engine, id_) == State.UNKNOWN
 
 
+async def test_what_still_waits_for_its_turn_when_the_lease_ends_is_not_sent(
+    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
+) -> None:
+    # Given two pushes, one connection, a provider that hangs, and a tenth of a second left of the lease
+    await decide(engine, [await report("charging.complete", **COMPLETE, at=NOW)])
+    pushes = await ids_of(engine, Channel.PUSH)
+    assert len(pushes) == 2
+    sandbox.faults.add(Rule(channel="push", action="hang", seconds=10))
+    clock = Sleeper(CLAIM + 1, LEASE - FENCE - 100)
+    worker = replace(engine, clock=clock, at_once={Channel.PUSH: 1})
+
+    # When they are delivered
+    async with asyncio.timeout(5):
+        assert await deliver(worker, Channel.PUSH, pushes) == 2
+
+    # Then only the first one may have arrived, and the other one has not been tried
+    assert sorted([await state_of(engine, id_) for id_ in pushes]) == [State.PENDING, State.UNKNOWN]
+
+
+async def ids_of(engine: WorkerEngine, channel: Channel) -> list[str]:
+    async with engine.database.engine.connect() as connection:
+        return list(await connection.scalars(sa.select(delivery.c.id).where(delivery.c.channel == channel)))
+
+
 async def due(engine: WorkerEngine, event: str, channel: Channel) -> str:
     """The id of a delivery that an event comes to on a channel."""
     await decide(engine, [event])

@@ -6,12 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from notifier.accounts import TwilioAccount
-from notifier.channels import sms
+from notifier.channels import Transport, sms
 from notifier.channels.opening import segments
 from notifier.channels.providers import Provider, Providers, Terms
 from notifier.clock import MINUTE, SECOND, ManualClock
 from notifier.deliveries import Channel, State
-from notifier.messages import SmsMessage
+from notifier.messages import Receipt, SmsMessage
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
@@ -26,6 +26,47 @@ def with_rate(engine: WorkerEngine, rate: float | None) -> WorkerEngine:
     terms = Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments)
     provider: Provider[SmsMessage] = Provider(account, engine.transports[Channel.SMS], terms, None, engine.clock)
     return replace(engine, transports={**engine.transports, Channel.SMS: Providers([provider], None)})
+
+
+class Crowd:
+    """A transport that counts how many messages are on their way by it at once."""
+
+    def __init__(self, transport: Transport[Any]) -> None:
+        self._transport = transport
+        self._under_way = self.most = 0
+
+    async def send(self, message: Any) -> Receipt:
+        self._under_way += 1
+        self.most = max(self.most, self._under_way)
+        try:
+            return await self._transport.send(message)
+        finally:
+            self._under_way -= 1
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+
+async def test_of_a_batch_as_many_are_on_their_way_as_connections_take(
+    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
+) -> None:
+    # Given a batch of six pushes, of which two at a time are to go out, to a provider that takes its time
+    events = [await report("charging.complete", **{**COMPLETE, "session_id": str(number)}) for number in range(3)]
+    await decide(engine, events)
+    async with engine.database.engine.connect() as connection:
+        ids = list(await connection.scalars(sa.select(delivery.c.id).where(delivery.c.channel == Channel.PUSH)))
+    sandbox.faults.add(Rule(channel="push", action="delay", seconds=0.02))
+    crowd = Crowd(engine.transports[Channel.PUSH])
+    worker = replace(
+        engine, transports={**engine.transports, Channel.PUSH: crowd}, at_once={Channel.PUSH: 2, Channel.SMS: 1}
+    )
+
+    # When it is delivered
+    assert await deliver(worker, Channel.PUSH, ids) == len(ids) == 6
+
+    # Then all of it has been sent, two at a time
+    assert crowd.most == 2
+    assert [sandbox.ledger.accepted(Channel.PUSH, id_) for id_ in ids] == [1] * 6
 
 
 async def text(engine: WorkerEngine) -> Any:

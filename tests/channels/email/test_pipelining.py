@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from notifier.channels.codes import HELD
 from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import SmtpTransport
-from notifier.channels.providers import HELD
 from notifier.errors import AddressGone, OutcomeUnknown, SendError, Unavailable
 from notifier.messages import Receipt
 from tests.channels.email.samples import Opener, mail

@@ -1,0 +1,42 @@
+"""Places for what may be under way at once: whoever finds none waits for one, and they are given in turn."""
+
+import asyncio
+from collections import deque
+
+
+class Places:
+    """So many places, on the running loop."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def take_now(self) -> bool:
+        """Take a place if one is free; whether one was. It passes nobody: what comes back is theirs who wait."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    async def take_by(self, deadline: float) -> None:
+        """Wait for a place; TimeoutError where there is none by the loop's time `deadline`."""
+        if self.take_now():
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await place
+        except (TimeoutError, asyncio.CancelledError):
+            if place.done() and not place.cancelled():  # it came in the same moment
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Leave a place, to who has waited longest."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():  # else nobody waits for it any more
+                place.set_result(None)
+                return
+        self._free += 1

@@ -1,0 +1,86 @@
+"""Places for what may be under way at once: never more than there are, in turn, and none is ever lost."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.channels.places import Places
+
+
+async def test_who_waits_gets_a_place_in_turn() -> None:
+    # Given one place, which is taken, and three who wait for it
+    places, came = Places(1), list[int]()
+    assert places.take_now()
+
+    async def come(number: int) -> None:
+        await places.take_by(asyncio.get_running_loop().time() + 5)
+        came.append(number)
+
+    tasks = [asyncio.create_task(come(number)) for number in range(3)]
+    await asyncio.sleep(0)
+
+    # When it is given back again and again, then each has it in turn, and nobody who comes now passes them
+    for number in range(3):
+        places.give_back()
+        assert not places.take_now()
+        await tasks[number]
+        assert came == list(range(number + 1))
+
+
+async def test_who_waits_for_too_long_has_none_and_takes_none() -> None:
+    places = Places(1)
+    assert places.take_now()
+
+    with pytest.raises(TimeoutError):
+        await places.take_by(asyncio.get_running_loop().time())
+
+    places.give_back()
+    assert places.take_now()
+
+
+async def test_a_place_that_comes_as_its_taker_leaves_goes_to_the_next() -> None:
+    # Given two who wait
+    places = Places(1)
+    assert places.take_now()
+    deadline = asyncio.get_running_loop().time() + 5
+    first, second = (asyncio.create_task(places.take_by(deadline)) for _ in range(2))
+    await asyncio.sleep(0)
+
+    # When the first one is given the place and called off in the same moment
+    places.give_back()
+    first.cancel()
+
+    # Then the second one has it
+    await second
+    assert first.cancelled()
+
+
+@given(
+    count=st.integers(1, 3), steps=st.lists(st.tuples(st.sampled_from(["take", "give", "cancel"]), st.integers(0, 9)))
+)
+def test_places_are_never_too_many_and_never_lost(count: int, steps: list[tuple[str, int]]) -> None:
+    async def act() -> None:
+        places, tasks = Places(count), list[asyncio.Task[None]]()
+        deadline = asyncio.get_running_loop().time() + 60
+        # When some come, some leave, and some are called off, with or without a place
+        for step, which in steps:
+            inside = [task for task in tasks if task.done()]
+            if step == "take":
+                tasks.append(asyncio.create_task(places.take_by(deadline)))
+            elif step == "give" and inside:
+                tasks.remove(inside[which % len(inside)])
+                places.give_back()
+            elif step == "cancel" and tasks:
+                tasks[which % len(tasks)].cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            tasks = [task for task in tasks if not task.cancelled()]
+
+            # Then as many are inside as come and fit
+            assert sum(task.done() for task in tasks) == min(len(tasks), count)
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(act())
