@@ -1,7 +1,7 @@
 """Stand-ins as processes of their own, as cheap as can be: smtp-sink for mails, where there is one.
 
 smtp-sink is Debian's (package postfix); NOTIFIER_SMTP_SINK names one that is only unpacked. It is a witness that none
-of us wrote: it appends every mail to a file, and the Message-IDs in it are what arrived.
+of us wrote: every mail becomes a file, and their Message-IDs are what arrived. A mail that is broken off leaves none.
 """
 
 import os
@@ -25,23 +25,20 @@ _MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^@>\s]*)", re.IGNORECASE | re.MULT
 
 
 class Sink:
-    """A smtp-sink at a port, and the file with what it got."""
+    """A smtp-sink at a port, and the folder for what it gets, a file each; None where it keeps none."""
 
-    def __init__(self, port: int, received: Path) -> None:
+    def __init__(self, port: int, received: Path | None) -> None:
         self.port = port
         self._received = received
-        self._read = 0
         self._mails: Counter[str] = Counter()
 
     def mails(self) -> dict[str, int]:
-        """How often each mail arrived, by the local part of its Message-ID."""
-        if self._received.exists():
-            with self._received.open("rb") as file:
-                file.seek(self._read)
-                whole = file.read()
-            whole = whole[: whole.rfind(b"\n") + 1]  # a line may be half written
-            self._read += len(whole)
-            self._mails.update(found.decode() for found in _MESSAGE_ID.findall(whole))
+        """How often each mail arrived, by the local part of its Message-ID; one that is arriving may count already."""
+        for file in self._received.iterdir() if self._received else ():
+            found = _MESSAGE_ID.search(file.read_bytes())
+            if found is not None:  # else it has only begun
+                self._mails[found[1].decode()] += 1
+                file.unlink()
         return dict(self._mails)
 
 
@@ -60,14 +57,13 @@ def _sink(program: str, folder: Path, *, keep: bool) -> Iterator[Sink]:
     port = free_port()
     user = ["-u", "nobody"] if os.getuid() == 0 else []
     libraries = str(Path(program).resolve().parents[1] / "lib" / "postfix")
-    dump = []
-    received = Path(os.devnull)
+    dump, received = [], None
     if keep:
-        received = folder / "mails" / "received"
-        received.parent.mkdir()
-        for each in (folder, received.parent):
+        received = folder / "mails"
+        received.mkdir()
+        for each in (folder, received):
             each.chmod(0o711 if each is folder else 0o733)  # it is not root that writes there
-        dump = ["-D", str(received)]
+        dump = ["-d", f"{received}/"]
     command = [program, *user, *dump, f"127.0.0.1:{port}", str(BACKLOG)]
     with running(command, port, LD_LIBRARY_PATH=libraries):
         yield Sink(port, received)
