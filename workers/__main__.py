@@ -12,11 +12,10 @@ import signal
 import threading
 from types import FrameType
 
-import dramatiq
 import structlog
 
 from notifier.broker import QUEUES
-from notifier.broker.draining import drain
+from notifier.broker.worker import Worker
 from workers.main import broker, settings
 
 BACKGROUND = 10  # niceness: a tenth of what others get of a core that both want, and all of one that nobody else does
@@ -44,13 +43,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     queues = set(arguments.queues or QUEUES)
-    worker = dramatiq.Worker(broker, queues=queues, worker_threads=arguments.batches * len(queues))
-    worker.queue_prefetch = arguments.batches
+    worker = Worker(broker, queues, arguments.batches)
     worker.start()
     log.info("worker.ready", batches=arguments.batches, queues=len(queues))
     while not stop.wait(timeout=1.0):
         pass
-    drain(worker, STOP_TIMEOUT)
+    worker.drain(STOP_TIMEOUT)
     broker.close()
 
 

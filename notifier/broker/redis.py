@@ -56,6 +56,7 @@ class TakingConsumer(_RedisConsumer):
     def __init__(self, broker: "TakingRedisBroker", queue_name: str, prefetch: int, timeout: int) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._queue = f"{broker.namespace}:{queue_name}"
+        self._dry = False  # the last look found nothing
 
     def ack(self, message: MessageProxy) -> None:
         self.queued_message_ids.discard(message.message_id)
@@ -89,12 +90,17 @@ class TakingConsumer(_RedisConsumer):
         if free <= 0:
             time.sleep(FULL_PAUSE)
             return False
+        if self._dry and not self._wait():
+            return False
         keys = [self._queue, f"{self._queue}.msgs"]
         self.message_cache = [data for data in self.broker.take(keys=keys, args=[free]) if data is not None]
-        if not self.message_cache:
-            # Moving a list's first element to the place it came from changes nothing, and blocks while there is none.
-            self.broker.client.blmove(self._queue, self._queue, self.timeout / 1000, "LEFT", "LEFT")
-        return bool(self.message_cache)
+        self._dry = not self.message_cache
+        return not self._dry
+
+    def _wait(self) -> bool:
+        """Wait inside Redis; whether there is something then."""
+        # Moving a list's first element to the place it came from changes nothing, and blocks while there is none.
+        return self.broker.client.blmove(self._queue, self._queue, self.timeout / 1000, "LEFT", "LEFT") is not None
 
     def _read(self, data: bytes) -> MessageProxy | None:
         try:

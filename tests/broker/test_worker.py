@@ -1,12 +1,13 @@
-"""How a worker process ends."""
+"""How a worker waits for work, and how it ends."""
 
 import threading
+from queue import Empty, Queue
 
 import dramatiq
 import pytest
 from dramatiq.brokers.stub import StubBroker
 
-from notifier.broker.draining import drain
+from notifier.broker.worker import Work, Worker
 
 THREADS = 60
 TIMEOUT = 10_000  # milliseconds
@@ -43,11 +44,11 @@ def works() -> Works:
 
 
 @pytest.fixture
-def worker(works: Works) -> dramatiq.Worker:
+def worker(works: Works) -> Worker:
     """A worker all of whose threads are at something."""
     broker = StubBroker(middleware=[])
     actor = dramatiq.actor(broker=broker)(works.work)
-    worker = dramatiq.Worker(broker, worker_threads=THREADS)
+    worker = Worker(broker, ["default"], THREADS)
     worker.start()
     works.go = {thread.name: threading.Event() for thread in worker.workers}
     for _ in range(THREADS):
@@ -56,10 +57,10 @@ def worker(works: Works) -> dramatiq.Worker:
     return worker
 
 
-def test_a_worker_waits_for_its_last_thread_however_many_there_are(worker: dramatiq.Worker, works: Works) -> None:
+def test_a_worker_waits_for_its_last_thread_however_many_there_are(worker: Worker, works: Works) -> None:
     # Given a worker that is to end, and has been at its work for a while
     *others, last = [thread.name for thread in worker.workers]
-    draining = threading.Thread(target=drain, args=[worker, TIMEOUT])
+    draining = threading.Thread(target=worker.drain, args=[TIMEOUT])
     draining.start()
     draining.join(AWHILE)
 
@@ -77,14 +78,14 @@ def test_a_worker_waits_for_its_last_thread_however_many_there_are(worker: drama
     assert last in works.done
 
 
-def test_what_does_not_end_holds_a_worker_up_no_longer_than_its_time(worker: dramatiq.Worker, works: Works) -> None:
+def test_what_does_not_end_holds_a_worker_up_no_longer_than_its_time(worker: Worker, works: Works) -> None:
     # Given a worker one of whose threads waits for something that doesn't come
     stuck, *others = [thread.name for thread in worker.workers]
     for name in others:
         works.go[name].set()
 
     # When it is to end within a second
-    draining = threading.Thread(target=drain, args=[worker, 1_000])
+    draining = threading.Thread(target=worker.drain, args=[1_000])
     draining.start()
 
     # Then it ends without that one
@@ -92,3 +93,42 @@ def test_what_does_not_end_holds_a_worker_up_no_longer_than_its_time(worker: dra
     assert not draining.is_alive()
     assert works.done == set(others)
     works.go[stuck].set()
+
+
+def test_a_thread_sleeps_until_there_is_work_or_none_comes_any_more() -> None:
+    # Given a thread that takes what there is, and notes when it looked in vain
+    work, seen = Work(), Queue[int | None]()
+
+    def take() -> None:
+        while True:
+            try:
+                seen.put(work.get(timeout=0.001))
+            except Empty:
+                seen.put(None)
+                return
+
+    thread = threading.Thread(target=take)
+    thread.start()
+
+    # When something comes, it has that; and looks in vain once only, when no more is to come
+    work.put(1)
+    assert seen.get(timeout=AT_LAST) == 1
+    with pytest.raises(Empty):
+        seen.get(timeout=0.05)
+    work.close()
+    assert seen.get(timeout=AT_LAST) is None
+    thread.join(AT_LAST)
+    assert not thread.is_alive()
+
+
+def test_what_no_thread_has_begun_is_given_back() -> None:
+    # Given messages that wait, and no more are to be begun
+    work = Work()
+    work.put(2)
+    work.put(1)
+    work.close()
+
+    # When a thread asks, it has none of them; who doesn't wait has them all
+    with pytest.raises(Empty):
+        work.get()
+    assert [work.get_nowait(), work.get_nowait()] == [1, 2]
