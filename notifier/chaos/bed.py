@@ -29,7 +29,7 @@ from notifier.store import ledger, recipients
 LOOK_EVERY = 0.1  # seconds
 QUIET_TIMEOUT = 90  # seconds after the last fault for everything to have ended: lease, backoff and a backlog
 HOOKS = Path(__file__).parent / "hooks"
-STARTED = 120  # seconds for a system to come up: four at once, on slow cores, take most of a minute
+STARTED = 60  # seconds for a system's workers to come up: five times what it takes two slow cores
 POST_TIMEOUT = 15  # seconds for one answer of the API
 CHANNELS = ("push", "sms", "email")
 
@@ -132,13 +132,14 @@ async def make_bed(
         provider_proxies = {channel: await stack.enter_async_context(Proxy()) for channel in providers or {}}
         for channel, more in (providers or {}).items():
             chosen[f"{channel}_providers"] = _account(channel, folder, provider_proxies[channel].port, more)
-        system = await stack.enter_async_context(LocalSystem(folder, chosen, processes, environments))
-        for each in provider_proxies.values():
-            each.behind = HOST, urlsplit(system.sandbox_url).port or 0
-        await recipients.put(system.database, dict(people or load.people()), system.clock.now())
-        for name in processes:
-            if name.startswith("worker"):
-                await until(partial(_all_up, system, name), STARTED)
+        async with options.starting:
+            system = await stack.enter_async_context(LocalSystem(folder, chosen, processes, environments))
+            for each in provider_proxies.values():
+                each.behind = HOST, urlsplit(system.sandbox_url).port or 0
+            await recipients.put(system.database, dict(people or load.people()), system.clock.now())
+            for name in processes:
+                if name.startswith("worker"):
+                    await until(partial(_all_up, system, name), STARTED)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=POST_TIMEOUT), connector=aiohttp.TCPConnector(limit=0)

@@ -1,15 +1,22 @@
 """How a scenario is to run."""
 
+import asyncio
+
 import msgspec
 import sqlalchemy as sa
 
 
 class Options(msgspec.Struct, frozen=True):
-    """The short form or the full one, on SQLite and a Redis of its own or on servers by their URLs."""
+    """The short form or the full one, on SQLite and a Redis of its own or on servers by their URLs.
+
+    Scenarios that run side by side by the same options start their systems in turn: a start takes all the CPU there is
+    for some seconds, and of several at once none is ready in time.
+    """
 
     short: bool = False
     database: str | None = None
     broker: str | None = None
+    starting: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
     @property
     def servers(self) -> str:

@@ -18,7 +18,8 @@ NEVER = ("something was accepted", "nothing is lost", "at most", "nothing arrive
 @pytest.mark.timeout(LONGEST)
 @pytest.mark.parametrize("names", rounds(side_by_side=True), ids="+".join)
 async def test_what_must_hold_under_a_fault_holds(names: tuple[str, ...]) -> None:
-    await asyncio.gather(*(_holds(name, Options(short=True)) for name in names))
+    options = Options(short=True)
+    await asyncio.gather(*(_holds(name, options) for name in names))
 
 
 @pytest.mark.timeout(LONGEST)
