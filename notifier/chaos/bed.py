@@ -29,7 +29,7 @@ from notifier.store import ledger, recipients
 LOOK_EVERY = 0.1  # seconds
 QUIET_TIMEOUT = 90  # seconds after the last fault for everything to have ended: lease, backoff and a backlog
 HOOKS = Path(__file__).parent / "hooks"
-STARTED = 60  # seconds for a system's workers to come up: five times what it takes two slow cores
+STARTED = 120  # seconds for a system's workers to come up, however slow the cores
 POST_TIMEOUT = 15  # seconds for one answer of the API
 CHANNELS = ("push", "sms", "email")
 
