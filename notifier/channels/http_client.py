@@ -95,8 +95,10 @@ class HttpClient:
 
     async def _ask(self, request: bytes) -> Answer:
         began = self._loop.time()
-        if not self._places.take_now():
-            await self._wait_for_place(began)
+        try:
+            await self._places.take(began + self._timeouts.connect)
+        except TimeoutError:
+            raise Unavailable(self._provider, "busy", "no connection was free in time") from None
         try:
             connection = self._reuse() or await self._connect(began)
             try:
@@ -106,12 +108,6 @@ class HttpClient:
                 self._put_back(connection)
         finally:
             self._places.give_back()
-
-    async def _wait_for_place(self, began: float) -> None:
-        try:
-            await self._places.take_by(began + self._timeouts.connect)
-        except TimeoutError:
-            raise Unavailable(self._provider, "busy", "no connection was free in time") from None
 
     def _reuse(self) -> "_Connection | None":
         while self._idle:

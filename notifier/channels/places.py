@@ -11,17 +11,14 @@ class Places:
         self._free = count
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def take_now(self) -> bool:
-        """Take a place if one is free; whether one was. It passes nobody: what comes back is theirs who wait."""
-        if not self._free:
-            return False
-        self._free -= 1
-        return True
+    async def take(self, deadline: float) -> bool:
+        """Take a place, and wait for one where none is free; whether it was waited for.
 
-    async def take_by(self, deadline: float) -> None:
-        """Wait for a place; TimeoutError where there is none by the loop's time `deadline`."""
-        if self.take_now():
-            return
+        TimeoutError where there is none by the loop's time `deadline`. What is free is nobody's who waits.
+        """
+        if self._free:
+            self._free -= 1
+            return False
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
@@ -31,6 +28,7 @@ class Places:
             if place.done() and not place.cancelled():  # it came in the same moment
                 self.give_back()
             raise
+        return True
 
     def give_back(self) -> None:
         """Leave a place, to who has waited longest."""

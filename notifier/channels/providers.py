@@ -167,12 +167,10 @@ class Provider(Generic[M]):
         was waited for."""
         waited = False
         for places in (self._places_of_the_low, self._places) if ask.urgency == "low" else (self._places,):
-            if not places.take_now():
-                waited = True
-                try:
-                    await places.take_by(deadline)
-                except TimeoutError:
-                    raise self._held("busy", ask, 0.0) from None
+            try:
+                waited |= await places.take(deadline)
+            except TimeoutError:
+                raise self._held("busy", ask, 0.0) from None
             taken.append(places)
         return waited
 
@@ -275,7 +273,6 @@ class Providers(Generic[M]):
 
         Raises the SendError of the last one that was asked; where none was, the one of whoever has time first.
         """
-        loop = asyncio.get_running_loop()
         deadline = fence.began() + BEGIN_WITHIN
         failed: SendError | None = None
         held: list[SendError] = []
@@ -289,8 +286,6 @@ class Providers(Generic[M]):
                     failed = error
                     if not (error.retry and is_general(error)):
                         break
-            if loop.time() > deadline - LAST_SLOT:
-                break
         raise failed or min(held, key=lambda error: error.retry_after or 0.0)
 
     async def find(self, message: M, since: int) -> Receipt | None:

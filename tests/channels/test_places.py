@@ -9,43 +9,48 @@ from hypothesis import strategies as st
 from notifier.channels.places import Places
 
 
-async def test_who_waits_gets_a_place_in_turn() -> None:
-    # Given one place, which is taken, and three who wait for it
+async def test_who_waits_gets_a_place_in_turn_and_nobody_passes() -> None:
+    # Given one place, which is taken, and two who wait for it
     places, came = Places(1), list[int]()
-    assert places.take_now()
+    assert not await places.take(in_seconds(0))
 
     async def come(number: int) -> None:
-        await places.take_by(asyncio.get_running_loop().time() + 5)
+        assert await places.take(in_seconds(5))
         came.append(number)
 
-    tasks = [asyncio.create_task(come(number)) for number in range(3)]
+    tasks = [asyncio.create_task(come(number)) for number in range(2)]
     await asyncio.sleep(0)
 
-    # When it is given back again and again, then each has it in turn, and nobody who comes now passes them
-    for number in range(3):
+    # When it is given back again and again, and somebody comes each time before who waited has taken it
+    for number in range(2):
         places.give_back()
-        assert not places.take_now()
+        tasks.append(asyncio.create_task(come(2 + number)))
         await tasks[number]
-        assert came == list(range(number + 1))
+
+    # Then each has it in turn
+    places.give_back()
+    await tasks[2]
+    places.give_back()
+    await tasks[3]
+    assert came == [0, 1, 2, 3]
 
 
 async def test_who_waits_for_too_long_has_none_and_takes_none() -> None:
     places = Places(1)
-    assert places.take_now()
+    await places.take(in_seconds(0))
 
     with pytest.raises(TimeoutError):
-        await places.take_by(asyncio.get_running_loop().time())
+        await places.take(in_seconds(0))
 
     places.give_back()
-    assert places.take_now()
+    assert not await places.take(in_seconds(0))
 
 
 async def test_a_place_that_comes_as_its_taker_leaves_goes_to_the_next() -> None:
     # Given two who wait
     places = Places(1)
-    assert places.take_now()
-    deadline = asyncio.get_running_loop().time() + 5
-    first, second = (asyncio.create_task(places.take_by(deadline)) for _ in range(2))
+    await places.take(in_seconds(0))
+    first, second = (asyncio.create_task(places.take(in_seconds(5))) for _ in range(2))
     await asyncio.sleep(0)
 
     # When the first one is given the place and called off in the same moment
@@ -62,13 +67,12 @@ async def test_a_place_that_comes_as_its_taker_leaves_goes_to_the_next() -> None
 )
 def test_places_are_never_too_many_and_never_lost(count: int, steps: list[tuple[str, int]]) -> None:
     async def act() -> None:
-        places, tasks = Places(count), list[asyncio.Task[None]]()
-        deadline = asyncio.get_running_loop().time() + 60
+        places, tasks = Places(count), list[asyncio.Task[bool]]()
         # When some come, some leave, and some are called off, with or without a place
         for step, which in steps:
             inside = [task for task in tasks if task.done()]
             if step == "take":
-                tasks.append(asyncio.create_task(places.take_by(deadline)))
+                tasks.append(asyncio.create_task(places.take(in_seconds(60))))
             elif step == "give" and inside:
                 tasks.remove(inside[which % len(inside)])
                 places.give_back()
@@ -84,3 +88,8 @@ def test_places_are_never_too_many_and_never_lost(count: int, steps: list[tuple[
             task.cancel()
 
     asyncio.run(act())
+
+
+def in_seconds(seconds: float) -> float:
+    """The running loop's time in so many seconds."""
+    return asyncio.get_running_loop().time() + seconds
