@@ -1,5 +1,5 @@
 # Everything sets itself up: a virtual environment from the hashed lock, made once, remade when the lock changes.
-# ARGS passes options on:  make demo ARGS="--exit --json"   make test ARGS="-k conservation"
+# ARGS passes options on:  make demo ARGS="--exit --json"   make test ARGS="-k idle_warning"
 
 PYTHON ?= python3
 BIN := .venv/bin

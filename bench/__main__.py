@@ -31,8 +31,11 @@ SCENARIOS: dict[str, Scenario] = {
     "segment": lambda options: segment(options.people), "console": lambda options: console(options.rows // 2),
 }  # fmt: skip
 FIGURES = dict.fromkeys(
-    ("events_per_s", "deliveries_per_s", "ratio_naive", "ratio_celery_apprise", "ratio_bare_loop", "lost", "duplicated")
-)
+    (
+        "events_per_s", "deliveries_per_s", "ratio_naive", "ratio_celery_apprise", "ratio_celery_apprise_helped",
+        "ratio_bare_loop", "lost", "duplicated",
+    )
+)  # fmt: skip
 """What every scenario's line has, null where it has no such figure."""
 
 

@@ -1,7 +1,8 @@
 """Stand-ins as processes of their own, as cheap as can be: smtp-sink for mails, where there is one.
 
-smtp-sink is Debian's (package postfix); NOTIFIER_SMTP_SINK names one that is only unpacked. It is a witness that none
-of us wrote: every mail becomes a file, and their Message-IDs are what arrived. A mail that is broken off leaves none.
+smtp-sink is Debian's (package postfix); NOTIFIER_TEST_SMTP_SINK names one that is only unpacked. It is a witness that
+none of us wrote: every mail becomes a file, and their Message-IDs are what arrived. A mail that is broken off leaves
+none.
 """
 
 import os
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SINK = os.environ.get("NOTIFIER_SMTP_SINK") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
+SINK = os.environ.get("NOTIFIER_TEST_SMTP_SINK") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
 BACKLOG = 1024  # connections waiting to be accepted
 MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of our own in it) where mails are kept: a disk costs more than they do
 STARTED = 10  # seconds for a process to listen

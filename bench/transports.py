@@ -2,7 +2,7 @@
 
 Each transport alone, then behind its channel's pace and breaker (`notifier.channels.providers`), with Redis where
 there is one. The stand-ins are processes of their own, as cheap as can be: smtp-sink (Debian's postfix; name one that
-is only unpacked by NOTIFIER_SMTP_SINK), the sandbox where there is none; for HTTP, `serve` below.
+is only unpacked by NOTIFIER_TEST_SMTP_SINK), the sandbox where there is none; for HTTP, `serve` below.
 """
 
 import argparse

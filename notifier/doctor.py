@@ -47,6 +47,7 @@ async def examine(settings: Settings) -> list[Finding]:
         *_sms(settings),
         *[finding async for finding in _email(settings)],
         await _web(settings),
+        _metrics(settings),
     ]
 
 
@@ -180,3 +181,10 @@ async def _web(settings: Settings) -> Finding:
         return Finding(
             "web", "missing", f"no answer at {settings.public_url} ({type(error).__name__})", "start it: notifier web"
         )
+
+
+def _metrics(settings: Settings) -> Finding:
+    if settings.metrics_dir is None:
+        told = "each process counts for itself: /metrics tells of the web process and the ledger alone"
+        return Finding("metrics", "missing", told, "NOTIFIER_METRICS_DIR=/a/folder/of/all/processes")
+    return Finding("metrics", "good", f"all processes count in {settings.metrics_dir}")

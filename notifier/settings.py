@@ -7,7 +7,7 @@ With none set, everything runs on this machine: SQLite in `var/`, and the server
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -20,54 +20,74 @@ PREFIX = "NOTIFIER_"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
+_PACKAGE = Path(__file__).resolve().parent
+_IN_WHEEL = _PACKAGE / "_templates"
+SHIPPED = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent / "templates"
+"""The texts that come with this code: within the package where it was installed from a wheel, beside it in a clone."""
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, with its default. Those marked secret are never printed."""
 
-    # Where things are kept
     database_url: str = "sqlite:///var/notifier.db"
     broker_url: str = "redis://127.0.0.1:6379/0"
-    templates: Path = Path(__file__).resolve().parent.parent / "templates"
+    templates: Path = SHIPPED
 
-    # The web process
     host: str = "127.0.0.1"
     port: Port = 8080
     public_url: str = "http://127.0.0.1:8080"
 
-    # The workers
-    worker_processes: Count = 2  # for what is prompt; campaigns have two more (broker/queues.py)
-    worker_batches: Count = 4  # of one queue at once, in each process; most only wait for room
+    worker_processes: Count = 2
+    worker_batches: Count = 4
     database_connections: Count = 10
-    metrics_dir: Path | None = None
 
-    # Providers, a URL each (notifier/accounts.py, docs/providers.md)
     push_providers: str = ""
     sms_providers: str = ""
     email_providers: str = ""
     email_from: str = "notifier@localhost"
 
-    # What people see
     brand_name: str = "Voltline"
     app_url: str = "https://app.example.com"
     postal_address: str = ""
-
-    # What one SMS costs, such as "0.075 USD", for what authors see; the console tells no cost when unset
     sms_price: str = ""
 
-    # Signed links in mails, newest key first; the database makes one for itself when unset (docs/preference-pages.md)
     signing_keys: str = ""
-
-    # Clients on this machine (`notifier send`, `notifier replay`)
     api_key: str = ""
-
-    # Safety
     loopback_only: bool = False
+
+    metrics_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def __repr__(self) -> str:
         shown = (f"{name}={_shown(name, getattr(self, name))!r}" for name in self.__struct_fields__)
         return f"Settings({', '.join(shown)})"
 
+
+ABOUT: Final[Mapping[str, str]] = {
+    "database_url": "where everything is kept: `sqlite:///…`, `postgresql://…`, `mariadb://…` or `mysql://…`",
+    "broker_url": "what carries signals: `redis://…` or `amqp://…`",
+    "templates": "the folder of types and texts; those that ship unless set",
+    "host": "the address on which the web process listens",
+    "port": "and its port; 0 for any that is free",
+    "public_url": "where people and providers reach the web process: in links, and where Twilio calls back",
+    "worker_processes": "processes for what is prompt; two more go through segments and campaigns",
+    "worker_batches": "batches of one queue at once, in each process",
+    "database_connections": "the most that one process opens",
+    "push_providers": "Firebase projects, a URL each",
+    "sms_providers": "Twilio accounts, a URL each",
+    "email_providers": "mail servers, a URL each",
+    "email_from": "the address that mails come from",
+    "brand_name": "what messages and pages call us",
+    "app_url": "the app's address: what links in messages begin with",
+    "postal_address": "at the foot of mails; laws ask for it in marketing",
+    "sms_price": "what one text costs, such as `0.075 USD`, for what authors see; no cost is told when unset",
+    "signing_keys": "what signs links in messages, newest first; the database makes one for itself when unset",
+    "api_key": "the key by which `notifier send` and `notifier replay` report events",
+    "loopback_only": "`true` refuses every connection that leaves this machine",
+    "metrics_dir": "a folder where all processes count together; each counts for itself when unset",
+    "log_level": "`debug`, `info`, `warning` or `error`",
+}
+"""What each setting is for, as `notifier doctor --settings` and docs/settings.md tell it."""
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 _PATHS = (Path, Path | None)

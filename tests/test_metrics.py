@@ -97,3 +97,13 @@ def samples(histogram: Histogram) -> list[tuple[str, str, float]]:
     """What a histogram tells, without when it was made."""
     found = next(iter(histogram.collect())).samples
     return [(each.name, each.labels.get("le", ""), each.value) for each in found if not each.name.endswith("_created")]
+
+
+def test_every_metric_stands_in_the_page_for_operators() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
+    families = text_string_to_metric_families(metrics.render(LEDGER).decode())
+    counted = {family.name + "_total" if family.type == "counter" else family.name for family in families}
+
+    told = set(re.findall(r"notifier_[a-z_]+", page))
+
+    assert told == {name for name in counted if not name.endswith("_created")}  # the client's own: when it began

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from notifier.errors import ConfigurationError
-from notifier.settings import SECRETS, Settings, load_settings, to_environment
+from notifier.settings import ABOUT, SECRETS, Settings, load_settings, to_environment
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 PATHS = {name for name, field in FIELDS.items() if field.type in (Path, Path | None)}
@@ -159,3 +159,14 @@ def test_settings_go_to_another_process_and_come_back_the_same() -> None:
     settings = Settings(**{name: other_than_default(name) for name in FIELDS})
 
     assert load_settings(to_environment(msgspec.structs.asdict(settings))) == settings
+
+
+def test_every_setting_is_told_in_the_page_of_settings_as_by_the_doctor() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text("utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `NOTIFIER_")]
+
+    assert [row[0].strip("`") for row in rows] == [variable(name) for name in FIELDS]
+    assert [row[-1] for row in rows] == [ABOUT[name] for name in FIELDS]
+    for row, field in zip(rows, FIELDS.values(), strict=True):
+        if isinstance(field.default, str | int) and not isinstance(field.default, bool):
+            assert row[1].strip(" `") == str(field.default)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from notifier.cli.manage import on_database
 from notifier.doctor import Finding, examine
-from notifier.settings import PREFIX, SECRETS, Settings, load_settings
+from notifier.settings import ABOUT, PREFIX, SECRETS, Settings, load_settings
 from notifier.store import ledger as ledger_store
 
 
@@ -41,12 +41,12 @@ def ledger(as_json: bool, check: bool) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
-@click.option("--settings", "list_settings", is_flag=True, help="List every setting with its value instead.")
+@click.option("--settings", "list_settings", is_flag=True, help="List every setting, and what it is for, instead.")
 def doctor(as_json: bool, list_settings: bool) -> None:
     """Say what is configured, reachable and missing, and how to mend it. Exits with 1 where something is wrong."""
     settings = load_settings()
     if list_settings:
-        _list(settings)
+        _list(settings, as_json=as_json)
         return
     findings = asyncio.run(examine(settings))
     if as_json:
@@ -67,10 +67,27 @@ def _show(findings: list[Finding]) -> None:
     Console().print(table)
 
 
-def _list(settings: Settings) -> None:
-    table = Table("variable", "value", "default")
+def _list(settings: Settings, *, as_json: bool) -> None:
+    """As lines of an environment file, each under what it is for; secrets that were set are masked."""
+    told = []
     for field in msgspec.structs.fields(Settings):
-        value = getattr(settings, field.name)
-        shown = "…" if field.name in SECRETS and value else str(value)
-        table.add_row(PREFIX + field.name.upper(), shown, "" if field.name in SECRETS else str(field.default))
-    Console().print(table)
+        value, default = _written(getattr(settings, field.name)), _written(field.default)
+        told.append(
+            {
+                "variable": PREFIX + field.name.upper(),
+                "value": "…" if field.name in SECRETS and value != default else value,
+                "default": default,
+                "about": ABOUT[field.name],
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    for each in told:
+        unset = "" if each["value"] == each["default"] else f" (unless set: {each['default'] or 'none'})"
+        click.echo(f"# {each['about']}{unset}\n{each['variable']}={each['value']}\n")
+
+
+def _written(value: object) -> str:
+    """A setting as one writes it."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

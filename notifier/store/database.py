@@ -141,7 +141,7 @@ def _engine(url: str, connections: int) -> AsyncEngine:
         "pool_recycle": 1800,
     }
     if driver.startswith("postgresql"):
-        # Plans cached on near-empty tables ruin small batches later: docs/performance.md.
+        # A plan that was cached while a table was nearly empty would be kept when it is full.
         server = {
             "plan_cache_mode": "force_custom_plan",
             "statement_timeout": str(STATEMENT_TIMEOUT * 1000),

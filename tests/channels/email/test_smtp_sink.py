@@ -17,7 +17,7 @@ from notifier.messages import Receipt
 from tests.channels.email.samples import SENDER, mail
 from tests.conftest import absent
 
-SINK = os.environ.get("NOTIFIER_SMTP_SINK") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
+SINK = os.environ.get("NOTIFIER_TEST_SMTP_SINK") or shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin")
 LIBRARIES = {"LD_LIBRARY_PATH": str(Path(SINK or "/").resolve().parent.parent / "lib" / "postfix")}
 Serve = Callable[..., AbstractAsyncContextManager[SmtpTransport]]
 
@@ -25,7 +25,7 @@ Serve = Callable[..., AbstractAsyncContextManager[SmtpTransport]]
 @pytest.fixture
 def serve(clock: ManualClock, unused_tcp_port: int, tmp_path: Path) -> Serve:
     """Starts a sink with options, and gives a transport to it."""
-    program = SINK or absent("no smtp-sink (Debian's postfix); name one by NOTIFIER_SMTP_SINK")
+    program = SINK or absent("no smtp-sink (Debian's postfix); name one by NOTIFIER_TEST_SMTP_SINK")
 
     @asynccontextmanager
     async def started(*options: str, connections: int = 2) -> AsyncIterator[SmtpTransport]:
