@@ -1,1 +1,1 @@
-"""Dramatiq workers: `dramatiq workers.main`, started by `notifier worker` with its settings."""
+"""Dramatiq workers: `python -m workers`, which `notifier worker` starts and keeps up."""

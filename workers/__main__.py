@@ -3,23 +3,27 @@
 It holds so many messages of each queue and has a thread for every one of them, so that no queue waits for another: a
 provider that hangs holds up its own channel and lane. A thread does nothing but wait for the event loop.
 
-SIGTERM lets the batches under way finish and gives back what was not begun; a second one ends at once.
+SIGTERM lets the batches under way finish and gives back what was not begun; another one, later, ends at once. A worker
+that can't open what it needs ends, too, and is started again.
 """
 
 import argparse
 import os
 import signal
 import threading
+import time
 from types import FrameType
 
 import structlog
 
 from notifier.broker import QUEUES
 from notifier.broker.worker import Worker
-from workers.main import broker, settings
+from notifier.errors import ConfigurationError, StoreUnavailable
+from workers.main import NotBooted, broker, loop, settings
 
 BACKGROUND = 10  # niceness: a tenth of what others get of a core that both want, and all of one that nobody else does
 STOP_TIMEOUT = 24_000  # milliseconds for batches under way: longer than a lease
+LATER = 2.0  # seconds: who stops a group of processes reaches this one twice, itself and by `notifier worker`
 
 log = structlog.get_logger(__name__)
 
@@ -33,21 +37,31 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.background:
         os.nice(BACKGROUND)
-    stop = threading.Event()
+    stop, told_at = threading.Event(), 0.0
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal told_at
+        if not stop.is_set():
+            told_at = time.monotonic()
+            stop.set()
+        elif time.monotonic() - told_at > LATER:
             os._exit(1)
-        stop.set()
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     queues = set(arguments.queues or QUEUES)
     worker = Worker(broker, queues, arguments.batches)
-    worker.start()
+    try:
+        worker.start()
+    except NotBooted as error:
+        why = error.__cause__
+        told = str(why) if isinstance(why, ConfigurationError | StoreUnavailable) else ""
+        log.critical("worker.not_booted", why=told, exc_info=why)
+        os._exit(1)  # what is open already has threads
     log.info("worker.ready", batches=arguments.batches, queues=len(queues))
     while not stop.wait(timeout=1.0):
         pass
+    loop.stopping = True
     worker.drain(STOP_TIMEOUT)
     broker.close()
 

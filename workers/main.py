@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import dramatiq
 import uvloop
 from dramatiq.asyncio import async_to_sync
-from dramatiq.middleware import AsyncIO
+from dramatiq.middleware import AsyncIO, MiddlewareError
 
 from notifier import logs
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES, make_broker
@@ -34,12 +34,17 @@ guard(settings)
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
+class NotBooted(MiddlewareError):
+    """What a worker needs can't be opened; its cause says why."""
+
+
 class Loop(AsyncIO):
     """The process's event loop, with the engine opened on it before the first message and closed after the last."""
 
     def __init__(self) -> None:
         super().__init__()
         self._engine: WorkerEngine | None = None
+        self.stopping = False
         self.deciding: Coalescer[str, None] = Coalescer(self._decide_in_turn, DECIDED_TOGETHER)
         self.deciding_urgent: Coalescer[str, None] = Coalescer(self._decide, DECIDED_TOGETHER)
 
@@ -58,17 +63,23 @@ class Loop(AsyncIO):
         return [None] * len(ids)
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
         served = worker.consumer_whitelist or QUEUES
         own = {queue: room for queue, room in rooms.items() if LANES[queue] in served}
-        self._engine = async_to_sync(open_worker_engine)(settings, own)
+        try:
+            super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
+            self._engine = async_to_sync(open_worker_engine)(settings, own)
+        except Exception as error:
+            # Dramatiq would log any other error and go on: a worker without an engine, which takes signals for nothing.
+            raise NotBooted from error
         gc.collect()
         gc.freeze()  # the catalog and the texts stay for good: the collector needn't walk them at every look
         gc.set_threshold(COLLECTED_AFTER)
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        async_to_sync(close)(self.engine)
-        super().after_worker_shutdown(broker, worker)  # type: ignore[no-untyped-call]
+        try:
+            async_to_sync(close)(self.engine)
+        finally:
+            super().after_worker_shutdown(broker, worker)  # type: ignore[no-untyped-call]
 
 
 _places = places(settings)
@@ -114,7 +125,10 @@ def _deliver_actor(channel: Channel, lane: Lane) -> None:
     async def deliver_channel(ids: list[str]) -> None:
         """Deliveries of one channel and lane are due."""
         async with room.enter(len(ids)):
-            await deliver(loop.engine, channel, ids)
+            if loop.stopping:  # it would have to end within what is left
+                await loop.engine.signals.deliver({(channel, lane): ids})
+            else:
+                await deliver(loop.engine, channel, ids)
 
 
 for _channel, _lane in LANES:

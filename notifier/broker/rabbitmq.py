@@ -1,11 +1,18 @@
 """Dramatiq on RabbitMQ, for messages that are signals."""
 
+from collections.abc import Iterable
+from contextlib import suppress
+
+import pika.exceptions
 import structlog
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.errors import ConnectionClosed
 
 from notifier import metrics
 from notifier.broker import queues
+
+HELD_PAUSE = 0.1  # seconds to look whether to end, when no more is to be taken
 
 log = structlog.get_logger(__name__)
 
@@ -16,8 +23,30 @@ class OnceConsumer(_RabbitmqConsumer):
     What can't be read goes to the queue's dead letters (`<queue>.XQ`), for a look within a week.
     """
 
+    def __init__(self, broker: "OnceRabbitmqBroker", queue_name: str, prefetch: int, timeout: int) -> None:
+        super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+        self._held = False
+
+    def hold(self) -> None:
+        """Take no more messages."""
+        self._held = True
+        with suppress(pika.exceptions.AMQPError):  # it is closed
+            self.connection.add_callback_threadsafe(self.channel.cancel)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Give back what was not begun, as new: RabbitMQ would deliver it a second time when the connection ends."""
+        for message in messages:
+            self.broker.enqueue(message._message)  # noqa: SLF001 (Dramatiq's proxy of its message)
+            self.ack(message)  # type: ignore[no-untyped-call]
+
     def __next__(self) -> MessageProxy | None:
-        message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+        try:
+            message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+        except StopIteration:
+            if not self._held:
+                raise
+            self._rest()
+            return None
         if message is None:
             return None
         if message.redelivered:
@@ -30,6 +59,13 @@ class OnceConsumer(_RabbitmqConsumer):
             self._nack(message._tag)  # noqa: SLF001
             return None
         return message
+
+    def _rest(self) -> None:
+        """Let acknowledgements go out, and nothing come in."""
+        try:
+            self.connection.sleep(HELD_PAUSE)
+        except pika.exceptions.AMQPError as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
 
     def nack(self, message: MessageProxy) -> None:
         """The work failed, or no actor has that name: the rows are signalled again."""

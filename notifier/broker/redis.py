@@ -9,7 +9,8 @@ sooner, and for every broker alike, what heartbeats and maintenance do after a m
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ from notifier.broker import queues
 
 POOL_CONNECTIONS = 64  # a worker's threads and its queues' consumers, with room to spare
 FULL_PAUSE = 0.002  # seconds to look again when all that may be held is in hand
+HELD_PAUSE = 0.1  # seconds to look whether to end, when no more is to be taken
 QUARANTINED = 1_000  # unreadable messages kept for a look
 
 TAKE = """
@@ -50,6 +52,15 @@ def connect(url: str, timeout: float) -> redis.Redis:
     return redis.Redis(connection_pool=pool)
 
 
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Redis's errors as those that Dramatiq's threads outlive: it takes any other for a fault of the consumer."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+
+
 class TakingConsumer(_RedisConsumer):
     """Takes messages out of a queue; waits inside Redis where the stock consumer polls with growing pauses."""
 
@@ -57,6 +68,7 @@ class TakingConsumer(_RedisConsumer):
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._queue = f"{broker.namespace}:{queue_name}"
         self._dry = False  # the last look found nothing
+        self._held = False
 
     def ack(self, message: MessageProxy) -> None:
         self.queued_message_ids.discard(message.message_id)
@@ -66,31 +78,40 @@ class TakingConsumer(_RedisConsumer):
         metrics.messages_failed.labels(self.queue_name).inc()
         self.ack(message)
 
+    def hold(self) -> None:
+        """Take no more messages."""
+        self._held = True
+
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Give back what was not begun, so that a worker which stops delays nothing."""
-        for message in messages:
-            self.broker.do_enqueue(self.queue_name, str(uuid4()), message.encode())
+        self._give_back(message.encode() for message in messages)
 
     def close(self) -> None:
         """The same for what was taken and not even handed to a thread."""
-        for data in self.message_cache:
-            self.broker.do_enqueue(self.queue_name, str(uuid4()), data)
-        self.message_cache = []
+        taken, self.message_cache = self.message_cache, []
+        self._give_back(taken)
 
     def __next__(self) -> MessageProxy | None:
-        try:
+        if self._held:
+            self.close()
+            time.sleep(HELD_PAUSE)
+            return None
+        with _errors():
             if not self.message_cache and not self._take():
                 return None
-        except redis.RedisError as error:
-            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
-        return self._read(self.message_cache.pop(0))
+            return self._read(self.message_cache.pop(0))
+
+    def _give_back(self, messages: Iterable[bytes]) -> None:
+        with _errors():
+            for data in messages:
+                self.broker.do_enqueue(self.queue_name, str(uuid4()), data)
 
     def _take(self) -> bool:
         free = self.prefetch - len(self.queued_message_ids)
         if free <= 0:
             time.sleep(FULL_PAUSE)
             return False
-        if self._dry and not self._wait():
+        if (self._dry and not self._wait()) or self._held:
             return False
         keys = [self._queue, f"{self._queue}.msgs"]
         self.message_cache = [data for data in self.broker.take(keys=keys, args=[free]) if data is not None]

@@ -2,16 +2,24 @@
 back."""
 
 import time
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from queue import Empty, PriorityQueue
-from typing import Any, Final
+from threading import Thread
+from typing import Any, Final, Protocol, cast
 
 import dramatiq
+import structlog
+from dramatiq.broker import MessageProxy
+from dramatiq.errors import BrokerConnectionError
 
 WAIT: Final = 2_000
 """Milliseconds that a consumer waits for its queue at a time: well below the broker's time-out for any answer."""
 LAST: Final = 2 * WAIT
-"""Milliseconds for the consumers to end, each of which may have begun to wait just now."""
+"""Milliseconds for all consumers to end, each of which may have begun to wait just now."""
+
+log = structlog.get_logger(__name__)
 
 
 class Work(PriorityQueue[Any]):
@@ -34,6 +42,12 @@ class Work(PriorityQueue[Any]):
                 raise Empty
             return self._get()
 
+    def rest(self) -> Iterator[MessageProxy]:
+        """Take out all that is there, without waiting."""
+        with suppress(Empty):
+            while True:
+                yield self.get(block=False).message
+
     def close(self) -> None:
         """Let those that wait go on."""
         with self.mutex:
@@ -41,8 +55,17 @@ class Work(PriorityQueue[Any]):
             self.not_empty.notify_all()
 
 
+class Holding(Protocol):
+    """A consumer that can be told to take no more messages."""
+
+    def hold(self) -> None: ...
+
+
 class Worker(dramatiq.Worker):
-    """A worker that holds so many messages of each queue, and has a thread for every one of them."""
+    """A worker that holds so many messages of each queue, and has a thread for every one of them.
+
+    Its broker's consumers are `Holding`.
+    """
 
     def __init__(self, broker: dramatiq.Broker, queues: Collection[str], batches: int) -> None:
         super().__init__(broker, queues=set(queues), worker_threads=batches * len(queues), worker_timeout=WAIT)
@@ -50,16 +73,39 @@ class Worker(dramatiq.Worker):
         self.work_queue = self._work = Work()
 
     def drain(self, timeout: int) -> None:
-        """Stop, with so many milliseconds in all for what is under way to finish, and then the consumers.
+        """Stop: take no more, give back at once what was not begun, and let what is under way finish, for so many
+        milliseconds in all.
 
-        Dramatiq's own stop takes all the time so far off what is left, and does so at every thread: of some tens of
-        them it no longer waits for the last, whose batch is cut off with its messages on the wire. It is called when
-        they have ended, or will not.
+        Dramatiq's own stop goes on taking messages until the last batch has ended, and takes all the time so far off
+        what is left, at every thread: of some tens of them it no longer waits for the last, whose batch is cut off with
+        its messages on the wire. It is called when they have ended, or will not.
         """
         for thread in self.workers:
             thread.stop()
         self._work.close()
-        deadline = time.monotonic() + timeout / 1000
-        for thread in self.workers:
-            thread.join(max(deadline - time.monotonic(), 0))
-        self.stop(timeout=LAST)
+        for consumer in self.consumers.values():
+            if consumer.consumer is not None:
+                cast("Holding", consumer.consumer).hold()
+        self._give_back()
+        _join(self.workers, timeout)
+        for consumer in self.consumers.values():
+            consumer.stop()
+        _join(self.consumers.values(), LAST)
+        self.stop(timeout=0)
+
+    def _give_back(self) -> None:
+        waiting: dict[str, list[MessageProxy]] = defaultdict(list)
+        for message in self._work.rest():
+            waiting[message.queue_name].append(message)
+        for queue, messages in waiting.items():
+            try:
+                self.consumers[queue].requeue_messages(messages)
+            except BrokerConnectionError as error:  # the clock signals their rows again
+                log.warning("worker.not_given_back", queue=queue, messages=len(messages), error=type(error).__name__)
+
+
+def _join(threads: Iterable[Thread], timeout: int) -> None:
+    """Wait for all of them, so many milliseconds in all."""
+    deadline = time.monotonic() + timeout / 1000
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))

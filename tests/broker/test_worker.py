@@ -1,12 +1,15 @@
 """How a worker waits for work, and how it ends."""
 
 import threading
+import time
+from collections.abc import Callable
 from queue import Empty, Queue
 
 import dramatiq
 import pytest
-from dramatiq.brokers.stub import StubBroker
 
+from notifier import metrics
+from notifier.broker import DECIDE, make_broker
 from notifier.broker.worker import Work, Worker
 
 THREADS = 60
@@ -44,11 +47,12 @@ def works() -> Works:
 
 
 @pytest.fixture
-def worker(works: Works) -> Worker:
+def worker(works: Works, valkey: str) -> Worker:
     """A worker all of whose threads are at something."""
-    broker = StubBroker(middleware=[])
-    actor = dramatiq.actor(broker=broker)(works.work)
-    worker = Worker(broker, ["default"], THREADS)
+    broker = make_broker(valkey)
+    broker.flush_all()
+    actor = dramatiq.actor(broker=broker, queue_name=DECIDE)(works.work)
+    worker = Worker(broker, [DECIDE], THREADS)
     worker.start()
     works.go = {thread.name: threading.Event() for thread in worker.workers}
     for _ in range(THREADS):
@@ -93,6 +97,61 @@ def test_what_does_not_end_holds_a_worker_up_no_longer_than_its_time(worker: Wor
     assert not draining.is_alive()
     assert works.done == set(others)
     works.go[stuck].set()
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, at last."""
+    end = time.monotonic() + AT_LAST
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_worker_that_is_to_end_takes_no_more_and_gives_back_at_once_what_it_has_not_begun(broker_url: str) -> None:
+    # Given a worker whose two threads are at something, and which holds messages behind them
+    done, go = list[str](), threading.Event()
+
+    def start(batches: int, holds: int) -> tuple[Worker, Callable[..., object]]:
+        broker = make_broker(broker_url)
+
+        @dramatiq.actor(broker=broker, queue_name=DECIDE, actor_name="decide")
+        def decide(ids: list[str]) -> None:
+            if "long" in ids:
+                go.wait(AT_LAST)
+            done.extend(ids)
+
+        worker = Worker(broker, [DECIDE], batches)
+        worker.queue_prefetch = holds
+        worker.start()
+        return worker, decide.send
+
+    before = metrics.messages_quarantined.labels(DECIDE)._value.get()
+    ending, send = start(batches=2, holds=8)
+    for id_ in ["long", "long", "1", "2", "3", "4"]:
+        send([id_])
+    eventually(lambda: ending.work_queue.qsize() == 4)
+
+    # When it is to end, and more comes that others can take
+    draining = threading.Thread(target=ending.drain, args=[int(AT_LAST * 1000)])
+    draining.start()
+    eventually(lambda: ending.work_queue.qsize() == 0)
+    other, _ = start(batches=2, holds=2)
+    send(["5"])
+
+    # Then another has all of that while the first still waits for what it had begun
+    eventually(lambda: len(done) == 5)
+    assert sorted(done) == ["1", "2", "3", "4", "5"]
+    assert draining.is_alive()
+
+    # And it ends with that, and everything was done once
+    go.set()
+    draining.join(AT_LAST)
+    assert not draining.is_alive()
+    other.drain(1_000)
+    assert sorted(done) == ["1", "2", "3", "4", "5", "long", "long"]
+    assert metrics.messages_quarantined.labels(DECIDE)._value.get() == before
+    for worker in (ending, other):
+        worker.broker.close()
 
 
 def test_a_thread_sleeps_until_there_is_work_or_none_comes_any_more() -> None:
