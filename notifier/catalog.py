@@ -52,6 +52,9 @@ WHEN_UNKNOWN: Mapping[Channel, Unknown] = {
 }
 """What becomes of a message that the provider may or may not have, where its type doesn't say otherwise."""
 
+ASKABLE = frozenset({Channel.SMS})
+"""Channels whose provider can be asked what it has (`notifier.channels.Asks`)."""
+
 LOCALE_NAME = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 MAX_TEXT = 500  # characters in a text field: longer than any station name or address, shorter than an essay
 MAX_NUMBER = 1e12  # kWh, percent or money in any currency: more is a mistake, and no text could tell it
@@ -312,6 +315,8 @@ def _load_type(file: Path) -> NotificationType:
         raise ConfigurationError(f"{where}: channels takes one or more of push, sms and email")
     if kind.mandatory and kind.class_ == "marketing":
         raise ConfigurationError(f"{where}: mandatory is not for marketing, which everybody may switch off")
+    if any(what == "ask" and channel not in ASKABLE for channel, what in kind.when_unknown.items()):
+        raise ConfigurationError(f"{where}: when_unknown: only about SMS can the provider be asked")
     if not kind.samples:
         raise ConfigurationError(f"{where}: give at least one [[samples]]; previews and checks need it")
     return kind

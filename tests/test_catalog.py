@@ -162,6 +162,7 @@ def test_marketing_is_always_bulk_however_urgent_it_says_it_is(tmp_path: Path) -
         ("cancelled_by", 'supersedes = ["cable-gone"]\ncancelled_by', "'cable-gone'"),
         ("cancelled_by", 'closes = ["cable-gone"]\ncancelled_by', "'cable-gone'"),
         ("cancelled_by", 'until = "side"\ncancelled_by', "until names 'side'"),
+        ("cancelled_by", 'when_unknown = { push = "ask" }\ncancelled_by', "when_unknown"),
         ("cancelled_by", 'fallback = "soon"\ncancelled_by', "duration"),
         ("cancelled_by", 'escalation = "soon"\ncancelled_by', "duration"),
         ("cancelled_by", 'digest = { key = ["side"], window = "1 h", link = "" }\ncancelled_by', "must have email"),

@@ -62,7 +62,7 @@ class Holding(Protocol):
 
 
 class Worker(dramatiq.Worker):
-    """A worker that holds so many messages of each queue, and has a thread for every one of them.
+    """A worker that holds so many messages of each queue, and has as many threads for it.
 
     Its broker's consumers are `Holding`.
     """

@@ -17,7 +17,7 @@ from notifier.clock import HOUR, SECOND, Clock
 IN_A_ROW: Final = 10
 """Failures without a success between them that open it, however slowly they come."""
 WINDOW: Final = 30 * SECOND
-"""What the share of failures is taken of."""
+"""What the share of failures is taken of: half of it, and the half before as long as that is needed."""
 LEAST: Final = 20
 """Outcomes within the window before a share says anything."""
 SHARE: Final = 0.5

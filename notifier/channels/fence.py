@@ -8,10 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from notifier.channels.codes import HELD
 from notifier.errors import Unavailable
+
+BEGIN_WITHIN: Final = 5.0
+"""Seconds of its lease within which a message is in a provider's hands, whatever it waited for and whoever failed
+before: what is left then is that provider's. What takes longer waits as a row, and surely was not sent."""
 
 
 class _Lease(NamedTuple):
@@ -33,14 +37,15 @@ def leased(seconds: float) -> Iterator[None]:
         _lease.reset(before)
 
 
-def began() -> float:
-    """When the sends of this lease began, by the loop's clock; now where there is none."""
+def begin_by() -> float:
+    """The loop's time by which a message of this lease must be with its provider: as if it began now where there is
+    none."""
     lease = _lease.get()
-    return time.monotonic() if lease is None else lease.began
+    return (time.monotonic() if lease is None else lease.began) + BEGIN_WITHIN
 
 
 def is_over() -> bool:
-    """Whether the lease has ended; by a clock that goes on while a process stands still, as the loop's doesn't."""
+    """Whether the lease has ended, by the clock as it is now: the loop's is that of when it last woke up."""
     lease = _lease.get()
     return lease is not None and time.monotonic() >= lease.ends
 

@@ -17,6 +17,7 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from notifier.channels import fence
+from notifier.channels.codes import HELD
 from notifier.channels.http import TIMEOUTS, Answer, Timeouts, base_address
 from notifier.channels.places import Places
 from notifier.errors import ConfigurationError, OutcomeUnknown, Unavailable
@@ -98,7 +99,8 @@ class HttpClient:
         try:
             await self._places.take(began + self._timeouts.connect)
         except TimeoutError:
-            raise Unavailable(self._provider, "busy", "no connection was free in time") from None
+            # Requests of our own keep them: it says nothing of the provider, and is no try.
+            raise Unavailable(self._provider, "busy", "no connection was free in time", retry_class=HELD) from None
         try:
             connection = self._reuse() or await self._connect(began)
             try:

@@ -28,9 +28,6 @@ from notifier.messages import EmailMessage, PushMessage, Receipt, SmsMessage, Ur
 
 ASKED_TOGETHER: Final = 500
 """Messages in one question: a few batches, and well below a millisecond of Redis's time."""
-BEGIN_WITHIN: Final = 5.0
-"""Seconds of its lease within which a message is in a provider's hands, whatever it waited for and whoever failed
-before: what is left then is that provider's. What takes longer waits as a row, and surely was not sent."""
 LAST_SLOT: Final = max(PATIENCE.values()) / SECOND
 """Seconds of these for the last wait, the one for a slot."""
 LEAST_SHARE: Final = 0.05
@@ -152,7 +149,8 @@ class Provider(Generic[M]):
             outcome, said = "good", "sent"
             return Receipt(self.name, receipt.reference)
         except SendError as error:
-            outcome, said = WHAT_IT_SAYS.get(error.retry_class, "good"), error.kind
+            outcome = WHAT_IT_SAYS.get(error.retry_class, "good")
+            said = HELD if error.retry_class == HELD else error.kind
             self._heed(error)
             raise
         finally:
@@ -273,7 +271,7 @@ class Providers(Generic[M]):
 
         Raises the SendError of the last one that was asked; where none was, the one of whoever has time first.
         """
-        deadline = fence.began() + BEGIN_WITHIN
+        deadline = fence.begin_by()
         failed: SendError | None = None
         held: list[SendError] = []
         for provider in rank(self._providers, message):

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -24,11 +25,12 @@ from notifier.store.leases import Settled
 from notifier.store.told import heard
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
-SETTLE_AGAIN = 0.5  # seconds until outcomes are written again that a database did not take
+ASK_AGAIN = 0.5  # seconds until a database is asked again that did not answer
 METERED = 16  # each of so many messages is measured for all: a send waits several times, and each asks the clock twice
 FENCE = 3 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class _Tried(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str]) ->
 async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Held]) -> int:
     """Send what this process has claimed, or took when it decided it; how much that was."""
     lease_ends = min((each.ends_at for each in held), default=0)
-    untold = await _untold(engine, [each.ready for each in held])
+    untold = await _while_leased(engine, lease_ends, lambda: _untold(engine, [each.ready for each in held]))
     began_at = engine.clock.now()
     with leased((lease_ends - FENCE - began_at) / SECOND):
         with meter(Stage.RENDER):
@@ -138,7 +140,7 @@ async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried], l
     now = engine.clock.now()
     settlements = [_settlement(each, now, engine.random) for each in tried]
     check_moves((State.SENDING, each.settled.state) for each in settlements)
-    taken = await _while_leased(engine, settlements, lease_ends)
+    taken = await _while_leased(engine, lease_ends, lambda: engine.holding.settle(settlements))
     written = [pair for pair, is_taken in zip(zip(tried, settlements, strict=True), taken, strict=True) if is_taken]
     _measure(channel, [each for each, _ in written], [each.settled for _, each in written])
 
@@ -156,17 +158,17 @@ def _settlement(tried: _Tried, now: int, random: Random) -> Settlement:
     )
 
 
-async def _while_leased(engine: WorkerEngine, settlements: Sequence[Settlement], lease_ends: int) -> list[bool]:
-    """Record outcomes, and whether each was taken; again while the database is away and the lease lasts: what is known
-    must not become unknown."""
+async def _while_leased(engine: WorkerEngine, lease_ends: int, ask: Callable[[], Awaitable[T]]) -> T:
+    """What the store answers; again while it is away and the lease lasts: what surely was sent, or was not, must not
+    become unknown."""
     while True:
         try:
-            return await engine.holding.settle(settlements)
+            return await ask()
         except StoreUnavailable as error:
             if engine.clock.now() >= lease_ends:
                 raise
-            log.warning("deliver.not_settled", error=str(error))
-            await asyncio.sleep(SETTLE_AGAIN)
+            log.warning("deliver.store_away", error=str(error))
+            await asyncio.sleep(ASK_AGAIN)
 
 
 def _measure(channel: Channel, tried: Sequence[_Tried], settled: Sequence[Settled]) -> None:

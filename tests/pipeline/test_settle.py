@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from notifier.channels import email, http, push, sms
 from notifier.channels.email import transport as smtp
-from notifier.channels.providers import BEGIN_WITHIN
+from notifier.channels.fence import BEGIN_WITHIN
 from notifier.channels.push import tokens
 from notifier.clock import DAY, SECOND
 from notifier.deliveries import Channel, Lane, State, check_moves
@@ -117,7 +117,7 @@ def test_every_send_is_over_while_its_lease_lasts() -> None:
     longest = {
         Channel.PUSH: tokens.WAIT + http.TOTAL_TIMEOUT,
         Channel.SMS: http.TOTAL_TIMEOUT,
-        Channel.EMAIL: sum(smtp.TIMEOUTS) - smtp.TIMEOUTS.wait,  # a place is waited for before
+        Channel.EMAIL: sum(smtp.TIMEOUTS) - smtp.TIMEOUTS.wait,  # which ends with BEGIN_WITHIN
     }
 
     # When it begins as late as it may, then there is a second left

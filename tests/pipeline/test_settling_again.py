@@ -1,4 +1,4 @@
-"""What a provider has answered is written down, even where the database is away just then."""
+"""What a worker has in hand goes on as it should, even where the database is away just then."""
 
 import asyncio
 import sqlite3
@@ -6,15 +6,18 @@ import sqlite3
 import pytest
 import sqlalchemy as sa
 
+from notifier.clock import ManualClock
 from notifier.deliveries import Channel, State
 from notifier.pipeline.decide import decide
-from notifier.pipeline.deliver import deliver
+from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
 from notifier.store.database import BUSY_TIMEOUT
 from notifier.store.schema import delivery
 from tests.pipeline.samples import COMPLETE, Report
+from tests.pipeline.steps import deliver_due, offline, online, rows
+from tests.pipeline.test_digests import WINDOW, an_operator
 
 TAKES = 0.5  # seconds for the provider's answer, in which the database goes away
 AWAY = BUSY_TIMEOUT / 1000 + 0.5  # seconds: longer than a write waits for its turn
@@ -35,16 +38,45 @@ async def test_an_outcome_outlives_a_database_that_is_away_for_longer_than_a_wri
         await asyncio.sleep(0.01)
 
     # When another process keeps the database for itself until after the provider has answered
-    other = sqlite3.connect(str(engine.database.engine.url.database), isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    await asyncio.sleep(TAKES + AWAY)
-    other.execute("ROLLBACK")
-    other.close()
+    await _keep_database(engine, TAKES + AWAY)
     await sending
 
     # Then the books say what became of it, and it went out once
     assert await _are(engine, sms, State.SENT)
     assert [sandbox.ledger.accepted(Channel.SMS, id_) for id_ in ids] == [1]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_is_claimed_and_surely_unsent_waits_for_a_database_that_is_away(
+    engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, report: Report
+) -> None:
+    # Given a mail that a station is back, claimed by a worker, which has yet to ask whether its reader was told before
+    await an_operator(engine)
+    await decide(engine, [await report("station.offline", **offline("1"))])
+    clock.advance(WINDOW)
+    await deliver_due(engine)
+    await decide(engine, [await report("station.online", **online("1"))])
+    (back,) = await rows(engine, type="station-online")
+    held = await engine.holding.claim([back.id])
+    assert [each.ready.id for each in held] == [back.id]
+
+    # When another process keeps the database for itself just then
+    other = asyncio.create_task(_keep_database(engine, AWAY))
+    await asyncio.sleep(0)
+    await hand_over(engine, Channel.EMAIL, held)
+    await other
+
+    # Then it goes out all the same
+    assert [row.state for row in await rows(engine, type="station-online")] == [State.SENT]
+    assert sandbox.ledger.accepted(Channel.EMAIL, back.id) == 1
+
+
+async def _keep_database(engine: WorkerEngine, seconds: float) -> None:
+    other = sqlite3.connect(str(engine.database.engine.url.database), isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    await asyncio.sleep(seconds)
+    other.execute("ROLLBACK")
+    other.close()
 
 
 async def _are(engine: WorkerEngine, query: sa.Select[tuple[str, str]], state: State) -> bool:

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
+from notifier.channels import fence
 from notifier.channels.email import CODES
 from notifier.channels.email.connections import IDLE, MAILS, Connections
 from notifier.channels.email.dialogue import Dialogue, Mail, Timeouts, refusal_of_us
@@ -86,7 +87,8 @@ class SmtpTransport:
         recipient = plain_address(message.to)
         mail = compose(message, self._sender, recipient, self._clock.now())
         bounces_to = return_path(message, self._sender)
-        await self._connections.send(Mail(bounces_to, recipient, mail, self._timeouts.wait))
+        wait = min(self._timeouts.wait, fence.begin_by() - asyncio.get_running_loop().time())
+        await self._connections.send(Mail(bounces_to, recipient, mail, wait))
         return Receipt(CODES.provider, message_id(message, self._sender))
 
     async def close(self) -> None:
