@@ -62,8 +62,8 @@ class Holding:
         return [each for each in await self._claiming.add(ids) if each is not None]
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """Record outcomes of deliveries, and whether the store could write each. What others hold by now keeps the state
-        that they give it."""
+        """Record outcomes of deliveries, and whether the store could write each. What others hold by now keeps the
+        state that they give it."""
         return [bool(taken) for taken in await self._settling.add(settlements)]
 
     async def _claim(self, ids: Sequence[str]) -> Sequence[Held | None]:
