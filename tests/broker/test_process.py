@@ -5,15 +5,26 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import aiohttp
 import dramatiq
+import redis
+import sqlalchemy as sa
 
-from notifier.broker import DECIDE, make_broker
+from notifier.broker import DECIDE, LANES, make_broker
+from notifier.client import AsyncProducer
+from notifier.deliveries import Channel, State
 from notifier.demo.local import LocalSystem
+from notifier.recipients import RecipientDetails
 from notifier.settings import to_environment
+from notifier.store import recipients
+from notifier.store.schema import delivery
+from tests.samples import EVENT
 
 STAYING = Path(__file__).with_name("staying.py")
+TAKES = 8.0  # seconds for a text, in which the worker is told to end
 PASSED_ON = 0.5  # seconds after which a supervisor has passed on what it was told
 AT_LAST = 60  # seconds: far past what any of these may take, however slow the machine
 
@@ -70,3 +81,55 @@ async def test_a_worker_that_is_stopped_twice_at_once_still_ends_with_what_it_ha
         async with asyncio.timeout(AT_LAST):
             assert await worker.wait() == 0
         assert done.read_text() == "done"
+
+
+async def test_a_batch_that_waits_for_room_is_given_back_unclaimed_when_its_worker_is_stopped(
+    tmp_path: Path, valkey: str
+) -> None:
+    settings: dict[str, object] = {"broker_url": valkey}
+    async with LocalSystem(tmp_path, settings, processes=("web",)) as system, aiohttp.ClientSession() as session:
+        # Given a worker with one connection to a provider that takes its time
+        driver = RecipientDetails(phone="+4915123456789")
+        await recipients.put(system.database, {"ada": driver}, system.clock.now())
+        rule = {"channel": "sms", "action": "delay", "seconds": TAKES}
+        async with session.post(f"{system.sandbox_url}/sandbox/faults", json=rule) as response:
+            assert response.status < 300
+        own = {**system.environment, "sms_providers": f"{system.environment['sms_providers']}&connections=1"}
+        worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "workers", env=environment(own))
+
+        try:
+            # And a text under way, and another that it has taken and that waits for room
+            async with AsyncProducer(system.settings.public_url, system.key, "billing") as producer:
+                for number, under_way in enumerate(({State.SENDING: 1}, {State.SENDING: 1, State.PENDING: 1})):
+                    data = EVENT["data"] | {"driver_id": "ada", "attempt": number}
+                    await producer.send(EVENT["type"], data, id=str(number))
+                    async with asyncio.timeout(AT_LAST / 2):
+                        while (await states(system), waiting(valkey)) != (under_way, 0):  # noqa: ASYNC110 (others')
+                            await asyncio.sleep(0.02)
+
+            # When it is told to end
+            worker.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(AT_LAST / 2):
+                assert await worker.wait() == 0
+        finally:
+            if worker.returncode is None:
+                worker.kill()
+
+        # Then that text has gone out, and the other is in the queue for whoever comes next
+        assert await states(system) == {State.SENT: 1, State.PENDING: 1}
+        assert waiting(valkey) == 1
+
+
+async def states(system: LocalSystem) -> Counter[State]:
+    """How many texts are in each state."""
+    query = sa.select(delivery.c.state).where(delivery.c.channel == Channel.SMS)
+    async with system.database.engine.connect() as connection:
+        return Counter(State(state) for state in await connection.scalars(query))
+
+
+def waiting(url: str) -> int:
+    """Signals about texts that no worker has taken."""
+    with redis.Redis.from_url(url) as client:
+        return sum(
+            int(client.llen(f"dramatiq:{queue}")) for (channel, _), queue in LANES.items() if channel is Channel.SMS
+        )
