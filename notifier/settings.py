@@ -166,5 +166,11 @@ def _read(variable: str, name: str, path: str) -> str:
 
 
 def to_environment(settings: Mapping[str, object]) -> dict[str, str]:
-    """Settings as the variables that `load_settings` reads: for processes started by this one."""
+    """Settings as the variables that `load_settings` reads."""
     return {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def environment(settings: Mapping[str, object]) -> dict[str, str]:
+    """This process's environment with these settings in place of its own: for processes started by this one."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return others | to_environment(settings)

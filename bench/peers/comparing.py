@@ -18,6 +18,7 @@ from bench.bed import Bed
 from bench.load import Reach, people
 from bench.peers.job import VARIABLE, Job, Person
 from notifier.sandbox.server import ACCOUNT_SID
+from notifier.settings import environment
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"
@@ -137,10 +138,9 @@ def _workers(bed: Bed, peer: Peer, job: Path) -> Iterator[None]:
 
 
 def _start(bed: Bed, peer: Peer, arguments: Sequence[str], job: Path) -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
     with (bed.system.folder / f"{peer.name}.log").open("ab") as log:
         return subprocess.Popen(
-            [str(peer.python), *arguments], cwd=ROOT, env={**environment, VARIABLE: str(job)}, stdin=subprocess.PIPE,
+            [str(peer.python), *arguments], cwd=ROOT, env=environment({}) | {VARIABLE: str(job)}, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=log, start_new_session=True,
         )  # fmt: skip
 

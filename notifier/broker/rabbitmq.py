@@ -11,8 +11,7 @@ from dramatiq.errors import ConnectionClosed
 
 from notifier import metrics
 from notifier.broker import queues
-
-HELD_PAUSE = 0.1  # seconds to look whether to end, when no more is to be taken
+from notifier.broker.worker import HELD_PAUSE
 
 log = structlog.get_logger(__name__)
 

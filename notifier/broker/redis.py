@@ -23,10 +23,10 @@ from dramatiq.message import Message
 
 from notifier import metrics
 from notifier.broker import queues
+from notifier.broker.worker import HELD_PAUSE
 
 POOL_CONNECTIONS = 64  # a worker's threads and its queues' consumers, with room to spare
 FULL_PAUSE = 0.002  # seconds to look again when all that may be held is in hand
-HELD_PAUSE = 0.1  # seconds to look whether to end, when no more is to be taken
 QUARANTINED = 1_000  # unreadable messages kept for a look
 
 TAKE = """

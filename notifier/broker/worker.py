@@ -18,6 +18,8 @@ WAIT: Final = 2_000
 """Milliseconds that a consumer waits for its queue at a time: well below the broker's time-out for any answer."""
 LAST: Final = 2 * WAIT
 """Milliseconds for all consumers to end, each of which may have begun to wait just now."""
+HELD_PAUSE: Final = 0.1
+"""Seconds after which a consumer looks whether it is to end, when it takes no more."""
 
 log = structlog.get_logger(__name__)
 

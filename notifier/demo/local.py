@@ -28,7 +28,7 @@ from notifier.clock import SystemClock
 from notifier.errors import ConfigurationError
 from notifier.keys import SCOPES, make_key
 from notifier.sandbox.server import ACCOUNT_SID, AUTH_TOKEN
-from notifier.settings import Settings, load_settings, to_environment
+from notifier.settings import Settings, environment, load_settings, to_environment
 from notifier.store import keys, migrate
 from notifier.store.database import Database
 
@@ -79,11 +79,10 @@ class LocalSystem:
     async def start(self, name: str) -> None:
         """Start one of the processes, or start it again."""
         log = (self.folder / f"{name}.log").open("ab")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
         with log:
             self.running[name] = subprocess.Popen(  # noqa: ASYNC220, S603 (our own command; starting it takes a millisecond)
                 [sys.executable, "-m", "notifier.cli", *self._command(name)],
-                env={**environment, **to_environment(self.environment), **self._environments.get(name, {})},
+                env={**environment(self.environment), **self._environments.get(name, {})},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

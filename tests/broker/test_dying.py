@@ -18,11 +18,11 @@ from notifier.broker import DECIDE, make_broker
 from notifier.client import AsyncProducer
 from notifier.clock import SECOND
 from notifier.demo.local import LocalSystem
-from notifier.settings import to_environment
+from notifier.settings import environment
 from notifier.store.schema import event
 from tests.samples import EVENT
 
-DYING = Path(__file__).with_name("dying.py")
+DYING = Path(__file__).with_name("more_actors.py")
 SUPERVISE = "import os, sys; from notifier.cli.supervise import supervise; supervise([sys.argv[1:]] * 2, os.environ)"
 
 PATIENCE = 5 * SECOND  # that an event may wait because of its neighbours
@@ -32,11 +32,10 @@ EVENTS = 20
 @asynccontextmanager
 async def mortal_workers(system: LocalSystem) -> AsyncIterator[None]:
     """Two worker processes, kept up as `notifier worker` keeps them up."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
     shared = {"PROMETHEUS_MULTIPROC_DIR": str(system.settings.metrics_dir), "dramatiq_queue_prefetch": "8"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SUPERVISE, sys.executable, str(DYING),
-        env={**environment, **to_environment(system.environment), **shared, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment(system.environment) | shared | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

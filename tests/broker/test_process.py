@@ -18,21 +18,16 @@ from notifier.client import AsyncProducer
 from notifier.deliveries import Channel, State
 from notifier.demo.local import LocalSystem
 from notifier.recipients import RecipientDetails
-from notifier.settings import to_environment
+from notifier.settings import environment
 from notifier.store import recipients
 from notifier.store.schema import delivery
 from tests.samples import EVENT
 
-STAYING = Path(__file__).with_name("staying.py")
+PATH = {"PYTHONPATH": os.pathsep.join(sys.path)}  # for a script, whose own folder comes first
+STAYING = Path(__file__).with_name("more_actors.py")
 TAKES = 8.0  # seconds for a text, in which the worker is told to end
 PASSED_ON = 0.5  # seconds after which a supervisor has passed on what it was told
 AT_LAST = 60  # seconds: far past what any of these may take, however slow the machine
-
-
-def environment(settings: dict[str, object]) -> dict[str, str]:
-    """This process's, with these settings instead of ours."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
-    return {**ours, **to_environment(settings), "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def test_a_worker_that_cannot_open_what_it_needs_ends_and_says_why(tmp_path: Path) -> None:
@@ -66,7 +61,7 @@ async def test_a_worker_that_is_stopped_twice_at_once_still_ends_with_what_it_ha
         os.mkfifo(begun)
         os.mkfifo(go)
         worker = await asyncio.create_subprocess_exec(
-            sys.executable, str(STAYING), env=environment(dict(system.environment))
+            sys.executable, str(STAYING), env=environment(system.environment) | PATH
         )
         assert await asyncio.to_thread(begun.read_text) == "begun"
 

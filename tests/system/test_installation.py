@@ -1,10 +1,11 @@
 """What is installed from a wheel works by itself, far from the sources."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 from zipfile import ZipFile
+
+from notifier.settings import environment
 
 ROOT = Path(__file__).parents[2]
 WITHIN = 120  # seconds for any of it, on a busy machine
@@ -19,11 +20,10 @@ def test_a_wheel_brings_its_texts_its_schema_and_its_pages(tmp_path: Path) -> No
         archive.extractall(tmp_path / "site")
 
     def notifier(*arguments: str) -> str:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
         return subprocess.run(
-            [sys.executable, "-c", "import sys; from notifier.cli import main; main()", *arguments],
+            [sys.executable, "-m", "notifier.cli", *arguments],
             check=True, timeout=WITHIN, cwd=tmp_path, text=True, stdout=subprocess.PIPE,
-            env=ours | {"PYTHONPATH": str(tmp_path / "site"), "COLUMNS": "200"},
+            env=environment({}) | {"PYTHONPATH": str(tmp_path / "site"), "COLUMNS": "200"},
         ).stdout  # fmt: skip
 
     # When it is asked for its settings, makes its database and looks through the texts that it brought
