@@ -20,6 +20,9 @@ MAX_APNS_COLLAPSE_ID: Final = 64
 MAX_TOPIC: Final = 32
 """Characters of web push's `Topic`, of the URL-safe base64 alphabet (RFC 8030 §5.4)."""
 
+_WEB_LINK: Final = "https://"
+"""How a link begins that a click on a web push may open: FCM refuses a message with any other."""
+
 ACTION: Final = "open"
 """What a web push calls its button, for the service worker that hears of the click."""
 
@@ -28,19 +31,27 @@ _TOPIC: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TOPIC}}}")
 
 
 class _Pace(NamedTuple):
-    """An urgency on each platform: Android's priority, APNs' (10 at once, 5 when the battery allows), web push's
-    urgency."""
+    """An urgency on each platform.
+
+    Its way to the device: Android's priority, APNs' (10 at once, 5 when the battery allows), web push's urgency. How it
+    makes itself heard: Android's notification priority, which counts before Android 8 (since then the app's channel of
+    the urgency's name does, or the one of its manifest); Apple's interruption level, of which "time-sensitive" passes
+    through a Focus (developer.apple.com, "Generating a remote notification"); the device's own sound unless silent.
+    """
 
     android: str
     apns: str
     webpush: str
+    shown: str
+    interruption: str
+    silent: bool = False
 
 
 _PACES: Final[dict[Urgency, _Pace]] = {
-    "low": _Pace("normal", "5", "low"),
-    "normal": _Pace("normal", "5", "normal"),
-    "high": _Pace("high", "10", "high"),
-    "urgent": _Pace("high", "10", "high"),
+    "low": _Pace("normal", "5", "low", "PRIORITY_LOW", "passive", silent=True),
+    "normal": _Pace("normal", "5", "normal", "PRIORITY_DEFAULT", "active"),
+    "high": _Pace("high", "10", "high", "PRIORITY_HIGH", "active"),
+    "urgent": _Pace("high", "10", "high", "PRIORITY_MAX", "time-sensitive"),
 }
 
 
@@ -66,14 +77,19 @@ def encode(message: PushMessage, now: int) -> bytes:
             "collapse_key": key,
             "ttl": f"{time_to_live}s",
             "priority": pace.android,
-            "notification": {"tag": key},
+            "notification": {
+                "tag": key,
+                "channel_id": message.urgency,
+                "notification_priority": pace.shown,
+            },
         },
         "apns": {
             "headers": {
                 "apns-collapse-id": key if _PRINTABLE.fullmatch(key) else _short(key),
                 "apns-expiration": str(now // SECOND + time_to_live),
                 "apns-priority": pace.apns,
-            }
+            },
+            "payload": {"aps": {"interruption-level": pace.interruption}},
         },
         "webpush": {
             "headers": {
@@ -83,6 +99,11 @@ def encode(message: PushMessage, now: int) -> bytes:
             }
         },
     }
+    if not pace.silent:
+        push["android"]["notification"]["default_sound"] = True
+        push["apns"]["payload"]["aps"]["sound"] = "default"
+    if content.link is not None and content.link.startswith(_WEB_LINK):
+        push["webpush"]["fcm_options"] = {"link": content.link}
     if content.image is not None or content.action is not None:
         _enrich(push, content, message.notification_type)
     return msgspec.json.encode({"message": push})
@@ -96,8 +117,8 @@ def _enrich(push: dict[str, Any], content: PushContent, notification_type: str) 
     buttons on Apple (`category`), and the label goes along in `data`. No `click_action` for Android: a tap on the
     notification itself would do nothing in an app that has no activity of that name.
     """
-    aps: dict[str, Any] = {"mutable-content": 1}
-    push["apns"]["payload"] = {"aps": aps}
+    aps: dict[str, Any] = push["apns"]["payload"]["aps"]
+    aps["mutable-content"] = 1
     if content.image is not None:
         push["notification"]["image"] = content.image
         push["apns"]["fcm_options"] = {"image": content.image}

@@ -33,12 +33,21 @@ def test_a_push_says_the_same_to_each_platform() -> None:
             "collapse_key": "session-1",
             "priority": "high",
             "ttl": "1800s",
-            "notification": {"tag": "session-1"},
+            "notification": {
+                "tag": "session-1",
+                "channel_id": "high",
+                "notification_priority": "PRIORITY_HIGH",
+                "default_sound": True,
+            },
         },
         "apns": {
             "headers": {"apns-collapse-id": "session-1", "apns-expiration": "1790001800", "apns-priority": "10"},
+            "payload": {"aps": {"interruption-level": "active", "sound": "default"}},
         },
-        "webpush": {"headers": {"TTL": "1800", "Topic": "session-1", "Urgency": "high"}},
+        "webpush": {
+            "headers": {"TTL": "1800", "Topic": "session-1", "Urgency": "high"},
+            "fcm_options": {"link": "https://app.example/sessions/1"},
+        },
     }
 
 
@@ -49,8 +58,9 @@ def test_a_picture_and_a_button_are_said_to_each_platform_in_its_words() -> None
     # Then
     assert message["notification"] == {"title": "t", "body": "b", "image": "https://i.example/a.png"}
     assert message["data"]["action"] == "Pay now"
-    assert message["android"]["notification"] == {"tag": "session-1"}
-    assert message["apns"]["payload"] == {"aps": {"mutable-content": 1, "category": "charging-complete"}}
+    assert message["apns"]["payload"]["aps"] == {
+        "interruption-level": "active", "sound": "default", "mutable-content": 1, "category": "charging-complete",
+    }  # fmt: skip
     assert message["apns"]["fcm_options"] == {"image": "https://i.example/a.png"}
     assert message["webpush"]["notification"] == {"actions": [{"action": "open", "title": "Pay now"}]}
 
@@ -59,7 +69,7 @@ WORDS = st.text(min_size=1)
 
 
 @given(
-    kind=st.sampled_from(["token", "fid"]), value=WORDS, title=st.text(), body=st.text(), link=st.none() | st.text(),
+    kind=st.sampled_from(["token", "fid"]), value=WORDS, title=st.text(), body=st.text(), link=st.none() | st.text() | st.just("https://app.example/s"),
     image=st.none() | st.just("https://i.example/a.png?ü=1"), action=st.none() | WORDS,
     kind_of=st.text(), key=st.text(), time_to_live=st.integers(-10, 10**9), urgency=st.sampled_from(get_args(Urgency)),
 )  # fmt: skip
@@ -79,8 +89,15 @@ def test_a_push_is_what_the_sdk_makes_of_it(
     ours = json.loads(encode(message, NOW))["message"]
     data = {"reference": message.reference, "type": kind_of} | ({} if link is None else {"link": link})
     data |= {} if action is None else {"action": action}
-    aps = messaging.Aps(mutable_content=True, category=None if action is None else kind_of)
+    silent = urgency == "low"
+    level = {"low": "passive", "urgent": "time-sensitive"}.get(urgency, "active")
+    shown = {"normal": "default", "urgent": "max"}.get(urgency, urgency)
     rich = (image or action) is not None
+    aps = messaging.Aps(
+        mutable_content=rich, category=None if action is None else kind_of, sound=None if silent else "default",
+        custom_data={"interruption-level": level},
+    )  # fmt: skip
+    web_link = link if link is not None and link.startswith("https://") else None
     button = None if action is None else messaging.WebpushNotificationAction("open", action)
     theirs = messaging.Message(
         data=data,
@@ -88,15 +105,18 @@ def test_a_push_is_what_the_sdk_makes_of_it(
         android=messaging.AndroidConfig(
             collapse_key=key, priority="high" if urgency in ("high", "urgent") else "normal",
             ttl=min(max(time_to_live, 0), 28 * 86_400),
-            notification=messaging.AndroidNotification(tag=key),
+            notification=messaging.AndroidNotification(
+                tag=key, channel_id=urgency, priority=shown, default_sound=None if silent else True
+            ),
         ),
         apns=messaging.APNSConfig(
-            headers=ours["apns"]["headers"], payload=messaging.APNSPayload(aps) if rich else None,
+            headers=ours["apns"]["headers"], payload=messaging.APNSPayload(aps),
             fcm_options=None if image is None else messaging.APNSFCMOptions(image=image),
         ),
         webpush=messaging.WebpushConfig(
             headers=ours["webpush"]["headers"],
             notification=None if button is None else messaging.WebpushNotification(actions=[button]),
+            fcm_options=None if web_link is None else messaging.WebpushFCMOptions(link=web_link),
         ),
     )  # fmt: skip
     setattr(theirs, kind, value)  # the constructor warns at a token
@@ -133,6 +153,29 @@ def test_urgency_decides_on_each_platform_alike(urgency: Urgency) -> None:
     assert message["android"]["priority"] == ("high" if waking else "normal")
     assert message["apns"]["headers"]["apns-priority"] == ("10" if waking else "5")
     assert message["webpush"]["headers"]["Urgency"] == ("high" if waking else urgency)
+    assert message["android"]["notification"]["channel_id"] == urgency
+
+
+@pytest.mark.parametrize("urgency", get_args(Urgency))
+def test_what_matters_is_heard_and_what_is_urgent_passes_through_a_focus(urgency: Urgency) -> None:
+    # When
+    message = encoded(urgency=urgency)
+
+    # Then
+    heard = urgency != "low"
+    assert message["apns"]["payload"]["aps"].get("sound") == ("default" if heard else None)
+    assert message["android"]["notification"].get("default_sound", False) is heard
+    assert (message["apns"]["payload"]["aps"]["interruption-level"] == "time-sensitive") is (urgency == "urgent")
+
+
+@pytest.mark.parametrize("link", ["http://127.0.0.1/sessions/1", "voltline://sessions/1"])
+def test_a_link_that_fcm_takes_for_no_web_page_goes_to_the_app_only(link: str) -> None:
+    # When
+    message = encoded(content=PushContent(title="t", body="b", link=link))
+
+    # Then
+    assert message["data"]["link"] == link
+    assert "fcm_options" not in message["webpush"]
 
 
 def test_an_empty_token_is_refused_as_by_the_sdk() -> None:
