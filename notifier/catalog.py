@@ -20,6 +20,7 @@ from notifier.clock import parse_duration
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 from notifier.messages import Urgency
+from notifier.reading import read_text
 from notifier.regulation import Regulation, load_regulation
 from notifier.text import TEXT
 
@@ -280,7 +281,7 @@ def load_catalog(templates: Path) -> Catalog:
 def _load_type(file: Path) -> NotificationType:
     where = f"{file.parent.name}/{file.name}"
     try:
-        kind = msgspec.convert({**tomllib.loads(file.read_text("utf-8")), "id": file.parent.name}, NotificationType)
+        kind = msgspec.convert({**tomllib.loads(read_text(file)), "id": file.parent.name}, NotificationType)
         window = kind.digest.window if kind.digest else None
         for duration in (kind.time_to_live, kind.fallback, kind.escalation, window):
             if duration is not None:

@@ -27,6 +27,7 @@ import msgspec
 
 from notifier.clock import parse_duration
 from notifier.errors import ConfigurationError
+from notifier.reading import read_text
 
 FILE = "_policy.toml"
 DEFAULT = "default"
@@ -102,7 +103,7 @@ def load_regulation(templates: Path) -> Regulation:
     """The `_policy.toml` of a templates folder, or what holds without one; ConfigurationError names what is wrong."""
     file = templates / FILE
     try:
-        told = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Regulation)
+        told = msgspec.convert(tomllib.loads(read_text(file)), Regulation)
         for cap in told.caps.values():
             parse_duration(cap.window)
     except FileNotFoundError:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from notifier.errors import Problem
 from notifier.problems import RETRY_AFTER, from_decoding, problem
+from notifier.reading import unmarked
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 
@@ -45,7 +46,7 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
         raise problem(40801, f"the body was not here after {seconds:g} seconds") from None
     except ClientDisconnect:
         raise problem(40001, "the connection ended before the body did") from None
-    return b"".join(parts)
+    return unmarked(b"".join(parts))
 
 
 async def stream_body(request: Request) -> AsyncIterator[bytes]:

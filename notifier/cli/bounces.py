@@ -2,11 +2,14 @@
 
 import json
 import mailbox
+import shutil
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import click
@@ -17,6 +20,7 @@ from notifier.cli.manage import on_database
 from notifier.clock import SystemClock
 from notifier.errors import StoreUnavailable
 from notifier.pipeline.receipts import BATCH, Recorded, record
+from notifier.reading import unmarked
 from notifier.store.database import Database
 
 EX_NOINPUT = 66
@@ -66,14 +70,27 @@ def _kept(source: Path) -> Iterator[bytes]:
     else:
         with source.open("rb") as file:
             data = file.read(MAX_BYTES)
-        if not data.startswith(b"From "):
+        if not unmarked(data).startswith(b"From "):
             yield data
+            return
+        if data != unmarked(data):
+            yield from _marked(source)
             return
         box = mailbox.mbox(source, create=False)
     with closing(box):
         for key in box.iterkeys():
             with box.get_file(key) as mail:
                 yield mail.read(MAX_BYTES)
+
+
+def _marked(source: Path) -> Iterator[bytes]:
+    """The mails of an mbox whose byte order mark hides the first one's beginning, from a copy without it."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / source.name
+        with source.open("rb") as marked, copy.open("wb") as file:
+            marked.seek(len(BOM_UTF8))
+            shutil.copyfileobj(marked, file)
+        yield from _kept(copy)
 
 
 async def _take(database: Database, mails: Iterator[bytes], as_json: bool) -> None:

@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from notifier.client import BATCH, Producer
 from notifier.errors import ConfigurationError, Problem
+from notifier.reading import read_text, unmarked
 from notifier.settings import load_settings
 
 
@@ -83,7 +84,7 @@ def _batches(file: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     first = 1
     for number, line in enumerate(file, 1):
         try:
-            batch.append(msgspec.json.decode(line, type=dict[str, Any]))
+            batch.append(msgspec.json.decode(unmarked(line), type=dict[str, Any]))
         except msgspec.DecodeError as error:
             raise click.ClickException(
                 f"line {number} is not a JSON object ({error}); nothing after line {first - 1} was sent"
@@ -98,11 +99,11 @@ def _batches(file: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
 def read_argument(data: str) -> str:
     """The text itself, that of a file (`@FILE`), or standard input (`-`)."""
     if data == "-":
-        return sys.stdin.read()
+        return unmarked(sys.stdin.buffer.read()).decode("utf-8", "surrogateescape")
     if data.startswith("@"):
         try:
-            return Path(data[1:]).read_text("utf-8")
-        except OSError as error:
+            return read_text(Path(data[1:]))
+        except (OSError, UnicodeDecodeError) as error:
             raise click.BadParameter(
                 f"{data[1:]} can't be read ({type(error).__name__})", param_hint="--data"
             ) from None

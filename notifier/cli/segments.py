@@ -8,6 +8,7 @@ import msgspec
 from notifier.cli.manage import on_database
 from notifier.clock import SystemClock
 from notifier.problems import UNDECODABLE, from_decoding
+from notifier.reading import unmarked
 from notifier.segments import Segment, SegmentId
 from notifier.store import segments as store
 from notifier.store.database import Database
@@ -39,7 +40,7 @@ def put(segment_id: str, file: Path) -> None:
     """Write the segment of a JSON FILE (- is standard input) under ID, whole."""
     with click.open_file(str(file), "rb") as source:
         try:
-            given = msgspec.json.decode(source.read(), type=Segment)
+            given = msgspec.json.decode(unmarked(source.read()), type=Segment)
         except UNDECODABLE as error:
             raise from_decoding(42206, error) from None
     try:

@@ -8,6 +8,7 @@ import msgspec
 from notifier.clock import Clock
 from notifier.errors import Problem
 from notifier.problems import UNDECODABLE, from_decoding, problem
+from notifier.reading import unmarked
 from notifier.recipients import ImportLine, RecipientDetails
 from notifier.store import recipients
 from notifier.store.database import Database
@@ -48,12 +49,12 @@ async def import_recipients(database: Database, clock: Clock, lines: AsyncIterab
     number = 0
     async for line in lines:
         number += 1
-        if not line.strip():
+        if not unmarked(line).strip():
             continue
         try:
             if len(line) > MAX_LINE:
                 raise problem(41301, f"the line has more than {MAX_LINE} bytes, which is the limit")
-            given = msgspec.json.decode(line, type=ImportLine)
+            given = msgspec.json.decode(unmarked(line), type=ImportLine)
             details = given.checked()
         except Problem as error:
             told.refuse(number, error)

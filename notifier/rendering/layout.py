@@ -11,6 +11,7 @@ from jinja2 import Template, TemplateSyntaxError, meta
 from notifier.catalog import Audience, Field
 from notifier.errors import ConfigurationError, RenderError
 from notifier.messages import EmailContent
+from notifier.reading import read_text
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import FAILURES, compile_text, make_context, make_environment
 from notifier.rendering.markup import Design
@@ -164,7 +165,7 @@ def _compile(file: Path, *, html: bool) -> Template:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        return read_text(file)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file.parent.name}/{file.name} can't be read ({type(error).__name__})") from None
 

@@ -16,6 +16,7 @@ from babel import UnknownLocaleError
 from notifier.catalog import LOCALE_NAME, Field, NotificationType
 from notifier.deliveries import Channel
 from notifier.errors import ConfigurationError
+from notifier.reading import read_text
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import DEFAULT_LOCALE, Part, compile_text
 from notifier.rendering.markup import Design, compile_design
@@ -297,6 +298,6 @@ def _compile(where: str, channel: Channel, table: msgspec.Struct, kind: Notifica
 
 def _read(file: Path, shape: type[_Shape]) -> _Shape:
     try:
-        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), shape)
+        return msgspec.convert(tomllib.loads(read_text(file)), shape)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file.parent.name}/{file.name}: {error}") from None

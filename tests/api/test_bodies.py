@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -171,3 +172,14 @@ async def test_a_length_that_is_none_is_refused(api: Caller, head: str) -> None:
 
     assert not answered or answered.split()[1].startswith(b"4")
     assert await api.rows(event) == []
+
+
+async def test_a_byte_order_mark_before_a_body_is_passed_over(api: Caller) -> None:
+    # Given bodies as a program on Windows reads them from its files
+    event = await api.post(BOM_UTF8 + encoded())
+    batch = await api.post(BOM_UTF8 + b"[%b]" % encoded(id="2"), "application/json")
+    lines = await api.call("POST", "/v1/recipients/import", BOM_UTF8 + b'{"id": "ada"}\r\n{"id": "bob"}')
+    person = await api.call("PUT", "/v1/recipients/eve", BOM_UTF8 + b"{}")
+
+    # Then each is taken whole
+    assert (event.status, batch.body["accepted"], lines.body["written"], person.status) == (202, 1, 2, 204)

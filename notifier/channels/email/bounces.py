@@ -20,6 +20,7 @@ from notifier.channels.codes import suppresses
 from notifier.channels.email import CODES
 from notifier.deliveries import Channel, State
 from notifier.messages import Private, Report
+from notifier.reading import unmarked
 from notifier.recipients import check_email
 
 MAX_BYTES: Final = 512 * 1024
@@ -67,7 +68,7 @@ class _Status(msgspec.Struct, frozen=True):
 
 def read_bounce(data: bytes) -> Bounce:
     """What a mail says of one of ours, from its first `MAX_BYTES`; raises nothing, whatever it is."""
-    head, body = _split(data[:MAX_BYTES])
+    head, body = _split(unmarked(data[:MAX_BYTES]))
     if _type(head) != "multipart/report" or _parameter(head, "report-type") != "delivery-status":
         return Bounce()
     parts = list(_parts(body, _parameter(head, "boundary")))
