@@ -11,6 +11,7 @@ from notifier.messages import Private
 from notifier.policy import Row, Spot
 from notifier.policy.rules import quiet_of
 from notifier.preferences import Pace, Preferences, QuietHours
+from notifier.problems import UNDECODABLE
 from notifier.standing import Standing
 
 Mistake = Literal["not_a_time", "needs_both", "alike", "not_listed"]
@@ -34,17 +35,28 @@ class Fields(Private, frozen=True, kw_only=True):
     everything_off: bool
 
 
+class Shown(Fields, frozen=True, kw_only=True):
+    """The form as a page shows it first; the page carries it, so that what was changed since is not taken for a choice.
+
+    `open` are the boxes that could be ticked.
+    """
+
+    open: frozenset[str]
+
+
 def name_of(category: str, channel: str) -> str:
     """The value of a cell's box."""
     return f"{category}.{channel}"
 
 
-def fields_of(rows: Sequence[Row], standing: Standing, locale: str) -> Fields:
+def fields_of(rows: Sequence[Row], standing: Standing, locale: str) -> Shown:
     """The form as it is shown first. `locale` is the pages' language for the person."""
     quiet, _ = quiet_of(standing)
     shown = quiet is not None and quiet.starts != quiet.ends
-    return Fields(
-        on=frozenset(name_of(row.category, cell.channel) for row in rows for cell in row.cells if cell.on),
+    cells = [(name_of(row.category, cell.channel), cell) for row in rows for cell in row.cells]
+    return Shown(
+        on=frozenset(name for name, cell in cells if cell.on),
+        open=frozenset(name for name, cell in cells if cell.is_open),
         paces={row.category: row.pace for row in rows if row.pace},
         quiet_from=quiet.starts if quiet and shown else "",
         quiet_until=quiet.ends if quiet and shown else "",
@@ -54,7 +66,22 @@ def fields_of(rows: Sequence[Row], standing: Standing, locale: str) -> Fields:
     )
 
 
-def read_fields(form: Mapping[str, Sequence[str]], shown: Fields) -> Fields:
+def write_shown(shown: Shown) -> str:
+    """What a page carries of what it shows; whoever changes it changes only what they say that they changed."""
+    return msgspec.json.encode(shown, order="deterministic").decode()
+
+
+def read_shown(form: Mapping[str, Sequence[str]], present: Shown) -> Shown:
+    """What the page showed that this form comes from; what would be shown at present, where it doesn't say."""
+    try:
+        told = msgspec.json.decode(form["shown"][-1], type=Shown)
+    except (KeyError, *UNDECODABLE):
+        return present
+    paces = {category: told.paces.get(category, pace) for category, pace in present.paces.items()}
+    return msgspec.structs.replace(told, paces=paces)
+
+
+def read_fields(form: Mapping[str, Sequence[str]], shown: Shown) -> Fields:
     """The form as it came back; a field that didn't is as it was shown, but for boxes, which come only with a tick."""
 
     def value(name: str, otherwise: str) -> str:
@@ -71,7 +98,7 @@ def read_fields(form: Mapping[str, Sequence[str]], shown: Fields) -> Fields:
     )
 
 
-def mistakes(fields: Fields, shown: Fields, locales: Collection[str], zones: Collection[str]) -> dict[str, Mistake]:
+def mistakes(fields: Fields, shown: Shown, locales: Collection[str], zones: Collection[str]) -> dict[str, Mistake]:
     """What is wrong, by the field's name; empty where the form can be saved. What is as it was shown is right."""
     found: dict[str, Mistake] = {}
     for name, value in (("quiet_from", fields.quiet_from), ("quiet_until", fields.quiet_until)):
@@ -91,22 +118,26 @@ def mistakes(fields: Fields, shown: Fields, locales: Collection[str], zones: Col
     return found
 
 
-def changed_spots(rows: Sequence[Row], fields: Fields) -> dict[Spot, bool]:
-    """The cells that a person switched."""
+def changed_spots(rows: Sequence[Row], shown: Shown, fields: Fields) -> dict[Spot, bool]:
+    """The cells that a person switched: those whose box is not as it was shown, and that aren't so already."""
+    touched = (fields.on ^ shown.on) & shown.open
     wanted = [
         (row.category, cell.channel)
         for row in rows
         for cell in row.cells
-        if name_of(row.category, cell.channel) in fields.on
+        for name in [name_of(row.category, cell.channel)]
+        if (name in fields.on if name in touched else cell.on)
     ]
     return policy.choose(rows, wanted)
 
 
 def chosen(
-    preferences: Preferences, rows: Sequence[Row], shown: Fields, fields: Fields, standing: Standing
+    preferences: Preferences, rows: Sequence[Row], shown: Shown, fields: Fields, standing: Standing
 ) -> Preferences:
-    """The preferences with what a person changed in a form without mistakes; the rest stays as it was, or open."""
-    changes: dict[str, object] = {"everything": not fields.everything_off}
+    """The preferences with what a person changed in a form without mistakes; the rest stays as it is, or open."""
+    changes: dict[str, object] = {}
+    if fields.everything_off != shown.everything_off:
+        changes["everything"] = not fields.everything_off
     quiet = fields.quiet_from, fields.quiet_until
     if quiet != (shown.quiet_from, shown.quiet_until):
         changes["quiet_hours"] = _quiet_hours(quiet, standing)
@@ -117,7 +148,7 @@ def chosen(
     paces = {category: pace for category, pace in fields.paces.items() if pace != shown.paces[category]}
     if paces:
         changes["digests"] = preferences.digests | cast("dict[str, Pace]", paces)
-    return msgspec.structs.replace(policy.switch(preferences, changed_spots(rows, fields)), **changes)
+    return msgspec.structs.replace(policy.switch(preferences, changed_spots(rows, shown, fields)), **changes)
 
 
 def _quiet_hours(quiet: tuple[str, str], standing: Standing) -> QuietHours | None:

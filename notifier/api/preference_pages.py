@@ -14,7 +14,7 @@ from notifier.api import preference_form
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer
 from notifier.api.page import HEADERS, STYLE, STYLE_HEADERS, read_form
-from notifier.api.preference_form import Fields, Mistake
+from notifier.api.preference_form import Fields, Mistake, Shown
 from notifier.api.recipients import recipient_id
 from notifier.channels.sms.signature import FORM
 from notifier.clock import to_datetime
@@ -56,22 +56,27 @@ async def get_preference_page(request: Request, context: Context) -> Response:
     if found is None:
         return context.pages.no_such_link(request)
     person, rows, shown = found
-    return _page(request, context, person, rows, shown, saved="saved" in request.query_params)
+    return _page(request, context, person, rows, shown, shown, saved="saved" in request.query_params)
 
 
 async def post_preference_page(request: Request, context: Context) -> Response:
-    """Save the form. What doesn't fit comes back as it was filled in, and nothing of it is saved."""
+    """Save what was changed on the form since it was shown, however long ago.
+
+    What doesn't fit comes back as it was filled in, and nothing of it is saved.
+    """
     found = await _find(request, context)
     if found is None:
         return context.pages.no_such_link(request)
-    person, rows, shown = found
-    fields = preference_form.read_fields(await read_form(request), shown)
+    person, rows, present = found
+    form = await read_form(request)
+    shown = preference_form.read_shown(form, present)
+    fields = preference_form.read_fields(form, shown)
     zones = {zone for zone, _ in time_zones(shown.locale)}
     wrong = preference_form.mistakes(fields, shown, context.pages.languages, zones)
     if wrong:
-        return _page(request, context, person, rows, fields, wrong=wrong, status=422)
+        return _page(request, context, person, rows, shown, fields, wrong=wrong, status=422)
     step = partial(preference_form.chosen, rows=rows, shown=shown, fields=fields, standing=person.standing)
-    given = policy.consents(rows, preference_form.changed_spots(rows, fields))
+    given = policy.consents(rows, preference_form.changed_spots(rows, shown, fields))
     said = choosing.Said(given, source=SOURCE, wording=context.pages.wording(request, person.standing.language))
     await choosing.save(context.engine.database, person.id, step, said, context.engine.clock.now())
     # By a redirect, so that a reload of the page saves nothing again.
@@ -84,7 +89,7 @@ async def get_style(_request: Request, _context: Context) -> Response:
     return Response(STYLE, media_type="text/css", headers=STYLE_HEADERS)
 
 
-async def _find(request: Request, context: Context) -> tuple[Recipient, list[Row], Fields] | None:
+async def _find(request: Request, context: Context) -> tuple[Recipient, list[Row], Shown] | None:
     """The person of the link, their grid, and the form as it is shown first; None where they are gone."""
     link: Visit = request.state.link
     found = await recipients.find(context.engine.database, link.recipient_id)
@@ -97,11 +102,12 @@ async def _find(request: Request, context: Context) -> tuple[Recipient, list[Row
 
 
 def _page(
-    request: Request, context: Context, person: Recipient, rows: list[Row], fields: Fields, *,
+    request: Request, context: Context, person: Recipient, rows: list[Row], shown: Shown, fields: Fields, *,
     wrong: dict[str, Mistake] | None = None, saved: bool = False, status: int = 200,
 ) -> Response:  # fmt: skip
     told: dict[str, Any] = {
         "rows": rows, "fields": fields, "wrong": wrong or {}, "saved": saved, "reachable": person.standing.reachable,
+        "shown": preference_form.write_shown(shown),
     }  # fmt: skip
     return context.pages.answer("preferences.html", request, person.standing.language, status, **told)
 

@@ -1,5 +1,6 @@
 """`/p/{token}`: the preference centre as its server answers it; `tests/browser` looks at it."""
 
+import html
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from notifier.store import preferences, recipients
 from notifier.store.database import Database
 from notifier.store.schema import consent, preference_change
 from tests.api.conftest import on_sqlite
-from tests.api.links import Person
+from tests.api.links import Person, hidden
 from tests.api.server import application
 from tests.policy.samples import kind_of
 from tests.samples import CATALOG, NOW
@@ -125,6 +126,72 @@ async def test_ticking_an_offer_is_consent_and_unticking_it_takes_it_back(ada: P
         ("offers", "email", 1, "preference-page"), ("offers", "email", 0, "preference-page"),
     ]  # fmt: skip
     assert entries[0].wording.startswith("fr-")
+
+
+async def test_only_what_was_changed_on_a_page_counts_however_old_the_page_is(ada: Person) -> None:
+    """Given a page that was opened when Ada heard offers by mail and had no quiet hours
+    And that she has since unsubscribed by the mail, switched everything off and chosen another pace elsewhere
+    When she changes her time zone on the old page and saves it
+    Then her time zone is changed, nothing else, and the ledger has no word of hers."""
+    await ada.submit(ada.centre_path(), *filled([*ON, "offers.email"]))
+    old = html.unescape(hidden((await ada.open(ada.centre_path())).body, "shown"))
+    await ada.submit(ada.unsubscribe_path("offers"))
+    since = msgspec.structs.replace(
+        await ada.chosen(), everything=False, digests={"operations": "daily"}, quiet_hours=QuietHours("22:00", "06:00")
+    )
+    await preferences.change(ada.api.engine.database, "ada", lambda _: since, "test", NOW)
+    said = await ada.api.rows(consent)
+
+    answer = await ada.submit(
+        ada.centre_path(), *filled([*ON, "offers.email"], time_zone="Europe/Berlin", shown=old)
+    )  # fmt: skip
+
+    assert answer.status == 303
+    assert await ada.chosen() == msgspec.structs.replace(since, time_zone="Europe/Berlin")
+    assert since.switches["offers"] == {"email": False}
+    assert await ada.api.rows(consent) == said
+
+
+@on_sqlite
+async def test_a_form_that_was_filled_in_wrongly_still_knows_what_it_showed(ada: Person) -> None:
+    """Given an old page, sent with a mistake after an unsubscription
+    When the mistake is mended and the form sent again
+    Then the unsubscription stands."""
+    await ada.submit(ada.centre_path(), *filled([*ON, "offers.email"]))
+    old = html.unescape(hidden((await ada.open(ada.centre_path())).body, "shown"))
+    await ada.submit(ada.unsubscribe_path("offers"))
+
+    wrong = await ada.submit(ada.centre_path(), *filled([*ON, "offers.email"], quiet_from="25:00", shown=old))
+    again = html.unescape(hidden(wrong.body, "shown"))
+    await ada.submit(
+        ada.centre_path(), *filled([*ON, "offers.email"], quiet_from="22:00", quiet_until="06:00", shown=again)
+    )  # fmt: skip
+
+    assert (await ada.chosen()).switches == {"offers": {"email": False}}
+    assert (await ada.chosen()).quiet_hours == QuietHours("22:00", "06:00")
+
+
+@on_sqlite
+async def test_a_box_that_was_locked_when_the_page_was_shown_is_nobodys_change(ada: Person) -> None:
+    """Given a page on which a host had locked a box
+    When the lock is gone and the page is sent
+    Then the box, which a browser doesn't send while it is locked, is not switched off."""
+    locked = Defaults(locked={"charging": ["sms"]})
+    await preferences.put_defaults(ada.api.engine.database, "host:mall-7", locked, "test", NOW)
+    old = html.unescape(hidden((await ada.open(ada.centre_path())).body, "shown"))
+    await preferences.put_defaults(ada.api.engine.database, "host:mall-7", Defaults(), "test", NOW)
+
+    await ada.submit(ada.centre_path(), *filled([each for each in ON if each != "charging.sms"], shown=old))
+
+    assert (await ada.chosen()).switches == {}
+
+
+@pytest.mark.parametrize("shown", ["", "{", "[]", '{"on": 3}', '{"on": [], "paces": {"<b>": "hourly"}}'])
+@on_sqlite
+async def test_a_page_that_does_not_say_what_it_showed_is_taken_for_a_new_one(ada: Person, shown: str) -> None:
+    await ada.submit(ada.centre_path(), *filled([each for each in ON if each != "charging.sms"], shown=shown))
+
+    assert await ada.chosen() == Preferences(switches={"charging": {"sms": False}})
 
 
 @pytest.mark.parametrize(
