@@ -80,6 +80,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: P
     return url
 
 
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def bare_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: set[str]) -> Iterator[str]:
+    """A database of each engine without a table; whoever asks for it next has it migrated anew."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'bare.db'}"
+        return
+    url = server_url(request.param)
+    migrated.discard(url)
+    asyncio.run(_drop(url))
+    yield url
+
+
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """An open, empty database of each engine."""
@@ -113,12 +125,18 @@ def broker_url(request: pytest.FixtureRequest, valkey: str) -> str:
 
 
 async def _migrate(url: str, *, anew: bool = False) -> None:
-    database = Database(url, connections=1)
     if anew:
-        async with database.engine.begin() as connection:
-            await connection.run_sync(metadata.drop_all)
-            await connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
+        await _drop(url)
+    database = Database(url, connections=1)
     await migrate.upgrade(database)
+    await database.close()
+
+
+async def _drop(url: str) -> None:
+    database = Database(url, connections=1)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+        await connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
     await database.close()
 
 

@@ -47,8 +47,12 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema to what this version needs; does nothing where it is."""
-    on_database(migrate.upgrade, schema=False)
+    """Bring the schema to what this version needs; does nothing where it is.
+
+    It takes as long as it takes, tells what it does on standard error, and may be ended and begun again. Of several at
+    once one works and the others wait.
+    """
+    on_database(lambda database: migrate.upgrade(database, lambda what: click.echo(what, err=True)), schema=False)
     current, _ = on_database(migrate.revisions)
     click.echo(f"The schema is at revision {current}.")
 

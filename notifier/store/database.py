@@ -50,8 +50,9 @@ class Database:
     again; whatever else keeps the database from answering becomes StoreUnavailable.
     """
 
-    def __init__(self, url: str, connections: int = 10) -> None:
-        self.engine = _engine(url, connections)
+    def __init__(self, url: str, connections: int = 10, *, patient: bool = False) -> None:
+        self._url = url
+        self.engine = _engine(url, connections, patient)
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         self._writer = self.engine.execution_options(notifier_write=True)
         self._turns = Turns(Path(f"{self.engine.url.database}-turn")) if self.dialect == "sqlite" else None
@@ -83,6 +84,10 @@ class Database:
                     await connection.exec_driver_sql("PRAGMA query_only = OFF")
 
         return await _run(self.engine, guarded)
+
+    def patient(self) -> "Database":
+        """The same database, where a statement or a transaction may take as long as it takes: for migrations."""
+        return Database(self._url, connections=2, patient=True)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the database doesn't answer."""
@@ -119,7 +124,7 @@ async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[
         await asyncio.sleep(random.uniform(0, CONFLICT_PAUSE * 2**tries))  # noqa: S311 (jitter is no secret)
 
 
-def _engine(url: str, connections: int) -> AsyncEngine:
+def _engine(url: str, connections: int, patient: bool) -> AsyncEngine:
     try:
         parsed = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
@@ -144,8 +149,8 @@ def _engine(url: str, connections: int) -> AsyncEngine:
         # A plan that was cached while a table was nearly empty would be kept when it is full.
         server = {
             "plan_cache_mode": "force_custom_plan",
-            "statement_timeout": str(STATEMENT_TIMEOUT * 1000),
-            "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT * 1000),
+            "statement_timeout": str(0 if patient else STATEMENT_TIMEOUT * 1000),
+            "idle_in_transaction_session_timeout": str(0 if patient else IDLE_TIMEOUT * 1000),
             "jit": "off",
             # Our statements look up the ids of a batch. Priced for spinning disks, a scan of the whole table looks
             # cheaper than a hundred look-ups as long as the table is small, and costs ten times as much.
@@ -156,12 +161,12 @@ def _engine(url: str, connections: int) -> AsyncEngine:
         }
         arguments: dict[str, Any] = {
             "timeout": CONNECT_TIMEOUT,
-            "command_timeout": STATEMENT_TIMEOUT + 5,
+            "command_timeout": None if patient else STATEMENT_TIMEOUT + 5,
             "server_settings": server,
         }
         return create_async_engine(parsed, connect_args=arguments, **common)
     # What MySQL takes for a comment MariaDB executes; MySQL has no such time-out.
-    prepare = f"SET time_zone = '+00:00' /*M! , idle_transaction_timeout = {IDLE_TIMEOUT} */"
+    prepare = f"SET time_zone = '+00:00' /*M! , idle_transaction_timeout = {0 if patient else IDLE_TIMEOUT} */"
     arguments = {"connect_timeout": CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": prepare}
     # Under REPEATABLE READ batches that touch neighbouring keys lock the gaps between them, and deadlock.
     return create_async_engine(parsed, connect_args=arguments, isolation_level="READ COMMITTED", **common)

@@ -2,13 +2,18 @@
 
 from alembic import context
 
+from notifier.store import resumable  # noqa: F401 (what it defines is how Alembic changes things)
 from notifier.store.schema import metadata
 
+given = context.config.attributes
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=given["connection"],
     target_metadata=metadata,
     render_as_batch=True,
     transactional_ddl=True,
+    transaction_per_migration=True,  # what is done stays done, also where the next one is killed
+    on_version_apply=lambda step, **_: given["tell"](f"{step.up_revision_id} is done: {step.up_revision.doc}"),
+    tell=given["tell"],
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from notifier.store.resumable import has_column
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -58,10 +60,11 @@ def _add_columns() -> None:
     empty = {"tenants": "[]", "attributes": "{}", "preferences": "{}", "consents": "{}"}
     for name in empty:
         op.add_column("recipient", sa.Column(name, JSON))
-    recipient = sa.table("recipient", *(sa.column(name, sa.Text()) for name in (*empty, "switches")))
-    op.execute(sa.update(recipient).values(empty))
-    switched = sa.literal('{"switches":') + recipient.c.switches + sa.literal("}")  # each engine's own concatenation
-    op.execute(sa.update(recipient).where(recipient.c.switches != "{}").values(preferences=switched))
+    if has_column(op.get_bind(), "recipient", "switches"):  # else they have moved, and whoever ran this was ended then
+        recipient = sa.table("recipient", *(sa.column(name, sa.Text()) for name in (*empty, "switches")))
+        op.execute(sa.update(recipient).values(empty))
+        switched = sa.literal('{"switches":') + recipient.c.switches + sa.literal("}")  # each engine's concatenation
+        op.execute(sa.update(recipient).where(recipient.c.switches != "{}").values(preferences=switched))
     with op.batch_alter_table("recipient") as batch:
         batch.drop_column("switches")
         for name in empty:
