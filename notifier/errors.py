@@ -18,7 +18,14 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+About = Literal["address", "message", "provider", "account", "ourselves"]
+"""Whose fault an error is: only the provider's and our account's at it say anything of other messages."""
+
+
+MAX_CODE = 40
+"""Characters of a provider's code that are kept: more than any has, and what its column holds."""
 
 
 class NotifierError(Exception):
@@ -44,47 +51,55 @@ class RenderError(NotifierError):
 class SendError(NotifierError):
     """A provider did not take a message.
 
-    `provider` is the channel's provider name, `code` the provider's own code as text, `detail` what it means in our
-    words (never the provider's free text, which may hold an address), `retry_after` the seconds it asked us to wait.
-    `retry_class` names the channel's `[retry.…]` table for it: that of its kind, unless the fault is none of the
-    provider's as a whole.
+    `provider` is the channel's provider name, `code` the provider's own code as text, `MAX_CODE` letters at the
+    most, `detail` what it means in our words (never the provider's free text, which may hold an address), `retry_after`
+    the seconds it asked us to wait.
+    `retry_class` names the channel's `[retry.…]` table for it, and `about` whose fault it is: those of its kind, unless
+    the code says otherwise.
     """
 
     kind: ClassVar[str]
+    usually_about: ClassVar[About] = "provider"
 
     def __init__(
-        self, provider: str, code: str, detail: str, *, retry_after: float | None = None, retry_class: str | None = None
-    ) -> None:
+        self, provider: str, code: str, detail: str, *, retry_after: float | None = None,
+        retry_class: str | None = None, about: About | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(f"{provider} {code}: {detail}")
         self.provider = provider
-        self.code = code
+        self.code = code[:MAX_CODE]
         self.detail = detail
         self.retry_after = retry_after
         self.retry_class = retry_class or self.kind
+        self.about = about or self.usually_about
 
 
 class Refused(SendError):
     """The provider will never take this message: its content, its size or its sender."""
 
     kind = "refused"
+    usually_about = "message"
 
 
 class AddressGone(SendError):
     """The device, number or mailbox doesn't exist or can't receive; stop using it."""
 
     kind = "address_gone"
+    usually_about = "address"
 
 
 class OptedOut(SendError):
     """The person told the carrier or provider to stop."""
 
     kind = "opted_out"
+    usually_about = "address"
 
 
 class Misconfigured(SendError):
     """Our credentials, account or sender are wrong; every message would fail alike until a person mends it."""
 
     kind = "misconfigured"
+    usually_about = "account"
     retry = True
 
 

@@ -104,11 +104,21 @@ class EmailMessage(Private, frozen=True, kw_only=True):
     urgency: Urgency = "normal"
 
 
+MAX_REFERENCE = 190
+"""Characters of a provider's own id that are kept: more than any gives, and what its column holds."""
+
+
 class Receipt(msgspec.Struct, frozen=True):
-    """The provider took the message: its name, and its own id for it."""
+    """The provider took the message: its name, and its own id for it, of which is kept what a column can hold."""
 
     provider: str
     reference: str
+
+    def __post_init__(self) -> None:
+        if len(self.reference) > MAX_REFERENCE or not self.reference.isprintable():
+            # It is sent all the same, and the row must be written.
+            kept = "".join(filter(str.isprintable, self.reference))[:MAX_REFERENCE]
+            msgspec.structs.force_setattr(self, "reference", kept)
 
 
 class Report(Private, frozen=True, kw_only=True):

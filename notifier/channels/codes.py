@@ -17,8 +17,11 @@ provider is left alone where its answer names none. `default` is for what no oth
 one is a new row.
 
 When the message is tried again says the `[retry.…]` table (`notifier.channels.retries`) of the row's `retry` or, where
-it has none, of its kind. A `retry` of its own also says that the provider as a whole is not at fault: it is this
-message's recipient, or we ourselves, and the circuit breaker takes no notice.
+it has none, of its kind.
+
+`about` says whose fault it is: the `address` that the message goes to (a device, a number and its carrier, a mailbox
+and its server), the `message`, the `provider`, our `account` there, or `ourselves`. The first two say nothing of other
+messages: none of them waits, and no breaker opens. Without it, it is what its kind usually is about.
 """
 
 import tomllib
@@ -29,7 +32,7 @@ import msgspec
 
 from notifier.channels.retries import Retry, decode
 from notifier.deliveries import Channel, Reason
-from notifier.errors import SEND_ERRORS, AddressGone, ConfigurationError, OptedOut, OutcomeUnknown, SendError
+from notifier.errors import SEND_ERRORS, About, AddressGone, ConfigurationError, OptedOut, OutcomeUnknown, SendError
 
 DEFAULT = "default"
 HELD = "held"  # the class of errors that no provider was asked for
@@ -44,6 +47,7 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meaning: str
     retry_after: float | None = None
     retry: str | None = None
+    about: About | None = None
 
 
 class Codes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +66,9 @@ class Codes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         row = next((self.codes[name] for name in (code, *wider) if name in self.codes), self.codes[DEFAULT])
         wait = row.retry_after if retry_after is None else retry_after
-        return SEND_ERRORS[row.kind](self.provider, code, row.meaning, retry_after=wait, retry_class=row.retry)
+        return SEND_ERRORS[row.kind](
+            self.provider, code, row.meaning, retry_after=wait, retry_class=row.retry, about=row.about
+        )
 
 
 def load_codes(folder: Path) -> Codes:

@@ -56,4 +56,6 @@ def check(provider: str) -> None:
     Transports call it where nothing waits any more between it and the last byte that makes the message the provider's.
     """
     if is_over():
-        raise Unavailable(provider, "lease_ended", "the lease ran out before it was sent", retry_class=HELD)
+        raise Unavailable(
+            provider, "lease_ended", "the lease ran out before it was sent", retry_class=HELD, about="ourselves"
+        )

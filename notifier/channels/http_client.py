@@ -100,7 +100,9 @@ class HttpClient:
             await self._places.take(began + self._timeouts.connect)
         except TimeoutError:
             # Requests of our own keep them: it says nothing of the provider, and is no try.
-            raise Unavailable(self._provider, "busy", "no connection was free in time", retry_class=HELD) from None
+            raise Unavailable(
+                self._provider, "busy", "no connection was free in time", retry_class=HELD, about="ourselves"
+            ) from None
         try:
             connection = self._reuse() or await self._connect(began)
             try:

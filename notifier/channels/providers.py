@@ -43,9 +43,9 @@ WHAT_IT_SAYS: Final[Mapping[str, Outcome]] = {
     "unknown": "unknown",
     "misconfigured": "misconfigured",
     "throttled": "neither",
-    HELD: "neither",
 }
-"""What an error of a class tells the breaker. All others are about one message: the provider works."""
+"""What an error of a kind tells the breaker, where it is general. One about a single message says that the provider
+works."""
 
 Message = PushMessage | SmsMessage | EmailMessage
 M = TypeVar("M", bound=Message)
@@ -149,7 +149,7 @@ class Provider(Generic[M]):
             outcome, said = "good", "sent"
             return Receipt(self.name, receipt.reference)
         except SendError as error:
-            outcome = WHAT_IT_SAYS.get(error.retry_class, "good")
+            outcome = what_it_says(error)
             said = HELD if error.retry_class == HELD else error.kind
             self._heed(error)
             raise
@@ -330,4 +330,11 @@ def _lot(provider: Provider[Any], address: str) -> float:
 
 def is_general(error: SendError) -> bool:
     """Whether an error says something of the provider as a whole, not of one message or of us."""
-    return error.retry_class == error.kind
+    return error.about in ("provider", "account")
+
+
+def what_it_says(error: SendError) -> Outcome:
+    """What an error tells the breaker."""
+    if error.about == "ourselves":
+        return "neither"
+    return WHAT_IT_SAYS.get(error.kind, "good") if is_general(error) else "good"

@@ -33,13 +33,15 @@ ERRORS: Final[Mapping[str, tuple[int, str, str]]] = {
     "UNREGISTERED": (404, "NOT_FOUND", "The app instance is no longer registered."),
     "SENDER_ID_MISMATCH": (403, "PERMISSION_DENIED", "The token belongs to another sender."),
     "QUOTA_EXCEEDED": (429, "RESOURCE_EXHAUSTED", "A sending limit of the target was exceeded."),
+    "RESOURCE_EXHAUSTED": (429, "RESOURCE_EXHAUSTED", "The project's quota is exceeded."),
     "UNAVAILABLE": (503, "UNAVAILABLE", "The service is overloaded at the moment."),
     "INTERNAL": (500, "INTERNAL", "An internal error occurred."),
     "THIRD_PARTY_AUTH_ERROR": (401, "UNAUTHENTICATED", "The APNs certificate or web push key is invalid or missing."),
 }
-"""By FCM's error code: the HTTP status, google.rpc's canonical status, and a sentence."""
+"""By FCM's error code: the HTTP status, google.rpc's canonical status, and a sentence. The project's quota has none."""
 
 _DETAIL: Final = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
+_ERROR_INFO: Final = "type.googleapis.com/google.rpc.ErrorInfo"
 _BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
 _RESERVED_KEY: Final = re.compile(r"from$|message_type$|google|gcm")
 _ADDRESS: Final = re.compile(r"https?://[^/?#\s]+\S*")
@@ -199,7 +201,11 @@ class Fcm:
         if not code:
             page = f"<!DOCTYPE html><html lang=en><title>Error {status} (Server Error)</title>"
             return web.Response(text=page, status=status, headers=headers, content_type="text/html")
-        return _error(status, canonical, text, [{"@type": _DETAIL, "errorCode": code}], headers)
+        if code == canonical == "RESOURCE_EXHAUSTED":
+            detail = {"@type": _ERROR_INFO, "reason": "RATE_LIMIT_EXCEEDED", "domain": "googleapis.com"}
+        else:
+            detail = {"@type": _DETAIL, "errorCode": code}
+        return _error(status, canonical, text, [detail], headers)
 
 
 def _error(

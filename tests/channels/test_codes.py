@@ -1,14 +1,18 @@
 """The tables of codes: complete, valid, and refused at load where they aren't."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from google.rpc import code_pb2
 
 from notifier.channels import email, push, sms
-from notifier.channels.codes import AGAIN, Codes, load_codes
+from notifier.channels.codes import AGAIN, HELD, Codes, load_codes
 from notifier.clock import SECOND
 from notifier.errors import SEND_ERRORS, AddressGone, ConfigurationError, OptedOut, Throttled
+from notifier.messages import Receipt
+from notifier.store.schema import attempt, delivery
 
 TABLES = {table.provider: table for table in (push.CODES, sms.CODES, email.CODES)}
 
@@ -130,6 +134,69 @@ def test_what_providers_ask_for_is_kept_to(provider: str, code: str, least: int,
     retry = table.retry[table.classify(code).retry_class]
 
     assert (retry.least, retry.attempts) == (least * SECOND, attempts)
+
+
+ABOUT_THE_ADDRESS = {  # of the kinds that else are about the provider or our account there
+    "fcm": ["QUOTA_EXCEEDED", "SENDER_ID_MISMATCH", "THIRD_PARTY_AUTH_ERROR", "APNS_AUTH_ERROR"],
+    # a phone, its carrier or its country: others are reached all the same
+    "twilio": [
+        "30003",
+        "30008",
+        "30017",
+        "30022",
+        "30023",
+        "30025",
+        "30026",
+        "30027",
+        "30032",
+        "30033",
+        "30034",
+        "30046",
+        "30410",
+    ],
+    # what the recipient's side says, by way of our server
+    "smtp": [
+        *("4.1.0", "4.2.0", "4.2.1", "4.2.2", "4.2.4", "4.4.1", "4.4.3", "4.4.4", "4.4.5", "4.4.6", "4.4.7"),
+        *("4.5.3", "4.6.0", "4.7.0", "4.7.1", "4.7.28", "450", "451", "452"),
+        *(f"5.7.{detail}" for detail in range(20, 28)),
+    ],
+}
+ABOUT_THE_MESSAGE = {"fcm": ["ABORTED"], "twilio": ["20409"], "smtp": ["455", "4.5.0"]}
+ABOUT_THE_ACCOUNT = {"fcm": [], "twilio": ["21611", "30035", "30454"], "smtp": []}
+
+
+@pytest.mark.parametrize("provider", TABLES)
+def test_each_code_is_about_its_address_its_message_its_provider_or_our_account(provider: str) -> None:
+    """Walk over every documented code: whether others than the one message have to wait is decided by this."""
+    for code in TABLES[provider].codes:
+        error = TABLES[provider].classify(code)
+        if error.retry_class == HELD:
+            expected = "ourselves"
+        elif code in ABOUT_THE_ADDRESS[provider] or error.kind in ("address_gone", "opted_out"):
+            expected = "address"
+        elif code in ABOUT_THE_MESSAGE[provider] or error.kind == "refused":
+            expected = "message"
+        elif code in ABOUT_THE_ACCOUNT[provider] or error.kind == "misconfigured":
+            expected = "account"
+        else:
+            expected = "provider"
+        assert (code, error.about) == (code, expected)
+
+
+def test_what_a_provider_says_fits_its_columns() -> None:
+    # Given a code and an id that are longer than any, and one that PostgreSQL doesn't take
+    error = sms.CODES.classify("3" * 41)
+    receipt = Receipt("fcm", "projects/p/messages/\0" + "1" * 600)
+
+    # Then what is kept of them fits
+    assert len(error.code) <= min(width(delivery.c.code), width(attempt.c.code))
+    assert len(receipt.reference) == width(delivery.c.provider_reference)
+    assert receipt.reference.startswith("projects/p/messages/1")
+
+
+def width(column: sa.Column[Any]) -> int:
+    assert isinstance(column.type, sa.String)
+    return column.type.length or 0
 
 
 def test_the_providers_wish_goes_before_the_tables() -> None:

@@ -1,21 +1,29 @@
 """Several providers as one: what one did not take the next one takes, and those that fail are left alone."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 
-from notifier.channels import Asks, email, push, sms
+from notifier.accounts import FcmAccount
+from notifier.channels import Asks, email, sms
+from notifier.channels import push as push_channel
 from notifier.channels.breaker import IN_A_ROW, PROBES, RESTS, State
 from notifier.channels.codes import HELD, Codes
 from notifier.channels.fence import leased
-from notifier.channels.providers import WHAT_IT_SAYS
-from notifier.clock import SECOND, ManualClock
-from notifier.errors import Misconfigured, OutcomeUnknown, SendError, Unavailable
-from notifier.messages import Receipt
+from notifier.channels.providers import Provider, Providers, Terms, what_it_says
+from notifier.channels.push.transport import FcmTransport
+from notifier.clock import SECOND, ManualClock, SystemClock
+from notifier.deliveries import Channel
+from notifier.errors import Misconfigured, OutcomeUnknown, SendError, Throttled, Unavailable
+from notifier.messages import Device, PushMessage, Receipt
+from notifier.sandbox import Sandbox
+from notifier.sandbox.faults import Match, Rule
 from tests.channels.accounts import DOWN, OURS, TAKES, Process, answers, counted, outcome, requests
 from tests.channels.provider import Handler, drop, reply, silence
 from tests.channels.provider import Provider as StandIn
+from tests.channels.push.samples import push
 from tests.channels.sms.samples import created, refusal, text
 
 
@@ -240,12 +248,60 @@ async def test_a_campaign_leaves_connections_to_the_others(process: Process, pro
     await asyncio.gather(*campaign)
 
 
-@pytest.mark.parametrize("table", [push.CODES, sms.CODES, email.CODES], ids=["push", "sms", "email"])
+@pytest.mark.parametrize("table", [push_channel.CODES, sms.CODES, email.CODES], ids=["push", "sms", "email"])
 def test_every_code_says_something_of_its_provider_or_of_its_message(table: Codes) -> None:
     for code in table.codes:
         error = table.classify(code)
-        says = WHAT_IT_SAYS.get(error.retry_class, "good")
-        if error.retry_class == error.kind and (error.retry or error.kind == "unknown"):
-            assert says == ("neither" if error.kind == "throttled" else error.kind)
-        else:
-            assert says == ("neither" if error.retry_class == HELD else "good")
+        says = what_it_says(error)
+        match error.about:
+            case "address" | "message":
+                assert says == "good"
+            case "ourselves":
+                assert says == "neither"
+            case "provider" | "account":
+                assert says == ("neither" if error.kind == "throttled" else error.kind)
+
+
+async def test_one_device_over_its_quota_keeps_no_other_waiting(sandbox: Sandbox) -> None:
+    # Given a device that has had too many pushes
+    sandbox.faults.add(Rule(channel="push", action="fail", code="QUOTA_EXCEEDED", match=Match(to="over")))
+    pushes = fcm_by(sandbox)
+
+    # When it is sent one more, and another one its first
+    with pytest.raises(Throttled) as over:
+        await pushes.send(push(device=Device(value="over")))
+    other = await pushes.send(push(device=Device(value="other"), reference="2" * 32))
+
+    # Then only the one waits
+    assert (over.value.retry_after, other.provider) == (60, "main")
+    await pushes.close()
+
+
+async def test_a_projects_quota_keeps_all_its_pushes_waiting(sandbox: Sandbox) -> None:
+    # Given a project that has used up its quota: google.rpc's status, and no code of FCM's own
+    sandbox.faults.add(Rule(channel="push", action="fail", code="RESOURCE_EXHAUSTED", match=Match(to="one")))
+    pushes = fcm_by(sandbox)
+
+    # When one push hears of it, then the next one is not even tried
+    with pytest.raises(Throttled) as over:
+        await pushes.send(push(device=Device(value="one")))
+    with pytest.raises(Unavailable) as held:
+        await pushes.send(push(device=Device(value="other"), reference="2" * 32))
+    assert (over.value.code, held.value.code) == ("RESOURCE_EXHAUSTED", "resting")
+    await pushes.close()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as started:
+        yield started
+
+
+def fcm_by(sandbox: Sandbox) -> Providers[PushMessage]:
+    """The sandbox's FCM as the one provider of push."""
+    clock = SystemClock()
+    transport = FcmTransport(sandbox.service_account(), clock=clock, base_url=sandbox.http_url)
+    account = FcmAccount(name="main", service_account="")
+    return Providers(
+        [Provider(account, transport, Terms(channel=Channel.PUSH, codes=push_channel.CODES), None, clock)], None
+    )

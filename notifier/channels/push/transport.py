@@ -51,6 +51,10 @@ CAUSES: Final[Mapping[str, type[exceptions.FirebaseError]]] = {
 }
 """The SDK's exception for a code: the cause of our error, for callers who know Firebase better than us."""
 
+DEVICE_FIELDS: Final = frozenset({"message.token", "message.fid"})
+INVALID_DEVICE: Final = "invalid_device"
+"""Of an invalid argument, the one that is the device: FCM's code is the same for all."""
+
 _CODE: Final = re.compile(r"[A-Z][A-Z_]{1,49}")
 
 
@@ -58,8 +62,13 @@ class _Accepted(msgspec.Struct):
     name: str
 
 
+class _Violation(msgspec.Struct):
+    field: str = ""
+
+
 class _Detail(msgspec.Struct, rename="camel"):
     error_code: str = ""
+    field_violations: list[_Violation] = []
 
 
 class _Error(msgspec.Struct):
@@ -108,14 +117,19 @@ class FcmTransport:
             body = encode(message, self._clock.now())
         except ValueError:
             raise CODES.classify("not_encodable") from None
-        bearer = await self._tokens.bearer()
-        answer = await self._http.post(self._target, body, b"Authorization: %b\r\n" % bearer.encode())
+        answer = await self._post(body)
+        if _is_token_refused(answer):  # it was revoked, or Google changed its keys: a new one is had at once
+            answer = await self._post(body)
         if answer.status == 200:
             return _receipt(answer)
-        error = _error(answer, self._clock.now())
-        if error.code == exceptions.UNAUTHENTICATED:
+        raise _error(answer, self._clock.now())
+
+    async def _post(self, body: bytes) -> Answer:
+        bearer = await self._tokens.bearer()
+        answer = await self._http.post(self._target, body, b"Authorization: %b\r\n" % bearer.encode())
+        if _is_token_refused(answer):
             self._tokens.refused(bearer)
-        raise error
+        return answer
 
     async def close(self) -> None:
         """Close every connection; sends under way fail."""
@@ -130,14 +144,29 @@ def _receipt(answer: Answer) -> Receipt:
     return Receipt(CODES.provider, accepted.name)
 
 
+def _told(answer: Answer) -> _Error:
+    failure = decode(_failure, answer.body)
+    return _Error() if failure is None else failure.error
+
+
+def _codes(told: _Error) -> list[str]:
+    codes = [detail.error_code for detail in told.details] + [told.status]
+    return [code for code in codes if _CODE.fullmatch(code)]
+
+
+def _is_token_refused(answer: Answer) -> bool:
+    """Whether FCM doesn't accept the access token: an FcmError beside a 401 is about Apple's or a browser's instead."""
+    return answer.status == 401 and _codes(_told(answer))[:1] in ([], [exceptions.UNAUTHENTICATED])
+
+
 def _error(answer: Answer, now: int) -> SendError:
     """The error of a failing answer, with the SDK's exception as its cause where it has one."""
-    failure = decode(_failure, answer.body)
-    told = _Error() if failure is None else failure.error
-    codes = [detail.error_code for detail in told.details] + [told.status]
-    known = [code for code in codes if _CODE.fullmatch(code)]
+    told = _told(answer)
+    known = _codes(told)
+    violated = {violation.field for detail in told.details for violation in detail.field_violations}
+    gone = [INVALID_DEVICE] if violated & DEVICE_FIELDS else []
     error = CODES.classify(
-        *known, str(answer.status), f"{answer.status // 100}xx", retry_after=retry_after(answer.headers, now)
+        *gone, *known, str(answer.status), f"{answer.status // 100}xx", retry_after=retry_after(answer.headers, now)
     )
     cause = next((CAUSES[code] for code in known if code in CAUSES), None)
     error.__cause__ = cause(error.detail) if cause else None

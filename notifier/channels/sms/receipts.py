@@ -13,7 +13,7 @@ from notifier.messages import Private, Report
 STATES: Final = {
     **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), State.SENT),
     **dict.fromkeys(("delivered", "read"), State.DELIVERED),
-    **dict.fromkeys(("undelivered", "failed"), State.UNDELIVERED),
+    **dict.fromkeys(("undelivered", "failed", "canceled"), State.UNDELIVERED),
 }
 """What a status makes of a delivery. The first ones say no more than that Twilio has the text."""
 

@@ -6,6 +6,7 @@ tell.
 
 import re
 from base64 import b64encode
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote, quote_plus, urlencode
@@ -39,12 +40,12 @@ class _Created(msgspec.Struct):
 
 
 class _Listed(msgspec.Struct):
-    """A message as Twilio lists it; `date_created` is RFC 2822."""
+    """A message as Twilio lists it; `date_created` is RFC 2822. Each may be null, as a redacted body is."""
 
-    sid: str
-    to: str
-    body: str
-    date_created: str
+    sid: str | None = None
+    to: str | None = None
+    body: str | None = None
+    date_created: str | None = None
 
 
 class _Page(msgspec.Struct):
@@ -123,9 +124,11 @@ class TwilioTransport:
         if page is None:
             raise Unavailable(CODES.provider, str(answer.status), "Twilio's list can't be read")
         for each in page.messages:
-            made = to_instant(parsedate_to_datetime(each.date_created))
+            made = _made(each)
             # Twilio counts in whole seconds.
-            if each.to == message.to and each.body == message.content.text and made >= since - SECOND:
+            if each.sid is None or made is None or made < since - SECOND:
+                continue
+            if each.to == message.to and each.body == message.content.text:
                 return Receipt(CODES.provider, each.sid)
         return None
 
@@ -139,6 +142,15 @@ class TwilioTransport:
         text = quote_plus(message.content.text, errors="replace")
         callback = f"&{self._callback}{quote_plus(quote_plus(message.reference))}" if self._callback else ""
         return f"To={quote_plus(message.to)}&{self._sender}&Body={text}&ValidityPeriod={validity}{callback}".encode()
+
+
+def _made(listed: _Listed) -> int | None:
+    """When Twilio took a text; None where its date can't be read."""
+    try:
+        moment = parsedate_to_datetime(listed.date_created or "")
+        return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def _error(answer: Answer, now: int) -> SendError:

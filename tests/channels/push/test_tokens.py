@@ -15,7 +15,7 @@ from notifier.channels.push.transport import FcmTransport
 from notifier.clock import HOUR, SECOND, ManualClock
 from notifier.errors import ConfigurationError, Misconfigured, SendError, Unavailable
 from tests.channels import canary
-from tests.channels.provider import Provider, drop, reply, reply_raw
+from tests.channels.provider import Handler, Provider, drop, reply, reply_raw
 from tests.channels.push.samples import SEND, TOKEN_ENDPOINT, grant, push
 
 _asked: set[str] = set()
@@ -190,22 +190,6 @@ async def test_a_token_without_a_lifetime_is_good_for_an_hour(
     assert bearers(provider) == [f"Bearer {canary.SECRET}-1", f"Bearer {canary.SECRET}-2"]
 
 
-async def test_a_token_that_fcm_does_not_accept_is_replaced_for_the_next_push(
-    fcm: FcmTransport, provider: Provider
-) -> None:
-    # Given
-    provider.answers(TOKEN_ENDPOINT, reply(200, grant(1)), reply(200, grant(2)))
-    provider.answers(SEND, reply(401, {"error": {"status": "UNAUTHENTICATED"}}), reply(200, {"name": "n"}))
-
-    # When
-    with pytest.raises(Misconfigured):
-        await fcm.send(push())
-    await fcm.send(push())
-
-    # Then
-    assert bearers(provider) == [f"Bearer {canary.SECRET}-1", f"Bearer {canary.SECRET}-2"]
-
-
 async def test_a_sender_that_gives_up_does_not_stop_the_request_for_a_token(
     fcm: FcmTransport, provider: Provider
 ) -> None:
@@ -253,3 +237,48 @@ async def test_a_service_account_that_is_none_is_refused_unseen(fields: dict[str
 async def test_a_service_accounts_file_that_is_not_there_is_named(tmp_path: Path, clock: ManualClock) -> None:
     with pytest.raises(ConfigurationError, match=r"account\.json"):
         FcmTransport(tmp_path / "account.json", clock=clock)
+
+
+@pytest.mark.parametrize("body", [{"error": {"status": "UNAUTHENTICATED"}}, {}])
+async def test_a_token_that_is_refused_in_mid_run_is_replaced_once_and_the_pushes_go_on(
+    fcm: FcmTransport, provider: Provider, body: dict[str, Any]
+) -> None:
+    # Given a token that FCM accepts no more
+    await fcm.send(push())
+    provider.answers(TOKEN_ENDPOINT, reply(200, grant(2)))
+    provider.answers(SEND, accepting(f"Bearer {canary.SECRET}-2", reply(401, body)))
+
+    # When a burst of pushes meets that
+    receipts = await asyncio.gather(*(fcm.send(push()) for _ in range(20)))
+
+    # Then one new token is fetched for all of them, and each is taken at once
+    assert len(receipts) == 20
+    assert len(provider.requests(TOKEN_ENDPOINT)) == 2
+
+
+async def test_a_new_token_that_is_refused_too_is_not_tried_a_third_time(fcm: FcmTransport, provider: Provider) -> None:
+    provider.answers(TOKEN_ENDPOINT, reply(200, grant(1)), reply(200, grant(2)))
+    provider.answers(SEND, reply(401, {"error": {"status": "UNAUTHENTICATED"}}))
+
+    with pytest.raises(Misconfigured):
+        await fcm.send(push())
+    assert bearers(provider) == [f"Bearer {canary.SECRET}-1", f"Bearer {canary.SECRET}-2"]
+
+
+async def test_a_401_about_apples_key_fetches_no_token(fcm: FcmTransport, provider: Provider) -> None:
+    details = [{"errorCode": "THIRD_PARTY_AUTH_ERROR"}]
+    provider.answers(SEND, reply(401, {"error": {"status": "UNAUTHENTICATED", "details": details}}))
+
+    with pytest.raises(Misconfigured):
+        await fcm.send(push())
+    assert len(provider.requests(TOKEN_ENDPOINT)) == len(provider.requests(SEND)) == 1
+
+
+def accepting(bearer: str, otherwise: Handler) -> Handler:
+    """Takes what comes with that token."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        taken = reply(200, {"name": "projects/p/messages/2"})
+        return await (taken if request.headers["Authorization"] == bearer else otherwise)(request)
+
+    return answer

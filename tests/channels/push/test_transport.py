@@ -83,6 +83,29 @@ async def test_each_refusal_is_told_apart(
     assert canary.shown(failed.value, caplog) == []
 
 
+@pytest.mark.parametrize("field", ["message.token", "message.fid"])
+async def test_an_invalid_argument_that_is_the_device_is_a_device_that_is_gone(
+    fcm: FcmTransport, provider: Provider, field: str
+) -> None:
+    # Given
+    body = failure("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+    body["error"]["details"][0]["fieldViolations"] = [{"field": field, "description": "Invalid registration token"}]
+    provider.answers(SEND, reply(400, body))
+
+    # When / Then
+    with pytest.raises(AddressGone):
+        await fcm.send(push())
+
+
+async def test_an_invalid_argument_that_is_the_payload_keeps_the_device(fcm: FcmTransport, provider: Provider) -> None:
+    body = failure("INVALID_ARGUMENT", "INVALID_ARGUMENT")
+    body["error"]["details"][0]["fieldViolations"] = [{"field": "message.data", "description": "Invalid data"}]
+    provider.answers(SEND, reply(400, body))
+
+    with pytest.raises(Refused):
+        await fcm.send(push())
+
+
 @pytest.mark.parametrize("status", sorted(set(code_pb2.Code.DESCRIPTOR.values_by_name) & set(vars(exceptions))))
 def test_each_code_of_the_sdk_has_the_sdks_exception(status: str) -> None:
     assert CAUSES[status]("detail").code == status

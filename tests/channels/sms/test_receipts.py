@@ -80,7 +80,7 @@ def test_a_reference_that_is_no_deliverys_id_says_nothing(reference: str) -> Non
     assert read_status(reference, told("delivered"), "twilio") is None
 
 
-@pytest.mark.parametrize("status", ["", "canceled", "receiving", "DELIVERED", "partially_delivered"])
+@pytest.mark.parametrize("status", ["", "receiving", "DELIVERED", "partially_delivered"])
 def test_a_status_that_is_not_known_says_nothing(status: str) -> None:
     assert read_status(REFERENCE, told(status), "twilio") is None
 

@@ -287,3 +287,16 @@ async def test_an_account_that_is_not_whole_is_refused(clock: ManualClock, missi
 async def test_an_address_that_is_none_is_refused_and_leaves_nothing_open(clock: ManualClock) -> None:
     with pytest.raises(ConfigurationError, match="https://host"):
         TwilioTransport(ACCOUNT, canary.SECRET, SENDER, clock=clock, base_url="api.twilio.com")
+
+
+@pytest.mark.parametrize("field", ["sid", "to", "body", "date_created"])
+@pytest.mark.parametrize("value", [None, "", "Thu, 99 Aug 2023 99:01:45 +0000", "24 Aug 99999999999 05:01 +0000"])
+async def test_a_listed_text_that_lacks_something_is_passed_over(
+    twilio: TwilioTransport, provider: Provider, field: str, value: str | None
+) -> None:
+    # Given Twilio's list, in which another text stands before ours that lacks something
+    odd, ours = created(**{"sid": "SM" + "2" * 32, "body": "another", field: value}), created()
+    provider.answers(CREATE, reply(200, {"messages": [odd, ours]}))
+
+    # When it is asked for ours, then it is found
+    assert await twilio.find(text(), since=0) == Receipt("twilio", ours["sid"])
