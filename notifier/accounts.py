@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
+from notifier.addresses import host_name, web_address
 from notifier.errors import ConfigurationError
 from notifier.messages import Private
 
@@ -25,7 +26,6 @@ MAX_NAME: Final = 40
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]*\Z")]
 _Word = Annotated[str, msgspec.Meta(min_length=1)]
-_Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[A-Za-z0-9.\[\]:-]+(/[!-~]*)?\Z")]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 _SEPARATORS: Final = re.compile(r"[\s,]+")
 
@@ -52,7 +52,7 @@ class FcmAccount(Account, frozen=True, kw_only=True):
     parts = frozenset({"service_account"})
 
     service_account: _Word
-    url: _Url = "https://fcm.googleapis.com"
+    url: str = "https://fcm.googleapis.com"
     project: _Word | None = None
     connections: _Count = 200
 
@@ -64,7 +64,7 @@ class TwilioAccount(Account, frozen=True, kw_only=True, rename={"sender": "from"
 
     sid: _Word
     token: _Word
-    url: _Url
+    url: str
     sender: _Word
     connections: _Count = 100
 
@@ -133,10 +133,28 @@ def _account(text: str, kind: type[A], schemes: _Schemes, taken: set[str]) -> A:
     known = set(kind.__struct_encode_fields__) - kind.parts
     if not known >= options.keys():  # what they are may be a part of a password
         raise _Wrong(f"has an option that is none of {', '.join(sorted(known))}")
+    if "url" in options:
+        options["url"] = _address(options["url"])
     account = msgspec.convert({**parts, **options}, kind, strict=False)
     if account.name in taken:
         raise _Wrong("has the name of one before it; give each a name= of its own")
     return account
+
+
+def _address(text: str) -> str:
+    try:
+        return web_address(text)
+    except ValueError as error:
+        told = str(error)
+    raise _Wrong(f"does not fit: its url {told} - at `$.url`")
+
+
+def _host(text: str) -> str:
+    try:
+        return host_name(text)
+    except ValueError as error:
+        told = str(error)
+    raise _Wrong(f"names a host that {told}")
 
 
 def _options(query: str) -> dict[str, str]:
@@ -158,7 +176,7 @@ def _fcm(url: SplitResult) -> dict[str, object]:
 def _twilio(url: SplitResult) -> dict[str, object]:
     if not (url.hostname and url.username and url.password) or url.path.strip("/"):
         raise _Wrong("must be twilio://SID:TOKEN@api.twilio.com?from=SENDER")
-    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    host = f"[{url.hostname}]" if ":" in url.hostname else _host(url.hostname)
     protocol, port = "http" if url.scheme == "twilio+http" else "https", f":{url.port}" if url.port else ""
     return {
         "name": _named("twilio", url.hostname),
@@ -181,7 +199,7 @@ def _smtp(url: SplitResult) -> dict[str, object]:
         raise _Wrong("would send a password in the clear; write smtp+starttls:// or smtps://")
     return {
         "name": _named("smtp", url.hostname),
-        "host": url.hostname,
+        "host": _host(url.hostname),
         "port": url.port or port,
         "security": security,
         "username": unquote(url.username, errors="strict") if url.username else None,

@@ -5,16 +5,19 @@ With none set, everything runs on this machine: SQLite in `var/`, and the server
 """
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
 from notifier.accounts import email_accounts, push_accounts, sms_accounts
+from notifier.addresses import MAX_VERP_LOCAL, host_name, mailbox, web_address
 from notifier.catalog import Money
 from notifier.errors import ConfigurationError
 from notifier.links import read_keys
+from notifier.reading import read_text
 
 PREFIX = "NOTIFIER_"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -89,6 +92,32 @@ ABOUT: Final[Mapping[str, str]] = {
 }
 """What each setting is for, as `notifier doctor --settings` and docs/settings.md tell it."""
 
+EXAMPLES: Final[Mapping[str, str]] = {
+    "database_url": "postgresql://user:password@host/name",
+    "broker_url": "redis://host:6379/0",
+    "templates": "/srv/templates",
+    "host": "0.0.0.0",  # noqa: S104 (what one sets in a container)
+    "port": "8080",
+    "public_url": "https://notify.example.com",
+    "worker_processes": "2",
+    "worker_batches": "4",
+    "database_connections": "10",
+    "push_providers": "fcm:///etc/notifier/service-account.json",
+    "sms_providers": "twilio://SID:TOKEN@api.twilio.com?from=%2B15005550006",
+    "email_providers": "smtp+starttls://user:password@mail.example.com:587",
+    "email_from": "Voltline <notify@example.com>",
+    "brand_name": "Voltline",
+    "app_url": "https://app.example.com",
+    "postal_address": "Voltline, 1 Main Street, Springfield",
+    "sms_price": "0.075 USD",
+    "signing_keys": "0123456789abcdef0123456789abcdef",
+    "api_key": "ntf_id_secret",
+    "loopback_only": "true",
+    "metrics_dir": "/run/notifier/metrics",
+    "log_level": "info",
+}
+"""A good value of each, which is told with what is wrong with another."""
+
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 _PATHS = (Path, Path | None)
 
@@ -99,38 +128,62 @@ SECRETS = frozenset(
 )  # fmt: skip
 
 
+_SERVICE_LINK = re.compile(
+    r"NOTIFIER_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_LINKED_PORT = re.compile(r"NOTIFIER_([A-Z0-9_]+_)?PORT")
+_LINK = re.compile(r"(tcp|udp|sctp)://.*")
+_QUOTED = re.compile(r"""([\"'])((?:(?!\1).)*)\1""", re.DOTALL)
+_LISTS = frozenset({"push_providers", "sms_providers", "email_providers", "signing_keys", "postal_address"})
+"""What may go over several lines."""
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
 def _shown(name: str, value: Any) -> Any:
     return "…" if name in SECRETS and value else value
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Settings from an environment (this process's when None).
+    """Settings from an environment (this process's when None), each looked at and in its final form.
 
-    Raises ConfigurationError with the variable's name for a value that doesn't fit, a name that is not a setting, and a
-    `_FILE` that can't be read or is empty. A variable that is empty counts as not set.
+    Raises ConfigurationError with the variable's name and a good value for a value that doesn't fit, a name that is not
+    a setting, and a `_FILE` that can't be read or is empty. A variable that is empty counts as not set; blanks and
+    quotes around a value are none of it. What Kubernetes sets for a Service called `notifier` is passed over.
     """
     environ = os.environ if environ is None else environ
     given: dict[str, str] = {}
     for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}TEST_"):
+        if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}TEST_") or _is_link(variable, value):
             continue
         name = variable.removeprefix(PREFIX).lower()
         in_file = name not in _FIELDS and name.endswith("_file")
         name = name.removesuffix("_file") if in_file else name
         if name not in _FIELDS:
             raise ConfigurationError(f"{variable} is not a setting; `notifier doctor --settings` lists them")
+        value = _bare(value)
         if value == "":
             continue
         if name in given:
             raise ConfigurationError(f"{PREFIX}{name.upper()} is set both directly and by _FILE; keep one")
         given[name] = _read(variable, name, value) if in_file else value
     settings = Settings(**{name: _convert(name, value) for name, value in given.items()})
-    push_accounts(settings.push_providers)
-    sms_accounts(settings.sms_providers)
-    email_accounts(settings.email_providers)
-    read_keys(settings.signing_keys)
-    read_price(settings.sms_price)
+    if len(mailbox(settings.email_from).address.rpartition("@")[0]) > MAX_VERP_LOCAL:
+        raise ConfigurationError(f"{PREFIX}EMAIL_FROM: has more than {MAX_VERP_LOCAL} characters before the @")
     return settings
+
+
+def _is_link(variable: str, value: str) -> bool:
+    """Whether Kubernetes put it there for a Service in its namespace (`enableServiceLinks`), and nobody set it."""
+    if _SERVICE_LINK.fullmatch(variable):
+        return True
+    return _LINKED_PORT.fullmatch(variable) is not None and _LINK.fullmatch(value) is not None
+
+
+def _bare(value: str) -> str:
+    """A value without the blanks around it, and without the quotes that an env file's reader left."""
+    value = value.strip()
+    quoted = _QUOTED.fullmatch(value)
+    return value if quoted is None else quoted[2].strip()
 
 
 def read_price(text: str) -> Money | None:
@@ -141,23 +194,66 @@ def read_price(text: str) -> Money | None:
         amount, currency = text.split()
         return msgspec.convert({"amount": float(amount), "currency": currency}, Money)
     except ValueError:  # which msgspec's is, too
-        raise ConfigurationError(f'{PREFIX}SMS_PRICE: write an amount and a currency, such as "0.075 USD"') from None
+        raise ConfigurationError(f"{PREFIX}SMS_PRICE: write an amount and a currency, such as 0.075 USD") from None
 
 
 def _convert(name: str, value: str) -> Any:
-    if _FIELDS[name].type in _PATHS:
-        return Path(value)
     try:
+        if name not in _LISTS:
+            _in_one_line(value)
+        if name in _READ:
+            return _READ[name](value)
+        if _FIELDS[name].type in _PATHS:
+            return Path(value)
         return msgspec.convert(value, _FIELDS[name].type, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{PREFIX}{name.upper()}: {error}") from None
+    except ConfigurationError:
+        raise  # it names the variable, and what of it is wrong
+    except ValueError as error:  # which msgspec's is, too
+        problem = str(error)
+    raise ConfigurationError(f"{PREFIX}{name.upper()}: {problem}; write it as {EXAMPLES[name]}")
+
+
+def _in_one_line(value: str) -> None:
+    if _CONTROL.search(value):
+        raise ValueError("has a line break or another control character in it")
+
+
+def _level(value: str) -> str:
+    if value.lower() not in get_args(_FIELDS["log_level"].type):
+        raise ValueError("is none of debug, info, warning and error")
+    return value.lower()
+
+
+def _looked_at(read: Callable[[str], object]) -> Callable[[str], str]:
+    """What is read again where it is used is kept as it was written, once it is known to be good."""
+
+    def check(value: str) -> str:
+        read(value)
+        return value
+
+    return check
+
+
+_READ: Final[Mapping[str, Callable[[str], str]]] = {
+    "host": host_name,
+    "public_url": web_address,
+    "app_url": web_address,
+    "email_from": lambda value: str(mailbox(value)),
+    "push_providers": _looked_at(push_accounts),
+    "sms_providers": _looked_at(sms_accounts),
+    "email_providers": _looked_at(email_accounts),
+    "signing_keys": _looked_at(read_keys),
+    "sms_price": _looked_at(read_price),
+    "log_level": _level,
+}
+"""Settings that are more than a word or a number. ValueError for one that doesn't fit, without its value."""
 
 
 def _read(variable: str, name: str, path: str) -> str:
     if _FIELDS[name].type in _PATHS:  # or the key in the file would be taken for a path, and shown as one
         raise ConfigurationError(f"{variable}: {PREFIX}{name.upper()} is a path already; set that")
     try:
-        value = Path(path).read_text("utf-8").strip()
+        value = _bare(read_text(Path(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{variable}: {path} can't be read ({type(error).__name__})") from None
     if not value:

@@ -26,6 +26,14 @@ def test_a_firebase_project_is_a_file_and_its_options() -> None:
     )
 
 
+def test_a_host_within_docker_has_an_underscore_and_an_address_has_one_form() -> None:
+    (fcm,) = push_accounts("fcm:///a.json?url=HTTP://Fcm_mock:8025/")
+    (twilio,) = sms_accounts("twilio+http://AC1:t@twilio_mock:8025?from=1")
+    (smtp,) = email_accounts("smtp://smtp_mock")
+
+    assert (fcm.url, twilio.url, smtp.host) == ("http://fcm_mock:8025", "http://twilio_mock:8025", "smtp_mock")
+
+
 def test_what_is_not_said_is_as_providers_advise() -> None:
     (account,) = push_accounts("fcm:///a.json")
 
@@ -103,6 +111,8 @@ def test_none_is_fine() -> None:
         ("EMAIL", f"smtps://user:12?{CANARY}@h", "has an option that is none of connections, name, rate, weight"),
         ("EMAIL", f"smtps://user:{CANARY}?x@h", "is not a URL"),
         ("EMAIL", f"smtps://user:{CANARY}@h/x", "must be smtps://user:password@host:port"),
+        ("EMAIL", f"smtps://{CANARY};x", "names a host that is neither"),
+        ("SMS", f"twilio://sid:tok@{CANARY};x?from=1", "names a host that is neither"),
         ("EMAIL", "smtps://", "must be smtps://user:password@host:port"),
     ],
 )

@@ -1,13 +1,17 @@
 """Settings from the environment: every one by its variable and by its file, nonsense refused, secrets never shown."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from notifier.addresses import mailbox, web_address
 from notifier.errors import ConfigurationError
-from notifier.settings import ABOUT, SECRETS, Settings, load_settings, to_environment
+from notifier.settings import ABOUT, EXAMPLES, SECRETS, Settings, load_settings, to_environment
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 PATHS = {name for name, field in FIELDS.items() if field.type in (Path, Path | None)}
@@ -30,6 +34,10 @@ def other_than_default(name: str) -> Any:
         "email_providers": "smtps://another, smtp://one",
         "signing_keys": "5f" * 32,
         "sms_price": "0.075 USD",
+        "host": "another.host",
+        "public_url": "https://another.example/path",
+        "app_url": "http://another.example:8080",
+        "email_from": "another@example.com",
     }
     return fitting.get(name, f"another {name}")
 
@@ -101,6 +109,20 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
         ({"NOTIFIER_WORKER_BATCHES": "0"}, "NOTIFIER_WORKER_BATCHES: Expected `int` >= 1"),
         ({"NOTIFIER_LOOPBACK_ONLY": "perhaps"}, "NOTIFIER_LOOPBACK_ONLY: "),
         ({"NOTIFIER_EMAIL_PROVIDERS": "smtps://one ssl://two"}, "NOTIFIER_EMAIL_PROVIDERS, URL 2: must begin with"),
+        ({"NOTIFIER_PUBLIC_URL": "notify.example.com"}, "NOTIFIER_PUBLIC_URL: must begin with https:// or http://"),
+        ({"NOTIFIER_PUBLIC_URL": "https://h/?a"}, "NOTIFIER_PUBLIC_URL: has a ? or a #"),
+        ({"NOTIFIER_PUBLIC_URL": "https://bücher.de"}, "NOTIFIER_PUBLIC_URL: has a blank in it, or a letter"),
+        ({"NOTIFIER_PUBLIC_URL": "https://h:99999"}, "NOTIFIER_PUBLIC_URL: is not a URL"),
+        ({"NOTIFIER_PUBLIC_URL": "https://-h"}, "NOTIFIER_PUBLIC_URL: is neither a host's name"),
+        ({"NOTIFIER_PUBLIC_URL": "https://u:p@h"}, "NOTIFIER_PUBLIC_URL: has a user name"),
+        ({"NOTIFIER_PUBLIC_URL": f"https://{'h' * 100}"}, "NOTIFIER_PUBLIC_URL: has more than 100"),
+        ({"NOTIFIER_APP_URL": "app.example.com"}, "NOTIFIER_APP_URL: must begin with"),
+        ({"NOTIFIER_HOST": "http://0.0.0.0"}, "NOTIFIER_HOST: is neither a host's name nor an IP address"),
+        ({"NOTIFIER_EMAIL_FROM": "Voltline"}, "NOTIFIER_EMAIL_FROM: must be one address, bare or as Name <"),
+        ({"NOTIFIER_EMAIL_FROM": "a@b.example, c@d.example"}, "NOTIFIER_EMAIL_FROM: must be one address"),
+        ({"NOTIFIER_EMAIL_FROM": f"{'a' * 32}@b.example"}, "NOTIFIER_EMAIL_FROM: has more than 31"),
+        ({"NOTIFIER_BRAND_NAME": "Volt\nline"}, "NOTIFIER_BRAND_NAME: has a line break"),
+        ({"NOTIFIER_PORT": "tcp:8080"}, "NOTIFIER_PORT: Expected `int`"),
         ({"NOTIFIER_LOG_LEVEL": "loud"}, "NOTIFIER_LOG_LEVEL: "),
         ({"NOTIFIER_API_KEY_FILE": "/nowhere/at/all"}, "NOTIFIER_API_KEY_FILE: /nowhere/at/all can't be read"),
         ({"NOTIFIER_API_KEY_FILE": "/"}, "NOTIFIER_API_KEY_FILE: / can't be read"),
@@ -114,6 +136,89 @@ def test_nonsense_is_refused_with_the_variables_name(environ: dict[str, str], na
         load_settings(environ)
 
     assert str(raised.value).startswith(named)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_has_an_example_that_is_told_with_what_is_wrong(name: str) -> None:
+    assert load_settings({variable(name): EXAMPLES[name]}) is not None
+    assert EXAMPLES.keys() == FIELDS.keys()
+
+
+@pytest.mark.parametrize("wrong", ["one two", "\x00"])
+@pytest.mark.parametrize("name", ["port", "public_url", "app_url", "host", "email_from", "loopback_only", "log_level"])
+def test_what_is_wrong_is_told_without_its_words_and_with_a_good_value(name: str, wrong: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings({variable(name): f"canary {wrong} canary"})
+
+    assert str(raised.value).startswith(f"{variable(name)}: ")
+    assert str(raised.value).endswith(f"write it as {EXAMPLES[name]}")
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["https://h.example/", " https://h.example\t", '"https://h.example"', "'https://h.example/' ", "HTTPS://H.example"],
+)
+@pytest.mark.parametrize("name", ["public_url", "app_url"])
+def test_an_address_has_one_form_however_it_is_written(name: str, written: str) -> None:
+    assert getattr(load_settings({variable(name): written}), name) == "https://h.example"
+
+
+@given(st.text(max_size=120))
+def test_an_address_is_refused_or_is_one_that_links_can_begin_with(text: str) -> None:
+    try:
+        found = web_address(text)
+    except ValueError:
+        return
+    assert re.fullmatch(r"https?://[a-z0-9._:\[\]-]+(/[!-~]*[^/])?", found)
+    assert web_address(found) == found
+
+
+@pytest.mark.parametrize(
+    ("written", "address", "name"),
+    [
+        ("a@b.example ", "a@b.example", None),
+        ("Voltline <a@b.example>", "a@b.example", "Voltline"),
+        ('"Voltline, Inc." <a@b.example>', "a@b.example", "Voltline, Inc."),
+        ("<a@b.example>", "a@b.example", None),
+        ('"a@b.example"', "a@b.example", None),
+        ("Bücher <a@bücher.de>", "a@xn--bcher-kva.de", "Bücher"),
+    ],
+)
+def test_whom_mails_come_from_is_an_address_bare_or_with_its_name(written: str, address: str, name: str | None) -> None:
+    settings = load_settings({"NOTIFIER_EMAIL_FROM": written})
+
+    assert mailbox(settings.email_from) == (address, name)
+    assert load_settings({"NOTIFIER_EMAIL_FROM": settings.email_from}) == settings
+
+
+@pytest.mark.parametrize("written", ["::", "[::]", "0.0.0.0", "localhost", "Web_1"])  # noqa: S104
+def test_the_web_process_listens_on_an_address_or_a_name(written: str) -> None:
+    assert load_settings({"NOTIFIER_HOST": written}).host == written.strip("[]").lower()
+
+
+def test_what_kubernetes_sets_for_services_of_our_name_is_passed_over() -> None:
+    # Given the variables of the Services `notifier` and `notifier-redis` in a pod's namespace
+    links = {
+        "NOTIFIER_SERVICE_HOST": "10.0.0.1", "NOTIFIER_SERVICE_PORT": "8080", "NOTIFIER_SERVICE_PORT_HTTP": "8080",
+        "NOTIFIER_PORT": "tcp://10.0.0.1:8080", "NOTIFIER_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "NOTIFIER_PORT_8080_TCP_PROTO": "tcp", "NOTIFIER_PORT_8080_TCP_PORT": "8080",
+        "NOTIFIER_PORT_8080_TCP_ADDR": "10.0.0.1",
+    }  # fmt: skip
+    others = {name.replace("NOTIFIER_", "NOTIFIER_REDIS_"): value for name, value in links.items()}
+
+    # Then nothing is set by them
+    assert load_settings(links | others) == Settings()
+    # And what nobody but a person sets still counts
+    with pytest.raises(ConfigurationError, match="NOTIFIER_REDIS_PORT is not a setting"):
+        load_settings({"NOTIFIER_REDIS_PORT": "6379"})
+
+
+def test_a_byte_order_mark_in_a_file_is_no_part_of_the_value(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(b"\xef\xbb\xbfhttps://h.example/\r\n")
+
+    assert load_settings({"NOTIFIER_PUBLIC_URL_FILE": str(file)}).public_url == "https://h.example"
 
 
 @pytest.mark.parametrize("text", ["0.075", "USD 0.075", "0,075 EUR", "0.075 usd", "1 2 3", "nan EUR"])

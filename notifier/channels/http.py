@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from notifier.addresses import web_address
 from notifier.clock import to_instant
 from notifier.errors import ConfigurationError
 
@@ -19,7 +20,6 @@ that the request was sent."""
 
 T = TypeVar("T")
 
-_ADDRESS = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(/[!-~]*)?")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
@@ -43,9 +43,11 @@ TIMEOUTS: Final = Timeouts()
 
 def base_address(url: str) -> str:
     """The URL without a slash at its end; ConfigurationError unless it is http or https with a host."""
-    if not _ADDRESS.fullmatch(url):
-        raise ConfigurationError("a provider's address must be a URL with a host; write it as https://host")
-    return url.rstrip("/")
+    try:
+        return web_address(url)
+    except ValueError as error:
+        told = str(error)
+    raise ConfigurationError(f"a provider's address {told}; write it as https://host")
 
 
 def retry_after(headers: Mapping[bytes, bytes], now: int) -> float | None:

@@ -12,18 +12,12 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
-from email_validator import EmailNotValidError, validate_email
-
+from notifier.addresses import MAX_VERP_LOCAL, ascii_mailbox, mailbox
 from notifier.channels.email import CODES
 from notifier.clock import SECOND, to_datetime
 from notifier.errors import ConfigurationError, SendError
 from notifier.messages import EmailMessage
 
-MAX_ADDRESS: Final = 254
-"""Characters of an address (RFC 5321 §4.5.3.1.3)."""
-MAX_LOCAL: Final = 31
-"""Characters before the @ of the sender's: a return path adds a plus and a delivery's id, which makes the 64 that there
-may be (RFC 5321 §4.5.3.1.1)."""
 MAX_LINK: Final = 900
 """Characters of an unsubscribe address: with its header's name it stays below a line's 998 (RFC 5322 §2.1.1),
 unfolded."""
@@ -34,9 +28,6 @@ WORD_BYTES: Final = 39
 LINE: Final = 76
 """Characters of a base64 line (RFC 2045 §6.8)."""
 
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _LINK: Final = re.compile(rf"https?://[!-;=?-~]{{1,{MAX_LINK}}}")
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -59,18 +50,22 @@ class Sender(NamedTuple):
     mailbox: str
 
 
-def make_sender(address: str, name: str | None = None) -> Sender:
-    """A sender; ConfigurationError where the address is not one plain address, leaves no room for a return path, or the
-    name has a control character."""
+def make_sender(text: str, name: str | None = None) -> Sender:
+    """A sender from its address, whose own name comes before `name`; ConfigurationError where it is not one address,
+    leaves no room for a return path, or the name has a control character."""
     try:
-        address = plain_address(address)
-        mailbox = _mailbox(address, name)
+        address, own = mailbox(text)
+        shown = _mailbox(address, own or name)
+    except ValueError as error:
+        told = str(error)
     except SendError as error:
-        raise ConfigurationError(f"the sender of mails: {error.detail}") from None
-    local, _, domain = address.rpartition("@")
-    if len(local) > MAX_LOCAL:
-        raise ConfigurationError(f"the sender of mails has more than {MAX_LOCAL} characters before the @")
-    return Sender(address, domain, mailbox)
+        told = error.detail
+    else:
+        local, _, domain = address.rpartition("@")
+        if len(local) <= MAX_VERP_LOCAL:
+            return Sender(address, domain, shown)
+        told = f"has more than {MAX_VERP_LOCAL} characters before the @"
+    raise ConfigurationError(f"the sender of mails {told}")
 
 
 def compose(message: EmailMessage, sender: Sender, to: str, now: int) -> bytes:
@@ -113,26 +108,15 @@ def plain_address(address: str) -> str:
 
     Raises Refused for anything but one dot-atom before an @ and a domain behind: no lists, names, quotes or literals.
     """
-    if not address.isascii():
-        address = _with_ascii_domain(address)
-    if len(address) > MAX_ADDRESS or not _ADDRESS.fullmatch(address):
+    plain = ascii_mailbox(address)
+    if plain is None:
         raise CODES.classify("bad_recipient")
-    return address
+    return plain
 
 
 @lru_cache(maxsize=1)
 def _date(second: int) -> str:
     return format_datetime(to_datetime(second * SECOND))
-
-
-def _with_ascii_domain(address: str) -> str:
-    local, _, domain = address.rpartition("@")
-    try:
-        # The local part of the question is made up: an error of the validator would quote the real one.
-        checked = validate_email(f"a@{domain}", check_deliverability=False)
-    except EmailNotValidError:
-        return ""
-    return f"{local}@{checked.ascii_domain}"
 
 
 def _mailbox(address: str, name: str | None) -> str:

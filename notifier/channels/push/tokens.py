@@ -1,6 +1,7 @@
 """Access tokens of a Google service account, fetched in a thread before they are needed."""
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC
@@ -16,6 +17,7 @@ from google.auth.transport.requests import Request
 from notifier.channels.codes import Codes
 from notifier.clock import HOUR, MINUTE, SECOND, Clock, SystemClock, to_instant
 from notifier.errors import ConfigurationError
+from notifier.reading import read_text
 
 AHEAD: Final = 10 * MINUTE
 """How long before its end a token is replaced, in the background: time for many failures of the token endpoint."""
@@ -33,11 +35,12 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 
 def read_certificate(service_account: Mapping[str, Any] | Path) -> credentials.Certificate:
     """A service account from its file or what was in it; ConfigurationError where it is none, without its content."""
-    source = str(service_account) if isinstance(service_account, Path) else dict(service_account)
     try:
-        return credentials.Certificate(source)
+        content = json.loads(read_text(service_account)) if isinstance(service_account, Path) else service_account
+        return credentials.Certificate(dict(content))
     except OSError as error:
-        raise ConfigurationError(f"the service account can't be read from {source} ({type(error).__name__})") from None
+        told = f"the service account can't be read from {service_account} ({type(error).__name__})"
+        raise ConfigurationError(told) from None
     except (ValueError, AttributeError, TypeError):
         problem = "the service account is not one as Firebase hands it out: type, project_id, private_key, client_email"
     raise ConfigurationError(problem)

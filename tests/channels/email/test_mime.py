@@ -235,6 +235,10 @@ def test_a_sender_with_letters_beyond_ascii() -> None:
     assert message["Message-ID"].endswith("@xn--bcher-kva.de>")
 
 
+def test_a_name_in_the_senders_setting_goes_before_the_brands() -> None:
+    assert make_sender("Volt <notify@example.com>", "Brand").mailbox == '"Volt" <notify@example.com>'
+
+
 def test_a_sender_that_is_none_is_refused_at_the_start() -> None:
-    with pytest.raises(ConfigurationError, match="one plain address"):
+    with pytest.raises(ConfigurationError, match="one address"):
         make_sender("nobody")

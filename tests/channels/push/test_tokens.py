@@ -1,6 +1,7 @@
 """Access tokens: fetched once, ahead of need, and never in the way of a push."""
 
 import asyncio
+import json
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from notifier.channels.push.tokens import AHEAD, PAUSE
+from notifier.channels.push.tokens import AHEAD, PAUSE, read_certificate
 from notifier.channels.push.transport import FcmTransport
 from notifier.clock import HOUR, SECOND, ManualClock
 from notifier.errors import ConfigurationError, Misconfigured, SendError, Unavailable
@@ -282,3 +283,10 @@ def accepting(bearer: str, otherwise: Handler) -> Handler:
         return await (taken if request.headers["Authorization"] == bearer else otherwise)(request)
 
     return answer
+
+
+def test_a_service_account_that_was_saved_on_windows_is_read(tmp_path: Path, service_account: dict[str, str]) -> None:
+    file = tmp_path / "key.json"
+    file.write_text(json.dumps(service_account), "utf-8-sig")
+
+    assert read_certificate(file).project_id == "p"

@@ -1,0 +1,117 @@
+"""Addresses as settings hold them, each read into the one form that everything else counts on.
+
+What is read here is told by ValueErrors in words that hold nothing of it: settings hold secrets.
+"""
+
+import re
+from ipaddress import ip_address
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from email_validator import EmailNotValidError, validate_email
+
+MAX_ADDRESS: Final = 254
+"""Characters of a mailbox's address (RFC 5321 §4.5.3.1.3)."""
+MAX_LOCAL: Final = 64
+"""Characters before its @ (RFC 5321 §4.5.3.1.1)."""
+MAX_VERP_LOCAL: Final = 31
+"""Likewise of the sender's: a return path adds a plus and a delivery's id."""
+MAX_WEB_ADDRESS: Final = 100
+"""Characters of a web address: with a signed link's 800 it stays on one line of a mail's header (RFC 5322 §2.1.1)."""
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_MAILBOX: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
+_NAMED: Final = re.compile(r"(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<plain>[^<>\"]*?))\s*<(?P<address>[^<>]*)>")
+_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?")  # names within Docker have a "_"
+_PATH: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")  # RFC 3986 §3.3
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Mailbox(NamedTuple):
+    """A bare address in ASCII, and the name that goes before it; None where there is none."""
+
+    address: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        if self.name is None:
+            return self.address
+        quoted = self.name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}" <{self.address}>'
+
+
+def web_address(text: str) -> str:
+    """An http or https address in its one form: scheme and host in small letters, and no slash at its end."""
+    if not re.fullmatch("[!-~]+", text):
+        raise ValueError("has a blank in it, or a letter that is not ASCII; an international host begins with xn--")
+    if len(text) > MAX_WEB_ADDRESS:
+        raise ValueError(f"has more than {MAX_WEB_ADDRESS} characters")
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("must begin with https:// or http:// and a host")
+    if url.username is not None:
+        raise ValueError("has a user name in it; there is none to give")
+    if "?" in text or "#" in text:
+        raise ValueError("has a ? or a # in it; it ends with its path")
+    if not _PATH.fullmatch(url.path):
+        raise ValueError("has a character in its path that must be percent-encoded")
+    host = f"[{_address_of(url.hostname)}]" if ":" in url.hostname else host_name(url.hostname)
+    return f"{url.scheme}://{host}{'' if port is None else f':{port}'}{url.path.rstrip('/')}"
+
+
+def host_name(text: str) -> str:
+    """A host's name in small letters, or its IP address; one of version 6 without its brackets."""
+    if text.startswith("[") or ":" in text:
+        return _address_of(text.removeprefix("[").removesuffix("]"))
+    if not _HOST.fullmatch(text):
+        raise ValueError("is neither a host's name nor an IP address")
+    return text.lower()
+
+
+def _address_of(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("is neither a host's name nor an IP address") from None
+
+
+def mailbox(text: str) -> Mailbox:
+    """A mailbox, bare or with its name: `name@example.com`, `Name <name@example.com>`."""
+    named = _NAMED.fullmatch(text)
+    if named is None:
+        name, address = None, text
+    else:
+        quoted = named["quoted"]
+        name = named["plain"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        address = named["address"].strip()
+    found = ascii_mailbox(address)
+    if found is None:
+        raise ValueError("must be one address, bare or as Name <name@example.com>")
+    if len(found.rpartition("@")[0]) > MAX_LOCAL:
+        raise ValueError(f"has more than {MAX_LOCAL} characters before the @")
+    if name and _CONTROL.search(name):
+        raise ValueError("has a control character in its name")
+    return Mailbox(found, (name or "").strip() or None)
+
+
+def ascii_mailbox(address: str) -> str | None:
+    """The address in ASCII, an international domain in its A-label form (RFC 5891); None for anything but one dot-atom
+    before an @ and a domain behind: no lists, names, quotes or literals."""
+    if not address.isascii():
+        address = _with_ascii_domain(address)
+    return address if len(address) <= MAX_ADDRESS and _MAILBOX.fullmatch(address) else None
+
+
+def _with_ascii_domain(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    try:
+        # The local part of the question is made up: an error of the validator would quote the real one.
+        checked = validate_email(f"a@{domain}", check_deliverability=False)
+    except EmailNotValidError:
+        return ""
+    return f"{local}@{checked.ascii_domain}"
