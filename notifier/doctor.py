@@ -16,6 +16,7 @@ from notifier.accounts import Account, email_accounts, push_accounts, sms_accoun
 from notifier.broker import make_broker
 from notifier.catalog import load_catalog
 from notifier.channels.push.tokens import read_certificate
+from notifier.clock import SystemClock
 from notifier.errors import ConfigurationError, StoreUnavailable
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.categories import load_categories
@@ -61,7 +62,8 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             )
             return
         yield Finding("database", "good", f"{database.engine.dialect.name}, schema {current}")
-        good = [key for key in await keys.every(database) if key.revoked_at is None]
+        now = SystemClock().now()
+        good = [key for key in await keys.every(database) if key.good_at(now)]
         if not good:
             yield Finding(
                 "API keys",

@@ -1,10 +1,10 @@
-"""API keys: `ntf_<id>_<secret>`, shown once, kept as a hash, good for the scopes they name."""
+"""API keys: `ntf_<id>_<secret>`, shown once, kept as a hash, good for the scopes, sources and event types they name."""
 
 import hmac
 import re
 import secrets
 from hashlib import sha256
-from typing import Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -14,13 +14,20 @@ Scope = Literal[
 ]  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
+ANY_ENDING: Final = "*"
+"""Ends a source that stands for all that begin so."""
+
 _ID_BYTES = 8
 _SECRET_BYTES = 32  # 256 bits of randomness: a fast hash is enough, there is nothing to guess
 _KEY = re.compile(rf"ntf_([0-9a-f]{{{2 * _ID_BYTES}}})_([0-9a-f]{{{2 * _SECRET_BYTES}}})")
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as it is kept."""
+    """A key as it is kept: instants in epoch milliseconds, `rate` in events a second.
+
+    It reports events of these `sources` and event types (`types`) only; of any where there are none. A source that ends
+    in `*` stands for all that begin so.
+    """
 
     id: str
     name: str
@@ -28,20 +35,39 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[str]
     created_at: int
     revoked_at: int | None = None
+    expires_at: int | None = None
+    used_at: int | None = None
+    sources: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    rate: float | None = None
 
     def __repr__(self) -> str:
         return f"<ApiKey {self.id}>"
 
-    def admits(self, secret: str) -> bool:
+    def admits(self, secret: str, now: int) -> bool:
         """Whether the secret is this key's and the key is still good."""
-        return self.revoked_at is None and hmac.compare_digest(self.secret_hash, hash_secret(secret))
+        return self.good_at(now) and hmac.compare_digest(self.secret_hash, hash_secret(secret))
+
+    def good_at(self, now: int) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    def reports_as(self, source: str) -> bool:
+        """Whether it may report what this source tells."""
+        return not self.sources or any(
+            source.startswith(each[:-1]) if each.endswith(ANY_ENDING) else source == each for each in self.sources
+        )
+
+    def reports_of(self, event_type: str) -> bool:
+        """Whether it may report events of this type."""
+        return not self.types or event_type in self.types
 
 
-def make_key(name: str, scopes: frozenset[str], now: int) -> tuple[str, ApiKey]:
-    """A new key: the text to hand over, never to be seen again, and what is kept of it."""
+def make_key(name: str, scopes: frozenset[str], now: int, **bounds: Any) -> tuple[str, ApiKey]:
+    """A new key: the text to hand over, never to be seen again, and what is kept of it. `bounds` are fields of it."""
     id_, secret = secrets.token_hex(_ID_BYTES), secrets.token_hex(_SECRET_BYTES)
     return f"ntf_{id_}_{secret}", ApiKey(
-        id=id_, name=name, secret_hash=hash_secret(secret), scopes=scopes, created_at=now
+        id=id_, name=name, secret_hash=hash_secret(secret), scopes=scopes, created_at=now, **bounds
     )
 
 

@@ -17,10 +17,10 @@ def test_a_key_admits_its_own_secret_and_no_other() -> None:
     other, _ = make_key("billing", frozenset({"events:write"}), 1000)
 
     assert id_ == KEY.id
-    assert KEY.admits(secret)
-    assert not KEY.admits((split_key(other) or ("", ""))[1])
-    assert not KEY.admits("")
-    assert not KEY.admits(KEY.secret_hash)
+    assert KEY.admits(secret, 1000)
+    assert not KEY.admits((split_key(other) or ("", ""))[1], 1000)
+    assert not KEY.admits("", 1000)
+    assert not KEY.admits(KEY.secret_hash, 1000)
 
 
 def test_a_revoked_key_admits_nobody() -> None:
@@ -29,7 +29,26 @@ def test_a_revoked_key_admits_nobody() -> None:
         id=KEY.id, name=KEY.name, secret_hash=KEY.secret_hash, scopes=KEY.scopes, created_at=1000, revoked_at=2000
     )
 
-    assert not revoked.admits(secret)
+    assert not revoked.admits(secret, 3000)
+
+
+def test_a_key_ends_at_its_time() -> None:
+    text, key = make_key("billing", frozenset(), 1000, expires_at=5000)
+    _, secret = split_key(text) or ("", "")
+
+    assert key.admits(secret, 4999)
+    assert not key.admits(secret, 5000)
+
+
+def test_a_key_reports_for_its_sources_and_of_its_types_only() -> None:
+    _, bound = make_key("b", frozenset(), 0, sources=("csms/berlin", "billing/*"), types=("payment.failed",))
+
+    assert [bound.reports_as(each) for each in ("csms/berlin", "billing/eu", "billing/")] == [True] * 3
+    assert not any(bound.reports_as(each) for each in ("csms/berlin2", "csms", "billing", "CSMS/berlin", ""))
+    assert bound.reports_of("payment.failed")
+    assert not bound.reports_of("payment.failed2")
+    assert KEY.reports_as("anything")
+    assert KEY.reports_of("anything")
 
 
 def test_only_a_hash_of_the_secret_is_kept_and_nothing_of_it_is_printed() -> None:

@@ -29,10 +29,12 @@ from notifier.api import (
     unsubscribe,
 )
 from notifier.api.auth import Authenticator
+from notifier.api.bounds import Rates
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
 from notifier.api.page import Pages
 from notifier.api.signatures import read_link, read_signed_request
+from notifier.channels.shared import Shared
 from notifier.cloudevents import Reader
 from notifier.coalesce import Coalescer
 from notifier.console.app import close_console, create_console, open_console
@@ -41,6 +43,7 @@ from notifier.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import BATCH, record
+from notifier.pipeline.sharing import keeper
 from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
 from notifier.settings import Settings
@@ -89,6 +92,7 @@ def create_app(
             intake=intake,
             reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
             authenticator=Authenticator(engine.database, engine.clock),
+            rates=Rates(Shared(keeper(known, engine.database, engine.clock)(), engine.clock)),
             settings=known,
             pages=Pages(
                 load_categories(known.templates, engine.catalog), Brand(name=known.brand_name, app_url=known.app_url)
@@ -100,6 +104,7 @@ def create_app(
         yield
         await close_console(console.state.context)
         await intake.close()
+        await app.state.context.rates.close()
         await close(engine)
 
     app = Starlette(

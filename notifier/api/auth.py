@@ -2,16 +2,19 @@
 
 import base64
 import binascii
+from contextlib import suppress
 
 from starlette.requests import Request
 
-from notifier.clock import SECOND, Clock
+from notifier.clock import MINUTE, SECOND, Clock
+from notifier.errors import StoreUnavailable
 from notifier.keys import ApiKey, Scope, hash_secret, split_key
 from notifier.problems import problem
 from notifier.store import keys
 from notifier.store.database import Database
 
 REMEMBERED = 20 * SECOND  # milliseconds that a key found good is not looked up again: revoking takes no longer
+USE_NOTED = 10 * MINUTE  # milliseconds: how exactly a key tells when it was last used
 MOST_REMEMBERED = 10_000  # keys; past it the memory starts anew
 
 
@@ -31,7 +34,7 @@ class Authenticator:
         parts = split_key(text)
         key = None if parts is None else await self._find(*parts)
         if key is None:
-            raise problem(40102, "no such key, or it was revoked")
+            raise problem(40102, "no such key, or it was revoked or has expired")
         if scope not in key.scopes:
             raise problem(40301, f"the key {key.id} lacks the scope {scope}")
         return key
@@ -43,12 +46,16 @@ class Authenticator:
         if until > now:
             return key
         key = await keys.find(self._database, id_)
-        if key is None or not key.admits(secret):
+        if key is None or not key.admits(secret, now):
             self._known.pop(known, None)
             return None
+        if key.used_at is None or now - key.used_at >= USE_NOTED:
+            with suppress(StoreUnavailable):  # whether it is good doesn't hang on a note
+                await keys.note_use(self._database, key.id, now)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
-        self._known[known] = now + REMEMBERED, key
+        until = now + REMEMBERED
+        self._known[known] = until if key.expires_at is None else min(until, key.expires_at), key
         return key
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from notifier.accounts import TwilioAccount
 from notifier.api.auth import Authenticator
+from notifier.api.bounds import Rates
 from notifier.api.page import Pages
 from notifier.cloudevents import Reader
 from notifier.coalesce import Coalescer
@@ -34,6 +35,7 @@ class Context:
     intake: Intake
     reports: Coalescer[Report, Recorded]
     authenticator: Authenticator
+    rates: Rates
     settings: Settings
     pages: Pages
     sms_accounts: Sequence[TwilioAccount]

@@ -1,15 +1,18 @@
 """`POST /v1/events`: CloudEvents in, one answer each."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from notifier.api.bounds import within_bounds
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body
-from notifier.cloudevents import BATCH, STRUCTURED, CloudEvent
+from notifier.cloudevents import BATCH, STRUCTURED, Checked, CloudEvent
 from notifier.errors import Problem
+from notifier.keys import ApiKey
 from notifier.pipeline.accept import Accepted
 from notifier.problems import problem
 from notifier.stages import Stage, metered
@@ -46,19 +49,24 @@ async def post_events(request: Request, context: Context) -> Response:
             raise problem(41501, f"the data of a binary event is application/json, not {media[:60]!r}")
         candidate = context.reader.binary(request.headers, body, now)
     elif media == BATCH or (media == "application/json" and body.lstrip()[:1] == b"["):
-        return await _batch(context, body, now)
+        return await _batch(context, request.state.key, body, now)
     elif media in (STRUCTURED, "application/json"):
         candidate = context.reader.structured(body, now)
     else:
         raise problem(41501, f"{media[:60]!r} is not taken here")
-    (result,) = await context.intake.accept([candidate])
+    (result,) = await _accept(context, request.state.key, [candidate])
     if isinstance(result, Problem):
         raise result
     return answer(result, 202)
 
 
-async def _batch(context: Context, body: bytes, now: int) -> Response:
-    results = await context.intake.accept(context.reader.batch(body, now))
+async def _accept(context: Context, key: ApiKey, candidates: Sequence[Checked | Problem]) -> list[Accepted | Problem]:
+    await context.rates.admit(key, len(candidates))
+    return await context.intake.accept([within_bounds(key, candidate) for candidate in candidates])
+
+
+async def _batch(context: Context, key: ApiKey, body: bytes, now: int) -> Response:
+    results = await _accept(context, key, context.reader.batch(body, now))
     told: list[Accepted | Refused] = [
         Refused(index, result.body()) if isinstance(result, Problem) else result for index, result in enumerate(results)
     ]
@@ -75,6 +83,6 @@ ENDPOINTS = [
         summary="Report events (CloudEvents 1.0: structured, binary or batch)",
         takes={STRUCTURED: CloudEvent, BATCH: list[CloudEvent]},
         gives={202: (Accepted, BatchAnswer)},
-        problems=(40001, 40002, 40901, 41501, 42201, 42202),
+        problems=(40001, 40002, 40303, 40901, 41501, 42201, 42202, 42901),
     )
 ]

@@ -88,7 +88,8 @@ async def on_problem(_request: Request, error: Exception) -> Response:
     """A problem raised by an endpoint."""
     if not isinstance(error, Problem):
         return await on_error(_request, error)
-    return refusal(error, HEADERS.get(error.status))
+    asked = {"Retry-After": str(error.more["retry_after"])} if "retry_after" in error.more else {}
+    return refusal(error, {**HEADERS.get(error.status, {}), **asked})
 
 
 async def on_store_unavailable(_request: Request, error: Exception) -> Response:

@@ -6,11 +6,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from notifier.api.bounds import check_source, check_type
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body
 from notifier.catalog import MAX_TEXT, NotificationType
 from notifier.deliveries import Channel, State
 from notifier.events import event_id
+from notifier.keys import ApiKey
 from notifier.messages import Report
 from notifier.pipeline import stopping
 from notifier.pipeline.stopping import Stopping
@@ -64,12 +66,15 @@ async def post_cancel(request: Request, context: Context) -> Response:
     By `type` and `about`, all that has happened until now; by `event`, what it set off, and what its types told earlier
     about the same thing. The same again does no harm.
     """
-    actor = request.state.key.name
+    key: ApiKey = request.state.key
     match await _read(request, Cancellation):
         case Cancellation(type=str(type_), about=str(about), event=None):
-            return answer(await stopping.cancel(context.engine, _kind(context, type_), about, actor))
+            kind = _kind(context, type_)
+            check_type(key, kind.event)
+            return answer(await stopping.cancel(context.engine, kind, about, key.name))
         case Cancellation(type=None, about=None, event=EventName(source=source, id=id_)):
-            stopped = await stopping.cancel_event(context.engine, event_id(source, id_), actor)
+            check_source(key, source)
+            stopped = await stopping.cancel_event(context.engine, event_id(source, id_), key.name)
             if stopped is None:
                 raise problem(40401, "no event has this source and id", "/event")
             return answer(stopped)
@@ -79,17 +84,18 @@ async def post_cancel(request: Request, context: Context) -> Response:
 
 async def post_acknowledge(request: Request, context: Context) -> Response:
     """Somebody takes care of it: whoever on call has not been told yet won't be. The same again does no harm."""
-    actor = request.state.key.name
+    key: ApiKey = request.state.key
     match await _read(request, Acknowledgement):
         case Acknowledgement(type=str(type_), about=str(about), delivery=None):
             kind = _escalating(_kind(context, type_), "/type")
-            return answer(await stopping.acknowledge(context.engine, kind, about, actor))
+            check_type(key, kind.event)
+            return answer(await stopping.acknowledge(context.engine, kind, about, key.name))
         case Acknowledgement(type=None, about=None, delivery=str(id_)):
             delivery = await deliveries.get(context.engine.database, id_)
             if delivery is None:
                 raise problem(40401, "no delivery has this id", "/delivery")
-            _escalating(_kind(context, delivery.type, "/delivery"), "/delivery")
-            return answer(await stopping.acknowledge_delivery(context.engine, delivery, actor))
+            check_type(key, _escalating(_kind(context, delivery.type, "/delivery"), "/delivery").event)
+            return answer(await stopping.acknowledge_delivery(context.engine, delivery, key.name))
         case _:
             raise problem(42205, GIVE_ACKNOWLEDGEMENT)
 
@@ -133,7 +139,7 @@ ENDPOINTS = [
         summary="Cancel what has not gone out yet",
         takes={"application/json": Cancellation},
         gives={200: Stopping},
-        problems=(40401, 42205),
+        problems=(40303, 40401, 42205),
     ),
     Endpoint(
         method="POST",
@@ -143,7 +149,7 @@ ENDPOINTS = [
         summary="Acknowledge: nobody else on call is told",
         takes={"application/json": Acknowledgement},
         gives={200: Stopping},
-        problems=(40401, 42205),
+        problems=(40303, 40401, 42205),
     ),
     Endpoint(
         method="POST",

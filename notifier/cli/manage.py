@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from notifier.clock import SystemClock, to_datetime
+from notifier.catalog import load_catalog
+from notifier.clock import SystemClock, parse_duration, to_datetime
 from notifier.keys import SCOPES, ApiKey, make_key
 from notifier.pipeline.export import export_recipient
 from notifier.pipeline.importing import ImportAnswer, import_recipients
@@ -57,6 +58,13 @@ def upgrade() -> None:
     click.echo(f"The schema is at revision {current}.")
 
 
+def _lifetime(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.group()
 def keys() -> None:
     """API keys."""
@@ -65,10 +73,29 @@ def keys() -> None:
 @keys.command()
 @click.argument("name")
 @click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="May be given again.")
-def create(name: str, scopes: tuple[str, ...]) -> None:
+@click.option(
+    "--source", "sources", multiple=True, help="Reports for this source only, such as csms/berlin or csms/*; again."
+)
+@click.option("--type", "types", multiple=True, help="Reports events of this type only; may be given again.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events a second, 429 above.")
+@click.option("--expires-in", "lifetime", callback=_lifetime, help='Ends by itself, such as after "90 d".')
+def create(
+    name: str,
+    scopes: tuple[str, ...],
+    sources: tuple[str, ...],
+    types: tuple[str, ...],
+    rate: float | None,
+    lifetime: int | None,
+) -> None:
     """Make a key called NAME and print it: the only time that it can be seen."""
-    text, key = make_key(name, frozenset(scopes), SystemClock().now())
-    on_database(lambda database: key_store.add(database, key))
+    now = SystemClock().now()
+    if unknown := [each for each in types if each not in load_catalog(load_settings().templates).event_types]:
+        raise click.BadParameter(f"there is no event type {unknown[0]}", param_hint="--type")
+    text, key = make_key(
+        name, frozenset(scopes), now, sources=sources, types=types, rate=rate,
+        expires_at=None if lifetime is None else now + lifetime,
+    )  # fmt: skip
+    on_database(lambda database: key_store.add(database, key, _actor()))
     click.echo(text)
 
 
@@ -80,7 +107,7 @@ def list_keys(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_told(key) for key in found]))
         return
-    table = Table("id", "name", "scopes", "created", "revoked")
+    table = Table("id", "name", "scopes", "created", "revoked", "expires", "last used", "sources", "types", "rate")
     for key in found:
         table.add_row(*(str(value or "") for value in _told(key).values()))
     Console().print(table)
@@ -91,7 +118,7 @@ def list_keys(as_json: bool) -> None:
 def revoke(key_id: str) -> None:
     """End the key with this id; it is refused within a minute."""
     now = SystemClock().now()
-    if not on_database(lambda database: key_store.revoke(database, key_id, now)):
+    if not on_database(lambda database: key_store.revoke(database, key_id, now, _actor())):
         raise click.ClickException(f"no key with the id {key_id} is in use; `notifier keys list` shows them")
     click.echo(f"{key_id} is revoked.")
 
@@ -168,6 +195,15 @@ def _told(key: ApiKey) -> dict[str, object]:
         "id": key.id,
         "name": key.name,
         "scopes": " ".join(sorted(key.scopes)),
-        "created": to_datetime(key.created_at).isoformat(timespec="seconds"),
-        "revoked": key.revoked_at and to_datetime(key.revoked_at).isoformat(timespec="seconds"),
+        "created": _instant(key.created_at),
+        "revoked": _instant(key.revoked_at),
+        "expires": _instant(key.expires_at),
+        "used": _instant(key.used_at),
+        "sources": " ".join(key.sources),
+        "types": " ".join(key.types),
+        "rate": key.rate,
     }
+
+
+def _instant(at: int | None) -> str | None:
+    return None if at is None else to_datetime(at).isoformat(timespec="seconds")

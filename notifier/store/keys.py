@@ -1,25 +1,30 @@
 """API keys: only the hash of the secret is kept."""
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.keys import ApiKey
+from notifier.store import audit
+from notifier.store.audit import Entry
 from notifier.store.database import Database
 from notifier.store.schema import api_key
 
 
-async def add(database: Database, key: ApiKey) -> None:
-    """Write a new key."""
+async def add(database: Database, key: ApiKey, actor: str | None = None) -> None:
+    """Write a new key, and who made it where that was a person."""
     values = {
-        "id": key.id,
-        "name": key.name,
-        "secret_hash": key.secret_hash,
+        **msgspec.structs.asdict(key),
         "scopes": " ".join(sorted(key.scopes)),
-        "created_at": key.created_at,
+        "sources": _list(key.sources),
+        "types": _list(key.types),
     }
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(sa.insert(api_key).values(values))
+        if actor is not None:
+            entry = Entry(at=key.created_at, actor=actor, action="key.create", subject=key.id, detail=values["scopes"])
+            await audit.add(connection, database.dialect, [entry])
 
     await database.write(work)
 
@@ -46,18 +51,40 @@ async def every(database: Database) -> list[ApiKey]:
     return await database.read(work)
 
 
-async def revoke(database: Database, id_: str, now: int) -> bool:
+async def revoke(database: Database, id_: str, now: int, actor: str) -> bool:
     """End a key; whether there was one to end."""
 
     async def work(connection: AsyncConnection) -> bool:
         statement = sa.update(api_key).where(api_key.c.id == id_, api_key.c.revoked_at.is_(None)).values(revoked_at=now)
-        return (await connection.execute(statement)).rowcount == 1
+        if (await connection.execute(statement)).rowcount != 1:
+            return False
+        entry = Entry(at=now, actor=actor, action="key.revoke", subject=id_)
+        await audit.add(connection, database.dialect, [entry])
+        return True
 
     return await database.write(work)
+
+
+async def note_use(database: Database, id_: str, now: int) -> None:
+    """Note that a key was in use at an instant."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(sa.update(api_key).where(api_key.c.id == id_).values(used_at=now))
+
+    await database.write(work)
 
 
 def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:
     return ApiKey(
         id=row.id, name=row.name, secret_hash=row.secret_hash, scopes=frozenset(row.scopes.split()),
-        created_at=row.created_at, revoked_at=row.revoked_at,
+        created_at=row.created_at, revoked_at=row.revoked_at, expires_at=row.expires_at, used_at=row.used_at,
+        sources=_tuple(row.sources), types=_tuple(row.types), rate=row.rate,
     )  # fmt: skip
+
+
+def _list(names: tuple[str, ...]) -> str | None:
+    return msgspec.json.encode(names).decode() if names else None
+
+
+def _tuple(kept: str | None) -> tuple[str, ...]:
+    return msgspec.json.decode(kept, type=tuple[str, ...]) if kept else ()

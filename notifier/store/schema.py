@@ -5,7 +5,7 @@
 index holds open rows only (on MariaDB, which has no partial indexes, all rows), so a look costs the same at any size.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, SmallInteger, String, Table, Text, text
 
 from notifier.store.columns import DOCUMENT, ID, MYSQL_OPTIONS, NAME, WORD
 
@@ -266,6 +266,11 @@ api_key = Table(
     Column("scopes", NAME, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("used_at", BigInteger),
+    Column("sources", DOCUMENT),
+    Column("types", DOCUMENT),
+    Column("rate", Double),
     **MYSQL_OPTIONS,
 )
 

@@ -83,9 +83,9 @@ class Caller:
             return list(await connection.execute(sa.select(table)))
 
 
-async def add_key(database: Database, *scopes: Scope) -> str:
+async def add_key(database: Database, *scopes: Scope, **bounds: Any) -> str:
     """A new key with these scopes, all where none is given."""
-    text, key = make_key("test", frozenset(scopes) or EVERYTHING, 0)
+    text, key = make_key("test", frozenset(scopes) or EVERYTHING, 0, **bounds)
     await keys.add(database, key)
     return text
 

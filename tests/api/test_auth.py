@@ -4,13 +4,15 @@ import base64
 
 import pytest
 
-from notifier.api.auth import REMEMBERED
+from notifier.api.auth import REMEMBERED, USE_NOTED
 from notifier.clock import SECOND
 from notifier.keys import split_key
+from notifier.settings import Settings
 from notifier.store import keys
+from notifier.store.database import Database
 from notifier.store.schema import event
 from tests.api.conftest import on_sqlite
-from tests.api.server import Caller, add_key
+from tests.api.server import Caller, add_key, application
 from tests.samples import encoded
 
 WRONG = f"ntf_{'0' * 16}_{'0' * 64}"
@@ -74,7 +76,7 @@ async def test_a_revoked_key_is_let_in_for_seconds_at_most(api: Caller) -> None:
     # Given a key in use, that is then revoked by another process
     assert (await api.post(encoded(id="1"))).status == 202
     id_, _ = split_key(api.key) or ("", "")
-    assert await keys.revoke(api.engine.database, id_, api.clock.now())
+    assert await keys.revoke(api.engine.database, id_, api.clock.now(), "ops")
 
     # When as long has passed as a key is remembered
     assert REMEMBERED <= 60 * SECOND
@@ -88,7 +90,7 @@ async def test_a_revoked_key_is_let_in_for_seconds_at_most(api: Caller) -> None:
 
 async def test_a_key_that_was_revoked_before_its_first_use_is_never_let_in(api: Caller) -> None:
     key = await add_key(api.engine.database)
-    assert await keys.revoke(api.engine.database, (split_key(key) or ("", ""))[0], api.clock.now())
+    assert await keys.revoke(api.engine.database, (split_key(key) or ("", ""))[0], api.clock.now(), "ops")
 
     assert (await api.post(encoded(), Authorization=f"Bearer {key}")).problem == (40102, None)
 
@@ -111,3 +113,79 @@ async def test_no_answer_holds_a_key(api: Caller) -> None:
 
         assert secret not in str(answer)
         assert (split_key(reader) or ("", ""))[1] not in str(answer)
+
+
+async def test_a_key_that_expires_is_let_in_until_then_and_no_longer(api: Caller) -> None:
+    # Given a key with a minute to live, which is in use
+    key = await add_key(api.engine.database, expires_at=api.clock.now() + 60 * SECOND)
+    bearer = f"Bearer {key}"
+    assert (await api.post(encoded(id="1"), Authorization=bearer)).status == 202
+
+    # When its time is up, though it was looked up a moment before
+    api.clock.advance(59 * SECOND)
+    assert (await api.post(encoded(id="2"), Authorization=bearer)).status == 202
+    api.clock.advance(SECOND)
+
+    # Then it is refused
+    assert (await api.post(encoded(id="3"), Authorization=bearer)).problem == (40102, None)
+
+
+async def test_a_key_tells_when_it_was_last_used(api: Caller) -> None:
+    key = await add_key(api.engine.database)
+    id_, _ = split_key(key) or ("", "")
+
+    async def used() -> int | None:
+        found = await keys.find(api.engine.database, id_)
+        assert found is not None
+        return found.used_at
+
+    assert await used() is None
+    assert (await api.post(encoded(id="1"), Authorization=f"Bearer {key}")).status == 202
+    assert await used() == api.clock.now()
+
+    api.clock.advance(USE_NOTED)
+    assert (await api.post(encoded(id="2"), Authorization=f"Bearer {key}")).status == 202
+    assert await used() == api.clock.now()
+
+
+async def test_a_key_reports_only_what_it_is_bound_to(api: Caller) -> None:
+    # Given keys that are bound to another source, and to another event type
+    elsewhere = f"Bearer {await add_key(api.engine.database, sources=('csms/*',))}"
+    another = f"Bearer {await add_key(api.engine.database, types=('charging.complete',))}"
+
+    # Then each is told what it may not do, alone and within a batch
+    assert (await api.post(encoded(), Authorization=elsewhere)).problem == (40303, "/source")
+    assert (await api.post(encoded(), Authorization=another)).problem == (40303, "/type")
+    batch = b"[" + encoded(id="1", source="csms/berlin") + b"," + encoded(id="2") + b"]"
+    told = await api.post(batch, "application/cloudevents-batch+json", Authorization=elsewhere)
+    assert [each["status"] for each in told.body["results"]] == ["accepted", "refused"]
+    assert [row.source for row in await api.rows(event)] == ["csms/berlin"]
+
+
+async def test_a_key_stops_only_what_it_may_report(api: Caller) -> None:
+    key = await add_key(api.engine.database, types=("charging.complete",), sources=("csms/*",))
+
+    async def cancel(body: bytes) -> tuple[int, str | None] | None:
+        return (await api.call("POST", "/v1/cancel", body, Authorization=f"Bearer {key}")).problem
+
+    assert await cancel(b'{"type":"payment-failed","about":"a1"}') == (40303, "/type")
+    assert await cancel(b'{"event":{"source":"billing","id":"1"}}') == (40303, "/event/source")
+    assert await cancel(b'{"event":{"source":"csms/berlin","id":"1"}}') == (40401, "/event")
+
+
+@on_sqlite
+async def test_a_key_with_a_rate_is_sent_away_above_it_and_others_are_not(database: Database, valkey: str) -> None:
+    async with application(database, valkey, settings=Settings(broker_url=valkey)) as api:
+        # Given a key for ten events a second, of which a batch of a hundred is ten seconds' worth
+        slow = f"Bearer {await add_key(database, rate=10.0)}"
+        batch = b"[" + b",".join(encoded(id=str(number)) for number in range(100)) + b"]"
+        assert (await api.post(batch, "application/cloudevents-batch+json", Authorization=slow)).status == 202
+
+        # When it comes again at once
+        refused = await api.post(encoded(id="x"), Authorization=slow)
+
+        # Then it is told when to come back, nothing is written, and nobody else notices
+        assert refused.problem == (42901, None)
+        assert 1 <= int(refused.headers["Retry-After"]) <= 10
+        assert (await api.post(encoded(id="y"))).status == 202
+        assert len(await api.rows(event)) == 101

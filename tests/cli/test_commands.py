@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import json
+import sqlite3
 from pathlib import Path
 
 import click
@@ -78,7 +79,8 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shell: Shell)
     # When it is listed, then its secret is not there
     listed = shell("keys", "list", "--json").output
     assert json.loads(listed)[0] | {"created": ""} == {
-        "id": id_, "name": "billing", "scopes": "events:write", "created": "", "revoked": None,
+        "id": id_, "name": "billing", "scopes": "events:write", "created": "", "revoked": None, "expires": None,
+        "used": None, "sources": "", "types": "", "rate": None,
     }  # fmt: skip
     assert secret not in listed
 
@@ -87,6 +89,33 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shell: Shell)
     again = shell("keys", "revoke", id_)
     assert again.exit_code == 1
     assert "notifier keys list" in again.output
+
+
+def test_a_key_is_bound_and_the_audit_tells_who_made_and_who_ended_it(shell: Shell) -> None:
+    # Given a key that is bound to a source and a type, with a rate and an end
+    shell("db", "upgrade")
+    bounds = ("--source", "csms/*", "--type", "charging.complete", "--rate", "50", "--expires-in", "90 d")
+    id_ = shell("keys", "create", "csms", "--scope", "events:write", *bounds).output.split("_")[1]
+    (told,) = json.loads(shell("keys", "list", "--json").output)
+    assert (told["sources"], told["types"], told["rate"]) == ("csms/*", "charging.complete", 50.0)
+    assert told["expires"] > told["created"]
+
+    # When it is revoked, then both stand in the audit
+    shell("keys", "revoke", id_)
+    connection = sqlite3.connect(shell.folder / "notifier.db")
+    audited = connection.execute("SELECT action, subject, actor FROM audit ORDER BY action").fetchall()
+    connection.close()
+    assert audited == [(action, id_, f"cli:{getpass.getuser()}") for action in ("key.create", "key.revoke")]
+
+
+@pytest.mark.parametrize("bounds", [("--type", "no.such"), ("--rate", "0"), ("--expires-in", "soon")])
+def test_bounds_that_make_no_sense_are_refused_by_name(shell: Shell, bounds: tuple[str, str]) -> None:
+    shell("db", "upgrade")
+
+    told = shell("keys", "create", "csms", "--scope", "events:write", *bounds)
+
+    assert told.exit_code == 2
+    assert bounds[0] in told.output
 
 
 def test_importing_recipients_tells_bad_lines_and_writes_the_others(shell: Shell) -> None:

@@ -1,0 +1,61 @@
+"""What a key is bound to: the sources and event types that it reports, and how many events in a second."""
+
+import math
+from typing import Final
+
+from notifier.channels.shared import Shared
+from notifier.clock import SECOND
+from notifier.cloudevents import Checked
+from notifier.errors import Problem
+from notifier.keys import ApiKey
+from notifier.problems import problem
+
+BURST: Final = SECOND
+"""Milliseconds' worth of its rate that a key may be ahead; the batch that passes it is still taken whole."""
+
+
+def within_bounds(key: ApiKey, candidate: Checked | Problem) -> Checked | Problem:
+    """The event, or Problem 40303 where it isn't one of the key's."""
+    if isinstance(candidate, Problem):
+        return candidate
+    if not key.reports_as(candidate.source):
+        return problem(40303, f"the key {key.id} does not report for this source", "/source")
+    return candidate if key.reports_of(candidate.type) else _not_of(key, candidate.type)
+
+
+def check_type(key: ApiKey, event_type: str) -> None:
+    """Raise Problem 40303 where the key may not report, and so not stop, events of this type."""
+    if not key.reports_of(event_type):
+        raise _not_of(key, event_type)
+
+
+def check_source(key: ApiKey, source: str) -> None:
+    """Raise Problem 40303 where the key may not report, and so not stop, what this source tells."""
+    if not key.reports_as(source):
+        raise problem(40303, f"the key {key.id} does not report for this source", "/event/source")
+
+
+def _not_of(key: ApiKey, event_type: str) -> Problem:
+    return problem(40303, f"the key {key.id} does not report {event_type}", "/type")
+
+
+class Rates:
+    """How many events a second each key may report, as all web processes know it.
+
+    Where nobody answers who keeps that, events are taken: they are worth more than the limit.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    async def admit(self, key: ApiKey, events: int) -> None:
+        """Count events of a key; raises Problem 42901 with `retry_after` where it has had its share."""
+        if key.rate is None or not events:
+            return
+        taken = await self._shared.take(f"notifier:key:{key.id}", key.rate, False, 0, [(events, BURST)])
+        if taken is not None and taken.waits[0] < 0:
+            wait = math.ceil((-taken.waits[0] - BURST) / SECOND)
+            raise problem(42901, f"the key {key.id} may report {key.rate:g} events a second", retry_after=max(wait, 1))
+
+    async def close(self) -> None:
+        await self._shared.close()
