@@ -85,9 +85,9 @@ def _known(stored: StoredSession) -> Session:
 
 def _change(stored: StoredSession | None, ids: Ids, session: Session, station_name: StationName) -> Change:
     told = stored.told if stored else ()
+    session = msgspec.structs.replace(session, charging_periods=_ordered(session.charging_periods or []))
     if stored and (dropped := _dropped(_known(stored), session)):
         return Change(stored=stored, events=[], dropped=dropped)
-    session = msgspec.structs.replace(session, charging_periods=_ordered(session.charging_periods or []))
     about = {
         "session_id": ids.text,
         "token": session.cdr_token.contract_id,
@@ -103,15 +103,15 @@ def _change(stored: StoredSession | None, ids: Ids, session: Session, station_na
 
 
 def _dropped(known: Session, session: Session) -> Literal["stale", "repeat"] | None:
-    """Why an update is not newer than what we know.
+    """Why an update is older than what we know, or says the same.
 
     Peers count in whole seconds, so within one instant the further status is the newer: a session that ends in the
-    second of its last reading must not lose its end.
+    second of its last reading must not lose its end. Else whatever comes later within that instant counts.
     """
     before, now = ((each.last_updated, _PROGRESS[each.status]) for each in (known, session))
-    if now == before:
-        return "repeat"
-    return "stale" if now < before else None
+    if now < before:
+        return "stale"
+    return "repeat" if session == known else None
 
 
 def _ordered(periods: Iterable[ChargingPeriod]) -> list[ChargingPeriod]:

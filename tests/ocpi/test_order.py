@@ -117,3 +117,24 @@ def test_no_order_of_puts_and_patches_tells_an_event_twice_or_after_the_end(
     assert len(events) == len(set(events))
     assert "session.ended" not in events[:-1]
     assert stored.session["last_updated"] == history[-1][1]["last_updated"]
+
+
+@given(st.permutations(["kwh", "total_cost", "charging_periods", "meter_id"]), st.data())
+def test_patches_within_one_second_are_all_taken_however_often_they_come(order: list[str], data: st.DataObject) -> None:
+    # Given a session, and PATCHes of the same second that each tell something else
+    second = {"last_updated": clock(1)}
+    said: dict[str, Any] = {
+        "kwh": 7.0,
+        "total_cost": {"excl_vat": 2.0},
+        "charging_periods": [{"start_date_time": clock(0), "dimensions": [{"type": "ENERGY", "volume": 7}]}],
+        "meter_id": "M1",
+    }
+    repeats = data.draw(st.lists(st.sampled_from(order)))
+    first = (True, SESSION | {"status": "ACTIVE", "charging_periods": [], "last_updated": clock(0)})
+
+    # When they come in any order, and some again
+    stored, changes = deliver([first, *((False, second | {name: said[name]}) for name in order + repeats)])
+
+    # Then nothing of any is lost, and what came again changed nothing
+    assert {name: stored.session[name] for name in said} == said
+    assert [change.dropped for change in changes] == [None] * (1 + len(order)) + ["repeat"] * len(repeats)

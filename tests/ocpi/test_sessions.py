@@ -252,7 +252,8 @@ def test_the_caller_may_know_a_better_name_for_a_station(active: dict[str, Any])
 
 
 def test_what_is_stored_survives_a_database_as_json(active: dict[str, Any]) -> None:
-    stored = put(None, IDS, active | {"charging_periods": [period("10:17:09.25", ENERGY=1)]}).stored
+    active |= {"charging_periods": [period("10:17:09.25", ENERGY=1)]}
+    stored = put(None, IDS, active).stored
     again = msgspec.json.decode(msgspec.json.encode(stored), type=StoredSession)
     assert again == stored
     assert put(again, IDS, active).dropped == "repeat"
