@@ -56,13 +56,19 @@ class Choices(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     digests: Annotated[dict[Key, Pace], Some] = {}
 
 
-class Preferences(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Told(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a service tells of a person's choices among other things: what it doesn't name stays as it is."""
+
+    everything: bool | None = None
+    locale: str | None = None
+    time_zone: str | None = None
+
+
+class Preferences(Told, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person chose. `everything` false switches off all that may be; `locale` and `time_zone` go before those
     that the recipient's service knows."""
 
     everything: bool = True
-    locale: str | None = None
-    time_zone: str | None = None
 
 
 class Defaults(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,11 +94,18 @@ def read_preferences(document: str) -> Preferences:
     return _decode(document)
 
 
-def chosen(choices: Choices) -> Mapping[str, Any]:
+def chosen(choices: msgspec.Struct) -> Mapping[str, Any]:
     """The members that say something."""
     told: Mapping[str, Any] = msgspec.to_builtins(choices)
     silent: Mapping[str, Any] = msgspec.to_builtins(type(choices)())
     return {name: value for name, value in told.items() if value != silent[name]}
+
+
+def laid_upon(before: Preferences, told: Told) -> Preferences:
+    """The preferences after what was told of them; what it doesn't name stays. Where all of them were told, those."""
+    if isinstance(told, Preferences):
+        return told
+    return msgspec.convert(merged(chosen(before), chosen(told)), Preferences)
 
 
 def merged(document: Any, patch: Any) -> Any:

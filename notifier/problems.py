@@ -24,6 +24,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     40801: ("Body too slow", "The body did not arrive in time. Send it again."),
     40901: ("Conflict with an earlier event", "This source and id came with another body. Give each event its own id."),
     40902: ("Somebody else was quicker", "What this builds on has changed. Read it again, then decide anew."),
+    41201: ("Another version stands", "It was changed since you read it. Read it again, then write over what you saw."),
     41301: ("Body too large", "Send less at once; the detail names the limit."),
     41501: ("Media type not supported", "Send application/cloudevents+json, …-batch+json or application/json."),
     42201: ("Unknown event type", "No notification type listens to this event. The detail lists those that are known."),

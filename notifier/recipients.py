@@ -4,8 +4,9 @@ Addresses are checked here, once, where they come in; everything behind trusts t
 """
 
 import re
+from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import available_timezones
 
 import msgspec
@@ -15,7 +16,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from notifier.deliveries import make_id
 from notifier.messages import Device, Private
-from notifier.preferences import Key, Preferences
+from notifier.preferences import Key, Preferences, Told, merged
 from notifier.segments import Value
 from notifier.standing import Standing
 from notifier.text import LINE
@@ -28,6 +29,8 @@ MAX_ATTRIBUTES = 50  # of a recipient: segments are made of a handful
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=LINE)]
 Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?(?![\\s\\S])")]
 
+T = TypeVar("T", bound=Told)
+
 _TAG = re.compile(r"[a-z]{2,3}([-_][a-z]{4})?([-_]([a-z]{2}|[0-9]{3}))?", re.IGNORECASE | re.ASCII)
 
 
@@ -36,8 +39,8 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
 
     `tokens` are charging tokens (OCPI contract ids or RFID uids), `fleets` and `sites` what the recipient looks after.
     `tenants` are whose presets hold for them, the nearest first (`fleet:acme`, `host:mall-7`); `region` is ISO 3166
-    (`US-FL`, else what the phone's country code says); `attributes` are what segments choose people by. `preferences`
-    are left as they are where the caller says nothing of them.
+    (`US-FL`, else what the phone's country code says); `attributes` are what segments choose people by. `devices`,
+    which other services write too, stay where the caller says nothing of them; so does each of the `preferences`.
     """
 
     kind: Literal["driver", "fleet_manager", "site_operator"] = "driver"
@@ -46,14 +49,14 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     phone: str | None = None
     locale: str = "en"
     time_zone: str = "UTC"
-    devices: Annotated[list[Device], msgspec.Meta(max_length=MAX_DEVICES)] = []
+    devices: Annotated[list[Device], msgspec.Meta(max_length=MAX_DEVICES)] | None = None
     tokens: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     fleets: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     sites: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     tenants: Annotated[list[Key], msgspec.Meta(max_length=MAX_TENANTS)] = []
     region: Region | None = None
     attributes: Annotated[dict[Key, Value], msgspec.Meta(max_length=MAX_ATTRIBUTES)] = {}
-    preferences: Preferences | None = None
+    preferences: Told | None = None
 
     def checked(self) -> Self:
         """The same with its addresses in canonical form.
@@ -131,7 +134,7 @@ def country_of(phone: str) -> str | None:
     return None if country in (None, "001") else str(country)
 
 
-def check_preferences(given: Preferences) -> Preferences:
+def check_preferences(given: T) -> T:
     """The same with its locale in canonical form; ValueError as from `check_locale` and `check_time_zone`."""
     return msgspec.structs.replace(
         given,
@@ -163,6 +166,29 @@ def check_time_zone(text: str) -> str:
 @cache
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones() - {"Factory", "localtime"})  # names of this machine's own settings
+
+
+def patched(held: Mapping[str, Any], patch: Mapping[str, Any]) -> RecipientDetails:
+    """Details after a merge patch (RFC 7396) to what is held, checked; raises as `decode_details` does.
+
+    `held` is shaped as RecipientDetails, its preferences whole.
+    """
+    after = merged(held, patch)
+    if "phone" in patch and "region" not in patch and held["phone"] and held["region"] == country_of(held["phone"]):
+        del after["region"]  # it was the old number's
+    if "devices" not in patch:
+        del after["devices"]
+    elif patch["devices"] is None:
+        after["devices"] = []
+    preferences = msgspec.convert({"preferences": after.get("preferences", {})}, _Whole).preferences
+    details = msgspec.convert(after, RecipientDetails)
+    return msgspec.structs.replace(details, preferences=preferences).checked()
+
+
+class _Whole(Private, frozen=True):
+    """Preferences that say all; within a member, so that what doesn't fit is told with its place."""
+
+    preferences: Preferences
 
 
 def decode_details(body: bytes) -> RecipientDetails:

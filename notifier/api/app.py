@@ -14,6 +14,7 @@ from notifier.api import (
     audiences,
     consents,
     dead,
+    devices,
     docs,
     erasure,
     events,
@@ -50,8 +51,8 @@ from notifier.settings import Settings
 
 ENDPOINTS = docs.endpoints(
     [
-        *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *receipts.ENDPOINTS, *dead.ENDPOINTS,
-        *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
+        *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *devices.ENDPOINTS, *receipts.ENDPOINTS,
+        *dead.ENDPOINTS, *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *operations.ENDPOINTS,
     ]
@@ -59,7 +60,7 @@ ENDPOINTS = docs.endpoints(
 HOT = events.ENDPOINTS[0].path
 PATHS = sorted(
     {endpoint.path for endpoint in ENDPOINTS},
-    key=lambda path: (path != HOT, "{" in path, -len(path.rpartition("}")[2]), path),
+    key=lambda path: (path != HOT, "{" in path, -len(path.rpartition("}")[2]), -path.count("/"), path),
 )
 """In the order in which they are tried: what is written out goes before what a parameter would take too, and what is
 asked for thousands of times a second before everything."""
@@ -132,8 +133,8 @@ async def _to_console(_request: Request) -> Response:
 def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
     """One route a path: the router then knows all its methods, and tells them where another is asked for.
 
-    What hangs on a parameter that may hold slashes takes every method itself: passed on by the router, a DELETE of
-    `…/42/preferences` would be one of the recipient `42/preferences`.
+    What hangs on a parameter takes every method itself, for one before it may hold slashes: passed on by the router, a
+    DELETE of `…/42/preferences` would be one of the recipient `42/preferences`.
     """
 
     async def handle(request: Request) -> Response:
@@ -154,4 +155,4 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
                 request.state.link = link
         return await endpoint.handler(request, context)
 
-    return Route(path, handle, methods=METHODS if ":path}/" in path else list(methods))
+    return Route(path, handle, methods=METHODS if "}/" in path else list(methods))

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, read_query
+from notifier.api.versions import expected, versioned
 from notifier.preferences import Key
 from notifier.problems import UNDECODABLE, from_decoding, problem
 from notifier.segments import Segment, SegmentId
@@ -83,18 +84,18 @@ async def put_segment(request: Request, context: Context) -> Response:
         given = msgspec.json.decode(await read_body(request, MAX_SEGMENT), type=Segment)
     except UNDECODABLE as error:
         raise from_decoding(42206, error) from None
-    await segments.put(context.engine.database, id_, given, context.engine.clock.now())
+    await segments.put(context.engine.database, id_, given, context.engine.clock.now(), expected(request))
     return Response(status_code=204)
 
 
 async def get_segment(request: Request, context: Context) -> Response:
     """A segment as it was put."""
-    return answer(await _segment(request, context))
+    return versioned(await _segment(request, context))
 
 
 async def delete_segment(request: Request, context: Context) -> Response:
     """Remove a segment. A campaign under way reaches nobody more. The same again changes nothing."""
-    await segments.delete(context.engine.database, _step(request, "id", SegmentId))
+    await segments.delete(context.engine.database, _step(request, "id", SegmentId), expected(request))
     return Response(status_code=204)
 
 
@@ -182,7 +183,7 @@ ENDPOINTS = [
         summary="Write a segment, whole",
         takes={"application/json": Segment},
         gives={204: None},
-        problems=(42205, 42206),
+        problems=(41201, 42205, 42206),
     ),
     Endpoint(
         method="GET",
@@ -200,7 +201,7 @@ ENDPOINTS = [
         handler=delete_segment,
         summary="Remove a segment",
         gives={204: None},
-        problems=(42205,),
+        problems=(41201, 42205),
     ),
     Endpoint(
         method="POST",

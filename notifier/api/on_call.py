@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.endpoints import Context, Endpoint
-from notifier.api.http import answer, read_body
+from notifier.api.http import read_body
+from notifier.api.versions import expected, versioned
 from notifier.preferences import Key
 from notifier.problems import UNDECODABLE, from_decoding, problem
 from notifier.store import on_call
@@ -35,7 +36,7 @@ async def put_on_call(request: Request, context: Context) -> Response:
         raise from_decoding(42205, error) from None
     if len(set(order)) != len(order):
         raise problem(42205, "somebody is named twice", "/order")
-    strangers = await on_call.put(context.engine.database, audience, order)
+    strangers = await on_call.put(context.engine.database, audience, order, expected(request, OnCall))
     if strangers:
         place = order.index(strangers[0])
         raise problem(42205, f"this recipient is not of the audience {audience}", f"/order/{place}")
@@ -47,7 +48,7 @@ async def get_on_call(request: Request, context: Context) -> Response:
     order = await on_call.get(context.engine.database, _audience(request))
     if order is None:
         raise problem(40401, "nobody looks after this: there is no such audience")
-    return answer(OnCall(order))
+    return versioned(OnCall(order))
 
 
 def _audience(request: Request) -> str:
@@ -66,7 +67,7 @@ ENDPOINTS = [
         summary="Set who is on call, in order",
         takes={"application/json": OnCall},
         gives={204: None},
-        problems=(42205,),
+        problems=(41201, 42205),
     ),
     Endpoint(
         method="GET",

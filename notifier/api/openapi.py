@@ -15,6 +15,10 @@ EVERYWHERE = (50001, 50301)
 AUTHENTICATED = (40101, 40102, 40301)
 SIGNED = (40302,)
 WITH_BODY = (40001, 40801, 41301)
+CONDITIONS = {
+    "If-Match": "The ETag of what was read: the write happens only over that",
+    "If-None-Match": "* for a write that happens only where there is nothing yet",
+}
 PROBLEM_SCHEMA = {
     "type": "object",
     "description": "RFC 9457 problem document",
@@ -90,6 +94,11 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[s
     parameters += [
         {"name": asked.name, "in": "query", "schema": by_type[repr(asked.type)]} for asked in _asked(endpoint)
     ]
+    if 41201 in endpoint.problems:
+        parameters += [
+            {"name": name, "in": "header", "schema": {"type": "string"}, "description": said}
+            for name, said in CONDITIONS.items()
+        ]
     if parameters:
         operation["parameters"] = parameters
     if endpoint.takes:

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, read_query
-from notifier.api.recipients import recipient_id
+from notifier.api.recipients import NOBODY, decode_patch, fitting, recipient_id
+from notifier.api.versions import expected, versioned
 from notifier.clock import to_datetime
-from notifier.errors import Problem
 from notifier.pipeline.export import Change
-from notifier.pipeline.importing import MAX_LINE, to_problem
+from notifier.pipeline.importing import MAX_LINE
 from notifier.preferences import NETWORK, Defaults, Key, Preferences, chosen, merged
 from notifier.problems import UNDECODABLE, from_decoding, problem
 from notifier.recipients import check_preferences
@@ -22,8 +22,6 @@ from notifier.store import preferences
 MOST = 1000  # changes in one answer
 TENANTS = (NETWORK, "fleet:", "host:")
 """How the names of tenants begin; `network` is a whole one."""
-
-_decode_patch = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,13 +39,13 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 async def get_preferences(request: Request, context: Context) -> Response:
     """What a person chose; what they didn't is not in it."""
     found = await preferences.get(context.engine.database, recipient_id(request))
-    return answer(chosen(_there(found)))
+    return versioned(chosen(_there(found)))
 
 
 async def put_preferences(request: Request, context: Context) -> Response:
     """Write what a person chose, whole: what is left out is no choice any more."""
     body = await read_body(request, MAX_LINE)
-    given = _fitting(lambda: check_preferences(msgspec.json.decode(body, type=Preferences)))
+    given = fitting(lambda: check_preferences(msgspec.json.decode(body, type=Preferences)))
     await _change(request, context, lambda _: given)
     return Response(status_code=204)
 
@@ -58,15 +56,12 @@ async def patch_preferences(request: Request, context: Context) -> Response:
     The answer is what they have chosen by now.
     """
     body = await read_body(request, MAX_LINE)
-    patch = _fitting(lambda: _decode_patch(body))
+    patch = fitting(lambda: decode_patch(body))
 
     def step(before: Preferences) -> Preferences:
-        after: Preferences = _fitting(
-            lambda: check_preferences(msgspec.convert(merged(chosen(before), patch), Preferences))
-        )
-        return after
+        return fitting(lambda: check_preferences(msgspec.convert(merged(chosen(before), patch), Preferences)))
 
-    return answer(chosen(await _change(request, context, step)))
+    return versioned(chosen(await _change(request, context, step)))
 
 
 async def get_preference_history(request: Request, context: Context) -> Response:
@@ -84,7 +79,7 @@ async def get_tenant(request: Request, context: Context) -> Response:
     found = await preferences.get_defaults(context.engine.database, name)
     if found is None:
         raise problem(40401, "nothing is preset under this name")
-    return answer(chosen(found))
+    return versioned(chosen(found))
 
 
 async def put_tenant(request: Request, context: Context) -> Response:
@@ -96,29 +91,26 @@ async def put_tenant(request: Request, context: Context) -> Response:
     except UNDECODABLE as error:
         raise from_decoding(42205, error) from None
     engine, actor = context.engine, request.state.key.name
-    await preferences.put_defaults(engine.database, name, given, actor, engine.clock.now())
+    check = expected(request, chosen)
+    await preferences.put_defaults(engine.database, name, given, actor, engine.clock.now(), check)
     return Response(status_code=204)
 
 
 async def _change(request: Request, context: Context, step: Callable[[Preferences], Preferences]) -> Preferences:
     engine, actor = context.engine, request.state.key.name
-    id_ = recipient_id(request)
-    return _there(await preferences.change(engine.database, id_, step, actor, engine.clock.now()))
+    id_, check = recipient_id(request), expected(request, chosen)
+
+    def checked(before: Preferences) -> Preferences:
+        check(before)
+        return step(before)
+
+    return _there(await preferences.change(engine.database, id_, checked, actor, engine.clock.now()))
 
 
 def _there(found: Preferences | None) -> Preferences:
     if found is None:
-        raise problem(40401, "there is no recipient with this id")
+        raise problem(40401, NOBODY)
     return found
-
-
-def _fitting(make: Callable[[], Any]) -> Any:
-    try:
-        return make()
-    except Problem:
-        raise
-    except (*UNDECODABLE, ValueError) as error:
-        raise to_problem(error) from None
 
 
 def _tenant(request: Request) -> str:
@@ -149,7 +141,7 @@ ENDPOINTS = [
         summary="Write what a person chose, whole",
         takes={"application/json": Preferences},
         gives={204: None},
-        problems=(40401, 42203),
+        problems=(40401, 41201, 42203),
     ),
     Endpoint(
         method="PATCH",
@@ -159,7 +151,7 @@ ENDPOINTS = [
         summary="Change what a person chose",
         takes={"application/merge-patch+json": dict[str, Any]},
         gives={200: Preferences},
-        problems=(40401, 42203),
+        problems=(40401, 41201, 42203),
     ),
     Endpoint(
         method="GET",
@@ -188,6 +180,6 @@ ENDPOINTS = [
         summary="Write what a network, fleet or host presets",
         takes={"application/json": Defaults},
         gives={204: None},
-        problems=(42205,),
+        problems=(41201, 42205),
     ),
 ]

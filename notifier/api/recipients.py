@@ -1,6 +1,7 @@
 """Recipients: put one, read one, import many."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -8,35 +9,70 @@ from starlette.responses import Response
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, stream_body
+from notifier.api.versions import CONDITIONAL, expected, versioned
+from notifier.errors import Problem
 from notifier.pipeline.importing import MAX_LINE, ImportAnswer, import_recipients, to_problem
 from notifier.preferences import Key
-from notifier.problems import UNDECODABLE, from_decoding, problem
-from notifier.recipients import ImportLine, RecipientDetails, decode_details
+from notifier.problems import UNDECODABLE, problem
+from notifier.recipients import ImportLine, RecipientDetails, decode_details, patched
 from notifier.store import recipients
 
 NDJSON = "application/x-ndjson"
+NOBODY = "there is no recipient with this id"
+
+T = TypeVar("T")
+
+decode_patch = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 async def put_recipient(request: Request, context: Context) -> Response:
-    """Write a recipient, whole: what is left out is gone."""
+    """Write a recipient, whole: what is left out is gone, but for devices and preferences, which others write too.
+
+    Of preferences those change that are named.
+    """
     id_ = recipient_id(request)
-    try:
-        details = decode_details(await read_body(request, MAX_LINE))
-    except UNDECODABLE as error:
-        raise from_decoding(42203, error) from None
-    except ValueError as error:
-        raise to_problem(error) from None
-    await recipients.put(context.engine.database, {id_: details}, context.engine.clock.now(), request.state.key.name)
+    body = await read_body(request, MAX_LINE)
+    details = fitting(lambda: decode_details(body))
+    check = expected(request)
+
+    def step(held: dict[str, Any] | None) -> RecipientDetails:
+        check(held)
+        return details
+
+    engine, actor = context.engine, request.state.key.name
+    if any(header in request.headers for header in CONDITIONAL):
+        await recipients.change(engine.database, id_, step, engine.clock.now(), actor)
+    else:
+        await recipients.put(engine.database, {id_: details}, engine.clock.now(), actor)
     return Response(status_code=204)
+
+
+async def patch_recipient(request: Request, context: Context) -> Response:
+    """Change a recipient by a merge patch (RFC 7396): what it doesn't name stays, a member that is null is gone.
+
+    The answer is the recipient as it is by now.
+    """
+    id_, check = recipient_id(request), expected(request)
+    body = await read_body(request, MAX_LINE)
+    patch = fitting(lambda: decode_patch(body))
+
+    def step(held: dict[str, Any] | None) -> RecipientDetails:
+        check(held)
+        if held is None:
+            raise problem(40401, NOBODY)
+        details: RecipientDetails = fitting(lambda: patched(held, patch))
+        return details
+
+    engine, actor = context.engine, request.state.key.name
+    return versioned(await recipients.change(engine.database, id_, step, engine.clock.now(), actor))
 
 
 async def get_recipient(request: Request, context: Context) -> Response:
     """All that is held about a recipient."""
     found = await recipients.get(context.engine.database, recipient_id(request))
     if found is None:
-        raise problem(40401, "there is no recipient with this id")
-    del found["id"]  # the URL has it; without it the answer is what PUT takes
-    return answer(found)
+        raise problem(40401, NOBODY)
+    return versioned(found)
 
 
 async def post_import(request: Request, context: Context) -> Response:
@@ -56,6 +92,16 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
     yield rest
 
 
+def fitting(make: Callable[[], T]) -> T:
+    """What is made of a body; Problem for one that is no JSON, or that doesn't fit a recipient."""
+    try:
+        return make()
+    except Problem:
+        raise
+    except (*UNDECODABLE, ValueError) as error:
+        raise to_problem(error) from None
+
+
 def recipient_id(request: Request) -> str:
     """The recipient's id of a path; Problem 42203 where it can be none."""
     try:
@@ -73,7 +119,17 @@ ENDPOINTS = [
         summary="Write a recipient, whole",
         takes={"application/json": RecipientDetails},
         gives={204: None},
-        problems=(42203,),
+        problems=(41201, 42203),
+    ),
+    Endpoint(
+        method="PATCH",
+        path="/v1/recipients/{id:path}",
+        scope="recipients:write",
+        handler=patch_recipient,
+        summary="Change a recipient",
+        takes={"application/merge-patch+json": dict[str, Any]},
+        gives={200: RecipientDetails},
+        problems=(40401, 41201, 42203),
     ),
     Endpoint(
         method="GET",

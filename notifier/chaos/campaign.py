@@ -28,7 +28,7 @@ async def campaign(options: Options) -> Outcome:
     """Alerts alone, then the same beside a campaign that is due all at once."""
     size, seconds = (40_000, 8) if options.short else (1_000_000, 20)
     people = load.people()
-    targets = [(person, device_id(details.devices[0])) for person, details in people.items()]
+    targets = [(person, device_id(each)) for person, details in people.items() for each in details.devices or []]
     with tempfile.TemporaryDirectory(prefix="notifier-chaos-") as folder:
         async with make_bed(options, settings={"templates": bulk.templates(Path(folder))}, people=people) as bed:
             warm = await load.warm_up(bed.producer)

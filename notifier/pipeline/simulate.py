@@ -20,7 +20,7 @@ from notifier.pipeline.explain import HIDDEN, RuleTold, Words, content_told, rul
 from notifier.pipeline.plan import audience_keys
 from notifier.policy import words
 from notifier.policy.hours import local, next_free
-from notifier.preferences import NETWORK, Key, Preferences
+from notifier.preferences import NETWORK, Key, Preferences, Told, laid_upon
 from notifier.problems import problem
 from notifier.recipients import Recipient, RecipientDetails, check_preferences
 from notifier.rendering import Renderer
@@ -178,13 +178,19 @@ async def _person(
 
 
 def _suppose(given: Supposed, presets: Sequence[tuple[str, Any]]) -> Recipient:
+    chosen = laid_upon(Preferences(), given.preferences or Told())
     standing = Standing(
-        preferences=given.preferences or Preferences(), defaults=tuple(presets), consents=given.consents,
+        preferences=chosen, defaults=tuple(presets), consents=given.consents,
         region=given.region, locale=given.locale, time_zone=given.time_zone,
-        reachable=reachable(given.email, given.phone, len(given.devices)),
+        reachable=reachable(given.email, given.phone, len(given.devices or ())),
     )  # fmt: skip
     return Recipient(
-        id=SOMEBODY, name=given.name, email=given.email, phone=given.phone, devices=given.devices, standing=standing
+        id=SOMEBODY,
+        name=given.name,
+        email=given.email,
+        phone=given.phone,
+        devices=given.devices or [],
+        standing=standing,
     )
 
 

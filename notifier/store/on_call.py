@@ -9,20 +9,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.store import rows
 from notifier.store.database import Database
+from notifier.store.people import Check, anything
 from notifier.store.schema import membership
 
 FIRST = (sa.case((membership.c.position == 0, 1), else_=0), membership.c.position)
 """By what to order people: those on call first, in their order."""
 
 
-async def put(database: Database, audience: str, order: Sequence[str]) -> list[str]:
+async def put(database: Database, audience: str, order: Sequence[str], check: Check[list[str]] = anything) -> list[str]:
     """Set the order; nothing changes where some are not of the audience, and they are the answer."""
     places = [{"recipient_id": id_, "position": place} for place, id_ in enumerate(order, 1)]
 
     async def work(connection: AsyncConnection) -> list[str]:
-        of_audience = sa.select(membership.c.recipient_id).where(membership.c.audience == audience)
-        members = set((await connection.execute(of_audience.with_for_update())).scalars())
-        strangers = [id_ for id_ in order if id_ not in members]
+        members = list(await connection.execute(_members(audience).with_for_update()))
+        check(_order(members))
+        known = {row.recipient_id for row in members}
+        strangers = [id_ for id_ in order if id_ not in known]
         if strangers:
             return strangers
         await connection.execute(sa.update(membership).where(membership.c.audience == audience).values(position=0))
@@ -34,17 +36,20 @@ async def put(database: Database, audience: str, order: Sequence[str]) -> list[s
 
 async def get(database: Database, audience: str) -> list[str] | None:
     """The recipients who have a place in the order; None where nobody is of the audience."""
-    query = (
-        sa.select(membership.c.recipient_id, membership.c.position)
-        .where(membership.c.audience == audience)
-        .order_by(membership.c.position)
-    )
 
     async def work(connection: AsyncConnection) -> list[str] | None:
-        found = list(await connection.execute(query))
-        return [row.recipient_id for row in found if row.position > 0] if found else None
+        return _order(list(await connection.execute(_members(audience))))
 
     return await database.read(work)
+
+
+def _members(audience: str) -> sa.Select[tuple[str, int]]:
+    of_audience = sa.select(membership.c.recipient_id, membership.c.position).where(membership.c.audience == audience)
+    return of_audience.order_by(membership.c.position)
+
+
+def _order(members: Sequence[sa.Row[tuple[str, int]]]) -> list[str] | None:
+    return [row.recipient_id for row in members if row.position > 0] if members else None
 
 
 async def places(connection: AsyncConnection, dialect: str, owners: str) -> dict[tuple[str, str], int]:

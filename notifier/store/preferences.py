@@ -13,7 +13,11 @@ from notifier.preferences import Defaults, Preferences, chosen, read_preferences
 from notifier.store import audit, rows
 from notifier.store.audit import Entry
 from notifier.store.database import Database
+from notifier.store.people import Check, anything
 from notifier.store.schema import preference_change, recipient, tenant
+
+Step = Callable[[Preferences], Preferences]
+"""From what a person chose to what they choose now."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,9 +39,7 @@ async def get(database: Database, recipient_id: str) -> Preferences | None:
     return await database.read(work)
 
 
-async def change(
-    database: Database, recipient_id: str, step: Callable[[Preferences], Preferences], actor: str, now: int
-) -> Preferences | None:
+async def change(database: Database, recipient_id: str, step: Step, actor: str, now: int) -> Preferences | None:
     """Take one step from what a person chose to what they choose now; None where there is no such recipient.
 
     Two changes of one person's wait for each other; what `step` raises leaves everything as it was.
@@ -50,37 +52,33 @@ async def change(
 
 
 async def take_step(
-    connection: AsyncConnection, dialect: str, recipient_id: str, step: Callable[[Preferences], Preferences],
-    actor: str, now: int,
-) -> Preferences | None:  # fmt: skip
+    connection: AsyncConnection, dialect: str, recipient_id: str, step: Step, actor: str, now: int
+) -> Preferences | None:
     """Likewise, as a part of a transaction."""
-    before = (await connection.execute(_before(dialect), {"rows": rows.ids([recipient_id])})).first()
-    if before is None:
-        return None
-    after = step(read_preferences(before.preferences))
-    await write(connection, dialect, {recipient_id: after}, actor, now)
-    return after
+    return (await take_steps(connection, dialect, {recipient_id: step}, actor, now)).get(recipient_id)
 
 
-async def write(
-    connection: AsyncConnection, dialect: str, given: Mapping[str, Preferences], actor: str, now: int
-) -> int:
-    """Write what people chose, by recipient; how many of them there are. What changes nothing leaves no history."""
-    if not given:
-        return 0
-    wanted = {"rows": rows.encode([{"id": id_} for id_ in given])}
-    before = {row.id: row.preferences for row in await connection.execute(_before(dialect), wanted)}
-    after = {id_: chosen(each) for id_, each in given.items() if id_ in before}
+async def take_steps(
+    connection: AsyncConnection, dialect: str, steps: Mapping[str, Step], actor: str, now: int
+) -> dict[str, Preferences]:
+    """A step for each of these people; what those of them who are there chose by then. What changes nothing leaves no
+    history."""
+    if not steps:
+        return {}
+    found = await connection.execute(_before(dialect), {"rows": rows.ids(steps)})
+    before = {row.id: row.preferences for row in found}
+    after = {id_: steps[id_](read_preferences(document)) for id_, document in before.items()}
+    documents = {id_: chosen(each) for id_, each in after.items()}
     changes = [
         {"id": secrets.token_hex(16), "recipient_id": id_, "at": now, "actor": actor, "preferences": document}
-        for id_, document in after.items()
+        for id_, document in documents.items()
         if msgspec.json.decode(before[id_]) != document
     ]
     if changes:
         written = [{"id": each["recipient_id"], "preferences": each["preferences"]} for each in changes]
         await connection.execute(_write(dialect), {"rows": rows.encode(written), "now": now})
         await connection.execute(_remember(dialect), {"rows": rows.encode(changes)})
-    return len(after)
+    return after
 
 
 async def history(database: Database, recipient_id: str, limit: int) -> list[Change]:
@@ -118,12 +116,17 @@ async def get_defaults(database: Database, name: str) -> Defaults | None:
     return await database.read(work)
 
 
-async def put_defaults(database: Database, name: str, given: Defaults, actor: str, now: int) -> None:
+async def put_defaults(
+    database: Database, name: str, given: Defaults, actor: str, now: int, check: Check[Defaults] = anything
+) -> None:
     """Write what a tenant presets, whole, with an audit record: it holds for all of its people."""
     row = {"name": name, "defaults": chosen(given), "updated_at": now}
     entry = Entry(at=now, actor=actor, action="tenant.put", subject=name)
+    before = sa.select(tenant.c.defaults).where(tenant.c.name == name)
 
     async def work(connection: AsyncConnection) -> None:
+        held = (await connection.execute(before.with_for_update())).scalar()
+        check(None if held is None else msgspec.json.decode(held, type=Defaults))
         await connection.execute(_put_defaults(database.dialect), {"rows": rows.encode([row])})
         await audit.add(connection, database.dialect, [entry])
 

@@ -1,7 +1,7 @@
 """Recipients: their addresses, devices and audiences. Personal data lives here and nowhere else."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel
 from notifier.messages import Device
-from notifier.recipients import Recipient, RecipientDetails, device_id
-from notifier.store import on_call, preferences, rows, standing
+from notifier.preferences import laid_upon
+from notifier.recipients import Recipient, RecipientDetails
+from notifier.store import devices, on_call, people, preferences, rows, standing
 from notifier.store.database import Database
 from notifier.store.schema import device, membership, recipient, suppression
-from notifier.store.suppressions import address_key
+from notifier.store.suppressions import AddressKey, address_key
 from notifier.topics import GROUP
 
 _OWN = (
@@ -24,19 +25,58 @@ _OWN = (
 _KEYS = ("email_key", "phone_key")
 _KEPT = ("created_at", "preferences", "consents")
 """Columns that a recipient's service doesn't overwrite: the person's own."""
-_DEVICE = ("id", "recipient_id", "kind", "value", "platform", "last_seen")
 
 
 async def put(database: Database, details: Mapping[str, RecipientDetails], now: int, actor: str = "import") -> None:
-    """Write recipients by id, each whole: what the caller left out is gone, but for what the person chose.
+    """Write recipients by id, each whole but for what others write too: devices and each choice of the person's stay
+    where the caller left them out, and so do subscriptions to topics.
 
-    Devices move here from whoever had them; subscriptions to topics stay. Preferences that are given are a change of
-    `actor`'s in their history.
+    Devices move here from whoever had them. Preferences that are given are a change of `actor`'s in their history.
     """
     if not details:
         return
     key = await address_key(database)
-    people = [
+
+    async def work(connection: AsyncConnection) -> None:
+        await _write(connection, database.dialect, key, details, now)
+        await preferences.take_steps(connection, database.dialect, _told(details), actor, now)
+
+    await database.write(work)
+
+
+async def change(
+    database: Database, id_: str, step: Callable[[dict[str, Any] | None], RecipientDetails], now: int, actor: str
+) -> dict[str, Any]:
+    """Take one step from what is held about a recipient (`get`, or None) to what is from now on, which is the answer.
+
+    Two changes of one recipient's wait for each other; what `step` raises leaves everything as it was.
+    """
+    key = await address_key(database)
+
+    async def work(connection: AsyncConnection) -> dict[str, Any]:
+        dialect = database.dialect
+        await people.lock(connection, dialect, [id_])
+        given = step(await _read(connection, id_))
+        await _write(connection, dialect, key, {id_: given}, now)
+        await preferences.take_steps(connection, dialect, _told({id_: given}), actor, now)
+        return await _read(connection, id_) or {}
+
+    return await database.write(work)
+
+
+def _told(details: Mapping[str, RecipientDetails]) -> dict[str, preferences.Step]:
+    """The steps of those whose preferences are told of."""
+    return {
+        id_: partial(laid_upon, told=given.preferences)
+        for id_, given in details.items()
+        if given.preferences is not None
+    }
+
+
+async def _write(
+    connection: AsyncConnection, dialect: str, key: AddressKey, details: Mapping[str, RecipientDetails], now: int
+) -> None:
+    written = [
         {
             **{name: getattr(given, name) for name in _OWN[1:10]},
             "id": id_,
@@ -49,64 +89,45 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
         }
         for id_, given in details.items()
     ]
-    devices = {
-        device_id(each): {"id": device_id(each), "recipient_id": id_, **msgspec.structs.asdict(each)}
-        for id_, given in details.items()
-        for each in given.devices
-    }
+    owned = {id_: given.devices for id_, given in details.items() if given.devices is not None}
     memberships = [
         {"audience": audience, "recipient_id": id_}
         for id_, given in details.items()
         for audience in given.audiences(id_)
     ]
     owners = rows.encode([{"recipient_id": id_} for id_ in details])
-    chosen = {id_: given.preferences for id_, given in details.items() if given.preferences is not None}
-
-    async def work(connection: AsyncConnection) -> None:
-        dialect = database.dialect
-        await connection.execute(_upsert(dialect), {"rows": rows.encode(people)})
-        places = await on_call.places(connection, dialect, owners)
-        for clear in _clear(dialect):
-            await connection.execute(clear, {"rows": owners})
-        if devices:
-            await connection.execute(_upsert_devices(dialect), {"rows": rows.encode(list(devices.values()))})
-        if memberships:
-            placed = [
-                each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships
-            ]
-            await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
-        await preferences.write(connection, dialect, chosen, actor, now)
-
-    await database.write(work)
+    await connection.execute(_upsert(dialect), {"rows": rows.encode(written)})
+    places = await on_call.places(connection, dialect, owners)
+    await devices.replace(connection, dialect, owned)
+    await connection.execute(_clear(dialect), {"rows": owners})
+    if memberships:
+        placed = [each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships]
+        await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
 
 
 async def get(database: Database, id_: str) -> dict[str, Any] | None:
     """All that is held about one recipient, shaped as RecipientDetails; None where there is none."""
 
     async def work(connection: AsyncConnection) -> dict[str, Any] | None:
-        row = (await connection.execute(sa.select(recipient).where(recipient.c.id == id_))).first()
-        if row is None:
-            return None
-        devices = await connection.execute(
-            sa.select(*(device.c[name] for name in _DEVICE[2:]))
-            .where(device.c.recipient_id == id_)
-            .order_by(device.c.id)
-        )
-        audiences = list(
-            (
-                await connection.execute(sa.select(membership.c.audience).where(membership.c.recipient_id == id_))
-            ).scalars()
-        )
-        found = {name: getattr(row, name) for name in _OWN[:8]}
-        documents = {name: msgspec.json.decode(getattr(row, name)) for name in ("tenants", "attributes", "preferences")}
-        groups = {
-            f"{group}s": sorted(key.partition(":")[2] for key in audiences if key.startswith(f"{group}:"))
-            for group in ("token", "fleet", "site")
-        }
-        listed = [dict(each._mapping) for each in devices]  # noqa: SLF001 (SQLAlchemy's public name for it)
-        return {**found, **documents, "devices": listed, **groups}
+        return await _read(connection, id_)
 
     return await database.read(work)
+
+
+async def _read(connection: AsyncConnection, id_: str) -> dict[str, Any] | None:
+    row = (await connection.execute(sa.select(recipient).where(recipient.c.id == id_))).first()
+    if row is None:
+        return None
+    held = sa.select(membership.c.audience).where(membership.c.recipient_id == id_)
+    audiences = list((await connection.execute(held)).scalars())
+    found = {name: getattr(row, name) for name in _OWN[1:8]}
+    documents = {name: msgspec.json.decode(getattr(row, name)) for name in ("tenants", "attributes", "preferences")}
+    groups = {
+        f"{group}s": sorted(key.partition(":")[2] for key in audiences if key.startswith(f"{group}:"))
+        for group in ("token", "fleet", "site")
+    }
+    listed = [msgspec.structs.asdict(each) for each in await devices.read(connection, id_)]
+    return {**found, **documents, "devices": listed, **groups}
 
 
 async def find(database: Database, id_: str) -> tuple[Recipient, frozenset[str]] | None:
@@ -116,11 +137,11 @@ async def find(database: Database, id_: str) -> tuple[Recipient, frozenset[str]]
     audiences = sa.select(membership.c.audience).where(membership.c.recipient_id == id_)
 
     async def work(connection: AsyncConnection) -> tuple[Recipient, frozenset[str]] | None:
-        people = await make_people(connection, database.dialect, list(await connection.execute(query)))
-        if id_ not in people:
+        found = await make_people(connection, database.dialect, list(await connection.execute(query)))
+        if id_ not in found:
             return None
         groups = frozenset(key.partition(":")[0] for key in (await connection.execute(audiences)).scalars())
-        return people[id_], groups
+        return found[id_], groups
 
     return await database.read(work)
 
@@ -148,8 +169,8 @@ async def in_audiences(
         group = members.setdefault(row.audience, [])
         if not group or group[-1] != row.id:
             group.append(row.id)
-    people = await make_people(connection, dialect, found)
-    return {key: [people[id_] for id_ in group] for key, group in members.items()}
+    known = await make_people(connection, dialect, found)
+    return {key: [known[id_] for id_ in group] for key, group in members.items()}
 
 
 async def person(connection: AsyncConnection, dialect: str, id_: str) -> Recipient | None:
@@ -163,18 +184,18 @@ async def make_people(connection: AsyncConnection, dialect: str, found: Sequence
     """Recipients by id from rows of `PERSON`, one for each of a person's devices; their tenants' presets are looked
     up."""
     first: dict[str, Any] = {}
-    devices: dict[str, dict[str, Device]] = {}
+    owned: dict[str, dict[str, Device]] = {}
     for row in found:
         first.setdefault(row.id, row)
         if row.value is not None:
-            listed = devices.setdefault(row.id, {})
+            listed = owned.setdefault(row.id, {})
             listed[row.value] = Device(
                 kind=row.device_kind, value=row.value, platform=row.platform, last_seen=row.last_seen
             )
-    standings = await standing.make(connection, dialect, first, {id_: len(devices.get(id_, ())) for id_ in first})
+    standings = await standing.make(connection, dialect, first, {id_: len(owned.get(id_, ())) for id_ in first})
     return {
         id_: Recipient(
-            id=id_, name=row.name, email=row.email, phone=row.phone, devices=list(devices.get(id_, {}).values()),
+            id=id_, name=row.name, email=row.email, phone=row.phone, devices=list(owned.get(id_, {}).values()),
             standing=standings[id_], phone_key=row.phone_key, email_key=row.email_key,
         )
         for id_, row in first.items()
@@ -187,24 +208,16 @@ def _upsert(dialect: str) -> sa.Insert:
 
 
 @cache
-def _upsert_devices(dialect: str) -> sa.Insert:
-    return rows.upsert(dialect, device, [device.c[name] for name in _DEVICE])
-
-
-@cache
 def _insert_memberships(dialect: str) -> sa.Insert:
     return rows.insert(dialect, membership, list(membership.c))
 
 
 @cache
-def _clear(dialect: str) -> list[sa.Delete]:
+def _clear(dialect: str) -> sa.Delete:
     owners = rows.batch(dialect, [membership.c.recipient_id])
     theirs = sa.select(owners.c.recipient_id)
     subscribed = membership.c.audience.startswith(f"{GROUP}:", autoescape=True)
-    return [
-        sa.delete(device).where(device.c.recipient_id.in_(theirs)),
-        sa.delete(membership).where(membership.c.recipient_id.in_(theirs), sa.not_(subscribed)),
-    ]
+    return sa.delete(membership).where(membership.c.recipient_id.in_(theirs), sa.not_(subscribed))
 
 
 _PHONE, _EMAIL = suppression.alias("of_phone"), suppression.alias("of_email")

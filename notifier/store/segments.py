@@ -12,6 +12,7 @@ from notifier.segments import Segment
 from notifier.store import recipients, rows
 from notifier.store.conditions import belongs
 from notifier.store.database import Database
+from notifier.store.people import Check, anything
 from notifier.store.schema import device, recipient, segment
 
 
@@ -27,12 +28,13 @@ class Chunk(msgspec.Struct, frozen=True):
 NO_CHUNK = Chunk([], None, False)
 
 
-async def put(database: Database, id_: str, given: Segment, now: int) -> None:
+async def put(database: Database, id_: str, given: Segment, now: int, check: Check[Segment] = anything) -> None:
     """Write a segment, whole."""
     told = msgspec.to_builtins(given)
     row = {"id": id_, "name": told.pop("name"), "conditions": told, "updated_at": now}
 
     async def work(connection: AsyncConnection) -> None:
+        check(await read(connection, id_, hold=True))
         await connection.execute(_upsert(database.dialect), {"rows": rows.encode([row])})
 
     await database.write(work)
@@ -47,9 +49,10 @@ async def get(database: Database, id_: str) -> Segment | None:
     return await database.read(work)
 
 
-async def read(connection: AsyncConnection, id_: str) -> Segment | None:
-    """The same inside a transaction of the caller's."""
-    row = (await connection.execute(sa.select(segment).where(segment.c.id == id_))).first()
+async def read(connection: AsyncConnection, id_: str, *, hold: bool = False) -> Segment | None:
+    """The same inside a transaction of the caller's; with `hold`, nobody else changes it until that ends."""
+    query = sa.select(segment).where(segment.c.id == id_)
+    row = (await connection.execute(query.with_for_update() if hold else query)).first()
     return None if row is None else _segment(row)
 
 
@@ -63,10 +66,11 @@ async def find(database: Database, after: str, limit: int) -> dict[str, Segment]
     return await database.read(work)
 
 
-async def delete(database: Database, id_: str) -> bool:
+async def delete(database: Database, id_: str, check: Check[Segment] = anything) -> bool:
     """Remove a segment; whether it was there. A campaign under way reaches nobody more."""
 
     async def work(connection: AsyncConnection) -> bool:
+        check(await read(connection, id_, hold=True))
         return (await connection.execute(sa.delete(segment).where(segment.c.id == id_))).rowcount > 0
 
     return await database.write(work)

@@ -6,9 +6,9 @@ from functools import cache
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.store import rows
+from notifier.store import people, rows
 from notifier.store.database import Database
-from notifier.store.schema import membership, recipient
+from notifier.store.schema import membership
 from notifier.topics import audience
 
 
@@ -17,8 +17,7 @@ async def subscribe(database: Database, topic: str, recipient_id: str) -> bool:
     row = {"audience": audience(topic), "recipient_id": recipient_id}
 
     async def work(connection: AsyncConnection) -> bool:
-        known = sa.select(recipient.c.id).where(recipient.c.id == recipient_id)
-        if (await connection.execute(known)).first() is None:
+        if not await people.lock(connection, database.dialect, [recipient_id]):
             return False
         await connection.execute(_insert(database.dialect), {"rows": rows.encode([row])})
         return True

@@ -67,8 +67,12 @@ async def test_a_put_is_the_whole_recipient(api: Caller) -> None:
     # Given a recipient with everything
     await put(api, "ada", ADA)
 
-    # When it is put again with nothing, then nothing of it is left but what the person chose
+    # When it is put again with nothing, then nothing of it is left but what others write too
     await put(api, "ada", {})
+    assert await get(api, "ada") == NOBODY | {"preferences": ADA["preferences"], "devices": ADA["devices"]}
+
+    # When it says that there are no devices, then there are none
+    await put(api, "ada", {"devices": []})
     assert await get(api, "ada") == NOBODY | {"preferences": ADA["preferences"]}
     assert await api.rows(device) == []
     assert [row.audience for row in await api.rows(membership)] == ["driver:ada"]

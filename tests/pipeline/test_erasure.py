@@ -1,5 +1,6 @@
 """Erasure: nothing is left that tells of a person, in any table; everybody else's data, the books and a STOP stay."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -23,7 +24,18 @@ from notifier.pipeline.inbound import heed
 from notifier.preferences import Preferences
 from notifier.recipients import RecipientDetails
 from notifier.sandbox import Sandbox
-from notifier.store import consents, deliveries, erasures, events, ledger, recipients, sessions
+from notifier.store import (
+    consents,
+    deliveries,
+    devices,
+    erasures,
+    events,
+    ledger,
+    preferences,
+    recipients,
+    sessions,
+    topics,
+)
 from notifier.store.schema import (
     attempt,
     audit,
@@ -339,3 +351,34 @@ async def test_a_quarantined_event_keeps_what_it_needs_to_be_decided_and_no_name
     assert await redrive(engine, [aside], "test") == [Result(id=aside, status="redriven")]
     assert await decide(engine, [aside]) == 1
     assert {(row.state, row.reason) for row in await rows(engine, delivery)} == {("suppressed", "unknown_recipient")}
+
+
+RACES = 12  # people who are erased in the middle of something
+
+
+async def test_whatever_is_written_for_people_while_they_are_erased_nothing_tells_of_them_after(
+    engine: WorkerEngine, clock: ManualClock
+) -> None:
+    """Given people who at one moment subscribe, register a phone, choose and agree
+    When they are erased at that same moment
+    Then whoever was first, nothing tells of them once they are swept up."""
+    database, now = engine.database, clock.now()
+    ids = [f"{ID}-{number}" for number in range(RACES)]
+    await recipients.put(database, dict.fromkeys(ids, RecipientDetails()), now)
+
+    async def all_at_once(id_: str) -> None:
+        await asyncio.gather(
+            topics.subscribe(database, "station", id_),
+            devices.register(database, id_, f"phone-of-{id_}", lambda _: Device(value=f"phone-of-{id_}")),
+            preferences.change(database, id_, lambda _: Preferences(everything=False), "test", now),
+            consents.add(database, id_, AGREED, "test", now),
+            erasures.begin(database, [id_], "test", now),
+        )
+
+    for id_ in ids:
+        await all_at_once(id_)
+    clock.advance(ENDED)
+    while await sweep(engine):
+        clock.advance(ENDED)
+
+    assert await found(engine, "c4n4ry") == set()

@@ -1,0 +1,52 @@
+"""Versions of documents: a GET tells one (`ETag`), a write that names it (`If-Match`) happens only over that one."""
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.http import answer
+from notifier.problems import problem
+
+_LENGTH = 32  # hex digits: as many as ids have
+
+
+CONDITIONAL = ("if-match", "if-none-match")
+"""The headers of a request that name versions."""
+
+
+def etag(document: Any) -> str:
+    """The version of a document: another content, another version."""
+    told = msgspec.json.encode(document, order="deterministic")
+    return f'"{sha256(told).hexdigest()[:_LENGTH]}"'
+
+
+def versioned(document: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """A document as an answer, with its version."""
+    return answer(document, headers={"ETag": etag(document), **(headers or {})})
+
+
+def expected(request: Request, shape: Callable[[Any], Any] = lambda held: held) -> Callable[[Any], None]:
+    """What checks the document that stands (None where there is none) by the request's `If-Match` and `If-None-Match`,
+    and raises Problem 41201; `shape` makes it what a GET would answer.
+    """
+    wanted, unwanted = (_tags(request, header) for header in CONDITIONAL)
+
+    def check(held: Any) -> None:
+        if not wanted and not unwanted:
+            return
+        found = set() if held is None else {"*", etag(shape(held))}
+        if wanted and not wanted & found:
+            raise problem(41201, "another version stands here than If-Match names; read it again")
+        if unwanted & found:
+            raise problem(41201, "there is already what If-None-Match says there must not be")
+
+    return check
+
+
+def _tags(request: Request, header: str) -> set[str]:
+    """The versions that a header names; a weak one (W/) is none of ours, and fits nothing."""
+    return {tag for value in request.headers.getlist(header) for tag in map(str.strip, value.split(",")) if tag}
