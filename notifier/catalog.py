@@ -22,12 +22,13 @@ from notifier.errors import ConfigurationError
 from notifier.messages import Urgency
 from notifier.reading import read_text
 from notifier.regulation import Regulation, load_regulation
+from notifier.sayable import make_check
 from notifier.text import TEXT
 
 Class = Literal["transactional", "service", "marketing", "security"]
 Audience = Literal["driver", "fleet_managers", "site_operators", "subscribers", "segment"]
 Unknown = Literal["resend", "ask", "wait", "fail"]
-Kind = Literal["text", "number", "integer", "money", "time", "flag"]
+Kind = Literal["text", "number", "integer", "money", "time", "zone", "flag"]
 Category = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,39}(?![\\s\\S])")]
 
 LANES: Mapping[Urgency, Lane] = {
@@ -75,17 +76,19 @@ _PYTHON_TYPES: Mapping[Kind, Any] = {
     "integer": Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)],
     "money": Money,
     "time": Annotated[datetime, msgspec.Meta(tz=True)],
+    "zone": Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)],
     "flag": bool,
 }
 
 
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One variable of a type's data."""
+    """One variable of a type's data. A number below its `min` is a clock's or a meter's mistake, and told to nobody."""
 
     type: Kind
     about: str
     optional: bool = False
     one_of: tuple[str, ...] = ()
+    min: int | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,6 +168,11 @@ class NotificationType(
         return self.lane != Lane.BULK and self.audience != "segment"
 
     @cached_property
+    def zone(self) -> str | None:
+        """The field of its data with the zone of the place that its times are of."""
+        return next((name for name, field in self.data.items() if field.type == "zone"), None)
+
+    @cached_property
     def ttl(self) -> int:
         """Time to live in milliseconds."""
         return parse_duration(self.time_to_live)
@@ -219,14 +227,16 @@ class Catalog:
             if not _alike(fields.setdefault(name, field), field):
                 raise ConfigurationError(
                     f"{kind.id}/type.toml: another type gives {name!r} of the event {event!r} another shape; "
-                    "make type, optional and one_of the same in both"
+                    "make type, optional, one_of and min the same in both"
                 )
         return dict(sorted(fields.items(), key=lambda item: item[1].optional))
 
     def _model(self, event: str) -> type[msgspec.Struct]:
+        fields = self.fields(event)
         return msgspec.defstruct(
             f"event.{event}",
-            [_struct_field(name, field) for name, field in self.fields(event).items()],
+            [_struct_field(name, field) for name, field in fields.items()],
+            namespace={"__post_init__": make_check({name: field.type for name, field in fields.items()})},
             frozen=True,
             kw_only=True,
             omit_defaults=True,
@@ -238,7 +248,7 @@ class Catalog:
 
 
 def _alike(one: Field, other: Field) -> bool:
-    return (one.type, one.optional, one.one_of) == (other.type, other.optional, other.one_of)
+    return (one.type, one.optional, one.one_of, one.min) == (other.type, other.optional, other.one_of, other.min)
 
 
 def _struct_field(name: str, field: Field) -> tuple[str, Any] | tuple[str, Any, Any]:
@@ -293,6 +303,10 @@ def _load_type(file: Path) -> NotificationType:
             raise ConfigurationError(f"{where}: {name!r} can't be a field; use letters, digits and _")
         if field.one_of and field.type != "text":
             raise ConfigurationError(f"{where}: one_of is for text, and {name!r} is {field.type}")
+        if field.min is not None and field.type not in ("number", "integer"):
+            raise ConfigurationError(f"{where}: min is for numbers, and {name!r} is {field.type}")
+    if [field.type for field in kind.data.values()].count("zone") > 1:
+        raise ConfigurationError(f"{where}: its times are of one place, so its data has one zone at most")
     for _, name in AUDIENCE_FIELDS[kind.audience]:
         if name not in kind.data or kind.data[name].type != "text":
             raise ConfigurationError(f"{where}: its audience is found by {name!r}, which must be a text of its data")

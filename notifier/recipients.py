@@ -5,9 +5,7 @@ Addresses are checked here, once, where they come in; everything behind trusts t
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Any, Literal, Self, TypeVar
-from zoneinfo import available_timezones
 
 import msgspec
 import phonenumbers
@@ -17,6 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 from notifier.deliveries import make_id
 from notifier.messages import Device, Private
 from notifier.preferences import Key, Preferences, Told, merged
+from notifier.sayable import zones
 from notifier.segments import Value
 from notifier.standing import Standing
 from notifier.text import LINE
@@ -158,14 +157,9 @@ def check_locale(text: str) -> str:
 
 def check_time_zone(text: str) -> str:
     """An IANA zone name; ValueError for another."""
-    if text not in _zones():
+    if text not in zones():
         raise ValueError("time_zone is not an IANA zone; write it as 'Europe/Berlin'")
     return text
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones() - {"Factory", "localtime"})  # names of this machine's own settings
 
 
 def patched(held: Mapping[str, Any], patch: Mapping[str, Any]) -> RecipientDetails:

@@ -38,10 +38,11 @@ def _fill(encoding: Encoding, text: str, units: int) -> Size:
         return Size(encoding, units, 1)
     if units == len(text):
         return Size(encoding, units, -(-units // among))
+    twice = EXTENSION if encoding == "gsm7" else ""
     count = 1
     left = among
     for letter in text:
-        width = 2 if letter in EXTENSION or letter > "\uffff" else 1
+        width = 2 if letter in twice or letter > "\uffff" else 1
         if width > left:
             count, left = count + 1, among
         left -= width

@@ -293,3 +293,15 @@ def test_a_duration_is_a_number_and_a_unit(count: int, unit: tuple[str, int]) ->
 def test_nothing_else_is_a_duration(text: str) -> None:
     with pytest.raises(ValueError, match="30 min"):
         parse_duration(text)
+
+
+def test_a_type_is_of_one_place_and_only_a_number_has_a_least(tmp_path: Path) -> None:
+    for extra, fault in (
+        ('[data.a]\ntype = "zone"\nabout = "One"\n\n[data.b]\ntype = "zone"\nabout = "Two"\n', "one zone at most"),
+        ('[data.a]\ntype = "text"\nmin = 0\nabout = "One"\n', "min is for numbers"),
+    ):
+        (tmp_path / "stuck").mkdir(exist_ok=True)
+        (tmp_path / "stuck" / "type.toml").write_text(TYPE.replace("[[samples]]", f"{extra}\n[[samples]]", 1), "utf-8")
+
+        with pytest.raises(ConfigurationError, match=fault):
+            load_catalog(tmp_path)

@@ -38,6 +38,10 @@ def test_every_encoding_has_its_sizes() -> None:
         ("🔌" * 66, Size("ucs2", 132, 2)),
         ("🔌" * 67, Size("ucs2", 134, 3)),
         ("`", Size("ucs2", 1, 1)),
+        # What takes an escape in GSM-7 is one letter like any other beside an emoji
+        ("😀" + "]" * 68, Size("ucs2", 70, 1)),
+        ("😀" + "]" * 69, Size("ucs2", 71, 2)),
+        ("€" * 132 + "😀", Size("ucs2", 134, 2)),
     ],
 )
 def test_known_sizes(text: str, size: Size) -> None:

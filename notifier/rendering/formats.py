@@ -2,28 +2,36 @@
 
 Babel takes 10–15 µs a call, so answers are kept: the minute to leave by and the price of a kWh are the same for many.
 Times take an aware datetime, money a `Money`; locales are BCP 47 tags that Babel knows, zones IANA names.
+
+Numbers are rounded half up, as bills are. What can't be below zero never reads so, whatever a meter's clock says.
 """
 
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time, get_datetime_format
-from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
+from babel.numbers import NumberPattern, format_decimal, get_currency_precision, get_currency_symbol
 from babel.units import format_unit
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from notifier.catalog import Kind, Money
+from notifier.rendering.moments import NO_BREAK, Zones, label, local
 
 KEPT = 8192  # answers kept of each format: some 2 MB when full
 PRICE_DIGITS = 4  # a kWh or a minute can cost a fraction of a cent
 MAX_DIGITS = 6  # decimals that a text may ask for: micro-anything is beyond what people read
-NO_BREAK = "\u00a0"
+SMALL_POWER = 10  # kW: below it a tenth is a matter of hours, above nobody reads it
+
+_FIRST = re.compile(r"^1(?= )")
+_BEFORE, _BEHIND = re.compile("¤$"), re.compile("^¤")
 
 
 @lru_cache(1024)
@@ -32,24 +40,28 @@ def parse_locale(tag: str) -> Locale:
     return Locale.parse(tag, sep="-")
 
 
+def half_up(value: float, digits: int = 0) -> Decimal:
+    """The value with so many decimals, the half of the last one up: 4.85 of 4.845, and never a zero below zero."""
+    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return rounded or abs(rounded)
+
+
 @lru_cache(KEPT)
 def money(value: Money, locale: str) -> str:
     """An amount to pay: "18,45 €"."""
-    return format_currency(value.amount, value.currency, locale=parse_locale(locale))
+    return _currency(value, locale, get_currency_precision(value.currency))
 
 
 @lru_cache(KEPT)
 def price(value: Money, locale: str) -> str:
     """A price of one unit, with up to four decimals where it has them: "$0.125"."""
-    pattern = copy(parse_locale(locale).currency_formats["standard"])
-    pattern.frac_prec = (get_currency_precision(value.currency), PRICE_DIGITS)
-    return str(pattern.apply(value.amount, parse_locale(locale), currency=value.currency, currency_digits=False))
+    return _currency(value, locale, PRICE_DIGITS)
 
 
 @lru_cache(KEPT)
 def number(value: float, locale: str, digits: int = 1) -> str:
     """A number with at most so many decimals: "1.234,5"."""
-    return format_decimal(value, _decimals(digits), parse_locale(locale))
+    return format_decimal(_rounded(value, digits), _decimals(digits), parse_locale(locale))
 
 
 @lru_cache(KEPT)
@@ -59,53 +71,99 @@ def energy(value: float, locale: str, digits: int = 1) -> str:
 
 
 @lru_cache(KEPT)
-def power(value: float, locale: str, digits: int = 0) -> str:
-    """Kilowatts: "150 kW"."""
+def power(value: float, locale: str, digits: int | None = None) -> str:
+    """Kilowatts: "150 kW", and "3,7 kW" of what is below ten."""
+    if digits is None:
+        digits = 1 if half_up(value, 1) < SMALL_POWER else 0
     return _unit(value, "power-kilowatt", locale, digits)
 
 
 @lru_cache(KEPT)
 def percent(value: float, locale: str) -> str:
     """A share of a hundred: "46 %" of 46."""
-    return format_percent(value / 100, locale=parse_locale(locale))
+    pattern = parse_locale(locale).percent_formats[None]
+    return str(pattern.apply(half_up(max(value, 0)) / 100, parse_locale(locale)))
 
 
 @lru_cache(KEPT)
 def duration(value: float, locale: str) -> str:
     """Minutes, rounded: "1 h 20 min". The unit symbols are the SI's: the same in every language."""
-    hours, minutes = divmod(round(value), 60)
+    hours, minutes = divmod(int(half_up(max(value, 0))), 60)
     parts = [(hours, "h")] * bool(hours) + [(minutes, "min")] * bool(minutes or not hours)
     return " ".join(f"{number(amount, locale)}{NO_BREAK}{symbol}" for amount, symbol in parts)
 
 
 @lru_cache(KEPT)
-def time(value: datetime, locale: str, zone: str) -> str:
-    """The time of day: "18:57", "6:57 PM"."""
-    return format_time(value, "short", ZoneInfo(zone), parse_locale(locale))
+def time(value: datetime, locale: str, zones: str | Zones, form: str = "#", *, one: str | None = None) -> str:
+    """The time of day: "18:57", "6:57 PM"; with its zone where that isn't plain, "18:57 GMT+1".
+
+    `#` in a `form` becomes the time, its zone stands behind: "18:57 Uhr MEZ" of "# Uhr". `one` is the form for the
+    first hour on the clock, where a language speaks of that one alone in the singular: "la 1:30", "las 2:30".
+    """
+    at = local(value, zones)
+    said = format_time(at, "short", locale=parse_locale(locale))
+    chosen = form if one is None or not re.match(r"0?1(?!\d)", said) else one
+    return chosen.replace("#", said) + label(value, zones, parse_locale(locale))
 
 
 @lru_cache(KEPT)
-def date(value: datetime, locale: str, zone: str) -> str:
+def date(value: datetime, locale: str, zones: str | Zones) -> str:
     """The day: "9. März 2026"."""
-    return format_date(value.astimezone(ZoneInfo(zone)), "long", parse_locale(locale))
+    return _day(format_date(local(value, zones), "long", parse_locale(locale)), locale)
 
 
 @lru_cache(KEPT)
-def date_time(value: datetime, locale: str, zone: str) -> str:
-    """The day without its year, and the time: "9. März, 18:57"."""
-    day = format_skeleton("MMMMd", value, ZoneInfo(zone), locale=parse_locale(locale))
-    pattern = str(get_datetime_format("medium", parse_locale(locale)))
-    return pattern.replace("{1}", day).replace("{0}", time(value, locale, zone))
+def date_time(value: datetime, locale: str, zones: str | Zones, form: str = "#", *, one: str | None = None) -> str:
+    """The day without its year, and the time, which takes the forms of `time`: "9. März, 18:57"."""
+    spoken = parse_locale(locale)
+    day = _day(format_skeleton("MMMMd", local(value, zones).replace(tzinfo=None), locale=spoken), locale)
+    pattern = "{1} à {0}" if spoken.language == "fr" else str(get_datetime_format("medium", spoken))
+    return pattern.replace("{1}", day).replace("{0}", time(value, locale, zones, form, one=one))
 
 
 def plural(value: float, locale: str, *, other: str, **forms: str) -> str:
     """The form for a number by CLDR's rules (zero, one, two, few, many, other); `#` in it becomes the number."""
-    return forms.get(parse_locale(locale).plural_form(value), other).replace("#", number(value, locale))
+    shown = half_up(value, 1)
+    return forms.get(parse_locale(locale).plural_form(shown.normalize() + 0), other).replace("#", number(value, locale))
+
+
+def _day(text: str, locale: str) -> str:
+    """The first of a month is an ordinal in French, and no other day is; CLDR's patterns have none."""
+    return _FIRST.sub("1er", text) if parse_locale(locale).language == "fr" else text
+
+
+def _currency(value: Money, locale: str, digits: int) -> str:
+    """With CLDR's `currencySpacing` and `currencyDecimal`, of which Babel knows nothing."""
+    spoken = parse_locale(locale)
+    pattern: NumberPattern = copy(spoken.currency_formats["standard"])
+    pattern.frac_prec = (get_currency_precision(value.currency), digits)
+    symbol = get_currency_symbol(value.currency, spoken)
+    if _touches(symbol[-1]):
+        plus, minus = pattern.prefix
+        pattern.prefix = _BEFORE.sub(f"¤{NO_BREAK}", plus), _BEFORE.sub(f"¤{NO_BREAK}", minus)
+    if _touches(symbol[0]):
+        plus, minus = pattern.suffix
+        pattern.suffix = _BEHIND.sub(f"{NO_BREAK}¤", plus), _BEHIND.sub(f"{NO_BREAK}¤", minus)
+    text = str(pattern.apply(half_up(value.amount, digits), spoken, currency=value.currency, currency_digits=False))
+    symbols = spoken.number_symbols.get("latn", {})
+    if "currencyDecimal" not in symbols:
+        return text
+    return re.sub(rf"{re.escape(symbols['decimal'])}(?=\d+\D*$)", symbols["currencyDecimal"], text)
+
+
+def _touches(letter: str) -> bool:
+    """Whether a currency's sign reads as one with the digits beside this end of it: CLDR's `currencyMatch`."""
+    return unicodedata.category(letter)[0] not in "SZ"
 
 
 def _unit(value: float, unit: str, locale: str, digits: int) -> str:
-    text = format_unit(value, unit, "short", _decimals(digits), parse_locale(locale))
+    text = format_unit(_rounded(max(value, 0), digits), unit, "short", _decimals(digits), parse_locale(locale))
     return text.replace(" ", NO_BREAK)
+
+
+def _rounded(value: float, digits: int) -> Decimal:
+    _decimals(digits)
+    return half_up(value, digits)
 
 
 def _decimals(digits: int) -> str:
@@ -142,12 +200,12 @@ FORMATS: Mapping[str, Format] = {
 
 
 def make_filter(form: Format) -> Callable[..., str]:
-    """The Jinja filter that hands a format the `locale` and `zone` of the message being rendered."""
+    """The Jinja filter that hands a format the `locale` and `zone` (`Zones`) of the message being rendered."""
     function = form.function
 
     @pass_context
-    def zoned(context: Context, value: object) -> str:
-        return function(value, context["locale"], context["zone"])
+    def zoned(context: Context, value: object, *details: Any, **more: Any) -> str:
+        return function(value, context["locale"], context["zone"], *details, **more)
 
     @pass_context
     def local(context: Context, value: object, *details: Any, **more: Any) -> str:

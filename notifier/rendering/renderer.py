@@ -19,6 +19,7 @@ from notifier.messages import Content, Private, PushContent, SmsContent
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import Part, compile_text, make_context
 from notifier.rendering.layout import Brand, Layout, one_line
+from notifier.rendering.moments import Zones
 from notifier.rendering.texts import (
     OF_ADDRESSES,
     Scripts,
@@ -73,6 +74,7 @@ class _Type(msgspec.Struct):
     model: type[msgspec.Struct]
     link: Part
     digest_link: Part | None
+    least: Mapping[str, int]
     live: int
     versions: dict[int, Scripts]
 
@@ -192,7 +194,7 @@ class Renderer:
         if script is None:
             raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
         values, link = told.values, told.link
-        reader = self._reader(link, locale, spoken, time_zone)
+        reader = self._reader(link, locale, spoken, _zones(loaded.kind, values, time_zone))
         context = make_context({**_fitting(values, channel), **reader})
         parts = {name: part.render(context) for name, part in script.parts.items()}
         if channel == Channel.PUSH:
@@ -237,13 +239,13 @@ class Renderer:
             raise RenderError(f"{notification_type} has no digest of {len(items)}")
         told = [_read(loaded, item) for item in items]
         link = self._address(loaded.kind, loaded.digest_link, told[0])
-        reader = self._reader(link, locale, spoken, time_zone)
+        reader = self._reader(link, locale, spoken, _zones(loaded.kind, told[0], time_zone))
         count = {"count": len(told), "more": max(len(told) - MAX_ROWS, 0)}
         shared = make_context(told[0] | count | reader)
         parts = {name: part.render(shared) for name, part in script.parts.items()}
         rows = []
         for values in told[:MAX_ROWS]:
-            context = make_context(values | reader)
+            context = make_context(values | reader | {"zone": _zones(loaded.kind, values, time_zone)})
             rows.append((one_line(script.details["label"].render(context)), script.details["value"].render(context)))
         mail = self._layout.compose(
             parts, rows, locale=spoken, audience=loaded.kind.audience, link=link, unsubscribe_url=unsubscribe_url
@@ -269,10 +271,10 @@ class Renderer:
                 del self._told[next(iter(self._told))]
         return told
 
-    def _reader(self, link: str, locale: str, spoken: str, time_zone: str) -> dict[str, Any]:
+    def _reader(self, link: str, locale: str, spoken: str, zones: Zones) -> dict[str, Any]:
         """What every text has, for one reader."""
         formats = _format_locale(locale, spoken)
-        return {"brand": self._brand.name, "link": link, "locale": formats, "zone": time_zone}
+        return {"brand": self._brand.name, "link": link, "locale": formats, "zone": zones}
 
     def _address(self, kind: NotificationType, part: Part, values: Mapping[str, Any]) -> str:
         """Where a link leads or an image is: a value is one step of its path or one of its parameters, and no more."""
@@ -289,7 +291,8 @@ def _load_type(catalog: Catalog, kind: NotificationType) -> _Type:
     if kind.digest is not None:
         shared = {name: field for name, field in in_links.items() if name in (*OF_ADDRESSES, *kind.digest.key)}
         digest_link = compile_text(f"{kind.id}/type.toml: digest.link", kind.digest.link, shared)
-    return _Type(kind, model, link, digest_link, FILES, {})
+    least = {name: field.min for name, field in kind.data.items() if field.min is not None}
+    return _Type(kind, model, link, digest_link, least, FILES, {})
 
 
 def _read(loaded: _Type, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -298,7 +301,15 @@ def _read(loaded: _Type, data: Mapping[str, Any]) -> dict[str, Any]:
     except msgspec.ValidationError as error:
         told = _QUOTED.sub("…", str(error))  # msgspec quotes the value it refuses
         raise RenderError(f"{loaded.kind.id}: its data doesn't fit: {told}") from None
+    for name, least in loaded.least.items():
+        if values[name] is not None and values[name] < least:
+            values[name] = None if loaded.kind.data[name].optional else least
     return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _zones(kind: NotificationType, values: Mapping[str, Any], reader: str) -> Zones:
+    """Times of a place are told by its clocks: the fee starts when they say so, wherever the driver lives."""
+    return Zones((kind.zone and values[kind.zone]) or reader, reader)
 
 
 def _quoted(field: Field, value: Any) -> Any:
