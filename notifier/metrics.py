@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from notifier import background
 from notifier.channels.metrics import EVERY
 from notifier.stages import cpu_seconds
 from notifier.store.ledger import Ledger
@@ -77,7 +78,7 @@ ledger_imbalance = Gauge(
 )  # fmt: skip
 
 
-for _metric in (*EVERY, cpu_seconds):
+for _metric in (*EVERY, cpu_seconds, background.failures):
     REGISTRY.register(_metric)
 
 

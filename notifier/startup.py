@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from notifier.background import forever
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
 from notifier.catalog import Catalog, load_catalog
@@ -60,7 +62,7 @@ async def _open(settings: Settings) -> dict[str, Any]:
         "signals": Signals(make_broker(settings.broker_url)),
         "clock": clock,
         "links": await open_links(settings, database),
-        "background": (asyncio.create_task(publishing.keep(database, renderer)),),
+        "background": (forever("texts", partial(publishing.keep, database, renderer)),),
     }
 
 

@@ -55,7 +55,7 @@ def test_every_metric_is_named_by_prometheus_rules_and_says_what_it_counts() -> 
         assert re.fullmatch(r"notifier_[a-z_]+", family.name)
         assert family.documentation
         assert {label for sample in family.samples for label in sample.labels} <= {
-            "channel", "code", "kind", "le", "outcome", "provider", "queue", "reason", "stage", "state",
+            "channel", "code", "kind", "le", "outcome", "provider", "queue", "reason", "stage", "state", "task",
             "type",
         }  # fmt: skip
 

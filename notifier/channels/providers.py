@@ -6,14 +6,16 @@ where none can have it now it is held back, and waits as a row.
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client import Counter
 
 from notifier.accounts import Account
+from notifier.background import once
 from notifier.channels import Asks, Transport, fence, metrics
 from notifier.channels.breaker import MAX_ASKED, Breaker, Outcome, State
 from notifier.channels.codes import HELD, Codes
@@ -237,10 +239,10 @@ class Provider(Generic[M]):
         if self._shared is None or until <= self._told_until:
             return
         self._told_until = until + TOLD_AHEAD
-        self._start(self._shared.rest(self._key, rest + TOLD_AHEAD, tripped=tripped))
+        self._start(partial(self._shared.rest, self._key, rest + TOLD_AHEAD, tripped=tripped))
 
-    def _start(self, telling: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(telling)
+    def _start(self, telling: Callable[[], Awaitable[None]]) -> None:
+        task = once("provider.tell", telling)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

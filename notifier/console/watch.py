@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import structlog
 
 from notifier import metrics
+from notifier.background import forever, once
 from notifier.clock import DAY, MINUTE, SECOND, Clock
 from notifier.errors import StoreUnavailable
 from notifier.pipeline.engine import Engine
@@ -94,7 +95,7 @@ class Remembered(Generic[T]):
     async def latest(self) -> T | None:
         """The latest there is; None until it was found for the first time."""
         if self._task is None and self._clock.now() >= self._until:
-            self._task = asyncio.create_task(self._look())
+            self._task = once("console.look", self._look)
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=PATIENCE)
         return self._value
@@ -139,7 +140,7 @@ class Watch:
 
     def start(self) -> None:
         """Read from now on what providers do."""
-        self._task = asyncio.create_task(self._keep())
+        self._task = forever("console.watch", self._keep)
 
     async def close(self) -> None:
         """Stop looking."""

@@ -7,10 +7,12 @@ it.
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 
 from notifier import metrics
+from notifier.background import once
 from notifier.cloudevents import MAX_BATCH, Checked
 from notifier.coalesce import Coalescer
 from notifier.errors import Problem
@@ -57,7 +59,7 @@ class Intake:
         others = [id_ for id_, type_ in types.items() if type_ not in self._engine.catalog.urgent]
         for ids, signal in (urgent, self._engine.signals.decide_urgent), (others, self._engine.signals.decide):
             if ids:
-                task = asyncio.create_task(signal(ids))
+                task = once("signal", partial(signal, ids))
                 self._signals.add(task)
                 task.add_done_callback(self._signals.discard)
 

@@ -5,10 +5,12 @@ Several may run: a row that one takes is the others' no more, and a signal too m
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import structlog
 
 from notifier import metrics
+from notifier.background import keep_going
 from notifier.broker import CAREFUL, DECIDE, LANES
 from notifier.clock import SECOND
 from notifier.deliveries import Channel, Lane, State, by_queue
@@ -33,8 +35,8 @@ log = structlog.get_logger(__name__)
 async def run(engine: Engine, stop: asyncio.Event) -> None:
     """Tick until told to stop, and sweep up behind erasures. A database that is away is waited for."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(erasure.run(engine, stop))
-        tasks.create_task(_tick(engine, stop))
+        tasks.create_task(keep_going("erasure", partial(erasure.run, engine, stop)))
+        tasks.create_task(keep_going("clock.tick", partial(_tick, engine, stop)))
 
 
 async def _tick(engine: Engine, stop: asyncio.Event) -> None:

@@ -27,9 +27,6 @@ async def run(engine: Engine, stop: asyncio.Event) -> None:
             await sweep(engine)
         except StoreUnavailable as error:
             log.warning("erasure.store_unavailable", error=str(error))
-        except Exception as error:
-            # It comes up again, and the clock has other things to do than to die of it.
-            log.error("erasure.failed", exc_info=error)
         try:
             async with asyncio.timeout(EVERY):
                 await stop.wait()

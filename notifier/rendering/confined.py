@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from notifier.background import once
 from notifier.deliveries import Channel
 from notifier.errors import ConfigurationError
 from notifier.messages import EmailContent, PushContent, SmsContent
@@ -101,7 +102,7 @@ class Confined:
     def warm_soon(self) -> None:
         """Have a child ready by the time that somebody needs it, where none is under way."""
         if self._warming is None:
-            self._warming = asyncio.create_task(self._warm_quietly())
+            self._warming = once("console.child", self._warm_quietly)
 
     async def warm(self) -> None:
         """Have a child ready."""

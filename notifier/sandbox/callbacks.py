@@ -6,6 +6,7 @@ never heard of again (hang, drop_before), or delivered without a word (drop_afte
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
+from notifier.background import once
 from notifier.deliveries import Channel
 from notifier.guard import is_loopback
 from notifier.sandbox.faults import Faults
@@ -56,7 +58,7 @@ class Callbacks:
 
     def deliver(self, entry: Entry) -> None:
         """Begin a text's delivery."""
-        task = asyncio.create_task(self._deliver(entry))
+        task = once("sandbox.callback", partial(self._deliver, entry))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

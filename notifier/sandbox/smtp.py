@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from notifier.background import once
 from notifier.clock import Clock, to_datetime
 from notifier.sandbox.smtp_session import Session, Turn
 
@@ -87,7 +88,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._transport.pause_reading()  # the client's first TLS bytes are for the TLS layer
-            self._handshake = asyncio.create_task(self._start_tls())
+            self._handshake = once("sandbox.tls", self._start_tls)
 
     async def _start_tls(self) -> None:
         loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.background import forever
 from notifier.errors import StoreUnavailable
 from notifier.store.database import Database
 
@@ -28,8 +29,9 @@ class DatabaseClock:
     The monotonic clock neither jumps nor can be set, and goes on while the process is stopped.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, every: float = SYNC_EVERY) -> None:
         self._database = database
+        self._every = every
         self._offset = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -37,9 +39,9 @@ class DatabaseClock:
         return round(time.monotonic() * 1000 + self._offset)
 
     async def start(self) -> None:
-        """Ask the database for the first time, and from then on every `SYNC_EVERY` seconds."""
+        """Ask the database for the first time, and from then on every so many seconds."""
         await self._sync()
-        self._task = asyncio.create_task(self._keep())
+        self._task = forever("clock", self._keep)
 
     async def close(self) -> None:
         """Ask no more."""
@@ -50,7 +52,7 @@ class DatabaseClock:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(SYNC_EVERY)
+            await asyncio.sleep(self._every)
             try:
                 await self._sync()
             except StoreUnavailable as error:

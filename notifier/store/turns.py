@@ -10,7 +10,7 @@ import fcntl
 import os
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 WAIT = 1.0  # seconds for a turn: several times what all who write at once take
@@ -101,7 +101,8 @@ def _wait_in_a_thread(file: int) -> asyncio.Future[None]:
     got = loop.create_future()
 
     def wait() -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system that has no locks after all: the turn is a courtesy
+            fcntl.flock(file, fcntl.LOCK_EX)
         try:
             loop.call_soon_threadsafe(got.set_result, None)
         except RuntimeError:  # the loop is closed: nobody wants it any more

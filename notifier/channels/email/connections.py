@@ -3,8 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
+from notifier.background import once
 from notifier.channels.email import CODES
 from notifier.channels.email.dialogue import Dialogue, Mail
 
@@ -85,7 +87,7 @@ class Connections:
                 dialogue.rest()  # which takes the next mail
             elif self._open < self._size and (mail := self.next_mail()) is not None:
                 self._open += 1
-                task = asyncio.create_task(self._open_for(mail))
+                task = once("email.open", partial(self._open_for, mail))
                 self._opening.add(task)
                 task.add_done_callback(self._opening.discard)
             else:

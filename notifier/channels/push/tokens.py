@@ -14,6 +14,7 @@ from firebase_admin import credentials
 from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.auth.transport.requests import Request
 
+from notifier.background import once
 from notifier.channels.codes import Codes
 from notifier.clock import HOUR, MINUTE, SECOND, Clock, SystemClock, to_instant
 from notifier.errors import ConfigurationError
@@ -73,7 +74,7 @@ class AccessTokens:
         """
         now = self._clock.now()
         if now >= self._refresh_at and self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh())
+            self._refreshing = once("push.token", self._refresh)
         if now >= self._expires_at:
             if self._refreshing is not None:
                 await asyncio.wait([self._refreshing], timeout=WAIT)  # one that gives up doesn't stop it for the others
