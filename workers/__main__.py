@@ -55,8 +55,8 @@ def main() -> None:
         worker.start()
     except NotBooted as error:
         why = error.__cause__
-        told = str(why) if isinstance(why, ConfigurationError | StoreUnavailable) else ""
-        log.critical("worker.not_booted", why=told, exc_info=why)
+        known = isinstance(why, ConfigurationError | StoreUnavailable | OSError)
+        log.critical("worker.not_booted", why=str(why), exc_info=None if known else why)
         os._exit(1)  # what is open already has threads
     log.info("worker.ready", batches=arguments.batches, queues=len(queues))
     while not stop.wait(timeout=1.0):

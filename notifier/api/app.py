@@ -39,6 +39,7 @@ from notifier.channels.shared import Shared
 from notifier.cloudevents import Reader
 from notifier.coalesce import Coalescer
 from notifier.console.app import close_console, create_console, open_console
+from notifier.console.live import Streams
 from notifier.console.screens import BASE
 from notifier.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
@@ -74,11 +75,13 @@ def create_app(
     *,
     settings: Settings | None = None,
     body_timeout: float = BODY_TIMEOUT,
+    streams: Streams | None = None,
     warm: bool = False,
 ) -> Starlette:
     """The application; the engine is opened when the server starts and closed when it stops.
 
-    `settings` are the defaults where none are given, `body_timeout` is in seconds, `warm` is as of `open_console`.
+    `settings` are the defaults where none are given, `body_timeout` is in seconds, `streams` are those that
+    whoever serves it ends, `warm` is as of `open_console`.
     """
     known = settings or Settings()
     console = create_console()
@@ -101,7 +104,7 @@ def create_app(
             sms_accounts=sms_accounts(known.sms_providers),
             body_timeout=body_timeout,
         )
-        console.state.context = open_console(engine, known, warm=warm)
+        console.state.context = open_console(engine, known, streams or Streams(), warm=warm)
         yield
         await close_console(console.state.context)
         await intake.close()

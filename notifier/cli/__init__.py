@@ -1,8 +1,9 @@
-"""The command line. Exit codes follow sysexits: 0 done, 1 something is wrong, 2 usage, 69 not reachable, 78
-configuration.
+"""The command line. Exit codes follow sysexits: 0 done, 1 something is wrong, 2 usage, 69 not reachable, 71 the
+system refuses a file or a port, 78 configuration.
 """
 
 import sys
+from errno import EPIPE
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -14,6 +15,7 @@ from notifier.client import ServiceUnavailable
 from notifier.errors import ConfigurationError, Problem, StoreUnavailable
 
 EXIT_UNAVAILABLE = 69
+EXIT_SYSTEM = 71
 EXIT_CONFIGURATION = 78
 
 COMMANDS = {
@@ -47,6 +49,11 @@ class Commands(click.Group):
             _end(str(error), EXIT_CONFIGURATION)
         except (StoreUnavailable, ServiceUnavailable) as error:
             _end(str(error), EXIT_UNAVAILABLE)
+        except OSError as error:
+            if error.errno == EPIPE:  # who reads our output has enough of it; click ends quietly
+                raise
+            told = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
+            _end(told, EXIT_SYSTEM)
         except Problem as error:
             _end(f"{error.title} ({error.code}): {error.detail}", 1)
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -22,26 +23,18 @@ GRACE = 25  # seconds that the web process gives requests under way after SIGTER
 @click.option("--port", type=int, help="Port to listen on; NOTIFIER_PORT otherwise.")
 def web(host: str | None, port: int | None) -> None:
     """Take events: the HTTP API, /docs and /metrics."""
-    import uvicorn
-
     settings = _prepare("web")
     from notifier.api.app import create_app
+    from notifier.api.serving import Server
+    from notifier.console.live import Streams
     from notifier.startup import close, guard, open_engine
 
     guard(settings)
-    app = create_app(lambda: open_engine(settings), close, settings=settings, warm=True)
-    uvicorn.run(
-        app,
-        host=host or settings.host,
-        port=port or settings.port,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=GRACE,
-        server_header=False,
-    )
+    streams = Streams()
+    app = create_app(lambda: open_engine(settings), close, settings=settings, streams=streams, warm=True)
+    host, port = host or settings.host, settings.port if port is None else port
+    with suppress(KeyboardInterrupt):  # by which uvicorn says that it ended for SIGINT
+        uvloop.run(Server(app, streams, host, port, GRACE).serve())
 
 
 @click.command()

@@ -3,7 +3,6 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.console import live
 from notifier.console.forms import read_filter, read_place
 from notifier.console.pages import draw, page
 from notifier.console.screens import Context, Screen
@@ -34,7 +33,7 @@ async def get_live(request: Request, context: Context) -> Response:
         found = await activity.find(context.engine.database, wanted, None, PAGE)
         return draw("_activity.html", context, request.state.visit, wanted=wanted, found=found)
 
-    return live.stream(drawn)
+    return context.streams.stream(drawn)
 
 
 SCREENS = [

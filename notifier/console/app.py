@@ -29,6 +29,7 @@ from notifier.console import (
     why,
 )
 from notifier.console.forms import read_form, text
+from notifier.console.live import Streams
 from notifier.console.pages import Secured, get_asset, page, problem_page
 from notifier.console.screens import BASE, Context, Screen
 from notifier.console.tester import Tester
@@ -85,7 +86,7 @@ def create_console() -> Starlette:
     return app
 
 
-def open_console(engine: Engine, settings: Settings, *, warm: bool = False) -> Context:
+def open_console(engine: Engine, settings: Settings, streams: Streams, *, warm: bool = False) -> Context:
     """What the screens work with, until `close_console`; `warm` has the child that tries texts come up by itself, so
     that nobody waits for it."""
     watch, confined = Watch(engine), Confined(settings)
@@ -93,7 +94,7 @@ def open_console(engine: Engine, settings: Settings, *, warm: bool = False) -> C
     if warm:
         confined.warm_soon()
     return Context(
-        engine=engine, watch=watch, screens=SCREENS, secure=settings.public_url.startswith("https:"),
+        engine=engine, watch=watch, streams=streams, screens=SCREENS, secure=settings.public_url.startswith("https:"),
         confined=confined, reader=Reader(engine.catalog), tester=Tester(settings, engine.database, engine.clock),
         sms_price=read_price(settings.sms_price), brand=settings.brand_name,
     )  # fmt: skip

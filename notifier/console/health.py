@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES
 from notifier.clock import MINUTE, SECOND
-from notifier.console import live
 from notifier.console.pages import draw, page
 from notifier.console.screens import Context, Screen
 from notifier.deliveries import Channel, Lane
@@ -28,7 +27,7 @@ async def get_live(request: Request, context: Context) -> Response:
     async def drawn() -> str:
         return draw("_health.html", context, request.state.visit, **await _seen(context))
 
-    return live.stream(drawn)
+    return context.streams.stream(drawn)
 
 
 async def _seen(context: Context) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from notifier.catalog import Money
 from notifier.cloudevents import Reader
+from notifier.console.live import Streams
 from notifier.console.tester import Tester
 from notifier.console.watch import Watch
 from notifier.pipeline.engine import Engine
@@ -46,6 +47,7 @@ class Context:
 
     engine: Engine
     watch: Watch
+    streams: Streams
     screens: Sequence[Screen]
     secure: bool
     confined: Confined

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from notifier.errors import ConfigurationError, StoreUnavailable
@@ -212,5 +212,8 @@ def _unavailable(error: DBAPIError) -> bool:
     )
 
 
-def _told(error: SQLAlchemyError) -> str:
-    return f"the database does not take it ({type(getattr(error, 'orig', error)).__name__})"
+def _told(error: DBAPIError) -> str:
+    """Why, in the server's words where it kept us out: those about a statement may hold what was in it."""
+    if error.statement is None and error.orig is not None and error.orig.args:
+        return f"the database can't be used: {' '.join(str(error.orig.args[-1]).split())}"
+    return f"the database does not take it ({type(error.orig).__name__})"

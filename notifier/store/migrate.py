@@ -52,8 +52,9 @@ async def upgrade(database: Database, tell: Tell = quiet) -> None:
     """Bring the schema to the newest revision; does nothing where it is there.
 
     However many do so at once, one works and the others wait for it. What was ended halfway goes on where it was.
-    `tell` hears of each change before it begins.
+    `tell` hears of each change before it begins. Raises StoreUnavailable where the database doesn't answer.
     """
+    await database.ping()
 
     def run(connection: Connection) -> None:
         command.upgrade(config(connection, tell), "head")

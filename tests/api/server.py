@@ -10,11 +10,12 @@ import aiohttp
 import sqlalchemy as sa
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.lifespan.on import LifespanOn
+from uvicorn.lifespan.off import LifespanOff
 from yarl import URL
 
 from notifier.api.app import create_app
 from notifier.api.http import BODY_TIMEOUT
+from notifier.api.serving import HEAD_TIMEOUT, configure
 from notifier.broker import QUEUES, make_broker
 from notifier.broker.signals import Signals
 from notifier.catalog import Catalog
@@ -98,6 +99,7 @@ async def application(
     settings: Settings | None = None,
     catalog: Catalog = CATALOG,
     renderer: Renderer = RENDERER,
+    head_timeout: float = HEAD_TIMEOUT,
 ) -> AsyncIterator[Caller]:
     """The application on a database, served, and called with a key that may do everything."""
     broker = make_broker(broker_url)
@@ -116,23 +118,23 @@ async def application(
         await engine.signals.close()
 
     async with (
-        serve(create_app(open_engine, close, settings=settings, body_timeout=body_timeout)) as url,
+        serve(create_app(open_engine, close, settings=settings, body_timeout=body_timeout), head_timeout) as url,
         aiohttp.ClientSession() as session,
     ):
         yield Caller(url, session, engine, await add_key(database))
 
 
 @asynccontextmanager
-async def serve(app: Starlette) -> AsyncIterator[str]:
+async def serve(app: Starlette, head_timeout: float = HEAD_TIMEOUT) -> AsyncIterator[str]:
     """The URL of the application on a free port of this loop. It stops at once: no request is under way by then."""
-    config = uvicorn.Config(app, port=0, http="httptools", log_config=None, access_log=False, server_header=False)
+    config = configure(app, head_timeout, port=0)
     config.load()
     server = uvicorn.Server(config)
-    server.lifespan = LifespanOn(config)
-    await server.startup()
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        for each in server.servers:
-            each.close()
-        await server.lifespan.shutdown()
+    server.lifespan = LifespanOff(config)
+    async with app.router.lifespan_context(app):
+        await server.startup()
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            for each in server.servers:
+                each.close()

@@ -42,6 +42,7 @@ def test_a_worker_that_cannot_open_what_it_needs_ends_and_says_why(tmp_path: Pat
     assert "worker.not_booted" in ended.stderr
     assert "notifier db upgrade" in ended.stderr
     assert "worker.ready" not in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 async def test_a_worker_that_is_stopped_twice_at_once_still_ends_with_what_it_has_begun(

@@ -9,6 +9,7 @@ from starlette.datastructures import FormData
 
 from notifier.console import wording
 from notifier.console.app import close_console, open_console
+from notifier.console.live import Streams
 from notifier.console.tester import MOST
 from notifier.deliveries import Channel, Reason
 from notifier.pipeline import gate, publishing
@@ -28,7 +29,7 @@ from tests.samples import CATALOG, NOW, RENDERER
 
 @on_sqlite
 async def test_the_process_that_tries_texts_comes_and_goes_with_the_console(desk: Enter) -> None:
-    context = open_console(desk().engine, Settings(), warm=True)
+    context = open_console(desk().engine, Settings(), Streams(), warm=True)
     while "notifier.rendering.child" not in children():  # noqa: ASYNC110 (the kernel starts it when it likes)
         await asyncio.sleep(0)
 
