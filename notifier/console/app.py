@@ -16,6 +16,7 @@ from notifier.console import (
     account,
     activity,
     audit,
+    carried,
     contacts,
     dead,
     editor,
@@ -120,20 +121,25 @@ async def _show(request: Request, context: Context, screen: Screen) -> Response:
     if any("\0" in value for value in (*request.path_params.values(), *request.query_params.values())):
         raise HTTPException(400)  # no id has it, and not every database takes it
     visit = request.state.visit = await visits.recognise(request, context, touch=not screen.path.endswith("/live"))
+    if screen.method == "POST":
+        request.state.form = await read_form(request)
     if screen.permission is not None:
         if visit.session is None:
-            return _to_sign_in(request)
+            return await _to_sign_in(request, context, screen)
         if screen.permission not in PERMISSIONS[visit.session.role]:
             return page(request, context, "forbidden.html", status=403, permission=screen.permission)
-    if screen.method == "POST":
-        form = request.state.form = await read_form(request)
-        if not visits.is_ours(visit, text(form, visits.FIELD)):
+    if screen.method == "POST" and not visits.is_ours(visit, text(request.state.form, visits.FIELD)):
+        late = carried.of(request) if screen.permission is not None else None
+        if late is None:
             raise HTTPException(403)
+        return carried.ask(request, context, late, status=403)
     return await screen.handler(request, context)
 
 
-def _to_sign_in(request: Request) -> Response:
-    """To the sign-in page, and back to where they wanted to go: with a form there is nothing to go back to."""
+async def _to_sign_in(request: Request, context: Context, screen: Screen) -> Response:
+    """To the sign-in page, and back to where they wanted to go; a form of ours is kept by that page."""
+    if screen.method == "POST" and (late := carried.of(request)):
+        return await sign_in.again(request, context, late)
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     back = f"?next={quote(wanted, safe='/')}" if request.method in ("GET", "HEAD") else ""
     return RedirectResponse(f"{BASE}/sign-in{back}", 303)

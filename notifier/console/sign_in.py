@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from notifier.console import visits
+from notifier.console import carried, visits
+from notifier.console.carried import Carried
 from notifier.console.forms import text
 from notifier.console.pages import page
 from notifier.console.screens import BASE, Context, Screen, Visit
@@ -40,23 +41,33 @@ async def get_sign_in(request: Request, context: Context) -> Response:
     return answer
 
 
+async def again(request: Request, context: Context, late: Carried) -> Response:
+    """The form for who has sent another one after their session had ended; it is kept until they are back."""
+    answer = await _form(request, context, wanted=_inside(""), name=late.writer, status=401, kept=carried.pack(late))
+    visits.keep(answer, context, request.state.visit.cookie)
+    return answer
+
+
 async def post_sign_in(request: Request, context: Context) -> Response:
     """A session for who knows their password; the same answer for a wrong one and for a name that is nobody's."""
     name = text(request.state.form, "name").strip().lower()
-    wanted = _inside(text(request.state.form, "next"))
+    wanted, kept = _inside(text(request.state.form, "next")), text(request.state.form, carried.KEPT)
     database, now = context.engine.database, context.engine.clock.now()
     address = sign_ins.address_key(request.client.host if request.client else "")
     limits = {sign_ins.name_key(name): TRIES, address: ADDRESS_TRIES}
     if not await sign_ins.take_try(database, limits, now):
-        return await _form(request, context, wanted=wanted, name=name, status=429, fault=_LOCKED)
+        return await _form(request, context, wanted=wanted, name=name, status=429, fault=_LOCKED, kept=kept)
     user = await users.find(database, name) if NAME.fullmatch(name) else None
     if not await knows(user, text(request.state.form, "password")) or user is None:
         await sign_ins.record_failure(database, user.name if user else None, now)
-        return await _form(request, context, wanted=wanted, name=name, status=401, fault=_WRONG)
+        return await _form(request, context, wanted=wanted, name=name, status=401, fault=_WRONG, kept=kept)
     id_ = make_session_id()
     session = Session(id_hash=hash_session_id(id_), user=user.name, role=user.role, created_at=now, used_at=now)
     await sign_ins.begin(database, session, address)
-    answer = RedirectResponse(wanted, 303)
+    answer: Response = RedirectResponse(wanted, 303)
+    if late := carried.unpack(kept):
+        request.state.visit = Visit(cookie=id_, session=session)
+        answer = carried.ask(request, context, late)
     visits.keep(answer, context, id_)
     return answer
 
@@ -77,12 +88,14 @@ async def knows(user: User | None, password: str) -> bool:
 
 
 async def _form(
-    request: Request, context: Context, *, wanted: str, name: str = "", status: int = 200, fault: str = ""
-) -> Response:
+    request: Request, context: Context, *, wanted: str, name: str = "", status: int = 200, fault: str = "",
+    kept: str = "",
+) -> Response:  # fmt: skip
     first = not await users.there_are_any(context.engine.database)
     return page(
-        request, context, "sign_in.html", status=status, wanted=wanted, name=name[:64], fault=fault, first=first
-    )
+        request, context, "sign_in.html", status=status, wanted=wanted, name=name[:64], fault=fault, first=first,
+        kept=kept,
+    )  # fmt: skip
 
 
 def _inside(wanted: str) -> str:

@@ -38,16 +38,16 @@ async def post_users(request: Request, context: Context) -> Response:
 
 async def get_user(request: Request, context: Context) -> Response:
     """One user, and what can be changed about them."""
-    user = await users.find(context.engine.database, request.path_params["name"])
-    if user is None:
-        raise HTTPException(404)
-    return page(request, context, "user.html", user=user, roles=PERMISSIONS)
+    return await _user(request, context)
 
 
 async def post_role(request: Request, context: Context) -> Response:
-    """Another role, from their next click on."""
-    role = _role(text(request.state.form, "role"))
-    return await _change(request, context, {"role": role}, "user.role", role)
+    """Another role, from their next click on, unless somebody else has given them one since the page was opened."""
+    role, shown = (text(request.state.form, name) for name in ("role", "shown"))
+    if role == shown:
+        return RedirectResponse(f"{BASE}/users/{request.path_params['name']}", 303)
+    seen = {"role": _role(shown)} if shown else {}
+    return await _change(request, context, {"role": _role(role)}, "user.role", role, seen=seen)
 
 
 async def post_disable(request: Request, context: Context) -> Response:
@@ -69,6 +69,13 @@ async def post_reset(request: Request, context: Context) -> Response:
     return page(request, context, "password.html", name=name, password=password, new=False)
 
 
+async def _user(request: Request, context: Context, *, status: int = 200) -> Response:
+    user = await users.find(context.engine.database, request.path_params["name"])
+    if user is None:
+        raise HTTPException(404)
+    return page(request, context, "user.html", status=status, user=user, roles=PERMISSIONS, moved=status == 409)
+
+
 async def _list(request: Request, context: Context, *, status: int = 200, **given: Any) -> Response:
     everybody = await users.every(context.engine.database)
     form = {"name": "", "role": Role.VIEWER, "fault": "", **given}
@@ -76,18 +83,19 @@ async def _list(request: Request, context: Context, *, status: int = 200, **give
 
 
 async def _change(
-    request: Request, context: Context, values: dict[str, Any], action: str, detail: str = ""
-) -> Response:
+    request: Request, context: Context, values: dict[str, Any], action: str, detail: str = "",
+    seen: dict[str, Any] | None = None,
+) -> Response:  # fmt: skip
     name = request.path_params["name"]
     if name == request.state.visit.session.user:
         # So there is always an administrator left; one's own password is changed under one's account.
         raise HTTPException(400)
     changed = await users.change(
         context.engine.database, name, values, action=action, actor=request.state.visit.actor,
-        now=context.engine.clock.now(), detail=detail,
+        now=context.engine.clock.now(), detail=detail, seen=seen,
     )  # fmt: skip
     if not changed:
-        raise HTTPException(404)
+        return await _user(request, context, status=409)
     return RedirectResponse(f"{BASE}/users/{name}", 303)
 
 

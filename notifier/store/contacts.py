@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,11 +52,14 @@ async def find(database: Database, name: str) -> Contact | None:
 
 
 async def put(database: Database, contact: Contact, actor: str, now: int) -> None:
-    """Write one, over the one of the same name."""
-    statement = rows.upsert(database.dialect, test_contact, list(test_contact.c))
+    """Write one; of one who is there already, what is None stays as it is."""
+    given = {name: value for name, value in msgspec.structs.asdict(contact).items() if value is not None}
+    columns = [test_contact.c[name] for name in given]
+    write = rows.upsert if len(columns) > 1 else rows.insert  # without an address there is nothing to overwrite
+    statement = write(database.dialect, test_contact, columns)
 
     async def work(connection: AsyncConnection) -> None:
-        await connection.execute(statement, {"rows": rows.encode([contact])})
+        await connection.execute(statement, {"rows": rows.encode([given])})
         await _tell(connection, database.dialect, now, actor, "contact.put", contact.name)
 
     await database.write(work)

@@ -55,12 +55,15 @@ async def there_are_any(database: Database) -> bool:
 
 
 async def change(
-    database: Database, name: str, values: Mapping[str, Any], *, action: str, actor: str, now: int, detail: str = ""
-) -> bool:
-    """Change a user; whether there is one. Where the password changes or the user is disabled, sessions are over."""
+    database: Database, name: str, values: Mapping[str, Any], *, action: str, actor: str, now: int, detail: str = "",
+    seen: Mapping[str, Any] | None = None,
+) -> bool:  # fmt: skip
+    """Change a user; whether there is one who is still as `seen`. Where the password changes or the user is disabled,
+    sessions are over."""
+    still = [console_user.c[column] == value for column, value in (seen or {}).items()]
 
     async def work(connection: AsyncConnection) -> bool:
-        update = sa.update(console_user).where(console_user.c.name == name).values(**values)
+        update = sa.update(console_user).where(console_user.c.name == name, *still).values(**values)
         if (await connection.execute(update)).rowcount == 0:
             return False
         if values.keys() & {"password_hash", "disabled_at"}:

@@ -324,6 +324,19 @@ async def test_a_provider_that_cannot_be_set_up_here_is_told_to_who_tests(databa
     assert "Not sent: sms says unconfigured, the service account can't be read from /none.json" in says(answer)
 
 
+async def test_another_address_of_a_contact_takes_away_none_that_the_form_did_not_show(desk: Enter) -> None:
+    visitor = await signed_in(desk, "publisher")
+    await visitor.get("/contacts")
+    await visitor.post("/contacts", name="mia", phone="+49 151 12345678", email="mia@example.com")
+
+    await visitor.post("/contacts", name="mia", phone="", email="", token="t-1")
+    await visitor.post("/contacts", name="mia", phone="+49 151 87654321")
+
+    assert await contacts.find(visitor.engine.database, "mia") == Contact(
+        name="mia", phone="+4915187654321", email="mia@example.com", token="t-1"
+    )
+
+
 async def test_contacts_are_kept_with_addresses_that_no_page_shows(desk: Enter) -> None:
     visitor = await signed_in(desk, "publisher")
     await visitor.get("/contacts")

@@ -106,6 +106,26 @@ async def test_a_name_that_does_not_do_is_told(enter: Enter, given: str) -> None
     assert len(await admin.rows(console_user)) == before
 
 
+async def test_a_role_that_somebody_else_has_given_meanwhile_stands(enter: Enter) -> None:
+    # Given two administrators' pages of one user, who is a viewer
+    admin = await signed_in(enter, "admin")
+    body = (await admin.get("/users/viewer")).body
+    assert 'name="shown" value="viewer"' in body
+
+    # When one gives a role, and the other another; and when nothing was changed on a page
+    first = await admin.post("/users/viewer/role", role="author", shown="viewer")
+    second = await admin.post("/users/viewer/role", role="publisher", shown="viewer")
+    nothing = await admin.post("/users/viewer/role", role="viewer", shown="viewer")
+
+    # Then the second is told, and what was given first stands
+    assert (first.status, second.status, nothing.status) == (303, 409, 303)
+    assert "somebody else has given them another role" in second.body
+    assert 'name="shown" value="author"' in second.body
+    roles = {user.name: user.role for user in await admin.rows(console_user)}
+    assert roles["viewer"] == "author"
+    assert [row.detail for row in await admin.rows(audit) if row.action == "user.role"] == ["author"]
+
+
 # ── The audit log
 
 

@@ -1,0 +1,116 @@
+"""Forms that came too late: the session that their page was made in is over, and what somebody wrote is not lost.
+
+The form goes back to the browser that sent it, inside the sign-in page, and nowhere else: nothing of it is stored. Once
+its writer has signed in again, a page shows it and asks. Only that page's button does what the form asked for, with a
+token of the new session, so that a form which comes from elsewhere can do nothing.
+"""
+
+import base64
+import binascii
+import zlib
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.console.forms import MAX_FORM, text
+from notifier.console.pages import page
+from notifier.console.screens import BASE, Context
+from notifier.console.visits import FIELD, is_ours
+from notifier.users import PERMISSIONS
+
+WRITER = "writer"
+"""The field of every form that names whom its page was made for."""
+KEPT = "kept"
+"""The field of the sign-in page that holds a form."""
+SECRETS = frozenset({"old", "new", "again"})
+"""Fields of `/account/password`: no page ever holds a password, so these are typed again."""
+
+_LEFT_OUT = frozenset({FIELD, WRITER})
+_PASSWORD = "/account/password"  # noqa: S105
+_WITHOUT_CONTENT = frozenset({"/sign-in", "/sign-out"})
+
+
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """A form on its way: whose it is, the path below `BASE` that it was sent to, and its fields in order."""
+
+    writer: str
+    path: str
+    fields: list[tuple[str, str]]
+
+    def __repr__(self) -> str:
+        return f"<Carried to {self.path}>"
+
+
+def of(request: Request) -> Carried | None:
+    """The posted form, where it was sent from a page of ours and holds something that could be lost."""
+    form: FormData = request.state.form
+    path = request.url.path.removeprefix(BASE)
+    if not text(form, WRITER) or path in _WITHOUT_CONTENT:
+        return None
+    if not is_ours(request.state.visit, text(form, FIELD)) and not _is_from_here(request):
+        return None
+    left_out = _LEFT_OUT | (SECRETS if path == _PASSWORD else frozenset())
+    fields = [(name, str(value)) for name, value in form.multi_items() if name not in left_out]
+    return Carried(writer=text(form, WRITER), path=path, fields=fields)
+
+
+def pack(carried: Carried | None) -> str:
+    """A form as the value of one field; smaller than it was, or what fits a form would fit none once more."""
+    if carried is None:
+        return ""
+    return base64.urlsafe_b64encode(zlib.compress(msgspec.json.encode(carried))).decode()
+
+
+def unpack(packed: str) -> Carried | None:
+    """What `pack` made; None for anything else."""
+    try:
+        inflating = zlib.decompressobj()
+        told = inflating.decompress(base64.urlsafe_b64decode(packed), 3 * MAX_FORM)
+        carried = msgspec.json.decode(told, type=Carried)
+    except (ValueError, binascii.Error, zlib.error, msgspec.DecodeError):
+        return None
+    return carried if carried.path.startswith("/") else None
+
+
+def ask(request: Request, context: Context, carried: Carried, *, status: int = 200) -> Response:
+    """The page that shows the form to who has signed in, and asks whether to carry on; another's form isn't shown."""
+    session = request.state.visit.session
+    theirs = session.user == carried.writer
+    screen, at = _screen(context, carried.path)
+    may = screen is not None and screen.permission in PERMISSIONS[session.role]
+    if carried.path == _PASSWORD:
+        at = "/account"
+    return page(
+        request, context, "carry_on.html", status=status, carried=carried if theirs and may else None, theirs=theirs,
+        writer=carried.writer if theirs else "", again=carried.path == _PASSWORD, back=f"{BASE}{at}",
+        shown=[(name, value) for name, value in carried.fields if value.strip()],
+    )  # fmt: skip
+
+
+def _screen(context: Context, path: str) -> tuple[Any, str]:
+    """The screen that takes a form sent to a path, and the nearest page above that can be opened."""
+    posts = [each for each in context.screens if each.method == "POST" and _fits(each.path, path)]
+    pages = [each for each in context.screens if each.method == "GET"]
+    at = path
+    while at and not any(_fits(each.path, at) for each in pages):
+        at = at.rpartition("/")[0]
+    return (posts[0] if posts else None), at or "/health"
+
+
+def _fits(pattern: str, path: str) -> bool:
+    parts, given = pattern.split("/"), path.split("/")
+    return len(parts) == len(given) and all(
+        part == other or (part.startswith("{") and other) for part, other in zip(parts, given, strict=True)
+    )
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether the browser says that a page of this very site sent the form; no other site can make it say so."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host", " ")
