@@ -30,6 +30,7 @@ from notifier.api import (
     unsubscribe,
 )
 from notifier.api.auth import Authenticator
+from notifier.api.books import Books
 from notifier.api.bounds import Rates
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
@@ -97,6 +98,7 @@ def create_app(
             reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
             authenticator=Authenticator(engine.database, engine.clock),
             rates=Rates(Shared(keeper(known, engine.database, engine.clock)(), engine.clock)),
+            books=Books(engine.database, engine.clock),
             settings=known,
             pages=Pages(
                 load_categories(known.templates, engine.catalog), Brand(name=known.brand_name, app_url=known.app_url)

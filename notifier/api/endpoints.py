@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from notifier.accounts import TwilioAccount
 from notifier.api.auth import Authenticator
+from notifier.api.books import Books
 from notifier.api.bounds import Rates
 from notifier.api.page import Pages
 from notifier.cloudevents import Reader
@@ -36,6 +37,7 @@ class Context:
     reports: Coalescer[Report, Recorded]
     authenticator: Authenticator
     rates: Rates
+    books: Books
     settings: Settings
     pages: Pages
     sms_accounts: Sequence[TwilioAccount]

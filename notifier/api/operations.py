@@ -7,7 +7,6 @@ from notifier import metrics
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer
 from notifier.problems import TITLES, problem
-from notifier.store import ledger
 from notifier.store.ledger import Ledger
 
 
@@ -29,15 +28,14 @@ async def get_readiness(_request: Request, context: Context) -> Response:
 
 
 async def get_metrics(_request: Request, context: Context) -> Response:
-    """All processes' counters and the ledger, in Prometheus' text format."""
-    text = metrics.render(await ledger.read(context.engine.database))
+    """All processes' counters and the ledger as of a moment ago, in Prometheus' text format."""
+    text = metrics.render(await context.books.lately())
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 async def get_ledger(_request: Request, context: Context) -> Response:
     """The conservation sum."""
-    books = await ledger.read(context.engine.database)
-    return answer(books.as_dict())
+    return answer((await context.books.now()).as_dict())
 
 
 async def get_problem(request: Request, _context: Context) -> Response:

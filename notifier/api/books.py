@@ -1,0 +1,52 @@
+"""The ledger as the API tells it: counted by one at a time, for all who ask meanwhile. It reads every row."""
+
+import asyncio
+from collections.abc import Sequence
+
+from notifier.clock import SECOND, Clock
+from notifier.coalesce import Coalescer
+from notifier.store import ledger
+from notifier.store.database import Database
+from notifier.store.ledger import Ledger
+
+TOGETHER = 10_000  # who may wait for one count: more than a process has connections
+GOOD_FOR = SECOND  # milliseconds that a count is remembered at least
+REST = (
+    20  # times as long as it took that it is remembered: the ledger never has more than a twentieth of one connection
+)
+
+
+class Books:
+    """Counts for whoever asks; of many at once the database sees one."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._counts: Coalescer[None, Ledger] = Coalescer(self._count, TOGETHER)
+        self._until = 0
+        self._known: Ledger | None = None
+        self._looking: asyncio.Task[Ledger] | None = None
+
+    async def now(self) -> Ledger:
+        """The ledger, counted after this was asked for. Raises StoreUnavailable."""
+        (counted,) = await self._counts.add([None])
+        return counted
+
+    async def lately(self) -> Ledger:
+        """The ledger as it was counted last: however often anybody asks, it costs no more. Raises StoreUnavailable."""
+        if self._known is not None and self._clock.now() < self._until:
+            return self._known
+        if self._looking is None:
+            self._looking = asyncio.create_task(self.now())
+            self._looking.add_done_callback(self._looked)
+        return await asyncio.shield(self._looking)
+
+    def _looked(self, _task: asyncio.Task[Ledger]) -> None:
+        self._looking = None
+
+    async def _count(self, asked: Sequence[None]) -> Sequence[Ledger]:
+        began = self._clock.now()
+        self._known = await ledger.read(self._database)
+        ended = self._clock.now()
+        self._until = ended + max(GOOD_FOR, REST * (ended - began))
+        return [self._known] * len(asked)
