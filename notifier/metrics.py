@@ -137,6 +137,13 @@ def _registry() -> CollectorRegistry:
     return registry
 
 
+def forget() -> None:
+    """Remove what this process counted where all do: it never came to do anything, and is started again and again."""
+    shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    for file in Path(shared).glob(f"*_{os.getpid()}.db") if shared else ():
+        file.unlink(missing_ok=True)
+
+
 def share(folder: Path) -> dict[str, str]:
     """The environment that makes processes count together in a folder; it must stand before they import this module."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,9 @@ from notifier.store.clock import DatabaseClock
 from notifier.store.database import Database
 from notifier.store.migrate import revisions
 
+LINKS = "links"
+"""The name of the database's own key."""
+
 
 def guard(settings: Settings) -> None:
     """Refuse every connection that leaves this machine, where the settings say so. Call it before anything connects."""
@@ -85,9 +88,13 @@ async def open_database(settings: Settings) -> Database:
 
 
 async def open_links(settings: Settings, database: Database) -> Links:
-    """What signs links: the keys that are set, else one that this database keeps."""
-    keys = read_keys(settings.signing_keys) or [await secrets.get(database, "links")]
-    return Links(settings.public_url, keys)
+    """What signs links: the first of the keys that are set, else one that this database keeps.
+
+    Where it keeps one, that stays good for reading: mails that it signed may be opened for years.
+    """
+    keys = read_keys(settings.signing_keys)
+    own = await secrets.find(database, LINKS) if keys else await secrets.get(database, LINKS)
+    return Links(settings.public_url, keys if own is None else [*keys, own])
 
 
 async def _clock(database: Database) -> DatabaseClock:

@@ -16,6 +16,7 @@ from types import FrameType
 
 import structlog
 
+from notifier import metrics
 from notifier.broker import QUEUES
 from notifier.broker.worker import Worker
 from notifier.errors import ConfigurationError, StoreUnavailable
@@ -57,6 +58,7 @@ def main() -> None:
         why = error.__cause__
         known = isinstance(why, ConfigurationError | StoreUnavailable | OSError)
         log.critical("worker.not_booted", why=str(why), exc_info=None if known else why)
+        metrics.forget()
         os._exit(1)  # what is open already has threads
     log.info("worker.ready", batches=arguments.batches, queues=len(queues))
     while not stop.wait(timeout=1.0):

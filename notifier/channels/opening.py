@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import structlog
 
 from notifier.accounts import (
     Account,
@@ -14,7 +16,8 @@ from notifier.accounts import (
     push_accounts,
     sms_accounts,
 )
-from notifier.channels import Transport, email, push, sms
+from notifier.channels import Transport, email, metrics, push, sms
+from notifier.channels.breaker import State
 from notifier.channels.email.dialogue import AT_ONCE
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.providers import Provider, Providers, Terms
@@ -23,7 +26,7 @@ from notifier.channels.shared import Kept, Shared
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.clock import Clock
 from notifier.deliveries import Channel
-from notifier.errors import Misconfigured
+from notifier.errors import ConfigurationError, Misconfigured
 from notifier.messages import Receipt, SmsMessage
 from notifier.settings import Settings
 from notifier.sms_segments import measure
@@ -32,27 +35,31 @@ IN_BACKGROUND = 2
 """Worker processes beside those for what is prompt (`broker.queues.BACKGROUND`): each may send."""
 
 
+A = TypeVar("A", bound=Account)
+log = structlog.get_logger(__name__)
+
+
 def open_transports(settings: Settings, clock: Clock, keep: Callable[[], Kept]) -> dict[Channel, Transport[Any]]:
     """A transport for every channel, on the running loop; one without a provider refuses each message until it has one.
 
-    `keep` opens what keeps what all processes share, one for each channel. ConfigurationError for an account that can't
-    be used.
+    `keep` opens what keeps what all processes share, one for each channel. An account that can't be used stops no
+    other: its place is taken by one that refuses, and says so.
     """
     processes = settings.worker_processes + IN_BACKGROUND
     return {
         Channel.PUSH: _together(
             Terms(channel=Channel.PUSH, codes=push.CODES, ramps=True, processes=processes),
-            [(account, _fcm(account, clock)) for account in push_accounts(settings.push_providers)],
+            _opened(Channel.PUSH, push_accounts(settings.push_providers), lambda each: _fcm(each, clock)),
             keep, clock,
         ),
         Channel.SMS: _together(
             Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments, processes=processes),
-            [(account, _twilio(account, settings, clock)) for account in sms_accounts(settings.sms_providers)],
+            _opened(Channel.SMS, sms_accounts(settings.sms_providers), lambda each: _twilio(each, settings, clock)),
             keep, clock,
         ),
         Channel.EMAIL: _together(
             Terms(channel=Channel.EMAIL, codes=email.CODES, per_connection=AT_ONCE, processes=processes),
-            [(account, _smtp(account, settings, clock)) for account in email_accounts(settings.email_providers)],
+            _opened(Channel.EMAIL, email_accounts(settings.email_providers), lambda each: _smtp(each, settings, clock)),
             keep, clock,
         ),
     }  # fmt: skip
@@ -82,9 +89,27 @@ def _together(
     terms: Terms, providers: Sequence[tuple[Account, Transport[Any]]], keep: Callable[[], Kept], clock: Clock
 ) -> Transport[Any]:
     if not providers:
-        return Unconfigured(terms.channel)
+        return Unusable(terms.channel, "unconfigured", "no provider is set; see `notifier doctor`")
     shared = Shared(keep(), clock)
-    return Providers([Provider(account, each, terms, shared, clock) for account, each in providers], shared)
+    opened = Providers([Provider(account, each, terms, shared, clock) for account, each in providers], shared)
+    for account, each in providers:
+        if isinstance(each, Unusable):  # for the health page: before anything is sent, and after
+            metrics.breaker_state.labels(account.name).set(State.OPEN)
+    return opened
+
+
+def _opened(
+    channel: Channel, accounts: Sequence[A], open_one: Callable[[A], Transport[Any]]
+) -> list[tuple[Account, Transport[Any]]]:
+    opened: list[tuple[Account, Transport[Any]]] = []
+    for account in accounts:
+        try:
+            transport = open_one(account)
+        except ConfigurationError as error:
+            log.error("provider.not_opened", channel=channel, provider=account.name, why=str(error))
+            transport = Unusable(channel, "unusable", str(error))
+        opened.append((account, transport))
+    return opened
 
 
 def _fcm(account: FcmAccount, clock: Clock) -> FcmTransport:
@@ -109,14 +134,17 @@ def _smtp(account: SmtpAccount, settings: Settings, clock: Clock) -> SmtpTranspo
     )  # fmt: skip
 
 
-class Unconfigured:
-    """Stands in for a channel whose provider isn't set: its messages wait, and expire, with that as the reason."""
+class Unusable:
+    """Stands in for a provider that isn't set, or can't be used: its messages go to another one, or wait and expire,
+    with that as the reason."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, code: str, why: str) -> None:
         self._channel = channel
+        self._code = code
+        self._why = why
 
     async def send(self, _message: object) -> Receipt:
-        raise Misconfigured(self._channel, "unconfigured", "no provider is set; see `notifier doctor`")
+        raise Misconfigured(self._channel, self._code, self._why)
 
     async def close(self) -> None:
         return

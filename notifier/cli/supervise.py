@@ -11,7 +11,9 @@ import structlog
 
 LOOK_EVERY = 0.2  # seconds
 PAUSE = 1.0  # seconds before a process that ended soon after its start is started again
+MOST = 15.0  # seconds of that pause, which doubles each time that a process can't open what it needs
 SOON = 5.0  # seconds
+LONG = 60.0  # seconds: what says so after these had opened what it needs
 STOP_TIMEOUT = 29.0  # seconds for all to end after SIGTERM; then they are killed
 
 log = structlog.get_logger(__name__)
@@ -45,11 +47,13 @@ def supervise(commands: Sequence[Sequence[str]], environment: Mapping[str, str])
 
 
 class _Process:
-    """One process, and when it was started."""
+    """One process, when it was started, and when it is to be started again."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command = command
         self._environment = dict(environment)
+        self._pause = PAUSE
+        self._again_at: float | None = None
         self._start()
 
     @property
@@ -57,18 +61,29 @@ class _Process:
         return self._child.poll() is None
 
     def keep(self) -> None:
-        """Start it again where it ended, with a pause where it can't stay up."""
+        """Start it again where it ended, after a pause where it can't stay up; the others aren't kept waiting."""
         if self.alive:
             return
+        if self._again_at is None:
+            self._again_at = time.monotonic() + self._ended()
+        if time.monotonic() >= self._again_at:
+            self._again_at = None
+            self._start()
+
+    def _ended(self) -> float:
+        """Tell that it did; the seconds until it is to be started again."""
         # Imported here: by now the processes' shared folder is named.
         from notifier import metrics
 
         metrics.worker_ends.inc()
         lived = time.monotonic() - self._started_at
-        log.warning("worker.ended", status=self._child.returncode, lived=round(lived, 1))
-        if lived < SOON:
-            time.sleep(PAUSE)
-        self._start()
+        says_it_cannot = self._child.returncode > 0
+        soon = lived < (LONG if says_it_cannot else SOON)
+        again_in = self._pause if soon else 0.0
+        log.warning("worker.ended", status=self._child.returncode, lived=round(lived, 1), again_in=again_in)
+        # What a signal ended may well start now; what says that it can't is asked ever more slowly.
+        self._pause = min(2 * again_in, MOST) if soon and says_it_cannot else PAUSE
+        return again_in
 
     def signal(self, number: int) -> None:
         if self.alive:
@@ -80,5 +95,5 @@ class _Process:
 
 
 def python(*arguments: str) -> list[str]:
-    """A command that this Python runs."""
-    return [sys.executable, *arguments]
+    """A command that this Python runs, with our modules: whatever lies in the folder where it is started (-P)."""
+    return [sys.executable, "-P", *arguments]

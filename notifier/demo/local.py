@@ -81,7 +81,7 @@ class LocalSystem:
         log = (self.folder / f"{name}.log").open("ab")
         with log:
             self.running[name] = subprocess.Popen(  # noqa: ASYNC220, S603 (our own command; starting it takes a millisecond)
-                [sys.executable, "-m", "notifier.cli", *self._command(name)],
+                [sys.executable, "-P", "-m", "notifier.cli", *self._command(name)],
                 env={**environment(self.environment), **self._environments.get(name, {})},
                 stdout=log,
                 stderr=log,

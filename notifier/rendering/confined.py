@@ -142,7 +142,7 @@ class Confined:
         if self._child is not None and self._child.returncode is None:
             return self._child
         self._child = child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "notifier.rendering.child", str(MEMORY), env=self._environment, limit=MAX_LINE,
+            sys.executable, "-P", "-m", "notifier.rendering.child", str(MEMORY), env=self._environment, limit=MAX_LINE,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         assert child.stdout is not None  # noqa: S101 (it is a pipe)

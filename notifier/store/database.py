@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -15,6 +16,7 @@ from notifier.stages import Stage, metered
 from notifier.store.turns import Turns
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -175,7 +177,7 @@ def _engine(url: str, connections: int, patient: bool) -> AsyncEngine:
 def _sqlite(url: sa.URL, connections: int) -> AsyncEngine:
     if url.database in (None, "", ":memory:"):
         raise ConfigurationError("NOTIFIER_DATABASE_URL: an in-memory SQLite can't be shared by processes; name a file")
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    _make_private(Path(str(url.database)))
     engine = create_async_engine(url, pool_size=connections, max_overflow=0, pool_timeout=POOL_TIMEOUT)
 
     @sa.event.listens_for(engine.sync_engine, "connect")
@@ -193,6 +195,22 @@ def _sqlite(url: sa.URL, connections: int) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _make_private(file: Path) -> None:
+    """Make the file where there is none, for its owner alone: it holds people, and the key of their links. A group that
+    may write to it was given that on purpose, and stays. What SQLite puts beside it has the same mode."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        mode = file.stat().st_mode & 0o777
+        private = mode & (0o770 if mode & 0o020 else 0o700)
+        beside = [file.with_name(file.name + ending) for ending in ("-wal", "-shm", "-turn")]
+        for each in (file, *beside) if mode != private else ():
+            if each.exists():
+                each.chmod(private)
+    except OSError as error:  # somebody else's file, or no file system for it: the first statement says so
+        log.warning("database.not_private", error=type(error).__name__)
 
 
 def _gave_way(error: DBAPIError) -> bool:

@@ -25,6 +25,12 @@ async def get(database: Database, name: str) -> bytes:
     return known[name]
 
 
+async def find(database: Database, name: str) -> bytes | None:
+    """The secret of this name, where there is one."""
+    found = await _read(database, name)
+    return None if found is None else bytes.fromhex(found)
+
+
 async def _read(database: Database, name: str) -> str | None:
     async def work(connection: AsyncConnection) -> str | None:
         return (await connection.execute(sa.select(secret.c.value).where(secret.c.name == name))).scalar()

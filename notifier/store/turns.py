@@ -78,7 +78,7 @@ class Turns:
     def _open(self) -> int:
         if self._file is None:
             # To read, for others may have made it: flock asks for no more.
-            self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._file
 
     def _move_on(self, file: int) -> None:

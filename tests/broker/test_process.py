@@ -1,6 +1,7 @@
 """A worker process: it works, or it ends and says why; and it ends when it is told to, with what it has begun."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -43,6 +44,40 @@ def test_a_worker_that_cannot_open_what_it_needs_ends_and_says_why(tmp_path: Pat
     assert "notifier db upgrade" in ended.stderr
     assert "worker.ready" not in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_workers_that_cannot_open_what_they_need_are_started_again_ever_more_slowly_and_leave_no_counters(
+    tmp_path: Path,
+) -> None:
+    # Given a database without a schema, and a folder with modules called as ours
+    folder = tmp_path / "elsewhere"
+    (folder / "workers").mkdir(parents=True)
+    (folder / "workers" / "__init__.py").touch()
+    (folder / "workers" / "__main__.py").write_text("print('not ours')")
+    settings: dict[str, object] = {
+        "database_url": f"sqlite:///{tmp_path / 'empty.db'}", "metrics_dir": tmp_path / "metrics",
+    }  # fmt: skip
+
+    # When workers are started there
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-m", "notifier.cli", "worker", "--processes", "1", "--queue", "push.urgent"],
+        env=environment(settings), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert worker.stdout is not None
+    lines: list[str] = []
+    while sum("worker.ended" in line for line in lines) < 3:
+        lines.append(worker.stdout.readline())
+        assert lines[-1], lines
+    worker.terminate()
+    worker.communicate(timeout=AT_LAST)
+
+    # Then ours ran, each start came later than the one before, and what never worked left nothing to count
+    told = [json.loads(line) for line in lines if "worker.ended" in line]
+    assert [each["again_in"] for each in told] == [1.0, 2.0, 4.0]
+    assert any("worker.not_booted" in line for line in lines)
+    assert "not ours" not in "".join(lines)
+    counted = {file.stem.rpartition("_")[2] for file in (tmp_path / "metrics").iterdir()}
+    assert counted == {str(worker.pid)}
 
 
 async def test_a_worker_that_is_stopped_twice_at_once_still_ends_with_what_it_has_begun(

@@ -8,7 +8,9 @@ import pytest
 
 from notifier.broker import BACKGROUND
 from notifier.catalog import ASKABLE
+from notifier.channels.breaker import State
 from notifier.channels.email.transport import SmtpTransport
+from notifier.channels.metrics import breaker_state
 from notifier.channels.opening import IN_BACKGROUND, open_transports, segments
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.shared_in_redis import InRedis
@@ -55,6 +57,36 @@ async def test_a_channel_without_provider_keeps_its_messages_and_says_why(valkey
     for channel, message in MESSAGES.items():
         with pytest.raises(Misconfigured, match="notifier doctor"):
             await transports[channel].send(message)
+
+
+async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_path: Path, valkey: str) -> None:
+    async with Sandbox(http_port=0, smtp_port=0) as sandbox:
+        # Given a service account whose file is missing, beside one that is there, and a mail server
+        key = tmp_path / "key.json"
+        key.write_text(json.dumps(sandbox.service_account()))
+        gone = f"fcm://{quote(str(tmp_path / 'gone.json'))}?name=gone"
+        settings = {
+            "NOTIFIER_PUSH_PROVIDERS": f"{gone} fcm://{quote(str(key))}?url={sandbox.http_url}&weight=0",
+            "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{sandbox.smtp_port}",
+        }
+
+        # When the transports are opened, then the others send
+        transports = open_transports(load_settings(settings), SystemClock(), lambda: InRedis(valkey))
+        receipts = [await transports[channel].send(MESSAGES[channel]) for channel in (Channel.PUSH, Channel.EMAIL)]
+        assert [receipt.provider for receipt in receipts] == ["fcm", "smtp:127.0.0.1"]
+
+        # And the health page's metric shows it as left alone
+        states = {each.labels["provider"]: each.value for each in next(iter(breaker_state.collect())).samples}
+        assert states["gone"] == State.OPEN
+        for transport in transports.values():
+            await transport.close()
+
+    # Where it is the only one, its channel's messages wait with the reason
+    only = open_transports(load_settings({"NOTIFIER_PUSH_PROVIDERS": gone}), SystemClock(), lambda: InRedis(valkey))
+    with pytest.raises(Misconfigured, match=r"gone\.json"):
+        await only[Channel.PUSH].send(MESSAGES[Channel.PUSH])
+    for transport in only.values():
+        await transport.close()
 
 
 def test_a_rate_is_shared_with_every_process_in_the_background() -> None:

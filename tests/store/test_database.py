@@ -1,6 +1,7 @@
 """What a server is told about our sessions, and how SQLite's one writer is taken turns at."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -52,3 +53,30 @@ async def test_the_writers_of_a_process_queue_for_sqlite_instead_of_asking_it_ag
     end.set()
     await asyncio.gather(first, *others)
     assert begun[3:] == ["BEGIN", "quick"] * 3
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 0o600), (0o644, 0o600), (0o666, 0o660), (0o660, 0o660)])
+async def test_an_sqlite_file_and_what_is_beside_it_are_their_owners_alone(
+    tmp_path: Path, before: int | None, after: int
+) -> None:
+    # Given a file, or none, under a mask that lets everybody read
+    path = tmp_path / "notifier.db"
+    if before is not None:
+        path.touch()
+        path.chmod(before)
+
+    # When something is written to it
+    database = Database(f"sqlite:///{path}")
+    try:
+        await database.write(lambda connection: connection.execute(sa.text("CREATE TABLE a (b INTEGER)")))
+
+        # Then nobody reads it, or SQLite's files beside it, but who may write to it
+        beside = [tmp_path / f"notifier.db{ending}" for ending in ("", "-wal", "-shm")]
+        assert {mode(file) for file in beside} == {after}
+        assert mode(tmp_path / "notifier.db-turn") == 0o600
+    finally:
+        await database.close()

@@ -5,6 +5,9 @@ import asyncio
 import sqlalchemy as sa
 
 from notifier.deliveries import Channel
+from notifier.links import Links, Unsubscribe
+from notifier.settings import Settings
+from notifier.startup import open_links
 from notifier.store import secrets, suppressions
 from notifier.store.database import Database
 from notifier.store.schema import secret
@@ -38,3 +41,27 @@ async def test_an_addresss_key_tells_nothing_of_it_and_is_the_same_however_it_is
     assert key(Channel.EMAIL, "Ada@Example.com") == key(Channel.EMAIL, "ada@example.com")
     assert key(Channel.EMAIL, "+4915123456789") != key(Channel.SMS, "+4915123456789")
     assert len(key(Channel.SMS, "+4915123456789")) == 32
+
+
+async def test_links_that_the_databases_own_key_signed_stay_good_when_keys_are_set(database: Database) -> None:
+    # Given a mail that was sent before any key was set
+    def settings(keys: str) -> Settings:
+        return Settings(public_url="https://h.example", signing_keys=keys)
+
+    mailed = (await open_links(settings(""), database)).unsubscribe_url("ada", "offers", Channel.EMAIL)
+    token = mailed.rpartition("/")[2]
+
+    # When keys are set for the first time
+    set_now, others = await open_links(settings("k" * 32), database), Links("https://h.example", [b"k" * 32])
+
+    # Then its link is read, and new ones are signed by the key that is set
+    assert set_now.read_unsubscribe(token) == Unsubscribe("ada", "offers", Channel.EMAIL)
+    new = set_now.unsubscribe_url("ada", "offers", Channel.EMAIL).rpartition("/")[2]
+    assert others.read_unsubscribe(new) is not None
+    assert others.read_unsubscribe(token) is None
+
+
+async def test_where_keys_were_set_from_the_beginning_the_database_makes_none(database: Database) -> None:
+    await open_links(Settings(signing_keys="k" * 32), database)
+
+    assert await secrets.find(database, "links") is None
