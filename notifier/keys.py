@@ -19,6 +19,7 @@ ANY_ENDING: Final = "*"
 
 _ID_BYTES = 8
 _SECRET_BYTES = 32  # 256 bits of randomness: a fast hash is enough, there is nothing to guess
+_PARTY = re.compile(r"([A-Za-z]{2})[*-]?([A-Za-z0-9]{3})", re.ASCII)
 _KEY = re.compile(rf"ntf_([0-9a-f]{{{2 * _ID_BYTES}}})_([0-9a-f]{{{2 * _SECRET_BYTES}}})")
 
 
@@ -26,7 +27,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is kept: instants in epoch milliseconds, `rate` in events a second.
 
     It reports events of these `sources` and event types (`types`) only; of any where there are none. A source that ends
-    in `*` stands for all that begin so.
+    in `*` stands for all that begin so. By OCPI it speaks for these `parties`, each as `make_party` writes it; for any
+    where there are none.
     """
 
     id: str
@@ -40,6 +42,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     rate: float | None = None
+    parties: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<ApiKey {self.id}>"
@@ -61,6 +64,18 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     def reports_of(self, event_type: str) -> bool:
         """Whether it may report events of this type."""
         return not self.types or event_type in self.types
+
+    def speaks_for(self, country_code: str, party_id: str) -> bool:
+        """Whether it may write what a party of an OCPI network owns."""
+        return not self.parties or f"{country_code}*{party_id}".upper() in self.parties
+
+
+def make_party(text: str) -> str:
+    """A party of an OCPI network as a key keeps it, such as `DE*ABC`; ValueError where it is none."""
+    match = _PARTY.fullmatch(text)
+    if match is None:
+        raise ValueError("a party is a country of two letters and an id of three, such as DE*ABC")
+    return f"{match[1]}*{match[2]}".upper()
 
 
 def make_key(name: str, scopes: frozenset[str], now: int, **bounds: Any) -> tuple[str, ApiKey]:

@@ -66,7 +66,9 @@ def _key_text(header: str) -> str | None:
             return value.strip()
         case "token":
             try:
-                return base64.b64decode(value, validate=True).decode("ascii")
+                return (
+                    base64.b64decode(value.strip(), validate=True).decode("ascii").strip()
+                )  # as `echo KEY | base64` writes it
             except (binascii.Error, UnicodeDecodeError):
                 return value.strip()
         case _:

@@ -13,6 +13,7 @@ from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body
 from notifier.clock import to_datetime
 from notifier.errors import Problem
+from notifier.keys import ApiKey
 from notifier.ocpi.events import Ids
 from notifier.ocpi.objects import Cdr, OcpiInvalid, Session
 from notifier.ocpi.sessions import UnknownSession, patch, put
@@ -59,8 +60,9 @@ async def patch_session(request: Request, context: Context) -> Response:
 async def post_cdr(request: Request, context: Context) -> Response:
     """Take a charge detail record: the driver's receipt."""
     body = await read_body(request, MAX_OBJECT)
+    key: ApiKey = request.state.key
     try:
-        accepted = await accept_cdr(context.reader, context.intake, body)
+        accepted = await accept_cdr(context.reader, context.intake, body, key.speaks_for)
     except OcpiInvalid as error:
         raise _invalid(error) from None
     location = {"Location": f"{request.url.path}/{accepted.event}"} if accepted else None
@@ -70,6 +72,11 @@ async def post_cdr(request: Request, context: Context) -> Response:
 async def _session(request: Request, context: Context, step: SessionStep) -> Response:
     body = await read_body(request, MAX_OBJECT)
     ids = Ids(*(request.path_params[name] for name in ("country_code", "party_id", "session_id")))
+    key: ApiKey = request.state.key
+    if not key.speaks_for(ids.country_code, ids.party_id):
+        # OCPI 2.2.1 §4.3: what a peer doesn't own isn't there for it.
+        detail = f"the key {key.id} speaks for {', '.join(key.parties)}, and the URL names another party"
+        raise problem(40401, detail, status_code=INVALID)
     try:
         dropped = await accept_session(context.engine, context.reader, context.intake, ids, body, step)
     except OcpiInvalid as error:

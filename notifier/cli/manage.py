@@ -15,7 +15,7 @@ from rich.table import Table
 
 from notifier.catalog import load_catalog
 from notifier.clock import SystemClock, parse_duration, to_datetime
-from notifier.keys import SCOPES, ApiKey, make_key
+from notifier.keys import SCOPES, ApiKey, make_key, make_party
 from notifier.pipeline.export import export_recipient
 from notifier.pipeline.importing import ImportAnswer, import_recipients
 from notifier.settings import load_settings
@@ -25,6 +25,8 @@ from notifier.store import keys as key_store
 from notifier.store.database import Database
 
 T = TypeVar("T")
+
+ANY_PARTY = "any"
 
 
 def on_database(work: Callable[[Database], Awaitable[T]], *, schema: bool = True) -> T:
@@ -65,6 +67,13 @@ def _lifetime(_context: click.Context, _parameter: click.Parameter, value: str |
         raise click.BadParameter(str(error)) from None
 
 
+def _parties(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(each if each == ANY_PARTY else make_party(each) for each in given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.group()
 def keys() -> None:
     """API keys."""
@@ -79,9 +88,17 @@ def keys() -> None:
 @click.option("--type", "types", multiple=True, help="Reports events of this type only; may be given again.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events a second, 429 above.")
 @click.option("--expires-in", "lifetime", callback=_lifetime, help='Ends by itself, such as after "90 d".')
+@click.option(
+    "--ocpi-party",
+    "parties",
+    multiple=True,
+    callback=_parties,
+    help="Speaks for this party only, such as DE*ABC; again. `any` for a hub; the scope ocpi needs one.",
+)
 def create(
     name: str,
     scopes: tuple[str, ...],
+    parties: tuple[str, ...],
     sources: tuple[str, ...],
     types: tuple[str, ...],
     rate: float | None,
@@ -91,9 +108,12 @@ def create(
     now = SystemClock().now()
     if unknown := [each for each in types if each not in load_catalog(load_settings().templates).event_types]:
         raise click.BadParameter(f"there is no event type {unknown[0]}", param_hint="--type")
+    if "ocpi" in scopes and not parties:
+        raise click.UsageError("--scope ocpi needs --ocpi-party, such as DE*ABC: whose sessions and CDRs it may write")
     text, key = make_key(
         name, frozenset(scopes), now, sources=sources, types=types, rate=rate,
         expires_at=None if lifetime is None else now + lifetime,
+        parties=tuple(each for each in parties if each != ANY_PARTY),
     )  # fmt: skip
     on_database(lambda database: key_store.add(database, key, _actor()))
     click.echo(text)
@@ -107,7 +127,9 @@ def list_keys(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_told(key) for key in found]))
         return
-    table = Table("id", "name", "scopes", "created", "revoked", "expires", "last used", "sources", "types", "rate")
+    table = Table(
+        "id", "name", "scopes", "created", "revoked", "expires", "last used", "sources", "types", "rate", "parties"
+    )
     for key in found:
         table.add_row(*(str(value or "") for value in _told(key).values()))
     Console().print(table)
@@ -202,6 +224,7 @@ def _told(key: ApiKey) -> dict[str, object]:
         "sources": " ".join(key.sources),
         "types": " ".join(key.types),
         "rate": key.rate,
+        "parties": " ".join(key.parties),
     }
 
 

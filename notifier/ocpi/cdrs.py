@@ -9,13 +9,13 @@ from notifier.ocpi.objects import Cdr, check, read
 MINUTES_PER_HOUR = 60
 
 
-def post(body: bytes | Mapping[str, Any]) -> OcpiEvent | None:
+def post(body: bytes | Mapping[str, Any] | Cdr) -> OcpiEvent | None:
     """The receipt that a CDR is (mod_cdrs, POST); None for a credit CDR, which takes a bill back and is none itself.
 
     Where the CDR names no session (its peer has no Sessions module, or it bills a reservation that nobody used), the
     receipt is about the CDR itself. Raises OcpiInvalid.
     """
-    cdr = check(read(body), Cdr)
+    cdr = body if isinstance(body, Cdr) else check(read(body), Cdr)
     if cdr.credit:
         return None
     ids = Ids(cdr.country_code, cdr.party_id, cdr.id).checked()

@@ -8,6 +8,7 @@ from notifier.cloudevents import Checked, Reader
 from notifier.errors import Problem
 from notifier.ocpi import cdrs
 from notifier.ocpi.events import Ids, OcpiEvent
+from notifier.ocpi.objects import Cdr, OcpiInvalid, check, read
 from notifier.ocpi.sessions import Change, StoredSession
 from notifier.pipeline.accept import Accepted, Intake, new_event
 from notifier.pipeline.engine import Engine
@@ -40,9 +41,17 @@ async def accept_session(
     return changes[0].dropped
 
 
-async def accept_cdr(reader: Reader, intake: Intake, body: bytes) -> Accepted | None:
-    """Take a CDR; None for one that is no receipt. Raises OcpiInvalid, Problem or StoreUnavailable."""
-    event = cdrs.post(body)
+async def accept_cdr(
+    reader: Reader, intake: Intake, body: bytes, speaks_for: Callable[[str, str], bool]
+) -> Accepted | None:
+    """Take a CDR of a party that the caller `speaks_for`; None for one that is no receipt.
+
+    Raises OcpiInvalid, Problem or StoreUnavailable.
+    """
+    cdr = check(read(body), Cdr)
+    if not speaks_for(cdr.country_code, cdr.party_id):
+        raise OcpiInvalid("/party_id", "the key speaks for other parties than this CDR's")
+    event = cdrs.post(cdr)
     if event is None:
         return None
     (answer,) = await intake.accept([_checked(reader, event)])

@@ -18,6 +18,7 @@ async def add(database: Database, key: ApiKey, actor: str | None = None) -> None
         "scopes": " ".join(sorted(key.scopes)),
         "sources": _list(key.sources),
         "types": _list(key.types),
+        "parties": _list(key.parties),
     }
 
     async def work(connection: AsyncConnection) -> None:
@@ -78,7 +79,7 @@ def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:
     return ApiKey(
         id=row.id, name=row.name, secret_hash=row.secret_hash, scopes=frozenset(row.scopes.split()),
         created_at=row.created_at, revoked_at=row.revoked_at, expires_at=row.expires_at, used_at=row.used_at,
-        sources=_tuple(row.sources), types=_tuple(row.types), rate=row.rate,
+        sources=_tuple(row.sources), types=_tuple(row.types), rate=row.rate, parties=_tuple(row.parties),
     )  # fmt: skip
 
 

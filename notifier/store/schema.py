@@ -271,6 +271,7 @@ api_key = Table(
     Column("sources", DOCUMENT),
     Column("types", DOCUMENT),
     Column("rate", Double),
+    Column("parties", DOCUMENT),
     **MYSQL_OPTIONS,
 )
 

@@ -185,6 +185,40 @@ async def test_a_peer_authenticates_with_its_token_in_base64_and_may_do_nothing_
     assert (await api.post(b"{}", Authorization=token)).problem == (40301, None)
 
 
+@pytest.mark.parametrize("written", ["{}\n", " {}", "{}"])
+async def test_a_token_is_good_with_the_line_end_that_a_shell_put_into_its_base64(
+    api: Caller, verbatim: Callable[[str], bytes], written: str
+) -> None:
+    key = await add_key(api.engine.database, "ocpi")
+    token = f"Token {base64.b64encode(written.format(key).encode()).decode()}"
+
+    assert (await api.call("POST", CDRS, verbatim("cdr_example"), Authorization=token)).status == 201
+
+
+async def test_a_peer_writes_its_own_sessions_and_cdrs_and_nobody_elses(
+    api: Caller, verbatim: Callable[[str], bytes], started: Json
+) -> None:
+    # Given the key of one party, and that of another
+    cdr = json.loads(verbatim("cdr_example"))
+    own = {"Authorization": f"Bearer {await add_key(api.engine.database, 'ocpi', parties=('NL*STK', 'BE*BEC'))}"}
+    strange = {"Authorization": f"Bearer {await add_key(api.engine.database, 'ocpi', parties=('NL*XYZ',))}"}
+
+    # When the other writes what isn't its own, in whichever case, then OCPI's status says so and nothing is taken
+    for at in (url(started), url(started).lower()):
+        for method in ("PUT", "PATCH"):
+            refused = await api.call(method, at, json.dumps(started), **strange)
+            assert (refused.problem, refused.body["status_code"]) == ((40401, None), 2001)
+    refused = await api.call("POST", CDRS, json.dumps(cdr), **strange)
+    assert (refused.problem, refused.body["status_code"]) == ((42204, "/party_id"), 2001)
+    refused = await api.call("POST", CDRS, json.dumps(cdr | {"credit": True}), **strange)
+    assert refused.problem == (42204, "/party_id")
+    assert await told(api) == []
+
+    # And its own party's is taken, in whichever case
+    assert is_success(await api.call("PUT", url(started).lower(), json.dumps(started), **own))
+    assert is_success(await api.call("POST", CDRS, json.dumps(cdr | {"country_code": "be"}), **own))
+
+
 @pytest.mark.parametrize(
     ("changes", "pointer"),
     [

@@ -80,7 +80,7 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shell: Shell)
     listed = shell("keys", "list", "--json").output
     assert json.loads(listed)[0] | {"created": ""} == {
         "id": id_, "name": "billing", "scopes": "events:write", "created": "", "revoked": None, "expires": None,
-        "used": None, "sources": "", "types": "", "rate": None,
+        "used": None, "sources": "", "types": "", "rate": None, "parties": "",
     }  # fmt: skip
     assert secret not in listed
 
@@ -116,6 +116,28 @@ def test_bounds_that_make_no_sense_are_refused_by_name(shell: Shell, bounds: tup
 
     assert told.exit_code == 2
     assert bounds[0] in told.output
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [(["de*abc", "BE-BEC"], "DE*ABC BE*BEC"), (["DEABC"], "DE*ABC"), (["any"], "")]
+)
+def test_a_key_for_ocpi_names_the_parties_that_it_speaks_for(shell: Shell, given: list[str], kept: str) -> None:
+    shell("db", "upgrade")
+    parties = [part for each in given for part in ("--ocpi-party", each)]
+
+    assert shell("keys", "create", "hub", "--scope", "ocpi", *parties).exit_code == 0
+
+    assert json.loads(shell("keys", "list", "--json").output)[0]["parties"] == kept
+
+
+@pytest.mark.parametrize(("given", "said"), [([], "--ocpi-party"), (["--ocpi-party", "DE*ABCD"], "DE*ABC")])
+def test_a_key_for_ocpi_without_a_party_is_not_made(shell: Shell, given: list[str], said: str) -> None:
+    shell("db", "upgrade")
+
+    told = shell("keys", "create", "hub", "--scope", "ocpi", *given)
+
+    assert told.exit_code == 2
+    assert said in told.output
 
 
 def test_importing_recipients_tells_bad_lines_and_writes_the_others(shell: Shell) -> None:
