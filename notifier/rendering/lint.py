@@ -13,6 +13,7 @@ from notifier.catalog import AUDIENCE_FIELDS, NotificationType
 from notifier.deliveries import Channel
 from notifier.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering.confined import Answer, Tried
+from notifier.rendering.markup_faults import faults_of
 from notifier.rendering.texts import IMAGE, OPTIONAL, TAGS, Place, Wording, named, places
 from notifier.sms_segments import GSM7, SIZES, measure
 
@@ -45,11 +46,6 @@ PROMOTIONAL: Final[Mapping[str, Sequence[str]]] = {
 }
 """Words that sell, by language: one in a service message makes marketing of it, with all that the law asks then."""
 
-_IMAGE = re.compile(r"<(?:mj-image|img)\b([^>]*)>", re.IGNORECASE)
-_ALT = re.compile(r"\balt=\"[^\"]*\S[^\"]*\"|\balt=\"\"")
-_HREF = re.compile(r"\b(?:href|src)=\"([^\"]*)\"", re.IGNORECASE)
-_FOREIGN = re.compile(r"<(?:mj-font|script|iframe|object|form|link|mj-include)\b|@import|\bon\w+=", re.IGNORECASE)
-_LINKS = re.compile(r"^(https://|mailto:|tel:|\{\{)")
 _HTTPS = re.compile(r"https://[^/?#\s]+\S*")
 
 
@@ -105,7 +101,8 @@ def lint(
         found += _of_message(each)
     first: dict[tuple[str, ...], Finding] = {}
     for finding in found:
-        first.setdefault((finding.code, finding.locale, finding.channel, finding.part, finding.level), finding)
+        words = finding.words if finding.part == "mjml" else ""  # each of its lines for itself
+        first.setdefault((finding.code, finding.locale, finding.channel, finding.part, finding.level, words), finding)
     return sorted(first.values(), key=lambda each: LEVELS.index(each.level))
 
 
@@ -150,24 +147,9 @@ def _of_sources(kind: NotificationType, found: Sequence[Place]) -> Iterator[Find
                         level="warning", code="promotional", **at,
                         words=f"“{word}” sells: it makes marketing of a {kind.class_} message, which needs consent",
                     )  # fmt: skip
-        if place.part != "mjml":
-            continue
-        if any(not _ALT.search(image) for image in _IMAGE.findall(place.source)):
-            yield Finding(
-                level="error", code="image_alt", **at,
-                words='an image has no alt text; write alt="what it shows", or alt="" where it only decorates',
-            )  # fmt: skip
-        for target in _HREF.findall(place.source):
-            if not _LINKS.match(target.strip()):
-                yield Finding(
-                    level="error", code="link", **at,
-                    words=f"the address {target[:60]!r} does not begin with https://; nobody can follow it safely",
-                )  # fmt: skip
-        if _FOREIGN.search(place.source):
-            yield Finding(
-                level="error", code="foreign", **at,
-                words="scripts, forms, included files and web fonts don't work in mails, or tell others who reads them",
-            )  # fmt: skip
+        if place.part == "mjml":
+            for fault in faults_of(place.source):
+                yield Finding(level="error", code=fault.code, words=f"line {fault.line}: {fault.words}", **at)
 
 
 def _unused(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]:

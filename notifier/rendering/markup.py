@@ -20,9 +20,9 @@ MAX_HTML = 100 * 1024
 
 _HTML, _TEXT = make_environment(html=True), make_environment(html=False)
 
-_BUTTON = re.compile(r"<mj-button\b[^>]*?\bhref=\"([^\"]*)\"[^>]*>(.*?)</mj-button>", re.DOTALL)
-_LINK = re.compile(r"<a\b[^>]*?\bhref=\"([^\"]*)\"[^>]*>(.*?)</a>", re.DOTALL)
-_IMAGE = re.compile(r"<(?:mj-image|img)\b[^>]*?\balt=\"([^\"]*)\"[^>]*/?>")
+_BUTTON = re.compile(r"<mj-button\b[^>]*?\bhref=([\"'])(.*?)\1[^>]*>(.*?)</mj-button>", re.DOTALL)
+_LINK = re.compile(r"<a\b[^>]*?\bhref=([\"'])(.*?)\1[^>]*>(.*?)</a>", re.DOTALL)
+_IMAGE = re.compile(r"<(?:mj-image|img)\b[^>]*?\balt=([\"'])(.*?)\1[^>]*/?>")
 _DROPPED = re.compile(r"<!--.*?-->|<(style|mj-style|mj-head)\b.*?</\1>", re.DOTALL)
 _BREAK = re.compile(r"<br\s*/?>|</(?:p|div|h[1-6]|li|tr|mj-text|mj-button|mj-image|mj-section|mj-column)>")
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>")
@@ -60,9 +60,9 @@ def compile_design(where: str, sections: str, text: str, frame: str) -> Design:
 def text_of(sections: str) -> str:
     """The words of MJML sections, in their order, with what links lead to; Jinja stays where it is."""
     told = _DROPPED.sub("", sections)
-    told = _BUTTON.sub(r"\2: \1</mj-button>", told)
-    told = _LINK.sub(r"\2 (\1)", told)
-    told = _IMAGE.sub(r"\1<br/>", told)
+    told = _BUTTON.sub(r"\3: \2</mj-button>", told)
+    told = _LINK.sub(r"\3 (\2)", told)
+    told = _IMAGE.sub(r"\2<br/>", told)
     told = _TAG.sub("", _BREAK.sub("\n", told))
     lines = _LINES.sub("\n", html.unescape(told)).strip()
     return re.sub(r"\n{3,}", "\n\n", lines)

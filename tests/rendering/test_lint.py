@@ -15,6 +15,7 @@ from notifier.rendering.confined import Confined
 from notifier.rendering.files import to_toml, write_wording
 from notifier.rendering.lint import LEVELS, Finding, lint
 from notifier.rendering.markup import text_of
+from notifier.rendering.markup_faults import faults_of
 from notifier.rendering.texts import EmailTexts, PushTexts, SmsTexts, Texts, read_wording
 from notifier.settings import Settings
 from tests.samples import CATALOG, RENDERER
@@ -86,6 +87,115 @@ MAILS = [
     (SECTION.format("<mj-raw><script>x</script></mj-raw>"), ("error", "foreign")),
     (SECTION.format('<mj-text><p onclick="x()">a</p></mj-text>'), ("error", "foreign")),
 ]
+
+A = "<mj-text><a {}>a</a></mj-text>"
+P = "<mj-text><p {}>a</p></mj-text>"
+RAW = "<mj-raw>{}</mj-raw>"
+CSS = "<mj-style>{}</mj-style>"
+UNSAFE = [
+    *(
+        (A.format(f"href={address}"), "link")
+        for address in (
+            "'javascript:alert(1)'", "javascript:alert(1)", "'JavaScript:alert(1)'", "' javascript:alert(1)'",
+            "'java\tscript:alert(1)'", "'java&#10;script:alert(1)'", "'&#106;avascript:alert(1)'",
+            "'javascript&colon;x'",
+            "'vbscript:x'", "'data:text/html,x'", "'http://x.example'", "'//x.example'", "'/path'", "'x.example'",
+            "'ftp://x.example'", "'file:///etc'", "'https:///x'",
+            "\"{% if address %}https://x.example{% else %}javascript:x{% endif %}\"",
+            "\"java{% if address %}script:x{% endif %}\"",
+        )
+    ),
+    *(
+        (A.format(f"href='{address}'"), "field_in_markup")
+        for address in ("{{ station }}", "https://x.example/{{ station }}", "{{ link }}{{ station }}", "x{{ link }}")
+    ),
+    *(
+        (P.format(attribute), "foreign")
+        for attribute in (
+            "ONCLICK='x()'", "onmouseover=x", "formaction='https://x.example'", "srcset='http://x.example/a.png 2x'",
+            "ping='https://x.example'", "{% if address %}onclick='x'{% endif %}", "/onclick=x", "on{{ station }}='x'",
+            "action='https://x.example'", "xlink:href='javascript:x'",
+        )
+    ),
+    *(
+        (RAW.format(element), "foreign")
+        for element in (
+            "<meta http-equiv='refresh' content='0;url=https://x.example'>", "<base href='https://x.example/'>",
+            "<form action='https://x.example'><input name='a'></form>", "<iframe src='https://x.example'></iframe>",
+            "<SCRIPT src='https://x.example'></SCRIPT>", "<object data='https://x.example'></object>", "<svg></svg>",
+            "<embed src='https://x.example'>", "<link rel='stylesheet' href='https://x.example'>", "<video></video>",
+            "<!--[if mso]><script>x</script><![endif]-->", "<![CDATA[<script>x</script>]]>", "<button>a</button>",
+            "<mj-include path='/etc/passwd' />", "<scr{% if address %}ipt>x</script>{% endif %}",
+        )
+    ),
+    *(
+        (P.format(f'style="{style}"'), "link")
+        for style in (
+            "background: url(http://x.example/a.png)", "background: url('http://x.example/a.png')",
+            "background: u\\72l(http://x.example)", "background: URL( //x.example )",
+            "background: url(data:image/png,x)",
+            "background: url(&quot;http://x.example&quot;)",
+        )
+    ),
+    (CSS.format("p { background: url(http://x.example/a.png) }"), "link"),
+    (CSS.format("@import 'https://x.example/a.css';"), "foreign"),
+    (CSS.format("@im/* */port 'x';@\\69mport 'x';"), "foreign"),
+    (CSS.format("p { width: expression(alert(1)) }"), "foreign"),
+    (CSS.format("p { color: {{ station }} }"), "field_in_markup"),
+    (P.format("style='color: {{ station }}'"), "field_in_markup"),
+    ("<mj-text color='{{ station }}'>a</mj-text>", "field_in_markup"),
+    ("<mj-divider border-color=\"#{{ station }}\" />", "field_in_markup"),
+    ("<mj-text background-url='http://x.example/a.png'>a</mj-text>", "link"),
+    ("<mj-image src='{{ station }}' alt='' />", "field_in_markup"),
+    ("<mj-image src='https://x.example/a.png' />", "image_alt"),
+    ("<mj-image src='https://x.example/a.png' alt='  ' />", "image_alt"),
+]  # fmt: skip
+SAFE = [
+    A.format("href='https://x.example/a?b=c#d' title='{{ station }}'"),
+    A.format("href='{{ link }}'"),
+    A.format("href='mailto:help@x.example' style='color: #0a6b46'"),
+    A.format('href="{% if address %}https://x.example/a{% else %}https://x.example/b{% endif %}"'),
+    P.format("{% if address %}class='soft'{% endif %}"),
+    P.format("style='background: url(https://x.example/a.png)'"),
+    "<mj-image src='https://x.example/a.png' alt='{{ station }}' />",
+    "<mj-image src='https://x.example/a.png' alt='' />",
+    CSS.format("p > b { color: red } /* http: */"),
+    "<mj-text>{{ station }} <b>{% if address %}{{ address }}{% endif %}</b> &lt;script&gt; http://x.example</mj-text>",
+]
+
+
+@pytest.mark.parametrize(("markup", "code"), UNSAFE)
+def test_markup_that_could_do_harm_is_told_with_its_line(markup: str, code: str) -> None:
+    # Given a design with it in its third line
+    found = faults_of(f"<mj-section>\n<mj-column>\n{markup}\n</mj-column></mj-section>")
+
+    # Then that is what is wrong, and where
+    assert (code, 3) in {(fault.code, fault.line) for fault in found}
+
+
+@pytest.mark.parametrize("markup", SAFE)
+def test_markup_that_can_do_no_harm_is_taken(markup: str) -> None:
+    assert faults_of(f"<mj-section><mj-column>{markup}</mj-column></mj-section>") == []
+
+
+@given(st.text(st.sampled_from("<>/=\"'!-[]{}% aimghrefonxjst:;&#\n\\"), max_size=80))
+def test_no_markup_breaks_the_reading_of_it(markup: str) -> None:
+    for fault in faults_of(markup):
+        assert 1 <= fault.line <= markup.count("\n") + 1
+
+
+async def test_each_fault_of_a_design_names_its_file_part_and_line(confined: Confined) -> None:
+    sections = SECTION.format(
+        "\n<mj-text><a href='http://x.example'>a</a></mj-text>\n<mj-text color='{{ station }}'>a</mj-text>"
+    )
+    wording = said(MAIL, "de", email=EmailTexts("s", "p", mjml=sections))
+
+    told = [f"{each.place}, {each.words}" for each in await findings(confined, MAIL, wording) if each.part == "mjml"]
+
+    assert [each[: each.index(":", each.index("line"))] for each in told] == [
+        "de.toml: email.mjml, line 2",
+        "de.toml: email.mjml, line 3",
+    ]
 
 
 @pytest.mark.parametrize(("tables", "expected"), TEXTS, ids=[expected[1] for _, expected in TEXTS])
