@@ -63,7 +63,7 @@ def main() -> None:
     log.info("worker.ready", batches=arguments.batches, queues=len(queues))
     while not stop.wait(timeout=1.0):
         pass
-    loop.stopping = True
+    loop.stop()
     worker.drain(STOP_TIMEOUT)
     broker.close()
 

@@ -54,6 +54,11 @@ class Loop(AsyncIO):
             raise ConfigurationError("the worker has not booted; run it by `notifier worker`")
         return self._engine
 
+    def stop(self) -> None:
+        """Begin no batch any more, and let the leases of what is on the wire end: said by another thread."""
+        self.stopping = True
+        self.engine.holding.stop_renewing()
+
     async def _decide_in_turn(self, ids: Sequence[str]) -> Sequence[None]:
         await self.engine.nearby.catch_up()
         return await self._decide(ids)

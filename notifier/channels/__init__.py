@@ -24,7 +24,7 @@ class Transport(Protocol[M]):
     """Hands messages of one kind to a provider."""
 
     async def send(self, message: M) -> Receipt:
-        """Hand over one message, within the 20 s that a delivery's lease leaves.
+        """Hand over one message, as soon as may be; a delivery's lease is renewed meanwhile, and ends with its worker.
 
         Raises a SendError for whatever the provider or the network does; never retries by itself, for only the caller
         knows whether the message is still of use.

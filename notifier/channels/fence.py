@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, NamedTuple
+from typing import Final
 
 from notifier.channels.codes import HELD
+from notifier.clock import elapsed
 from notifier.errors import Unavailable
 
 BEGIN_WITHIN: Final = 5.0
@@ -18,21 +19,44 @@ BEGIN_WITHIN: Final = 5.0
 before: what is left then is that provider's. What takes longer waits as a row, and surely was not sent."""
 
 
-class _Lease(NamedTuple):
-    began: float
-    ends: float
+class Lease:
+    """A lease as whoever sends under it sees it: from when, by the loop's time, and until when, by `clock.elapsed`.
+
+    It is extended when it is renewed.
+    """
+
+    __slots__ = ("began", "ends")
+
+    def __init__(self, began: float, ends: float) -> None:
+        self.began = began
+        self.ends = ends
+
+    @property
+    def is_over(self) -> bool:
+        """By the clock as it is now: the loop's is that of when it last woke up."""
+        return elapsed() >= self.ends
+
+    def copy(self) -> "Lease":
+        """The same for one message, to be extended by itself."""
+        return Lease(self.began, self.ends)
 
 
-_lease: ContextVar[_Lease | None] = ContextVar("lease", default=None)
+_lease: ContextVar[Lease | None] = ContextVar("lease", default=None)
 
 
 @contextmanager
-def leased(seconds: float) -> Iterator[None]:
+def leased(seconds: float) -> Iterator[Lease]:
     """Sends in here, and in tasks that begin in here, have so many seconds."""
-    now = time.monotonic()
-    before = _lease.set(_Lease(now, now + seconds))
+    with under(Lease(time.monotonic(), elapsed() + seconds)) as lease:
+        yield lease
+
+
+@contextmanager
+def under(lease: Lease) -> Iterator[Lease]:
+    """Sends in here, and in tasks that begin in here, have this lease."""
+    before = _lease.set(lease)
     try:
-        yield
+        yield lease
     finally:
         _lease.reset(before)
 
@@ -45,9 +69,9 @@ def begin_by() -> float:
 
 
 def is_over() -> bool:
-    """Whether the lease has ended, by the clock as it is now: the loop's is that of when it last woke up."""
+    """Whether the lease has ended."""
     lease = _lease.get()
-    return lease is not None and time.monotonic() >= lease.ends
+    return lease is not None and lease.is_over
 
 
 def check(provider: str) -> None:

@@ -16,7 +16,6 @@ from notifier.pipeline import deliver
 from notifier.pipeline.apart import apart
 from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, SIGNAL_AGAIN, Engine, WorkerEngine
-from notifier.pipeline.holding import LEASE
 from notifier.pipeline.plan import Plan, Spent, audience_keys, make_plan, people_of
 from notifier.pipeline.taking import Taken, due_at_once, goes_at_once, take_hold, write_as_held
 from notifier.recipients import Recipient
@@ -149,7 +148,7 @@ async def _take(
     if not abouts:
         return {}
     known = await marks.of(connection, engine.database.dialect, abouts)
-    return take_hold(chosen, batch, members, known, secrets.token_hex(16), engine.clock.now() + LEASE)
+    return take_hold(chosen, batch, members, known, secrets.token_hex(16), engine.clock.now() + engine.hold.lasts)
 
 
 def _begin(engine: WorkerEngine, decided: _Decided) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from random import Random
 from typing import TypeVar
 
@@ -10,13 +10,13 @@ import msgspec
 import structlog
 
 from notifier import metrics
-from notifier.channels.fence import check, is_over, leased
+from notifier.channels.fence import BEGIN_WITHIN, Lease, check, is_over, leased
 from notifier.clock import SECOND
 from notifier.deliveries import Channel, Reason, State, check_moves
 from notifier.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
 from notifier.messages import Receipt
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import Held, Settlement
+from notifier.pipeline.holding import Held, OnWire, Settlement
 from notifier.pipeline.prepare import Message, Prepared, closed_by, is_open, prepare
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
 from notifier.stages import Stage, meter, metered
@@ -27,7 +27,6 @@ from notifier.store.told import heard
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
 ASK_AGAIN = 0.5  # seconds until a database is asked again that did not answer
 METERED = 16  # each of so many messages is measured for all: a send waits several times, and each asks the clock twice
-FENCE = 3 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -41,6 +40,7 @@ class _Tried(msgspec.Struct, frozen=True):
     outcome: Receipt | SendError | Ended
     started_at: int
     ended_at: int
+    lease_ends: int
 
 
 async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str]) -> int:
@@ -57,34 +57,75 @@ async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Held]
     lease_ends = min((each.ends_at for each in held), default=0)
     untold = await _while_leased(engine, lease_ends, lambda: _untold(engine, [each.ready for each in held]))
     began_at = engine.clock.now()
-    with leased((lease_ends - FENCE - began_at) / SECOND):
+    with leased((lease_ends - engine.hold.fence - began_at) / SECOND) as lease:
         with meter(Stage.RENDER):
             prepared = [_prepare(engine, each.ready, told=each.ready.id not in untold) for each in held]
-        waiting = deque(zip(prepared, held, strict=True))
-        tried: list[_Tried] = []
-        at_once = int(min(len(held), engine.at_once.get(channel, len(held))))
-        under_way = {asyncio.create_task(_send_in_turn(engine, channel, waiting, tried)) for _ in range(at_once)}
-        while under_way:
-            done, under_way = await asyncio.wait(under_way, timeout=SETTLE_EVERY)
-            if is_over():
-                for task in under_way:
-                    task.cancel()
-            if tried:
-                ended, tried[:] = tried[:], []
-                await _settle(engine, channel, ended, lease_ends)
-            for task in done:
-                task.result()
+        batch = _Batch(engine, channel, lease, deque(zip(prepared, held, strict=True)))
+        sending = asyncio.create_task(batch.send())
+    try:
+        done, _ = await asyncio.wait({sending}, timeout=engine.hold.lasts / SECOND / 2)
+    except asyncio.CancelledError:
+        sending.cancel()
+        raise
+    if done:
+        sending.result()
+    elif held:
+        # Mail servers may take ten minutes for an answer. Nobody else is to wait for them meanwhile.
+        engine.nearby.let_linger((channel, held[0].ready.lane), sending)
     return len(held)
 
 
-async def _send_in_turn(
-    engine: WorkerEngine, channel: Channel, waiting: deque[tuple[Prepared, Held]], tried: list[_Tried]
-) -> None:
-    """Send what waits, one after the other, beside others that do the same. Cancelled at the lease's end, what is under
-    way is unknown; what still waits is refused by the fence."""
-    while waiting:
-        prepared, held = waiting.popleft()
-        tried.append(await _try(engine, channel, prepared, held))
+class _Batch:
+    """Deliveries that are sent under one lease, each of which is renewed while it is on the wire."""
+
+    def __init__(
+        self, engine: WorkerEngine, channel: Channel, lease: Lease, waiting: deque[tuple[Prepared, Held]]
+    ) -> None:
+        self._engine = engine
+        self._channel = channel
+        self._lease = lease
+        self._waiting = waiting
+        self._tried: list[_Tried] = []
+        self._leases: dict[asyncio.Task[None] | None, Lease] = {}
+
+    async def send(self) -> None:
+        """Send them all, and settle as answers come. Where they can't be settled nothing more is sent."""
+        count = len(self._waiting)
+        at_once = int(min(count, self._engine.at_once.get(self._channel, count)))
+        under_way = {asyncio.create_task(self._send_in_turn()) for _ in range(at_once)}
+        try:
+            while under_way:
+                done, under_way = await asyncio.wait(under_way, timeout=SETTLE_EVERY)
+                self._end_lost(under_way)
+                if self._waiting and asyncio.get_running_loop().time() > self._lease.began + BEGIN_WITHIN:
+                    # Slow answers keep those that send: it is too late for the others, and this one is told so.
+                    under_way.add(asyncio.create_task(self._send_in_turn()))
+                if self._tried:
+                    ended, self._tried = self._tried, []
+                    await _settle(self._engine, self._channel, ended)
+                for task in done:
+                    task.result()
+        except BaseException:
+            self._waiting.clear()
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+            raise
+
+    def _end_lost(self, under_way: Iterable[asyncio.Task[None]]) -> None:
+        """Wait no longer for answers to what may be somebody else's by now."""
+        for task in under_way:
+            if task in self._leases and self._leases[task].is_over:
+                task.cancel()
+
+    async def _send_in_turn(self) -> None:
+        """Send what waits, one after the other, beside others that do the same. Cancelled at the lease's end, what is
+        under way is unknown; what still waits is refused by the fence."""
+        while self._waiting:
+            prepared, held = self._waiting.popleft()
+            with self._engine.holding.on_the_wire(held, self._lease) as wire:
+                self._leases[asyncio.current_task()] = wire.lease
+                self._tried.append(await _try(self._engine, self._channel, prepared, wire))
 
 
 async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
@@ -105,10 +146,10 @@ def _prepare(engine: WorkerEngine, ready: Ready, *, told: bool) -> Prepared:
         return Prepared(ready, Ended(State.FAILED, Reason.RENDER_FAILED))
 
 
-async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, held: Held) -> _Tried:
-    started_at = engine.clock.now()
+async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, wire: OnWire) -> _Tried:
+    started_at, held = engine.clock.now(), wire.held
     if isinstance(prepared.message, Ended):
-        return _Tried(prepared, held, prepared.message, started_at, started_at)
+        return _Tried(prepared, held, prepared.message, started_at, started_at, wire.ends_at)
     outcome: Receipt | SendError
     try:
         outcome = await _send(engine, channel, prepared.message)
@@ -116,7 +157,7 @@ async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, held:
         if not is_over():
             raise
         outcome = OutcomeUnknown(channel, "lease_ended", "the lease ran out before the provider answered")
-    return _Tried(prepared, held, outcome, started_at, engine.clock.now())
+    return _Tried(prepared, held, outcome, started_at, engine.clock.now(), wire.ends_at)
 
 
 @metered(Stage.SEND, every=METERED)
@@ -136,8 +177,8 @@ async def _send(engine: WorkerEngine, channel: Channel, message: Message) -> Rec
 
 
 @metered(Stage.SETTLE)
-async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried], lease_ends: int) -> None:
-    now = engine.clock.now()
+async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried]) -> None:
+    now, lease_ends = engine.clock.now(), min(each.lease_ends for each in tried)
     settlements = [_settlement(each, now, engine.random) for each in tried]
     check_moves((State.SENDING, each.settled.state) for each in settlements)
     taken = await _while_leased(engine, lease_ends, lambda: engine.holding.settle(settlements))

@@ -13,7 +13,7 @@ from notifier.channels import Transport
 from notifier.clock import SECOND, Clock
 from notifier.deliveries import Channel
 from notifier.links import Links
-from notifier.pipeline.holding import Holding
+from notifier.pipeline.holding import HOLD, Hold, Holding
 from notifier.pipeline.nearby import Nearby
 from notifier.rendering import Renderer
 from notifier.store.database import Database
@@ -43,15 +43,16 @@ class Engine:
 @dataclass(frozen=True, kw_only=True)
 class WorkerEngine(Engine):
     """An engine that can send: `at_once` are the messages of each channel that keep its connections busy, any number
-    where it isn't told; `nearby` is what it decides and delivers in one go, and `random` are the dice that say how long
-    to wait before a message is tried again."""
+    where it isn't told; `nearby` is what it decides and delivers in one go, `hold` how long it holds what it sends, and
+    `random` are the dice that say how long to wait before a message is tried again."""
 
     transports: Mapping[Channel, Transport[Any]]
     at_once: Mapping[Channel, float] = field(default_factory=dict)
     nearby: Nearby = field(default_factory=Nearby)
+    hold: Hold = HOLD
     random: Random = field(default_factory=SystemRandom)
 
     @cached_property
     def holding(self) -> Holding:
         """By which this process claims and settles deliveries."""
-        return Holding(self.database, self.clock)
+        return Holding(self.database, self.clock, self.hold)

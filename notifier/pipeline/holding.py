@@ -3,15 +3,18 @@
 A statement's own cost is that of some forty rows; under load most batches meet others on their way to the database.
 """
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import structlog
 
 from notifier import metrics
-from notifier.clock import SECOND, Clock
+from notifier.channels.fence import Lease, under
+from notifier.clock import SECOND, Clock, elapsed
 from notifier.coalesce import Coalescer
 from notifier.pipeline.apart import apart
 from notifier.store import leases
@@ -20,12 +23,35 @@ from notifier.store.deliveries import Ready
 from notifier.store.leases import Attempt, Settled
 from notifier.store.suppressions import Suppression
 
-LEASE = 23 * SECOND  # a worker's hold on a delivery: longer than any send may take, and soon over where it died
+LEASE = 23 * SECOND  # a worker's hold on a delivery: soon over where it died, and renewed while it is on the wire
+FENCE = 3 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
+RENEWALS = 4  # looks in a lease's time: a database that is away for one or two of them costs none
 TOGETHER = 500  # deliveries in one transaction: some 20 ms, and by then a statement's own cost is spread
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Hold(NamedTuple):
+    """How long a lease lasts unless it is renewed, and how long before its end nothing is sent under it."""
+
+    lasts: int = LEASE
+    fence: int = FENCE
+
+
+HOLD = Hold()
+
+
+class OnWire:
+    """A delivery that is being sent: its lease, which is renewed, and until when that lasts in the database."""
+
+    __slots__ = ("ends_at", "held", "lease")
+
+    def __init__(self, held: "Held", lease: Lease) -> None:
+        self.held = held
+        self.lease = lease
+        self.ends_at = held.ends_at
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -46,14 +72,19 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class Holding:
-    """Claims and settles deliveries for all batches of a process.
+    """Claims and settles deliveries for all batches of a process, and renews the leases of what is on the wire.
 
     A row that the store can't read or take is left out and logged, and keeps no other back.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, hold: Hold = HOLD) -> None:
         self._database = database
         self._clock = clock
+        self._hold = hold
+        self._wire: set[OnWire] = set()
+        self._look: asyncio.TimerHandle | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._stopping = False
         self._claiming: Coalescer[str, Held | None] = Coalescer(self._claim, TOGETHER)
         self._settling: Coalescer[Settlement, bool | None] = Coalescer(self._settle, TOGETHER)
 
@@ -66,11 +97,59 @@ class Holding:
         state that they give it."""
         return [bool(taken) for taken in await self._settling.add(settlements)]
 
+    @contextmanager
+    def on_the_wire(self, held: Held, lease: Lease) -> Iterator[OnWire]:
+        """Send a delivery in here: its lease begins as its batch's, and lasts for as long as this does."""
+        wire = OnWire(held, lease.copy())
+        self._wire.add(wire)
+        if self._look is None:
+            self._look_later()
+        try:
+            with under(wire.lease):
+                yield wire
+        finally:
+            self._wire.discard(wire)
+
+    def stop_renewing(self) -> None:
+        """Let every lease end at its time: the process ends, and waits for no slow answer. Any thread may say so."""
+        self._stopping = True
+
+    def _look_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._look = loop.call_later(self._hold.lasts / SECOND / RENEWALS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        if not self._wire or self._stopping:
+            return
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+        self._look_later()
+
+    async def _renew(self) -> None:
+        """Renew, in one statement, what has been on the wire since the look before."""
+        now, asked = self._clock.now(), elapsed()
+        ends_at = now + self._hold.lasts
+        young = ends_at - self._hold.lasts // RENEWALS
+        old = [each for each in self._wire if each.ends_at <= young and not each.lease.is_over]
+        for start in range(0, len(old), TOGETHER):
+            part = old[start : start + TOGETHER]
+            tokens = {each.held.ready.id: each.held.token for each in part}
+            try:
+                kept = await leases.renew(self._database, tokens, now, ends_at)
+            except Exception as error:  # noqa: BLE001 (the next look may be luckier, and until then each lease lasts)
+                log.warning("deliver.not_renewed", deliveries=len(part), error=type(error).__name__)
+                return
+            for each in part:
+                if each.held.ready.id in kept:
+                    each.ends_at = ends_at
+                    each.lease.ends = asked + (self._hold.lasts - self._hold.fence) / SECOND
+
     async def _claim(self, ids: Sequence[str]) -> Sequence[Held | None]:
         async def work(part: Sequence[str]) -> Sequence[Held | None]:
             token, now = secrets.token_hex(16), self._clock.now()
-            taken = await leases.claim(self._database, list(dict.fromkeys(part)), token, now, now + LEASE)
-            held = {ready.id: Held(token, now + LEASE, ready) for ready in taken}
+            taken = await leases.claim(self._database, list(dict.fromkeys(part)), token, now, now + self._hold.lasts)
+            held = {ready.id: Held(token, now + self._hold.lasts, ready) for ready in taken}
             # Of two who ask for one delivery at the same moment the first one has it.
             return [held.pop(id_, None) for id_ in part]
 

@@ -1,7 +1,7 @@
 """What a worker process delivers itself of what it decides, as long as it has room: no signal, and no claim."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from time import monotonic, process_time
 from types import MappingProxyType
 from typing import Any, Final
@@ -34,6 +34,7 @@ class Nearby:
     def __init__(self, rooms: Mapping[Queue, Room] = NOWHERE) -> None:
         self._rooms = rooms
         self._begun: dict[Queue, set[asyncio.Task[None]]] = {queue: set() for queue in rooms}
+        self._lingering: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def takes(self, queue: Queue, wanted: int) -> int:
@@ -60,18 +61,28 @@ class Nearby:
             if monotonic() > until or process_time() - spent < BUSY * (monotonic() - began):
                 return
 
+    def let_linger(self, queue: Queue, sending: asyncio.Task[None]) -> None:
+        """See to the end of a batch that waits for slow answers only, and so takes nobody's room."""
+        task = asyncio.create_task(self._see_to(queue, sending))
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
     async def close(self) -> None:
         """Take nothing more, and let what was begun here end."""
         self._closed = True
-        while under_way := [task for begun in self._begun.values() for task in begun]:
+        while under_way := [*self._lingering, *(task for begun in self._begun.values() for task in begun)]:
             await asyncio.wait(under_way)
 
     async def _run(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await self._see_to(queue, work)
+        finally:
+            self._rooms[queue].leave(messages)
+
+    async def _see_to(self, queue: Queue, work: Awaitable[object]) -> None:
         try:
             await work
         except Exception as error:
             # As where a message's work fails: the rows are there, and the clock looks when their lease ends.
             metrics.messages_failed.labels(LANES[queue]).inc()
             log.error("deliver.failed", queue=LANES[queue], exc_info=error)
-        finally:
-            self._rooms[queue].leave(messages)

@@ -11,9 +11,8 @@ from notifier.clock import SECOND
 from notifier.deliveries import Reason, State, by_queue
 from notifier.errors import RenderError, SendError, Unavailable
 from notifier.messages import Receipt
-from notifier.pipeline.deliver import FENCE
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
-from notifier.pipeline.holding import LEASE
+from notifier.pipeline.holding import FENCE, LEASE
 from notifier.pipeline.prepare import prepare
 from notifier.pipeline.settle import Ended
 from notifier.store import asks, deliveries

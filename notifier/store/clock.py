@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import time
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.background import forever
+from notifier.clock import elapsed
 from notifier.errors import StoreUnavailable
 from notifier.store.database import Database
 
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 class DatabaseClock:
     """Tells the database's time without asking it each time: its answer, and the monotonic time since.
 
-    The monotonic clock neither jumps nor can be set, and goes on while the process is stopped.
+    That clock neither jumps nor can be set, and goes on while the process is stopped or the machine sleeps.
     """
 
     def __init__(self, database: Database, every: float = SYNC_EVERY) -> None:
@@ -36,7 +36,7 @@ class DatabaseClock:
         self._task: asyncio.Task[None] | None = None
 
     def now(self) -> int:
-        return round(time.monotonic() * 1000 + self._offset)
+        return round(elapsed() * 1000 + self._offset)
 
     async def start(self) -> None:
         """Ask the database for the first time, and from then on every so many seconds."""
@@ -62,6 +62,6 @@ class DatabaseClock:
         async def work(connection: AsyncConnection) -> int:
             return int((await connection.execute(sa.text(NOW[self._database.dialect]))).scalar_one())
 
-        before = time.monotonic()
+        before = elapsed()
         told = await self._database.read(work)
-        self._offset = told - (before + time.monotonic()) / 2 * 1000
+        self._offset = told - (before + elapsed()) / 2 * 1000

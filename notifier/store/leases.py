@@ -3,7 +3,7 @@
 What a lease left behind is unknown, for the provider may have it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import Any
 
@@ -71,6 +71,21 @@ async def claim(database: Database, ids: Sequence[str], token: str, now: int, le
     return await database.write(work)
 
 
+async def renew(database: Database, held: Mapping[str, str], now: int, lease_ends: int) -> Set[str]:
+    """Let the leases of deliveries that are being sent, ids under their tokens, last until then; the ids of those still
+    held."""
+
+    async def work(connection: AsyncConnection) -> Set[str]:
+        wanted = [{"id": id_, "lease_token": held[id_]} for id_ in sorted(held)]
+        parameters = {"rows": rows.encode(wanted), "lease_ends": lease_ends, "now": now}
+        if (await connection.execute(_renew(database.dialect), parameters)).rowcount == len(held):
+            return held.keys()
+        kept = await connection.execute(_kept(database.dialect), {"rows": rows.encode(wanted)})
+        return set(kept.scalars())
+
+    return await database.write(work)
+
+
 async def settle(
     database: Database,
     settled: Sequence[Settled],
@@ -126,6 +141,30 @@ def _take(dialect: str) -> sa.Update:
 @cache
 def _taken(dialect: str) -> sa.Select[Any]:
     return deliveries.ready(dialect).where(delivery.c.lease_token == sa.bindparam("token"))
+
+
+@cache
+def _renew(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id, delivery.c.lease_token])
+    return (
+        sa.update(delivery)
+        .where(*_is_held(wanted))
+        .values(signal_at=sa.bindparam("lease_ends"), updated_at=sa.bindparam("now"))
+    )
+
+
+@cache
+def _kept(dialect: str) -> sa.Select[str]:
+    wanted = rows.batch(dialect, [delivery.c.id, delivery.c.lease_token])
+    return sa.select(delivery.c.id).join(wanted, sa.and_(*_is_held(wanted)))
+
+
+def _is_held(wanted: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        delivery.c.id == wanted.c.id,
+        delivery.c.lease_token == wanted.c.lease_token,
+        delivery.c.state == State.SENDING,
+    )
 
 
 @cache

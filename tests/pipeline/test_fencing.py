@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from notifier.clock import MINUTE, ManualClock
 from notifier.deliveries import Channel, State
 from notifier.pipeline.decide import decide
-from notifier.pipeline.deliver import FENCE, deliver
+from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import LEASE
+from notifier.pipeline.holding import FENCE, LEASE
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
 from notifier.store.schema import delivery

@@ -35,16 +35,17 @@ _SHUTTING_DOWN: Final = 421  # in reply to any command (RFC 5321 §3.8)
 
 
 class Timeouts(NamedTuple):
-    """Seconds for a free connection, for opening one (TLS and AUTH included), for the commands, and for the answer.
-
-    Together with what `notifier.channels.providers` waits before, they end within the 20 s that a delivery's lease
-    leaves for sending; therefore they are far below RFC 5321's (§4.5.3.2).
+    """Seconds for a free connection, and for a TCP connection; then RFC 5321's (§4.5.3.2), whatever they take of a
+    lease, which is renewed meanwhile: for the greeting and what follows it (EHLO, TLS, AUTH), for MAIL and RCPT, for
+    DATA, and for the answer to the final dot, before which a server may scan the mail.
     """
 
     wait: float = 2.0
     connect: float = 4.0
-    commands: float = 3.0
-    mail: float = 7.0
+    greeting: float = 300.0
+    envelope: float = 300.0
+    data: float = 120.0
+    mail: float = 600.0
 
 
 class Step(IntEnum):
@@ -138,7 +139,7 @@ class Dialogue(asyncio.Protocol):
     def begin(self, mail: Mail) -> None:
         """Say a mail's envelope; nothing else may be under way."""
         self._transport.write(self._announce(mail))
-        self._await(mail, self._timeouts.commands)
+        self._await(mail, self._timeouts.envelope)
 
     def rest(self) -> None:
         """Take the next mail, or wait for one; hang up where there is to be none."""
@@ -189,8 +190,9 @@ class Dialogue(asyncio.Protocol):
         match mail.step:
             case Step.CONTENT:
                 if refused:
-                    # A server that answers in the middle of a mail may answer once more at its end.
                     mail.failure = _refusal(code, text)
+                if refused and (code // 100 != 4 or code == _SHUTTING_DOWN):
+                    # A server that answers in the middle of a mail, that it is too big, may answer again at its end.
                     return self._end()
                 return self._done()
             case Step.RSET:
@@ -206,8 +208,10 @@ class Dialogue(asyncio.Protocol):
         if mail.step == Step.DATA or (refused and not self._pipelining):
             # The server goes on waiting for the rest unless it is told to forget.
             mail.step = Step.RSET
+            self._await(mail, self._timeouts.envelope)
             return self._transport.write(b"RSET\r\n")
         mail.step += 1
+        self._await(mail, self._timeouts.data if mail.step == Step.DATA else self._timeouts.envelope)
         return None if self._pipelining else self._transport.write(mail.commands[mail.step])
 
     def _hand_over(self, mail: Mail) -> None:
@@ -234,7 +238,7 @@ class Dialogue(asyncio.Protocol):
         elif self._mails[0].outcome.done():  # the server waits for a mail that nobody sends any more
             self._end()
         else:
-            self._await(self._mails[0], self._timeouts.commands)
+            self._await(self._mails[0], self._timeouts.envelope)
 
     def _next(self) -> Mail | None:
         return self._exchange.next_mail() if self._left > 0 and self.is_open else None

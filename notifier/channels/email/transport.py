@@ -4,18 +4,21 @@ aiosmtplib connects, encrypts and authenticates; then the mails are `notifier.ch
 """
 
 import asyncio
+import socket
 import ssl
 from enum import StrEnum
 from functools import partial
 from typing import Final, cast
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+from aiohappyeyeballs import start_connection
+from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
 from notifier.channels import fence
 from notifier.channels.email import CODES
 from notifier.channels.email.connections import IDLE, MAILS, Connections
 from notifier.channels.email.dialogue import Dialogue, Mail, Timeouts, refusal_of_us
 from notifier.channels.email.mime import compose, make_sender, message_id, plain_address, return_path
+from notifier.channels.http_client import HAPPY_EYEBALLS
 from notifier.clock import Clock
 from notifier.errors import ConfigurationError
 from notifier.messages import EmailMessage, Receipt
@@ -33,6 +36,17 @@ class Security(StrEnum):
 
 
 TIMEOUTS: Final = Timeouts()
+NOT_KNOWN: Final = frozenset({500, 502, 504})
+"""What a server without extensions says to EHLO (RFC 5321 §3.2)."""
+
+
+async def _greet(smtp: SMTP) -> None:
+    try:
+        await smtp.ehlo()
+    except SMTPHeloError as error:
+        if error.code not in NOT_KNOWN:
+            raise
+        await smtp.helo()
 
 
 class SmtpTransport:
@@ -69,7 +83,6 @@ class SmtpTransport:
         self._open = partial(
             SMTP,
             hostname=host,
-            port=port,
             use_tls=security is Security.TLS,
             start_tls=security is Security.STARTTLS,
             tls_context=(tls_context or ssl.create_default_context()) if encrypted else None,
@@ -78,6 +91,7 @@ class SmtpTransport:
             local_hostname=self._sender.domain,
             timeout=None,  # one time-out around several commands is ours
         )
+        self._server = (host, port)
         self._idle = idle
         self._mails_per_connection = mails_per_connection
         self._connections = Connections(self._connect, connections)
@@ -95,13 +109,21 @@ class SmtpTransport:
         """Close every connection: at once where it is idle, else behind the mail that is under way."""
         self._connections.close()
 
+    async def _reach(self) -> socket.socket:
+        """A TCP connection, which takes a moment or is none: only what the server says may take its time."""
+        host, port = self._server
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return await start_connection(found, happy_eyeballs_delay=HAPPY_EYEBALLS)
+
     async def _connect(self, connections: Connections) -> Dialogue:
         smtp = self._open()
         try:
             async with asyncio.timeout(self._timeouts.connect):
+                smtp.sock = await self._reach()
+            async with asyncio.timeout(self._timeouts.greeting):
                 await smtp.connect()
                 if smtp.is_ehlo_or_helo_needed:
-                    await smtp.ehlo()
+                    await _greet(smtp)
                 return Dialogue(
                     cast(asyncio.Transport, smtp.transport), connections, timeouts=self._timeouts, idle=self._idle,
                     most=self._mails_per_connection, pipelining=smtp.supports_extension("pipelining"),

@@ -9,7 +9,7 @@ from notifier.messages import EmailContent, EmailMessage
 from tests.channels import canary
 
 SENDER = "no-reply@voltline.example"
-QUICK = Timeouts(wait=0.5, connect=0.3, commands=0.2, mail=0.2)
+QUICK = Timeouts(wait=0.5, connect=0.3, greeting=0.3, envelope=0.2, data=0.2, mail=0.2)
 
 Opener = Callable[..., SmtpTransport]
 

@@ -13,6 +13,7 @@ HANG: Final = "hang"
 USUAL: Final = {
     "greeting": "220 mail.example ESMTP",
     "EHLO": "250-mail.example\r\n250 8BITMIME",
+    "HELO": "250 mail.example",
     "MAIL": "250 2.1.0 Ok",
     "RCPT": "250 2.1.5 Ok",
     "DATA": "354 End data with <CR><LF>.<CR><LF>",

@@ -12,7 +12,7 @@ from notifier.messages import Receipt
 from tests.channels.email.samples import Opener, mail
 from tests.channels.email.server import DROP, HANG, MailServer
 
-PATIENT = Timeouts(wait=1.0, connect=1.0, commands=1.0, mail=0.3)
+PATIENT = Timeouts(wait=1.0, connect=1.0, greeting=1.0, envelope=1.0, data=1.0, mail=0.3)
 
 
 @pytest.fixture(params=[True], ids=["pipelining"])
@@ -50,7 +50,7 @@ async def test_the_next_mails_envelope_comes_with_the_mail(transports: Opener, s
     assert (server.connections, arrived(server)) == (1, ["first", "second"])
 
 
-@pytest.mark.parametrize("trouble", [DROP, HANG, "nonsense", "552 5.3.4", "451 4.3.0", "421 4.3.2"])
+@pytest.mark.parametrize("trouble", [DROP, HANG, "nonsense", "552 5.3.4", "421 4.3.2"])
 async def test_what_ends_the_mail_in_front_leaves_the_one_behind_unsent(
     transports: Opener, server: MailServer, trouble: str
 ) -> None:
@@ -71,6 +71,21 @@ async def test_what_ends_the_mail_in_front_leaves_the_one_behind_unsent(
     assert (behind.code, behind.retry_class) == ("behind", HELD)
     await smtp.send(mail(reference="third"))
     assert arrived(server) == ["first", "third"]
+
+
+async def test_a_mail_that_is_deferred_at_its_end_costs_no_connection(transports: Opener, server: MailServer) -> None:
+    # Given two mails on one connection
+    server.on("mail", "451 4.3.0")
+    first, second = await two(transports(connections=1, timeouts=PATIENT), server)
+
+    # When the server defers the one in front after its final dot
+    server.gates["mail"].set()
+    outcomes = await asyncio.gather(first, second, return_exceptions=True)
+
+    # Then the one behind it goes on, with no other TLS and AUTH
+    assert isinstance(outcomes[0], Unavailable)
+    assert not isinstance(outcomes[1], Exception)
+    assert (server.connections, arrived(server)) == (1, ["first", "second"])
 
 
 async def test_what_is_refused_behind_a_mail_is_the_one_behind(transports: Opener, server: MailServer) -> None:

@@ -42,6 +42,16 @@ async def test_a_mail_that_is_taken_is_known_by_its_message_id(
     assert server.mails == [(f"<{canary.MAILBOX}>", compose(mail(), make_sender(SENDER), canary.MAILBOX, clock.now()))]
 
 
+@pytest.mark.parametrize("reply", ["500 What?", "502 Not implemented", "504 No"])
+async def test_a_server_that_knows_no_ehlo_is_greeted_as_of_old(
+    smtp: SmtpTransport, server: MailServer, reply: str
+) -> None:
+    server.on("EHLO", reply)
+
+    await smtp.send(mail())
+    assert [command[:4] for command in server.commands] == ["EHLO", "HELO", "MAIL", "RCPT", "DATA"]
+
+
 @pytest.mark.parametrize(
     ("step", "reply", "kind", "code"),
     [

@@ -1,0 +1,217 @@
+"""Answers that take longer than a lease: it is renewed while its message is on the wire, and nobody else waits.
+
+Time is scaled: a lease lasts two seconds instead of 23, so a mail server's minutes are seconds.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.transport import Security, SmtpTransport
+from notifier.channels.rooms import Room
+from notifier.clock import SECOND, SystemClock, elapsed
+from notifier.deliveries import Channel, Lane, State
+from notifier.pipeline.decide import decide
+from notifier.pipeline.deliver import deliver, hand_over
+from notifier.pipeline.engine import WorkerEngine
+from notifier.pipeline.holding import Hold
+from notifier.pipeline.nearby import Nearby
+from notifier.sandbox import Sandbox
+from notifier.sandbox.faults import Rule
+from notifier.store import due
+from notifier.store.schema import attempt, delivery
+from tests.pipeline.samples import NOW, RECEIPT, Report
+
+HOLD = Hold(lasts=2 * SECOND, fence=SECOND // 2)
+SLOW = 4.0  # seconds: two leases
+NORMAL = (Channel.EMAIL, Lane.NORMAL)
+
+
+class Ticking:
+    """A clock that goes on by itself from the moment of which the samples tell."""
+
+    def __init__(self) -> None:
+        self._began = elapsed()
+
+    def now(self) -> int:
+        return NOW + round((elapsed() - self._began) * SECOND)
+
+
+@pytest.fixture
+def worker(engine: WorkerEngine) -> WorkerEngine:
+    """A worker whose lease is short, and which waits for a mail server as long as it takes."""
+    return replace(engine, clock=Ticking(), hold=HOLD)
+
+
+@pytest.fixture
+def mails(worker: WorkerEngine, driver: str, report: Report) -> Callable[[int], Any]:
+    """Makes so many mails that are due."""
+
+    async def make(count: int) -> list[str]:
+        for number in range(count):
+            data = {**RECEIPT, "session_id": f"s{number}", "cdr_id": f"c{number}"}
+            await decide(worker, [await report("session.receipt", **data, at=worker.clock.now())])
+        async with worker.database.engine.connect() as connection:
+            query = sa.select(delivery.c.id).where(delivery.c.channel == Channel.EMAIL)
+            return list(await connection.scalars(query))
+
+    return make
+
+
+async def test_a_mail_whose_answer_takes_two_leases_is_sent_once_and_its_lease_never_ends(
+    worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
+) -> None:
+    # Given a mail server that scans each mail for two leases' time after the final dot
+    sandbox.faults.add(Rule(channel="email", action="delay", seconds=SLOW))
+    ids = await mails(3)
+
+    # When they are sent, then the batch comes back before the answers do
+    async with asyncio.timeout(SLOW):
+        await deliver(worker, Channel.EMAIL, ids)
+    assert await states(worker) == {State.SENDING}
+
+    # And the clock finds no lease that ran out
+    ended, lost = asyncio.create_task(worker.nearby.close()), 0
+    while not ended.done():
+        lost += await due.return_expired_leases(worker.database, worker.clock.now(), 100)
+        await asyncio.wait({ended}, timeout=0.1)
+    assert lost == 0
+
+    # Then each was taken once, and is sent
+    assert await states(worker) == {State.SENT}
+    assert [sandbox.ledger.accepted(Channel.EMAIL, id_) for id_ in ids] == [1, 1, 1]
+    assert await tries(worker) == len(ids)
+
+
+async def test_a_mail_that_is_never_answered_is_unknown_when_the_servers_time_is_over(
+    worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
+) -> None:
+    # Given a server that falls silent, and a time-out (ten minutes, scaled) of more than a lease
+    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60))
+    quick = SmtpTransport(
+        "127.0.0.1", sandbox.smtp_port, clock=SystemClock(), security=Security.NONE, sender="a@example.com",
+        timeouts=Timeouts(mail=SLOW),
+    )  # fmt: skip
+    worker = replace(worker, transports={**worker.transports, Channel.EMAIL: quick})
+
+    # When a mail is sent
+    await deliver(worker, Channel.EMAIL, await mails(1))
+    await worker.nearby.close()
+
+    # Then it is unknown, by its time-out and not by its lease
+    async with worker.database.engine.connect() as connection:
+        [row] = list(await connection.execute(sa.select(delivery).where(delivery.c.channel == Channel.EMAIL)))
+    assert (row.state, row.code) == (State.UNKNOWN, "lost_after_mail")
+    await quick.close()
+
+
+async def test_a_worker_that_is_told_to_stop_waits_for_no_slow_answer(
+    worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
+) -> None:
+    # Given a mail on the wire whose answer takes minutes
+    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60))
+    await deliver(worker, Channel.EMAIL, await mails(1))
+
+    # When the worker is told to stop
+    worker.holding.stop_renewing()
+    async with asyncio.timeout(20):
+        await worker.nearby.close()
+
+    # Then its lease has ended at its time, and it says what it doesn't know
+    assert await states(worker) == {State.UNKNOWN}
+
+
+async def test_a_worker_that_died_meanwhile_is_swept_when_its_last_lease_ends(
+    worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
+) -> None:
+    # Given a mail on the wire, under a lease that was renewed
+    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60))
+    ids = await mails(1)
+    sending = asyncio.create_task(deliver(worker, Channel.EMAIL, ids))
+    await until_renewed(worker)
+
+    # When its worker dies, which renews nothing any more
+    worker.holding.stop_renewing()
+    swept = worker.clock.now() + HOLD.lasts
+
+    # Then the clock finds it when that one lease is over
+    assert await due.return_expired_leases(worker.database, swept + 1, 100) == 1
+    await sending
+    await worker.nearby.close()
+
+
+async def test_a_slow_answer_keeps_no_other_batch_out(
+    worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
+) -> None:
+    # Given room for one batch, as a campaign has, and one mail that is answered slowly
+    room = Room(1)
+    worker = replace(worker, nearby=Nearby({NORMAL: room}))
+    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60, times=1))
+    [slow] = await mails(1)
+
+    async def batch(ids: list[str]) -> None:
+        async with room.enter(len(ids)):
+            await deliver(worker, Channel.EMAIL, ids)
+
+    # When another one comes behind it
+    first = asyncio.create_task(batch([slow]))
+    others = [id_ for id_ in await mails(2) if id_ != slow]
+    async with asyncio.timeout(20):
+        await batch(others)
+
+    # Then it is sent while the first one waits still
+    assert first.done()
+    assert await states(worker) == {State.SENDING, State.SENT}
+    worker.holding.stop_renewing()
+    await worker.nearby.close()
+
+
+async def test_where_outcomes_cannot_be_settled_nothing_more_is_sent(
+    worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
+) -> None:
+    # Given mails that go out one at a time, each taking a while, and a store that breaks when outcomes are written
+    sandbox.faults.add(Rule(channel="email", action="delay", seconds=0.3))
+    ids = await mails(4)
+    worker = replace(worker, at_once={Channel.EMAIL: 1})
+    held = await worker.holding.claim(ids)
+    async with worker.database.engine.begin() as connection:
+        await connection.execute(sa.text("ALTER TABLE attempt RENAME TO away"))
+
+    # When they are sent, then that is told or logged
+    with suppress(Exception):
+        await hand_over(worker, Channel.EMAIL, held)
+    sent = len(sandbox.ledger.entries)
+    async with worker.database.engine.begin() as connection:
+        await connection.execute(sa.text("ALTER TABLE away RENAME TO attempt"))
+
+    # And no sender goes on behind it
+    await asyncio.sleep(1.0)
+    assert len(sandbox.ledger.entries) == sent
+
+
+async def until_renewed(worker: WorkerEngine) -> None:
+    async with asyncio.timeout(20):
+        first = None
+        while True:
+            async with worker.database.engine.connect() as connection:
+                ends = await connection.scalar(sa.select(delivery.c.signal_at).where(delivery.c.state == State.SENDING))
+            if first is not None and ends is not None and ends > first:
+                return
+            first = ends
+            await asyncio.sleep(0.05)
+
+
+async def states(worker: WorkerEngine) -> set[str]:
+    async with worker.database.engine.connect() as connection:
+        return set(await connection.scalars(sa.select(delivery.c.state).where(delivery.c.channel == Channel.EMAIL)))
+
+
+async def tries(worker: WorkerEngine) -> int:
+    async with worker.database.engine.connect() as connection:
+        return int(await connection.scalar(sa.select(sa.func.count()).select_from(attempt)) or 0)
