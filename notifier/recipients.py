@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 import msgspec
 import phonenumbers
-from babel import Locale, UnknownLocaleError
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
+from notifier import identifiers
 from notifier.deliveries import make_id
 from notifier.messages import Device, Private
 from notifier.preferences import Key, Preferences, Told, merged
@@ -23,6 +23,7 @@ from notifier.text import LINE
 MAX_DEVICES = 20  # a person's phones, tablets and browsers; more is a leak in the caller's registration
 MAX_AUDIENCES = 200  # fleets, sites and charging tokens of one recipient
 MAX_TENANTS = 10  # whose presets hold for one person: their fleet, its company, the host
+COSTLY = (phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST)
 MAX_ATTRIBUTES = 50  # of a recipient: segments are made of a handful
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=LINE)]
@@ -30,7 +31,17 @@ Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?(?![\\s\
 
 T = TypeVar("T", bound=Told)
 
-_TAG = re.compile(r"[a-z]{2,3}([-_][a-z]{4})?([-_]([a-z]{2}|[0-9]{3}))?", re.IGNORECASE | re.ASCII)
+MAX_LOCAL = 64  # letters before the @ of a mailbox (RFC 5321 §4.5.3.1.1)
+
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff]|^[ \t\u00a0]+|[ \t\u00a0]+(?![\\s\\S])")
+"""What comes along when an address is copied: blanks around it, and letters of no width anywhere."""
+
+# Ofcom's numbers for tests and films, which no table of valid numbers has.
+_FOR_TESTS = re.compile(r"\+447700900[0-9]{3}")
+
+# A name for a local network's own mailboxes (RFC 6762), which its relay knows; the library's way to let one in.
+if "local" in SPECIAL_USE_DOMAIN_NAMES:
+    SPECIAL_USE_DOMAIN_NAMES.remove("local")
 
 
 class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +86,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     def audiences(self, recipient_id: str) -> list[str]:
         """The audience keys under which events find this recipient, such as `driver:42` or `fleet:acme`."""
         keys = [f"driver:{recipient_id}"] if self.kind == "driver" else []
-        keys += [f"token:{token}" for token in self.tokens]
+        keys += [identifiers.audience("token", token) for token in self.tokens]
         keys += [f"fleet:{fleet}" for fleet in self.fleets]
         keys += [f"site:{site}" for site in self.sites]
         return list(dict.fromkeys(keys))
@@ -107,8 +118,17 @@ def device_id(device: Device) -> str:
 
 def check_email(text: str) -> str:
     """One mailbox in canonical form; ValueError for lists, display names, quoted local parts and control characters."""
+    told = _INVISIBLE.sub("", text)
+    local = told.rpartition("@")[0]
+    if local.isprintable() and not local.isascii():
+        raise ValueError(
+            "email has other letters than ASCII before the @, which need SMTPUTF8, and that is not spoken here; "
+            "write it as name@example.com"
+        )
+    if len(local) > MAX_LOCAL:
+        raise ValueError(f"email has more than {MAX_LOCAL} letters before the @; write it as name@example.com")
     try:
-        return validate_email(text, check_deliverability=False, allow_quoted_local=False).normalized
+        return validate_email(told, check_deliverability=False, allow_quoted_local=False).normalized
     except EmailNotValidError:  # whose text may hold the address
         raise ValueError("email is not one valid address; write it as name@example.com") from None
 
@@ -119,9 +139,21 @@ def check_phone(text: str) -> str:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
         raise ValueError("phone is not a number in international form; write it as +49 151 23456789") from None
+    if number.extension:
+        raise ValueError("phone has an extension, which no text can reach; write it as +49 151 23456789")
+    written = _e164(number)
     if not phonenumbers.is_valid_number(number):
+        number = phonenumbers.parse(identifiers.line(written), None)
+        written = _e164(number)
+    if not phonenumbers.is_valid_number(number) and not _FOR_TESTS.fullmatch(written):
         raise ValueError("phone can't exist: its country has no such number; write it as +49 151 23456789")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if phonenumbers.number_type(number) in COSTLY:
+        raise ValueError("phone is a number that costs its callers more; write a person's own, as +49 151 23456789")
+    return written
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def country_of(phone: str) -> str | None:
@@ -143,16 +175,14 @@ def check_preferences(given: T) -> T:
 
 
 def check_locale(text: str) -> str:
-    """A BCP 47 tag of language, script and region, such as `de-AT`, in canonical case.
+    """A language tag (BCP 47), such as `de-AT`, in canonical case, whether or not there are texts in it.
 
-    ValueError for one that CLDR doesn't know.
+    ValueError for what isn't one.
     """
-    try:
-        if _TAG.fullmatch(text):
-            return str(Locale.parse(text.replace("_", "-"), sep="-")).replace("_", "-")
-    except (ValueError, UnknownLocaleError):
-        pass
-    raise ValueError("locale is not a known language tag; write it as 'de' or 'de-AT'")
+    tag = identifiers.locale(text)
+    if tag is None:
+        raise ValueError("locale is not a language tag; write it as 'de' or 'de-AT'")
+    return tag
 
 
 def check_time_zone(text: str) -> str:

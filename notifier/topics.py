@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from notifier import identifiers
 from notifier.text import STEP
 
 Topic = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=STEP)]
@@ -14,4 +15,4 @@ GROUP = "topic"
 
 def audience(topic: str) -> str:
     """The audience key of a topic's subscribers."""
-    return f"{GROUP}:{topic}"
+    return identifiers.audience(GROUP, topic)

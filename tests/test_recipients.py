@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from babel import Locale
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -55,6 +54,9 @@ def passes(check: Callable[[str], str], text: str) -> str | None:
         ("ada@b\u00fccher.example.com", "ada@b\u00fccher.example.com"),
         ("ada@xn--bcher-kva.example.com", "ada@b\u00fccher.example.com"),
         ("ada@example\u3002com", "ada@example.com"),
+        (" \u200bada@exam\ufeffple.com\u00a0\t", "ada@example.com"),
+        ("ada@printer.local", "ada@printer.local"),
+        ("a" * 64 + "@example.com", "a" * 64 + "@example.com"),
     ],
 )
 def test_a_mailbox_gets_its_canonical_form(text: str, canonical: str) -> None:
@@ -77,10 +79,21 @@ def test_what_is_not_one_plain_mailbox_is_refused(text: str) -> None:
         check_email(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("jörg@example.com", "SMTPUTF8"), ("a" * 65 + "@example.com", "more than 64 letters")],
+)
+def test_a_mailbox_that_no_mail_of_ours_reaches_is_refused_with_what_it_would_need(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^email .*{said}"):
+        check_email(text)
+
+
 @pytest.mark.parametrize("character", BREAKS)
 def test_nothing_that_ends_a_header_or_begins_a_recipient_gets_into_a_mailbox(character: str) -> None:
     address = "ada@example.com"
-    for place in range(len(address) + 1):
+    # Blanks around it come from copying and are left out.
+    places = range(1, len(address)) if character in " \t" else range(len(address) + 1)
+    for place in places:
         assert passes(check_email, address[:place] + character + address[place:]) is None
 
 
@@ -104,6 +117,14 @@ def test_whatever_passes_is_one_word_with_one_at_sign(text: str, domain: str) ->
         ("+1 (202) 555-0143", "+12025550143"),
         ("+44\u00a020 7946 0018", "+442079460018"),
         ("tel:+4915123456789", "+4915123456789"),
+        ("+44 7700 900123", "+447700900123"),
+        ("+52 1 55 1234 5678", "+525512345678"),
+        ("+54 11 15 2345-6789", "+5491123456789"),
+        ("+55 11 8123-4567", "+5511981234567"),
+        ("+225 07 12 34 56", "+2250707123456"),
+        ("+225 05 12 34 56", "+2250505123456"),
+        ("+225 02 12 34 56", "+2250102123456"),
+        ("+229 97 12 34 56", "+2290197123456"),
     ],
 )
 def test_a_number_gets_its_e164_form(text: str, canonical: str) -> None:
@@ -116,6 +137,15 @@ def test_a_number_gets_its_e164_form(text: str, canonical: str) -> None:
 )
 def test_a_number_that_cannot_exist_or_has_no_country_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^phone .*international|^phone can't exist"):
+        check_phone(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("+49 900 1234567", "costs"), ("+1 900 555 1234", "costs"), ("+49 151 23456789 ext. 55", "extension")],
+)
+def test_a_number_that_a_text_should_not_go_to_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^phone .*{said}"):
         check_phone(text)
 
 
@@ -132,7 +162,18 @@ def test_whatever_passes_is_one_plus_and_digits(before: str, number: str, behind
 
 @pytest.mark.parametrize(
     ("text", "canonical"),
-    [("de", "de"), ("de-at", "de-AT"), ("DE_AT", "de-AT"), ("zh-hant-TW", "zh-Hant-TW"), ("es-419", "es-419")],
+    [
+        ("de", "de"),
+        ("de-at", "de-AT"),
+        ("DE_AT", "de-AT"),
+        ("zh-hant-TW", "zh-Hant-TW"),
+        ("es-419", "es-419"),
+        ("uk-DE", "uk-DE"),
+        ("tr_de", "tr-DE"),
+        ("de-ch-1996", "de-CH-1996"),
+        ("en-us-u-CA-buddhist", "en-US-u-ca-buddhist"),
+        ("zz", "zz"),
+    ],
 )
 def test_a_language_tag_gets_its_canonical_case(text: str, canonical: str) -> None:
     assert check_locale(text) == canonical
@@ -140,20 +181,19 @@ def test_a_language_tag_gets_its_canonical_case(text: str, canonical: str) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-", "xx", "root", "C", "german", "de-DE@euro", "de-DE.UTF-8", "de\n", "de-", "d\u0435", "x" * 5000, "\0"],
+    ["", "-", "de--AT", "root", "C", "german", "de-DE@euro", "de-DE.UTF-8", "de\n", "de-", "d\u0435", "x" * 5000, "\0"],
 )
-def test_what_cldr_does_not_know_is_no_language(text: str) -> None:
+def test_what_is_no_language_tag_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^locale .*'de-AT'"):
         check_locale(text)
 
 
 @given(st.from_regex(r"[a-zA-Z]{2,3}([-_][A-Za-z]{4})?([-_]([A-Za-z]{2}|[0-9]{3}))?", fullmatch=True) | NEARLY)
-def test_whatever_passes_is_a_tag_that_cldr_knows(text: str) -> None:
+def test_whatever_passes_is_a_tag_that_stays_as_it_is(text: str) -> None:
     tag = passes(check_locale, text)
 
     if tag is not None:
-        assert Locale.parse(tag, sep="-")
-        assert len(tag) <= 11
+        assert len(tag) <= 35
         assert check_locale(tag) == tag
 
 

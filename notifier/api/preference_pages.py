@@ -71,7 +71,7 @@ async def post_preference_page(request: Request, context: Context) -> Response:
     form = await read_form(request)
     shown = preference_form.read_shown(form, present)
     fields = preference_form.read_fields(form, shown)
-    zones = {zone for zone, _ in time_zones(shown.locale)}
+    zones = {zone for zone, _ in time_zones(present.locale)}
     wrong = preference_form.mistakes(fields, shown, context.pages.languages, zones)
     if wrong:
         return _page(request, context, person, rows, shown, fields, wrong=wrong, status=422)

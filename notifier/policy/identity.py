@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from notifier import identifiers
 from notifier.catalog import AUDIENCE_FIELDS, Catalog, NotificationType
 from notifier.clock import to_instant
 from notifier.deliveries import Channel, Reason, make_id
@@ -22,7 +23,7 @@ _shared_id = lru_cache(SHARED)(make_id)
 def audiences(kind: NotificationType, data: dict[str, Any]) -> list[str]:
     """The audience keys that an event's data names for a type, most exact first; empty where it names nobody."""
     fields = AUDIENCE_FIELDS[kind.audience]
-    return [f"{group}:{data[field]}" for group, field in fields if data.get(field) is not None]
+    return [identifiers.audience(group, data[field]) for group, field in fields if data.get(field) is not None]
 
 
 def about(kind: NotificationType, data: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ from notifier.rendering.texts import (
     compile_locale,
     read_wording,
 )
+from notifier.text import cut
 
 MAX_VALUE = {Channel.PUSH: 60, Channel.SMS: 60}
 """Characters of a text value on small screens: a long station name is cut, so that the sentence's end is still seen."""
@@ -327,7 +328,7 @@ def _fitting(values: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
     if limit is None:
         return values
     return {
-        name: value[: limit - 1].rstrip() + "…" if isinstance(value, str) and len(value) > limit else value
+        name: cut(value, limit - 1).rstrip() + "…" if isinstance(value, str) and len(value) > limit else value
         for name, value in values.items()
     }
 

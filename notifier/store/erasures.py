@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.clock import SECOND
 from notifier.erasure import names, redact
+from notifier.identifiers import audience
 from notifier.messages import Private
 from notifier.store import audit, rows, secrets
 from notifier.store.audit import Entry
@@ -41,7 +42,7 @@ class Erasure(Private, frozen=True, kw_only=True):
     @property
     def known(self) -> set[str]:
         """What they go by in data: their names, and the pseudonym that an earlier erasure has left."""
-        return {*self.names, self.id}
+        return {*self.names, self.id, *(audience("token", token) for token in self.names[1:])}
 
     @property
     def until(self) -> int:

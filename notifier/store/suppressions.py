@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier import identifiers
 from notifier.deliveries import Channel, Reason
 from notifier.store import rows, secrets
 from notifier.store.database import Database
@@ -38,7 +39,12 @@ async def address_key(database: Database) -> AddressKey:
 
 
 def _key(secret: bytes, channel: Channel, address: str) -> str:
-    return hmac.digest(secret, f"{channel}:{address.lower()}".encode(), "sha256").hex()[: KEY_BITS // 4]
+    same = identifiers.line(address) if channel == Channel.SMS else identifiers.mailbox(address)
+    return _digest(secret, f"{channel}:{same}")
+
+
+def _digest(secret: bytes, told: str) -> str:
+    return hmac.digest(secret, told.encode(), "sha256").hex()[: KEY_BITS // 4]
 
 
 async def add(connection: AsyncConnection, dialect: str, suppressions: Collection[Suppression], now: int) -> int:

@@ -36,7 +36,8 @@ async def forget_told(database: Database, erased: Erasure, now: int) -> int:
 
 async def forget_named(database: Database, erased: Sequence[Erasure]) -> None:
     """Take people out of events that name them and were told to nobody, and delete the sessions of their tokens."""
-    strings = {msgspec.json.encode(name).decode() for each in erased for name in each.names}
+    told = {form for each in erased for name in each.names for form in (name, name.lower())}  # a token in either case
+    strings = {msgspec.json.encode(each).decode() for each in told}
     async for found in find(database, event, event.c.data, strings):
         for start in range(0, len(found), CHUNK):
             await _forget_named_events(database, found[start : start + CHUNK], erased)
@@ -97,7 +98,7 @@ async def _forget_named_events(database: Database, ids: Sequence[str], erased: S
 
 
 async def _delete_sessions(database: Database, ids: Sequence[str], erased: Sequence[Erasure]) -> None:
-    known = {name for each in erased for name in each.names}
+    known = {name for each in erased for name in each.known}
 
     async def work(connection: AsyncConnection) -> None:
         found = await connection.execute(_sessions(database.dialect), {"rows": rows.ids(ids)})

@@ -162,7 +162,7 @@ async def test_answers_are_what_is_told(api: Caller) -> None:
         ("POST", "/v1/events", await api.post(b"{}", Authorization="")),
         ("GET", "/v1/recipients/{id}", await api.call("GET", "/v1/recipients/ada")),
         ("POST", "/v1/recipients/import", await api.call("POST", "/v1/recipients/import", b'{"id": "bob"}\n{}')),
-        ("PUT", "/v1/recipients/{id}/preferences", await api.call("PUT", f"{ADA}/preferences", b'{"locale": "xx"}')),
+        ("PUT", "/v1/recipients/{id}/preferences", await api.call("PUT", f"{ADA}/preferences", b'{"locale": "xxxx"}')),
         (
             "PATCH",
             "/v1/recipients/{id}/preferences",

@@ -135,7 +135,7 @@ async def test_what_hangs_on_a_recipient_is_never_taken_for_another_recipient(ap
         ("PATCH", b'{"chanels": {}}', (42203, "/chanels")),
         ("PATCH", b'{"channels": {"fax": true}}', (42203, "/channels")),
         ("PATCH", b'{"channels": {"sms": "no"}}', (42203, "/channels")),
-        ("PATCH", b'{"locale": "xx"}', (42203, "/locale")),
+        ("PATCH", b'{"locale": "german"}', (42203, "/locale")),
         ("PUT", b'{"time_zone": "Berlin"}', (42203, "/time_zone")),
         ("PATCH", b'{"quiet_hours": {"from": "25:00"}}', (42203, "/quiet_hours/from")),
         ("PATCH", b'{"quiet_hours": {"until": null}}', (42203, "/quiet_hours/until")),

@@ -150,7 +150,7 @@ async def test_nobody_is_found_under_an_id_that_was_never_put(api: Caller) -> No
         (b'{"email": "ada"}', (42203, "/email")),
         (b'{"email": "ada@example.com\\r\\nBcc: eve@example.com"}', (42203, "/email")),
         (b'{"phone": "0151 23456789"}', (42203, "/phone")),
-        (b'{"locale": "xx"}', (42203, "/locale")),
+        (b'{"locale": "german"}', (42203, "/locale")),
         (b'{"time_zone": "Berlin"}', (42203, "/time_zone")),
         (b'{"devices": [{"value": "t"}, {"platform": "ios"}]}', (42203, "/devices/1/value")),
         (b'{"devices": [{"value": "t", "os": "ios"}]}', (42203, "/devices/0/os")),

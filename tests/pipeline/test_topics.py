@@ -100,4 +100,4 @@ async def test_what_a_service_writes_of_a_recipient_ends_no_subscription(engine:
     assert await subscribers(engine) == ["ada"]
     async with engine.database.engine.connect() as connection:
         found: list[Any] = list((await connection.execute(sa.select(membership.c.audience))).scalars())
-    assert sorted(found) == ["driver:ada", f"topic:{TOPIC}"]
+    assert sorted(found) == ["driver:ada", f"topic:{TOPIC.upper()}"]
