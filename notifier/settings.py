@@ -15,6 +15,7 @@ import msgspec
 from notifier.accounts import email_accounts, push_accounts, sms_accounts
 from notifier.addresses import MAX_VERP_LOCAL, host_name, mailbox, web_address
 from notifier.catalog import Money
+from notifier.database_url import read_database_url
 from notifier.errors import ConfigurationError
 from notifier.links import read_keys
 from notifier.reading import read_text
@@ -239,6 +240,7 @@ _READ: Final[Mapping[str, Callable[[str], str]]] = {
     "public_url": web_address,
     "app_url": web_address,
     "email_from": lambda value: str(mailbox(value)),
+    "database_url": _looked_at(read_database_url),
     "push_providers": _looked_at(push_accounts),
     "sms_providers": _looked_at(sms_accounts),
     "email_providers": _looked_at(email_accounts),

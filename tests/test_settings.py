@@ -35,6 +35,7 @@ def other_than_default(name: str) -> Any:
         "signing_keys": "5f" * 32,
         "sms_price": "0.075 USD",
         "host": "another.host",
+        "database_url": "sqlite:///another.db",
         "public_url": "https://another.example/path",
         "app_url": "http://another.example:8080",
         "email_from": "another@example.com",
@@ -47,6 +48,7 @@ def variable(name: str) -> str:
 
 
 PROVIDERS = {
+    "NOTIFIER_DATABASE_URL": "postgresql://canary:canary@host/name",
     "NOTIFIER_PUSH_PROVIDERS": "fcm:///canary.json",
     "NOTIFIER_SMS_PROVIDERS": "twilio://canary:canary@host?from=1",
     "NOTIFIER_EMAIL_PROVIDERS": "smtps://canary:canary@host",

@@ -2,29 +2,25 @@
 
 import asyncio
 import random
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
+import msgspec
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from notifier.errors import ConfigurationError, StoreUnavailable
+from notifier.database_url import DatabaseUrl, MysqlOptions, PostgresqlOptions, read_database_url
+from notifier.errors import StoreUnavailable
 from notifier.stages import Stage, metered
 from notifier.store.turns import Turns
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "postgresql": "postgresql+asyncpg",
-    "postgres": "postgresql+asyncpg",
-    "mysql": "mysql+asyncmy",
-    "mariadb": "mariadb+asyncmy",
-}
 
 CONNECT_TIMEOUT = 5  # seconds: a database that takes longer to answer is down for a caller that waits for its 202
 STATEMENT_TIMEOUT = 20  # seconds: no statement of ours runs a tenth as long
@@ -33,6 +29,24 @@ POOL_TIMEOUT = 10  # seconds to wait for a free connection before saying that th
 BUSY_TIMEOUT = 5_000  # milliseconds that SQLite waits for another process's write
 CONFLICT_TRIES = 5  # times that a transaction which another one made give way runs in all
 CONFLICT_PAUSE = 0.02  # seconds, doubled each time, with full jitter
+
+SESSION = {
+    # A plan that was cached while a table was nearly empty would be kept when it is full.
+    "plan_cache_mode": "force_custom_plan",
+    "statement_timeout": str(STATEMENT_TIMEOUT * 1000),
+    "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT * 1000),
+    "jit": "off",
+    # Our statements look up the ids of a batch. Priced for spinning disks, a scan of the whole table looks cheaper than
+    # a hundred look-ups as long as the table is small, and costs ten times as much.
+    "random_page_cost": "1.1",
+    # They are written from the batch outwards, so the planner needn't look for the order of their joins: that takes
+    # longer than the rest of its work.
+    "join_collapse_limit": "1",
+}
+"""What each session of PostgreSQL's begins with."""
+
+PATIENT = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+"""What is different where a statement may take its time."""
 
 READ_ONLY = {
     "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
@@ -54,13 +68,16 @@ class Database:
 
     def __init__(self, url: str, connections: int = 10, *, patient: bool = False) -> None:
         self._url = url
-        self.engine = _engine(url, connections, patient)
+        read = read_database_url(url)
+        self.engine = _engine(read, connections, patient)
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         self._writer = self.engine.execution_options(notifier_write=True)
         self._turns = Turns(Path(f"{self.engine.url.database}-turn")) if self.dialect == "sqlite" else None
         # One SELECT needs no BEGIN and COMMIT around it where the engine gives every statement its snapshot.
         self._reader = (
-            self.engine.execution_options(isolation_level="AUTOCOMMIT") if self.dialect == "postgresql" else self.engine
+            self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            if self.dialect == "postgresql" and not pooled(read.options)
+            else self.engine
         )
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -126,57 +143,82 @@ async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[
         await asyncio.sleep(random.uniform(0, CONFLICT_PAUSE * 2**tries))  # noqa: S311 (jitter is no secret)
 
 
-def _engine(url: str, connections: int, patient: bool) -> AsyncEngine:
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        raise ConfigurationError(
-            "NOTIFIER_DATABASE_URL is not a URL; write it as postgresql://user:password@host/name"
-        ) from None
-    driver = DRIVERS.get(parsed.get_backend_name())
-    if driver is None:
-        raise ConfigurationError(
-            f"NOTIFIER_DATABASE_URL names {parsed.get_backend_name()!r}; use one of {', '.join(DRIVERS)}"
-        )
-    parsed = parsed.set(drivername=driver)
-    if driver.startswith("sqlite"):
-        return _sqlite(parsed, connections)
-    common: dict[str, Any] = {
-        "pool_size": connections,
-        "max_overflow": 0,
-        "pool_timeout": POOL_TIMEOUT,
-        "pool_recycle": 1800,
-    }
-    if driver.startswith("postgresql"):
-        # A plan that was cached while a table was nearly empty would be kept when it is full.
-        server = {
-            "plan_cache_mode": "force_custom_plan",
-            "statement_timeout": str(0 if patient else STATEMENT_TIMEOUT * 1000),
-            "idle_in_transaction_session_timeout": str(0 if patient else IDLE_TIMEOUT * 1000),
-            "jit": "off",
-            # Our statements look up the ids of a batch. Priced for spinning disks, a scan of the whole table looks
-            # cheaper than a hundred look-ups as long as the table is small, and costs ten times as much.
-            "random_page_cost": "1.1",
-            # They are written from the batch outwards, so the planner needn't look for the order of their joins: that
-            # takes longer than the rest of its work.
-            "join_collapse_limit": "1",
-        }
-        arguments: dict[str, Any] = {
-            "timeout": CONNECT_TIMEOUT,
-            "command_timeout": None if patient else STATEMENT_TIMEOUT + 5,
-            "server_settings": server,
-        }
-        return create_async_engine(parsed, connect_args=arguments, **common)
+def _engine(url: DatabaseUrl, connections: int, patient: bool) -> AsyncEngine:
+    if isinstance(url.options, PostgresqlOptions):
+        return _postgresql(url, url.options, connections, patient)
+    if isinstance(url.options, MysqlOptions):
+        return _mysql(url, url.options, connections, patient)
+    return _sqlite(sa.URL.create("sqlite+aiosqlite", database=url.database), connections)
+
+
+def _pool(connections: int) -> dict[str, Any]:
+    return {"pool_size": connections, "max_overflow": 0, "pool_timeout": POOL_TIMEOUT, "pool_recycle": 1800}
+
+
+def _postgresql(url: DatabaseUrl, options: PostgresqlOptions, connections: int, patient: bool) -> AsyncEngine:
+    told = msgspec.structs.asdict(options)
+    ours = {name: told.pop(name) for name in ("application_name", "connect_timeout", "pooler", "options")}
+    if told["sslrootcert"] == "system":
+        told["sslrootcert"] = ssl.get_default_verify_paths().cafile
+    arguments: dict[str, Any] = {
+        # asyncpg reads libpq's words in a URL of its own, and only there.
+        "dsn": f"postgresql://?{urlencode({name: value for name, value in told.items() if value is not None})}",
+        "timeout": ours["connect_timeout"] or CONNECT_TIMEOUT,
+        "command_timeout": None if patient else STATEMENT_TIMEOUT + 5,
+        "user": url.user, "password": url.password, "database": url.database or None,
+        "host": [host for host, _ in url.hosts] or None, "port": [port or 5432 for _, port in url.hosts] or None,
+        "server_settings": {name: ours[name] for name in ("application_name", "options") if ours[name]},
+    }  # fmt: skip
+    if pooled(options):
+        # Each transaction may have another server behind it: it knows no statement of the one before, and what a
+        # session sets at its start would be others'. docs/settings.md has what the role should have instead.
+        arguments |= {
+            "statement_cache_size": 0, "prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: "",
+        }  # fmt: skip
+    else:
+        arguments["server_settings"] |= SESSION | (PATIENT if patient else {})
+    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, **_pool(connections))
+
+
+def pooled(options: object) -> bool:
+    """Whether each transaction may go to another server."""
+    return isinstance(options, PostgresqlOptions) and options.pooler == "transaction"
+
+
+def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: bool) -> AsyncEngine:
+    (host, port) = url.hosts[0] if url.hosts else (None, None)
     # What MySQL takes for a comment MariaDB executes; MySQL has no such time-out.
     prepare = f"SET time_zone = '+00:00' /*M! , idle_transaction_timeout = {0 if patient else IDLE_TIMEOUT} */"
-    arguments = {"connect_timeout": CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": prepare}
+    arguments: dict[str, Any] = {
+        "connect_timeout": options.connect_timeout or CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": prepare,
+    }  # fmt: skip
+    if options.unix_socket:
+        arguments["unix_socket"] = options.unix_socket
+    if (tls := _mysql_tls(options)) is not None:
+        arguments["ssl"] = tls
+    parsed = sa.URL.create(
+        "mysql+asyncmy", url.user, url.password, host or None, port, url.database or None
+    )  # fmt: skip
     # Under REPEATABLE READ batches that touch neighbouring keys lock the gaps between them, and deadlock.
-    return create_async_engine(parsed, connect_args=arguments, isolation_level="READ COMMITTED", **common)
+    return create_async_engine(parsed, connect_args=arguments, isolation_level="READ COMMITTED", **_pool(connections))
+
+
+def _mysql_tls(options: MysqlOptions) -> ssl.SSLContext | None:
+    """As MariaDB's connectors have it: `ssl=true` checks the server's certificate and its name."""
+    asked = bool(options.ssl or options.ssl_ca or options.ssl_cert)
+    mode = options.ssl_mode or ("verify-full" if asked else "disable")
+    if mode == "disable":
+        return None
+    context = ssl.create_default_context(cafile=options.ssl_ca)
+    context.check_hostname = mode == "verify-full"
+    if mode == "trust":
+        context.verify_mode = ssl.CERT_NONE
+    if options.ssl_cert:
+        context.load_cert_chain(options.ssl_cert, options.ssl_key)
+    return context
 
 
 def _sqlite(url: sa.URL, connections: int) -> AsyncEngine:
-    if url.database in (None, "", ":memory:"):
-        raise ConfigurationError("NOTIFIER_DATABASE_URL: an in-memory SQLite can't be shared by processes; name a file")
     _make_private(Path(str(url.database)))
     engine = create_async_engine(url, pool_size=connections, max_overflow=0, pool_timeout=POOL_TIMEOUT)
 
