@@ -33,6 +33,7 @@ async def get_live(request: Request, context: Context) -> Response:
 async def _seen(context: Context) -> dict[str, Any]:
     return {
         "health": await context.watch.health(),
+        "failures": await context.watch.failures(),
         "books": await context.watch.books(),
         "lanes": {channel: {lane: LANES[channel, lane] for lane in Lane} for channel in Channel if channel != "none"},
         "others": (DECIDE_URGENT, DECIDE, EXPAND, ASK, CAREFUL),

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
+from markupsafe import Markup
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -167,6 +168,13 @@ def language(locale: str) -> str:
     return str(parse_locale(locale).get_display_name("en"))
 
 
+def spoken(locale: str | None) -> Markup:
+    """The attributes of an element that holds somebody's words: their language, and the way that it is written."""
+    if not locale:
+        return Markup('dir="auto"')
+    return Markup('lang="{}" dir="{}"').format(locale, parse_locale(locale).text_direction)
+
+
 def plainly(value: Any) -> str:
     """A value of ours as people read it: "charging: sms: no"."""
     match value:
@@ -202,6 +210,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {
         "base": BASE,
         "query": query,
+        "spoken": spoken,
         "asset": lambda name: f"{BASE}/static/{ASSETS[name].name}",
     }
     return environment

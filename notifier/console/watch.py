@@ -15,9 +15,11 @@ import structlog
 from notifier import metrics
 from notifier.background import forever, once
 from notifier.clock import DAY, MINUTE, SECOND, Clock
+from notifier.console.failures import SINCE, Failures, failing
 from notifier.errors import StoreUnavailable
 from notifier.pipeline.engine import Engine
 from notifier.store import activity, ledger
+from notifier.store import failing as failing_rows
 from notifier.store.ledger import Ledger
 
 T = TypeVar("T")
@@ -126,7 +128,12 @@ class Watch:
         self._health = Remembered(self._look, engine.clock)
         self._books = Remembered(self._count, engine.clock, REST)
         self._day = Remembered(self._count_day, engine.clock, REST)
+        self._failures = Remembered(self._count_failures, engine.clock, REST)
         self._task: asyncio.Task[None] | None = None
+
+    async def failures(self) -> Failures | None:
+        """What fails of what was sent lately, and the dead letters that wait."""
+        return await self._failures.latest()
 
     async def health(self) -> Health | None:
         return await self._health.latest()
@@ -149,6 +156,7 @@ class Watch:
         await self._health.close()
         await self._books.close()
         await self._day.close()
+        await self._failures.close()
 
     async def _keep(self) -> None:
         while True:
@@ -173,6 +181,13 @@ class Watch:
             providers=providers(earlier, sample), speeds=speeds(earlier, sample), window=sample.at - earlier.at,
             tick=sample.tick,
         )  # fmt: skip
+
+    async def _count_failures(self) -> Failures:
+        engine, now = self._engine, self._engine.clock.now()
+        found = await failing_rows.outcomes(engine.database, now - SINCE)
+        names = {kind.id: kind.name for kind in engine.catalog.types.values()}
+        dead = await failing_rows.waiting(engine.database)
+        return Failures(now, failing(found, names), sum(each.number for each in found), dead)
 
     async def _count_day(self) -> Mapping[str, int]:
         return await activity.made_since(self._engine.database, self._engine.clock.now() - DAY)

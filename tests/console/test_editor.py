@@ -246,6 +246,21 @@ async def test_a_language_begins_with_anothers_words_and_goes_again(desk: Enter)
     assert "it" not in publishing.decode(draft.wording)
 
 
+@pytest.mark.parametrize(("new", "way"), [("ar", "rtl"), ("he", "rtl"), ("ur-PK", "rtl"), ("it", "ltr")])
+@on_sqlite
+async def test_words_are_drawn_the_way_their_language_is_written_even_where_they_begin_with_a_latin_name(
+    desk: Enter, new: str, way: str
+) -> None:
+    visitor = await signed_in(desk, "author")
+    added = await visitor.post(f"/types/{TYPE}/locales", **hidden((await visitor.get(EDIT)).body), new=new)
+    assert added.status == 303
+
+    for channel, drawn in (("sms", "bubble"), ("push", "card-push")):
+        page = (await visitor.get(f"/types/{TYPE}/edit?locale={new}&channel={channel}")).body
+        assert f'class="{drawn}" lang="{new}" dir="{way}"' in page
+        assert re.search(rf'<textarea [^>]*lang="{new}" dir="{way}"', page)
+
+
 @pytest.mark.parametrize(
     ("type_", "channel", "new", "why"),
     [

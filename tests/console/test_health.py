@@ -1,8 +1,10 @@
 """Health and live pages: what they tell, and that nobody waits for what takes long."""
 
 import asyncio
+import html
 import json
 import math
+import re
 from collections import Counter
 
 import pytest
@@ -12,9 +14,11 @@ from notifier.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
 from notifier.console import watch
 from notifier.console.pages import duration
 from notifier.console.watch import Remembered, Sample, quantile
+from notifier.deliveries import Channel
+from notifier.pipeline.telling import meaning
 from notifier.store.schema import delivery, event
 from tests.api.conftest import on_sqlite
-from tests.console.conftest import Enter, signed_in
+from tests.console.conftest import Enter, Visitor, signed_in
 from tests.console.rows import fill, listed
 from tests.samples import NOW
 
@@ -37,6 +41,52 @@ async def test_health_tells_what_waits_and_whether_the_sum_is_whole(enter: Enter
     assert "1 astray" in body
     assert '<dt>ask</dt><dd class="number">1</dd>' in body
     assert "1 min late" in body
+
+
+@pytest.mark.parametrize(
+    ("failed", "tone", "told"),
+    [(0, "good", "Few or none"), (1, "good", "Few or none"), (2, "warn", "3 % fail"), (6, "bad", "10 % fail"),
+     (60, "bad", "100 % fail")],
+)  # fmt: skip
+async def test_health_tells_what_fails_by_channel_and_type_and_what_waits_for_a_person(
+    enter: Enter, failed: int, tone: str, told: str
+) -> None:
+    # Given sixty texts of the last minutes, some of which the carrier refused
+    visitor = await signed_in(enter, "viewer")
+    ids = await fill(visitor, 60)
+    visitor.clock.advance(2 * MINUTE)
+    dead = sa.update(delivery).where(delivery.c.id.in_(ids[:failed])).values(state="undelivered", code="30003")
+    async with visitor.engine.database.engine.begin() as connection:
+        await connection.execute(dead.values(updated_at=visitor.clock.now()))
+
+    body = await counted(visitor, told)
+
+    # Then the tiles say so, with the code in words, and count those that nobody has handled
+    assert (tile(body, "Failures")[0], told in tile(body, "Failures")[1]) == (tone, True)
+    waiting = ("warn", f"{failed} waiting") if failed else ("good", "None")
+    assert tile(body, "Dead letters") == waiting
+    assert (f"30003, {meaning(Channel.SMS, '30003')}" in html.unescape(body)) == (tone != "good")
+
+    # And when it is long ago, nothing fails any more, and the letters wait still
+    visitor.clock.advance(HOUR - MINUTE)
+    body = await counted(visitor, "Nothing sent")
+    assert tile(body, "Dead letters") == waiting
+
+
+def tile(body: str, name: str) -> tuple[str, str]:
+    """How a tile looks, and what it says."""
+    found = re.search(rf'<li class="(\w+)">\s*<h2>{name}</h2>\s*<strong>([^<]*)</strong>', body)
+    assert found, name
+    return found[1], found[2]
+
+
+async def counted(visitor: Visitor, told: str) -> str:
+    """The page once everything was looked at anew, and it says this."""
+    async with asyncio.timeout(30):
+        while True:
+            body = str((await visitor.get("/health")).body)
+            if "Counting" not in body and told in body:
+                return body
 
 
 @on_sqlite

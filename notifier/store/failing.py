@@ -1,0 +1,91 @@
+"""How much of what was sent lately failed, and how many dead letters wait: by indexes alone, and only so far."""
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.deliveries import Channel, State
+from notifier.store import rows
+from notifier.store.database import Database
+from notifier.store.dead import DEAD_STATES
+from notifier.store.schema import DEAD, QUARANTINED, attempt, delivery, event
+
+MOST = 5_000  # newest deliveries, and newest dead ones, that are looked at: some 10 ms, and a share that is true to 1 %
+MOST_DEAD = 1_000  # dead letters of a kind that are counted: beyond that it matters little how many there are
+
+_TRIED = (State.SENT, State.DELIVERED, State.UNKNOWN, *DEAD_STATES, State.PENDING, State.EXPIRED)
+_READ = [delivery.c[name] for name in ("id", "channel", "type", "state", "reason", "code", "attempts")]
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """So many deliveries of a type on a channel that ended alike; `latest` is one of them, `tried` what the provider
+    said of that one's last try, and `code` what a receipt said."""
+
+    channel: Channel
+    type: str
+    state: State
+    reason: str | None
+    code: str | None
+    number: int
+    latest: str
+    tried: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed: for good, or so far, by what has been tried."""
+        return self.state in (*DEAD_STATES, State.PENDING, State.EXPIRED)
+
+
+async def outcomes(database: Database, since: int) -> list[Outcome]:
+    """What became of the deliveries that were made since an instant, or died since, where a provider was asked."""
+    made = (
+        sa.select(*_READ)
+        .where(delivery.c.created_at > since)
+        .order_by(delivery.c.created_at.desc(), delivery.c.id.desc())
+        .limit(MOST)
+        .subquery()
+    )
+    died = [
+        sa.select(*_READ)
+        .where(sa.text(DEAD), delivery.c.state == state, delivery.c.updated_at > since)
+        .order_by(delivery.c.updated_at.desc(), delivery.c.id.desc())
+        .limit(MOST)
+        .subquery()
+        for state in DEAD_STATES
+    ]
+    # A union, not a union of all: who was made and has died since is one.
+    of = sa.union(*(sa.select(part) for part in (made, *died))).subquery()
+    alike = (of.c.channel, of.c.type, of.c.state, of.c.reason, of.c.code)
+    grouped = (
+        sa.select(*alike, sa.func.count().label("number"), sa.func.max(of.c.id).label("latest"))
+        .where(of.c.state.in_(_TRIED), of.c.attempts > 0)
+        .group_by(*alike)
+    )
+
+    async def work(connection: AsyncConnection) -> list[Outcome]:
+        found = [rows.read(row, Outcome) for row in await connection.execute(grouped)]
+        failed = [each.latest for each in found if each.failed]
+        codes = (
+            sa.select(attempt.c.delivery_id, attempt.c.code)
+            .where(attempt.c.delivery_id.in_(failed), attempt.c.code.is_not(None))
+            .order_by(attempt.c.number)
+        )
+        said = {row[0]: row[1] for row in await connection.execute(codes)} if failed else {}
+        return [msgspec.structs.replace(each, tried=said.get(each.latest)) for each in found]
+
+    return await database.read(work)
+
+
+async def waiting(database: Database) -> int:
+    """How many dead letters wait for somebody, counted up to `MOST_DEAD` of each kind."""
+    parts = [
+        sa.select(delivery.c.id).where(sa.text(DEAD), delivery.c.state == state).limit(MOST_DEAD)
+        for state in DEAD_STATES
+    ]
+    parts.append(sa.select(event.c.id).where(sa.text(QUARANTINED)).limit(MOST_DEAD))
+    numbers = [sa.select(sa.func.count()).select_from(part.subquery()).scalar_subquery() for part in parts]
+
+    async def work(connection: AsyncConnection) -> int:
+        return sum((await connection.execute(sa.select(*numbers))).one())
+
+    return await database.read(work)
