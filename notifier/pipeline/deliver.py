@@ -125,7 +125,8 @@ class _Batch:
             prepared, held = self._waiting.popleft()
             with self._engine.holding.on_the_wire(held, self._lease) as wire:
                 self._leases[asyncio.current_task()] = wire.lease
-                self._tried.append(await _try(self._engine, self._channel, prepared, wire))
+                tried = await _try(self._engine, self._channel, prepared, wire)
+            self._tried.append(tried)  # not before the wait: meanwhile what was tried may be settled already
 
 
 async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:

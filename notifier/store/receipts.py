@@ -49,7 +49,7 @@ async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, R
 async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters: Mapping[str, object]) -> int:
     """Settle those of a worker's deliveries, still under their leases, that a receipt has moved on already; how many.
 
-    Of the outcome counts only what no receipt tells: what explains its words. `parameters` are
+    Of the outcome counts what the receipt doesn't tell: what explains its words, and who has them. `parameters` are
     those of `leases.settle`.
     """
     return (await connection.execute(_settle_overtaken(dialect), parameters)).rowcount
@@ -82,8 +82,10 @@ def _write(dialect: str) -> sa.Update:
 
 @cache
 def _settle_overtaken(dialect: str) -> sa.Update:
-    names = ("locale", "time_zone", "content_hash")
-    outcome = rows.batch(dialect, [delivery.c.id, delivery.c.lease_token, *(delivery.c[name] for name in names)])
+    words = ("locale", "time_zone", "content_hash", "version")
+    provider = ("provider", "provider_reference")  # as the receipt tells them, where it does
+    names = ("id", "lease_token", *words, *provider)
+    outcome = rows.batch(dialect, [delivery.c[name] for name in names])
     return (
         sa.update(delivery)
         .where(
@@ -91,5 +93,9 @@ def _settle_overtaken(dialect: str) -> sa.Update:
             delivery.c.lease_token == outcome.c.lease_token,
             delivery.c.state != State.SENDING,
         )
-        .values({name: outcome.c[name] for name in names} | {"lease_token": None, "updated_at": sa.bindparam("now")})
+        .values(
+            {name: outcome.c[name] for name in words}
+            | {name: sa.func.coalesce(delivery.c[name], outcome.c[name]) for name in provider}
+            | {"lease_token": None, "updated_at": sa.bindparam("now")}
+        )
     )

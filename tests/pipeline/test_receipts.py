@@ -110,7 +110,7 @@ async def test_a_receipt_that_overtakes_its_worker_stands_and_the_worker_adds_wh
     settled = Settled(
         id=waiting.id, lease_token="token", state=State.UNKNOWN, reason="unknown", due_at=NOW, signal_at=NOW,
         attempts=1, provider="twilio", provider_reference=None, locale="de", time_zone="Europe/Vienna",
-        content_hash="0" * 64,
+        content_hash="0" * 64, version=7,
     )  # fmt: skip
 
     # Then the worker's outcome is recorded beside it, once, and moves nothing
@@ -118,7 +118,8 @@ async def test_a_receipt_that_overtakes_its_worker_stands_and_the_worker_adds_wh
     assert await leases.settle(engine.database, [settled], [], [], NOW) == 0
     after = await row(engine, waiting.id)
     assert (after.state, after.locale, after.provider_reference, after.lease_token) == (state, "de", "SM1", None)
-    assert (after.time_zone, after.content_hash) == ("Europe/Vienna", "0" * 64)
+    assert (after.time_zone, after.content_hash, after.version) == ("Europe/Vienna", "0" * 64, 7)
+    assert after.provider == "twilio"
     clock.advance(LEASE)
     assert await due.return_expired_leases(engine.database, clock.now(), 10) == 0
 

@@ -30,7 +30,6 @@ def test_a_push_says_the_same_to_each_platform() -> None:
         "notification": {"title": canary.NAME, "body": canary.TEXT},
         "data": {"reference": "5f" * 16, "type": "charging-complete", "link": "https://app.example/sessions/1"},
         "android": {
-            "collapse_key": "session-1",
             "priority": "high",
             "ttl": "1800s",
             "notification": {
@@ -103,7 +102,7 @@ def test_a_push_is_what_the_sdk_makes_of_it(
         data=data,
         notification=messaging.Notification(title=title, body=body, image=image),
         android=messaging.AndroidConfig(
-            collapse_key=key, priority="high" if urgency in ("high", "urgent") else "normal",
+            priority="high" if urgency in ("high", "urgent") else "normal",
             ttl=min(max(time_to_live, 0), 28 * 86_400),
             notification=messaging.AndroidNotification(
                 tag=key, channel_id=urgency, priority=shown, default_sound=None if silent else True

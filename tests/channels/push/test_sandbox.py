@@ -26,7 +26,7 @@ async def test_a_push_is_in_the_ledger_with_its_content(clock: ManualClock) -> N
     assert (entry.to, entry.provider_id) == (canary.TOKEN, receipt.reference)
     assert isinstance(entry.content, Push)
     assert (entry.content.title, entry.content.body) == (canary.NAME, canary.TEXT)
-    assert (entry.content.collapse_key, entry.content.time_to_live) == ("session-1", "1800s")
+    assert (entry.content.collapse_key, entry.content.time_to_live) == ("", "1800s")
 
 
 async def test_a_push_that_was_taken_without_an_answer_is_unknown(clock: ManualClock) -> None:

@@ -1,0 +1,30 @@
+"""What FCM keeps for a phone that is offline.
+
+As on firebase.google.com/docs/cloud-messaging/customize-messages/collapsible-message-types.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from notifier.sandbox.ledger import Entry, Push
+
+MOST_KEYS: Final = 4
+"""Collapse keys for a device; which ones are kept is not said, here it is the first."""
+MOST_PLAIN: Final = 100
+"""Messages without a collapse key for a device; with one more all of them are thrown away."""
+
+
+def kept(entries: Iterable[Entry], device: str) -> list[Entry]:
+    """Those of the pushes that a device gets when it is back, had it been offline for all of them."""
+    plain: list[Entry] = []
+    by_key: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.to != device or entry.verdict != "accepted" or not isinstance(entry.content, Push):
+            continue
+        key = entry.content.collapse_key
+        if not key:
+            plain.append(entry)
+        elif key in by_key or len(by_key) < MOST_KEYS:
+            by_key[key] = entry
+    found = [*by_key.values(), *(plain if len(plain) <= MOST_PLAIN else [])]
+    return sorted(found, key=lambda entry: entry.number)
