@@ -1,7 +1,7 @@
 """The sandbox's page: what people would see on their phones and in their mail.
 
-Everything shown is in the URL: `to` (repeatable) picks addresses, `mail` opens one, `view` says how. So the page can
-reload itself, needs no script, and a link to it can show one person.
+Everything shown is in the URL: `to` (repeatable) picks addresses, `mail` opens one, `view` says how. So the page needs
+no script, a link to it can show one person, and what somebody reads is never drawn anew.
 """
 
 import re
@@ -28,8 +28,6 @@ SEARCHED: Final = 2_000
 """Latest messages in which addresses and replaced pushes are looked for."""
 SNIPPET: Final = 120
 """Characters of a mail's text in the list."""
-RELOAD: Final = 3
-"""Seconds between reloads."""
 
 _HEADERS: Final = {
     # Mails bring styles of their own; scripts, remote images and frames of other pages are never allowed.
@@ -111,7 +109,7 @@ class Inbox:
         opened = self._mail(int(number)) if number.isdecimal() else None
         page = self._template.render(
             now=_local(self._clock.now()),
-            reload=None if opened else RELOAD,
+            here=str(request.rel_url),
             counts=self._ledger.summary(),
             people=[(channel.value, self._addresses(channel, picked)) for channel in CHANNELS],
             everyone=not picked,

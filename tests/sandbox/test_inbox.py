@@ -65,7 +65,8 @@ async def test_everyones_latest_messages_are_shown(sandbox: Sandbox, http: Clien
     for address in ("token-1", "+4915112345678", "anna@example.com"):
         assert address in text
     assert "token-2" not in text
-    assert 'http-equiv="refresh"' in text
+    assert 'http-equiv="refresh"' not in text
+    assert '<a class="again" href="/">Look again</a>' in text
 
 
 async def test_a_person_is_picked_by_their_addresses(sandbox: Sandbox, http: ClientSession) -> None:
