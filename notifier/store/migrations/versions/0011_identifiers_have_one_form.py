@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from notifier.identifiers import CASELESS, RENUMBERED, audience, line, old_forms
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
