@@ -70,7 +70,10 @@ class TwilioAccount(Account, frozen=True, kw_only=True, rename={"sender": "from"
 
 
 class SmtpAccount(Account, frozen=True, kw_only=True):
-    """A mail server, how the connection to it is encrypted, and who we are there."""
+    """A mail server, how the connection to it is encrypted, and who we are there.
+
+    With `verp` each mail has a return path of its own, by which its bounce is known.
+    """
 
     parts = frozenset({"host", "port", "security", "username", "password"})
 
@@ -79,6 +82,7 @@ class SmtpAccount(Account, frozen=True, kw_only=True):
     security: Literal["tls", "starttls", "none"]
     username: str | None = None
     password: str | None = None
+    verp: bool = True
     connections: _Count = 10
 
 

@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Literal
 
 import aiohttp
 import redis
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from dramatiq import Broker
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 
-from notifier.accounts import Account, email_accounts, push_accounts, sms_accounts
+from notifier.accounts import Account, SmtpAccount, email_accounts, push_accounts, sms_accounts
+from notifier.addresses import mailbox
 from notifier.broker import make_broker
 from notifier.catalog import load_catalog
 from notifier.channels.push.tokens import read_certificate
@@ -147,17 +150,40 @@ async def _email(settings: Settings) -> AsyncIterator[Finding]:
         yield _no_provider("e-mail", "mails", "smtp+starttls://USER:PASSWORD@HOST")
     for account in accounts:
         try:
-            async with asyncio.timeout(TIMEOUT):
-                reader, writer = await asyncio.open_connection(account.host, account.port)
-                if account.security != "tls":
-                    await reader.readline()
-                writer.close()
-        except (OSError, TimeoutError) as error:
-            told = f"{account.name}: the server does not answer ({type(error).__name__})"
+            await _ask_the_relay(account, settings)
+        except SMTPResponseException as error:
+            told = f"{account.name}: the server refuses what workers say to it ({type(error).__name__}, {error.code})"
+            way_out = "mend its user, password or the sender; &verp=false where it takes no local+id@ as the sender"
+            yield Finding("e-mail", "wrong", told, way_out)
+        except (SMTPException, OSError, TimeoutError) as error:
+            told = (
+                f"{account.name}: the server does not answer as it should ({type(error.__cause__ or error).__name__})"
+            )
             yield Finding("e-mail", "wrong", told, "start it, or mend NOTIFIER_EMAIL_PROVIDERS")
         else:
             security = "not encrypted" if account.security == "none" else account.security
-            yield Finding("e-mail", "good", f"{account.name}: {security}{_pace(account)}")
+            yield Finding("e-mail", "good", f"{account.name}: {security}, takes our sender{_pace(account)}")
+    if accounts and settings.public_url.startswith("http://"):
+        told = (
+            f"links in List-Unsubscribe begin with {settings.public_url}: mailbox providers take https alone (RFC 8058)"
+        )
+        yield Finding(
+            "e-mail", "missing", told, "NOTIFIER_PUBLIC_URL=https://…, and let the relay DKIM-sign that header"
+        )
+
+
+async def _ask_the_relay(account: SmtpAccount, settings: Settings) -> None:
+    """Say to the server what a worker says before a mail: TLS, AUTH, and the sender, with a return path of its own."""
+    sender = mailbox(settings.email_from).address
+    local, _, domain = sender.rpartition("@")
+    server = SMTP(
+        hostname=account.host, port=account.port, use_tls=account.security == "tls",
+        start_tls=account.security == "starttls", username=account.username, password=account.password,
+        local_hostname=domain, timeout=TIMEOUT,
+    )  # fmt: skip
+    async with server:
+        await server.mail(f"{local}+{'0' * 32}@{domain}" if account.verp else sender)
+        await server.rset()
 
 
 def _no_provider(part: str, what: str, url: str) -> Finding:
@@ -189,4 +215,11 @@ def _metrics(settings: Settings) -> Finding:
     if settings.metrics_dir is None:
         told = "each process counts for itself: /metrics tells of the web process and the ledger alone"
         return Finding("metrics", "missing", told, "NOTIFIER_METRICS_DIR=/a/folder/of/all/processes")
+    try:
+        settings.metrics_dir.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=settings.metrics_dir):
+            pass
+    except OSError as error:
+        told = f"nothing can be written in {settings.metrics_dir} ({type(error).__name__})"
+        return Finding("metrics", "wrong", told, "mend NOTIFIER_METRICS_DIR, or who owns that folder")
     return Finding("metrics", "good", f"all processes count in {settings.metrics_dir}")

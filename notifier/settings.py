@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -225,6 +226,18 @@ def _level(value: str) -> str:
     return value.lower()
 
 
+def _read_broker_url(value: str) -> None:
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if "sentinel" in url.scheme or "cluster" in url.scheme or "," in url.netloc.rpartition("@")[2]:
+        raise ValueError("names Sentinels or a cluster; it takes one Redis, or an address that leads to the master")
+    if url.scheme not in ("redis", "rediss", "unix", "amqp", "amqps"):
+        raise ValueError("must begin with redis://, rediss://, unix://, amqp:// or amqps://")
+
+
 def _looked_at(read: Callable[[str], object]) -> Callable[[str], str]:
     """What is read again where it is used is kept as it was written, once it is known to be good."""
 
@@ -241,6 +254,7 @@ _READ: Final[Mapping[str, Callable[[str], str]]] = {
     "app_url": web_address,
     "email_from": lambda value: str(mailbox(value)),
     "database_url": _looked_at(read_database_url),
+    "broker_url": _looked_at(_read_broker_url),
     "push_providers": _looked_at(push_accounts),
     "sms_providers": _looked_at(sms_accounts),
     "email_providers": _looked_at(email_accounts),

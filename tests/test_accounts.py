@@ -108,7 +108,7 @@ def test_none_is_fine() -> None:
         ("SMS", f"twilio://sid:{CANARY}%ff@h?from=1", "is not a URL"),
         ("EMAIL", f"smtp://user:{CANARY}@h", "in the clear"),
         ("EMAIL", f"smtps://{CANARY}@h", "a user name and a password, or neither"),
-        ("EMAIL", f"smtps://user:12?{CANARY}@h", "has an option that is none of connections, name, rate, weight"),
+        ("EMAIL", f"smtps://user:12?{CANARY}@h", "has an option that is none of connections, name, rate, verp, weight"),
         ("EMAIL", f"smtps://user:{CANARY}?x@h", "is not a URL"),
         ("EMAIL", f"smtps://user:{CANARY}@h/x", "must be smtps://user:password@host:port"),
         ("EMAIL", f"smtps://{CANARY};x", "names a host that is neither"),

@@ -36,6 +36,7 @@ def other_than_default(name: str) -> Any:
         "sms_price": "0.075 USD",
         "host": "another.host",
         "database_url": "sqlite:///another.db",
+        "broker_url": "amqps://another",
         "public_url": "https://another.example/path",
         "app_url": "http://another.example:8080",
         "email_from": "another@example.com",
@@ -48,6 +49,7 @@ def variable(name: str) -> str:
 
 
 PROVIDERS = {
+    "NOTIFIER_BROKER_URL": "redis://:canary@host",
     "NOTIFIER_DATABASE_URL": "postgresql://canary:canary@host/name",
     "NOTIFIER_PUSH_PROVIDERS": "fcm:///canary.json",
     "NOTIFIER_SMS_PROVIDERS": "twilio://canary:canary@host?from=1",
@@ -125,6 +127,9 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
         ({"NOTIFIER_EMAIL_FROM": f"{'a' * 32}@b.example"}, "NOTIFIER_EMAIL_FROM: has more than 31"),
         ({"NOTIFIER_BRAND_NAME": "Volt\nline"}, "NOTIFIER_BRAND_NAME: has a line break"),
         ({"NOTIFIER_PORT": "tcp:8080"}, "NOTIFIER_PORT: Expected `int`"),
+        ({"NOTIFIER_BROKER_URL": "localhost:6379"}, "NOTIFIER_BROKER_URL: must begin with redis://"),
+        ({"NOTIFIER_BROKER_URL": "redis+sentinel://h/main"}, "NOTIFIER_BROKER_URL: names Sentinels or a cluster"),
+        ({"NOTIFIER_BROKER_URL": "redis://a:1,b:2/0"}, "NOTIFIER_BROKER_URL: "),
         ({"NOTIFIER_LOG_LEVEL": "loud"}, "NOTIFIER_LOG_LEVEL: "),
         ({"NOTIFIER_API_KEY_FILE": "/nowhere/at/all"}, "NOTIFIER_API_KEY_FILE: /nowhere/at/all can't be read"),
         ({"NOTIFIER_API_KEY_FILE": "/"}, "NOTIFIER_API_KEY_FILE: / can't be read"),

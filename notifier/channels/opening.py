@@ -130,7 +130,7 @@ def _smtp(account: SmtpAccount, settings: Settings, clock: Clock) -> SmtpTranspo
     return SmtpTransport(
         account.host, account.port, Security(account.security), settings.email_from, clock=clock,
         sender_name=settings.brand_name, username=account.username, password=account.password,
-        connections=account.connections,
+        connections=account.connections, verp=account.verp,
     )  # fmt: skip
 
 

@@ -53,7 +53,8 @@ class SmtpTransport:
     """Sends mails through one server, one recipient a mail.
 
     `sender` is the bare address that mails come from, `sender_name` what people see. Each mail bounces to an address of
-    its own, `local+reference@domain`, which should lead to `notifier bounces`. `tls_context` replaces the system's
+    its own, `local+reference@domain`, which should lead to `notifier bounces`;
+    without `verp` all go to the sender's own. `tls_context` replaces the system's
     trust store. ConfigurationError where they don't go together.
     """
 
@@ -71,12 +72,14 @@ class SmtpTransport:
         connections: int = CONNECTIONS,
         idle: float = IDLE,
         mails_per_connection: int = MAILS,
+        verp: bool = True,
         tls_context: ssl.SSLContext | None = None,
         timeouts: Timeouts = TIMEOUTS,
     ) -> None:
         if not host:
             raise ConfigurationError("mails need the name of an SMTP server")
         self._sender = make_sender(sender, sender_name)
+        self._verp = verp
         self._clock = clock
         self._timeouts = timeouts
         encrypted = security is not Security.NONE
@@ -100,7 +103,7 @@ class SmtpTransport:
         """Hand over one mail; the receipt's reference is its Message-ID. Raises a SendError."""
         recipient = plain_address(message.to)
         mail = compose(message, self._sender, recipient, self._clock.now())
-        bounces_to = return_path(message, self._sender)
+        bounces_to = return_path(message, self._sender) if self._verp else self._sender.address
         wait = min(self._timeouts.wait, fence.begin_by() - asyncio.get_running_loop().time())
         await self._connections.send(Mail(bounces_to, recipient, mail, wait))
         return Receipt(CODES.provider, message_id(message, self._sender))
