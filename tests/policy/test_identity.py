@@ -5,7 +5,7 @@ from typing import Any, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier import policy
+from notifier import identifiers, policy
 from notifier.catalog import AUDIENCE_FIELDS, Audience, Catalog, Class, NotificationType
 from notifier.deliveries import Channel, Reason
 from notifier.events import Event
@@ -29,7 +29,7 @@ EVENTS = st.builds(event_of, at=MOMENTS, accepted_at=MOMENTS, id_=WORDS, session
 def test_an_audience_is_what_the_data_names_and_nothing_else(audience: Audience, data: dict[str, Any]) -> None:
     keys = policy.audiences(kind_of(audience=audience), data)
 
-    named = [f"{group}:{data[field]}" for group, field in AUDIENCE_FIELDS[audience] if data.get(field)]
+    named = [identifiers.audience(group, data[field]) for group, field in AUDIENCE_FIELDS[audience] if data.get(field)]
     assert keys == named
 
 
