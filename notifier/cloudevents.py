@@ -1,10 +1,9 @@
 """CloudEvents 1.0 over HTTP: structured, binary and batch, decoded straight into what the store takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote
 
 import msgspec
 
@@ -12,6 +11,7 @@ from notifier.catalog import Catalog
 from notifier.clock import to_instant
 from notifier.errors import Problem
 from notifier.events import event_id
+from notifier.headers import attributes
 from notifier.problems import UNDECODABLE, from_decoding, problem
 from notifier.text import LINE
 
@@ -26,7 +26,8 @@ TypeName = Annotated[str, msgspec.Meta(min_length=1, max_length=190, pattern=LIN
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The envelope (CloudEvents 1.0 §3): other attributes are let through and dropped. Data is JSON, never Base64."""
+    """The envelope (CloudEvents 1.0 §3): other attributes are let through and dropped. Data is JSON, as it is or
+    in Base64, as SDKs send bytes."""
 
     specversion: Literal["1.0"]
     id: Line
@@ -36,8 +37,8 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     datacontenttype: Attribute | None = None
     dataschema: Attribute | None = None
-    data_base64: None = None
-    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+    data_base64: bytes | None = None
+    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b""))
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,16 +85,15 @@ class Reader:
             raise problem(41301, f"the batch has {len(parts)} events; the limit is {MAX_BATCH}")
         return [self.structured(bytes(part), now) for part in parts]
 
-    def binary(self, headers: Mapping[str, str], body: bytes, now: int) -> Checked | Problem:
-        """One event whose attributes are `ce-` headers and whose data is the body."""
+    def binary(self, headers: Iterable[tuple[bytes, bytes]], body: bytes, now: int) -> Checked | Problem:
+        """One event whose attributes are `ce-` headers, their names in small letters, and whose data is the body."""
         if len(body) > MAX_EVENT:
             return problem(41301, f"the event has {len(body)} bytes; the limit is {MAX_EVENT}")
-        attributes: dict[str, Any] = {
-            name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-") and name != "ce-data"
-        }
         try:
-            envelope = msgspec.convert({**attributes, "data": msgspec.Raw(body or b"{}")}, CloudEvent)
+            envelope = msgspec.convert({**attributes(headers), "data": msgspec.Raw(body)}, CloudEvent)
             return self._check(envelope, now)
+        except Problem as error:
+            return error
         except UNDECODABLE as error:
             return from_decoding(40002, error)
 
@@ -106,8 +106,13 @@ class Reader:
 
     def _check(self, envelope: CloudEvent, now: int) -> Checked | Problem:
         at = now if envelope.time is None else to_instant(envelope.time)
+        data = bytes(envelope.data)
+        if envelope.data_base64 is not None:
+            if data:
+                return problem(40002, "data are given twice; take data or data_base64", "/data_base64")
+            data = envelope.data_base64
         try:
-            return self._checked(envelope, at, bytes(envelope.data))
+            return self._checked(envelope, at, data or b"{}")
         except Problem as error:
             return error
 

@@ -77,6 +77,8 @@ def from_decoding(code: int, error: Exception, within: str = "") -> Problem:
         return problem(code, "there is no such member", f"{pointer}/{name}")
     if said.startswith("Invalid enum value"):  # msgspec tells the value
         return problem(code, "it is none of the values that are known here", pointer or None)
+    if said == "Invalid RFC3339 encoded datetime":
+        return problem(code, "it is no time that is taken here: RFC 3339, and no leap second (:60)", pointer or None)
     if "matching regex" in said:
         return problem(code, "some of its characters are not allowed here", pointer or None)
     return problem(code, said, pointer or None)

@@ -45,9 +45,9 @@ async def post_events(request: Request, context: Context) -> Response:
     body = await read_body(request)
     now = context.engine.clock.now()
     if "ce-specversion" in request.headers and media not in (STRUCTURED, BATCH):
-        if media not in ("application/json", ""):
-            raise problem(41501, f"the data of a binary event is application/json, not {media[:60]!r}")
-        candidate = context.reader.binary(request.headers, body, now)
+        if media not in ("application/json", "") and not media.endswith("+json"):
+            raise problem(41501, f"the data of a binary event is JSON, not {media[:60]!r}")
+        candidate = context.reader.binary(request.headers.raw, body, now)
     elif media == BATCH or (media == "application/json" and body.lstrip()[:1] == b"["):
         return await _batch(context, request.state.key, body, now)
     elif media in (STRUCTURED, "application/json"):
@@ -74,6 +74,16 @@ async def _batch(context: Context, key: ApiKey, body: bytes, now: int) -> Respon
     return answer(BatchAnswer(len(told) - refused, refused, told), 202)
 
 
+async def shake_hands(request: Request, _context: Context) -> Response:
+    """Say that events may be sent here (Abuse protection for webhooks 1.0 §4).
+
+    Every origin may send at any rate; whether an event is taken is for its key to say.
+    """
+    asked = {"webhook-request-origin": "WebHook-Allowed-Origin", "webhook-request-rate": "WebHook-Allowed-Rate"}
+    allowed = {told: "*" for name, told in asked.items() if name in request.headers}
+    return Response(None, 200, {"Allow": "POST, OPTIONS", **allowed})
+
+
 ENDPOINTS = [
     Endpoint(
         method="POST",
@@ -84,5 +94,13 @@ ENDPOINTS = [
         takes={STRUCTURED: CloudEvent, BATCH: list[CloudEvent]},
         gives={202: (Accepted, BatchAnswer)},
         problems=(40001, 40002, 40303, 40901, 41501, 42201, 42202, 42901),
-    )
+    ),
+    Endpoint(
+        method="OPTIONS",
+        path="/v1/events",
+        scope=None,
+        handler=shake_hands,
+        summary="May events be sent here? (the handshake of webhooks)",
+        gives={200: None},
+    ),
 ]

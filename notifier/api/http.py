@@ -21,6 +21,7 @@ BODY_TIMEOUT = 15.0  # seconds for the whole body: a slow sender doesn't hold a 
 
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="notifier"'},
+    415: {"Accept-Encoding": "identity"},  # of codings (RFC 9110 §15.5.16); of media types the detail tells
     408: {"Connection": "close"},  # the rest of the body is not waited for
 }
 """What else an answer with one of these statuses says."""
@@ -29,7 +30,8 @@ log = structlog.get_logger(__name__)
 
 
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
-    """The whole body; raises Problem where it is too large, too slow or cut off."""
+    """The whole body; raises Problem where it is compressed, too large, too slow or cut off."""
+    _refuse_coding(request)
     if int(request.headers.get("content-length", 0)) > limit:
         raise problem(41301, f"the body has {request.headers['content-length']} bytes; the limit is {limit}")
     seconds = request.app.state.context.body_timeout
@@ -50,7 +52,8 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
 
 
 async def stream_body(request: Request) -> AsyncIterator[bytes]:
-    """The body in parts, without a limit; raises Problem where one of them is too slow, or the body is cut off."""
+    """The body in parts, without a limit; raises Problem where it is compressed or cut off, or a part is too slow."""
+    _refuse_coding(request)
     seconds = request.app.state.context.body_timeout
     parts = aiter(request.stream())
     while True:
@@ -64,6 +67,12 @@ async def stream_body(request: Request) -> AsyncIterator[bytes]:
         except ClientDisconnect:
             raise problem(40001, "the connection ended before the body did") from None
         yield part
+
+
+def _refuse_coding(request: Request) -> None:
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise problem(41501, f"the body is coded as {coding[:60]!r}; send it as it is, without Content-Encoding")
 
 
 def read_query(request: Request, model: type[Q]) -> Q:

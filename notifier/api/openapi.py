@@ -14,7 +14,7 @@ from notifier.problems import TITLES
 EVERYWHERE = (50001, 50301)
 AUTHENTICATED = (40101, 40102, 40301)
 SIGNED = (40302,)
-WITH_BODY = (40001, 40801, 41301)
+WITH_BODY = (40001, 40801, 41301, 41501)
 CONDITIONS = {
     "If-Match": "The ETag of what was read: the write happens only over that",
     "If-None-Match": "* for a write that happens only where there is nothing yet",

@@ -26,7 +26,8 @@ _Filter = TypeVar("_Filter", bound=msgspec.Struct)
 async def read_form(request: Request) -> FormData:
     """The fields of a posted form; raises HTTPException where it is none, too large, too slow or cut off."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in ("application/x-www-form-urlencoded", ""):
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if kind not in ("application/x-www-form-urlencoded", "") or coding != "identity":
         raise HTTPException(415)
     parts, size = [], 0
     try:

@@ -1,6 +1,7 @@
 """Events over HTTP: taken in every mode, once each, and each judged by itself."""
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -174,6 +175,31 @@ async def test_many_callers_at_once_each_get_their_own_answers(api: Caller) -> N
         ids = [each.get("id") for each in answer.body["results"]]
         assert ids == [f"{caller}-0", f"{caller}-1", None, f"{caller}-2", f"{caller}-3", f"{caller}-4"]
     assert len(await stored(api)) == 100
+
+
+@pytest.mark.parametrize("content_type", ["application/vnd.station+json", "Application/JSON; charset=utf-8"])
+async def test_whatever_says_that_it_is_json_is_the_data_of_a_binary_event(api: Caller, content_type: str) -> None:
+    assert (await api.post(json.dumps(EVENT["data"]), content_type, **HEADERS)).status == 202
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/recipients/import", "/ocpi/2.2.1/cdrs"])
+async def test_a_compressed_body_is_refused_for_what_it_is(api: Caller, path: str) -> None:
+    body = gzip.compress(encoded())
+
+    answer = await api.call("POST", path, body, Content_Type="application/json", Content_Encoding="gzip")
+
+    assert (answer.status, answer.body.get("code", 41501)) == (415, 41501)
+    assert answer.headers["Accept-Encoding"] == "identity"
+
+
+async def test_a_webhook_shakes_hands(api: Caller) -> None:
+    asked = {"WebHook_Request_Origin": "events.example.com", "WebHook_Request_Rate": "120"}
+
+    answer = await api.call("OPTIONS", "/v1/events", Authorization="", **asked)
+
+    assert answer.status == 200
+    assert answer.headers["Allow"] == "POST, OPTIONS"
+    assert (answer.headers["WebHook-Allowed-Origin"], answer.headers["WebHook-Allowed-Rate"]) == ("*", "*")
 
 
 REFUSED: dict[str, tuple[bytes, str, dict[str, str], tuple[int, str | None]]] = {
