@@ -23,6 +23,8 @@ _PLAIN = {
     ),
     **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""),
 }
+# Letters of no width that make words of Persian, and families of emoji, where a text has such letters at all
+_JOINERS = "\u200c\u200d"
 # Letters that Unicode doesn't take apart
 _BARE = {"œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i"}
 
@@ -34,7 +36,11 @@ def to_gsm7(text: str) -> str:
     """
     plain = _ODD.sub(lambda odd: _PLAIN.get(odd[0], odd[0]), text)
     bare = _ODD.sub(lambda odd: _without_accents(odd[0]), plain)
-    return plain if _ODD.search(bare) else bare
+    return _ODD.sub(_plain_but_joined, text) if _ODD.search(bare) else bare
+
+
+def _plain_but_joined(odd: re.Match[str]) -> str:
+    return odd[0] if odd[0] in _JOINERS else _PLAIN.get(odd[0], odd[0])
 
 
 def _without_accents(letter: str) -> str:

@@ -30,6 +30,11 @@ def test_a_text_that_needs_the_long_alphabet_keeps_its_accents() -> None:
     assert to_gsm7("Nîmes – 充電") == "Nîmes - 充電"
 
 
+def test_a_text_that_needs_the_long_alphabet_keeps_what_joins_its_letters() -> None:
+    assert to_gsm7("👨\u200d👩\u200d👧\u200b – می\u200cخواهم") == "👨\u200d👩\u200d👧 - می\u200cخواهم"
+    assert to_gsm7("a\u200db") == "ab"
+
+
 @given(st.text(alphabet=BASIC + EXTENSION))
 def test_what_is_gsm7_already_stays(text: str) -> None:
     assert to_gsm7(text) == text

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.catalog import Kind
@@ -74,6 +74,7 @@ def test_what_can_be_told_is_taken(event: str) -> None:
     assert accepted(READER.structured(encoded(type=event, data=FULLEST[event]), NOW))
 
 
+@settings(deadline=None)  # the first of its kind compiles CLDR's patterns
 @given(moment=st.datetimes(), zone=st.sampled_from(["Pacific/Kiritimati", "Pacific/Niue", "Asia/Manila", "UTC"]))
 def test_every_time_that_is_taken_can_be_shown_everywhere(moment: Any, zone: str) -> None:
     data = {**FULLEST["idle.warning"], "idle_fee_from": f"{moment.isoformat()}Z", "time_zone": "America/Juneau"}

@@ -21,7 +21,7 @@ def post(body: bytes | Mapping[str, Any] | Cdr) -> OcpiEvent | None:
     ids = Ids(cdr.country_code, cdr.party_id, cdr.id).checked()
     place, cost, idle = cdr.cdr_location, cdr.total_cost, cdr.total_parking_cost
     optional = {
-        "address": ", ".join(filter(None, (place.address, place.city))),
+        "address": ", ".join(filter(str.strip, (place.address, place.city))),
         "tax": money(cost.tax, cdr.currency) if cost.tax else None,
         "idle_fee": money(idle.total, cdr.currency) if idle and idle.total else None,
     }
@@ -29,7 +29,7 @@ def post(body: bytes | Mapping[str, Any] | Cdr) -> OcpiEvent | None:
         "session_id": ids._replace(id=(cdr.session_id or cdr.id).upper()).text,
         "cdr_id": ids.text,
         "token": cdr.cdr_token.contract_id,
-        "station": place.name or place.address or place.id,
+        "station": next(filter(str.strip, (place.name or "", place.address)), place.id),
         "started_at": str(cdr.start_date_time),
         "ended_at": str(cdr.end_date_time),
         "duration_min": round(cdr.total_time * MINUTES_PER_HOUR),
