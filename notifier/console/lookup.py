@@ -1,5 +1,6 @@
 """Search, and the page of one event or delivery."""
 
+import contextlib
 import re
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from notifier.clock import Clock
+from notifier.console.forms import text
 from notifier.console.pages import TONES, page, why, words
 from notifier.console.screens import BASE, Context, Screen
 from notifier.console.why import explained
@@ -16,10 +18,13 @@ from notifier.deliveries import Channel, State
 from notifier.events import event_id
 from notifier.pipeline.explain import DecisionTold, DeliveryTold, Explanation
 from notifier.pipeline.telling import meaning
-from notifier.store import activity
+from notifier.recipients import check_email, check_phone
+from notifier.store import activity, audit, suppressions
 from notifier.store.activity import OF_EVENT, EventTold, Told
+from notifier.store.audit import Entry
 from notifier.store.database import Database
 from notifier.store.dead import DEAD_STATES
+from notifier.users import PERMISSIONS
 
 _ID = re.compile("[0-9a-f]{32}")
 
@@ -41,7 +46,50 @@ async def get_search(request: Request, context: Context) -> Response:
         found = await _find(context.engine.database, asked, source)
         if found is not None:
             return RedirectResponse(found, 303)
-    return page(request, context, "search.html", status=404 if asked else 200, asked=asked, source=source)
+    return page(request, context, "search.html", status=404 if asked else 200, asked=asked, source=source, people=[])
+
+
+async def post_search(request: Request, context: Context) -> Response:
+    """As `get_search`, and people by their address: what is asked for stands in no address of a page and in no log."""
+    form = request.state.form
+    asked, source = text(form, "q").strip(), text(form, "source").strip()
+    if "\0" in asked + source:
+        raise HTTPException(400)
+    if not asked:
+        return RedirectResponse(f"{BASE}/search", 303)
+    if found := await _find(context.engine.database, asked, source):
+        return RedirectResponse(found, 303)
+    people = [] if source else await _people(request, context, asked)
+    if len(people) == 1:
+        return RedirectResponse(_to_person(people[0]), 303)
+    status = 200 if people else 404
+    return page(request, context, "search.html", status=status, asked=asked, source=source, people=people)
+
+
+async def _people(request: Request, context: Context, asked: str) -> list[str]:
+    """The people with this id in another case or, for who may operate, with this phone number or mailbox."""
+    database, visit = context.engine.database, request.state.visit
+    keys: list[str] = []
+    if "operate" in PERMISSIONS[visit.session.role]:
+        keys = await _address_keys(database, asked)
+    people = await activity.find_people(database, {asked.lower(), asked.upper(), asked.capitalize()}, keys)
+    if keys and people:
+        now, subject = context.engine.clock.now(), people[0]
+        more = f"by an address; {len(people)} found"
+        await audit.tell(database, Entry(at=now, actor=visit.actor, action="person.find", subject=subject, detail=more))
+    return people
+
+
+async def _address_keys(database: Database, asked: str) -> list[str]:
+    keys = []
+    for channel, check in ((Channel.SMS, check_phone), (Channel.EMAIL, check_email)):
+        with contextlib.suppress(ValueError):
+            keys.append((await suppressions.address_key(database))(channel, check(asked)))
+    return keys
+
+
+def _to_person(id_: str) -> str:
+    return f"{BASE}/activity?{urlencode({'recipient': id_})}"
 
 
 async def get_delivery(request: Request, context: Context) -> Response:
@@ -95,7 +143,7 @@ async def _find(database: Database, asked: str, source: str) -> str | None:
             if await get(database, asked.lower()):
                 return f"{BASE}/{place}/{quote(asked.lower())}"
     if await activity.knows_recipient(database, asked):
-        return f"{BASE}/activity?{urlencode({'recipient': asked})}"
+        return _to_person(asked)
     return None
 
 
@@ -136,6 +184,7 @@ def _of_delivery(told: Told, event: EventTold, clock: Clock) -> list[Moment]:
 
 SCREENS = [
     Screen(path="/search", handler=get_search, permission="read", title="Search", key="s"),
+    Screen(path="/search", handler=post_search, permission="read", method="POST"),
     Screen(path="/deliveries/{id}", handler=get_delivery, permission="read"),
     Screen(path="/events/{id}", handler=get_event, permission="read"),
 ]

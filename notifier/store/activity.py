@@ -1,5 +1,7 @@
 """What has happened lately, and all there is to tell of one event or delivery. No address is read."""
 
+from collections.abc import Collection
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,6 +14,8 @@ from notifier.store.paging import Page, Place
 from notifier.store.schema import delivery, event, recipient
 
 OF_EVENT = 100  # deliveries told of one event: a campaign has any number
+
+PEOPLE = 20  # people found by one address: a family shares a number, a fleet a mailbox
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +129,25 @@ async def knows_recipient(database: Database, id_: str) -> bool:
         known = sa.select(recipient.c.id).where(recipient.c.id == id_).exists()
         written_to = sa.select(delivery.c.id).where(delivery.c.recipient_id == id_).exists()
         return bool((await connection.execute(sa.select(sa.or_(known, written_to)))).scalar_one())
+
+    return await database.read(work)
+
+
+async def find_people(database: Database, ids: Collection[str], address_keys: Collection[str]) -> list[str]:
+    """The ids of people with one of these ids or of these addresses' keys, by indexes, `PEOPLE` of each at most."""
+    questions = [
+        sa.select(recipient.c.id).where(column.in_(given)).limit(PEOPLE)
+        for column, given in (
+            (recipient.c.id, ids),
+            (recipient.c.phone_key, address_keys),
+            (recipient.c.email_key, address_keys),
+        )
+        if given
+    ]
+
+    async def work(connection: AsyncConnection) -> list[str]:
+        found = {row.id for question in questions for row in await connection.execute(question)}
+        return sorted(found)
 
     return await database.read(work)
 
