@@ -23,7 +23,7 @@ from notifier.messages import Urgency
 from notifier.reading import read_text
 from notifier.regulation import Regulation, load_regulation
 from notifier.sayable import make_check
-from notifier.text import TEXT
+from notifier.text import LINE, STEP, TEXT
 
 Class = Literal["transactional", "service", "marketing", "security"]
 Audience = Literal["driver", "fleet_managers", "site_operators", "subscribers", "segment"]
@@ -81,6 +81,10 @@ _PYTHON_TYPES: Mapping[Kind, Any] = {
 }
 
 
+TypeId = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=STEP)]
+EventType = Annotated[str, msgspec.Meta(min_length=1, max_length=190, pattern=LINE)]
+
+
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One variable of a type's data. A number below its `min` is a clock's or a meter's mistake, and told to nobody."""
 
@@ -116,9 +120,9 @@ class NotificationType(
 ):
     """What `type.toml` says; see docs/notification-types.md for each line's meaning."""
 
-    id: str = ""
+    id: TypeId
     name: str
-    event: str
+    event: EventType
     class_: Class
     category: Category
     audience: Audience

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from notifier.catalog import Catalog
+from notifier.catalog import Catalog, EventType
 from notifier.clock import to_instant
 from notifier.errors import Problem
 from notifier.events import event_id
@@ -22,7 +22,7 @@ BATCH = "application/cloudevents-batch+json"
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=LINE)]
 Attribute = Annotated[str, msgspec.Meta(min_length=1)]
-TypeName = Annotated[str, msgspec.Meta(min_length=1, max_length=190, pattern=LINE)]
+TypeName = EventType
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):

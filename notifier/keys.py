@@ -4,9 +4,11 @@ import hmac
 import re
 import secrets
 from hashlib import sha256
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
+
+from notifier.text import LINE
 
 Scope = Literal[
     "events:write", "opened:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write",
@@ -16,6 +18,9 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 ANY_ENDING: Final = "*"
 """Ends a source that stands for all that begin so."""
+
+KeyName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=LINE)]
+"""What a key is called, and with it whoever did something by it."""
 
 _ID_BYTES = 8
 _SECRET_BYTES = 32  # 256 bits of randomness: a fast hash is enough, there is nothing to guess

@@ -13,13 +13,14 @@ import msgspec
 
 from notifier.deliveries import Channel
 from notifier.messages import Private
-from notifier.text import WORD
+from notifier.text import STEP, WORD
 
 ChannelName = Literal["push", "sms", "email"]
 Pace = Literal["at_once", "hourly", "daily"]
 MAX_CATEGORIES = 200  # of one document: more than any network has, and a history of full documents stays small
 
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=WORD)]
+RecipientId = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=STEP)]
 ClockTime = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9](?![\\s\\S])")]
 Some = msgspec.Meta(max_length=MAX_CATEGORIES)
 Grid = Annotated[dict[Key, dict[ChannelName, bool]], Some]

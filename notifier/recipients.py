@@ -14,7 +14,7 @@ from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, valida
 from notifier import identifiers
 from notifier.deliveries import make_id
 from notifier.messages import Device, Private
-from notifier.preferences import Key, Preferences, Told, merged
+from notifier.preferences import Key, Preferences, RecipientId, Told, merged
 from notifier.sayable import zones
 from notifier.segments import Value
 from notifier.standing import Standing
@@ -95,7 +95,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
 class ImportLine(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A line of the bulk import: the recipient's id and details in one object."""
 
-    id: Key
+    id: RecipientId
 
 
 class Recipient(Private, frozen=True, kw_only=True, gc=False):

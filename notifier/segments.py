@@ -20,6 +20,7 @@ from notifier.text import LINE, STEP, TEXT
 MAX_CONDITIONS = 20  # in each list: more is a list of people, which is what a topic is for
 MAX_VALUES = 100  # of one `in`
 MAX_TEXT = 500  # characters, as an attribute has at most
+MAX_INTEGER = 2**53 - 1  # what JSON carries unharmed between any two programs (RFC 8259 §6)
 ATTRIBUTE = "attribute."
 
 Field = Annotated[
@@ -29,8 +30,9 @@ Field = Annotated[
     ),
 ]
 Operator = Literal["eq", "ne", "in", "gt", "gte", "lt", "lte", "exists"]
+Integer = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT, pattern=TEXT)]
-Value = bool | int | float | Text
+Value = bool | Integer | float | Text
 SegmentId = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=STEP)]
 
 COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {

@@ -1,26 +1,77 @@
-"""What text may hold, wherever it comes in. PostgreSQL can't keep a NUL; a line break in a line is an injection.
+"""What text may hold, wherever it comes in. PostgreSQL can't keep a NUL; a line break in a line is an injection; of two
+ids that look alike, one is a mistake.
 
-The patterns mean the same to Python and, in the API's schemas, to ECMA 262. So they don't end in `$`, which for Python
-also stands before a last line break.
+Each pattern is a class of characters up to the end. `$` is not the end for Python, for which it also stands before a
+last line break, and no other sign for it is known to Python, ECMAScript, Go and RE2 alike. So it is written here as
+Python has it, and `portable` writes it as the others do.
 """
 
+import re
 import unicodedata
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 _JOINER = "\u200d"
 
-_END = r"(?![\s\S])"
+END = r"(?![\s\S])"
+"""The end of a text."""
 
-TEXT = rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*{_END}"
+_UNSEEN = "\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+"""Spaces of every width, none among them, and marks that turn the direction: characters, not escapes, which not every
+reader of a pattern knows."""
+
+_BLANK = rf"\x00-\x20\x7f-\xa0{_UNSEEN}"
+
+TEXT = rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*{END}"
 """Prose: of the control characters only tab and line breaks."""
 
-LINE = rf"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*{_END}"
+LINE = r"^[^\x00-\x1f\x7f-\x9f" + f"\u2028\u2029]*{END}"
 """One line: no control characters, nothing that breaks a line."""
 
-WORD = rf"^[^\x00-\x20\x7f-\xa0\u2028\u2029]*{_END}"
-"""A line without spaces: identifiers, tokens."""
+WORD = rf"^[^{_BLANK}]*{END}"
+"""A line without spaces, seen or unseen: identifiers, tokens."""
 
-STEP = rf"^[^\x00-\x20\x7f-\xa0\u2028\u2029/]*{_END}"
-"""A word that can stand between two slashes of a path."""
+STEP = rf"^([^{_BLANK}/.]|\.[^{_BLANK}/.]|\.\.[^{_BLANK}/])[^{_BLANK}/]*{END}"
+"""A word that can stand between two slashes of a path: neither `.` nor `..`, which clients take for a way up."""
+
+_TEXT = re.compile(TEXT)
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def portable(pattern: str) -> str:
+    """A pattern of ours for readers other than Python."""
+    return pattern.replace(END, "$")
+
+
+def is_text(value: str) -> bool:
+    """Whether every database can keep it: what `TEXT` says, and no half of a surrogate pair, which UTF-8 hasn't."""
+    return _TEXT.match(value) is not None and not _HALF.search(value)
+
+
+def address_fault(path: bytes, query: bytes) -> str | None:
+    """What of an address is no text, as it was sent: a parameter by its name, `query` for a name itself, or `path`,
+    whose parts have shapes of their own.
+
+    What isn't UTF-8 would otherwise be read as U+FFFD, by which two ids become one.
+    """
+    if b"%" not in path and b"%" not in query:
+        return None
+    try:
+        unquote_to_bytes(path).decode()
+    except UnicodeDecodeError:
+        return "path"
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1"):
+        if not _is_text(name.encode("latin-1")):
+            return "query"
+        if not _is_text(value.encode("latin-1")):
+            return name
+    return None
+
+
+def _is_text(part: bytes) -> bool:
+    try:
+        return is_text(part.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def cut(text: str, most: int) -> str:

@@ -33,7 +33,14 @@ from notifier.api.auth import Authenticator
 from notifier.api.books import Books
 from notifier.api.bounds import Rates
 from notifier.api.endpoints import Context, Endpoint
-from notifier.api.http import BODY_TIMEOUT, on_error, on_http_exception, on_problem, on_store_unavailable
+from notifier.api.http import (
+    BODY_TIMEOUT,
+    on_error,
+    on_http_exception,
+    on_problem,
+    on_store_unavailable,
+    refuse_no_text,
+)
 from notifier.api.page import Pages
 from notifier.api.signatures import read_link, read_signed_request
 from notifier.channels.shared import Shared
@@ -150,9 +157,11 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
         request.scope["pattern"] = path  # what logs tell of it: the path itself may hold a link's token
         if endpoint.scope is not None:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)
+            refuse_no_text(request)
         match endpoint.signed_by:
             case "twilio":
                 request.state.signed = await read_signed_request(request, context)
+                refuse_no_text(request)
             case "unsubscribe_link" | "preference_link" as kind:
                 link = read_link(kind, request, context)
                 if link is None:

@@ -56,7 +56,7 @@ def told(entry: Entry) -> Word:
 ENDPOINTS = [
     Endpoint(
         method="GET",
-        path="/v1/recipients/{id:path}/consents",
+        path="/v1/recipients/{id}/consents",
         scope="recipients:read",
         handler=get_consents,
         summary="Read what a person agrees to",
@@ -66,7 +66,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         method="POST",
-        path="/v1/recipients/{id:path}/consents",
+        path="/v1/recipients/{id}/consents",
         scope="recipients:write",
         handler=post_consent,
         summary="Append a consent, or that it is taken back",

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.clock import to_datetime
+from notifier.cloudevents import TypeName
 from notifier.deliveries import Channel
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
@@ -22,21 +23,23 @@ from notifier.problems import UNDECODABLE, from_decoding, problem
 from notifier.store import dead
 from notifier.store.database import Database
 from notifier.store.dead import DeadLetter, Filter, Letter
+from notifier.text import WORD
 
 MOST = 1000  # dead letters on a page, and ids in one call
 MAX_IDS = 64 * 1024  # bytes of a call's JSON: a thousand ids and their punctuation
 
-Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+Id = Annotated[str, msgspec.Meta(max_length=32, pattern="^[0-9a-f]{32}$")]
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=WORD)]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which dead letters, and where the page begins: `cursor` is the `next` of the page before."""
 
-    type: str | None = None
+    type: TypeName | None = None
     channel: Channel | None = None
-    reason: str | None = None
+    reason: Reason | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
-    cursor: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,16}-[0-9a-f]{32}$")] | None = None
+    cursor: Annotated[str, msgspec.Meta(max_length=49, pattern="^[0-9]{1,16}-[0-9a-f]{32}$")] | None = None
 
     @property
     def filter(self) -> Filter:

@@ -35,6 +35,7 @@ KINDS = {
     "integer": "whole number",
     "money": "money: amount and currency",
     "time": "time with a zone (RFC 3339)",
+    "zone": "IANA zone, such as Europe/Berlin",
     "flag": "true or false",
 }
 

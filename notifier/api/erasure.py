@@ -33,7 +33,7 @@ async def delete_recipient(request: Request, context: Context) -> Response:
 ENDPOINTS = [
     Endpoint(
         method="DELETE",
-        path="/v1/recipients/{id:path}",
+        path="/v1/recipients/{id}",
         scope="recipients:erase",
         handler=delete_recipient,
         summary="Forget a person",
@@ -42,7 +42,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         method="GET",
-        path="/v1/recipients/{id:path}/export",
+        path="/v1/recipients/{id}/export",
         scope="recipients:read",
         handler=get_export,
         summary="Read all that is held about a person",

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from notifier.errors import Problem
 from notifier.problems import RETRY_AFTER, from_decoding, problem
 from notifier.reading import unmarked
+from notifier.text import address_fault
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 
@@ -81,6 +82,13 @@ def read_query(request: Request, model: type[Q]) -> Q:
         return msgspec.convert(dict(request.query_params), model, strict=False)
     except msgspec.ValidationError as error:
         raise from_decoding(42205, error) from None
+
+
+def refuse_no_text(request: Request) -> None:
+    """Raise Problem 42205 where the address holds what no id, name or word may (`text.TEXT`)."""
+    fault = address_fault(request.scope["raw_path"], request.scope["query_string"])
+    if fault is not None:
+        raise problem(42205, "the address has a control character there, or is not UTF-8", f"/{fault}")
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

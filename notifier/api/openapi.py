@@ -10,6 +10,7 @@ from notifier.api.endpoints import Endpoint
 from notifier.catalog import Catalog
 from notifier.channels.sms.signature import HEADER
 from notifier.problems import TITLES
+from notifier.text import portable
 
 EVERYWHERE = (50001, 50301)
 AUTHENTICATED = (40101, 40102, 40301)
@@ -41,6 +42,7 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
     types += [asked.type for endpoint in endpoints for asked in _asked(endpoint)]
     models = list(catalog.models.values())
     schemas, components = msgspec.json.schema_components([*types, *models], ref_template="#/components/schemas/{name}")
+    schemas, components = _portable(schemas), _portable(components)
     by_type = dict(zip(map(repr, types), schemas, strict=False))
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -64,6 +66,16 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
             "schemas": {**dict(sorted(components.items())), "Problem": PROBLEM_SCHEMA},
         },
     }
+
+
+def _portable(told: Any) -> Any:
+    """The same schemas with patterns that readers other than Python know."""
+    if isinstance(told, dict):
+        return {
+            name: portable(value) if name == "pattern" and isinstance(value, str) else _portable(value)
+            for name, value in told.items()
+        }
+    return [_portable(each) for each in told] if isinstance(told, list | tuple) else told
 
 
 def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def _page(
 ENDPOINTS = [
     Endpoint(
         method="POST",
-        path="/v1/recipients/{id:path}/preference-link",
+        path="/v1/recipients/{id}/preference-link",
         scope="recipients:write",
         handler=post_preference_link,
         summary="A link to a recipient's preference centre, good for a day",

@@ -119,14 +119,14 @@ def _tenant(request: Request) -> str:
     except msgspec.ValidationError:
         name = ""
     if name != NETWORK and not name.startswith(TENANTS[1:]):
-        raise problem(42205, "a tenant is network, fleet:… or host:…, of up to 100 characters and without spaces")
+        raise problem(42205, "a tenant is network, fleet:… or host:…, of up to 100 characters, without spaces")
     return name
 
 
 ENDPOINTS = [
     Endpoint(
         method="GET",
-        path="/v1/recipients/{id:path}/preferences",
+        path="/v1/recipients/{id}/preferences",
         scope="recipients:read",
         handler=get_preferences,
         summary="Read what a person chose",
@@ -135,7 +135,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         method="PUT",
-        path="/v1/recipients/{id:path}/preferences",
+        path="/v1/recipients/{id}/preferences",
         scope="recipients:write",
         handler=put_preferences,
         summary="Write what a person chose, whole",
@@ -145,7 +145,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         method="PATCH",
-        path="/v1/recipients/{id:path}/preferences",
+        path="/v1/recipients/{id}/preferences",
         scope="recipients:write",
         handler=patch_preferences,
         summary="Change what a person chose",
@@ -155,7 +155,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         method="GET",
-        path="/v1/recipients/{id:path}/preferences/history",
+        path="/v1/recipients/{id}/preferences/history",
         scope="recipients:read",
         handler=get_preference_history,
         summary="Read how a person's preferences came about",

@@ -12,7 +12,7 @@ from notifier.api.http import answer, read_body, stream_body
 from notifier.api.versions import CONDITIONAL, expected, versioned
 from notifier.errors import Problem
 from notifier.pipeline.importing import MAX_LINE, ImportAnswer, import_recipients, to_problem
-from notifier.preferences import Key
+from notifier.preferences import RecipientId
 from notifier.problems import UNDECODABLE, problem
 from notifier.recipients import ImportLine, RecipientDetails, decode_details, patched
 from notifier.store import recipients
@@ -105,15 +105,15 @@ def fitting(make: Callable[[], T]) -> T:
 def recipient_id(request: Request) -> str:
     """The recipient's id of a path; Problem 42203 where it can be none."""
     try:
-        return msgspec.convert(request.path_params["id"], Key)
+        return msgspec.convert(request.path_params["id"], RecipientId)
     except msgspec.ValidationError:
-        raise problem(42203, "the id in the path has 1 to 100 characters, without spaces") from None
+        raise problem(42203, "the id in the path has 1 to 100 characters, without spaces and slashes") from None
 
 
 ENDPOINTS = [
     Endpoint(
         method="PUT",
-        path="/v1/recipients/{id:path}",
+        path="/v1/recipients/{id}",
         scope="recipients:write",
         handler=put_recipient,
         summary="Write a recipient, whole",
@@ -123,7 +123,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         method="PATCH",
-        path="/v1/recipients/{id:path}",
+        path="/v1/recipients/{id}",
         scope="recipients:write",
         handler=patch_recipient,
         summary="Change a recipient",
@@ -133,7 +133,7 @@ ENDPOINTS = [
     ),
     Endpoint(
         method="GET",
-        path="/v1/recipients/{id:path}",
+        path="/v1/recipients/{id}",
         scope="recipients:read",
         handler=get_recipient,
         summary="Read all that is held about a recipient",

@@ -26,7 +26,7 @@ MAX_BODY = 16 * 1024  # bytes: a few names
 GIVE_CANCELLATION = "give type and about, or event, and nothing else"
 GIVE_ACKNOWLEDGEMENT = "give type and about, or delivery, and nothing else"
 
-Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+Id = Annotated[str, msgspec.Meta(max_length=32, pattern="^[0-9a-f]{32}$")]
 About = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=TEXT)]
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from notifier import logs
+from notifier.cli.arguments import checked
 from notifier.client import ServiceUnavailable
 from notifier.errors import ConfigurationError, Problem, StoreUnavailable
 
@@ -40,7 +41,7 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(f"notifier.cli.{COMMANDS[name]}"), name.replace("-", "_"))
-        return command
+        return checked(command)
 
     def invoke(self, context: click.Context) -> Any:
         try:

@@ -1,7 +1,6 @@
 """Dead letters by hand: `notifier dead list`, `show`, `redrive` and `discard`."""
 
 import asyncio
-import getpass
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,6 +9,7 @@ import click
 import msgspec
 
 from notifier.api.dead import LetterTold, Page, Wanted, find_page, told
+from notifier.cli.arguments import actor
 from notifier.cli.manage import on_database
 from notifier.deliveries import Channel
 from notifier.pipeline import dead as pipeline
@@ -139,15 +139,14 @@ async def _run(act: Act, ids: tuple[str, ...], wanted: Wanted) -> list[Result]:
     settings = load_settings()
     guard(settings)
     engine = await open_engine(settings)
-    actor = f"cli:{getpass.getuser()}"
     try:
         if ids:
-            return await act(engine, ids, actor)
+            return await act(engine, ids, actor())
         results: list[Result] = []
         while True:
             page = await find_page(engine.database, wanted)
             if page.letters:
-                results += await act(engine, [letter.id for letter in page.letters], actor)
+                results += await act(engine, [letter.id for letter in page.letters], actor())
             if page.next is None:
                 return results
             # What was refused is still there, and what has died meanwhile is newer: only go on.

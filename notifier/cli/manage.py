@@ -1,7 +1,6 @@
 """What an administrator sets up: the schema, API keys, recipients."""
 
 import asyncio
-import getpass
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,8 +13,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from notifier.catalog import load_catalog
+from notifier.cli.arguments import Text, actor
 from notifier.clock import SystemClock, parse_duration, to_datetime
-from notifier.keys import SCOPES, ApiKey, make_key, make_party
+from notifier.keys import SCOPES, ApiKey, KeyName, make_key, make_party
 from notifier.pipeline.export import export_recipient
 from notifier.pipeline.importing import ImportAnswer, import_recipients
 from notifier.settings import load_settings
@@ -80,7 +80,7 @@ def keys() -> None:
 
 
 @keys.command()
-@click.argument("name")
+@click.argument("name", type=Text(KeyName, "1 to 100 characters on one line"))
 @click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="May be given again.")
 @click.option(
     "--source", "sources", multiple=True, help="Reports for this source only, such as csms/berlin or csms/*; again."
@@ -115,7 +115,7 @@ def create(
         expires_at=None if lifetime is None else now + lifetime,
         parties=tuple(each for each in parties if each != ANY_PARTY),
     )  # fmt: skip
-    on_database(lambda database: key_store.add(database, key, _actor()))
+    on_database(lambda database: key_store.add(database, key, actor()))
     click.echo(text)
 
 
@@ -140,7 +140,7 @@ def list_keys(as_json: bool) -> None:
 def revoke(key_id: str) -> None:
     """End the key with this id; it is refused within a minute."""
     now = SystemClock().now()
-    if not on_database(lambda database: key_store.revoke(database, key_id, now, _actor())):
+    if not on_database(lambda database: key_store.revoke(database, key_id, now, actor())):
         raise click.ClickException(f"no key with the id {key_id} is in use; `notifier keys list` shows them")
     click.echo(f"{key_id} is revoked.")
 
@@ -183,7 +183,7 @@ def erase(ids: tuple[str, ...], yes: bool) -> None:
     if not yes:
         click.confirm(f"Erase {len(ids)} recipients? This can't be undone.", abort=True, err=True)
     now = SystemClock().now()
-    on_database(lambda database: erasures.begin(database, ids, _actor(), now))
+    on_database(lambda database: erasures.begin(database, ids, actor(), now))
     click.echo(f"{len(ids)} erased. The clock (`notifier clock`) removes what else tells of them within a minute.")
 
 
@@ -197,10 +197,6 @@ async def _export(database: Database, recipient_id: str) -> bool:
     return True
 
 
-def _actor() -> str:
-    return f"cli:{getpass.getuser()}"
-
-
 async def _import(database: Database, file: Path) -> ImportAnswer:
     async def lines() -> AsyncIterator[bytes]:
         with file.open("rb") as source, Progress(console=Console(stderr=True)) as progress:
@@ -209,7 +205,7 @@ async def _import(database: Database, file: Path) -> ImportAnswer:
                 yield line
                 progress.advance(task, len(line))
 
-    return await import_recipients(database, SystemClock(), lines(), _actor())
+    return await import_recipients(database, SystemClock(), lines(), actor())
 
 
 def _told(key: ApiKey) -> dict[str, object]:

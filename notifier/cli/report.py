@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from notifier.client import BATCH, Producer
 from notifier.errors import ConfigurationError, Problem
+from notifier.problems import UNDECODABLE
 from notifier.reading import read_text, unmarked
 from notifier.settings import load_settings
 
@@ -30,8 +31,8 @@ from notifier.settings import load_settings
 def send(type: str, data: str, event_id: str | None, source: str, subject: str | None, as_json: bool) -> None:
     """Report one event of TYPE, such as charging.complete."""
     try:
-        decoded = json.loads(read_argument(data))
-    except json.JSONDecodeError as error:
+        decoded = msgspec.json.decode(read_argument(data))
+    except UNDECODABLE as error:
         raise click.BadParameter(f"not JSON: {error}", param_hint="--data") from None
     with _producer(source) as producer:
         accepted = producer.send(type, decoded, id=event_id, subject=subject, time=datetime.now(UTC))
@@ -85,7 +86,7 @@ def _batches(file: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     for number, line in enumerate(file, 1):
         try:
             batch.append(msgspec.json.decode(unmarked(line), type=dict[str, Any]))
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise click.ClickException(
                 f"line {number} is not a JSON object ({error}); nothing after line {first - 1} was sent"
             ) from None
@@ -98,13 +99,11 @@ def _batches(file: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
 
 def read_argument(data: str) -> str:
     """The text itself, that of a file (`@FILE`), or standard input (`-`)."""
-    if data == "-":
-        return unmarked(sys.stdin.buffer.read()).decode("utf-8", "surrogateescape")
-    if data.startswith("@"):
-        try:
-            return read_text(Path(data[1:]))
-        except (OSError, UnicodeDecodeError) as error:
-            raise click.BadParameter(
-                f"{data[1:]} can't be read ({type(error).__name__})", param_hint="--data"
-            ) from None
-    return data
+    try:
+        if data == "-":
+            return unmarked(sys.stdin.buffer.read()).decode()
+        return read_text(Path(data[1:])) if data.startswith("@") else data
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(
+            f"{data.removeprefix('@')} can't be read ({type(error).__name__})", param_hint="--data"
+        ) from None

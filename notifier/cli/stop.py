@@ -1,11 +1,11 @@
 """Stop notifications by hand: `notifier cancel`."""
 
 import asyncio
-import getpass
 
 import click
 import msgspec
 
+from notifier.cli.arguments import actor
 from notifier.events import event_id
 from notifier.pipeline import stopping
 from notifier.pipeline.stopping import Stopping
@@ -37,10 +37,9 @@ async def _cancel(type_: str, about: str, event: tuple[str, str] | None) -> Stop
     settings = load_settings()
     guard(settings)
     engine = await open_engine(settings)
-    actor = f"cli:{getpass.getuser()}"
     try:
         if event is not None:
-            stopped = await stopping.cancel_event(engine, event_id(*event), actor)
+            stopped = await stopping.cancel_event(engine, event_id(*event), actor())
             if stopped is None:
                 raise click.ClickException("no event has this source and id")
             return stopped
@@ -48,6 +47,6 @@ async def _cancel(type_: str, about: str, event: tuple[str, str] | None) -> Stop
             raise click.ClickException(
                 f"there is no notification type {type_}; there are {', '.join(engine.catalog.types)}"
             )
-        return await stopping.cancel(engine, engine.catalog.types[type_], about, actor)
+        return await stopping.cancel(engine, engine.catalog.types[type_], about, actor())
     finally:
         await close(engine)

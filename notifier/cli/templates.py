@@ -1,7 +1,6 @@
 """`notifier templates`: read, check, compare, publish and roll back the texts, in the shell and in CI."""
 
 import asyncio
-import getpass
 import json
 from collections.abc import Awaitable, Callable
 from itertools import chain
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from notifier.catalog import Catalog, NotificationType, load_catalog
+from notifier.cli.arguments import Text, actor
 from notifier.clock import to_datetime
 from notifier.pipeline import gate, publishing
 from notifier.pipeline.engine import Engine
@@ -31,6 +31,8 @@ T = TypeVar("T")
 COLOURS = {"error": "red", "warning": "yellow", "hint": None}
 TYPE = click.argument("type_", metavar="TYPE")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+WHY = Text(publishing.Reason, f"at most {publishing.MAX_REASON} characters")
+MAX_NUMBER = 2**31 - 1  # versions that a type can have: what the column holds
 FOLDER = click.option(
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder like templates/ whose texts are meant, instead of what is published.",
@@ -152,7 +154,7 @@ def diff(type_: str, folder: Path | None, as_json: bool) -> None:
 @templates.command()
 @TYPE
 @FOLDER
-@click.option("--why", default="", help="The reason; asked for where there are warnings.")
+@click.option("--why", type=WHY, default="", help="The reason; asked for where there are warnings.")
 @JSON
 def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
     """Publish the draft (or a folder's texts) once they pass the checks. Exits with 1 where they don't."""
@@ -162,7 +164,7 @@ def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
         wording = _read(engine, type_, folder) if folder else await _drafted(engine, type_)
         based_on = draft.based_on if draft else (await gate.live_wording(engine, type_))[1]
         new, checked = await gate.publish(
-            engine, confined, type_, wording, based_on=based_on, actor=f"cli:{getpass.getuser()}", why=why,
+            engine, confined, type_, wording, based_on=based_on, actor=actor(), why=why,
             origin="import" if folder else "console", drafted=draft.revision if draft else None,
         )  # fmt: skip
         return (new.number if new else None), checked.findings
@@ -178,16 +180,14 @@ def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
 
 @templates.command()
 @TYPE
-@click.argument("number", type=int)
-@click.option("--why", required=True, help="The reason; it stands in the history.")
+@click.argument("number", type=click.IntRange(1, MAX_NUMBER))
+@click.option("--why", type=WHY, required=True, help="The reason; it stands in the history.")
 def rollback(type_: str, number: int, why: str) -> None:
     """Publish version NUMBER of a type again, as a new version."""
 
     async def work(engine: Engine, confined: Confined) -> tuple[int | None, list[Finding]]:
         _, live = await gate.live_wording(engine, _kind(engine.catalog, type_).id)
-        new, checked = await gate.roll_back(
-            engine, confined, type_, number, based_on=live, actor=f"cli:{getpass.getuser()}", why=why
-        )
+        new, checked = await gate.roll_back(engine, confined, type_, number, based_on=live, actor=actor(), why=why)
         return (new.number if new else None), checked.findings
 
     new, findings = _run(work)

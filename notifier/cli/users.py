@@ -1,6 +1,5 @@
 """The console's users by hand: `notifier users create`, `list`, `disable`, `enable` and `reset`."""
 
-import getpass
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from notifier.cli.arguments import actor
 from notifier.cli.manage import on_database
 from notifier.clock import SystemClock, to_datetime
 from notifier.store import sign_ins
@@ -38,7 +38,7 @@ def create(name: str, role: str, generate: bool, as_json: bool) -> None:
     password = _password(generate or as_json)
     now = SystemClock().now()
     user = User(name=name, role=Role(role), password_hash=hash_password(password), created_at=now)
-    if not on_database(lambda database: store.add(database, user, _actor())):
+    if not on_database(lambda database: store.add(database, user, actor())):
         raise click.ClickException(
             f"there is a user {name} already; `notifier users reset {name}` gives a new password"
         )
@@ -100,14 +100,10 @@ def _password(generate: bool) -> str:
 def _change(name: str, values: Mapping[str, Any], action: str) -> None:
     async def change(database: Database) -> bool:
         now = SystemClock().now()
-        return await store.change(database, name, values, action=action, actor=_actor(), now=now)
+        return await store.change(database, name, values, action=action, actor=actor(), now=now)
 
     if not on_database(change):
         raise click.ClickException(f"there is no user {name}; `notifier users list` shows them")
-
-
-def _actor() -> str:
-    return f"cli:{getpass.getuser()}"
 
 
 def _tell(user: dict[str, str], password: str | None, as_json: bool) -> None:

@@ -39,6 +39,7 @@ from notifier.errors import StoreUnavailable
 from notifier.pipeline.engine import Engine
 from notifier.rendering.confined import Confined
 from notifier.settings import Settings, read_price
+from notifier.text import address_fault
 from notifier.users import PERMISSIONS
 
 
@@ -118,8 +119,8 @@ def _route(path: str, methods: Mapping[str, Screen]) -> Route:
 
 async def _show(request: Request, context: Context, screen: Screen) -> Response:
     """The screen, once it is clear who asks for it, that they may, and that a form comes from a page of ours."""
-    if any("\0" in value for value in (*request.path_params.values(), *request.query_params.values())):
-        raise HTTPException(400)  # no id has it, and not every database takes it
+    if address_fault(request.scope["raw_path"], request.scope["query_string"]) is not None:
+        raise HTTPException(400)
     visit = request.state.visit = await visits.recognise(request, context, touch=not screen.path.endswith("/live"))
     if screen.method == "POST":
         request.state.form = await read_form(request)

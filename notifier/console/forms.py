@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from notifier.store.paging import Place
+from notifier.text import is_text
 
 MAX_FORM = 256 * 1024  # bytes: a page of ids, or a text for a template, with room
 MAX_FIELDS = 1000
@@ -40,9 +41,11 @@ async def read_form(request: Request) -> FormData:
     except (TimeoutError, ClientDisconnect):
         raise HTTPException(408) from None
     try:
-        fields = parse_qsl(b"".join(parts).decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        fields = parse_qsl(b"".join(parts).decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except (UnicodeDecodeError, ValueError):
         raise HTTPException(400) from None
+    if not all(is_text(part) for field in fields for part in field):
+        raise HTTPException(400)
     return FormData([(name, value.replace("\r\n", "\n")) for name, value in fields])
 
 

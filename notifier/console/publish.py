@@ -18,11 +18,11 @@ from notifier.console.screens import BASE, Context, Screen
 from notifier.errors import Problem
 from notifier.pipeline import gate, publishing
 from notifier.pipeline.gate import Checked
+from notifier.pipeline.publishing import MAX_REASON
 from notifier.rendering.texts import Place, Texts, places
 from notifier.store import versions
 from notifier.store.versions import Draft, Version
 
-MAX_REASON = 500  # characters: a reason, not a report
 DIGITS = 9  # of a number that every database's INTEGER holds
 
 _WORDS = re.compile(r"\S+[^\S\n]*|\s+")  # line breaks by themselves: the last word is the same where a line follows

@@ -13,14 +13,13 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from notifier.messages import Private
+from notifier.text import END, LINE
 
 MAX_NUMBER = 1e9  # kWh, hours, amperes or money: more than any session holds, and far from what a float can't count
 MAX_TEXT = 255  # characters: OCPI's longest string that we use (a location's name)
 MAX_STREET = 200  # characters: OCPI says 45, real addresses are longer, and street and town must fit our texts of 500
 
-# Patterns say what must not occur: so they mean the same to Python and, in the API's schema, to ECMA 262.
-_PRINTABLE_ASCII = r"^(?![\s\S]*[^ -~])"
-_PRINTABLE = r"^(?![\s\S]*[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff])"
+_PRINTABLE_ASCII = rf"^[ -~]*{END}"
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z?", re.ASCII)
 _PLACE = re.compile(r"(?P<detail>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -31,8 +30,8 @@ CountryCode = Annotated[str, msgspec.Meta(max_length=2, pattern="^[A-Za-z]{2}$")
 PartyId = Annotated[str, msgspec.Meta(max_length=3, pattern="^[A-Za-z0-9]{3}$")]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=36, pattern=_PRINTABLE_ASCII)]
 CdrId = Annotated[str, msgspec.Meta(min_length=1, max_length=39, pattern=_PRINTABLE_ASCII)]
-Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT, pattern=_PRINTABLE)]
-Street = Annotated[str, msgspec.Meta(max_length=MAX_STREET, pattern=_PRINTABLE)]
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT, pattern=LINE)]
+Street = Annotated[str, msgspec.Meta(max_length=MAX_STREET, pattern=LINE)]
 Currency = Annotated[str, msgspec.Meta(max_length=3, pattern="^[A-Z]{3}$")]
 Number = Annotated[float, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 
@@ -205,11 +204,13 @@ def read(body: bytes | Mapping[str, Any]) -> dict[str, Any]:
 def check(value: object, kind: type[T]) -> T:
     """The value as one of these types; OcpiInvalid names the first member that doesn't fit, never what it holds."""
     try:
-        return msgspec.convert(value, kind, dec_hook=_timestamp)
+        converted = msgspec.convert(value, kind, dec_hook=_timestamp)
+        msgspec.json.encode(converted, enc_hook=str)  # raises for a lone surrogate, which no pattern looks for
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except UnicodeEncodeError:  # msgspec raises it without a place
         raise OcpiInvalid(_lone_surrogate(value), "a lone surrogate is no character") from None
+    return converted
 
 
 def plain(value: object) -> Any:

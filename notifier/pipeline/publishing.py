@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -15,9 +16,14 @@ from notifier.rendering.texts import Texts, Wording
 from notifier.store import versions
 from notifier.store.database import Database
 from notifier.store.versions import Draft, Version
+from notifier.text import TEXT
 
 REFRESH = 2.0  # seconds until every process sends with what was published: a look at one small table
 SHIPPED = "shipped"
+MAX_REASON = 500  # characters: a reason, not a report
+
+Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON, pattern=TEXT)]
+"""Why a version was published, for the history."""
 
 log = structlog.get_logger(__name__)
 

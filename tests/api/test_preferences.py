@@ -105,9 +105,9 @@ async def test_the_import_is_a_change_of_whoever_imports(api: Caller, ada: None)
     assert [(row.recipient_id, row.actor) for row in await api.rows(preference_change)] == [("ada", "test")]
 
 
-@pytest.mark.parametrize("id_", ["a/b", "preferences", "a/preferences/b", "import", "Ä€😀", "history"])
+@pytest.mark.parametrize("id_", ["preferences", "import", "Ä€😀", "history", "..."])
 @on_sqlite
-async def test_ids_with_slashes_have_preferences_too(api: Caller, id_: str) -> None:
+async def test_ids_that_are_words_of_the_paths_have_preferences_too(api: Caller, id_: str) -> None:
     await api.call("PUT", f"/v1/recipients/{quote(id_, safe='')}", b"{}")
 
     assert (await change(api, "PUT", FULL, id_)).status == 204

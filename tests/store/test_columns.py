@@ -1,0 +1,111 @@
+"""Every text column holds whatever is let in: no database cuts, and none refuses at the last moment."""
+
+from collections.abc import Iterable
+from typing import Any, get_args, get_origin
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from notifier import accounts, catalog, cloudevents, consent, keys, preferences, recipients, sayable, segments, users
+from notifier.cli.arguments import MAX_ACTOR
+from notifier.deliveries import Channel, Lane, Reason, State
+from notifier.pipeline import publishing
+from notifier.store.schema import metadata
+
+ID = 32  # of a hash in hex
+SHA256 = 64
+ARGON2 = 100  # what argon2-cffi writes with its own defaults
+SECRET = 200
+MAILBOX = 254  # email-validator's most (RFC 5321 §4.5.3.1.3, less the brackets)
+NUMBER = 16  # E.164 with its plus
+LOCALE = 12  # `recipients.check_locale`: language, script, territory
+ZONE = 40  # the longest IANA name has 32
+ACTION = 40  # words of our own
+
+
+def most(shape: Any) -> int:
+    """The characters that an annotated text may have."""
+    (meta,) = (each for each in get_args(shape) if isinstance(each, msgspec.Meta))
+    assert meta.max_length is not None
+    return meta.max_length
+
+
+def longest(*words: Iterable[str]) -> int:
+    return max(len(word) for each in words for word in each)
+
+
+KEY = most(preferences.Key)
+PERSON = most(preferences.RecipientId)
+TYPE = most(catalog.TypeId)
+AUDIENCE = len("subscribers:") + KEY
+
+IN = {
+    "event.id": ID, "event.source": most(cloudevents.Line), "event.source_id": most(cloudevents.Line),
+    "event.type": most(catalog.EventType), "event.subject": most(cloudevents.Line), "event.digest": ID,
+    "event.cursor": PERSON,
+    "delivery.recipient_id": PERSON, "delivery.type": TYPE, "delivery.channel": longest(Channel),
+    "delivery.lane": longest(Lane), "delivery.state": longest(State), "delivery.reason": longest(Reason),
+    "delivery.provider": accounts.MAX_NAME, "delivery.locale": LOCALE, "delivery.time_zone": ZONE,
+    "delivery.content_hash": SHA256,
+    "attempt.provider": accounts.MAX_NAME,
+    "decision.type": TYPE, "decision.recipient_id": PERSON,
+    "recipient.id": PERSON, "recipient.kind": longest(get_args(recipients.RecipientDetails.__annotations__["kind"])),
+    "recipient.name": most(recipients.Name), "recipient.email": MAILBOX, "recipient.phone": NUMBER,
+    "recipient.locale": LOCALE, "recipient.time_zone": ZONE, "recipient.region": 6,
+    "device.recipient_id": PERSON, "membership.audience": AUDIENCE, "membership.recipient_id": PERSON,
+    "preference_change.recipient_id": PERSON, "preference_change.actor": MAX_ACTOR,
+    "consent.recipient_id": PERSON, "consent.category": KEY, "consent.wording": most(consent.Line),
+    "consent.source": most(consent.Line), "consent.actor": MAX_ACTOR,
+    "tenant.name": KEY, "segment.id": most(segments.SegmentId),
+    "segment.name": most(segments.Segment.__annotations__["name"]),
+    "template_version.type": TYPE, "template_version.actor": MAX_ACTOR,
+    "template_version.why": most(publishing.Reason), "template_draft.type": TYPE, "template_draft.actor": MAX_ACTOR,
+    "audit.actor": MAX_ACTOR, "audit.subject": KEY,
+    "api_key.name": most(keys.KeyName), "api_key.secret_hash": SHA256, "api_key.scopes": len(" ".join(keys.SCOPES)),
+    "console_user.name": 64, "console_user.password_hash": ARGON2, "console_session.user": 64,
+    "console_session.id_hash": SHA256, "secret.value": SECRET, "provider.id": len("email:") + accounts.MAX_NAME,
+    "test_contact.name": KEY, "test_contact.email": MAILBOX, "test_contact.phone": NUMBER,
+}  # fmt: skip
+"""The most characters that may come to each column, from what lets them in."""
+
+OURS = {
+    "delivery.channel", "attempt.outcome", "supersession.reason", "device.kind", "device.platform", "consent.channel",
+    "template_version.origin", "suppression.reason", "secret.name", "audit.action", "audit.detail", "console_user.role",
+}  # fmt: skip
+"""Columns that hold words of our own alone."""
+
+PROVIDERS = {"delivery.code", "attempt.code", "delivery.provider_reference"}
+"""What providers say, which is cut to its column where it is read."""
+
+
+def texts() -> dict[str, int]:
+    """Every column of a limited text, with its limit."""
+    return {
+        f"{table.name}.{column.name}": column.type.length
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, sa.String) and column.type.length is not None
+    }
+
+
+def test_every_text_column_has_a_limit_at_the_edge() -> None:
+    hashes = {name for name, length in texts().items() if length == ID}
+
+    assert set(texts()) - set(IN) - OURS - PROVIDERS - hashes == set()
+
+
+@pytest.mark.parametrize(("column", "characters"), IN.items())
+def test_what_is_let_in_fits_its_column(column: str, characters: int) -> None:
+    assert characters <= texts()[column]
+
+
+def test_a_user_has_at_most_so_many_characters() -> None:
+    assert users.NAME.fullmatch("a" * 64)
+    assert not users.NAME.fullmatch("a" * 65)
+
+
+def test_zones_and_locales_are_as_short_as_is_said() -> None:
+    assert longest(sayable.zones()) <= ZONE
+    assert len(recipients.check_locale("zh-hant-tw")) <= LOCALE
+    assert get_origin(preferences.Key) is not None
