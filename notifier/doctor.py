@@ -12,11 +12,12 @@ import redis
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from dramatiq import Broker
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
-from dramatiq.brokers.redis import RedisBroker
+from redis.exceptions import ClusterCrossSlotError, MovedError
 
 from notifier.accounts import Account, SmtpAccount, email_accounts, push_accounts, sms_accounts
 from notifier.addresses import mailbox
 from notifier.broker import make_broker
+from notifier.broker.redis import TakingRedisBroker
 from notifier.catalog import load_catalog
 from notifier.channels.push.tokens import read_certificate
 from notifier.clock import SystemClock
@@ -95,6 +96,13 @@ async def _broker(settings: Settings) -> Finding:
         await asyncio.to_thread(_knock, broker)
     except ConfigurationError as error:
         return Finding("broker", "wrong", str(error), "mend NOTIFIER_BROKER_URL")
+    except redis.ResponseError as error:
+        if isinstance(error, ClusterCrossSlotError | MovedError) or "slot" in str(error):
+            told = "it is a Redis Cluster, which can't be worked with: a queue's keys lie in several slots"
+            return Finding("broker", "wrong", told, "NOTIFIER_BROKER_URL of one Redis, or of RabbitMQ")
+        return Finding(
+            "broker", "wrong", "refuses what workers do (ResponseError)", "look at its users and its version"
+        )
     except Exception as error:  # noqa: BLE001 (each broker has errors of its own)
         return Finding(
             "broker", "wrong", f"does not answer ({type(error).__name__})", "start it, or mend NOTIFIER_BROKER_URL"
@@ -103,12 +111,25 @@ async def _broker(settings: Settings) -> Finding:
 
 
 def _knock(broker: Broker) -> None:
-    if isinstance(broker, RedisBroker):
-        client: redis.Redis = broker.client
-        client.ping()
+    if isinstance(broker, TakingRedisBroker):
+        _enqueue_and_take(broker)
     elif isinstance(broker, RabbitmqBroker):
         broker.connection  # noqa: B018 (opens it)
     broker.close()
+
+
+def _enqueue_and_take(broker: TakingRedisBroker) -> None:
+    """What the web process and workers do, with a message on a queue of its own."""
+    client: redis.Redis = broker.client
+    keys = [f"{broker.namespace}:doctor", f"{broker.namespace}:doctor.msgs"]
+    try:
+        client.rpush(keys[0], "1")
+        client.hset(keys[1], "1", "doctor")
+        if broker.take(keys=keys, args=[1]) != [b"doctor"]:
+            raise ConfigurationError("what was put into a queue did not come out of it")
+    finally:
+        for key in keys:
+            client.delete(key)
 
 
 def _templates(settings: Settings) -> Finding:

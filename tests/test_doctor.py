@@ -1,12 +1,19 @@
 """The doctor tries what the workers do."""
 
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from notifier.doctor import Finding, examine
 from notifier.sandbox import Sandbox
 from notifier.settings import load_settings
+from tests.conftest import absent
 
 
 async def findings(tmp_path: Path, part: str, **settings: str) -> list[Finding]:
@@ -43,3 +50,34 @@ async def test_a_folder_of_metrics_that_cannot_be_is_wrong(tmp_path: Path) -> No
     (found,) = await findings(tmp_path, "metrics", metrics_dir=str(tmp_path / "file" / "metrics"))
 
     assert found.verdict == "wrong"
+
+
+async def test_a_redis_that_does_what_workers_need_is_good(tmp_path: Path, valkey: str) -> None:
+    (found,) = await findings(tmp_path, "broker", broker_url=valkey)
+
+    assert found.verdict == "good"
+    with redis.Redis.from_url(valkey) as client:
+        assert client.keys("dramatiq:doctor*") == []
+
+
+@pytest.fixture
+def cluster_url(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
+    """A real node of a cluster, which has all the slots."""
+    program = shutil.which("redis-server") or absent("needs redis-server (Debian's package of that name)")
+    options = ["--cluster-enabled", "yes", "--save", "", "--bind", "127.0.0.1", "--dir", str(tmp_path)]
+    command = [program, "--port", str(unused_tcp_port), *options]
+    with (
+        subprocess.Popen(command, stdout=subprocess.DEVNULL) as node,
+        redis.Redis(port=unused_tcp_port, retry=Retry(ConstantBackoff(0.1), 100)) as client,
+    ):
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        while "cluster_state:ok" not in str(client.execute_command("CLUSTER", "INFO")):
+            pass
+        yield f"redis://127.0.0.1:{unused_tcp_port}"
+        node.terminate()
+
+
+async def test_a_node_of_a_redis_cluster_is_wrong_and_said_to_be_one(tmp_path: Path, cluster_url: str) -> None:
+    (found,) = await findings(tmp_path, "broker", broker_url=cluster_url)
+
+    assert (found.verdict, "Redis Cluster" in found.told) == ("wrong", True)
