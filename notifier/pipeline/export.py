@@ -120,7 +120,7 @@ async def export_recipient(database: Database, recipient_id: str) -> AsyncIterat
     held = await consents.get(database, recipient_id, ALL)
     if profile is None or held is None:
         return None
-    del profile["id"]
+    profile.pop("id", None)
     agreed, ledger = held
     changes = await preferences.history(database, recipient_id, ALL)
     suppressed = await export.suppressions(database, recipient_id)
