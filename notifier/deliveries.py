@@ -4,7 +4,8 @@
         ▲                 │      └─────▶ unknown ─▶ sent | pending | failed | delivered | undelivered
         └──── retry ──────┘
     pending and sending also end as suppressed, expired, superseded, cancelled or failed, each with a reason.
-    A receipt also moves sending to delivered or undelivered, and pending to sent or delivered.
+    A receipt also moves sending to delivered or undelivered, and pending to sent or delivered; and where it tells of a
+    trouble that passes, sent to pending, for one later try.
     What goes out as part of a digest, a delivery of its own, is collected from the beginning; it ends as superseded,
     cancelled or expired where that happens before its digest is sent.
 
@@ -45,7 +46,7 @@ _ENDS: Final = frozenset({State.SUPPRESSED, State.EXPIRED, State.SUPERSEDED, Sta
 MOVES: Final[dict[State, frozenset[State]]] = {
     State.PENDING: _ENDS | {State.SENDING, State.SENT, State.DELIVERED},
     State.SENDING: _ENDS | {State.PENDING, State.SENT, State.UNKNOWN, State.DELIVERED, State.UNDELIVERED},
-    State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED}),
+    State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED, State.PENDING}),
     State.UNKNOWN: frozenset({State.SENT, State.PENDING, State.FAILED, State.DELIVERED, State.UNDELIVERED}),
     State.COLLECTED: frozenset({State.EXPIRED, State.SUPERSEDED, State.CANCELLED}),
     **{end: frozenset() for end in (*_ENDS, State.DELIVERED, State.UNDELIVERED)},

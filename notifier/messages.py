@@ -125,6 +125,7 @@ class Report(Private, frozen=True, kw_only=True):
     """What a provider tells later about a message: that it has it, delivered it, or could not (`state`).
 
     `delivery` is our reference, `reference` the provider's own; `reason` and `code` say why it was not delivered.
+    `again` is the class of retries by which it may go out once more where it was not.
     `addresses` are those it names, and `suppress` why they are not to be written to any more. `provider` is None where
     the report doesn't tell which account it was.
     """
@@ -138,3 +139,4 @@ class Report(Private, frozen=True, kw_only=True):
     reference: str | None = None
     addresses: tuple[str, ...] = ()
     suppress: Reason | None = None
+    again: str | None = None

@@ -5,19 +5,25 @@ row, so that a repeat, a latecomer or a replay finds nothing to move, and then c
 """
 
 from collections.abc import Mapping, Sequence
+from random import SystemRandom
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics
+from notifier.channels.retries import Retry
 from notifier.deliveries import UNREACHED, State, may_move
 from notifier.messages import Report
+from notifier.pipeline.settle import RETRIES
 from notifier.store import receipts, steps, suppressions
 from notifier.store.database import Database
 from notifier.store.receipts import Standing
 from notifier.store.suppressions import AddressKey, Suppression
 
 BATCH = 500  # reports written together
+ONCE_MORE = 2  # tries of what its provider took and then could not deliver: the first one, and a later one
+
+_DICE = SystemRandom()
 
 Named = tuple[str, Suppression]
 """A delivery, and an address that a report about it names."""
@@ -39,7 +45,8 @@ async def record(database: Database, reports: Sequence[Report], now: int) -> lis
         moved = advance(standings, reports)
         moves = {report.delivery: report for report, counted in zip(reports, moved, strict=True) if counted}
         await receipts.write(connection, database.dialect, moves, now)
-        ended = [id_ for id_, report in moves.items() if report.state in UNREACHED]
+        again = await _wait_again(connection, database.dialect, standings, moves, now)
+        ended = [id_ for id_, report in moves.items() if report.state in UNREACHED and id_ not in again]
         await steps.bring_forward(connection, database.dialect, ended, now)
         named = [_named(report, key) if counted else set() for report, counted in zip(reports, moved, strict=True)]
         # Mails about mails are easily forged: one that knows a delivery may speak of its own address only.
@@ -74,7 +81,38 @@ def counts(standing: Standing, report: Report) -> bool:
         return False
     # What went out twice is delivered where either was, and undelivered only where the last one was not.
     known = standing.provider_reference, report.reference
-    return report.state != State.UNDELIVERED or None in known or known[0] == known[1]
+    same = None not in known and known[0] == known[1]
+    match standing.state, report.state:
+        case (State.PENDING, State.SENT) | (State.SENDING, State.UNDELIVERED) if same:
+            return False  # it tells once more of the text after which this one goes out again
+        case _, State.UNDELIVERED:
+            return None in known or same
+        case _:
+            return True
+
+
+async def _wait_again(
+    connection: AsyncConnection, dialect: str, standings: Mapping[str, Standing], moves: Mapping[str, Report], now: int
+) -> Mapping[str, int]:
+    """Let what met a trouble that passes go out once more, within its time to live and unless another channel follows;
+    when each does."""
+    passing = {id_: retry for id_, report in moves.items() if (retry := _retry(report)) is not None}
+    if not passing:
+        return {}
+    found = await receipts.tries(connection, dialect, list(passing))
+    due: dict[str, int] = {}
+    for id_, written in found.items():
+        tries = written + (standings[id_].state == State.SENDING)  # which its worker has not written down yet
+        due_at = now + passing[id_].pause(max(tries, 1), None, _DICE)
+        if tries < ONCE_MORE and due_at < standings[id_].expires_at:
+            due[id_] = due_at
+    if due:
+        await receipts.wait_again(connection, dialect, due)
+    return due
+
+
+def _retry(report: Report) -> Retry | None:
+    return None if report.again is None else RETRIES[report.channel][report.again]
 
 
 def _named(report: Report, key: AddressKey) -> set[Named]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel, State
+from notifier.errors import OutcomeUnknown
 from notifier.messages import Report
-from notifier.store import rows
-from notifier.store.schema import delivery
+from notifier.store import rows, steps
+from notifier.store.schema import attempt, delivery
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +22,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     state: State
     provider_reference: str | None
+    expires_at: int
 
 
 async def lock(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, Standing]:
@@ -46,6 +49,19 @@ async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, R
         await connection.execute(_write(dialect), {"rows": rows.encode(told), "now": now})
 
 
+async def tries(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, int]:
+    """How often each of the deliveries went out, or may have, as far as that is written down; without those that
+    another channel comes after."""
+    found = await connection.execute(_tries(dialect), {"rows": rows.ids(ids)})
+    return {row.id: row.tries for row in found}
+
+
+async def wait_again(connection: AsyncConnection, dialect: str, due: Mapping[str, int]) -> None:
+    """Let deliveries wait for one more try, each until its instant."""
+    wanted = rows.encode([{"id": id_, "due_at": due_at} for id_, due_at in due.items()])
+    await connection.execute(_wait_again(dialect), {"rows": wanted})
+
+
 async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters: Mapping[str, object]) -> int:
     """Settle those of a worker's deliveries, still under their leases, that a receipt has moved on already; how many.
 
@@ -56,8 +72,14 @@ async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters
 
 
 @cache
-def _lock(dialect: str) -> sa.Select[tuple[str, str, str, str | None]]:
-    columns = (delivery.c.id, delivery.c.channel, delivery.c.state, delivery.c.provider_reference)
+def _lock(dialect: str) -> sa.Select[Any]:
+    columns = (
+        delivery.c.id,
+        delivery.c.channel,
+        delivery.c.state,
+        delivery.c.provider_reference,
+        delivery.c.expires_at,
+    )
     return rows.locked(dialect, columns)
 
 
@@ -77,6 +99,28 @@ def _write(dialect: str) -> sa.Update:
             signal_at=None,
             updated_at=sa.bindparam("now"),
         )
+    )
+
+
+@cache
+def _tries(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    out = attempt.c.outcome.in_([State.SENT, OutcomeUnknown.kind])
+    count = sa.select(sa.func.count()).where(attempt.c.delivery_id == delivery.c.id, out).scalar_subquery()
+    return (
+        sa.select(delivery.c.id, count.label("tries"))
+        .join(wanted, wanted.c.id == delivery.c.id)
+        .where(~steps.IS_FOLLOWED)
+    )
+
+
+@cache
+def _wait_again(dialect: str) -> sa.Update:
+    due = rows.batch(dialect, [delivery.c.id, delivery.c.due_at])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == due.c.id)
+        .values(state=State.PENDING.value, due_at=due.c.due_at, signal_at=due.c.due_at)
     )
 
 

@@ -27,6 +27,19 @@ REACHED = sa.case((delivery.c.step > 0, _before(delivery, _earlier.c.state == St
 """Whether an earlier step has reached the person. Most deliveries are the first step, and look at nothing."""
 
 
+IS_FOLLOWED = (
+    sa.select(sa.literal(1))
+    .where(
+        *(_later.c[name] == delivery.c[name] for name in _SAME),
+        _later.c.step > delivery.c.step,
+        _later.c.state == State.PENDING,
+    )
+    .correlate(delivery)
+    .exists()
+)
+"""Whether another channel comes after a delivery."""
+
+
 async def bring_forward(connection: AsyncConnection, dialect: str, ended: Sequence[str], now: int) -> int:
     """Let the next step go at once where these deliveries were the last of those before it to end, and none of them
     reached the person; how many came forward.

@@ -1,13 +1,16 @@
 """Receipts: what providers tell later moves deliveries forward and never back."""
 
 from itertools import count, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from notifier.channels.sms.receipts import StatusCallback, read_status
 from notifier.clock import HOUR, MINUTE, ManualClock
 from notifier.deliveries import MOVES, TERMINAL, Channel, Lane, State
+from notifier.messages import Report
 from notifier.pipeline import clock as clock_step
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
@@ -92,6 +95,49 @@ async def test_what_went_out_twice_is_undelivered_only_where_the_last_one_is(
 
     # And when the first copy arrives after all, then the person has it
     assert await tell_one(engine, told(sent.id, reference="SM" + "0" * 32)) == MOVED
+
+
+@pytest.mark.parametrize("code", ["30001", "30003", "30008", "30017", "30022", "30500"])
+async def test_a_text_that_met_a_trouble_that_passes_goes_out_once_more_and_not_twice(
+    engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Tell, code: str
+) -> None:
+    # Given a text that Twilio took and could not deliver
+    sent = await text(engine, report)
+    failed = undelivered(sent, code)
+    assert await tell_one(engine, failed) == MOVED
+
+    # Then it waits for a later try, whatever of the first one is told again
+    waiting = await row(engine, sent.id)
+    assert (waiting.state, waiting.code) == (State.PENDING, code)
+    assert NOW < waiting.due_at < waiting.expires_at
+    assert await tell_one(engine, failed) == NOTHING
+    assert await tell_one(engine, told(sent.id, State.SENT, reference=sent.provider_reference)) == NOTHING
+
+    # When it goes out again, and fails again, then that is all
+    clock.advance(waiting.due_at - NOW)
+    assert await deliver(engine, Channel.SMS, [sent.id]) == 1
+    again = await row(engine, sent.id)
+    assert (again.state, sandbox.ledger.accepted(Channel.SMS, sent.id)) == (State.SENT, 2)
+    assert await tell_one(engine, failed) == NOTHING
+    assert await tell_one(engine, undelivered(again, code)) == MOVED
+    assert (await row(engine, sent.id)).state == State.UNDELIVERED
+
+
+async def test_a_text_that_would_come_too_late_is_not_tried_again(
+    engine: WorkerEngine, clock: ManualClock, driver: str, report: Tell
+) -> None:
+    sent = await text(engine, report)
+
+    assert await record(engine.database, [undelivered(sent, "30003")], sent.expires_at - 1) == [MOVED]
+    assert (await row(engine, sent.id)).state == State.UNDELIVERED
+
+
+def undelivered(sent: Any, code: str) -> Report:
+    """What Twilio tells of a text, by its own id."""
+    callback = StatusCallback(status="undelivered", sid=sent.provider_reference, to=PHONE, error_code=code)
+    found = read_status(sent.id, callback, "twilio")
+    assert found is not None
+    return found
 
 
 # Before the worker has written it down
@@ -185,7 +231,7 @@ def test_reports_move_a_delivery_alike_however_they_are_batched(
     state: State, sid: str | None, reports: list[tuple[State, str | None]], cut: int
 ) -> None:
     # Given a delivery anywhere, and reports in any order
-    start = Standing(id="d", channel=Channel.SMS, state=state, provider_reference=sid)
+    start = Standing(id="d", channel=Channel.SMS, state=state, provider_reference=sid, expires_at=NOW)
     batch = [told("d", each, reference=reference) for each, reference in reports]
 
     # When they come in one batch
@@ -200,7 +246,7 @@ def test_reports_move_a_delivery_alike_however_they_are_batched(
     for report, counted in zip(batch[:cut], moved[:cut], strict=True):
         if counted:
             known = report.reference or now.provider_reference
-            now = Standing(id="d", channel=Channel.SMS, state=report.state, provider_reference=known)
+            now = Standing(id="d", channel=Channel.SMS, state=report.state, provider_reference=known, expires_at=NOW)
     assert advance({"d": now}, batch[cut:]) == moved[cut:]
 
 

@@ -8,6 +8,7 @@ import msgspec
 from notifier.channels.codes import suppresses
 from notifier.channels.sms import CODES, NUMBER
 from notifier.deliveries import Channel, State
+from notifier.errors import Throttled, Unavailable
 from notifier.messages import Private, Report
 
 STATES: Final = {
@@ -16,6 +17,9 @@ STATES: Final = {
     **dict.fromkeys(("undelivered", "failed", "canceled"), State.UNDELIVERED),
 }
 """What a status makes of a delivery. The first ones say no more than that Twilio has the text."""
+
+PASSES: Final = frozenset({Unavailable.kind, Throttled.kind})
+"""The kinds of trouble after which a later try may come through; what is misconfigured needs a person."""
 
 _REFERENCE: Final = re.compile(r"[0-9a-f]{32}")
 _SID: Final = re.compile(r"(SM|MM)[0-9a-f]{32}")
@@ -49,4 +53,5 @@ def read_status(reference: str, told: StatusCallback, account: str) -> Report | 
         code=error.code,
         addresses=(told.to,) if NUMBER.fullmatch(told.to) else (),
         suppress=suppresses(Channel.SMS, error),
+        again=error.retry_class if error.kind in PASSES else None,
     )
