@@ -3,6 +3,7 @@
 import hmac
 import re
 import secrets
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -24,6 +25,9 @@ KeyName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=LINE
 
 _ID_BYTES = 8
 _SECRET_BYTES = 32  # 256 bits of randomness: a fast hash is enough, there is nothing to guess
+ANY_PARTY: Final = "any"
+"""Stands for every party of an OCPI network."""
+
 _PARTY = re.compile(r"([A-Za-z]{2})[*-]?([A-Za-z0-9]{3})", re.ASCII)
 _KEY = re.compile(rf"ntf_([0-9a-f]{{{2 * _ID_BYTES}}})_([0-9a-f]{{{2 * _SECRET_BYTES}}})")
 
@@ -72,7 +76,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
     def speaks_for(self, country_code: str, party_id: str) -> bool:
         """Whether it may write what a party of an OCPI network owns."""
-        return not self.parties or f"{country_code}*{party_id}".upper() in self.parties
+        return not self.parties or is_among(self.parties, country_code, party_id)
 
 
 def make_party(text: str) -> str:
@@ -81,6 +85,16 @@ def make_party(text: str) -> str:
     if match is None:
         raise ValueError("a party is a country of two letters and an id of three, such as DE*ABC")
     return f"{match[1]}*{match[2]}".upper()
+
+
+def read_parties(text: str) -> frozenset[str]:
+    """The parties in a setting, between blanks or commas; `any` stands for all. ValueError where one is none."""
+    return frozenset(each if each == ANY_PARTY else make_party(each) for each in text.replace(",", " ").split())
+
+
+def is_among(parties: Collection[str], country_code: str, party_id: str) -> bool:
+    """Whether a party, in whichever case, is one of these."""
+    return ANY_PARTY in parties or f"{country_code}*{party_id}".upper() in parties
 
 
 def make_key(name: str, scopes: frozenset[str], now: int, **bounds: Any) -> tuple[str, ApiKey]:

@@ -18,6 +18,7 @@ from notifier.addresses import MAX_VERP_LOCAL, host_name, mailbox, web_address
 from notifier.catalog import Money
 from notifier.database_url import read_database_url
 from notifier.errors import ConfigurationError
+from notifier.keys import read_parties
 from notifier.links import read_keys
 from notifier.reading import read_text
 
@@ -55,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_url: str = "https://app.example.com"
     postal_address: str = ""
     sms_price: str = ""
+    ocpi_driver_prices: str = ""
 
     signing_keys: str = ""
     api_key: str = ""
@@ -86,6 +88,7 @@ ABOUT: Final[Mapping[str, str]] = {
     "app_url": "the app's address: what links in messages begin with",
     "postal_address": "at the foot of mails; laws ask for it in marketing",
     "sms_price": "what one text costs, such as `0.075 USD`, for what authors see; no cost is told when unset",
+    "ocpi_driver_prices": "whose OCPI prices drivers pay, such as `DE*ABC BE*BEC` (`any`: all); no other's are shown",
     "signing_keys": "what signs links in messages, newest first; the database makes one for itself when unset",
     "api_key": "the key by which `notifier send` and `notifier replay` report events",
     "loopback_only": "`true` refuses every connection that leaves this machine",
@@ -112,6 +115,7 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "app_url": "https://app.example.com",
     "postal_address": "Voltline, 1 Main Street, Springfield",
     "sms_price": "0.075 USD",
+    "ocpi_driver_prices": "DE*ABC BE*BEC",
     "signing_keys": "0123456789abcdef0123456789abcdef",
     "api_key": "ntf_id_secret",
     "loopback_only": "true",
@@ -260,6 +264,7 @@ _READ: Final[Mapping[str, Callable[[str], str]]] = {
     "email_providers": _looked_at(email_accounts),
     "signing_keys": _looked_at(read_keys),
     "sms_price": _looked_at(read_price),
+    "ocpi_driver_prices": _looked_at(read_parties),
     "log_level": _level,
 }
 """Settings that are more than a word or a number. ValueError for one that doesn't fit, without its value."""

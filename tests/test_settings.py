@@ -34,6 +34,7 @@ def other_than_default(name: str) -> Any:
         "email_providers": "smtps://another, smtp://one",
         "signing_keys": "5f" * 32,
         "sms_price": "0.075 USD",
+        "ocpi_driver_prices": "DE*ABC any",
         "host": "another.host",
         "database_url": "sqlite:///another.db",
         "broker_url": "amqps://another",

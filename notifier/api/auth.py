@@ -66,9 +66,8 @@ def _key_text(header: str) -> str | None:
             return value.strip()
         case "token":
             try:
-                return (
-                    base64.b64decode(value.strip(), validate=True).decode("ascii").strip()
-                )  # as `echo KEY | base64` writes it
+                # With the line end that `echo KEY | base64` puts into it.
+                return base64.b64decode(value.strip(), validate=True).decode("ascii").strip()
             except (binascii.Error, UnicodeDecodeError):
                 return value.strip()
         case _:

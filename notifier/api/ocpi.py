@@ -3,6 +3,8 @@
 Success is OCPI's own envelope; what can't be taken is a 4xx with a problem document that also has OCPI's `status_code`.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,11 +15,11 @@ from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body
 from notifier.clock import to_datetime
 from notifier.errors import Problem
-from notifier.keys import ApiKey
+from notifier.keys import ApiKey, is_among, read_parties
 from notifier.ocpi.events import Ids
 from notifier.ocpi.objects import Cdr, OcpiInvalid, Session
-from notifier.ocpi.sessions import UnknownSession, patch, put
-from notifier.pipeline.accept_ocpi import SessionStep, accept_cdr, accept_session
+from notifier.ocpi.sessions import Change, UnknownSession, patch, put
+from notifier.pipeline.accept_ocpi import accept_cdr, accept_session
 from notifier.problems import problem
 
 MAX_OBJECT = 1024 * 1024  # bytes: a session of a day with a charging period a minute has 300 kB
@@ -62,14 +64,15 @@ async def post_cdr(request: Request, context: Context) -> Response:
     body = await read_body(request, MAX_OBJECT)
     key: ApiKey = request.state.key
     try:
-        accepted = await accept_cdr(context.reader, context.intake, body, key.speaks_for)
+        accepted = await accept_cdr(context.reader, context.intake, body, key.speaks_for, partial(_priced, context))
     except OcpiInvalid as error:
         raise _invalid(error) from None
-    location = {"Location": f"{request.url.path}/{accepted.event}"} if accepted else None
-    return answer(_success(context, None if accepted else "a credit CDR brings no receipt"), 201, location)
+    if isinstance(accepted, str):
+        return answer(_success(context, accepted), 201)
+    return answer(_success(context, None), 201, {"Location": f"{request.url.path}/{accepted.event}"})
 
 
-async def _session(request: Request, context: Context, step: SessionStep) -> Response:
+async def _session(request: Request, context: Context, step: Callable[..., Change]) -> Response:
     body = await read_body(request, MAX_OBJECT)
     ids = Ids(*(request.path_params[name] for name in ("country_code", "party_id", "session_id")))
     key: ApiKey = request.state.key
@@ -78,12 +81,18 @@ async def _session(request: Request, context: Context, step: SessionStep) -> Res
         detail = f"the key {key.id} speaks for {', '.join(key.parties)}, and the URL names another party"
         raise problem(40401, detail, status_code=INVALID)
     try:
-        dropped = await accept_session(context.engine, context.reader, context.intake, ids, body, step)
+        priced = partial(step, priced=_priced(context, *ids[:2]))
+        dropped = await accept_session(context.engine, context.reader, context.intake, ids, body, priced)
     except OcpiInvalid as error:
         raise _invalid(error) from None
     except UnknownSession as error:
         raise problem(40401, str(error), status_code=UNKNOWN) from None
     return answer(_success(context, dropped and f"{dropped}: nothing changed"))
+
+
+def _priced(context: Context, country_code: str, party_id: str) -> bool:
+    """Whether the network says that drivers pay this party's prices."""
+    return is_among(read_parties(context.settings.ocpi_driver_prices), country_code, party_id)
 
 
 def _success(context: Context, message: str | None) -> OcpiAnswer:

@@ -15,7 +15,7 @@ from rich.table import Table
 from notifier.catalog import load_catalog
 from notifier.cli.arguments import Text, actor
 from notifier.clock import SystemClock, parse_duration, to_datetime
-from notifier.keys import SCOPES, ApiKey, KeyName, make_key, make_party
+from notifier.keys import ANY_PARTY, SCOPES, ApiKey, KeyName, make_key, make_party
 from notifier.pipeline.export import export_recipient
 from notifier.pipeline.importing import ImportAnswer, import_recipients
 from notifier.settings import load_settings
@@ -25,8 +25,6 @@ from notifier.store import keys as key_store
 from notifier.store.database import Database
 
 T = TypeVar("T")
-
-ANY_PARTY = "any"
 
 
 def on_database(work: Callable[[Database], Awaitable[T]], *, schema: bool = True) -> T:

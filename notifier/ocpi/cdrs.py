@@ -3,30 +3,35 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from notifier.ocpi.events import Ids, OcpiEvent, make_event, money
 from notifier.ocpi.objects import Cdr, check, read
 
 MINUTES_PER_HOUR = 60
 
 
-def post(body: bytes | Mapping[str, Any] | Cdr) -> OcpiEvent | None:
-    """The receipt that a CDR is (mod_cdrs, POST); None for a credit CDR, which takes a bill back and is none itself.
+def post(body: bytes | Mapping[str, Any] | Cdr, *, priced: bool = True) -> OcpiEvent | None:
+    """The receipt that a CDR is (mod_cdrs, POST); None where `why_not` has a reason.
 
-    Where the CDR names no session (its peer has no Sessions module, or it bills a reservation that nobody used), the
-    receipt is about the CDR itself. Raises OcpiInvalid.
+    `priced` says whether what this party is paid is what drivers pay. Where the CDR names no session (its peer has no
+    Sessions module, or it bills a reservation that nobody used), the receipt is about the CDR itself. Raises
+    OcpiInvalid.
     """
     cdr = body if isinstance(body, Cdr) else check(read(body), Cdr)
-    if cdr.credit:
+    total = cdr.total_cost.due
+    if total is None or why_not(cdr, priced=priced):
         return None
-    ids = Ids(cdr.country_code, cdr.party_id, cdr.id).checked()
-    place, cost, idle = cdr.cdr_location, cdr.total_cost, cdr.total_parking_cost
+    ids = _ids(cdr, cdr.id).checked()
+    place, idle = cdr.cdr_location, cdr.total_parking_cost
+    tax, idle_fee = cdr.total_cost.tax, idle and idle.due
     optional = {
         "address": ", ".join(filter(str.strip, (place.address, place.city))),
-        "tax": money(cost.tax, cdr.currency) if cost.tax else None,
-        "idle_fee": money(idle.total, cdr.currency) if idle and idle.total else None,
+        "tax": money(tax, cdr.currency) if tax else None,
+        "idle_fee": money(idle_fee, cdr.currency) if idle_fee else None,
     }
     data = {
-        "session_id": ids._replace(id=(cdr.session_id or cdr.id).upper()).text,
+        "session_id": _about(cdr, cdr.id),
         "cdr_id": ids.text,
         "token": cdr.cdr_token.contract_id,
         "station": next(filter(str.strip, (place.name or "", place.address)), place.id),
@@ -34,7 +39,41 @@ def post(body: bytes | Mapping[str, Any] | Cdr) -> OcpiEvent | None:
         "ended_at": str(cdr.end_date_time),
         "duration_min": round(cdr.total_time * MINUTES_PER_HOUR),
         "energy_kwh": cdr.total_energy,
-        "total": money(cost.total, cdr.currency),
+        "total": money(total, cdr.currency),
         **{name: value for name, value in optional.items() if value},
     }
     return make_event("session.receipt", "cdr", ids, cdr.last_updated, data)
+
+
+def why_not(cdr: Cdr, *, priced: bool) -> str | None:
+    """Why a CDR brings its driver no receipt; None where it does."""
+    total = cdr.total_cost.due
+    if cdr.credit:
+        return "a credit CDR brings no receipt"
+    if cdr.home_charging_compensation:
+        return "what charging at home is compensated with is owed to the driver, and no bill"
+    if not priced:
+        return f"no receipt: nothing says that drivers pay the prices of {cdr.country_code}*{cdr.party_id}"
+    if total is None:
+        return "no receipt: total_cost tells no taxes, so it is no total"
+    return "no receipt: a negative total is no bill" if total < 0 else None
+
+
+def withdrawal(cdr: Cdr) -> OcpiEvent | None:
+    """The event by which a credit CDR takes back the receipt before, as long as that has not gone out; None for any
+    other CDR, and for one that doesn't say what it takes back."""
+    if not cdr.credit or not (cdr.session_id or cdr.credit_reference_id):
+        return None
+    data = {"session_id": _about(cdr, cdr.credit_reference_id or "")}
+    event = make_event("receipt.withdrawn", "cdr", _ids(cdr, cdr.id).checked(), cdr.last_updated, data)
+    # A corrected CDR may come in the same second, and is not taken back.
+    return msgspec.structs.replace(event, time=event.time - 1)
+
+
+def _ids(cdr: Cdr, id_: str) -> Ids:
+    return Ids(cdr.country_code, cdr.party_id, id_)
+
+
+def _about(cdr: Cdr, otherwise: str) -> str:
+    """The session that a CDR is about, named as it is by its own events."""
+    return Ids(*(each.upper() for each in _ids(cdr, cdr.session_id or otherwise))).text

@@ -90,6 +90,11 @@ class Price(Private, frozen=True, omit_defaults=True):
         """What is to be paid, taxes included as far as they are told."""
         return self.net + self.tax
 
+    @property
+    def due(self) -> float | None:
+        """What is to be paid; None where its taxes aren't told, for then it is no total."""
+        return None if self.incl_vat is None and self.taxes is None else self.total
+
 
 class CdrToken(Private, frozen=True, kw_only=True):
     """The token that started a session; `contract_id` is the driver's contract."""
@@ -178,7 +183,9 @@ class Cdr(Private, frozen=True, kw_only=True):
     total_energy: Number
     total_time: Number
     total_parking_cost: Price | None = None
+    home_charging_compensation: bool | None = None
     credit: bool | None = None
+    credit_reference_id: CdrId | None = None
     last_updated: DateTime
 
 

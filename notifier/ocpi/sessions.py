@@ -40,20 +40,23 @@ class Change(Private, frozen=True, kw_only=True):
 
 
 def put(
-    stored: StoredSession | None, ids: Ids, body: bytes | Mapping[str, Any], station_name: StationName = location_id
-) -> Change:
-    """Take a whole session, new or again (mod_sessions, PUT); `ids` are those of the URL.
+    stored: StoredSession | None, ids: Ids, body: bytes | Mapping[str, Any], station_name: StationName = location_id,
+    *, priced: bool = True,
+) -> Change:  # fmt: skip
+    """Take a whole session, new or again (mod_sessions, PUT); `ids` are those of the URL, and `priced` says whether
+    what this party is paid is what drivers pay.
 
     Raises OcpiInvalid where the body is not a Session, or is another one.
     """
     ids = ids.checked()
     session = _checked(read(body), ids)
-    return _change(stored, ids, session, station_name)
+    return _change(stored, ids, session, station_name, priced=priced)
 
 
 def patch(
-    stored: StoredSession | None, ids: Ids, body: bytes | Mapping[str, Any], station_name: StationName = location_id
-) -> Change:
+    stored: StoredSession | None, ids: Ids, body: bytes | Mapping[str, Any], station_name: StationName = location_id,
+    *, priced: bool = True,
+) -> Change:  # fmt: skip
     """Take what has changed in a session (mod_sessions, PATCH): its charging periods are added, all else replaces.
 
     Raises UnknownSession where nothing is stored, and OcpiInvalid as `put` does or where `last_updated` is missing.
@@ -68,7 +71,7 @@ def patch(
     if "charging_periods" in changes:
         known = _known(stored).charging_periods or []
         session = msgspec.structs.replace(session, charging_periods=known + (session.charging_periods or []))
-    return _change(stored, ids, session, station_name)
+    return _change(stored, ids, session, station_name, priced=priced)
 
 
 def _checked(value: dict[str, Any], ids: Ids) -> Session:
@@ -83,7 +86,9 @@ def _known(stored: StoredSession) -> Session:
     return check(stored.session, Session)
 
 
-def _change(stored: StoredSession | None, ids: Ids, session: Session, station_name: StationName) -> Change:
+def _change(
+    stored: StoredSession | None, ids: Ids, session: Session, station_name: StationName, *, priced: bool
+) -> Change:
     told = stored.told if stored else ()
     session = msgspec.structs.replace(session, charging_periods=_ordered(session.charging_periods or []))
     if stored and (dropped := _dropped(_known(stored), session)):
@@ -93,7 +98,8 @@ def _change(stored: StoredSession | None, ids: Ids, session: Session, station_na
         "token": session.cdr_token.contract_id,
         "station": station_name(session.location_id, session.evse_uid),
     }
-    news = {} if "session.ended" in told else {kind: data for kind, data in _facts(session) if kind not in told}
+    facts = () if "session.ended" in told else _facts(session, priced=priced)
+    news = {kind: data for kind, data in facts if kind not in told}
     return Change(
         stored=StoredSession(
             session=plain(session), last_updated=to_instant(session.last_updated), told=(*told, *news)
@@ -120,12 +126,13 @@ def _ordered(periods: Iterable[ChargingPeriod]) -> list[ChargingPeriod]:
     return [by_start[start] for start in sorted(by_start)][-MAX_PERIODS:]
 
 
-def _facts(session: Session) -> Iterator[tuple[str, dict[str, Any]]]:
+def _facts(session: Session, *, priced: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """Everything that this state of a session says has happened, whether told before or not."""
     if session.status == "ACTIVE":
         yield "session.started", {"started_at": str(session.start_date_time)}
         if since := _complete_since(session):
-            cost = {"cost": money(session.total_cost.total, session.currency)} if session.total_cost else {}
+            total = session.total_cost.due if session.total_cost and priced else None
+            cost = {} if total is None or total < 0 else {"cost": money(total, session.currency)}
             facts = {"kind": "full", "energy_kwh": session.kwh, "completed_at": str(since)}
             yield "charging.complete", facts | cost
     elif session.status in ("COMPLETED", "INVALID"):

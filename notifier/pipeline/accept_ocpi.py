@@ -15,6 +15,9 @@ from notifier.pipeline.engine import Engine
 from notifier.store import sessions
 from notifier.store.events import NewEvent
 
+Whose = Callable[[str, str], bool]
+"""Whether something holds for a party: its country code and its id."""
+
 SessionStep = Callable[[StoredSession | None, Ids, bytes], Change]
 
 
@@ -41,23 +44,24 @@ async def accept_session(
     return changes[0].dropped
 
 
-async def accept_cdr(
-    reader: Reader, intake: Intake, body: bytes, speaks_for: Callable[[str, str], bool]
-) -> Accepted | None:
-    """Take a CDR of a party that the caller `speaks_for`; None for one that is no receipt.
+async def accept_cdr(reader: Reader, intake: Intake, body: bytes, speaks_for: Whose, priced: Whose) -> Accepted | str:
+    """Take a CDR of a party that the caller `speaks_for`; why it is no receipt where it isn't. Of parties that are
+    `priced`, what they are paid is what drivers pay.
 
     Raises OcpiInvalid, Problem or StoreUnavailable.
     """
     cdr = check(read(body), Cdr)
     if not speaks_for(cdr.country_code, cdr.party_id):
         raise OcpiInvalid("/party_id", "the key speaks for other parties than this CDR's")
-    event = cdrs.post(cdr)
+    drivers = priced(cdr.country_code, cdr.party_id)
+    event = cdrs.withdrawal(cdr) or cdrs.post(cdr, priced=drivers)
+    why = cdrs.why_not(cdr, priced=drivers)
     if event is None:
-        return None
+        return why or ""
     (answer,) = await intake.accept([_checked(reader, event)])
     if isinstance(answer, Problem):
         raise answer
-    return answer
+    return f"{why}; the one before is stopped if it has not gone out" if why else answer
 
 
 def _checked(reader: Reader, event: OcpiEvent) -> Checked:

@@ -28,6 +28,9 @@ from notifier.store import keys
 from notifier.store.database import Database
 from tests.samples import CATALOG, LINKS, NOW, RENDERER
 
+PRICED = Settings(ocpi_driver_prices="any")
+"""A network in which drivers pay what operators are paid."""
+
 EVERYTHING = frozenset(SCOPES)
 
 
@@ -110,6 +113,8 @@ async def application(
         database=database, catalog=catalog, renderer=renderer, signals=Signals(broker), clock=ManualClock(NOW),
         links=LINKS, transports={},
     )  # fmt: skip
+
+    settings = settings or PRICED
 
     async def open_engine() -> WorkerEngine:
         return engine

@@ -167,6 +167,22 @@ async def test_a_credit_is_taken_and_is_no_receipt(api: Caller, verbatim: Callab
     assert await told(api) == []
 
 
+async def test_a_credit_cdr_stops_the_receipt_before_and_says_so(api: Caller, verbatim: Callable[[str], bytes]) -> None:
+    # Given a CDR, and the credit CDR that takes it back
+    cdr = json.loads(verbatim("cdr_example"))
+    later = {"last_updated": "2015-07-01T00:00:00Z"}
+    credit = cdr | later | {"id": "12345-C", "credit": True, "credit_reference_id": "12345"}
+
+    # When both are posted
+    assert is_success(await api.call("POST", CDRS, json.dumps(cdr)))
+    answer = await api.call("POST", CDRS, json.dumps(credit))
+
+    # Then the answer says what becomes of the receipt
+    said = "a credit CDR brings no receipt; the one before is stopped if it has not gone out"
+    assert is_success(answer, said)
+    assert await told(api) == ["session.receipt", "receipt.withdrawn"]
+
+
 async def test_an_id_with_a_slash_is_an_id(api: Caller, started: Json) -> None:
     session = started | {"id": "2019/06/23"}
 

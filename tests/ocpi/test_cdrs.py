@@ -9,9 +9,9 @@ import pytest
 
 from notifier.catalog import load_catalog
 from notifier.clock import to_datetime
-from notifier.ocpi.cdrs import post
+from notifier.ocpi.cdrs import post, why_not, withdrawal
 from notifier.ocpi.events import OcpiEvent
-from notifier.ocpi.objects import OcpiInvalid
+from notifier.ocpi.objects import Cdr, OcpiInvalid, check
 
 Example = Callable[[str], dict[str, Any]]
 
@@ -56,9 +56,7 @@ def test_a_price_of_ocpi_2_3_0_makes_the_same_receipt(example: Example) -> None:
     assert receipt(example("cdr_example") | {"total_cost": taxed}) == receipt(example("cdr_example"))
 
 
-@pytest.mark.parametrize(
-    "cost", [{"excl_vat": 4.0}, {"excl_vat": 4.0, "incl_vat": 4.0}, {"before_taxes": 4, "taxes": []}]
-)
+@pytest.mark.parametrize("cost", [{"excl_vat": 4.0, "incl_vat": 4.0}, {"before_taxes": 4, "taxes": []}])
 def test_no_tax_is_told_where_none_is_known(example: Example, cost: dict[str, Any]) -> None:
     data = receipt(example("cdr_example") | {"total_cost": cost}).data
     assert data["total"] == {"amount": 4.0, "currency": "EUR"}
@@ -95,6 +93,46 @@ def test_a_credit_cdr_is_no_receipt(example: Example) -> None:
     # Given the CDR that takes back the official one (mod_cdrs, Credit CDRs): its costs are negative
     credit = {"id": "12345-C", "credit": True, "credit_reference_id": "12345", "total_cost": {"excl_vat": -4.0}}
     assert post(example("cdr_example") | credit) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"total_cost": {"excl_vat": 4.0}}, "tells no taxes"),
+        ({"total_cost": {"before_taxes": 4.0}}, "tells no taxes"),
+        ({"total_cost": {"excl_vat": -4.0, "incl_vat": -4.4}}, "negative"),
+        ({"home_charging_compensation": True}, "owed to the driver"),
+    ],
+)
+def test_what_is_no_bill_is_no_receipt_and_says_why(example: Example, changes: dict[str, Any], said: str) -> None:
+    cdr = check(example("cdr_example") | changes, Cdr)
+    assert post(cdr) is None
+    assert said in str(why_not(cdr, priced=True))
+
+
+def test_what_an_operator_is_paid_is_shown_to_drivers_only_where_it_is_what_they_pay(example: Example) -> None:
+    cdr = check(example("cdr_example"), Cdr)
+    assert post(cdr, priced=False) is None
+    assert "BE*BEC" in str(why_not(cdr, priced=False))
+    assert why_not(cdr, priced=True) is None
+
+
+def test_a_parking_cost_without_taxes_is_no_fee(example: Example) -> None:
+    assert "idle_fee" not in receipt(example("cdr_example") | {"total_parking_cost": {"excl_vat": 2.0}}).data
+
+
+@pytest.mark.parametrize("named", [{"session_id": "abc-101"}, {}])
+def test_a_credit_cdr_takes_back_the_receipt_of_the_cdr_that_it_names(example: Example, named: dict[str, Any]) -> None:
+    # Given a CDR, with and without a session, and its credit CDR
+    cdr = example("cdr_example") | named
+    credit = cdr | {"id": "12345-C", "credit": True, "credit_reference_id": "12345"}
+    # When both are read
+    taken = withdrawal(check(credit | {"last_updated": "2015-07-01T00:00:00Z"}, Cdr))
+    # Then what is taken back is what the receipt is about, later than it and before what comes in the same second
+    assert taken is not None
+    assert (taken.type, taken.data) == ("receipt.withdrawn", {"session_id": receipt(cdr).data["session_id"]})
+    assert receipt(cdr).time < taken.time < receipt(cdr | {"last_updated": "2015-07-01T00:00:00Z"}).time
+    assert withdrawal(check(cdr, Cdr)) is None
 
 
 def test_the_same_cdr_is_the_same_event(example: Example) -> None:

@@ -277,3 +277,20 @@ def test_every_event_fits_the_notification_types_that_hear_it(active: dict[str, 
         model = catalog.model(event.type)
         assert model is not None
         msgspec.convert(event.data, model)
+
+
+@pytest.mark.parametrize(
+    ("cost", "priced", "told"),
+    [
+        ({"excl_vat": 2.0, "incl_vat": 2.42}, True, {"amount": 2.42, "currency": "EUR"}),
+        ({"excl_vat": 2.0, "incl_vat": 2.42}, False, None),
+        ({"excl_vat": 2.0}, True, None),
+        ({"excl_vat": -2.0, "incl_vat": -2.42}, True, None),
+    ],
+)
+def test_a_cost_is_told_where_it_is_a_total_that_drivers_pay(
+    active: dict[str, Any], cost: dict[str, Any], priced: bool, told: dict[str, Any] | None
+) -> None:
+    full = {"kwh": 7.0, "total_cost": cost, "charging_periods": [period("11:00:00", PARKING_TIME=0.1)]}
+    (_, complete) = put(None, IDS, active | full, priced=priced).events
+    assert complete.data.get("cost") == told
