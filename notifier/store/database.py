@@ -1,6 +1,7 @@
 """One database: connections, transactions, and what differs between engines in handling them."""
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable
@@ -57,6 +58,10 @@ READ_ONLY = {
 
 DEADLOCKS = {"40001", "40P01"}  # SQLSTATE: PostgreSQL's and the standard's serialization failure and deadlock
 MYSQL_DEADLOCKS = {1205, 1213, 1020}  # lock wait time-out, deadlock, and MariaDB's "record has changed since last read"
+
+
+# It repeats the server's warnings, such as those of a repeat that INSERT IGNORE passes over, with ids in them.
+logging.getLogger("asyncmy").setLevel(logging.ERROR)
 
 
 class Database:
