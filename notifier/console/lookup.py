@@ -100,9 +100,11 @@ async def get_delivery(request: Request, context: Context) -> Response:
     told, event = found
     explanation = await explained(context, delivery=told.id)
     made, sent = _of_person(explanation, told.id)
+    kind = context.engine.catalog.types.get(told.type)
+    name = kind.name if kind else words(told.type.replace("-", "_")).capitalize()
     waits = told.state in DEAD_STATES and told.handled_at is None and told.redriven_as is None
     return page(
-        request, context, "delivery.html", delivery=told, event=event, waits=waits,
+        request, context, "delivery.html", name=name, delivery=told, event=event, waits=waits,
         moments=_of_delivery(told, event, context.engine.clock), meaning=meaning(told.channel, told.code), made=made,
         sent=sent, frames_mail=told.channel == Channel.EMAIL,
     )  # fmt: skip

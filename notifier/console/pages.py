@@ -176,10 +176,12 @@ def spoken(locale: str | None) -> Markup:
 
 
 def plainly(value: Any) -> str:
-    """A value of ours as people read it: "charging: sms: no"."""
+    """A value of ours as people read it: "charging: sms: off"."""
     match value:
+        case None:
+            return "none"
         case bool():
-            return "yes" if value else "no"
+            return "on" if value else "off"
         case dict():
             return "; ".join(f"{words(str(name))}: {plainly(each)}" for name, each in value.items()) or "nothing"
         case list() | tuple():

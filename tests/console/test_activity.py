@@ -6,6 +6,7 @@ import re
 import pytest
 import sqlalchemy as sa
 
+from notifier.console.pages import plainly
 from notifier.deliveries import State, make_id
 from notifier.store import activity, events, paging
 from notifier.store.activity import Filter
@@ -14,7 +15,7 @@ from notifier.store.schema import audit, delivery, event
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, Visitor, signed_in
 from tests.console.rows import fill, listed
-from tests.samples import NOW
+from tests.samples import CATALOG, NOW
 
 # ── Activity
 
@@ -179,3 +180,28 @@ async def test_ids_that_no_page_of_ours_made_are_refused(enter: Enter, ids: str)
     assert (await visitor.post("/dead/redrive", ids=ids)).status == 400
     assert (await visitor.post("/dead/confirm", action="drop", id="0" * 32)).status == 400
     assert "None chosen" in await confirm(visitor, "redrive")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "none"),
+        ({"quiet_hours": None, "everything": True}, "quiet hours: none; everything: on"),
+        ({"charging": {"sms": False}}, "charging: sms: off"),
+        ([], "none"),
+        ({}, "nothing"),
+    ],
+)
+def test_values_are_told_in_words(value: object, told: str) -> None:
+    assert plainly(value) == told
+
+
+async def test_a_delivery_is_headed_by_its_types_name_and_tells_which_clock_its_times_are_of(enter: Enter) -> None:
+    visitor = await signed_in(enter, "viewer")
+    (id_,) = await fill(visitor, 1)
+
+    body = (await visitor.get(f"/deliveries/{id_}")).body
+
+    assert "<h1>charging-complete</h1>" not in body
+    assert f"<h1>{CATALOG.types['charging-complete'].name}</h1>" in body
+    assert re.search(r"</time> UTC", body)
