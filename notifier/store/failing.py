@@ -10,7 +10,7 @@ from notifier.store.database import Database
 from notifier.store.dead import DEAD_STATES
 from notifier.store.schema import DEAD, QUARANTINED, attempt, delivery, event
 
-MOST = 5_000  # newest deliveries, and newest dead ones, that are looked at: some 10 ms, and a share that is true to 1 %
+MOST = 5_000  # newest deliveries, and newest dead ones, that are looked at: a bound on what is read
 MOST_DEAD = 1_000  # dead letters of a kind that are counted: beyond that it matters little how many there are
 
 _TRIED = (State.SENT, State.DELIVERED, State.UNKNOWN, *DEAD_STATES, State.PENDING, State.EXPIRED)
