@@ -23,6 +23,7 @@ BODY_TIMEOUT = 15.0  # seconds for the whole body: a slow sender doesn't hold a 
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="notifier"'},
     415: {"Accept-Encoding": "identity"},  # of codings (RFC 9110 §15.5.16); of media types the detail tells
+    503: {"Retry-After": str(RETRY_AFTER)},
     408: {"Connection": "close"},  # the rest of the body is not waited for
 }
 """What else an answer with one of these statuses says."""

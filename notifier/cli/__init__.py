@@ -56,7 +56,7 @@ class Commands(click.Group):
             told = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
             _end(told, EXIT_SYSTEM)
         except Problem as error:
-            _end(f"{error.title} ({error.code}): {error.detail}", 1)
+            _end(f"{error.title} ({error.code}): {error.detail}", EXIT_UNAVAILABLE if error.status == 503 else 1)
 
 
 def _end(text: str, code: int) -> None:

@@ -1,12 +1,12 @@
 """Bulk import of recipients: a JSON object with its id a line (NDJSON)."""
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
 import msgspec
 
 from notifier.clock import Clock
-from notifier.errors import Problem
+from notifier.errors import Problem, StoreUnavailable
 from notifier.problems import UNDECODABLE, from_decoding, problem
 from notifier.reading import unmarked
 from notifier.recipients import ImportLine, RecipientDetails
@@ -46,7 +46,7 @@ async def import_recipients(database: Database, clock: Clock, lines: AsyncIterab
     """
     told = ImportAnswer()
     batch: dict[str, RecipientDetails] = {}
-    number = 0
+    number = before = 0
     async for line in lines:
         number += 1
         if not unmarked(line).strip():
@@ -66,10 +66,22 @@ async def import_recipients(database: Database, clock: Clock, lines: AsyncIterab
         told.written += 1
         batch[given.id] = details
         if len(batch) == BATCH:
-            await recipients.put(database, batch, clock.now(), actor)
+            before = await _write(database, batch, clock.now(), actor, told, before)
             batch.clear()
-    await recipients.put(database, batch, clock.now(), actor)
+    await _write(database, batch, clock.now(), actor, told, before)
     return told
+
+
+async def _write(
+    database: Database, batch: Mapping[str, RecipientDetails], now: int, actor: str, told: ImportAnswer, before: int
+) -> int:
+    """Write a batch; Problem 50301 that says how many recipients were written before it, where the store is away."""
+    try:
+        await recipients.put(database, batch, now, actor)
+    except StoreUnavailable:
+        detail = f"the database does not answer; the first {before} good lines are written, the others are not"
+        raise problem(50301, detail, written=before, refused=told.refused) from None
+    return told.written
 
 
 def to_problem(error: Exception) -> Problem:
