@@ -23,6 +23,7 @@ EVENT: dict[str, Any] = {
     "type": "payment.failed",
     "data": {
         "account_id": "A-1",
+        "driver_id": "nobody-here-knows",
         "attempt": 7,
         "amount": {"amount": 20.9, "currency": "EUR"},
         "blocked": False,

@@ -81,11 +81,12 @@ about = "Whether a technician is called"
 [[samples]]
 name = "At the car"
 [samples.data]
+driver_id = "42"
 session_id = "101"
 side = "car"
 """
 
-FITTING: dict[str, Any] = {"session_id": "101", "side": "car"}
+FITTING: dict[str, Any] = {"driver_id": "42", "session_id": "101", "side": "car"}
 
 
 def load(folder: Path, **types: str | bytes) -> Catalog:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.catalog import NotificationType
 from notifier.cloudevents import MAX_BATCH, MAX_EVENT, Checked, Reader
 from notifier.errors import Problem
 from notifier.headers import attributes
@@ -400,3 +401,22 @@ def test_its_time_makes_no_other_event_of_it() -> None:
     }
 
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [each for each in CATALOG.types.values() if each.audience == "driver"], ids=lambda k: k.id
+)
+def test_an_event_for_a_person_that_names_none_is_refused_and_told_how_to(kind: NotificationType) -> None:
+    # Given a sample's data with the person's member misspelled
+    data = {name: value for name, value in kind.samples[0].data.items() if name not in ("driver_id", "token")}
+
+    # When it is read, then it is refused; and with either member it is taken
+    error = refused(READER.structured(encoded(type=kind.event, data=data | {"drivr_id": "42"}), NOW))
+    assert (error.code, error.pointer) == (42202, "/data")
+    assert "driver_id or token" in error.detail
+    for name in ("driver_id", "token"):
+        accepted(READER.structured(encoded(type=kind.event, data=data | {name: "42"}), NOW))
+
+
+def test_an_event_that_only_stops_others_needs_to_name_nobody() -> None:
+    accepted(READER.structured(encoded(type="payment.succeeded", data={"account_id": "A-1"}), NOW))

@@ -45,6 +45,7 @@ def with_mails(templates: Path, *locales: str) -> None:
 
 def mail(renderer: Renderer, locale: str) -> EmailContent:
     data = {
+        "driver_id": "42",
         "session_id": "101",
         "kind": "full",
         "station": "Gent Zuid",
