@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from notifier import metrics
+from notifier.background import once
 from notifier.channels.fence import Lease, under
 from notifier.clock import SECOND, Clock, elapsed
 from notifier.coalesce import Coalescer
@@ -123,7 +124,7 @@ class Holding:
         if not self._wire or self._stopping:
             return
         if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self._renew())
+            self._renewing = once("renewal", self._renew)
         self._look_later()
 
     async def _renew(self) -> None:

@@ -247,8 +247,8 @@ def _sqlite(url: sa.URL, connections: int) -> AsyncEngine:
 def _make_private(file: Path) -> None:
     """Make the file where there is none, for its owner alone: it holds people, and the key of their links. A group that
     may write to it was given that on purpose, and stays. What SQLite puts beside it has the same mode."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
         mode = file.stat().st_mode & 0o777
         private = mode & (0o770 if mode & 0o020 else 0o700)

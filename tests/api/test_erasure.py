@@ -84,7 +84,7 @@ async def test_who_is_erased_is_gone_at_once_and_what_tells_of_them_within_a_min
     assert "ada" not in {row.subject for row in await api.rows(audit)}
 
 
-@pytest.mark.parametrize("id_", ["a/b", "import", "Ä€😀", "'\"\\"])
+@pytest.mark.parametrize("id_", ["a:b", "import", "Ä€😀", "'\"\\"])
 @on_sqlite
 async def test_any_word_that_may_be_an_id_can_be_exported_and_erased(api: Caller, id_: str) -> None:
     await api.call("PUT", f"/v1/recipients/{quote(id_, safe='')}", b"{}")

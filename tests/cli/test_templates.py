@@ -208,7 +208,9 @@ def test_a_sample_that_is_not_there_is_told_with_those_that_are(shell: Shell) ->
 def test_what_would_change_is_told_with_fields_segments_and_examples(shell: Shell, folder: Path) -> None:
     # Given a German text that leaves a field out, tells another, and takes two SMS
     change(
-        folder, "{{ station }}: {{ energy_kwh", "{{ completed_at | time }}, " + "viele Worte, " * 9 + "{{ energy_kwh"
+        folder,
+        "{{ station }}{% if energy_kwh %}: {{ energy_kwh",
+        "{{ completed_at | time }}, " + "viele Worte, " * 9 + "{% if energy_kwh %}{{ energy_kwh",
     )
 
     # When it is held against what is live

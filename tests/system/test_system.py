@@ -107,7 +107,8 @@ async def test_an_event_from_the_shell_is_in_the_inbox_within_seconds(system: Lo
     told = json.loads(await _notifier(system, "ledger", "--json", "--check"))
     assert (told["balanced"], told["deliveries"]["sent"]) == (True, 1)
     found = json.loads(await _notifier(system, "doctor", "--json"))
-    assert {finding["verdict"] for finding in found} == {"good"}
+    # One-click unsubscription wants https (RFC 8058), which nobody has on loopback
+    assert [finding["part"] for finding in found if finding["verdict"] != "good"] == ["e-mail"]
 
 
 async def test_a_campaign_goes_through_its_segment_and_out(system: LocalSystem) -> None:
