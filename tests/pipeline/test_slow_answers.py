@@ -5,7 +5,6 @@ Time is scaled: a lease lasts two seconds instead of 23, so a mail server's minu
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +17,7 @@ from notifier.channels.rooms import Room
 from notifier.clock import SECOND, SystemClock, elapsed
 from notifier.deliveries import Channel, Lane, State
 from notifier.pipeline.decide import decide
-from notifier.pipeline.deliver import deliver, hand_over
+from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import Hold
 from notifier.pipeline.nearby import Nearby
@@ -170,29 +169,6 @@ async def test_a_slow_answer_keeps_no_other_batch_out(
     assert await states(worker) == {State.SENDING, State.SENT}
     worker.holding.stop_renewing()
     await worker.nearby.close()
-
-
-async def test_where_outcomes_cannot_be_settled_nothing_more_is_sent(
-    worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
-) -> None:
-    # Given mails that go out one at a time, each taking a while, and a store that breaks when outcomes are written
-    sandbox.faults.add(Rule(channel="email", action="delay", seconds=0.3))
-    ids = await mails(4)
-    worker = replace(worker, at_once={Channel.EMAIL: 1})
-    held = await worker.holding.claim(ids)
-    async with worker.database.engine.begin() as connection:
-        await connection.execute(sa.text("ALTER TABLE attempt RENAME TO away"))
-
-    # When they are sent, then that is told or logged
-    with suppress(Exception):
-        await hand_over(worker, Channel.EMAIL, held)
-    sent = len(sandbox.ledger.entries)
-    async with worker.database.engine.begin() as connection:
-        await connection.execute(sa.text("ALTER TABLE away RENAME TO attempt"))
-
-    # And no sender goes on behind it
-    await asyncio.sleep(1.0)
-    assert len(sandbox.ledger.entries) == sent
 
 
 async def until_renewed(worker: WorkerEngine) -> None:
