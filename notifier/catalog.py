@@ -235,24 +235,22 @@ class Catalog:
                 )
         return dict(sorted(fields.items(), key=lambda item: item[1].optional))
 
+    def whom(self, event: str) -> tuple[str, ...]:
+        """The members by which an event names whom it is for, where one must be there: an event that also cancels has
+        a meaning without."""
+        names = [name for kind in self.listeners.get(event, []) for _, name in AUDIENCE_FIELDS[kind.audience]]
+        return () if event in self.cancels else tuple(dict.fromkeys(names))
+
     def _model(self, event: str) -> type[msgspec.Struct]:
         fields = self.fields(event)
         return msgspec.defstruct(
             f"event.{event}",
             [_struct_field(name, field) for name, field in fields.items()],
-            namespace={
-                "__post_init__": make_check({name: field.type for name, field in fields.items()}, self._one_of(event))
-            },
+            namespace={"__post_init__": make_check({name: field.type for name, field in fields.items()})},
             frozen=True,
             kw_only=True,
             omit_defaults=True,
         )
-
-    def _one_of(self, event: str) -> tuple[str, ...]:
-        """The members by which an event names whom it is for, where one must be there: an event that also cancels has
-        a meaning without."""
-        names = [name for kind in self.listeners.get(event, []) for _, name in AUDIENCE_FIELDS[kind.audience]]
-        return () if event in self.cancels else tuple(dict.fromkeys(names))
 
     def _needs(self, event: str) -> Iterator[tuple[NotificationType, str]]:
         yield from ((kind, name) for kind in self.listeners.get(event, []) for name in kind.data)

@@ -64,6 +64,7 @@ class Reader:
         self._catalog = catalog
         self._envelope = msgspec.json.Decoder(CloudEvent)
         self._parts = msgspec.json.Decoder(list[msgspec.Raw])
+        self._whom = {name: catalog.whom(name) for name in catalog.event_types}
         self._data = {name: msgspec.json.Decoder(model) for name, model in catalog.models.items()}
 
     def structured(self, body: bytes, now: int) -> Checked | Problem:
@@ -122,9 +123,13 @@ class Reader:
             known = ", ".join(self._catalog.event_types)
             raise problem(42201, f"{envelope.type!r} is not known; known are {known}", "/type")
         try:
-            fitting = msgspec.json.encode(decoder.decode(data))
+            decoded = decoder.decode(data)
         except UNDECODABLE as error:
             raise from_decoding(42202, error, "/data") from None
+        whom = self._whom[envelope.type]
+        if whom and all(getattr(decoded, name) is None for name in whom):
+            raise problem(42202, f"it names nobody whom it is for; give {' or '.join(whom)}", "/data")
+        fitting = msgspec.json.encode(decoded)
         told = (envelope.type, envelope.subject or "", str(at) if envelope.time else "")
         return Checked(
             id=event_id(envelope.source, envelope.id),

@@ -1,7 +1,7 @@
 """What an event's data must be so that people can be told of it, beyond what a schema has words for."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -20,16 +20,11 @@ SEEN = re.compile(
 Check = Callable[[Any], None]
 
 
-def make_check(kinds: Mapping[str, str], one_of: Sequence[str] = ()) -> Check:
-    """The check of data by its fields' kinds; its ValueError ends as msgspec's do, with the member at fault.
-
-    Where `one_of` names members, one of them must be there.
-    """
+def make_check(kinds: Mapping[str, str]) -> Check:
+    """The check of data by its fields' kinds; its ValueError ends as msgspec's do, with the member at fault."""
     names = {kind: [name for name, each in kinds.items() if each == kind] for kind in ("text", "time", "zone")}
 
     def check(data: Any) -> None:
-        if one_of and all(getattr(data, name) is None for name in one_of):
-            raise ValueError(f"it names nobody whom it is for; give {' or '.join(one_of)}")
         for name in names["text"]:
             value = getattr(data, name)
             if value is not None and SEEN.search(value) is None:
