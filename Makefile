@@ -11,10 +11,10 @@ PEERS := .venv-bench/ready
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "notifier needs Python 3.11 or newer; set PYTHON=...")'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -47,9 +47,10 @@ chaos: $(READY)  ## every fault scenario on the embedded default; ARGS="--short"
 	$(BIN)/notifier chaos all --json $(ARGS)
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate
-lock: ## requirements.lock and bench/requirements.lock anew from pyproject.toml (needs uv)
-	$(LOCK) --group dev -o requirements.lock pyproject.toml
-	$(LOCK) --group bench --constraint requirements.lock -o bench/requirements.lock pyproject.toml
+lock: ## requirements.lock, requirements-dev.lock and bench/requirements.lock anew from pyproject.toml (needs uv)
+	$(LOCK) --group build -o requirements.lock pyproject.toml
+	$(LOCK) --group dev --constraint requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --group bench --constraint requirements-dev.lock -o bench/requirements.lock pyproject.toml
 
 clean:  ## remove what make made
 	rm -rf .venv .venv-bench
