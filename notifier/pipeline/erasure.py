@@ -1,5 +1,5 @@
 """Erasure: the clock sweeps up behind people who are to be forgotten: what an index finds at once, and all of it when
-everything that was under way about them has ended.
+every decision that was under way about them has ended. A send may take longer: whoever settles it looks whose it is.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from notifier.store import erasures, sweeping
 
 EVERY = 2.0  # seconds between two looks
 BATCH = 20  # people swept up behind in one go: one look at every document serves them all
-ENDED = LEASE + 5 * SECOND  # by then no decision, send or receipt that began before the erasure is still under way
+ENDED = LEASE + 5 * SECOND  # by then no decision or receipt of before is under way; a send that is writes no words
 AGAIN = MINUTE  # until a sweep that was begun and not ended is taken up again; twice at once does no harm
 
 log = structlog.get_logger(__name__)

@@ -78,7 +78,7 @@ def settle(
                 # It could only be sent when it is of no use any more: say so now.
                 state, due_at, signal_at = State.EXPIRED, now, None
     return Settled(
-        id=ready.id, lease_token=token, state=state, reason=reason,
+        id=ready.id, recipient_id=ready.recipient_id, lease_token=token, state=state, reason=reason,
         code=outcome.code if isinstance(outcome, SendError) else None,
         due_at=due_at, signal_at=signal_at, attempts=ready.attempts + was_tried(ready, outcome), provider=provider,
         provider_reference=reference, locale=words.locale, time_zone=words.time_zone, content_hash=words.content_hash,

@@ -20,9 +20,10 @@ from notifier.store.suppressions import Suppression
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """How an attempt at a delivery ended, and under which lease, as rows of `delivery`."""
+    """How an attempt at a delivery ended, whose it was and under which lease, as rows of `delivery`."""
 
     id: str
+    recipient_id: str
     lease_token: str
     state: State
     reason: str | None
@@ -97,7 +98,8 @@ async def settle(
     """Record outcomes of deliveries that are still under their leases, forget devices that are gone, and suppress
     addresses that are bad; how many were recorded.
 
-    Where a receipt was quicker its state stands. Fewer than handed in means that leases ran out meanwhile: the state is
+    Where a receipt was quicker its state stands; where the recipient was erased meanwhile, nothing is kept of their
+    words. Fewer than handed in means that leases ran out meanwhile: the state is
     not theirs to write then, but tries, devices and addresses are recorded all the same.
     """
 
@@ -179,7 +181,8 @@ def _settle(dialect: str) -> sa.Update:
             delivery.c.state == State.SENDING,
         )
         .values(
-            {name: outcome.c[name] for name in names if name != "id"}
+            {name: outcome.c[name] for name in names if name not in ("id", "recipient_id")}
+            | receipts.words(outcome)
             | {"lease_token": None, "updated_at": sa.bindparam("now")}
         )
     )

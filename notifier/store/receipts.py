@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -13,6 +13,9 @@ from notifier.errors import OutcomeUnknown
 from notifier.messages import Report
 from notifier.store import rows, steps
 from notifier.store.schema import attempt, delivery
+
+TELLING: Final = ("locale", "time_zone", "content_hash")
+"""What a delivery's row keeps of its words, and tells of its recipient: how and where they live, and what was said."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +74,13 @@ async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters
     return (await connection.execute(_settle_overtaken(dialect), parameters)).rowcount
 
 
+def words(outcome: sa.FromClause) -> dict[str, sa.ColumnElement[Any]]:
+    """What explains the words of an outcome later, where they are still their recipient's: nothing of who was erased
+    while they were being sent, however long that took."""
+    theirs = delivery.c.recipient_id == outcome.c.recipient_id
+    return {name: sa.case((theirs, outcome.c[name]), else_=None) for name in TELLING} | {"version": outcome.c.version}
+
+
 @cache
 def _lock(dialect: str) -> sa.Select[Any]:
     columns = (
@@ -126,9 +136,8 @@ def _wait_again(dialect: str) -> sa.Update:
 
 @cache
 def _settle_overtaken(dialect: str) -> sa.Update:
-    words = ("locale", "time_zone", "content_hash", "version")
     provider = ("provider", "provider_reference")  # as the receipt tells them, where it does
-    names = ("id", "lease_token", *words, *provider)
+    names = ("id", "recipient_id", "lease_token", *TELLING, "version", *provider)
     outcome = rows.batch(dialect, [delivery.c[name] for name in names])
     return (
         sa.update(delivery)
@@ -138,7 +147,7 @@ def _settle_overtaken(dialect: str) -> sa.Update:
             delivery.c.state != State.SENDING,
         )
         .values(
-            {name: outcome.c[name] for name in words}
+            words(outcome)
             | {name: sa.func.coalesce(delivery.c[name], outcome.c[name]) for name in provider}
             | {"lease_token": None, "updated_at": sa.bindparam("now")}
         )

@@ -15,6 +15,7 @@ from notifier.erasure import names
 from notifier.store import rows
 from notifier.store.database import Database
 from notifier.store.erasures import Erasure, forget_events
+from notifier.store.receipts import TELLING
 from notifier.store.scanning import find
 from notifier.store.schema import charging_session, consent, decision, delivery, event
 
@@ -25,7 +26,7 @@ async def forget_told(database: Database, erased: Erasure, now: int) -> int:
     """Put one person's pseudonym into their deliveries, decisions and consents, end what is pending, and take them out
     of the events behind it; how many rows there were.
 
-    What a worker has in hand is settled by that worker, and not sent again.
+    What a worker has in hand is settled by that worker, whenever that is, and not sent again.
     """
     count = 0
     for chunk in (_forget_deliveries, _forget_decisions, _forget_consents):
@@ -126,7 +127,8 @@ def _cancel(dialect: str) -> sa.Update:
 @cache
 def _rename_deliveries(dialect: str) -> sa.Update:
     wanted = rows.batch(dialect, [delivery.c.id])
-    return sa.update(delivery).where(delivery.c.id == wanted.c.id).values(recipient_id=sa.bindparam("pseudonym"))
+    left: dict[str, object] = {"recipient_id": sa.bindparam("pseudonym")} | dict.fromkeys(TELLING)
+    return sa.update(delivery).where(delivery.c.id == wanted.c.id).values(left)
 
 
 @cache

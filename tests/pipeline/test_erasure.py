@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from notifier.channels.sms.inbound import IncomingText
 from notifier.clock import ManualClock
 from notifier.consent import Consent
 from notifier.deliveries import Channel, State
-from notifier.messages import Device
+from notifier.messages import Device, EmailMessage, Receipt
 from notifier.ocpi.sessions import StoredSession
 from notifier.pipeline import erasure
 from notifier.pipeline.dead import Result, redrive
@@ -36,6 +37,7 @@ from notifier.store import (
     sessions,
     topics,
 )
+from notifier.store.receipts import TELLING
 from notifier.store.schema import (
     attempt,
     audit,
@@ -51,6 +53,7 @@ from notifier.store.schema import (
 from notifier.store.schema import (
     erasure as erasure_table,
 )
+from tests.pipeline.receipts import MOVED, tell_one, told
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
 
 ID, TOKEN, PHONE, MAIL = "c4n4ry-id", "C4N4RY-TOKEN", "+4915123456789", "c4n4ry@example.com"
@@ -277,6 +280,65 @@ async def test_what_a_worker_was_just_deciding_is_swept_up_by_the_second_sweep(
     assert await found(engine, *CANARIES) == set()
     (ended,) = await rows(engine, delivery)
     assert (ended.state, ended.reason) == ("cancelled", "recipient_gone")
+
+
+class Slow:
+    """A mail server that has a mail, and answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.has_it = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def send(self, message: EmailMessage) -> Receipt:
+        self.has_it.set()
+        await self.answers.wait()
+        return Receipt("smtp", f"{message.reference}@example.com")
+
+
+@pytest.mark.parametrize("overtaken", [False, True])
+async def test_an_answer_that_comes_when_the_last_sweep_is_over_tells_nothing_of_them(
+    engine: WorkerEngine, clock: ManualClock, report: Report, overtaken: bool
+) -> None:
+    # Given a mail on the wire, whose lease is renewed for as long as that takes
+    await recipients.put(engine.database, {ID: PERSON}, NOW)
+    await decide(engine, [await report("session.receipt", **RECEIPT | {"token": TOKEN})])
+    (mail,) = [row.id for row in await rows(engine, delivery) if row.channel == "email"]
+    server = Slow()
+    transports: dict[Channel, Any] = {**engine.transports, Channel.EMAIL: server}
+    sending = asyncio.create_task(deliver(replace(engine, transports=transports), Channel.EMAIL, [mail]))
+    await server.has_it.wait()
+
+    # When its person is erased to the end before the answer, or a receipt and then the answer, comes
+    await erase(engine, clock)
+    if overtaken:
+        assert await tell_one(engine, told(mail, channel=Channel.EMAIL, provider="smtp")) == MOVED
+    server.answers.set()
+    await sending
+
+    # Then the books have it, under the pseudonym, and nothing else
+    (row,) = [row for row in await rows(engine, delivery) if row.id == mail]
+    assert row.state == (State.DELIVERED if overtaken else State.SENT)
+    assert row.provider_reference == f"{mail}@example.com"
+    assert row.recipient_id == (await erasures.pseudonym(engine.database))(ID)
+    assert [row._mapping[name] for name in TELLING] == [None, None, None]
+    assert await found(engine, *CANARIES) == set()
+
+
+async def test_what_was_sent_before_keeps_nothing_of_where_they_live(
+    engine: WorkerEngine, clock: ManualClock, lived: list[str]
+) -> None:
+    # Given pushes that were sent, to them and to Bea
+    sent = {row.id for row in await rows(engine, delivery) if row.recipient_id == ID and row.state == State.SENT}
+    before = await rows(engine, delivery)
+    assert all(row.locale and row.time_zone and row.content_hash for row in before if row.id in sent)
+
+    # When they are erased, then none of theirs says it any more, and hers do
+    await erase(engine, clock)
+    after = {row.id: row for row in await rows(engine, delivery)}
+    assert {after[id_]._mapping[name] for id_ in sent for name in TELLING} == {None}
+    assert [after[row.id] for row in before if row.recipient_id == "bea"] == [
+        row for row in before if row.recipient_id == "bea"
+    ]
 
 
 async def test_an_event_that_others_were_told_keeps_its_data_and_loses_the_name(

@@ -54,8 +54,8 @@ def transactions(engine: WorkerEngine) -> Iterator[list[str]]:
 
 def sent(held: Held, now: int, **other: Any) -> Settlement:
     settled = Settled(
-        id=held.ready.id, lease_token=held.token, state=State.SENT, reason=None, due_at=now, signal_at=None, attempts=1,
-        provider="twilio", provider_reference="SM1", locale="de",
+        id=held.ready.id, recipient_id=held.ready.recipient_id, lease_token=held.token, state=State.SENT, reason=None,
+        due_at=now, signal_at=None, attempts=1, provider="twilio", provider_reference="SM1", locale="de",
     )  # fmt: skip
     changed = msgspec.structs.replace(settled, **other)
     return Settlement(changed, attempt(held.ready, Receipt("twilio", "SM1"), now, now))

@@ -154,8 +154,8 @@ async def test_a_receipt_that_overtakes_its_worker_stands_and_the_worker_adds_wh
     # When the receipt comes first
     assert await tell_one(engine, told(waiting.id, state, reference="SM1")) == MOVED
     settled = Settled(
-        id=waiting.id, lease_token="token", state=State.UNKNOWN, reason="unknown", due_at=NOW, signal_at=NOW,
-        attempts=1, provider="twilio", provider_reference=None, locale="de", time_zone="Europe/Vienna",
+        id=waiting.id, recipient_id="ada", lease_token="token", state=State.UNKNOWN, reason="unknown", due_at=NOW,
+        signal_at=NOW, attempts=1, provider="twilio", provider_reference=None, locale="de", time_zone="Europe/Vienna",
         content_hash="0" * 64, version=7,
     )  # fmt: skip
 
@@ -290,8 +290,8 @@ async def test_no_interleaving_of_workers_clocks_and_receipts_moves_an_end(
                     token = f"token-{number}"
             case "settle":
                 settled = Settled(
-                    id=id_, lease_token=token, state=wished, reason=None, due_at=now, signal_at=None, attempts=1,
-                    provider="twilio", provider_reference="SM1", locale="de",
+                    id=id_, recipient_id="ada", lease_token=token, state=wished, reason=None, due_at=now,
+                    signal_at=None, attempts=1, provider="twilio", provider_reference="SM1", locale="de",
                 )  # fmt: skip
                 await leases.settle(database, [settled], [], [], now)
             case "lease":

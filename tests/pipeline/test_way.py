@@ -280,7 +280,7 @@ async def test_a_worker_whose_lease_ran_out_records_nothing(
 
     # When it settles after all
     late = leases.Settled(
-        id=claimed[0].id, lease_token="first", state=State.SENT, reason=None, due_at=clock.now(),
+        id=claimed[0].id, recipient_id="ada", lease_token="first", state=State.SENT, reason=None, due_at=clock.now(),
         signal_at=None, attempts=1, provider="twilio", provider_reference="SM1", locale="de",
     )  # fmt: skip
     recorded = await leases.settle(engine.database, [late], [], [], clock.now())
