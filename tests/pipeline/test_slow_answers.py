@@ -4,6 +4,7 @@ Time is scaled: a lease lasts two seconds instead of 23, so a mail server's minu
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from notifier.channels.rooms import Room
 from notifier.clock import SECOND, SystemClock, elapsed
 from notifier.deliveries import Channel, Lane, State
 from notifier.pipeline.decide import decide
-from notifier.pipeline.deliver import deliver
+from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import Hold
 from notifier.pipeline.nearby import Nearby
@@ -169,6 +170,35 @@ async def test_a_slow_answer_keeps_no_other_batch_out(
     assert await states(worker) == {State.SENDING, State.SENT}
     worker.holding.stop_renewing()
     await worker.nearby.close()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_where_outcomes_cannot_be_settled_no_sender_is_left_behind(
+    worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
+) -> None:
+    # Given two mails on the wire, of which one is never answered
+    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60, times=1))
+    ids = await mails(2)
+    held = await worker.holding.claim(ids)
+    before = asyncio.all_tasks()
+
+    # When somebody else has the database until after the lease's end, so that the other one's outcome can't be written
+    other = sqlite3.connect(str(worker.database.engine.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    sending = asyncio.create_task(hand_over(worker, Channel.EMAIL, held))
+    async with asyncio.timeout(40):
+        await asyncio.gather(sending, return_exceptions=True)
+        await worker.nearby.close()
+
+        # Then nobody waits for an answer any more that could not be written either
+        while asyncio.all_tasks() - before:  # noqa: ASYNC110 (tasks that nobody else knows)
+            await asyncio.sleep(0.05)
+    other.execute("ROLLBACK")
+    other.close()
+
+    # And the clock finds both, of which nobody knows what became of them
+    assert await due.return_expired_leases(worker.database, worker.clock.now(), 100) == len(ids)
+    assert await states(worker) == {State.UNKNOWN}
 
 
 async def until_renewed(worker: WorkerEngine) -> None:
