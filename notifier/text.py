@@ -47,6 +47,15 @@ def is_text(value: str) -> bool:
     return _TEXT.match(value) is not None and not _HALF.search(value)
 
 
+def text_fault(text: str) -> str | None:
+    """What of a longer text is none, by its line, in words; None where all of it is text."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if not is_text(line):
+            letter = next(letter for letter in line if not is_text(letter))
+            return f"line {number}: U+{ord(letter):04X} is no character of a text, and not every database keeps it"
+    return None
+
+
 def address_fault(path: bytes, query: bytes) -> str | None:
     """What of an address is no text, as it was sent: a parameter by its name, `query` for a name itself, or `path`,
     whose parts have shapes of their own.

@@ -21,6 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from notifier.catalog import Field, Kind, Money
 from notifier.errors import ConfigurationError, RenderError
 from notifier.rendering.formats import FORMATS, make_filter
+from notifier.text import is_text, text_fault
 
 Fields = Mapping[str, Field]
 Sure = frozenset[str]  # the fields that a condition around this place has found present
@@ -84,6 +85,8 @@ def compile_text(where: str, source: str, fields: Fields) -> Part:
     """
     if len(source) > MAX_SOURCE:
         raise ConfigurationError(f"{where} has {len(source)} characters; the limit is {MAX_SOURCE}")
+    if fault := text_fault(source):
+        raise ConfigurationError(f"{where}, {fault}")
     try:
         tree = _TEXTS.parse(source)
         _check_all(tree.body, fields, frozenset())
@@ -183,6 +186,8 @@ def _field(node: nodes.Name, fields: Fields, sure: Sure) -> Field:
 def _constant(node: nodes.Node) -> Any:
     if not isinstance(node, nodes.Const):
         raise _refusal(node)
+    if isinstance(node.value, str) and not is_text(node.value):  # by an escape that Jinja reads, such as \0
+        raise _error(node, f"{node.value!a} has what is no character of a text")
     return node.value
 
 

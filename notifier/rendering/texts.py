@@ -20,6 +20,7 @@ from notifier.reading import read_text
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import DEFAULT_LOCALE, Part, compile_text
 from notifier.rendering.markup import Design, compile_design
+from notifier.text import text_fault
 
 BUILT_IN: Mapping[str, Field] = {
     "brand": Field(type="text", about="The brand's name"),
@@ -207,6 +208,8 @@ def compile_locale(kind: NotificationType, locale: str, texts: Texts, frame: str
     """
     where = f"{kind.id}/{locale}.toml"
     check_locale_name(locale, where)
+    for channel, part, fault in _unkept(texts):
+        raise ConfigurationError(f"{where}: {channel}.{part}, {fault}")
     tables = {channel: table for channel in Channel if (table := texts.table(channel)) is not None}
     if tables.keys() != set(kind.channels):
         wanted = " and ".join(f"[{channel}]" for channel in kind.channels)
@@ -221,11 +224,33 @@ def compile_locale(kind: NotificationType, locale: str, texts: Texts, frame: str
 
 def faults(kind: NotificationType, wording: Wording) -> Iterator[tuple[str, str, str, str]]:
     """Every part that the language refuses: locale, channel, part, and why, each for itself."""
+    for locale, texts in wording.items():
+        for channel, part, fault in _unkept(texts):
+            yield locale, channel, part, fault
     for place in places(kind, wording):
         try:
             compile_text(place.name, place.source, fields_of(kind, place.part))
         except ConfigurationError as error:
             yield place.locale, place.channel, place.part, str(error).removeprefix(place.name).lstrip(":, ")
+
+
+def _unkept(texts: Texts) -> Iterator[tuple[Channel, str, str]]:
+    """What the database couldn't keep of a locale's texts, by channel and part, with the reason."""
+    tables = [*((channel, "", texts.table(channel)) for channel in Channel), (Channel.EMAIL, DIGEST, texts.digest)]
+    for channel, prefix, table in tables:
+        for part, text in _kept(table) if table else ():
+            if fault := text_fault(text):
+                yield channel, prefix + part, fault
+
+
+def _kept(table: msgspec.Struct) -> Iterator[tuple[str, str]]:
+    """All that a version keeps of a table: the labels of its rows, and the parts that no message uses, among it."""
+    for part, text in msgspec.structs.asdict(table).items():
+        if isinstance(text, str):
+            yield part, text
+        else:
+            yield from ((part, label) for label in text)
+            yield from ((f"{part}.{label}", row) for label, row in text.items())
 
 
 def _compile_digest(where: str, table: DigestTexts, kind: NotificationType) -> Script:

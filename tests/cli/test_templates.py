@@ -15,6 +15,7 @@ from tests.samples import TEMPLATES
 
 Shell = Callable[..., Result]
 TYPE = "charging-complete"
+MAIL = "session-receipt"
 
 
 @pytest.fixture
@@ -31,9 +32,9 @@ def folder(tmp_path: Path) -> Path:
     return shutil.copytree(TEMPLATES, tmp_path / "texts")
 
 
-def change(folder: Path, old: str, new: str, locale: str = "de") -> None:
+def change(folder: Path, old: str, new: str, locale: str = "de", type_: str = TYPE) -> None:
     """Write something else in a text of the type."""
-    file = folder / TYPE / f"{locale}.toml"
+    file = folder / type_ / f"{locale}.toml"
     source = file.read_text("utf-8")
     assert old in source
     file.write_text(source.replace(old, new), "utf-8")
@@ -70,6 +71,34 @@ def test_a_bad_text_is_named_with_its_file_its_part_and_its_line(shell: Shell, f
         assert f"{TYPE}/de.toml: push.body: line 1: there is no field statoin; there are " in told.stdout
         assert f"{TYPE}/de.toml: sms.text: line 7: there is no field statoin" in told.stdout
     assert "error   payment-failed" not in every.stdout
+
+
+UNKEPT = [
+    # in which type what is written in place of what, and how that is told
+    (TYPE, "Ladelimit", r"Lade\u0000limit", "push.title: line 1: U+0000"),
+    (MAIL, "[email.details]\n", '[email.details]\n"a\\u0000" = "b"\n', "email.details: line 1: U+0000"),
+    (MAIL, 'preheader = "', 'preheader = "\\u0000', "email.preheader: line 1: U+0000"),
+    (TYPE, 'text = """', 'text = """\n\n\\u007F', "sms.text: line 2: U+007F"),
+    (TYPE, 'text = """', 'text = """{{ energy_kwh | plural(other="\\\\ud83d") }}', "sms.text: line 1: '\\ud83d' has"),
+]
+"""What a file may say by an escape, and PostgreSQL refuses."""
+
+
+@pytest.mark.parametrize(("type_", "old", "new", "told"), UNKEPT)
+def test_what_no_database_may_keep_is_an_error_with_its_file_its_part_and_its_line(
+    shell: Shell, folder: Path, type_: str, old: str, new: str, told: str
+) -> None:
+    # Given a text with a character that is none
+    change(folder, old, new, type_=type_)
+
+    # When it is checked, and published all the same
+    lint, publish = shell("lint", type_, "--from", folder), shell("publish", type_, "--from", folder, "--why", "try")
+
+    # Then both name it, and nothing was published
+    for each in (lint, publish):
+        assert each.exit_code == 1
+        assert f"error   {type_}/de.toml: {told}" in each.stdout
+    assert "Not published" in publish.stdout
 
 
 def test_findings_are_one_json_document(shell: Shell, folder: Path) -> None:
