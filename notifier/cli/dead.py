@@ -11,6 +11,7 @@ import msgspec
 from notifier.api.dead import LetterTold, Page, Wanted, find_page, told
 from notifier.cli.arguments import actor
 from notifier.cli.manage import on_database
+from notifier.cli.piecemeal import told_if_cut_short
 from notifier.deliveries import Channel
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
@@ -121,7 +122,9 @@ def _act(verb: str, act: Act, ids: tuple[str, ...], every: bool, yes: bool, as_j
     if every and not yes:
         number = on_database(lambda database: store.count(database, wanted.filter))
         click.confirm(f"{verb.capitalize()} {number} dead letters?", abort=True, err=True)
-    results = asyncio.run(_run(act, ids, wanted))
+    results: list[Result] = []
+    with told_if_cut_short(lambda: _counted(verb, results)):
+        asyncio.run(_run(act, ids, wanted, results))
     refused = [result for result in results if result.status == "refused"]
     if as_json:
         counts = {"done": len(results) - len(refused), "refused": len(refused)}
@@ -129,26 +132,32 @@ def _act(verb: str, act: Act, ids: tuple[str, ...], every: bool, yes: bool, as_j
     else:
         for result in refused:
             click.echo(f"{result.id} was refused: {str(result.reason).replace('_', ' ')}", err=True)
-        click.echo(f"{len(results) - len(refused)} {PAST[verb]}, {len(refused)} refused.")
+        click.echo(_counted(verb, results))
     if refused:
         raise SystemExit(1)
 
 
-async def _run(act: Act, ids: tuple[str, ...], wanted: Wanted) -> list[Result]:
-    """Act on these ids or, where there are none, on all dead letters that are wanted, page by page."""
+def _counted(verb: str, results: list[Result]) -> str:
+    refused = sum(result.status == "refused" for result in results)
+    return f"{len(results) - refused} {PAST[verb]}, {refused} refused."
+
+
+async def _run(act: Act, ids: tuple[str, ...], wanted: Wanted, results: list[Result]) -> None:
+    """Act on these ids or, where there are none, on all dead letters that are wanted, page by page; what became of each
+    is put to the `results` page by page, too."""
     settings = load_settings()
     guard(settings)
     engine = await open_engine(settings)
     try:
         if ids:
-            return await act(engine, ids, actor())
-        results: list[Result] = []
+            results += await act(engine, ids, actor())
+            return
         while True:
             page = await find_page(engine.database, wanted)
             if page.letters:
                 results += await act(engine, [letter.id for letter in page.letters], actor())
             if page.next is None:
-                return results
+                return
             # What was refused is still there, and what has died meanwhile is newer: only go on.
             wanted = msgspec.structs.replace(wanted, cursor=page.next)
     finally:

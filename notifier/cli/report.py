@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
+from notifier.cli.piecemeal import told_if_cut_short
 from notifier.client import BATCH, Producer
 from notifier.errors import ConfigurationError, Problem
 from notifier.problems import UNDECODABLE
@@ -51,7 +52,12 @@ def replay(file: BinaryIO, source: str, now: bool, as_json: bool) -> None:
     no other out; the exit status is 1 where there was one.
     """
     accepted = refused = 0
-    with _producer(source) as producer, Progress(console=Console(stderr=True)) as progress:
+    following = 1
+
+    def done() -> str:
+        return f"{accepted} accepted, {refused} refused, up to line {following - 1}."
+
+    with _producer(source) as producer, told_if_cut_short(done), Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("Events", total=None)
         for first, batch in _batches(file):
             events = [{**event, "time": datetime.now(UTC)} if now else event for event in batch]
@@ -61,6 +67,7 @@ def replay(file: BinaryIO, source: str, now: bool, as_json: bool) -> None:
                     click.echo(f"line {number}: {result.title}: {result.detail}", err=True)
                 else:
                     accepted += 1
+            following = first + len(batch)
             progress.advance(task, len(batch))
     click.echo(
         json.dumps({"accepted": accepted, "refused": refused})
@@ -87,9 +94,7 @@ def _batches(file: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         try:
             batch.append(msgspec.json.decode(unmarked(line), type=dict[str, Any]))
         except UNDECODABLE as error:
-            raise click.ClickException(
-                f"line {number} is not a JSON object ({error}); nothing after line {first - 1} was sent"
-            ) from None
+            raise click.ClickException(f"line {number} is not a JSON object ({error})") from None
         if len(batch) == BATCH:
             yield first, batch
             batch, first = [], number + 1

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.clock import DAY
+from notifier.pipeline.importing import BATCH as STEP
 from notifier.store.database import Database
 from notifier.store.schema import charging_session, event, recipient
 from tests.api.conftest import on_sqlite
@@ -127,6 +128,35 @@ async def test_recipients_and_sessions_are_refused_too(outage: Outage, shared_da
         assert await rows_once_back(api, table) == []
     for write in writes:
         assert (await until_taken(write)).status < 300
+
+
+async def test_an_import_says_what_was_written_before_the_database_went_away(outage: Outage) -> None:
+    # Given an import of two steps, in the midst of which the database goes away
+    api = outage.api
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"".join(b'{"id": "%04d"}\n' % number for number in range(STEP))
+        async with asyncio.timeout(30):
+            while len(await api.rows(recipient)) < STEP:
+                pass
+        await outage.begin()
+        yield b"".join(b'{"id": "%04d"}\n' % number for number in range(STEP, 2 * STEP - 1)) + b'{"id": ""}\n'
+
+    # When its answer comes
+    answer = await api.call("POST", "/v1/recipients/import", lines())
+
+    # Then it says what is written, and only that is there
+    assert is_unavailable(answer)
+    assert (answer.body["written"], answer.body["refused"]) == (STEP, 1)
+    assert f"the first {STEP} good lines are written, the others are not" in answer.body["detail"]
+    await outage.end()
+    assert len(await rows_once_back(api, recipient)) == STEP
+
+    # When it is sent again, then all of it is taken
+    again = b"".join(b'{"id": "%04d"}\n' % number for number in range(2 * STEP - 1))
+    answer = await api.call("POST", "/v1/recipients/import", again)
+    assert (answer.status, answer.body["written"]) == (200, 2 * STEP - 1)
+    assert len(await api.rows(recipient)) == 2 * STEP - 1
 
 
 async def rows_once_back(api: Caller, table: sa.Table) -> list[Any]:
