@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
@@ -133,6 +134,7 @@ def create_app(
             HTTPException: on_http_exception,
             Exception: on_error,
         },
+        middleware=[Middleware(ocpi.Echo)],
     )
     app.router.redirect_slashes = False  # it would lead to whatever host the caller claims
     return app

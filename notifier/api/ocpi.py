@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body
@@ -23,8 +24,10 @@ from notifier.pipeline.accept_ocpi import accept_cdr, accept_session
 from notifier.problems import problem
 
 MAX_OBJECT = 1024 * 1024  # bytes: a session of a day with a charging period a minute has 300 kB
+IDS = (b"x-request-id", b"x-correlation-id")
 SUCCESS, INVALID, UNKNOWN = 1000, 2001, 2003  # OCPI 2.2.1 §5: status codes
 
+PREFIX = "/ocpi/"
 SESSION_PATH = "/ocpi/2.2.1/sessions/{country_code}/{party_id}/{session_id:path}"
 
 SessionChanges = msgspec.defstruct(
@@ -47,6 +50,25 @@ class OcpiAnswer(msgspec.Struct, omit_defaults=True):
     timestamp: str
     status_message: str = ""
     data: Any = None
+
+
+class Echo:
+    """Gives OCPI's answers, refusals among them, the ids that their request came with (OCPI 2.2.1 §4.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            return await self._app(scope, receive, send)
+        ids = {name: value for name, value in scope["headers"] if name in IDS}
+
+        async def echo(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *ids.items()]
+            await send(message)
+
+        return await self._app(scope, receive, echo)
 
 
 async def put_session(request: Request, context: Context) -> Response:

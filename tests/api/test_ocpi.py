@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from notifier.store.schema import charging_session, event
 from tests.api.conftest import on_sqlite
@@ -321,3 +322,41 @@ async def test_a_url_that_names_no_session_is_refused(api: Caller, started: Json
 
     assert answer.problem[0] == 42204
     assert await api.rows(charging_session) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", f"{SESSIONS}/NL/STK/101", 200),
+        ("PUT", f"{SESSIONS}/NL/STK/102", 422),
+        ("PATCH", f"{SESSIONS}/NL/STK/101", 404),
+        ("POST", CDRS, 422),
+        ("DELETE", CDRS, 405),
+        ("GET", "/ocpi/2.1.1/nothing", 404),
+    ],
+)
+@on_sqlite
+async def test_an_answer_has_the_ids_of_its_request(
+    api: Caller, started: Json, method: str, path: str, status: int
+) -> None:
+    # Given a request with the ids by which its peer, and all hubs on the way, find it again (§4.2)
+    ids = {"X_Request_ID": "12af-request", "X_Correlation_ID": "f11a-flow"}
+
+    # When it is answered, whatever the answer is
+    answer = await api.call(method, path, json.dumps(started | {"last_updated": "2019-06-23T08:00:00Z"}), **ids)
+
+    # Then the answer has both, once
+    assert answer.status == status
+    assert {name: CIMultiDict(answer.headers).getall(name) for name in ("X-Request-ID", "X-Correlation-ID")} == {
+        "X-Request-ID": ["12af-request"], "X-Correlation-ID": ["f11a-flow"],
+    }  # fmt: skip
+
+
+@on_sqlite
+async def test_only_ids_that_came_are_told_and_no_more_than_those_of_ocpi(api: Caller) -> None:
+    wrong = await api.call("POST", CDRS, b"{}", Authorization="Token nonsense", X_Request_ID="12af")
+    elsewhere = await api.call("GET", "/healthz", X_Request_ID="12af")
+
+    assert (wrong.status, wrong.headers["X-Request-ID"]) == (401, "12af")
+    assert "X-Correlation-ID" not in wrong.headers
+    assert "X-Request-ID" not in elsewhere.headers
