@@ -101,7 +101,7 @@ async def _transports(http: int, smtp: int, key: Path) -> AsyncIterator[dict[Cha
             "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{smtp}?connections=10",
         }
     )
-    opened = open_transports(settings, SystemClock(), lambda: InRedis(REDIS))
+    opened = open_transports(settings, SystemClock(), lambda: InRedis(REDIS, "notifier"))
     yield opened
     for transport in opened.values():
         await transport.close()

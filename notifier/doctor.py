@@ -5,23 +5,25 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Literal
+from typing import Literal, cast
 
 import aiohttp
 import redis
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
-from dramatiq import Broker
-from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from redis.exceptions import ClusterCrossSlotError, MovedError
+from sqlalchemy.exc import SQLAlchemyError
 
 from notifier.accounts import Account, SmtpAccount, email_accounts, push_accounts, sms_accounts
 from notifier.addresses import mailbox
-from notifier.broker import make_broker
+from notifier.broker import NAMESPACE, make_broker
+from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker
 from notifier.catalog import load_catalog
+from notifier.channels.opening import proxies_of
 from notifier.channels.push.tokens import read_certificate
 from notifier.clock import SystemClock
 from notifier.errors import ConfigurationError, StoreUnavailable
+from notifier.pipeline.sharing import open_namespace
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.categories import load_categories
 from notifier.settings import Settings
@@ -30,6 +32,7 @@ from notifier.store.database import Database
 from notifier.store.migrate import revisions
 
 TIMEOUT = 5  # seconds that anything asked may take
+LOOKS, A_LOOK = 100, 1_000  # at so many keys at once of a Redis that others use, too, and so often: a second in all
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """Look at every part."""
     return [
         *[finding async for finding in _database(settings)],
-        await _broker(settings),
+        await _broker(settings, await _namespace(settings)),
         _templates(settings),
         *_push(settings),
         *_sms(settings),
@@ -90,10 +93,21 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         await database.close()
 
 
-async def _broker(settings: Settings) -> Finding:
+async def _namespace(settings: Settings) -> str | None:
+    """What is ours in the broker is called by this; None while the database doesn't say."""
+    database = Database(settings.database_url, connections=1)
     try:
-        broker = make_broker(settings.broker_url)
-        await asyncio.to_thread(_knock, broker)
+        return await open_namespace(settings, database)
+    except (StoreUnavailable, SQLAlchemyError, OSError):
+        return None
+    finally:
+        await database.close()
+
+
+async def _broker(settings: Settings, namespace: str | None) -> Finding:
+    try:
+        broker = make_broker(settings.broker_url, namespace=namespace or NAMESPACE)
+        others = await asyncio.to_thread(_knock, broker)
     except ConfigurationError as error:
         return Finding("broker", "wrong", str(error), "mend NOTIFIER_BROKER_URL")
     except redis.ResponseError as error:
@@ -107,15 +121,42 @@ async def _broker(settings: Settings) -> Finding:
         return Finding(
             "broker", "wrong", f"does not answer ({type(error).__name__})", "start it, or mend NOTIFIER_BROKER_URL"
         )
-    return Finding("broker", "good", type(broker).__name__)
+    ours = "whose name here isn't known before the database answers" if namespace is None else f"ours is {namespace}"
+    told = f"; there is {', '.join(sorted(others))}, too" if others else ""
+    return Finding("broker", "good", f"{type(broker).__name__}, {ours}{told}")
 
 
-def _knock(broker: Broker) -> None:
+def _knock(broker: TakingRedisBroker | OnceRabbitmqBroker) -> set[str]:
+    """Do what workers do; the names of other installations that are seen there."""
+    others: set[str] = set()
     if isinstance(broker, TakingRedisBroker):
         _enqueue_and_take(broker)
-    elif isinstance(broker, RabbitmqBroker):
+        others = _others(broker)
+    else:
         broker.connection  # noqa: B018 (opens it)
     broker.close()
+    return others
+
+
+def _others(broker: TakingRedisBroker) -> set[str]:
+    """Whose keys are in this Redis database, too: other installations, and what versions before names left behind."""
+    found: set[str] = set()
+    for pattern in (f"{NAMESPACE}:*", "dramatiq:*"):
+        cursor = 0
+        for _ in range(LOOKS):
+            looked = broker.client.scan(cursor, match=pattern, count=A_LOOK)
+            cursor, names = cast("tuple[int, list[bytes]]", looked)
+            found.update(_installation(name) for name in names)
+            if cursor == 0:
+                break
+    return found - {broker.namespace}
+
+
+def _installation(key: bytes) -> str:
+    """Whose a key is; without a name of their own those of versions that had none."""
+    parts = key.decode("utf-8", "replace").split(":")
+    named = parts[0] == NAMESPACE and parts[1] not in ("provider", "key")
+    return ":".join(parts[:2]) if named else f"{parts[0]}:* of an older version"
 
 
 def _enqueue_and_take(broker: TakingRedisBroker) -> None:
@@ -154,7 +195,9 @@ def _push(settings: Settings) -> Iterator[Finding]:
         except ConfigurationError as error:
             yield Finding("push", "wrong", f"{account.name}: {error}", "Firebase console, Service accounts")
         else:
-            yield Finding("push", "good", f"{account.name}: project {project} by {account.url}{_pace(account)}")
+            yield Finding(
+                "push", "good", f"{account.name}: project {project} by {_way(settings, account.url)}{_pace(account)}"
+            )
 
 
 def _sms(settings: Settings) -> Iterator[Finding]:
@@ -162,7 +205,9 @@ def _sms(settings: Settings) -> Iterator[Finding]:
     if not accounts:
         yield _no_provider("sms", "texts", "twilio://SID:TOKEN@api.twilio.com?from=NUMBER")
     for account in accounts:
-        yield Finding("sms", "good", f"{account.name}: from {account.sender} by {account.url}{_pace(account)}")
+        yield Finding(
+            "sms", "good", f"{account.name}: from {account.sender} by {_way(settings, account.url)}{_pace(account)}"
+        )
 
 
 async def _email(settings: Settings) -> AsyncIterator[Finding]:
@@ -210,6 +255,11 @@ async def _ask_the_relay(account: SmtpAccount, settings: Settings) -> None:
 def _no_provider(part: str, what: str, url: str) -> Finding:
     variable = part.replace("-", "").upper()
     return Finding(part, "missing", f"no provider: {what} wait and expire", f"NOTIFIER_{variable}_PROVIDERS={url}")
+
+
+def _way(settings: Settings, url: str) -> str:
+    proxy = proxies_of(settings).of(url)
+    return url if proxy is None else f"{url} through {proxy.host}:{proxy.port}"
 
 
 def _pace(account: Account) -> str:

@@ -6,7 +6,7 @@ With none set, everything runs on this machine: SQLite in `var/`, and the server
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from notifier.database_url import read_database_url
 from notifier.errors import ConfigurationError
 from notifier.keys import read_parties
 from notifier.links import read_keys
+from notifier.proxies import proxy_address
 from notifier.reading import read_text
 
 PREFIX = "NOTIFIER_"
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: str = "sqlite:///var/notifier.db"
     broker_url: str = "redis://127.0.0.1:6379/0"
+    namespace: str = ""
     templates: Path = SHIPPED
 
     host: str = "127.0.0.1"
@@ -61,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     signing_keys: str = ""
     api_key: str = ""
     loopback_only: bool = False
+    https_proxy: str = ""
+    no_proxy: str = ""
 
     metrics_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -73,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 ABOUT: Final[Mapping[str, str]] = {
     "database_url": "where everything is kept: `sqlite:///…`, `postgresql://…`, `mariadb://…` or `mysql://…`",
     "broker_url": "what carries signals: `redis://…` or `amqp://…`",
+    "namespace": "what its keys and queues are called by; the database's own id unless set",
     "templates": "the folder of types and texts; those that ship unless set",
     "host": "the address on which the web process listens",
     "port": "and its port; 0 for any that is free",
@@ -92,6 +97,8 @@ ABOUT: Final[Mapping[str, str]] = {
     "signing_keys": "what signs links in messages, newest first; the database makes one for itself when unset",
     "api_key": "the key by which `notifier send` and `notifier replay` report events",
     "loopback_only": "`true` refuses every connection that leaves this machine",
+    "https_proxy": "the HTTP proxy through which Google's and Twilio's servers are reached; `HTTPS_PROXY` unless set",
+    "no_proxy": "hosts, domains and networks that are reached without it; `NO_PROXY` unless set",
     "metrics_dir": "a folder where all processes count together; each counts for itself when unset",
     "log_level": "`debug`, `info`, `warning` or `error`",
 }
@@ -100,6 +107,7 @@ ABOUT: Final[Mapping[str, str]] = {
 EXAMPLES: Final[Mapping[str, str]] = {
     "database_url": "postgresql://user:password@host/name",
     "broker_url": "redis://host:6379/0",
+    "namespace": "voltline",
     "templates": "/srv/templates",
     "host": "0.0.0.0",  # noqa: S104 (what one sets in a container)
     "port": "8080",
@@ -119,6 +127,8 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "signing_keys": "0123456789abcdef0123456789abcdef",
     "api_key": "ntf_id_secret",
     "loopback_only": "true",
+    "https_proxy": "http://user:password@proxy.example.com:3128",
+    "no_proxy": "example.com,10.0.0.0/8",
     "metrics_dir": "/run/notifier/metrics",
     "log_level": "info",
 }
@@ -130,6 +140,7 @@ _PATHS = (Path, Path | None)
 SECRETS = frozenset(
     {
         "database_url", "broker_url", "push_providers", "sms_providers", "email_providers", "signing_keys", "api_key",
+        "https_proxy",
     }
 )  # fmt: skip
 
@@ -142,6 +153,11 @@ _LINK = re.compile(r"(tcp|udp|sctp)://.*")
 _QUOTED = re.compile(r"""([\"'])((?:(?!\1).)*)\1""", re.DOTALL)
 _LISTS = frozenset({"push_providers", "sms_providers", "email_providers", "signing_keys", "postal_address"})
 """What may go over several lines."""
+_USUAL: Final[Mapping[str, Sequence[str]]] = {
+    "https_proxy": ("https_proxy", "HTTPS_PROXY"),
+    "no_proxy": ("no_proxy", "NO_PROXY"),
+}
+_NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -172,10 +188,21 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if name in given:
             raise ConfigurationError(f"{PREFIX}{name.upper()} is set both directly and by _FILE; keep one")
         given[name] = _read(variable, name, value) if in_file else value
-    settings = Settings(**{name: _convert(name, value) for name, value in given.items()})
+    settings = Settings(**{name: _convert(name, value) for name, value in given.items()}, **_usual(environ, given))
     if len(mailbox(settings.email_from).address.rpartition("@")[0]) > MAX_VERP_LOCAL:
         raise ConfigurationError(f"{PREFIX}EMAIL_FROM: has more than {MAX_VERP_LOCAL} characters before the @")
     return settings
+
+
+def _usual(environ: Mapping[str, str], given: Mapping[str, str]) -> dict[str, Any]:
+    """What variables that every program knows say of settings that aren't given."""
+    found: dict[str, Any] = {}
+    for name, variables in _USUAL.items():
+        values = ((variable, _bare(environ.get(variable, ""))) for variable in variables)
+        variable, value = next(((variable, value) for variable, value in values if value), ("", ""))
+        if value and name not in given:
+            found[name] = _convert(name, value, variable)
+    return found
 
 
 def _is_link(variable: str, value: str) -> bool:
@@ -203,7 +230,7 @@ def read_price(text: str) -> Money | None:
         raise ConfigurationError(f"{PREFIX}SMS_PRICE: write an amount and a currency, such as 0.075 USD") from None
 
 
-def _convert(name: str, value: str) -> Any:
+def _convert(name: str, value: str, variable: str | None = None) -> Any:
     try:
         if name not in _LISTS:
             _in_one_line(value)
@@ -216,7 +243,7 @@ def _convert(name: str, value: str) -> Any:
         raise  # it names the variable, and what of it is wrong
     except ValueError as error:  # which msgspec's is, too
         problem = str(error)
-    raise ConfigurationError(f"{PREFIX}{name.upper()}: {problem}; write it as {EXAMPLES[name]}")
+    raise ConfigurationError(f"{variable or PREFIX + name.upper()}: {problem}; write it as {EXAMPLES[name]}")
 
 
 def _in_one_line(value: str) -> None:
@@ -242,6 +269,12 @@ def _read_broker_url(value: str) -> None:
         raise ValueError("must begin with redis://, rediss://, unix://, amqp:// or amqps://")
 
 
+def _namespace(value: str) -> str:
+    if not _NAMESPACE.fullmatch(value):
+        raise ValueError("must be at most 40 letters and digits, with dots, dashes and underscores between them")
+    return value
+
+
 def _looked_at(read: Callable[[str], object]) -> Callable[[str], str]:
     """What is read again where it is used is kept as it was written, once it is known to be good."""
 
@@ -259,10 +292,12 @@ _READ: Final[Mapping[str, Callable[[str], str]]] = {
     "email_from": lambda value: str(mailbox(value)),
     "database_url": _looked_at(read_database_url),
     "broker_url": _looked_at(_read_broker_url),
+    "namespace": _namespace,
     "push_providers": _looked_at(push_accounts),
     "sms_providers": _looked_at(sms_accounts),
     "email_providers": _looked_at(email_accounts),
     "signing_keys": _looked_at(read_keys),
+    "https_proxy": proxy_address,
     "sms_price": _looked_at(read_price),
     "ocpi_driver_prices": _looked_at(read_parties),
     "log_level": _level,

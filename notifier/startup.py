@@ -17,7 +17,7 @@ from notifier.links import Links, read_keys
 from notifier.pipeline import publishing
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.pipeline.nearby import Nearby, Queue
-from notifier.pipeline.sharing import keeper
+from notifier.pipeline.sharing import keeper, open_namespace
 from notifier.rendering import Brand, Renderer
 from notifier.settings import Settings
 from notifier.store import secrets
@@ -44,7 +44,7 @@ async def open_worker_engine(settings: Settings, rooms: Mapping[Queue, Room]) ->
     """What a worker works with: transports are built here, on its loop, before the first message. `rooms` are those of
     the queues that it serves."""
     opened = await _open(settings)
-    keep = keeper(settings, opened["database"], opened["clock"])
+    keep = keeper(settings, opened["namespace"], opened["database"], opened["clock"])
     return WorkerEngine(
         **opened, transports=open_transports(settings, opened["clock"], keep), at_once=places(settings),
         nearby=Nearby(rooms),
@@ -58,11 +58,13 @@ async def _open(settings: Settings) -> dict[str, Any]:
     clock = await _clock(database)
     await publishing.ship(database, renderer.shipped, clock)
     await publishing.refresh(database, renderer)
+    namespace = await open_namespace(settings, database)
     return {
         "database": database,
+        "namespace": namespace,
         "catalog": catalog,
         "renderer": renderer,
-        "signals": Signals(make_broker(settings.broker_url)),
+        "signals": Signals(make_broker(settings.broker_url, namespace=namespace)),
         "clock": clock,
         "links": await open_links(settings, database),
         "background": (forever("texts", partial(publishing.keep, database, renderer)),),

@@ -44,6 +44,16 @@ async def test_a_mail_server_without_the_encryption_that_is_asked_for_is_wrong(t
     assert [each.verdict for each in found] == ["wrong"]
 
 
+async def test_through_which_proxy_a_provider_is_reached_is_told_without_its_password(tmp_path: Path) -> None:
+    (found,) = await findings(
+        tmp_path, "sms", sms_providers="twilio://AC1:t@api.twilio.com?from=%2B15005550006",
+        https_proxy="http://user:canary@proxy.example:3128",
+    )  # fmt: skip
+
+    assert "https://api.twilio.com through proxy.example:3128" in found.told
+    assert "canary" not in found.told
+
+
 async def test_a_folder_of_metrics_that_cannot_be_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
@@ -57,7 +67,7 @@ async def test_a_redis_that_does_what_workers_need_is_good(tmp_path: Path, valke
 
     assert found.verdict == "good"
     with redis.Redis.from_url(valkey) as client:
-        assert client.keys("dramatiq:doctor*") == []
+        assert client.keys("*doctor*") == []
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ def other_than_default(name: str) -> Any:
         "public_url": "https://another.example/path",
         "app_url": "http://another.example:8080",
         "email_from": "another@example.com",
+        "namespace": "another",
+        "https_proxy": "http://another:3128",
     }
     return fitting.get(name, f"another {name}")
 
@@ -56,6 +58,7 @@ PROVIDERS = {
     "NOTIFIER_SMS_PROVIDERS": "twilio://canary:canary@host?from=1",
     "NOTIFIER_EMAIL_PROVIDERS": "smtps://canary:canary@host",
     "NOTIFIER_SIGNING_KEYS": "canary" * 6,
+    "NOTIFIER_HTTPS_PROXY": "http://canary:canary@host",
 }
 
 

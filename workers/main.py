@@ -73,6 +73,7 @@ class Loop(AsyncIO):
         try:
             super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
             self._engine = async_to_sync(open_worker_engine)(settings, own)
+            broker.namespace = self._engine.namespace  # type: ignore[attr-defined]  # before the first consumer
         except Exception as error:
             # Dramatiq would log any other error and go on: a worker without an engine, which takes signals for nothing.
             raise NotBooted from error

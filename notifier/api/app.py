@@ -105,7 +105,7 @@ def create_app(
             intake=intake,
             reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
             authenticator=Authenticator(engine.database, engine.clock),
-            rates=Rates(Shared(keeper(known, engine.database, engine.clock)(), engine.clock)),
+            rates=Rates(Shared(keeper(known, engine.namespace, engine.database, engine.clock)(), engine.clock)),
             books=Books(engine.database, engine.clock),
             settings=known,
             pages=Pages(

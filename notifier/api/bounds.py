@@ -52,7 +52,7 @@ class Rates:
         """Count events of a key; raises Problem 42901 with `retry_after` where it has had its share."""
         if key.rate is None or not events:
             return
-        taken = await self._shared.take(f"notifier:key:{key.id}", key.rate, False, 0, [(events, BURST)])
+        taken = await self._shared.take(f"key:{key.id}", key.rate, False, 0, [(events, BURST)])
         if taken is not None and taken.waits[0] < 0:
             wait = math.ceil((-taken.waits[0] - BURST) / SECOND)
             raise problem(42901, f"the key {key.id} may report {key.rate:g} events a second", retry_after=max(wait, 1))

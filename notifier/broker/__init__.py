@@ -12,13 +12,25 @@ import dramatiq
 import msgspec
 from dramatiq.encoder import Encoder, MessageData
 
-from notifier.broker.queues import ASK, BACKGROUND, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, PROMPT, QUEUES
+from notifier.broker.queues import (
+    ASK,
+    BACKGROUND,
+    CAREFUL,
+    DECIDE,
+    DECIDE_URGENT,
+    EXPAND,
+    LANES,
+    NAMESPACE,
+    PROMPT,
+    QUEUES,
+)
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker, connect
 from notifier.errors import ConfigurationError
 
 __all__ = [
-    "ASK", "BACKGROUND", "CAREFUL", "DECIDE", "DECIDE_URGENT", "EXPAND", "LANES", "PROMPT", "QUEUES", "make_broker",
+    "ASK", "BACKGROUND", "CAREFUL", "DECIDE", "DECIDE_URGENT", "EXPAND", "LANES", "NAMESPACE", "PROMPT", "QUEUES",
+    "make_broker",
 ]  # fmt: skip
 
 SOCKET_TIMEOUT = 3  # seconds: a broker that hangs holds up one signal this long, then the clock sends it
@@ -69,11 +81,16 @@ class Failing(dramatiq.Middleware):
             message.fail()
 
 
-def make_broker(url: str, middleware: list[dramatiq.Middleware] | None = None) -> dramatiq.Broker:
-    """The broker that a URL names: redis://, rediss:// or unix:// (Redis, Valkey), amqp:// or amqps:// (RabbitMQ)."""
+def make_broker(
+    url: str, middleware: list[dramatiq.Middleware] | None = None, *, namespace: str = NAMESPACE
+) -> TakingRedisBroker | OnceRabbitmqBroker:
+    """The broker that a URL names: redis://, rediss:// or unix:// (Redis, Valkey), amqp:// or amqps:// (RabbitMQ).
+
+    All that it keeps there is called by `namespace`, an installation's own: others may use the same server.
+    """
     dramatiq.set_encoder(SignalEncoder())
     parts = urlsplit(url)
-    options: dict[str, Any] = {"middleware": [Failing(), *(middleware or [])]}
+    options: dict[str, Any] = {"middleware": [Failing(), *(middleware or [])], "namespace": namespace}
     if parts.scheme in ("redis", "rediss", "unix"):
         return TakingRedisBroker(client=connect(url, SOCKET_TIMEOUT), **options)
     if parts.scheme in ("amqp", "amqps"):

@@ -1,8 +1,11 @@
-"""The queues by name, and which worker processes take them."""
+"""The queues by name, what stands before their names, and which worker processes take them."""
 
 from typing import Final
 
 from notifier.deliveries import Channel, Lane
+
+NAMESPACE: Final = "notifier"
+"""What the names of all keys and queues in a broker begin with; a colon and the installation's own name follow."""
 
 DECIDE: Final = "decide"
 DECIDE_URGENT: Final = "decide.urgent"

@@ -1,13 +1,19 @@
-"""Dramatiq on RabbitMQ, for messages that are signals."""
+"""Dramatiq on RabbitMQ, for messages that are signals.
+
+Queues are called `<namespace>:<queue>`, so that installations may share a virtual host.
+"""
 
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
+import pika
 import pika.exceptions
 import structlog
 from dramatiq.broker import Consumer, MessageProxy
-from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.brokers.rabbitmq import MAX_ENQUEUE_ATTEMPTS, RabbitmqBroker, _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed
+from dramatiq.message import Message
 
 from notifier import metrics
 from notifier.broker import queues
@@ -23,7 +29,8 @@ class OnceConsumer(_RabbitmqConsumer):
     """
 
     def __init__(self, broker: "OnceRabbitmqBroker", queue_name: str, prefetch: int, timeout: int) -> None:
-        super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+        super().__init__(broker, broker.called(queue_name), prefetch, timeout)  # type: ignore[no-untyped-call]
+        self.queue_name = queue_name
         self._held = False
 
     def hold(self) -> None:
@@ -80,7 +87,18 @@ class OnceConsumer(_RabbitmqConsumer):
 
 
 class OnceRabbitmqBroker(RabbitmqBroker):
-    """Dramatiq's RabbitMQ broker with the consumer above, and without delay queues: what is due later is a row."""
+    """Dramatiq's RabbitMQ broker with the consumer above, and without delay queues: what is due later is a row.
+
+    Queues have their short names everywhere but at the server, where `namespace` stands before them.
+    """
+
+    def __init__(self, *, namespace: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.namespace = namespace
+
+    def called(self, queue_name: str) -> str:
+        """A queue's name at the server."""
+        return f"{self.namespace}:{queue_name}"
 
     @property
     def consumer_class(self) -> type[OnceConsumer]:
@@ -97,3 +115,42 @@ class OnceRabbitmqBroker(RabbitmqBroker):
             self.emit_after("declare_queue", queue_name)
         if ensure:
             self._ensure_queue(queue_name)  # type: ignore[no-untyped-call]
+
+    def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:  # noqa: ARG002 (a row has it)
+        """Publish a message, once more on a new connection where one was lost or its queue is gone."""
+        queue = message.queue_name
+        for attempt in range(1, MAX_ENQUEUE_ATTEMPTS + 1):
+            try:
+                self.declare_queue(queue, ensure=True)
+                self._publish(queue, message)
+                break
+            except (pika.exceptions.AMQPConnectionError, pika.exceptions.AMQPChannelError) as error:
+                del self.connection
+                if isinstance(error, pika.exceptions.UnroutableError):
+                    self.queues_pending.add(queue)
+                if attempt == MAX_ENQUEUE_ATTEMPTS:
+                    raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        return message
+
+    def _publish(self, queue: str, message: Message[Any]) -> None:
+        self.emit_before("enqueue", message, None)
+        self.channel.basic_publish(
+            exchange="",
+            routing_key=self.called(queue),
+            body=message.encode(),
+            properties=pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent),
+            mandatory=self.confirm_delivery,
+        )
+        self.emit_after("enqueue", message, None)
+
+    def flush(self, queue_name: str) -> None:
+        super().flush(self.called(queue_name))
+
+    def _declare_queue(self, queue_name: str) -> Any:
+        return super()._declare_queue(self.called(queue_name))  # type: ignore[no-untyped-call]
+
+    def _declare_dq_queue(self, queue_name: str) -> Any:
+        return super()._declare_dq_queue(self.called(queue_name))  # type: ignore[no-untyped-call]
+
+    def _declare_xq_queue(self, queue_name: str) -> Any:
+        return super()._declare_xq_queue(self.called(queue_name))  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """Dramatiq on Redis, for messages that are signals.
 
-Keys, as Dramatiq lays them out: `dramatiq:<queue>` a list of ids, `dramatiq:<queue>.msgs` a hash of id → message.
-Beside them `dramatiq:quarantine`, the last messages that could not be read, newest first.
+Keys, as Dramatiq lays them out: `<namespace>:<queue>` a list of ids, `<namespace>:<queue>.msgs` a hash of id → message.
+Beside them `<namespace>:quarantine`, the last messages that could not be read, newest first.
 
 The stock consumer keeps what it fetched in Redis until it is acknowledged, so that another worker can have it when this
 one dies. Here it is taken out at once: the clock signals rows again that were not claimed within seconds, and so does

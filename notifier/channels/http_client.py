@@ -20,7 +20,9 @@ from notifier.channels import fence
 from notifier.channels.codes import HELD
 from notifier.channels.http import TIMEOUTS, Answer, Timeouts, base_address
 from notifier.channels.places import Places
+from notifier.channels.tunnel import NoTunnel, open_tunnel
 from notifier.errors import ConfigurationError, OutcomeUnknown, Unavailable
+from notifier.proxies import DIRECT, Proxies
 
 KEEP_ALIVE: Final = 15.0
 """Seconds a connection may idle: less than the load balancers' minute, so that a request hardly ever meets a closing
@@ -37,13 +39,14 @@ class HttpClient:
     """Requests to one server on at most so many connections, on the running loop.
 
     `headers` are sent with each. One connection carries one request at a time: size the pool as rate × round trip.
-    `tls` replaces the system's trust store. ConfigurationError for an address that isn't http or https with a host, and
+    `tls` replaces the system's trust store; a server that `proxies` has one for is reached through it, and its name is
+    looked up there. ConfigurationError for an address that isn't http or https with a host, and
     unless the connect time-out is the shorter one.
     """
 
     def __init__(
         self, provider: str, address: str, headers: Mapping[str, str], *, connections: int,
-        timeouts: Timeouts = TIMEOUTS, tls: ssl.SSLContext | None = None,
+        timeouts: Timeouts = TIMEOUTS, tls: ssl.SSLContext | None = None, proxies: Proxies = DIRECT,
     ) -> None:  # fmt: skip
         if not 0 < timeouts.connect < timeouts.total:
             raise ConfigurationError("the connect time-out must be shorter than the total time-out")
@@ -56,6 +59,7 @@ class HttpClient:
         self._host = url.hostname or ""
         self._tls = (tls or _tls_context()) if url.scheme == "https" else None
         self._port = url.port or (443 if self._tls else 80)
+        self._proxy = proxies.of(base_address(address))
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
         self._places = Places(connections)
@@ -123,25 +127,39 @@ class HttpClient:
     async def _connect(self, began: float) -> "_Connection":
         try:
             async with asyncio.timeout_at(began + self._timeouts.connect):
-                address = await start_connection(await self._resolve(), happy_eyeballs_delay=HAPPY_EYEBALLS)
+                opened = await self._reach()
                 name = self._host if self._tls else None
                 _, connection = await self._loop.create_connection(
                     lambda: _Connection(self._provider, self._open, self._loop),
-                    sock=address,
+                    sock=opened,
                     ssl=self._tls,
                     server_hostname=name,
                 )
             code = "" if connection.fit else "ConnectionResetError"
+        except NoTunnel as error:
+            code = error.code
         except (OSError, ValueError) as error:  # time-outs, TLS and look-ups are among them
             code = type(error).__name__
         if code:
             raise Unavailable(self._provider, code, "no connection, so nothing was sent")
         return connection
 
+    async def _reach(self) -> socket.socket:
+        """A socket at whose other end the server is, through the proxy where there is one."""
+        opened = await start_connection(await self._resolve(), happy_eyeballs_delay=HAPPY_EYEBALLS)
+        try:
+            if self._proxy is not None:
+                await open_tunnel(opened, self._proxy, self._host, self._port)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
     async def _resolve(self) -> Sequence[AddrInfoType]:
         async with self._resolving:
             if self._loop.time() >= self._addresses_until:
-                self._addresses = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                host, port = (self._host, self._port) if self._proxy is None else self._proxy[:2]
+                self._addresses = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
                 self._addresses_until = self._loop.time() + DNS_TTL
             return self._addresses
 

@@ -28,6 +28,7 @@ from notifier.clock import Clock
 from notifier.deliveries import Channel
 from notifier.errors import ConfigurationError, Misconfigured
 from notifier.messages import Receipt, SmsMessage
+from notifier.proxies import DIRECT, Proxies
 from notifier.settings import Settings
 from notifier.sms_segments import measure
 
@@ -46,15 +47,18 @@ def open_transports(settings: Settings, clock: Clock, keep: Callable[[], Kept]) 
     other: its place is taken by one that refuses, and says so.
     """
     processes = settings.worker_processes + IN_BACKGROUND
+    proxies = proxies_of(settings)
     return {
         Channel.PUSH: _together(
             Terms(channel=Channel.PUSH, codes=push.CODES, ramps=True, processes=processes),
-            _opened(Channel.PUSH, push_accounts(settings.push_providers), lambda each: _fcm(each, clock)),
+            _opened(Channel.PUSH, push_accounts(settings.push_providers), lambda each: _fcm(each, proxies, clock)),
             keep, clock,
         ),
         Channel.SMS: _together(
             Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments, processes=processes),
-            _opened(Channel.SMS, sms_accounts(settings.sms_providers), lambda each: _twilio(each, settings, clock)),
+            _opened(
+                Channel.SMS, sms_accounts(settings.sms_providers), lambda each: _twilio(each, settings, proxies, clock)
+            ),
             keep, clock,
         ),
         Channel.EMAIL: _together(
@@ -78,6 +82,11 @@ def places(settings: Settings) -> dict[Channel, float]:
         or math.inf
         for channel, opened in accounts.items()
     }
+
+
+def proxies_of(settings: Settings) -> Proxies:
+    """Through what the providers are reached; nothing where all is to stay on this machine: a proxy passes it on."""
+    return DIRECT if settings.loopback_only else Proxies(settings.https_proxy, settings.no_proxy)
 
 
 def segments(message: SmsMessage) -> int:
@@ -112,17 +121,17 @@ def _opened(
     return opened
 
 
-def _fcm(account: FcmAccount, clock: Clock) -> FcmTransport:
+def _fcm(account: FcmAccount, proxies: Proxies, clock: Clock) -> FcmTransport:
     return FcmTransport(
         Path(account.service_account), clock=clock, project=account.project, base_url=account.url,
-        connections=account.connections,
+        connections=account.connections, proxies=proxies,
     )  # fmt: skip
 
 
-def _twilio(account: TwilioAccount, settings: Settings, clock: Clock) -> TwilioTransport:
+def _twilio(account: TwilioAccount, settings: Settings, proxies: Proxies, clock: Clock) -> TwilioTransport:
     return TwilioTransport(
         account.sid, account.token, account.sender, clock=clock, base_url=account.url,
-        callback_url=f"{settings.public_url}/v1/receipts/twilio", connections=account.connections,
+        callback_url=f"{settings.public_url}/v1/receipts/twilio", connections=account.connections, proxies=proxies,
     )  # fmt: skip
 
 

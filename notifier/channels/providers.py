@@ -83,7 +83,7 @@ class Provider(Generic[M]):
         self.name = account.name
         self.weight = account.weight
         self._rate = account.rate
-        self._key = f"notifier:provider:{terms.channel}:{account.name}"
+        self._key = f"provider:{terms.channel}:{account.name}"
         self._transport = transport
         self._terms = terms
         self._shared = shared

@@ -14,7 +14,7 @@ from notifier.clock import HOUR
 KEPT: Final = HOUR
 """How long a provider's key outlives its last use."""
 
-# KEYS[1]  notifier:provider:<channel>:<name>, a hash:
+# KEYS[1]  <namespace>:provider:<channel>:<name> or <namespace>:key:<id>, a hash:
 #     paced     the rate is spoken for up to this instant
 #     began     when traffic began after a standstill
 #     until     no call begins before this instant
@@ -72,9 +72,10 @@ end
 
 
 class InRedis:
-    """`Kept` in Redis, by its own clock; it connects when it is first needed."""
+    """`Kept` in Redis, by its own clock, under keys of this installation; it connects when it is first needed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, namespace: str) -> None:
+        self._namespace = namespace
         self._client: Redis = Redis.from_url(
             url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
         )
@@ -86,12 +87,14 @@ class InRedis:
     ) -> Taken:
         counted = asked if rate else ()  # without a rate all that counts is whether the provider rests
         parts = (number for cost, patience in counted for number in (cost, round(patience * 1000)))
-        answer = await self._take(keys=[key], args=[rate, int(ramps), round(ahead * 1000), *parts])
+        answer = await self._take(
+            keys=[f"{self._namespace}:{key}"], args=[rate, int(ramps), round(ahead * 1000), *parts]
+        )
         rests, tripped, *waits = answer
         return Taken(rests / 1000, bool(tripped), [wait / 1000 for wait in waits] or [0.0] * len(asked))
 
     async def rest(self, key: str, milliseconds: int, *, tripped: bool) -> None:
-        await self._rest(keys=[key], args=[milliseconds * 1000, int(tripped)])
+        await self._rest(keys=[f"{self._namespace}:{key}"], args=[milliseconds * 1000, int(tripped)])
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -87,7 +87,7 @@ class Bed:
 
     async def empty_broker(self) -> None:
         """Everything in the broker is gone."""
-        await asyncio.to_thread(hands.flush, self.system.settings.broker_url)
+        await asyncio.to_thread(hands.flush, self.system.settings.broker_url, self.system.namespace)
 
 
 async def until(holds: Callable[[], Awaitable[bool]], within: float) -> None:

@@ -153,10 +153,10 @@ async def _is_preparing(connection: AsyncConnection) -> bool:
     return bool((await connection.execute(query)).scalar_one())
 
 
-def flush(url: str) -> None:
-    """Take everything out of a broker."""
+def flush(url: str, namespace: str) -> None:
+    """Take everything of an installation out of its broker."""
     if url.startswith("amqp"):
-        broker: Any = make_broker(url)
+        broker: Any = make_broker(url, namespace=namespace)
         for queue in QUEUES:
             broker.declare_queue(queue)
         broker.flush_all()
@@ -169,9 +169,9 @@ def flush(url: str) -> None:
 BROKEN = (b"\xff\xfe not JSON", b"{}", b'{"queue_name": 1}')
 
 
-def spoil(url: str) -> None:
+def spoil(url: str, namespace: str) -> None:
     """Put messages into every queue that nobody can read, and one for an actor that nobody has."""
-    broker: Any = make_broker(url)
+    broker: Any = make_broker(url, namespace=namespace)
     try:
         for queue in QUEUES:
             broker.declare_queue(queue)
@@ -180,7 +180,7 @@ def spoil(url: str) -> None:
             )
             for data in (*BROKEN, stranger.encode()):
                 if url.startswith("amqp"):
-                    broker.channel.basic_publish(exchange="", routing_key=queue, body=data)
+                    broker.channel.basic_publish(exchange="", routing_key=broker.called(queue), body=data)
                 else:
                     id_ = secrets.token_hex(16)
                     broker.client.hset(f"{broker.namespace}:{queue}.msgs", id_, data)

@@ -29,7 +29,7 @@ async def poison(options: Options) -> Outcome:
             load.report(bed.producer, load.numbered(load.payment, count=seconds * RATE), RATE)
         )
         await asyncio.sleep(seconds / 4)
-        await asyncio.to_thread(hands.spoil, bed.system.settings.broker_url)
+        await asyncio.to_thread(hands.spoil, bed.system.settings.broker_url, bed.system.namespace)
         await asyncio.sleep(seconds / 4)
         poisoned = await bed.producer.send_many([_poisoned(number, word) for number, word in enumerate(words)])
         neighbours = await telling

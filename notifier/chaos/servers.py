@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 import redis
 import sqlalchemy as sa
 
-from notifier.broker import QUEUES, make_broker
+from notifier.broker import NAMESPACE, QUEUES, make_broker
+from notifier.demo.local import OWN
 from notifier.errors import ConfigurationError
 from notifier.store.database import Database
 
 REDIS_TIMEOUT = 5  # seconds for one command
-KEYS = (b"dramatiq:", b"notifier:")  # all that the system keeps in Redis
+KEYS = NAMESPACE.encode() + b":"  # what the names of all that the system keeps in Redis begin with
 
 
 @asynccontextmanager
@@ -56,7 +57,7 @@ def _empty_redis(url: str) -> None:
 
 
 def _empty_rabbitmq(url: str) -> None:
-    broker = make_broker(url)
+    broker = make_broker(url, namespace=f"{NAMESPACE}:{OWN}")
     for queue in QUEUES:
         broker.declare_queue(queue)
     broker.flush_all()

@@ -97,7 +97,8 @@ def open_console(engine: Engine, settings: Settings, streams: Streams, *, warm: 
         confined.warm_soon()
     return Context(
         engine=engine, watch=watch, streams=streams, screens=SCREENS, secure=settings.public_url.startswith("https:"),
-        confined=confined, reader=Reader(engine.catalog), tester=Tester(settings, engine.database, engine.clock),
+        confined=confined, reader=Reader(engine.catalog),
+        tester=Tester(settings, engine.namespace, engine.database, engine.clock),
         sms_price=read_price(settings.sms_price), brand=settings.brand_name,
     )  # fmt: skip
 

@@ -43,9 +43,9 @@ class Tester:
     No row is written for a test but its line in the audit, so that no receipt, retry or redrive can come of it.
     """
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+    def __init__(self, settings: Settings, namespace: str, database: Database, clock: Clock) -> None:
         self._settings = settings
-        self._keep = keeper(settings, database, clock)
+        self._keep = keeper(settings, namespace, database, clock)
         self._clock = clock
         self._transports: Mapping[Channel, Transport[Any]] | None = None
 

@@ -27,6 +27,7 @@ from notifier.catalog import load_catalog
 from notifier.clock import SystemClock
 from notifier.errors import ConfigurationError
 from notifier.keys import SCOPES, make_key
+from notifier.pipeline.sharing import open_namespace
 from notifier.sandbox.server import ACCOUNT_SID, AUTH_TOKEN
 from notifier.settings import Settings, environment, load_settings, to_environment
 from notifier.store import keys, migrate
@@ -34,6 +35,7 @@ from notifier.store.database import Database
 
 READY_TIMEOUT = 30  # seconds for a process to answer after its start
 STOP_TIMEOUT = 30  # seconds for a process to end after SIGTERM
+OWN = "local"  # in whose name it keeps things in a broker: one that is given it finds as it was left
 
 
 class LocalSystem:
@@ -116,6 +118,7 @@ class LocalSystem:
             "database_url": f"sqlite:///{self.folder / 'notifier.db'}",
             "port": web_port,
             "public_url": f"http://127.0.0.1:{web_port}",
+            "namespace": OWN,
             "metrics_dir": self.folder / "metrics",
             "push_providers": f"fcm://{quote(str(credentials))}?url={self.sandbox_url}",
             "sms_providers": f"twilio+http://{ACCOUNT_SID}:{AUTH_TOKEN}@127.0.0.1:{http_port}?from=+15005550006",
@@ -131,6 +134,7 @@ class LocalSystem:
         self.catalog = load_catalog(self.settings.templates)
         shutil.rmtree(self.folder / "metrics", ignore_errors=True)
         await migrate.upgrade(self.database)
+        self.namespace = await open_namespace(self.settings, self.database)
         self.key, kept = make_key("local", frozenset(SCOPES), self.clock.now())
         await keys.add(self.database, kept)
         for name in self._names:

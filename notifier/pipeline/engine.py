@@ -7,6 +7,7 @@ from functools import cached_property
 from random import Random, SystemRandom
 from typing import Any
 
+from notifier.broker import NAMESPACE
 from notifier.broker.signals import Signals
 from notifier.catalog import Catalog
 from notifier.channels import Transport
@@ -27,7 +28,8 @@ EXPAND_AGAIN = 25 * SECOND  # the same for a campaign's next chunk, which waits 
 class Engine:
     """The database, the signals, the texts and, in workers, the transports of the channels.
 
-    `background` is what goes on as long as it is open; `chunk` counts recipients.
+    `background` is what goes on as long as it is open; `chunk` counts recipients; `namespace` is what all that it keeps
+    in a broker is called by.
     """
 
     database: Database
@@ -36,6 +38,7 @@ class Engine:
     signals: Signals
     clock: Clock
     links: Links
+    namespace: str = NAMESPACE
     chunk: int = CHUNK
     background: tuple[asyncio.Task[None], ...] = ()
 

@@ -1,25 +1,35 @@
-"""Where the workers of a provider keep what they share: in Redis where that is the broker, else in the database."""
+"""Where processes keep what they share, by what name: in Redis where that is the broker, else in the database."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
+from notifier.broker import NAMESPACE
 from notifier.channels.pacing import Bucket
 from notifier.channels.shared import Kept, Taken
 from notifier.channels.shared_in_redis import InRedis
 from notifier.clock import Clock
 from notifier.settings import Settings
-from notifier.store import providers
+from notifier.store import providers, secrets
 from notifier.store.database import Database
 from notifier.store.providers import Known
 
 REDIS = ("redis://", "rediss://", "unix://")
+LETTERS: Final = 12
+"""Of an installation's own name: two of a thousand have the same one once in 500 million times."""
 
 
-def keeper(settings: Settings, database: Database, clock: Clock) -> Callable[[], Kept]:
+async def open_namespace(settings: Settings, database: Database) -> str:
+    """What this installation's keys and queues in a broker are called by: the same for all of its processes, which have
+    one database, and another's never."""
+    return f"{NAMESPACE}:{settings.namespace or (await secrets.get(database, 'namespace')).hex()[:LETTERS]}"
+
+
+def keeper(settings: Settings, namespace: str, database: Database, clock: Clock) -> Callable[[], Kept]:
     """What opens it."""
     if settings.broker_url.startswith(REDIS):
-        return lambda: InRedis(settings.broker_url)
+        return lambda: InRedis(settings.broker_url, namespace)
     return lambda: InDatabase(database, clock)
 
 

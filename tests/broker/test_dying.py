@@ -86,7 +86,7 @@ async def test_a_message_that_ends_its_worker_is_taken_once_and_keeps_no_event_w
             await decided(system, 1)
 
             # When a message that ends a process comes between the signals of events
-            broker = make_broker(broker_url)
+            broker = make_broker(broker_url, namespace=system.namespace)
             for number in range(EVENTS):
                 if number == EVENTS // 2:
                     deadly: dramatiq.Message[None] = dramatiq.Message(

@@ -87,7 +87,7 @@ async def test_a_worker_that_is_stopped_twice_at_once_still_ends_with_what_it_ha
     async with LocalSystem(tmp_path, settings, processes=("web",)) as system:
         # Given a worker that is at something
         begun, go, done = (tmp_path / name for name in ("begun", "go", "done"))
-        broker = make_broker(valkey)
+        broker = make_broker(valkey, namespace=system.namespace)
         broker.enqueue(
             dramatiq.Message(
                 queue_name=DECIDE, actor_name="stay", args=([str(begun), str(go), str(done)],), kwargs={}, options={}
@@ -162,5 +162,7 @@ def waiting(url: str) -> int:
     """Signals about texts that no worker has taken."""
     with redis.Redis.from_url(url) as client:
         return sum(
-            int(client.llen(f"dramatiq:{queue}")) for (channel, _), queue in LANES.items() if channel is Channel.SMS
+            int(client.llen(f"notifier:local:{queue}"))
+            for (channel, _), queue in LANES.items()
+            if channel is Channel.SMS
         )

@@ -57,10 +57,11 @@ def clock() -> ManualClock:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its key, in one PEM file."""
+    """A self-signed certificate for 127.0.0.1 and provider.example, with its key, in one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("provider.example")]
     built = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -69,7 +70,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
     file = tmp_path_factory.mktemp("tls") / "server.pem"
@@ -123,7 +124,7 @@ async def sqlite(empty_sqlite: Path, tmp_path: Path) -> AsyncIterator[Database]:
 def keep(request: pytest.FixtureRequest, empty_valkey: str, sqlite: Database) -> Keep:
     """What all processes share, empty: in Redis, and in a database."""
     if request.param == "redis":
-        return lambda: InRedis(empty_valkey)
+        return lambda: InRedis(empty_valkey, "notifier")
     return lambda: InDatabase(sqlite, SystemClock())
 
 

@@ -43,7 +43,7 @@ async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_
         }
 
         # When the transports are opened, then each channel sends
-        transports = open_transports(load_settings(settings), SystemClock(), lambda: InRedis(valkey))
+        transports = open_transports(load_settings(settings), SystemClock(), lambda: InRedis(valkey, "notifier"))
         receipts = [await transports[channel].send(message) for channel, message in MESSAGES.items()]
         assert [receipt.provider for receipt in receipts] == ["fcm", "right", "smtp:127.0.0.1"]
         assert [sandbox.ledger.accepted(channel, "5f" * 16) for channel in MESSAGES] == [1, 1, 1]
@@ -52,7 +52,7 @@ async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_
 
 
 async def test_a_channel_without_provider_keeps_its_messages_and_says_why(valkey: str) -> None:
-    transports = open_transports(load_settings({}), SystemClock(), lambda: InRedis(valkey))
+    transports = open_transports(load_settings({}), SystemClock(), lambda: InRedis(valkey, "notifier"))
 
     for channel, message in MESSAGES.items():
         with pytest.raises(Misconfigured, match="notifier doctor"):
@@ -71,7 +71,7 @@ async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_pat
         }
 
         # When the transports are opened, then the others send
-        transports = open_transports(load_settings(settings), SystemClock(), lambda: InRedis(valkey))
+        transports = open_transports(load_settings(settings), SystemClock(), lambda: InRedis(valkey, "notifier"))
         receipts = [await transports[channel].send(MESSAGES[channel]) for channel in (Channel.PUSH, Channel.EMAIL)]
         assert [receipt.provider for receipt in receipts] == ["fcm", "smtp:127.0.0.1"]
 
@@ -82,7 +82,9 @@ async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_pat
             await transport.close()
 
     # Where it is the only one, its channel's messages wait with the reason
-    only = open_transports(load_settings({"NOTIFIER_PUSH_PROVIDERS": gone}), SystemClock(), lambda: InRedis(valkey))
+    only = open_transports(
+        load_settings({"NOTIFIER_PUSH_PROVIDERS": gone}), SystemClock(), lambda: InRedis(valkey, "notifier")
+    )
     with pytest.raises(Misconfigured, match=r"gone\.json"):
         await only[Channel.PUSH].send(MESSAGES[Channel.PUSH])
     for transport in only.values():

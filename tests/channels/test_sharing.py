@@ -31,7 +31,7 @@ async def _known(keep: Keep) -> None:
     kept = keep()
     async with asyncio.timeout(10):
         while True:
-            taken = await kept.take("notifier:provider:sms:main", 0, False, 0, [])
+            taken = await kept.take("provider:sms:main", 0, False, 0, [])
             if taken.rests:
                 break
             await asyncio.sleep(0.005)
@@ -40,7 +40,7 @@ async def _known(keep: Keep) -> None:
 
 def nowhere() -> Kept:
     """A Redis that isn't there."""
-    return InRedis("redis://127.0.0.1:1")
+    return InRedis("redis://127.0.0.1:1", "notifier")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -88,7 +88,7 @@ async def test_a_breaker_that_opens_in_one_process_is_open_in_all(
 
 async def test_what_a_process_was_told_outlives_redis(process: Process, provider: StandIn, empty_valkey: str) -> None:
     answers(provider, main=reply(429, refusal(20429, 429), {"Retry-After": "60"}))
-    one = process(by=lambda: InRedis(empty_valkey), clock=SystemClock(), main={})
+    one = process(by=lambda: InRedis(empty_valkey, "notifier"), clock=SystemClock(), main={})
     await outcome(one)
 
     with redis.Redis.from_url(empty_valkey) as client:
@@ -192,7 +192,7 @@ async def test_what_is_shared_and_away_delays_nothing(process: Process, provider
 async def test_redis_holds_nothing_of_the_messages(process: Process, provider: StandIn, empty_valkey: str) -> None:
     answers(provider, main=reply(429, refusal(20429, 429), {"Retry-After": "60"}), two=DOWN)
     providers = process(
-        by=lambda: InRedis(empty_valkey), clock=SystemClock(), main={"rate": 1000.0}, two={"rate": 1000.0}
+        by=lambda: InRedis(empty_valkey, "notifier"), clock=SystemClock(), main={"rate": 1000.0}, two={"rate": 1000.0}
     )
     for _ in range(20):
         await outcome(providers)

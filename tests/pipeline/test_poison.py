@@ -43,7 +43,7 @@ class Queues:
 
     def messages(self, queue: str) -> list[dramatiq.Message[None]]:
         """The same as they are."""
-        ids, name = f"dramatiq:{queue}", f"dramatiq:{queue}.msgs"
+        ids, name = f"notifier:{queue}", f"notifier:{queue}.msgs"
         found: Any = self._client.hgetall(name)
         self._client.delete(ids, name)
         return [dramatiq.Message.decode(data) for data in found.values()]

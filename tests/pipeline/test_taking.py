@@ -48,8 +48,8 @@ async def rows(engine: WorkerEngine) -> list[Any]:
 def waiting(valkey: str) -> dict[str, int]:
     """How many messages wait in each queue of the broker that has some."""
     with redis.Redis.from_url(valkey) as client:
-        names = [name.decode() for name in client.scan_iter("dramatiq:*.msgs")]
-        return {name.removeprefix("dramatiq:").removesuffix(".msgs"): int(client.hlen(name)) for name in names}
+        names = [name.decode() for name in client.scan_iter("notifier:*.msgs")]
+        return {name.removeprefix("notifier:").removesuffix(".msgs"): int(client.hlen(name)) for name in names}
 
 
 async def test_what_is_decided_is_delivered_without_a_signal_and_without_a_claim(

@@ -8,7 +8,7 @@ from notifier.store import providers
 from notifier.store.database import Database
 from notifier.store.providers import Known
 
-ID = "notifier:provider:sms:test"
+ID = "provider:sms:test"
 
 
 async def test_of_many_processes_that_change_it_at_once_none_loses_anothers_change(database_url: str) -> None:

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from notifier.background import once
 from notifier.channels.codes import Codes
 from notifier.clock import HOUR, MINUTE, SECOND, Clock, SystemClock, to_instant
 from notifier.errors import ConfigurationError
+from notifier.proxies import DIRECT, Proxies
 from notifier.reading import read_text
 
 AHEAD: Final = 10 * MINUTE
@@ -52,15 +52,18 @@ class AccessTokens:
 
     The credentials' own `before_request` isn't used: it also asks iamcredentials.googleapis.com, in a thread of its
     own, where the account may be used from. `refresh` talks to the `token_uri` of the service account and to nothing
-    else.
+    else, through the proxy that is for it.
     """
 
-    def __init__(self, certificate: credentials.Certificate, codes: Codes, clock: Clock) -> None:
+    def __init__(
+        self, certificate: credentials.Certificate, codes: Codes, clock: Clock, proxies: Proxies = DIRECT
+    ) -> None:
         self._credential = certificate.get_credential()
         self._codes = codes
         self._clock = clock
+        self._proxies = proxies
         self._session = requests.Session()
-        self._session.trust_env = False  # the machine's proxy and ~/.netrc have no say in where the proof goes
+        self._session.trust_env = False  # what the settings don't tell and ~/.netrc have no say in where the proof goes
         self._bearer = ""
         self._expires_at = 0
         self._refresh_at = 0
@@ -93,9 +96,8 @@ class AccessTokens:
         self._session.close()
 
     async def _refresh(self) -> None:
-        request = partial(Request(self._session), timeout=TIMEOUT)
         try:
-            await asyncio.get_running_loop().run_in_executor(None, self._credential.refresh, request)
+            await asyncio.get_running_loop().run_in_executor(None, self._credential.refresh, self._request)
             self._take()
         except (GoogleAuthError, OSError, ValueError, TypeError, OverflowError) as error:
             refused = isinstance(error, RefreshError) and not error.retryable
@@ -103,6 +105,11 @@ class AccessTokens:
             self._refresh_at = self._clock.now() + PAUSE
         finally:
             self._refreshing = None
+
+    def _request(self, url: str, **how: Any) -> Any:
+        """What google-auth makes its requests by."""
+        through = {"https": self._proxies.for_url(url)}
+        return Request(self._session)(url, timeout=TIMEOUT, proxies=through, **how)
 
     def _take(self) -> None:
         """The credentials' new token and the time it is good for; ValueError where it can't be one."""

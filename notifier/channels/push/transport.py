@@ -22,6 +22,7 @@ from notifier.channels.push.tokens import AccessTokens, read_certificate
 from notifier.clock import Clock
 from notifier.errors import ConfigurationError, OutcomeUnknown, SendError
 from notifier.messages import PushMessage, Receipt
+from notifier.proxies import DIRECT, Proxies
 
 URL_OF_FCM: Final = "https://fcm.googleapis.com"
 CONNECTIONS: Final = 200
@@ -100,6 +101,7 @@ class FcmTransport:
         base_url: str = URL_OF_FCM,
         connections: int = CONNECTIONS,
         timeouts: Timeouts = TIMEOUTS,
+        proxies: Proxies = DIRECT,
     ) -> None:
         certificate = read_certificate(service_account)
         project = project or certificate.project_id
@@ -107,9 +109,11 @@ class FcmTransport:
             raise ConfigurationError("the service account names no project_id")
         self._target = f"/v1/projects/{quote(project, safe=':')}/messages:send".encode()
         self._clock = clock
-        self._tokens = AccessTokens(certificate, CODES, clock)
+        self._tokens = AccessTokens(certificate, CODES, clock, proxies)
         headers = {"Content-Type": "application/json; charset=UTF-8", "X-GOOG-API-FORMAT-VERSION": "2"}
-        self._http = HttpClient(CODES.provider, base_url, headers, connections=connections, timeouts=timeouts)
+        self._http = HttpClient(
+            CODES.provider, base_url, headers, connections=connections, timeouts=timeouts, proxies=proxies
+        )
 
     async def send(self, message: PushMessage) -> Receipt:
         """Hand over one push; the receipt's reference is FCM's name for it. Raises a SendError."""

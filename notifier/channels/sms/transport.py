@@ -19,6 +19,7 @@ from notifier.channels.sms import CODES
 from notifier.clock import SECOND, Clock, to_instant
 from notifier.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
 from notifier.messages import Receipt, SmsMessage
+from notifier.proxies import DIRECT, Proxies
 
 URL_OF_TWILIO: Final = "https://api.twilio.com"
 CONNECTIONS: Final = 100
@@ -82,6 +83,7 @@ class TwilioTransport:
         base_url: str = URL_OF_TWILIO,
         connections: int = CONNECTIONS,
         timeouts: Timeouts = TIMEOUTS,
+        proxies: Proxies = DIRECT,
     ) -> None:
         if not (account_sid and auth_token and sender):
             raise ConfigurationError("Twilio needs an account SID, an auth token and a sender")
@@ -97,7 +99,9 @@ class TwilioTransport:
             "User-Agent": "notifier",
         }
         self._clock = clock
-        self._http = HttpClient(CODES.provider, base_url, headers, connections=connections, timeouts=timeouts)
+        self._http = HttpClient(
+            CODES.provider, base_url, headers, connections=connections, timeouts=timeouts, proxies=proxies
+        )
 
     async def send(self, message: SmsMessage) -> Receipt:
         """Hand over one text; the receipt's reference is its SID. Raises a SendError."""
