@@ -45,7 +45,14 @@ class StoreUnavailable(NotifierError):
 
 
 class RenderError(NotifierError):
-    """A message can't be made from its texts and data; the message names the place and the field, never a value."""
+    """A message can't be made from its texts and data; the message names the place and the field, never a value.
+
+    `words` say the same to whoever writes texts and has the place before them.
+    """
+
+    def __init__(self, message: str, words: str = "") -> None:
+        super().__init__(message)
+        self.words = words or message
 
 
 class SendError(NotifierError):

@@ -22,18 +22,25 @@ async def get_activity(request: Request, context: Context) -> Response:
         "channel": [channel.value for channel in Channel],
         "state": [state.value for state in State],
     }
-    return page(request, context, "activity.html", wanted=wanted, place=place, found=found, choices=choices)
+    zone = await _zone(context, wanted)
+    return page(request, context, "activity.html", wanted=wanted, place=place, found=found, choices=choices, zone=zone)
 
 
 async def get_live(request: Request, context: Context) -> Response:
     """The first page as it changes."""
     wanted = read_filter(request.query_params, Filter)
+    zone = await _zone(context, wanted)
 
     async def drawn() -> str:
         found = await activity.find(context.engine.database, wanted, None, PAGE)
-        return draw("_activity.html", context, request.state.visit, wanted=wanted, found=found)
+        return draw("_activity.html", context, request.state.visit, wanted=wanted, found=found, zone=zone)
 
     return context.streams.stream(drawn)
+
+
+async def _zone(context: Context, wanted: Filter) -> str | None:
+    """Whose clock a page goes by beside UTC, where it is about one person."""
+    return await activity.zone_of(context.engine.database, wanted.recipient) if wanted.recipient else None
 
 
 SCREENS = [

@@ -45,6 +45,10 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Carried to {self.path}>"
 
 
+_OF_THE_FORM = frozenset({"shown", "revision", "based_on"})
+"""Fields that nobody has written: what a form keeps to itself."""
+
+
 def of(request: Request) -> Carried | None:
     """The posted form, where it was sent from a page of ours and holds something that could be lost."""
     form: FormData = request.state.form
@@ -87,7 +91,8 @@ def ask(request: Request, context: Context, carried: Carried, *, status: int = 2
     return page(
         request, context, "carry_on.html", status=status, carried=carried if theirs and may else None, theirs=theirs,
         writer=carried.writer if theirs else "", again=carried.path == _PASSWORD, back=f"{BASE}{at}",
-        shown=[(name, value) for name, value in carried.fields if value.strip()],
+        shown=[(name, value) for name, value in carried.fields if value.strip() and name not in _OF_THE_FORM],
+        locale=dict(carried.fields).get("locale", ""),
     )  # fmt: skip
 
 

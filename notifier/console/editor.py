@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, Self
 from zoneinfo import available_timezones
 
 import msgspec
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -17,12 +18,12 @@ from notifier.console.pages import draw, page, query
 from notifier.console.preview import Look, Reader, cost, look, read_reader, room
 from notifier.console.screens import BASE, Context, Screen
 from notifier.console.tester import MOST, WINDOW, to_contact
-from notifier.console.wording import BOXES, DESIGN, SPARE_ROWS, Written
+from notifier.console.wording import BOXES, DESIGN, SPARE_ROWS, Table, Written
 from notifier.deliveries import Channel
 from notifier.errors import ConfigurationError, Problem, SendError
 from notifier.pipeline import gate, publishing
 from notifier.rendering.language import DEFAULT_LOCALE
-from notifier.rendering.texts import Texts, check_locale_name
+from notifier.rendering.texts import EmailTexts, Texts, check_locale_name
 from notifier.store import audit, contacts, suppressions
 from notifier.store.audit import Entry
 from notifier.store.versions import Draft
@@ -37,6 +38,20 @@ DONE = {
 FEW_ZONES = sorted(zone for zone in available_timezones() if zone.startswith(("Europe/", "America/New", "America/Lo")))
 
 
+class Begun(NamedTuple):
+    """What a form was made from, however often it has come back since: the draft's revision, the version that the draft
+    was begun at, and marks of the texts."""
+
+    revision: str
+    based_on: str
+    shown: Mapping[str, str] | None
+
+    @classmethod
+    def at(cls, draft: Draft, table: Table) -> Self:
+        """That of a form that shows a draft as it is."""
+        return cls(str(draft.revision), str(draft.based_on), wording.marks(table))
+
+
 @dataclass(frozen=True)
 class Editing:
     """What somebody has open: a type's draft, the place in it, what stands in the form, and who reads the preview."""
@@ -49,6 +64,7 @@ class Editing:
     written: Written
     reader: Reader
     samples: Mapping[str, Mapping[str, Any]]
+    begun: Begun
 
     @property
     def changed(self) -> dict[str, Texts]:
@@ -147,15 +163,18 @@ async def _open(request: Request, context: Context, asked: Mapping[str, Any]) ->
     channel = Channel(channel)
     posted = request.method == "POST" and wording.BOXES[channel][0].part in asked
     samples = await gate.payloads_of(context.engine, kind)
+    stands, form = wording.written(texts[locale], channel), getattr(request.state, "form", FormData())
+    begun = Begun(text(form, "revision"), text(form, "based_on"), wording.read_marks(form))
     return Editing(
         kind=kind,
         draft=draft,
         wording=texts,
         locale=locale,
         channel=channel,
-        written=wording.read(request.state.form, channel) if posted else wording.written(texts[locale], channel),
+        written=wording.read(form, channel) if posted else stands,
         reader=read_reader(asked, locale, texts, list(samples), kind.samples[0].name),
         samples=samples,
+        begun=begun if posted else Begun.at(draft, stands.table),
     )
 
 
@@ -177,14 +196,14 @@ async def _save(request: Request, context: Context, editing: Editing) -> Editing
     if not await _keep(request, context, editing, editing.changed):
         return await _conflict(request, context, editing)
     draft = await gate.draft(context.engine, editing.kind.id)
-    return replace(editing, draft=draft, wording=publishing.decode(draft.wording))
+    begun = Begun.at(draft, editing.written.table)
+    return replace(editing, draft=draft, wording=publishing.decode(draft.wording), begun=begun)
 
 
 async def _keep(request: Request, context: Context, editing: Editing, texts: Mapping[str, Texts]) -> bool:
     """Save a wording over the draft that the form was made from; False where that is another one now."""
-    form, engine = request.state.form, context.engine
-    seen = text(form, "revision"), text(form, "based_on")
-    if seen != (str(editing.draft.revision), str(editing.draft.based_on)):
+    engine, form = context.engine, request.state.form
+    if (text(form, "revision"), text(form, "based_on")) != (str(editing.draft.revision), str(editing.draft.based_on)):
         return False
     try:
         await publishing.save(engine.database, editing.draft, texts, request.state.visit.actor, engine.clock.now())
@@ -194,15 +213,15 @@ async def _keep(request: Request, context: Context, editing: Editing, texts: Map
 
 
 async def _conflict(request: Request, context: Context, editing: Editing) -> Response:
-    """Their words in the fields, the draft's as they are now beside them; to save again is to decide."""
+    """What they changed in its fields, the draft as it is now in all others, and beside what both have changed; to save
+    again is to decide."""
     fresh = await _open(request, context, request.state.form)
-    theirs = wording.written(fresh.wording[fresh.locale], fresh.channel)
-    now = {
-        name: value
-        for name, value in msgspec.structs.asdict(theirs.table).items()
-        if value != getattr(editing.written.table, name)
-    }
-    return await _page(request, context, fresh, status=409, conflict=now)
+    theirs = wording.written(fresh.wording[fresh.locale], fresh.channel).table
+    # A form without marks was changed in every part, for all that is known.
+    table, both = wording.merged(editing.written.table, theirs, fresh.begun.shown or {}, fresh.channel)
+    written = wording.Written(table, list(table.details.items()) if isinstance(table, EmailTexts) else [])
+    merged = replace(fresh, written=written, begun=Begun.at(fresh.draft, theirs))
+    return await _page(request, context, merged, status=409, conflict=both)
 
 
 async def _test(request: Request, context: Context, editing: Editing, found: Look) -> tuple[str, int]:
@@ -241,8 +260,8 @@ def _unspeakable(new: str, editing: Editing) -> str:
         return f"There are texts in {new} already."
     try:
         check_locale_name(new, "Not added")
-    except ConfigurationError as error:
-        return str(error)
+    except ConfigurationError:
+        return "That is no language that is known; write it as it, pt-BR or de-AT."
     return ""
 
 

@@ -33,17 +33,19 @@ class Failing(NamedTuple):
 
 
 class Failures(NamedTuple):
-    """What fails at `at`, the worst first, and how many dead letters wait."""
+    """What fails at `at`, the worst first, how many dead letters wait, and how many were given up of `older` messages,
+    which are in no share."""
 
     at: int
     worst: Sequence[Failing]
     tried: int
     dead: int
+    older: int = 0
 
     @property
     def tone(self) -> str:
-        """How all of it looks: as the worst of it."""
-        return self.worst[0].tone if self.worst else "good"
+        """How all of it looks: as the worst of it, and never good while older messages are given up."""
+        return self.worst[0].tone if self.worst else "warn" if self.older else "good"
 
 
 def failing(outcomes: Sequence[Outcome], names: dict[str, str]) -> list[Failing]:
@@ -52,6 +54,8 @@ def failing(outcomes: Sequence[Outcome], names: dict[str, str]) -> list[Failing]
     failed: Counter[str] = Counter()
     said: dict[str, Counter[str]] = defaultdict(Counter)
     for each in outcomes:
+        if each.older:
+            continue
         for name in (str(each.channel), names.get(each.type, each.type)):
             tried[name] += each.number
             if each.failed:

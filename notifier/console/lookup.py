@@ -106,7 +106,8 @@ async def get_delivery(request: Request, context: Context) -> Response:
     return page(
         request, context, "delivery.html", name=name, delivery=told, event=event, waits=waits,
         moments=_of_delivery(told, event, context.engine.clock), meaning=meaning(told.channel, told.code), made=made,
-        sent=sent, frames_mail=told.channel == Channel.EMAIL,
+        sent=sent, zone=made.time_zone if made else await activity.zone_of(context.engine.database, told.recipient_id),
+        frames_mail=told.channel == Channel.EMAIL,
     )  # fmt: skip
 
 
@@ -121,9 +122,11 @@ async def get_event(request: Request, context: Context) -> Response:
     if told is None:
         raise HTTPException(404)
     waits = event.quarantined_at is not None and event.handled_at is None
+    whose = {each.recipient_id for each in deliveries} | ({recipient} if recipient else set())
+    zone = await activity.zone_of(context.engine.database, *whose) if len(whose) == 1 else None
     return page(
         request, context, "event.html", event=event, deliveries=deliveries, waits=waits, most=OF_EVENT,
-        moments=_of_event(event), told=told, recipient=recipient,
+        moments=_of_event(event), told=told, recipient=recipient, zone=zone,
     )  # fmt: skip
 
 

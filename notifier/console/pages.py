@@ -6,8 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
+import msgspec
+from babel import UnknownLocaleError
 from markupsafe import Markup
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -134,9 +137,22 @@ def _navigation(screens: Any, may: frozenset[str]) -> dict[str, list[Screen]]:
     return groups
 
 
-def moment(instant: int) -> str:
-    """An instant for people: UTC, to the second."""
-    return f"{datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%d %H:%M:%S}"
+def moment(instant: int | datetime) -> str:
+    """An instant for people: to the second, and never without saying that it is UTC."""
+    return f"{_at(instant):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def theirs(instant: int | datetime, zone: str) -> str:
+    """The same instant by somebody's clock: "18:40:00 in Europe/Berlin", with the day where it is another one."""
+    try:
+        here = _at(instant).astimezone(ZoneInfo(zone))
+    except (ValueError, OSError, ZoneInfoNotFoundError):  # one that this machine lacks
+        return f"their clock is in {zone}"
+    return f"{here:{'%H:%M:%S' if here.date() == _at(instant).date() else '%Y-%m-%d %H:%M:%S'}} in {zone}"
+
+
+def _at(instant: int | datetime) -> datetime:
+    return datetime.fromtimestamp(instant / SECOND, UTC) if isinstance(instant, int) else instant.astimezone(UTC)
 
 
 def duration(milliseconds: float) -> str:
@@ -170,9 +186,10 @@ def language(locale: str) -> str:
 
 def spoken(locale: str | None) -> Markup:
     """The attributes of an element that holds somebody's words: their language, and the way that it is written."""
-    if not locale:
+    try:
+        return Markup('lang="{}" dir="{}"').format(locale, parse_locale(locale or "").text_direction)
+    except (ValueError, UnknownLocaleError):  # nobody says, or it was written by hand
         return Markup('dir="auto"')
-    return Markup('lang="{}" dir="{}"').format(locale, parse_locale(locale).text_direction)
 
 
 def plainly(value: Any) -> str:
@@ -204,7 +221,8 @@ def _environment() -> jinja2.Environment:
     filters: dict[str, Callable[..., Any]] = {
         "moment": moment, "duration": duration, "words": words, "why": why, "grouped": lambda number: f"{number:,}",
         "iso": lambda instant: f"{datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "at": lambda at: f"{at:%Y-%m-%d %H:%M:%S}", "language": language, "plainly": plainly,
+        "as_json": lambda value: msgspec.json.encode(value).decode(), "theirs": theirs, "language": language,
+        "plainly": plainly,
         "who": lambda actor: actor.removeprefix("console:"),
         "tone": lambda state: TONES.get(state, "quiet"),
     }  # fmt: skip

@@ -187,7 +187,8 @@ class Watch:
         found = await failing_rows.outcomes(engine.database, now - SINCE)
         names = {kind.id: kind.name for kind in engine.catalog.types.values()}
         dead = await failing_rows.waiting(engine.database)
-        return Failures(now, failing(found, names), sum(each.number for each in found), dead)
+        tried = sum(each.number for each in found if not each.older)
+        return Failures(now, failing(found, names), tried, dead, sum(each.number for each in found if each.older))
 
     async def _count_day(self) -> Mapping[str, int]:
         return await activity.made_since(self._engine.database, self._engine.clock.now() - DAY)

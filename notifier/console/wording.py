@@ -1,6 +1,7 @@
 """Texts as a form: the fields of one locale and channel, what they may name, and back to texts. Pure."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,8 @@ from notifier.rendering.formats import FORMATS
 from notifier.rendering.texts import EmailTexts, PushTexts, SmsTexts, Texts, Wording, fields_of
 
 Table = PushTexts | SmsTexts | EmailTexts
+
+_ROW = "details."  # how the name of a part begins that is a row of a mail's table
 
 SPARE_ROWS = 2  # of a mail's table that are empty: a script is not needed to add some
 
@@ -89,6 +92,46 @@ def _parts(channel: Channel) -> list[str]:
 def _table(channel: Channel, parts: Mapping[str, Any]) -> Table:
     table: Table = msgspec.convert(parts, _SHAPES[channel])
     return table
+
+
+def marks(table: Table) -> dict[str, str]:
+    """What a form shows of each of its parts: enough to tell later whether somebody has changed it."""
+    return {name: _mark(value) for name, value in _flat(table).items()}
+
+
+def read_marks(form: FormData) -> dict[str, str] | None:
+    """The marks that a form was made with; None where it brings none that make sense."""
+    try:
+        return msgspec.json.decode(text(form, "shown"), type=dict[str, str])
+    except msgspec.DecodeError:
+        return None
+
+
+def merged(mine: Table, theirs: Table, shown: Mapping[str, str], channel: Channel) -> tuple[Table, dict[str, str]]:
+    """The draft's words with those that were changed in the form over them; and what the draft says of parts that both
+    have changed. `shown` are the marks of what the form began with."""
+    own, other = _flat(mine), _flat(theirs)
+    kept, both = {}, {}
+    for name in dict.fromkeys((*own, *other)):
+        touched = _mark(own.get(name)) != shown.get(name, "")
+        if touched and own.get(name) != other.get(name) and _mark(other.get(name)) != shown.get(name, ""):
+            both[name] = other.get(name, "")
+        if (value := (own if touched else other).get(name)) is not None:
+            kept[name] = value
+    parts: dict[str, Any] = {name: value for name, value in kept.items() if not name.startswith(_ROW)}
+    if channel == Channel.EMAIL:
+        parts["details"] = {name.removeprefix(_ROW): value for name, value in kept.items() if name.startswith(_ROW)}
+    return _table(channel, parts), both
+
+
+def _flat(table: Table) -> dict[str, str]:
+    parts = msgspec.structs.asdict(table)
+    details = parts.pop("details", {})
+    return {**parts, **{f"{_ROW}{label}": value for label, value in details.items()}}
+
+
+def _mark(value: str | None) -> str:
+    return "" if value is None else sha256(value.encode()).hexdigest()[:16]
 
 
 def put(wording: Wording, locale: str, channel: Channel, table: Table) -> dict[str, Texts]:

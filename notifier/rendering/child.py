@@ -24,6 +24,9 @@ from notifier.settings import Settings, load_settings
 _PLACE = re.compile(r"[\w-]+/([\w-]+)\.toml: (push|sms|email)\.(\w+):? ")
 """How the error of a part begins: `charging-complete/de.toml: email.mjml: `."""
 
+_NO_LAYOUT = re.compile(r"_layout/([\w-]+)\.toml is missing")
+"""How the error of a language begins that mails have no footer in."""
+
 
 def main() -> None:
     """Answer until the input ends; its first line is `ready`, or why it can't be."""
@@ -64,6 +67,10 @@ def _answer(renderer: Renderer, line: bytes) -> Answer:
 
 def _located(error: str) -> Fault:
     """A fault of one part as a whole, such as MJML that doesn't compile, by the place that its words begin with."""
+    if lacking := _NO_LAYOUT.match(error):
+        return Fault(
+            "", "", "", f"mails have no footer in {lacking[1]} yet; a developer writes it (_layout, {lacking[1]})"
+        )
     found = _PLACE.match(error)
     return Fault("", "", "", error) if found is None else Fault(found[1], found[2], found[3], error[found.end() :])
 
@@ -75,7 +82,7 @@ def _try(renderer: Renderer, type_: str, scripts: Scripts, trial: Trial) -> Trie
             unsubscribe_url=trial.unsubscribe_url,
         )  # fmt: skip
     except RenderError as error:
-        return Tried(error=str(error))
+        return Tried(error=error.words)
     return _tried(rendered)
 
 

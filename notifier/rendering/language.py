@@ -12,6 +12,7 @@ sandbox and StrictUndefined stand behind that all the same.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from inspect import signature
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
@@ -20,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from notifier.catalog import Field, Kind, Money
 from notifier.errors import ConfigurationError, RenderError
-from notifier.rendering.formats import FORMATS, make_filter
+from notifier.rendering.formats import FORMATS, Format, make_filter
 from notifier.text import is_text, text_fault
 
 Fields = Mapping[str, Field]
@@ -33,6 +34,23 @@ MAX_DEPTH = 8  # conditions in each other: nobody can read more
 
 FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError)
 """What filling a text can raise; OSError and LookupError are a time zone that this machine lacks."""
+
+_UNENDED = "a condition has no end: write {% endif %} behind it"
+_UNREADABLE = "what stands in {{ … }} or {% … %} can't be read: a bracket, a name or a sign is missing or too many"
+
+_REFUSED: Mapping[type[nodes.Node], str] = {
+    nodes.Getattr: "a dot behind a field",
+    nodes.Getitem: "square brackets behind a field",
+    nodes.Call: "brackets behind a name that is no filter",
+    nodes.Compare: "this comparison",
+    nodes.Filter: "a filter of anything but a field",
+    nodes.Name: "a field in a filter's brackets",
+    nodes.Const: "a value by itself",
+    nodes.For: "a loop",
+    nodes.CondExpr: "a condition within {{ … }}",
+    nodes.Test: "“is …”",
+}
+"""What the language doesn't have, as whoever writes texts would call it."""
 
 _TRIALS: Mapping[Kind, object] = {
     "money": Money(1.5, "EUR"),
@@ -75,7 +93,10 @@ class Part:
             return "".join(self.root(context))
         except FAILURES as error:
             used = ", ".join(sorted(self.uses))
-            raise RenderError(f"{self.where}: {type(error).__name__} from one of: {used}") from None
+            raise RenderError(
+                f"{self.where}: {type(error).__name__} from one of: {used}",
+                f"no text can be made of what this event says of: {used}",
+            ) from None
 
 
 def compile_text(where: str, source: str, fields: Fields) -> Part:
@@ -88,7 +109,7 @@ def compile_text(where: str, source: str, fields: Fields) -> Part:
     if fault := text_fault(source):
         raise ConfigurationError(f"{where}, {fault}")
     try:
-        tree = _TEXTS.parse(source)
+        tree = _parse(source)
         _check_all(tree.body, fields, frozenset())
         template = _TEXTS.from_string(tree)
     except TemplateSyntaxError as error:
@@ -100,6 +121,15 @@ def compile_text(where: str, source: str, fields: Fields) -> Part:
             f"{where} is nested too deeply; {MAX_DEPTH} conditions in each other are enough"
         ) from None
     return Part(where, template.root_render_func, frozenset(name.name for name in tree.find_all(nodes.Name)))
+
+
+def _parse(source: str) -> nodes.Template:
+    """A text's tree; what Jinja can't read is told in words of whoever writes texts, not of a parser."""
+    try:
+        return _TEXTS.parse(source)
+    except TemplateSyntaxError as error:
+        ends = "Unexpected end of template" in (error.message or "")
+        raise TemplateSyntaxError(_UNENDED if ends else _UNREADABLE, error.lineno) from None
 
 
 def _check_all(body: Iterable[nodes.Node], fields: Fields, sure: Sure, depth: int = 0) -> None:
@@ -146,8 +176,9 @@ def _check_filter(node: nodes.Filter, field: Field) -> None:
     more = {str(argument.key): _constant(argument.value) for argument in node.kwargs}
     try:
         form.function(_TRIALS[field.type], DEFAULT_LOCALE, *["UTC"] * form.zoned, *details, **more)
-    except (TypeError, ValueError) as error:
-        raise _error(node, f"{node.name}: {error}") from None
+    except FAILURES as error:
+        ours = isinstance(error, ValueError) and str(error).startswith("takes ")
+        raise _error(node, f"{node.name}: {error if ours else _takes(form)}") from None
 
 
 def _check_test(node: nodes.Node, fields: Fields, sure: Sure) -> Sure:
@@ -195,8 +226,16 @@ def _filters_for(field: Field) -> str:
     return ", ".join(name for name, form in FORMATS.items() if field.type in form.kinds) or "it takes none"
 
 
+def _takes(form: Format) -> str:
+    """What may stand in a filter's brackets: `what stands in its brackets doesn't fit; there may be form (text)`."""
+    given = list(signature(form.function).parameters.values())[2 + form.zoned :]
+    told = ", ".join(f"{each.name} ({'a whole number' if 'int' in str(each.annotation) else 'text'})" for each in given)
+    return f"what stands in its brackets doesn't fit; {f'there may be {told}' if told else 'it has none'}"
+
+
 def _refusal(node: nodes.Node) -> TemplateSyntaxError:
-    return _error(node, f"{type(node).__name__} can't be used in texts; docs/notification-types.md says what can")
+    told = _REFUSED.get(type(node), f"{type(node).__name__.lower()} …")
+    return _error(node, f"{told} can't be used in texts; docs/notification-types.md says what can")
 
 
 def _error(node: nodes.Node, message: str) -> TemplateSyntaxError:

@@ -301,7 +301,8 @@ def _read(loaded: _Type, data: Mapping[str, Any]) -> dict[str, Any]:
         values = msgspec.structs.asdict(msgspec.convert(data, loaded.model))
     except msgspec.ValidationError as error:
         told = _QUOTED.sub("…", str(error))  # msgspec quotes the value it refuses
-        raise RenderError(f"{loaded.kind.id}: its data doesn't fit: {told}") from None
+        words = f"what this event says doesn't fit its type any more: {told}"
+        raise RenderError(f"{loaded.kind.id}: its data doesn't fit: {told}", words) from None
     for name, least in loaded.least.items():
         if values[name] is not None and values[name] < least:
             values[name] = None if loaded.kind.data[name].optional else least

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from notifier.clock import DAY, HOUR, MINUTE, Clock, to_datetime
 from notifier.deliveries import Channel
+from notifier.sandbox.direction import Way, way, way_of_mail
 from notifier.sandbox.ledger import CHANNELS, Entry, Ledger, Mail, Push, Sms
 from notifier.sandbox.mail_reading import Reading, read
 
@@ -49,6 +50,7 @@ class Notice(NamedTuple):
     action: str
     time: str
     replaced: int
+    way: Way
 
 
 class Bubble(NamedTuple):
@@ -59,6 +61,7 @@ class Bubble(NamedTuple):
     time: str
     segments: int
     encoding: str
+    way: Way
 
 
 class Letter(NamedTuple):
@@ -70,6 +73,7 @@ class Letter(NamedTuple):
     snippet: str
     time: str
     link: str
+    way: Way
 
 
 class Address(NamedTuple):
@@ -133,14 +137,29 @@ class Inbox:
         now = self._clock.now()
         pushes = islice(self._ledger.latest(Channel.PUSH, picked), SEARCHED)
         return [
-            Notice(push.title, push.body, push.image, push.action, ago(entry.received_at, now), replaced)
+            Notice(
+                push.title,
+                push.body,
+                push.image,
+                push.action,
+                ago(entry.received_at, now),
+                replaced,
+                way(f"{push.title} {push.body} {push.action}"),
+            )
             for entry, push, replaced in islice(on_screen(pushes), SHOWN[Channel.PUSH])
         ]
 
     def _bubbles(self, picked: frozenset[str]) -> list[Bubble]:
         now = self._clock.now()
         return [
-            Bubble(entry.to, content.body, ago(entry.received_at, now), content.segments, content.encoding)
+            Bubble(
+                entry.to,
+                content.body,
+                ago(entry.received_at, now),
+                content.segments,
+                content.encoding,
+                way(content.body),
+            )
             for entry in islice(self._ledger.latest(Channel.SMS, picked), SHOWN[Channel.SMS])
             if isinstance(content := entry.content, Sms)
         ]
@@ -222,6 +241,7 @@ def _open(entry: Entry, mail: Mail, view: str, picked: frozenset[str]) -> dict[s
         "html": _HEAD.sub(lambda head: head[0] + '<base target="_blank">', reading.html, count=1),
         "adapts": "prefers-color-scheme" in reading.html,
         "text": reading.text,
+        "way": way_of_mail(f"{reading.subject} {reading.text}", reading.html),
         "source": mail.raw.decode("utf-8", "replace"),
         "encrypted": mail.encrypted,
         "back": _link(picked),
@@ -236,4 +256,5 @@ def _letter(entry: Entry, reading: Reading, time: str, picked: frozenset[str]) -
         snippet=" ".join(reading.text[: SNIPPET * 2].split())[:SNIPPET],
         time=time,
         link=_link(picked, mail=entry.number),
+        way=way_of_mail(f"{reading.subject} {reading.text}", reading.html),
     )

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel, Lane, State
+from notifier.preferences import read_preferences
 from notifier.store import dead, paging, rows
 from notifier.store.database import Database
 from notifier.store.dead import Tried
@@ -129,6 +130,17 @@ async def knows_recipient(database: Database, id_: str) -> bool:
         known = sa.select(recipient.c.id).where(recipient.c.id == id_).exists()
         written_to = sa.select(delivery.c.id).where(delivery.c.recipient_id == id_).exists()
         return bool((await connection.execute(sa.select(sa.or_(known, written_to)))).scalar_one())
+
+    return await database.read(work)
+
+
+async def zone_of(database: Database, recipient_id: str) -> str | None:
+    """The time zone of somebody's clock, their own choice before what their service knows; None for nobody's."""
+    query = sa.select(recipient.c.time_zone, recipient.c.preferences).where(recipient.c.id == recipient_id)
+
+    async def work(connection: AsyncConnection) -> str | None:
+        row = (await connection.execute(query)).first()
+        return None if row is None else read_preferences(row.preferences).time_zone or row.time_zone
 
     return await database.read(work)
 

@@ -1,25 +1,28 @@
 """How much of what was sent lately failed, and how many dead letters wait: by indexes alone, and only so far."""
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel, State
+from notifier.errors import Throttled
 from notifier.store import rows
 from notifier.store.database import Database
 from notifier.store.dead import DEAD_STATES
 from notifier.store.schema import DEAD, QUARANTINED, attempt, delivery, event
 
-MOST = 5_000  # newest deliveries, and newest dead ones, that are looked at: a bound on what is read
+MOST = 5_000  # newest deliveries, and newest dead ones of each state, that are looked at: a bound on what is read
 MOST_DEAD = 1_000  # dead letters of a kind that are counted: beyond that it matters little how many there are
 
 _TRIED = (State.SENT, State.DELIVERED, State.UNKNOWN, *DEAD_STATES, State.PENDING, State.EXPIRED)
-_READ = [delivery.c[name] for name in ("id", "channel", "type", "state", "reason", "code", "attempts")]
+_READ = [delivery.c[name] for name in ("id", "channel", "type", "state", "reason", "code", "attempts", "updated_at")]
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """So many deliveries of a type on a channel that ended alike; `latest` is one of them, `tried` what the provider
-    said of that one's last try, and `code` what a receipt said."""
+    said of that one's last try, and `code` what a receipt said. `older` ones stand beside no others of their age."""
 
     channel: Channel
     type: str
@@ -28,6 +31,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None
     number: int
     latest: str
+    older: bool = False
     tried: str | None = None
 
     @property
@@ -37,28 +41,28 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def outcomes(database: Database, since: int) -> list[Outcome]:
-    """What became of the deliveries that were made since an instant, or died since, where a provider was asked."""
-    made = (
-        sa.select(*_READ)
-        .where(delivery.c.created_at > since)
-        .order_by(delivery.c.created_at.desc(), delivery.c.id.desc())
-        .limit(MOST)
-        .subquery()
-    )
+    """What became since an instant of the newest deliveries, where a provider was asked.
+
+    One set gives both what failed and of how many: what was made before and has ended since is in it either way. Dead
+    letters older than those are `older`: of how many they are can't be told by an index.
+    """
+    newest = _newest(delivery.c.created_at > 0, delivery.c.created_at).subquery()
     died = [
-        sa.select(*_READ)
-        .where(sa.text(DEAD), delivery.c.state == state, delivery.c.updated_at > since)
-        .order_by(delivery.c.updated_at.desc(), delivery.c.id.desc())
-        .limit(MOST)
-        .subquery()
+        _newest(sa.and_(sa.text(DEAD), delivery.c.state == state, delivery.c.updated_at > since), delivery.c.updated_at)
         for state in DEAD_STATES
     ]
-    # A union, not a union of all: who was made and has died since is one.
-    of = sa.union(*(sa.select(part) for part in (made, *died))).subquery()
-    alike = (of.c.channel, of.c.type, of.c.state, of.c.reason, of.c.code)
+    tried = [sa.select(newest, sa.false().label("older")).where(newest.c.updated_at > since)]
+    tried += [
+        sa.select(each, sa.true().label("older")).where(each.c.id.not_in(sa.select(newest.c.id)))
+        for each in (part.subquery() for part in died)
+    ]
+    of = sa.union_all(*tried).subquery()
+    alike = (of.c.channel, of.c.type, of.c.state, of.c.reason, of.c.code, of.c.older)
     grouped = (
         sa.select(*alike, sa.func.count().label("number"), sa.func.max(of.c.id).label("latest"))
         .where(of.c.state.in_(_TRIED), of.c.attempts > 0)
+        # Who was asked to come later has no answer yet, neither a good nor a bad one.
+        .where(sa.or_(of.c.state != State.PENDING, of.c.reason.is_(None), of.c.reason != Throttled.kind))
         .group_by(*alike)
     )
 
@@ -74,6 +78,10 @@ async def outcomes(database: Database, since: int) -> list[Outcome]:
         return [msgspec.structs.replace(each, tried=said.get(each.latest)) for each in found]
 
     return await database.read(work)
+
+
+def _newest(which: sa.ColumnElement[bool], by: sa.Column[int]) -> sa.Select[Any]:
+    return sa.select(*_READ).where(which).order_by(by.desc(), delivery.c.id.desc()).limit(MOST)
 
 
 async def waiting(database: Database) -> int:

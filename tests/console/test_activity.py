@@ -204,4 +204,4 @@ async def test_a_delivery_is_headed_by_its_types_name_and_tells_which_clock_its_
 
     assert "<h1>charging-complete</h1>" not in body
     assert f"<h1>{CATALOG.types['charging-complete'].name}</h1>" in body
-    assert re.search(r"</time> UTC", body)
+    assert re.search(r" UTC</time>", body)

@@ -1,6 +1,7 @@
 """Types, the editor, languages and tests: what is kept, what is refused, and whom nothing goes to."""
 
 import asyncio
+import html
 import re
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from notifier.store.contacts import Contact
 from notifier.store.database import Database
 from notifier.store.suppressions import Suppression
 from tests.api.conftest import on_sqlite
+from tests.api.server import Answer
 from tests.console.conftest import Enter, opened, signed_in
 from tests.console.words import EDIT, NUMBER, SHORT, TYPE, hidden, says, told, write
 from tests.samples import CATALOG, NOW, RENDERER
@@ -121,6 +123,54 @@ async def test_of_two_who_write_the_second_keeps_their_words_and_sees_the_firsts
     draft = await versions.draft(mia.engine.database, TYPE)
     assert draft is not None
     assert draft.revision == 2
+
+
+@pytest.mark.parametrize("before", ["saved", "refused", "previewed"])
+@on_sqlite
+async def test_a_form_that_somebody_overtook_writes_only_what_was_changed_in_it(desk: Enter, before: str) -> None:
+    # Given two who have the same push open, of whom one changes its title, and saves
+    where = f"/types/{TYPE}/edit?locale=de&channel=push"
+    mia, tom = await signed_in(desk, "author"), await signed_in(desk, "publisher")
+    stood = RENDERER.shipped[TYPE]["de"].push
+    assert stood is not None
+    parts = {"title": stood.title, "body": stood.body, "action": stood.action, "image": stood.image}
+    mine, theirs = hidden((await mia.get(where)).body), hidden((await tom.get(where)).body)
+    assert (await mia.post(f"/types/{TYPE}/edit", **mine, **{**parts, "title": "Mias Titel"})).status == 303
+
+    # When the other changes the body, also where their form came back to them before, saves, is told and saves again
+    if before == "refused":
+        page = await tom.post(f"/types/{TYPE}/edit", **theirs, **{**parts, "body": "{{ nothing }}"})
+        assert page.status == 422
+        theirs = hidden(page.body)
+    elif before == "previewed":
+        theirs = hidden((await tom.post(f"/types/{TYPE}/preview", **theirs, **{**parts, "body": "Toms Text"})).body)
+    answer = await tom.post(f"/types/{TYPE}/edit", **theirs, **{**parts, "body": "Toms Text"})
+    assert answer.status == 409
+    assert "The draft now says" not in says(answer)  # no part was changed by both
+    shown = {name: re.search(rf'name="{name}"[^>]*>\n([^<]*)<', answer.body) for name in parts}
+    again = {name: html.unescape(match[1]) for name, match in shown.items() if match}
+    assert (await tom.post(f"/types/{TYPE}/edit", **hidden(answer.body), **again)).status == 303
+
+    # Then the draft has what each of them wrote
+    draft = await versions.draft(mia.engine.database, TYPE)
+    assert draft is not None
+    push = publishing.decode(draft.wording)["de"].push
+    assert push == PushTexts(**{**parts, "title": "Mias Titel", "body": "Toms Text"})
+
+
+def test_two_forms_are_merged_row_by_row() -> None:
+    def mail(**rows: str) -> EmailTexts:
+        return EmailTexts(subject="s", preheader="p", heading="h", body="b", action="a", details=rows)
+
+    shown = wording.marks(mail(one="1", two="2", three="3", four="4"))
+
+    # When one form has changed a row, taken one away and made one, and the draft has changed a third and one of both's
+    mine, theirs = mail(one="mine", two="2", four="my four", new="n"), mail(one="1", two="theirs", three="3", four="4!")
+    table, both = wording.merged(mine, theirs, shown, Channel.EMAIL)
+
+    # Then each has its own, and what both have changed is told
+    assert table == mail(one="mine", two="theirs", four="my four", new="n")
+    assert both == {"details.four": "4!"}
 
 
 @on_sqlite
@@ -265,9 +315,9 @@ async def test_words_are_drawn_the_way_their_language_is_written_even_where_they
     ("type_", "channel", "new", "why"),
     [
         (TYPE, "sms", "de", "There are texts in de already."),
-        (TYPE, "sms", "../x", "named by its locale"),
-        (TYPE, "sms", "qq", "is not a locale that Unicode's CLDR knows"),
-        ("session-receipt", "email", "it", "_layout/it.toml is missing"),
+        (TYPE, "sms", "../x", "no language that is known"),
+        (TYPE, "sms", "qq", "no language that is known"),
+        ("session-receipt", "email", "it", "mails have no footer in it yet"),
     ],
 )
 @on_sqlite
@@ -282,6 +332,41 @@ async def test_a_language_that_cannot_be_spoken_is_refused(
     assert answer.status == 422
     assert why in says(answer)
     assert await versions.draft(visitor.engine.database, type_) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{{ completed_at }}", "completed_at is time: write it with a filter (time, date, date_time)"),
+        (
+            "{{ completed_at | time(5) }}",
+            "time: what stands in its brackets doesn't fit; there may be form (text), one",
+        ),
+        ("{{ completed_at | time(zone='x') }}", "time: what stands in its brackets doesn't fit"),
+        ("{{ completed_at | time('#', '#') }}", "time: what stands in its brackets doesn't fit"),
+        ("{{ completed_at | money }}", "money doesn't take time"),
+        ("{{ completed_at | }}", "can't be read: a bracket, a name or a sign is missing"),
+        ("{{ completed_at.hour }}", "a dot behind a field can't be used in texts"),
+        ("{% if completed_at %}x", "a condition has no end"),
+        ("{{ energy_kwh | number('a') }}", "number: what stands in its brackets doesn't fit"),
+        ("{{ energy_kwh | plural(one='#') }}", "plural: what stands in its brackets doesn't fit"),
+    ],
+)
+@on_sqlite
+async def test_a_faulty_field_is_told_in_plain_words_beside_its_text(desk: Enter, source: str, why: str) -> None:
+    # Given a text that names a field in a way that can't be used
+    visitor = await signed_in(desk, "author")
+
+    # When it is saved
+    answer = await write(visitor, source)
+
+    # Then the page says so beside the field, in words of its writer: nothing of files, of Python or of a parser
+    assert answer.status == 422
+    beside = re.search(r'data-findings="text">(.*?)</div>', answer.body, re.DOTALL)
+    assert beside
+    said = says(Answer(answer.status, answer.headers, beside[1]))
+    assert why in said
+    assert not re.search(r"toml|'(str|int)'|argument|Getattr|token|Jinja|memory", said)
 
 
 @on_sqlite

@@ -16,6 +16,7 @@ from notifier.console.pages import duration
 from notifier.console.watch import Remembered, Sample, quantile
 from notifier.deliveries import Channel
 from notifier.pipeline.telling import meaning
+from notifier.store import failing
 from notifier.store.schema import delivery, event
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, Visitor, signed_in
@@ -63,7 +64,7 @@ async def test_health_tells_what_fails_by_channel_and_type_and_what_waits_for_a_
 
     # Then the tiles say so, with the code in words, and count those that nobody has handled
     assert (tile(body, "Failures")[0], told in tile(body, "Failures")[1]) == (tone, True)
-    waiting = ("warn", f"{failed} waiting") if failed else ("good", "None")
+    waiting = ("warn", f"{failed} waiting") if failed else ("good", "0 waiting")
     assert tile(body, "Dead letters") == waiting
     assert (f"30003, {meaning(Channel.SMS, '30003')}" in html.unescape(body)) == (tone != "good")
 
@@ -71,6 +72,34 @@ async def test_health_tells_what_fails_by_channel_and_type_and_what_waits_for_a_
     visitor.clock.advance(HOUR - MINUTE)
     body = await counted(visitor, "Nothing sent")
     assert tile(body, "Dead letters") == waiting
+
+
+async def test_the_share_that_fails_is_of_all_that_ended_lately_and_waiting_is_no_failure(
+    enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given forty texts of half an hour ago, all of which ended just now, one of them badly; and ten asked to come later
+    visitor = await signed_in(enter, "viewer")
+    ids = await fill(visitor, 50)
+    visitor.clock.advance(HOUR // 2)
+    now = visitor.clock.now()
+
+    async def become(*which: str, **values: object) -> None:
+        async with visitor.engine.database.engine.begin() as connection:
+            change = sa.update(delivery).where(delivery.c.id.in_(which))
+            await connection.execute(change.values(updated_at=now, **values))
+
+    await become(*ids[:39], state="sent")
+    await become(ids[39], state="undelivered", code="30003")
+    await become(*ids[40:], state="pending", reason="throttled")
+
+    # Then one of forty is few
+    assert tile(await counted(visitor, "40 tried"), "Failures") == ("good", "Few or none")
+
+    # When one that is older than all that is looked at is given up, then it stands in no share, and is told
+    visitor.clock.advance(MINUTE)
+    monkeypatch.setattr(failing, "MOST", 30)
+    body = await counted(visitor, "given up")
+    assert tile(body, "Failures") == ("warn", "1 given up")
 
 
 def tile(body: str, name: str) -> tuple[str, str]:

@@ -22,9 +22,9 @@ async def write(visitor: Visitor, text: str, to: str = "edit", where: str = EDIT
 def hidden(page: str) -> dict[str, str]:
     """What the editor's form sends along."""
     form = page.partition('<form class="editor"')[2]
-    names = ("revision", "based_on", "locale", "channel")
+    names = ("revision", "based_on", "shown", "locale", "channel")
     found = {name: re.search(rf'name="{name}" value="([^"]*)"', form) for name in names}
-    return {name: match[1] for name, match in found.items() if match}
+    return {name: html.unescape(match[1]) for name, match in found.items() if match}
 
 
 def says(answer: Answer) -> str:

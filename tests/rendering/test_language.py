@@ -68,16 +68,21 @@ def test_the_language_says_what_texts_need(source: str, text: str) -> None:
         ("{{ energy | mony }}", "there is no filter mony"),
         ("{{ energy | money }}", "money doesn't take number"),
         ("{{ station | time }}", "time doesn't take text (it takes none)"),
-        ("{{ energy | energy('a lot') }}", "energy: "),
+        (
+            "{{ energy | energy('a lot') }}",
+            "energy: what stands in its brackets doesn't fit; there may be digits",
+        ),
         ("{{ energy | energy(99) }}", "energy: takes 0 to 6 decimals"),
         ("{{ energy | energy(1, 2) }}", "energy: "),
         ("{{ connectors | plural(one='a') }}", "plural: "),
         ("{% if kind == 'ful' %}a{% endif %}", "kind is never 'ful'; it is one of full, limit_reached"),
         ("{% if energy == 'x' %}a{% endif %}", "energy is number: only text fields can be compared"),
-        ("{{ energy | energy | upper }}", "Filter can't be used"),
+        ("{{ energy | energy | upper }}", "a filter of anything but a field can't be used"),
+        ("{{ station.name }}", "a dot behind a field can't be used"),
+        ("{{ 'a' }}", "a value by itself can't be used"),
         ("one\ntwo {{ statoin }}", "line 2: there is no field"),
-        ("{% if cost %}", "line 1: Unexpected end of template"),
-        ("{{ station", "line 1: "),
+        ("{% if cost %}", "line 1: a condition has no end: write {% endif %} behind it"),
+        ("{{ station", "line 1: what stands in {{ … }} or {% … %} can't be read"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_when_the_process_starts(source: str, complaint: str) -> None:
@@ -132,6 +137,9 @@ def test_a_value_of_another_kind_than_declared_is_refused_without_being_shown() 
     with pytest.raises(RenderError) as caught:
         part.render(make_context({**VALUES, "cost": "canary-5e1f"}))
     assert str(caught.value) == "x/en.toml: push.body: AttributeError from one of: cost"
+
+    # And whoever writes texts is told it without file and code, as the place is before them
+    assert caught.value.words == "no text can be made of what this event says of: cost"
 
 
 def test_a_variable_that_is_not_there_is_refused_with_its_name() -> None:

@@ -3,13 +3,14 @@
 Screenshots go to `var/screenshots/sandbox`. Without Chromium these are skipped and, in CI, fail.
 """
 
+import re
 import shutil
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import async_playwright
+from playwright.async_api import Page, async_playwright
 
 from notifier.clock import ManualClock
 from notifier.deliveries import Channel
@@ -29,9 +30,7 @@ LETTER = "<html lang='en'><head><title>m</title></head><body><p>{}</p></body></h
 def filled(sandbox: Sandbox) -> int:
     """Messages of every kind, in a language of each direction; the number of a mail."""
     ledger = sandbox.ledger
-    for number, body in enumerate(
-        ("Voltline: fertig.", "Voltline: اكتمل الشحن في محطة برلين.", "Voltline: הטעינה הסתיימה.")
-    ):
+    for number, body in enumerate(BODIES):
         push = Push(title=body, body=body, image="https://i.example/a.png", action="Pay now", collapse_key="one")
         ledger.accept(Channel.PUSH, f"token-{number % 2}-of-somebody-with-a-long-one", f"p{number}", push, f"p{number}")
         sms = Sms(sender="", body=body, encoding="UCS-2" if number else "GSM-7", segments=number + 1)
@@ -45,6 +44,14 @@ def filled(sandbox: Sandbox) -> int:
     ledger.accept(Channel.SMS, "+4915112345678", "s0", Sms(sender="", body="again", encoding="GSM-7", segments=1), "s9")
     ledger.refuse(Channel.PUSH, "UNREGISTERED", "token-2", "r4")
     return next(each.number for each in ledger.latest(Channel.EMAIL))
+
+
+async def drawn_towards(page: Page) -> set[tuple[bool, str]]:
+    """Of each text that the page draws: whether it is Arabic or Hebrew, and the direction that it is drawn in."""
+    drawn = ".notices h2, .notices p[dir]:not(.action), .bubble, .list strong, .snippet, article h2, .reader[dir]"
+    texts = page.locator(drawn)
+    found = await texts.evaluate_all("all => all.map(each => [each.textContent, getComputedStyle(each).direction])")
+    return {(bool(re.search("[֐-ۿ]", text)), way) for text, way in found}
 
 
 @pytest.mark.timeout(240)
@@ -68,6 +75,8 @@ async def test_the_page_is_accessible_and_fits_and_never_draws_itself_anew(schem
                     if seen.violations_count:
                         found[f"{view} {size}"] = seen.generate_report()
                     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (view, size)
+                    if full:
+                        assert await drawn_towards(page) == {(True, "rtl"), (False, "ltr")}, (view, size)
                     name = "full" if full else "empty"
                     await page.screenshot(path=SCREENSHOTS / f"{name}-{number}-{size}-{scheme}.png")
         await browser.close()

@@ -1,0 +1,39 @@
+"""Which way a text is written, where nobody says in what language it is."""
+
+import re
+import unicodedata
+from typing import Final, NamedTuple
+
+from markupsafe import Markup
+
+_ADDRESSES: Final = re.compile(r"\S+(://|@)\S+")
+"""Links and mailboxes, which are Latin in every language."""
+_HTML: Final = re.compile(r"<html\b[^>]*>", re.IGNORECASE)
+_ATTRIBUTE: Final = re.compile(r"\b(lang|dir)\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
+
+
+class Way(NamedTuple):
+    """How a text is written: its direction, and its language where that is known."""
+
+    direction: str
+    language: str = ""
+
+    def __html__(self) -> str:
+        """The attributes of an element that holds the text."""
+        language = Markup(' lang="{}"').format(self.language) if self.language else ""
+        return Markup('dir="{}"').format(self.direction) + language
+
+
+def way(text: str) -> Way:
+    """The way of most of a text's letters: a brand in Latin letters turns no Arabic text around."""
+    kinds = [unicodedata.bidirectional(letter) for letter in _ADDRESSES.sub("", text)]
+    leftward = sum(kind in ("R", "AL") for kind in kinds)
+    return Way("rtl" if leftward > kinds.count("L") else "ltr")
+
+
+def way_of_mail(text: str, html: str) -> Way:
+    """The way that a mail's HTML says it is written, else that of its text."""
+    tag = _HTML.search(html)
+    said = {name.lower(): value for name, value in _ATTRIBUTE.findall(tag[0])} if tag else {}
+    direction = said.get("dir", "").lower()
+    return Way(direction if direction in ("ltr", "rtl") else way(text).direction, said.get("lang", ""))
