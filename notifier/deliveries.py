@@ -5,7 +5,7 @@
         └──── retry ──────┘
     pending and sending also end as suppressed, expired, superseded, cancelled or failed, each with a reason.
     A receipt also moves sending to delivered or undelivered, and pending to sent or delivered; and where it tells of a
-    trouble that passes, sent to pending, for one later try.
+    trouble that passes, sending, sent or unknown to pending, for one later try.
     What goes out as part of a digest, a delivery of its own, is collected from the beginning; it ends as superseded,
     cancelled or expired where that happens before its digest is sent.
 

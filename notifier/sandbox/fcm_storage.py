@@ -1,6 +1,7 @@
-"""What FCM keeps for a phone that is offline.
+"""What FCM keeps for an Android phone that is offline.
 
-As on firebase.google.com/docs/cloud-messaging/customize-messages/collapsible-message-types.
+As on firebase.google.com/docs/cloud-messaging/customize-messages/collapsible-message-types: what it shows by itself
+always collapses, whatever key was sent, under that of the app; of data the key that was sent counts.
 """
 
 from collections.abc import Iterable
@@ -10,8 +11,10 @@ from notifier.sandbox.ledger import Entry, Push
 
 MOST_KEYS: Final = 4
 """Collapse keys for a device; which ones are kept is not said, here it is the first."""
+APP: Final = "the app's package"
+"""The key of all messages with a notification."""
 MOST_PLAIN: Final = 100
-"""Messages without a collapse key for a device; with one more all of them are thrown away."""
+"""Messages of data without a collapse key for a device; with one more all of them are thrown away."""
 
 
 def kept(entries: Iterable[Entry], device: str) -> list[Entry]:
@@ -21,7 +24,8 @@ def kept(entries: Iterable[Entry], device: str) -> list[Entry]:
     for entry in entries:
         if entry.to != device or entry.verdict != "accepted" or not isinstance(entry.content, Push):
             continue
-        key = entry.content.collapse_key
+        shown = entry.content.title or entry.content.body
+        key = APP if shown else entry.content.collapse_key
         if not key:
             plain.append(entry)
         elif key in by_key or len(by_key) < MOST_KEYS:

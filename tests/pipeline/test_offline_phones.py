@@ -1,4 +1,4 @@
-"""A phone that is off for a night: FCM keeps what it says it keeps, and the person misses nothing."""
+"""A phone that is off for a night: FCM keeps what it says it keeps, and what is sent besides misses nobody."""
 
 from notifier.clock import SystemClock
 from notifier.deliveries import Channel
@@ -8,39 +8,50 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.sandbox.fcm_storage import MOST_KEYS, MOST_PLAIN, kept
 from notifier.sandbox.ledger import Ledger, Push
-from tests.pipeline.samples import COMPLETE, NOW, Report
+from tests.pipeline.samples import NOW, RECEIPT, Report
 from tests.pipeline.steps import rows
 
 SESSIONS = 30  # a fleet's night: far more than FCM keeps collapse keys
 
 
-async def test_a_nights_pushes_are_all_there_when_the_phone_is_on_again(
+async def test_of_a_nights_pushes_a_phone_shows_the_newest_and_the_mailbox_has_them_all(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
 ) -> None:
-    # Given a phone that is off while its person's sessions end, each of which they are told of
+    # Given a phone that is off while its person's sessions end, each of which they are told of by push and mail
     for number in range(SESSIONS):
-        data = {**COMPLETE, "session_id": f"night-{number}"}
-        await decide(engine, [await report("charging.complete", **data, at=NOW)])
-    pushes = [row.id for row in await rows(engine, channel=Channel.PUSH)]
-    await deliver(engine, Channel.PUSH, pushes)
+        data = {**RECEIPT, "session_id": f"night-{number}", "cdr_id": f"night-{number}"}
+        await decide(engine, [await report("session.receipt", **data, at=NOW)])
+    for channel in (Channel.PUSH, Channel.EMAIL):
+        for row in await rows(engine, channel=channel):
+            await deliver(engine, channel, [row.id])
 
     # When it is on again
-    devices = {entry.to for entry in sandbox.ledger.entries if entry.channel == Channel.PUSH}
-    told = [entry.reference for device in devices for entry in kept(sandbox.ledger.entries, device)]
+    pushes = [entry for entry in sandbox.ledger.entries if entry.channel == Channel.PUSH]
+    newest = {entry.to: entry.reference for entry in pushes}
+    shown = {device: [entry.reference for entry in kept(pushes, device)] for device in newest}
 
-    # Then nothing that was sent is missing
-    assert sorted(told) == sorted(pushes)
-    assert len(pushes) == SESSIONS * len(devices)
+    # Then it shows the newest, as FCM's page has it, and everything was mailed
+    assert len(pushes) == SESSIONS * len(newest)
+    assert shown == {device: [reference] for device, reference in newest.items()}
+    assert len([entry for entry in sandbox.ledger.entries if entry.channel == Channel.EMAIL]) == SESSIONS
 
 
-def test_the_sandbox_keeps_four_collapse_keys_and_a_hundred_plain_messages() -> None:
+def test_the_sandbox_keeps_the_newest_notification_four_keys_of_data_and_a_hundred_without_one() -> None:
     ledger = Ledger(SystemClock())
-    for number in range(MOST_KEYS + 2):
-        ledger.accept(Channel.PUSH, "phone", f"k{number}", Push(collapse_key=str(number)), "")
-    ledger.accept(Channel.PUSH, "phone", "newer", Push(collapse_key="0"), "")
+
+    def take(reference: str, push: Push) -> None:
+        ledger.accept(Channel.PUSH, "phone", reference, push, "")
+
+    # What is shown by itself collapses, whatever key it was sent with, and so does data with one key
+    take("shown", Push(title="one", collapse_key="a"))
+    take("shown later", Push(title="two"))
+    for number in range(MOST_KEYS):
+        take(f"k{number}", Push(collapse_key=str(number)))
+    take("newer", Push(collapse_key="0"))
+    assert [entry.reference for entry in kept(ledger.entries, "phone")] == ["shown later", "k1", "k2", "newer"]
+
+    # Of data without one there are a hundred, and with one more none
     for number in range(MOST_PLAIN + 1):
         assert len(kept(ledger.entries, "phone")) == MOST_KEYS + number
-        ledger.accept(Channel.PUSH, "phone", f"p{number}", Push(), "")
-
-    # The newest of a key is kept, no fifth key, and with one plain message too many none of them
-    assert [entry.reference for entry in kept(ledger.entries, "phone")] == ["k1", "k2", "k3", "newer"]
+        take(f"p{number}", Push())
+    assert len(kept(ledger.entries, "phone")) == MOST_KEYS

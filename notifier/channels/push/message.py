@@ -59,9 +59,9 @@ def encode(message: PushMessage, now: int) -> bytes:
     """The JSON body of `messages:send`; what the platforms share is said to each in its own words.
 
     The same collapse key replaces on every platform: on the screen (Android's tag), and also on the way (APNs' collapse
-    id, web push's topic). Not on the way to Android: for a phone that is off FCM keeps four collapse keys, and drops
-    what has another one, but a hundred messages that have none. ValueError for an empty token and for half a letter (a
-    lone surrogate), which no JSON holds.
+    id, web push's topic). Not on the way to Android: what FCM shows by itself it collapses under the app's own key,
+    whatever it is sent, so of what came while a phone was off it shows the newest. ValueError for an empty token and
+    for half a letter (a lone surrogate), which no JSON holds.
     """
     if not message.device.value:
         raise ValueError("a device's token must be a non-empty string")
