@@ -36,10 +36,6 @@ class Lease:
         """By the clock as it is now: the loop's is that of when it last woke up."""
         return elapsed() >= self.ends
 
-    def copy(self) -> "Lease":
-        """The same for one message, to be extended by itself."""
-        return Lease(self.began, self.ends)
-
 
 _lease: ContextVar[Lease | None] = ContextVar("lease", default=None)
 
@@ -47,18 +43,17 @@ _lease: ContextVar[Lease | None] = ContextVar("lease", default=None)
 @contextmanager
 def leased(seconds: float) -> Iterator[Lease]:
     """Sends in here, and in tasks that begin in here, have so many seconds."""
-    with under(Lease(time.monotonic(), elapsed() + seconds)) as lease:
-        yield lease
-
-
-@contextmanager
-def under(lease: Lease) -> Iterator[Lease]:
-    """Sends in here, and in tasks that begin in here, have this lease."""
+    lease = Lease(time.monotonic(), elapsed() + seconds)
     before = _lease.set(lease)
     try:
         yield lease
     finally:
         _lease.reset(before)
+
+
+def keep_to(lease: Lease) -> None:
+    """From here on what this task sends, and tasks that it begins, has this lease."""
+    _lease.set(lease)
 
 
 def begin_by() -> float:

@@ -121,11 +121,15 @@ class _Batch:
     async def _send_in_turn(self) -> None:
         """Send what waits, one after the other, beside others that do the same. Cancelled at the lease's end, what is
         under way is unknown; what still waits is refused by the fence."""
+        me = asyncio.current_task()
         while self._waiting:
             prepared, held = self._waiting.popleft()
-            with self._engine.holding.on_the_wire(held, self._lease) as wire:
-                self._leases[asyncio.current_task()] = wire.lease
+            wire = self._engine.holding.on_the_wire(held, self._lease)
+            self._leases[me] = wire
+            try:
                 tried = await _try(self._engine, self._channel, prepared, wire)
+            finally:
+                self._engine.holding.off_the_wire(wire)
             self._tried.append(tried)  # not before the wait: meanwhile what was tried may be settled already
 
 
