@@ -114,6 +114,9 @@ async def _broker(settings: Settings, namespace: str | None) -> Finding:
         if isinstance(error, ClusterCrossSlotError | MovedError) or "slot" in str(error):
             told = "it is a Redis Cluster, which can't be worked with: a queue's keys lie in several slots"
             return Finding("broker", "wrong", told, "NOTIFIER_BROKER_URL of one Redis, or of RabbitMQ")
+        if "unknown command" in str(error) and await asyncio.to_thread(_is_sentinel, broker):
+            told = "it is a Sentinel, which says where a Redis is and is none"
+            return Finding("broker", "wrong", told, "NOTIFIER_BROKER_URL of an address that leads to the master")
         return Finding(
             "broker", "wrong", "refuses what workers do (ResponseError)", "look at its users and its version"
         )
@@ -136,6 +139,13 @@ def _knock(broker: TakingRedisBroker | OnceRabbitmqBroker) -> set[str]:
         broker.connection  # noqa: B018 (opens it)
     broker.close()
     return others
+
+
+def _is_sentinel(broker: object) -> bool:
+    try:
+        return isinstance(broker, TakingRedisBroker) and broker.client.info("server").get("redis_mode") == "sentinel"
+    except redis.RedisError:
+        return False
 
 
 def _others(broker: TakingRedisBroker) -> set[str]:
@@ -222,9 +232,7 @@ async def _email(settings: Settings) -> AsyncIterator[Finding]:
             way_out = "mend its user, password or the sender; &verp=false where it takes no local+id@ as the sender"
             yield Finding("e-mail", "wrong", told, way_out)
         except (SMTPException, OSError, TimeoutError) as error:
-            told = (
-                f"{account.name}: the server does not answer as it should ({type(error.__cause__ or error).__name__})"
-            )
+            told = f"{account.name}: the server does not answer as it should ({type(_first(error)).__name__})"
             yield Finding("e-mail", "wrong", told, "start it, or mend NOTIFIER_EMAIL_PROVIDERS")
         else:
             security = "not encrypted" if account.security == "none" else account.security
@@ -236,6 +244,12 @@ async def _email(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding(
             "e-mail", "missing", told, "NOTIFIER_PUBLIC_URL=https://…, and let the relay DKIM-sign that header"
         )
+
+
+def _first(error: BaseException) -> BaseException:
+    """What an error came of, at the beginning: a certificate that isn't good, and not that a connection is lost."""
+    before = error.__cause__ or error.__context__
+    return error if before is None else _first(before)
 
 
 async def _ask_the_relay(account: SmtpAccount, settings: Settings) -> None:

@@ -189,9 +189,16 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             raise ConfigurationError(f"{PREFIX}{name.upper()} is set both directly and by _FILE; keep one")
         given[name] = _read(variable, name, value) if in_file else value
     settings = Settings(**{name: _convert(name, value) for name, value in given.items()}, **_usual(environ, given))
-    if len(mailbox(settings.email_from).address.rpartition("@")[0]) > MAX_VERP_LOCAL:
-        raise ConfigurationError(f"{PREFIX}EMAIL_FROM: has more than {MAX_VERP_LOCAL} characters before the @")
+    _room_for_return_paths(settings)
     return settings
+
+
+def _room_for_return_paths(settings: Settings) -> None:
+    servers = email_accounts(settings.email_providers)
+    wanted = not servers or any(server.verp for server in servers)
+    if wanted and len(mailbox(settings.email_from).address.rpartition("@")[0]) > MAX_VERP_LOCAL:
+        told = f"has more than {MAX_VERP_LOCAL} characters before the @, which leaves a return path no room"
+        raise ConfigurationError(f"{PREFIX}EMAIL_FROM: {told}; verp=false for each mail server has none")
 
 
 def _usual(environ: Mapping[str, str], given: Mapping[str, str]) -> dict[str, Any]:

@@ -1,12 +1,18 @@
 """The doctor tries what the workers do."""
 
+import os
 import shutil
+import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
@@ -91,3 +97,120 @@ async def test_a_node_of_a_redis_cluster_is_wrong_and_said_to_be_one(tmp_path: P
     (found,) = await findings(tmp_path, "broker", broker_url=cluster_url)
 
     assert (found.verdict, "Redis Cluster" in found.told) == ("wrong", True)
+
+
+@pytest.fixture
+def sentinel(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
+    """The address of a real Sentinel."""
+    program = shutil.which("redis-server") or absent("needs redis-server (Debian's package of that name)")
+    told = tmp_path / "sentinel.conf"
+    told.write_text(f"port {unused_tcp_port}\nbind 127.0.0.1\ndir {tmp_path}\n")
+    with (
+        subprocess.Popen([program, str(told), "--sentinel"], stdout=subprocess.DEVNULL) as started,
+        redis.Redis(port=unused_tcp_port, retry=Retry(ConstantBackoff(0.1), 100)) as client,
+    ):
+        client.ping()
+        yield f"127.0.0.1:{unused_tcp_port}"
+        started.terminate()
+
+
+async def test_a_redis_url_that_leads_to_a_sentinel_is_wrong_and_said_to_be_one(tmp_path: Path, sentinel: str) -> None:
+    (found,) = await findings(tmp_path, "broker", broker_url=f"redis://{sentinel}/0")
+
+    assert (found.verdict, "is a Sentinel" in found.told) == ("wrong", True)
+
+
+@pytest.mark.parametrize("command", ["doctor", "web", "worker", "clock"])
+def test_a_sentinel_url_is_refused_by_name_when_a_process_starts(sentinel: str, command: str) -> None:
+    environ = {"PATH": os.environ["PATH"], "NOTIFIER_BROKER_URL": f"redis+sentinel://{sentinel}/mymaster"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "notifier.cli", command], env=environ, capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 78
+    assert "NOTIFIER_BROKER_URL: names Sentinels" in ran.stderr + ran.stdout
+
+
+class Relay:
+    """What a real mail server's handler says to a sender."""
+
+    async def handle_MAIL(  # noqa: N802 (aiosmtpd's name)
+        self, _server: object, _session: object, envelope: Any, address: str, _options: list[str]
+    ) -> str:
+        if "+" in address:
+            return "550 5.1.8 no such sender"
+        envelope.mail_from = address
+        return "250 OK"
+
+
+@pytest.mark.parametrize(("option", "verdict"), [("", "wrong"), ("?verp=false", "good")])
+async def test_a_mail_server_that_refuses_return_paths_is_wrong_until_it_gets_none(
+    tmp_path: Path, unused_tcp_port: int, option: str, verdict: str
+) -> None:
+    relay = Controller(Relay(), hostname="127.0.0.1", port=unused_tcp_port)
+    relay.start()
+    try:
+        (found,) = await findings(
+            tmp_path, "e-mail", email_providers=f"smtp://127.0.0.1:{unused_tcp_port}{option}",
+            public_url="https://h.example",
+        )  # fmt: skip
+    finally:
+        relay.stop()
+
+    assert found.verdict == verdict
+    assert ("550" in found.told and "verp=false" in found.way_out) is (verdict == "wrong")
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    """What a server has that vouches for itself."""
+    program = shutil.which("openssl") or absent("needs openssl")
+    file = tmp_path / "server.pem"
+    made = [program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"]
+    made += ["-days", "2", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*made, "-keyout", str(file), "-out", str(tmp_path / "cert.pem")], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", file)
+    return context
+
+
+async def test_a_mail_server_with_a_certificate_that_nobody_vouches_for_is_wrong(
+    tmp_path: Path, unused_tcp_port: int, self_signed: ssl.SSLContext
+) -> None:
+    relay = Controller(Relay(), hostname="127.0.0.1", port=unused_tcp_port, tls_context=self_signed)
+    relay.start()
+    try:
+        (found,) = await findings(
+            tmp_path, "e-mail", email_providers=f"smtp+starttls://u:p@127.0.0.1:{unused_tcp_port}",
+            public_url="https://h.example",
+        )  # fmt: skip
+    finally:
+        relay.stop()
+
+    assert (found.verdict, "SSLCertVerificationError" in found.told) == ("wrong", True), found
+
+
+async def test_a_mail_server_that_refuses_the_password_is_wrong_with_what_it_says(
+    tmp_path: Path, unused_tcp_port: int, self_signed: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))  # this machine trusts it
+
+    def refuse(*_: object) -> AuthResult:
+        return AuthResult(success=False, handled=False)
+
+    relay = Controller(
+        Relay(), hostname="127.0.0.1", port=unused_tcp_port, tls_context=self_signed, authenticator=refuse
+    )
+    relay.start()
+    try:
+        (found,) = await findings(
+            tmp_path, "e-mail", email_providers=f"smtp+starttls://u:canary@127.0.0.1:{unused_tcp_port}",
+            public_url="https://h.example",
+        )  # fmt: skip
+    finally:
+        relay.stop()
+
+    assert found.verdict == "wrong"
+    assert "SMTPAuthenticationError, 535" in found.told
+    assert "password" in found.way_out
+    assert "canary" not in found.told

@@ -255,6 +255,20 @@ def test_what_tests_and_other_programs_set_is_not_ours() -> None:
     assert load_settings({"NOTIFIER_TEST_REDIS_URL": "redis://", "PORT": "x", "XNOTIFIER_PORT": "x"}) == Settings()
 
 
+@pytest.mark.parametrize(
+    ("servers", "good"),
+    [("smtp://a?verp=false", True), ("smtp://a?verp=false smtp://b", False), ("smtp://a", False)],
+)
+def test_a_long_sender_is_good_where_no_server_takes_return_paths(servers: str, good: bool) -> None:
+    environ = {"NOTIFIER_EMAIL_FROM": f"{'a' * 64}@b.example", "NOTIFIER_EMAIL_PROVIDERS": servers}
+
+    if good:
+        assert load_settings(environ).email_from == f"{'a' * 64}@b.example"
+    else:
+        with pytest.raises(ConfigurationError, match="more than 31"):
+            load_settings(environ)
+
+
 def test_every_secret_is_a_setting_and_none_is_shown() -> None:
     assert FIELDS.keys() >= SECRETS
     settings = load_settings({variable(name): f"canary of {name}" for name in SECRETS} | PROVIDERS)

@@ -50,9 +50,9 @@ class Sender(NamedTuple):
     mailbox: str
 
 
-def make_sender(text: str, name: str | None = None) -> Sender:
+def make_sender(text: str, name: str | None = None, *, verp: bool = True) -> Sender:
     """A sender from its address, whose own name comes before `name`; ConfigurationError where it is not one address,
-    leaves no room for a return path, or the name has a control character."""
+    leaves no room for a return path (which one without `verp` needs none of), or the name has a control character."""
     try:
         address, own = mailbox(text)
         shown = _mailbox(address, own or name)
@@ -62,7 +62,7 @@ def make_sender(text: str, name: str | None = None) -> Sender:
         told = error.detail
     else:
         local, _, domain = address.rpartition("@")
-        if len(local) <= MAX_VERP_LOCAL:
+        if not verp or len(local) <= MAX_VERP_LOCAL:
             return Sender(address, domain, shown)
         told = f"has more than {MAX_VERP_LOCAL} characters before the @"
     raise ConfigurationError(f"the sender of mails {told}")

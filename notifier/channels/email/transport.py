@@ -78,7 +78,7 @@ class SmtpTransport:
     ) -> None:
         if not host:
             raise ConfigurationError("mails need the name of an SMTP server")
-        self._sender = make_sender(sender, sender_name)
+        self._sender = make_sender(sender, sender_name, verp=verp)
         self._verp = verp
         self._clock = clock
         self._timeouts = timeouts

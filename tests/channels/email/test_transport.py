@@ -42,6 +42,18 @@ async def test_a_mail_that_is_taken_is_known_by_its_message_id(
     assert server.mails == [(f"<{canary.MAILBOX}>", compose(mail(), make_sender(SENDER), canary.MAILBOX, clock.now()))]
 
 
+async def test_a_server_that_takes_no_return_paths_is_told_the_sender_itself_however_long(
+    server: MailServer, clock: ManualClock
+) -> None:
+    sender = f"{'a' * 64}@voltline.example"
+    smtp = SmtpTransport("127.0.0.1", server.port, Security.NONE, sender, clock=clock, verp=False)
+
+    await smtp.send(mail())
+    await smtp.close()
+
+    assert f"MAIL FROM:<{sender}>" in server.commands
+
+
 @pytest.mark.parametrize("reply", ["500 What?", "502 Not implemented", "504 No"])
 async def test_a_server_that_knows_no_ehlo_is_greeted_as_of_old(
     smtp: SmtpTransport, server: MailServer, reply: str
