@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from notifier import accounts, catalog, cloudevents, consent, keys, preferences, recipients, sayable, segments, users
 from notifier.cli.arguments import MAX_ACTOR
 from notifier.deliveries import Channel, Lane, Reason, State
+from notifier.errors import MAX_CODE, SEND_ERRORS
+from notifier.messages import MAX_REFERENCE, Receipt
 from notifier.pipeline import publishing
 from notifier.store.schema import metadata
 
@@ -49,6 +51,8 @@ IN = {
     "delivery.provider": accounts.MAX_NAME, "delivery.locale": LOCALE, "delivery.time_zone": ZONE,
     "delivery.content_hash": SHA256,
     "attempt.provider": accounts.MAX_NAME,
+    # What providers say is cut where it is read (below).
+    "delivery.code": MAX_CODE, "attempt.code": MAX_CODE, "delivery.provider_reference": MAX_REFERENCE,
     "decision.type": TYPE, "decision.recipient_id": PERSON,
     "recipient.id": PERSON, "recipient.kind": longest(get_args(recipients.RecipientDetails.__annotations__["kind"])),
     "recipient.name": most(recipients.Name), "recipient.email": MAILBOX, "recipient.phone": NUMBER,
@@ -75,9 +79,6 @@ OURS = {
 }  # fmt: skip
 """Columns that hold words of our own alone."""
 
-PROVIDERS = {"delivery.code", "attempt.code", "delivery.provider_reference"}
-"""What providers say, which is cut to its column where it is read."""
-
 
 def texts() -> dict[str, int]:
     """Every column of a limited text, with its limit."""
@@ -92,12 +93,22 @@ def texts() -> dict[str, int]:
 def test_every_text_column_has_a_limit_at_the_edge() -> None:
     hashes = {name for name, length in texts().items() if length == ID}
 
-    assert set(texts()) - set(IN) - OURS - PROVIDERS - hashes == set()
+    assert set(texts()) - set(IN) - OURS - hashes == set()
 
 
 @pytest.mark.parametrize(("column", "characters"), IN.items())
 def test_what_is_let_in_fits_its_column(column: str, characters: int) -> None:
     assert characters <= texts()[column]
+
+
+@pytest.mark.parametrize("said", ["9" * 600, "😀" * 300, "projects/p/messages/" + "0" * 700])
+def test_what_a_provider_says_is_cut_to_its_column(said: str) -> None:
+    assert Receipt("fcm", said).reference == said[:MAX_REFERENCE]
+    assert {error("fcm", said, "…").code for error in SEND_ERRORS.values()} == {said[:MAX_CODE]}
+
+
+def test_a_providers_own_id_is_kept_without_what_no_database_keeps() -> None:
+    assert Receipt("fcm", "a\x00b\ud800c\x1b").reference == "abc"
 
 
 def test_a_user_has_at_most_so_many_characters() -> None:
