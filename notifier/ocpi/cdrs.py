@@ -25,6 +25,8 @@ def post(body: bytes | Mapping[str, Any] | Cdr, *, priced: bool = True) -> OcpiE
     ids = _ids(cdr, cdr.id).checked()
     place, idle = cdr.cdr_location, cdr.total_parking_cost
     tax, idle_fee = cdr.total_cost.tax, idle and idle.due
+    # Where even its city is blank it is the party's: a location's id says nothing to a driver.
+    station = next(filter(str.strip, (place.name or "", place.address, place.city)), None)
     optional = {
         "address": ", ".join(filter(str.strip, (place.address, place.city))),
         "tax": money(tax, cdr.currency) if tax else None,
@@ -34,7 +36,7 @@ def post(body: bytes | Mapping[str, Any] | Cdr, *, priced: bool = True) -> OcpiE
         "session_id": _about(cdr, cdr.id),
         "cdr_id": ids.text,
         "token": cdr.cdr_token.contract_id,
-        "station": next(filter(str.strip, (place.name or "", place.address)), place.id),
+        "station": station or f"{ids.country_code}*{ids.party_id}",
         "started_at": str(cdr.start_date_time),
         "ended_at": str(cdr.end_date_time),
         "duration_min": round(cdr.total_time * MINUTES_PER_HOUR),

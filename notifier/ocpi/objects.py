@@ -107,7 +107,8 @@ class CdrToken(Private, frozen=True, kw_only=True):
 
 
 class CdrDimension(Private, frozen=True):
-    """How much of what: ENERGY in kWh, TIME and PARKING_TIME in hours, and ten more that decide nothing here."""
+    """How much of what: ENERGY in kWh, TIME and PARKING_TIME in hours, STATE_OF_CHARGE in percent, and nine more that
+    decide nothing here."""
 
     type: Text
     volume: Number

@@ -16,6 +16,8 @@ from notifier.ocpi.objects import ChargingPeriod, OcpiInvalid, Session, SessionS
 
 MAX_PERIODS = 1_000  # kept of one session, the newest: a period a minute for sixteen hours; peers may add without end
 
+FULL = 100  # percent, of STATE_OF_CHARGE (mod_cdrs, CdrDimensionType)
+
 _PROGRESS: Mapping[SessionStatus, int] = {"RESERVATION": 0, "PENDING": 0, "ACTIVE": 1, "COMPLETED": 2, "INVALID": 2}
 
 
@@ -133,11 +135,21 @@ def _facts(session: Session, *, priced: bool) -> Iterator[tuple[str, dict[str, A
         if since := _complete_since(session):
             total = session.total_cost.due if session.total_cost and priced else None
             cost = {} if total is None or total < 0 else {"cost": money(total, session.currency)}
-            facts = {"kind": "full", "energy_kwh": session.kwh, "completed_at": str(since)}
+            facts = {"kind": _why_complete(session), "energy_kwh": session.kwh, "completed_at": str(since)}
             yield "charging.complete", facts | cost
     elif session.status in ("COMPLETED", "INVALID"):
         ended = session.end_date_time or session.last_updated
         yield "session.ended", {"energy_kwh": session.kwh, "ended_at": str(ended)}
+
+
+def _why_complete(session: Session) -> str:
+    """`full` where the battery's newest level says so. A car that parks at 45 %, or at who knows what, may have had
+    a limit, or a station that gave up."""
+    for period in reversed(session.charging_periods or []):
+        for each in period.dimensions:
+            if each.type == "STATE_OF_CHARGE":
+                return "full" if each.volume >= FULL else "ended"
+    return "ended"
 
 
 def _complete_since(session: Session) -> Timestamp | None:

@@ -69,7 +69,7 @@ def test_a_bad_text_is_named_with_its_file_its_part_and_its_line(shell: Shell, f
     for told in (every, one):
         assert told.exit_code == 1
         assert f"{TYPE}/de.toml: push.body: line 1: there is no field statoin; there are " in told.stdout
-        assert f"{TYPE}/de.toml: sms.text: line 7: there is no field statoin" in told.stdout
+        assert f"{TYPE}/de.toml: sms.text: line 9: there is no field statoin" in told.stdout
     assert "error   payment-failed" not in every.stdout
 
 

@@ -72,10 +72,11 @@ def test_what_parking_cost_is_the_idle_fee(example: Example) -> None:
     ("place", "station", "address"),
     [
         ({"name": ""}, "F.Rooseveltlaan 3A", "F.Rooseveltlaan 3A, Gent"),
-        ({"name": None, "address": ""}, "LOC1", "Gent"),
+        ({"name": None, "address": ""}, "Gent", "Gent"),
+        ({"name": None, "address": "", "city": " "}, "BE*BEC", None),
         ({"name": "N" * 255, "address": "A" * 200, "city": "C" * 200}, "N" * 255, "A" * 200 + ", " + "C" * 200),
         ({"name": "Gent", "address": "", "city": ""}, "Gent", None),
-        ({"name": "  ", "address": " ", "city": "Gent"}, "LOC1", "Gent"),
+        ({"name": "  ", "address": " ", "city": "Gent"}, "Gent", "Gent"),
     ],
 )
 def test_a_station_is_called_by_the_best_name_that_is_told(

@@ -105,7 +105,7 @@ def test_a_car_that_parks_after_charging_is_complete_once(active: dict[str, Any]
         "session_id": "NL-STK-101",
         "token": "NL-TST-C12345678-S",
         "station": "LOC1",
-        "kind": "full",
+        "kind": "ended",
         "energy_kwh": 9.5,
         "completed_at": "2020-03-09T11:10:00Z",
         "cost": {"amount": 4.4, "currency": "EUR"},
@@ -128,6 +128,28 @@ def test_parking_that_is_not_the_end_of_charging_tells_nothing(
 ) -> None:
     change = put(None, IDS, active | {"kwh": kwh, "charging_periods": periods})
     assert types(change) == ["session.started"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "kind"),
+    [
+        ([], "ended"),  # most peers tell none
+        ([45], "ended"),  # a limit, or a station that gave up
+        ([100], "full"),
+        ([100, 45], "ended"),  # the newest counts
+        ([45, 100], "full"),
+    ],
+)
+def test_a_car_is_full_only_where_its_battery_says_so(active: dict[str, Any], levels: list[int], kind: str) -> None:
+    # Given a session whose periods tell the battery's level, or don't
+    charged = [period(f"10:2{n}:00", ENERGY=4, STATE_OF_CHARGE=level) for n, level in enumerate(levels)]
+    periods = [period("10:17:09", ENERGY=4), *charged, period("11:00:00", PARKING_TIME=0.1)]
+
+    # When the car parks
+    (_, complete) = put(None, IDS, active | {"kwh": 9.0, "charging_periods": periods}).events
+
+    # Then nothing is said that nobody knows
+    assert complete.data["kind"] == kind
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "INVALID"])
