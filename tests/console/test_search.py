@@ -2,6 +2,7 @@
 
 import pytest
 
+from notifier.console.lookup import MOST_LETTERS, cases
 from notifier.recipients import RecipientDetails
 from notifier.store import recipients
 from notifier.store.schema import audit
@@ -27,6 +28,21 @@ async def test_an_operator_finds_a_person_by_number_mailbox_or_id_and_nothing_of
     assert {(row.actor, row.subject) for row in lines} == {("console:operator", "driver-7")}
     assert "12345678" not in str(lines)
     assert "example" not in str(lines).lower()
+
+
+@pytest.mark.parametrize("asked", ["driver-42", "DRIVER-42", "dRiVeR-42", "Driver-42", "DriVer-42"])
+async def test_an_id_is_found_in_any_case_whichever_it_is_kept_in(enter: Enter, asked: str) -> None:
+    visitor = await signed_in(enter, "viewer")
+    await recipients.put(visitor.engine.database, {"DriVer-42": RecipientDetails(name="Ada")}, NOW)
+
+    assert (await visitor.post("/search", q=asked)).headers["Location"] == "/console/activity?recipient=DriVer-42"
+
+
+@pytest.mark.parametrize(
+    ("asked", "number"), [("a" * MOST_LETTERS, 1024), ("a" * (MOST_LETTERS + 1), 3), ("x" * 5_000, 3), ("1" * 5_000, 1)]
+)
+def test_the_cases_that_an_id_is_looked_for_in_are_few(asked: str, number: int) -> None:
+    assert len(cases(asked)) == number
 
 
 async def test_who_may_not_operate_finds_nobody_by_an_address(enter: Enter) -> None:
