@@ -204,7 +204,7 @@ class Catalog:
             self.listeners.setdefault(kind.event, []).append(kind)
             for event in kind.cancelled_by:
                 self.cancels.setdefault(event, []).append(kind)
-        self.models = {event: self._model(event) for event in self.event_types}
+        self.models = {event: self._model(event, name) for event, name in _names(self.event_types).items()}
 
     @property
     def event_types(self) -> list[str]:
@@ -241,10 +241,10 @@ class Catalog:
         names = [name for kind in self.listeners.get(event, []) for _, name in AUDIENCE_FIELDS[kind.audience]]
         return () if event in self.cancels else tuple(dict.fromkeys(names))
 
-    def _model(self, event: str) -> type[msgspec.Struct]:
+    def _model(self, event: str, name: str) -> type[msgspec.Struct]:
         fields = self.fields(event)
         return msgspec.defstruct(
-            f"event.{event}",
+            f"event.{name}",
             [_struct_field(name, field) for name, field in fields.items()],
             namespace={"__post_init__": make_check({name: field.type for name, field in fields.items()})},
             frozen=True,
@@ -255,6 +255,17 @@ class Catalog:
     def _needs(self, event: str) -> Iterator[tuple[NotificationType, str]]:
         yield from ((kind, name) for kind in self.listeners.get(event, []) for name in kind.data)
         yield from ((kind, kind.about) for kind in self.cancels.get(event, []))
+
+
+def _names(events: Iterable[str]) -> dict[str, str]:
+    """A name of its own for each event, in the letters that names of schemas have (OpenAPI 3.1 §4.8.7)."""
+    names: dict[str, str] = {}
+    for event in events:
+        name = re.sub(r"[^\w.-]", "_", event, flags=re.ASCII)
+        while name in names.values():
+            name += "_"
+        names[event] = name
+    return names
 
 
 def _alike(one: Field, other: Field) -> bool:

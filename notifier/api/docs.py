@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from notifier.api.endpoints import Context, Endpoint
+from notifier.api.event_schemas import an_event
 from notifier.api.http import answer
 from notifier.api.openapi import document
 from notifier.catalog import MAX_TEXT, Catalog, Field
@@ -86,15 +87,8 @@ def _page(api: dict[str, Any], catalog: Catalog) -> str:
 
 
 def _example(catalog: Catalog) -> dict[str, Any]:
-    """An event as a producer would report it."""
-    kind = min(catalog.types.values(), key=lambda kind: len(kind.samples[0].data))
-    return {
-        "specversion": "1.0",
-        "id": "your-id-1",
-        "source": "your-service",
-        "type": kind.event,
-        "data": kind.samples[0].data,
-    }
+    """The shortest event, as a producer would report it."""
+    return an_event(min(catalog.types.values(), key=lambda kind: len(kind.samples[0].data)))
 
 
 def _pretty(value: Any) -> str:
@@ -106,6 +100,8 @@ def _told(schema: dict[str, Any]) -> Markup:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return Markup('<a href="#{0}"><code>{0}</code></a>').format(name)
+    if "allOf" in schema:
+        return Markup(" and ").join(_told(each) for each in schema["allOf"])
     if "anyOf" in schema:
         return Markup(" or ").join(_told(each) for each in schema["anyOf"])
     if "items" in schema:

@@ -14,6 +14,7 @@ from notifier.api.auth import Authenticator
 from notifier.api.books import Books
 from notifier.api.bounds import Rates
 from notifier.api.page import Pages
+from notifier.catalog import Catalog
 from notifier.cloudevents import Reader
 from notifier.coalesce import Coalescer
 from notifier.keys import Scope
@@ -55,8 +56,9 @@ class Endpoint:
     a `signatures.Signed` in `request.state.signed`; where it names a kind of link, what the path's `token` says in
     `request.state.link`.
 
-    `query` is the type of the parameters after the `?`; `takes` maps media types to the type of the body, `gives`
-    statuses to the type of the answer (a tuple where it may be one of several, None for no JSON body); `problems` lists
+    `query` is the type of the parameters after the `?`, `headers` that of headers beside those that HTTP has; `takes`
+    maps media types to the type of the body, `gives` statuses to the type of the answer (a tuple where it may be one of
+    several, None for no JSON body); `examples` tells those of a body of a media type, by their names; `problems` lists
     the numbers that it may answer beside those that every endpoint shares.
     """
 
@@ -66,7 +68,9 @@ class Endpoint:
     handler: Handler
     summary: str
     query: type[msgspec.Struct] | None = None
+    headers: type[msgspec.Struct] | None = None
     takes: Mapping[str, Any] = field(default_factory=dict)
     gives: Mapping[int, Any] = field(default_factory=dict)
+    examples: Callable[[Catalog, str], Mapping[str, Any]] | None = None
     problems: tuple[int, ...] = ()
     signed_by: Literal["twilio", "unsubscribe_link", "preference_link"] | None = None

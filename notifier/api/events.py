@@ -1,21 +1,37 @@
 """`POST /v1/events`: CloudEvents in, one answer each."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.bounds import within_bounds
 from notifier.api.endpoints import Context, Endpoint
+from notifier.api.event_schemas import EVENT_DATA, REFERENCE, examples
 from notifier.api.http import answer, read_body
-from notifier.cloudevents import BATCH, STRUCTURED, Checked, CloudEvent
+from notifier.cloudevents import BATCH, STRUCTURED, Checked, CloudEvent, Line, TypeName
 from notifier.errors import Problem
 from notifier.keys import ApiKey
 from notifier.pipeline.accept import Accepted
 from notifier.problems import problem
 from notifier.stages import Stage, metered
+
+
+class Attributes(msgspec.Struct, rename=lambda name: f"ce-{name}"):
+    """The headers of an event in binary mode."""
+
+    specversion: Literal["1.0"] | UnsetType = UNSET
+    id: Line | UnsetType = UNSET
+    source: Line | UnsetType = UNSET
+    type: TypeName | UnsetType = UNSET
+    subject: Line | UnsetType = UNSET
+    time: Line | UnsetType = UNSET
+
+
+EventData = Annotated[Any, msgspec.Meta(extra_json_schema={"$ref": REFERENCE.format(name=EVENT_DATA)})]
 
 
 class Refused(msgspec.Struct, frozen=True, tag_field="status", tag="refused"):
@@ -36,6 +52,11 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 @metered(Stage.ACCEPT)
 async def post_events(request: Request, context: Context) -> Response:
     """Accept one event, or a batch of up to a thousand.
+
+    Structured (`application/cloudevents+json`), the body is the event, and SDKs that hold bytes may give its data in
+    Base64 as `data_base64`. Binary, the body is the data, and the event's attributes are the headers `ce-specversion`,
+    `ce-id`, `ce-source` and `ce-type`, percent-encoded where they aren't ASCII. `application/json` without those
+    headers is read as structured, or as a batch where it is an array.
 
     A single event is answered 202 or with its problem. A batch is answered 202 with a result for each event, whether it
     was taken or not; the batch as a whole is refused only where it isn't an array.
@@ -91,7 +112,9 @@ ENDPOINTS = [
         scope="events:write",
         handler=post_events,
         summary="Report events (CloudEvents 1.0: structured, binary or batch)",
-        takes={STRUCTURED: CloudEvent, BATCH: list[CloudEvent]},
+        headers=Attributes,
+        takes={STRUCTURED: CloudEvent, BATCH: list[CloudEvent], "application/json": EventData},
+        examples=examples,
         gives={202: (Accepted, BatchAnswer)},
         problems=(40001, 40002, 40303, 40901, 41501, 42201, 42202, 42901),
     ),

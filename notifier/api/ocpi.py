@@ -5,7 +5,6 @@ Success is OCPI's own envelope; what can't be taken is a 4xx with a problem docu
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -49,7 +48,6 @@ class OcpiAnswer(msgspec.Struct, omit_defaults=True):
     status_code: int
     timestamp: str
     status_message: str = ""
-    data: Any = None
 
 
 class Echo:

@@ -7,15 +7,21 @@ from typing import Any
 import msgspec
 
 from notifier.api.endpoints import Endpoint
+from notifier.api.event_schemas import REFERENCE, with_event_types
 from notifier.catalog import Catalog
 from notifier.channels.sms.signature import HEADER
 from notifier.problems import TITLES
 from notifier.text import portable
 
 EVERYWHERE = (50001, 50301)
-AUTHENTICATED = (40101, 40102, 40301)
-SIGNED = (40302,)
+AUTHENTICATED = (40101, 40102, 40301, 42205)
+SIGNED = (40302, 42205)
+IN_PATH = (40401,)  # what can be no parameter of a path, such as a line break, makes it the address of nothing
 WITH_BODY = (40001, 40801, 41301, 41501)
+NO_SUCH_LINK = {
+    "description": "A page: the link is none of ours, or isn't good any more",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}
 CONDITIONS = {
     "If-Match": "The ETag of what was read: the write happens only over that",
     "If-None-Match": "* for a write that happens only where there is nothing yet",
@@ -39,15 +45,20 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
     """The whole document; every event type's data is a schema `event.<type>` of its components."""
     used = [type_ for endpoint in endpoints for type_ in (*endpoint.takes.values(), *endpoint.gives.values())]
     types = [one for type_ in used for one in _each(type_)]
-    types += [asked.type for endpoint in endpoints for asked in _asked(endpoint)]
+    types += [asked.type for endpoint in endpoints for asked in (*_asked(endpoint), *_headers(endpoint))]
     models = list(catalog.models.values())
-    schemas, components = msgspec.json.schema_components([*types, *models], ref_template="#/components/schemas/{name}")
-    schemas, components = _portable(schemas), _portable(components)
+    schemas, components = msgspec.json.schema_components([*types, *models], ref_template=REFERENCE)
+    schemas = _portable(schemas)
+    data = {
+        event: told["$ref"].rpartition("/")[2]
+        for event, told in zip(catalog.models, schemas[len(types) :], strict=True)
+    }
+    components = with_event_types(_portable(components), catalog, data)
     by_type = dict(zip(map(repr, types), schemas, strict=False))
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         path = re.sub(r"{(\w+):\w+}", r"{\1}", endpoint.path)
-        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint, path, by_type)
+        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint, path, by_type, catalog)
     return {
         "openapi": "3.1.0",
         "info": {"title": "notifier", "version": version, "description": "Notifications for EV charging networks"},
@@ -69,20 +80,27 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
 
 
 def _portable(told: Any) -> Any:
-    """The same schemas with patterns that readers other than Python know."""
-    if isinstance(told, dict):
-        return {
-            name: portable(value) if name == "pattern" and isinstance(value, str) else _portable(value)
-            for name, value in told.items()
-        }
-    return [_portable(each) for each in told] if isinstance(told, list | tuple) else told
+    """The same schemas for readers other than Python: patterns that they know, constants that have a type, and no
+    defaults that say nothing, which makers of clients take for members that must be given."""
+    if not isinstance(told, dict):
+        return [_portable(each) for each in told] if isinstance(told, list | tuple) else told
+    portable_ = {
+        name: portable(value) if name == "pattern" and isinstance(value, str) else _portable(value)
+        for name, value in told.items()
+        if name != "default" or value not in (None, {}, [])
+    }
+    if "type" not in told and isinstance(values := told.get("enum"), list) and all(isinstance(v, str) for v in values):
+        portable_["type"] = "string"
+    return portable_
 
 
-def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
+    by_link = endpoint.signed_by in ("unsubscribe_link", "preference_link")
     numbers = (
         *endpoint.problems,
         *(AUTHENTICATED if endpoint.scope else ()),
         *(SIGNED if endpoint.signed_by == "twilio" else ()),
+        *(IN_PATH if "{" in path and not by_link else ()),
         *(WITH_BODY if endpoint.takes else ()),
         *EVERYWHERE,
     )
@@ -95,6 +113,7 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[s
                 str(status): {"description": "Done", **_content("application/json", type_, by_type)}
                 for status, type_ in endpoint.gives.items()
             },
+            **({"404": NO_SUCH_LINK} if by_link else {}),
             **_problems(numbers),
         },
         "security": _security(endpoint),
@@ -104,7 +123,16 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[s
         for name in re.findall(r"{(\w+)}", path)
     ]
     parameters += [
-        {"name": asked.name, "in": "query", "schema": by_type[repr(asked.type)]} for asked in _asked(endpoint)
+        {"name": asked.name, "in": "query", "schema": _given(by_type[repr(asked.type)])} for asked in _asked(endpoint)
+    ]
+    parameters += [
+        {
+            "name": sent.encode_name,
+            "in": "header",
+            "schema": by_type[repr(sent.type)],
+            "description": f"In binary mode: {sent.encode_name.removeprefix('ce-')} of the event",
+        }
+        for sent in _headers(endpoint)
     ]
     if 41201 in endpoint.problems:
         parameters += [
@@ -114,11 +142,22 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> dict[s
     if parameters:
         operation["parameters"] = parameters
     if endpoint.takes:
-        content: dict[str, Any] = {}
-        for media, type_ in endpoint.takes.items():
-            content |= _content(media, type_, by_type)["content"]
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": True, "content": _bodies(endpoint, by_type, catalog)}
     return operation
+
+
+def _bodies(endpoint: Endpoint, by_type: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for media, type_ in endpoint.takes.items():
+        content |= _content(media, type_, by_type)["content"]
+        told = content[media]
+        if len(endpoint.takes) > 1 and told["schema"].get("type") == "array":
+            # openapi-python-client tells bodies apart by isinstance, which takes no list of something: of an array said
+            # plainly it makes an operation that fails for every body.
+            told["schema"] = {"allOf": [told["schema"]]}
+        if endpoint.examples:
+            told["examples"] = endpoint.examples(catalog, media)
+    return content
 
 
 def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
@@ -129,6 +168,17 @@ def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
 
 def _asked(endpoint: Endpoint) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(endpoint.query) if endpoint.query else ()
+
+
+def _given(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter that is there: no text is null."""
+    left = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
+    rest = {name: told for name, told in schema.items() if name != "anyOf"}
+    return schema if not left else {**left[0], **rest} if len(left) == 1 else {**rest, "anyOf": left}
+
+
+def _headers(endpoint: Endpoint) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(endpoint.headers) if endpoint.headers else ()
 
 
 def _content(media: str, type_: Any, by_type: dict[str, Any]) -> dict[str, Any]:
