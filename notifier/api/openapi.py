@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the table of endpoints and the types that decode their bodies."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -80,17 +81,26 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
 
 
 def _portable(told: Any) -> Any:
-    """The same schemas for readers other than Python: patterns that they know, constants that have a type, and no
-    defaults that say nothing, which makers of clients take for members that must be given."""
+    """The same schemas for readers other than Python: patterns that they know, constants that have a type, objects that
+    say that they take any member. Defaults are words: makers of clients take a member that has one for one that is
+    always there, and so must be given.
+    """
     if not isinstance(told, dict):
         return [_portable(each) for each in told] if isinstance(told, list | tuple) else told
     portable_ = {
         name: portable(value) if name == "pattern" and isinstance(value, str) else _portable(value)
         for name, value in told.items()
-        if name != "default" or value not in (None, {}, [])
     }
-    if "type" not in told and isinstance(values := told.get("enum"), list) and all(isinstance(v, str) for v in values):
-        portable_["type"] = "string"
+    match told:
+        case {"enum": list(values)} if "type" not in told and all(isinstance(value, str) for value in values):
+            portable_["type"] = "string"
+        case {"type": "object"} if told.keys().isdisjoint(("properties", "additionalProperties")):
+            portable_["additionalProperties"] = True
+    if isinstance(told.get("default", {}), dict):  # none, an empty one, or a property of this name
+        return {name: value for name, value in portable_.items() if name != "default" or value}
+    default = portable_.pop("default")
+    if default not in (None, []):
+        portable_["description"] = f"{json.dumps(default)} where it is left out"
     return portable_
 
 

@@ -54,7 +54,9 @@ class Timestamp(datetime):
         return self.isoformat().removesuffix("+00:00") + "Z"
 
 
-DateTime = Annotated[Timestamp, msgspec.Meta(extra_json_schema={"type": "string", "format": "date-time"})]
+DateTime = Annotated[
+    Timestamp, msgspec.Meta(extra_json_schema={"type": "string", "pattern": f"^{_TIMESTAMP.pattern}$"})
+]  # not the format date-time, for which makers of clients write an offset
 
 
 class Tax(Private, frozen=True):
