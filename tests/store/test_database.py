@@ -7,7 +7,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.deliveries import Channel, Lane, State
+from notifier.store import deliveries
 from notifier.store.database import IDLE_TIMEOUT, Database
+from notifier.store.deliveries import NewDelivery
 
 IDLE = {
     "postgresql": "SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'",
@@ -22,6 +25,20 @@ async def test_a_process_that_stands_still_in_a_transaction_loses_it(database: D
         found = (await connection.execute(sa.text(IDLE[database.dialect]))).scalar_one()
 
     assert int(found) == IDLE_TIMEOUT * 1000
+
+
+async def test_a_repeat_logs_nothing_with_an_id_in_it(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    # MariaDB warns of each row that is there already, with its key, and its driver would log that.
+    again = NewDelivery(
+        id="5f" * 16, event_id="5e" * 16, recipient_id="ada", type="charging-complete", channel=Channel.SMS, target="",
+        lane=Lane.URGENT, about="5d" * 16, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1,
+        expires_at=1, signal_at=None,
+    )  # fmt: skip
+
+    for _ in range(2):
+        await database.write(lambda connection: deliveries.add(connection, database.dialect, [again]))
+
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
