@@ -19,6 +19,7 @@ from bench.load import Reach, everything, people, report
 from bench.options import DatabaseKind
 from bench.servers import DATABASE, servers
 from bench.standins import Sink, sink
+from notifier.chaos.load import templates
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
 from notifier.reconcile import compare
@@ -121,6 +122,7 @@ async def make_bed(
         chosen = {**await stack.enter_async_context(servers(database)), **(settings or {})}
         if mails is not None:
             chosen.setdefault("email_providers", f"smtp://127.0.0.1:{mails.port}")
+        chosen.setdefault("templates", templates(folder))
         system = await stack.enter_async_context(LocalSystem(folder, chosen, processes, fast=True))
         await recipients.put(system.database, people(reach), system.clock.now())
         producer = await stack.enter_async_context(AsyncProducer(system.settings.public_url, system.key, "bench"))

@@ -21,7 +21,7 @@ from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
 from notifier.messages import Urgency
 from notifier.reading import read_text
-from notifier.regulation import Regulation, load_regulation
+from notifier.regulation import FILE, Regulation, load_regulation
 from notifier.sayable import make_check
 from notifier.text import LINE, STEP, TEXT
 
@@ -290,6 +290,7 @@ def load_catalog(templates: Path) -> Catalog:
         )
     types = [_load_type(file) for file in files]
     catalog = Catalog(types, load_regulation(templates))
+    _check_limits(catalog)
     for kind in types:
         for role, other in [*(("supersedes", each) for each in kind.supersedes), *(("closes", e) for e in kind.closes)]:
             if other not in catalog.types:
@@ -307,6 +308,14 @@ def load_catalog(templates: Path) -> Catalog:
             except msgspec.ValidationError as error:
                 raise ConfigurationError(f"{kind.id}/type.toml: sample {sample.name!r}: {error}") from None
     return catalog
+
+
+def _check_limits(catalog: Catalog) -> None:
+    for id_ in catalog.regulation.types:
+        if id_ not in catalog.types:
+            raise ConfigurationError(f"{FILE}: types.{id_}: there is no such notification type")
+        if catalog.types[id_].class_ == "security":
+            raise ConfigurationError(f"{FILE}: types.{id_}: what is about security is held back by no limit")
 
 
 def _load_type(file: Path) -> NotificationType:

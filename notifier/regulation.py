@@ -4,6 +4,14 @@
     most = 2
     window = "7 d"
 
+    [per_type]
+    most = 10
+    window = "1 h"
+
+    [types.station-offline]
+    most = 60
+    window = "1 h"
+
     [windows.default]
     every = "09:00-20:00"
 
@@ -11,9 +19,10 @@
     every = "09:00-21:00"
     sunday = "12:00-21:00"
 
-A window's name is a country (ISO 3166-1), a region of it (ISO 3166-2), `US-*` for its regions that have none of their
-own, or `default`. `US` itself is for people of whom no region is known: write the narrowest of its regions' there. Not
-legal advice: who runs the network knows their law.
+`per_type` is for every type by itself, `types` for one that may say more or less. A window's name is a country (ISO
+3166-1), a region of it (ISO 3166-2), `US-*` for its regions that have none of their own, or `default`. `US` itself is
+for people of whom no region is known: write the narrowest of its regions' there. Not legal advice: who runs the network
+knows their law.
 """
 
 import tomllib
@@ -38,7 +47,7 @@ Hours = Annotated[str, msgspec.Meta(pattern=f"^{_CLOCK}-{_CLOCK}(?![\\s\\S])")]
 
 
 class Cap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """At most so many notifications of a category to one person within a window that slides."""
+    """At most so many notifications of a category, or of a type, to one person within a window that slides."""
 
     most: Annotated[int, msgspec.Meta(ge=1, le=1000)]
     window: str
@@ -79,7 +88,26 @@ class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     """All of it."""
 
     caps: Mapping[str, Cap] = {}
+    per_type: Cap | None = None
+    types: Mapping[str, Cap] = {}
     windows: Mapping[str, Window] = msgspec.field(default_factory=lambda: {DEFAULT: Window(every="09:00-20:00")})
+
+    def limit_of(self, type_id: str, category: str) -> Cap | None:
+        """How often one type may speak to one person; None where nothing says so, or its category's cap says less."""
+        limit, cap = self.types.get(type_id, self.per_type), self.caps.get(category)
+        if limit is None or (cap and cap.most <= limit.most and cap.milliseconds >= limit.milliseconds):
+            return None
+        return limit
+
+    @cached_property
+    def limits(self) -> tuple[Cap, ...]:
+        """All that is said of types."""
+        return (*self.types.values(), *((self.per_type,) if self.per_type else ()))
+
+    @cached_property
+    def longest(self) -> int:
+        """The longest window of a type, in milliseconds."""
+        return max((limit.milliseconds for limit in self.limits), default=0)
 
     @cached_property
     def _found(self) -> dict[str | None, tuple[str, Window]]:
@@ -104,7 +132,7 @@ def load_regulation(templates: Path) -> Regulation:
     file = templates / FILE
     try:
         told = msgspec.convert(tomllib.loads(read_text(file)), Regulation)
-        for cap in told.caps.values():
+        for cap in (*told.caps.values(), *told.limits):
             parse_duration(cap.window)
     except FileNotFoundError:
         return Regulation()

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from notifier.catalog import load_catalog
+import msgspec
+
+from notifier.catalog import Catalog, load_catalog
 from notifier.cloudevents import Checked
 from notifier.errors import Problem
 from notifier.links import Links
@@ -14,6 +16,8 @@ NOW = 1_773_078_000_000  # 2026-03-09T17:40:00Z
 TEMPLATES = Path(__file__).parents[1] / "templates"
 LINKS = Links("https://notify.example.com", [b"signing key of the tests"])
 CATALOG = load_catalog(TEMPLATES)
+UNLIMITED = Catalog(CATALOG.types.values(), msgspec.structs.replace(CATALOG.regulation, per_type=None, types={}))
+"""The same types, which may tell one person as often as a test has it."""
 RENDERER = Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com"))
 
 EVENT: dict[str, Any] = {

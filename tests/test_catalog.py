@@ -12,6 +12,7 @@ from notifier.catalog import Catalog, load_catalog
 from notifier.clock import DAY, HOUR, MINUTE, SECOND, parse_duration
 from notifier.deliveries import Channel, Lane
 from notifier.errors import ConfigurationError
+from notifier.regulation import Cap, Regulation
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -306,3 +307,30 @@ def test_a_type_is_of_one_place_and_only_a_number_has_a_least(tmp_path: Path) ->
 
         with pytest.raises(ConfigurationError, match=fault):
             load_catalog(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("policy", "fault"),
+    [
+        ("[types.cable-stuk]", r"_policy\.toml: types\.cable-stuk: there is no such notification type"),
+        ("[types.cable-stuck]", r"_policy\.toml: types\.cable-stuck: what is about security is held back by no limit"),
+    ],
+)
+def test_a_limit_is_for_a_type_that_is_there_and_may_be_held_back(tmp_path: Path, policy: str, fault: str) -> None:
+    windows = '[windows.default]\nevery = "09:00-20:00"\n'
+    (tmp_path / "_policy.toml").write_text(f'{policy}\nmost = 3\nwindow = "1 h"\n\n{windows}', "utf-8")
+
+    with pytest.raises(ConfigurationError, match=fault):
+        load(tmp_path, cable_stuck=TYPE.replace('class = "service"', 'class = "security"'))
+
+
+@pytest.mark.parametrize(
+    ("limit", "cap", "counts"),
+    [(3, None, True), (3, Cap(2, "7 d"), False), (3, Cap(4, "7 d"), True), (3, Cap(2, "5 min"), True)],
+)
+def test_a_limit_that_a_stricter_cap_of_the_category_makes_needless_is_not_counted(
+    limit: int, cap: Cap | None, counts: bool
+) -> None:
+    regulation = Regulation(per_type=Cap(limit, "1 h"), caps={"offers": cap} if cap else {})
+
+    assert (regulation.limit_of("offer", "offers") is not None) is counts

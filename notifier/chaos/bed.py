@@ -129,6 +129,7 @@ async def make_bed(
                 broker_proxy = await stack.enter_async_context(proxy.before(options.broker))
                 chosen["broker_url"] = broker_proxy.url(options.broker)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notifier-chaos-")))
+        chosen.setdefault("templates", load.templates(folder))
         provider_proxies = {channel: await stack.enter_async_context(Proxy()) for channel in providers or {}}
         for channel, more in (providers or {}).items():
             chosen[f"{channel}_providers"] = _account(channel, folder, provider_proxies[channel].port, more)

@@ -10,10 +10,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.chaos import load
 from notifier.clock import DAY
 from notifier.deliveries import Channel, Lane, State, make_id
 from notifier.demo.local import LocalSystem
-from notifier.settings import Settings
 from notifier.store import deliveries, events
 from notifier.store.deliveries import NewDelivery
 from notifier.store.events import NewEvent
@@ -25,8 +25,7 @@ SLICE = 5_000  # rows in one transaction: some 50 ms, so that workers get their 
 
 def templates(folder: Path) -> Path:
     """A folder with the product's types, and the announcement beside them."""
-    made = folder / "templates"
-    shutil.copytree(Settings().templates, made)
+    made = load.templates(folder)
     shutil.copytree(ANNOUNCEMENT, made / "announcement")
     return made
 

@@ -2,24 +2,39 @@
 
 import asyncio
 import itertools
+import re
+import shutil
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from notifier.client import AsyncProducer
 from notifier.errors import Problem
 from notifier.messages import Device
 from notifier.recipients import RecipientDetails
+from notifier.regulation import FILE
+from notifier.settings import Settings
 
 PEOPLE = 200
 WARM = 100  # events, within two seconds: a few for each process
 FAR = 10**6  # where those events' numbers begin: nobody else's
 FEE_IN = timedelta(minutes=15)  # from an idle warning: after that it is of no use
+OFTEN = 1000  # messages of one type in an hour to one of so few people
 SLICE = 0.05  # seconds of events that travel together
 LOCALES = ("en", "de", "fr", "es")
 
 Event = dict[str, Any]
 Make = Callable[[int], Event]
+
+
+def templates(folder: Path) -> Path:
+    """A folder with the product's types, which may speak to one person as often as a load has it that few share."""
+    made = folder / "templates"
+    shutil.copytree(Settings().templates, made)
+    policy = (made / FILE).read_text()
+    (made / FILE).write_text(re.sub(r"(?<=\[per_type\]\nmost = )\d+", str(OFTEN), policy))
+    return made
 
 
 def people(channels: Iterable[str] = ("push", "sms", "email"), name: str = "driver") -> dict[str, RecipientDetails]:

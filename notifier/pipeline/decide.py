@@ -16,11 +16,13 @@ from notifier.pipeline import deliver
 from notifier.pipeline.apart import apart
 from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, SIGNAL_AGAIN, Engine, WorkerEngine
-from notifier.pipeline.plan import Plan, Spent, audience_keys, make_plan, people_of
+from notifier.pipeline.often import Often
+from notifier.pipeline.plan import Plan, audience_keys, make_plan
+from notifier.pipeline.spending import read_spent
 from notifier.pipeline.taking import Taken, due_at_once, goes_at_once, take_hold, write_as_held
 from notifier.recipients import Recipient
 from notifier.stages import Stage, meter, metered
-from notifier.store import deliveries, events, marks, recipients, standing, topics
+from notifier.store import deliveries, events, marks, recipients, topics
 from notifier.store.deliveries import NewDelivery
 
 log = structlog.get_logger(__name__)
@@ -107,7 +109,7 @@ async def _decide_together(engine: WorkerEngine, ids: Sequence[str]) -> tuple[in
         if not batch:
             return _Decided(turns)
         members = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
-        plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members)
+        plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members, often=engine.often)
         await marks.add(connection, dialect, plan.marks)
         taken = await _take(connection, engine, batch, members, plan, now)
         planned = write_as_held(plan.deliveries.values(), taken)
@@ -213,26 +215,13 @@ async def signal_due(engine: Engine, new: Iterable[NewDelivery], now: int) -> No
 
 async def read_and_plan(
     connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Sequence[Event], now: int,
-    members: Mapping[str, list[Recipient]], *, hold: bool = True,
+    members: Mapping[str, list[Recipient]], *, hold: bool = True, often: Often | None = None,
 ) -> Plan:  # fmt: skip
     """The rows for a batch of events, by what is known of the people they name; nothing is written.
 
-    `members` are those of each audience. Without `hold` nobody's place under a cap is kept for them.
+    `members` are those of each audience. Without `hold` nobody's place under a cap is kept for them; with `often` it is
+    counted only of those whom the process decides about often what a type told them.
     """
-    spent = await read_spent(connection, dialect, catalog, batch, members, now, hold=hold)
+    spent = await read_spent(connection, dialect, catalog, batch, members, now, hold=hold, often=often)
     with meter(Stage.DECIDE):
         return make_plan(catalog, batch, members, now, spent)
-
-
-async def read_spent(
-    connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event],
-    members: Mapping[str, list[Recipient]], now: int, *, hold: bool = True,
-) -> Spent:  # fmt: skip
-    """What counts to the caps of the categories that this batch speaks in."""
-    wanted: dict[str, list[str]] = {}
-    for event in batch:
-        for kind in catalog.listeners.get(event.type, []):
-            if kind.category in catalog.regulation.caps:
-                wanted.setdefault(kind.category, []).extend(each.id for each in people_of(kind, event, members))
-    types = {name: [kind.id for kind in catalog.types.values() if kind.category == name] for name in wanted}
-    return await standing.spent(connection, dialect, wanted, types, catalog.regulation, now, hold=hold)

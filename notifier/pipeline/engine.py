@@ -16,6 +16,7 @@ from notifier.deliveries import Channel
 from notifier.links import Links
 from notifier.pipeline.holding import HOLD, Hold, Holding
 from notifier.pipeline.nearby import Nearby
+from notifier.pipeline.often import Often
 from notifier.rendering import Renderer
 from notifier.store.database import Database
 
@@ -29,7 +30,7 @@ class Engine:
     """The database, the signals, the texts and, in workers, the transports of the channels.
 
     `background` is what goes on as long as it is open; `chunk` counts recipients; `namespace` is what all that it keeps
-    in a broker is called by.
+    in a broker is called by, `often` whom it decides about often.
     """
 
     database: Database
@@ -40,14 +41,15 @@ class Engine:
     links: Links
     namespace: str = NAMESPACE
     chunk: int = CHUNK
+    often: Often = field(default_factory=Often)
     background: tuple[asyncio.Task[None], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEngine(Engine):
     """An engine that can send: `at_once` are the messages of each channel that keep its connections busy, any number
-    where it isn't told; `nearby` is what it decides and delivers in one go, `hold` how long it holds what it sends, and
-    `random` are the dice that say how long to wait before a message is tried again."""
+    where it isn't told; `nearby` is what it decides and delivers in one go, `hold` how
+    long it holds what it sends, and `random` are the dice that say how long to wait before a message is tried again."""
 
     transports: Mapping[Channel, Transport[Any]]
     at_once: Mapping[Channel, float] = field(default_factory=dict)

@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier import metrics, policy
 from notifier.deliveries import Reason
 from notifier.errors import StoreUnavailable
-from notifier.pipeline.decide import begin_try, read_spent, signal_due
+from notifier.pipeline.decide import begin_try, signal_due
 from notifier.pipeline.engine import EXPAND_AGAIN, Engine
 from notifier.pipeline.plan import Plan, people_of, plan_marks, plan_nobody, plan_type
+from notifier.pipeline.spending import read_spent
 from notifier.stages import Stage, metered
 from notifier.store import deliveries, events, marks, recipients, segments
 from notifier.store.segments import NO_CHUNK
@@ -63,7 +64,7 @@ async def _expand(engine: Engine, id_: str) -> int:
             others = [key for kind in kinds if kind not in wide for key in policy.audiences(kind, event.data)]
             members |= await recipients.in_audiences(connection, dialect, others)
             plan_marks(plan, engine.catalog, event)
-        spent = await read_spent(connection, dialect, engine.catalog, [event], members, now)
+        spent = await read_spent(connection, dialect, engine.catalog, [event], members, now, often=engine.often)
         for kind in kinds:
             if kind not in wide and event.cursor is None:
                 plan_type(plan, engine.catalog, kind, event, people_of(kind, event, members), now, spent)

@@ -13,12 +13,13 @@ from notifier.events import Event
 from notifier.pipeline.engine import SIGNAL_AGAIN
 from notifier.policy import Answer, Rule
 from notifier.recipients import Recipient
-from notifier.standing import Standing
+from notifier.standing import Standing, of_type
 from notifier.store.deliveries import Decision, NewDelivery
 from notifier.store.marks import Mark
 
 Spent = dict[str, dict[str, tuple[int, ...]]]
-"""When people were told of capped categories, by recipient and category (`standing.spent`)."""
+"""When people were told of capped categories, by recipient and category (`standing.spent`), and by types with a limit
+(`standing.told_by_type`), where they were counted."""
 
 
 @dataclass
@@ -78,20 +79,31 @@ def plan_type(
         plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
     shared = _Shared(policy.about(kind, event.data), policy.expires_at(kind, event), now)
     turn = 0
+    capped, by_type = kind.category in catalog.regulation.caps, of_type(kind.id)
     for person in people:
-        asked = _with_spent(person, spent) if kind.category in catalog.regulation.caps else person
+        mine = spent.get(person.id)
+        counted = mine is not None and by_type in mine
+        asked = _with_spent(person, spent) if capped or counted else person
         answers = policy.decide(kind, event, asked, now, catalog.regulation, turn)
-        told = []
+        told, fresh = [], False
         for answer in answers:
             id_ = policy.delivery_id(kind, event, person.id, answer.channel, answer.target)
+            fresh = fresh or id_ not in plan.deliveries
             plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, shared))
             told.append(_told(answer, id_))
         plan.decisions.append(_decision(kind, event, person.id, told, now, asked.standing))
         if any(answer.state in (State.PENDING, State.COLLECTED) for answer in answers):
             turn += 1
-            if asked is not person:
+            if capped:
                 mine = spent.setdefault(person.id, {})
                 mine[kind.category] = (*mine.get(kind.category, ()), now)
+            if mine is not None and counted and fresh:
+                mine[by_type] = (*mine[by_type], *_first(answers))
+
+
+def _first(answers: Iterable[Answer]) -> list[int]:
+    """When the first message of these comes; nothing where all are collected."""
+    return sorted(answer.due_at for answer in answers if answer.state == State.PENDING)[:1]
 
 
 def plan_nobody(plan: Plan, kind: NotificationType, event: Event, reason: Reason, now: int) -> None:

@@ -18,6 +18,7 @@ from notifier.events import Event
 from notifier.pipeline.plan import Spent, audience_keys, make_plan
 from notifier.policy import words
 from notifier.recipients import Recipient
+from notifier.standing import of_type
 from notifier.store import past, recipients, standing
 from notifier.store.database import Database
 from notifier.store.deliveries import Decision
@@ -185,11 +186,19 @@ async def _read(
     people = sorted({each.recipient_id for each in made if each.recipient_id})
     types = {name: [kind.id for kind in catalog.types.values() if kind.category == name] for name in caps}
     wanted = {name: people for name in caps if types[name] and people}
+    limited: dict[str, set[str]] = {}
+    for each in made:
+        kind = catalog.types.get(each.type)
+        if each.recipient_id and kind and catalog.regulation.limit_of(kind.id, kind.category):
+            limited.setdefault(kind.id, set()).add(each.recipient_id)
     since = min((each.decided_at for each in made), default=0)
 
     async def work(connection: AsyncConnection) -> tuple[Spent, Members]:
         dialect = database.dialect
-        spent = await standing.spent(connection, dialect, wanted, types, catalog.regulation, since, hold=False)
+        spent = await standing.spent(connection, dialect, wanted, types, catalog.regulation, since)
+        by_type = await standing.told_by_type(connection, dialect, limited, since - catalog.regulation.longest)
+        for id_, told in by_type.items():
+            spent.setdefault(id_, {}).update(told)
         return spent, await recipients.in_audiences(connection, dialect, list(audience_keys(catalog, asked)))
 
     return await database.look(work)
@@ -244,7 +253,7 @@ def _turn(made: Decided) -> tuple[str, int]:
 
 
 def _spent_by(catalog: Catalog, at: int, then: Sequence[Decided], spent: Spent) -> Spent:
-    """What people had been told of capped categories by a moment: as their decisions say, else as the rows do.
+    """What people had been told of capped categories and types by a moment: as decisions say, else as the rows do.
 
     Of two types of one event the second has counted the first, which is counted again here: the shorter list is meant.
     """
@@ -252,7 +261,9 @@ def _spent_by(catalog: Catalog, at: int, then: Sequence[Decided], spent: Spent) 
     for each in then:
         recorded = each.standing.spent if each.standing else {}
         mine = found.setdefault(each.recipient_id, {})
-        for name in catalog.regulation.caps:
+        kind = catalog.types.get(each.type)
+        limited = kind is not None and catalog.regulation.limit_of(kind.id, kind.category) is not None
+        for name in (*catalog.regulation.caps, *([of_type(each.type)] if limited else [])):
             sent = spent.get(each.recipient_id, {}).get(name, ())
             told = recorded[name] if name in recorded else tuple(moment for moment in sent if moment < at)
             mine[name] = min(mine.get(name, told), told, key=len)

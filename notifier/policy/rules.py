@@ -4,8 +4,8 @@
     channel · tenant · type · cap · quiet hours · legal window
 
 A suppressed address (STOP, a bounce, a bad number) stands over even a mandatory type: the carrier refuses it, and a
-STOP outranks everything. A mandatory message takes the channels that are left: no switch and no cap stands before it,
-but the person's quiet hours do, unless it is about security.
+STOP outranks everything. A mandatory message takes the channels that are left: no switch and no cap stands before it
+(but a limit that the policy gives its very type), but the person's quiet hours do, unless it is about security.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +18,11 @@ import msgspec
 
 from notifier.catalog import NotificationType
 from notifier.deliveries import Channel, Reason
+from notifier.policy.digesting import digest_due
 from notifier.policy.hours import next_free
 from notifier.preferences import ChannelName, Choices, Defaults, QuietHours
 from notifier.regulation import Regulation, Window
-from notifier.standing import Standing
+from notifier.standing import Standing, of_type
 
 Action = Literal["send", "hold", "suppress", "expire"]
 
@@ -137,8 +138,12 @@ def switched(kind: NotificationType, channel: Channel, standing: Standing) -> tu
 
 
 def cap(case: Case) -> Verdict | None:
+    if not case.counted or not case.standing.spent:
+        return None
+    if over_type(case):
+        return Verdict("suppress", Rule.CAP, Reason.OVER_CAP)
     limit = case.regulation.caps.get(case.kind.category)
-    if limit is None or not case.counted or case.kind.is_mandatory_on(case.channel):
+    if limit is None or case.kind.is_mandatory_on(case.channel):
         return None
     told = case.standing.spent.get(case.kind.category, ())
     if len(told) < limit.most:
@@ -149,6 +154,23 @@ def cap(case: Case) -> Verdict | None:
     if case.kind.over_cap == "suppress":
         return Verdict("suppress", Rule.CAP, Reason.OVER_CAP)
     return Verdict("hold", Rule.CAP, Reason.OVER_CAP, sent[len(sent) - limit.most] + limit.milliseconds)
+
+
+def over_type(case: Case) -> bool:
+    """Whether the type has told the person, within its window around a moment, as often as it may.
+
+    What is mandatory is held back only by a limit that names its type. What joins a digest is no message of its own.
+    """
+    kind, limit = case.kind, case.regulation.limit_of(case.kind.id, case.kind.category)
+    told = case.standing.spent.get(of_type(kind.id), ())
+    if limit is None or len(told) < limit.most:
+        return False
+    if kind.is_mandatory_on(case.channel) and kind.id not in case.regulation.types:
+        return False
+    digest = digest_due(kind, case.channel, case.standing, case.at)
+    if digest is not None and digest < case.expires_at:
+        return False
+    return sum(abs(at - case.at) < limit.milliseconds for at in told) >= limit.most
 
 
 def quiet_hours(case: Case) -> Verdict | None:

@@ -9,7 +9,7 @@ from typing import Final
 from notifier.clock import DAY
 from notifier.deliveries import Channel, State
 from notifier.policy.hours import local
-from notifier.policy.rules import Case, Rule, Verdict, quiet_of, switched
+from notifier.policy.rules import Case, Rule, Verdict, over_type, quiet_of, switched
 from notifier.regulation import WEEKDAYS
 
 THIS_WEEK = 6 * DAY  # milliseconds within which a weekday alone says which day is meant
@@ -33,7 +33,7 @@ REASONS: Final[Mapping[str, str]] = {
     "not_told": "the person was never told of what it resolves",
     "nothing_left": "nothing was left to tell when its time had come",
     "opted_out": "the person told the carrier to stop",
-    "over_cap": "the person had as many messages of this category as they may have in that time",
+    "over_cap": "the person had as many messages of this kind as they may have in that time",
     "quarantined": "it ended worker after worker, or can't be decided; the workers' log says where",
     "quiet_hours": "the person has quiet hours",
     "reached": "another channel reached the person",
@@ -158,6 +158,8 @@ def _told(case: Case, said: Verdict) -> str:
             if said.action == "send":
                 return "No rule speaks against it"
             return f"This type goes out {BY[channel]} only to those who switch it on"
+        case Rule.CAP if over_type(case):
+            return f"This type has told the person {_limit(case)}, which is all that it may"
         case Rule.CAP:
             return f"The person has had {_cap(case)} of {category} messages, which is all there may be"
         case Rule.QUIET_HOURS:
@@ -173,6 +175,11 @@ def _cap(case: Case) -> str:
     since = case.at - limit.milliseconds
     had = sum(at > since for at in case.standing.spent.get(case.kind.category, ()))
     return f"{had} of {limit.most} within {limit.window}"
+
+
+def _limit(case: Case) -> str:
+    limit = case.regulation.limit_of(case.kind.id, case.kind.category)
+    return "enough" if limit is None else f"{limit.most} times within {limit.window}"
 
 
 def _quiet(case: Case) -> str:
@@ -213,6 +220,8 @@ def _switched(case: Case) -> str:
 
 def _within_cap(case: Case) -> str:
     limit = case.regulation.caps.get(case.kind.category)
+    if limit is None and case.regulation.limit_of(case.kind.id, case.kind.category):
+        return f"This type may tell the person {_limit(case)}, and nothing of that speaks against it"
     if limit is None:
         return f"Nothing limits how many {case.kind.category} messages a person may have"
     return f"The person has had {_cap(case)} of {case.kind.category} messages"

@@ -1,6 +1,6 @@
 """Where people stand, from their rows: what the rules ask of them, at the decision and again just before the wire."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
@@ -8,10 +8,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.clock import DAY
 from notifier.deliveries import Channel, State
 from notifier.preferences import NETWORK, SHARED, Defaults, read_preferences
 from notifier.regulation import Regulation
-from notifier.standing import Standing, reachable
+from notifier.standing import Standing, of_type, reachable
 from notifier.store import preferences, rows
 from notifier.store.schema import delivery, recipient
 
@@ -20,6 +21,12 @@ COLUMNS = ("locale", "time_zone", "region", "tenants", "preferences", "consents"
 
 SPENT = (State.PENDING, State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED, State.UNKNOWN, State.COLLECTED)
 """States that count to a cap: what was sent, and what is about to be."""
+
+TOLD = tuple(state for state in SPENT if state != State.COLLECTED)
+"""Those that count to a type's limit: what is collected is told by its digest, once."""
+
+LONGEST_WAIT = DAY
+"""How long, in milliseconds, a message may have been held before its time comes: a night, or until the next window."""
 
 _consents = lru_cache(SHARED)(msgspec.json.Decoder(dict[str, dict[str, bool]]).decode)
 _tenants = lru_cache(SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
@@ -38,22 +45,48 @@ async def make(
     return {id_: _standing(row, tenants[id_], presets, devices.get(id_, 0)) for id_, row in people.items()}
 
 
+async def hold(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> None:
+    """Lock people's rows until the transaction ends, so that two decisions at once can't both take the last place."""
+    if ids and dialect != "sqlite":  # whose writers come one after the other
+        await connection.execute(_lock(dialect), {"rows": _people(ids)})
+
+
+async def told_by_type(
+    connection: AsyncConnection, dialect: str, wanted: Mapping[str, Collection[str]], since: int
+) -> dict[str, dict[str, tuple[int, ...]]]:
+    """When types told people or will have, since a moment, by recipient and `of_type`; `wanted` are people by type."""
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for type_, ids in wanted.items():
+        for id_ in ids:
+            found.setdefault(id_, {})[of_type(type_)] = ()
+    if not found:
+        return found
+    parameters = {
+        "rows": _people(found), "since": since - LONGEST_WAIT, "types": list(wanted), "states": list(TOLD),
+    }  # fmt: skip
+    for row in await connection.execute(_by_type(dialect), parameters):
+        told, name = found[row.recipient_id], of_type(row.type)
+        if row.at > since:
+            told[name] = (*told.get(name, ()), row.at)
+    return found
+
+
+def _people(ids: Collection[str]) -> str:
+    return rows.encode([{"recipient_id": id_} for id_ in sorted(set(ids))])
+
+
 async def spent(
     connection: AsyncConnection, dialect: str, wanted: Mapping[str, Sequence[str]], types: Mapping[str, Sequence[str]],
-    regulation: Regulation, now: int, *, hold: bool = True,
+    regulation: Regulation, now: int,
 ) -> dict[str, dict[str, tuple[int, ...]]]:  # fmt: skip
     """When notifications of capped categories went to people within the cap's window, by recipient and category.
 
-    `wanted` are the recipients by category, `types` the notification types of each. With `hold` their rows stay locked
-    until the transaction ends, so that two decisions at once can't both take the last place.
+    `wanted` are the recipients by category, `types` the notification types of each.
     """
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     for category, ids in wanted.items():
-        people = {"rows": rows.encode([{"recipient_id": id_} for id_ in sorted(set(ids))])}
-        if hold and dialect != "sqlite":  # whose writers come one after the other
-            await connection.execute(_lock(dialect), people)
         since = now - regulation.caps[category].milliseconds
-        parameters = {**people, "since": since, "types": list(types[category]), "states": list(SPENT)}
+        parameters = {"rows": _people(ids), "since": since, "types": list(types[category]), "states": list(SPENT)}
         for row in await connection.execute(_spent(dialect), parameters):
             told = found.setdefault(row.recipient_id, {})
             told[category] = (*told.get(category, ()), row.at)
@@ -91,7 +124,16 @@ def _lock(dialect: str) -> sa.Select[tuple[str]]:
 
 
 @cache
-def _spent(dialect: str) -> sa.Select[tuple[str, int]]:
+def _spent(dialect: str) -> sa.Select[Any]:
+    return _told(dialect)
+
+
+@cache
+def _by_type(dialect: str) -> sa.Select[Any]:
+    return _told(dialect, delivery.c.type)
+
+
+def _told(dialect: str, *more: sa.Column[Any]) -> sa.Select[Any]:
     people = rows.batch(dialect, [delivery.c.recipient_id])
     at = sa.func.min(delivery.c.due_at).label("at")
     theirs = (
@@ -103,8 +145,10 @@ def _spent(dialect: str) -> sa.Select[tuple[str, int]]:
     if dialect == "postgresql":
         # Person by person: of a table that grew since it was last analysed the planner expects one row, and would look
         # through all of it for every person.
-        told = sa.select(at).where(*theirs).group_by(delivery.c.event_id).correlate(people).lateral("told")
-        query = sa.select(people.c.recipient_id, told.c.at).select_from(people.join(told, sa.true()))
+        each = sa.select(at, *more).where(*theirs).group_by(delivery.c.event_id, *more)
+        told = each.correlate(people).lateral("told")
+        query = sa.select(people.c.recipient_id, *told.c).select_from(people.join(told, sa.true()))
         return query.order_by(people.c.recipient_id, told.c.at)
-    query = sa.select(delivery.c.recipient_id, at).select_from(people).join(delivery, theirs[0]).where(*theirs[1:])
-    return query.group_by(delivery.c.recipient_id, delivery.c.event_id).order_by(delivery.c.recipient_id, at)
+    columns = (delivery.c.recipient_id, at, *more)
+    query = sa.select(*columns).select_from(people).join(delivery, theirs[0]).where(*theirs[1:])
+    return query.group_by(delivery.c.recipient_id, delivery.c.event_id, *more).order_by(delivery.c.recipient_id, at)

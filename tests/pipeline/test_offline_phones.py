@@ -1,5 +1,8 @@
 """A phone that is off for a night: FCM keeps what it says it keeps, and what is sent besides misses nobody."""
 
+import pytest
+
+from notifier.catalog import Catalog
 from notifier.clock import SystemClock
 from notifier.deliveries import Channel
 from notifier.pipeline.decide import decide
@@ -10,8 +13,14 @@ from notifier.sandbox.fcm_storage import MOST_KEYS, MOST_PLAIN, kept
 from notifier.sandbox.ledger import Ledger, Push
 from tests.pipeline.samples import NOW, RECEIPT, Report
 from tests.pipeline.steps import rows
+from tests.samples import UNLIMITED
 
 SESSIONS = 30  # a fleet's night: far more than FCM keeps collapse keys
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    return UNLIMITED
 
 
 async def test_of_a_nights_pushes_a_phone_shows_the_newest_and_the_mailbox_has_them_all(

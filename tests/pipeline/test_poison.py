@@ -13,6 +13,7 @@ from prometheus_client import Counter
 
 from notifier import metrics
 from notifier.broker import ASK, CAREFUL, DECIDE, LANES
+from notifier.catalog import Catalog
 from notifier.clock import SECOND, ManualClock
 from notifier.deliveries import Channel, Lane, State
 from notifier.messages import Receipt, SmsMessage
@@ -27,8 +28,14 @@ from notifier.sandbox import Sandbox
 from notifier.store import asks, events, leases, ledger
 from notifier.store.schema import delivery, event
 from tests.pipeline.samples import COMPLETE, NOW, Report
+from tests.samples import UNLIMITED
 
 Signal = tuple[list[str], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    return UNLIMITED
 
 
 class Queues:

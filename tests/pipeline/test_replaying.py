@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.catalog import Catalog, load_catalog
-from notifier.clock import DAY, HOUR, ManualClock
+from notifier.clock import DAY, HOUR, MINUTE, ManualClock
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.replaying import Differences, replay
@@ -123,9 +123,29 @@ async def test_a_cap_that_is_new_counts_what_was_sent_by_then(
     told = await again(engine, catalog)
 
     # Then the third would not have gone out, on either channel
-    over = "not sent: the person had as many messages of this category as they may have in that time"
+    over = "not sent: the person had as many messages of this kind as they may have in that time"
     assert changes(told) == {
         ("charging-complete", channel, "to be sent at once", over, 1) for channel in ("push", "sms")
+    }
+
+
+async def test_a_limit_of_a_type_that_is_new_counts_what_was_sent_by_then_and_an_old_one_finds_the_same(
+    engine: WorkerEngine, driver: str, report: Report, clock: ManualClock, tmp_path: Path
+) -> None:
+    # Given a loop that the rules held back after ten
+    for first in (0, 13):
+        ids = [await report("charging.complete", **{**COMPLETE, "session_id": str(first + n)}) for n in range(13)]
+        await decide(engine, ids)
+        clock.advance(MINUTE)
+
+    # When the day is decided again by the same rules, then nothing differs
+    assert (await again(engine)).differ == 0
+
+    # When they let twelve through, then two more would have gone out on each channel
+    catalog = changed(tmp_path, "_policy.toml", "most = 10", "most = 12")
+    over = "not sent: the person had as many messages of this kind as they may have in that time"
+    assert {each[:4] for each in changes(await again(engine, catalog))} == {
+        ("charging-complete", channel, over, "to be sent at once") for channel in ("push", "sms")
     }
 
 

@@ -13,7 +13,7 @@ from notifier.policy import Action, Case, Rule, Verdict, words
 from notifier.policy.rules import RULES
 from notifier.preferences import Defaults, Preferences, QuietHours
 from notifier.regulation import Cap, Regulation, Window
-from notifier.standing import Standing, reachable
+from notifier.standing import Standing, of_type, reachable
 from tests.policy.samples import kind_of
 from tests.samples import NOW
 
@@ -22,6 +22,7 @@ ALL = reachable("ada@example.com", "+4915123456789", 1)
 NIGHT = QuietHours("22:00", "07:00")
 REGULATION = Regulation(
     caps={"offers": Cap(2, "7 d")},
+    types={"idle": Cap(2, "1 h")},
     windows={"default": Window(every="09:00-20:00"), "US-TX": Window(every="09:00-21:00", sunday="12:00-21:00")},
 )
 
@@ -114,6 +115,15 @@ def cases() -> Iterable[tuple[str, Case, str]]:
     yield (
         "cap", case_of(lines=offers, spent={"offers": (NOW - DAY, NOW - HOUR, NOW - 8 * DAY)}),
         "The person has had 2 of 2 within 7 d of offers messages, which is all there may be: not sent.",
+    )  # fmt: skip
+    often = {of_type("idle"): (NOW - HOUR, NOW - 1, NOW)}
+    yield (
+        "cap", case_of(spent=often),
+        "This type has told the person 2 times within 1 h, which is all that it may: not sent.",
+    )  # fmt: skip
+    yield (
+        "cap", case_of(at=NOW + HOUR, spent=often),
+        "This type may tell the person 2 times within 1 h, and nothing of that speaks against it.",
     )  # fmt: skip
     yield (
         "suppression", case_of(suppressed={"sms": "stopped"}),

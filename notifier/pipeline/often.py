@@ -1,0 +1,48 @@
+"""Whom events of a type are about often: so that the database counts what a type told only where it may be too much."""
+
+from collections.abc import Mapping
+
+from notifier.regulation import Cap
+from notifier.standing import of_type
+
+SHARE = 10  # of a limit a tenth may be told by each process before it asks the database what all of them have told
+REMEMBERED = 100_000  # pairs of person and type: 10 MB; what is forgotten sooner comes too slowly to be a loop
+
+
+class Often:
+    """What this process has seen: how often each type was about each person, and who has had all that there may be."""
+
+    def __init__(self) -> None:
+        self._began = 0
+        self._before: dict[int, int] = {}
+        self._now: dict[int, int] = {}
+        self._full: dict[tuple[str, str], tuple[int, ...]] = {}
+
+    def begin(self, now: int, window: int) -> None:
+        """Forget what is older than the longest window: what lies before this one and the one before it."""
+        if now - self._began >= window or len(self._now) >= REMEMBERED:
+            self._before, self._now, self._full, self._began = self._now, {}, {}, now
+
+    def comes_up(self, type_id: str, recipient_id: str, limit: Cap) -> bool:
+        """Whether an event is one of so many that the limit may be reached; it is remembered either way."""
+        key = hash((type_id, recipient_id))  # two that share one are counted for nothing, and nothing more
+        count = self._now.get(key, 0) + 1
+        self._now[key] = count
+        return count + self._before.get(key, 0) > limit.most // SHARE
+
+    def full(self, type_id: str, recipient_id: str, limit: Cap, now: int) -> tuple[int, ...]:
+        """What the database has told of somebody who had all that there may be and still has; else nothing."""
+        told = self._full.get((type_id, recipient_id), ())
+        return told if _within(told, limit, now) >= limit.most else ()
+
+    def learn(self, told: Mapping[str, Mapping[str, tuple[int, ...]]], limits: Mapping[str, Cap], now: int) -> None:
+        """Remember of those who were counted who had all that there may be."""
+        for recipient_id, by_type in told.items():
+            for type_id, limit in limits.items():
+                found = by_type.get(of_type(type_id), ())
+                if _within(found, limit, now) >= limit.most:
+                    self._full[type_id, recipient_id] = found
+
+
+def _within(told: tuple[int, ...], limit: Cap, now: int) -> int:
+    return sum(now - limit.milliseconds < at <= now for at in told)

@@ -1,0 +1,72 @@
+"""What people were told so far, as far as caps and limits ask for it."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.catalog import Catalog, NotificationType
+from notifier.events import Event
+from notifier.pipeline.often import Often
+from notifier.pipeline.plan import Spent, people_of
+from notifier.recipients import Recipient
+from notifier.regulation import Cap
+from notifier.standing import of_type
+from notifier.store import standing
+
+Asked = list[tuple[NotificationType, list[Recipient]]]
+"""Each type that listens to an event, and those whom it is to tell of it."""
+
+
+async def read_spent(
+    connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event],
+    members: Mapping[str, list[Recipient]], now: int, *, hold: bool = True, often: Often | None = None,
+) -> Spent:  # fmt: skip
+    """What counts to the caps of the categories and the limits of the types that this batch speaks in."""
+    regulation = catalog.regulation
+    asked = [
+        (kind, people_of(kind, event, members)) for event in batch for kind in catalog.listeners.get(event.type, [])
+    ]
+    wanted: dict[str, list[str]] = {}
+    for kind, people in asked:
+        if kind.category in regulation.caps:
+            wanted.setdefault(kind.category, []).extend(each.id for each in people)
+    counted, known = to_be_counted(catalog, asked, often, now)
+    if hold:
+        await standing.hold(connection, dialect, set().union(*wanted.values(), *counted.values()))
+    types = {name: [kind.id for kind in catalog.types.values() if kind.category == name] for name in wanted}
+    found = await standing.spent(connection, dialect, wanted, types, regulation, now)
+    told = await standing.told_by_type(connection, dialect, counted, now - regulation.longest)
+    if often is not None:
+        often.learn(told, {id_: limit for id_ in counted if (limit := _limit(catalog, catalog.types[id_]))}, now)
+    for more in (told, known):
+        for id_, by_type in more.items():
+            found.setdefault(id_, {}).update(by_type)
+    return found
+
+
+def to_be_counted(catalog: Catalog, asked: Asked, often: Often | None, now: int) -> tuple[dict[str, set[str]], Spent]:
+    """Who is to be counted by the database, by type; and what is known of those who had all that there may be.
+
+    Nobody else can come to a limit by this batch. Where nothing is remembered all are counted.
+    """
+    counted: dict[str, set[str]] = {}
+    known: Spent = {}
+    if often is not None:
+        often.begin(now, catalog.regulation.longest)
+    for kind, people in asked:
+        limit = _limit(catalog, kind)
+        if limit is None:
+            continue
+        for each in people:
+            if often is not None and not often.comes_up(kind.id, each.id, limit):
+                continue
+            full = often.full(kind.id, each.id, limit, now) if often is not None else ()
+            if full:
+                known.setdefault(each.id, {})[of_type(kind.id)] = full
+            else:
+                counted.setdefault(kind.id, set()).add(each.id)
+    return counted, known
+
+
+def _limit(catalog: Catalog, kind: NotificationType) -> Cap | None:
+    return catalog.regulation.limit_of(kind.id, kind.category)
