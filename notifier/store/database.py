@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import sqlite3
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -227,12 +228,21 @@ def _sqlite(url: sa.URL, connections: int) -> AsyncEngine:
     _make_private(Path(str(url.database)))
     engine = create_async_engine(url, pool_size=connections, max_overflow=0, pool_timeout=POOL_TIMEOUT)
 
+    @sa.event.listens_for(engine.sync_engine, "do_connect")
+    def look(_dialect: Any, _record: Any, arguments: Any, options: Any) -> None:
+        # Where a file can't be opened aiosqlite leaves its thread to end by itself, which meets a loop that is closed.
+        sqlite3.connect(*arguments, **options).close()
+
     @sa.event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver's guess
         cursor = connection.cursor()
-        for pragma in (f"busy_timeout={BUSY_TIMEOUT}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (f"busy_timeout={BUSY_TIMEOUT}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+        except BaseException:  # no database: the pool leaves it to us to end the connection, and its thread
+            connection.close()
+            raise
         cursor.close()
 
     @sa.event.listens_for(engine.sync_engine, "begin")

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
+from notifier.chaos import load
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
 from notifier.messages import Device
@@ -80,8 +81,9 @@ class Site:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """The system with a driver who reads German, a user of each role, and the publisher's phone for tests."""
-    settings = {"worker_processes": 1, "sms_price": "0.075 USD"}
-    async with LocalSystem(tmp_path_factory.mktemp("story"), settings) as system, async_playwright() as playwright:
+    folder = tmp_path_factory.mktemp("story")
+    settings = {"worker_processes": 1, "sms_price": "0.075 USD", "templates": load.templates(folder)}
+    async with LocalSystem(folder, settings) as system, async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         now = system.clock.now()
         for role in Role:

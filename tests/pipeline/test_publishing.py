@@ -22,7 +22,7 @@ from notifier.settings import Settings
 from notifier.store import versions
 from notifier.store.schema import delivery
 from tests.pipeline.samples import COMPLETE, NOW, Report
-from tests.samples import TEMPLATES
+from tests.samples import CATALOG, TEMPLATES
 
 TYPE = "charging-complete"
 
@@ -165,8 +165,11 @@ async def test_what_a_draft_leaves_as_it_is_is_made_once_for_both(engine: Worker
     ]
     assert made == [{(locale, channel) for locale in live for channel in ("push", "sms")}, {("de", "sms")}]
 
-    # And all that changes is told
-    assert [(each.locale, each.channel, len(each.examples)) for each in checked.changes.changed] == [("de", "sms", 2)]
+    # And all that changes is told, on each sample
+    samples = len(CATALOG.types[TYPE].samples)
+    assert [(each.locale, each.channel, len(each.examples)) for each in checked.changes.changed] == [
+        ("de", "sms", samples)
+    ]
 
 
 async def test_of_two_who_publish_at_once_one_is_told_that_the_other_was_quicker(engine: WorkerEngine) -> None:

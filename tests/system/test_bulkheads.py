@@ -28,8 +28,11 @@ async def test_pushes_go_out_while_texts_hang(tmp_path: Path) -> None:
         AsyncProducer(system.settings.public_url, system.key, "test") as producer,
     ):
         # Given drivers with an app and a number, and workers that are up
-        driver = RecipientDetails(phone="+4915123456789", devices=[Device(value="token")])
-        await recipients.put(system.database, {"ada": driver}, system.clock.now())
+        drivers = {
+            f"d{number}": RecipientDetails(phone="+4915123456789", devices=[Device(value=f"token-{number}")])
+            for number in range(EVENTS + 1)
+        }
+        await recipients.put(system.database, drivers, system.clock.now())
         await producer.send("charging.complete", data(0))
         await until_sent(system, 1)
 
@@ -50,7 +53,7 @@ async def test_pushes_go_out_while_texts_hang(tmp_path: Path) -> None:
 def data(number: int) -> dict[str, object]:
     completed_at = datetime.now(UTC).isoformat()
     return {
-        "driver_id": "ada", "session_id": str(number), "kind": "full", "station": "Mitte", "energy_kwh": 20.5,
+        "driver_id": f"d{number}", "session_id": str(number), "kind": "full", "station": "Mitte", "energy_kwh": 20.5,
         "completed_at": completed_at,
     }  # fmt: skip
 
