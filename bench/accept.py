@@ -9,8 +9,8 @@ import msgspec
 from bench.bed import Bed, make_bed
 from bench.load import event
 from bench.options import Options
-from notifier.channels.http_client import HttpClient
-from notifier.store import ledger
+from notifier.providers.http_client import HttpClient
+from notifier.store.reading import ledger
 
 BATCH = 100  # events in a request
 BATCHES = 16  # requests of batches under way at once

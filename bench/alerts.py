@@ -13,10 +13,10 @@ from bench.load import PEOPLE, report_at
 from bench.options import Options
 from bench.steady import latencies, percentiles
 from notifier.chaos import bulk
-from notifier.deliveries import Lane
-from notifier.messages import Device
-from notifier.recipients import device_id
-from notifier.store.schema import delivery, event
+from notifier.domain.deliveries import Lane
+from notifier.domain.messages import Device
+from notifier.domain.recipients import device_id
+from notifier.store.core.schema import delivery, event
 
 RATE = 20  # alerts a second
 

@@ -23,7 +23,9 @@ from notifier.chaos.load import templates
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
 from notifier.reconcile import compare
-from notifier.store import deliveries, ledger, recipients
+from notifier.store.delivery import deliveries
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
 
 TIMEOUT = 300  # seconds for everything to be delivered
 LOOK_EVERY = 0.1  # seconds

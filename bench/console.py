@@ -15,15 +15,15 @@ import msgspec
 import sqlalchemy as sa
 
 from bench.servers import servers
-from notifier.catalog import NotificationType
-from notifier.clock import SECOND
 from notifier.demo.local import LocalSystem
-from notifier.pipeline import publishing
+from notifier.domain.catalog import NotificationType
+from notifier.domain.clock import SECOND
+from notifier.domain.users import Role, User, hash_password, make_password
 from notifier.rendering.texts import SmsTexts, read_wording
-from notifier.store import users, versions
-from notifier.store.database import Database
-from notifier.store.versions import Draft
-from notifier.users import Role, User, hash_password, make_password
+from notifier.store.console import users, versions
+from notifier.store.console.versions import Draft
+from notifier.store.core.database import Database
+from notifier.texts import publishing
 
 RUNS = 30  # of each page
 LIMIT = 100  # milliseconds that a page may take, 19 times of 20

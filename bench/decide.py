@@ -4,14 +4,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from notifier.catalog import load_catalog
-from notifier.events import Event
-from notifier.messages import Device
+from notifier.domain.catalog import load_catalog
+from notifier.domain.events import Event
+from notifier.domain.messages import Device
+from notifier.domain.preferences import Defaults, QuietHours, read_preferences
+from notifier.domain.recipients import Recipient
+from notifier.domain.standing import Standing
 from notifier.pipeline.plan import Spent, make_plan
-from notifier.preferences import Defaults, QuietHours, read_preferences
-from notifier.recipients import Recipient
-from notifier.standing import Standing
-from notifier.store import rows
+from notifier.store.core import rows
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 CHUNK = 1000  # people in one plan, as in a transaction

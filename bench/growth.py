@@ -11,8 +11,8 @@ from bench.bed import Bed, make_bed
 from bench.cpu import largest_child
 from bench.load import report
 from bench.options import Options
-from notifier.errors import ConfigurationError
-from notifier.store.schema import attempt, decision, delivery, event
+from notifier.domain.errors import ConfigurationError
+from notifier.store.core.schema import attempt, decision, delivery, event
 
 FEW = 1_000  # deliveries that "few rows" are, at least
 SLICE = 20_000  # deliveries written in one transaction

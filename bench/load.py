@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from notifier.client import AsyncProducer
-from notifier.messages import Device
-from notifier.recipients import RecipientDetails
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
 
 PEOPLE = 1000
 BATCH = 100  # events in one request

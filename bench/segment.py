@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from bench.cpu import memory_of, pids_named, seconds_of
 from bench.servers import servers
 from notifier.client import AsyncProducer
-from notifier.clock import SystemClock
 from notifier.demo.local import LocalSystem
-from notifier.segments import Segment
-from notifier.store import ledger, segments
-from notifier.store.database import Database
-from notifier.store.schema import event
+from notifier.domain.clock import SystemClock
+from notifier.domain.segments import Segment
+from notifier.store.core.database import Database
+from notifier.store.core.schema import event
+from notifier.store.people import segments
+from notifier.store.reading import ledger
 
 BATCH = 20_000  # people written in one statement
 SAMPLES = 0.5  # seconds between two looks at the worker's memory

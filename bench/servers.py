@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from bench.options import DatabaseKind
 from notifier.chaos.servers import execute
-from notifier.errors import ConfigurationError
+from notifier.domain.errors import ConfigurationError
 
 DATABASE = f"notifier_bench_{os.getpid()}"
 POSTGRESQL = os.environ.get("NOTIFIER_TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1/postgres")

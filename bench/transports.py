@@ -1,6 +1,6 @@
 """`python -m bench.transports [--messages N] [TRANSPORT …]`: what each transport costs a send. The last line is JSON.
 
-Each transport alone, then behind its channel's pace and breaker (`notifier.channels.providers`), with Redis where
+Each transport alone, then behind its channel's pace and breaker (`notifier.providers.pool`), with Redis where
 there is one. The stand-ins are processes of their own, as cheap as can be: smtp-sink (Debian's postfix; name one that
 is only unpacked by NOTIFIER_TEST_SMTP_SINK), the sandbox where there is none; for HTTP, `serve` below.
 """
@@ -25,13 +25,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bench.servers import REDIS
 from bench.standins import free_port, running, sink
 from notifier.channels.opening import open_transports
-from notifier.channels.shared_in_redis import InRedis
-from notifier.clock import SystemClock
-from notifier.deliveries import Channel
-from notifier.guard import refuse_everything_but_loopback
-from notifier.messages import Device, EmailContent, EmailMessage, PushContent, PushMessage, SmsContent, SmsMessage
+from notifier.domain.clock import SystemClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import (
+    Device,
+    EmailContent,
+    EmailMessage,
+    PushContent,
+    PushMessage,
+    SmsContent,
+    SmsMessage,
+)
+from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.guard import refuse_everything_but_loopback
+from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
-from notifier.settings import load_settings
 
 MEASURED = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
 MESSAGES = 20_000

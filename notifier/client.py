@@ -23,8 +23,8 @@ from weakref import WeakSet
 import aiohttp
 import msgspec
 
-from notifier.coalesce import Coalescer
-from notifier.errors import NotifierError, Problem
+from notifier.domain.errors import NotifierError, Problem
+from notifier.runtime.coalesce import Coalescer
 
 T = TypeVar("T")
 

@@ -13,23 +13,24 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from redis.exceptions import ClusterCrossSlotError, MovedError
 from sqlalchemy.exc import SQLAlchemyError
 
-from notifier.accounts import Account, SmtpAccount, email_accounts, push_accounts, sms_accounts
-from notifier.addresses import mailbox
 from notifier.broker import NAMESPACE, make_broker
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker
-from notifier.catalog import load_catalog
 from notifier.channels.opening import proxies_of
 from notifier.channels.push.tokens import read_certificate
-from notifier.clock import SystemClock
-from notifier.errors import ConfigurationError, StoreUnavailable
+from notifier.domain.catalog import load_catalog
+from notifier.domain.clock import SystemClock
+from notifier.domain.errors import ConfigurationError, StoreUnavailable
 from notifier.pipeline.sharing import open_namespace
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.categories import load_categories
-from notifier.settings import Settings
-from notifier.store import keys, ledger
-from notifier.store.database import Database
-from notifier.store.migrate import revisions
+from notifier.runtime.accounts import Account, SmtpAccount, email_accounts, push_accounts, sms_accounts
+from notifier.runtime.addresses import mailbox
+from notifier.runtime.settings import Settings
+from notifier.store.console import keys
+from notifier.store.core.database import Database
+from notifier.store.core.migrate import revisions
+from notifier.store.reading import ledger
 
 TIMEOUT = 5  # seconds that anything asked may take
 LOOKS, A_LOOK = 100, 1_000  # at so many keys at once of a Redis that others use, too, and so often: a second in all

@@ -16,10 +16,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from notifier import background
-from notifier.channels.metrics import EVERY
-from notifier.stages import cpu_seconds
-from notifier.store.ledger import Ledger
+from notifier.providers.metrics import EVERY
+from notifier.runtime import background
+from notifier.runtime.stages import cpu_seconds
+from notifier.store.reading.ledger import Ledger
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 

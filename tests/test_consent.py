@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.consent import CHANNELS, Agreed, Consent, apply
-from notifier.standing import ALL
+from notifier.domain.consent import CHANNELS, Agreed, Consent, apply
+from notifier.domain.standing import ALL
 
 categories = st.sampled_from(["offers", "news"])
 words = st.builds(

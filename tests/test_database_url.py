@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from notifier.database_url import MysqlOptions, PostgresqlOptions, read_database_url
-from notifier.errors import ConfigurationError
-from notifier.settings import load_settings
+from notifier.domain.errors import ConfigurationError
+from notifier.runtime.database_url import MysqlOptions, PostgresqlOptions, read_database_url
+from notifier.runtime.settings import load_settings
 
 CANARY = "c4n4ry"
 

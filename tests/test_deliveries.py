@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.deliveries import MOVES, OPEN, TERMINAL, State, check_moves, make_id, may_come_before, may_move
+from notifier.domain.deliveries import MOVES, OPEN, TERMINAL, State, check_moves, make_id, may_come_before, may_move
 
 STATES = st.sampled_from(State)
 PARTS = st.lists(st.text(st.characters(), max_size=6), max_size=5).map(tuple)

@@ -17,8 +17,8 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from notifier.doctor import Finding, examine
+from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
-from notifier.settings import load_settings
 from tests.conftest import absent
 
 

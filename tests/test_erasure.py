@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.erasure import names, redact
+from notifier.domain.erasure import names, redact
 
 KNOWN = {"ada", "NL-TST-C1"}
 values = st.recursive(

@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from notifier import errors
-from notifier.errors import SEND_ERRORS, NotifierError, OutcomeUnknown, Problem, SendError, StoreUnavailable
+from notifier.domain import errors
+from notifier.domain.errors import SEND_ERRORS, NotifierError, OutcomeUnknown, Problem, SendError, StoreUnavailable
 
 FAMILY = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, NotifierError)]
 

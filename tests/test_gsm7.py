@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.gsm7 import BASIC, EXTENSION, to_gsm7
+from notifier.domain.gsm7 import BASIC, EXTENSION, to_gsm7
 
 
 def test_the_tables_have_the_sizes_of_the_standard() -> None:

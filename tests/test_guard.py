@@ -17,7 +17,7 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from notifier.guard import OutboundError, is_loopback, refuse_everything_but_loopback
+from notifier.runtime.guard import OutboundError, is_loopback, refuse_everything_but_loopback
 
 OUTSIDE = "192.0.2.1"
 OUTSIDE_V6 = "2001:db8::1"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.cloudevents import Reader
-from notifier.errors import Problem
+from notifier.domain.cloudevents import Reader
+from notifier.domain.errors import Problem
 from tests.samples import CATALOG, NOW, accepted, encoded, refused
 
 READER = Reader(CATALOG)

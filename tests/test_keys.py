@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.keys import SCOPES, hash_secret, make_key, split_key
+from notifier.domain.keys import SCOPES, hash_secret, make_key, split_key
 
 TEXT, KEY = make_key("billing", frozenset({"events:write"}), 1000)
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from itsdangerous import Signer
 
 from notifier.channels.email.mime import MAX_LINK
-from notifier.clock import DAY
-from notifier.deliveries import Channel
-from notifier.errors import ConfigurationError
-from notifier.links import MAX_TOKEN, UNDO, VISIT, Links, Unsubscribe, read_keys
+from notifier.domain.clock import DAY
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.links import MAX_TOKEN, UNDO, VISIT, Links, Unsubscribe, read_keys
 from tests.samples import NOW
 
 KEY, OTHER = b"5f" * 32, b"a0" * 32

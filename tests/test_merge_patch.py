@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from notifier.preferences import merged
+from notifier.domain.preferences import merged
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from notifier import metrics
-from notifier.deliveries import Channel, State
-from notifier.store.ledger import Ledger
+from notifier.domain.deliveries import Channel, State
+from notifier.store.reading.ledger import Ledger
 
 LEDGER = Ledger(
     events=5, decided=2, undecided=1, quarantined=2, planned=7,

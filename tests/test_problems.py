@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 
-from notifier.errors import Problem
-from notifier.problems import TITLES, UNDECODABLE, from_decoding, problem, to_pointer
+from notifier.domain.errors import Problem
+from notifier.domain.problems import TITLES, UNDECODABLE, from_decoding, problem, to_pointer
 
 
 class Price(msgspec.Struct, forbid_unknown_fields=True):

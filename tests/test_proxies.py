@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.errors import ConfigurationError
-from notifier.proxies import Proxies, proxy_address
-from notifier.settings import load_settings
+from notifier.domain.errors import ConfigurationError
+from notifier.runtime.proxies import Proxies, proxy_address
+from notifier.runtime.settings import load_settings
 
 PROXY = "http://proxy.example:3128"
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.messages import Device
-from notifier.recipients import (
+from notifier.domain.messages import Device
+from notifier.domain.recipients import (
     ImportLine,
     Recipient,
     RecipientDetails,
@@ -22,7 +22,7 @@ from notifier.recipients import (
     decode_details,
     device_id,
 )
-from notifier.standing import Standing
+from notifier.domain.standing import Standing
 
 CHECKS: dict[str, Callable[[str], str]] = {
     "email": check_email,

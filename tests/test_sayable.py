@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.catalog import Kind
-from notifier.cloudevents import Reader
-from notifier.deliveries import Channel
-from notifier.errors import Problem
-from notifier.messages import PushContent
+from notifier.domain.catalog import Kind
+from notifier.domain.cloudevents import Reader
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import Problem
+from notifier.domain.messages import PushContent
 from tests.samples import CATALOG, NOW, RENDERER, accepted, encoded, refused
 
 READER = Reader(CATALOG)

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from notifier.problems import from_decoding
-from notifier.recipients import RecipientDetails
-from notifier.segments import Segment, matches
+from notifier.domain.problems import from_decoding
+from notifier.domain.recipients import RecipientDetails
+from notifier.domain.segments import Segment, matches
 
 ADA = RecipientDetails(
     kind="driver", locale="de-AT", region="AT", time_zone="Europe/Vienna", tenants=["fleet:acme", "host:mall"],

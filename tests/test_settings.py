@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.addresses import mailbox, web_address
-from notifier.errors import ConfigurationError
-from notifier.settings import ABOUT, EXAMPLES, SECRETS, Settings, load_settings, to_environment
+from notifier.domain.errors import ConfigurationError
+from notifier.runtime.addresses import mailbox, web_address
+from notifier.runtime.settings import ABOUT, EXAMPLES, SECRETS, Settings, load_settings, to_environment
 
 FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 PATHS = {name for name, field in FIELDS.items() if field.type in (Path, Path | None)}

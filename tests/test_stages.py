@@ -5,7 +5,7 @@ from time import thread_time
 
 import pytest
 
-from notifier.stages import Stage, cpu_seconds, meter, metered
+from notifier.runtime.stages import Stage, cpu_seconds, meter, metered
 
 SHORT = 0.01  # seconds of CPU
 LONG = 0.05

@@ -19,7 +19,7 @@ import structlog
 from notifier import metrics
 from notifier.broker import QUEUES
 from notifier.broker.worker import Worker
-from notifier.errors import ConfigurationError, StoreUnavailable
+from notifier.domain.errors import ConfigurationError, StoreUnavailable
 from workers.main import NotBooted, broker, loop, settings
 
 BACKGROUND = 10  # niceness: a tenth of what others get of a core that both want, and all of one that nobody else does

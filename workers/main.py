@@ -9,20 +9,20 @@ import uvloop
 from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO, MiddlewareError
 
-from notifier import logs
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES, make_broker
 from notifier.broker.signals import IDS_A_MESSAGE
 from notifier.channels.opening import places
-from notifier.channels.rooms import Room
-from notifier.coalesce import Coalescer
-from notifier.deliveries import Channel, Lane
-from notifier.errors import ConfigurationError
+from notifier.domain.deliveries import Channel, Lane
+from notifier.domain.errors import ConfigurationError
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.expand import expand
 from notifier.pipeline.resolve import ask
-from notifier.settings import load_settings
+from notifier.providers.rooms import Room
+from notifier.runtime import logs
+from notifier.runtime.coalesce import Coalescer
+from notifier.runtime.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
 DECIDED_TOGETHER = IDS_A_MESSAGE  # events in one transaction, some 60 ms: a message's aren't to be split

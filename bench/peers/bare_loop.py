@@ -13,16 +13,24 @@ import uvloop
 from bench.peers import job as jobs
 from bench.peers import texts
 from bench.peers.job import Job
-from notifier.accounts import email_accounts, push_accounts, sms_accounts
 from notifier.channels.email.dialogue import AT_ONCE, Mail
 from notifier.channels.email.mime import compose, make_sender, return_path
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.message import encode
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import SystemClock
-from notifier.guard import refuse_everything_but_loopback
-from notifier.messages import Device, EmailContent, EmailMessage, PushContent, PushMessage, SmsContent, SmsMessage
+from notifier.domain.clock import SystemClock
+from notifier.domain.messages import (
+    Device,
+    EmailContent,
+    EmailMessage,
+    PushContent,
+    PushMessage,
+    SmsContent,
+    SmsMessage,
+)
+from notifier.runtime.accounts import email_accounts, push_accounts, sms_accounts
+from notifier.runtime.guard import refuse_everything_but_loopback
 
 Send = Callable[[], Awaitable[object]]
 

@@ -21,7 +21,7 @@ from celery import Celery
 from bench.peers import job as jobs
 from bench.peers import texts
 from bench.peers.job import Person
-from notifier.guard import refuse_everything_but_loopback
+from notifier.runtime.guard import refuse_everything_but_loopback
 
 refuse_everything_but_loopback()
 job = jobs.read()

@@ -20,7 +20,7 @@ from twilio.rest import Client
 
 from bench.peers import job as jobs
 from bench.peers import texts
-from notifier.guard import refuse_everything_but_loopback
+from notifier.runtime.guard import refuse_everything_but_loopback
 
 refuse_everything_but_loopback()
 job = jobs.read()

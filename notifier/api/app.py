@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from notifier.accounts import sms_accounts
 from notifier.api import (
     audiences,
     consents,
@@ -44,20 +43,21 @@ from notifier.api.http import (
 )
 from notifier.api.page import Pages
 from notifier.api.signatures import read_link, read_signed_request
-from notifier.channels.shared import Shared
-from notifier.cloudevents import Reader
-from notifier.coalesce import Coalescer
 from notifier.console.app import close_console, create_console, open_console
 from notifier.console.live import Streams
 from notifier.console.screens import BASE
-from notifier.errors import Problem, StoreUnavailable
+from notifier.domain.cloudevents import Reader
+from notifier.domain.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import BATCH, record
 from notifier.pipeline.sharing import keeper
+from notifier.providers.shared import Shared
 from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
-from notifier.settings import Settings
+from notifier.runtime.accounts import sms_accounts
+from notifier.runtime.coalesce import Coalescer
+from notifier.runtime.settings import Settings
 
 ENDPOINTS = docs.endpoints(
     [

@@ -9,11 +9,11 @@ from starlette.responses import Response
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.api.versions import expected, versioned
-from notifier.preferences import Key
-from notifier.problems import UNDECODABLE, from_decoding, problem
-from notifier.segments import Segment, SegmentId
-from notifier.store import segments, topics
-from notifier.topics import Topic
+from notifier.domain.preferences import Key
+from notifier.domain.problems import UNDECODABLE, from_decoding, problem
+from notifier.domain.segments import Segment, SegmentId
+from notifier.domain.topics import Topic
+from notifier.store.people import segments, topics
 
 MOST = 1000  # on a page
 MAX_SEGMENT = 256 * 1024  # bytes of a segment's JSON: all its conditions, each with all its values

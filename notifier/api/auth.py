@@ -6,12 +6,12 @@ from contextlib import suppress
 
 from starlette.requests import Request
 
-from notifier.clock import MINUTE, SECOND, Clock
-from notifier.errors import StoreUnavailable
-from notifier.keys import ApiKey, Scope, hash_secret, split_key
-from notifier.problems import problem
-from notifier.store import keys
-from notifier.store.database import Database
+from notifier.domain.clock import MINUTE, SECOND, Clock
+from notifier.domain.errors import StoreUnavailable
+from notifier.domain.keys import ApiKey, Scope, hash_secret, split_key
+from notifier.domain.problems import problem
+from notifier.store.console import keys
+from notifier.store.core.database import Database
 
 REMEMBERED = 20 * SECOND  # milliseconds that a key found good is not looked up again: revoking takes no longer
 USE_NOTED = 10 * MINUTE  # milliseconds: how exactly a key tells when it was last used

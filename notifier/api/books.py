@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 
-from notifier.clock import SECOND, Clock
-from notifier.coalesce import Coalescer
-from notifier.store import ledger
-from notifier.store.database import Database
-from notifier.store.ledger import Ledger
+from notifier.domain.clock import SECOND, Clock
+from notifier.runtime.coalesce import Coalescer
+from notifier.store.core.database import Database
+from notifier.store.reading import ledger
+from notifier.store.reading.ledger import Ledger
 
 TOGETHER = 10_000  # who may wait for one count: more than a process has connections
 GOOD_FOR = SECOND  # milliseconds that a count is remembered at least

@@ -3,12 +3,12 @@
 import math
 from typing import Final
 
-from notifier.channels.shared import Shared
-from notifier.clock import SECOND
-from notifier.cloudevents import Checked
-from notifier.errors import Problem
-from notifier.keys import ApiKey
-from notifier.problems import problem
+from notifier.domain.clock import SECOND
+from notifier.domain.cloudevents import Checked
+from notifier.domain.errors import Problem
+from notifier.domain.keys import ApiKey
+from notifier.domain.problems import problem
+from notifier.providers.shared import Shared
 
 BURST: Final = SECOND
 """Milliseconds' worth of its rate that a key may be ahead; the batch that passes it is still taken whole."""

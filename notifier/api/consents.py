@@ -8,13 +8,13 @@ from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.api.preferences import Page
 from notifier.api.recipients import recipient_id
-from notifier.clock import to_datetime
-from notifier.consent import Consent
-from notifier.pipeline.export import Word
-from notifier.pipeline.importing import MAX_LINE, to_problem
-from notifier.problems import UNDECODABLE, problem
-from notifier.store import consents
-from notifier.store.consents import Entry
+from notifier.domain.clock import to_datetime
+from notifier.domain.consent import Consent
+from notifier.domain.problems import UNDECODABLE, problem
+from notifier.people.export import Word
+from notifier.people.importing import MAX_LINE, to_problem
+from notifier.store.people import consents
+from notifier.store.people.consents import Entry
 
 
 class Consents(msgspec.Struct, frozen=True, kw_only=True):

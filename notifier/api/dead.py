@@ -13,17 +13,17 @@ from starlette.responses import Response
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, read_query
-from notifier.clock import to_datetime
-from notifier.cloudevents import TypeName
-from notifier.deliveries import Channel
+from notifier.domain.clock import to_datetime
+from notifier.domain.cloudevents import TypeName
+from notifier.domain.deliveries import Channel
+from notifier.domain.problems import UNDECODABLE, from_decoding, problem
+from notifier.domain.text import WORD
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
-from notifier.pipeline.telling import AttemptTold, EventTold, attempts, meaning
-from notifier.problems import UNDECODABLE, from_decoding, problem
-from notifier.store import dead
-from notifier.store.database import Database
-from notifier.store.dead import DeadLetter, Filter, Letter
-from notifier.text import WORD
+from notifier.store.core.database import Database
+from notifier.store.reading import dead
+from notifier.store.reading.dead import DeadLetter, Filter, Letter
+from notifier.why.telling import AttemptTold, EventTold, attempts, meaning
 
 MOST = 1000  # dead letters on a page, and ids in one call
 MAX_IDS = 64 * 1024  # bytes of a call's JSON: a thousand ids and their punctuation

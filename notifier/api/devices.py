@@ -9,12 +9,12 @@ from starlette.responses import Response
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body
 from notifier.api.recipients import NOBODY, fitting, recipient_id
-from notifier.messages import Device
-from notifier.pipeline.importing import MAX_LINE
-from notifier.preferences import chosen
-from notifier.problems import problem
-from notifier.store import devices
-from notifier.text import WORD
+from notifier.domain.messages import Device
+from notifier.domain.preferences import chosen
+from notifier.domain.problems import problem
+from notifier.domain.text import WORD
+from notifier.people.importing import MAX_LINE
+from notifier.store.people import devices
 
 Token = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=WORD)]
 

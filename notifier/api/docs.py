@@ -16,8 +16,8 @@ from notifier.api.endpoints import Context, Endpoint
 from notifier.api.event_schemas import an_event
 from notifier.api.http import answer
 from notifier.api.openapi import document
-from notifier.catalog import MAX_TEXT, Catalog, Field
-from notifier.problems import TITLES
+from notifier.domain.catalog import MAX_TEXT, Catalog, Field
+from notifier.domain.problems import TITLES
 
 _PAGE = Path(__file__).with_name("docs.html")
 SECURITY = {

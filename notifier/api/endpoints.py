@@ -9,20 +9,20 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.accounts import TwilioAccount
 from notifier.api.auth import Authenticator
 from notifier.api.books import Books
 from notifier.api.bounds import Rates
 from notifier.api.page import Pages
-from notifier.catalog import Catalog
-from notifier.cloudevents import Reader
-from notifier.coalesce import Coalescer
-from notifier.keys import Scope
-from notifier.messages import Report
+from notifier.domain.catalog import Catalog
+from notifier.domain.cloudevents import Reader
+from notifier.domain.keys import Scope
+from notifier.domain.messages import Report
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import Recorded
-from notifier.settings import Settings
+from notifier.runtime.accounts import TwilioAccount
+from notifier.runtime.coalesce import Coalescer
+from notifier.runtime.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

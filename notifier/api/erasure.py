@@ -5,9 +5,9 @@ from starlette.responses import Response, StreamingResponse
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.recipients import recipient_id
-from notifier.pipeline.export import Export, export_recipient
-from notifier.problems import problem
-from notifier.store import erasures
+from notifier.domain.problems import problem
+from notifier.people.export import Export, export_recipient
+from notifier.store.people import erasures
 
 
 async def get_export(request: Request, context: Context) -> Response:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from notifier import cloudevents
-from notifier.catalog import Catalog, NotificationType
+from notifier.domain import cloudevents
+from notifier.domain.catalog import Catalog, NotificationType
 
 REFERENCE = "#/components/schemas/{name}"
 EVENT_DATA = "EventData"

@@ -12,12 +12,12 @@ from notifier.api.bounds import within_bounds
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.event_schemas import EVENT_DATA, REFERENCE, examples
 from notifier.api.http import answer, read_body
-from notifier.cloudevents import BATCH, STRUCTURED, Checked, CloudEvent, Line, TypeName
-from notifier.errors import Problem
-from notifier.keys import ApiKey
+from notifier.domain.cloudevents import BATCH, STRUCTURED, Checked, CloudEvent, Line, TypeName
+from notifier.domain.errors import Problem
+from notifier.domain.keys import ApiKey
+from notifier.domain.problems import problem
 from notifier.pipeline.accept import Accepted
-from notifier.problems import problem
-from notifier.stages import Stage, metered
+from notifier.runtime.stages import Stage, metered
 
 
 class Attributes(msgspec.Struct, rename=lambda name: f"ce-{name}"):

@@ -12,15 +12,15 @@ from starlette.responses import Response
 from notifier.api.dead import Id
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, read_query
-from notifier.cloudevents import Line
-from notifier.events import event_id
-from notifier.pipeline import publishing
-from notifier.pipeline.explain import Explanation, explain
-from notifier.pipeline.simulate import Simulation, Trial, simulate
-from notifier.preferences import Key
-from notifier.problems import UNDECODABLE, from_decoding, problem
-from notifier.store import explaining
-from notifier.store.explaining import Wanted
+from notifier.domain.cloudevents import Line
+from notifier.domain.events import event_id
+from notifier.domain.preferences import Key
+from notifier.domain.problems import UNDECODABLE, from_decoding, problem
+from notifier.store.reading import explaining
+from notifier.store.reading.explaining import Wanted
+from notifier.texts import publishing
+from notifier.why.explain import Explanation, explain
+from notifier.why.simulate import Simulation, Trial, simulate
 
 MOST = 200  # decisions on a page, each with its rules and its messages
 MAX_TRIAL = 128 * 1024  # bytes: an event of the largest size, and a person beside it

@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from notifier.errors import Problem
-from notifier.problems import RETRY_AFTER, from_decoding, problem
-from notifier.reading import unmarked
-from notifier.text import address_fault
+from notifier.domain.errors import Problem
+from notifier.domain.problems import RETRY_AFTER, from_decoding, problem
+from notifier.domain.reading import unmarked
+from notifier.domain.text import address_fault
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 

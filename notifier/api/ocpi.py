@@ -13,14 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body
-from notifier.clock import to_datetime
-from notifier.errors import Problem
-from notifier.keys import ApiKey, is_among, read_parties
+from notifier.domain.clock import to_datetime
+from notifier.domain.errors import Problem
+from notifier.domain.keys import ApiKey, is_among, read_parties
+from notifier.domain.problems import problem
 from notifier.ocpi.events import Ids
 from notifier.ocpi.objects import Cdr, OcpiInvalid, Session
 from notifier.ocpi.sessions import Change, UnknownSession, patch, put
 from notifier.pipeline.accept_ocpi import accept_cdr, accept_session
-from notifier.problems import problem
 
 MAX_OBJECT = 1024 * 1024  # bytes: a session of a day with a charging period a minute has 300 kB
 IDS = (b"x-request-id", b"x-correlation-id")

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import read_body
 from notifier.api.versions import expected, versioned
-from notifier.preferences import Key
-from notifier.problems import UNDECODABLE, from_decoding, problem
-from notifier.store import on_call
+from notifier.domain.preferences import Key
+from notifier.domain.problems import UNDECODABLE, from_decoding, problem
+from notifier.store.people import on_call
 
 MOST = 1000  # people on call for one site or fleet: more is a mistake, and the last would never be told
 MAX_BODY = 128 * 1024  # bytes: a thousand ids and their punctuation

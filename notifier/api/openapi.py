@@ -9,10 +9,10 @@ import msgspec
 
 from notifier.api.endpoints import Endpoint
 from notifier.api.event_schemas import REFERENCE, with_event_types
-from notifier.catalog import Catalog
 from notifier.channels.sms.signature import HEADER
-from notifier.problems import TITLES
-from notifier.text import portable
+from notifier.domain.catalog import Catalog
+from notifier.domain.problems import TITLES
+from notifier.domain.text import portable
 
 EVERYWHERE = (50001, 50301)
 AUTHENTICATED = (40101, 40102, 40301, 42205)

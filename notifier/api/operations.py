@@ -6,8 +6,8 @@ from starlette.responses import Response
 from notifier import metrics
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer
-from notifier.problems import TITLES, problem
-from notifier.store.ledger import Ledger
+from notifier.domain.problems import TITLES, problem
+from notifier.store.reading.ledger import Ledger
 
 
 class LedgerAnswer(Ledger, frozen=True, kw_only=True):

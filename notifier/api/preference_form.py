@@ -7,12 +7,12 @@ from typing import Literal, cast
 import msgspec
 
 from notifier import policy
-from notifier.messages import Private
+from notifier.domain.messages import Private
+from notifier.domain.preferences import Pace, Preferences, QuietHours
+from notifier.domain.problems import UNDECODABLE
+from notifier.domain.standing import Standing
 from notifier.policy import Row, Spot
 from notifier.policy.rules import quiet_of
-from notifier.preferences import Pace, Preferences, QuietHours
-from notifier.problems import UNDECODABLE
-from notifier.standing import Standing
 
 Mistake = Literal["not_a_time", "needs_both", "alike", "not_listed"]
 PACES: tuple[Pace, ...] = ("at_once", "hourly", "daily")

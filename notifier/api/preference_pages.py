@@ -17,14 +17,14 @@ from notifier.api.page import HEADERS, STYLE, STYLE_HEADERS, read_form
 from notifier.api.preference_form import Fields, Mistake, Shown
 from notifier.api.recipients import recipient_id
 from notifier.channels.sms.signature import FORM
-from notifier.clock import to_datetime
-from notifier.links import VISIT, Visit
-from notifier.pipeline import choosing
+from notifier.domain.clock import to_datetime
+from notifier.domain.links import VISIT, Visit
+from notifier.domain.problems import problem
+from notifier.domain.recipients import Recipient
+from notifier.people import choosing
 from notifier.policy import Row, make_grid
-from notifier.problems import problem
-from notifier.recipients import Recipient
 from notifier.rendering.zones import time_zones
-from notifier.store import recipients
+from notifier.store.people import recipients
 
 SOURCE = "preference-page"
 """Where a consent was given or taken back, in its record."""

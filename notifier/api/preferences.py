@@ -11,13 +11,13 @@ from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.api.recipients import NOBODY, decode_patch, fitting, recipient_id
 from notifier.api.versions import expected, versioned
-from notifier.clock import to_datetime
-from notifier.pipeline.export import Change
-from notifier.pipeline.importing import MAX_LINE
-from notifier.preferences import NETWORK, Defaults, Key, Preferences, chosen, merged
-from notifier.problems import UNDECODABLE, from_decoding, problem
-from notifier.recipients import check_preferences
-from notifier.store import preferences
+from notifier.domain.clock import to_datetime
+from notifier.domain.preferences import NETWORK, Defaults, Key, Preferences, chosen, merged
+from notifier.domain.problems import UNDECODABLE, from_decoding, problem
+from notifier.domain.recipients import check_preferences
+from notifier.people.export import Change
+from notifier.people.importing import MAX_LINE
+from notifier.store.people import preferences
 
 MOST = 1000  # changes in one answer
 TENANTS = (NETWORK, "fleet:", "host:")

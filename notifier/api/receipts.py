@@ -11,7 +11,7 @@ from notifier.channels.sms import inbound
 from notifier.channels.sms.inbound import IncomingText
 from notifier.channels.sms.receipts import StatusCallback, read_status
 from notifier.channels.sms.signature import FORM, JSON
-from notifier.pipeline.inbound import heed
+from notifier.people.inbound import heed
 
 
 class About(msgspec.Struct, frozen=True):

@@ -10,12 +10,12 @@ from starlette.responses import Response
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, stream_body
 from notifier.api.versions import CONDITIONAL, expected, versioned
-from notifier.errors import Problem
-from notifier.pipeline.importing import MAX_LINE, ImportAnswer, import_recipients, to_problem
-from notifier.preferences import RecipientId
-from notifier.problems import UNDECODABLE, problem
-from notifier.recipients import ImportLine, RecipientDetails, decode_details, patched
-from notifier.store import recipients
+from notifier.domain.errors import Problem
+from notifier.domain.preferences import RecipientId
+from notifier.domain.problems import UNDECODABLE, problem
+from notifier.domain.recipients import ImportLine, RecipientDetails, decode_details, patched
+from notifier.people.importing import MAX_LINE, ImportAnswer, import_recipients, to_problem
+from notifier.store.people import recipients
 
 NDJSON = "application/x-ndjson"
 NOBODY = "there is no recipient with this id"

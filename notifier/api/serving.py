@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from notifier.console.live import Streams
-from notifier.errors import ConfigurationError
+from notifier.domain.errors import ConfigurationError
 
 HEAD_TIMEOUT: Final = 10.0  # seconds for the whole head of a request: on a bad line it takes one or two
 MAX_HEAD: Final = 64 * 1024  # bytes of a head that isn't complete yet: eight times what servers commonly take

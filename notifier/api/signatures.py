@@ -9,8 +9,8 @@ from starlette.requests import Request
 from notifier.api.endpoints import Context
 from notifier.api.http import read_body
 from notifier.channels.sms.signature import HEADER, read_signed
-from notifier.links import Unsubscribe, Visit
-from notifier.problems import problem
+from notifier.domain.links import Unsubscribe, Visit
+from notifier.domain.problems import problem
 
 MAX_SIGNED = 64 * 1024  # bytes of a callback or an incoming text; Twilio sends one or two thousand
 

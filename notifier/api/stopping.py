@@ -9,16 +9,16 @@ from starlette.responses import Response
 from notifier.api.bounds import check_source, check_type
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body
-from notifier.catalog import MAX_TEXT, NotificationType
-from notifier.deliveries import Channel, State
-from notifier.events import event_id
-from notifier.keys import ApiKey
-from notifier.messages import Report
+from notifier.domain.catalog import MAX_TEXT, NotificationType
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.events import event_id
+from notifier.domain.keys import ApiKey
+from notifier.domain.messages import Report
+from notifier.domain.problems import UNDECODABLE, from_decoding, problem
+from notifier.domain.text import TEXT
 from notifier.pipeline import stopping
 from notifier.pipeline.stopping import Stopping
-from notifier.problems import UNDECODABLE, from_decoding, problem
-from notifier.store import deliveries
-from notifier.text import TEXT
+from notifier.store.delivery import deliveries
 
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -7,13 +7,13 @@ from starlette.responses import Response
 
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.page import read_form
-from notifier.catalog import Catalog
 from notifier.channels.sms.signature import FORM
-from notifier.links import Unsubscribe
-from notifier.pipeline import choosing
+from notifier.domain.catalog import Catalog
+from notifier.domain.links import Unsubscribe
+from notifier.domain.recipients import Recipient
+from notifier.people import choosing
 from notifier.policy import Cell, Spot, make_grid
-from notifier.recipients import Recipient
-from notifier.store import recipients
+from notifier.store.people import recipients
 
 UNDO = "undo"
 """The field of the form that takes it back. Every other POST unsubscribes, whatever a mail program puts into it."""

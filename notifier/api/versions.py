@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.http import answer
-from notifier.problems import problem
+from notifier.domain.problems import problem
 
 _LENGTH = 32  # hex digits: as many as ids have
 

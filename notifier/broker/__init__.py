@@ -26,7 +26,7 @@ from notifier.broker.queues import (
 )
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker, connect
-from notifier.errors import ConfigurationError
+from notifier.domain.errors import ConfigurationError
 
 __all__ = [
     "ASK", "BACKGROUND", "CAREFUL", "DECIDE", "DECIDE_URGENT", "EXPAND", "LANES", "NAMESPACE", "PROMPT", "QUEUES",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from notifier.deliveries import Channel, Lane
+from notifier.domain.deliveries import Channel, Lane
 
 NAMESPACE: Final = "notifier"
 """What the names of all keys and queues in a broker begin with; a colon and the installation's own name follow."""

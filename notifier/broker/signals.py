@@ -13,7 +13,7 @@ from dramatiq.common import current_millis
 
 from notifier import metrics
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES
-from notifier.deliveries import Channel, Lane
+from notifier.domain.deliveries import Channel, Lane
 
 IDS_A_MESSAGE = 250  # what the message and the transactions of its batch cost is spread by then
 IDS_OF_A_CAMPAIGN = 100  # in a message of bulk: what is prompt waits for the database while it works at one batch

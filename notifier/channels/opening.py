@@ -7,7 +7,21 @@ from typing import Any, TypeVar
 
 import structlog
 
-from notifier.accounts import (
+from notifier.channels import email, push, sms
+from notifier.channels.email.dialogue import AT_ONCE
+from notifier.channels.email.transport import Security, SmtpTransport
+from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms.transport import TwilioTransport
+from notifier.domain.clock import Clock
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import ConfigurationError, Misconfigured
+from notifier.domain.messages import Receipt, SmsMessage
+from notifier.domain.sms_segments import measure
+from notifier.providers import Transport, metrics
+from notifier.providers.breaker import State
+from notifier.providers.pool import Provider, Providers, Terms
+from notifier.providers.shared import Kept, Shared
+from notifier.runtime.accounts import (
     Account,
     FcmAccount,
     SmtpAccount,
@@ -16,21 +30,8 @@ from notifier.accounts import (
     push_accounts,
     sms_accounts,
 )
-from notifier.channels import Transport, email, metrics, push, sms
-from notifier.channels.breaker import State
-from notifier.channels.email.dialogue import AT_ONCE
-from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.channels.providers import Provider, Providers, Terms
-from notifier.channels.push.transport import FcmTransport
-from notifier.channels.shared import Kept, Shared
-from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import Clock
-from notifier.deliveries import Channel
-from notifier.errors import ConfigurationError, Misconfigured
-from notifier.messages import Receipt, SmsMessage
-from notifier.proxies import DIRECT, Proxies
-from notifier.settings import Settings
-from notifier.sms_segments import measure
+from notifier.runtime.proxies import DIRECT, Proxies
+from notifier.runtime.settings import Settings
 
 IN_BACKGROUND = 2
 """Worker processes beside those for what is prompt (`broker.queues.BACKGROUND`): each may send."""

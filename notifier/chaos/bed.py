@@ -21,10 +21,11 @@ from notifier.chaos.proxy import HOST, Proxy
 from notifier.chaos.witness import Witness
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
-from notifier.errors import StoreUnavailable
-from notifier.recipients import RecipientDetails
+from notifier.domain.errors import StoreUnavailable
+from notifier.domain.recipients import RecipientDetails
 from notifier.sandbox.server import ACCOUNT_SID, AUTH_TOKEN
-from notifier.store import ledger, recipients
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
 
 LOOK_EVERY = 0.1  # seconds
 QUIET_TIMEOUT = 90  # seconds after the last fault for everything to have ended: lease, backoff and a backlog

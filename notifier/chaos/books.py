@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.chaos.witness import Arrival
-from notifier.clock import SECOND
-from notifier.deliveries import OPEN, Channel, State
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import OPEN, Channel, State
 from notifier.reconcile import HANDED_OVER
-from notifier.store import rows
-from notifier.store.database import Database
-from notifier.store.schema import delivery, event
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import delivery, event
 
 LATE = 1 * SECOND  # after its time to live: what was begun before may still be on its way
 

@@ -7,9 +7,9 @@ from notifier.chaos import books, hands, load
 from notifier.chaos.bed import Bed, make_bed, until
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, Seen, demands, look
-from notifier.clock import SECOND
-from notifier.deliveries import State
-from notifier.store.schema import delivery
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import State
+from notifier.store.core.schema import delivery
 
 DUE_LATER = 1_000  # rows that fall due while the broker is away
 RESUMED = 60  # seconds in which everything must be done once it is due and the broker is back

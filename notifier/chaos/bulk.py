@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.chaos import load
-from notifier.clock import DAY
-from notifier.deliveries import Channel, Lane, State, make_id
 from notifier.demo.local import LocalSystem
-from notifier.store import deliveries, events
-from notifier.store.deliveries import NewDelivery
-from notifier.store.events import NewEvent
-from notifier.store.schema import delivery, event
+from notifier.domain.clock import DAY
+from notifier.domain.deliveries import Channel, Lane, State, make_id
+from notifier.store.core.schema import delivery, event
+from notifier.store.delivery import deliveries, events
+from notifier.store.delivery.deliveries import NewDelivery
+from notifier.store.delivery.events import NewEvent
 
 ANNOUNCEMENT = Path(__file__).parent / "announcement"  # bulk, and at any hour: an offer would wait for the morning
 SLICE = 5_000  # rows in one transaction: some 50 ms, so that workers get their turn

@@ -12,9 +12,9 @@ from notifier.chaos.bed import CHANNELS, Bed, make_bed, until
 from notifier.chaos.books import count, p99
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
-from notifier.deliveries import State
-from notifier.recipients import device_id
-from notifier.store.schema import delivery
+from notifier.domain.deliveries import State
+from notifier.domain.recipients import device_id
+from notifier.store.core.schema import delivery
 
 RATE = 10  # alerts a second
 SLOWER = 2  # times the baseline that alerts may take beside the campaign

@@ -8,7 +8,7 @@ from notifier.chaos.bed import hooked, make_bed
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
 from notifier.chaos.witness import Arrival
-from notifier.clock import SECOND
+from notifier.domain.clock import SECOND
 
 OFF = 61  # seconds
 ASKED = 5  # seconds that the provider asks to wait at each text's first try

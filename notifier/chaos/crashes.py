@@ -14,12 +14,12 @@ from notifier.chaos import load
 from notifier.chaos.bed import CHANNELS, Bed, hooked, make_bed, until
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, Seen, demands, look
-from notifier.clock import SECOND
+from notifier.domain.clock import SECOND
 
-ACCEPTED = "after notifier.store.events.add"  # the event is written, nobody was signalled
+ACCEPTED = "after notifier.store.delivery.events.add"  # the event is written, nobody was signalled
 CLAIMED = "before notifier.pipeline.deliver.hand_over"  # the provider has nothing yet, and the books can't know
-TAKEN = "before notifier.store.leases.settle"  # the provider took it, the books don't say so
-SETTLED = "after notifier.store.leases.settle"  # the books say so, the broker has no answer
+TAKEN = "before notifier.store.delivery.leases.settle"  # the provider took it, the books don't say so
+SETTLED = "after notifier.store.delivery.leases.settle"  # the books say so, the broker has no answer
 IN_HAND = [(point, channel) for point in (CLAIMED, TAKEN) for channel in CHANNELS] + [(SETTLED, "push")]
 """Crashes one after the other, all before the first one's lease ends, so that each has one message in hand."""
 CRASHED = 20  # seconds for a process to come to the point; a worker that ended starts again meanwhile

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from notifier.client import AsyncProducer
-from notifier.errors import Problem
-from notifier.messages import Device
-from notifier.recipients import RecipientDetails
-from notifier.regulation import FILE
-from notifier.settings import Settings
+from notifier.domain.errors import Problem
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
+from notifier.domain.regulation import FILE
+from notifier.runtime.settings import Settings
 
 PEOPLE = 200
 WARM = 100  # events, within two seconds: a few for each process

@@ -6,8 +6,8 @@ from notifier.chaos import books, hands, load
 from notifier.chaos.bed import hooked, make_bed
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
-from notifier.clock import SECOND
-from notifier.deliveries import State
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import State
 
 UNDECIDABLE, UNSENDABLE = "undecidable", "unsendable"
 POISON = f"{UNDECIDABLE} notifier.policy.decide; {UNSENDABLE} notifier.pipeline.prepare.prepare"

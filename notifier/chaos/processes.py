@@ -16,9 +16,9 @@ from notifier.chaos.books import Books
 from notifier.chaos.hands import MOMENT, holds_for_good, prompt_workers_of, stopped
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
-from notifier.clock import SECOND
+from notifier.domain.clock import SECOND
 from notifier.pipeline.holding import LEASE
-from notifier.store import ledger
+from notifier.store.reading import ledger
 
 PROVIDER_DELAY = 0.05  # seconds for an answer, so that there is something in flight
 SLOW = 0.1  # the same where messages are to wait for a free connection, too

@@ -10,17 +10,17 @@ from itertools import accumulate
 
 import msgspec
 
-from notifier.channels.breaker import State as Breaker
-from notifier.channels.pacing import BURST
 from notifier.chaos import books, load
 from notifier.chaos.bed import Bed, make_bed, until
 from notifier.chaos.books import p99
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, Seen, demands, look
 from notifier.chaos.witness import Arrival
-from notifier.clock import SECOND
-from notifier.deliveries import OPEN, Channel, State
-from notifier.store.schema import delivery
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import OPEN, Channel, State
+from notifier.providers.breaker import State as Breaker
+from notifier.providers.pacing import BURST
+from notifier.store.core.schema import delivery
 
 RATE = 10  # events a second: SQLite takes them without a queue
 HANGS = 30  # seconds that the provider says nothing, when it hangs: longer than anybody waits for it

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from notifier.broker import NAMESPACE, QUEUES, make_broker
 from notifier.demo.local import OWN
-from notifier.errors import ConfigurationError
-from notifier.store.database import Database
+from notifier.domain.errors import ConfigurationError
+from notifier.store.core.database import Database
 
 REDIS_TIMEOUT = 5  # seconds for one command
 KEYS = NAMESPACE.encode() + b":"  # what the names of all that the system keeps in Redis begin with

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 
 PAGE = 10_000  # entries in one answer, the most that the sandbox gives
 TIMEOUT = 60  # seconds for one answer

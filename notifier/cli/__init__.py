@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from notifier import logs
 from notifier.cli.arguments import checked
 from notifier.client import ServiceUnavailable
-from notifier.errors import ConfigurationError, Problem, StoreUnavailable
+from notifier.domain.errors import ConfigurationError, Problem, StoreUnavailable
+from notifier.runtime import logs
 
 EXIT_UNAVAILABLE = 69
 EXIT_SYSTEM = 71

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import msgspec
 
-from notifier.text import is_text
+from notifier.domain.text import is_text
 
 MAX_ACTOR = 190  # characters: what the column of an audit record's actor holds
 

@@ -17,11 +17,11 @@ import msgspec
 
 from notifier.channels.email.bounces import MAX_BYTES, Bounce, read_bounce
 from notifier.cli.manage import on_database
-from notifier.clock import SystemClock
-from notifier.errors import StoreUnavailable
+from notifier.domain.clock import SystemClock
+from notifier.domain.errors import StoreUnavailable
+from notifier.domain.reading import unmarked
 from notifier.pipeline.receipts import BATCH, Recorded, record
-from notifier.reading import unmarked
-from notifier.store.database import Database
+from notifier.store.core.database import Database
 
 EX_NOINPUT = 66
 EX_TEMPFAIL = 75  # of all statuses the one at which a mail server keeps the mail and tries again

@@ -12,14 +12,14 @@ from notifier.api.dead import LetterTold, Page, Wanted, find_page, told
 from notifier.cli.arguments import actor
 from notifier.cli.manage import on_database
 from notifier.cli.piecemeal import told_if_cut_short
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.pipeline.engine import Engine
-from notifier.pipeline.telling import AttemptTold
-from notifier.settings import load_settings
+from notifier.runtime.settings import load_settings
 from notifier.startup import close, guard, open_engine
-from notifier.store import dead as store
+from notifier.store.reading import dead as store
+from notifier.why.telling import AttemptTold
 
 PAGE = 500  # dead letters redriven or discarded in one transaction
 

@@ -17,8 +17,8 @@ from rich.table import Table
 from notifier.demo.local import LocalSystem
 from notifier.demo.run import Progress, Summary, read_sessions, run, schedule
 from notifier.demo.sessions import Session, generate, people
-from notifier.store import users
-from notifier.users import Role, User, hash_password, make_password
+from notifier.domain.users import Role, User, hash_password, make_password
+from notifier.store.console import users
 
 SESSIONS = 300  # a summer weekday's worth of a large site, told in half a minute
 SEED = 7

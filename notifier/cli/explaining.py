@@ -14,25 +14,26 @@ from rich.progress import Progress
 from rich.table import Table
 
 from notifier.api.explaining import Asked
-from notifier.catalog import load_catalog
 from notifier.cli.manage import on_database
 from notifier.cli.report import read_argument
-from notifier.clock import SystemClock, to_instant
-from notifier.cloudevents import Reader
-from notifier.links import Links
-from notifier.pipeline import publishing, replaying
-from notifier.pipeline import simulate as simulating
-from notifier.pipeline.explain import DecisionTold, Explanation, RuleTold, Words
-from notifier.pipeline.explain import explain as explain_found
-from notifier.pipeline.replaying import Differences
-from notifier.pipeline.simulate import Simulation, Trial
+from notifier.domain.catalog import load_catalog
+from notifier.domain.clock import SystemClock, to_instant
+from notifier.domain.cloudevents import Reader
+from notifier.domain.links import Links
+from notifier.domain.problems import UNDECODABLE, from_decoding
 from notifier.policy import words
-from notifier.problems import UNDECODABLE, from_decoding
-from notifier.settings import load_settings
+from notifier.runtime.settings import load_settings
 from notifier.startup import load_renderer, open_links
-from notifier.store import explaining
-from notifier.store.database import Database
-from notifier.store.explaining import Found
+from notifier.store.core.database import Database
+from notifier.store.reading import explaining
+from notifier.store.reading.explaining import Found
+from notifier.texts import publishing
+from notifier.why import replaying
+from notifier.why import simulate as simulating
+from notifier.why.explain import DecisionTold, Explanation, RuleTold, Words
+from notifier.why.explain import explain as explain_found
+from notifier.why.replaying import Differences
+from notifier.why.simulate import Simulation, Trial
 
 MARKS = {
     None: "[dim]·[/]",

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from notifier.cli.manage import on_database
 from notifier.doctor import Finding, examine
-from notifier.settings import ABOUT, PREFIX, SECRETS, Settings, load_settings
-from notifier.store import ledger as ledger_store
+from notifier.runtime.settings import ABOUT, PREFIX, SECRETS, Settings, load_settings
+from notifier.store.reading import ledger as ledger_store
 
 
 @click.command()

@@ -12,17 +12,18 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from notifier.catalog import load_catalog
 from notifier.cli.arguments import Text, actor
-from notifier.clock import SystemClock, parse_duration, to_datetime
-from notifier.keys import ANY_PARTY, SCOPES, ApiKey, KeyName, make_key, make_party
-from notifier.pipeline.export import export_recipient
-from notifier.pipeline.importing import ImportAnswer, import_recipients
-from notifier.settings import load_settings
+from notifier.domain.catalog import load_catalog
+from notifier.domain.clock import SystemClock, parse_duration, to_datetime
+from notifier.domain.keys import ANY_PARTY, SCOPES, ApiKey, KeyName, make_key, make_party
+from notifier.people.export import export_recipient
+from notifier.people.importing import ImportAnswer, import_recipients
+from notifier.runtime.settings import load_settings
 from notifier.startup import open_database
-from notifier.store import erasures, migrate
-from notifier.store import keys as key_store
-from notifier.store.database import Database
+from notifier.store.console import keys as key_store
+from notifier.store.core import migrate
+from notifier.store.core.database import Database
+from notifier.store.people import erasures
 
 T = TypeVar("T")
 

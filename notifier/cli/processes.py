@@ -10,9 +10,9 @@ from typing import Any
 import click
 import uvloop
 
-from notifier import logs
 from notifier.cli.supervise import python, supervise
-from notifier.settings import Settings, load_settings
+from notifier.runtime import logs
+from notifier.runtime.settings import Settings, load_settings
 
 RESTART_DELAY = 500  # milliseconds until a consumer whose broker went away looks for it again
 GRACE = 25  # seconds that the web process gives requests under way after SIGTERM

@@ -14,10 +14,10 @@ from rich.progress import Progress
 
 from notifier.cli.piecemeal import told_if_cut_short
 from notifier.client import BATCH, Producer
-from notifier.errors import ConfigurationError, Problem
-from notifier.problems import UNDECODABLE
-from notifier.reading import read_text, unmarked
-from notifier.settings import load_settings
+from notifier.domain.errors import ConfigurationError, Problem
+from notifier.domain.problems import UNDECODABLE
+from notifier.domain.reading import read_text, unmarked
+from notifier.runtime.settings import load_settings
 
 
 @click.command()

@@ -6,12 +6,12 @@ import click
 import msgspec
 
 from notifier.cli.manage import on_database
-from notifier.clock import SystemClock
-from notifier.problems import UNDECODABLE, from_decoding
-from notifier.reading import unmarked
-from notifier.segments import Segment, SegmentId
-from notifier.store import segments as store
-from notifier.store.database import Database
+from notifier.domain.clock import SystemClock
+from notifier.domain.problems import UNDECODABLE, from_decoding
+from notifier.domain.reading import unmarked
+from notifier.domain.segments import Segment, SegmentId
+from notifier.store.core.database import Database
+from notifier.store.people import segments as store
 
 PAGE = 1000  # segments read at once
 

@@ -6,10 +6,10 @@ import click
 import msgspec
 
 from notifier.cli.arguments import actor
-from notifier.events import event_id
+from notifier.domain.events import event_id
 from notifier.pipeline import stopping
 from notifier.pipeline.stopping import Stopping
-from notifier.settings import load_settings
+from notifier.runtime.settings import load_settings
 from notifier.startup import close, guard, open_engine
 
 

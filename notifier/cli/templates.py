@@ -12,20 +12,20 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from notifier.catalog import Catalog, NotificationType, load_catalog
 from notifier.cli.arguments import Text, actor
-from notifier.clock import to_datetime
-from notifier.pipeline import gate, publishing
+from notifier.domain.catalog import Catalog, NotificationType, load_catalog
+from notifier.domain.clock import to_datetime
+from notifier.domain.problems import problem
 from notifier.pipeline.engine import Engine
-from notifier.problems import problem
 from notifier.rendering.changes import Changes
 from notifier.rendering.confined import Confined, Trial
 from notifier.rendering.files import write_wording
 from notifier.rendering.lint import Finding, lint
 from notifier.rendering.texts import Texts, read_wording
-from notifier.settings import load_settings
+from notifier.runtime.settings import load_settings
 from notifier.startup import close, open_engine
-from notifier.store import versions
+from notifier.store.console import versions
+from notifier.texts import gate, publishing
 
 T = TypeVar("T")
 COLOURS = {"error": "red", "warning": "yellow", "hint": None}

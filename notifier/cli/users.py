@@ -10,11 +10,11 @@ from rich.table import Table
 
 from notifier.cli.arguments import actor
 from notifier.cli.manage import on_database
-from notifier.clock import SystemClock, to_datetime
-from notifier.store import sign_ins
-from notifier.store import users as store
-from notifier.store.database import Database
-from notifier.users import NAME, Role, User, hash_password, make_password, password_fault
+from notifier.domain.clock import SystemClock, to_datetime
+from notifier.domain.users import NAME, Role, User, hash_password, make_password, password_fault
+from notifier.store.console import sign_ins
+from notifier.store.console import users as store
+from notifier.store.core.database import Database
 
 GENERATE = click.option("--generate", is_flag=True, help="Make a password and print it, the only time; don't ask.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object; a password is made, not asked for.")

@@ -10,8 +10,8 @@ from notifier.console.forms import text
 from notifier.console.pages import page
 from notifier.console.screens import Context, Screen, Visit
 from notifier.console.sign_in import knows
-from notifier.store import sign_ins, users
-from notifier.users import TRIES, Session, hash_password, hash_session_id, make_session_id, password_fault
+from notifier.domain.users import TRIES, Session, hash_password, hash_session_id, make_session_id, password_fault
+from notifier.store.console import sign_ins, users
 
 
 async def get_account(request: Request, context: Context) -> Response:

@@ -6,9 +6,9 @@ from starlette.responses import Response
 from notifier.console.forms import read_filter, read_place
 from notifier.console.pages import draw, page
 from notifier.console.screens import Context, Screen
-from notifier.deliveries import Channel, State
-from notifier.store import activity
-from notifier.store.activity import Filter
+from notifier.domain.deliveries import Channel, State
+from notifier.store.reading import activity
+from notifier.store.reading.activity import Filter
 
 PAGE = 50  # deliveries
 

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from notifier.cloudevents import Reader
 from notifier.console import (
     account,
     activity,
@@ -35,12 +34,13 @@ from notifier.console.pages import Secured, get_asset, page, problem_page
 from notifier.console.screens import BASE, Context, Screen
 from notifier.console.tester import Tester
 from notifier.console.watch import Watch
-from notifier.errors import StoreUnavailable
+from notifier.domain.cloudevents import Reader
+from notifier.domain.errors import StoreUnavailable
+from notifier.domain.text import address_fault
+from notifier.domain.users import PERMISSIONS
 from notifier.pipeline.engine import Engine
 from notifier.rendering.confined import Confined
-from notifier.settings import Settings, read_price
-from notifier.text import address_fault
-from notifier.users import PERMISSIONS
+from notifier.runtime.settings import Settings, read_price
 
 
 async def get_home(_request: Request, _context: Context) -> Response:

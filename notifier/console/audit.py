@@ -6,7 +6,7 @@ from starlette.responses import Response
 from notifier.console.forms import read_place
 from notifier.console.pages import page
 from notifier.console.screens import Context, Screen
-from notifier.store import audit
+from notifier.store.core import audit
 
 PAGE = 100  # entries
 

@@ -20,7 +20,7 @@ from notifier.console.forms import MAX_FORM, text
 from notifier.console.pages import page
 from notifier.console.screens import BASE, Context
 from notifier.console.visits import FIELD, is_ours
-from notifier.users import PERMISSIONS
+from notifier.domain.users import PERMISSIONS
 
 WRITER = "writer"
 """The field of every form that names whom its page was made for."""

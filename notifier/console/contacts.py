@@ -8,11 +8,11 @@ from starlette.responses import RedirectResponse, Response
 from notifier.console.forms import text
 from notifier.console.pages import page
 from notifier.console.screens import BASE, Context, Screen
-from notifier.messages import Device
-from notifier.preferences import Key
-from notifier.recipients import check_email, check_phone
-from notifier.store import contacts
-from notifier.store.contacts import Contact
+from notifier.domain.messages import Device
+from notifier.domain.preferences import Key
+from notifier.domain.recipients import check_email, check_phone
+from notifier.store.console import contacts
+from notifier.store.console.contacts import Contact
 
 
 async def get_contacts(request: Request, context: Context) -> Response:

@@ -10,14 +10,14 @@ from starlette.responses import Response
 from notifier.console.forms import read_filter, read_place, text
 from notifier.console.pages import page
 from notifier.console.screens import Context, Screen
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.pipeline.engine import Engine
 from notifier.policy.words import REASONS
-from notifier.store import dead
-from notifier.store.dead import Filter
-from notifier.store.paging import Page, Place
+from notifier.store.core.paging import Page, Place
+from notifier.store.reading import dead
+from notifier.store.reading.dead import Filter
 
 PAGE = 50  # dead letters
 MOST = 500  # redriven or discarded together: one transaction, and a list that can still be looked over

@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from notifier.catalog import NotificationType
 from notifier.console import tester, wording
 from notifier.console.forms import text
 from notifier.console.pages import draw, page, query
@@ -19,14 +18,17 @@ from notifier.console.preview import Look, Reader, cost, look, read_reader, room
 from notifier.console.screens import BASE, Context, Screen
 from notifier.console.tester import MOST, WINDOW, to_contact
 from notifier.console.wording import BOXES, DESIGN, SPARE_ROWS, Table, Written
-from notifier.deliveries import Channel
-from notifier.errors import ConfigurationError, Problem, SendError
-from notifier.pipeline import gate, publishing
+from notifier.domain.catalog import NotificationType
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import ConfigurationError, Problem, SendError
 from notifier.rendering.language import DEFAULT_LOCALE
 from notifier.rendering.texts import EmailTexts, Texts, check_locale_name
-from notifier.store import audit, contacts, suppressions
-from notifier.store.audit import Entry
-from notifier.store.versions import Draft
+from notifier.store.console import contacts
+from notifier.store.console.versions import Draft
+from notifier.store.core import audit
+from notifier.store.core.audit import Entry
+from notifier.store.people import suppressions
+from notifier.texts import gate, publishing
 
 DONE = {
     "saved": "Saved as a draft. Nobody gets these words until they are published.",

@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from notifier.clock import MINUTE
-from notifier.pipeline.telling import meaning
+from notifier.domain.clock import MINUTE
 from notifier.policy.words import REASONS
-from notifier.store.failing import Outcome
+from notifier.store.reading.failing import Outcome
+from notifier.why.telling import meaning
 
 SINCE = 5 * MINUTE  # milliseconds that are looked at: as long as providers' answers are
 WARN, BAD = 0.03, 0.10  # shares that fail: a list with that many wrong addresses is usual; a tenth never is

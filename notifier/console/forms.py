@@ -13,8 +13,8 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from notifier.store.paging import Place
-from notifier.text import is_text
+from notifier.domain.text import is_text
+from notifier.store.core.paging import Place
 
 MAX_FORM = 256 * 1024  # bytes: a page of ids, or a text for a template, with room
 MAX_FIELDS = 1000

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES
-from notifier.clock import MINUTE, SECOND
 from notifier.console.pages import draw, page
 from notifier.console.screens import Context, Screen
-from notifier.deliveries import Channel, Lane
+from notifier.domain.clock import MINUTE, SECOND
+from notifier.domain.deliveries import Channel, Lane
 
 CLOCK_LATE = 5 * SECOND  # since the clock's last round: ten times what it takes while all is well
 ROW_LATE = 10 * SECOND  # past its time: the clock signals again every three seconds

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from starlette.responses import Response, StreamingResponse
 
-from notifier.errors import StoreUnavailable
+from notifier.domain.errors import StoreUnavailable
 
 EVERY = 2.0  # seconds between two looks
 LIFE = 20.0  # seconds: a session that is over is noticed; browsers come back

@@ -10,22 +10,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from notifier.clock import Clock
 from notifier.console.forms import text
 from notifier.console.pages import TONES, page, why, words
 from notifier.console.screens import BASE, Context, Screen
 from notifier.console.why import explained
-from notifier.deliveries import Channel, State
-from notifier.events import event_id
-from notifier.pipeline.explain import DecisionTold, DeliveryTold, Explanation
-from notifier.pipeline.telling import meaning
-from notifier.recipients import check_email, check_phone
-from notifier.store import activity, audit, suppressions
-from notifier.store.activity import OF_EVENT, EventTold, Told
-from notifier.store.audit import Entry
-from notifier.store.database import Database
-from notifier.store.dead import DEAD_STATES
-from notifier.users import PERMISSIONS
+from notifier.domain.clock import Clock
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.events import event_id
+from notifier.domain.recipients import check_email, check_phone
+from notifier.domain.users import PERMISSIONS
+from notifier.store.core import audit
+from notifier.store.core.audit import Entry
+from notifier.store.core.database import Database
+from notifier.store.people import suppressions
+from notifier.store.reading import activity
+from notifier.store.reading.activity import OF_EVENT, EventTold, Told
+from notifier.store.reading.dead import DEAD_STATES
+from notifier.why.explain import DecisionTold, DeliveryTold, Explanation
+from notifier.why.telling import meaning
 
 MOST_LETTERS = 10  # of an id that is looked for in any case: 1,024 of them, some milliseconds
 

@@ -18,12 +18,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from notifier.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.console.screens import BASE, Context, Screen, Visit
-from notifier.deliveries import State
+from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND
+from notifier.domain.deliveries import State
+from notifier.domain.users import PERMISSIONS, csrf_token
 from notifier.policy.words import REASONS
 from notifier.rendering.formats import parse_locale
-from notifier.users import PERMISSIONS, csrf_token
 
 HERE = Path(__file__).parent
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

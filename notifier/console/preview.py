@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from notifier.catalog import Money, NotificationType
 from notifier.console.screens import Context
-from notifier.deliveries import Channel
-from notifier.pipeline import gate
-from notifier.pipeline.explain import HIDDEN
-from notifier.recipients import check_locale, check_time_zone
+from notifier.domain.catalog import Money, NotificationType
+from notifier.domain.deliveries import Channel
+from notifier.domain.recipients import check_locale, check_time_zone
+from notifier.domain.sms_segments import SIZES, Size, measure
 from notifier.rendering.confined import Trial, Tried
 from notifier.rendering.formats import price
 from notifier.rendering.language import DEFAULT_LOCALE
 from notifier.rendering.lint import Finding, Seen, lint
 from notifier.rendering.texts import Texts, Wording, closest
-from notifier.sms_segments import SIZES, Size, measure
+from notifier.texts import gate
+from notifier.why.explain import HIDDEN
 
 
 class Reader(NamedTuple):

@@ -9,19 +9,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from notifier.catalog import NotificationType
 from notifier.console.editor import kind_of
 from notifier.console.forms import text
 from notifier.console.pages import page
 from notifier.console.preview import cost
 from notifier.console.screens import BASE, Context, Screen
-from notifier.errors import Problem
-from notifier.pipeline import gate, publishing
-from notifier.pipeline.gate import Checked
-from notifier.pipeline.publishing import MAX_REASON
+from notifier.domain.catalog import NotificationType
+from notifier.domain.errors import Problem
 from notifier.rendering.texts import Place, Texts, places
-from notifier.store import versions
-from notifier.store.versions import Draft, Version
+from notifier.store.console import versions
+from notifier.store.console.versions import Draft, Version
+from notifier.texts import gate, publishing
+from notifier.texts.gate import Checked
+from notifier.texts.publishing import MAX_REASON
 
 DIGITS = 9  # of a number that every database's INTEGER holds
 

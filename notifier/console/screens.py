@@ -7,14 +7,14 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.catalog import Money
-from notifier.cloudevents import Reader
 from notifier.console.live import Streams
 from notifier.console.tester import Tester
 from notifier.console.watch import Watch
+from notifier.domain.catalog import Money
+from notifier.domain.cloudevents import Reader
+from notifier.domain.users import Permission, Session
 from notifier.pipeline.engine import Engine
 from notifier.rendering.confined import Confined
-from notifier.users import Permission, Session
 
 BASE = "/console"
 

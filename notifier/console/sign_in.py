@@ -12,8 +12,7 @@ from notifier.console.carried import Carried
 from notifier.console.forms import text
 from notifier.console.pages import page
 from notifier.console.screens import BASE, Context, Screen, Visit
-from notifier.store import sign_ins, users
-from notifier.users import (
+from notifier.domain.users import (
     ADDRESS_TRIES,
     LOCK,
     MAX_PASSWORD,
@@ -25,6 +24,7 @@ from notifier.users import (
     hash_session_id,
     make_session_id,
 )
+from notifier.store.console import sign_ins, users
 
 THREADS = ThreadPoolExecutor(2, "passwords")  # looked at together: each takes 64 MiB and a core's full attention
 _INSIDE = re.compile(rf"{BASE}/(?!/)[\w./~%?=&+:@-]*", re.ASCII)

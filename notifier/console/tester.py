@@ -5,13 +5,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from notifier.catalog import NotificationType
-from notifier.channels import Transport
 from notifier.channels.opening import open_transports
-from notifier.clock import MINUTE, Clock
-from notifier.deliveries import Channel, make_id
-from notifier.errors import ConfigurationError, Misconfigured, OutcomeUnknown, SendError
-from notifier.messages import (
+from notifier.domain.catalog import NotificationType
+from notifier.domain.clock import MINUTE, Clock
+from notifier.domain.deliveries import Channel, make_id
+from notifier.domain.errors import ConfigurationError, Misconfigured, OutcomeUnknown, SendError
+from notifier.domain.messages import (
     Content,
     Device,
     EmailContent,
@@ -24,9 +23,10 @@ from notifier.messages import (
 )
 from notifier.pipeline.prepare import Message
 from notifier.pipeline.sharing import keeper
-from notifier.settings import Settings
-from notifier.store.contacts import Contact
-from notifier.store.database import Database
+from notifier.providers import Transport
+from notifier.runtime.settings import Settings
+from notifier.store.console.contacts import Contact
+from notifier.store.core.database import Database
 
 MOST = 20  # tests of one user within `WINDOW`: an afternoon's writing, and nobody's flood
 WINDOW = 15 * MINUTE  # milliseconds

@@ -5,11 +5,11 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.catalog import NotificationType
 from notifier.console.pages import page
 from notifier.console.screens import Context, Screen
-from notifier.pipeline import gate
-from notifier.store import versions
+from notifier.domain.catalog import NotificationType
+from notifier.store.console import versions
+from notifier.texts import gate
 
 
 class Line(NamedTuple):

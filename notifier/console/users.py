@@ -10,8 +10,8 @@ from starlette.responses import RedirectResponse, Response
 from notifier.console.forms import text
 from notifier.console.pages import page
 from notifier.console.screens import BASE, Context, Screen
-from notifier.store import sign_ins, users
-from notifier.users import NAME, PERMISSIONS, Role, User, hash_password, make_password
+from notifier.domain.users import NAME, PERMISSIONS, Role, User, hash_password, make_password
+from notifier.store.console import sign_ins, users
 
 
 async def get_users(request: Request, context: Context) -> Response:

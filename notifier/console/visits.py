@@ -9,10 +9,10 @@ import hmac
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.clock import SECOND
 from notifier.console.screens import BASE, Context, Visit
-from notifier.store import sign_ins
-from notifier.users import ABSOLUTE, TOUCH, csrf_token, hash_session_id, is_session_id, make_session_id
+from notifier.domain.clock import SECOND
+from notifier.domain.users import ABSOLUTE, TOUCH, csrf_token, hash_session_id, is_session_id, make_session_id
+from notifier.store.console import sign_ins
 
 FIELD = "csrf"
 

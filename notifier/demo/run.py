@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from notifier.client import AsyncProducer
-from notifier.clock import SECOND
 from notifier.demo.local import LocalSystem
 from notifier.demo.sessions import Session, TimedEvent, events
-from notifier.errors import Problem
-from notifier.pipeline.importing import import_recipients
+from notifier.domain.clock import SECOND
+from notifier.domain.errors import Problem
+from notifier.people.importing import import_recipients
 from notifier.reconcile import reconcile
-from notifier.store import deliveries, ledger
-from notifier.store.ledger import Ledger
+from notifier.store.delivery import deliveries
+from notifier.store.reading import ledger
+from notifier.store.reading.ledger import Ledger
 
 HOUR_IN_DEMO = (
     0.4  # seconds that an hour of a session takes: enough for what is told early to be sent before it is untrue

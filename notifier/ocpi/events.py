@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from notifier.clock import to_instant
-from notifier.deliveries import make_id
-from notifier.messages import Private
+from notifier.domain.clock import to_instant
+from notifier.domain.deliveries import make_id
+from notifier.domain.messages import Private
 from notifier.ocpi.objects import CdrId, CountryCode, PartyId, Timestamp, check
 
 StationName = Callable[[str, str], str]

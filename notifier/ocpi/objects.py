@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from notifier.messages import Private
-from notifier.text import END, LINE
+from notifier.domain.messages import Private
+from notifier.domain.text import END, LINE
 
 MAX_NUMBER = 1e9  # kWh, hours, amperes or money: more than any session holds, and far from what a float can't count
 MAX_TEXT = 255  # characters: OCPI's longest string that we use (a location's name)

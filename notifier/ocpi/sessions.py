@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from notifier.clock import to_instant
-from notifier.messages import Private
+from notifier.domain.clock import to_instant
+from notifier.domain.messages import Private
 from notifier.ocpi.events import Ids, OcpiEvent, StationName, location_id, make_event, money
 from notifier.ocpi.objects import ChargingPeriod, OcpiInvalid, Session, SessionStatus, Timestamp, check, plain, read
 

@@ -12,14 +12,14 @@ from functools import partial
 import msgspec
 
 from notifier import metrics
-from notifier.background import once
-from notifier.cloudevents import MAX_BATCH, Checked
-from notifier.coalesce import Coalescer
-from notifier.errors import Problem
+from notifier.domain.cloudevents import MAX_BATCH, Checked
+from notifier.domain.errors import Problem
+from notifier.domain.problems import problem
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
-from notifier.problems import problem
-from notifier.stages import Stage, metered
-from notifier.store import events
+from notifier.runtime.background import once
+from notifier.runtime.coalesce import Coalescer
+from notifier.runtime.stages import Stage, metered
+from notifier.store.delivery import events
 
 
 class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):

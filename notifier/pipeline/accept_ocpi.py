@@ -4,16 +4,16 @@ session.
 
 from collections.abc import Callable
 
-from notifier.cloudevents import Checked, Reader
-from notifier.errors import Problem
+from notifier.domain.cloudevents import Checked, Reader
+from notifier.domain.errors import Problem
 from notifier.ocpi import cdrs
 from notifier.ocpi.events import Ids, OcpiEvent
 from notifier.ocpi.objects import Cdr, OcpiInvalid, check, read
 from notifier.ocpi.sessions import Change, StoredSession
 from notifier.pipeline.accept import Accepted, Intake, new_event
 from notifier.pipeline.engine import Engine
-from notifier.store import sessions
-from notifier.store.events import NewEvent
+from notifier.store.delivery import sessions
+from notifier.store.delivery.events import NewEvent
 
 Whose = Callable[[str, str], bool]
 """Whether something holds for a party: its country code and its id."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from notifier.errors import StoreUnavailable
+from notifier.domain.errors import StoreUnavailable
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -10,17 +10,18 @@ from functools import partial
 import structlog
 
 from notifier import metrics
-from notifier.background import keep_going
 from notifier.broker import CAREFUL, DECIDE, LANES
-from notifier.clock import SECOND
-from notifier.deliveries import Channel, Lane, State, by_queue
-from notifier.errors import StoreUnavailable
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import Channel, Lane, State, by_queue
+from notifier.domain.errors import StoreUnavailable
 from notifier.pipeline import erasure
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
-from notifier.store import deliveries, due, events, ledger
-from notifier.store.deliveries import Move
-from notifier.store.due import Due
+from notifier.runtime.background import keep_going
+from notifier.store.delivery import deliveries, due, events
+from notifier.store.delivery.deliveries import Move
+from notifier.store.delivery.due import Due
+from notifier.store.reading import ledger
 
 TICK = 1.0  # seconds between two looks while little is due: what waits for a time of day or a retry waits in minutes
 BATCH = 1000  # rows taken up in one look

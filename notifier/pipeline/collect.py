@@ -6,12 +6,12 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
-from notifier.catalog import Catalog, NotificationType
-from notifier.deliveries import Reason, State, make_id
-from notifier.events import Event
-from notifier.store import deliveries, digests
-from notifier.store.deliveries import NewDelivery
-from notifier.store.digests import OpenDigest
+from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.deliveries import Reason, State, make_id
+from notifier.domain.events import Event
+from notifier.store.delivery import deliveries, digests
+from notifier.store.delivery.deliveries import NewDelivery
+from notifier.store.delivery.digests import OpenDigest
 
 
 async def collect(

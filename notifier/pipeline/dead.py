@@ -6,12 +6,14 @@ from typing import Literal
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.catalog import Catalog, NotificationType
-from notifier.deliveries import Lane, State, by_queue
+from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.deliveries import Lane, State, by_queue
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.policy import words
-from notifier.store import audit, dead, deliveries
-from notifier.store.dead import DEAD_STATES, Candidate, CandidateEvent, DeadLetter, Redriven, successor_id
+from notifier.store.core import audit
+from notifier.store.delivery import deliveries
+from notifier.store.reading import dead
+from notifier.store.reading.dead import DEAD_STATES, Candidate, CandidateEvent, DeadLetter, Redriven, successor_id
 
 AT_ONCE = 100  # redriven together they are signalled at once; of more the clock lets in what there is room for
 

@@ -9,9 +9,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics, policy
-from notifier.catalog import Catalog
-from notifier.deliveries import OPEN, State, by_queue
-from notifier.events import Event
+from notifier.domain.catalog import Catalog
+from notifier.domain.deliveries import OPEN, State, by_queue
+from notifier.domain.events import Event
+from notifier.domain.recipients import Recipient
 from notifier.pipeline import deliver
 from notifier.pipeline.apart import apart
 from notifier.pipeline.collect import collect
@@ -20,10 +21,10 @@ from notifier.pipeline.often import Often
 from notifier.pipeline.plan import Plan, audience_keys, make_plan
 from notifier.pipeline.spending import read_spent
 from notifier.pipeline.taking import Taken, due_at_once, goes_at_once, take_hold, write_as_held
-from notifier.recipients import Recipient
-from notifier.stages import Stage, meter, metered
-from notifier.store import deliveries, events, marks, recipients, topics
-from notifier.store.deliveries import NewDelivery
+from notifier.runtime.stages import Stage, meter, metered
+from notifier.store.delivery import deliveries, events, marks
+from notifier.store.delivery.deliveries import NewDelivery
+from notifier.store.people import recipients, topics
 
 log = structlog.get_logger(__name__)
 

@@ -10,19 +10,19 @@ import msgspec
 import structlog
 
 from notifier import metrics
-from notifier.channels.fence import BEGIN_WITHIN, Lease, check, is_over, leased
-from notifier.clock import SECOND
-from notifier.deliveries import Channel, Reason, State, check_moves
-from notifier.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
-from notifier.messages import Receipt
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import Channel, Reason, State, check_moves
+from notifier.domain.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
+from notifier.domain.messages import Receipt
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import Held, OnWire, Settlement
 from notifier.pipeline.prepare import Message, Prepared, closed_by, is_open, prepare
 from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
-from notifier.stages import Stage, meter, metered
-from notifier.store.deliveries import Ready
-from notifier.store.leases import Settled
-from notifier.store.told import heard
+from notifier.providers.fence import BEGIN_WITHIN, Lease, check, is_over, leased
+from notifier.runtime.stages import Stage, meter, metered
+from notifier.store.delivery.deliveries import Ready
+from notifier.store.delivery.leases import Settled
+from notifier.store.delivery.told import heard
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
 ASK_AGAIN = 0.5  # seconds until a database is asked again that did not answer

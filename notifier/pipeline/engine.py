@@ -9,16 +9,16 @@ from typing import Any
 
 from notifier.broker import NAMESPACE
 from notifier.broker.signals import Signals
-from notifier.catalog import Catalog
-from notifier.channels import Transport
-from notifier.clock import SECOND, Clock
-from notifier.deliveries import Channel
-from notifier.links import Links
+from notifier.domain.catalog import Catalog
+from notifier.domain.clock import SECOND, Clock
+from notifier.domain.deliveries import Channel
+from notifier.domain.links import Links
 from notifier.pipeline.holding import HOLD, Hold, Holding
 from notifier.pipeline.nearby import Nearby
 from notifier.pipeline.often import Often
+from notifier.providers import Transport
 from notifier.rendering import Renderer
-from notifier.store.database import Database
+from notifier.store.core.database import Database
 
 SIGNAL_AGAIN = 3 * SECOND  # what was signalled and not taken by then was lost or is stuck: the clock signals again
 CHUNK = 1000  # recipients of a segment that one transaction looks at: a fraction of a second's work

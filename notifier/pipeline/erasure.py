@@ -6,11 +6,12 @@ import asyncio
 
 import structlog
 
-from notifier.clock import MINUTE, SECOND
-from notifier.errors import StoreUnavailable
+from notifier.domain.clock import MINUTE, SECOND
+from notifier.domain.errors import StoreUnavailable
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.holding import LEASE
-from notifier.store import erasures, sweeping
+from notifier.store.delivery import sweeping
+from notifier.store.people import erasures
 
 EVERY = 2.0  # seconds between two looks
 BATCH = 20  # people swept up behind in one go: one look at every document serves them all

@@ -6,15 +6,16 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics, policy
-from notifier.deliveries import Reason
-from notifier.errors import StoreUnavailable
+from notifier.domain.deliveries import Reason
+from notifier.domain.errors import StoreUnavailable
 from notifier.pipeline.decide import begin_try, signal_due
 from notifier.pipeline.engine import EXPAND_AGAIN, Engine
 from notifier.pipeline.plan import Plan, people_of, plan_marks, plan_nobody, plan_type
 from notifier.pipeline.spending import read_spent
-from notifier.stages import Stage, metered
-from notifier.store import deliveries, events, marks, recipients, segments
-from notifier.store.segments import NO_CHUNK
+from notifier.runtime.stages import Stage, metered
+from notifier.store.delivery import deliveries, events, marks
+from notifier.store.people import recipients, segments
+from notifier.store.people.segments import NO_CHUNK
 
 log = structlog.get_logger(__name__)
 

@@ -12,16 +12,16 @@ import msgspec
 import structlog
 
 from notifier import metrics
-from notifier.background import once
-from notifier.channels.fence import Lease, keep_to
-from notifier.clock import SECOND, Clock, elapsed
-from notifier.coalesce import Coalescer
+from notifier.domain.clock import SECOND, Clock, elapsed
 from notifier.pipeline.apart import apart
-from notifier.store import leases
-from notifier.store.database import Database
-from notifier.store.deliveries import Ready
-from notifier.store.leases import Attempt, Settled
-from notifier.store.suppressions import Suppression
+from notifier.providers.fence import Lease, keep_to
+from notifier.runtime.background import once
+from notifier.runtime.coalesce import Coalescer
+from notifier.store.core.database import Database
+from notifier.store.delivery import leases
+from notifier.store.delivery.deliveries import Ready
+from notifier.store.delivery.leases import Attempt, Settled
+from notifier.store.people.suppressions import Suppression
 
 LEASE = 23 * SECOND  # a worker's hold on a delivery: soon over where it died, and renewed while it is on the wire
 FENCE = 3 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease

@@ -11,8 +11,8 @@ import structlog
 from notifier import metrics
 from notifier.broker import LANES
 from notifier.broker.signals import IDS_A_MESSAGE
-from notifier.channels.rooms import Room
-from notifier.deliveries import Channel, Lane
+from notifier.domain.deliveries import Channel, Lane
+from notifier.providers.rooms import Room
 
 MOST_BEGUN: Final = 8
 """Batches of one queue under way that no signal came for, where a rate and no connections make the room."""

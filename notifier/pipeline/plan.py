@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from notifier import policy
-from notifier.catalog import Catalog, NotificationType
-from notifier.deliveries import Channel, Reason, State, make_id
-from notifier.events import Event
+from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.deliveries import Channel, Reason, State, make_id
+from notifier.domain.events import Event
+from notifier.domain.recipients import Recipient
+from notifier.domain.standing import Standing, of_type
 from notifier.pipeline.engine import SIGNAL_AGAIN
 from notifier.policy import Answer, Rule
-from notifier.recipients import Recipient
-from notifier.standing import Standing, of_type
-from notifier.store.deliveries import Decision, NewDelivery
-from notifier.store.marks import Mark
+from notifier.store.delivery.deliveries import Decision, NewDelivery
+from notifier.store.delivery.marks import Mark
 
 Spent = dict[str, dict[str, tuple[int, ...]]]
 """When people were told of capped categories, by recipient and category (`standing.spent`), and by types with a limit

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 
 from notifier import policy
-from notifier.catalog import Catalog, NotificationType
-from notifier.clock import SECOND
-from notifier.deliveries import Channel, Reason, State
-from notifier.errors import RenderError
-from notifier.links import Links
-from notifier.messages import (
+from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.errors import RenderError
+from notifier.domain.links import Links
+from notifier.domain.messages import (
     Device,
     EmailContent,
     EmailMessage,
@@ -21,12 +21,12 @@ from notifier.messages import (
     SmsMessage,
     content_hash,
 )
+from notifier.domain.standing import Standing
 from notifier.pipeline.settle import NO_WORDS, Ended, Words
 from notifier.policy import Case, Verdict, may_switch
 from notifier.rendering import Renderer
-from notifier.standing import Standing
-from notifier.store.deliveries import Ready
-from notifier.store.told import Heard
+from notifier.store.delivery.deliveries import Ready
+from notifier.store.delivery.told import Heard
 
 Message = PushMessage | SmsMessage | EmailMessage
 

@@ -11,14 +11,15 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics
-from notifier.channels.retries import Retry
-from notifier.deliveries import UNREACHED, State, may_move
-from notifier.messages import Report
+from notifier.domain.deliveries import UNREACHED, State, may_move
+from notifier.domain.messages import Report
 from notifier.pipeline.settle import RETRIES
-from notifier.store import receipts, steps, suppressions
-from notifier.store.database import Database
-from notifier.store.receipts import Standing
-from notifier.store.suppressions import AddressKey, Suppression
+from notifier.providers.retries import Retry
+from notifier.store.core.database import Database
+from notifier.store.delivery import receipts, steps
+from notifier.store.delivery.receipts import Standing
+from notifier.store.people import suppressions
+from notifier.store.people.suppressions import AddressKey, Suppression
 
 BATCH = 500  # reports written together
 ONCE_MORE = 2  # tries of what its provider took and then could not deliver: the first one, and a later one

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 
 import structlog
 
-from notifier.catalog import Catalog, Unknown
-from notifier.channels import Asks
-from notifier.clock import SECOND
-from notifier.deliveries import Reason, State, by_queue
-from notifier.errors import RenderError, SendError, Unavailable
-from notifier.messages import Receipt
+from notifier.domain.catalog import Catalog, Unknown
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import Reason, State, by_queue
+from notifier.domain.errors import RenderError, SendError, Unavailable
+from notifier.domain.messages import Receipt
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
 from notifier.pipeline.holding import FENCE, LEASE
 from notifier.pipeline.prepare import prepare
 from notifier.pipeline.settle import Ended
-from notifier.store import asks, deliveries
-from notifier.store.deliveries import Move, Ready
-from notifier.store.due import Due
+from notifier.providers import Asks
+from notifier.store.delivery import asks, deliveries
+from notifier.store.delivery.deliveries import Move, Ready
+from notifier.store.delivery.due import Due
 
 MAX_CRASHES = 2  # workers that may end with a delivery in hand, and one before it was claimed, until it is put aside
 

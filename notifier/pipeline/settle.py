@@ -7,14 +7,14 @@ from typing import Final
 import msgspec
 
 from notifier.channels import email, push, sms
-from notifier.channels.codes import suppresses
-from notifier.channels.retries import Retry
-from notifier.deliveries import Channel, Reason, State
-from notifier.errors import AddressGone, OptedOut, OutcomeUnknown, SendError
-from notifier.messages import Receipt
-from notifier.store.deliveries import Ready
-from notifier.store.leases import Attempt, Settled
-from notifier.store.suppressions import Suppression
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.errors import AddressGone, OptedOut, OutcomeUnknown, SendError
+from notifier.domain.messages import Receipt
+from notifier.providers.codes import suppresses
+from notifier.providers.retries import Retry
+from notifier.store.delivery.deliveries import Ready
+from notifier.store.delivery.leases import Attempt, Settled
+from notifier.store.people.suppressions import Suppression
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -6,14 +6,15 @@ from typing import Final
 import msgspec
 
 from notifier.broker import NAMESPACE
-from notifier.channels.pacing import Bucket
-from notifier.channels.shared import Kept, Taken
-from notifier.channels.shared_in_redis import InRedis
-from notifier.clock import Clock
-from notifier.settings import Settings
-from notifier.store import providers, secrets
-from notifier.store.database import Database
-from notifier.store.providers import Known
+from notifier.domain.clock import Clock
+from notifier.providers.pacing import Bucket
+from notifier.providers.shared import Kept, Taken
+from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.settings import Settings
+from notifier.store.core import secrets
+from notifier.store.core.database import Database
+from notifier.store.delivery import providers
+from notifier.store.delivery.providers import Known
 
 REDIS = ("redis://", "rediss://", "unix://")
 LETTERS: Final = 12

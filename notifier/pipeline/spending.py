@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.catalog import Catalog, NotificationType
-from notifier.events import Event
+from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.events import Event
+from notifier.domain.recipients import Recipient
+from notifier.domain.regulation import Cap
+from notifier.domain.standing import of_type
 from notifier.pipeline.often import Often
 from notifier.pipeline.plan import Spent, people_of
-from notifier.recipients import Recipient
-from notifier.regulation import Cap
-from notifier.standing import of_type
-from notifier.store import standing
+from notifier.store.people import standing
 
 Asked = list[tuple[NotificationType, list[Recipient]]]
 """Each type that listens to an event, and those whom it is to tell of it."""

@@ -10,12 +10,13 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
-from notifier.catalog import NotificationType
-from notifier.deliveries import Reason
+from notifier.domain.catalog import NotificationType
+from notifier.domain.deliveries import Reason
 from notifier.pipeline.engine import Engine
-from notifier.store import audit, events, marks
-from notifier.store.deliveries import Subject
-from notifier.store.marks import Mark, Stopped
+from notifier.store.core import audit
+from notifier.store.delivery import events, marks
+from notifier.store.delivery.deliveries import Subject
+from notifier.store.delivery.marks import Mark, Stopped
 
 MAX_SUBJECT = 190  # characters of the audit's column
 

@@ -8,15 +8,15 @@ from itertools import chain
 
 import msgspec
 
-from notifier.catalog import Catalog
-from notifier.deliveries import Channel, State
-from notifier.events import Event
-from notifier.messages import Device
+from notifier.domain.catalog import Catalog
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.events import Event
+from notifier.domain.messages import Device
+from notifier.domain.recipients import Recipient, device_id
 from notifier.pipeline.holding import Held
 from notifier.pipeline.nearby import Queue
-from notifier.recipients import Recipient, device_id
-from notifier.store.deliveries import NewDelivery, Ready
-from notifier.store.marks import Mark
+from notifier.store.delivery.deliveries import NewDelivery, Ready
+from notifier.store.delivery.marks import Mark
 
 Taken = Mapping[Queue, list[Held]]
 """What a process takes of a decision, by queue: it all has one lease."""

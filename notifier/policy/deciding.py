@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from notifier.catalog import NotificationType
-from notifier.deliveries import Channel, Reason, State
-from notifier.events import Event
+from notifier.domain.catalog import NotificationType
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.events import Event
+from notifier.domain.recipients import Recipient, device_id
+from notifier.domain.regulation import Regulation
+from notifier.domain.standing import Standing
 from notifier.policy.digesting import digest_due
 from notifier.policy.identity import expires_at
 from notifier.policy.rules import Case, Rule, Verdict, judge
-from notifier.recipients import Recipient, device_id
-from notifier.regulation import Regulation
-from notifier.standing import Standing
 
 STATES = {"send": State.PENDING, "hold": State.PENDING, "suppress": State.SUPPRESSED, "expire": State.EXPIRED}
 

@@ -3,12 +3,12 @@
 from datetime import time
 from typing import Final
 
-from notifier.catalog import NotificationType
-from notifier.clock import HOUR, SECOND
-from notifier.deliveries import Channel
+from notifier.domain.catalog import NotificationType
+from notifier.domain.clock import HOUR, SECOND
+from notifier.domain.deliveries import Channel
+from notifier.domain.preferences import Pace
+from notifier.domain.standing import Standing
 from notifier.policy.hours import local, next_time
-from notifier.preferences import Pace
-from notifier.standing import Standing
 
 DAILY_AT: Final = time(8)
 """When a daily digest comes, on the person's clock: before the day's work."""

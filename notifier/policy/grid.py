@@ -8,11 +8,11 @@ from typing import cast
 
 import msgspec
 
-from notifier.catalog import AUDIENCE_FIELDS, Audience, Catalog, NotificationType
-from notifier.deliveries import Channel
+from notifier.domain.catalog import AUDIENCE_FIELDS, Audience, Catalog, NotificationType
+from notifier.domain.deliveries import Channel
+from notifier.domain.preferences import ChannelName, Pace, Preferences
+from notifier.domain.standing import Standing
 from notifier.policy.rules import switched_off
-from notifier.preferences import ChannelName, Pace, Preferences
-from notifier.standing import Standing
 
 CHANNELS = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
 FOR_ANYBODY: frozenset[Audience] = frozenset({"subscribers", "segment"})

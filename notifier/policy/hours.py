@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from notifier.clock import MINUTE, SECOND
+from notifier.domain.clock import MINUTE, SECOND
 
 DAYS_AHEAD = 8  # a week and a day: every window opens at least once a week
 

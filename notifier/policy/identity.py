@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
-from notifier import identifiers
-from notifier.catalog import AUDIENCE_FIELDS, Catalog, NotificationType
-from notifier.clock import to_instant
-from notifier.deliveries import Channel, Reason, make_id
-from notifier.events import Event
+from notifier.domain import identifiers
+from notifier.domain.catalog import AUDIENCE_FIELDS, Catalog, NotificationType
+from notifier.domain.clock import to_instant
+from notifier.domain.deliveries import Channel, Reason, make_id
+from notifier.domain.events import Event
 
 NEVER: Final = 2**63 - 1
 """An instant that doesn't come."""

@@ -16,13 +16,13 @@ from typing import Literal, cast
 
 import msgspec
 
-from notifier.catalog import NotificationType
-from notifier.deliveries import Channel, Reason
+from notifier.domain.catalog import NotificationType
+from notifier.domain.deliveries import Channel, Reason
+from notifier.domain.preferences import ChannelName, Choices, Defaults, QuietHours
+from notifier.domain.regulation import Regulation, Window
+from notifier.domain.standing import Standing, of_type
 from notifier.policy.digesting import digest_due
 from notifier.policy.hours import next_free
-from notifier.preferences import ChannelName, Choices, Defaults, QuietHours
-from notifier.regulation import Regulation, Window
-from notifier.standing import Standing, of_type
 
 Action = Literal["send", "hold", "suppress", "expire"]
 

@@ -6,11 +6,11 @@ This is the one home of such words: explanations, simulations, dead letters and 
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from notifier.clock import DAY
-from notifier.deliveries import Channel, State
+from notifier.domain.clock import DAY
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.regulation import WEEKDAYS
 from notifier.policy.hours import local
 from notifier.policy.rules import Case, Rule, Verdict, over_type, quiet_of, switched
-from notifier.regulation import WEEKDAYS
 
 THIS_WEEK = 6 * DAY  # milliseconds within which a weekday alone says which day is meant
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from notifier.catalog import Catalog
-from notifier.errors import ConfigurationError
+from notifier.domain.catalog import Catalog
+from notifier.domain.errors import ConfigurationError
 from notifier.rendering.texts import read_locales
 
 FOLDER = "_categories"

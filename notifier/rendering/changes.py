@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from notifier.catalog import NotificationType
-from notifier.deliveries import Channel
-from notifier.messages import EmailContent, PushContent, SmsContent
+from notifier.domain.catalog import NotificationType
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import EmailContent, PushContent, SmsContent
+from notifier.domain.sms_segments import measure
 from notifier.rendering.confined import Tried
 from notifier.rendering.lint import Seen
 from notifier.rendering.texts import Wording, alike, named, places
-from notifier.sms_segments import measure
 
 EXAMPLES = 3  # of each channel and locale: the first shows what it is about, more would hide other locales
 

@@ -11,15 +11,15 @@ from itertools import product
 
 import msgspec
 
-from notifier.catalog import load_catalog
-from notifier.errors import ConfigurationError, RenderError
-from notifier.guard import refuse_everything_but_loopback
-from notifier.messages import EmailContent, PushContent, SmsContent
+from notifier.domain.catalog import load_catalog
+from notifier.domain.errors import ConfigurationError, RenderError
+from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.confined import READY, Answer, Fault, Request, Trial, Tried
 from notifier.rendering.renderer import Rendered
 from notifier.rendering.texts import Scripts, faults
-from notifier.settings import Settings, load_settings
+from notifier.runtime.guard import refuse_everything_but_loopback
+from notifier.runtime.settings import Settings, load_settings
 
 _PLACE = re.compile(r"[\w-]+/([\w-]+)\.toml: (push|sms|email)\.(\w+):? ")
 """How the error of a part begins: `charging-complete/de.toml: email.mjml: `."""

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from notifier.background import once
-from notifier.deliveries import Channel
-from notifier.errors import ConfigurationError
-from notifier.messages import EmailContent, PushContent, SmsContent
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering.texts import Texts
-from notifier.settings import Settings, to_environment
+from notifier.runtime.background import once
+from notifier.runtime.settings import Settings, to_environment
 
 SECONDS = 0.45
 """Of its CPU for each locale of a request: an editor's preview is there within half a second, or refused."""

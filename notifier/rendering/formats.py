@@ -22,7 +22,7 @@ from babel.units import format_unit
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from notifier.catalog import Kind, Money
+from notifier.domain.catalog import Kind, Money
 from notifier.rendering.moments import NO_BREAK, Zones, label, local
 
 KEPT = 8192  # answers kept of each format: some 2 MB when full

@@ -19,10 +19,10 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from notifier.catalog import Field, Kind, Money
-from notifier.errors import ConfigurationError, RenderError
+from notifier.domain.catalog import Field, Kind, Money
+from notifier.domain.errors import ConfigurationError, RenderError
+from notifier.domain.text import is_text, text_fault
 from notifier.rendering.formats import FORMATS, Format, make_filter
-from notifier.text import is_text, text_fault
 
 Fields = Mapping[str, Field]
 Sure = frozenset[str]  # the fields that a condition around this place has found present

@@ -9,13 +9,13 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from notifier.catalog import AUDIENCE_FIELDS, NotificationType
-from notifier.deliveries import Channel
-from notifier.messages import EmailContent, PushContent, SmsContent
+from notifier.domain.catalog import AUDIENCE_FIELDS, NotificationType
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import EmailContent, PushContent, SmsContent
+from notifier.domain.sms_segments import GSM7, SIZES, measure
 from notifier.rendering.confined import Answer, Tried
 from notifier.rendering.markup_faults import faults_of
 from notifier.rendering.texts import IMAGE, OPTIONAL, TAGS, Place, Wording, named, places
-from notifier.sms_segments import GSM7, SIZES, measure
 
 Level = Literal["error", "warning", "hint"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from jinja2 import Template, TemplateSyntaxError
 from mjml import mjml2html
 
-from notifier.errors import ConfigurationError
+from notifier.domain.errors import ConfigurationError
 from notifier.rendering.language import make_environment
 
 PLACE = "<!-- content -->"

@@ -11,11 +11,12 @@ from urllib.parse import quote
 import msgspec
 from babel import UnknownLocaleError
 
-from notifier.catalog import Catalog, Field, NotificationType
-from notifier.deliveries import Channel
-from notifier.errors import ConfigurationError, RenderError
-from notifier.gsm7 import to_gsm7
-from notifier.messages import Content, Private, PushContent, SmsContent
+from notifier.domain.catalog import Catalog, Field, NotificationType
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import ConfigurationError, RenderError
+from notifier.domain.gsm7 import to_gsm7
+from notifier.domain.messages import Content, Private, PushContent, SmsContent
+from notifier.domain.text import cut
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import Part, compile_text, make_context
 from notifier.rendering.layout import Brand, Layout, one_line
@@ -31,7 +32,6 @@ from notifier.rendering.texts import (
     compile_locale,
     read_wording,
 )
-from notifier.text import cut
 
 MAX_VALUE = {Channel.PUSH: 60, Channel.SMS: 60}
 """Characters of a text value on small screens: a long station name is cut, so that the sentence's end is still seen."""

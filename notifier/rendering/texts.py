@@ -13,14 +13,14 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from babel import UnknownLocaleError
 
-from notifier.catalog import LOCALE_NAME, Field, NotificationType
-from notifier.deliveries import Channel
-from notifier.errors import ConfigurationError
-from notifier.reading import read_text
+from notifier.domain.catalog import LOCALE_NAME, Field, NotificationType
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.reading import read_text
+from notifier.domain.text import text_fault
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import DEFAULT_LOCALE, Part, compile_text
 from notifier.rendering.markup import Design, compile_design
-from notifier.text import text_fault
 
 BUILT_IN: Mapping[str, Field] = {
     "brand": Field(type="text", about="The brand's name"),

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 from notifier.sandbox.answers import json_answer
 from notifier.sandbox.faults import Faults, Rule
 from notifier.sandbox.ledger import Ledger

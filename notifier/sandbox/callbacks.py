@@ -15,9 +15,9 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
-from notifier.background import once
-from notifier.deliveries import Channel
-from notifier.guard import is_loopback
+from notifier.domain.deliveries import Channel
+from notifier.runtime.background import once
+from notifier.runtime.guard import is_loopback
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.ledger import FULL_ENTRIES, Entry, Sms
 

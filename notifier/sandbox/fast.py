@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from httptools import HttpRequestParser
 
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.ledger import Ledger
 

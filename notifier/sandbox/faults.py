@@ -15,8 +15,8 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from notifier.deliveries import Channel
-from notifier.messages import Private
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Private
 
 Action = Literal["fail", "delay", "hang", "drop_before", "drop_after"]
 Stage = Literal["connect", "mail", "rcpt", "data", "message", "delivery"]

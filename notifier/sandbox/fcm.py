@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 import msgspec
 from aiohttp import web
 
-from notifier.clock import Clock
-from notifier.deliveries import Channel
+from notifier.domain.clock import Clock
+from notifier.domain.deliveries import Channel
 from notifier.sandbox.answers import answer, json_answer
 from notifier.sandbox.faults import Faults, Rule
 from notifier.sandbox.ledger import Ledger, Push

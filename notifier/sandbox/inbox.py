@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from notifier.clock import DAY, HOUR, MINUTE, Clock, to_datetime
-from notifier.deliveries import Channel
+from notifier.domain.clock import DAY, HOUR, MINUTE, Clock, to_datetime
+from notifier.domain.deliveries import Channel
 from notifier.sandbox.direction import Way, way, way_of_mail
 from notifier.sandbox.ledger import CHANNELS, Entry, Ledger, Mail, Push, Sms
 from notifier.sandbox.mail_reading import Reading, read

@@ -14,9 +14,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from notifier.clock import Clock
-from notifier.deliveries import Channel
-from notifier.messages import Private
+from notifier.domain.clock import Clock
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Private
 from notifier.sandbox.segments import Encoding
 
 FULL_ENTRIES: Final = 20_000

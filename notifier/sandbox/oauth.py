@@ -13,7 +13,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from notifier.clock import SECOND, Clock
+from notifier.domain.clock import SECOND, Clock
 from notifier.sandbox.answers import json_answer
 
 PROJECT: Final = "notifier-sandbox"

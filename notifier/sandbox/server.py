@@ -9,8 +9,8 @@ from typing import Any, Final, cast
 import structlog
 from aiohttp import web
 
-from notifier.clock import Clock, SystemClock
-from notifier.guard import refuse_everything_but_loopback
+from notifier.domain.clock import Clock, SystemClock
+from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.sandbox.api import Api
 from notifier.sandbox.callbacks import Callbacks
 from notifier.sandbox.fast import Fast

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, NamedTuple
 
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 from notifier.sandbox.faults import CALM, Faults, Rule, Stage
 from notifier.sandbox.ledger import Ledger, Mail
 from notifier.sandbox.smtp_message import MESSAGE_BYTES, flaw, reference_of, unstuffed

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from aiohttp import web
 
-from notifier.clock import DAY, SECOND, to_datetime, to_instant
-from notifier.deliveries import Channel
+from notifier.domain.clock import DAY, SECOND, to_datetime, to_instant
+from notifier.domain.deliveries import Channel
 from notifier.sandbox.answers import answer, json_answer
 from notifier.sandbox.faults import Faults, Rule
 from notifier.sandbox.ledger import Entry, Ledger, Sms

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from notifier.store.database import Database
+from notifier.store.core.database import Database
 from tests.api.server import Caller, application
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

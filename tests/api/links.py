@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from notifier.channels.sms.signature import FORM
-from notifier.deliveries import Channel
-from notifier.preferences import Preferences
-from notifier.store import preferences
-from notifier.store.schema import consent, preference_change, recipient
+from notifier.domain.deliveries import Channel
+from notifier.domain.preferences import Preferences
+from notifier.store.core.schema import consent, preference_change, recipient
+from notifier.store.people import preferences
 from tests.api.server import Answer, Caller
 from tests.samples import LINKS, NOW
 

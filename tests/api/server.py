@@ -18,14 +18,14 @@ from notifier.api.http import BODY_TIMEOUT
 from notifier.api.serving import HEAD_TIMEOUT, configure
 from notifier.broker import QUEUES, make_broker
 from notifier.broker.signals import Signals
-from notifier.catalog import Catalog
-from notifier.clock import ManualClock
-from notifier.keys import SCOPES, Scope, make_key
+from notifier.domain.catalog import Catalog
+from notifier.domain.clock import ManualClock
+from notifier.domain.keys import SCOPES, Scope, make_key
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.rendering import Renderer
-from notifier.settings import Settings
-from notifier.store import keys
-from notifier.store.database import Database
+from notifier.runtime.settings import Settings
+from notifier.store.console import keys
+from notifier.store.core.database import Database
 from tests.samples import CATALOG, LINKS, NOW, RENDERER
 
 PRICED = Settings(ocpi_driver_prices="any")

@@ -5,12 +5,12 @@ import base64
 import pytest
 
 from notifier.api.auth import REMEMBERED, USE_NOTED
-from notifier.clock import SECOND
-from notifier.keys import split_key
-from notifier.settings import Settings
-from notifier.store import keys
-from notifier.store.database import Database
-from notifier.store.schema import event
+from notifier.domain.clock import SECOND
+from notifier.domain.keys import split_key
+from notifier.runtime.settings import Settings
+from notifier.store.console import keys
+from notifier.store.core.database import Database
+from notifier.store.core.schema import event
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key, application
 from tests.samples import encoded

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from notifier.api.http import MAX_BODY
-from notifier.store.database import Database
-from notifier.store.schema import event, recipient
+from notifier.store.core.database import Database
+from notifier.store.core.schema import event, recipient
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, application
 from tests.samples import encoded

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from aiohttp import web
 
 from notifier.client import BATCH, AsyncProducer, Producer, ServiceUnavailable
-from notifier.errors import Problem
-from notifier.problems import RETRY_AFTER
-from notifier.store.schema import event
+from notifier.domain.errors import Problem
+from notifier.domain.problems import RETRY_AFTER
+from notifier.store.core.schema import event
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.api.services import Answering, problem, service, taken

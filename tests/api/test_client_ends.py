@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from notifier.client import AsyncProducer, Producer, ServiceUnavailable
-from notifier.store.schema import event
+from notifier.store.core.schema import event
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.api.services import mute, problem, service, taken

@@ -11,7 +11,7 @@ from cloudevents.core.v1.event import CloudEvent
 from cloudevents.v1.conversion import to_binary, to_structured
 from cloudevents.v1.http import CloudEvent as FormerEvent
 
-from notifier.store.schema import event
+from notifier.store.core.schema import event
 from tests.api.server import Answer, Caller
 from tests.samples import EVENT, NOW
 

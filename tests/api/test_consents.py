@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from notifier.store.schema import consent, recipient
+from notifier.store.core.schema import consent, recipient
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller
 

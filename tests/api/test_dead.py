@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from notifier.clock import HOUR
+from notifier.domain.clock import HOUR
 from notifier.pipeline.decide import decide
-from notifier.store import events
-from notifier.store.dead import successor_id
-from notifier.store.schema import attempt, audit, delivery
+from notifier.store.core.schema import attempt, audit, delivery
+from notifier.store.delivery import events
+from notifier.store.reading.dead import successor_id
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller, add_key
 from tests.samples import NOW, with_data

@@ -7,11 +7,11 @@ from urllib.parse import quote
 import pytest
 
 from notifier.channels.sms.inbound import IncomingText
+from notifier.people.inbound import heed
 from notifier.pipeline.decide import decide
 from notifier.pipeline.erasure import ENDED, sweep
-from notifier.pipeline.inbound import heed
-from notifier.store import export
-from notifier.store.schema import audit, decision, delivery, recipient
+from notifier.store.core.schema import audit, decision, delivery, recipient
+from notifier.store.reading import export
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.api.test_recipients import ADA

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notifier.store.schema import event
+from notifier.store.core.schema import event
 from tests.api.server import Answer, Caller
 from tests.samples import EVENT, NOW, encoded, with_data
 

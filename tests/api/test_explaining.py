@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from notifier.pipeline.decide import decide
-from notifier.store.schema import metadata
+from notifier.store.core.schema import metadata
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller, add_key
 from tests.samples import EVENT, encoded

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from notifier.store.schema import event
+from notifier.store.core.schema import event
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.api.test_openapi import DOCUMENT

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from notifier.pipeline.importing import MAX_LINE, TOLD_REFUSALS
-from notifier.store.schema import recipient
+from notifier.people.importing import MAX_LINE, TOLD_REFUSALS
+from notifier.store.core.schema import recipient
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller
 

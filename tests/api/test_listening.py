@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from notifier.api.serving import listen
-from notifier.errors import ConfigurationError
+from notifier.domain.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

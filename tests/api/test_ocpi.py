@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from notifier.store.schema import charging_session, event
+from notifier.store.core.schema import charging_session, event
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller, add_key
 

@@ -13,9 +13,9 @@ import pytest
 from notifier.api.app import ENDPOINTS
 from notifier.api.endpoints import Endpoint
 from notifier.api.openapi import document
-from notifier.catalog import Catalog
-from notifier.keys import SCOPES
-from notifier.problems import TITLES
+from notifier.domain.catalog import Catalog
+from notifier.domain.keys import SCOPES
+from notifier.domain.problems import TITLES
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller
 from tests.samples import CATALOG, EVENT, encoded

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from notifier.clock import DAY
-from notifier.pipeline.importing import BATCH as STEP
-from notifier.store.database import Database
-from notifier.store.schema import charging_session, event, recipient
+from notifier.domain.clock import DAY
+from notifier.people.importing import BATCH as STEP
+from notifier.store.core.database import Database
+from notifier.store.core.schema import charging_session, event, recipient
 from tests.api.conftest import on_sqlite
 from tests.api.proxy import Proxy
 from tests.api.server import Answer, Caller, application

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 
 from notifier.api.page import VERSION
-from notifier.catalog import Catalog, Digest
-from notifier.clock import DAY, SECOND, to_datetime
-from notifier.messages import Device
-from notifier.preferences import Defaults, Preferences, QuietHours
-from notifier.recipients import RecipientDetails
-from notifier.store import preferences, recipients
-from notifier.store.database import Database
-from notifier.store.schema import consent, preference_change
+from notifier.domain.catalog import Catalog, Digest
+from notifier.domain.clock import DAY, SECOND, to_datetime
+from notifier.domain.messages import Device
+from notifier.domain.preferences import Defaults, Preferences, QuietHours
+from notifier.domain.recipients import RecipientDetails
+from notifier.store.core.database import Database
+from notifier.store.core.schema import consent, preference_change
+from notifier.store.people import preferences, recipients
 from tests.api.conftest import on_sqlite
 from tests.api.links import Person, hidden
 from tests.api.server import application

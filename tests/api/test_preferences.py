@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from notifier.keys import make_key
-from notifier.store import keys
-from notifier.store.schema import audit, preference_change, recipient, tenant
+from notifier.domain.keys import make_key
+from notifier.store.console import keys
+from notifier.store.core.schema import audit, preference_change, recipient, tenant
 from tests.api.conftest import on_sqlite
 from tests.api.server import EVERYTHING, Answer, Caller
 from tests.samples import NOW

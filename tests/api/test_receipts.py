@@ -18,19 +18,20 @@ from yarl import URL
 
 from notifier.channels.sms.signature import FORM, JSON
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import SystemClock
-from notifier.deliveries import Channel, Lane, State
+from notifier.domain.clock import SystemClock
+from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.recipients import RecipientDetails
 from notifier.rendering import Brand, Renderer
+from notifier.runtime.settings import Settings
 from notifier.sandbox import Match, Rule, Sandbox
-from notifier.settings import Settings
-from notifier.store import deliveries, recipients
-from notifier.store.database import Database
-from notifier.store.deliveries import NewDelivery
-from notifier.store.schema import audit, delivery, suppression
+from notifier.store.core.database import Database
+from notifier.store.core.schema import audit, delivery, suppression
+from notifier.store.delivery import deliveries
+from notifier.store.delivery.deliveries import NewDelivery
+from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller, application
 from tests.samples import CATALOG, LINKS, NOW, encoded

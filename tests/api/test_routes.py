@@ -10,12 +10,12 @@ import pytest
 import notifier
 from notifier.api.app import ENDPOINTS
 from notifier.api.endpoints import Endpoint
-from notifier.deliveries import Channel
-from notifier.keys import SCOPES
-from notifier.problems import TITLES
-from notifier.recipients import RecipientDetails
-from notifier.store import recipients
-from notifier.store.schema import metadata
+from notifier.domain.deliveries import Channel
+from notifier.domain.keys import SCOPES
+from notifier.domain.problems import TITLES
+from notifier.domain.recipients import RecipientDetails
+from notifier.store.core.schema import metadata
+from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key
 from tests.samples import LINKS, NOW

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from notifier.clock import SECOND
-from notifier.deliveries import Channel, State
-from notifier.events import event_id
-from notifier.messages import Device
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.events import event_id
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
-from notifier.recipients import RecipientDetails
-from notifier.store import recipients
-from notifier.store.schema import audit, delivery
+from notifier.store.core.schema import audit, delivery
+from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key
 from tests.pipeline.steps import LATE_VAN, OFFER

@@ -11,8 +11,8 @@ import pytest
 
 from notifier.api.app import ENDPOINTS
 from notifier.api.endpoints import Endpoint
-from notifier.recipients import RecipientDetails
-from notifier.store import recipients
+from notifier.domain.recipients import RecipientDetails
+from notifier.store.people import recipients
 from tests.api.server import Answer, Caller
 from tests.samples import EVENT, NOW
 

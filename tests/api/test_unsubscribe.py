@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
-from notifier.catalog import Catalog
-from notifier.clock import DAY, HOUR, SECOND
-from notifier.consent import Consent
-from notifier.deliveries import Channel
+from notifier.domain.catalog import Catalog
+from notifier.domain.clock import DAY, HOUR, SECOND
+from notifier.domain.consent import Consent
+from notifier.domain.deliveries import Channel
+from notifier.domain.preferences import Defaults
+from notifier.domain.recipients import RecipientDetails
 from notifier.policy import make_grid
-from notifier.preferences import Defaults
-from notifier.recipients import RecipientDetails
-from notifier.store import consents, preferences, recipients
-from notifier.store.database import Database
-from notifier.store.schema import consent, preference_change
+from notifier.store.core.database import Database
+from notifier.store.core.schema import consent, preference_change
+from notifier.store.people import consents, preferences, recipients
 from tests.api.conftest import on_sqlite
 from tests.api.links import Person, hidden
 from tests.api.server import application

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from notifier.broker import DECIDE, make_broker
 from notifier.client import AsyncProducer
-from notifier.clock import SECOND
 from notifier.demo.local import LocalSystem
-from notifier.settings import environment
-from notifier.store.schema import event
+from notifier.domain.clock import SECOND
+from notifier.runtime.settings import environment
+from notifier.store.core.schema import event
 from tests.samples import EVENT
 
 DYING = Path(__file__).with_name("more_actors.py")

@@ -16,12 +16,12 @@ import sqlalchemy as sa
 
 from notifier.broker import DECIDE, LANES, make_broker
 from notifier.client import AsyncProducer
-from notifier.deliveries import Channel, State
 from notifier.demo.local import LocalSystem
-from notifier.recipients import RecipientDetails
-from notifier.settings import environment
-from notifier.store import recipients
-from notifier.store.schema import delivery
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.recipients import RecipientDetails
+from notifier.runtime.settings import environment
+from notifier.store.core.schema import delivery
+from notifier.store.people import recipients
 from tests.samples import EVENT
 
 PATH = {"PYTHONPATH": os.pathsep.join(sys.path)}  # for a script, whose own folder comes first

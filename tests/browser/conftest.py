@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from notifier.messages import Device
-from notifier.preferences import Defaults
-from notifier.recipients import RecipientDetails
-from notifier.store import preferences, recipients
-from notifier.store.database import Database
+from notifier.domain.messages import Device
+from notifier.domain.preferences import Defaults
+from notifier.domain.recipients import RecipientDetails
+from notifier.store.core.database import Database
+from notifier.store.people import preferences, recipients
 from tests.api.server import Caller, application
 from tests.conftest import absent
 from tests.samples import NOW

@@ -9,9 +9,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, ViewportSize
 
-from notifier.deliveries import Channel
-from notifier.preferences import NO_PREFERENCES, Preferences, QuietHours
-from notifier.store import preferences
+from notifier.domain.deliveries import Channel
+from notifier.domain.preferences import NO_PREFERENCES, Preferences, QuietHours
+from notifier.store.people import preferences
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.samples import LINKS, NOW

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from notifier.channels.providers import Providers
-from notifier.channels.shared import Kept
-from notifier.errors import SendError
-from notifier.messages import Receipt, SmsMessage
+from notifier.domain.errors import SendError
+from notifier.domain.messages import Receipt, SmsMessage
 from notifier.metrics import REGISTRY
+from notifier.providers.pool import Providers
+from notifier.providers.shared import Kept
 from tests.channels.provider import Handler, Provider, reply
 from tests.channels.sms.samples import created, refusal, text
 

@@ -20,19 +20,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from notifier.accounts import TwilioAccount
-from notifier.channels import providers, sms
-from notifier.channels.http import Timeouts
+from notifier.channels import sms
 from notifier.channels.opening import segments
-from notifier.channels.shared import Shared
-from notifier.channels.shared_in_redis import InRedis
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import Clock, ManualClock, SystemClock
-from notifier.deliveries import Channel
-from notifier.guard import refuse_everything_but_loopback
-from notifier.messages import SmsMessage
+from notifier.domain.clock import Clock, ManualClock, SystemClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import SmsMessage
 from notifier.pipeline.sharing import InDatabase
-from notifier.store.database import Database
+from notifier.providers import pool as providers
+from notifier.providers.http import Timeouts
+from notifier.providers.shared import Shared
+from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.accounts import TwilioAccount
+from notifier.runtime.guard import refuse_everything_but_loopback
+from notifier.store.core.database import Database
 from tests.channels import canary
 from tests.channels.accounts import Keep, Process
 from tests.channels.provider import Provider

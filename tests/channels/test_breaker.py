@@ -4,8 +4,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from notifier.channels.breaker import IN_A_ROW, LEAST, PROBE_PAUSE, PROBES, RESTS, WINDOW, Breaker, Outcome, State
-from notifier.clock import MINUTE, SECOND, ManualClock
+from notifier.domain.clock import MINUTE, SECOND, ManualClock
+from notifier.providers.breaker import IN_A_ROW, LEAST, PROBE_PAUSE, PROBES, RESTS, WINDOW, Breaker, Outcome, State
 
 FAILURES: list[Outcome] = ["unavailable", "unknown", "misconfigured"]
 

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from google.rpc import code_pb2
 
 from notifier.channels import email, push, sms
-from notifier.channels.codes import AGAIN, HELD, Codes, load_codes
-from notifier.clock import SECOND
-from notifier.errors import SEND_ERRORS, AddressGone, ConfigurationError, OptedOut, Throttled
-from notifier.messages import Receipt
-from notifier.store.schema import attempt, delivery
+from notifier.domain.clock import SECOND
+from notifier.domain.errors import SEND_ERRORS, AddressGone, ConfigurationError, OptedOut, Throttled
+from notifier.domain.messages import Receipt
+from notifier.providers.codes import AGAIN, HELD, Codes, load_codes
+from notifier.store.core.schema import attempt, delivery
 
 TABLES = {table.provider: table for table in (push.CODES, sms.CODES, email.CODES)}
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from notifier.channels.codes import HELD
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.channels.fence import begin_by, leased
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import SystemClock
-from notifier.errors import Unavailable
+from notifier.domain.clock import SystemClock
+from notifier.domain.errors import Unavailable
+from notifier.providers.codes import HELD
+from notifier.providers.fence import begin_by, leased
 from notifier.sandbox import Sandbox
 from tests.channels.email.samples import SENDER, mail
 from tests.channels.push.samples import push

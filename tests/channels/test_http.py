@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.http import base_address, retry_after
-from notifier.clock import SECOND
-from notifier.errors import ConfigurationError
+from notifier.domain.clock import SECOND
+from notifier.domain.errors import ConfigurationError
+from notifier.providers.http import base_address, retry_after
 
 NOW = 1_790_000_000_000
 

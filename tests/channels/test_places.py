@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.places import Places
+from notifier.providers.places import Places
 
 
 async def test_who_waits_gets_a_place_in_turn_and_nobody_passes() -> None:

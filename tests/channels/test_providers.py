@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from notifier.accounts import FcmAccount
-from notifier.channels import Asks, email, sms
+from notifier.channels import email, sms
 from notifier.channels import push as push_channel
-from notifier.channels.breaker import IN_A_ROW, PROBES, RESTS, State
-from notifier.channels.codes import HELD, Codes
-from notifier.channels.fence import leased
-from notifier.channels.providers import Provider, Providers, Terms, what_it_says
 from notifier.channels.push.transport import FcmTransport
-from notifier.clock import SECOND, ManualClock, SystemClock
-from notifier.deliveries import Channel
-from notifier.errors import Misconfigured, OutcomeUnknown, SendError, Throttled, Unavailable
-from notifier.messages import Device, PushMessage, Receipt
+from notifier.domain.clock import SECOND, ManualClock, SystemClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import Misconfigured, OutcomeUnknown, SendError, Throttled, Unavailable
+from notifier.domain.messages import Device, PushMessage, Receipt
+from notifier.providers import Asks
+from notifier.providers.breaker import IN_A_ROW, PROBES, RESTS, State
+from notifier.providers.codes import HELD, Codes
+from notifier.providers.fence import leased
+from notifier.providers.pool import Provider, Providers, Terms, what_it_says
+from notifier.runtime.accounts import FcmAccount
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Match, Rule
 from tests.channels.accounts import DOWN, OURS, TAKES, Process, answers, counted, outcome, requests

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels import email, push, sms
-from notifier.channels.retries import LONGEST, Duration, Retry
-from notifier.clock import HOUR, MINUTE, SECOND
+from notifier.domain.clock import HOUR, MINUTE, SECOND
+from notifier.providers.retries import LONGEST, Duration, Retry
 
 RETRY = Retry(least=Duration(10 * SECOND), first=Duration(20 * SECOND), factor=2, most=Duration(5 * MINUTE), attempts=6)
 DICE = Random(1)  # noqa: S311 (repeatable, not secret)

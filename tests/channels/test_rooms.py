@@ -2,7 +2,7 @@
 
 import asyncio
 
-from notifier.channels.rooms import Room
+from notifier.providers.rooms import Room
 
 
 async def test_batches_wait_while_those_inside_keep_all_connections() -> None:

@@ -8,15 +8,15 @@ import pytest
 import redis
 from aiohttp import web
 
-from notifier.channels.breaker import IN_A_ROW
-from notifier.channels.pacing import BURST, OVERBOOKED
-from notifier.channels.shared import TIMEOUT, Kept
-from notifier.channels.shared_in_redis import InRedis
-from notifier.clock import SECOND, SystemClock
-from notifier.errors import SendError, Throttled, Unavailable
-from notifier.messages import Receipt, SmsContent
+from notifier.domain.clock import SECOND, SystemClock
+from notifier.domain.errors import SendError, Throttled, Unavailable
+from notifier.domain.messages import Receipt, SmsContent
 from notifier.pipeline.sharing import InDatabase
-from notifier.store.database import Database
+from notifier.providers.breaker import IN_A_ROW
+from notifier.providers.pacing import BURST, OVERBOOKED
+from notifier.providers.shared import TIMEOUT, Kept
+from notifier.providers.shared_in_redis import InRedis
+from notifier.store.core.database import Database
 from tests.channels import canary
 from tests.channels.accounts import DOWN, TAKES, Keep, Process, answers, counted, outcome, requests
 from tests.channels.provider import Provider as StandIn

@@ -8,9 +8,9 @@ import uvloop
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import SystemClock
-from notifier.deliveries import Channel
-from notifier.errors import OutcomeUnknown
+from notifier.domain.clock import SystemClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import OutcomeUnknown
 from notifier.sandbox import Rule, Sandbox
 from tests.channels.email.samples import SENDER, mail
 from tests.channels.push.samples import push

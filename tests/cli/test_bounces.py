@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from notifier.cli import main
-from notifier.deliveries import Channel, Lane, State
-from notifier.recipients import RecipientDetails
-from notifier.store import deliveries, recipients
-from notifier.store.database import Database
-from notifier.store.deliveries import NewDelivery
-from notifier.store.schema import delivery
+from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.recipients import RecipientDetails
+from notifier.store.core.database import Database
+from notifier.store.core.schema import delivery
+from notifier.store.delivery import deliveries
+from notifier.store.delivery.deliveries import NewDelivery
+from notifier.store.people import recipients
 from tests.channels.email.reports import DELIVERY, POSTFIX, dsn
 
 OTHER = "6f" * 16

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.cli import COMMANDS, main
-from notifier.settings import Settings
-from notifier.store import recipients
-from notifier.store.database import Database
+from notifier.runtime.settings import Settings
+from notifier.store.core.database import Database
+from notifier.store.people import recipients
 
 
 @pytest.fixture

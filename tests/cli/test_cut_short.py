@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from notifier.cli import main
 from notifier.cli.dead import PAGE
 from notifier.client import BATCH
-from notifier.pipeline.importing import BATCH as STEP
-from notifier.store.database import Database
-from notifier.store.schema import event
+from notifier.people.importing import BATCH as STEP
+from notifier.store.core.database import Database
+from notifier.store.core.schema import event
 from tests.api.server import Caller, application
 from tests.cli.test_dead import Shell
 from tests.samples import encoded

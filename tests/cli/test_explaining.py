@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from notifier.catalog import load_catalog
 from notifier.cli import main
-from notifier.cloudevents import Checked, Reader
-from notifier.messages import Device
+from notifier.domain.catalog import load_catalog
+from notifier.domain.cloudevents import Checked, Reader
+from notifier.domain.messages import Device
+from notifier.domain.preferences import Preferences, QuietHours
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.accept import new_event
 from notifier.pipeline.decide import read_and_plan
 from notifier.pipeline.plan import audience_keys
-from notifier.preferences import Preferences, QuietHours
-from notifier.recipients import RecipientDetails
-from notifier.store import deliveries, events, recipients
-from notifier.store.database import Database
+from notifier.store.core.database import Database
+from notifier.store.delivery import deliveries, events
+from notifier.store.people import recipients
 from tests.pipeline.samples import COMPLETE, NOW
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

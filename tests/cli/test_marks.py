@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from notifier.catalog import load_catalog
 from notifier.cli.report import _batches, read_argument
 from notifier.demo.acn import read_acn
+from notifier.domain.catalog import load_catalog
 from notifier.rendering import Brand, Renderer
 from tests.channels.email.reports import DELIVERY, POSTFIX, dsn
 from tests.cli.test_bounces import OTHER, lines, run, states, url

@@ -16,10 +16,11 @@ from notifier.cli import main
 from notifier.cli.processes import GRACE
 from notifier.console.live import LIFE
 from notifier.demo.local import LocalSystem
-from notifier.settings import environment, to_environment
-from notifier.store import migrate, users
-from notifier.store.database import Database
-from notifier.users import Role, User
+from notifier.domain.users import Role, User
+from notifier.runtime.settings import environment, to_environment
+from notifier.store.console import users
+from notifier.store.core import migrate
+from notifier.store.core.database import Database
 from tests.conftest import server_url
 from tests.console.conftest import PASSWORD, password_hash
 

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.cli import main
-from notifier.cloudevents import Reader
+from notifier.domain.cloudevents import Reader
 from notifier.pipeline.accept import new_event
-from notifier.store import events
-from notifier.store.database import Database
+from notifier.store.core.database import Database
+from notifier.store.delivery import events
 from tests.pipeline.samples import COMPLETE
 from tests.samples import CATALOG, NOW
 

@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.cli import main
-from notifier.store import audit, users
-from notifier.store.database import Database
-from notifier.users import User, admits
+from notifier.domain.users import User, admits
+from notifier.store.console import users
+from notifier.store.core import audit
+from notifier.store.core.database import Database
 
 Shell = Callable[..., Result]
 

@@ -11,13 +11,13 @@ import aiohttp
 import pytest
 import sqlalchemy as sa
 
-from notifier.clock import ManualClock
+from notifier.domain.clock import ManualClock
+from notifier.domain.users import Role, User, hash_password
 from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
-from notifier.settings import Settings
-from notifier.store import users
-from notifier.store.database import Database
-from notifier.users import Role, User, hash_password
+from notifier.runtime.settings import Settings
+from notifier.store.console import users
+from notifier.store.core.database import Database
 from tests.api.server import Answer, Caller, application
 from tests.samples import CATALOG, NOW, RENDERER, TEMPLATES
 

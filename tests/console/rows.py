@@ -4,9 +4,9 @@ import re
 
 import sqlalchemy as sa
 
-from notifier.clock import HOUR, SECOND
-from notifier.deliveries import make_id
-from notifier.store.schema import delivery, event
+from notifier.domain.clock import HOUR, SECOND
+from notifier.domain.deliveries import make_id
+from notifier.store.core.schema import delivery, event
 from tests.console.conftest import Visitor
 from tests.samples import NOW
 

@@ -7,11 +7,13 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.console.pages import plainly
-from notifier.deliveries import State, make_id
-from notifier.store import activity, events, paging
-from notifier.store.activity import Filter
-from notifier.store.dead import successor_id
-from notifier.store.schema import audit, delivery, event
+from notifier.domain.deliveries import State, make_id
+from notifier.store.core import paging
+from notifier.store.core.schema import audit, delivery, event
+from notifier.store.delivery import events
+from notifier.store.reading import activity
+from notifier.store.reading.activity import Filter
+from notifier.store.reading.dead import successor_id
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, Visitor, signed_in
 from tests.console.rows import fill, listed

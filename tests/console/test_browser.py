@@ -21,10 +21,12 @@ from notifier.client import AsyncProducer
 from notifier.console.app import SCREENS
 from notifier.console.pages import FRAMES_MAIL, POLICY
 from notifier.demo.local import LocalSystem
-from notifier.messages import Device
-from notifier.recipients import RecipientDetails
-from notifier.store import ledger, recipients, users
-from notifier.users import PERMISSIONS, Role, User
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
+from notifier.domain.users import PERMISSIONS, Role, User
+from notifier.store.console import users
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
 from tests.conftest import absent
 from tests.console.conftest import PASSWORD, password_hash
 

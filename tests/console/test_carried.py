@@ -8,9 +8,9 @@ import pytest
 from notifier.console import carried
 from notifier.console.app import SCREENS
 from notifier.console.carried import Carried
-from notifier.store import contacts, versions
-from notifier.store.schema import test_contact as contact_table
-from notifier.users import IDLE
+from notifier.domain.users import IDLE
+from notifier.store.console import contacts, versions
+from notifier.store.core.schema import test_contact as contact_table
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller
 from tests.api.test_routes import everything

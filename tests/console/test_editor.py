@@ -12,14 +12,16 @@ from notifier.console import wording
 from notifier.console.app import close_console, open_console
 from notifier.console.live import Streams
 from notifier.console.tester import MOST
-from notifier.deliveries import Channel, Reason
-from notifier.pipeline import gate, publishing
+from notifier.domain.deliveries import Channel, Reason
 from notifier.rendering.texts import EmailTexts, PushTexts
-from notifier.settings import Settings
-from notifier.store import audit, contacts, suppressions, versions
-from notifier.store.contacts import Contact
-from notifier.store.database import Database
-from notifier.store.suppressions import Suppression
+from notifier.runtime.settings import Settings
+from notifier.store.console import contacts, versions
+from notifier.store.console.contacts import Contact
+from notifier.store.core import audit
+from notifier.store.core.database import Database
+from notifier.store.people import suppressions
+from notifier.store.people.suppressions import Suppression
+from notifier.texts import gate, publishing
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer
 from tests.console.conftest import Enter, opened, signed_in

@@ -10,14 +10,14 @@ from collections import Counter
 import pytest
 import sqlalchemy as sa
 
-from notifier.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
 from notifier.console import watch
 from notifier.console.pages import duration
 from notifier.console.watch import Remembered, Sample, quantile
-from notifier.deliveries import Channel
-from notifier.pipeline.telling import meaning
-from notifier.store import failing
-from notifier.store.schema import delivery, event
+from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
+from notifier.domain.deliveries import Channel
+from notifier.store.core.schema import delivery, event
+from notifier.store.reading import failing
+from notifier.why.telling import meaning
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, Visitor, signed_in
 from tests.console.rows import fill, listed

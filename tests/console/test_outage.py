@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from notifier.store.schema import metadata
+from notifier.store.core.schema import metadata
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter
 

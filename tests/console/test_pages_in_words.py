@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from notifier.client import AsyncProducer
 from notifier.console.app import SCREENS
 from notifier.demo.local import LocalSystem
-from notifier.messages import Device
-from notifier.preferences import QuietHours, Told
-from notifier.recipients import RecipientDetails
-from notifier.store import recipients, users
-from notifier.store.schema import delivery, event
-from notifier.users import PERMISSIONS, Role, User
+from notifier.domain.messages import Device
+from notifier.domain.preferences import QuietHours, Told
+from notifier.domain.recipients import RecipientDetails
+from notifier.domain.users import PERMISSIONS, Role, User
+from notifier.store.console import users
+from notifier.store.core.schema import delivery, event
+from notifier.store.people import recipients
 from tests.console.conftest import Visitor, password_hash
 from tests.console.words import EDIT, SHORT, TYPE, hidden, says
 from tests.samples import CATALOG

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.console.publish import runs
-from notifier.pipeline import gate, publishing
 from notifier.rendering.texts import SmsTexts
-from notifier.store import versions
+from notifier.store.console import versions
+from notifier.texts import gate, publishing
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, signed_in
 from tests.console.words import SHORT, TYPE, says, told, write

@@ -8,7 +8,7 @@ import pytest
 from notifier.console.app import SCREENS
 from notifier.console.pages import ASSETS, HEADERS
 from notifier.console.screens import Screen
-from notifier.users import PERMISSIONS, Role
+from notifier.domain.users import PERMISSIONS, Role
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.api.test_routes import everything

@@ -3,9 +3,9 @@
 import pytest
 
 from notifier.console.lookup import MOST_LETTERS, cases
-from notifier.recipients import RecipientDetails
-from notifier.store import recipients
-from notifier.store.schema import audit
+from notifier.domain.recipients import RecipientDetails
+from notifier.store.core.schema import audit
+from notifier.store.people import recipients
 from tests.console.conftest import Enter, signed_in
 from tests.samples import NOW
 

@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from notifier.clock import MINUTE
-from notifier.settings import Settings
-from notifier.store import users
-from notifier.store.database import Database
-from notifier.store.schema import audit, console_session, console_user
-from notifier.store.sign_ins import NOBODY, address_key, name_key, take_try
-from notifier.users import ABSOLUTE, ADDRESS_TRIES, IDLE, LOCK, TRIES, Role, User, hash_session_id
+from notifier.domain.clock import MINUTE
+from notifier.domain.users import ABSOLUTE, ADDRESS_TRIES, IDLE, LOCK, TRIES, Role, User, hash_session_id
+from notifier.runtime.settings import Settings
+from notifier.store.console import users
+from notifier.store.console.sign_ins import NOBODY, address_key, name_key, take_try
+from notifier.store.core.database import Database
+from notifier.store.core.schema import audit, console_session, console_user
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import PASSWORD, Enter, Visitor, opened, password_hash
 from tests.samples import NOW

@@ -16,11 +16,13 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from notifier.chaos import load
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
-from notifier.messages import Device
-from notifier.recipients import RecipientDetails
-from notifier.store import contacts, ledger, recipients, users
-from notifier.store.contacts import Contact
-from notifier.users import Role, User
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
+from notifier.domain.users import Role, User
+from notifier.store.console import contacts, users
+from notifier.store.console.contacts import Contact
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
 from tests.console.conftest import PASSWORD, password_hash
 from tests.console.test_browser import FLAGS, PATIENCE, SCREENSHOTS, chromium, look
 

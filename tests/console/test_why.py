@@ -1,7 +1,7 @@
 """What if: what would happen is told, and nothing does."""
 
-from notifier.recipients import RecipientDetails
-from notifier.store import recipients
+from notifier.domain.recipients import RecipientDetails
+from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.api.test_routes import everything

@@ -3,7 +3,7 @@
 import html
 import re
 
-from notifier.store.schema import audit as audit_table
+from notifier.store.core.schema import audit as audit_table
 from tests.api.server import Answer
 from tests.console.conftest import Visitor
 

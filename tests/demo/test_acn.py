@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from notifier.demo.acn import CLAIMED, STATIONS, ZONE, Session, generate, read_acn
-from notifier.errors import ConfigurationError
+from notifier.domain.errors import ConfigurationError
 
 HEADER = (
     "arrival,departure,requested_energy (kWh),delivered_energy (kWh),station_id,session_id,estimated_departure,claimed"

@@ -6,7 +6,7 @@ from collections import Counter
 import msgspec
 
 from notifier.demo.people import FLEETS, SITE_ID, people
-from notifier.recipients import RecipientDetails
+from notifier.domain.recipients import RecipientDetails
 
 FICTION = re.compile(r"\+1\d{3}55501\d\d|\+493023125\d{3}|\+3319900\d{4}")
 

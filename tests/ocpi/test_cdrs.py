@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from notifier.catalog import load_catalog
-from notifier.clock import to_datetime
+from notifier.domain.catalog import load_catalog
+from notifier.domain.clock import to_datetime
 from notifier.ocpi.cdrs import post, why_not, withdrawal
 from notifier.ocpi.events import OcpiEvent
 from notifier.ocpi.objects import Cdr, OcpiInvalid, check

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from notifier.catalog import load_catalog
-from notifier.clock import to_datetime
+from notifier.domain.catalog import load_catalog
+from notifier.domain.clock import to_datetime
 from notifier.ocpi.events import Ids
 from notifier.ocpi.objects import OcpiInvalid
 from notifier.ocpi.sessions import MAX_PERIODS, Change, StoredSession, UnknownSession, patch, put

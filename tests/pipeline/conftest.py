@@ -9,21 +9,21 @@ import pytest
 
 from notifier.broker import QUEUES, make_broker
 from notifier.broker.signals import Signals
-from notifier.catalog import Catalog, load_catalog
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import ManualClock, SystemClock
-from notifier.cloudevents import Reader
-from notifier.deliveries import Channel
-from notifier.messages import Device
+from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.clock import ManualClock, SystemClock
+from notifier.domain.cloudevents import Reader
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.accept import Accepted, Intake
 from notifier.pipeline.engine import WorkerEngine
-from notifier.recipients import RecipientDetails
 from notifier.rendering import Brand, Renderer
 from notifier.sandbox import Sandbox
-from notifier.store import recipients
-from notifier.store.database import Database
+from notifier.store.core.database import Database
+from notifier.store.people import recipients
 from tests.pipeline.samples import NOW, Report
 from tests.samples import LINKS
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from notifier.deliveries import Channel, Reason, State
-from notifier.messages import Report
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.messages import Report
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.receipts import Recorded, record
-from notifier.store.schema import delivery, suppression
+from notifier.store.core.schema import delivery, suppression
 from tests.pipeline.samples import COMPLETE, RECEIPT
 from tests.pipeline.samples import Report as Tell
 

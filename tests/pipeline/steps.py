@@ -4,10 +4,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from notifier.deliveries import Channel, State
+from notifier.domain.deliveries import Channel, State
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.store.schema import delivery
+from notifier.store.core.schema import delivery
 
 OFFER = {
     "offer_id": "7781",

@@ -7,19 +7,20 @@ import pytest
 import sqlalchemy as sa
 
 from notifier import metrics
-from notifier.clock import HOUR, MINUTE, SECOND, ManualClock
-from notifier.deliveries import Channel, State
+from notifier.domain.clock import HOUR, MINUTE, SECOND, ManualClock
+from notifier.domain.deliveries import Channel, State
 from notifier.pipeline.clock import tick
 from notifier.pipeline.dead import AT_ONCE, Result, discard, explain, redrive
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
-from notifier.pipeline.telling import meaning
 from notifier.sandbox import Rule, Sandbox
-from notifier.store import dead, deliveries, events, ledger
-from notifier.store.dead import Filter, successor_id
-from notifier.store.deliveries import Move
-from notifier.store.schema import audit, delivery, event
+from notifier.store.core.schema import audit, delivery, event
+from notifier.store.delivery import deliveries, events
+from notifier.store.delivery.deliveries import Move
+from notifier.store.reading import dead, ledger
+from notifier.store.reading.dead import Filter, successor_id
+from notifier.why.telling import meaning
 from tests.pipeline.samples import COMPLETE, NOW, WARNING, Report
 
 REFUSED = Rule(channel="sms", action="fail", status=400, code="21612", times=1)

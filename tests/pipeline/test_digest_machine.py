@@ -17,21 +17,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from notifier.broker.signals import Signals
-from notifier.clock import MINUTE, ManualClock, to_datetime
-from notifier.cloudevents import Reader
-from notifier.deliveries import TOLD, Channel, State
-from notifier.errors import OutcomeUnknown, Refused, Unavailable
-from notifier.messages import EmailMessage, Receipt
+from notifier.domain.clock import MINUTE, ManualClock, to_datetime
+from notifier.domain.cloudevents import Reader
+from notifier.domain.deliveries import TOLD, Channel, State
+from notifier.domain.errors import OutcomeUnknown, Refused, Unavailable
+from notifier.domain.messages import EmailMessage, Receipt
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import clock
 from notifier.pipeline.accept import Accepted, Intake
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import LEASE
-from notifier.recipients import RecipientDetails
-from notifier.store import leases, ledger, recipients
-from notifier.store.database import Database
-from notifier.store.schema import delivery, event
+from notifier.store.core.database import Database
+from notifier.store.core.schema import delivery, event
+from notifier.store.delivery import leases
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
 from tests.pipeline.samples import NOW
 from tests.pipeline.steps import offline, online
 from tests.pipeline.test_state_machine import CATALOG, RENDERER, empty

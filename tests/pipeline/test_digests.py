@@ -5,20 +5,22 @@ from typing import Any
 
 import pytest
 
-from notifier.clock import HOUR, MINUTE, SECOND, ManualClock
-from notifier.deliveries import Channel, State
+from notifier.domain.clock import HOUR, MINUTE, SECOND, ManualClock
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.preferences import Preferences
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import dead
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.explain import HIDDEN, explain
 from notifier.pipeline.holding import LEASE
-from notifier.preferences import Preferences
-from notifier.recipients import RecipientDetails
 from notifier.sandbox import Rule, Sandbox
 from notifier.sandbox.ledger import Mail
-from notifier.store import due, explaining, leases, ledger, recipients
-from notifier.store.explaining import Wanted
+from notifier.store.delivery import due, leases
+from notifier.store.people import recipients
+from notifier.store.reading import explaining, ledger
+from notifier.store.reading.explaining import Wanted
+from notifier.why.explain import HIDDEN, explain
 from tests.pipeline.samples import NOW, Report
 from tests.pipeline.steps import deliver_due, ends, offline, one, online, rows
 

@@ -9,36 +9,23 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.channels.sms.inbound import IncomingText
-from notifier.clock import ManualClock
-from notifier.consent import Consent
-from notifier.deliveries import Channel, State
-from notifier.messages import Device, EmailMessage, Receipt
+from notifier.domain.clock import ManualClock
+from notifier.domain.consent import Consent
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.messages import Device, EmailMessage, Receipt
+from notifier.domain.preferences import Preferences
+from notifier.domain.recipients import RecipientDetails
 from notifier.ocpi.sessions import StoredSession
+from notifier.people.export import export_recipient
+from notifier.people.inbound import heed
 from notifier.pipeline import erasure
 from notifier.pipeline.dead import Result, redrive
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.erasure import ENDED, sweep
-from notifier.pipeline.export import export_recipient
-from notifier.pipeline.inbound import heed
-from notifier.preferences import Preferences
-from notifier.recipients import RecipientDetails
 from notifier.sandbox import Sandbox
-from notifier.store import (
-    consents,
-    deliveries,
-    devices,
-    erasures,
-    events,
-    ledger,
-    preferences,
-    recipients,
-    sessions,
-    topics,
-)
-from notifier.store.receipts import TELLING
-from notifier.store.schema import (
+from notifier.store.core.schema import (
     attempt,
     audit,
     charging_session,
@@ -50,9 +37,11 @@ from notifier.store.schema import (
     metadata,
     suppression,
 )
-from notifier.store.schema import (
-    erasure as erasure_table,
-)
+from notifier.store.core.schema import erasure as erasure_table
+from notifier.store.delivery import deliveries, events, sessions
+from notifier.store.delivery.receipts import TELLING
+from notifier.store.people import consents, devices, erasures, preferences, recipients, topics
+from notifier.store.reading import ledger
 from tests.pipeline.receipts import MOVED, tell_one, told
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
 
@@ -367,7 +356,7 @@ async def test_an_event_that_others_were_told_keeps_its_data_and_loses_the_name(
 async def test_many_are_erased_at_once_in_chunks_and_again_without_harm(
     engine: WorkerEngine, clock: ManualClock, report: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifier.store.sweeping.CHUNK", 3)
+    monkeypatch.setattr("notifier.store.delivery.sweeping.CHUNK", 3)
     people = {f"c4n4ry-{number}": RecipientDetails(email=f"c4n4ry{number}@example.com") for number in range(4)}
     await recipients.put(engine.database, people, NOW)
     told = [

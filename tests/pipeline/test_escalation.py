@@ -2,14 +2,16 @@
 
 import pytest
 
-from notifier.clock import MINUTE, ManualClock
-from notifier.deliveries import State
+from notifier.domain.clock import MINUTE, ManualClock
+from notifier.domain.deliveries import State
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import stopping
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
-from notifier.recipients import RecipientDetails
 from notifier.sandbox import Sandbox
-from notifier.store import deliveries, ledger, on_call, recipients
+from notifier.store.delivery import deliveries
+from notifier.store.people import on_call, recipients
+from notifier.store.reading import ledger
 from tests.pipeline.samples import NOW, Report
 from tests.pipeline.steps import LATE_VAN, deliver_due, rows
 

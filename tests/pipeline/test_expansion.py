@@ -8,16 +8,18 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from notifier.deliveries import Reason, State
-from notifier.messages import Device
+from notifier.domain.deliveries import Reason, State
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
+from notifier.domain.segments import Segment
 from notifier.pipeline import clock as ticking
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
 from notifier.pipeline.expand import expand
-from notifier.recipients import RecipientDetails
-from notifier.segments import Segment
-from notifier.store import events, ledger, recipients, segments
-from notifier.store.schema import decision, delivery, event, recipient
+from notifier.store.core.schema import decision, delivery, event, recipient
+from notifier.store.delivery import events
+from notifier.store.people import recipients, segments
+from notifier.store.reading import ledger
 from tests.pipeline.samples import NOW, OFFER, Report
 
 CHUNK = 3

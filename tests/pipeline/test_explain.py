@@ -7,25 +7,27 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 
-from notifier.clock import HOUR, MINUTE, SECOND, ManualClock
-from notifier.deliveries import Channel, State
-from notifier.messages import Device
-from notifier.messages import Report as Receipt
+from notifier.domain.clock import HOUR, MINUTE, SECOND, ManualClock
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.messages import Device
+from notifier.domain.messages import Report as Receipt
+from notifier.domain.preferences import Preferences, QuietHours
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import receipts
 from notifier.pipeline.dead import redrive
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.explain import DecisionTold, Explanation, explain
 from notifier.policy.rules import RULES
-from notifier.preferences import Preferences, QuietHours
-from notifier.recipients import RecipientDetails
 from notifier.rendering import Brand, Renderer
 from notifier.sandbox import Rule, Sandbox
-from notifier.store import events, explaining, recipients
-from notifier.store.database import Database
-from notifier.store.explaining import Wanted
-from notifier.store.schema import delivery
+from notifier.store.core.database import Database
+from notifier.store.core.schema import delivery
+from notifier.store.delivery import events
+from notifier.store.people import recipients
+from notifier.store.reading import explaining
+from notifier.store.reading.explaining import Wanted
+from notifier.why.explain import DecisionTold, Explanation, explain
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

@@ -1,17 +1,19 @@
 """One channel after the other: a later one is sent only while nobody has seen the earlier ones."""
 
-from notifier.clock import SECOND, ManualClock
-from notifier.deliveries import Channel, State
-from notifier.messages import Report as Told
+from notifier.domain.clock import SECOND, ManualClock
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.messages import Report as Told
+from notifier.domain.preferences import Preferences
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import receipts
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import LEASE
-from notifier.preferences import Preferences
-from notifier.recipients import RecipientDetails
 from notifier.sandbox import Match, Rule, Sandbox
-from notifier.store import leases, ledger, recipients
+from notifier.store.delivery import leases
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
 from tests.pipeline.samples import NOW, Report
 from tests.pipeline.steps import OFFER, deliver_due, ends, one, rows
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from notifier.clock import MINUTE, ManualClock
-from notifier.deliveries import Channel, State
+from notifier.domain.clock import MINUTE, ManualClock
+from notifier.domain.deliveries import Channel, State
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import FENCE, LEASE
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
-from notifier.store.schema import delivery
+from notifier.store.core.schema import delivery
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
 
 CLAIM = 1  # a worker asks for the time when it claims, and then when it begins to send

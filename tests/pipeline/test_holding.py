@@ -11,16 +11,16 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from notifier import metrics
-from notifier.clock import ManualClock
-from notifier.deliveries import Channel, State
-from notifier.messages import Receipt
+from notifier.domain.clock import ManualClock
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.messages import Receipt
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import LEASE, Held, Settlement
 from notifier.pipeline.settle import attempt
-from notifier.store import due
-from notifier.store.leases import Settled
-from notifier.store.schema import delivery
+from notifier.store.core.schema import delivery
+from notifier.store.delivery import due
+from notifier.store.delivery.leases import Settled
 from tests.pipeline.samples import COMPLETE, Report
 
 

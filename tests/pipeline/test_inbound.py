@@ -6,18 +6,18 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.channels.sms.inbound import IncomingText, Word
-from notifier.consent import Consent
-from notifier.deliveries import Channel, Reason
+from notifier.domain.consent import Consent
+from notifier.domain.deliveries import Channel, Reason
+from notifier.domain.recipients import RecipientDetails
+from notifier.people.inbound import heed
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.inbound import heed
-from notifier.recipients import RecipientDetails
 from notifier.sandbox import Sandbox
-from notifier.store import consents, recipients, suppressions
-from notifier.store.database import Database
-from notifier.store.schema import audit, consent, delivery, suppression
-from notifier.store.suppressions import Suppression
+from notifier.store.core.database import Database
+from notifier.store.core.schema import audit, consent, delivery, suppression
+from notifier.store.people import consents, recipients, suppressions
+from notifier.store.people.suppressions import Suppression
 from tests.pipeline.samples import COMPLETE, NOW, Report
 
 PHONE = "+4915123456789"

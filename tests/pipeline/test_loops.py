@@ -11,21 +11,22 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.catalog import Catalog
-from notifier.clock import HOUR, MINUTE, ManualClock
-from notifier.deliveries import Channel, Reason, State
+from notifier.domain.catalog import Catalog
+from notifier.domain.clock import HOUR, MINUTE, ManualClock
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.preferences import Preferences, QuietHours
+from notifier.domain.recipients import RecipientDetails
+from notifier.domain.regulation import Cap, Regulation
+from notifier.domain.standing import of_type
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.explain import explain
 from notifier.pipeline.often import REMEMBERED, SHARE, Often
 from notifier.pipeline.plan import make_plan
 from notifier.pipeline.spending import to_be_counted
-from notifier.preferences import Preferences, QuietHours
-from notifier.recipients import RecipientDetails
-from notifier.regulation import Cap, Regulation
-from notifier.standing import of_type
-from notifier.store import explaining, recipients
-from notifier.store.explaining import Wanted
+from notifier.store.people import recipients
+from notifier.store.reading import explaining
+from notifier.store.reading.explaining import Wanted
+from notifier.why.explain import explain
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 from tests.pipeline.steps import offline, rows
 from tests.policy.samples import event_of, kind_of, person_of

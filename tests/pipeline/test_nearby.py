@@ -9,9 +9,9 @@ import pytest
 from notifier import metrics
 from notifier.broker import LANES
 from notifier.broker.signals import IDS_A_MESSAGE
-from notifier.channels.rooms import Room
-from notifier.deliveries import Channel, Lane
+from notifier.domain.deliveries import Channel, Lane
 from notifier.pipeline.nearby import AHEAD, LOOK, MOST_BEGUN, Nearby
+from notifier.providers.rooms import Room
 
 QUEUE = Channel.PUSH, Lane.URGENT
 OTHER = Channel.SMS, Lane.URGENT

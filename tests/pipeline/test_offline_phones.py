@@ -2,9 +2,9 @@
 
 import pytest
 
-from notifier.catalog import Catalog
-from notifier.clock import SystemClock
-from notifier.deliveries import Channel
+from notifier.domain.catalog import Catalog
+from notifier.domain.clock import SystemClock
+from notifier.domain.deliveries import Channel
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine

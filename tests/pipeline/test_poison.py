@@ -13,10 +13,10 @@ from prometheus_client import Counter
 
 from notifier import metrics
 from notifier.broker import ASK, CAREFUL, DECIDE, LANES
-from notifier.catalog import Catalog
-from notifier.clock import SECOND, ManualClock
-from notifier.deliveries import Channel, Lane, State
-from notifier.messages import Receipt, SmsMessage
+from notifier.domain.catalog import Catalog
+from notifier.domain.clock import SECOND, ManualClock
+from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.messages import Receipt, SmsMessage
 from notifier.pipeline.clock import FULL_QUEUE, tick
 from notifier.pipeline.dead import redrive
 from notifier.pipeline.decide import decide
@@ -25,8 +25,9 @@ from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
 from notifier.pipeline.holding import LEASE
 from notifier.pipeline.resolve import MAX_CRASHES, ask
 from notifier.sandbox import Sandbox
-from notifier.store import asks, events, leases, ledger
-from notifier.store.schema import delivery, event
+from notifier.store.core.schema import delivery, event
+from notifier.store.delivery import asks, events, leases
+from notifier.store.reading import ledger
 from tests.pipeline.samples import COMPLETE, NOW, Report
 from tests.samples import UNLIMITED
 

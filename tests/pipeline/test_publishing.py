@@ -6,21 +6,21 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from notifier.catalog import Catalog
-from notifier.clock import ManualClock
-from notifier.deliveries import Channel
-from notifier.errors import Problem
-from notifier.pipeline import gate, publishing
+from notifier.domain.catalog import Catalog
+from notifier.domain.clock import ManualClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import Problem
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.confined import Answer, Confined, Request
 from notifier.rendering.texts import SmsTexts, Texts
+from notifier.runtime.settings import Settings
 from notifier.sandbox import Sandbox
-from notifier.settings import Settings
-from notifier.store import versions
-from notifier.store.schema import delivery
+from notifier.store.console import versions
+from notifier.store.core.schema import delivery
+from notifier.texts import gate, publishing
 from tests.pipeline.samples import COMPLETE, NOW, Report
 from tests.samples import CATALOG, TEMPLATES
 

@@ -8,20 +8,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifier.channels.sms.receipts import StatusCallback, read_status
-from notifier.clock import HOUR, MINUTE, ManualClock
-from notifier.deliveries import MOVES, TERMINAL, Channel, Lane, State
-from notifier.messages import Report
+from notifier.domain.clock import HOUR, MINUTE, ManualClock
+from notifier.domain.deliveries import MOVES, TERMINAL, Channel, Lane, State
+from notifier.domain.messages import Report
 from notifier.pipeline import clock as clock_step
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import LEASE
 from notifier.pipeline.receipts import advance, record
 from notifier.sandbox import Rule, Sandbox
-from notifier.store import deliveries, due, leases, ledger
-from notifier.store.database import Database
-from notifier.store.deliveries import NewDelivery
-from notifier.store.leases import Settled
-from notifier.store.receipts import Standing
+from notifier.store.core.database import Database
+from notifier.store.delivery import deliveries, due, leases
+from notifier.store.delivery.deliveries import NewDelivery
+from notifier.store.delivery.leases import Settled
+from notifier.store.delivery.receipts import Standing
+from notifier.store.reading import ledger
 from tests.pipeline.receipts import MAILBOX, MOVED, NOTHING, PHONE, bounced, gone, row, suppressed, tell_one, text, told
 from tests.pipeline.samples import NOW
 from tests.pipeline.samples import Report as Tell

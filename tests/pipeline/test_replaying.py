@@ -8,15 +8,16 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from notifier.catalog import Catalog, load_catalog
-from notifier.clock import DAY, HOUR, MINUTE, ManualClock
+from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
+from notifier.domain.preferences import Preferences, QuietHours
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.replaying import Differences, replay
-from notifier.preferences import Preferences, QuietHours
-from notifier.recipients import RecipientDetails
-from notifier.store import past, recipients
-from notifier.store.schema import decision, metadata
+from notifier.store.core.schema import decision, metadata
+from notifier.store.people import recipients
+from notifier.store.reading import past
+from notifier.why.replaying import Differences, replay
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels import email, http, push, sms
-from notifier.channels.fence import BEGIN_WITHIN
+from notifier.channels import email, push, sms
 from notifier.channels.push import tokens
-from notifier.clock import DAY, SECOND
-from notifier.deliveries import Channel, Lane, State, check_moves
-from notifier.errors import OutcomeUnknown, SendError, Unavailable
-from notifier.messages import Receipt
+from notifier.domain.clock import DAY, SECOND
+from notifier.domain.deliveries import Channel, Lane, State, check_moves
+from notifier.domain.errors import OutcomeUnknown, SendError, Unavailable
+from notifier.domain.messages import Receipt
 from notifier.pipeline.holding import FENCE, LEASE
 from notifier.pipeline.settle import Words, settle, was_tried
-from notifier.store.deliveries import Ready
+from notifier.providers import http
+from notifier.providers.fence import BEGIN_WITHIN
+from notifier.store.delivery.deliveries import Ready
 from tests.pipeline.samples import NOW
 
 TABLES = {Channel.PUSH: push.CODES, Channel.SMS: sms.CODES, Channel.EMAIL: email.CODES}

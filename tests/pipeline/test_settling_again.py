@@ -6,15 +6,15 @@ import sqlite3
 import pytest
 import sqlalchemy as sa
 
-from notifier.clock import ManualClock
-from notifier.deliveries import Channel, State
+from notifier.domain.clock import ManualClock
+from notifier.domain.deliveries import Channel, State
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
-from notifier.store.database import BUSY_TIMEOUT
-from notifier.store.schema import delivery
+from notifier.store.core.database import BUSY_TIMEOUT
+from notifier.store.core.schema import delivery
 from tests.pipeline.samples import COMPLETE, Report
 from tests.pipeline.steps import deliver_due, offline, online, rows
 from tests.pipeline.test_digests import WINDOW, an_operator

@@ -6,19 +6,19 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from notifier.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
-from notifier.cloudevents import Reader
-from notifier.deliveries import Channel, State
-from notifier.errors import Problem, StoreUnavailable
+from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
+from notifier.domain.cloudevents import Reader
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.errors import Problem, StoreUnavailable
+from notifier.domain.preferences import Defaults, Preferences
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.simulate import Simulation, Trial, simulate
-from notifier.preferences import Defaults, Preferences
-from notifier.recipients import RecipientDetails
 from notifier.sandbox import Sandbox
-from notifier.store import preferences, recipients
-from notifier.store.schema import delivery, metadata
+from notifier.store.core.schema import delivery, metadata
+from notifier.store.people import preferences, recipients
+from notifier.why.simulate import Simulation, Trial, simulate
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
 QUIET = {"quiet_hours": {"from": "22:00", "until": "07:00"}}

@@ -14,18 +14,18 @@ import sqlalchemy as sa
 
 from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.channels.rooms import Room
-from notifier.clock import SECOND, SystemClock, elapsed
-from notifier.deliveries import Channel, Lane, State
+from notifier.domain.clock import SECOND, SystemClock, elapsed
+from notifier.domain.deliveries import Channel, Lane, State
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import Hold
 from notifier.pipeline.nearby import Nearby
+from notifier.providers.rooms import Room
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
-from notifier.store import due
-from notifier.store.schema import attempt, delivery
+from notifier.store.core.schema import attempt, delivery
+from notifier.store.delivery import due
 from tests.pipeline.samples import NOW, RECEIPT, Report
 
 HOLD = Hold(lasts=2 * SECOND, fence=SECOND // 2)

@@ -23,13 +23,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from notifier.broker import LANES
 from notifier.broker.signals import Signals
-from notifier.catalog import load_catalog
-from notifier.channels.rooms import Room
-from notifier.clock import MINUTE, SECOND, ManualClock
-from notifier.cloudevents import Reader
-from notifier.deliveries import MOVES, TERMINAL, Channel, State
-from notifier.errors import OutcomeUnknown, Refused, SendError, Unavailable
-from notifier.messages import Device, Receipt, Report
+from notifier.domain.catalog import load_catalog
+from notifier.domain.clock import MINUTE, SECOND, ManualClock
+from notifier.domain.cloudevents import Reader
+from notifier.domain.deliveries import MOVES, TERMINAL, Channel, State
+from notifier.domain.errors import OutcomeUnknown, Refused, SendError, Unavailable
+from notifier.domain.messages import Device, Receipt, Report
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import clock, dead, receipts
 from notifier.pipeline.accept import Accepted, Intake
 from notifier.pipeline.decide import decide
@@ -39,13 +39,16 @@ from notifier.pipeline.holding import LEASE
 from notifier.pipeline.nearby import Nearby
 from notifier.pipeline.resolve import ask
 from notifier.pipeline.settle import NO_WORDS, attempt, settle
-from notifier.recipients import RecipientDetails
+from notifier.providers.rooms import Room
 from notifier.rendering import Brand, Renderer
-from notifier.store import asks, events, leases, ledger, migrate, recipients
-from notifier.store.database import Database
-from notifier.store.dead import DEAD_STATES
-from notifier.store.deliveries import Ready
-from notifier.store.schema import delivery, event
+from notifier.store.core import migrate
+from notifier.store.core.database import Database
+from notifier.store.core.schema import delivery, event
+from notifier.store.delivery import asks, events, leases
+from notifier.store.delivery.deliveries import Ready
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
+from notifier.store.reading.dead import DEAD_STATES
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Dying
 from tests.samples import LINKS
 

@@ -2,17 +2,19 @@
 
 import sqlalchemy as sa
 
-from notifier.clock import HOUR, MINUTE, SECOND, ManualClock
-from notifier.deliveries import Reason, State
+from notifier.domain.clock import HOUR, MINUTE, SECOND, ManualClock
+from notifier.domain.deliveries import Reason, State
+from notifier.domain.preferences import Preferences, QuietHours
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import stopping
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
-from notifier.preferences import Preferences, QuietHours
-from notifier.recipients import RecipientDetails
 from notifier.sandbox import Sandbox
-from notifier.store import ledger, marks, recipients
-from notifier.store.marks import Mark
-from notifier.store.schema import audit, supersession
+from notifier.store.core.schema import audit, supersession
+from notifier.store.delivery import marks
+from notifier.store.delivery.marks import Mark
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 from tests.pipeline.steps import OFFER, deliver_due, offline, rows
 

@@ -3,16 +3,16 @@
 import pytest
 import sqlalchemy as sa
 
-from notifier.deliveries import Channel
-from notifier.messages import Device
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.receipts import Recorded
-from notifier.recipients import RecipientDetails
 from notifier.sandbox import Rule, Sandbox
-from notifier.store import recipients
-from notifier.store.database import Database
-from notifier.store.schema import suppression
+from notifier.store.core.database import Database
+from notifier.store.core.schema import suppression
+from notifier.store.people import recipients
 from tests.pipeline.receipts import (
     MAILBOX,
     MOVED,

@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.broker import DECIDE, DECIDE_URGENT, LANES
-from notifier.channels.rooms import Room
-from notifier.clock import MINUTE, SECOND, ManualClock
-from notifier.deliveries import Channel, Reason, State
+from notifier.domain.clock import MINUTE, SECOND, ManualClock
+from notifier.domain.deliveries import Channel, Reason, State
 from notifier.pipeline.clock import tick
 from notifier.pipeline.decide import decide, read_and_plan
 from notifier.pipeline.deliver import deliver
@@ -21,12 +20,15 @@ from notifier.pipeline.nearby import Nearby, Queue
 from notifier.pipeline.plan import audience_keys
 from notifier.pipeline.prepare import prepare
 from notifier.pipeline.taking import due_at_once, take_hold
+from notifier.providers.rooms import Room
 from notifier.sandbox import Sandbox
-from notifier.store import deliveries, events, ledger, marks, recipients, suppressions
-from notifier.store.deliveries import Ready
-from notifier.store.marks import Mark
-from notifier.store.schema import delivery
-from notifier.store.suppressions import Suppression
+from notifier.store.core.schema import delivery
+from notifier.store.delivery import deliveries, events, marks
+from notifier.store.delivery.deliveries import Ready
+from notifier.store.delivery.marks import Mark
+from notifier.store.people import recipients, suppressions
+from notifier.store.people.suppressions import Suppression
+from notifier.store.reading import ledger
 from tests.pipeline.samples import COMPLETE, RECEIPT, WARNING, Dying, Report
 
 

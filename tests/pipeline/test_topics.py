@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from notifier.deliveries import Reason, State
-from notifier.messages import Device
+from notifier.domain.deliveries import Reason, State
+from notifier.domain.messages import Device
+from notifier.domain.preferences import Preferences
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
-from notifier.preferences import Preferences
-from notifier.recipients import RecipientDetails
-from notifier.store import ledger, recipients, topics
-from notifier.store.schema import delivery, membership
+from notifier.store.core.schema import delivery, membership
+from notifier.store.people import recipients, topics
+from notifier.store.reading import ledger
 from tests.pipeline.samples import AVAILABLE, NOW, Report
 
 TOPIC = AVAILABLE["topic"]

@@ -5,18 +5,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from notifier.accounts import TwilioAccount
-from notifier.channels import Transport, sms
+from notifier.channels import sms
 from notifier.channels.opening import segments
-from notifier.channels.providers import Provider, Providers, Terms
-from notifier.clock import MINUTE, SECOND, ManualClock
-from notifier.deliveries import Channel, State
-from notifier.messages import Receipt, SmsMessage
+from notifier.domain.clock import MINUTE, SECOND, ManualClock
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.messages import Receipt, SmsMessage
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
+from notifier.providers import Transport
+from notifier.providers.pool import Provider, Providers, Terms
+from notifier.runtime.accounts import TwilioAccount
 from notifier.sandbox import Rule, Sandbox
-from notifier.store.schema import attempt, delivery
+from notifier.store.core.schema import attempt, delivery
 from tests.pipeline.samples import COMPLETE, Report
 
 

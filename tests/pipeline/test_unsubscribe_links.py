@@ -3,17 +3,18 @@
 from email import message_from_bytes
 from email.message import Message
 
-from notifier.deliveries import Channel, State
-from notifier.links import Unsubscribe
-from notifier.messages import EmailMessage
-from notifier.pipeline.choosing import Said, switch
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.links import Unsubscribe
+from notifier.domain.messages import EmailMessage
+from notifier.domain.preferences import Defaults
+from notifier.people.choosing import Said, switch
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.prepare import prepare
-from notifier.preferences import Defaults
 from notifier.sandbox import Sandbox
 from notifier.sandbox.ledger import Mail
-from notifier.store import deliveries, preferences
+from notifier.store.delivery import deliveries
+from notifier.store.people import preferences
 from tests.pipeline.samples import NOW, RECEIPT, Report
 from tests.pipeline.test_way import deliver_all, rows
 from tests.samples import EVENT, LINKS

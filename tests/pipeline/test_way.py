@@ -5,18 +5,20 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from notifier.clock import HOUR, MINUTE, SECOND, ManualClock
-from notifier.deliveries import Channel, State
-from notifier.messages import Device
+from notifier.domain.clock import HOUR, MINUTE, SECOND, ManualClock
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.messages import Device
+from notifier.domain.preferences import Preferences
+from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import LEASE
-from notifier.preferences import Preferences
-from notifier.recipients import RecipientDetails
 from notifier.sandbox import Match, Rule, Sandbox
-from notifier.store import due, leases, ledger, recipients
-from notifier.store.schema import decision, delivery, device
+from notifier.store.core.schema import decision, delivery, device
+from notifier.store.delivery import due, leases
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from notifier.catalog import Field, NotificationType
-from notifier.deliveries import Channel
-from notifier.events import Event
-from notifier.messages import Device
-from notifier.recipients import Recipient
-from notifier.standing import Standing, reachable
+from notifier.domain.catalog import Field, NotificationType
+from notifier.domain.deliveries import Channel
+from notifier.domain.events import Event
+from notifier.domain.messages import Device
+from notifier.domain.recipients import Recipient
+from notifier.domain.standing import Standing, reachable
 from tests.samples import NOW
 
 CHANNELS = [Channel.PUSH, Channel.SMS, Channel.EMAIL]

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from notifier import policy
-from notifier.catalog import NotificationType
-from notifier.clock import DAY, HOUR, MINUTE, SECOND
-from notifier.deliveries import Channel, State
+from notifier.domain.catalog import NotificationType
+from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.preferences import Defaults, Preferences, QuietHours
+from notifier.domain.regulation import Cap, Regulation, Window
 from notifier.policy import Answer
-from notifier.preferences import Defaults, Preferences, QuietHours
-from notifier.regulation import Cap, Regulation, Window
 from tests.policy.samples import event_of, kind_of, person_of
 
 BERLIN, NEW_YORK, KOLKATA, AUCKLAND = "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.catalog import Digest
-from notifier.clock import DAY, HOUR, MINUTE, SECOND
-from notifier.deliveries import Channel, Reason, State
+from notifier.domain.catalog import Digest
+from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.preferences import Defaults, Preferences
+from notifier.domain.regulation import Regulation
+from notifier.domain.standing import Standing
 from notifier.policy import decide
 from notifier.policy.digesting import digest_due
 from notifier.policy.hours import local
-from notifier.preferences import Defaults, Preferences
-from notifier.regulation import Regulation
-from notifier.standing import Standing
 from tests.policy.samples import event_of, kind_of, person_of
 from tests.samples import NOW
 

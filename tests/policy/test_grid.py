@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier import policy
-from notifier.catalog import Catalog, Digest
-from notifier.clock import HOUR
-from notifier.deliveries import Channel, Reason
+from notifier.domain.catalog import Catalog, Digest
+from notifier.domain.clock import HOUR
+from notifier.domain.deliveries import Channel, Reason
+from notifier.domain.preferences import NO_PREFERENCES, Defaults, Preferences, QuietHours
+from notifier.domain.regulation import Regulation
+from notifier.domain.standing import Standing
 from notifier.policy import Case, Cell, Row, Rule, judge
-from notifier.preferences import NO_PREFERENCES, Defaults, Preferences, QuietHours
-from notifier.regulation import Regulation
-from notifier.standing import Standing
 from tests.policy.samples import CHANNELS, kind_of, person_of
 from tests.samples import NOW
 

@@ -5,10 +5,11 @@ from typing import Any, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier import identifiers, policy
-from notifier.catalog import AUDIENCE_FIELDS, Audience, Catalog, Class, NotificationType
-from notifier.deliveries import Channel, Reason
-from notifier.events import Event
+from notifier import policy
+from notifier.domain import identifiers
+from notifier.domain.catalog import AUDIENCE_FIELDS, Audience, Catalog, Class, NotificationType
+from notifier.domain.deliveries import Channel, Reason
+from notifier.domain.events import Event
 from tests.policy.samples import CHANNELS, FIELDS, event_of, kind_of
 from tests.samples import NOW
 

@@ -8,17 +8,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from notifier import policy
-from notifier.catalog import Catalog, Class, NotificationType
-from notifier.clock import DAY, HOUR, SECOND
-from notifier.deliveries import Channel, Reason, State
-from notifier.events import Event
+from notifier.domain.catalog import Catalog, Class, NotificationType
+from notifier.domain.clock import DAY, HOUR, SECOND
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.events import Event
+from notifier.domain.preferences import Defaults, Preferences, QuietHours
+from notifier.domain.recipients import Recipient
+from notifier.domain.regulation import Cap, Regulation, Window
 from notifier.pipeline.plan import make_plan
 from notifier.policy import Case, judge, trace
 from notifier.policy.hours import local, next_free
 from notifier.policy.rules import RULES
-from notifier.preferences import Defaults, Preferences, QuietHours
-from notifier.recipients import Recipient
-from notifier.regulation import Cap, Regulation, Window
 from tests.policy.samples import CHANNELS, event_of, kind_of, person_of
 from tests.samples import NOW
 

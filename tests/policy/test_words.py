@@ -6,14 +6,14 @@ from typing import Any, get_args
 import pytest
 
 from notifier import policy
-from notifier.clock import DAY, HOUR
-from notifier.deliveries import Channel, Reason, State
-from notifier.errors import SEND_ERRORS
+from notifier.domain.clock import DAY, HOUR
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.errors import SEND_ERRORS
+from notifier.domain.preferences import Defaults, Preferences, QuietHours
+from notifier.domain.regulation import Cap, Regulation, Window
+from notifier.domain.standing import Standing, of_type, reachable
 from notifier.policy import Action, Case, Rule, Verdict, words
 from notifier.policy.rules import RULES
-from notifier.preferences import Defaults, Preferences, QuietHours
-from notifier.regulation import Cap, Regulation, Window
-from notifier.standing import Standing, of_type, reachable
 from tests.policy.samples import kind_of
 from tests.samples import NOW
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.errors import ConfigurationError
-from notifier.recipients import check_time_zone
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.recipients import check_time_zone
 from notifier.rendering.categories import FOLDER, load_categories
 from notifier.rendering.zones import time_zones
 from tests.samples import CATALOG

@@ -2,9 +2,9 @@
 
 import pytest
 
-from notifier.catalog import Catalog
-from notifier.deliveries import Channel
-from notifier.messages import EmailContent, SmsContent
+from notifier.domain.catalog import Catalog
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import EmailContent, SmsContent
 from notifier.rendering import Renderer
 from tests.samples import CATALOG
 

@@ -9,10 +9,10 @@ from xml.parsers.expat import ParserCreate
 import msgspec
 import pytest
 
-from notifier.catalog import Catalog, load_catalog
-from notifier.deliveries import Channel
-from notifier.gsm7 import BASIC, EXTENSION
-from notifier.messages import EmailContent, PushContent, SmsContent
+from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.deliveries import Channel
+from notifier.domain.gsm7 import BASIC, EXTENSION
+from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Renderer
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

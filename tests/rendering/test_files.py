@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from notifier.catalog import NotificationType
-from notifier.deliveries import Channel
-from notifier.errors import ConfigurationError, RenderError
-from notifier.messages import EmailContent
+from notifier.domain.catalog import NotificationType
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import ConfigurationError, RenderError
+from notifier.domain.messages import EmailContent
 from notifier.rendering import Renderer
 from notifier.rendering.formats import FORMATS
 from notifier.rendering.layout import NAMES

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.catalog import Money
+from notifier.domain.catalog import Money
 from notifier.rendering import formats
 from notifier.rendering.moments import Zones
 

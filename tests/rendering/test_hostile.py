@@ -13,13 +13,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from notifier.deliveries import Channel
-from notifier.errors import ConfigurationError
-from notifier.messages import SmsContent
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.messages import SmsContent
 from notifier.rendering import Renderer
 from notifier.rendering.confined import Answer, Confined, Request, Trial
 from notifier.rendering.texts import EmailTexts, SmsTexts, Texts
-from notifier.settings import Settings
+from notifier.runtime.settings import Settings
 from tests.samples import CATALOG, RENDERER
 
 TYPE = "charging-complete"

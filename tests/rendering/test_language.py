@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from notifier.catalog import Field, Money
-from notifier.errors import ConfigurationError, RenderError
+from notifier.domain.catalog import Field, Money
+from notifier.domain.errors import ConfigurationError, RenderError
 from notifier.rendering.language import compile_text, make_context
 
 FIELDS = {

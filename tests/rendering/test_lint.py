@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.catalog import NotificationType
-from notifier.pipeline import gate
+from notifier.domain.catalog import NotificationType
 from notifier.rendering.changes import Changes, compare
 from notifier.rendering.confined import Confined
 from notifier.rendering.files import to_toml, write_wording
@@ -17,7 +16,8 @@ from notifier.rendering.lint import LEVELS, Finding, lint
 from notifier.rendering.markup import text_of
 from notifier.rendering.markup_faults import faults_of
 from notifier.rendering.texts import EmailTexts, PushTexts, SmsTexts, Texts, read_wording
-from notifier.settings import Settings
+from notifier.runtime.settings import Settings
+from notifier.texts import gate
 from tests.samples import CATALOG, RENDERER
 
 TEXT, MAIL = CATALOG.types["charging-complete"], CATALOG.types["session-receipt"]

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.catalog import Catalog, Field
-from notifier.deliveries import Channel
-from notifier.errors import NotifierError, RenderError
-from notifier.messages import Content, EmailContent, PushContent, SmsContent, content_hash
+from notifier.domain.catalog import Catalog, Field
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import NotifierError, RenderError
+from notifier.domain.messages import Content, EmailContent, PushContent, SmsContent, content_hash
+from notifier.domain.sayable import EARLIEST, LATEST, zones
+from notifier.domain.text import TEXT
 from notifier.rendering import Renderer
 from notifier.rendering.renderer import KEPT, TOLD
 from notifier.rendering.texts import PushTexts, SmsTexts, Texts
-from notifier.sayable import EARLIEST, LATEST, zones
-from notifier.text import TEXT
 from tests.rendering.conftest import BRAND, TEMPLATES
 from tests.samples import CATALOG
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from notifier.catalog import Catalog
-from notifier.messages import EmailContent, PushContent, SmsContent
+from notifier.domain.catalog import Catalog
+from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Renderer
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from aiohttp import ClientSession, ClientTimeout
 
-from notifier.guard import refuse_everything_but_loopback
+from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.sandbox import Sandbox
 from notifier.sandbox.oauth import GRANT, PROJECT
 

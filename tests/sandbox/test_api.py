@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 from notifier.sandbox import Mail, Push, Rule, Sandbox
 
 

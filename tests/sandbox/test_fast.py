@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 from notifier.sandbox import Rule, Sandbox
 
 PUSH = "/v1/projects/notifier-sandbox/messages:send"

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 from notifier.sandbox.faults import CALM, Faults, Match, Rule, Trouble
 
 

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import ClientConnectionError, ClientSession
 from firebase_admin import credentials
 
-from notifier.clock import SECOND, ManualClock, SystemClock
-from notifier.deliveries import Channel
+from notifier.domain.clock import SECOND, ManualClock, SystemClock
+from notifier.domain.deliveries import Channel
 from notifier.sandbox import Match, Push, Rule, Sandbox
 from notifier.sandbox.fcm import ERRORS
 from notifier.sandbox.oauth import LIFETIME, PROJECT

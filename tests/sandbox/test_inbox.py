@@ -6,8 +6,8 @@ from html import unescape
 import pytest
 from aiohttp import ClientSession
 
-from notifier.clock import DAY, HOUR, MINUTE, ManualClock
-from notifier.deliveries import Channel
+from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
+from notifier.domain.deliveries import Channel
 from notifier.sandbox import Ledger, Mail, Push, Sandbox, Sms
 from notifier.sandbox.inbox import ago, on_screen, shorten
 

@@ -12,8 +12,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright
 
-from notifier.clock import ManualClock
-from notifier.deliveries import Channel
+from notifier.domain.clock import ManualClock
+from notifier.domain.deliveries import Channel
 from notifier.sandbox import Mail, Push, Sandbox, Sms
 from tests.conftest import absent
 

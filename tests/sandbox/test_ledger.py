@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.clock import ManualClock
-from notifier.deliveries import Channel
+from notifier.domain.clock import ManualClock
+from notifier.domain.deliveries import Channel
 from notifier.sandbox.ledger import FULL_ENTRIES, Ledger, Mail, Push, Sms
 
 CONTENT = Push(title="Charging complete", body="Please move your car.")

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 from msgspec import structs
 
-from notifier.deliveries import Channel
+from notifier.domain.deliveries import Channel
 from notifier.sandbox import Mail, Match, Rule, Sandbox
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.clock import ManualClock
-from notifier.deliveries import Channel
+from notifier.domain.clock import ManualClock
+from notifier.domain.deliveries import Channel
 from notifier.sandbox import Faults, Ledger, Mail
 from notifier.sandbox.smtp_message import LINE_BYTES, MESSAGE_BYTES
 from notifier.sandbox.smtp_session import RECIPIENTS, Session

@@ -7,13 +7,14 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from notifier import accounts, catalog, cloudevents, consent, keys, preferences, recipients, sayable, segments, users
 from notifier.cli.arguments import MAX_ACTOR
-from notifier.deliveries import Channel, Lane, Reason, State
-from notifier.errors import MAX_CODE, SEND_ERRORS
-from notifier.messages import MAX_REFERENCE, Receipt
-from notifier.pipeline import publishing
-from notifier.store.schema import metadata
+from notifier.domain import catalog, cloudevents, consent, keys, preferences, recipients, sayable, segments, users
+from notifier.domain.deliveries import Channel, Lane, Reason, State
+from notifier.domain.errors import MAX_CODE, SEND_ERRORS
+from notifier.domain.messages import MAX_REFERENCE, Receipt
+from notifier.runtime import accounts
+from notifier.store.core.schema import metadata
+from notifier.texts import publishing
 
 ID = 32  # of a hash in hex
 SHA256 = 64

@@ -7,10 +7,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.deliveries import Channel, Lane, State
-from notifier.store import deliveries
-from notifier.store.database import IDLE_TIMEOUT, Database
-from notifier.store.deliveries import NewDelivery
+from notifier.domain.deliveries import Channel, Lane, State
+from notifier.store.core.database import IDLE_TIMEOUT, Database
+from notifier.store.delivery import deliveries
+from notifier.store.delivery.deliveries import NewDelivery
 
 IDLE = {
     "postgresql": "SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'",

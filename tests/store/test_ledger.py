@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from notifier.deliveries import make_id
-from notifier.store import ledger
-from notifier.store.database import Database
-from notifier.store.schema import delivery, event
+from notifier.domain.deliveries import make_id
+from notifier.store.core.database import Database
+from notifier.store.core.schema import delivery, event
+from notifier.store.reading import ledger
 
 WAITING = {"signal_at": 2_000}
 DECIDED = {"decided_at": 1_000, "deliveries": 0}

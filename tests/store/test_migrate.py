@@ -9,9 +9,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects import postgresql
 
-from notifier.store import migrate
-from notifier.store.database import Database
-from notifier.store.schema import metadata
+from notifier.store.core import migrate
+from notifier.store.core.database import Database
+from notifier.store.core.schema import metadata
 
 
 async def test_a_migrated_database_has_exactly_the_tables_of_the_schema(database: Database) -> None:

@@ -3,12 +3,13 @@
 import sqlalchemy as sa
 
 from notifier.channels.sms.inbound import IncomingText
-from notifier.deliveries import Channel, Reason
-from notifier.pipeline.inbound import heed
-from notifier.recipients import RecipientDetails
-from notifier.store import migrate, recipients, secrets, suppressions, topics
-from notifier.store.database import Database
-from notifier.store.schema import membership, recipient, suppression
+from notifier.domain.deliveries import Channel, Reason
+from notifier.domain.recipients import RecipientDetails
+from notifier.people.inbound import heed
+from notifier.store.core import migrate, secrets
+from notifier.store.core.database import Database
+from notifier.store.core.schema import membership, recipient, suppression
+from notifier.store.people import recipients, suppressions, topics
 from tests.samples import NOW
 
 BEFORE = sa.text("UPDATE alembic_version SET version_num = '0009'")

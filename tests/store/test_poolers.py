@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.store.database import Database
+from notifier.store.core.database import Database
 from tests.conftest import absent, server_url
 
 

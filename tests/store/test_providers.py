@@ -4,9 +4,9 @@ import asyncio
 
 from msgspec.structs import replace
 
-from notifier.store import providers
-from notifier.store.database import Database
-from notifier.store.providers import Known
+from notifier.store.core.database import Database
+from notifier.store.delivery import providers
+from notifier.store.delivery.providers import Known
 
 ID = "provider:sms:test"
 

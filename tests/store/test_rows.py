@@ -3,10 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
-from notifier.deliveries import Channel, Lane, State
-from notifier.store import deliveries
-from notifier.store.database import Database
-from notifier.store.deliveries import NewDelivery
+from notifier.domain.deliveries import Channel, Lane, State
+from notifier.store.core.database import Database
+from notifier.store.delivery import deliveries
+from notifier.store.delivery.deliveries import NewDelivery
 
 MANY = 2_000
 

@@ -4,13 +4,14 @@ import asyncio
 
 import sqlalchemy as sa
 
-from notifier.deliveries import Channel
-from notifier.links import Links, Unsubscribe
-from notifier.settings import Settings
+from notifier.domain.deliveries import Channel
+from notifier.domain.links import Links, Unsubscribe
+from notifier.runtime.settings import Settings
 from notifier.startup import open_links
-from notifier.store import secrets, suppressions
-from notifier.store.database import Database
-from notifier.store.schema import secret
+from notifier.store.core import secrets
+from notifier.store.core.database import Database
+from notifier.store.core.schema import secret
+from notifier.store.people import suppressions
 
 
 async def test_of_many_processes_that_ask_at_once_all_have_the_same_secret(database_url: str) -> None:

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from notifier.recipients import RecipientDetails
-from notifier.segments import Segment, matches
-from notifier.store import recipients, segments
-from notifier.store.conditions import belongs
-from notifier.store.database import Database
-from notifier.store.schema import recipient
+from notifier.domain.recipients import RecipientDetails
+from notifier.domain.segments import Segment, matches
+from notifier.store.core.database import Database
+from notifier.store.core.schema import recipient
+from notifier.store.people import recipients, segments
+from notifier.store.people.conditions import belongs
 from tests.samples import NOW
 
 TEXTS = ["", "a", "a ", "A", "ä", "z", "10", "9", "true", "1", "2026-03-09", "100%", "' OR 1=1 --", '"\\', ":x", "😀"]

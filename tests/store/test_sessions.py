@@ -5,10 +5,10 @@ import asyncio
 from sqlalchemy import delete
 
 from notifier.ocpi.sessions import StoredSession
-from notifier.store import sessions
-from notifier.store.database import Database
-from notifier.store.events import NewEvent
-from notifier.store.schema import charging_session
+from notifier.store.core.database import Database
+from notifier.store.core.schema import charging_session
+from notifier.store.delivery import sessions
+from notifier.store.delivery.events import NewEvent
 
 ROUNDS = 20  # pairs of first updates: without the lock one in ten ended with the older
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.store import turns
-from notifier.store.turns import Turns
+from notifier.store.core import turns
+from notifier.store.core.turns import Turns
 
 TAKES_IT = """
 import fcntl, sys

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from notifier.settings import environment
-from notifier.store import migrate
-from notifier.store.database import Database
-from notifier.store.resumable import Tell
-from notifier.store.schema import metadata
+from notifier.runtime.settings import environment
+from notifier.store.core import migrate
+from notifier.store.core.database import Database
+from notifier.store.core.resumable import Tell
+from notifier.store.core.schema import metadata
 
 KILLS = 4  # of a real process: the others below are of this one, after every change
 STEPS = 12  # changes of which the processes are killed at the last

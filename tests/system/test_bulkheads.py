@@ -9,12 +9,12 @@ import aiohttp
 import sqlalchemy as sa
 
 from notifier.client import AsyncProducer
-from notifier.deliveries import Channel
 from notifier.demo.local import LocalSystem
-from notifier.messages import Device
-from notifier.recipients import RecipientDetails
-from notifier.store import recipients
-from notifier.store.schema import attempt, delivery, event
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
+from notifier.store.core.schema import attempt, delivery, event
+from notifier.store.people import recipients
 
 EVENTS = 60  # each a signal of its own: more than a process works on at once
 HANG = 8  # seconds

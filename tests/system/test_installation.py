@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-from notifier.settings import environment
+from notifier.runtime.settings import environment
 
 ROOT = Path(__file__).parents[2]
 WITHIN = 120  # seconds for any of it, on a busy machine

@@ -12,13 +12,14 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.client import AsyncProducer
-from notifier.clock import SECOND
-from notifier.deliveries import Channel, State
 from notifier.demo.local import LocalSystem
-from notifier.recipients import RecipientDetails
-from notifier.settings import environment
-from notifier.store import ledger, recipients
-from notifier.store.schema import delivery
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.recipients import RecipientDetails
+from notifier.runtime.settings import environment
+from notifier.store.core.schema import delivery
+from notifier.store.people import recipients
+from notifier.store.reading import ledger
 from tests.samples import EVENT
 
 SILENT = 600.0  # seconds: as long as a mail server may take

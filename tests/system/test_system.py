@@ -19,10 +19,11 @@ from notifier.broker import QUEUES, make_broker
 from notifier.demo.local import LocalSystem
 from notifier.demo.run import run, schedule
 from notifier.demo.sessions import generate, people
-from notifier.settings import to_environment
-from notifier.store import ledger, migrate
-from notifier.store.database import Database
-from notifier.store.schema import metadata
+from notifier.runtime.settings import to_environment
+from notifier.store.core import migrate
+from notifier.store.core.database import Database
+from notifier.store.core.schema import metadata
+from notifier.store.reading import ledger
 from tests.conftest import server_url
 
 SERVERS = {

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
 from notifier.doctor import examine
-from notifier.settings import load_settings
-from notifier.store.schema import event
+from notifier.runtime.settings import load_settings
+from notifier.store.core.schema import event
 from tests.samples import EVENT
 
 EVENTS = 20

@@ -16,12 +16,12 @@ from typing import Final
 
 import msgspec
 
-from notifier.channels.codes import suppresses
 from notifier.channels.email import CODES
-from notifier.deliveries import Channel, State
-from notifier.messages import Private, Report
-from notifier.reading import unmarked
-from notifier.recipients import check_email
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.messages import Private, Report
+from notifier.domain.reading import unmarked
+from notifier.domain.recipients import check_email
+from notifier.providers.codes import suppresses
 
 MAX_BYTES: Final = 512 * 1024
 """Bytes of a report that are read: text, status and the returned mail, of which ours have at most a fifth."""

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from notifier.background import once
 from notifier.channels.email import CODES
 from notifier.channels.email.dialogue import Dialogue, Mail
+from notifier.runtime.background import once
 
 IDLE: Final = 30.0
 """Seconds a connection waits for the next mail: well below the five minutes after which a server may hang up (RFC 5321

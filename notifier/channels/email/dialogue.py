@@ -20,9 +20,9 @@ from contextvars import copy_context
 from enum import IntEnum
 from typing import Final, NamedTuple, Protocol
 
-from notifier.channels import fence
 from notifier.channels.email import CODES
-from notifier.errors import SendError
+from notifier.domain.errors import SendError
+from notifier.providers import fence
 
 AT_ONCE: Final = 3
 """Mails for a connection: the one that the server is taking, the one behind it, and one that is ready to follow."""

@@ -12,11 +12,11 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
-from notifier.addresses import MAX_VERP_LOCAL, ascii_mailbox, mailbox
 from notifier.channels.email import CODES
-from notifier.clock import SECOND, to_datetime
-from notifier.errors import ConfigurationError, SendError
-from notifier.messages import EmailMessage
+from notifier.domain.clock import SECOND, to_datetime
+from notifier.domain.errors import ConfigurationError, SendError
+from notifier.domain.messages import EmailMessage
+from notifier.runtime.addresses import MAX_VERP_LOCAL, ascii_mailbox, mailbox
 
 MAX_LINK: Final = 900
 """Characters of an unsubscribe address: with its header's name it stays below a line's 998 (RFC 5322 §2.1.1),

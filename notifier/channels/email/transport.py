@@ -13,15 +13,15 @@ from typing import Final, cast
 from aiohappyeyeballs import start_connection
 from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
-from notifier.channels import fence
 from notifier.channels.email import CODES
 from notifier.channels.email.connections import IDLE, MAILS, Connections
 from notifier.channels.email.dialogue import Dialogue, Mail, Timeouts, refusal_of_us
 from notifier.channels.email.mime import compose, make_sender, message_id, plain_address, return_path
-from notifier.channels.http_client import HAPPY_EYEBALLS
-from notifier.clock import Clock
-from notifier.errors import ConfigurationError
-from notifier.messages import EmailMessage, Receipt
+from notifier.domain.clock import Clock
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.messages import EmailMessage, Receipt
+from notifier.providers import fence
+from notifier.providers.http_client import HAPPY_EYEBALLS
 
 CONNECTIONS: Final = 10
 """Connections to the server: what a relay grants one client without more ado."""

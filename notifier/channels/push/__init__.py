@@ -3,6 +3,6 @@
 from pathlib import Path
 from typing import Final
 
-from notifier.channels.codes import load_codes
+from notifier.providers.codes import load_codes
 
 CODES: Final = load_codes(Path(__file__).parent)

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from notifier.clock import SECOND
-from notifier.messages import PushContent, PushMessage, Urgency
+from notifier.domain.clock import SECOND
+from notifier.domain.messages import PushContent, PushMessage, Urgency
 
 MAX_TIME_TO_LIVE: Final = 2_419_200
 """Seconds, four weeks: FCM keeps no message longer."""

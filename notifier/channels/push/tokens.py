@@ -13,12 +13,12 @@ from firebase_admin import credentials
 from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.auth.transport.requests import Request
 
-from notifier.background import once
-from notifier.channels.codes import Codes
-from notifier.clock import HOUR, MINUTE, SECOND, Clock, SystemClock, to_instant
-from notifier.errors import ConfigurationError
-from notifier.proxies import DIRECT, Proxies
-from notifier.reading import read_text
+from notifier.domain.clock import HOUR, MINUTE, SECOND, Clock, SystemClock, to_instant
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.reading import read_text
+from notifier.providers.codes import Codes
+from notifier.runtime.background import once
+from notifier.runtime.proxies import DIRECT, Proxies
 
 AHEAD: Final = 10 * MINUTE
 """How long before its end a token is replaced, in the background: time for many failures of the token endpoint."""

@@ -14,15 +14,15 @@ from urllib.parse import quote
 import msgspec
 from firebase_admin import exceptions, messaging
 
-from notifier.channels.http import TIMEOUTS, Answer, Timeouts, decode, retry_after
-from notifier.channels.http_client import HttpClient
 from notifier.channels.push import CODES
 from notifier.channels.push.message import encode
 from notifier.channels.push.tokens import AccessTokens, read_certificate
-from notifier.clock import Clock
-from notifier.errors import ConfigurationError, OutcomeUnknown, SendError
-from notifier.messages import PushMessage, Receipt
-from notifier.proxies import DIRECT, Proxies
+from notifier.domain.clock import Clock
+from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError
+from notifier.domain.messages import PushMessage, Receipt
+from notifier.providers.http import TIMEOUTS, Answer, Timeouts, decode, retry_after
+from notifier.providers.http_client import HttpClient
+from notifier.runtime.proxies import DIRECT, Proxies
 
 URL_OF_FCM: Final = "https://fcm.googleapis.com"
 CONNECTIONS: Final = 200

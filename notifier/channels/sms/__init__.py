@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from notifier.channels.codes import load_codes
+from notifier.providers.codes import load_codes
 
 CODES: Final = load_codes(Path(__file__).parent)
 NUMBER: Final = re.compile(r"\+[1-9][0-9]{1,14}")

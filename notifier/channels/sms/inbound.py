@@ -15,8 +15,8 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from notifier.gsm7 import to_gsm7
-from notifier.messages import Private
+from notifier.domain.gsm7 import to_gsm7
+from notifier.domain.messages import Private
 
 MAX_TEXT: Final = 200
 """Characters of a text that are looked at: no word with all the punctuation of an angry person is longer."""

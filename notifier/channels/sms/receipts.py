@@ -5,11 +5,11 @@ from typing import Final
 
 import msgspec
 
-from notifier.channels.codes import suppresses
 from notifier.channels.sms import CODES, NUMBER
-from notifier.deliveries import Channel, State
-from notifier.errors import Throttled, Unavailable
-from notifier.messages import Private, Report
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.errors import Throttled, Unavailable
+from notifier.domain.messages import Private, Report
+from notifier.providers.codes import suppresses
 
 STATES: Final = {
     **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), State.SENT),

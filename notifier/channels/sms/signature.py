@@ -8,7 +8,7 @@ import msgspec
 from multidict import MultiDict
 from twilio.request_validator import RequestValidator
 
-from notifier.problems import UNDECODABLE
+from notifier.domain.problems import UNDECODABLE
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"

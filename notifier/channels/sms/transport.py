@@ -13,13 +13,13 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import msgspec
 
-from notifier.channels.http import TIMEOUTS, Answer, Timeouts, decode, retry_after
-from notifier.channels.http_client import HttpClient
 from notifier.channels.sms import CODES
-from notifier.clock import SECOND, Clock, to_instant
-from notifier.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
-from notifier.messages import Receipt, SmsMessage
-from notifier.proxies import DIRECT, Proxies
+from notifier.domain.clock import SECOND, Clock, to_instant
+from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
+from notifier.domain.messages import Receipt, SmsMessage
+from notifier.providers.http import TIMEOUTS, Answer, Timeouts, decode, retry_after
+from notifier.providers.http_client import HttpClient
+from notifier.runtime.proxies import DIRECT, Proxies
 
 URL_OF_TWILIO: Final = "https://api.twilio.com"
 CONNECTIONS: Final = 100

@@ -1,7 +1,7 @@
 """Faults from inside a process, as its environment says. Python imports this before anything else (see `site`).
 
-    CHAOS_CRASH   "before notifier.store.leases.settle; …": end there as by `kill -9` when the folder CHAOS_ARMED
-                  holds a file of that name; it is removed first, so that one arming is one crash
+    CHAOS_CRASH   "before notifier.store.delivery.leases.settle; …": end there as by `kill -9` when the folder
+                  CHAOS_ARMED holds a file of that name; it is removed first, so that one arming is one crash
     CHAOS_POISON  "word notifier.policy.decide; …": end there each time an argument's `data` holds the word
     CHAOS_SKEW    seconds that this process's wall clock is fast; its monotonic clock is right
 

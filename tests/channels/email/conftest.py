@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.clock import ManualClock
+from notifier.domain.clock import ManualClock
 from tests.channels.email.samples import QUICK, SENDER, Opener
 from tests.channels.email.server import MailServer
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import SmtpTransport
-from notifier.messages import EmailContent, EmailMessage
+from notifier.domain.messages import EmailContent, EmailMessage
 from tests.channels import canary
 
 SENDER = "no-reply@voltline.example"

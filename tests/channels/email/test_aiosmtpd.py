@@ -14,9 +14,9 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
 from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.clock import ManualClock
-from notifier.errors import Misconfigured, Refused
-from notifier.messages import EmailContent
+from notifier.domain.clock import ManualClock
+from notifier.domain.errors import Misconfigured, Refused
+from notifier.domain.messages import EmailContent
 from tests.channels import canary
 from tests.channels.email.samples import SENDER, mail
 

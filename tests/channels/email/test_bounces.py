@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.email.bounces import MAX_BYTES, MAX_PARTS, MAX_RECIPIENTS, Bounce, read_bounce
-from notifier.deliveries import Channel, Reason, State
-from notifier.messages import Report
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.messages import Report
 from tests.channels.email.reports import DELIVERY, EXCHANGE, EXIM, POSTFIX, dsn
 
 NOTHING = Bounce()

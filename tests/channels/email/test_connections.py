@@ -6,13 +6,8 @@ import pytest
 
 from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import SmtpTransport
-from notifier.errors import (
-    AddressGone,
-    OutcomeUnknown,
-    SendError,
-    Unavailable,
-)
-from notifier.messages import Receipt
+from notifier.domain.errors import AddressGone, OutcomeUnknown, SendError, Unavailable
+from notifier.domain.messages import Receipt
 from tests.channels.email.samples import Opener, mail
 from tests.channels.email.server import DROP, HANG, MailServer
 

@@ -14,9 +14,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from notifier.channels.email.mime import compose, make_sender, plain_address
-from notifier.clock import to_datetime
-from notifier.errors import ConfigurationError, Refused
-from notifier.messages import EmailContent
+from notifier.domain.clock import to_datetime
+from notifier.domain.errors import ConfigurationError, Refused
+from notifier.domain.messages import EmailContent
 from tests.channels.email.samples import SENDER, mail
 
 NOW = 1_790_000_000_123

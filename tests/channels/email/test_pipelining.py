@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from notifier.channels.codes import HELD
 from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import SmtpTransport
-from notifier.errors import AddressGone, OutcomeUnknown, SendError, Unavailable
-from notifier.messages import Receipt
+from notifier.domain.errors import AddressGone, OutcomeUnknown, SendError, Unavailable
+from notifier.domain.messages import Receipt
+from notifier.providers.codes import HELD
 from tests.channels.email.samples import Opener, mail
 from tests.channels.email.server import DROP, HANG, MailServer
 

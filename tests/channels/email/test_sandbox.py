@@ -5,9 +5,9 @@ import ssl
 import pytest
 
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.clock import ManualClock
-from notifier.deliveries import Channel
-from notifier.errors import AddressGone, OutcomeUnknown
+from notifier.domain.clock import ManualClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import AddressGone, OutcomeUnknown
 from notifier.sandbox import Mail, Rule, Sandbox
 from tests.channels import canary
 from tests.channels.email.samples import SENDER, mail

@@ -14,9 +14,9 @@ import pytest
 
 from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.clock import ManualClock
-from notifier.errors import AddressGone, Misconfigured, OutcomeUnknown, SendError, Unavailable
-from notifier.messages import Receipt
+from notifier.domain.clock import ManualClock
+from notifier.domain.errors import AddressGone, Misconfigured, OutcomeUnknown, SendError, Unavailable
+from notifier.domain.messages import Receipt
 from tests.channels import canary
 from tests.channels.email.samples import SENDER, mail
 from tests.conftest import absent

@@ -11,9 +11,9 @@ import pytest
 
 from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.clock import ManualClock
-from notifier.errors import Misconfigured, OutcomeUnknown, Refused, SendError, Unavailable
-from notifier.messages import Receipt
+from notifier.domain.clock import ManualClock
+from notifier.domain.errors import Misconfigured, OutcomeUnknown, Refused, SendError, Unavailable
+from notifier.domain.messages import Receipt
 from tests.channels.email.samples import SENDER, mail
 from tests.conftest import absent
 

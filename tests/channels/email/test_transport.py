@@ -6,8 +6,8 @@ import pytest
 
 from notifier.channels.email.mime import compose, make_sender
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.clock import ManualClock
-from notifier.errors import (
+from notifier.domain.clock import ManualClock
+from notifier.domain.errors import (
     AddressGone,
     ConfigurationError,
     Misconfigured,
@@ -17,7 +17,7 @@ from notifier.errors import (
     Throttled,
     Unavailable,
 )
-from notifier.messages import Receipt
+from notifier.domain.messages import Receipt
 from tests.channels import canary
 from tests.channels.email.samples import SENDER, Opener, mail
 from tests.channels.email.server import DROP, HANG, MailServer, refusing

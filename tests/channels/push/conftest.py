@@ -6,9 +6,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from notifier.channels.http import Timeouts
 from notifier.channels.push.transport import FcmTransport
-from notifier.clock import ManualClock
+from notifier.domain.clock import ManualClock
+from notifier.providers.http import Timeouts
 from tests.channels.provider import Provider, reply
 from tests.channels.push.samples import SEND, TOKEN_ENDPOINT, grant
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from notifier.messages import Device, PushContent, PushMessage
+from notifier.domain.messages import Device, PushContent, PushMessage
 from tests.channels import canary
 
 TOKEN_ENDPOINT = "/token"

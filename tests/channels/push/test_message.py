@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.push.message import encode
-from notifier.messages import Device, PushContent, Urgency
+from notifier.domain.messages import Device, PushContent, Urgency
 from tests.channels import canary
 from tests.channels.push.samples import push
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from notifier.channels.http import Timeouts
-from notifier.channels.http_client import HttpClient
 from notifier.channels.opening import open_transports
 from notifier.channels.push.transport import FcmTransport
-from notifier.channels.shared_in_redis import InRedis
-from notifier.clock import ManualClock, SystemClock
-from notifier.deliveries import Channel
-from notifier.errors import SendError, Unavailable
-from notifier.proxies import Proxies
-from notifier.settings import load_settings
+from notifier.domain.clock import ManualClock, SystemClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import SendError, Unavailable
+from notifier.providers.http import Timeouts
+from notifier.providers.http_client import HttpClient
+from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.proxies import Proxies
+from notifier.runtime.settings import load_settings
 from tests.channels.provider import Provider, reply
 from tests.channels.push.samples import SEND, push
 from tests.channels.sms.samples import text

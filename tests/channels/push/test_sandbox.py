@@ -3,9 +3,9 @@
 import pytest
 
 from notifier.channels.push.transport import FcmTransport
-from notifier.clock import ManualClock
-from notifier.deliveries import Channel
-from notifier.errors import AddressGone, OutcomeUnknown, Throttled
+from notifier.domain.clock import ManualClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import AddressGone, OutcomeUnknown, Throttled
 from notifier.sandbox import Push, Rule, Sandbox
 from tests.channels import canary
 from tests.channels.push.samples import push

@@ -13,8 +13,8 @@ from aiohttp import web
 
 from notifier.channels.push.tokens import AHEAD, PAUSE, read_certificate
 from notifier.channels.push.transport import FcmTransport
-from notifier.clock import HOUR, SECOND, ManualClock
-from notifier.errors import ConfigurationError, Misconfigured, SendError, Unavailable
+from notifier.domain.clock import HOUR, SECOND, ManualClock
+from notifier.domain.errors import ConfigurationError, Misconfigured, SendError, Unavailable
 from tests.channels import canary
 from tests.channels.provider import Handler, Provider, drop, reply, reply_raw
 from tests.channels.push.samples import SEND, TOKEN_ENDPOINT, grant, push

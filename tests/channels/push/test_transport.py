@@ -10,10 +10,9 @@ import pytest
 from firebase_admin import exceptions, messaging
 from google.rpc import code_pb2
 
-from notifier.channels.http import Timeouts
 from notifier.channels.push.transport import CAUSES, FcmTransport
-from notifier.clock import SECOND, ManualClock
-from notifier.errors import (
+from notifier.domain.clock import SECOND, ManualClock
+from notifier.domain.errors import (
     AddressGone,
     ConfigurationError,
     Misconfigured,
@@ -23,7 +22,8 @@ from notifier.errors import (
     Throttled,
     Unavailable,
 )
-from notifier.messages import Device, Receipt
+from notifier.domain.messages import Device, Receipt
+from notifier.providers.http import Timeouts
 from tests.channels import canary
 from tests.channels.provider import Handler, Provider, drop, half, hold, reply, reply_raw, silence
 from tests.channels.push.samples import SEND, TOKEN_ENDPOINT, push

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from notifier.channels.http import Timeouts
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import ManualClock
+from notifier.domain.clock import ManualClock
+from notifier.providers.http import Timeouts
 from tests.channels import canary
 from tests.channels.provider import Provider, reply
 from tests.channels.sms.samples import ACCOUNT, CREATE, SENDER, created

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.sms.inbound import ANSWERS, IncomingText, Word, answer, read_word, twiml
-from notifier.sms_segments import measure
+from notifier.domain.sms_segments import measure
 from tests.channels import canary
 
 STOPS = ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "opt out"]

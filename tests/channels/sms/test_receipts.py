@@ -4,9 +4,9 @@ import pytest
 
 from notifier.channels.sms import CODES
 from notifier.channels.sms.receipts import STATES, StatusCallback, read_status
-from notifier.deliveries import Channel, Reason, State
-from notifier.errors import AddressGone, OptedOut
-from notifier.messages import Report
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.errors import AddressGone, OptedOut
+from notifier.domain.messages import Report
 from tests.channels import canary
 
 REFERENCE = "5f" * 16

@@ -3,9 +3,9 @@
 import pytest
 
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import ManualClock
-from notifier.deliveries import Channel
-from notifier.errors import OptedOut, OutcomeUnknown
+from notifier.domain.clock import ManualClock
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import OptedOut, OutcomeUnknown
 from notifier.sandbox import Rule, Sandbox, Sms
 from tests.channels import canary
 from tests.channels.sms.samples import SENDER, text

@@ -9,8 +9,8 @@ import pytest
 
 from notifier.channels.sms import CODES
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.clock import SECOND, ManualClock
-from notifier.errors import (
+from notifier.domain.clock import SECOND, ManualClock
+from notifier.domain.errors import (
     SEND_ERRORS,
     AddressGone,
     ConfigurationError,
@@ -22,7 +22,7 @@ from notifier.errors import (
     Throttled,
     Unavailable,
 )
-from notifier.messages import Receipt, SmsContent
+from notifier.domain.messages import Receipt, SmsContent
 from tests.channels import canary
 from tests.channels.provider import Handler, Provider, drop, half, hold, reply, reply_raw, silence
 from tests.channels.sms.samples import ACCOUNT, CREATE, SENDER, created, problem, refusal, text

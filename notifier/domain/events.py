@@ -1,0 +1,37 @@
+"""An event: what an upstream service says has happened."""
+
+from typing import Any
+
+import msgspec
+
+from notifier.domain.deliveries import make_id
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One accepted event; `source` and `source_id` are CloudEvents' `source` and `id`.
+
+    `occurred_at` is the producer's time and `accepted_at` ours, both epoch milliseconds. `data` fits the schema of the
+    notification types that listen to `type`. `cursor` is the last recipient that was
+    looked at, where it speaks to a segment that is decided in part.
+    """
+
+    id: str
+    source: str
+    source_id: str
+    type: str
+    subject: str | None
+    occurred_at: int
+    accepted_at: int
+    digest: str
+    data: dict[str, Any]
+    cursor: str | None = None
+
+    @property
+    def starts_at(self) -> int:
+        """From when the time to live counts: a producer's clock that runs fast doesn't lengthen it."""
+        return min(self.occurred_at, self.accepted_at)
+
+
+def event_id(source: str, source_id: str) -> str:
+    """The id of an event: the same `source` and `id` are the same event (CloudEvents 1.0 §3.1)."""
+    return make_id("event", source, source_id)

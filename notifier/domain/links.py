@@ -1,0 +1,121 @@
+"""Signed links: by one a person without a login says what they want to hear, and nobody else can.
+
+A token is what it says in base64url JSON, a dot, and an HMAC-SHA256 (itsdangerous) under the salt of its purpose: a
+token for one thing is never good for another.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Literal, TypeVar
+
+import msgspec
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
+
+from notifier.domain.clock import DAY, HOUR
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.messages import Private
+
+Purpose = Literal["unsubscribe", "undo", "preferences"]
+
+VISIT = DAY  # milliseconds that a link to the preference centre is good: it shows and changes all of a person's choices
+UNDO = HOUR  # milliseconds in which an unsubscription is taken back on its page, by whoever is still looking at it
+MAX_TOKEN = 800  # characters: the longest recipient id and category, and the signature
+MIN_KEY = 32  # characters of a signing key: 128 bits in hex
+
+_Payload = TypeVar("_Payload", bound=msgspec.Struct)
+
+
+class Unsubscribe(Private, frozen=True, array_like=True):
+    """Switch off one category on one channel.
+
+    It has no end: people unsubscribe by mails that are years old, and all that it can do is stop what it came with. And
+    it names no time or mail, so a mail that is rendered again is the same to the letter.
+    """
+
+    recipient_id: str
+    category: str
+    channel: Channel
+
+
+class Undo(Private, frozen=True, array_like=True):
+    """Take that back, `until` a time (epoch milliseconds): a mail that fell into other hands must not subscribe."""
+
+    done: Unsubscribe
+    until: int
+
+
+class Visit(Private, frozen=True, array_like=True):
+    """See and change all of a person's preferences, `until` a time (epoch milliseconds)."""
+
+    recipient_id: str
+    until: int
+
+
+class Links:
+    """Makes links below the public URL, and reads their tokens.
+
+    The first of the keys signs, all of them are good: put a new one in front, and keep the old ones for as long as
+    mails that they signed may be opened.
+    """
+
+    def __init__(self, public_url: str, keys: Sequence[bytes]) -> None:
+        self._url = public_url.rstrip("/")
+        oldest_first = list(reversed(keys))
+        self._signers = {
+            purpose: Signer(oldest_first, salt=f"notifier.{purpose}", key_derivation="hmac", digest_method=sha256)
+            for purpose in ("unsubscribe", "undo", "preferences")
+        }
+
+    def unsubscribe_url(self, recipient_id: str, category: str, channel: Channel) -> str:
+        """The address that a mail's List-Unsubscribe header and footer name (RFC 8058)."""
+        return f"{self._url}/u/{self._sign('unsubscribe', Unsubscribe(recipient_id, category, channel))}"
+
+    def preference_url(self, recipient_id: str, now: int) -> str:
+        """The address of a person's preference centre."""
+        return f"{self._url}/p/{self._sign('preferences', Visit(recipient_id, now + VISIT))}"
+
+    def undo_token(self, done: Unsubscribe, now: int) -> str:
+        """What the form that takes an unsubscription back carries."""
+        return self._sign("undo", Undo(done, now + UNDO))
+
+    def read_unsubscribe(self, token: str) -> Unsubscribe | None:
+        """What a token says; None where we didn't sign it for this."""
+        return self._read("unsubscribe", token, Unsubscribe)
+
+    def read_undo(self, token: str, now: int) -> Unsubscribe | None:
+        """What may be taken back, while it may."""
+        undo = self._read("undo", token, Undo)
+        return undo.done if undo is not None and now < undo.until else None
+
+    def read_visit(self, token: str, now: int) -> Visit | None:
+        """Likewise, while it is good."""
+        visit = self._read("preferences", token, Visit)
+        return visit if visit is not None and now < visit.until else None
+
+    def _sign(self, purpose: Purpose, payload: msgspec.Struct) -> str:
+        return self._signers[purpose].sign(base64_encode(msgspec.json.encode(payload))).decode("ascii")
+
+    def _read(self, purpose: Purpose, token: str, shape: type[_Payload]) -> _Payload | None:
+        if len(token) > MAX_TOKEN:
+            return None
+        try:
+            payload = self._signers[purpose].unsign(token)
+            signature = token.rpartition(".")[2].encode("ascii")
+            # Base64 is read leniently: strange characters are passed over, and the last one's spare bits count nothing.
+            if base64_encode(base64_decode(signature)) != signature:
+                return None
+            return msgspec.json.decode(base64_decode(payload), type=shape)
+        except (BadData, msgspec.DecodeError, UnicodeError):
+            return None
+
+
+def read_keys(text: str) -> list[bytes]:
+    """Signing keys from a setting, separated by blanks; ConfigurationError for one that could be guessed."""
+    keys = text.split()
+    if any(len(key) < MIN_KEY for key in keys):
+        raise ConfigurationError(
+            f"NOTIFIER_SIGNING_KEYS: a key has {MIN_KEY} or more characters; `openssl rand -hex 32` makes one"
+        )
+    return [key.encode() for key in keys]

@@ -1,0 +1,142 @@
+"""What is handed to a channel: content, address, and the reference that stays the same however often it is sent.
+
+These hold personal data, so none of them shows more than its reference when printed.
+"""
+
+from hashlib import sha256
+from typing import Annotated, Literal
+
+import msgspec
+
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.text import WORD
+
+Urgency = Literal["low", "normal", "high", "urgent"]
+
+
+class Private(msgspec.Struct, frozen=True):
+    """A struct whose repr shows no field."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class PushContent(Private, frozen=True, kw_only=True, omit_defaults=True):
+    """What a phone shows: with it an `image`, by its https address, and a button with this label (`action`). `link`
+    opens the app at the right place, from the button too.
+
+    What is absent is left out of its JSON, so that the hash of what was sent without it stays what it was.
+    """
+
+    title: str
+    body: str
+    link: str | None = None
+    image: str | None = None
+    action: str | None = None
+
+
+class SmsContent(Private, frozen=True, kw_only=True):
+    """The text of an SMS; GSM-7 wherever the language allows."""
+
+    text: str
+
+
+class EmailContent(Private, frozen=True, kw_only=True):
+    """A mail's subject and its two bodies."""
+
+    subject: str
+    text: str
+    html: str
+
+
+Content = PushContent | SmsContent | EmailContent
+
+
+def content_hash(content: Content) -> str:
+    """What proves later which words were sent: SHA-256 over the content's JSON, members in their order."""
+    return sha256(msgspec.json.encode(content)).hexdigest()
+
+
+class Device(Private, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Where a push goes: an FCM registration token or Firebase installation id (`kind`), and when the app last used
+    it (epoch milliseconds).
+    """
+
+    kind: Literal["token", "fid"] = "token"
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=WORD)]
+    platform: Literal["android", "ios", "web"] = "android"
+    last_seen: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] = 0
+
+
+class PushMessage(Private, frozen=True, kw_only=True):
+    """One push to one device. `time_to_live` in seconds; `collapse_key` names what it replaces on the phone."""
+
+    reference: str
+    device: Device
+    content: PushContent
+    notification_type: str
+    collapse_key: str
+    time_to_live: int
+    urgency: Urgency
+
+
+class SmsMessage(Private, frozen=True, kw_only=True):
+    """One text to one number (E.164). `time_to_live` in seconds, sent as Twilio's ValidityPeriod."""
+
+    reference: str
+    to: str
+    content: SmsContent
+    time_to_live: int
+    urgency: Urgency = "normal"
+
+
+class EmailMessage(Private, frozen=True, kw_only=True):
+    """One mail to one mailbox; `reference` becomes the Message-ID, the same on every attempt.
+
+    `unsubscribe_url` is the RFC 8058 one-click address, None where the category can't be switched off.
+    """
+
+    reference: str
+    to: str
+    to_name: str | None = None
+    content: EmailContent
+    unsubscribe_url: str | None = None
+    urgency: Urgency = "normal"
+
+
+MAX_REFERENCE = 190
+"""Characters of a provider's own id that are kept: more than any gives, and what its column holds."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The provider took the message: its name, and its own id for it, of which is kept what a column can hold."""
+
+    provider: str
+    reference: str
+
+    def __post_init__(self) -> None:
+        if len(self.reference) > MAX_REFERENCE or not self.reference.isprintable():
+            # It is sent all the same, and the row must be written.
+            kept = "".join(filter(str.isprintable, self.reference))[:MAX_REFERENCE]
+            msgspec.structs.force_setattr(self, "reference", kept)
+
+
+class Report(Private, frozen=True, kw_only=True):
+    """What a provider tells later about a message: that it has it, delivered it, or could not (`state`).
+
+    `delivery` is our reference, `reference` the provider's own; `reason` and `code` say why it was not delivered.
+    `again` is the class of retries by which it may go out once more where it was not.
+    `addresses` are those it names, and `suppress` why they are not to be written to any more. `provider` is None where
+    the report doesn't tell which account it was.
+    """
+
+    delivery: str
+    channel: Channel
+    provider: str | None = None
+    state: State
+    reason: str | None = None
+    code: str | None = None
+    reference: str | None = None
+    addresses: tuple[str, ...] = ()
+    suppress: Reason | None = None
+    again: str | None = None

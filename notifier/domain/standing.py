@@ -1,0 +1,67 @@
+"""Where a person stands at a moment: everything the rules ask of them, and nothing that says who they are.
+
+The same facts go into the decision's record, so that it can be explained later as it was.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Private
+from notifier.domain.preferences import NO_PREFERENCES, Defaults, Preferences
+
+ALL = "all"
+"""The channel of a consent that is given for every channel."""
+
+
+def of_type(type_id: str) -> str:
+    """The name under which `Standing.spent` has what one type told; no category is called so."""
+    return f"type:{type_id}"
+
+
+class Standing(Private, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One person's.
+
+    `defaults` are their tenants', the nearest first, each with its name; `consents` the latest word by category and
+    channel; `suppressed` why a channel's address is not to be written to; `region` ISO 3166, such as `US-FL`;
+    `reachable` the channels they have an address for; `spent` when notifications of capped categories were sent to them
+    within the cap's window (epoch milliseconds), and those of single types (`of_type`) where they were counted.
+    """
+
+    preferences: Preferences = NO_PREFERENCES
+    defaults: tuple[tuple[str, Defaults], ...] = ()
+    consents: Mapping[str, Mapping[str, bool]] = {}
+    suppressed: Mapping[str, str] = {}
+    region: str | None = None
+    locale: str = "en"
+    time_zone: str = "UTC"
+    reachable: frozenset[str] = frozenset()
+    spent: Mapping[str, tuple[int, ...]] = {}
+
+    @property
+    def zone(self) -> str:
+        """The person's time zone: their own choice, else what their service knows."""
+        return self.preferences.time_zone or self.time_zone
+
+    @property
+    def language(self) -> str:
+        """The person's locale, likewise."""
+        return self.preferences.locale or self.locale
+
+    def locked_by(self, category: str, channel: Channel) -> str | None:
+        """The nearest tenant that doesn't let the person choose here."""
+        return next((name for name, defaults in self.defaults if defaults.locks(category, channel)), None)
+
+    def consented(self, category: str, channel: Channel) -> bool:
+        """Whether there is consent to a category on a channel: what nobody gave is not there."""
+        return self.consents.get(category, {}).get(channel, False)
+
+
+def reachable(email: str | None, phone: str | None, devices: int) -> frozenset[str]:
+    """The channels on which there is an address."""
+    return _reachable(push=devices > 0, sms=phone is not None, email=email is not None)
+
+
+@cache
+def _reachable(**has: bool) -> frozenset[str]:
+    return frozenset(Channel(channel) for channel, there in has.items() if there)

@@ -1,0 +1,56 @@
+"""What people choose for themselves by the links that they were sent: in force at once, and in their history."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import cast
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import policy
+from notifier.domain.consent import Consent
+from notifier.domain.links import Unsubscribe
+from notifier.domain.preferences import ChannelName, Preferences
+from notifier.policy import Spot
+from notifier.store.core.database import Database
+from notifier.store.people import consents, preferences
+
+PERSON = "person"
+"""Who chose, in the history and the consent ledger: whoever held a link of theirs."""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """To which marketing somebody consents or no longer does, where they said so and to which words."""
+
+    given: Mapping[Spot, bool]
+    source: str
+    wording: str
+
+
+async def switch(database: Database, link: Unsubscribe, said: Said, *, on: bool, now: int) -> bool:
+    """Switch a link's category on its channel; whether there is such a person. Once more changes nothing."""
+    step = partial(policy.switch, changed={(link.category, link.channel): on})
+    return await save(database, link.recipient_id, step, said, now)
+
+
+async def save(
+    database: Database, recipient_id: str, step: Callable[[Preferences], Preferences], said: Said, now: int
+) -> bool:
+    """Change a person's preferences, and their consents with them; whether there is such a person."""
+    words = [
+        Consent(
+            category=category, channel=cast("ChannelName", channel.value), granted=granted, wording=said.wording,
+            source=said.source,
+        )
+        for (category, channel), granted in said.given.items()
+    ]  # fmt: skip
+
+    async def work(connection: AsyncConnection) -> bool:
+        dialect = database.dialect
+        if await preferences.take_step(connection, dialect, recipient_id, step, PERSON, now) is None:
+            return False
+        if words:
+            await consents.append(connection, dialect, {recipient_id: words}, PERSON, now)
+        return True
+
+    return await database.write(work)

@@ -1,0 +1,198 @@
+"""Export: all that is held about one person as one JSON document, made piece by piece, so that a long history takes
+time and no memory.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from notifier.domain.clock import to_datetime
+from notifier.domain.recipients import RecipientDetails
+from notifier.store.core.database import Database
+from notifier.store.people import consents, preferences, recipients
+from notifier.store.reading import export
+
+ALL = 1_000_000  # entries of one person's preferences or consents: all that there can be
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person's preferences were from `at` on, and who chose them."""
+
+    at: datetime
+    actor: str
+    preferences: dict[str, Any]
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the consent ledger: what was said and where (`source`), and who wrote it down."""
+
+    id: str
+    at: datetime
+    category: str
+    channel: str
+    granted: bool
+    wording: str
+    source: str
+    actor: str
+
+
+class Suppressed(msgspec.Struct, frozen=True, kw_only=True):
+    """Why and since when their number (`sms`) or mailbox (`email`) is not written to."""
+
+    channel: str
+    reason: str
+    since: datetime
+
+
+class Try(msgspec.Struct, frozen=True, kw_only=True):
+    """A try at a provider."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime
+    provider: str
+    outcome: str
+    code: str | None
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """The event behind a delivery."""
+
+    id: str
+    type: str
+    source: str
+    source_id: str
+    subject: str | None
+    occurred_at: datetime
+    accepted_at: datetime
+    data: dict[str, Any]
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery, with its tries and its event."""
+
+    id: str
+    type: str
+    channel: str
+    state: str
+    reason: str | None
+    code: str | None
+    created_at: datetime
+    updated_at: datetime
+    due_at: datetime
+    expires_at: datetime
+    provider: str | None
+    provider_reference: str | None
+    locale: str | None
+    time_zone: str | None
+    content_hash: str | None
+    attempts: list[Try]
+    event: Cause
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided for them about an event (by its id), and where they stood then."""
+
+    event: str
+    type: str
+    decided_at: datetime
+    answers: list[dict[str, Any]]
+    standing: dict[str, Any] | None
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is held about one person."""
+
+    id: str
+    recipient: RecipientDetails
+    preference_history: list[Change]
+    consents: dict[str, dict[str, bool]]
+    consent_ledger: list[Word]
+    suppressions: list[Suppressed]
+    deliveries: list[Sent]
+    decisions: list[Decided]
+
+
+async def export_recipient(database: Database, recipient_id: str) -> AsyncIterator[bytes] | None:
+    """The pieces of an `Export` as JSON; None where there is no such recipient."""
+    profile = await recipients.get(database, recipient_id)
+    held = await consents.get(database, recipient_id, ALL)
+    if profile is None or held is None:
+        return None
+    profile.pop("id", None)
+    agreed, ledger = held
+    changes = await preferences.history(database, recipient_id, ALL)
+    suppressed = await export.suppressions(database, recipient_id)
+    head = {
+        "id": recipient_id,
+        "recipient": profile,
+        "preference_history": [_told(msgspec.structs.asdict(each)) for each in changes],
+        "consents": agreed,
+        "consent_ledger": [_told(msgspec.structs.asdict(each)) for each in ledger],
+        "suppressions": [_told(dict(row._mapping)) for row in suppressed],  # noqa: SLF001 (a public name)
+    }
+    return _pieces(database, recipient_id, head)
+
+
+async def _pieces(database: Database, recipient_id: str, head: dict[str, Any]) -> AsyncIterator[bytes]:
+    yield msgspec.json.encode(head)[:-1]
+    for name, page in (("deliveries", _sent), ("decisions", _decided)):
+        yield b',"%b":[' % name.encode()
+        async for piece in _listed(page, database, recipient_id):
+            yield piece
+        yield b"]"
+    yield b"}"
+
+
+Page = Callable[[Database, str, Any], Awaitable[tuple[Sequence[Any], list[dict[str, Any]]]]]
+
+
+async def _listed(page: Page, database: Database, recipient_id: str) -> AsyncIterator[bytes]:
+    last, comma = None, b""
+    while True:
+        found, told = await page(database, recipient_id, last)
+        if not found:
+            return
+        yield comma + b",".join(map(msgspec.json.encode, told))
+        last, comma = found[-1], b","
+
+
+async def _sent(database: Database, recipient_id: str, after: Any) -> tuple[Sequence[Any], list[dict[str, Any]]]:
+    found, tried = await export.deliveries(database, recipient_id, after)
+    return found, [
+        {
+            **_told({name: getattr(row, name) for name in export.DELIVERY}),
+            "attempts": [_told({name: getattr(each, name) for name in export.ATTEMPT}) for each in tried[row.id]],
+            "event": {
+                "id": row.event_id,
+                "type": row.event_type,
+                **_told({name: getattr(row, name) for name in export.EVENT}),
+                "data": msgspec.Raw(row.data.encode()),
+            },
+        }
+        for row in found
+    ]
+
+
+async def _decided(database: Database, recipient_id: str, after: Any) -> tuple[Sequence[Any], list[dict[str, Any]]]:
+    found = await export.decisions(database, recipient_id, after)
+    return found, [
+        {
+            "event": row.event_id,
+            "type": row.type,
+            "decided_at": to_datetime(row.decided_at),
+            "answers": msgspec.Raw(row.answers.encode()),
+            "standing": None if row.standing is None else msgspec.Raw(row.standing.encode()),
+        }
+        for row in found
+    ]
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its instants as people write them."""
+    return {
+        name: to_datetime(value) if name in ("at", "since") or (name.endswith("_at") and value is not None) else value
+        for name, value in row.items()
+    }

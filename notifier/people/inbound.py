@@ -1,0 +1,27 @@
+"""Inbound: what a person's text asks for is done at once, and answered once."""
+
+from notifier.channels.sms import NUMBER
+from notifier.channels.sms.inbound import IncomingText, Word, read_word
+from notifier.domain.deliveries import Channel
+from notifier.store.core.database import Database
+from notifier.store.people import inbound, recipients, suppressions
+
+
+async def heed(database: Database, text: IncomingText, now: int) -> tuple[Word, str | None] | None:
+    """Do what a text asks for.
+
+    Answers what to confirm, and in whose locale; None where there is nothing to say: the text asked for nothing, asked
+    for what is so already, or is a repeat, or Twilio has answered it.
+    """
+    word = read_word(text)
+    if word is None or not NUMBER.fullmatch(text.number):
+        return None
+    key = (await suppressions.address_key(database))(Channel.SMS, text.number)
+    match word:
+        case Word.STOP:
+            news = await inbound.stop(database, text.sid, key, now)
+        case Word.START:
+            news = await inbound.start(database, text.sid, key, now)
+        case Word.HELP:
+            news = True
+    return (word, await recipients.locale_of(database, key)) if news and not text.opt_out_type else None

@@ -1,0 +1,91 @@
+"""The pace of one provider: never more in a second than its rate, the urgent before the rest, and no wait for long.
+
+Each message gets the next free moment, its slot. It waits for a slot that is near; one that is far is not taken, and
+the message comes back later, as a row. The more urgent it is the longer it may wait, so that where there is a queue
+the others are turned away first.
+
+This is the generic cell rate algorithm (ITU-T I.371), in plain state. What all processes share has it too: Redis as a
+script (`shared_in_redis`), the database as the two instants of a `Bucket`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from notifier.domain.clock import MINUTE, SECOND
+from notifier.domain.messages import Urgency
+
+PATIENCE: Final[dict[Urgency, int]] = {"low": 500, "normal": 650, "high": 800, "urgent": SECOND}
+"""Milliseconds that a message waits for its slot, at most: the shortest is the clock's tick, for what falls due between
+two ticks comes at once, and the longest leaves the rest of the lease to the provider."""
+BURST: Final = 50
+"""Milliseconds' worth of the rate that may go at once after a pause: an event loop is late by as much at times."""
+RAMP: Final = MINUTE
+"""From a standstill to the full rate, as Google asks for (firebase.google.com/docs/cloud-messaging/scale-fcm)."""
+RAMP_FROM: Final = 0.1
+"""Of the rate, at a standstill."""
+RAMP_LEAST: Final = 50.0
+"""A second: no provider needs to be spared as few as these."""
+IDLE: Final = MINUTE
+"""Without a message for so long a provider stands still."""
+AWAY: Final = 5 * MINUTE
+"""The longest that a message is sent away for: by then it may be another provider's turn."""
+OVERBOOKED: Final = 1.5
+"""Of those who come back some are turned away again, and some have ended: with as many more no slot stays free."""
+GOLDEN: Final = 0.6180339887498949
+"""The step that leaves no gap however often it is taken (the golden ratio's fraction)."""
+BACKLOG: Final = 500.0
+"""Messages a second and process that come back to a provider without a rate."""
+
+
+def ramped(rate: float, elapsed: float) -> float:
+    """The rate so many milliseconds after a standstill."""
+    return min(rate, max(rate * RAMP_FROM, RAMP_LEAST, rate * elapsed / RAMP))
+
+
+@dataclass(slots=True, kw_only=True)
+class Bucket:
+    """Slots at a rate, in milliseconds: up to when they are `spoken_for`, and when traffic `began` after a standstill.
+    It `ramps` where it is to begin slowly then."""
+
+    ramps: bool
+    spoken_for: float = 0.0
+    began: float = 0.0
+
+    def take(self, now: float, rate: float, cost: float, patience: float) -> tuple[bool, float]:
+        """Whether there is a slot within `patience` for a message that counts `cost`, and the wait for the next one."""
+        if self.ramps:
+            if now - self.spoken_for > IDLE:
+                self.began = now
+            rate = ramped(rate, now - self.began)
+        slot = max(self.spoken_for, now - BURST)
+        wait = max(slot - now, 0.0)
+        if wait > patience:
+            return False, wait
+        self.spoken_for = slot + cost * SECOND / rate
+        return True, wait
+
+    def ahead(self, now: float) -> float:
+        """For how long the rate is spoken for."""
+        return max(self.spoken_for - now, 0.0)
+
+    def promise(self, until: float) -> None:
+        """Slots up to an instant have been given out elsewhere."""
+        self.spoken_for = max(self.spoken_for, until)
+
+
+class Backlog:
+    """Spreads what is sent away, so that it comes back at the rate and not all at once; the urgent among themselves."""
+
+    def __init__(self) -> None:
+        self._last: dict[Urgency, float] = {}
+        self._turn = 0.0
+
+    def come_back(self, now: float, wait: float, rate: float, cost: float, urgency: Urgency) -> float:
+        """Milliseconds after which to come back, the next slot being `wait` away."""
+        last = max(self._last.get(urgency, 0.0), now + wait)
+        if last - now < AWAY:
+            self._last[urgency] = last + cost * SECOND / (rate * OVERBOOKED)
+            return last - now
+        # More than can go until then: somewhere in between, so that at any moment there is somebody for a free slot.
+        self._turn = (self._turn + GOLDEN) % 1
+        return wait + self._turn * max(AWAY - wait, 0.0)

@@ -1,0 +1,197 @@
+"""A database's URL, read as libpq and MariaDB's connectors read theirs.
+
+What can't be taken is refused by name when a process starts, and never by its value: a URL holds a password.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+
+from notifier.domain.errors import ConfigurationError
+
+Backend = Literal["sqlite", "postgresql", "mysql"]
+
+BACKENDS: Final[Mapping[str, Backend]] = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
+
+_HOST = r"(?:\[[^\]]*\]|[^/?:@,\[\]]*)(?::[0-9]*)?"
+_URL = r"(?P<scheme>[A-Za-z][A-Za-z0-9+]*)://(?:(?P<user>[^:/?@]*)(?::(?P<password>%s*))?@)?%s"
+_REST = rf"(?P<hosts>{_HOST}(?:,{_HOST})*)(?:/(?P<database>[^?]*))?(?:\?(?P<query>.*))?"
+_AS_WRITTEN: Final = tuple(re.compile(_URL % (letter, _REST)) for letter in ("[^@/?]", "[^@]"))
+"""As RFC 3986 has it, and with a password that should have been percent-encoded."""
+
+_KNOWN_ELSEWHERE: Final = frozenset(
+    {
+        "allowPublicKeyRetrieval", "autoReconnect", "autocommit", "channel_binding", "client_encoding", "compress",
+        "gssencmode", "hostaddr", "host", "init_command", "keepalives", "keepalives_count", "keepalives_idle",
+        "keepalives_interval", "krbsrvname", "load_balance_hosts", "local_infile", "mode", "passfile", "password",
+        "read_timeout", "require_auth", "requirepeer", "serverTimezone", "service", "ssl_cipher", "sslcompression",
+        "sslsni", "tcp_user_timeout", "timeout", "useUnicode", "user", "write_timeout",
+    }
+)  # fmt: skip
+"""What others take: these may be told by their name, for none is part of a password."""
+
+_Seconds = Annotated[int, msgspec.Meta(ge=1, le=60)]
+_Word = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class PostgresqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What libpq takes after a `?`, and `pooler`, which is ours."""
+
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
+    sslrootcert: _Word | None = None
+    sslcert: _Word | None = None
+    sslkey: _Word | None = None
+    sslpassword: str | None = None
+    sslcrl: _Word | None = None
+    sslnegotiation: Literal["postgres", "direct"] | None = None
+    ssl_min_protocol_version: Literal["TLSv1.2", "TLSv1.3"] | None = None
+    ssl_max_protocol_version: Literal["TLSv1.2", "TLSv1.3"] | None = None
+    target_session_attrs: Literal["any", "read-write", "primary"] | None = None
+    application_name: _Word | None = None
+    options: _Word | None = None
+    connect_timeout: _Seconds | None = None
+    pooler: Literal["session", "transaction"] | None = None
+
+
+class MysqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What MariaDB's and MySQL's connectors take after a `?`."""
+
+    ssl: bool | None = None
+    ssl_mode: Literal["disable", "trust", "verify-ca", "verify-full"] | None = None
+    ssl_ca: _Word | None = None
+    ssl_cert: _Word | None = None
+    ssl_key: _Word | None = None
+    connect_timeout: _Seconds | None = None
+    charset: Literal["utf8mb4"] | None = None
+    unix_socket: _Word | None = None
+
+
+class SqliteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """None: what SQLite takes is ours to say."""
+
+
+Options = PostgresqlOptions | MysqlOptions | SqliteOptions
+_OPTIONS: Final[Mapping[Backend, type[Options]]] = {
+    "sqlite": SqliteOptions, "postgresql": PostgresqlOptions, "mysql": MysqlOptions,
+}  # fmt: skip
+_CALLED_ALSO: Final[Mapping[str, str]] = {
+    "ssl-mode": "ssl_mode", "sslMode": "ssl_mode", "sslmode": "ssl_mode", "useSSL": "ssl", "useSsl": "ssl",
+    "tls": "ssl", "ssl-ca": "ssl_ca", "serverSslCert": "ssl_ca", "ssl-cert": "ssl_cert", "ssl-key": "ssl_key",
+    "connect-timeout": "connect_timeout", "socket": "unix_socket",
+}  # fmt: skip
+"""MariaDB's and MySQL's connectors don't agree on names."""
+_MEANT: Final[Mapping[str, str]] = {
+    "disabled": "disable", "required": "trust", "verify_ca": "verify-ca", "verify_identity": "verify-full",
+}  # fmt: skip
+"""MySQL's words for MariaDB's."""
+_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_ca", "ssl_cert", "ssl_key")
+
+
+class DatabaseUrl(NamedTuple):
+    """What a URL says; it is never shown, for it holds a password."""
+
+    backend: Backend
+    user: str | None
+    password: str | None
+    hosts: tuple[tuple[str, int | None], ...]
+    database: str
+    options: Options
+
+    def __repr__(self) -> str:
+        return f"DatabaseUrl({self.backend})"
+
+
+class _Wrong(Exception):
+    """What is wrong, in words that hold nothing of the URL but an option's name."""
+
+
+def read_database_url(text: str) -> DatabaseUrl:
+    """The URL of NOTIFIER_DATABASE_URL; ConfigurationError where it isn't one, or asks for what can't be done."""
+    try:
+        return _read(text)
+    except _Wrong as error:
+        problem = str(error)
+    except msgspec.ValidationError as error:
+        problem = f"has a value of {str(error).rpartition('$.')[2].rstrip('`')} that can't be taken"  # which it quotes
+    except ValueError:
+        problem = "is not a URL; percent-encode what has a meaning in one"
+    # Not within the except: the errors may quote what they could not read.
+    raise ConfigurationError(f"NOTIFIER_DATABASE_URL {problem}; write it as postgresql://user:password@host/name")
+
+
+def _read(text: str) -> DatabaseUrl:
+    found = next(filter(None, (pattern.fullmatch(text) for pattern in _AS_WRITTEN)), None)
+    if found is None:
+        raise _Wrong("is not a URL")
+    scheme = found["scheme"].lower().partition("+")[0]
+    backend = BACKENDS.get(scheme)
+    if backend is None:
+        raise _Wrong(f"names {scheme!r}, which is none of {', '.join(BACKENDS)}")
+    user, password = found["user"], found["password"]
+    database = found["database"] or ""
+    url = DatabaseUrl(
+        backend,
+        unquote(user) if user else None,
+        unquote(password) if password is not None else None,
+        tuple(_host(each) for each in found["hosts"].split(",") if each),
+        database if backend == "sqlite" else unquote(database),
+        _options(backend, found["query"] or ""),
+    )
+    if backend == "sqlite" and (url.hosts or database in ("", ":memory:")):
+        raise _Wrong(
+            "names an in-memory SQLite, which processes can't share, or no file; write sqlite:////var/lib/notifier.db"
+        )
+    if backend == "mysql" and len(url.hosts) > 1:
+        raise _Wrong("names several hosts, which is for PostgreSQL")
+    return url
+
+
+def _host(text: str) -> tuple[str, int | None]:
+    host, _, port = text.rpartition(":") if re.search(r":[0-9]*\Z", text) else (text, "", "")
+    if port and not 0 < int(port) < 65536:
+        raise _Wrong("has a port that is none")
+    return unquote(host.removeprefix("[").removesuffix("]")), int(port) if port else None
+
+
+def _options(backend: Backend, query: str) -> Options:
+    kind = _OPTIONS[backend]
+    options: dict[str, Any] = {}
+    for pair in filter(None, query.split("&")):
+        name, _, value = pair.partition("=")
+        name = _CALLED_ALSO.get(name, name) if backend == "mysql" else "sslmode" if name == "ssl" else name
+        if name not in kind.__struct_fields__:
+            named = f"the option {name}" if name in _KNOWN_ELSEWHERE else "an option"
+            known = ", ".join(kind.__struct_fields__) or "none"
+            raise _Wrong(f"has {named}, which can't be taken here; there is: {known}")
+        value = unquote(value, errors="strict")
+        options[name] = _MEANT.get(value.lower(), value.lower()) if name == "ssl_mode" else value
+    read = msgspec.convert(options, kind, strict=False)
+    for name in _FILES:
+        _look_at_file(name, getattr(read, name, None))
+    return _whole(read)
+
+
+def _look_at_file(name: str, path: str | None) -> None:
+    if path is not None and path != "system" and not Path(path).is_file():
+        raise _Wrong(f"names a file by {name} that is not there")
+
+
+def _whole(read: Options) -> Options:
+    """What is asked for has what it needs; else a connection would be refused again and again."""
+    if isinstance(read, PostgresqlOptions) and (read.sslmode or "").startswith("verify"):
+        usual = Path.home() / ".postgresql" / "root.crt"
+        if read.sslrootcert is None and not usual.is_file():
+            raise _Wrong("has sslmode=verify-…, which needs sslrootcert=/path/of/the/ca.pem, or sslrootcert=system")
+    if isinstance(read, MysqlOptions) and bool(read.ssl_cert) != bool(read.ssl_key):
+        raise _Wrong("needs ssl_cert and ssl_key, or neither")
+    return read

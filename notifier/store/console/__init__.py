@@ -1,0 +1,1 @@
+"""What the operator's own staff keep: users, sign-ins, API keys, texts' versions, test contacts."""

@@ -1,0 +1,85 @@
+"""Whom tests of texts go to: colleagues who have said yes to it, never recipients."""
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Private
+from notifier.store.core import audit, rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import test_contact
+
+
+class Contact(Private, frozen=True, kw_only=True):
+    """One of them; `phone` is E.164, `token` an FCM registration token."""
+
+    name: str
+    phone: str | None = None
+    email: str | None = None
+    token: str | None = None
+
+    def address(self, channel: Channel) -> str | None:
+        """Where a test on a channel goes."""
+        return {Channel.SMS: self.phone, Channel.EMAIL: self.email, Channel.PUSH: self.token}.get(channel)
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The channels that they can be reached on."""
+        return [channel for channel in Channel if self.address(channel)]
+
+
+async def every(database: Database) -> list[Contact]:
+    """All of them by name."""
+
+    async def work(connection: AsyncConnection) -> list[Contact]:
+        found = await connection.execute(sa.select(test_contact).order_by(test_contact.c.name))
+        return [_contact(row) for row in found]
+
+    return await database.read(work)
+
+
+async def find(database: Database, name: str) -> Contact | None:
+    """The one with this name."""
+
+    async def work(connection: AsyncConnection) -> Contact | None:
+        row = (await connection.execute(sa.select(test_contact).where(test_contact.c.name == name))).first()
+        return None if row is None else _contact(row)
+
+    return await database.read(work)
+
+
+async def put(database: Database, contact: Contact, actor: str, now: int) -> None:
+    """Write one; of one who is there already, what is None stays as it is."""
+    given = {name: value for name, value in msgspec.structs.asdict(contact).items() if value is not None}
+    columns = [test_contact.c[name] for name in given]
+    write = rows.upsert if len(columns) > 1 else rows.insert  # without an address there is nothing to overwrite
+    statement = write(database.dialect, test_contact, columns)
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(statement, {"rows": rows.encode([given])})
+        await _tell(connection, database.dialect, now, actor, "contact.put", contact.name)
+
+    await database.write(work)
+
+
+async def remove(database: Database, name: str, actor: str, now: int) -> bool:
+    """Take one away; whether there was one."""
+
+    async def work(connection: AsyncConnection) -> bool:
+        gone = await connection.execute(sa.delete(test_contact).where(test_contact.c.name == name))
+        if gone.rowcount:
+            await _tell(connection, database.dialect, now, actor, "contact.remove", name)
+        return gone.rowcount == 1
+
+    return await database.write(work)
+
+
+async def _tell(connection: AsyncConnection, dialect: str, now: int, actor: str, action: str, name: str) -> None:
+    await audit.add(connection, dialect, [audit.Entry(at=now, actor=actor, action=action, subject=name)])
+
+
+def _contact(row: sa.Row[Any]) -> Contact:
+    return rows.read(row, Contact, strict=True)

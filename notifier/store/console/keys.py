@@ -1,0 +1,91 @@
+"""API keys: only the hash of the secret is kept."""
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.keys import ApiKey
+from notifier.store.core import audit
+from notifier.store.core.audit import Entry
+from notifier.store.core.database import Database
+from notifier.store.core.schema import api_key
+
+
+async def add(database: Database, key: ApiKey, actor: str | None = None) -> None:
+    """Write a new key, and who made it where that was a person."""
+    values = {
+        **msgspec.structs.asdict(key),
+        "scopes": " ".join(sorted(key.scopes)),
+        "sources": _list(key.sources),
+        "types": _list(key.types),
+        "parties": _list(key.parties),
+    }
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(sa.insert(api_key).values(values))
+        if actor is not None:
+            entry = Entry(at=key.created_at, actor=actor, action="key.create", subject=key.id, detail=values["scopes"])
+            await audit.add(connection, database.dialect, [entry])
+
+    await database.write(work)
+
+
+async def find(database: Database, id_: str) -> ApiKey | None:
+    """The key with this id, revoked or not."""
+
+    async def work(connection: AsyncConnection) -> ApiKey | None:
+        row = (await connection.execute(sa.select(api_key).where(api_key.c.id == id_))).first()
+        return None if row is None else _key(row)
+
+    return await database.read(work)
+
+
+async def every(database: Database) -> list[ApiKey]:
+    """All keys, oldest first."""
+
+    async def work(connection: AsyncConnection) -> list[ApiKey]:
+        return [
+            _key(row)
+            for row in await connection.execute(sa.select(api_key).order_by(api_key.c.created_at, api_key.c.id))
+        ]
+
+    return await database.read(work)
+
+
+async def revoke(database: Database, id_: str, now: int, actor: str) -> bool:
+    """End a key; whether there was one to end."""
+
+    async def work(connection: AsyncConnection) -> bool:
+        statement = sa.update(api_key).where(api_key.c.id == id_, api_key.c.revoked_at.is_(None)).values(revoked_at=now)
+        if (await connection.execute(statement)).rowcount != 1:
+            return False
+        entry = Entry(at=now, actor=actor, action="key.revoke", subject=id_)
+        await audit.add(connection, database.dialect, [entry])
+        return True
+
+    return await database.write(work)
+
+
+async def note_use(database: Database, id_: str, now: int) -> None:
+    """Note that a key was in use at an instant."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(sa.update(api_key).where(api_key.c.id == id_).values(used_at=now))
+
+    await database.write(work)
+
+
+def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:
+    return ApiKey(
+        id=row.id, name=row.name, secret_hash=row.secret_hash, scopes=frozenset(row.scopes.split()),
+        created_at=row.created_at, revoked_at=row.revoked_at, expires_at=row.expires_at, used_at=row.used_at,
+        sources=_tuple(row.sources), types=_tuple(row.types), rate=row.rate, parties=_tuple(row.parties),
+    )  # fmt: skip
+
+
+def _list(names: tuple[str, ...]) -> str | None:
+    return msgspec.json.encode(names).decode() if names else None
+
+
+def _tuple(kept: str | None) -> tuple[str, ...]:
+    return msgspec.json.decode(kept, type=tuple[str, ...]) if kept else ()

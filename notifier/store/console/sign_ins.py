@@ -1,0 +1,142 @@
+"""Signing in to the console: sessions, and how many tries at a password are left.
+
+The tries are rows and not a process's memory, so they are as few behind several web processes as behind one. A try is
+taken before the password is looked at: a hundred guesses at the same moment are no more than the few that are left.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import make_id
+from notifier.domain.users import ABSOLUTE, IDLE, LOCK, Session
+from notifier.store.core import audit, rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import console_guess, console_session, console_user
+
+NOBODY = "(nobody)"
+"""The audit's subject for a name that is no user's: what was typed may be a password."""
+
+
+async def take_try(database: Database, limits: Mapping[str, int], now: int) -> bool:
+    """Take one try from each of these keys, a guessed name's or an address's; False where one has none left."""
+    keys = sorted(limits)
+
+    async def work(connection: AsyncConnection) -> bool:
+        await connection.execute(sa.delete(console_guess).where(console_guess.c.last_at <= now - LOCK))
+        new = rows.encode([{"id": key, "tries": 0, "last_at": now} for key in keys])
+        await connection.execute(_insert(database.dialect), {"rows": new})
+        left = True
+        for key in keys:
+            taken = (
+                sa.update(console_guess)
+                .where(console_guess.c.id == key, console_guess.c.tries < limits[key])
+                .values(tries=console_guess.c.tries + 1, last_at=now)
+            )
+            left = (await connection.execute(taken)).rowcount == 1 and left
+        return left
+
+    return await database.write(work)
+
+
+async def forgive(database: Database, name: str) -> None:
+    """Give a name all its tries again."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(sa.delete(console_guess).where(console_guess.c.id == name_key(name)))
+
+    await database.write(work)
+
+
+def name_key(name: str) -> str:
+    """The key of a name's tries."""
+    return make_id("guess", "name", name)
+
+
+def address_key(address: str) -> str:
+    """The key of the tries from an address."""
+    return make_id("guess", "address", address)
+
+
+async def begin(database: Database, session: Session, address: str) -> None:
+    """Write a session; its user and address have their tries back. Those that are over go."""
+
+    async def work(connection: AsyncConnection) -> None:
+        now = session.created_at
+        await connection.execute(sa.delete(console_session).where(_over(now)))
+        await connection.execute(sa.insert(console_session).values(_values(session)))
+        signed_in = sa.update(console_user).where(console_user.c.name == session.user).values(signed_in_at=now)
+        await connection.execute(signed_in)
+        await connection.execute(sa.delete(console_guess).where(console_guess.c.id == name_key(session.user)))
+        given_back = sa.update(console_guess).where(console_guess.c.id == address_key(address))
+        await connection.execute(given_back.values(tries=console_guess.c.tries - 1))
+        await _tell(connection, database.dialect, now, "user.sign_in", session.user)
+
+    await database.write(work)
+
+
+async def record_failure(database: Database, user: str | None, now: int) -> None:
+    """Tell the audit of a wrong password; `user` is None where the name is no user's."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await _tell(connection, database.dialect, now, "user.sign_in_failed", user or NOBODY)
+
+    await database.write(work)
+
+
+async def find(database: Database, id_hash: str, now: int) -> Session | None:
+    """The session with this hash, unless it is over."""
+    query = (
+        sa.select(*(console_session.c[name] for name in ("id_hash", "user", "created_at", "used_at")))
+        .add_columns(console_user.c.role)
+        .join(console_user, console_user.c.name == console_session.c.user)
+        .where(console_session.c.id_hash == id_hash, ~_over(now), console_user.c.disabled_at.is_(None))
+    )
+
+    async def work(connection: AsyncConnection) -> Session | None:
+        row = (await connection.execute(query)).first()
+        return None if row is None else rows.read(row, Session)
+
+    return await database.read(work)
+
+
+async def touch(database: Database, id_hash: str, now: int) -> None:
+    """Say that a session is in use."""
+
+    async def work(connection: AsyncConnection) -> None:
+        update = sa.update(console_session).where(console_session.c.id_hash == id_hash).values(used_at=now)
+        await connection.execute(update)
+
+    await database.write(work)
+
+
+async def end(database: Database, session: Session, now: int) -> None:
+    """End a session."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(sa.delete(console_session).where(console_session.c.id_hash == session.id_hash))
+        await _tell(connection, database.dialect, now, "user.sign_out", session.user)
+
+    await database.write(work)
+
+
+def _over(now: int) -> sa.ColumnElement[bool]:
+    return sa.or_(console_session.c.used_at <= now - IDLE, console_session.c.created_at <= now - ABSOLUTE)
+
+
+def _values(session: Session) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(session).items() if name != "role"}
+
+
+async def _tell(connection: AsyncConnection, dialect: str, now: int, action: str, name: str) -> None:
+    entry = audit.Entry(at=now, actor=f"console:{name}", action=action, subject=name)
+    await audit.add(connection, dialect, [entry])
+
+
+@cache
+def _insert(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, console_guess, list(console_guess.c))

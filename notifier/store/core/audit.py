@@ -1,0 +1,63 @@
+"""The audit: who did what by hand, and when. Rows are only ever added, in the transaction of what they tell of."""
+
+import secrets
+from collections.abc import Sequence
+from functools import cache
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.store.core import paging, rows
+from notifier.store.core.database import Database
+from notifier.store.core.paging import Page, Place
+from notifier.store.core.schema import audit
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One action on one subject (an id or a user). `actor` is a key's name, `cli:<user>` or `console:<user>`; `detail`
+    holds no personal data."""
+
+    id: str = msgspec.field(default_factory=lambda: secrets.token_hex(16))
+    at: int
+    actor: str
+    action: str
+    subject: str
+    detail: str = ""
+
+
+async def add(connection: AsyncConnection, dialect: str, entries: Sequence[Entry]) -> int:
+    """Write entries; how many of their ids were new."""
+    if not entries:
+        return 0
+    return (await connection.execute(_insert(dialect), {"rows": rows.encode(entries)})).rowcount
+
+
+async def tell(database: Database, entry: Entry) -> None:
+    """Write the entry of something that changes no row."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await add(connection, database.dialect, [entry])
+
+    await database.write(work)
+
+
+async def find(database: Database, actor: str | None, after: Place | None, limit: int) -> Page[Entry]:
+    """A page of entries, newest first, of one actor or of all."""
+    only = {} if actor is None else {"actor": actor}
+    return await paging.find(database, Entry, (audit.c.at, audit.c.id), only=only, after=after, limit=limit)
+
+
+async def count(database: Database, actor: str, action: str, since: int) -> int:
+    """How often somebody did something lately: a look at the end of one index."""
+    query = sa.select(sa.func.count()).where(audit.c.at > since, audit.c.actor == actor, audit.c.action == action)
+
+    async def work(connection: AsyncConnection) -> int:
+        return (await connection.execute(query)).scalar_one()
+
+    return await database.read(work)
+
+
+@cache
+def _insert(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, audit, [audit.c[name] for name in Entry.__struct_fields__])

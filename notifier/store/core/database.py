@@ -1,0 +1,294 @@
+"""One database: connections, transactions, and what differs between engines in handling them."""
+
+import asyncio
+import logging
+import random
+import sqlite3
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from notifier.domain.errors import StoreUnavailable
+from notifier.runtime.database_url import DatabaseUrl, MysqlOptions, PostgresqlOptions, read_database_url
+from notifier.runtime.stages import Stage, metered
+from notifier.store.core.turns import Turns
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT = 5  # seconds: a database that takes longer to answer is down for a caller that waits for its 202
+STATEMENT_TIMEOUT = 20  # seconds: no statement of ours runs a tenth as long
+IDLE_TIMEOUT = 10  # seconds: a process that stands still in a transaction loses it, and its rows are others' again
+POOL_TIMEOUT = 10  # seconds to wait for a free connection before saying that the store is unavailable
+BUSY_TIMEOUT = 5_000  # milliseconds that SQLite waits for another process's write
+CONFLICT_TRIES = 5  # times that a transaction which another one made give way runs in all
+CONFLICT_PAUSE = 0.02  # seconds, doubled each time, with full jitter
+
+SESSION = {
+    # A plan that was cached while a table was nearly empty would be kept when it is full.
+    "plan_cache_mode": "force_custom_plan",
+    "statement_timeout": str(STATEMENT_TIMEOUT * 1000),
+    "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT * 1000),
+    "jit": "off",
+    # Our statements look up the ids of a batch. Priced for spinning disks, a scan of the whole table looks cheaper than
+    # a hundred look-ups as long as the table is small, and costs ten times as much.
+    "random_page_cost": "1.1",
+    # They are written from the batch outwards, so the planner needn't look for the order of their joins: that takes
+    # longer than the rest of its work.
+    "join_collapse_limit": "1",
+}
+"""What each session of PostgreSQL's begins with."""
+
+PATIENT = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+"""What is different where a statement may take its time."""
+
+READ_ONLY = {
+    "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    "mysql": "SET TRANSACTION READ ONLY",
+    "sqlite": "PRAGMA query_only = ON",
+}
+"""What a transaction that only looks begins with."""
+
+DEADLOCKS = {"40001", "40P01"}  # SQLSTATE: PostgreSQL's and the standard's serialization failure and deadlock
+MYSQL_DEADLOCKS = {1205, 1213, 1020}  # lock wait time-out, deadlock, and MariaDB's "record has changed since last read"
+
+
+# It repeats the server's warnings, such as those of a repeat that INSERT IGNORE passes over, with ids in them.
+logging.getLogger("asyncmy").setLevel(logging.ERROR)
+
+
+class Database:
+    """A pool of connections to one database.
+
+    `read` and `write` run a function in a transaction of its own. A transaction that had to give way to another is run
+    again; whatever else keeps the database from answering becomes StoreUnavailable.
+    """
+
+    def __init__(self, url: str, connections: int = 10, *, patient: bool = False) -> None:
+        self._url = url
+        read = read_database_url(url)
+        self.engine = _engine(read, connections, patient)
+        self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
+        self._writer = self.engine.execution_options(notifier_write=True)
+        self._turns = Turns(Path(f"{self.engine.url.database}-turn")) if self.dialect == "sqlite" else None
+        # One SELECT needs no BEGIN and COMMIT around it where the engine gives every statement its snapshot.
+        self._reader = (
+            self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            if self.dialect == "postgresql" and not pooled(read.options)
+            else self.engine
+        )
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The result of `work` in a transaction that only reads."""
+        return await _run(self._reader, work)
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The result of `work` in a transaction that is committed; `work` may run more than once."""
+        if self._turns is None:
+            return await _run(self._writer, work)
+        async with self._turns.turn():
+            return await _run(self._writer, work)
+
+    async def look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The result of `work` in a transaction in which the engine itself refuses to write."""
+
+        async def guarded(connection: AsyncConnection) -> T:
+            await connection.exec_driver_sql(READ_ONLY[self.dialect])
+            try:
+                return await work(connection)
+            finally:
+                if self.dialect == "sqlite":  # where it is the connection's and not the transaction's
+                    await connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+        return await _run(self.engine, guarded)
+
+    def patient(self) -> "Database":
+        """The same database, where a statement or a transaction may take as long as it takes: for migrations."""
+        return Database(self._url, connections=2, patient=True)
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable where the database doesn't answer."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(sa.text("SELECT 1"))
+
+        await self.read(work)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+        if self._turns is not None:
+            self._turns.close()
+
+
+@metered(Stage.STORE)
+async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            async with engine.begin() as connection:
+                return await work(connection)
+        except DBAPIError as error:
+            if not _gave_way(error):
+                if _unavailable(error):
+                    raise StoreUnavailable(_told(error)) from error
+                raise
+            if tries == CONFLICT_TRIES:
+                raise StoreUnavailable("the transaction met others at every try; try again") from error
+        except (OSError, TimeoutError, sa.exc.TimeoutError) as error:
+            raise StoreUnavailable(f"the database can't be reached ({type(error).__name__})") from error
+        await asyncio.sleep(random.uniform(0, CONFLICT_PAUSE * 2**tries))  # noqa: S311 (jitter is no secret)
+
+
+def _engine(url: DatabaseUrl, connections: int, patient: bool) -> AsyncEngine:
+    if isinstance(url.options, PostgresqlOptions):
+        return _postgresql(url, url.options, connections, patient)
+    if isinstance(url.options, MysqlOptions):
+        return _mysql(url, url.options, connections, patient)
+    return _sqlite(sa.URL.create("sqlite+aiosqlite", database=url.database), connections)
+
+
+def _pool(connections: int) -> dict[str, Any]:
+    return {"pool_size": connections, "max_overflow": 0, "pool_timeout": POOL_TIMEOUT, "pool_recycle": 1800}
+
+
+def _postgresql(url: DatabaseUrl, options: PostgresqlOptions, connections: int, patient: bool) -> AsyncEngine:
+    told = msgspec.structs.asdict(options)
+    ours = {name: told.pop(name) for name in ("application_name", "connect_timeout", "pooler", "options")}
+    if told["sslrootcert"] == "system":
+        told["sslrootcert"] = ssl.get_default_verify_paths().cafile
+    arguments: dict[str, Any] = {
+        # asyncpg reads libpq's words in a URL of its own, and only there.
+        "dsn": f"postgresql://?{urlencode({name: value for name, value in told.items() if value is not None})}",
+        "timeout": ours["connect_timeout"] or CONNECT_TIMEOUT,
+        "command_timeout": None if patient else STATEMENT_TIMEOUT + 5,
+        "user": url.user, "password": url.password, "database": url.database or None,
+        "host": [host for host, _ in url.hosts] or None, "port": [port or 5432 for _, port in url.hosts] or None,
+        "server_settings": {name: ours[name] for name in ("application_name", "options") if ours[name]},
+    }  # fmt: skip
+    if pooled(options):
+        # Each transaction may have another server behind it: it knows no statement of the one before, and what a
+        # session sets at its start would be others'. docs/settings.md has what the role should have instead.
+        arguments |= {
+            "statement_cache_size": 0, "prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: "",
+        }  # fmt: skip
+    else:
+        arguments["server_settings"] |= SESSION | (PATIENT if patient else {})
+    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, **_pool(connections))
+
+
+def pooled(options: object) -> bool:
+    """Whether each transaction may go to another server."""
+    return isinstance(options, PostgresqlOptions) and options.pooler == "transaction"
+
+
+def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: bool) -> AsyncEngine:
+    (host, port) = url.hosts[0] if url.hosts else (None, None)
+    # What MySQL takes for a comment MariaDB executes; MySQL has no such time-out.
+    prepare = f"SET time_zone = '+00:00' /*M! , idle_transaction_timeout = {0 if patient else IDLE_TIMEOUT} */"
+    arguments: dict[str, Any] = {
+        "connect_timeout": options.connect_timeout or CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": prepare,
+    }  # fmt: skip
+    if options.unix_socket:
+        arguments["unix_socket"] = options.unix_socket
+    if (tls := _mysql_tls(options)) is not None:
+        arguments["ssl"] = tls
+    parsed = sa.URL.create(
+        "mysql+asyncmy", url.user, url.password, host or None, port, url.database or None
+    )  # fmt: skip
+    # Under REPEATABLE READ batches that touch neighbouring keys lock the gaps between them, and deadlock.
+    return create_async_engine(parsed, connect_args=arguments, isolation_level="READ COMMITTED", **_pool(connections))
+
+
+def _mysql_tls(options: MysqlOptions) -> ssl.SSLContext | None:
+    """As MariaDB's connectors have it: `ssl=true` checks the server's certificate and its name."""
+    asked = bool(options.ssl or options.ssl_ca or options.ssl_cert)
+    mode = options.ssl_mode or ("verify-full" if asked else "disable")
+    if mode == "disable":
+        return None
+    context = ssl.create_default_context(cafile=options.ssl_ca)
+    context.check_hostname = mode == "verify-full"
+    if mode == "trust":
+        context.verify_mode = ssl.CERT_NONE
+    if options.ssl_cert:
+        context.load_cert_chain(options.ssl_cert, options.ssl_key)
+    return context
+
+
+def _sqlite(url: sa.URL, connections: int) -> AsyncEngine:
+    _make_private(Path(str(url.database)))
+    engine = create_async_engine(url, pool_size=connections, max_overflow=0, pool_timeout=POOL_TIMEOUT)
+
+    @sa.event.listens_for(engine.sync_engine, "do_connect")
+    def look(_dialect: Any, _record: Any, arguments: Any, options: Any) -> None:
+        # Where a file can't be opened aiosqlite leaves its thread to end by itself, which meets a loop that is closed.
+        sqlite3.connect(*arguments, **options).close()
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver's guess
+        cursor = connection.cursor()
+        try:
+            for pragma in (f"busy_timeout={BUSY_TIMEOUT}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+        except BaseException:  # no database: the pool leaves it to us to end the connection, and its thread
+            connection.close()
+            raise
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A deferred transaction that turns to writing fails where another wrote meanwhile; IMMEDIATE waits.
+        write = connection.get_execution_options().get("notifier_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _make_private(file: Path) -> None:
+    """Make the file where there is none, for its owner alone: it holds people, and the key of their links. A group that
+    may write to it was given that on purpose, and stays. What SQLite puts beside it has the same mode."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.touch(mode=0o600)
+        mode = file.stat().st_mode & 0o777
+        private = mode & (0o770 if mode & 0o020 else 0o700)
+        beside = [file.with_name(file.name + ending) for ending in ("-wal", "-shm", "-turn")]
+        for each in (file, *beside) if mode != private else ():
+            if each.exists():
+                each.chmod(private)
+    except OSError as error:  # somebody else's file, or no file system for it: the first statement says so
+        log.warning("database.not_private", error=type(error).__name__)
+
+
+def _gave_way(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return state in DEADLOCKS or number in MYSQL_DEADLOCKS
+
+
+def _unavailable(error: DBAPIError) -> bool:
+    # A value that the engine can't hold (class 22) is our fault: the same would fail again, however often.
+    if str(getattr(error.orig, "sqlstate", "")).startswith("22"):
+        return False
+    return (
+        error.connection_invalidated
+        or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError)
+        or not isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError)
+    )
+
+
+def _told(error: DBAPIError) -> str:
+    """Why, in the server's words where it kept us out: those about a statement may hold what was in it."""
+    if error.statement is None and error.orig is not None and error.orig.args:
+        return f"the database can't be used: {' '.join(str(error.orig.args[-1]).split())}"
+    return f"the database does not take it ({type(error.orig).__name__})"

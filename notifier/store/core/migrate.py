@@ -1,0 +1,127 @@
+"""Schema migrations, by Alembic from inside the package: no ini file, the same on every machine."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.store.core.database import Database
+from notifier.store.core.resumable import Tell
+
+LOOK_AGAIN = 0.2  # seconds between two looks whether another process has ended its upgrade
+
+_RUNNING: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+"""A lock for each loop: Alembic keeps in globals what it works on, and gives way in the middle of it."""
+
+_NAMED_LOCK = "SELECT GET_LOCK(CONCAT('notifier-', MD5(DATABASE())), 0)"
+LOCKS = {
+    # It ends with its transaction, which a pooler can't take apart.
+    "postgresql": "SELECT pg_try_advisory_xact_lock(hashtext('notifier db upgrade'))",
+    # It is the server's, for all of its databases, and ends with the connection. A statement goes on after its client
+    # was killed; so does the lock.
+    "mysql": _NAMED_LOCK,
+    "mariadb": _NAMED_LOCK,
+}
+
+
+def quiet(_what: str) -> None:
+    """Tells nobody."""
+
+
+def config(connection: Connection | None = None, tell: Tell = quiet) -> Config:
+    """Alembic's configuration; its env.py runs on the connection given."""
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    made.attributes.update(connection=connection, tell=tell)
+    return made
+
+
+async def upgrade(database: Database, tell: Tell = quiet) -> None:
+    """Bring the schema to the newest revision; does nothing where it is there.
+
+    However many do so at once, one works and the others wait for it. What was ended halfway goes on where it was.
+    `tell` hears of each change before it begins. Raises StoreUnavailable where the database doesn't answer.
+    """
+    await database.ping()
+
+    def run(connection: Connection) -> None:
+        command.upgrade(config(connection, tell), "head")
+
+    one_at_a_time = _RUNNING.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    patient = database.patient()
+    try:
+        async with one_at_a_time, patient.engine.connect() as connection, alone(patient, connection, tell):
+            await connection.execution_options(notifier_write=True)
+            await connection.run_sync(run)
+            await connection.commit()
+    finally:
+        await patient.close()
+
+
+async def revisions(database: Database) -> tuple[str | None, str | None]:
+    """The revision that the database has, and the newest there is. Raises StoreUnavailable."""
+    newest = await asyncio.to_thread(lambda: ScriptDirectory.from_config(config()).get_current_head())
+
+    async def work(connection: AsyncConnection) -> str | None:
+        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+    return await database.read(work), newest
+
+
+@asynccontextmanager
+async def alone(database: Database, connection: AsyncConnection, tell: Tell) -> AsyncIterator[None]:
+    """Nobody else upgrades this database inside this, in whichever process."""
+    if database.dialect == "sqlite":
+        with _beside(f"{database.engine.url.database}-upgrade") as file:
+            await _until(partial(_lock, file), tell)
+            yield
+    elif database.dialect == "mysql":
+        await _until(partial(_ask, connection), tell)
+        await connection.commit()
+        yield
+    else:
+        async with database.engine.connect() as own:
+            await _until(partial(_ask, own), tell)
+            yield
+
+
+async def _until(taken: Callable[[], Awaitable[bool]], tell: Tell) -> None:
+    told = False
+    while not await taken():
+        if not told:
+            tell("another process is at it; waiting for it")
+        told = True
+        await asyncio.sleep(LOOK_AGAIN)
+
+
+async def _ask(connection: AsyncConnection) -> bool:
+    return bool((await connection.execute(sa.text(LOCKS[connection.dialect.name]))).scalar_one())
+
+
+async def _lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _beside(path: str) -> Iterator[int]:
+    file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield file
+    finally:
+        os.close(file)

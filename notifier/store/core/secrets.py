@@ -1,0 +1,51 @@
+"""Secrets that the engine makes for itself: one of each name in a database, whoever asks first."""
+
+import secrets
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import secret
+
+BYTES: Final = 32
+"""As many as SHA-256 gives: a longer key makes no HMAC safer."""
+
+_known: Final[WeakKeyDictionary[Database, dict[str, bytes]]] = WeakKeyDictionary()
+
+
+async def get(database: Database, name: str) -> bytes:
+    """The secret of this name, made where there is none yet and never changed; a process asks for it once."""
+    known = _known.setdefault(database, {})
+    if name not in known:
+        known[name] = bytes.fromhex(await _read(database, name) or await _make(database, name))
+    return known[name]
+
+
+async def find(database: Database, name: str) -> bytes | None:
+    """The secret of this name, where there is one."""
+    found = await _read(database, name)
+    return None if found is None else bytes.fromhex(found)
+
+
+async def _read(database: Database, name: str) -> str | None:
+    async def work(connection: AsyncConnection) -> str | None:
+        return (await connection.execute(sa.select(secret.c.value).where(secret.c.name == name))).scalar()
+
+    return await database.read(work)
+
+
+async def _make(database: Database, name: str) -> str:
+    row = {"name": name, "value": secrets.token_hex(BYTES)}
+
+    async def work(connection: AsyncConnection) -> str:
+        # Of two who make it at once the second waits for the first, and then reads what that one wrote.
+        statement = rows.insert(database.dialect, secret, list(secret.c))
+        await connection.execute(statement, {"rows": rows.encode([row])})
+        found: str = (await connection.execute(sa.select(secret.c.value).where(secret.c.name == name))).scalar_one()
+        return found
+
+    return await database.write(work)

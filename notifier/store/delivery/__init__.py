@@ -1,0 +1,1 @@
+"""What is open: events, deliveries, leases, digests, and what receipts and the clock do to them."""

@@ -1,0 +1,72 @@
+"""Unknown deliveries while their providers are asked: held by `signal_at`, and counted as crashes until the answer.
+
+The message has to be rendered to be asked for, and what ends a worker in that must not do so again and again.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import State
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import delivery
+
+
+async def begin(database: Database, ids: Sequence[str], free_until: int, held_until: int) -> list[str]:
+    """Take those of the deliveries that are unknown and that nobody holds beyond `free_until`.
+
+    Each counts as a crash until `end`. The clock looks again at `held_until`.
+    """
+
+    async def work(connection: AsyncConnection) -> list[str]:
+        found = await connection.execute(_free(database.dialect), {"rows": rows.ids(ids), "free_until": free_until})
+        taken = list(found.scalars())
+        if taken:
+            await connection.execute(_hold(database.dialect), {"rows": rows.ids(taken), "held_until": held_until})
+        return taken
+
+    return await database.write(work)
+
+
+async def end(database: Database, ids: Sequence[str], look_at: int) -> None:
+    """The worker is alive: take the crashes back, and let the clock look at those that are unknown still."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(_release(database.dialect), {"rows": rows.ids(ids), "look_at": look_at})
+
+    await database.write(work)
+
+
+@cache
+def _free(dialect: str) -> sa.Select[str]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    query = (
+        sa.select(delivery.c.id)
+        .join(wanted, wanted.c.id == delivery.c.id)
+        .where(delivery.c.state == State.UNKNOWN, delivery.c.signal_at <= sa.bindparam("free_until"))
+    )
+    return rows.locking(query, dialect, delivery, skip_locked=True)
+
+
+@cache
+def _hold(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == wanted.c.id)
+        .values(crashes=delivery.c.crashes + 1, signal_at=sa.bindparam("held_until"))
+    )
+
+
+@cache
+def _release(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    look_at = sa.case((delivery.c.state == State.UNKNOWN, sa.bindparam("look_at")), else_=delivery.c.signal_at)
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == wanted.c.id)
+        .values(crashes=delivery.c.crashes - 1, signal_at=look_at)
+    )

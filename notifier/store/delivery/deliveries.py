@@ -1,0 +1,310 @@
+"""Deliveries: written by `decide`, brought up by the clock, read with all that it takes to send them; `leases` is how
+workers hold them."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import UNREACHED, Channel, Lane, Reason, State
+from notifier.domain.standing import Standing
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import decision, delivery, device, event, recipient, supersession, suppression
+from notifier.store.delivery import digests, steps
+from notifier.store.delivery.marks import Mark
+from notifier.store.people import standing
+from notifier.store.people.suppressions import ADDRESS_KEY
+
+
+class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A delivery as `decide` writes it: pending and due, ended at once with a reason, or taken by who decides it."""
+
+    id: str
+    event_id: str
+    recipient_id: str
+    type: str
+    channel: Channel
+    target: str
+    lane: Lane
+    about: str
+    state: State
+    reason: str | None
+    created_at: int
+    updated_at: int
+    due_at: int
+    expires_at: int
+    signal_at: int | None
+    attempts: int = 0
+    step: int = 0
+    digest_id: str | None = None
+    lease_token: str | None = None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided for one recipient, and why: one answer per channel; and where they stood."""
+
+    event_id: str
+    type: str
+    recipient_id: str
+    decided_at: int
+    answers: list[dict[str, Any]]
+    standing: Standing | None = None
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery with all that is needed to look again and to send. It holds addresses: not printed.
+
+    `data` are its event's, None where they can't be read. `address_key` is that of its number or mailbox, `standing`
+    where its recipient stands now; None where they are gone.
+    `mark` is what has made deliveries about the same thing out of date, `reached` says whether an earlier step has
+    reached the person, `told` whether they heard of what the message closes.
+    `held` are the data of what a digest holds, None where it is none.
+    """
+
+    id: str
+    event_id: str
+    recipient_id: str
+    type: str
+    channel: Channel
+    lane: Lane
+    target: str
+    about: str
+    created_at: int
+    expires_at: int
+    redrive_of: str | None = None
+    attempts: int
+    occurred_at: int
+    accepted_at: int
+    data: dict[str, Any] | None = None
+    name: str | None
+    email: str | None
+    phone: str | None
+    standing: Standing | None = None
+    device_kind: Literal["token", "fid"] | None
+    device_value: str | None
+    device_platform: Literal["android", "ios", "web"] | None
+    address_key: str | None = None
+    digest_id: str | None = None
+    mark: Mark | None = None
+    reached: bool = False
+    told: bool = True
+    held: tuple[str, ...] | None = None
+
+    @property
+    def starts_at(self) -> int:
+        """When it happened: a producer's clock that runs fast doesn't put it behind what came later."""
+        return min(self.occurred_at, self.accepted_at)
+
+    def __repr__(self) -> str:
+        return f"<Ready {self.id}>"
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """A delivery, its type and what it is about."""
+
+    id: str
+    type: str
+    about: str
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery's move from one state to another that no worker holds; it happens only from `before`."""
+
+    id: str
+    before: State
+    state: State
+    reason: str | None
+    due_at: int
+    signal_at: int | None
+
+
+async def existing(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> set[str]:
+    """Which of the deliveries are there already."""
+    found = await connection.execute(_existing(dialect), {"rows": rows.ids(ids)})
+    return {row.id for row in found}
+
+
+async def add(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> int:
+    """Write deliveries; how many were new."""
+    if not deliveries:
+        return 0
+    return (await connection.execute(_insert(dialect), {"rows": rows.encode(deliveries)})).rowcount
+
+
+async def own(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> list[NewDelivery]:
+    """Those of the deliveries just added that are their events' own: the others were there already, by other events."""
+    wanted = rows.encode([{"id": each.id, "event_id": each.event_id} for each in deliveries])
+    found = {row.id for row in await connection.execute(_own(dialect), {"rows": wanted})}
+    return [each for each in deliveries if each.id in found]
+
+
+async def add_decisions(connection: AsyncConnection, dialect: str, decisions: Sequence[Decision]) -> None:
+    """Write what was decided and why."""
+    if decisions:
+        await connection.execute(_insert_decisions(dialect), {"rows": rows.encode(decisions)})
+
+
+async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) -> bool:
+    """Whether an event of a type was decided for anybody."""
+    query = sa.select(sa.literal(1)).where(decision.c.event_id == event_id, decision.c.type == type_).limit(1)
+    return (await connection.execute(query)).first() is not None
+
+
+async def load(database: Database, ids: Sequence[str], state: State) -> list[Ready]:
+    """Those of the deliveries that are in a state. It takes nothing: two workers may load the same."""
+
+    async def work(connection: AsyncConnection) -> list[Ready]:
+        query = ready(database.dialect).where(delivery.c.state == sa.bindparam("state"))
+        found = await connection.execute(query, {"rows": rows.ids(ids), "state": state})
+        return await read(connection, database.dialect, list(found))
+
+    return await database.read(work) if ids else []
+
+
+async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row[Any]]) -> list[Ready]:
+    """The deliveries of rows that a query made of `ready` answered."""
+    known = {row.id: row for row in found if row.preferences is not None}
+    devices = {id_: row.device_value is not None for id_, row in known.items()}
+    standings = await standing.make(connection, dialect, known, devices)
+    digest_ids = {row.digest_id for row in found if row.digest_id is not None}
+    items = await digests.items(connection, dialect, digest_ids) if digest_ids else {}
+    documents = {row.event_id: row.document for row in found}  # an event has a delivery for each channel
+    data = {event_id: _data(document) for event_id, document in documents.items()}
+    return [
+        msgspec.structs.replace(
+            rows.read(row, Ready), data=data[row.event_id], standing=standings.get(row.id), mark=_mark(row),
+            held=None if row.digest_id is None else items.get(row.digest_id, ()),
+        )
+        for row in found
+    ]  # fmt: skip
+
+
+def _data(document: str) -> dict[str, Any] | None:
+    """An event's data; None for what another version wrote and this one can't read: it keeps no other back."""
+    try:
+        return msgspec.json.decode(document, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return None
+
+
+def _mark(row: Any) -> Mark | None:
+    if row.marked_until is None:
+        return None
+    return Mark(about=row.about, until=row.marked_until, reason=Reason(row.marked_reason), event_id=row.marked_event_id)
+
+
+async def move(database: Database, moves: Sequence[Move], now: int) -> int:
+    """Move deliveries that no worker holds; how many were still where their move begins."""
+
+    async def work(connection: AsyncConnection) -> int:
+        parameters = {"rows": rows.encode(moves), "now": now}
+        moved = (await connection.execute(_move(database.dialect), parameters)).rowcount
+        ended = [move.id for move in moves if move.state in UNREACHED]
+        await steps.bring_forward(connection, database.dialect, ended, now)
+        return moved
+
+    return await database.write(work) if moves else 0
+
+
+async def get(database: Database, id_: str) -> Subject | None:
+    """What a delivery is about; None where there is none."""
+    query = sa.select(delivery.c.id, delivery.c.type, delivery.c.about).where(delivery.c.id == id_)
+
+    async def work(connection: AsyncConnection) -> Subject | None:
+        row = (await connection.execute(query)).first()
+        return None if row is None else Subject(*row)
+
+    return await database.read(work)
+
+
+async def waiting(database: Database, now: int) -> int:
+    """How many deliveries wait for a time that is yet to come, and were never tried."""
+    query = sa.select(sa.func.count()).where(
+        delivery.c.state == State.PENDING, delivery.c.due_at > now, delivery.c.attempts == 0
+    )
+
+    async def work(connection: AsyncConnection) -> int:
+        return int((await connection.execute(query)).scalar_one())
+
+    return await database.read(work)
+
+
+async def states(database: Database) -> dict[tuple[str, str], State]:
+    """Every delivery's state, by channel and id: for comparisons, not for the hot path."""
+
+    async def work(connection: AsyncConnection) -> dict[tuple[str, str], State]:
+        found = await connection.execute(sa.select(delivery.c.channel, delivery.c.id, delivery.c.state))
+        return {(row.channel, row.id): State(row.state) for row in found}
+
+    return await database.read(work)
+
+
+@cache
+def _existing(dialect: str) -> sa.Select[tuple[str]]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return sa.select(delivery.c.id).join(wanted, wanted.c.id == delivery.c.id)
+
+
+@cache
+def _own(dialect: str) -> sa.Select[tuple[str]]:
+    wanted = rows.batch(dialect, [delivery.c.id, delivery.c.event_id])
+    same = sa.and_(wanted.c.id == delivery.c.id, wanted.c.event_id == delivery.c.event_id)
+    return sa.select(delivery.c.id).join(wanted, same)
+
+
+@cache
+def _insert(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, delivery, [delivery.c[name] for name in NewDelivery.__struct_fields__])
+
+
+@cache
+def _insert_decisions(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, decision, [decision.c[name] for name in Decision.__struct_fields__])
+
+
+@cache
+def ready(dialect: str) -> sa.Select[Any]:
+    """What `read` reads of a batch of deliveries, for whoever says which of them."""
+    wanted = rows.batch(dialect, [delivery.c.id])
+    own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about")
+    return (
+        sa.select(
+            *(delivery.c[name] for name in (*own, "created_at", "expires_at", "redrive_of", "digest_id")),
+            steps.REACHED.label("reached"),
+            # Those that have ended: a claim counts the one it begins.
+            (delivery.c.attempts - sa.case((delivery.c.state == State.SENDING, 1), else_=0)).label("attempts"),
+            event.c.occurred_at,
+            event.c.accepted_at,
+            event.c.data.label("document"),
+            *(recipient.c[name] for name in ("name", "email", "phone", *standing.COLUMNS)),
+            *(device.c[name].label(f"device_{name}") for name in ("kind", "value", "platform")),
+            ADDRESS_KEY.label("address_key"),
+            *(
+                sa.case((delivery.c.channel == channel, suppression.c.reason)).label(f"suppressed_{channel}")
+                for channel in (Channel.SMS, Channel.EMAIL)
+            ),
+            *(supersession.c[name].label(f"marked_{name}") for name in ("until", "reason", "event_id")),
+        )
+        .select_from(wanted)
+        .join(delivery, delivery.c.id == wanted.c.id)
+        .join(event, event.c.id == delivery.c.event_id)
+        .outerjoin(recipient, recipient.c.id == delivery.c.recipient_id)
+        .outerjoin(device, sa.and_(device.c.id == delivery.c.target, device.c.recipient_id == delivery.c.recipient_id))
+        .outerjoin(suppression, suppression.c.address_key == ADDRESS_KEY)
+        .outerjoin(supersession, supersession.c.about == delivery.c.about)
+    )
+
+
+@cache
+def _move(dialect: str) -> sa.Update:
+    names = ("id", "state", "reason", "due_at", "signal_at")
+    moves = rows.batch(dialect, [*(delivery.c[name] for name in names), sa.Column("before", delivery.c.state.type)])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == moves.c.id, delivery.c.state == moves.c.before)
+        .values({name: moves.c[name] for name in names[1:]} | {"updated_at": sa.bindparam("now")})
+    )

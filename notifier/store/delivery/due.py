@@ -1,0 +1,128 @@
+"""What the clock looks at: deliveries that are due, and leases that ran out.
+
+Every look is by queue: one channel and lane in one state is a range of one index (`ix_delivery_due`), and its beginning
+is all that is read. So a look costs the same beside a campaign of a million rows as on an empty table, and while
+nothing is due nothing is locked and nothing written.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import Channel, Lane, Reason, State
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import delivery
+
+Queue = tuple[Channel, Lane]
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A delivery that it is time to do something about. `crashes` counts the workers that ended with it in hand;
+    `again` says whether it was signalled when it fell due, and nobody took it."""
+
+    id: str
+    channel: Channel
+    lane: Lane
+    state: State
+    type: str
+    expires_at: int
+    crashes: int
+    again: bool
+
+
+async def take(database: Database, now: int, again_at: int, limit: int, queues: Sequence[Queue]) -> list[Due]:
+    """The first `limit` deliveries of each queue that are pending, and that are unknown, and due.
+
+    Nobody looks at them again before `again_at`, but for another clock that looks at the same moment: it signals them
+    too, which does no harm.
+    """
+    if not queues:
+        return []
+    query = _first(tuple(queues), (State.PENDING, State.UNKNOWN))
+
+    async def look(connection: AsyncConnection) -> list[Due]:
+        found = await connection.execute(query, {"now": now, "limit": limit})
+        return [rows.read(row, Due) for row in found]
+
+    found = await database.read(look)
+
+    async def mark(connection: AsyncConnection) -> None:
+        parameters = {"rows": rows.ids([each.id for each in found]), "again_at": again_at, "now": now}
+        await connection.execute(_signalled(database.dialect), parameters)
+
+    if found:
+        await database.write(mark)
+    return found
+
+
+async def return_expired_leases(database: Database, now: int, limit: int) -> int:
+    """Deliveries whose worker let its lease run out become unknown: the provider may have them. How many there were."""
+    query = _first(tuple((channel, lane) for channel in Channel for lane in Lane), (State.SENDING,))
+
+    async def look(connection: AsyncConnection) -> list[str]:
+        return [row.id for row in await connection.execute(query, {"now": now, "limit": limit})]
+
+    found = await database.read(look)
+
+    async def lose(connection: AsyncConnection) -> int:
+        return (await connection.execute(_lose(database.dialect), {"rows": rows.ids(found), "now": now})).rowcount
+
+    return await database.write(lose) if found else 0
+
+
+@cache
+def _first(queues: tuple[Queue, ...], states: tuple[State, ...]) -> sa.CompoundSelect[Any]:
+    """The first due rows of each queue in each state, in one statement."""
+    again = (delivery.c.signal_at > delivery.c.due_at).label("again")
+    columns = [*(delivery.c[name] for name in Due.__struct_fields__ if name != "again"), again]
+    parts = []
+    for channel, lane in queues:
+        for state in states:
+            part = (
+                sa.select(*columns)
+                .where(
+                    delivery.c.lane == lane, delivery.c.channel == channel, delivery.c.state == state,
+                    delivery.c.signal_at <= sa.bindparam("now"),
+                )
+                .order_by(delivery.c.signal_at).limit(sa.bindparam("limit"))
+            )  # fmt: skip
+            parts.append(sa.select(part.subquery()))
+    return sa.union_all(*parts)
+
+
+@cache
+def _signalled(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.update(delivery)
+        .where(
+            delivery.c.id == wanted.c.id,
+            delivery.c.state.in_([State.PENDING, State.UNKNOWN]),
+            delivery.c.signal_at <= sa.bindparam("now"),
+        )
+        .values(signal_at=sa.bindparam("again_at"))
+    )
+
+
+@cache
+def _lose(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.update(delivery)
+        .where(
+            delivery.c.id == wanted.c.id, delivery.c.state == State.SENDING, delivery.c.signal_at <= sa.bindparam("now")
+        )
+        .values(
+            state=State.UNKNOWN.value,
+            reason=Reason.LEASE_EXPIRED.value,
+            crashes=delivery.c.crashes + 1,
+            lease_token=None,
+            signal_at=sa.bindparam("now"),
+            updated_at=sa.bindparam("now"),
+        )
+    )

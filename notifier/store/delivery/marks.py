@@ -1,0 +1,113 @@
+"""Marks: whatever is about this thing and happened at or before this moment is out of date. Every claim joins them, and
+whoever takes deliveries without one asks for them."""
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import Channel, Reason, State
+from notifier.store.core import rows
+from notifier.store.core.schema import STOPPABLE, delivery, event, supersession
+
+MOST_TOLD = 100  # deliveries that an answer lists: a campaign has millions
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """Deliveries about `about` whose event happened at or before `until` are out of date, for a reason.
+
+    `event_id` is what said so: an event, or the audit's entry where it was a person.
+    """
+
+    about: str
+    until: int
+    reason: Reason
+    event_id: str
+
+    @property
+    def state(self) -> State:
+        """How those deliveries end."""
+        return State.SUPERSEDED if self.reason == Reason.SUPERSEDED else State.CANCELLED
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that a mark stops. One that is `sending` is in a worker's hands, and may still go out."""
+
+    id: str
+    type: str
+    channel: Channel
+    recipient: str
+    state: State
+
+
+async def add(connection: AsyncConnection, dialect: str, marks: Sequence[Mark]) -> None:
+    """Mark what is out of date; of two marks about a thing that one stands which reaches further."""
+    if marks:
+        newest: dict[str, Mark] = {}
+        for mark in sorted(marks, key=lambda mark: mark.until):
+            newest[mark.about] = mark
+        await connection.execute(_mark(dialect), {"rows": rows.encode(list(newest.values()))})
+
+
+async def of(connection: AsyncConnection, dialect: str, abouts: Collection[str]) -> dict[str, Mark]:
+    """The marks of these things, those that have one."""
+    found = await connection.execute(_of(dialect), {"rows": rows.encode([{"about": about} for about in abouts])})
+    return {row.about: rows.read(row, Mark) for row in found}
+
+
+async def stopped(connection: AsyncConnection, dialect: str, marks: Sequence[Mark]) -> tuple[int, list[Stopped]]:
+    """How many deliveries these marks stop, and the first of them; what waits in a digest is one of them."""
+    if not marks:
+        return 0, []
+    parameters = {"rows": rows.encode(marks)}
+    count: int = (await connection.execute(_count(dialect), parameters)).scalar_one()
+    found = await connection.execute(_stopped(dialect), parameters)
+    return count, [rows.read(row, Stopped, strict=True) for row in found]
+
+
+@cache
+def _mark(dialect: str) -> sa.Insert:
+    columns = [supersession.c[name] for name in Mark.__struct_fields__]
+    return rows.upsert(dialect, supersession, columns, only_if_not_less=supersession.c.until)
+
+
+@cache
+def _of(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [supersession.c.about])
+    columns = (supersession.c[name] for name in Mark.__struct_fields__)
+    return sa.select(*columns).join(wanted, wanted.c.about == supersession.c.about)
+
+
+_digest = delivery.alias("digest")
+
+
+def _waiting(dialect: str) -> tuple[sa.FromClause, list[sa.ColumnElement[bool] | sa.TextClause]]:
+    """Open deliveries that the marks of the batch are about, and those that wait in a digest nobody has taken up."""
+    marks = rows.batch(dialect, [supersession.c.about, supersession.c.until])
+    joined = (
+        marks.join(delivery, delivery.c.about == marks.c.about)
+        .join(event, event.c.id == delivery.c.event_id)
+        .outerjoin(_digest, sa.and_(delivery.c.state == State.COLLECTED, _digest.c.id == delivery.c.digest_id))
+    )
+    starts_at = sa.case((event.c.occurred_at < event.c.accepted_at, event.c.occurred_at), else_=event.c.accepted_at)
+    waits = sa.or_(delivery.c.state != State.COLLECTED, _digest.c.state == State.PENDING)
+    return joined, [sa.text(STOPPABLE), starts_at <= marks.c.until, waits]
+
+
+@cache
+def _count(dialect: str) -> sa.Select[Any]:
+    joined, conditions = _waiting(dialect)
+    return sa.select(sa.func.count()).select_from(joined).where(*conditions)
+
+
+@cache
+def _stopped(dialect: str) -> sa.Select[Any]:
+    joined, conditions = _waiting(dialect)
+    names = ("id", "type", "channel", "state")
+    return (
+        sa.select(*(delivery.c[name] for name in names), delivery.c.recipient_id.label("recipient"))
+        .select_from(joined).where(*conditions).order_by(delivery.c.due_at, delivery.c.id).limit(MOST_TOLD)
+    )  # fmt: skip

@@ -1,0 +1,79 @@
+"""What all processes know of a provider, where nothing quicker than the database keeps it: a row that each locks to
+change."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import provider
+
+T = TypeVar("T")
+
+
+class Known(msgspec.Struct, frozen=True):
+    """Of one provider, in milliseconds since 1970: its rate is spoken for up to an instant, its traffic began at one
+    after a standstill, it rests until one; and whether a breaker `tripped`, or the provider asked for that."""
+
+    spoken_for: float = 0.0
+    began: float = 0.0
+    rests_until: float = 0.0
+    tripped: bool = False
+
+
+async def read(database: Database, id_: str) -> Known:
+    """What is known of a provider."""
+
+    async def work(connection: AsyncConnection) -> Known:
+        return _known((await connection.execute(_query(), {"of": id_})).first())
+
+    return await database.read(work)
+
+
+async def change(database: Database, id_: str, how: Callable[[Known], tuple[Known, T]]) -> T:
+    """Change what is known of a provider by a pure function, one process after the other; what that answers beside."""
+
+    async def work(connection: AsyncConnection) -> T:
+        locked = _query().with_for_update()
+        row = (await connection.execute(locked, {"of": id_})).first()
+        if row is None:  # who is first makes it; of two at once the second waits here, and reads what that one wrote
+            await connection.execute(
+                rows.insert(database.dialect, provider, list(provider.c)),
+                {"rows": rows.encode([{"id": id_, **_columns(Known())}])},
+            )
+            row = (await connection.execute(locked, {"of": id_})).first()
+        before = _known(row)
+        after, answer = how(before)
+        if after != before:
+            await connection.execute(_update(), {"of": id_, **_columns(after)})
+        return answer
+
+    return await database.write(work)
+
+
+def _known(row: sa.Row[Any] | None) -> Known:
+    if row is None:
+        return Known()
+    return Known(row.spoken_for / 1000, row.began / 1000, row.rests_until / 1000, bool(row.tripped))
+
+
+def _columns(known: Known) -> dict[str, int]:
+    """In microseconds: at a thousand messages a second their slots are one millisecond apart."""
+    instants = {name: round(getattr(known, name) * 1000) for name in ("spoken_for", "began", "rests_until")}
+    return {**instants, "tripped": int(known.tripped)}
+
+
+@cache
+def _query() -> sa.Select[Any]:
+    columns = (provider.c.spoken_for, provider.c.began, provider.c.rests_until, provider.c.tripped)
+    return sa.select(*columns).where(provider.c.id == sa.bindparam("of"))
+
+
+@cache
+def _update() -> sa.Update:
+    return sa.update(provider).where(provider.c.id == sa.bindparam("of"))

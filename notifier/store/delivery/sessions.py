@@ -1,0 +1,45 @@
+"""Charging sessions as peers told them (OCPI): what the next update of one builds on."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import make_id
+from notifier.ocpi.sessions import StoredSession
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import charging_session
+from notifier.store.delivery import events
+from notifier.store.delivery.events import NewEvent
+
+Step = Callable[[StoredSession | None], tuple[StoredSession, Sequence[NewEvent]]]
+
+
+async def update(database: Database, name: str, step: Step, now: int) -> None:
+    """Take one step of a session, in one transaction with the events it brings: neither is ever there without the
+    other.
+
+    Two updates of one session wait for each other; what `step` raises leaves everything as it was.
+    """
+    id_ = make_id("ocpi-session", name)
+
+    async def work(connection: AsyncConnection) -> None:
+        query = sa.select(charging_session.c.state).where(charging_session.c.id == id_).with_for_update()
+        state = (await connection.execute(query)).scalar()
+        if state is None:  # who is first makes it; of two at once the second waits here, and reads what that one wrote
+            # Its state says nothing yet, which no other transaction sees.
+            made = rows.insert(database.dialect, charging_session, list(charging_session.c))
+            await connection.execute(made, {"rows": rows.encode([{"id": id_, "state": {}, "updated_at": now}])})
+            state = (await connection.execute(query)).scalar_one()
+        before = None if state == "{}" else msgspec.json.decode(state, type=StoredSession)
+        after, new = step(before)
+        if after != before:
+            row = {"id": id_, "state": after, "updated_at": now}
+            statement = rows.upsert(database.dialect, charging_session, list(charging_session.c))
+            await connection.execute(statement, {"rows": rows.encode([row])})
+        if new:
+            await events.insert(connection, database.dialect, new)
+
+    await database.write(work)

@@ -1,0 +1,86 @@
+"""Channels that wait for the ones before: what they ask of them, and how they come forward."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import UNREACHED, State
+from notifier.store.core import rows
+from notifier.store.core.schema import delivery
+
+_earlier = delivery.alias("earlier")
+_later = delivery.alias("later")
+_SAME = ("event_id", "type", "recipient_id")
+"""What the steps of a notification share."""
+
+
+def _before(step: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Exists:
+    """Whether there is an earlier step of the same notification for which these hold."""
+    same = [_earlier.c[name] == step.c[name] for name in _SAME]
+    return sa.select(sa.literal(1)).where(*same, _earlier.c.step < step.c.step, *conditions).correlate(step).exists()
+
+
+REACHED = sa.case((delivery.c.step > 0, _before(delivery, _earlier.c.state == State.DELIVERED)), else_=sa.false())
+"""Whether an earlier step has reached the person. Most deliveries are the first step, and look at nothing."""
+
+
+IS_FOLLOWED = (
+    sa.select(sa.literal(1))
+    .where(
+        *(_later.c[name] == delivery.c[name] for name in _SAME),
+        _later.c.step > delivery.c.step,
+        _later.c.state == State.PENDING,
+    )
+    .correlate(delivery)
+    .exists()
+)
+"""Whether another channel comes after a delivery."""
+
+
+async def bring_forward(connection: AsyncConnection, dialect: str, ended: Sequence[str], now: int) -> int:
+    """Let the next step go at once where these deliveries were the last of those before it to end, and none of them
+    reached the person; how many came forward.
+
+    Two that end at the same moment may each take the other for open: then the next step comes at its own time.
+    """
+    if not ended:
+        return 0
+    parameters = {"rows": rows.ids(ended), "now": now}
+    ids = list((await connection.execute(_next(dialect), parameters)).scalars())
+    if not ids:
+        return 0
+    return (await connection.execute(_hurry(dialect), {"rows": rows.ids(ids), "now": now})).rowcount
+
+
+@cache
+def _next(dialect: str) -> sa.Select[Any]:
+    ended = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.select(_later.c.id)
+        .distinct()
+        .select_from(ended)
+        .join(delivery, delivery.c.id == ended.c.id)
+        .join(_later, sa.and_(*(_later.c[name] == delivery.c[name] for name in _SAME)))
+        .where(
+            delivery.c.state.in_(sorted(UNREACHED)),
+            _later.c.step > delivery.c.step,
+            _later.c.state == State.PENDING,
+            _later.c.attempts == 0,
+            _later.c.due_at > sa.bindparam("now"),
+            ~_before(_later, _earlier.c.state.not_in(sorted(UNREACHED))),
+        )
+    )
+
+
+@cache
+def _hurry(dialect: str) -> sa.Update:
+    waiting = rows.batch(dialect, [delivery.c.id])
+    now = sa.bindparam("now", type_=delivery.c.due_at.type)
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == waiting.c.id, delivery.c.state == State.PENDING)
+        .values(due_at=now, signal_at=now, updated_at=now, reason=None)
+    )

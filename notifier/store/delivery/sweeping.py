@@ -1,0 +1,149 @@
+"""What else tells of an erased person: found by their id where an index knows it, else by a look at every document. A
+chunk at a time, each in a transaction of its own: what was done stays done.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import Reason, State
+from notifier.domain.erasure import names
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.scanning import find
+from notifier.store.core.schema import charging_session, consent, decision, delivery, event
+from notifier.store.delivery.receipts import TELLING
+from notifier.store.people.erasures import Erasure, forget_events
+
+CHUNK: Final = 500  # rows in one transaction
+
+
+async def forget_told(database: Database, erased: Erasure, now: int) -> int:
+    """Put one person's pseudonym into their deliveries, decisions and consents, end what is pending, and take them out
+    of the events behind it; how many rows there were.
+
+    What a worker has in hand is settled by that worker, whenever that is, and not sent again.
+    """
+    count = 0
+    for chunk in (_forget_deliveries, _forget_decisions, _forget_consents):
+        while done := await _in_transaction(database, chunk, erased, now):
+            count += done
+    return count
+
+
+async def forget_named(database: Database, erased: Sequence[Erasure]) -> None:
+    """Take people out of events that name them and were told to nobody, and delete the sessions of their tokens."""
+    told = {form for each in erased for name in each.names for form in (name, name.lower())}  # a token in either case
+    strings = {msgspec.json.encode(each).decode() for each in told}
+    async for found in find(database, event, event.c.data, strings):
+        for start in range(0, len(found), CHUNK):
+            await _forget_named_events(database, found[start : start + CHUNK], erased)
+    async for found in find(database, charging_session, charging_session.c.state, strings):
+        for start in range(0, len(found), CHUNK):
+            await _delete_sessions(database, found[start : start + CHUNK], erased)
+
+
+Chunk = Callable[[AsyncConnection, str, Erasure, int], Awaitable[int]]
+
+
+async def _in_transaction(database: Database, chunk: Chunk, erased: Erasure, now: int) -> int:
+    async def work(connection: AsyncConnection) -> int:
+        return await chunk(connection, database.dialect, erased, now)
+
+    return await database.write(work)
+
+
+async def _forget_deliveries(connection: AsyncConnection, dialect: str, erased: Erasure, now: int) -> int:
+    query = (
+        sa.select(delivery.c.id, delivery.c.event_id)
+        .where(delivery.c.recipient_id == erased.names[0], delivery.c.created_at <= erased.until)
+        .limit(CHUNK)
+    )
+    found = list(await connection.execute(query))
+    if found:
+        parameters = {"rows": rows.ids(sorted(row.id for row in found))}
+        await connection.execute(_cancel(dialect), parameters | {"now": now})
+        await connection.execute(_rename_deliveries(dialect), parameters | {"pseudonym": erased.id})
+        await forget_events(connection, dialect, {row.event_id for row in found}, [erased], told=True)
+    return len(found)
+
+
+async def _forget_decisions(connection: AsyncConnection, dialect: str, erased: Erasure, _now: int) -> int:
+    own = decision.c.recipient_id == erased.names[0]
+    columns = (decision.c.event_id, decision.c.type, decision.c.recipient_id)
+    found = list(
+        await connection.execute(sa.select(*columns).where(own, decision.c.decided_at <= erased.until).limit(CHUNK))
+    )
+    if found:
+        keys = [dict(row._mapping) for row in found]  # noqa: SLF001 (a public name)
+        parameters = {"rows": rows.encode(keys), "pseudonym": erased.id}
+        await connection.execute(_rename_decisions(dialect), parameters)
+        await forget_events(connection, dialect, {row.event_id for row in found}, [erased], told=True)
+    return len(found)
+
+
+async def _forget_consents(connection: AsyncConnection, _dialect: str, erased: Erasure, _now: int) -> int:
+    own = sa.and_(consent.c.recipient_id == erased.names[0], consent.c.at <= erased.until)
+    return (await connection.execute(sa.update(consent).where(own).values(recipient_id=erased.id))).rowcount
+
+
+async def _forget_named_events(database: Database, ids: Sequence[str], erased: Sequence[Erasure]) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        await forget_events(connection, database.dialect, ids, erased, told=False)
+
+    await database.write(work)
+
+
+async def _delete_sessions(database: Database, ids: Sequence[str], erased: Sequence[Erasure]) -> None:
+    known = {name for each in erased for name in each.known}
+
+    async def work(connection: AsyncConnection) -> None:
+        found = await connection.execute(_sessions(database.dialect), {"rows": rows.ids(ids)})
+        theirs = [row.id for row in found if names(msgspec.json.decode(row.state), known)]
+        await connection.execute(sa.delete(charging_session).where(charging_session.c.id.in_(theirs)))
+
+    await database.write(work)
+
+
+@cache
+def _cancel(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.update(delivery)
+        .where(delivery.c.id == wanted.c.id, delivery.c.state == State.PENDING)
+        .values(
+            state=State.CANCELLED.value,
+            reason=Reason.RECIPIENT_GONE.value,
+            signal_at=None,
+            updated_at=sa.bindparam("now"),
+        )
+    )
+
+
+@cache
+def _rename_deliveries(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    left: dict[str, object] = {"recipient_id": sa.bindparam("pseudonym")} | dict.fromkeys(TELLING)
+    return sa.update(delivery).where(delivery.c.id == wanted.c.id).values(left)
+
+
+@cache
+def _rename_decisions(dialect: str) -> sa.Update:
+    keys = rows.batch(dialect, [decision.c.event_id, decision.c.type, decision.c.recipient_id])
+    return (
+        sa.update(decision)
+        .where(*(decision.c[column.name] == column for column in keys.c))
+        .values(recipient_id=sa.bindparam("pseudonym"), standing=None)
+    )
+
+
+@cache
+def _sessions(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [charging_session.c.id])
+    columns = (charging_session.c.id, charging_session.c.state)
+    query = sa.select(*columns).join(wanted, wanted.c.id == charging_session.c.id)
+    return rows.locking(query, dialect, charging_session)

@@ -1,0 +1,1 @@
+"""People: recipients, devices, preferences, consent, segments, suppressions and erasures."""

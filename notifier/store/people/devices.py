@@ -1,0 +1,107 @@
+"""Devices: where a person's pushes go. Each belongs to one person, the last one who registered it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.messages import Device
+from notifier.domain.recipients import MAX_DEVICES, device_id
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import device, recipient
+from notifier.store.people import locking as people
+
+_COLUMNS = ("id", "recipient_id", "kind", "value", "platform", "last_seen")
+
+
+async def of(database: Database, recipient_id: str) -> list[Device] | None:
+    """One person's devices; None where there is no such recipient."""
+    known = sa.select(recipient.c.id).where(recipient.c.id == recipient_id)
+
+    async def work(connection: AsyncConnection) -> list[Device] | None:
+        if (await connection.execute(known)).first() is None:
+            return None
+        return await read(connection, recipient_id)
+
+    return await database.read(work)
+
+
+async def read(connection: AsyncConnection, recipient_id: str) -> list[Device]:
+    """One person's devices, in an order that stays the same."""
+    query = (
+        sa.select(*(device.c[name] for name in _COLUMNS[2:]))
+        .where(device.c.recipient_id == recipient_id)
+        .order_by(device.c.id)
+    )
+    return [rows.read(row, Device) for row in await connection.execute(query)]
+
+
+async def register(database: Database, recipient_id: str, value: str, step: Callable[[Device | None], Device]) -> bool:
+    """Write one device as `step` makes it of what is known of it; whether there is such a recipient.
+
+    Of more than `MAX_DEVICES` those that were not used for longest are forgotten.
+    """
+
+    async def work(connection: AsyncConnection) -> bool:
+        if not await people.lock(connection, database.dialect, [recipient_id]):
+            return False
+        held = await read(connection, recipient_id)
+        new = step(next((each for each in held if each.value == value), None))
+        others = sorted((each for each in held if each.value != value), key=lambda each: -each.last_seen)
+        gone = [each for each in held if each.value == value] + others[MAX_DEVICES - 1 :]
+        await _delete(connection, recipient_id, gone)
+        await _add(connection, database.dialect, {recipient_id: [new]})
+        return True
+
+    return await database.write(work)
+
+
+async def forget(database: Database, recipient_id: str, value: str) -> None:
+    """Send nothing more to one device of a person's."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await people.lock(connection, database.dialect, [recipient_id])
+        held = await read(connection, recipient_id)
+        await _delete(connection, recipient_id, [each for each in held if each.value == value])
+
+    await database.write(work)
+
+
+async def replace(connection: AsyncConnection, dialect: str, owned: Mapping[str, Sequence[Device]]) -> None:
+    """Give these people these devices and no others, as a part of a transaction that holds the people."""
+    if owned:
+        owners = rows.encode([{"recipient_id": id_} for id_ in owned])
+        await connection.execute(_clear(dialect), {"rows": owners})
+        await _add(connection, dialect, owned)
+
+
+async def _add(connection: AsyncConnection, dialect: str, owned: Mapping[str, Sequence[Device]]) -> None:
+    # One that is named twice is the last one's.
+    added: dict[str, dict[str, Any]] = {
+        device_id(each): {"id": device_id(each), "recipient_id": id_, **msgspec.structs.asdict(each)}
+        for id_, theirs in owned.items()
+        for each in theirs
+    }
+    if added:
+        await connection.execute(_upsert(dialect), {"rows": rows.encode(list(added.values()))})
+
+
+async def _delete(connection: AsyncConnection, recipient_id: str, gone: Sequence[Device]) -> None:
+    ids = [device_id(each) for each in gone]
+    if ids:
+        await connection.execute(sa.delete(device).where(device.c.id.in_(ids), device.c.recipient_id == recipient_id))
+
+
+@cache
+def _clear(dialect: str) -> sa.Delete:
+    owners = rows.batch(dialect, [device.c.recipient_id])
+    return sa.delete(device).where(device.c.recipient_id.in_(sa.select(owners.c.recipient_id)))
+
+
+@cache
+def _upsert(dialect: str) -> sa.Insert:
+    return rows.upsert(dialect, device, [device.c[name] for name in _COLUMNS])

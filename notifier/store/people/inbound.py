@@ -1,0 +1,60 @@
+"""Texts from people: each counts once, however often it is told, and leaves a line in the audit and in the consent
+ledger of everybody who has the number.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.consent import Consent
+from notifier.domain.deliveries import Reason, make_id
+from notifier.domain.standing import ALL
+from notifier.store.core import audit
+from notifier.store.core.audit import Entry
+from notifier.store.core.database import Database
+from notifier.store.core.schema import recipient
+from notifier.store.people import consents, suppressions
+from notifier.store.people.suppressions import Suppression
+
+PERSON: Final = "recipient"
+"""The actor of what people say themselves."""
+
+STOP: Final = Consent(category=ALL, channel="sms", granted=False, wording="STOP", source="sms")
+START: Final = Consent(category=ALL, channel="sms", granted=True, wording="START", source="sms")
+
+
+async def stop(database: Database, sid: str, key: str, now: int) -> bool:
+    """Suppress a number, by its key, because of the text with this id; whether that changed anything."""
+
+    async def work(connection: AsyncConnection) -> bool:
+        if not await _note(connection, database.dialect, sid, "sms.stop", key, now):
+            return False
+        await _tell(connection, database.dialect, key, STOP, now)
+        return await suppressions.add(connection, database.dialect, [Suppression(key, Reason.STOPPED)], now) == 1
+
+    return await database.write(work)
+
+
+async def start(database: Database, sid: str, key: str, now: int) -> bool:
+    """Lift the stop of a number, by its key, because of the text with this id; whether there was one."""
+
+    async def work(connection: AsyncConnection) -> bool:
+        if not await _note(connection, database.dialect, sid, "sms.start", key, now):
+            return False
+        await _tell(connection, database.dialect, key, START, now)
+        return await suppressions.lift_stop(connection, key)
+
+    return await database.write(work)
+
+
+async def _note(connection: AsyncConnection, dialect: str, sid: str, action: str, key: str, now: int) -> bool:
+    """Write down that a text asked for something; False where it stands there already."""
+    entry = Entry(id=make_id("inbound", sid), at=now, actor=PERSON, action=action, subject=key)
+    return await audit.add(connection, dialect, [entry]) == 1
+
+
+async def _tell(connection: AsyncConnection, dialect: str, key: str, word: Consent, now: int) -> None:
+    """Append what was said to the ledger of everybody who has the number."""
+    owners = (await connection.execute(sa.select(recipient.c.id).where(recipient.c.phone_key == key))).scalars()
+    await consents.append(connection, dialect, {id_: [word] for id_ in owners}, PERSON, now)

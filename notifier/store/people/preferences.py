@@ -1,0 +1,164 @@
+"""Preferences: what each person chose stands on their row, every change in a history that only grows."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.preferences import Defaults, Preferences, chosen, read_preferences
+from notifier.store.core import audit, rows
+from notifier.store.core.audit import Entry
+from notifier.store.core.database import Database
+from notifier.store.core.schema import preference_change, recipient, tenant
+from notifier.store.people.locking import Check, anything
+
+Step = Callable[[Preferences], Preferences]
+"""From what a person chose to what they choose now."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the history: what stood from then on, and who chose it (a key's name, `person`, `sms`)."""
+
+    at: int
+    actor: str
+    preferences: dict[str, Any]
+
+
+async def get(database: Database, recipient_id: str) -> Preferences | None:
+    """What a person chose; None where there is no such recipient."""
+    query = sa.select(recipient.c.preferences).where(recipient.c.id == recipient_id)
+
+    async def work(connection: AsyncConnection) -> Preferences | None:
+        document = (await connection.execute(query)).scalar()
+        return None if document is None else read_preferences(document)
+
+    return await database.read(work)
+
+
+async def change(database: Database, recipient_id: str, step: Step, actor: str, now: int) -> Preferences | None:
+    """Take one step from what a person chose to what they choose now; None where there is no such recipient.
+
+    Two changes of one person's wait for each other; what `step` raises leaves everything as it was.
+    """
+
+    async def work(connection: AsyncConnection) -> Preferences | None:
+        return await take_step(connection, database.dialect, recipient_id, step, actor, now)
+
+    return await database.write(work)
+
+
+async def take_step(
+    connection: AsyncConnection, dialect: str, recipient_id: str, step: Step, actor: str, now: int
+) -> Preferences | None:
+    """Likewise, as a part of a transaction."""
+    return (await take_steps(connection, dialect, {recipient_id: step}, actor, now)).get(recipient_id)
+
+
+async def take_steps(
+    connection: AsyncConnection, dialect: str, steps: Mapping[str, Step], actor: str, now: int
+) -> dict[str, Preferences]:
+    """A step for each of these people; what those of them who are there chose by then. What changes nothing leaves no
+    history."""
+    if not steps:
+        return {}
+    found = await connection.execute(_before(dialect), {"rows": rows.ids(steps)})
+    before = {row.id: row.preferences for row in found}
+    after = {id_: steps[id_](read_preferences(document)) for id_, document in before.items()}
+    documents = {id_: chosen(each) for id_, each in after.items()}
+    changes = [
+        {"id": secrets.token_hex(16), "recipient_id": id_, "at": now, "actor": actor, "preferences": document}
+        for id_, document in documents.items()
+        if msgspec.json.decode(before[id_]) != document
+    ]
+    if changes:
+        written = [{"id": each["recipient_id"], "preferences": each["preferences"]} for each in changes]
+        await connection.execute(_write(dialect), {"rows": rows.encode(written), "now": now})
+        await connection.execute(_remember(dialect), {"rows": rows.encode(changes)})
+    return after
+
+
+async def history(database: Database, recipient_id: str, limit: int) -> list[Change]:
+    """The latest changes of one person's preferences, newest first."""
+    query = (
+        sa.select(*(preference_change.c[name] for name in Change.__struct_fields__))
+        .where(preference_change.c.recipient_id == recipient_id)
+        .order_by(preference_change.c.at.desc(), preference_change.c.id).limit(limit)
+    )  # fmt: skip
+
+    async def work(connection: AsyncConnection) -> list[Change]:
+        return [
+            Change(at=row.at, actor=row.actor, preferences=msgspec.json.decode(row.preferences))
+            for row in await connection.execute(query)
+        ]
+
+    return await database.read(work)
+
+
+async def defaults(connection: AsyncConnection, dialect: str, names: Sequence[str]) -> dict[str, Defaults]:
+    """What these tenants preset; those that preset nothing are not in the answer."""
+    if not names:
+        return {}
+    wanted = {"rows": rows.encode([{"name": name} for name in names])}
+    found = await connection.execute(_defaults(dialect), wanted)
+    return {row.name: msgspec.json.decode(row.defaults, type=Defaults) for row in found}
+
+
+async def get_defaults(database: Database, name: str) -> Defaults | None:
+    """What a tenant presets; None where it presets nothing."""
+
+    async def work(connection: AsyncConnection) -> Defaults | None:
+        return (await defaults(connection, database.dialect, [name])).get(name)
+
+    return await database.read(work)
+
+
+async def put_defaults(
+    database: Database, name: str, given: Defaults, actor: str, now: int, check: Check[Defaults] = anything
+) -> None:
+    """Write what a tenant presets, whole, with an audit record: it holds for all of its people."""
+    row = {"name": name, "defaults": chosen(given), "updated_at": now}
+    entry = Entry(at=now, actor=actor, action="tenant.put", subject=name)
+    before = sa.select(tenant.c.defaults).where(tenant.c.name == name)
+
+    async def work(connection: AsyncConnection) -> None:
+        held = (await connection.execute(before.with_for_update())).scalar()
+        check(None if held is None else msgspec.json.decode(held, type=Defaults))
+        await connection.execute(_put_defaults(database.dialect), {"rows": rows.encode([row])})
+        await audit.add(connection, database.dialect, [entry])
+
+    await database.write(work)
+
+
+@cache
+def _before(dialect: str) -> sa.Select[tuple[str, str]]:
+    return rows.locked(dialect, [recipient.c.id, recipient.c.preferences])
+
+
+@cache
+def _write(dialect: str) -> sa.Update:
+    given = rows.batch(dialect, [recipient.c.id, recipient.c.preferences])
+    return (
+        sa.update(recipient)
+        .where(recipient.c.id == given.c.id)
+        .values(preferences=given.c.preferences, updated_at=sa.bindparam("now"))
+    )
+
+
+@cache
+def _remember(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, preference_change, list(preference_change.c))
+
+
+@cache
+def _put_defaults(dialect: str) -> sa.Insert:
+    return rows.upsert(dialect, tenant, list(tenant.c))
+
+
+@cache
+def _defaults(dialect: str) -> sa.Select[tuple[str, str]]:
+    wanted = rows.batch(dialect, [tenant.c.name])
+    return sa.select(tenant.c.name, tenant.c.defaults).join(wanted, wanted.c.name == tenant.c.name)

@@ -1,0 +1,255 @@
+"""Recipients: their addresses, devices and audiences. Personal data lives here and nowhere else."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Device
+from notifier.domain.preferences import laid_upon
+from notifier.domain.recipients import Recipient, RecipientDetails
+from notifier.domain.topics import GROUP
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import device, membership, recipient, suppression
+from notifier.store.people import devices, on_call, preferences, standing
+from notifier.store.people import locking as people
+from notifier.store.people.suppressions import AddressKey, address_key
+
+_OWN = (
+    "id", "kind", "name", "email", "phone", "locale", "time_zone", "region", "tenants", "attributes", "created_at",
+    "updated_at",
+)  # fmt: skip
+_KEYS = ("email_key", "phone_key")
+_KEPT = ("created_at", "preferences", "consents")
+"""Columns that a recipient's service doesn't overwrite: the person's own."""
+
+
+async def put(database: Database, details: Mapping[str, RecipientDetails], now: int, actor: str = "import") -> None:
+    """Write recipients by id, each whole but for what others write too: devices and each choice of the person's stay
+    where the caller left them out, and so do subscriptions to topics.
+
+    Devices move here from whoever had them. Preferences that are given are a change of `actor`'s in their history.
+    """
+    if not details:
+        return
+    key = await address_key(database)
+
+    async def work(connection: AsyncConnection) -> None:
+        await _write(connection, database.dialect, key, details, now)
+        await preferences.take_steps(connection, database.dialect, _told(details), actor, now)
+
+    await database.write(work)
+
+
+async def change(
+    database: Database, id_: str, step: Callable[[dict[str, Any] | None], RecipientDetails], now: int, actor: str
+) -> dict[str, Any]:
+    """Take one step from what is held about a recipient (`get`, or None) to what is from now on, which is the answer.
+
+    Two changes of one recipient's wait for each other; what `step` raises leaves everything as it was.
+    """
+    key = await address_key(database)
+
+    async def work(connection: AsyncConnection) -> dict[str, Any]:
+        dialect = database.dialect
+        await people.lock(connection, dialect, [id_])
+        given = step(await _read(connection, id_))
+        await _write(connection, dialect, key, {id_: given}, now)
+        await preferences.take_steps(connection, dialect, _told({id_: given}), actor, now)
+        return await _read(connection, id_) or {}
+
+    return await database.write(work)
+
+
+def _told(details: Mapping[str, RecipientDetails]) -> dict[str, preferences.Step]:
+    """The steps of those whose preferences are told of."""
+    return {
+        id_: partial(laid_upon, told=given.preferences)
+        for id_, given in details.items()
+        if given.preferences is not None
+    }
+
+
+async def _write(
+    connection: AsyncConnection, dialect: str, key: AddressKey, details: Mapping[str, RecipientDetails], now: int
+) -> None:
+    written = [
+        {
+            **{name: getattr(given, name) for name in _OWN[1:10]},
+            "id": id_,
+            "created_at": now,
+            "updated_at": now,
+            "preferences": {},
+            "consents": {},
+            "email_key": None if given.email is None else key(Channel.EMAIL, given.email),
+            "phone_key": None if given.phone is None else key(Channel.SMS, given.phone),
+        }
+        for id_, given in details.items()
+    ]
+    owned = {id_: given.devices for id_, given in details.items() if given.devices is not None}
+    memberships = [
+        {"audience": audience, "recipient_id": id_}
+        for id_, given in details.items()
+        for audience in given.audiences(id_)
+    ]
+    owners = rows.encode([{"recipient_id": id_} for id_ in details])
+    await connection.execute(_upsert(dialect), {"rows": rows.encode(written)})
+    places = await on_call.places(connection, dialect, owners)
+    await devices.replace(connection, dialect, owned)
+    await connection.execute(_clear(dialect), {"rows": owners})
+    if memberships:
+        placed = [each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships]
+        await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
+
+
+async def get(database: Database, id_: str) -> dict[str, Any] | None:
+    """All that is held about one recipient, shaped as RecipientDetails; None where there is none."""
+
+    async def work(connection: AsyncConnection) -> dict[str, Any] | None:
+        return await _read(connection, id_)
+
+    return await database.read(work)
+
+
+async def _read(connection: AsyncConnection, id_: str) -> dict[str, Any] | None:
+    row = (await connection.execute(sa.select(recipient).where(recipient.c.id == id_))).first()
+    if row is None:
+        return None
+    held = sa.select(membership.c.audience).where(membership.c.recipient_id == id_)
+    audiences = list((await connection.execute(held)).scalars())
+    found = {name: getattr(row, name) for name in _OWN[1:8]}
+    documents = {name: msgspec.json.decode(getattr(row, name)) for name in ("tenants", "attributes", "preferences")}
+    groups = {
+        f"{group}s": sorted(key.partition(":")[2] for key in audiences if key.startswith(f"{group}:"))
+        for group in ("token", "fleet", "site")
+    }
+    listed = [msgspec.structs.asdict(each) for each in await devices.read(connection, id_)]
+    return {**found, **documents, "devices": listed, **groups}
+
+
+async def find(database: Database, id_: str) -> tuple[Recipient, frozenset[str]] | None:
+    """One recipient as the pipeline reads it, and the groups (`driver`, `site` …) that they are in; None where there is
+    none."""
+    query = sa.select(*PERSON).select_from(with_addresses(recipient)).where(recipient.c.id == id_)
+    audiences = sa.select(membership.c.audience).where(membership.c.recipient_id == id_)
+
+    async def work(connection: AsyncConnection) -> tuple[Recipient, frozenset[str]] | None:
+        found = await make_people(connection, database.dialect, list(await connection.execute(query)))
+        if id_ not in found:
+            return None
+        groups = frozenset(key.partition(":")[0] for key in (await connection.execute(audiences)).scalars())
+        return found[id_], groups
+
+    return await database.read(work)
+
+
+async def locale_of(database: Database, phone_key: str) -> str | None:
+    """The locale of whoever has a number, by the number's key; None where nobody has it."""
+    query = sa.select(recipient.c.locale).where(recipient.c.phone_key == phone_key).order_by(recipient.c.id).limit(1)
+
+    async def work(connection: AsyncConnection) -> str | None:
+        return (await connection.execute(query)).scalar()
+
+    return await database.read(work)
+
+
+async def in_audiences(
+    connection: AsyncConnection, dialect: str, audiences: Sequence[str]
+) -> dict[str, list[Recipient]]:
+    """The recipients of each audience key, those on call in their order; a key without any is not in the answer."""
+    if not audiences:
+        return {}
+    wanted = {"rows": rows.encode([{"audience": key} for key in dict.fromkeys(audiences)])}
+    found = list(await connection.execute(_members(dialect), wanted))
+    members: dict[str, list[str]] = {}
+    for row in found:
+        group = members.setdefault(row.audience, [])
+        if not group or group[-1] != row.id:
+            group.append(row.id)
+    known = await make_people(connection, dialect, found)
+    return {key: [known[id_] for id_ in group] for key, group in members.items()}
+
+
+async def person(connection: AsyncConnection, dialect: str, id_: str) -> Recipient | None:
+    """One recipient as the pipeline reads them; None where there is none."""
+    query = sa.select(*PERSON).select_from(with_addresses(recipient)).where(recipient.c.id == id_)
+    found = list(await connection.execute(query.order_by(device.c.id)))
+    return (await make_people(connection, dialect, found)).get(id_)
+
+
+async def make_people(connection: AsyncConnection, dialect: str, found: Sequence[Any]) -> dict[str, Recipient]:
+    """Recipients by id from rows of `PERSON`, one for each of a person's devices; their tenants' presets are looked
+    up."""
+    first: dict[str, Any] = {}
+    owned: dict[str, dict[str, Device]] = {}
+    for row in found:
+        first.setdefault(row.id, row)
+        if row.value is not None:
+            listed = owned.setdefault(row.id, {})
+            listed[row.value] = Device(
+                kind=row.device_kind, value=row.value, platform=row.platform, last_seen=row.last_seen
+            )
+    standings = await standing.make(connection, dialect, first, {id_: len(owned.get(id_, ())) for id_ in first})
+    return {
+        id_: Recipient(
+            id=id_, name=row.name, email=row.email, phone=row.phone, devices=list(owned.get(id_, {}).values()),
+            standing=standings[id_], phone_key=row.phone_key, email_key=row.email_key,
+        )
+        for id_, row in first.items()
+    }  # fmt: skip
+
+
+@cache
+def _upsert(dialect: str) -> sa.Insert:
+    return rows.upsert(dialect, recipient, [recipient.c[name] for name in (*_OWN, *_KEYS, *_KEPT[1:])], kept=_KEPT)
+
+
+@cache
+def _insert_memberships(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, membership, list(membership.c))
+
+
+@cache
+def _clear(dialect: str) -> sa.Delete:
+    owners = rows.batch(dialect, [membership.c.recipient_id])
+    theirs = sa.select(owners.c.recipient_id)
+    subscribed = membership.c.audience.startswith(f"{GROUP}:", autoescape=True)
+    return sa.delete(membership).where(membership.c.recipient_id.in_(theirs), sa.not_(subscribed))
+
+
+_PHONE, _EMAIL = suppression.alias("of_phone"), suppression.alias("of_email")
+PERSON: list[sa.ColumnElement[Any]] = [
+    *(recipient.c[name] for name in ("id", "name", "email", "email_key", "phone", "phone_key", *standing.COLUMNS)),
+    device.c.kind.label("device_kind"),
+    *(device.c[name] for name in ("value", "platform", "last_seen")),
+    _PHONE.c.reason.label("suppressed_sms"),
+    _EMAIL.c.reason.label("suppressed_email"),
+]
+"""The columns that `make_people` takes."""
+
+
+def with_addresses(people: sa.FromClause) -> sa.FromClause:
+    """A join that has `recipient`, joined with what `PERSON` needs beside it."""
+    return (
+        people.outerjoin(device, device.c.recipient_id == recipient.c.id)
+        .outerjoin(_PHONE, _PHONE.c.address_key == recipient.c.phone_key)
+        .outerjoin(_EMAIL, _EMAIL.c.address_key == recipient.c.email_key)
+    )
+
+
+@cache
+def _members(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [membership.c.audience])
+    joined = wanted.join(membership, membership.c.audience == wanted.c.audience).join(
+        recipient, recipient.c.id == membership.c.recipient_id
+    )
+    return (
+        sa.select(wanted.c.audience, *PERSON)
+        .select_from(with_addresses(joined))
+        .order_by(wanted.c.audience, *on_call.FIRST, recipient.c.id, device.c.id)
+    )

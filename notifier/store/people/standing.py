@@ -1,0 +1,155 @@
+"""Where people stand, from their rows: what the rules ask of them, at the decision and again just before the wire."""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.clock import DAY
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.preferences import NETWORK, SHARED, Defaults, read_preferences
+from notifier.domain.regulation import Regulation
+from notifier.domain.standing import Standing, of_type, reachable
+from notifier.store.core import rows
+from notifier.store.core.schema import delivery, recipient
+from notifier.store.people import preferences
+
+COLUMNS = ("locale", "time_zone", "region", "tenants", "preferences", "consents")
+"""Those of `recipient` that a standing is made of, beside its addresses."""
+
+SPENT = (State.PENDING, State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED, State.UNKNOWN, State.COLLECTED)
+"""States that count to a cap: what was sent, and what is about to be."""
+
+TOLD = tuple(state for state in SPENT if state != State.COLLECTED)
+"""Those that count to a type's limit: what is collected is told by its digest, once."""
+
+LONGEST_WAIT = DAY
+"""How long, in milliseconds, a message may have been held before its time comes: a night, or until the next window."""
+
+_consents = lru_cache(SHARED)(msgspec.json.Decoder(dict[str, dict[str, bool]]).decode)
+_tenants = lru_cache(SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
+
+
+async def make(
+    connection: AsyncConnection, dialect: str, people: Mapping[str, Any], devices: Mapping[str, int]
+) -> dict[str, Standing]:
+    """Standings by id, from rows that have `COLUMNS`, `email`, `phone`, `suppressed_sms` and `suppressed_email`.
+
+    `devices` are how many each has. One query looks up the presets of all their tenants.
+    """
+    tenants = {id_: _tenants_of(row.tenants) for id_, row in people.items()}
+    names = sorted({name for each in tenants.values() for name in each})
+    presets = await preferences.defaults(connection, dialect, names) if people else {}
+    return {id_: _standing(row, tenants[id_], presets, devices.get(id_, 0)) for id_, row in people.items()}
+
+
+async def hold(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> None:
+    """Lock people's rows until the transaction ends, so that two decisions at once can't both take the last place."""
+    if ids and dialect != "sqlite":  # whose writers come one after the other
+        await connection.execute(_lock(dialect), {"rows": _people(ids)})
+
+
+async def told_by_type(
+    connection: AsyncConnection, dialect: str, wanted: Mapping[str, Collection[str]], since: int
+) -> dict[str, dict[str, tuple[int, ...]]]:
+    """When types told people or will have, since a moment, by recipient and `of_type`; `wanted` are people by type."""
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for type_, ids in wanted.items():
+        for id_ in ids:
+            found.setdefault(id_, {})[of_type(type_)] = ()
+    if not found:
+        return found
+    parameters = {
+        "rows": _people(found), "since": since - LONGEST_WAIT, "types": list(wanted), "states": list(TOLD),
+    }  # fmt: skip
+    for row in await connection.execute(_by_type(dialect), parameters):
+        told, name = found[row.recipient_id], of_type(row.type)
+        if row.at > since:
+            told[name] = (*told.get(name, ()), row.at)
+    return found
+
+
+def _people(ids: Collection[str]) -> str:
+    return rows.encode([{"recipient_id": id_} for id_ in sorted(set(ids))])
+
+
+async def spent(
+    connection: AsyncConnection, dialect: str, wanted: Mapping[str, Sequence[str]], types: Mapping[str, Sequence[str]],
+    regulation: Regulation, now: int,
+) -> dict[str, dict[str, tuple[int, ...]]]:  # fmt: skip
+    """When notifications of capped categories went to people within the cap's window, by recipient and category.
+
+    `wanted` are the recipients by category, `types` the notification types of each.
+    """
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for category, ids in wanted.items():
+        since = now - regulation.caps[category].milliseconds
+        parameters = {"rows": _people(ids), "since": since, "types": list(types[category]), "states": list(SPENT)}
+        for row in await connection.execute(_spent(dialect), parameters):
+            told = found.setdefault(row.recipient_id, {})
+            told[category] = (*told.get(category, ()), row.at)
+    return found
+
+
+def _tenants_of(document: str) -> tuple[str, ...]:
+    """A person's tenants, the nearest first; the network is everybody's last."""
+    return (*_tenants(document), NETWORK)
+
+
+def _standing(row: Any, tenants: Sequence[str], presets: Mapping[str, Defaults], devices: int) -> Standing:
+    suppressed: dict[str, str] = {}
+    if row.suppressed_sms is not None:
+        suppressed[Channel.SMS] = row.suppressed_sms
+    if row.suppressed_email is not None:
+        suppressed[Channel.EMAIL] = row.suppressed_email
+    return Standing(
+        preferences=read_preferences(row.preferences),
+        defaults=tuple((name, presets[name]) for name in tenants if name in presets) if presets else (),
+        consents=_consents(row.consents),
+        suppressed=suppressed,
+        region=row.region,
+        locale=row.locale,
+        time_zone=row.time_zone,
+        reachable=reachable(row.email, row.phone, devices),
+    )
+
+
+@cache
+def _lock(dialect: str) -> sa.Select[tuple[str]]:
+    people = rows.batch(dialect, [delivery.c.recipient_id])
+    query = sa.select(recipient.c.id).join(people, people.c.recipient_id == recipient.c.id).order_by(recipient.c.id)
+    return rows.locking(query, dialect, recipient)
+
+
+@cache
+def _spent(dialect: str) -> sa.Select[Any]:
+    return _told(dialect)
+
+
+@cache
+def _by_type(dialect: str) -> sa.Select[Any]:
+    return _told(dialect, delivery.c.type)
+
+
+def _told(dialect: str, *more: sa.Column[Any]) -> sa.Select[Any]:
+    people = rows.batch(dialect, [delivery.c.recipient_id])
+    at = sa.func.min(delivery.c.due_at).label("at")
+    theirs = (
+        delivery.c.recipient_id == people.c.recipient_id,
+        delivery.c.created_at > sa.bindparam("since"),
+        delivery.c.type.in_(sa.bindparam("types", expanding=True)),
+        delivery.c.state.in_(sa.bindparam("states", expanding=True)),
+    )
+    if dialect == "postgresql":
+        # Person by person: of a table that grew since it was last analysed the planner expects one row, and would look
+        # through all of it for every person.
+        each = sa.select(at, *more).where(*theirs).group_by(delivery.c.event_id, *more)
+        told = each.correlate(people).lateral("told")
+        query = sa.select(people.c.recipient_id, *told.c).select_from(people.join(told, sa.true()))
+        return query.order_by(people.c.recipient_id, told.c.at)
+    columns = (delivery.c.recipient_id, at, *more)
+    query = sa.select(*columns).select_from(people).join(delivery, theirs[0]).where(*theirs[1:])
+    return query.group_by(delivery.c.recipient_id, delivery.c.event_id, *more).order_by(delivery.c.recipient_id, at)

@@ -1,0 +1,67 @@
+"""Subscriptions to topics: memberships that people make and end themselves, and that a one-shot notification ends."""
+
+from collections.abc import Collection
+from functools import cache
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.topics import audience
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import membership
+from notifier.store.people import locking as people
+
+
+async def subscribe(database: Database, topic: str, recipient_id: str) -> bool:
+    """Tell somebody of a topic from now on; whether there is such a recipient. Twice is once."""
+    row = {"audience": audience(topic), "recipient_id": recipient_id}
+
+    async def work(connection: AsyncConnection) -> bool:
+        if not await people.lock(connection, database.dialect, [recipient_id]):
+            return False
+        await connection.execute(_insert(database.dialect), {"rows": rows.encode([row])})
+        return True
+
+    return await database.write(work)
+
+
+async def unsubscribe(database: Database, topic: str, recipient_id: str) -> None:
+    """Tell somebody of a topic no more."""
+    one = (membership.c.audience == audience(topic), membership.c.recipient_id == recipient_id)
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(sa.delete(membership).where(*one))
+
+    await database.write(work)
+
+
+async def subscribers(database: Database, topic: str, after: str, limit: int) -> list[str]:
+    """The ids of a topic's subscribers, in their order, from the one behind `after` on."""
+    id_ = membership.c.recipient_id
+    query = sa.select(id_).where(membership.c.audience == audience(topic), id_ > after).order_by(id_).limit(limit)
+
+    async def work(connection: AsyncConnection) -> list[str]:
+        return list((await connection.execute(query)).scalars())
+
+    return await database.read(work)
+
+
+async def end(connection: AsyncConnection, dialect: str, subscriptions: Collection[tuple[str, str]]) -> int:
+    """End subscriptions, pairs of an audience key and a recipient; how many were still there."""
+    if not subscriptions:
+        return 0
+    ended = [{"audience": key, "recipient_id": id_} for key, id_ in sorted(subscriptions)]
+    return (await connection.execute(_end(dialect), {"rows": rows.encode(ended)})).rowcount
+
+
+@cache
+def _insert(dialect: str) -> sa.Insert:
+    return rows.insert(dialect, membership, [membership.c.audience, membership.c.recipient_id])
+
+
+@cache
+def _end(dialect: str) -> sa.Delete:
+    ended = rows.batch(dialect, [membership.c.audience, membership.c.recipient_id])
+    pairs = sa.select(ended.c.audience, ended.c.recipient_id)
+    return sa.delete(membership).where(sa.tuple_(membership.c.audience, membership.c.recipient_id).in_(pairs))

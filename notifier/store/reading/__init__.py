@@ -1,0 +1,1 @@
+"""What is read afterwards: activity, explanations, dead letters, the ledger, exports."""

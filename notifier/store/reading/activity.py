@@ -1,0 +1,195 @@
+"""What has happened lately, and all there is to tell of one event or delivery. No address is read."""
+
+from collections.abc import Collection
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.preferences import read_preferences
+from notifier.store.core import paging, rows
+from notifier.store.core.database import Database
+from notifier.store.core.paging import Page, Place
+from notifier.store.core.schema import delivery, event, recipient
+from notifier.store.reading import dead
+from notifier.store.reading.dead import Tried
+
+OF_EVENT = 100  # deliveries told of one event: a campaign has any number
+
+PEOPLE = 20  # people found by one address: a family shares a number, a fleet a mailbox
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries are meant; what is None doesn't matter."""
+
+    type: str | None = None
+    channel: Channel | None = None
+    state: State | None = None
+    recipient: str | None = None
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery in short."""
+
+    id: str
+    event_id: str
+    recipient_id: str
+    type: str
+    channel: Channel
+    lane: Lane
+    state: State
+    reason: str | None
+    created_at: int
+    updated_at: int
+
+
+class Told(Line, frozen=True, kw_only=True):
+    """All of a delivery. `code` is what a receipt said, `crashes` counts workers that ended with it in hand,
+    `redriven_as` is the delivery that took it up."""
+
+    code: str | None
+    due_at: int
+    expires_at: int
+    attempts: int
+    crashes: int
+    provider: str | None
+    provider_reference: str | None
+    locale: str | None
+    redrive_of: str | None
+    handled_at: int | None
+    digest_id: str | None
+    redriven_as: str | None = None
+    tried: list[Tried] = []
+
+
+class EventTold(msgspec.Struct, frozen=True, kw_only=True):
+    """An event, without what it says. `deliveries` is how many were made of it, None until it is decided."""
+
+    id: str
+    source: str
+    source_id: str
+    type: str
+    subject: str | None
+    occurred_at: int
+    accepted_at: int
+    decided_at: int | None
+    deliveries: int | None
+    quarantined_at: int | None
+    handled_at: int | None
+    tries: int
+
+
+_OWN = [delivery.c[name] for name in Told.__struct_fields__ if name not in ("redriven_as", "tried")]
+
+
+async def find(database: Database, wanted: Filter, after: Place | None, limit: int) -> Page[Line]:
+    """A page of deliveries, newest first."""
+    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+    whose = given.pop("recipient", None)
+    within = [] if whose is None else [delivery.c.recipient_id == whose]
+    order = (delivery.c.created_at, delivery.c.id)
+    return await paging.find(database, Line, order, within=within, only=given, after=after, limit=limit)
+
+
+async def get(database: Database, id_: str) -> tuple[Told, EventTold] | None:
+    """A delivery and its event; None where the id is none's."""
+
+    async def work(connection: AsyncConnection) -> tuple[Told, EventTold] | None:
+        row = (await connection.execute(sa.select(*_OWN).where(delivery.c.id == id_))).first()
+        if row is None:
+            return None
+        told = rows.read(row, Told)
+        tried, redriven_as = await dead.history(connection, id_)
+        told = msgspec.structs.replace(told, tried=tried, redriven_as=redriven_as)
+        of = await _event(connection, told.event_id)
+        return None if of is None else (told, of)
+
+    return await database.read(work)
+
+
+async def get_event(database: Database, id_: str) -> tuple[EventTold, list[Line]] | None:
+    """An event and its deliveries, `OF_EVENT` of them at most, oldest first; None where the id is none's."""
+
+    async def work(connection: AsyncConnection) -> tuple[EventTold, list[Line]] | None:
+        told = await _event(connection, id_)
+        if told is None:
+            return None
+        columns = [delivery.c[name] for name in Line.__struct_fields__]
+        # No order: sorting a campaign's million to show a hundred would take a second.
+        found = await connection.execute(sa.select(*columns).where(delivery.c.event_id == id_).limit(OF_EVENT))
+        lines = [rows.read(row, Line) for row in found]
+        return told, sorted(lines, key=lambda line: (line.created_at, line.id))
+
+    return await database.read(work)
+
+
+async def knows_recipient(database: Database, id_: str) -> bool:
+    """Whether there is, or was, somebody with this id."""
+
+    async def work(connection: AsyncConnection) -> bool:
+        known = sa.select(recipient.c.id).where(recipient.c.id == id_).exists()
+        written_to = sa.select(delivery.c.id).where(delivery.c.recipient_id == id_).exists()
+        return bool((await connection.execute(sa.select(sa.or_(known, written_to)))).scalar_one())
+
+    return await database.read(work)
+
+
+async def zone_of(database: Database, recipient_id: str) -> str | None:
+    """The time zone of somebody's clock, their own choice before what their service knows; None for nobody's."""
+    query = sa.select(recipient.c.time_zone, recipient.c.preferences).where(recipient.c.id == recipient_id)
+
+    async def work(connection: AsyncConnection) -> str | None:
+        row = (await connection.execute(query)).first()
+        return None if row is None else read_preferences(row.preferences).time_zone or row.time_zone
+
+    return await database.read(work)
+
+
+async def find_people(database: Database, ids: Collection[str], address_keys: Collection[str]) -> list[str]:
+    """The ids of people with one of these ids or of these addresses' keys, by indexes, `PEOPLE` of each at most."""
+    questions = [
+        sa.select(recipient.c.id).where(column.in_(given)).limit(PEOPLE)
+        for column, given in (
+            (recipient.c.id, ids),
+            (recipient.c.phone_key, address_keys),
+            (recipient.c.email_key, address_keys),
+        )
+        if given
+    ]
+
+    async def work(connection: AsyncConnection) -> list[str]:
+        found = {row.id for question in questions for row in await connection.execute(question)}
+        return sorted(found)
+
+    return await database.read(work)
+
+
+async def made_since(database: Database, instant: int) -> dict[str, int]:
+    """How many deliveries of each type were made since an instant; reads every one of them."""
+    query = sa.select(delivery.c.type, sa.func.count().label("number")).where(delivery.c.created_at > instant)
+
+    async def work(connection: AsyncConnection) -> dict[str, int]:
+        return {row.type: row.number for row in await connection.execute(query.group_by(delivery.c.type))}
+
+    return await database.read(work)
+
+
+async def waiting_since(database: Database) -> tuple[int | None, int | None]:
+    """When the clock's longest-waiting event and delivery fell due; None where none is open."""
+
+    async def work(connection: AsyncConnection) -> tuple[int | None, int | None]:
+        oldest = [
+            sa.select(sa.func.min(table.c.signal_at)).where(table.c.signal_at.is_not(None)).scalar_subquery()
+            for table in (event, delivery)
+        ]
+        row = (await connection.execute(sa.select(*oldest))).one()
+        return row[0], row[1]
+
+    return await database.read(work)
+
+
+async def _event(connection: AsyncConnection, id_: str) -> EventTold | None:
+    columns = [event.c[name] for name in EventTold.__struct_fields__]
+    row = (await connection.execute(sa.select(*columns).where(event.c.id == id_))).first()
+    return None if row is None else rows.read(row, EventTold)

@@ -1,0 +1,274 @@
+"""What explains an event afterwards: its decisions as they were, its deliveries, their tries, and what undid them.
+
+A handful of queries, whatever the event came to; each reads by a key, and decisions come by pages.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.events import Event
+from notifier.domain.preferences import read_preferences
+from notifier.domain.standing import Standing
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import attempt, decision, delivery, event, membership, recipient, supersession
+from notifier.store.delivery import digests
+from notifier.store.reading.dead import Tried, successor_id
+
+REDRIVES = 5  # times that a delivery's redrives are followed: what a person tried oftener is told by `?delivery=`
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """An event by its id, or that of a delivery by the delivery's; the decisions about one recipient, or of all.
+
+    `after` are the type and the recipient of the last decision of the page before.
+    """
+
+    event: str | None = None
+    delivery: str | None = None
+    recipient: str | None = None
+    after: tuple[str, str] = ("", "")
+    limit: int = 100
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision answered for a channel, as it was written."""
+
+    channel: Channel
+    answer: State
+    due_at: int
+    reason: str | None = None
+    rule: str | None = None
+    by: str | None = None
+    delivery: str | None = None
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision as it was written; `standing` is where the person stood, None where nobody was known or remembered."""
+
+    event_id: str
+    type: str
+    recipient_id: str
+    decided_at: int
+    answers: list[Answered]
+    standing: Standing | None
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery as it is now. `data` is that of its own event, which may be an earlier one than the one explained;
+    `language` is its recipient's now, None where they are gone; `held` the data of a digest's items."""
+
+    id: str
+    event_id: str
+    recipient_id: str
+    type: str
+    channel: Channel
+    about: str
+    state: State
+    reason: str | None
+    code: str | None
+    created_at: int
+    updated_at: int
+    due_at: int
+    expires_at: int
+    attempts: int
+    crashes: int
+    provider: str | None
+    provider_reference: str | None
+    locale: str | None
+    time_zone: str | None
+    content_hash: str | None
+    version: int | None
+    redrive_of: str | None
+    digest_id: str | None
+    held: tuple[str, ...] | None = None
+    data: str
+    language: str | None
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What made a thing out of date: up to which instant, how what is about it ends, and the event that says so."""
+
+    about: str
+    until: int
+    reason: State
+    event_id: str
+    type: str
+    source: str
+    source_id: str
+    accepted_at: int
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. `recipient` is the one that was asked about; where there is no decision about them, `known` says
+    whether there is such a person, and `audiences` in which they are."""
+
+    event: Event
+    decided_at: int | None
+    quarantined_at: int | None
+    recipient: str | None
+    decisions: list[Decided]
+    more: bool
+    sent: dict[str, Sent]
+    tried: dict[str, list[Tried]]
+    marks: dict[str, Mark]
+    known: bool = True
+    audiences: frozenset[str] = frozenset()
+
+
+_answers = msgspec.json.Decoder(list[Answered]).decode
+_standing = msgspec.json.Decoder(Standing | None).decode  # MariaDB keeps a null as JSON's
+_SENT = tuple(name for name in Sent.__struct_fields__ if name not in ("data", "language", "held"))
+_MARK = ("about", "until", "reason", "event_id")
+
+
+async def read(database: Database, wanted: Wanted) -> Found | None:
+    """What there is to tell; None where there is no such event or delivery."""
+
+    async def work(connection: AsyncConnection) -> Found | None:
+        id_, person = wanted.event, wanted.recipient
+        if wanted.delivery is not None:
+            named = (await connection.execute(_DELIVERY, {"id": wanted.delivery})).first()
+            if named is None:
+                return None
+            id_, person = named.event_id, named.recipient_id
+        row = (await connection.execute(_EVENT, {"id": id_})).first()
+        if row is None:
+            return None
+        decisions = await _decisions(connection, wanted, row.id, person)
+        page = decisions[: wanted.limit]
+        sent = await _sent(connection, database.dialect, page)
+        own = [id_ for id_, each in sent.items() if each.digest_id == id_]
+        held = await digests.items(connection, database.dialect, own) if own else {}
+        sent |= {id_: msgspec.structs.replace(sent[id_], held=data) for id_, data in held.items()}
+        found = Found(
+            event=read_event(row), decided_at=row.decided_at, quarantined_at=row.quarantined_at, recipient=person,
+            decisions=page, more=len(decisions) > len(page), sent=sent,
+            tried=await _tried(connection, database.dialect, sent),
+            marks=await marks(connection, database.dialect, {each.about for each in sent.values()}),
+        )  # fmt: skip
+        if decisions or person is None:
+            return found
+        groups = [each for (each,) in await connection.execute(_GROUPS, {"id": person})]
+        return msgspec.structs.replace(found, known=bool(groups), audiences=frozenset(filter(None, groups)))
+
+    return await database.look(work)
+
+
+async def marks(connection: AsyncConnection, dialect: str, abouts: Iterable[str]) -> dict[str, Mark]:
+    """What has made these things out of date."""
+    wanted = rows.encode([{"about": about} for about in abouts])
+    found = await connection.execute(_marks(dialect), {"rows": wanted})
+    return {row.about: rows.read(row, Mark) for row in found}
+
+
+def read_event(row: Any) -> Event:
+    """An event from its row."""
+    return Event(
+        id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
+        occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
+        data=msgspec.json.decode(row.data),
+    )  # fmt: skip
+
+
+def read_decision(row: Any) -> Decided:
+    """A decision from its row."""
+    return Decided(
+        event_id=row.event_id, type=row.type, recipient_id=row.recipient_id, decided_at=row.decided_at,
+        answers=_answers(row.answers), standing=None if row.standing is None else _standing(row.standing),
+    )  # fmt: skip
+
+
+async def _decisions(
+    connection: AsyncConnection, wanted: Wanted, event_id: str, recipient_id: str | None
+) -> list[Decided]:
+    type_, last = wanted.after
+    later = sa.or_(decision.c.type > type_, sa.and_(decision.c.type == type_, decision.c.recipient_id > last))
+    query = sa.select(decision).where(decision.c.event_id == event_id, later)
+    if wanted.after == ("", ""):  # somebody whom nobody knew has no id, and comes first
+        query = sa.select(decision).where(decision.c.event_id == event_id)
+    if recipient_id is not None:
+        query = query.where(decision.c.recipient_id == recipient_id)
+    query = query.order_by(decision.c.type, decision.c.recipient_id).limit(wanted.limit + 1)
+    return [read_decision(row) for row in await connection.execute(query)]
+
+
+async def _sent(connection: AsyncConnection, dialect: str, decisions: Sequence[Decided]) -> dict[str, Sent]:
+    """The deliveries that decisions name, the digests that they are in, and those that have taken any of them up."""
+    named = {each.delivery for made in decisions for each in made.answers if each.delivery is not None}
+    sent = await _with_redrives(connection, dialect, named)
+    collected = {each.digest_id for each in sent.values() if each.digest_id is not None} - sent.keys()
+    return sent | await _with_redrives(connection, dialect, collected) if collected else sent
+
+
+async def _with_redrives(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> dict[str, Sent]:
+    wanted = set(ids)
+    for _ in range(REDRIVES):
+        ids = {successor_id(id_) for id_ in ids}
+        wanted |= ids
+    found = await connection.execute(_deliveries(dialect), {"rows": rows.ids(sorted(wanted))})
+    return {row.id: _read_sent(row) for row in found}
+
+
+def _read_sent(row: Any) -> Sent:
+    language = None if row.chosen is None else read_preferences(row.chosen).locale or row.known
+    told = {name: getattr(row, name) for name in (*_SENT, "data")}
+    return msgspec.convert({**told, "language": language}, Sent, strict=False)
+
+
+async def _tried(connection: AsyncConnection, dialect: str, ids: Iterable[str]) -> dict[str, list[Tried]]:
+    tried: dict[str, list[Tried]] = {}
+    for row in await connection.execute(_attempts(dialect), {"rows": rows.ids(ids)}):
+        each = {name: getattr(row, name) for name in Tried.__struct_fields__}
+        tried.setdefault(row.delivery_id, []).append(Tried(**each))
+    return tried
+
+
+_DELIVERY = sa.select(delivery.c.event_id, delivery.c.recipient_id).where(delivery.c.id == sa.bindparam("id"))
+_EVENT = sa.select(event).where(event.c.id == sa.bindparam("id"))
+_GROUPS = (
+    sa.select(membership.c.audience)
+    .select_from(recipient.outerjoin(membership, membership.c.recipient_id == recipient.c.id))
+    .where(recipient.c.id == sa.bindparam("id"))
+)
+
+
+@cache
+def _deliveries(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.select(
+            *(delivery.c[name] for name in _SENT), event.c.data, recipient.c.locale.label("known"),
+            recipient.c.preferences.label("chosen"),
+        )
+        .select_from(wanted)
+        .join(delivery, delivery.c.id == wanted.c.id)
+        .join(event, event.c.id == delivery.c.event_id)
+        .outerjoin(recipient, recipient.c.id == delivery.c.recipient_id)
+        .order_by(delivery.c.created_at, delivery.c.step, delivery.c.channel, delivery.c.id)
+    )  # fmt: skip
+
+
+@cache
+def _attempts(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    query = sa.select(attempt).join(wanted, wanted.c.id == attempt.c.delivery_id)
+    return query.order_by(attempt.c.delivery_id, attempt.c.number)
+
+
+@cache
+def _marks(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [supersession.c.about])
+    told = (event.c[name] for name in ("type", "source", "source_id", "accepted_at"))
+    return (
+        sa.select(*(supersession.c[name] for name in _MARK), *told)
+        .select_from(wanted)
+        .join(supersession, supersession.c.about == wanted.c.about)
+        .join(event, event.c.id == supersession.c.event_id)
+    )

@@ -1,0 +1,99 @@
+"""How much of what was sent lately failed, and how many dead letters wait: by indexes alone, and only so far."""
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.errors import Throttled
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.schema import DEAD, QUARANTINED, attempt, delivery, event
+from notifier.store.reading.dead import DEAD_STATES
+
+MOST = 5_000  # newest deliveries, and newest dead ones of each state, that are looked at: a bound on what is read
+MOST_DEAD = 1_000  # dead letters of a kind that are counted: beyond that it matters little how many there are
+
+_TRIED = (State.SENT, State.DELIVERED, State.UNKNOWN, *DEAD_STATES, State.PENDING, State.EXPIRED)
+_READ = [delivery.c[name] for name in ("id", "channel", "type", "state", "reason", "code", "attempts", "updated_at")]
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """So many deliveries of a type on a channel that ended alike; `latest` is one of them, `tried` what the provider
+    said of that one's last try, and `code` what a receipt said. `older` ones stand beside no others of their age."""
+
+    channel: Channel
+    type: str
+    state: State
+    reason: str | None
+    code: str | None
+    number: int
+    latest: str
+    older: bool = False
+    tried: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed: for good, or so far, by what has been tried."""
+        return self.state in (*DEAD_STATES, State.PENDING, State.EXPIRED)
+
+
+async def outcomes(database: Database, since: int) -> list[Outcome]:
+    """What became since an instant of the newest deliveries, where a provider was asked.
+
+    One set gives both what failed and of how many: what was made before and has ended since is in it either way. Dead
+    letters older than those are `older`: of how many they are can't be told by an index.
+    """
+    newest = _newest(delivery.c.created_at > 0, delivery.c.created_at).subquery()
+    died = [
+        _newest(sa.and_(sa.text(DEAD), delivery.c.state == state, delivery.c.updated_at > since), delivery.c.updated_at)
+        for state in DEAD_STATES
+    ]
+    tried = [sa.select(newest, sa.false().label("older")).where(newest.c.updated_at > since)]
+    tried += [
+        sa.select(each, sa.true().label("older")).where(each.c.id.not_in(sa.select(newest.c.id)))
+        for each in (part.subquery() for part in died)
+    ]
+    of = sa.union_all(*tried).subquery()
+    alike = (of.c.channel, of.c.type, of.c.state, of.c.reason, of.c.code, of.c.older)
+    grouped = (
+        sa.select(*alike, sa.func.count().label("number"), sa.func.max(of.c.id).label("latest"))
+        .where(of.c.state.in_(_TRIED), of.c.attempts > 0)
+        # Who was asked to come later has no answer yet, neither a good nor a bad one.
+        .where(sa.or_(of.c.state != State.PENDING, of.c.reason.is_(None), of.c.reason != Throttled.kind))
+        .group_by(*alike)
+    )
+
+    async def work(connection: AsyncConnection) -> list[Outcome]:
+        found = [rows.read(row, Outcome) for row in await connection.execute(grouped)]
+        failed = [each.latest for each in found if each.failed]
+        codes = (
+            sa.select(attempt.c.delivery_id, attempt.c.code)
+            .where(attempt.c.delivery_id.in_(failed), attempt.c.code.is_not(None))
+            .order_by(attempt.c.number)
+        )
+        said = {row[0]: row[1] for row in await connection.execute(codes)} if failed else {}
+        return [msgspec.structs.replace(each, tried=said.get(each.latest)) for each in found]
+
+    return await database.read(work)
+
+
+def _newest(which: sa.ColumnElement[bool], by: sa.Column[int]) -> sa.Select[Any]:
+    return sa.select(*_READ).where(which).order_by(by.desc(), delivery.c.id.desc()).limit(MOST)
+
+
+async def waiting(database: Database) -> int:
+    """How many dead letters wait for somebody, counted up to `MOST_DEAD` of each kind."""
+    parts = [
+        sa.select(delivery.c.id).where(sa.text(DEAD), delivery.c.state == state).limit(MOST_DEAD)
+        for state in DEAD_STATES
+    ]
+    parts.append(sa.select(event.c.id).where(sa.text(QUARANTINED)).limit(MOST_DEAD))
+    numbers = [sa.select(sa.func.count()).select_from(part.subquery()).scalar_subquery() for part in parts]
+
+    async def work(connection: AsyncConnection) -> int:
+        return sum((await connection.execute(sa.select(*numbers))).one())
+
+    return await database.read(work)

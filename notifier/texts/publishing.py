@@ -1,0 +1,146 @@
+"""Versions of the texts: draft, publish; and how a process comes to send with what was published."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import msgspec
+import structlog
+
+from notifier.domain.clock import Clock
+from notifier.domain.errors import ConfigurationError, Problem, StoreUnavailable
+from notifier.domain.problems import problem
+from notifier.domain.text import TEXT
+from notifier.rendering import Renderer
+from notifier.rendering.texts import Texts, Wording
+from notifier.store.console import versions
+from notifier.store.console.versions import Draft, Version
+from notifier.store.core.database import Database
+
+REFRESH = 2.0  # seconds until every process sends with what was published: a look at one small table
+SHIPPED = "shipped"
+MAX_REASON = 500  # characters: a reason, not a report
+
+Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON, pattern=TEXT)]
+"""Why a version was published, for the history."""
+
+log = structlog.get_logger(__name__)
+
+
+def encode(wording: Wording) -> msgspec.Raw:
+    """A wording for the store."""
+    return msgspec.Raw(msgspec.json.encode(wording))
+
+
+def decode(document: msgspec.Raw) -> dict[str, Texts]:
+    """A wording from the store; ConfigurationError where it isn't one."""
+    try:
+        return msgspec.json.decode(document, type=dict[str, Texts])
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"the texts are not as texts are: {error}") from None
+
+
+async def ship(database: Database, shipped: Mapping[str, Wording], clock: Clock) -> int:
+    """Publish the texts that come in files, where a type has none yet or lives on older ones that shipped; how many.
+
+    A text that people have changed since stays as they made it.
+    """
+    live = await versions.live(database)
+    new = []
+    for type_, wording in shipped.items():
+        number = live.get(type_, 0)
+        document = encode(wording)
+        if number:
+            current = await versions.get(database, type_, number)
+            if current is None or current.origin != SHIPPED or decode(current.wording) == decode(document):
+                continue
+        new.append(
+            Version(
+                type=type_, number=number + 1, wording=document, origin=SHIPPED, published_at=clock.now(),
+                actor="release", why="these texts ship with the program",
+            )
+        )  # fmt: skip
+    return await versions.ship(database, new)
+
+
+async def refresh(database: Database, renderer: Renderer) -> int:
+    """Send with the newest versions from now on; of how many types that is news.
+
+    One that can't be compiled leaves the one before it live, and is told in the log.
+    """
+    news = 0
+    for type_, number in (await versions.live(database)).items():
+        if type_ not in renderer.shipped or renderer.live(type_) == number:
+            continue
+        news += await _go_live(database, renderer, type_, number)
+    return news
+
+
+async def keep(database: Database, renderer: Renderer) -> None:
+    """Refresh until cancelled; a database that is away is waited for."""
+    while True:
+        await asyncio.sleep(REFRESH)
+        with contextlib.suppress(StoreUnavailable):
+            await refresh(database, renderer)
+
+
+async def have(database: Database, renderer: Renderer, type_: str, number: int) -> bool:
+    """Bring a version up that was live once, for explanations; whether there is one that compiles."""
+    if renderer.has(type_, number):
+        return True
+    found = await versions.get(database, type_, number)
+    return found is not None and _add(renderer, found)
+
+
+async def have_all(database: Database, renderer: Renderer, wanted: Iterable[tuple[str, int | None]]) -> None:
+    """The same for what an explanation is about: types and versions."""
+    for type_, number in set(wanted):
+        if number is not None and type_ in renderer.shipped:
+            await have(database, renderer, type_, number)
+
+
+async def save(database: Database, before: Draft, wording: Wording, actor: str, now: int) -> Draft:
+    """Save a draft over what it was `before`; raises Problem 40902 where somebody else has saved it since."""
+    new = msgspec.structs.replace(
+        before, wording=encode(wording), revision=before.revision + 1, updated_at=now, actor=actor
+    )
+    if not await versions.save_draft(database, new):
+        raise problem(40902, f"the draft of {before.type} is at another revision than {before.revision}", "/revision")
+    return new
+
+
+async def publish(
+    database: Database, type_: str, wording: Wording, *, based_on: int, origin: str, actor: str, why: str, now: int,
+    drafted: int | None = None,
+) -> Version:  # fmt: skip
+    """Publish a wording, which has passed its checks, as the next version; the draft that it was, at revision
+    `drafted`, is gone.
+
+    Raises Problem 40902 where another version has been published since the one it is based on.
+    """
+    new = Version(
+        type=type_, number=based_on + 1, wording=encode(wording), origin=origin, published_at=now, actor=actor, why=why
+    )
+    live = (await versions.live(database)).get(type_, 0)
+    if live != based_on or not await versions.publish(database, new, drafted):
+        raise problem(40902, f"{type_} has moved on: version {live} is live, this is based on {based_on}", "/based_on")
+    log.info("templates.published", type=type_, version=new.number, origin=origin)
+    return new
+
+
+async def _go_live(database: Database, renderer: Renderer, type_: str, number: int) -> bool:
+    found = await versions.get(database, type_, number)
+    if found is None or not _add(renderer, found):
+        return False
+    renderer.go_live(type_, number)
+    return True
+
+
+def _add(renderer: Renderer, version: Version) -> bool:
+    try:
+        renderer.add(version.type, version.number, decode(version.wording))
+    except (ConfigurationError, Problem) as error:
+        log.error("templates.refused", type=version.type, version=version.number, detail=str(error))
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Why something happened or would: explain an event, simulate one, replay a past day."""

@@ -1,0 +1,356 @@
+"""Explain: what became of an event, person by person, with every rule's answer in words. Pure, from what was read.
+
+The rules are asked again, at the moment of the decision and with the facts that were written down with it. The words of
+a message are made again from its event, and proven by the hash of what was sent.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from notifier import policy
+from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.clock import to_datetime
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.errors import RenderError
+from notifier.domain.events import Event
+from notifier.domain.links import Links
+from notifier.domain.messages import Content, Private, content_hash
+from notifier.policy import Case, words
+from notifier.policy.deciding import STATES
+from notifier.rendering import Renderer
+from notifier.store.reading.explaining import Answered, Decided, Found, Mark, Sent
+from notifier.why import telling
+from notifier.why.telling import AttemptTold, EventTold
+
+UTC = "UTC"
+
+HIDDEN = "https://…/u/…"
+"""Stands where a mail has a link that works."""
+
+Words = dict[str, str]
+"""A message's content, by the names of the parts that it has."""
+
+
+class RuleTold(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule's answer: None where it lets the message pass; in words either way."""
+
+    rule: str
+    says: policy.Action | None
+    words: str
+
+
+class AnswerTold(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided for a channel. `rules` answer in their order, the first that says something decides.
+
+    They are asked by the type and the rules as they are today: `unchanged` is False where those would decide otherwise
+    now, None where nobody wrote down where the person stood, or the type is gone.
+    """
+
+    channel: Channel
+    answer: State
+    reason: str | None
+    words: str
+    due_at: datetime
+    delivery: str | None
+    rules: list[RuleTold]
+    unchanged: bool | None
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message was made from: the locale of its texts and the zone of its times."""
+
+    locale: str | None
+    time_zone: str | None
+    version: int | None = None
+
+
+class DeliveryTold(Private, frozen=True, kw_only=True):
+    """A delivery as it is now. `content` is made again from its event; `proven` says whether it is, to the letter, what
+    was sent: None where nothing was, or no hash of it was kept."""
+
+    id: str
+    event: str
+    channel: Channel
+    state: State
+    reason: str | None
+    words: str
+    code: str | None
+    meaning: str | None
+    due_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    provider: str | None
+    provider_reference: str | None
+    redrive_of: str | None
+    digest: str | None
+    template: Template
+    content: Words | None
+    proven: bool | None
+    attempts: list[AttemptTold]
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the timeline."""
+
+    at: datetime
+    channel: Channel | None
+    words: str
+
+
+class DecisionTold(Private, frozen=True, kw_only=True):
+    """What became of one notification type for one person; `standing` is where they stood when it was decided."""
+
+    type: str
+    name: str
+    recipient: str | None
+    decided_at: datetime
+    time_zone: str
+    standing: dict[str, Any] | None
+    answers: list[AnswerTold]
+    deliveries: list[DeliveryTold]
+    timeline: list[Moment]
+
+
+class Explanation(Private, frozen=True, kw_only=True):
+    """All of an event, or of what it was for one person. `why_not` says why nothing was decided, `next` is the cursor
+    of the next page."""
+
+    event: EventTold
+    state: Literal["waits", "decided", "quarantined"]
+    decisions: list[DecisionTold]
+    why_not: list[str]
+    next: str | None
+
+
+def explain(catalog: Catalog, renderer: Renderer, links: Links, found: Found) -> Explanation:
+    """Everything that is known of an event, told."""
+    event = found.event
+    told = EventTold(
+        id=event.id, type=event.type, source=event.source, source_id=event.source_id, subject=event.subject,
+        occurred_at=to_datetime(event.occurred_at), accepted_at=to_datetime(event.accepted_at),
+    )  # fmt: skip
+    last = found.decisions[-1] if found.more else None
+    return Explanation(
+        event=told,
+        state="decided" if found.decided_at else "quarantined" if found.quarantined_at else "waits",
+        decisions=[_decision(catalog, renderer, links, found, each) for each in found.decisions],
+        why_not=[] if found.decisions else _undecided(catalog, found),
+        next=None if last is None else f"{last.type}/{last.recipient_id}",
+    )
+
+
+def rules_told(case: Case) -> list[RuleTold]:
+    """Every rule's answer about a case."""
+    return [
+        RuleTold(rule=name, says=None if said is None else said.action, words=words.rule(case, name, said))
+        for name, said in policy.trace(case)
+    ]
+
+
+def why_not(catalog: Catalog, event: Event, recipient: str, audiences: frozenset[str]) -> list[str]:
+    """Why an event says nothing to a person who is in these audiences, a sentence for each type that listens."""
+    told = [_not_meant(kind, event, recipient, audiences) for kind in catalog.listeners.get(event.type, [])]
+    return told or [f"No notification type listens to {event.type}; it only takes others back."]
+
+
+def _not_meant(kind: NotificationType, event: Event, recipient: str, audiences: frozenset[str]) -> str:
+    keys = policy.audiences(kind, event.data)
+    if not keys:
+        return f"{kind.name}: this event names nobody."
+    about = " and ".join(_spoken(key) for key in keys)
+    among = [key for key in keys if key in audiences]
+    if not among:
+        return f"{kind.name}: this event is about {about}; {recipient} is in none of its audiences."
+    if among[0] != keys[0]:
+        return (
+            f"{kind.name}: this event is about {about}; the most exact name decides, and {recipient} is only in the "
+            f"audience of {_spoken(among[0])}."
+        )
+    return f"{kind.name}: {recipient} is in the audience of {_spoken(among[0])} now, and was not when it was decided."
+
+
+def _spoken(key: str) -> str:
+    return key.replace(":", " ", 1)
+
+
+def _undecided(catalog: Catalog, found: Found) -> list[str]:
+    if found.quarantined_at is not None and found.decided_at is None:
+        return [f"The event is put aside: {words.reason('quarantined')}."]
+    if found.decided_at is None:
+        return ["The event waits to be decided."]
+    if found.recipient and not found.known:
+        return [f"Nobody with the id {found.recipient} is known here."]
+    if found.recipient:
+        return why_not(catalog, found.event, found.recipient, found.audiences)
+    return [f"No notification type listened to {found.event.type}; it only took others back."]
+
+
+def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, made: Decided) -> DecisionTold:
+    kind = catalog.types.get(made.type)
+    zone = UTC if made.standing is None else made.standing.zone
+    answers = [_answer(catalog, kind, found.event, made, each, zone) for each in made.answers]
+    sent = [each for each in found.sent.values() if _is_of(each, made, found.sent)]
+    deliveries = [_delivery(catalog, renderer, links, made, each, found.tried.get(each.id, [])) for each in sent]
+    return DecisionTold(
+        type=made.type,
+        name=made.type if kind is None else kind.name,
+        recipient=made.recipient_id or None,
+        decided_at=to_datetime(made.decided_at),
+        time_zone=zone,
+        standing=None if made.standing is None else msgspec.to_builtins(made.standing),
+        answers=answers,
+        deliveries=deliveries,
+        timeline=sorted(_timeline(found, made, answers, sent, deliveries), key=lambda moment: moment.at),
+    )
+
+
+def _is_of(sent: Sent, made: Decided, every: dict[str, Sent]) -> bool:
+    """Whether a decision named a delivery, one that it holds as a digest, or one that it takes up."""
+    named = {each.delivery for each in made.answers}
+    named |= {every[id_].digest_id for id_ in named if id_ in every}
+    while sent.id not in named:
+        if sent.redrive_of is None or sent.redrive_of not in every:
+            return False
+        sent = every[sent.redrive_of]
+    return True
+
+
+def _answer(
+    catalog: Catalog, kind: NotificationType | None, event: Event, made: Decided, answered: Answered, zone: str
+) -> AnswerTold:
+    rules: list[RuleTold] = []
+    unchanged = None
+    if kind is not None and made.standing is not None:
+        case = policy.case_of(kind, event, answered.channel, made.standing, made.decided_at, catalog.regulation)
+        rules = rules_told(case)
+        unchanged = _agrees(policy.judge(case), answered)
+    return AnswerTold(
+        channel=answered.channel, answer=answered.answer, reason=answered.reason,
+        words=words.answer(answered.answer, answered.reason, answered.due_at, made.decided_at, zone),
+        due_at=to_datetime(answered.due_at), delivery=answered.delivery, rules=rules, unchanged=unchanged,
+    )  # fmt: skip
+
+
+def _agrees(verdict: policy.Verdict, answered: Answered) -> bool:
+    """Whether a verdict is what was answered, but for what depends on other channels, people and messages."""
+    going = (State.PENDING, State.COLLECTED)
+    if STATES[verdict.action] in going and answered.answer in going:
+        return verdict.until is None or verdict.until <= answered.due_at
+    return STATES[verdict.action] == answered.answer and verdict.reason == answered.reason
+
+
+def _delivery(
+    catalog: Catalog, renderer: Renderer, links: Links, made: Decided, sent: Sent, tried: Sequence[Any]
+) -> DeliveryTold:
+    content, proven = _as_sent(catalog, renderer, links, made, sent)
+    return DeliveryTold(
+        id=sent.id, event=sent.event_id, channel=sent.channel, state=sent.state, reason=sent.reason,
+        words=words.state(sent.state, sent.reason), code=sent.code, meaning=telling.meaning(sent.channel, sent.code),
+        due_at=to_datetime(sent.due_at), updated_at=to_datetime(sent.updated_at),
+        expires_at=to_datetime(sent.expires_at), provider=sent.provider, provider_reference=sent.provider_reference,
+        redrive_of=sent.redrive_of, digest=sent.digest_id,
+        template=Template(locale=sent.locale, time_zone=sent.time_zone, version=sent.version), content=content,
+        proven=proven,
+        attempts=telling.attempts(sent.channel, tried),
+    )  # fmt: skip
+
+
+def _as_sent(
+    catalog: Catalog, renderer: Renderer, links: Links, made: Decided, sent: Sent
+) -> tuple[Words | None, bool | None]:
+    """The words of what was sent, and whether they are proven.
+
+    The row keeps the locale of the texts, and numbers and dates may have been in a nearer one: the person's at the
+    decision, or now. A mail had a link to unsubscribe, or none. Which of them it was the hash says. The link itself
+    works, so it is not shown.
+    """
+    if sent.locale is None:
+        return None, None
+    spoken = [sent.locale, sent.language, made.standing.language if made.standing else None]
+    kind = catalog.types.get(sent.type)
+    link = None
+    if kind is not None and sent.channel == Channel.EMAIL:
+        link = links.unsubscribe_url(sent.recipient_id, kind.category, sent.channel)
+    told: Words | None = None
+    for locale in dict.fromkeys(filter(None, reversed(spoken))):
+        for unsubscribe in dict.fromkeys((link, None)):
+            content = _render(renderer, sent, locale, unsubscribe)
+            if content is not None and content_hash(content) == sent.content_hash:
+                return _without(content_told(content), unsubscribe), True
+            if told is None and content is not None:
+                told = _without(content_told(content), unsubscribe)
+    return told, None if sent.content_hash is None else False
+
+
+def _render(renderer: Renderer, sent: Sent, locale: str, unsubscribe_url: str | None) -> Content | None:
+    zone = sent.time_zone or UTC
+    try:
+        if sent.held is None:
+            data = msgspec.json.decode(sent.data)
+            made = renderer.render(
+                sent.type,
+                sent.channel,
+                locale=locale,
+                time_zone=zone,
+                data=data,
+                unsubscribe_url=unsubscribe_url,
+                version=sent.version,
+            )
+        else:
+            items = [msgspec.json.decode(item) for item in sent.held]
+            made = renderer.render_digest(
+                sent.type,
+                items,
+                locale=locale,
+                time_zone=zone,
+                unsubscribe_url=unsubscribe_url,
+                version=sent.version,
+            )
+    except RenderError:
+        return None
+    return made.content if made.locale == sent.locale else None
+
+
+def _without(told: Words, link: str | None) -> Words:
+    """The words with a link that works made one that doesn't."""
+    if link is None:
+        return told
+    return {name: text.replace(link, HIDDEN) for name, text in told.items()}
+
+
+def content_told(content: Content) -> Words:
+    """A message's words, by the names of the parts that it has."""
+    return {name: text for name, text in msgspec.structs.asdict(content).items() if text is not None}
+
+
+def _timeline(
+    found: Found, made: Decided, answers: Sequence[AnswerTold], sent: Sequence[Sent], told: Sequence[DeliveryTold]
+) -> Iterator[Moment]:
+    event = found.event
+    yield _moment(event.accepted_at, None, f"{event.source} reported {event.type} ({event.source_id})")
+    for answer in answers:
+        yield _moment(made.decided_at, answer.channel, f"decided {words.BY[answer.channel]}: {answer.words}")
+    for row, each in zip(sent, told, strict=True):
+        yield from _way(row, each, found.marks.get(row.about))
+
+
+def _way(row: Sent, told: DeliveryTold, mark: Mark | None) -> Iterable[Moment]:
+    if row.redrive_of is not None:
+        yield _moment(row.created_at, row.channel, "sent again by hand")
+    for each in told.attempts:
+        said = ", ".join(filter(None, (each.outcome.replace("_", " "), each.code, each.meaning)))
+        yield Moment(at=each.ended_at, channel=row.channel, words=f"try {each.number} at {each.provider}: {said}")
+    if row.crashes:
+        yield _moment(row.updated_at, row.channel, f"workers that ended with it in hand: {row.crashes}")
+    if row.state in (State.SUPERSEDED, State.CANCELLED) and mark is not None:
+        yield _moment(mark.accepted_at, row.channel, f"{mark.type} ({mark.source_id} of {mark.source}) took it back")
+    if row.updated_at > row.created_at or row.state != State.PENDING:
+        said = f": {row.code}, {told.meaning}" if row.code and told.meaning else ""
+        yield _moment(row.updated_at, row.channel, f"{told.words}{said}")
+
+
+def _moment(at: int, channel: Channel | None, said: str) -> Moment:
+    return Moment(at=to_datetime(at), channel=channel, words=said)

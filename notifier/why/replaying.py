@@ -1,0 +1,292 @@
+"""Replay a past day: decide its events again by other types or rules, and say what would differ. It writes nothing.
+
+Each decision is made again at its own moment, with the person standing where it says they stood. Caps count what was
+sent by then, not what would have been sent instead.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import policy
+from notifier.domain.catalog import Catalog
+from notifier.domain.clock import DAY
+from notifier.domain.deliveries import State
+from notifier.domain.events import Event
+from notifier.domain.recipients import Recipient
+from notifier.domain.standing import of_type
+from notifier.pipeline.plan import Spent, audience_keys, make_plan
+from notifier.policy import words
+from notifier.store.core.database import Database
+from notifier.store.delivery.deliveries import Decision
+from notifier.store.people import recipients, standing
+from notifier.store.reading import past
+from notifier.store.reading.explaining import Answered, Decided
+from notifier.store.reading.past import Key
+
+EXAMPLES = 3  # of each difference: to look at by `notifier explain`
+HEX = 12  # digits of an id that say how far it is in their order
+
+Members = Mapping[str, list[Recipient]]
+
+Outcome = tuple[State, str | None, int]
+"""An answer's state, its reason, and when it is due."""
+
+Outcomes = dict[tuple[str, str, str], Outcome]
+"""By type, recipient and channel; a person's devices all fare alike."""
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a difference can be seen."""
+
+    event: str
+    recipient: str | None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """Answers of one type on one channel that would be others: from what to what, how many, and some of them."""
+
+    type: str
+    channel: str
+    before: str
+    after: str
+    count: int
+    examples: list[Example]
+
+
+class Differences(msgspec.Struct, frozen=True, kw_only=True):
+    """What a day would have been. `by_today` counts decisions for which only today's standing is known, `failed` events
+    whose data these types don't take."""
+
+    events: int
+    decisions: int
+    answers: int
+    differ: int
+    by_today: int
+    failed: int
+    changes: list[Change]
+
+
+class _Tally:
+    """Counts as it goes."""
+
+    def __init__(self) -> None:
+        self.events = self.decisions = self.answers = self.by_today = self.failed = 0
+        self.changes: dict[tuple[str, str, str, str], tuple[int, list[Example]]] = {}
+
+    def compare(self, event: Event, before: Outcomes, after: Outcomes, at: int) -> None:
+        for key in sorted(before.keys() | after.keys()):
+            self.answers += 1
+            then, now = before.get(key), after.get(key)
+            if then == now:
+                continue
+            type_, person, channel = key
+            told = _told(then, at), _told(now, at)
+            change = type_, channel, told[0], told[1] if told[0] != told[1] else f"{told[1]}, until another time"
+            count, examples = self.changes.get(change, (0, []))
+            example = Example(event=event.id, recipient=person or None)
+            self.changes[change] = count + 1, [*examples, example][:EXAMPLES]
+
+    def told(self) -> Differences:
+        changes = [
+            Change(type=type_, channel=channel, before=before, after=after, count=count, examples=examples)
+            for (type_, channel, before, after), (count, examples) in self.changes.items()
+        ]
+        return Differences(
+            events=self.events, decisions=self.decisions, answers=self.answers,
+            differ=sum(each.count for each in changes), by_today=self.by_today, failed=self.failed,
+            changes=sorted(changes, key=lambda each: (-each.count, each.type, each.channel, each.before, each.after)),
+        )  # fmt: skip
+
+
+async def replay(database: Database, catalog: Catalog, day: int, progress: Callable[[float], None]) -> Differences:
+    """What the types and rules of a catalog would have made of the events decided on the day that begins at an instant.
+
+    `progress` is told the share of all events that have been walked over, from 0 to 1.
+    """
+    tally = _Tally()
+    async for events, done in _walk(database, day):
+        tally.events += len(events)
+        await _replay(database, catalog, events, tally)
+        progress(done)
+    return tally.told()
+
+
+async def _walk(database: Database, day: int) -> AsyncIterator[tuple[list[tuple[Event, int]], float]]:
+    after: str | None = ""
+    while after is not None:
+        begin = after
+
+        async def work(connection: AsyncConnection, begin: str = begin) -> tuple[list[tuple[Event, int]], str | None]:
+            return await past.walk(connection, begin, day, day + DAY)
+
+        events, after = await database.look(work)
+        yield events, 1.0 if after is None else int(after[:HEX], 16) / 16**HEX
+
+
+async def _replay(database: Database, catalog: Catalog, events: Sequence[tuple[Event, int]], tally: _Tally) -> None:
+    fit = {event.id: (event, at) for event, at in events if _fits(catalog, event)}
+    tally.failed += len(events) - len(fit)
+    begun: set[str] = set()
+    async for made in _decisions(database, list(fit)):
+        spent, today = await _read(database, catalog, [event for event, _ in fit.values()], made)
+        for id_, group in groupby(made, key=lambda each: each.event_id):
+            _again(catalog, fit[id_][0], list(group), spent, today, tally, new=id_ not in begun)
+            begun.add(id_)
+    rest = [each for id_, each in fit.items() if id_ not in begun]
+    if any(catalog.listeners.get(event.type) for event, _ in rest):  # none listened then
+        _, today = await _read(database, catalog, [event for event, _ in rest], [])
+        for event, at in rest:
+            tally.compare(event, {}, _planned(make_plan(catalog, [event], today, at, {}).decisions), at)
+
+
+def _fits(catalog: Catalog, event: Event) -> bool:
+    model = catalog.model(event.type)
+    try:
+        return model is None or msgspec.convert(event.data, model) is not None
+    except msgspec.ValidationError:
+        return False
+
+
+async def _decisions(database: Database, events: Sequence[str]) -> AsyncIterator[list[Decided]]:
+    """The decisions about events, by parts, for a campaign's don't fit in memory; others' aren't torn apart."""
+    after: Key | None = Key()
+    while after is not None and events:
+        begin = after
+
+        async def work(connection: AsyncConnection, begin: Key = begin) -> list[Decided]:
+            return await past.decisions(connection, database.dialect, events, begin)
+
+        made = await database.look(work)
+        if len(made) < past.DECISIONS:
+            after = None
+        else:
+            made = [each for each in made if each.event_id != made[-1].event_id] or made
+            after = Key(made[-1].event_id, made[-1].type, made[-1].recipient_id)
+        yield made
+
+
+async def _read(
+    database: Database, catalog: Catalog, events: Sequence[Event], made: Sequence[Decided]
+) -> tuple[Spent, Members]:
+    """What people were sent of the capped categories, up to today; and who is in the audiences of events today, for
+    types that nobody decided then and decisions that don't say where people stood."""
+    types_made: dict[str, set[str]] = {}
+    unremembered = {each.event_id for each in made if each.standing is None and each.recipient_id}
+    for each in made:
+        types_made.setdefault(each.event_id, set()).add(each.type)
+    asked = [
+        event
+        for event in events
+        if event.id in unremembered
+        or any(kind.id not in types_made.get(event.id, ()) for kind in catalog.listeners.get(event.type, []))
+    ]
+    caps = catalog.regulation.caps
+    people = sorted({each.recipient_id for each in made if each.recipient_id})
+    types = {name: [kind.id for kind in catalog.types.values() if kind.category == name] for name in caps}
+    wanted = {name: people for name in caps if types[name] and people}
+    limited: dict[str, set[str]] = {}
+    for each in made:
+        kind = catalog.types.get(each.type)
+        if each.recipient_id and kind and catalog.regulation.limit_of(kind.id, kind.category):
+            limited.setdefault(kind.id, set()).add(each.recipient_id)
+    since = min((each.decided_at for each in made), default=0)
+
+    async def work(connection: AsyncConnection) -> tuple[Spent, Members]:
+        dialect = database.dialect
+        spent = await standing.spent(connection, dialect, wanted, types, catalog.regulation, since)
+        by_type = await standing.told_by_type(connection, dialect, limited, since - catalog.regulation.longest)
+        for id_, told in by_type.items():
+            spent.setdefault(id_, {}).update(told)
+        return spent, await recipients.in_audiences(connection, dialect, list(audience_keys(catalog, asked)))
+
+    return await database.look(work)
+
+
+def _again(
+    catalog: Catalog, event: Event, made: Sequence[Decided], spent: Spent, today: Members, tally: _Tally, *, new: bool
+) -> None:
+    """Decide an event again for those whom these decisions are about; with `new` also by types that decided nothing."""
+    types = {each.type for each in made}
+    people_today = {each.id: each for group in today.values() for each in group}
+    for at, group in groupby(sorted(made, key=lambda each: each.decided_at), key=lambda each: each.decided_at):
+        then = [each for each in group if each.standing or not each.recipient_id or each.recipient_id in people_today]
+        tally.decisions += len(then)
+        tally.by_today += sum(each.standing is None and each.recipient_id != "" for each in then)
+        members = _members(catalog, event, then, people_today)
+        if new:
+            for kind in catalog.listeners.get(event.type, []):
+                if kind.id not in types:
+                    keys = policy.audiences(kind, event.data)
+                    members |= {key: today[key] for key in keys if key in today and key not in members}
+        plan = make_plan(catalog, [event], members, at, _spent_by(catalog, at, then, spent))
+        asked = {(each.type, each.recipient_id) for each in then}
+        after = _planned(
+            each
+            for each in plan.decisions
+            if (each.type, each.recipient_id) in asked or (new and each.type not in types)
+        )
+        tally.compare(event, _outcomes((each.type, each.recipient_id, each.answers) for each in then), after, at)
+
+
+def _members(
+    catalog: Catalog, event: Event, then: Sequence[Decided], today: Mapping[str, Recipient]
+) -> dict[str, list[Recipient]]:
+    """Who was in each audience then, those on call in the order in which they were asked."""
+    members: dict[str, dict[str, Recipient]] = {}
+    for each in sorted(then, key=_turn):
+        kind = catalog.types.get(each.type)
+        keys = [] if kind is None else policy.audiences(kind, event.data)
+        if not each.recipient_id or not keys:
+            continue
+        stood = each.standing
+        person = today[each.recipient_id] if stood is None else Recipient(
+            id=each.recipient_id, name=None, email=None, phone=None, devices=[], standing=stood
+        )  # fmt: skip
+        members.setdefault(keys[0], {}).setdefault(each.recipient_id, person)
+    return {key: list(group.values()) for key, group in members.items()}
+
+
+def _turn(made: Decided) -> tuple[str, int]:
+    return made.type, min((each.due_at for each in made.answers if each.answer == State.PENDING), default=0)
+
+
+def _spent_by(catalog: Catalog, at: int, then: Sequence[Decided], spent: Spent) -> Spent:
+    """What people had been told of capped categories and types by a moment: as decisions say, else as the rows do.
+
+    Of two types of one event the second has counted the first, which is counted again here: the shorter list is meant.
+    """
+    found: Spent = {}
+    for each in then:
+        recorded = each.standing.spent if each.standing else {}
+        mine = found.setdefault(each.recipient_id, {})
+        kind = catalog.types.get(each.type)
+        limited = kind is not None and catalog.regulation.limit_of(kind.id, kind.category) is not None
+        for name in (*catalog.regulation.caps, *([of_type(each.type)] if limited else [])):
+            sent = spent.get(each.recipient_id, {}).get(name, ())
+            told = recorded[name] if name in recorded else tuple(moment for moment in sent if moment < at)
+            mine[name] = min(mine.get(name, told), told, key=len)
+    return found
+
+
+def _planned(made: Iterable[Decision]) -> Outcomes:
+    return _outcomes((each.type, each.recipient_id, msgspec.convert(each.answers, list[Answered])) for each in made)
+
+
+def _outcomes(made: Iterable[tuple[str, str, Sequence[Answered]]]) -> Outcomes:
+    return {
+        (type_, person, each.channel): (each.answer, each.reason, each.due_at)
+        for type_, person, answers in made
+        for each in reversed(answers)
+    }
+
+
+def _told(outcome: Outcome | None, at: int) -> str:
+    if outcome is None:
+        return "nothing is decided"
+    state, reason, due_at = outcome
+    if state == State.PENDING:
+        return "to be sent at once" if due_at <= at else f"held: {words.reason(reason or 'pending')}"
+    return words.state(state, reason)

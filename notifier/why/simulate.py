@@ -1,0 +1,295 @@
+"""Simulate: what would happen to whom if an event came, by the same code that decides, and writing nothing."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from typing import Annotated, Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import policy
+from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.clock import to_datetime, to_instant
+from notifier.domain.cloudevents import Reader, TypeName
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.errors import Problem, RenderError
+from notifier.domain.events import Event
+from notifier.domain.messages import Private
+from notifier.domain.preferences import NETWORK, Key, Preferences, Told, laid_upon
+from notifier.domain.problems import problem
+from notifier.domain.recipients import Recipient, RecipientDetails, check_preferences
+from notifier.domain.standing import Standing, reachable
+from notifier.pipeline.decide import read_and_plan
+from notifier.pipeline.plan import audience_keys
+from notifier.policy import words
+from notifier.policy.hours import local, next_free
+from notifier.rendering import Renderer
+from notifier.store.core.database import Database
+from notifier.store.delivery import deliveries
+from notifier.store.delivery.deliveries import Decision, NewDelivery
+from notifier.store.people import preferences, recipients
+from notifier.store.reading import explaining
+from notifier.store.reading.explaining import Mark
+from notifier.why.explain import HIDDEN, RuleTold, Words, content_told, rules_told, why_not
+
+MOST_PEOPLE = 100  # told of one by one: what becomes of a campaign is a question for `notifier replay-day`
+SOURCE = "simulation"
+SOMEBODY = "somebody"
+"""The id of a person who is only supposed."""
+
+Members = dict[str, list[Recipient]]
+
+
+class TrialEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The event that is supposed: its type, its data and when it happened, at the moment of the simulation unless
+    `time` says otherwise."""
+
+    type: TypeName
+    data: dict[str, Any] = {}
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class Supposed(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody who is only supposed, in the place of whoever the event names. `consents` are those they are supposed to
+    have given, by category and channel."""
+
+    consents: dict[Key, dict[str, bool]] = {}
+
+
+class Trial(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked. `at` is an instant (RFC 3339), or the next time that the person's clock shows an "HH:MM"; this
+    moment unless given. `recipient` is the id of the one who matters, or somebody supposed; everybody unless given.
+    `preferences` stand in for what the person chose."""
+
+    event: TrialEvent
+    at: str | None = None
+    recipient: Key | Supposed | None = None
+    preferences: Preferences | None = None
+
+
+class Foreseen(Private, frozen=True, kw_only=True):
+    """What would become of a channel (and, for push, of one device). `repeat` says that the same was told before, so
+    that nothing would be sent; `content` is what would be."""
+
+    channel: Channel
+    answer: State
+    reason: str | None
+    words: str
+    due_at: datetime
+    step: int
+    repeat: bool
+    rules: list[RuleTold]
+    locale: str | None
+    content: Words | None
+
+
+class Fate(Private, frozen=True, kw_only=True):
+    """What one notification type would be for one person, and the time on their wall."""
+
+    type: str
+    name: str
+    recipient: str | None
+    time_zone: str
+    local_time: str
+    answers: list[Foreseen]
+
+
+class Simulation(Private, frozen=True, kw_only=True):
+    """The answer. `takes_back` are the types whose messages about the same thing it would make untrue, `why_not` says
+    why the one who matters would hear nothing, `more` counts people who are not told of here."""
+
+    at: datetime
+    fates: list[Fate]
+    takes_back: list[str]
+    why_not: list[str]
+    more: int
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """What was read: the plan's decisions and deliveries, which of these are there already, and what undoes them."""
+
+    decisions: Sequence[Decision]
+    deliveries: Mapping[str, NewDelivery]
+    known: set[str]
+    marks: Mapping[str, Mark]
+
+
+async def simulate(
+    database: Database, catalog: Catalog, reader: Reader, renderer: Renderer, trial: Trial, now: int
+) -> Simulation:
+    """What would happen; Problem where the event, the time or the person doesn't fit."""
+    supposed = _checked(trial)
+
+    async def work(connection: AsyncConnection) -> Simulation:
+        dialect = database.dialect
+        person = await _person(connection, dialect, trial, supposed)
+        at = _instant(trial.at, person, now)
+        event = _event(reader, trial.event, at)
+        keys = list(audience_keys(catalog, [event]))
+        members = await _members(connection, dialect, keys, person, supposed is not None)
+        plan = await read_and_plan(connection, dialect, catalog, [event], at, members, hold=False)
+        seen = _Seen(
+            plan.decisions,
+            plan.deliveries,
+            await deliveries.existing(connection, dialect, list(plan.deliveries)),
+            await explaining.marks(connection, dialect, {each.about for each in plan.deliveries.values()}),
+        )
+        told = [each for each in plan.decisions if person is None or each.recipient_id == person.id]
+        audiences = frozenset(key for key, group in members.items() if person is not None and person in group)
+        return Simulation(
+            at=to_datetime(at),
+            fates=[_fate(catalog, renderer, event, made, seen, at) for made in told[:MOST_PEOPLE]],
+            takes_back=_takes_back(catalog, event),
+            why_not=why_not(catalog, event, person.id, audiences) if person is not None and not told else [],
+            more=max(len(told) - MOST_PEOPLE, 0),
+        )
+
+    return await database.look(work)
+
+
+def _checked(trial: Trial) -> Supposed | None:
+    """The person supposed, their addresses in canonical form."""
+    try:
+        if trial.preferences is not None:
+            check_preferences(trial.preferences)
+        return trial.recipient.checked() if isinstance(trial.recipient, Supposed) else None
+    except ValueError as error:
+        raise problem(42205, str(error), "/recipient") from None
+
+
+async def _person(
+    connection: AsyncConnection, dialect: str, trial: Trial, supposed: Supposed | None
+) -> Recipient | None:
+    if supposed is not None:
+        names = (*supposed.tenants, NETWORK)
+        presets = await preferences.defaults(connection, dialect, names)
+        person = _suppose(supposed, [(name, presets[name]) for name in names if name in presets])
+    elif isinstance(trial.recipient, str):
+        found = await recipients.person(connection, dialect, trial.recipient)
+        if found is None:
+            raise problem(42205, "there is no recipient with this id", "/recipient")
+        person = found
+    elif trial.preferences is not None:
+        raise problem(42205, "preferences are a person's; name the recipient", "/preferences")
+    else:
+        return None
+    if trial.preferences is None:
+        return person
+    chosen = msgspec.structs.replace(person.standing, preferences=check_preferences(trial.preferences))
+    return msgspec.structs.replace(person, standing=chosen)
+
+
+def _suppose(given: Supposed, presets: Sequence[tuple[str, Any]]) -> Recipient:
+    chosen = laid_upon(Preferences(), given.preferences or Told())
+    standing = Standing(
+        preferences=chosen, defaults=tuple(presets), consents=given.consents,
+        region=given.region, locale=given.locale, time_zone=given.time_zone,
+        reachable=reachable(given.email, given.phone, len(given.devices or ())),
+    )  # fmt: skip
+    return Recipient(
+        id=SOMEBODY,
+        name=given.name,
+        email=given.email,
+        phone=given.phone,
+        devices=given.devices or [],
+        standing=standing,
+    )
+
+
+def _instant(at: str | None, person: Recipient | None, now: int) -> int:
+    """The moment that is meant by an instant, or by what the person's clock shows next."""
+    if at is None:
+        return now
+    try:
+        shown = time.fromisoformat(at) if len(at) == len("HH:MM") else None
+        if shown is None:
+            return to_instant(datetime.fromisoformat(at))
+    except ValueError:
+        raise problem(42205, "write an instant such as 2026-03-09T22:10:00Z, or a time of day: 23:10", "/at") from None
+    if person is None:
+        raise problem(42205, "a time of day is by somebody's clock; name the recipient", "/at")
+    found = next_free(now, person.standing.zone, lambda wall: f"{wall:%H:%M}" != at, [shown])
+    return now if found is None else found
+
+
+def _event(reader: Reader, trial: TrialEvent, at: int) -> Event:
+    occurred = at if trial.time is None else to_instant(trial.time)
+    try:
+        checked = reader.made(trial.type, SOURCE, SOURCE, SOURCE, occurred, trial.data)
+    except Problem as error:
+        raise problem(error.code, error.detail, f"/event{error.pointer or ''}") from None
+    return Event(
+        id=checked.id, source=SOURCE, source_id=SOURCE, type=trial.type, subject=None, occurred_at=occurred,
+        accepted_at=at, digest=checked.digest, data=msgspec.json.decode(checked.data),
+    )  # fmt: skip
+
+
+async def _members(
+    connection: AsyncConnection, dialect: str, keys: Sequence[str], person: Recipient | None, supposed: bool
+) -> Members:
+    """Who is in the audiences; somebody supposed takes everybody's place, a person with other preferences their own."""
+    if person is not None and supposed:
+        return {key: [person] for key in keys}
+    members = await recipients.in_audiences(connection, dialect, keys)
+    if person is None:
+        return members
+    return {key: [person if each.id == person.id else each for each in group] for key, group in members.items()}
+
+
+def _takes_back(catalog: Catalog, event: Event) -> list[str]:
+    kinds = [(kind, kind.about) for kind in catalog.cancels.get(event.type, [])]
+    for listener in catalog.listeners.get(event.type, []):
+        kinds += [(catalog.types[other], catalog.types[other].about) for other in listener.supersedes]
+    return [f"{kind.name}, about the same {about.replace('_', ' ')}" for kind, about in kinds]
+
+
+def _fate(catalog: Catalog, renderer: Renderer, event: Event, made: Decision, seen: _Seen, at: int) -> Fate:
+    kind = catalog.types[made.type]
+    zone = "UTC" if made.standing is None else made.standing.zone
+    return Fate(
+        type=kind.id, name=kind.name, recipient=made.recipient_id or None, time_zone=zone,
+        local_time=f"{local(at, zone):%A %H:%M}",
+        answers=[_foreseen(catalog, renderer, kind, event, made, each, seen, at) for each in made.answers],
+    )  # fmt: skip
+
+
+def _foreseen(
+    catalog: Catalog, renderer: Renderer, kind: NotificationType, event: Event, made: Decision, told: dict[str, Any],
+    seen: _Seen, at: int,
+) -> Foreseen:  # fmt: skip
+    channel, answer, delivery = Channel(told["channel"]), State(told["answer"]), seen.deliveries[told["delivery"]]
+    standing = made.standing
+    zone = "UTC" if standing is None else standing.zone
+    said = words.answer(answer, told["reason"], told["due_at"], at, zone)
+    mark = seen.marks.get(delivery.about)
+    repeat = delivery.id in seen.known
+    goes_out = answer == State.PENDING and not repeat
+    if repeat:
+        said = f"nothing more is sent: {words.reason('repeat')}"
+    elif goes_out and mark is not None and event.starts_at <= mark.until:
+        said, goes_out = f"{said}; but {mark.type} has taken it back, so that it would not be sent", False
+    rules: list[RuleTold] = []
+    if standing is not None:
+        rules = rules_told(policy.case_of(kind, event, channel, standing, at, catalog.regulation))
+    locale, content = None, None
+    if goes_out and standing is not None:
+        locale, content, said = _written(renderer, kind, channel, event, standing, said)
+    return Foreseen(
+        channel=channel, answer=answer, reason=told["reason"], words=said, due_at=to_datetime(told["due_at"]),
+        step=delivery.step, repeat=repeat, rules=rules, locale=locale,
+        content=content,
+    )  # fmt: skip
+
+
+def _written(
+    renderer: Renderer, kind: NotificationType, channel: Channel, event: Event, standing: Standing, said: str
+) -> tuple[str | None, Words | None, str]:
+    try:
+        switched = channel == Channel.EMAIL and policy.may_switch(kind, channel, standing)
+        made = renderer.render(
+            kind.id, channel, locale=standing.language, time_zone=standing.zone, data=event.data,
+            unsubscribe_url=HIDDEN if switched else None,
+        )  # fmt: skip
+    except RenderError as error:
+        return None, None, f"{said}; but it could not be written: {error}"
+    return made.locale, content_told(made.content), said

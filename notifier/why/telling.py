@@ -1,0 +1,59 @@
+"""What is told of events and of tries at providers, alike for dead letters and explanations."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from notifier.channels import email, push, sms
+from notifier.domain.clock import to_datetime
+from notifier.domain.deliveries import Channel
+from notifier.providers.codes import Codes
+from notifier.store.reading.dead import Tried
+
+CODES: dict[Channel, Codes] = {Channel.PUSH: push.CODES, Channel.SMS: sms.CODES, Channel.EMAIL: email.CODES}
+
+
+class AttemptTold(msgspec.Struct, frozen=True, kw_only=True):
+    """A try at the provider: its own code, and what that means."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime
+    provider: str
+    outcome: str
+    code: str | None
+    meaning: str | None
+
+
+class EventTold(msgspec.Struct, frozen=True, kw_only=True):
+    """The event behind it, as its source named it."""
+
+    id: str
+    type: str
+    source: str
+    source_id: str
+    subject: str | None
+    occurred_at: datetime
+    accepted_at: datetime
+
+
+def meaning(channel: Channel | None, code: str | None) -> str | None:
+    """What a provider's code stands for, by its channel's `codes.toml`; None where neither stands there."""
+    if channel not in CODES or code is None:
+        return None
+    known = CODES[channel].codes
+    row = known.get(code) or known.get(re.sub(r"(?<!\S)(\d)\d\d$", r"\1xx", code))
+    return None if row is None else row.meaning
+
+
+def attempts(channel: Channel | None, tried: Iterable[Tried]) -> list[AttemptTold]:
+    """Tries at a channel's providers, with their codes' meaning."""
+    return [
+        AttemptTold(
+            number=each.number, started_at=to_datetime(each.started_at), ended_at=to_datetime(each.ended_at),
+            provider=each.provider, outcome=each.outcome, code=each.code, meaning=meaning(channel, each.code),
+        )
+        for each in tried
+    ]  # fmt: skip
