@@ -24,24 +24,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from bench.servers import REDIS
 from bench.standins import free_port, running, sink
-from notifier.channels.opening import open_transports
+from notifier.channels.email.messages import EmailContent, EmailMessage
+from notifier.channels.push.messages import PushContent, PushMessage
+from notifier.channels.sms.messages import SmsContent, SmsMessage
 from notifier.domain.clock import SystemClock
 from notifier.domain.deliveries import Channel
-from notifier.domain.messages import (
-    Device,
-    EmailContent,
-    EmailMessage,
-    PushContent,
-    PushMessage,
-    SmsContent,
-    SmsMessage,
-)
+from notifier.domain.messages import Device
+from notifier.providers.opening import open_transports
 from notifier.providers.shared_in_redis import InRedis
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
 
-MEASURED = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
+MEASURED = (Channel("push"), Channel("sms"), Channel("email"))
 MESSAGES = 20_000
 TOGETHER = 100  # sends under way at once: a batch of deliveries
 WARM = 1_000  # messages before the measured ones: connections are open then, and tokens fetched
@@ -120,19 +115,19 @@ def _messages(channel: Channel) -> Iterator[Any]:
     for number in count():
         reference = secrets.token_hex(16)
         match channel:
-            case Channel.PUSH:
+            case Channel("push"):
                 yield PushMessage(
                     reference=reference, device=Device(value=f"token-{number}:APA91b" + "x" * 130),
                     content=PushContent(title="Charging has ended", body=PARAGRAPH, link="https://app.example/s/1"),
                     notification_type="charging.ended", collapse_key=f"session-{number}", time_to_live=3600,
                     urgency="normal",
                 )  # fmt: skip
-            case Channel.SMS:
+            case Channel("sms"):
                 yield SmsMessage(
                     reference=reference, to=f"+4915112{number:06}", content=SmsContent(text=PARAGRAPH[:120]),
                     time_to_live=3600,
                 )  # fmt: skip
-            case Channel.EMAIL:
+            case Channel("email"):
                 yield EmailMessage(
                     reference=reference, to=f"driver{number}@example.com", to_name="Ada Lovelace", content=texts,
                     unsubscribe_url=f"https://api.example/v1/unsubscribe?t={reference}",

@@ -16,12 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from notifier.broker import NAMESPACE, make_broker
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker
-from notifier.channels.opening import proxies_of
 from notifier.channels.push.tokens import read_certificate
 from notifier.domain.catalog import load_catalog
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import ConfigurationError, StoreUnavailable
 from notifier.pipeline.sharing import open_namespace
+from notifier.providers.opening import proxies_of
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.categories import load_categories
 from notifier.runtime.accounts import Account, SmtpAccount, email_accounts, push_accounts, sms_accounts

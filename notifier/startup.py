@@ -7,13 +7,13 @@ from typing import Any
 
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
-from notifier.channels.opening import open_transports, places
 from notifier.domain.catalog import Catalog, load_catalog
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.links import Links, read_keys
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.pipeline.nearby import Nearby, Queue
 from notifier.pipeline.sharing import keeper, open_namespace
+from notifier.providers.opening import open_transports, places
 from notifier.providers.rooms import Room
 from notifier.rendering import Brand, Renderer
 from notifier.runtime.background import forever

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from notifier.domain.catalog import Catalog, load_catalog
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, parse_duration
-from notifier.domain.deliveries import Channel, Lane
+from notifier.domain.deliveries import Lane
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.regulation import Cap, Regulation
+from tests.named import PUSH, SMS
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -120,7 +121,7 @@ def test_a_type_is_found_by_its_folder_its_event_and_the_events_that_cancel_it(t
     kind = catalog.types["cable-stuck"]
     assert catalog.listeners == {"cable.stuck": [kind]}
     assert catalog.cancels == {"cable.freed": [kind]}
-    assert (kind.ttl, kind.lane, kind.channels) == (30 * MINUTE, Lane.URGENT, (Channel.PUSH, Channel.SMS))
+    assert (kind.ttl, kind.lane, kind.channels) == (30 * MINUTE, Lane.URGENT, (PUSH, SMS))
 
 
 def test_an_event_that_only_cancels_needs_only_what_it_cancels(tmp_path: Path) -> None:

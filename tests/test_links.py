@@ -15,11 +15,12 @@ from notifier.domain.clock import DAY
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.links import MAX_TOKEN, UNDO, VISIT, Links, Unsubscribe, read_keys
+from tests.named import EMAIL, PUSH, SMS
 from tests.samples import NOW
 
 KEY, OTHER = b"5f" * 32, b"a0" * 32
 LINKS = Links("https://notify.example.com/", [KEY])
-ADA = Unsubscribe("ada", "receipts", Channel.EMAIL)
+ADA = Unsubscribe("ada", "receipts", EMAIL)
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 FORGERIES = 10_000
 
@@ -29,7 +30,7 @@ def token(url: str) -> str:
 
 
 def unsubscribe(links: Links = LINKS, who: str = "ada", category: str = "receipts") -> str:
-    return token(links.unsubscribe_url(who, category, Channel.EMAIL))
+    return token(links.unsubscribe_url(who, category, EMAIL))
 
 
 def visit(links: Links = LINKS, who: str = "ada", now: int = NOW) -> str:
@@ -43,7 +44,7 @@ def opens(text: str) -> bool:
 
 
 def test_a_link_says_what_it_was_made_for() -> None:
-    assert LINKS.unsubscribe_url("ada", "receipts", Channel.EMAIL).startswith("https://notify.example.com/u/")
+    assert LINKS.unsubscribe_url("ada", "receipts", EMAIL).startswith("https://notify.example.com/u/")
     assert LINKS.read_unsubscribe(unsubscribe()) == ADA
     assert LINKS.read_undo(LINKS.undo_token(ADA, NOW), NOW) == ADA
     found = LINKS.read_visit(visit(), NOW)
@@ -54,9 +55,9 @@ def test_a_link_says_what_it_was_made_for() -> None:
 @given(
     who=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100),
     category=st.from_regex("[a-z][a-z0-9-]{0,39}", fullmatch=True),
-    channel=st.sampled_from([Channel.PUSH, Channel.SMS, Channel.EMAIL]),
+    channel=st.sampled_from([PUSH, SMS, EMAIL]),
 )
-@example(who="😀" * 100, category="c" * 40, channel=Channel.EMAIL)
+@example(who="😀" * 100, category="c" * 40, channel=EMAIL)
 def test_whoever_it_is_their_mails_header_is_one_line(who: str, category: str, channel: Channel) -> None:
     url = LINKS.unsubscribe_url(who, category, channel)
 
@@ -67,10 +68,10 @@ def test_whoever_it_is_their_mails_header_is_one_line(who: str, category: str, c
 
 
 def test_an_unsubscribe_link_is_short_never_ends_and_is_the_same_each_time() -> None:
-    url = LINKS.unsubscribe_url("5f0c7a0e-9c1b-4d52-8b7e-1f2a3b4c5d6e", "idle-fees", Channel.EMAIL)
+    url = LINKS.unsubscribe_url("5f0c7a0e-9c1b-4d52-8b7e-1f2a3b4c5d6e", "idle-fees", EMAIL)
 
     assert len(f"List-Unsubscribe: <{url}>") < 200
-    assert url == LINKS.unsubscribe_url("5f0c7a0e-9c1b-4d52-8b7e-1f2a3b4c5d6e", "idle-fees", Channel.EMAIL)
+    assert url == LINKS.unsubscribe_url("5f0c7a0e-9c1b-4d52-8b7e-1f2a3b4c5d6e", "idle-fees", EMAIL)
 
 
 def test_the_others_end() -> None:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notifier.channels.push.messages import PushContent
 from notifier.domain.catalog import Kind
 from notifier.domain.cloudevents import Reader
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import Problem
-from notifier.domain.messages import PushContent
+from tests.named import PUSH
 from tests.samples import CATALOG, NOW, RENDERER, accepted, encoded, refused
 
 READER = Reader(CATALOG)
@@ -80,5 +80,5 @@ def test_every_time_that_is_taken_can_be_shown_everywhere(moment: Any, zone: str
     data = {**FULLEST["idle.warning"], "idle_fee_from": f"{moment.isoformat()}Z", "time_zone": "America/Juneau"}
     if not isinstance(READER.structured(encoded(type="idle.warning", data=data), NOW), Problem):
         for locale in ("en", "de", "fr", "es"):
-            rendered = RENDERER.render("idle-warning", Channel.PUSH, locale=locale, time_zone=zone, data=data)
+            rendered = RENDERER.render("idle-warning", PUSH, locale=locale, time_zone=zone, data=data)
             assert isinstance(rendered.content, PushContent)

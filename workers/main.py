@@ -11,7 +11,6 @@ from dramatiq.middleware import AsyncIO, MiddlewareError
 
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES, make_broker
 from notifier.broker.signals import IDS_A_MESSAGE
-from notifier.channels.opening import places
 from notifier.domain.deliveries import Channel, Lane
 from notifier.domain.errors import ConfigurationError
 from notifier.pipeline.decide import decide
@@ -19,6 +18,7 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.expand import expand
 from notifier.pipeline.resolve import ask
+from notifier.providers.opening import places
 from notifier.providers.rooms import Room
 from notifier.runtime import logs
 from notifier.runtime.coalesce import Coalescer

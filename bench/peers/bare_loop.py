@@ -14,21 +14,16 @@ from bench.peers import job as jobs
 from bench.peers import texts
 from bench.peers.job import Job
 from notifier.channels.email.dialogue import AT_ONCE, Mail
+from notifier.channels.email.messages import EmailContent, EmailMessage
 from notifier.channels.email.mime import compose, make_sender, return_path
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.message import encode
+from notifier.channels.push.messages import PushContent, PushMessage
 from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms.messages import SmsContent, SmsMessage
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
-from notifier.domain.messages import (
-    Device,
-    EmailContent,
-    EmailMessage,
-    PushContent,
-    PushMessage,
-    SmsContent,
-    SmsMessage,
-)
+from notifier.domain.messages import Device
 from notifier.runtime.accounts import email_accounts, push_accounts, sms_accounts
 from notifier.runtime.guard import refuse_everything_but_loopback
 

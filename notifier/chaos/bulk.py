@@ -55,7 +55,7 @@ def _messages(event_id: str, targets: Sequence[tuple[str, str]], size: int, now:
         person, target = targets[number % len(targets)]
         yield NewDelivery(
             id=make_id("campaign", str(number)), event_id=event_id, recipient_id=person, type="announcement",
-            channel=Channel.PUSH, target=target, lane=Lane.BULK, about=make_id("campaign"), state=State.PENDING,
+            channel=Channel("push"), target=target, lane=Lane.BULK, about=make_id("campaign"), state=State.PENDING,
             reason=None, created_at=now, updated_at=now, due_at=now, expires_at=now + DAY, signal_at=now,
         )  # fmt: skip
 

@@ -76,7 +76,7 @@ async def provider_faults(options: Options) -> Outcome:
         phases["refuses"] = Phase(await _report(bed, len(phases) * seconds * RATE, 2))
         seen = await look(bed, [*warm, *(id_ for phase in phases.values() for id_ in phase.events)], each=3)
     took = {name: p99(seen.books, seen.arrivals, phase.events) for name, phase in phases.items()}
-    others = {name: {each: waits[each] for each in (Channel.PUSH, Channel.EMAIL)} for name, waits in took.items()}
+    others = {name: {each: waits[each] for each in (Channel("push"), Channel("email"))} for name, waits in took.items()}
     slower = max(
         waits[each] - before * (1 + SLOWER) for waits in others.values() for each, before in others["well"].items()
     )
@@ -116,7 +116,7 @@ async def backlog(options: Options) -> Outcome:
         drained = bed.system.clock.now()
         enough.set()
         seen = await look(bed, [*waiting, *await urgent], each=2)
-    prompt = p99(seen.books, seen.arrivals, await urgent)[Channel.SMS]
+    prompt = p99(seen.books, seen.arrivals, await urgent)[Channel("sms")]
     most = {window: _most(seen, window) for window in WINDOWS}
     permitted = {window: round(BACKLOG_RATE * (window + (BURST + LATE) / SECOND)) + 1 for window in WINDOWS}
     return Outcome(
@@ -173,7 +173,7 @@ def _early(arrivals: Sequence[Arrival]) -> int:
     not counted."""
     early, asked_at = 0, -ASKED * SECOND
     for arrival in arrivals:
-        if arrival.channel == Channel.SMS:
+        if arrival.channel == Channel("sms"):
             since = arrival.received_at - asked_at
             early += UNDER_WAY < since < ASKED * SECOND
             if arrival.code == str(TOO_MANY) and since >= ASKED * SECOND:
@@ -192,7 +192,7 @@ def _again(arrivals: Sequence[Arrival]) -> int:
 
 
 async def _waits(bed: Bed, size: int) -> bool:
-    waiting = (delivery.c.channel == Channel.SMS, delivery.c.state == State.PENDING)
+    waiting = (delivery.c.channel == Channel("sms"), delivery.c.state == State.PENDING)
     return await books.count(bed.system.database, *waiting) > size * 0.9  # some are in hand at any moment
 
 
@@ -203,7 +203,7 @@ async def _drained(bed: Bed) -> bool:
 
 def _most(seen: Seen, seconds: int) -> int:
     """The most segments that arrived in any so many seconds."""
-    texts = [arrival for arrival in seen.arrivals if arrival.channel == Channel.SMS]
+    texts = [arrival for arrival in seen.arrivals if arrival.channel == Channel("sms")]
     ends = [arrival.received_at for arrival in texts]
     before = [0, *accumulate(arrival.segments for arrival in texts)]
     return max(

@@ -5,25 +5,18 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from notifier.channels.opening import open_transports
+from notifier.channels.email.messages import EmailContent, EmailMessage
+from notifier.channels.push.messages import PushContent, PushMessage
+from notifier.channels.sms.messages import SmsContent, SmsMessage
 from notifier.domain.catalog import NotificationType
 from notifier.domain.clock import MINUTE, Clock
 from notifier.domain.deliveries import Channel, make_id
 from notifier.domain.errors import ConfigurationError, Misconfigured, OutcomeUnknown, SendError
-from notifier.domain.messages import (
-    Content,
-    Device,
-    EmailContent,
-    EmailMessage,
-    PushContent,
-    PushMessage,
-    Receipt,
-    SmsContent,
-    SmsMessage,
-)
+from notifier.domain.messages import Content, Device, Receipt
 from notifier.pipeline.prepare import Message
 from notifier.pipeline.sharing import keeper
 from notifier.providers import Transport
+from notifier.providers.opening import open_transports
 from notifier.runtime.settings import Settings
 from notifier.store.console.contacts import Contact
 from notifier.store.core.database import Database

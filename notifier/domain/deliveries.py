@@ -21,7 +21,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
 
 
 class State(StrEnum):
@@ -74,13 +75,24 @@ def may_come_before(after: State) -> frozenset[State]:
     return frozenset(before for before, nexts in MOVES.items() if after in nexts)
 
 
-class Channel(StrEnum):
-    """How a message travels. `NONE` marks the row of a recipient whom no channel could reach."""
+CHANNELS: Final = sorted(folder.parent.name for folder in Path(__file__).parents[1].glob("channels/*/spec.py"))
+"""The folders of `notifier.channels`."""
 
-    PUSH = "push"
-    SMS = "sms"
-    EMAIL = "email"
-    NONE = "none"
+if TYPE_CHECKING:
+
+    class Channel(StrEnum):
+        """How a message travels: a folder of `notifier.channels` by its name (`notifier.domain.channels` looks it up).
+
+        `NONE` marks the row of a recipient whom no channel could reach.
+        """
+
+        NONE = "none"
+
+    ChannelName = str
+    """A channel that people and services can name."""
+else:
+    Channel = StrEnum("Channel", {**{name.upper(): name for name in CHANNELS}, "NONE": "none"})
+    ChannelName = Literal[tuple(CHANNELS)]
 
 
 class Lane(StrEnum):

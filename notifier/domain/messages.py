@@ -21,35 +21,8 @@ class Private(msgspec.Struct, frozen=True):
         return f"<{type(self).__name__}>"
 
 
-class PushContent(Private, frozen=True, kw_only=True, omit_defaults=True):
-    """What a phone shows: with it an `image`, by its https address, and a button with this label (`action`). `link`
-    opens the app at the right place, from the button too.
-
-    What is absent is left out of its JSON, so that the hash of what was sent without it stays what it was.
-    """
-
-    title: str
-    body: str
-    link: str | None = None
-    image: str | None = None
-    action: str | None = None
-
-
-class SmsContent(Private, frozen=True, kw_only=True):
-    """The text of an SMS; GSM-7 wherever the language allows."""
-
-    text: str
-
-
-class EmailContent(Private, frozen=True, kw_only=True):
-    """A mail's subject and its two bodies."""
-
-    subject: str
-    text: str
-    html: str
-
-
-Content = PushContent | SmsContent | EmailContent
+class Content(Private, frozen=True):
+    """What a message says, as its channel's folder shapes it."""
 
 
 def content_hash(content: Content) -> str:
@@ -68,40 +41,16 @@ class Device(Private, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=
     last_seen: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)] = 0
 
 
-class PushMessage(Private, frozen=True, kw_only=True):
-    """One push to one device. `time_to_live` in seconds; `collapse_key` names what it replaces on the phone."""
+class Message(Private, frozen=True, kw_only=True):
+    """One message to one address. `reference` stays the same however often it is sent."""
 
     reference: str
-    device: Device
-    content: PushContent
-    notification_type: str
-    collapse_key: str
-    time_to_live: int
-    urgency: Urgency
-
-
-class SmsMessage(Private, frozen=True, kw_only=True):
-    """One text to one number (E.164). `time_to_live` in seconds, sent as Twilio's ValidityPeriod."""
-
-    reference: str
-    to: str
-    content: SmsContent
-    time_to_live: int
     urgency: Urgency = "normal"
 
-
-class EmailMessage(Private, frozen=True, kw_only=True):
-    """One mail to one mailbox; `reference` becomes the Message-ID, the same on every attempt.
-
-    `unsubscribe_url` is the RFC 8058 one-click address, None where the category can't be switched off.
-    """
-
-    reference: str
-    to: str
-    to_name: str | None = None
-    content: EmailContent
-    unsubscribe_url: str | None = None
-    urgency: Urgency = "normal"
+    @property
+    def address(self) -> str:
+        """Where it goes, as one text: what is sent there comes from the same provider as long as that is well."""
+        raise NotImplementedError
 
 
 MAX_REFERENCE = 190

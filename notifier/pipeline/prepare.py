@@ -6,21 +6,15 @@ from typing import Any
 import msgspec
 
 from notifier import policy
+from notifier.channels.email.messages import EmailContent, EmailMessage
+from notifier.channels.push.messages import PushContent, PushMessage
+from notifier.channels.sms.messages import SmsContent, SmsMessage
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.errors import RenderError
 from notifier.domain.links import Links
-from notifier.domain.messages import (
-    Device,
-    EmailContent,
-    EmailMessage,
-    PushContent,
-    PushMessage,
-    SmsContent,
-    SmsMessage,
-    content_hash,
-)
+from notifier.domain.messages import Device, content_hash
 from notifier.domain.standing import Standing
 from notifier.pipeline.settle import NO_WORDS, Ended, Words
 from notifier.policy import Case, Verdict, may_switch

@@ -14,10 +14,13 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client import Counter
 
+from notifier.channels.email.messages import EmailMessage
+from notifier.channels.push.messages import PushMessage
+from notifier.channels.sms.messages import SmsMessage
 from notifier.domain.clock import SECOND, Clock
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import SendError
-from notifier.domain.messages import EmailMessage, PushMessage, Receipt, SmsMessage, Urgency
+from notifier.domain.messages import Receipt, Urgency
 from notifier.providers import Asks, Transport, fence, metrics
 from notifier.providers.breaker import MAX_ASKED, Breaker, Outcome, State
 from notifier.providers.codes import HELD, Codes

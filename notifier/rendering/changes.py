@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from notifier.channels.email.messages import EmailContent
+from notifier.channels.push.messages import PushContent
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Channel
-from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.domain.sms_segments import measure
 from notifier.rendering.confined import Tried
 from notifier.rendering.lint import Seen

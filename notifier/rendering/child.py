@@ -11,9 +11,11 @@ from itertools import product
 
 import msgspec
 
+from notifier.channels.email.messages import EmailContent
+from notifier.channels.push.messages import PushContent
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import load_catalog
 from notifier.domain.errors import ConfigurationError, RenderError
-from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.confined import READY, Answer, Fault, Request, Trial, Tried
 from notifier.rendering.renderer import Rendered

@@ -14,9 +14,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from notifier.channels.email.messages import EmailContent
+from notifier.channels.push.messages import PushContent
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
-from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering.texts import Texts
 from notifier.runtime.background import once
 from notifier.runtime.settings import Settings, to_environment

@@ -8,9 +8,9 @@ from types import MappingProxyType
 import msgspec
 from jinja2 import Template, TemplateSyntaxError, meta
 
+from notifier.channels.email.messages import EmailContent
 from notifier.domain.catalog import Audience, Field
 from notifier.domain.errors import ConfigurationError, RenderError
-from notifier.domain.messages import EmailContent
 from notifier.domain.reading import read_text
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import FAILURES, compile_text, make_context, make_environment

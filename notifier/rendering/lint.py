@@ -9,9 +9,11 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from notifier.channels.email.messages import EmailContent
+from notifier.channels.push.messages import PushContent
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import AUDIENCE_FIELDS, NotificationType
 from notifier.domain.deliveries import Channel
-from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.domain.sms_segments import GSM7, SIZES, measure
 from notifier.rendering.confined import Answer, Tried
 from notifier.rendering.markup_faults import faults_of

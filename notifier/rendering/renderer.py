@@ -11,11 +11,13 @@ from urllib.parse import quote
 import msgspec
 from babel import UnknownLocaleError
 
+from notifier.channels.push.messages import PushContent
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import Catalog, Field, NotificationType
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError, RenderError
 from notifier.domain.gsm7 import to_gsm7
-from notifier.domain.messages import Content, Private, PushContent, SmsContent
+from notifier.domain.messages import Content, Private
 from notifier.domain.text import cut
 from notifier.rendering.formats import parse_locale
 from notifier.rendering.language import Part, compile_text, make_context

@@ -11,6 +11,7 @@ from notifier.domain.preferences import Preferences
 from notifier.store.core.schema import consent, preference_change, recipient
 from notifier.store.people import preferences
 from tests.api.server import Answer, Caller
+from tests.named import EMAIL
 from tests.samples import LINKS, NOW
 
 
@@ -21,7 +22,7 @@ class Person:
     api: Caller
     id: str = "ada"
 
-    def unsubscribe_path(self, category: str = "billing", channel: Channel = Channel.EMAIL) -> str:
+    def unsubscribe_path(self, category: str = "billing", channel: Channel = EMAIL) -> str:
         return "/u/" + LINKS.unsubscribe_url(self.id, category, channel).rpartition("/")[2]
 
     def centre_path(self, now: int = NOW) -> str:

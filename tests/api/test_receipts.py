@@ -19,7 +19,7 @@ from yarl import URL
 from notifier.channels.sms.signature import FORM, JSON
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
-from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.deliveries import Lane, State
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
@@ -34,6 +34,7 @@ from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller, application
+from tests.named import SMS
 from tests.samples import CATALOG, LINKS, NOW, encoded
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -86,7 +87,7 @@ async def twilio(database: Database, valkey: str) -> AsyncIterator[Twilio]:
     """An API that knows two accounts, behind a proxy that gives it another address, with a text that was sent."""
     await recipients.put(database, {"ada": RecipientDetails(phone=PHONE, locale="fr")}, NOW)
     sent = NewDelivery(
-        id=REFERENCE, event_id=REFERENCE, recipient_id="ada", type="charging-complete", channel=Channel.SMS, target="",
+        id=REFERENCE, event_id=REFERENCE, recipient_id="ada", type="charging-complete", channel=SMS, target="",
         lane=Lane.URGENT, about=REFERENCE, state=State.SENT, reason=None, created_at=NOW, updated_at=NOW, due_at=NOW,
         expires_at=NOW, signal_at=None,
     )  # fmt: skip
@@ -334,7 +335,7 @@ async def test_what_twilio_tells_of_our_texts_is_in_the_books(database: Database
             worker = WorkerEngine(
                 database=database, catalog=CATALOG, signals=api.engine.signals, clock=api.clock, links=LINKS,
                 renderer=Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com")),
-                transports={Channel.SMS: transport},
+                transports={SMS: transport},
             )  # fmt: skip
 
             # When each driver's charging completes, and all callbacks have come
@@ -358,7 +359,7 @@ async def test_what_twilio_tells_of_our_texts_is_in_the_books(database: Database
             answer = await api.post(json.dumps(batch), "application/cloudevents-batch+json")
             await decide(worker, [each["event"] for each in answer.body["results"]])
             texts = [row.id for row in await api.rows(delivery) if row.channel == "sms"]
-            assert await deliver(worker, Channel.SMS, texts) == len(numbers)
+            assert await deliver(worker, SMS, texts) == len(numbers)
             told = [await front.passed.get() for _ in range(2 * len(numbers))]
 
             # Then every receipt was taken, and the books tell what Twilio's do

@@ -10,7 +10,6 @@ import pytest
 import notifier
 from notifier.api.app import ENDPOINTS
 from notifier.api.endpoints import Endpoint
-from notifier.domain.deliveries import Channel
 from notifier.domain.keys import SCOPES
 from notifier.domain.problems import TITLES
 from notifier.domain.recipients import RecipientDetails
@@ -18,6 +17,7 @@ from notifier.store.core.schema import metadata
 from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key
+from tests.named import EMAIL
 from tests.samples import LINKS, NOW
 
 CLOSED = [endpoint for endpoint in ENDPOINTS if endpoint.scope]
@@ -82,7 +82,7 @@ async def test_a_route_that_a_provider_signs_refuses_what_nobody_signed(api: Cal
 async def test_a_page_opens_to_a_link_of_its_own_kind_alone(api: Caller, endpoint: Endpoint) -> None:
     # Given tokens that are good for something else, and somebody with an API key that may do everything
     await recipients.put(api.engine.database, {"ada": RecipientDetails()}, NOW)
-    links = {"/u/": LINKS.preference_url("ada", NOW), "/p/": LINKS.unsubscribe_url("ada", "billing", Channel.EMAIL)}
+    links = {"/u/": LINKS.preference_url("ada", NOW), "/p/": LINKS.unsubscribe_url("ada", "billing", EMAIL)}
     other = links[endpoint.path[:3]].rpartition("/")[2]
     before = await everything(api)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from notifier.domain.clock import SECOND
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.domain.events import event_id
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
@@ -15,6 +15,7 @@ from notifier.store.core.schema import audit, delivery
 from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key
+from tests.named import EMAIL, PUSH
 from tests.pipeline.steps import LATE_VAN, OFFER
 from tests.samples import NOW
 
@@ -63,7 +64,7 @@ async def test_a_cancellation_tells_what_it_stops_and_may_come_twice(api: Caller
 @on_sqlite
 async def test_an_acknowledgement_names_a_delivery_or_what_it_is_about(api: Caller) -> None:
     await tell(api, "vehicle.not_ready", LATE_VAN)
-    (first,) = [row.id for row in await api.rows(delivery) if row.due_at == NOW and row.channel == Channel.EMAIL]
+    (first,) = [row.id for row in await api.rows(delivery) if row.due_at == NOW and row.channel == EMAIL]
 
     for asked in ({"delivery": first}, {"type": "vehicle-not-ready", "about": "van-1"}):
         answer = await call(api, "/v1/acknowledge", **asked)
@@ -76,7 +77,7 @@ async def test_an_acknowledgement_names_a_delivery_or_what_it_is_about(api: Call
 async def test_an_opened_push_is_delivered_and_a_key_for_that_alone_is_enough(api: Caller) -> None:
     # Given a push, and the key of the app's service
     await tell(api, "waitlist.your_turn", OFFER)
-    (push,) = [row for row in await api.rows(delivery) if row.channel == Channel.PUSH]
+    (push,) = [row for row in await api.rows(delivery) if row.channel == PUSH]
     key = await add_key(api.engine.database, "opened:write")
     api.clock.advance(SECOND)
 

@@ -19,6 +19,7 @@ from notifier.store.people import consents, preferences, recipients
 from tests.api.conftest import on_sqlite
 from tests.api.links import Person, hidden
 from tests.api.server import application
+from tests.named import EMAIL, PUSH, SMS
 from tests.policy.samples import kind_of
 from tests.samples import CATALOG, NOW
 
@@ -35,7 +36,7 @@ async def ada(database: Database, valkey: str) -> AsyncIterator[Person]:
         yield Person(api)
 
 
-async def is_on(person: Person, category: str = "billing", channel: Channel = Channel.EMAIL) -> bool:
+async def is_on(person: Person, category: str = "billing", channel: Channel = EMAIL) -> bool:
     """Whether the person's grid shows it as on."""
     found = await recipients.find(person.api.engine.database, person.id)
     assert found is not None
@@ -96,7 +97,7 @@ async def test_it_reaches_no_further_than_it_says(ada: Person) -> None:
     await ada.submit(ada.unsubscribe_path(), ONE_CLICK)
 
     assert (await ada.chosen()).switches == {"billing": {"email": False}}
-    assert await is_on(ada, "billing", Channel.SMS)
+    assert await is_on(ada, "billing", SMS)
     assert await is_on(Person(ada.api, "bob"))
 
 
@@ -139,11 +140,11 @@ async def test_the_page_that_answers_takes_it_back(ada: Person) -> None:
 async def test_taking_back_works_for_an_hour_and_for_nothing_else(ada: Person) -> None:
     page = (await ada.submit(ada.unsubscribe_path())).body
     undo = hidden(page, "undo")
-    await ada.submit(ada.unsubscribe_path("receipts", Channel.PUSH))
+    await ada.submit(ada.unsubscribe_path("receipts", PUSH))
     before = await ada.kept()
 
     # For another category, another person, or by what only looks like it
-    others = (ada.unsubscribe_path("receipts", Channel.PUSH), Person(ada.api, "bob").unsubscribe_path())
+    others = (ada.unsubscribe_path("receipts", PUSH), Person(ada.api, "bob").unsubscribe_path())
     for path in others:
         assert (await ada.submit(path, ("undo", undo))).status == 404
     for forged in ("", "1", undo[:-1], ada.unsubscribe_path()[3:]):
@@ -184,7 +185,7 @@ async def test_unsubscribing_from_marketing_takes_the_consent_back(ada: Person) 
     assert last.source == "unsubscribe-page"
     assert last.wording.startswith("de-")
     assert not await is_on(ada, "offers")
-    assert await is_on(ada, "offers", Channel.SMS)
+    assert await is_on(ada, "offers", SMS)
 
 
 async def test_taking_that_back_is_a_word_too(ada: Person) -> None:

@@ -17,11 +17,12 @@ import sqlalchemy as sa
 from notifier.broker import DECIDE, LANES, make_broker
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.domain.recipients import RecipientDetails
 from notifier.runtime.settings import environment
 from notifier.store.core.schema import delivery
 from notifier.store.people import recipients
+from tests.named import SMS
 from tests.samples import EVENT
 
 PATH = {"PYTHONPATH": os.pathsep.join(sys.path)}  # for a script, whose own folder comes first
@@ -153,7 +154,7 @@ async def test_a_batch_that_waits_for_room_is_given_back_unclaimed_when_its_work
 
 async def states(system: LocalSystem) -> Counter[State]:
     """How many texts are in each state."""
-    query = sa.select(delivery.c.state).where(delivery.c.channel == Channel.SMS)
+    query = sa.select(delivery.c.state).where(delivery.c.channel == SMS)
     async with system.database.engine.connect() as connection:
         return Counter(State(state) for state in await connection.scalars(query))
 
@@ -162,7 +163,5 @@ def waiting(url: str) -> int:
     """Signals about texts that no worker has taken."""
     with redis.Redis.from_url(url) as client:
         return sum(
-            int(client.llen(f"notifier:local:{queue}"))
-            for (channel, _), queue in LANES.items()
-            if channel is Channel.SMS
+            int(client.llen(f"notifier:local:{queue}")) for (channel, _), queue in LANES.items() if channel is SMS
         )

@@ -9,11 +9,11 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, ViewportSize
 
-from notifier.domain.deliveries import Channel
 from notifier.domain.preferences import NO_PREFERENCES, Preferences, QuietHours
 from notifier.store.people import preferences
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
+from tests.named import EMAIL
 from tests.samples import LINKS, NOW
 
 LANGUAGES = ("en", "de", "fr", "es")
@@ -29,7 +29,7 @@ def centre(api: Caller) -> str:
 
 
 def unsubscribe(api: Caller) -> str:
-    return LINKS.unsubscribe_url("ada", "billing", Channel.EMAIL).replace(PUBLIC, api.url)
+    return LINKS.unsubscribe_url("ada", "billing", EMAIL).replace(PUBLIC, api.url)
 
 
 @asynccontextmanager

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from notifier.channels.sms.messages import SmsMessage
 from notifier.domain.errors import SendError
-from notifier.domain.messages import Receipt, SmsMessage
+from notifier.domain.messages import Receipt
 from notifier.metrics import REGISTRY
 from notifier.providers.pool import Providers
 from notifier.providers.shared import Kept

@@ -21,14 +21,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from notifier.channels import sms
-from notifier.channels.opening import segments
+from notifier.channels.sms.messages import SmsMessage
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import Clock, ManualClock, SystemClock
-from notifier.domain.deliveries import Channel
-from notifier.domain.messages import SmsMessage
 from notifier.pipeline.sharing import InDatabase
 from notifier.providers import pool as providers
 from notifier.providers.http import Timeouts
+from notifier.providers.opening import segments
 from notifier.providers.shared import Shared
 from notifier.providers.shared_in_redis import InRedis
 from notifier.runtime.accounts import TwilioAccount
@@ -37,6 +36,7 @@ from notifier.store.core.database import Database
 from tests.channels import canary
 from tests.channels.accounts import Keep, Process
 from tests.channels.provider import Provider
+from tests.named import SMS
 
 PATIENT = 10.0  # seconds for what is shared to answer: a test's machine may be busy, and a database waits for its disk
 
@@ -137,7 +137,7 @@ async def process(provider: Provider, clock: ManualClock) -> AsyncIterator[Proce
         *, by: Keep | None = None, clock: Clock = clock, timeout: float = 1.0, processes: int = 1,
         **accounts: Mapping[str, Any],
     ) -> providers.Providers[SmsMessage]:  # fmt: skip
-        terms = providers.Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments, processes=processes)
+        terms = providers.Terms(channel=SMS, codes=sms.CODES, cost=segments, processes=processes)
         shared = Shared(by(), clock, PATIENT) if by else None
         each = []
         for name, options in accounts.items():

@@ -8,22 +8,22 @@ import pytest
 
 from notifier.broker import BACKGROUND
 from notifier.channels.email.transport import SmtpTransport
-from notifier.channels.opening import IN_BACKGROUND, open_transports, segments
 from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms.messages import SmsContent
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.catalog import ASKABLE
 from notifier.domain.clock import SystemClock
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import Misconfigured
-from notifier.domain.messages import SmsContent
 from notifier.providers.breaker import State
 from notifier.providers.metrics import breaker_state
+from notifier.providers.opening import IN_BACKGROUND, open_transports, segments
 from notifier.providers.shared_in_redis import InRedis
 from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
 from tests.channels.email.samples import mail
 from tests.channels.push.samples import push
 from tests.channels.sms.samples import text
+from tests.named import EMAIL, PUSH, SMS
 
 
 async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_path: Path, valkey: str) -> None:
@@ -72,7 +72,7 @@ async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_pat
 
         # When the transports are opened, then the others send
         transports = open_transports(load_settings(settings), SystemClock(), lambda: InRedis(valkey, "notifier"))
-        receipts = [await transports[channel].send(MESSAGES[channel]) for channel in (Channel.PUSH, Channel.EMAIL)]
+        receipts = [await transports[channel].send(MESSAGES[channel]) for channel in (PUSH, EMAIL)]
         assert [receipt.provider for receipt in receipts] == ["fcm", "smtp:127.0.0.1"]
 
         # And the health page's metric shows it as left alone
@@ -86,7 +86,7 @@ async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_pat
         load_settings({"NOTIFIER_PUSH_PROVIDERS": gone}), SystemClock(), lambda: InRedis(valkey, "notifier")
     )
     with pytest.raises(Misconfigured, match=r"gone\.json"):
-        await only[Channel.PUSH].send(MESSAGES[Channel.PUSH])
+        await only[PUSH].send(MESSAGES[PUSH])
     for transport in only.values():
         await transport.close()
 
@@ -96,7 +96,7 @@ def test_a_rate_is_shared_with_every_process_in_the_background() -> None:
 
 
 def test_the_channels_that_can_be_asked_are_those_whose_transport_can() -> None:
-    transports = {Channel.PUSH: FcmTransport, Channel.SMS: TwilioTransport, Channel.EMAIL: SmtpTransport}
+    transports = {PUSH: FcmTransport, SMS: TwilioTransport, EMAIL: SmtpTransport}
 
     assert {channel for channel, transport in transports.items() if hasattr(transport, "find")} == ASKABLE
 
@@ -106,4 +106,4 @@ def test_a_text_counts_its_segments() -> None:
     assert segments(text(content=SmsContent(text="x" * 161))) == 2
 
 
-MESSAGES = {Channel.PUSH: push(), Channel.SMS: text(), Channel.EMAIL: mail()}
+MESSAGES = {PUSH: push(), SMS: text(), EMAIL: mail()}

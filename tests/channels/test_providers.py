@@ -8,11 +8,11 @@ from aiohttp import web
 
 from notifier.channels import email, sms
 from notifier.channels import push as push_channel
+from notifier.channels.push.messages import PushMessage
 from notifier.channels.push.transport import FcmTransport
 from notifier.domain.clock import SECOND, ManualClock, SystemClock
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import Misconfigured, OutcomeUnknown, SendError, Throttled, Unavailable
-from notifier.domain.messages import Device, PushMessage, Receipt
+from notifier.domain.messages import Device, Receipt
 from notifier.providers import Asks
 from notifier.providers.breaker import IN_A_ROW, PROBES, RESTS, State
 from notifier.providers.codes import HELD, Codes
@@ -26,6 +26,7 @@ from tests.channels.provider import Handler, drop, reply, silence
 from tests.channels.provider import Provider as StandIn
 from tests.channels.push.samples import push
 from tests.channels.sms.samples import created, refusal, text
+from tests.named import PUSH
 
 
 async def test_a_receipt_names_the_provider(process: Process, provider: StandIn) -> None:
@@ -303,6 +304,4 @@ def fcm_by(sandbox: Sandbox) -> Providers[PushMessage]:
     clock = SystemClock()
     transport = FcmTransport(sandbox.service_account(), clock=clock, base_url=sandbox.http_url)
     account = FcmAccount(name="main", service_account="")
-    return Providers(
-        [Provider(account, transport, Terms(channel=Channel.PUSH, codes=push_channel.CODES), None, clock)], None
-    )
+    return Providers([Provider(account, transport, Terms(channel=PUSH, codes=push_channel.CODES), None, clock)], None)

@@ -8,9 +8,10 @@ import pytest
 import redis
 from aiohttp import web
 
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.clock import SECOND, SystemClock
 from notifier.domain.errors import SendError, Throttled, Unavailable
-from notifier.domain.messages import Receipt, SmsContent
+from notifier.domain.messages import Receipt
 from notifier.pipeline.sharing import InDatabase
 from notifier.providers.breaker import IN_A_ROW
 from notifier.providers.pacing import BURST, OVERBOOKED

@@ -9,17 +9,17 @@ from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import OutcomeUnknown
 from notifier.sandbox import Rule, Sandbox
 from tests.channels.email.samples import SENDER, mail
 from tests.channels.push.samples import push
 from tests.channels.sms.samples import SENDER as NUMBER
 from tests.channels.sms.samples import text
+from tests.named import EMAIL, PUSH, SMS
 
 
 def accepted(sandbox: Sandbox) -> list[int]:
-    return [sandbox.ledger.tallies[channel].accepted for channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL)]
+    return [sandbox.ledger.tallies[channel].accepted for channel in (PUSH, SMS, EMAIL)]
 
 
 def test_messages_are_taken_and_lost_ones_are_unknown() -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from notifier.cli import main
-from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.deliveries import Lane, State
 from notifier.domain.recipients import RecipientDetails
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery
@@ -19,6 +19,7 @@ from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients
 from tests.channels.email.reports import DELIVERY, POSTFIX, dsn
+from tests.named import EMAIL
 
 OTHER = "6f" * 16
 
@@ -37,7 +38,7 @@ async def _fill(url: str) -> None:
     await recipients.put(database, {"ada": RecipientDetails(email="ada@example.com")}, 1)
     new = [
         NewDelivery(
-            id=id_, event_id=id_, recipient_id="ada", type="session-receipt", channel=Channel.EMAIL, target="",
+            id=id_, event_id=id_, recipient_id="ada", type="session-receipt", channel=EMAIL, target="",
             lane=Lane.NORMAL, about=id_, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1,
             expires_at=2, signal_at=None,
         )

@@ -12,7 +12,7 @@ from notifier.console import wording
 from notifier.console.app import close_console, open_console
 from notifier.console.live import Streams
 from notifier.console.tester import MOST
-from notifier.domain.deliveries import Channel, Reason
+from notifier.domain.deliveries import Reason
 from notifier.rendering.texts import EmailTexts, PushTexts
 from notifier.runtime.settings import Settings
 from notifier.store.console import contacts, versions
@@ -26,6 +26,7 @@ from tests.api.conftest import on_sqlite
 from tests.api.server import Answer
 from tests.console.conftest import Enter, opened, signed_in
 from tests.console.words import EDIT, NUMBER, SHORT, TYPE, hidden, says, told, write
+from tests.named import EMAIL, SMS
 from tests.samples import CATALOG, NOW, RENDERER
 
 # ── Types
@@ -168,7 +169,7 @@ def test_two_forms_are_merged_row_by_row() -> None:
 
     # When one form has changed a row, taken one away and made one, and the draft has changed a third and one of both's
     mine, theirs = mail(one="mine", two="2", four="my four", new="n"), mail(one="1", two="theirs", three="3", four="4!")
-    table, both = wording.merged(mine, theirs, shown, Channel.EMAIL)
+    table, both = wording.merged(mine, theirs, shown, EMAIL)
 
     # Then each has its own, and what both have changed is told
     assert table == mail(one="mine", two="theirs", four="my four", new="n")
@@ -249,11 +250,11 @@ def test_the_rows_of_a_form_become_a_table() -> None:
     form = FormData([("subject", "s"), ("label", "A"), ("value", "1"), ("label", " "), ("value", ""), ("label", "A")])
     again = FormData([*form.multi_items(), ("value", "2")])
 
-    read = wording.read(form, Channel.EMAIL)
+    read = wording.read(form, EMAIL)
 
     assert isinstance(read.table, EmailTexts)
     assert (read.table.details, read.fault) == ({"A": "1"}, "")
-    assert wording.read(again, Channel.EMAIL).fault
+    assert wording.read(again, EMAIL).fault
 
 
 @on_sqlite
@@ -389,7 +390,7 @@ async def test_a_test_goes_only_to_a_contact_of_a_sample_and_not_too_often(desk:
     stopped = "+4915187654321"
     for contact in (Contact(name="mia", phone=NUMBER), Contact(name="tom", phone=stopped), Contact(name="eva")):
         await contacts.put(database, contact, "cli:test", NOW)
-    key = (await suppressions.address_key(database))(Channel.SMS, stopped)
+    key = (await suppressions.address_key(database))(SMS, stopped)
     async with database.engine.begin() as connection:
         await suppressions.add(connection, database.dialect, [Suppression(key, Reason.STOPPED)], NOW)
 

@@ -14,13 +14,13 @@ from notifier.console import watch
 from notifier.console.pages import duration
 from notifier.console.watch import Remembered, Sample, quantile
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
-from notifier.domain.deliveries import Channel
 from notifier.store.core.schema import delivery, event
 from notifier.store.reading import failing
 from notifier.why.telling import meaning
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, Visitor, signed_in
 from tests.console.rows import fill, listed
+from tests.named import SMS
 from tests.samples import NOW
 
 
@@ -66,7 +66,7 @@ async def test_health_tells_what_fails_by_channel_and_type_and_what_waits_for_a_
     assert (tile(body, "Failures")[0], told in tile(body, "Failures")[1]) == (tone, True)
     waiting = ("warn", f"{failed} waiting") if failed else ("good", "0 waiting")
     assert tile(body, "Dead letters") == waiting
-    assert (f"30003, {meaning(Channel.SMS, '30003')}" in html.unescape(body)) == (tone != "good")
+    assert (f"30003, {meaning(SMS, '30003')}" in html.unescape(body)) == (tone != "good")
 
     # And when it is long ago, nothing fails any more, and the letters wait still
     visitor.clock.advance(HOUR - MINUTE)

@@ -24,6 +24,7 @@ from notifier.rendering import Brand, Renderer
 from notifier.sandbox import Sandbox
 from notifier.store.core.database import Database
 from notifier.store.people import recipients
+from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import NOW, Report
 from tests.samples import LINKS
 
@@ -51,8 +52,8 @@ async def engine(
     database: Database, valkey: str, catalog: Catalog, renderer: Renderer, sandbox: Sandbox
 ) -> AsyncIterator[WorkerEngine]:
     transports: dict[Channel, Any] = {
-        Channel.PUSH: FcmTransport(sandbox.service_account(), clock=SystemClock(), base_url=sandbox.http_url),
-        Channel.SMS: TwilioTransport(
+        PUSH: FcmTransport(sandbox.service_account(), clock=SystemClock(), base_url=sandbox.http_url),
+        SMS: TwilioTransport(
             sandbox.account_sid,
             sandbox.auth_token,
             "+15005550006",
@@ -60,7 +61,7 @@ async def engine(
             base_url=sandbox.http_url,
             callback_url="http://127.0.0.1/receipts",
         ),
-        Channel.EMAIL: SmtpTransport(
+        EMAIL: SmtpTransport(
             "127.0.0.1", sandbox.smtp_port, clock=SystemClock(), security=Security.NONE, sender="a@example.com"
         ),
     }

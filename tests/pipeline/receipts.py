@@ -11,6 +11,7 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.receipts import Recorded, record
 from notifier.store.core.schema import delivery, suppression
+from tests.named import EMAIL, SMS
 from tests.pipeline.samples import COMPLETE, RECEIPT
 from tests.pipeline.samples import Report as Tell
 
@@ -43,23 +44,23 @@ async def suppressed(engine: WorkerEngine) -> list[str]:
 async def text(engine: WorkerEngine, tell: Tell, number: int = 1, *, sent: bool = True) -> Any:
     """The delivery of one more text to the driver."""
     event = await tell("charging.complete", **{**COMPLETE, "session_id": str(number)})
-    id_ = await decided(engine, event, Channel.SMS)
+    id_ = await decided(engine, event, SMS)
     if sent:
-        await deliver(engine, Channel.SMS, [id_])
+        await deliver(engine, SMS, [id_])
     return await row(engine, id_)
 
 
 async def mail(engine: WorkerEngine, tell: Tell, number: int = 1) -> Any:
     """The delivery of one more mail to the driver."""
     event = await tell("session.receipt", **{**RECEIPT, "cdr_id": str(number)})
-    id_ = await decided(engine, event, Channel.EMAIL)
-    await deliver(engine, Channel.EMAIL, [id_])
+    id_ = await decided(engine, event, EMAIL)
+    await deliver(engine, EMAIL, [id_])
     return await row(engine, id_)
 
 
 def told(id_: str, state: State = State.DELIVERED, **more: Any) -> Report:
     """What Twilio tells of a text."""
-    return Report(**{"delivery": id_, "channel": Channel.SMS, "provider": "twilio", "state": state, **more})
+    return Report(**{"delivery": id_, "channel": SMS, "provider": "twilio", "state": state, **more})
 
 
 def gone(id_: str, *addresses: str, suppress: Reason = Reason.BAD_NUMBER, **more: Any) -> Report:
@@ -70,7 +71,7 @@ def gone(id_: str, *addresses: str, suppress: Reason = Reason.BAD_NUMBER, **more
 
 def bounced(id_: str, *addresses: str) -> Report:
     """A bounce that names these mailboxes."""
-    return gone(id_, *addresses, suppress=Reason.BOUNCED, channel=Channel.EMAIL, provider=None, code="5.1.1")
+    return gone(id_, *addresses, suppress=Reason.BOUNCED, channel=EMAIL, provider=None, code="5.1.1")
 
 
 async def tell_one(engine: WorkerEngine, report: Report) -> Recorded:

@@ -4,10 +4,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.store.core.schema import delivery
+from tests.named import EMAIL, PUSH, SMS
 
 OFFER = {
     "offer_id": "7781",
@@ -53,7 +54,7 @@ async def one(engine: WorkerEngine, **where: Any) -> Any:
 
 async def deliver_due(engine: WorkerEngine) -> None:
     """What is due goes out, as when the clock has signalled it."""
-    for channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL):
+    for channel in (PUSH, SMS, EMAIL):
         waiting = [row.id for row in await rows(engine, channel=channel, state=State.PENDING)]
         await deliver(engine, channel, waiting)
 

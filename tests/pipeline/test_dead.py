@@ -21,6 +21,7 @@ from notifier.store.delivery.deliveries import Move
 from notifier.store.reading import dead, ledger
 from notifier.store.reading.dead import Filter, successor_id
 from notifier.why.telling import meaning
+from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, WARNING, Report
 
 REFUSED = Rule(channel="sms", action="fail", status=400, code="21612", times=1)
@@ -35,7 +36,7 @@ async def rows(engine: WorkerEngine, table: sa.Table = delivery, **where: Any) -
 
 async def send_texts(engine: WorkerEngine) -> None:
     ids = [row.id for row in await rows(engine, channel="sms", state="pending")]
-    await deliver(engine, Channel.SMS, ids)
+    await deliver(engine, SMS, ids)
 
 
 async def fail_text(engine: WorkerEngine, sandbox: Sandbox, report: Report, **data: Any) -> str:
@@ -43,7 +44,7 @@ async def fail_text(engine: WorkerEngine, sandbox: Sandbox, report: Report, **da
     sandbox.faults.add(REFUSED)
     await decide(engine, [await report("charging.complete", **{**COMPLETE, **data})])
     await send_texts(engine)
-    (letter,) = await dead.find(engine.database, Filter(channel=Channel.SMS), None, 1)
+    (letter,) = await dead.find(engine.database, Filter(channel=SMS), None, 1)
     assert letter.state == "failed"
     return letter.id
 
@@ -81,7 +82,7 @@ async def test_a_redriven_delivery_is_a_new_one_and_arrives(
     assert after.expires_at == clock.now() + 30 * MINUTE
     for name in ("event_id", "recipient_id", "type", "channel", "target", "lane", "about"):
         assert getattr(after, name) == getattr(before, name)
-    assert sandbox.ledger.accepted(Channel.SMS, after.id) == 1
+    assert sandbox.ledger.accepted(SMS, after.id) == 1
 
     # And nobody takes the hours between for a slow hand-off
     assert handoff._sum.get() - waited < MINUTE / SECOND
@@ -110,7 +111,7 @@ async def test_however_often_and_at_once_it_is_asked_one_redrive_comes_of_it(
     assert len(await rows(engine, audit)) == 1
     assert (await ledger.read(engine.database)).balanced
     await send_texts(engine)
-    assert sandbox.ledger.accepted(Channel.SMS, successor_id(old)) == 1
+    assert sandbox.ledger.accepted(SMS, successor_id(old)) == 1
 
 
 async def test_a_redrive_that_died_itself_can_be_redriven(
@@ -192,7 +193,7 @@ async def test_what_an_event_has_made_untrue_is_redriven_and_not_sent(
 
     (new,) = await rows(engine, redrive_of=old.id)
     assert (new.state, new.reason) == ("cancelled", "cancelled")
-    assert sandbox.ledger.accepted(Channel.SMS, new.id) == 0
+    assert sandbox.ledger.accepted(SMS, new.id) == 0
 
 
 async def test_a_quarantined_event_is_decided_after_all(engine: WorkerEngine, driver: str, report: Report) -> None:
@@ -316,8 +317,8 @@ async def test_filters_narrow_the_list_and_its_count(
         return letters
 
     assert await found(Filter()) == {text, aside}
-    assert await found(Filter(channel=Channel.SMS)) == {text}
-    assert await found(Filter(channel=Channel.EMAIL)) == set()
+    assert await found(Filter(channel=SMS)) == {text}
+    assert await found(Filter(channel=EMAIL)) == set()
     assert await found(Filter(reason="quarantined")) == {aside}
     assert await found(Filter(reason="refused", type="charging-complete")) == {text}
     assert await found(Filter(type="charging.complete")) == {aside}
@@ -347,13 +348,13 @@ async def test_a_letter_tells_its_tries_and_what_its_providers_code_means(
 @pytest.mark.parametrize(
     ("channel", "code", "words"),
     [
-        (Channel.PUSH, "UNREGISTERED", "the app is no longer registered on this device"),
-        (Channel.PUSH, "418", "FCM refused the message"),
-        (Channel.EMAIL, "559", "the server refuses the mail"),
-        (Channel.EMAIL, "session 599", "the server turns us or our sender away"),
-        (Channel.SMS, "99999", None),
-        (Channel.EMAIL, "5.99.99", None),
-        (Channel.SMS, None, None),
+        (PUSH, "UNREGISTERED", "the app is no longer registered on this device"),
+        (PUSH, "418", "FCM refused the message"),
+        (EMAIL, "559", "the server refuses the mail"),
+        (EMAIL, "session 599", "the server turns us or our sender away"),
+        (SMS, "99999", None),
+        (EMAIL, "5.99.99", None),
+        (SMS, None, None),
         (None, "404", None),
     ],
 )

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from notifier.broker.signals import Signals
+from notifier.channels.email.messages import EmailMessage
 from notifier.domain.clock import MINUTE, ManualClock, to_datetime
 from notifier.domain.cloudevents import Reader
-from notifier.domain.deliveries import TOLD, Channel, State
+from notifier.domain.deliveries import TOLD, State
 from notifier.domain.errors import OutcomeUnknown, Refused, Unavailable
-from notifier.domain.messages import EmailMessage, Receipt
+from notifier.domain.messages import Receipt
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import clock
 from notifier.pipeline.accept import Accepted, Intake
@@ -34,6 +35,7 @@ from notifier.store.core.schema import delivery, event
 from notifier.store.delivery import leases
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
+from tests.named import EMAIL
 from tests.pipeline.samples import NOW
 from tests.pipeline.steps import offline, online
 from tests.pipeline.test_state_machine import CATALOG, RENDERER, empty
@@ -88,7 +90,7 @@ class Digests(RuleBasedStateMachine):
             clock=self.clock,
             renderer=RENDERER,
             links=LINKS,
-            transports={Channel.EMAIL: self.mailbox},
+            transports={EMAIL: self.mailbox},
             random=random.Random(1),  # noqa: S311 (pauses, the same in every run)
         )
 
@@ -128,7 +130,7 @@ class Digests(RuleBasedStateMachine):
         for _ in range(8):
             self.clock.advance(11 * MINUTE)
             await clock.tick(self.engine)
-            await deliver(self.engine, Channel.EMAIL, await self.pending())
+            await deliver(self.engine, EMAIL, await self.pending())
 
     @initialize()
     def there_is_an_operator(self) -> None:
@@ -162,7 +164,7 @@ class Digests(RuleBasedStateMachine):
     @rule(outcome=st.sampled_from(["sent", *OUTCOMES]))
     def deliver(self, outcome: str) -> None:
         self.mailbox.outcome = outcome
-        self.run(deliver(self.engine, Channel.EMAIL, self.run(self.pending())))
+        self.run(deliver(self.engine, EMAIL, self.run(self.pending())))
 
     @rule()
     def a_worker_dies_after_its_claim(self) -> None:

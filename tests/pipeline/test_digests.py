@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from notifier.domain.clock import HOUR, MINUTE, SECOND, ManualClock
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import dead
@@ -21,6 +21,7 @@ from notifier.store.people import recipients
 from notifier.store.reading import explaining, ledger
 from notifier.store.reading.explaining import Wanted
 from notifier.why.explain import HIDDEN, explain
+from tests.named import EMAIL
 from tests.pipeline.samples import NOW, Report
 from tests.pipeline.steps import deliver_due, ends, offline, one, online, rows
 
@@ -124,7 +125,7 @@ async def test_a_signal_that_comes_at_the_same_time_as_an_item_loses_none(
         event = await report("station.offline", **offline(f"late-{number}"))
         clock.advance(WINDOW - number % 2)
         due = [row.id for row in await rows(engine, channel="email", state=State.PENDING)]
-        await asyncio.gather(decide(engine, [event]), deliver(engine, Channel.EMAIL, due))
+        await asyncio.gather(decide(engine, [event]), deliver(engine, EMAIL, due))
     clock.advance(WINDOW)
     await deliver_due(engine)
 
@@ -332,6 +333,6 @@ async def test_a_digest_is_explained_with_its_words_proven_and_without_a_link_th
     # Then what is shown is what was sent, but for the link
     assert told.proven is True
     assert told.content is not None
-    link = engine.links.unsubscribe_url(digest.recipient_id, "operations", Channel.EMAIL)
+    link = engine.links.unsubscribe_url(digest.recipient_id, "operations", EMAIL)
     assert HIDDEN in str(told.content["text"])
     assert link not in str(told.content)

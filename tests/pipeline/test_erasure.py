@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from notifier.channels.email.messages import EmailMessage
 from notifier.channels.sms.inbound import IncomingText
 from notifier.domain.clock import ManualClock
 from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Channel, State
-from notifier.domain.messages import Device, EmailMessage, Receipt
+from notifier.domain.messages import Device, Receipt
 from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
 from notifier.ocpi.sessions import StoredSession
@@ -42,6 +43,7 @@ from notifier.store.delivery import deliveries, events, sessions
 from notifier.store.delivery.receipts import TELLING
 from notifier.store.people import consents, devices, erasures, preferences, recipients, topics
 from notifier.store.reading import ledger
+from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.receipts import MOVED, tell_one, told
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
 
@@ -116,7 +118,7 @@ async def lived(engine: WorkerEngine, report: Report) -> list[str]:
     ]
     assert await decide(engine, told) == len(told)
     await set_subject(engine, told[0], "c4n4ry")
-    await deliver(engine, Channel.PUSH, [row.id for row in await rows(engine, delivery) if row.channel == "push"])
+    await deliver(engine, PUSH, [row.id for row in await rows(engine, delivery) if row.channel == "push"])
     told.append(await report("charging.complete", **COMPLETE | theirs | {"session_id": "104"}))
     await keep_session(engine, "BE-BEC-1", TOKEN)
     await keep_session(engine, "BE-BEC-2", "NL-TST-BEA")
@@ -199,7 +201,7 @@ async def test_from_the_first_moment_nothing_more_is_sent(
     sent = len(sandbox.ledger.entries)
     await erasures.begin(engine.database, [ID], "test", clock.now())
 
-    await deliver(engine, Channel.SMS, [text])
+    await deliver(engine, SMS, [text])
 
     (ended,) = [row for row in await rows(engine, delivery) if row.id == text]
     assert (ended.state, ended.reason, len(sandbox.ledger.entries)) == ("cancelled", "recipient_gone", sent)
@@ -253,7 +255,7 @@ async def test_what_a_worker_was_just_deciding_is_swept_up_by_the_second_sweep(
         dialect = engine.database.dialect
         row = dict.fromkeys(("due_at", "expires_at", "updated_at"), 0) | {"about": "a" * 32}
         new = deliveries.NewDelivery(
-            id="d" * 32, event_id=late, recipient_id=ID, type="charging-complete", channel=Channel.SMS, target="",
+            id="d" * 32, event_id=late, recipient_id=ID, type="charging-complete", channel=SMS, target="",
             lane="normal", state=State.PENDING, reason=None, created_at=NOW, signal_at=NOW, **row,  # type: ignore[arg-type]
         )  # fmt: skip
         await deliveries.add(connection, dialect, [new])
@@ -293,14 +295,14 @@ async def test_an_answer_that_comes_when_the_last_sweep_is_over_tells_nothing_of
     await decide(engine, [await report("session.receipt", **RECEIPT | {"token": TOKEN})])
     (mail,) = [row.id for row in await rows(engine, delivery) if row.channel == "email"]
     server = Slow()
-    transports: dict[Channel, Any] = {**engine.transports, Channel.EMAIL: server}
-    sending = asyncio.create_task(deliver(replace(engine, transports=transports), Channel.EMAIL, [mail]))
+    transports: dict[Channel, Any] = {**engine.transports, EMAIL: server}
+    sending = asyncio.create_task(deliver(replace(engine, transports=transports), EMAIL, [mail]))
     await server.has_it.wait()
 
     # When its person is erased to the end before the answer, or a receipt and then the answer, comes
     await erase(engine, clock)
     if overtaken:
-        assert await tell_one(engine, told(mail, channel=Channel.EMAIL, provider="smtp")) == MOVED
+        assert await tell_one(engine, told(mail, channel=EMAIL, provider="smtp")) == MOVED
     server.answers.set()
     await sending
 
@@ -349,7 +351,7 @@ async def test_an_event_that_others_were_told_keeps_its_data_and_loses_the_name(
     assert (data["station"], row.source_id, row.subject) == ("Gent Zuid", "1", None)
     assert data["token"] == (await erasures.pseudonym(engine.database))(ID)
     mail = [row.id for row in await rows(engine, delivery) if row.channel == "email" and row.recipient_id == "dan"]
-    await deliver(engine, Channel.EMAIL, mail)
+    await deliver(engine, EMAIL, mail)
     assert {row.state for row in await rows(engine, delivery) if row.id in mail} == {"sent"}
 
 

@@ -28,6 +28,7 @@ from notifier.store.people import recipients
 from notifier.store.reading import explaining
 from notifier.store.reading.explaining import Wanted
 from notifier.why.explain import DecisionTold, Explanation, explain
+from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -66,9 +67,9 @@ async def test_what_was_sent_is_told_from_the_report_to_the_receipt_with_its_wor
     await decide(engine, [event])
     clock.advance(SECOND)
     await deliver_all(engine)
-    text = next(each for each in (await why(engine, event)).deliveries if each.channel == Channel.SMS)
+    text = next(each for each in (await why(engine, event)).deliveries if each.channel == SMS)
     clock.advance(SECOND)
-    arrived = Receipt(delivery=text.id, channel=Channel.SMS, state=State.DELIVERED)
+    arrived = Receipt(delivery=text.id, channel=SMS, state=State.DELIVERED)
     await receipts.record(engine.database, [arrived], clock.now())
 
     # When it is explained
@@ -125,7 +126,7 @@ async def test_a_pushs_button_is_told_and_proven_with_its_words(
     await deliver_all(engine)
 
     # When it is explained, then it has the button that the phone has
-    pushes = [each for each in (await why(engine, event)).deliveries if each.channel == Channel.PUSH]
+    pushes = [each for each in (await why(engine, event)).deliveries if each.channel == PUSH]
     assert pushes
     for told in pushes:
         (entry,) = [entry for entry in sandbox.ledger.entries if entry.reference == told.id]
@@ -150,7 +151,7 @@ async def test_money_is_proven_in_the_format_of_the_person_then_whatever_they_sp
 
     # Then the amount is shown as it was sent
     assert {each.proven for each in told.deliveries} == {True}
-    (mail,) = [each.content for each in told.deliveries if each.channel == Channel.EMAIL]
+    (mail,) = [each.content for each in told.deliveries if each.channel == EMAIL]
     assert mail
     assert "€\u00a018,45" in str(mail["text"])
 
@@ -174,7 +175,7 @@ async def test_quiet_hours_are_told_as_they_were_when_it_was_decided(
     told = await why(engine, event)
 
     # Then the hold is told with whose choice it was, and until when by the person's clock
-    (mail,) = [answer for answer in told.answers if answer.channel == Channel.EMAIL]
+    (mail,) = [answer for answer in told.answers if answer.channel == EMAIL]
     assert mail.words == "held until 07:00 on Tuesday, their time: the person has quiet hours"
     (hours,) = [rule for rule in mail.rules if rule.says == "hold"]
     assert hours.words == (
@@ -192,7 +193,7 @@ async def test_rules_that_have_changed_since_are_said_to_have(
     event = await report("charging.complete", **COMPLETE)
     await decide(engine, [event])
     kind = engine.catalog.types["charging-complete"]
-    changed = msgspec.structs.replace(kind, off_by_default=(Channel.SMS,))
+    changed = msgspec.structs.replace(kind, off_by_default=(SMS,))
     found = await explaining.read(engine.database, Wanted(event=event))
     assert found is not None
 
@@ -202,7 +203,7 @@ async def test_rules_that_have_changed_since_are_said_to_have(
 
     # Then the answer is the one given then, and it is said that today's would be another
     said = {answer.channel: (answer.answer, answer.unchanged) for answer in told.answers}
-    assert said == {Channel.PUSH: (State.PENDING, True), Channel.SMS: (State.PENDING, False)}
+    assert said == {PUSH: (State.PENDING, True), SMS: (State.PENDING, False)}
 
 
 async def test_a_warning_decided_after_what_it_warns_of_is_told_by_the_rule_that_ended_it(

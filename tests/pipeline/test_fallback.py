@@ -1,7 +1,7 @@
 """One channel after the other: a later one is sent only while nobody has seen the earlier ones."""
 
 from notifier.domain.clock import SECOND, ManualClock
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.domain.messages import Report as Told
 from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
@@ -14,6 +14,7 @@ from notifier.sandbox import Match, Rule, Sandbox
 from notifier.store.delivery import leases
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
+from tests.named import PUSH, SMS
 from tests.pipeline.samples import NOW, Report
 from tests.pipeline.steps import OFFER, deliver_due, ends, one, rows
 
@@ -22,7 +23,7 @@ STEP = 20 * SECOND
 
 async def opened(engine: WorkerEngine, id_: str) -> None:
     """The app says that a push was opened."""
-    told = Told(delivery=id_, channel=Channel.PUSH, state=State.DELIVERED)
+    told = Told(delivery=id_, channel=PUSH, state=State.DELIVERED)
     await receipts.record(engine.database, [told], engine.clock.now())
 
 
@@ -38,10 +39,10 @@ async def test_what_nobody_has_opened_goes_out_on_the_next_channel_when_its_time
     await deliver_due(engine)
     clock.advance(STEP - 1)
     await deliver_due(engine)
-    assert sandbox.ledger.accepted(Channel.SMS, text.id) == 0
+    assert sandbox.ledger.accepted(SMS, text.id) == 0
     clock.advance(1)
     await deliver_due(engine)
-    assert sandbox.ledger.accepted(Channel.SMS, text.id) == 1
+    assert sandbox.ledger.accepted(SMS, text.id) == 1
     assert (await ledger.read(engine.database)).balanced
 
 
@@ -90,15 +91,15 @@ async def test_the_text_comes_at_once_where_no_phone_takes_the_push(
 
     # When one of the pushes fails, then the text still waits for the other
     first, second = await rows(engine, channel="push")
-    await deliver(engine, Channel.PUSH, [first.id])
+    await deliver(engine, PUSH, [first.id])
     assert (await one(engine, channel="sms")).due_at == NOW + STEP
 
     # When the other fails, then the text is due at once
-    await deliver(engine, Channel.PUSH, [second.id])
+    await deliver(engine, PUSH, [second.id])
     text = await one(engine, channel="sms")
     assert (text.due_at, text.signal_at, text.reason) == (NOW, NOW, None)
     await deliver_due(engine)
-    assert sandbox.ledger.accepted(Channel.SMS, text.id) == 1
+    assert sandbox.ledger.accepted(SMS, text.id) == 1
 
 
 async def test_the_text_does_not_wait_for_a_phone_that_is_not_there(engine: WorkerEngine, report: Report) -> None:
@@ -123,7 +124,7 @@ async def test_a_text_that_was_tried_and_waits_for_its_provider_is_not_hurried(
     assert (waiting.state, waiting.reason) == ("pending", "throttled")
 
     # When the pushes come to nothing
-    lost = [Told(delivery=id_, channel=Channel.PUSH, state=State.UNDELIVERED) for id_ in pushes]
+    lost = [Told(delivery=id_, channel=PUSH, state=State.UNDELIVERED) for id_ in pushes]
     await receipts.record(engine.database, lost, clock.now())
 
     # Then the text still waits as long as its provider asked
@@ -136,7 +137,7 @@ async def test_a_text_that_is_switched_off_meanwhile_is_not_brought_out_by_a_fai
     sandbox.faults.add(Rule(channel="push", action="fail", status=404, code="UNREGISTERED"))
     await decide(engine, [await report("waitlist.your_turn", **OFFER)])
     off = RecipientDetails(phone="+4915123456789", preferences=Preferences(switches={"waitlist": {"sms": False}}))
-    await deliver(engine, Channel.PUSH, [row.id for row in await rows(engine, channel="push")])
+    await deliver(engine, PUSH, [row.id for row in await rows(engine, channel="push")])
     assert (await one(engine, channel="sms")).due_at == NOW
     await recipients.put(engine.database, {"ada": off}, NOW)
 

@@ -15,6 +15,7 @@ from notifier.pipeline.holding import FENCE, LEASE
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
 from notifier.store.core.schema import delivery
+from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
 
 CLAIM = 1  # a worker asks for the time when it claims, and then when it begins to send
@@ -36,9 +37,9 @@ class Sleeper(ManualClock):
 
 
 EVENTS = {
-    Channel.PUSH: ("charging.complete", COMPLETE),
-    Channel.SMS: ("charging.complete", COMPLETE),
-    Channel.EMAIL: ("session.receipt", RECEIPT),
+    PUSH: ("charging.complete", COMPLETE),
+    SMS: ("charging.complete", COMPLETE),
+    EMAIL: ("session.receipt", RECEIPT),
 }
 
 
@@ -68,11 +69,11 @@ async def test_what_no_provider_has_answered_when_the_lease_ends_is_unknown(
 ) -> None:
     # Given a provider that hangs, and a worker with a tenth of a second left of its lease
     sandbox.faults.add(Rule(channel="push", action="hang", seconds=10))
-    id_ = await due(engine, await report("charging.complete", **COMPLETE, at=NOW), Channel.PUSH)
+    id_ = await due(engine, await report("charging.complete", **COMPLETE, at=NOW), PUSH)
 
     # When it sends
     async with asyncio.timeout(5):
-        await deliver(replace(engine, clock=Sleeper(CLAIM + 1, LEASE - FENCE - 100)), Channel.PUSH, [id_])
+        await deliver(replace(engine, clock=Sleeper(CLAIM + 1, LEASE - FENCE - 100)), PUSH, [id_])
 
     # Then it waits no longer than that, and says what it doesn't know
     assert await state_of(engine, id_) == State.UNKNOWN
@@ -83,15 +84,15 @@ async def test_what_still_waits_for_its_turn_when_the_lease_ends_is_not_sent(
 ) -> None:
     # Given two pushes, one connection, a provider that hangs, and a tenth of a second left of the lease
     await decide(engine, [await report("charging.complete", **COMPLETE, at=NOW)])
-    pushes = await ids_of(engine, Channel.PUSH)
+    pushes = await ids_of(engine, PUSH)
     assert len(pushes) == 2
     sandbox.faults.add(Rule(channel="push", action="hang", seconds=10))
     clock = Sleeper(CLAIM + 1, LEASE - FENCE - 100)
-    worker = replace(engine, clock=clock, at_once={Channel.PUSH: 1})
+    worker = replace(engine, clock=clock, at_once={PUSH: 1})
 
     # When they are delivered
     async with asyncio.timeout(5):
-        assert await deliver(worker, Channel.PUSH, pushes) == 2
+        assert await deliver(worker, PUSH, pushes) == 2
 
     # Then only the first one may have arrived, and the other one has not been tried
     assert sorted([await state_of(engine, id_) for id_ in pushes]) == [State.PENDING, State.UNKNOWN]

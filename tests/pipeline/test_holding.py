@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from notifier import metrics
 from notifier.domain.clock import ManualClock
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.domain.messages import Receipt
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
@@ -21,6 +21,7 @@ from notifier.pipeline.settle import attempt
 from notifier.store.core.schema import delivery
 from notifier.store.delivery import due
 from notifier.store.delivery.leases import Settled
+from tests.named import SMS
 from tests.pipeline.samples import COMPLETE, Report
 
 
@@ -29,7 +30,7 @@ async def texts(engine: WorkerEngine, driver: str, report: Report) -> list[str]:
     """The ids of six texts that are due."""
     events = [await report("charging.complete", **{**COMPLETE, "session_id": str(number)}) for number in range(6)]
     await decide(engine, events)
-    return [id_ for id_, row in (await rows(engine)).items() if row.channel == Channel.SMS]
+    return [id_ for id_, row in (await rows(engine)).items() if row.channel == SMS]
 
 
 async def rows(engine: WorkerEngine) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from notifier.channels.sms.inbound import IncomingText, Word
 from notifier.domain.consent import Consent
-from notifier.domain.deliveries import Channel, Reason
+from notifier.domain.deliveries import Reason
 from notifier.domain.recipients import RecipientDetails
 from notifier.people.inbound import heed
 from notifier.pipeline.decide import decide
@@ -18,6 +18,7 @@ from notifier.store.core.database import Database
 from notifier.store.core.schema import audit, consent, delivery, suppression
 from notifier.store.people import consents, recipients, suppressions
 from notifier.store.people.suppressions import Suppression
+from tests.named import SMS
 from tests.pipeline.samples import COMPLETE, NOW, Report
 
 PHONE = "+4915123456789"
@@ -29,7 +30,7 @@ def text(body: str, sid: int, number: str = PHONE, **more: str) -> IncomingText:
 
 async def suppress(database: Database, reason: Reason) -> None:
     key = await suppressions.address_key(database)
-    found = [Suppression(key(Channel.SMS, PHONE), reason)]
+    found = [Suppression(key(SMS, PHONE), reason)]
     await database.write(lambda connection: suppressions.add(connection, database.dialect, found, NOW))
 
 
@@ -56,7 +57,7 @@ async def test_after_stop_nothing_more_is_sent_until_start(
 
     # When the driver writes STOP, then it is confirmed in her language, and the text ends unsent
     assert await heed(engine.database, text("Stop.", 1), NOW) == (Word.STOP, "de-AT")
-    await deliver(engine, Channel.SMS, [waiting.id])
+    await deliver(engine, SMS, [waiting.id])
     (ended,) = [row for row in await rows(engine.database, delivery) if row.channel == "sms"]
     assert (ended.state, ended.reason, sandbox.ledger.entries) == ("suppressed", "stopped", [])
 
@@ -64,7 +65,7 @@ async def test_after_stop_nothing_more_is_sent_until_start(
     assert await heed(engine.database, text("Start", 2), NOW) == (Word.START, "de-AT")
     await decide(engine, [await report("charging.complete", **{**COMPLETE, "session_id": "102"})])
     ids = [row.id for row in await rows(engine.database, delivery) if row.channel == "sms"]
-    assert await deliver(engine, Channel.SMS, ids) == 1
+    assert await deliver(engine, SMS, ids) == 1
     assert [entry.to for entry in sandbox.ledger.entries] == [PHONE]
 
 
@@ -135,9 +136,7 @@ async def test_a_number_that_nobody_has_can_stop_too_and_stays_stopped_for_who_g
 
     await recipients.put(engine.database, {"ada": RecipientDetails(phone=PHONE)}, NOW)
     await decide(engine, [await report("charging.complete", **COMPLETE)])
-    await deliver(
-        engine, Channel.SMS, [row.id for row in await rows(engine.database, delivery) if row.channel == "sms"]
-    )
+    await deliver(engine, SMS, [row.id for row in await rows(engine.database, delivery) if row.channel == "sms"])
 
     assert sandbox.ledger.entries == []
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import HOUR, MINUTE, ManualClock
-from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.deliveries import Reason, State
 from notifier.domain.preferences import Preferences, QuietHours
 from notifier.domain.recipients import RecipientDetails
 from notifier.domain.regulation import Cap, Regulation
@@ -27,6 +27,7 @@ from notifier.store.people import recipients
 from notifier.store.reading import explaining
 from notifier.store.reading.explaining import Wanted
 from notifier.why.explain import explain
+from tests.named import EMAIL, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 from tests.pipeline.steps import offline, rows
 from tests.policy.samples import event_of, kind_of, person_of
@@ -42,7 +43,7 @@ def catalog() -> Catalog:
     return Catalog(CATALOG.types.values(), Regulation(per_type=LIMIT, types={"idle-warning": Cap(7, "1 h")}))
 
 
-async def told(engine: WorkerEngine, type_: str, channel: str = Channel.SMS) -> Counter[tuple[str, str | None]]:
+async def told(engine: WorkerEngine, type_: str, channel: str = SMS) -> Counter[tuple[str, str | None]]:
     return Counter((each.state, each.reason) for each in await rows(engine, type=type_, channel=channel))
 
 
@@ -151,7 +152,7 @@ async def test_what_is_held_over_night_is_no_flood_in_the_morning(
         clock.advance(HOUR)
 
     # Then in the morning there are as many mails as there may be within an hour
-    found = await rows(engine, recipient_id="bea", channel=Channel.EMAIL)
+    found = await rows(engine, recipient_id="bea", channel=EMAIL)
     held = [row.due_at for row in found if row.state == State.PENDING]
     assert len(held) == MOST
     assert len(set(held)) == 1
@@ -176,17 +177,17 @@ async def test_a_document_that_is_mandatory_is_held_back_only_where_the_policy_n
         return [await report("session.receipt", **RECEIPT | {"cdr_id": f"{name}-{n}"}) for n in range(9)]
 
     await decide(engine, await receipts("first"))
-    assert await told(engine, "session-receipt", Channel.EMAIL) == {(State.PENDING, None): 9}
+    assert await told(engine, "session-receipt", EMAIL) == {(State.PENDING, None): 9}
 
     # When its type is named, then what comes after is held back
     await decide(limiting(engine, "session-receipt", Cap(11, "1 h")), await receipts("second"))
-    assert (await told(engine, "session-receipt", Channel.EMAIL))[State.SUPPRESSED, Reason.OVER_CAP] == 7
+    assert (await told(engine, "session-receipt", EMAIL))[State.SUPPRESSED, Reason.OVER_CAP] == 7
 
 
 async def test_why_it_was_held_back_is_told_in_words(engine: WorkerEngine, driver: str, report: Report) -> None:
     ids = await completions(report, MOST + 1)
     await decide(engine, ids)
-    held = next(row for row in await rows(engine, channel=Channel.SMS) if row.state == State.SUPPRESSED)
+    held = next(row for row in await rows(engine, channel=SMS) if row.state == State.SUPPRESSED)
 
     found = await explaining.read(engine.database, Wanted(event=held.event_id, recipient="ada"))
     assert found is not None
@@ -204,7 +205,7 @@ def test_one_process_never_tells_more_than_there_may_be_within_a_window_and_give
     most: int, batches: list[tuple[int, list[int]]]
 ) -> None:
     # Given batches of events about three people, some time apart, and a database that knows what was told
-    kind = kind_of(channels=(Channel.SMS,))
+    kind = kind_of(channels=(SMS,))
     catalog = Catalog([kind], Regulation(per_type=Cap(most, "1 h")))
     people = {f"driver:{number}": [person_of(f"{number}")] for number in range(3)}
     often, now, sent = Often(), NOW, dict[str, tuple[int, ...]]()

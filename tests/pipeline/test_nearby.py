@@ -9,12 +9,13 @@ import pytest
 from notifier import metrics
 from notifier.broker import LANES
 from notifier.broker.signals import IDS_A_MESSAGE
-from notifier.domain.deliveries import Channel, Lane
+from notifier.domain.deliveries import Lane
 from notifier.pipeline.nearby import AHEAD, LOOK, MOST_BEGUN, Nearby
 from notifier.providers.rooms import Room
+from tests.named import PUSH, SMS
 
-QUEUE = Channel.PUSH, Lane.URGENT
-OTHER = Channel.SMS, Lane.URGENT
+QUEUE = PUSH, Lane.URGENT
+OTHER = SMS, Lane.URGENT
 SOON = 0.1  # seconds that are nothing beside the times that a decision waits
 
 

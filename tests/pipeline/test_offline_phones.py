@@ -4,13 +4,13 @@ import pytest
 
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import SystemClock
-from notifier.domain.deliveries import Channel
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.sandbox.fcm_storage import MOST_KEYS, MOST_PLAIN, kept
 from notifier.sandbox.ledger import Ledger, Push
+from tests.named import EMAIL, PUSH
 from tests.pipeline.samples import NOW, RECEIPT, Report
 from tests.pipeline.steps import rows
 from tests.samples import UNLIMITED
@@ -30,26 +30,26 @@ async def test_of_a_nights_pushes_a_phone_shows_the_newest_and_the_mailbox_has_t
     for number in range(SESSIONS):
         data = {**RECEIPT, "session_id": f"night-{number}", "cdr_id": f"night-{number}"}
         await decide(engine, [await report("session.receipt", **data, at=NOW)])
-    for channel in (Channel.PUSH, Channel.EMAIL):
+    for channel in (PUSH, EMAIL):
         for row in await rows(engine, channel=channel):
             await deliver(engine, channel, [row.id])
 
     # When it is on again
-    pushes = [entry for entry in sandbox.ledger.entries if entry.channel == Channel.PUSH]
+    pushes = [entry for entry in sandbox.ledger.entries if entry.channel == PUSH]
     newest = {entry.to: entry.reference for entry in pushes}
     shown = {device: [entry.reference for entry in kept(pushes, device)] for device in newest}
 
     # Then it shows the newest, as FCM's page has it, and everything was mailed
     assert len(pushes) == SESSIONS * len(newest)
     assert shown == {device: [reference] for device, reference in newest.items()}
-    assert len([entry for entry in sandbox.ledger.entries if entry.channel == Channel.EMAIL]) == SESSIONS
+    assert len([entry for entry in sandbox.ledger.entries if entry.channel == EMAIL]) == SESSIONS
 
 
 def test_the_sandbox_keeps_the_newest_notification_four_keys_of_data_and_a_hundred_without_one() -> None:
     ledger = Ledger(SystemClock())
 
     def take(reference: str, push: Push) -> None:
-        ledger.accept(Channel.PUSH, "phone", reference, push, "")
+        ledger.accept(PUSH, "phone", reference, push, "")
 
     # What is shown by itself collapses, whatever key it was sent with, and so does data with one key
     take("shown", Push(title="one", collapse_key="a"))

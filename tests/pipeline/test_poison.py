@@ -13,10 +13,11 @@ from prometheus_client import Counter
 
 from notifier import metrics
 from notifier.broker import ASK, CAREFUL, DECIDE, LANES
+from notifier.channels.sms.messages import SmsMessage
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import SECOND, ManualClock
 from notifier.domain.deliveries import Channel, Lane, State
-from notifier.domain.messages import Receipt, SmsMessage
+from notifier.domain.messages import Receipt
 from notifier.pipeline.clock import FULL_QUEUE, tick
 from notifier.pipeline.dead import redrive
 from notifier.pipeline.decide import decide
@@ -28,6 +29,7 @@ from notifier.sandbox import Sandbox
 from notifier.store.core.schema import delivery, event
 from notifier.store.delivery import asks, events, leases
 from notifier.store.reading import ledger
+from tests.named import PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, Report
 from tests.samples import UNLIMITED
 
@@ -200,7 +202,7 @@ async def test_an_event_is_not_judged_while_it_is_tried(
     assert await decide(engine, [id_]) == 1
 
 
-@pytest.mark.parametrize("channel", [Channel.PUSH, Channel.SMS])
+@pytest.mark.parametrize("channel", [PUSH, SMS])
 async def test_a_delivery_that_ends_its_worker_is_put_aside(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Report, queues: Queues,
     channel: Channel,
@@ -246,7 +248,7 @@ async def test_what_ended_a_worker_waits_while_the_queue_for_such_is_full(
 ) -> None:
     # Given a push whose worker ended, and a queue full of what may end one
     await decide(engine, await report_many(report, 1))
-    push = next(row.id for row in await rows(engine, delivery) if row.channel == Channel.PUSH)
+    push = next(row.id for row in await rows(engine, delivery) if row.channel == PUSH)
     assert await leases.claim(engine.database, [push], "lost", clock.now(), clock.now() + LEASE)
     queues.clear()
     await engine.signals.ask(["other"] * FULL_QUEUE, alone=True)
@@ -255,7 +257,7 @@ async def test_what_ended_a_worker_waits_while_the_queue_for_such_is_full(
     clock.advance(LEASE)
     await tick(engine)
     assert queues.take(CAREFUL) == [(["other"], {})] * FULL_QUEUE
-    assert all(push not in ids for ids, _ in queues.take(LANES[Channel.PUSH, Lane.URGENT]))
+    assert all(push not in ids for ids, _ in queues.take(LANES[PUSH, Lane.URGENT]))
 
     # Until there is room
     clock.advance(SIGNAL_AGAIN)
@@ -320,7 +322,7 @@ async def test_a_delivery_whose_data_cannot_be_read_fails_alone(
     texts = {row.event_id: row.id for row in await rows(engine, delivery, channel="sms")}
 
     # When they are sent together
-    await deliver(engine, Channel.SMS, [texts[id_] for id_ in ids])
+    await deliver(engine, SMS, [texts[id_] for id_ in ids])
 
     # Then that one has failed, with a reason, and the others are sent
     found = {row.event_id: (row.state, row.reason) for row in await rows(engine, delivery, channel="sms")}
@@ -350,9 +352,9 @@ async def test_a_fault_in_one_send_leaves_the_other_outcomes_recorded(
 ) -> None:
     await decide(engine, await report_many(report, 3))
     texts = [row.id for row in await rows(engine, delivery, channel="sms")]
-    faulty = replace(engine, transports={**engine.transports, Channel.SMS: Faulty(texts[1])})
+    faulty = replace(engine, transports={**engine.transports, SMS: Faulty(texts[1])})
 
-    await deliver(faulty, Channel.SMS, texts)
+    await deliver(faulty, SMS, texts)
 
     states = [(await the(engine, delivery, id_)).state for id_ in texts]
     assert states == [State.SENT, State.UNKNOWN, State.SENT]

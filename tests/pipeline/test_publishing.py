@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import ManualClock
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import Problem
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
@@ -21,6 +20,7 @@ from notifier.sandbox import Sandbox
 from notifier.store.console import versions
 from notifier.store.core.schema import delivery
 from notifier.texts import gate, publishing
+from tests.named import SMS
 from tests.pipeline.samples import COMPLETE, NOW, Report
 from tests.samples import CATALOG, TEMPLATES
 
@@ -69,9 +69,9 @@ async def shipped(engine: WorkerEngine) -> None:
 async def send(engine: WorkerEngine, event: str) -> None:
     await decide(engine, [event])
     async with engine.database.engine.connect() as connection:
-        query = sa.select(delivery.c.id).where(delivery.c.channel == Channel.SMS, delivery.c.state == "pending")
+        query = sa.select(delivery.c.id).where(delivery.c.channel == SMS, delivery.c.state == "pending")
         ids = list((await connection.execute(query)).scalars())
-    await deliver(engine, Channel.SMS, ids)
+    await deliver(engine, SMS, ids)
 
 
 async def test_a_published_text_is_sent_from_then_on_and_each_delivery_keeps_its_version(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from notifier.channels.sms.receipts import StatusCallback, read_status
 from notifier.domain.clock import HOUR, MINUTE, ManualClock
-from notifier.domain.deliveries import MOVES, TERMINAL, Channel, Lane, State
+from notifier.domain.deliveries import MOVES, TERMINAL, Lane, State
 from notifier.domain.messages import Report
 from notifier.pipeline import clock as clock_step
 from notifier.pipeline.deliver import deliver
@@ -23,6 +23,7 @@ from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.delivery.leases import Settled
 from notifier.store.delivery.receipts import Standing
 from notifier.store.reading import ledger
+from tests.named import SMS
 from tests.pipeline.receipts import MAILBOX, MOVED, NOTHING, PHONE, bounced, gone, row, suppressed, tell_one, text, told
 from tests.pipeline.samples import NOW
 from tests.pipeline.samples import Report as Tell
@@ -116,9 +117,9 @@ async def test_a_text_that_met_a_trouble_that_passes_goes_out_once_more_and_not_
 
     # When it goes out again, and fails again, then that is all
     clock.advance(waiting.due_at - NOW)
-    assert await deliver(engine, Channel.SMS, [sent.id]) == 1
+    assert await deliver(engine, SMS, [sent.id]) == 1
     again = await row(engine, sent.id)
-    assert (again.state, sandbox.ledger.accepted(Channel.SMS, sent.id)) == (State.SENT, 2)
+    assert (again.state, sandbox.ledger.accepted(SMS, sent.id)) == (State.SENT, 2)
     assert await tell_one(engine, failed) == NOTHING
     assert await tell_one(engine, undelivered(again, code)) == MOVED
     assert (await row(engine, sent.id)).state == State.UNDELIVERED
@@ -184,7 +185,7 @@ async def test_a_worker_that_died_after_the_send_is_put_right_by_the_receipt(
     await clock_step.tick(engine)
 
     # Then nobody sends it again
-    assert await deliver(engine, Channel.SMS, [waiting.id]) == 0
+    assert await deliver(engine, SMS, [waiting.id]) == 0
     assert ((await row(engine, waiting.id)).state, sandbox.ledger.entries) == ("sent", [])
 
 
@@ -216,7 +217,7 @@ async def test_what_is_to_be_sent_again_is_not_once_a_receipt_says_that_it_arriv
     assert await tell_one(engine, told(waiting.id)) == MOVED
 
     # Then there is no second
-    assert await deliver(engine, Channel.SMS, [waiting.id]) == 0
+    assert await deliver(engine, SMS, [waiting.id]) == 0
     assert sandbox.ledger.entries == []
 
 
@@ -232,7 +233,7 @@ def test_reports_move_a_delivery_alike_however_they_are_batched(
     state: State, sid: str | None, reports: list[tuple[State, str | None]], cut: int
 ) -> None:
     # Given a delivery anywhere, and reports in any order
-    start = Standing(id="d", channel=Channel.SMS, state=state, provider_reference=sid, expires_at=NOW)
+    start = Standing(id="d", channel=SMS, state=state, provider_reference=sid, expires_at=NOW)
     batch = [told("d", each, reference=reference) for each, reference in reports]
 
     # When they come in one batch
@@ -247,7 +248,7 @@ def test_reports_move_a_delivery_alike_however_they_are_batched(
     for report, counted in zip(batch[:cut], moved[:cut], strict=True):
         if counted:
             known = report.reference or now.provider_reference
-            now = Standing(id="d", channel=Channel.SMS, state=report.state, provider_reference=known, expires_at=NOW)
+            now = Standing(id="d", channel=SMS, state=report.state, provider_reference=known, expires_at=NOW)
     assert advance({"d": now}, batch[cut:]) == moved[cut:]
 
 
@@ -273,7 +274,7 @@ async def test_no_interleaving_of_workers_clocks_and_receipts_moves_an_end(
     # Given a delivery that is due
     id_, now, token = f"{next(_numbers):032x}", NOW, "none"
     new = NewDelivery(
-        id=id_, event_id=id_, recipient_id="ada", type="t", channel=Channel.SMS, target="", lane=Lane.NORMAL, about=id_,
+        id=id_, event_id=id_, recipient_id="ada", type="t", channel=SMS, target="", lane=Lane.NORMAL, about=id_,
         state=State.PENDING, reason=None, created_at=NOW, updated_at=NOW, due_at=NOW, expires_at=NOW + HOUR,
         signal_at=NOW,
     )  # fmt: skip

@@ -17,9 +17,10 @@ from notifier.pipeline.settle import Words, settle, was_tried
 from notifier.providers import http
 from notifier.providers.fence import BEGIN_WITHIN
 from notifier.store.delivery.deliveries import Ready
+from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import NOW
 
-TABLES = {Channel.PUSH: push.CODES, Channel.SMS: sms.CODES, Channel.EMAIL: email.CODES}
+TABLES = {PUSH: push.CODES, SMS: sms.CODES, EMAIL: email.CODES}
 CODES = [(channel, code) for channel, table in TABLES.items() for code in table.codes]
 DICE = Random(1)  # noqa: S311 (repeatable, not secret)
 
@@ -99,14 +100,14 @@ def test_nothing_is_due_when_it_is_of_no_use_any_more(
 def test_an_error_without_a_code_waits_by_its_kind() -> None:
     error = Unavailable("fcm", "ClientConnectorError", "no connection")
 
-    settled = settle(ready(Channel.PUSH), "token", error, Words("en"), NOW, DICE)
+    settled = settle(ready(PUSH), "token", error, Words("en"), NOW, DICE)
 
     assert settled.due_at >= NOW + 10 * SECOND
 
 
 @pytest.mark.parametrize("outcome", [Receipt("main", "1"), sms.CODES.classify("21211")])
 def test_what_was_tried_is_counted_and_told_with_its_provider(outcome: Receipt | SendError) -> None:
-    settled = settle(ready(Channel.SMS, attempts=2), "token", outcome, Words("en"), NOW, DICE)
+    settled = settle(ready(SMS, attempts=2), "token", outcome, Words("en"), NOW, DICE)
 
     assert (settled.attempts, settled.provider) == (3, outcome.provider)
 
@@ -115,8 +116,8 @@ def test_every_http_request_is_over_while_its_lease_lasts() -> None:
     """Mail servers may take longer (RFC 5321 §4.5.3.2): for them leases are renewed."""
     # Given the longest that each channel's transport takes
     longest = {
-        Channel.PUSH: tokens.WAIT + http.TOTAL_TIMEOUT,
-        Channel.SMS: http.TOTAL_TIMEOUT,
+        PUSH: tokens.WAIT + http.TOTAL_TIMEOUT,
+        SMS: http.TOTAL_TIMEOUT,
     }
 
     # When it begins as late as it may, then there is a second left

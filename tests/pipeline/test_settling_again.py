@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.clock import ManualClock
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
@@ -15,6 +15,7 @@ from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
 from notifier.store.core.database import BUSY_TIMEOUT
 from notifier.store.core.schema import delivery
+from tests.named import EMAIL, SMS
 from tests.pipeline.samples import COMPLETE, Report
 from tests.pipeline.steps import deliver_due, offline, online, rows
 from tests.pipeline.test_digests import WINDOW, an_operator
@@ -29,11 +30,11 @@ async def test_an_outcome_outlives_a_database_that_is_away_for_longer_than_a_wri
 ) -> None:
     # Given a text that is on its way
     await decide(engine, [await report("charging.complete", **COMPLETE)])
-    sms = sa.select(delivery.c.id, delivery.c.state).where(delivery.c.channel == Channel.SMS)
+    sms = sa.select(delivery.c.id, delivery.c.state).where(delivery.c.channel == SMS)
     async with engine.database.engine.connect() as connection:
         ids = [row.id for row in await connection.execute(sms)]
     sandbox.faults.add(Rule(channel="sms", action="delay", seconds=TAKES))
-    sending = asyncio.create_task(deliver(engine, Channel.SMS, ids))
+    sending = asyncio.create_task(deliver(engine, SMS, ids))
     while not await _are(engine, sms, State.SENDING):  # noqa: ASYNC110 (the database has no event to wait for)
         await asyncio.sleep(0.01)
 
@@ -43,7 +44,7 @@ async def test_an_outcome_outlives_a_database_that_is_away_for_longer_than_a_wri
 
     # Then the books say what became of it, and it went out once
     assert await _are(engine, sms, State.SENT)
-    assert [sandbox.ledger.accepted(Channel.SMS, id_) for id_ in ids] == [1]
+    assert [sandbox.ledger.accepted(SMS, id_) for id_ in ids] == [1]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -63,12 +64,12 @@ async def test_what_is_claimed_and_surely_unsent_waits_for_a_database_that_is_aw
     # When another process keeps the database for itself just then
     other = asyncio.create_task(_keep_database(engine, AWAY))
     await asyncio.sleep(0)
-    await hand_over(engine, Channel.EMAIL, held)
+    await hand_over(engine, EMAIL, held)
     await other
 
     # Then it goes out all the same
     assert [row.state for row in await rows(engine, type="station-online")] == [State.SENT]
-    assert sandbox.ledger.accepted(Channel.EMAIL, back.id) == 1
+    assert sandbox.ledger.accepted(EMAIL, back.id) == 1
 
 
 async def _keep_database(engine: WorkerEngine, seconds: float) -> None:

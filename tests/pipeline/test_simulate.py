@@ -19,6 +19,7 @@ from notifier.sandbox import Sandbox
 from notifier.store.core.schema import delivery, metadata
 from notifier.store.people import preferences, recipients
 from notifier.why.simulate import Simulation, Trial, simulate
+from tests.named import EMAIL
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
 QUIET = {"quiet_hours": {"from": "22:00", "until": "07:00"}}
@@ -92,7 +93,7 @@ async def test_at_ten_past_eleven_at_night_a_mail_waits_until_the_morning_of_the
     assert answers(told)["email"] == (
         "pending", "held until 07:00 on Tuesday, their time: the person has quiet hours",
     )  # fmt: skip
-    mail = next(each for each in fate.answers if each.channel == Channel.EMAIL)
+    mail = next(each for each in fate.answers if each.channel == EMAIL)
     assert mail.content
     assert mail.content["subject"]
     (hours,) = [rule.words for rule in mail.rules if rule.says == "hold"]

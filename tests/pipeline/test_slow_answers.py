@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import SECOND, SystemClock, elapsed
-from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.deliveries import Lane, State
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
@@ -26,11 +26,12 @@ from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
 from notifier.store.core.schema import attempt, delivery
 from notifier.store.delivery import due
+from tests.named import EMAIL
 from tests.pipeline.samples import NOW, RECEIPT, Report
 
 HOLD = Hold(lasts=2 * SECOND, fence=SECOND // 2)
 SLOW = 4.0  # seconds: two leases
-NORMAL = (Channel.EMAIL, Lane.NORMAL)
+NORMAL = (EMAIL, Lane.NORMAL)
 
 
 class Ticking:
@@ -58,7 +59,7 @@ def mails(worker: WorkerEngine, driver: str, report: Report) -> Callable[[int], 
             data = {**RECEIPT, "session_id": f"s{number}", "cdr_id": f"c{number}"}
             await decide(worker, [await report("session.receipt", **data, at=worker.clock.now())])
         async with worker.database.engine.connect() as connection:
-            query = sa.select(delivery.c.id).where(delivery.c.channel == Channel.EMAIL)
+            query = sa.select(delivery.c.id).where(delivery.c.channel == EMAIL)
             return list(await connection.scalars(query))
 
     return make
@@ -73,7 +74,7 @@ async def test_a_mail_whose_answer_takes_two_leases_is_sent_once_and_its_lease_n
 
     # When they are sent, then the batch comes back before the answers do
     async with asyncio.timeout(SLOW):
-        await deliver(worker, Channel.EMAIL, ids)
+        await deliver(worker, EMAIL, ids)
     assert await states(worker) == {State.SENDING}
 
     # And the clock finds no lease that ran out
@@ -85,7 +86,7 @@ async def test_a_mail_whose_answer_takes_two_leases_is_sent_once_and_its_lease_n
 
     # Then each was taken once, and is sent
     assert await states(worker) == {State.SENT}
-    assert [sandbox.ledger.accepted(Channel.EMAIL, id_) for id_ in ids] == [1, 1, 1]
+    assert [sandbox.ledger.accepted(EMAIL, id_) for id_ in ids] == [1, 1, 1]
     assert await tries(worker) == len(ids)
 
 
@@ -98,15 +99,15 @@ async def test_a_mail_that_is_never_answered_is_unknown_when_the_servers_time_is
         "127.0.0.1", sandbox.smtp_port, clock=SystemClock(), security=Security.NONE, sender="a@example.com",
         timeouts=Timeouts(mail=SLOW),
     )  # fmt: skip
-    worker = replace(worker, transports={**worker.transports, Channel.EMAIL: quick})
+    worker = replace(worker, transports={**worker.transports, EMAIL: quick})
 
     # When a mail is sent
-    await deliver(worker, Channel.EMAIL, await mails(1))
+    await deliver(worker, EMAIL, await mails(1))
     await worker.nearby.close()
 
     # Then it is unknown, by its time-out and not by its lease
     async with worker.database.engine.connect() as connection:
-        [row] = list(await connection.execute(sa.select(delivery).where(delivery.c.channel == Channel.EMAIL)))
+        [row] = list(await connection.execute(sa.select(delivery).where(delivery.c.channel == EMAIL)))
     assert (row.state, row.code) == (State.UNKNOWN, "lost_after_mail")
     await quick.close()
 
@@ -116,7 +117,7 @@ async def test_a_worker_that_is_told_to_stop_waits_for_no_slow_answer(
 ) -> None:
     # Given a mail on the wire whose answer takes minutes
     sandbox.faults.add(Rule(channel="email", action="hang", seconds=60))
-    await deliver(worker, Channel.EMAIL, await mails(1))
+    await deliver(worker, EMAIL, await mails(1))
 
     # When the worker is told to stop
     worker.holding.stop_renewing()
@@ -133,7 +134,7 @@ async def test_a_worker_that_died_meanwhile_is_swept_when_its_last_lease_ends(
     # Given a mail on the wire, under a lease that was renewed
     sandbox.faults.add(Rule(channel="email", action="hang", seconds=60))
     ids = await mails(1)
-    sending = asyncio.create_task(deliver(worker, Channel.EMAIL, ids))
+    sending = asyncio.create_task(deliver(worker, EMAIL, ids))
     await until_renewed(worker)
 
     # When its worker dies, which renews nothing any more
@@ -157,7 +158,7 @@ async def test_a_slow_answer_keeps_no_other_batch_out(
 
     async def batch(ids: list[str]) -> None:
         async with room.enter(len(ids)):
-            await deliver(worker, Channel.EMAIL, ids)
+            await deliver(worker, EMAIL, ids)
 
     # When another one comes behind it
     first = asyncio.create_task(batch([slow]))
@@ -185,7 +186,7 @@ async def test_where_outcomes_cannot_be_settled_no_sender_is_left_behind(
     # When somebody else has the database until after the lease's end, so that the other one's outcome can't be written
     other = sqlite3.connect(str(worker.database.engine.url.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    sending = asyncio.create_task(hand_over(worker, Channel.EMAIL, held))
+    sending = asyncio.create_task(hand_over(worker, EMAIL, held))
     async with asyncio.timeout(40):
         await asyncio.gather(sending, return_exceptions=True)
         await worker.nearby.close()
@@ -215,7 +216,7 @@ async def until_renewed(worker: WorkerEngine) -> None:
 
 async def states(worker: WorkerEngine) -> set[str]:
     async with worker.database.engine.connect() as connection:
-        return set(await connection.scalars(sa.select(delivery.c.state).where(delivery.c.channel == Channel.EMAIL)))
+        return set(await connection.scalars(sa.select(delivery.c.state).where(delivery.c.channel == EMAIL)))
 
 
 async def tries(worker: WorkerEngine) -> int:

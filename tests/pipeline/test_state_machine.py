@@ -49,6 +49,7 @@ from notifier.store.delivery.deliveries import Ready
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
 from notifier.store.reading.dead import DEAD_STATES
+from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Dying
 from tests.samples import LINKS
 
@@ -153,7 +154,7 @@ class Deliveries(RuleBasedStateMachine):
             clock=self.clock,
             links=LINKS,
             renderer=RENDERER,
-            transports=dict.fromkeys((Channel.PUSH, Channel.SMS, Channel.EMAIL), self.provider),
+            transports=dict.fromkeys((PUSH, SMS, EMAIL), self.provider),
             random=self.random,
         )
 
@@ -251,7 +252,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule(which=subsets, outcome=st.sampled_from(sorted(OUTCOMES)))
     def deliver(self, which: list[int] | None, outcome: str) -> None:
         self.provider.outcome = outcome
-        for channel in (Channel.PUSH, Channel.SMS, Channel.EMAIL):
+        for channel in (PUSH, SMS, EMAIL):
             ids = [row.id for row in self.some(which, "pending") if row.channel == channel]
             self.run(deliver(self.engine, channel, ids))
 

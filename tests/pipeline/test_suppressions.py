@@ -3,7 +3,6 @@
 import pytest
 import sqlalchemy as sa
 
-from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.deliver import deliver
@@ -13,6 +12,7 @@ from notifier.sandbox import Rule, Sandbox
 from notifier.store.core.database import Database
 from notifier.store.core.schema import suppression
 from notifier.store.people import recipients
+from tests.named import PUSH, SMS
 from tests.pipeline.receipts import (
     MAILBOX,
     MOVED,
@@ -44,7 +44,7 @@ async def test_a_number_that_is_no_good_gets_no_more_texts_and_a_new_one_does(
 
     # Then it ends just before the wire, with the reason
     assert (second.state, second.reason) == ("suppressed", "bad_number")
-    assert sandbox.ledger.accepted(Channel.SMS, second.id) == 0
+    assert sandbox.ledger.accepted(SMS, second.id) == 0
 
     # And when the driver has a new number, that one gets it
     await recipients.put(engine.database, {driver: RecipientDetails(phone="+4915198765432")}, NOW)
@@ -137,8 +137,8 @@ async def test_a_device_that_is_gone_is_no_suppression(
 ) -> None:
     await recipients.put(database, {"ada": RecipientDetails(devices=[Device(value="token-1")], phone=PHONE)}, NOW)
     sandbox.faults.add(Rule(channel="push", action="fail", status=404, code="UNREGISTERED"))
-    push = await decided(engine, await report("charging.complete", **COMPLETE), Channel.PUSH)
+    push = await decided(engine, await report("charging.complete", **COMPLETE), PUSH)
 
-    await deliver(engine, Channel.PUSH, [push])
+    await deliver(engine, PUSH, [push])
 
     assert ((await row(engine, push)).state, await suppressed(engine)) == ("failed", [])

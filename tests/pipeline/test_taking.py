@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.broker import DECIDE, DECIDE_URGENT, LANES
 from notifier.domain.clock import MINUTE, SECOND, ManualClock
-from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.deliveries import Reason, State
 from notifier.pipeline.clock import tick
 from notifier.pipeline.decide import decide, read_and_plan
 from notifier.pipeline.deliver import deliver
@@ -29,6 +29,7 @@ from notifier.store.delivery.marks import Mark
 from notifier.store.people import recipients, suppressions
 from notifier.store.people.suppressions import Suppression
 from notifier.store.reading import ledger
+from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, RECEIPT, WARNING, Dying, Report
 
 
@@ -83,7 +84,7 @@ async def test_what_there_is_no_room_for_is_signalled(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report, valkey: str
 ) -> None:
     # Given room for texts only
-    worker = replace(engine, nearby=Nearby({queue: Room(1) for queue in LANES if queue[0] == Channel.SMS}))
+    worker = replace(engine, nearby=Nearby({queue: Room(1) for queue in LANES if queue[0] == SMS}))
 
     # When an event is decided that goes out by push as well
     event = await report("charging.complete", **COMPLETE)
@@ -134,7 +135,7 @@ async def test_a_worker_knows_of_what_it_takes_what_a_claim_would_have_answered(
     engine: WorkerEngine, driver: str, report: Report, type_: str, data: dict[str, Any], marked: int | None
 ) -> None:
     # Given a driver whose mailbox is suppressed, and a mark about the same thing, before or after the event
-    key = (await suppressions.address_key(engine.database))(Channel.EMAIL, "ada@example.com")
+    key = (await suppressions.address_key(engine.database))(EMAIL, "ada@example.com")
     event = await report(type_, **data)
     about = (await planned(engine, event))[0].ready.about
     mark = None if marked is None else Mark(
@@ -231,7 +232,7 @@ async def test_what_a_worker_took_and_ended_with_is_sent_by_another(
     pushes = [row.id for row in await rows(engine) if row.channel == "push" and row.state == "pending"]
 
     # Then others may send it, for the provider hasn't had it
-    assert await deliver(engine, Channel.PUSH, pushes) == len(pushes) == 2
+    assert await deliver(engine, PUSH, pushes) == len(pushes) == 2
     assert sorted(entry.to for entry in sandbox.ledger.entries) == ["token-1", "token-2"]
     assert (await ledger.read(engine.database)).balanced
 
@@ -247,7 +248,7 @@ async def test_a_row_that_cannot_be_read_any_more_fails_alone(
 
     ids = [row.id for row in await rows(worker) if row.channel == "sms"]
     assert [each.data for each in await deliveries.load(worker.database, ids, State.PENDING)] == [None]
-    await deliver(worker, Channel.SMS, ids)
+    await deliver(worker, SMS, ids)
 
     (row,) = [row for row in await rows(worker) if row.channel == "sms"]
     assert (row.state, row.reason) == ("failed", "render_failed")

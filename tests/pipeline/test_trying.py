@@ -6,27 +6,29 @@ from typing import Any
 import sqlalchemy as sa
 
 from notifier.channels import sms
-from notifier.channels.opening import segments
+from notifier.channels.sms.messages import SmsMessage
 from notifier.domain.clock import MINUTE, SECOND, ManualClock
-from notifier.domain.deliveries import Channel, State
-from notifier.domain.messages import Receipt, SmsMessage
+from notifier.domain.deliveries import State
+from notifier.domain.messages import Receipt
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.providers import Transport
+from notifier.providers.opening import segments
 from notifier.providers.pool import Provider, Providers, Terms
 from notifier.runtime.accounts import TwilioAccount
 from notifier.sandbox import Rule, Sandbox
 from notifier.store.core.schema import attempt, delivery
+from tests.named import PUSH, SMS
 from tests.pipeline.samples import COMPLETE, Report
 
 
 def with_rate(engine: WorkerEngine, rate: float | None) -> WorkerEngine:
     """The engine with a rate for its texts."""
     account = TwilioAccount(name="main", sid="s", token="t", url="http://127.0.0.1", sender="+1", rate=rate)
-    terms = Terms(channel=Channel.SMS, codes=sms.CODES, cost=segments)
-    provider: Provider[SmsMessage] = Provider(account, engine.transports[Channel.SMS], terms, None, engine.clock)
-    return replace(engine, transports={**engine.transports, Channel.SMS: Providers([provider], None)})
+    terms = Terms(channel=SMS, codes=sms.CODES, cost=segments)
+    provider: Provider[SmsMessage] = Provider(account, engine.transports[SMS], terms, None, engine.clock)
+    return replace(engine, transports={**engine.transports, SMS: Providers([provider], None)})
 
 
 class Crowd:
@@ -55,22 +57,22 @@ async def test_of_a_batch_as_many_are_on_their_way_as_connections_take(
     events = [await report("charging.complete", **{**COMPLETE, "session_id": str(number)}) for number in range(3)]
     await decide(engine, events)
     async with engine.database.engine.connect() as connection:
-        ids = list(await connection.scalars(sa.select(delivery.c.id).where(delivery.c.channel == Channel.PUSH)))
+        ids = list(await connection.scalars(sa.select(delivery.c.id).where(delivery.c.channel == PUSH)))
     sandbox.faults.add(Rule(channel="push", action="delay", seconds=0.02))
-    crowd = Crowd(engine.transports[Channel.PUSH])
-    worker = replace(engine, transports={**engine.transports, Channel.PUSH: crowd}, at_once={Channel.PUSH: 2})
+    crowd = Crowd(engine.transports[PUSH])
+    worker = replace(engine, transports={**engine.transports, PUSH: crowd}, at_once={PUSH: 2})
 
     # When it is delivered
-    assert await deliver(worker, Channel.PUSH, ids) == len(ids) == 6
+    assert await deliver(worker, PUSH, ids) == len(ids) == 6
 
     # Then all of it has been sent, two at a time
     assert crowd.most == 2
-    assert [sandbox.ledger.accepted(Channel.PUSH, id_) for id_ in ids] == [1] * 6
+    assert [sandbox.ledger.accepted(PUSH, id_) for id_ in ids] == [1] * 6
 
 
 async def text(engine: WorkerEngine) -> Any:
     async with engine.database.engine.connect() as connection:
-        return (await connection.execute(sa.select(delivery).where(delivery.c.channel == Channel.SMS))).one()
+        return (await connection.execute(sa.select(delivery).where(delivery.c.channel == SMS))).one()
 
 
 async def attempts(engine: WorkerEngine) -> list[Any]:
@@ -85,14 +87,14 @@ async def test_a_text_whose_turn_is_not_near_waits_as_a_row_and_uses_up_no_try(
     paced = with_rate(engine, rate=1 / 60)
     await decide(engine, [await report("charging.complete", **COMPLETE)])
     first = (await text(engine)).id
-    await deliver(paced, Channel.SMS, [first])
+    await deliver(paced, SMS, [first])
     async with engine.database.engine.begin() as connection:
         await connection.execute(sa.delete(attempt))
         again = {"state": State.PENDING, "due_at": clock.now(), "attempts": 0}
         await connection.execute(sa.update(delivery).where(delivery.c.id == first).values(again))
 
     # When it is tried at once
-    assert await deliver(paced, Channel.SMS, [first]) == 1
+    assert await deliver(paced, SMS, [first]) == 1
 
     # Then it is due when the rate has room, and nothing was tried
     found = await text(engine)
@@ -113,7 +115,7 @@ async def test_tries_are_numbered_without_a_gap(
 
     # When it is tried until it is sent
     for _ in range(3):
-        await deliver(engine, Channel.SMS, [id_])
+        await deliver(engine, SMS, [id_])
         clock.advance((await text(engine)).due_at - clock.now())
 
     # Then each is on record, under the provider's name

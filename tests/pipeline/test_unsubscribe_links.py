@@ -3,9 +3,9 @@
 from email import message_from_bytes
 from email.message import Message
 
-from notifier.domain.deliveries import Channel, State
+from notifier.channels.email.messages import EmailMessage
+from notifier.domain.deliveries import State
 from notifier.domain.links import Unsubscribe
-from notifier.domain.messages import EmailMessage
 from notifier.domain.preferences import Defaults
 from notifier.people.choosing import Said, switch
 from notifier.pipeline.decide import decide
@@ -15,6 +15,7 @@ from notifier.sandbox import Sandbox
 from notifier.sandbox.ledger import Mail
 from notifier.store.delivery import deliveries
 from notifier.store.people import preferences
+from tests.named import EMAIL
 from tests.pipeline.samples import NOW, RECEIPT, Report
 from tests.pipeline.test_way import deliver_all, rows
 from tests.samples import EVENT, LINKS
@@ -42,7 +43,7 @@ async def test_a_mail_that_can_be_switched_off_has_its_link_in_the_header_and_in
     await deliver_all(engine)
 
     (mail,) = mails(sandbox)
-    url = LINKS.unsubscribe_url("ada", "billing", Channel.EMAIL)
+    url = LINKS.unsubscribe_url("ada", "billing", EMAIL)
     assert mail["List-Unsubscribe"] == f"<{url}>"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert url in part(mail, "text/plain")
@@ -68,7 +69,7 @@ async def test_whoever_unsubscribed_gets_the_texts_and_no_mail_not_even_one_that
 ) -> None:
     # Given a mail that was decided, and its link used before it went out
     await decide(engine, [await report("payment.failed", **FAILED)])
-    link = Unsubscribe("ada", "billing", Channel.EMAIL)
+    link = Unsubscribe("ada", "billing", EMAIL)
     assert await switch(engine.database, link, Said({}, "test", "v1"), on=False, now=NOW)
     await deliver_all(engine)
 

@@ -19,6 +19,7 @@ from notifier.store.core.schema import decision, delivery, device
 from notifier.store.delivery import due, leases
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
+from tests.named import SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
 
@@ -223,12 +224,12 @@ async def test_a_provider_that_fails_is_tried_again_as_a_row_that_falls_due(
     (text,) = [row for row in await rows(engine) if row.channel == "sms"]
     assert (text.state, text.reason, text.attempts) == ("pending", "unavailable", 1)
     assert text.due_at > clock.now()
-    assert await deliver(engine, Channel.SMS, [text.id]) == 0
+    assert await deliver(engine, SMS, [text.id]) == 0
     clock.advance(text.due_at - clock.now())
-    assert await deliver(engine, Channel.SMS, [text.id]) == 1
+    assert await deliver(engine, SMS, [text.id]) == 1
     (text,) = [row for row in await rows(engine) if row.channel == "sms"]
     assert (text.state, text.attempts) == ("sent", 2)
-    assert sandbox.ledger.accepted(Channel.SMS, text.id) == 1
+    assert sandbox.ledger.accepted(SMS, text.id) == 1
 
 
 async def test_a_retry_that_could_only_come_after_expiry_is_not_waited_for(
@@ -253,7 +254,7 @@ async def test_a_message_that_the_provider_may_have_is_unknown_and_not_sent_agai
     await deliver_all(engine)
 
     (text,) = [row for row in await rows(engine) if row.channel == "sms"]
-    assert (text.state, sandbox.ledger.accepted(Channel.SMS, text.id)) == ("unknown", 1)
+    assert (text.state, sandbox.ledger.accepted(SMS, text.id)) == ("unknown", 1)
 
 
 async def test_a_device_that_is_gone_is_forgotten_and_the_other_one_kept(

@@ -5,14 +5,14 @@ from typing import Any
 import msgspec
 
 from notifier.domain.catalog import Field, NotificationType
-from notifier.domain.deliveries import Channel
 from notifier.domain.events import Event
 from notifier.domain.messages import Device
 from notifier.domain.recipients import Recipient
 from notifier.domain.standing import Standing, reachable
+from tests.named import EMAIL, PUSH, SMS
 from tests.samples import NOW
 
-CHANNELS = [Channel.PUSH, Channel.SMS, Channel.EMAIL]
+CHANNELS = [PUSH, SMS, EMAIL]
 
 TEXT = Field(type="text", about="A name")
 FIELDS = {

@@ -17,10 +17,11 @@ from notifier.domain.deliveries import Channel, State
 from notifier.domain.preferences import Defaults, Preferences, QuietHours
 from notifier.domain.regulation import Cap, Regulation, Window
 from notifier.policy import Answer
+from tests.named import EMAIL, PUSH, SMS
 from tests.policy.samples import event_of, kind_of, person_of
 
 BERLIN, NEW_YORK, KOLKATA, AUCKLAND = "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"
-P, S, E = Channel.PUSH, Channel.SMS, Channel.EMAIL
+P, S, E = PUSH, SMS, EMAIL
 NIGHT = QuietHours("22:00", "07:00")
 SIESTA = QuietHours("13:00", "15:00")
 

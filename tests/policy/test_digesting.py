@@ -8,18 +8,19 @@ from hypothesis import strategies as st
 
 from notifier.domain.catalog import Digest
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND
-from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.deliveries import Reason, State
 from notifier.domain.preferences import Defaults, Preferences
 from notifier.domain.regulation import Regulation
 from notifier.domain.standing import Standing
 from notifier.policy import decide
 from notifier.policy.digesting import digest_due
 from notifier.policy.hours import local
+from tests.named import EMAIL, PUSH
 from tests.policy.samples import event_of, kind_of, person_of
 from tests.samples import NOW
 
 DIGEST = Digest(key=("session_id",), window="10 min", link="{{ app_url }}")
-KIND = kind_of(digest=DIGEST, channels=(Channel.EMAIL, Channel.PUSH), time_to_live="24 h")
+KIND = kind_of(digest=DIGEST, channels=(EMAIL, PUSH), time_to_live="24 h")
 ZONES = st.sampled_from(["Europe/Brussels", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"])
 MOMENTS = st.integers(NOW - 400 * DAY, NOW + 400 * DAY)
 
@@ -41,14 +42,14 @@ def test_the_person_goes_before_the_tenant_and_the_tenant_before_the_type(
     defaults = Defaults(digests={"charging": tenant} if tenant else {})  # type: ignore[dict-item]
     standing = Standing(preferences=preferences, defaults=(("network", defaults),))
 
-    assert digest_due(KIND, Channel.EMAIL, standing, NOW) == due
+    assert digest_due(KIND, EMAIL, standing, NOW) == due
 
 
 @given(MOMENTS, ZONES)
 def test_a_daily_digest_comes_at_eight_on_the_persons_clock_and_within_a_day_and_an_hour(at: int, zone: str) -> None:
     standing = Standing(preferences=Preferences(digests={"charging": "daily"}), time_zone=zone)
 
-    due = digest_due(KIND, Channel.EMAIL, standing, at)
+    due = digest_due(KIND, EMAIL, standing, at)
 
     assert due is not None
     assert at < due <= at + DAY + HOUR
@@ -59,7 +60,7 @@ def test_a_daily_digest_comes_at_eight_on_the_persons_clock_and_within_a_day_and
 def test_an_hourly_digest_comes_at_the_next_full_hour_on_the_persons_clock(at: int, zone: str) -> None:
     standing = Standing(preferences=Preferences(digests={"charging": "hourly"}), time_zone=zone)
 
-    due = digest_due(KIND, Channel.EMAIL, standing, at)
+    due = digest_due(KIND, EMAIL, standing, at)
 
     assert due is not None
     assert at < due <= at + HOUR
@@ -74,6 +75,6 @@ def test_only_mails_come_together_and_only_where_they_come_in_time() -> None:
     too_late = decide(kind_of(digest=DIGEST, time_to_live="1 h"), event_of(), person, NOW, Regulation())
 
     assert [(each.channel, each.state, each.reason) for each in in_time] == [
-        (Channel.EMAIL, State.COLLECTED, Reason.DIGEST), (Channel.PUSH, State.PENDING, None),
+        (EMAIL, State.COLLECTED, Reason.DIGEST), (PUSH, State.PENDING, None),
     ]  # fmt: skip
     assert {each.state for each in too_late} == {State.PENDING}

@@ -10,6 +10,7 @@ from notifier.domain import identifiers
 from notifier.domain.catalog import AUDIENCE_FIELDS, Audience, Catalog, Class, NotificationType
 from notifier.domain.deliveries import Channel, Reason
 from notifier.domain.events import Event
+from tests.named import SMS
 from tests.policy.samples import CHANNELS, FIELDS, event_of, kind_of
 from tests.samples import NOW
 
@@ -41,8 +42,7 @@ def test_two_events_are_one_delivery_exactly_where_they_are_the_same(
     same = one.id == other.id if kind.in_place else all(one.data[name] == other.data[name] for name in kind.same)
 
     ids = [
-        policy.delivery_id(kind, event, person, Channel.SMS, "")
-        for event, person in ((one, somebody), (other, somebody_else))
+        policy.delivery_id(kind, event, person, SMS, "") for event, person in ((one, somebody), (other, somebody_else))
     ]
 
     assert (ids[0] == ids[1]) == (same and somebody == somebody_else)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from notifier import policy
 from notifier.domain.catalog import Catalog, Class, NotificationType
 from notifier.domain.clock import DAY, HOUR, SECOND
-from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.deliveries import Reason, State
 from notifier.domain.events import Event
 from notifier.domain.preferences import Defaults, Preferences, QuietHours
 from notifier.domain.recipients import Recipient
@@ -19,6 +19,7 @@ from notifier.pipeline.plan import make_plan
 from notifier.policy import Case, judge, trace
 from notifier.policy.hours import local, next_free
 from notifier.policy.rules import RULES
+from tests.named import SMS
 from tests.policy.samples import CHANNELS, event_of, kind_of, person_of
 from tests.samples import NOW
 
@@ -66,7 +67,7 @@ KINDS = st.builds(
     fallback=st.sampled_from([None, "60 s"]),
     escalation=st.sampled_from([None, "10 min"]),
     through_quiet_hours=st.booleans(),
-    off_by_default=st.sampled_from([(), (Channel.SMS,)]),
+    off_by_default=st.sampled_from([(), (SMS,)]),
 )
 PEOPLE = st.builds(
     person_of,

@@ -14,10 +14,11 @@ from notifier.domain.regulation import Cap, Regulation, Window
 from notifier.domain.standing import Standing, of_type, reachable
 from notifier.policy import Action, Case, Rule, Verdict, words
 from notifier.policy.rules import RULES
+from tests.named import EMAIL, PUSH, SMS
 from tests.policy.samples import kind_of
 from tests.samples import NOW
 
-CHANNELS = [Channel.PUSH, Channel.SMS, Channel.EMAIL]
+CHANNELS = [PUSH, SMS, EMAIL]
 ALL = reachable("ada@example.com", "+4915123456789", 1)
 NIGHT = QuietHours("22:00", "07:00")
 REGULATION = Regulation(
@@ -27,7 +28,7 @@ REGULATION = Regulation(
 )
 
 
-def case_of(channel: Channel = Channel.SMS, at: int = NOW, lines: dict[str, Any] | None = None, **stands: Any) -> Case:
+def case_of(channel: Channel = SMS, at: int = NOW, lines: dict[str, Any] | None = None, **stands: Any) -> Case:
     standing = Standing(**{"reachable": ALL, "time_zone": "Europe/Berlin", **stands})
     kind = kind_of(**(lines or {}))
     return Case(kind=kind, channel=channel, standing=standing, expires_at=NOW + DAY, at=at, regulation=REGULATION)
@@ -129,7 +130,7 @@ def cases() -> Iterable[tuple[str, Case, str]]:
         "suppression", case_of(suppressed={"sms": "stopped"}),
         "The phone number is not to be written to (the person wrote STOP and has not taken it back): not sent.",
     )  # fmt: skip
-    yield "address", case_of(Channel.PUSH, reachable=frozenset()), "There is no device: not sent."
+    yield "address", case_of(PUSH, reachable=frozenset()), "There is no device: not sent."
 
 
 @pytest.mark.parametrize(("name", "case", "sentence"), list(cases()))

@@ -2,10 +2,11 @@
 
 import pytest
 
+from notifier.channels.email.messages import EmailContent
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import Catalog
-from notifier.domain.deliveries import Channel
-from notifier.domain.messages import EmailContent, SmsContent
 from notifier.rendering import Renderer
+from tests.named import EMAIL, SMS
 from tests.samples import CATALOG
 
 
@@ -15,7 +16,7 @@ def test_times_of_a_place_are_told_by_its_clocks(renderer: Renderer, catalog: Ca
     data = {**sample, "idle_fee_from": "2026-07-09T05:19:00Z", "time_zone": "Europe/Lisbon"}
 
     # When they are told until when to move it
-    said = renderer.render("charging-complete", Channel.SMS, locale="de", time_zone="Europe/Berlin", data=data).content
+    said = renderer.render("charging-complete", SMS, locale="de", time_zone="Europe/Berlin", data=data).content
 
     # Then it is the time on the clocks there, and says so
     assert isinstance(said, SmsContent)
@@ -54,7 +55,7 @@ def test_what_a_clock_that_steps_back_says_is_left_out(renderer: Renderer, catal
 def test_a_receipt_without_a_duration_tells_none(renderer: Renderer, catalog: Catalog) -> None:
     data = {**catalog.types["session-receipt"].samples[0].data, "duration_min": -1}
 
-    mail = renderer.render("session-receipt", Channel.EMAIL, locale="en", time_zone="Europe/Berlin", data=data).content
+    mail = renderer.render("session-receipt", EMAIL, locale="en", time_zone="Europe/Berlin", data=data).content
 
     assert isinstance(mail, EmailContent)
     assert "Duration" not in mail.text

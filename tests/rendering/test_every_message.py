@@ -9,11 +9,13 @@ from xml.parsers.expat import ParserCreate
 import msgspec
 import pytest
 
+from notifier.channels.email.messages import EmailContent
+from notifier.channels.push.messages import PushContent
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import Catalog, load_catalog
-from notifier.domain.deliveries import Channel
 from notifier.domain.gsm7 import BASIC, EXTENSION
-from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Renderer
+from tests.named import EMAIL, PUSH, SMS
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 ZONES = {
@@ -143,7 +145,7 @@ def test_a_digest_tells_each_of_its_items_and_reads_like_a_single_mail_where_the
         assert len(rows) == min(len(data), 100)
         assert (str(len(data) - 100) in content.text) == (len(data) > 100)
     alone = renderer.render_digest(type_id, items[:1], locale=locale, time_zone=ZONES[locale])
-    assert alone == renderer.render(type_id, Channel.EMAIL, locale=locale, time_zone=ZONES[locale], data=items[0])
+    assert alone == renderer.render(type_id, EMAIL, locale=locale, time_zone=ZONES[locale], data=items[0])
 
 
 @types
@@ -184,7 +186,7 @@ def test_every_value_of_a_code_has_its_own_words(
         said = set()
         for code in field.one_of:
             data = {**kind.samples[0].data, name: code}
-            content = renderer.render(type_id, Channel.PUSH, locale=language, time_zone="UTC", data=data).content
+            content = renderer.render(type_id, PUSH, locale=language, time_zone="UTC", data=data).content
             assert isinstance(content, PushContent)
             said.add((content.title, content.body))
         assert len(said) == len(field.one_of)
@@ -237,7 +239,7 @@ def test_french_puts_a_no_break_space_before_its_double_signs(type_id: str) -> N
 
 def test_each_channel_is_shown_to_work_by_some_type(catalog: Catalog) -> None:
     assert {channel for kind in catalog.types.values() for channel in kind.channels} == {
-        Channel.PUSH,
-        Channel.SMS,
-        Channel.EMAIL,
+        PUSH,
+        SMS,
+        EMAIL,
     }

@@ -5,18 +5,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from notifier.channels.email.messages import EmailContent
 from notifier.domain.catalog import NotificationType
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError, RenderError
-from notifier.domain.messages import EmailContent
 from notifier.rendering import Renderer
 from notifier.rendering.formats import FORMATS
 from notifier.rendering.layout import NAMES
+from tests.named import EMAIL
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 Load = Callable[[], Renderer]
 
-EMAIL = """
+MAIL = """
 [email]
 subject = "{{ station }}"
 preheader = "p"
@@ -40,7 +40,7 @@ def with_mails(templates: Path, *locales: str) -> None:
     for file in (templates / "charging-complete").glob("[!t]*.toml"):
         file.unlink()
     for locale in locales:
-        (templates / "charging-complete" / f"{locale}.toml").write_text(EMAIL, "utf-8")
+        (templates / "charging-complete" / f"{locale}.toml").write_text(MAIL, "utf-8")
 
 
 def mail(renderer: Renderer, locale: str) -> EmailContent:
@@ -53,7 +53,7 @@ def mail(renderer: Renderer, locale: str) -> EmailContent:
         "completed_at": "2026-03-09T17:42:00Z",
     }
     content = renderer.render(
-        "charging-complete", Channel.EMAIL, locale=locale, time_zone="UTC", data=data, unsubscribe_url="https://x/y"
+        "charging-complete", EMAIL, locale=locale, time_zone="UTC", data=data, unsubscribe_url="https://x/y"
     ).content
     assert isinstance(content, EmailContent)
     return content

@@ -13,13 +13,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from notifier.domain.deliveries import Channel
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.errors import ConfigurationError
-from notifier.domain.messages import SmsContent
 from notifier.rendering import Renderer
 from notifier.rendering.confined import Answer, Confined, Request, Trial
 from notifier.rendering.texts import EmailTexts, SmsTexts, Texts
 from notifier.runtime.settings import Settings
+from tests.named import EMAIL, SMS
 from tests.samples import CATALOG, RENDERER
 
 TYPE = "charging-complete"
@@ -200,7 +200,7 @@ async def confined(settings: Settings) -> AsyncIterator[Confined]:
 
 async def serves(confined: Confined) -> bool:
     """Whether a good text is served as ever."""
-    trial = Trial(Channel.SMS, "en", "UTC", SAMPLES[TYPE])
+    trial = Trial(SMS, "en", "UTC", SAMPLES[TYPE])
     answer = await confined.ask(Request(TYPE, dict(RENDERER.shipped[TYPE]), [trial]))
     return [tried.error for tried in answer.tried] == [None]
 
@@ -220,7 +220,7 @@ async def test_each_is_refused_when_it_is_saved_or_previewed_and_the_child_that_
     for type_, wordings in ((TYPE, map(wording_of, HOSTILE)), (MAIL, map(designed, DESIGNS))):
         for number, wording in enumerate(wordings):
             began = time.process_time()
-            answer = await confined.ask(Request(type_, wording, [Trial(Channel.EMAIL, "en", "UTC", SAMPLES[type_])]))
+            answer = await confined.ask(Request(type_, wording, [Trial(EMAIL, "en", "UTC", SAMPLES[type_])]))
             assert time.process_time() - began < WITHIN
             assert refused(answer), (type_, number)
 
@@ -260,7 +260,7 @@ def test_so_is_each_design(sections: str) -> None:
 def test_what_data_says_is_sent_as_it_is(said: str) -> None:
     data = {**SAMPLES[TYPE], "station": said}
 
-    content = RENDERER.render(TYPE, Channel.SMS, locale="en", time_zone="UTC", data=data).content
+    content = RENDERER.render(TYPE, SMS, locale="en", time_zone="UTC", data=data).content
 
     assert isinstance(content, SmsContent)
     assert said in content.text
@@ -286,7 +286,7 @@ async def test_a_child_that_is_killed_from_outside_is_told_as_ended_and_the_next
 async def test_one_that_takes_too_much_is_ended_and_the_next_request_has_another(confined: Confined) -> None:
     # Given a text that is allowed, and payloads that together make more work than a request may
     source = "{{ station }}{{ energy_kwh | energy }}" * 900
-    trials = [Trial(Channel.SMS, "en", "UTC", {**SAMPLES[TYPE], "station": "x" * 500})] * 3_000
+    trials = [Trial(SMS, "en", "UTC", {**SAMPLES[TYPE], "station": "x" * 500})] * 3_000
 
     answer = await confined.ask(Request(TYPE, wording_of(source), trials))
 
@@ -331,4 +331,4 @@ def test_rendering_stays_with_the_version_that_was_live(settings: Settings) -> N
     with pytest.raises(ConfigurationError):
         renderer.add(TYPE, 7, wording_of("{{ station.__class__ }}"))
 
-    assert renderer.render(TYPE, Channel.SMS, locale="en", time_zone="UTC", data=SAMPLES[TYPE]).version == 0
+    assert renderer.render(TYPE, SMS, locale="en", time_zone="UTC", data=SAMPLES[TYPE]).version == 0

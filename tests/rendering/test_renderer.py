@@ -10,15 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notifier.channels.email.messages import EmailContent
+from notifier.channels.push.messages import PushContent
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import Catalog, Field
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import NotifierError, RenderError
-from notifier.domain.messages import Content, EmailContent, PushContent, SmsContent, content_hash
+from notifier.domain.messages import Content, content_hash
 from notifier.domain.sayable import EARLIEST, LATEST, zones
 from notifier.domain.text import TEXT
 from notifier.rendering import Renderer
 from notifier.rendering.renderer import KEPT, TOLD
 from notifier.rendering.texts import PushTexts, SmsTexts, Texts
+from tests.named import EMAIL, PUSH, SMS
 from tests.rendering.conftest import BRAND, TEMPLATES
 from tests.samples import CATALOG
 
@@ -41,24 +45,20 @@ OFFLINE: dict[str, Any] = {
 
 
 def push(renderer: Renderer, locale: str = "en", zone: str = "Europe/Berlin", **changes: Any) -> PushContent:
-    rendered = renderer.render(
-        "charging-complete", Channel.PUSH, locale=locale, time_zone=zone, data={**COMPLETE, **changes}
-    )
+    rendered = renderer.render("charging-complete", PUSH, locale=locale, time_zone=zone, data={**COMPLETE, **changes})
     assert isinstance(rendered.content, PushContent)
     return rendered.content
 
 
 def mail(renderer: Renderer, locale: str = "en", zone: str = "Europe/Berlin", **changes: Any) -> EmailContent:
-    rendered = renderer.render(
-        "station-offline", Channel.EMAIL, locale=locale, time_zone=zone, data={**OFFLINE, **changes}
-    )
+    rendered = renderer.render("station-offline", EMAIL, locale=locale, time_zone=zone, data={**OFFLINE, **changes})
     assert isinstance(rendered.content, EmailContent)
     return rendered.content
 
 
 def sms(renderer: Renderer, locale: str = "en", **changes: Any) -> str:
     rendered = renderer.render(
-        "charging-complete", Channel.SMS, locale=locale, time_zone="Europe/Berlin", data={**COMPLETE, **changes}
+        "charging-complete", SMS, locale=locale, time_zone="Europe/Berlin", data={**COMPLETE, **changes}
     )
     assert isinstance(rendered.content, SmsContent)
     return rendered.content.text
@@ -69,9 +69,7 @@ def sms(renderer: Renderer, locale: str = "en", **changes: Any) -> str:
     [("de", "de"), ("de-AT", "de"), ("de-Latn-CH", "de"), ("pt-BR", "en"), ("ja", "en"), ("en-GB", "en"), ("", "en")],
 )
 def test_texts_fall_back_to_the_language_and_then_to_english(renderer: Renderer, wanted: str, spoken: str) -> None:
-    rendered = renderer.render(
-        "charging-complete", Channel.PUSH, locale=wanted, time_zone="Europe/Vienna", data=COMPLETE
-    )
+    rendered = renderer.render("charging-complete", PUSH, locale=wanted, time_zone="Europe/Vienna", data=COMPLETE)
 
     assert rendered.locale == spoken
 
@@ -122,7 +120,7 @@ def pictured(image: str, **changes: Any) -> PushContent:
     renderer = Renderer(CATALOG, TEMPLATES, BRAND)
     texts = {"en": Texts(push=PushTexts("t", "b", image=image, action=" Open\nsession "), sms=SmsTexts("{{ brand }}"))}
     content = renderer.preview(
-        "charging-complete", renderer.compile("charging-complete", texts), Channel.PUSH, locale="en", time_zone="UTC",
+        "charging-complete", renderer.compile("charging-complete", texts), PUSH, locale="en", time_zone="UTC",
         data={**COMPLETE, **changes},
     ).content  # fmt: skip
     assert isinstance(content, PushContent)
@@ -201,7 +199,7 @@ def test_data_that_lacks_a_field_is_refused_with_its_name(renderer: Renderer) ->
     data = {name: value for name, value in COMPLETE.items() if name != "station"}
 
     with pytest.raises(RenderError, match=r"^charging-complete: its data doesn't fit: .*`station`"):
-        renderer.render("charging-complete", Channel.PUSH, locale="en", time_zone="UTC", data=data)
+        renderer.render("charging-complete", PUSH, locale="en", time_zone="UTC", data=data)
 
 
 @pytest.mark.parametrize(
@@ -229,13 +227,13 @@ def test_a_zone_that_the_machine_lacks_is_refused_with_the_place_and_the_field(r
 
 def test_an_unknown_type_or_channel_is_refused(renderer: Renderer) -> None:
     with pytest.raises(RenderError, match="no-such-type"):
-        renderer.render("no-such-type", Channel.PUSH, locale="en", time_zone="UTC", data={})
+        renderer.render("no-such-type", PUSH, locale="en", time_zone="UTC", data={})
     with pytest.raises(RenderError, match="charging-complete has no texts for email"):
-        renderer.render("charging-complete", Channel.EMAIL, locale="en", time_zone="UTC", data=COMPLETE)
+        renderer.render("charging-complete", EMAIL, locale="en", time_zone="UTC", data=COMPLETE)
 
 
 def test_what_is_rendered_shows_nothing_when_printed(renderer: Renderer) -> None:
-    rendered = renderer.render("charging-complete", Channel.PUSH, locale="en", time_zone="UTC", data=COMPLETE)
+    rendered = renderer.render("charging-complete", PUSH, locale="en", time_zone="UTC", data=COMPLETE)
 
     assert repr([rendered, rendered.content]) == "[<Rendered>, <PushContent>]"
 
@@ -350,7 +348,7 @@ def test_each_message_of_an_event_says_its_own_events_values_however_many_were_t
     numbers = [*range(TOLD + 2), 0]
 
     # When each goes out by two channels, one after the other, and the first of them once more at the end
-    pairs = [(number, told(number, Channel.PUSH), told(number, Channel.SMS)) for number in numbers]
+    pairs = [(number, told(number, PUSH), told(number, SMS)) for number in numbers]
 
     # Then every message names its own station, and every push leads to its own session
     for number, in_push, in_text in pairs:
@@ -366,7 +364,7 @@ def test_an_events_id_that_comes_again_with_other_data_says_these(renderer: Rend
     def told(station: str) -> Content:
         data = {**COMPLETE, "station": station}
         return renderer.render(
-            "charging-complete", Channel.SMS, locale="en", time_zone="UTC", data=data, event_id="event-1"
+            "charging-complete", SMS, locale="en", time_zone="UTC", data=data, event_id="event-1"
         ).content
 
     told("Gent Zuid")

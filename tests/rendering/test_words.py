@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from notifier.channels.email.messages import EmailContent
+from notifier.channels.push.messages import PushContent
+from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import Catalog
-from notifier.domain.messages import EmailContent, PushContent, SmsContent
 from notifier.rendering import Renderer
 
 ROOT = Path(__file__).parents[2]

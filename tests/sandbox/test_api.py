@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from notifier.domain.deliveries import Channel
 from notifier.sandbox import Mail, Push, Rule, Sandbox
+from tests.named import EMAIL, PUSH, SMS
 
 
 async def get(http: ClientSession, url: str) -> Any:
@@ -18,8 +18,8 @@ async def get(http: ClientSession, url: str) -> Any:
 async def test_the_ledger_is_paged_by_number(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
     for number in range(5):
-        sandbox.ledger.accept(Channel.PUSH, "token", f"r{number}", Push(title="Hello"), f"p{number}")
-    sandbox.ledger.accept(Channel.EMAIL, "a@b", "m1", Mail(sender="", raw=b"\xff"), "q1")
+        sandbox.ledger.accept(PUSH, "token", f"r{number}", Push(title="Hello"), f"p{number}")
+    sandbox.ledger.accept(EMAIL, "a@b", "m1", Mail(sender="", raw=b"\xff"), "q1")
 
     # When
     first = await get(http, "/sandbox/ledger?limit=4")
@@ -33,7 +33,7 @@ async def test_the_ledger_is_paged_by_number(sandbox: Sandbox, http: ClientSessi
 
 
 async def test_the_ledger_is_filtered_by_channel_and_reference(sandbox: Sandbox, http: ClientSession) -> None:
-    for channel, reference in ((Channel.PUSH, "a"), (Channel.PUSH, "b"), (Channel.EMAIL, "a")):
+    for channel, reference in ((PUSH, "a"), (PUSH, "b"), (EMAIL, "a")):
         sandbox.ledger.accept(channel, "to", reference, Push(), "id")
     found = await get(http, "/sandbox/ledger?channel=push&reference=a")
     assert [entry["number"] for entry in found["entries"]] == [1]
@@ -48,8 +48,8 @@ async def test_a_senseless_query_is_refused(http: ClientSession, query: str) -> 
 async def test_the_summary_and_the_references_count_by_channel(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
     for reference in ("a", "a", "b"):
-        sandbox.ledger.accept(Channel.PUSH, "token", reference, Push(), "id")
-    sandbox.ledger.refuse(Channel.SMS, "21610")
+        sandbox.ledger.accept(PUSH, "token", reference, Push(), "id")
+    sandbox.ledger.refuse(SMS, "21610")
 
     # Then
     summary = await get(http, "/sandbox/summary")
@@ -86,7 +86,7 @@ async def test_a_rule_that_makes_no_sense_is_refused_with_the_reason(
 
 async def test_a_reset_empties_ledger_and_faults(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
-    sandbox.ledger.accept(Channel.PUSH, "token", "r1", Push(), "id")
+    sandbox.ledger.accept(PUSH, "token", "r1", Push(), "id")
     sandbox.faults.add(Rule(channel="push", action="fail"))
 
     # When

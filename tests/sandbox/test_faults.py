@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
-from notifier.domain.deliveries import Channel
 from notifier.sandbox.faults import CALM, Faults, Match, Rule, Trouble
+from tests.named import EMAIL, PUSH, SMS
 
 
 def test_without_rules_nothing_happens() -> None:
-    assert Faults().meet(Channel.PUSH) is CALM
+    assert Faults().meet(PUSH) is CALM
 
 
 def test_a_rule_is_used_up_after_so_many_times() -> None:
@@ -16,7 +16,7 @@ def test_a_rule_is_used_up_after_so_many_times() -> None:
     faults.add(rule)
 
     # When
-    met = [faults.meet(Channel.PUSH).silent for _ in range(3)]
+    met = [faults.meet(PUSH).silent for _ in range(3)]
 
     # Then it is gone, and the one it was made from can be added anew
     assert met == [True, True, False]
@@ -27,7 +27,7 @@ def test_a_rule_is_used_up_after_so_many_times() -> None:
 def test_a_rule_without_times_lasts() -> None:
     faults = Faults()
     faults.add(Rule(channel="sms", action="fail"))
-    assert all(faults.meet(Channel.SMS).fails for _ in range(100))
+    assert all(faults.meet(SMS).fails for _ in range(100))
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_a_rule_without_times_lasts() -> None:
 def test_a_rule_meets_the_messages_it_matches(match: Match, hit: bool) -> None:
     faults = Faults()
     faults.add(Rule(channel="email", action="fail", match=match))
-    assert (faults.meet(Channel.EMAIL, to="a", reference="r").fails is not None) is hit
-    assert faults.meet(Channel.PUSH, to="a", reference="r") == CALM
+    assert (faults.meet(EMAIL, to="a", reference="r").fails is not None) is hit
+    assert faults.meet(PUSH, to="a", reference="r") == CALM
 
 
 def test_delays_add_up_and_the_first_other_rule_decides() -> None:
@@ -55,7 +55,7 @@ def test_delays_add_up_and_the_first_other_rule_decides() -> None:
     faults.add(late, late, hang, Rule(channel="push", action="fail"))
 
     # When
-    trouble = faults.meet(Channel.PUSH)
+    trouble = faults.meet(PUSH)
 
     # Then
     assert trouble == Trouble(3.0, hang)
@@ -68,7 +68,7 @@ def test_the_same_seed_rolls_the_same_dice() -> None:
     def met(seed: int) -> list[bool]:
         faults = Faults(seed)
         faults.add(Rule(channel="push", action="fail", probability=0.3))
-        return [faults.meet(Channel.PUSH).fails is not None for _ in range(1_000)]
+        return [faults.meet(PUSH).fails is not None for _ in range(1_000)]
 
     assert met(1) == met(1) != met(2)
     assert 200 < sum(met(1)) < 400

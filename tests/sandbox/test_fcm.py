@@ -7,10 +7,10 @@ from aiohttp import ClientConnectionError, ClientSession
 from firebase_admin import credentials
 
 from notifier.domain.clock import SECOND, ManualClock, SystemClock
-from notifier.domain.deliveries import Channel
 from notifier.sandbox import Match, Push, Rule, Sandbox
 from notifier.sandbox.fcm import ERRORS
 from notifier.sandbox.oauth import LIFETIME, PROJECT
+from tests.named import PUSH
 
 Send = Callable[[dict[str, Any]], Awaitable[tuple[int, dict[str, Any]]]]
 
@@ -33,7 +33,7 @@ async def test_a_push_is_taken_and_entered_with_all_it_holds(sandbox: Sandbox, p
     assert status == 200
     assert body == {"name": entry.provider_id}
     assert entry.provider_id.startswith(f"projects/{PROJECT}/messages/0:")
-    assert (entry.channel, entry.reference, entry.to, entry.verdict) == (Channel.PUSH, "r1", "device-1", "accepted")
+    assert (entry.channel, entry.reference, entry.to, entry.verdict) == (PUSH, "r1", "device-1", "accepted")
     assert entry.content == Push(
         title="Charging complete",
         body="Please move your car.",
@@ -179,7 +179,7 @@ async def test_a_push_dropped_after_is_taken_and_never_answered(sandbox: Sandbox
     await push(MESSAGE)
 
     # Then
-    assert sandbox.ledger.accepted(Channel.PUSH, "r1") == 2
+    assert sandbox.ledger.accepted(PUSH, "r1") == 2
     assert sandbox.ledger.summary()["push"]["duplicates"] == 1
 
 
@@ -208,7 +208,7 @@ async def test_a_delayed_push_is_taken_at_once_and_answered_late(sandbox: Sandbo
     # Then
     assert status == 200
     assert asyncio.get_running_loop().time() - started >= 0.2
-    assert sandbox.ledger.accepted(Channel.PUSH, "r1") == 1
+    assert sandbox.ledger.accepted(PUSH, "r1") == 1
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer ya29.made-up"}, {"Authorization": "Basic eDp5"}])

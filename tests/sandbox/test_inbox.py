@@ -7,9 +7,9 @@ import pytest
 from aiohttp import ClientSession
 
 from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
-from notifier.domain.deliveries import Channel
 from notifier.sandbox import Ledger, Mail, Push, Sandbox, Sms
 from notifier.sandbox.inbox import ago, on_screen, shorten
+from tests.named import EMAIL, PUSH, SMS
 
 NOW = 1_772_582_400_000
 
@@ -40,12 +40,10 @@ async def test_everyones_latest_messages_are_shown(sandbox: Sandbox, http: Clien
     # Given
     ledger = sandbox.ledger
     pushed = Push(title="Charging complete", body="Please move.", image="https://i.example/a.png", action="Pay now")
-    ledger.accept(Channel.PUSH, "token-1", "r1", pushed, "p1")
-    ledger.accept(
-        Channel.SMS, "+4915112345678", "r2", Sms(sender="", body="Fertig", encoding="GSM-7", segments=2), "s1"
-    )
-    ledger.accept(Channel.EMAIL, "anna@example.com", "r3", letter(), "m1")
-    ledger.refuse(Channel.PUSH, "UNREGISTERED", "token-2", "r4")
+    ledger.accept(PUSH, "token-1", "r1", pushed, "p1")
+    ledger.accept(SMS, "+4915112345678", "r2", Sms(sender="", body="Fertig", encoding="GSM-7", segments=2), "s1")
+    ledger.accept(EMAIL, "anna@example.com", "r3", letter(), "m1")
+    ledger.refuse(PUSH, "UNREGISTERED", "token-2", "r4")
 
     # When
     text = await page(http)
@@ -72,8 +70,8 @@ async def test_everyones_latest_messages_are_shown(sandbox: Sandbox, http: Clien
 async def test_a_person_is_picked_by_their_addresses(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
     for token, title in (("token-1", "For Anna"), ("token-2", "For Ben")):
-        sandbox.ledger.accept(Channel.PUSH, token, title, Push(title=title), "id")
-    sandbox.ledger.accept(Channel.EMAIL, "anna@example.com", "m1", letter("Mail for Anna"), "id")
+        sandbox.ledger.accept(PUSH, token, title, Push(title=title), "id")
+    sandbox.ledger.accept(EMAIL, "anna@example.com", "m1", letter("Mail for Anna"), "id")
 
     # When
     text = await page(http, "/?to=token-1&to=anna@example.com")
@@ -90,7 +88,7 @@ async def test_a_person_is_picked_by_their_addresses(sandbox: Sandbox, http: Cli
 async def test_a_mail_is_opened_in_a_frame_that_can_run_nothing(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
     entry = sandbox.ledger.accept(
-        Channel.EMAIL,
+        EMAIL,
         "anna@example.com",
         "m1",
         letter(html='<head></head><p title="a">Thank you</p><script>evil()</script>'),
@@ -111,8 +109,8 @@ async def test_a_mail_is_opened_in_a_frame_that_can_run_nothing(sandbox: Sandbox
 
 
 async def test_text_and_source_of_a_mail_can_be_read(sandbox: Sandbox, http: ClientSession) -> None:
-    sandbox.ledger.accept(Channel.EMAIL, "anna@example.com", "m1", letter(), "id")
-    sandbox.ledger.accept(Channel.EMAIL, "anna@example.com", "m2", letter(html=None), "id")
+    sandbox.ledger.accept(EMAIL, "anna@example.com", "m1", letter(), "id")
+    sandbox.ledger.accept(EMAIL, "anna@example.com", "m2", letter(html=None), "id")
     assert "<pre>Thank you for charging." in await page(http, "/?mail=1&view=text")
     assert "<pre>From: Volt &lt;hello@volt.example&gt;" in await page(http, "/?mail=1&view=source")
     assert "<pre>Thank you for charging." in await page(http, "/?mail=2&view=html")
@@ -135,9 +133,9 @@ async def test_the_page_may_run_no_script_and_load_nothing_from_elsewhere(http: 
 async def test_content_is_never_markup(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
     evil = "<b onclick=evil()>\"'"
-    sandbox.ledger.accept(Channel.PUSH, evil, "r1", Push(title=evil, body=evil, image=evil, action=evil), "id")
-    sandbox.ledger.accept(Channel.SMS, evil, "r2", Sms(sender="", body=evil, encoding="GSM-7", segments=1), "id")
-    sandbox.ledger.accept(Channel.EMAIL, evil, "r3", letter(evil), "id")
+    sandbox.ledger.accept(PUSH, evil, "r1", Push(title=evil, body=evil, image=evil, action=evil), "id")
+    sandbox.ledger.accept(SMS, evil, "r2", Sms(sender="", body=evil, encoding="GSM-7", segments=1), "id")
+    sandbox.ledger.accept(EMAIL, evil, "r3", letter(evil), "id")
 
     # Then
     for url in ("/", "/?mail=3", "/?mail=3&view=source"):
@@ -156,10 +154,10 @@ def test_a_push_takes_the_place_of_those_with_its_key_on_the_same_device() -> No
         ("a", Push(title="without")),
         ("a", Push(title="without")),
     ):
-        ledger.accept(Channel.PUSH, to, "r", push, "id")
+        ledger.accept(PUSH, to, "r", push, "id")
 
     # When
-    shown = [(push.title, replaced) for _, push, replaced in on_screen(ledger.latest(Channel.PUSH))]
+    shown = [(push.title, replaced) for _, push, replaced in on_screen(ledger.latest(PUSH))]
 
     # Then
     assert shown == [("without", 0), ("without", 0), ("30 %", 2), ("other device", 0)]
@@ -179,6 +177,6 @@ def test_long_tokens_show_their_two_ends() -> None:
 
 async def test_a_mail_that_is_no_text_does_not_break_the_page(sandbox: Sandbox, http: ClientSession) -> None:
     raw = b"From: \xff,\r\nSubject: =?x?b?\xff?=\r\nContent-Type: text/html; charset=base64\r\n\r\n\xff\x00"
-    sandbox.ledger.accept(Channel.EMAIL, "a@b", "m1", Mail(sender="", raw=raw), "id")
+    sandbox.ledger.accept(EMAIL, "a@b", "m1", Mail(sender="", raw=raw), "id")
     for url in ("/", "/?mail=1", "/?mail=1&view=text", "/?mail=1&view=source"):
         await page(http, url)

@@ -13,9 +13,9 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright
 
 from notifier.domain.clock import ManualClock
-from notifier.domain.deliveries import Channel
 from notifier.sandbox import Mail, Push, Sandbox, Sms
 from tests.conftest import absent
+from tests.named import EMAIL, PUSH, SMS
 
 SCREENSHOTS = Path(__file__).parents[2] / "var" / "screenshots" / "sandbox"
 NOW = 1_772_582_400_000
@@ -32,18 +32,18 @@ def filled(sandbox: Sandbox) -> int:
     ledger = sandbox.ledger
     for number, body in enumerate(BODIES):
         push = Push(title=body, body=body, image="https://i.example/a.png", action="Pay now", collapse_key="one")
-        ledger.accept(Channel.PUSH, f"token-{number % 2}-of-somebody-with-a-long-one", f"p{number}", push, f"p{number}")
+        ledger.accept(PUSH, f"token-{number % 2}-of-somebody-with-a-long-one", f"p{number}", push, f"p{number}")
         sms = Sms(sender="", body=body, encoding="UCS-2" if number else "GSM-7", segments=number + 1)
-        ledger.accept(Channel.SMS, "+4915112345678", f"s{number}", sms, f"s{number}")
+        ledger.accept(SMS, "+4915112345678", f"s{number}", sms, f"s{number}")
         message = EmailMessage()
         message["From"], message["Subject"] = "Volt <hello@volt.example>", body
         message.set_content(body * 40)
         message.add_alternative(LETTER.format(body), subtype="html")
         mail = Mail(sender="", raw=message.as_bytes())
-        ledger.accept(Channel.EMAIL, "anna@example.com", f"m{number}", mail, f"m{number}")
-    ledger.accept(Channel.SMS, "+4915112345678", "s0", Sms(sender="", body="again", encoding="GSM-7", segments=1), "s9")
-    ledger.refuse(Channel.PUSH, "UNREGISTERED", "token-2", "r4")
-    return next(each.number for each in ledger.latest(Channel.EMAIL))
+        ledger.accept(EMAIL, "anna@example.com", f"m{number}", mail, f"m{number}")
+    ledger.accept(SMS, "+4915112345678", "s0", Sms(sender="", body="again", encoding="GSM-7", segments=1), "s9")
+    ledger.refuse(PUSH, "UNREGISTERED", "token-2", "r4")
+    return next(each.number for each in ledger.latest(EMAIL))
 
 
 async def drawn_towards(page: Page) -> set[tuple[bool, str]]:

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from notifier.domain.clock import ManualClock
 from notifier.domain.deliveries import Channel
 from notifier.sandbox.ledger import FULL_ENTRIES, Ledger, Mail, Push, Sms
+from tests.named import EMAIL, PUSH, SMS
 
 CONTENT = Push(title="Charging complete", body="Please move your car.")
 
@@ -14,20 +15,16 @@ def test_entries_are_numbered_and_timed_as_they_arrive() -> None:
     ledger = Ledger(clock)
 
     # When
-    first = ledger.accept(Channel.PUSH, "token", "r1", CONTENT, "p1")
+    first = ledger.accept(PUSH, "token", "r1", CONTENT, "p1")
     clock.advance(500)
-    second = ledger.refuse(Channel.PUSH, "UNREGISTERED", "token", "r2")
+    second = ledger.refuse(PUSH, "UNREGISTERED", "token", "r2")
 
     # Then
     assert (first.number, first.received_at, first.verdict) == (1, 1_000, "accepted")
     assert (second.number, second.received_at, second.verdict, second.code) == (2, 1_500, "refused", "UNREGISTERED")
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from([Channel.PUSH, Channel.SMS]), st.sampled_from(["", "a", "b", "c"]), st.booleans())
-    )
-)
+@given(st.lists(st.tuples(st.sampled_from([PUSH, SMS]), st.sampled_from(["", "a", "b", "c"]), st.booleans())))
 def test_counts_follow_from_the_entries(arrivals: list[tuple[Channel, str, bool]]) -> None:
     # Given / When
     ledger = Ledger(ManualClock(0))
@@ -38,7 +35,7 @@ def test_counts_follow_from_the_entries(arrivals: list[tuple[Channel, str, bool]
             ledger.refuse(channel, "500", "to", reference)
 
     # Then
-    for channel in (Channel.PUSH, Channel.SMS):
+    for channel in (PUSH, SMS):
         accepted = [entry for entry in ledger.after(0, channel) if entry.verdict == "accepted"]
         named = [entry.reference for entry in accepted if entry.reference]
         counts = ledger.summary()[channel]
@@ -54,8 +51,8 @@ def test_a_refused_message_is_no_duplicate_of_its_retry() -> None:
     ledger = Ledger(ManualClock(0))
 
     # When
-    ledger.refuse(Channel.SMS, "20429", "+4915112345678", "r1")
-    ledger.accept(Channel.SMS, "+4915112345678", "r1", Sms(sender="+1", body="x", encoding="GSM-7", segments=1), "SM1")
+    ledger.refuse(SMS, "20429", "+4915112345678", "r1")
+    ledger.accept(SMS, "+4915112345678", "r1", Sms(sender="+1", body="x", encoding="GSM-7", segments=1), "SM1")
 
     # Then
     assert ledger.summary()["sms"] == {"accepted": 1, "references": 1, "duplicates": 0, "refused": {"20429": 1}}
@@ -67,31 +64,31 @@ def test_old_entries_lose_address_and_content_but_not_their_count() -> None:
 
     # When
     for number in range(FULL_ENTRIES + 2):
-        ledger.accept(Channel.EMAIL, "anna@example.com", f"r{number}", Mail(sender="", raw=b"x"), "id")
+        ledger.accept(EMAIL, "anna@example.com", f"r{number}", Mail(sender="", raw=b"x"), "id")
 
     # Then
     old, kept = ledger.entries[1], ledger.entries[2]
     assert (old.reference, old.received_at, old.to, old.provider_id, old.content) == ("r1", 7, "", "", None)
     assert kept.to == "anna@example.com"
-    assert ledger.accepted(Channel.EMAIL, "r0") == 1
-    assert len(list(ledger.latest(Channel.EMAIL))) == FULL_ENTRIES
+    assert ledger.accepted(EMAIL, "r0") == 1
+    assert len(list(ledger.latest(EMAIL))) == FULL_ENTRIES
 
 
 def test_entries_are_found_by_reference_by_number_and_by_address() -> None:
     # Given
     ledger = Ledger(ManualClock(0))
-    for channel, to in ((Channel.PUSH, "a"), (Channel.SMS, "b"), (Channel.PUSH, "b"), (Channel.PUSH, "a")):
+    for channel, to in ((PUSH, "a"), (SMS, "b"), (PUSH, "b"), (PUSH, "a")):
         ledger.accept(channel, to, f"r-{channel}", CONTENT, "id")
 
     # Then
     assert [entry.number for entry in ledger.of("r-push")] == [1, 3, 4]
-    assert [entry.number for entry in ledger.of("r-push", Channel.SMS)] == []
+    assert [entry.number for entry in ledger.of("r-push", SMS)] == []
     assert [entry.number for entry in ledger.after(2)] == [3, 4]
-    assert [entry.number for entry in ledger.latest(Channel.PUSH, frozenset({"a"}))] == [4, 1]
+    assert [entry.number for entry in ledger.latest(PUSH, frozenset({"a"}))] == [4, 1]
 
 
 def test_an_entry_prints_no_address_and_no_content() -> None:
     ledger = Ledger(ManualClock(0))
-    entry = ledger.accept(Channel.SMS, "+4915112345678", "r1", CONTENT, "SM1")
+    entry = ledger.accept(SMS, "+4915112345678", "r1", CONTENT, "SM1")
     assert repr(entry) == "<Entry 1 sms r1 accepted>"
     assert "complete" not in repr(entry.content)

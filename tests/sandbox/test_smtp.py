@@ -11,8 +11,8 @@ import pytest
 import uvloop
 from msgspec import structs
 
-from notifier.domain.deliveries import Channel
 from notifier.sandbox import Mail, Match, Rule, Sandbox
+from tests.named import EMAIL
 
 
 def mail(reference: str = "m1", body: str = "Hello\n.dot\n..dots\n") -> EmailMessage:
@@ -45,7 +45,7 @@ async def test_a_mail_arrives_byte_for_byte_with_its_dots_unstuffed(sandbox: San
     # Then
     [entry] = sandbox.ledger.entries
     assert (entry.channel, entry.reference, entry.to, entry.verdict) == (
-        Channel.EMAIL,
+        EMAIL,
         "m1",
         "anna@example.com",
         "accepted",
@@ -85,7 +85,7 @@ async def test_pythons_own_client_gets_through_by_tls_and_login(sandbox: Sandbox
             smtp.send_message(mail())
 
     await asyncio.to_thread(send)
-    assert sandbox.ledger.accepted(Channel.EMAIL, "m1") == 1
+    assert sandbox.ledger.accepted(EMAIL, "m1") == 1
 
 
 def test_tls_and_mail_work_on_uvloop_too() -> None:
@@ -97,7 +97,7 @@ def test_tls_and_mail_work_on_uvloop_too() -> None:
             )
             async with smtp:
                 await smtp.send_message(mail(body="x" * 70 + "\n" * 5_000))
-            assert sandbox.ledger.accepted(Channel.EMAIL, "m1") == 1
+            assert sandbox.ledger.accepted(EMAIL, "m1") == 1
 
     uvloop.run(scenario())
 
@@ -108,7 +108,7 @@ async def test_a_client_that_does_not_trust_the_certificate_is_hung_up_on(sandbo
         await smtp.connect()
     async with await client(sandbox) as another:
         await another.send_message(mail())
-    assert sandbox.ledger.accepted(Channel.EMAIL, "m1") == 1
+    assert sandbox.ledger.accepted(EMAIL, "m1") == 1
 
 
 async def test_a_wrong_password_is_refused(sandbox: Sandbox) -> None:
@@ -131,7 +131,7 @@ async def test_a_mail_dropped_after_the_final_dot_is_taken_and_never_answered(sa
         await again.send_message(mail())
 
     # Then
-    assert sandbox.ledger.accepted(Channel.EMAIL, "m1") == 2
+    assert sandbox.ledger.accepted(EMAIL, "m1") == 2
     assert sandbox.ledger.summary()["email"]["duplicates"] == 1
 
 
@@ -204,7 +204,7 @@ async def test_each_stage_can_refuse_with_its_reply(
     assert told.code == code
     assert sandbox.ledger.summary()["email"]["refused"] == {str(code): 1}
     await smtp.send_message(mail())
-    assert sandbox.ledger.accepted(Channel.EMAIL, "m1") == 1
+    assert sandbox.ledger.accepted(EMAIL, "m1") == 1
     await smtp.quit()
 
 

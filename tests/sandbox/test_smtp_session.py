@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.domain.clock import ManualClock
-from notifier.domain.deliveries import Channel
 from notifier.sandbox import Faults, Ledger, Mail
 from notifier.sandbox.smtp_message import LINE_BYTES, MESSAGE_BYTES
 from notifier.sandbox.smtp_session import RECIPIENTS, Session
+from tests.named import EMAIL
 
 
 class Talk:
@@ -181,4 +181,4 @@ def test_no_bytes_upset_the_session(pieces: list[bytes]) -> None:
     for piece in pieces:
         if not talk.closed:
             talk.say(piece + b"\r\n")
-    assert talk.ledger.summary()[Channel.EMAIL]["accepted"] == 0
+    assert talk.ledger.summary()[EMAIL]["accepted"] == 0

@@ -10,9 +10,9 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from notifier.domain.deliveries import Channel
 from notifier.sandbox import Rule, Sandbox, Sms
 from notifier.sandbox.twilio import ERRORS
+from tests.named import SMS
 
 Create = Callable[..., Awaitable[tuple[int, dict[str, Any], dict[str, str]]]]
 
@@ -154,7 +154,7 @@ async def test_a_text_dropped_after_is_found_by_asking_for_messages_to_that_numb
         found = (await response.json())["messages"]
 
     # Then
-    [entry] = sandbox.ledger.of("r1", Channel.SMS)[:1]
+    [entry] = sandbox.ledger.of("r1", SMS)[:1]
     assert [(message["sid"], message["body"]) for message in found] == [(entry.provider_id, FORM["Body"])]
     async with http.get(f"{messages}/{entry.provider_id}.json", headers=login) as response:
         assert (await response.json())["status"] == "sent"

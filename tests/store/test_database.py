@@ -7,10 +7,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.deliveries import Lane, State
 from notifier.store.core.database import IDLE_TIMEOUT, Database
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
+from tests.named import SMS
 
 IDLE = {
     "postgresql": "SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'",
@@ -30,7 +31,7 @@ async def test_a_process_that_stands_still_in_a_transaction_loses_it(database: D
 async def test_a_repeat_logs_nothing_with_an_id_in_it(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     # MariaDB warns of each row that is there already, with its key, and its driver would log that.
     again = NewDelivery(
-        id="5f" * 16, event_id="5e" * 16, recipient_id="ada", type="charging-complete", channel=Channel.SMS, target="",
+        id="5f" * 16, event_id="5e" * 16, recipient_id="ada", type="charging-complete", channel=SMS, target="",
         lane=Lane.URGENT, about="5d" * 16, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1,
         expires_at=1, signal_at=None,
     )  # fmt: skip

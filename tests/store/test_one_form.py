@@ -3,13 +3,14 @@
 import sqlalchemy as sa
 
 from notifier.channels.sms.inbound import IncomingText
-from notifier.domain.deliveries import Channel, Reason
+from notifier.domain.deliveries import Reason
 from notifier.domain.recipients import RecipientDetails
 from notifier.people.inbound import heed
 from notifier.store.core import migrate, secrets
 from notifier.store.core.database import Database
 from notifier.store.core.schema import membership, recipient, suppression
 from notifier.store.people import recipients, suppressions, topics
+from tests.named import SMS
 from tests.samples import NOW
 
 BEFORE = sa.text("UPDATE alembic_version SET version_num = '0009'")
@@ -58,9 +59,9 @@ async def test_a_stop_that_came_from_an_old_form_of_a_number_is_heeded_for_the_n
     for _ in range(2):
         await again(database)
 
-    assert await suppressions.reason(database, Channel.SMS, "+525512345678") == Reason.STOPPED
-    assert await suppressions.reason(database, Channel.SMS, "+541123456789") is None
-    key = (await suppressions.address_key(database))(Channel.SMS, "+5491123456789")
+    assert await suppressions.reason(database, SMS, "+525512345678") == Reason.STOPPED
+    assert await suppressions.reason(database, SMS, "+541123456789") is None
+    key = (await suppressions.address_key(database))(SMS, "+5491123456789")
     async with database.engine.connect() as connection:
         query = sa.select(recipient.c.phone_key).where(recipient.c.id == "ar")
         assert (await connection.execute(query)).scalar() == key
@@ -80,4 +81,4 @@ async def test_a_stop_counts_for_the_line_whichever_form_of_its_number_it_comes_
 
         assert said is not None
         assert said[1] == "es"
-        assert await suppressions.reason(database, Channel.SMS, new) == Reason.STOPPED
+        assert await suppressions.reason(database, SMS, new) == Reason.STOPPED

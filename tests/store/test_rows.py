@@ -3,10 +3,11 @@
 import pytest
 import sqlalchemy as sa
 
-from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.deliveries import Lane, State
 from notifier.store.core.database import Database
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
+from tests.named import SMS
 
 MANY = 2_000
 
@@ -17,7 +18,7 @@ async def test_mariadb_looks_a_batch_up_by_its_index(database: Database) -> None
     ids = [f"{number:032x}" for number in range(MANY)]
     new = [
         NewDelivery(
-            id=id_, event_id=id_, recipient_id="ada", type="t", channel=Channel.SMS, target="", lane=Lane.NORMAL,
+            id=id_, event_id=id_, recipient_id="ada", type="t", channel=SMS, target="", lane=Lane.NORMAL,
             about=id_, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1, expires_at=2,
             signal_at=None,
         )

@@ -4,7 +4,6 @@ import asyncio
 
 import sqlalchemy as sa
 
-from notifier.domain.deliveries import Channel
 from notifier.domain.links import Links, Unsubscribe
 from notifier.runtime.settings import Settings
 from notifier.startup import open_links
@@ -12,6 +11,7 @@ from notifier.store.core import secrets
 from notifier.store.core.database import Database
 from notifier.store.core.schema import secret
 from notifier.store.people import suppressions
+from tests.named import EMAIL, SMS
 
 
 async def test_of_many_processes_that_ask_at_once_all_have_the_same_secret(database_url: str) -> None:
@@ -39,9 +39,9 @@ async def test_each_name_has_a_secret_of_its_own(database: Database) -> None:
 async def test_an_addresss_key_tells_nothing_of_it_and_is_the_same_however_it_is_written(database: Database) -> None:
     key = await suppressions.address_key(database)
 
-    assert key(Channel.EMAIL, "Ada@Example.com") == key(Channel.EMAIL, "ada@example.com")
-    assert key(Channel.EMAIL, "+4915123456789") != key(Channel.SMS, "+4915123456789")
-    assert len(key(Channel.SMS, "+4915123456789")) == 32
+    assert key(EMAIL, "Ada@Example.com") == key(EMAIL, "ada@example.com")
+    assert key(EMAIL, "+4915123456789") != key(SMS, "+4915123456789")
+    assert len(key(SMS, "+4915123456789")) == 32
 
 
 async def test_links_that_the_databases_own_key_signed_stay_good_when_keys_are_set(database: Database) -> None:
@@ -49,15 +49,15 @@ async def test_links_that_the_databases_own_key_signed_stay_good_when_keys_are_s
     def settings(keys: str) -> Settings:
         return Settings(public_url="https://h.example", signing_keys=keys)
 
-    mailed = (await open_links(settings(""), database)).unsubscribe_url("ada", "offers", Channel.EMAIL)
+    mailed = (await open_links(settings(""), database)).unsubscribe_url("ada", "offers", EMAIL)
     token = mailed.rpartition("/")[2]
 
     # When keys are set for the first time
     set_now, others = await open_links(settings("k" * 32), database), Links("https://h.example", [b"k" * 32])
 
     # Then its link is read, and new ones are signed by the key that is set
-    assert set_now.read_unsubscribe(token) == Unsubscribe("ada", "offers", Channel.EMAIL)
-    new = set_now.unsubscribe_url("ada", "offers", Channel.EMAIL).rpartition("/")[2]
+    assert set_now.read_unsubscribe(token) == Unsubscribe("ada", "offers", EMAIL)
+    new = set_now.unsubscribe_url("ada", "offers", EMAIL).rpartition("/")[2]
     assert others.read_unsubscribe(new) is not None
     assert others.read_unsubscribe(token) is None
 

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
-from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
 from notifier.store.core.schema import attempt, delivery, event
 from notifier.store.people import recipients
+from tests.named import PUSH
 
 EVENTS = 60  # each a signal of its own: more than a process works on at once
 HANG = 8  # seconds
@@ -64,7 +64,7 @@ async def until_sent(system: LocalSystem, pushes: int) -> list[int]:
         sa.select(attempt.c.ended_at - event.c.accepted_at)
         .join(delivery, delivery.c.id == attempt.c.delivery_id)
         .join(event, event.c.id == delivery.c.event_id)
-        .where(delivery.c.channel == Channel.PUSH, attempt.c.outcome == "sent")
+        .where(delivery.c.channel == PUSH, attempt.c.outcome == "sent")
         .order_by(event.c.accepted_at)
     )
     deadline = time.monotonic() + 40

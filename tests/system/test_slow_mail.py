@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
 from notifier.domain.clock import SECOND
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.domain.recipients import RecipientDetails
 from notifier.runtime.settings import environment
 from notifier.store.core.schema import delivery
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
+from tests.named import EMAIL
 from tests.samples import EVENT
 
 SILENT = 600.0  # seconds: as long as a mail server may take
@@ -65,7 +66,7 @@ async def mail(system: LocalSystem, until: Callable[[Any], bool]) -> Any:
     async with asyncio.timeout(AT_LAST):
         while True:
             async with system.database.engine.connect() as connection:
-                query = sa.select(delivery).where(delivery.c.channel == Channel.EMAIL)
+                query = sa.select(delivery).where(delivery.c.channel == EMAIL)
                 row = (await connection.execute(query)).one_or_none()
             if row is not None and until(row):
                 return row

@@ -13,9 +13,9 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from notifier.channels.email import CODES
+from notifier.channels.email.messages import EmailMessage
 from notifier.domain.clock import SECOND, to_datetime
 from notifier.domain.errors import ConfigurationError, SendError
-from notifier.domain.messages import EmailMessage
 from notifier.runtime.addresses import MAX_VERP_LOCAL, ascii_mailbox, mailbox
 
 MAX_LINK: Final = 900

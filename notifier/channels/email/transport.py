@@ -16,10 +16,11 @@ from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 from notifier.channels.email import CODES
 from notifier.channels.email.connections import IDLE, MAILS, Connections
 from notifier.channels.email.dialogue import Dialogue, Mail, Timeouts, refusal_of_us
+from notifier.channels.email.messages import EmailMessage
 from notifier.channels.email.mime import compose, make_sender, message_id, plain_address, return_path
 from notifier.domain.clock import Clock
 from notifier.domain.errors import ConfigurationError
-from notifier.domain.messages import EmailMessage, Receipt
+from notifier.domain.messages import Receipt
 from notifier.providers import fence
 from notifier.providers.http_client import HAPPY_EYEBALLS
 

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from notifier.channels.push.messages import PushContent, PushMessage
 from notifier.domain.clock import SECOND
-from notifier.domain.messages import PushContent, PushMessage, Urgency
+from notifier.domain.messages import Urgency
 
 MAX_TIME_TO_LIVE: Final = 2_419_200
 """Seconds, four weeks: FCM keeps no message longer."""

@@ -16,10 +16,11 @@ from firebase_admin import exceptions, messaging
 
 from notifier.channels.push import CODES
 from notifier.channels.push.message import encode
+from notifier.channels.push.messages import PushMessage
 from notifier.channels.push.tokens import AccessTokens, read_certificate
 from notifier.domain.clock import Clock
 from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError
-from notifier.domain.messages import PushMessage, Receipt
+from notifier.domain.messages import Receipt
 from notifier.providers.http import TIMEOUTS, Answer, Timeouts, decode, retry_after
 from notifier.providers.http_client import HttpClient
 from notifier.runtime.proxies import DIRECT, Proxies

@@ -14,9 +14,10 @@ from urllib.parse import quote, quote_plus, urlencode
 import msgspec
 
 from notifier.channels.sms import CODES
+from notifier.channels.sms.messages import SmsMessage
 from notifier.domain.clock import SECOND, Clock, to_instant
 from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
-from notifier.domain.messages import Receipt, SmsMessage
+from notifier.domain.messages import Receipt
 from notifier.providers.http import TIMEOUTS, Answer, Timeouts, decode, retry_after
 from notifier.providers.http_client import HttpClient
 from notifier.runtime.proxies import DIRECT, Proxies

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.messages import EmailContent, EmailMessage
 from notifier.channels.email.transport import SmtpTransport
-from notifier.domain.messages import EmailContent, EmailMessage
 from tests.channels import canary
 
 SENDER = "no-reply@voltline.example"

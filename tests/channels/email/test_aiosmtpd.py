@@ -13,10 +13,10 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
 from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.messages import EmailContent
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import Misconfigured, Refused
-from notifier.domain.messages import EmailContent
 from tests.channels import canary
 from tests.channels.email.samples import SENDER, mail
 

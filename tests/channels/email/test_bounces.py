@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.email.bounces import MAX_BYTES, MAX_PARTS, MAX_RECIPIENTS, Bounce, read_bounce
-from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.deliveries import Reason, State
 from notifier.domain.messages import Report
 from tests.channels.email.reports import DELIVERY, EXCHANGE, EXIM, POSTFIX, dsn
+from tests.named import EMAIL
 
 NOTHING = Bounce()
 
@@ -26,7 +27,7 @@ def test_postfixs_report_names_the_delivery_the_code_and_the_mailbox(end: str) -
 
     assert bounce.action == "failed"
     assert bounce.report == Report(
-        delivery=DELIVERY, channel=Channel.EMAIL, state=State.UNDELIVERED, reason="address_gone", code="5.1.1",
+        delivery=DELIVERY, channel=EMAIL, state=State.UNDELIVERED, reason="address_gone", code="5.1.1",
         addresses=("Ada@example.com", "ada@example.com"), suppress=Reason.BOUNCED,
     )  # fmt: skip
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from notifier.channels.email.messages import EmailContent
 from notifier.channels.email.mime import compose, make_sender, plain_address
 from notifier.domain.clock import to_datetime
 from notifier.domain.errors import ConfigurationError, Refused
-from notifier.domain.messages import EmailContent
 from tests.channels.email.samples import SENDER, mail
 
 NOW = 1_790_000_000_123

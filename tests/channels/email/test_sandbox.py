@@ -6,11 +6,11 @@ import pytest
 
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import ManualClock
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import AddressGone, OutcomeUnknown
 from notifier.sandbox import Mail, Rule, Sandbox
 from tests.channels import canary
 from tests.channels.email.samples import SENDER, mail
+from tests.named import EMAIL
 
 
 def transport_to(sandbox: Sandbox, clock: ManualClock, security: Security = Security.STARTTLS) -> SmtpTransport:
@@ -33,7 +33,7 @@ async def test_a_mail_is_in_the_ledger_with_its_content(clock: ManualClock) -> N
 
         # Then
         (entry,) = sandbox.ledger.entries
-    assert (entry.channel, entry.verdict, entry.reference) == (Channel.EMAIL, "accepted", "5f" * 16)
+    assert (entry.channel, entry.verdict, entry.reference) == (EMAIL, "accepted", "5f" * 16)
     assert entry.to == canary.MAILBOX
     assert isinstance(entry.content, Mail)
     assert (entry.content.sender, entry.content.encrypted) == (f"no-reply+{'5f' * 16}@voltline.example", True)
@@ -52,7 +52,7 @@ async def test_a_mail_that_was_taken_without_an_answer_is_unknown(clock: ManualC
         await transport.close()
 
         # Then
-        assert sandbox.ledger.accepted(Channel.EMAIL, "5f" * 16) == 1
+        assert sandbox.ledger.accepted(EMAIL, "5f" * 16) == 1
 
 
 async def test_the_sandboxs_refusals_are_understood(clock: ManualClock) -> None:

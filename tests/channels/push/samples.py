@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from notifier.domain.messages import Device, PushContent, PushMessage
+from notifier.channels.push.messages import PushContent, PushMessage
+from notifier.domain.messages import Device
 from tests.channels import canary
 
 TOKEN_ENDPOINT = "/token"

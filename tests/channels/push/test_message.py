@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.push.message import encode
-from notifier.domain.messages import Device, PushContent, Urgency
+from notifier.channels.push.messages import PushContent
+from notifier.domain.messages import Device, Urgency
 from tests.channels import canary
 from tests.channels.push.samples import push
 

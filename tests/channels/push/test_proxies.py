@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from notifier.channels.opening import open_transports
 from notifier.channels.push.transport import FcmTransport
 from notifier.domain.clock import ManualClock, SystemClock
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import SendError, Unavailable
 from notifier.providers.http import Timeouts
 from notifier.providers.http_client import HttpClient
+from notifier.providers.opening import open_transports
 from notifier.providers.shared_in_redis import InRedis
 from notifier.runtime.proxies import Proxies
 from notifier.runtime.settings import load_settings
 from tests.channels.provider import Provider, reply
 from tests.channels.push.samples import SEND, push
 from tests.channels.sms.samples import text
+from tests.named import SMS
 
 QUICK = Timeouts(connect=0.5, total=1.0)
 OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -198,7 +198,7 @@ async def test_the_usual_variable_is_heeded_unless_all_is_to_stay_on_this_machin
 
     for more, asked in (({}, 1), ({"NOTIFIER_LOOPBACK_ONLY": "true"}, 1), ({"NO_PROXY": ".example"}, 1)):
         settings = load_settings(environ | more)
-        sms = open_transports(settings, SystemClock(), lambda: InRedis(empty_valkey, "notifier"))[Channel.SMS]
+        sms = open_transports(settings, SystemClock(), lambda: InRedis(empty_valkey, "notifier"))[SMS]
         with pytest.raises(SendError):
             await sms.send(text())
         await sms.close()

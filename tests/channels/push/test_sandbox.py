@@ -4,11 +4,11 @@ import pytest
 
 from notifier.channels.push.transport import FcmTransport
 from notifier.domain.clock import ManualClock
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import AddressGone, OutcomeUnknown, Throttled
 from notifier.sandbox import Push, Rule, Sandbox
 from tests.channels import canary
 from tests.channels.push.samples import push
+from tests.named import PUSH
 
 
 async def test_a_push_is_in_the_ledger_with_its_content(clock: ManualClock) -> None:
@@ -22,7 +22,7 @@ async def test_a_push_is_in_the_ledger_with_its_content(clock: ManualClock) -> N
 
         # Then
         (entry,) = sandbox.ledger.entries
-    assert (entry.channel, entry.verdict, entry.reference) == (Channel.PUSH, "accepted", "5f" * 16)
+    assert (entry.channel, entry.verdict, entry.reference) == (PUSH, "accepted", "5f" * 16)
     assert (entry.to, entry.provider_id) == (canary.TOKEN, receipt.reference)
     assert isinstance(entry.content, Push)
     assert (entry.content.title, entry.content.body) == (canary.NAME, canary.TEXT)
@@ -41,7 +41,7 @@ async def test_a_push_that_was_taken_without_an_answer_is_unknown(clock: ManualC
         await transport.close()
 
         # Then
-        assert sandbox.ledger.accepted(Channel.PUSH, "5f" * 16) == 1
+        assert sandbox.ledger.accepted(PUSH, "5f" * 16) == 1
 
 
 async def test_the_sandboxs_refusals_are_understood(clock: ManualClock) -> None:

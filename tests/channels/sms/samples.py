@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from notifier.domain.messages import SmsContent, SmsMessage
+from notifier.channels.sms.messages import SmsContent, SmsMessage
 from tests.channels import canary
 
 ACCOUNT = "AC" + "0" * 32

@@ -4,10 +4,11 @@ import pytest
 
 from notifier.channels.sms import CODES
 from notifier.channels.sms.receipts import STATES, StatusCallback, read_status
-from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.deliveries import Reason, State
 from notifier.domain.errors import AddressGone, OptedOut
 from notifier.domain.messages import Report
 from tests.channels import canary
+from tests.named import SMS
 
 REFERENCE = "5f" * 16
 SID = "SM" + "ab" * 16
@@ -27,7 +28,7 @@ def read(callback: StatusCallback) -> Report:
 def test_a_status_is_a_state_and_names_the_text_and_the_account(status: str, state: State) -> None:
     report = read(told(status))
 
-    assert (report.delivery, report.channel, report.state) == (REFERENCE, Channel.SMS, state)
+    assert (report.delivery, report.channel, report.state) == (REFERENCE, SMS, state)
     assert (report.provider, report.reference) == ("twilio:main", SID)
 
 

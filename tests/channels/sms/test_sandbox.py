@@ -4,11 +4,11 @@ import pytest
 
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import ManualClock
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import OptedOut, OutcomeUnknown
 from notifier.sandbox import Rule, Sandbox, Sms
 from tests.channels import canary
 from tests.channels.sms.samples import SENDER, text
+from tests.named import SMS
 
 
 def transport_to(sandbox: Sandbox, clock: ManualClock) -> TwilioTransport:
@@ -29,7 +29,7 @@ async def test_a_text_is_in_the_ledger_with_its_content(clock: ManualClock) -> N
 
         # Then
         (entry,) = sandbox.ledger.entries
-    assert (entry.channel, entry.verdict, entry.reference) == (Channel.SMS, "accepted", "5f" * 16)
+    assert (entry.channel, entry.verdict, entry.reference) == (SMS, "accepted", "5f" * 16)
     assert (entry.to, entry.provider_id) == (canary.PHONE, receipt.reference)
     assert isinstance(entry.content, Sms)
     assert (entry.content.body, entry.content.sender, entry.content.validity) == (canary.TEXT, SENDER, 1800)
@@ -47,7 +47,7 @@ async def test_a_text_that_was_taken_without_an_answer_is_unknown(clock: ManualC
         await transport.close()
 
         # Then
-        assert sandbox.ledger.accepted(Channel.SMS, "5f" * 16) == 1
+        assert sandbox.ledger.accepted(SMS, "5f" * 16) == 1
 
 
 async def test_the_sandboxs_refusals_are_understood(clock: ManualClock) -> None:

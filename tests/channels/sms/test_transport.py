@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from notifier.channels.sms import CODES
+from notifier.channels.sms.messages import SmsContent
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SECOND, ManualClock
 from notifier.domain.errors import (
@@ -22,7 +23,7 @@ from notifier.domain.errors import (
     Throttled,
     Unavailable,
 )
-from notifier.domain.messages import Receipt, SmsContent
+from notifier.domain.messages import Receipt
 from tests.channels import canary
 from tests.channels.provider import Handler, Provider, drop, half, hold, reply, reply_raw, silence
 from tests.channels.sms.samples import ACCOUNT, CREATE, SENDER, created, problem, refusal, text

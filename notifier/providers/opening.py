@@ -11,11 +11,12 @@ from notifier.channels import email, push, sms
 from notifier.channels.email.dialogue import AT_ONCE
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms.messages import SmsMessage
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import Clock
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError, Misconfigured
-from notifier.domain.messages import Receipt, SmsMessage
+from notifier.domain.messages import Receipt
 from notifier.domain.sms_segments import measure
 from notifier.providers import Transport, metrics
 from notifier.providers.breaker import State

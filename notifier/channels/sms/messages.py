@@ -1,0 +1,21 @@
+"""What a text says, and one text to one number."""
+
+from notifier.domain.messages import Content, Message
+
+
+class SmsContent(Content, frozen=True, kw_only=True):
+    """The text of an SMS; GSM-7 wherever the language allows."""
+
+    text: str
+
+
+class SmsMessage(Message, frozen=True, kw_only=True):
+    """One text to one number (E.164). `time_to_live` in seconds, sent as Twilio's ValidityPeriod."""
+
+    to: str
+    content: SmsContent
+    time_to_live: int
+
+    @property
+    def address(self) -> str:
+        return self.to

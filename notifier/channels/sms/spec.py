@@ -1,0 +1,36 @@
+"""SMS: a text to a person's number."""
+
+from typing import Final
+
+from notifier.channels.sms.messages import SmsContent, SmsMessage
+from notifier.domain import identifiers
+from notifier.domain.channels import ChannelSpec, Envelope, Reach
+from notifier.domain.deliveries import Channel, Reason
+
+
+def make_message(envelope: Envelope, reach: Reach, content: SmsContent) -> SmsMessage | None:
+    """The text to a person's number; None where they have none."""
+    if reach.phone is None:
+        return None
+    return SmsMessage(
+        reference=envelope.reference, to=reach.phone, content=content, time_to_live=envelope.time_to_live,
+        urgency=envelope.urgency,
+    )  # fmt: skip
+
+
+SPEC: Final = ChannelSpec(
+    channel=Channel("sms"),
+    order=2,
+    by="by SMS",
+    address="phone number",
+    content=SmsContent,
+    has_address=lambda known: known.phone,
+    make_message=make_message,
+    key="phone",
+    canonical=identifiers.line,
+    gone=Reason.BAD_NUMBER,
+    when_unknown="ask",  # Twilio lists what it has; a person would read a second text
+    can_ask=True,
+    longest_value=60,  # what is longer costs another segment, and pushes the sentence's end out of sight
+    contact="phone",
+)
