@@ -168,7 +168,7 @@ def test_marketing_is_always_bulk_however_urgent_it_says_it_is(tmp_path: Path) -
         ("cancelled_by", 'when_unknown = { push = "ask" }\ncancelled_by', "when_unknown"),
         ("cancelled_by", 'fallback = "soon"\ncancelled_by', "duration"),
         ("cancelled_by", 'escalation = "soon"\ncancelled_by', "duration"),
-        ("cancelled_by", 'digest = { key = ["side"], window = "1 h", link = "" }\ncancelled_by', "must have email"),
+        ("cancelled_by", 'digest = { key = ["side"], window = "1 h", link = "" }\ncancelled_by', "needs that channel"),
         ("cancelled_by", 'digest = { key = ["station"], window = "1 h", link = "" }\ncancelled_by', "digest.key"),
         ("cancelled_by", 'digest = { key = ["side"], window = "1", link = "" }\ncancelled_by', "duration"),
         ('type = "money"', 'type = "euro"', "data"),

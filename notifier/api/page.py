@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 
 from notifier.api.http import read_body
 from notifier.api.words import Words
+from notifier.domain.channels import specs
 from notifier.rendering import Brand
 from notifier.rendering.categories import CategoryWords
 from notifier.rendering.formats import parse_locale
@@ -70,7 +71,8 @@ class Pages:
     def wording(self, request: Request, locale: str | None) -> str:
         """The name of the words that a page has in the language in which it would be answered."""
         lang = self._spoken(request, locale)
-        told = msgspec.json.encode((self._words[lang], self._categories[closest(lang, self._categories)]))
+        ways = [spec.words(lang) for spec in specs().values()]
+        told = msgspec.json.encode((self._words[lang], ways, self._categories[closest(lang, self._categories)]))
         return f"{lang}-{sha256(told).hexdigest()[:12]}"
 
     def answer(self, template: str, request: Request, locale: str | None, status: int = 200, **told: Any) -> Response:
@@ -85,6 +87,7 @@ class Pages:
             zones=time_zones(lang),
             # One that the catalog has no more goes by its id.
             category=lambda name: categories.get(name) or CategoryWords(name, ""),
+            channel=lambda name: specs()[name].words(lang),
             **told,
         )
         return HTMLResponse(page, status, HEADERS)

@@ -3,14 +3,6 @@
 import msgspec
 
 
-class ByChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Words for each channel."""
-
-    push: str
-    sms: str
-    email: str
-
-
 class NoSuchLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The page of a link that isn't good."""
 
@@ -88,12 +80,10 @@ class PreferenceWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `pages/<locale>.toml`. `by` says by which channel something comes, `channel` what the channel is called."""
+    """One `pages/<locale>.toml`; what channels are called stands in their own folders (`words.toml`)."""
 
     language: str
     languages: str
-    channel: ByChannel
-    by: ByChannel
     no_such_link: NoSuchLink
     unsubscribe: UnsubscribeWords
     preferences: PreferenceWords

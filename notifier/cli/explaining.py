@@ -21,7 +21,7 @@ from notifier.domain.clock import SystemClock, to_instant
 from notifier.domain.cloudevents import Reader
 from notifier.domain.links import Links
 from notifier.domain.problems import UNDECODABLE, from_decoding
-from notifier.policy import words
+from notifier.policy import phrases
 from notifier.runtime.settings import load_settings
 from notifier.startup import load_renderer, open_links
 from notifier.store.core.database import Database
@@ -189,7 +189,7 @@ def _decision(console: Console, told: DecisionTold) -> None:
         console.print(f"  {shown:%Y-%m-%d %H:%M:%S}  {channel:<5}  {escape(moment.words)}")
     console.print(f"  [dim]times in {told.time_zone}[/]")
     for answer in told.answers:
-        console.print(f"\n  [bold]{words.BY[answer.channel]}[/]: {escape(answer.words)}")
+        console.print(f"\n  [bold]{phrases.way(answer.channel)}[/]: {escape(answer.words)}")
         _rules(console, answer.rules)
         if answer.unchanged is False:
             console.print("    [yellow]The type or the rules have changed since: today they would decide otherwise.[/]")
@@ -197,7 +197,7 @@ def _decision(console: Console, told: DecisionTold) -> None:
         if delivery.content is not None:
             proof = {True: "proven by its hash", False: "NOT what was sent: texts have changed", None: "not proven"}
             made = f"{delivery.template.locale}, {delivery.template.time_zone or 'UTC'}"
-            console.print(f"\n  [bold]{words.BY[delivery.channel]}[/], {made}, {proof[delivery.proven]}:")
+            console.print(f"\n  [bold]{phrases.way(delivery.channel)}[/], {made}, {proof[delivery.proven]}:")
             _content(console, delivery.content)
 
 
@@ -219,7 +219,7 @@ def _simulate(console: Console, told: Simulation) -> None:
         who = escape(fate.recipient or "nobody known")
         console.print(f"\n[bold]{escape(fate.name)}[/] for [bold]{who}[/], where it is {fate.local_time}")
         for answer in fate.answers:
-            console.print(f"  [bold]{words.BY[answer.channel]}[/]: {escape(answer.words)}")
+            console.print(f"  [bold]{phrases.way(answer.channel)}[/]: {escape(answer.words)}")
             _rules(console, answer.rules)
             if answer.content is not None:
                 _content(console, answer.content)

@@ -14,7 +14,7 @@ from notifier.domain.deliveries import Channel
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.pipeline.engine import Engine
-from notifier.policy.words import REASONS
+from notifier.policy.phrases import REASONS
 from notifier.store.core.paging import Page, Place
 from notifier.store.reading import dead
 from notifier.store.reading.dead import Filter

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from notifier.domain.clock import MINUTE
-from notifier.policy.words import REASONS
+from notifier.policy.phrases import REASONS
 from notifier.store.reading.failing import Outcome
 from notifier.why.telling import meaning
 

@@ -22,7 +22,7 @@ from notifier.console.screens import BASE, Context, Screen, Visit
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.domain.deliveries import State
 from notifier.domain.users import PERMISSIONS, csrf_token
-from notifier.policy.words import REASONS
+from notifier.policy.phrases import REASONS
 from notifier.rendering.formats import parse_locale
 
 HERE = Path(__file__).parent

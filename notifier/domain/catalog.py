@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from notifier.domain.channels import Unknown, channels, spec
 from notifier.domain.clock import parse_duration
 from notifier.domain.deliveries import Channel, Lane
 from notifier.domain.errors import ConfigurationError
@@ -27,7 +28,6 @@ from notifier.domain.text import LINE, STEP, TEXT
 
 Class = Literal["transactional", "service", "marketing", "security"]
 Audience = Literal["driver", "fleet_managers", "site_operators", "subscribers", "segment"]
-Unknown = Literal["resend", "ask", "wait", "fail"]
 Kind = Literal["text", "number", "integer", "money", "time", "zone", "flag"]
 Category = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,39}(?![\\s\\S])")]
 
@@ -46,16 +46,6 @@ AUDIENCE_FIELDS: Mapping[Audience, tuple[tuple[str, str], ...]] = {
     "segment": (("segment", "segment_id"),),
 }
 """The fields of an event's data that name an audience, each with the group that it names one of, most exact first."""
-
-WHEN_UNKNOWN: Mapping[Channel, Unknown] = {
-    Channel.PUSH: "resend",  # the collapse key puts the second in the first one's place on the phone
-    Channel.SMS: "ask",  # Twilio lists what it has; a person would read a second text
-    Channel.EMAIL: "resend",  # with the same Message-ID, by which mail programs tell a repeat
-}
-"""What becomes of a message that the provider may or may not have, where its type doesn't say otherwise."""
-
-ASKABLE = frozenset({Channel.SMS})
-"""Channels whose provider can be asked what it has (`notifier.channels.Asks`)."""
 
 LOCALE_NAME = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 MAX_TEXT = 500  # characters in a text field: longer than any station name or address, shorter than an essay
@@ -155,7 +145,7 @@ class NotificationType(
 
     def unknown(self, channel: Channel) -> Unknown:
         """What becomes of a message of this type that the provider may or may not have."""
-        return self.when_unknown.get(channel, WHEN_UNKNOWN[channel])
+        return self.when_unknown.get(channel) or spec(channel).when_unknown
 
     def is_mandatory_on(self, channel: Channel) -> bool:
         """Whether people can't switch it off there: security nowhere."""
@@ -350,18 +340,20 @@ def _load_type(file: Path) -> NotificationType:
         raise ConfigurationError(f"{where}: one_shot ends a subscription, so it is for the audience subscribers")
     if kind.until is not None and (kind.until not in kind.data or kind.data[kind.until].type != "time"):
         raise ConfigurationError(f"{where}: until names {kind.until!r}, which must be a time of its data")
-    if kind.digest and Channel.EMAIL not in kind.channels:
-        raise ConfigurationError(f"{where}: a digest is a mail, so channels must have email")
+    if not kind.channels or Channel.NONE in kind.channels:
+        raise ConfigurationError(f"{where}: channels takes one or more of {', '.join(channels())}")
+    if kind.digest and not any(spec(channel).collects for channel in kind.channels):
+        collects = " or ".join(channel for channel in channels() if spec(channel).collects)
+        raise ConfigurationError(f"{where}: only messages by {collects} come together, so a digest needs that channel")
     if kind.digest and (kind.fallback or kind.escalation):
         raise ConfigurationError(
             f"{where}: what waits in a digest can't hurry; take digest, or fallback and escalation"
         )
-    if not kind.channels or Channel.NONE in kind.channels:
-        raise ConfigurationError(f"{where}: channels takes one or more of push, sms and email")
     if kind.mandatory and kind.class_ == "marketing":
         raise ConfigurationError(f"{where}: mandatory is not for marketing, which everybody may switch off")
-    if any(what == "ask" and channel not in ASKABLE for channel, what in kind.when_unknown.items()):
-        raise ConfigurationError(f"{where}: when_unknown: only about SMS can the provider be asked")
+    for channel, what in kind.when_unknown.items():
+        if what == "ask" and not spec(channel).can_ask:
+            raise ConfigurationError(f"{where}: when_unknown: the provider of {channel} can't be asked what it has")
     if not kind.samples:
         raise ConfigurationError(f"{where}: give at least one [[samples]]; previews and checks need it")
     return kind

@@ -32,23 +32,23 @@ Unknown = Literal["resend", "ask", "wait", "fail"]
 
 
 class Known(Private, frozen=True, gc=False):
-    """Which addresses a person has: a mailbox, a phone, devices, and those of other channels by the channel's name."""
+    """Which addresses a person has: a mailbox, a phone, devices, and those of one channel alone by its name (`own`)."""
 
     email: bool = False
     phone: bool = False
     devices: bool = False
-    others: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
 
 
 class Reach(Private, frozen=True, kw_only=True, gc=False):
-    """A person's addresses as of now: `device` is the delivery's own, `others` what channels of an address of their
-    own keep, by the channel's name."""
+    """A person's addresses as of now: `device` is the delivery's own, `own` those that are of one channel alone, by the
+    channel's name, as they stand in the store."""
 
     name: str | None = None
     email: str | None = None
     phone: str | None = None
     device: Device | None = None
-    others: Mapping[str, Any] = {}
+    own: Mapping[str, Any] = {}
 
 
 class Envelope(Private, frozen=True, kw_only=True, gc=False):
@@ -77,9 +77,10 @@ class ChannelSpec:
 
     `order` is its place in lists, from 1. `by` and `address` are how explanations say it ("by push", "device").
 
-    `content` is what its messages say. `has_address` tells whether a person can be reached at all; `make_message` puts
-    content, envelope and the person's address as of now together, None where there is none. `per_device`: each of the
-    person's devices gets a message of its own.
+    `content` is what its messages say. `own_address` is the shape of an address that is of this channel alone, which
+    services write as `addresses.<channel>` of a recipient. `has_address` tells whether a person can be reached at all;
+    `make_message` puts content, envelope and the person's address as of now together, None where there is none.
+    `per_device`: each of the person's devices gets a message of its own.
 
     Addresses that have a `canonical` form are suppressed by it once they fail, for the reason `gone` where the provider
     says that there is none any more; `key` names the columns of `recipient` that keep them. Without it, an address that
@@ -97,6 +98,7 @@ class ChannelSpec:
     by: str
     address: str
     content: type[Content]
+    own_address: type[msgspec.Struct] | None = None
     has_address: Callable[[Known], bool]
     make_message: Callable[[Envelope, Reach, Any], Message | None]
     when_unknown: Unknown

@@ -10,8 +10,9 @@ from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
+from notifier.domain.deliveries import ChannelName
 from notifier.domain.messages import Private
-from notifier.domain.preferences import ChannelName, Key
+from notifier.domain.preferences import Key
 from notifier.domain.standing import ALL
 from notifier.domain.text import LINE
 

@@ -11,11 +11,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from notifier.domain.deliveries import Channel
+from notifier.domain.deliveries import Channel, ChannelName
 from notifier.domain.messages import Private
 from notifier.domain.text import STEP, WORD
 
-ChannelName = Literal["push", "sms", "email"]
 Pace = Literal["at_once", "hourly", "daily"]
 MAX_CATEGORIES = 200  # of one document: more than any network has, and a history of full documents stays small
 

@@ -5,13 +5,14 @@ Addresses are checked here, once, where they come in; everything behind trusts t
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 import msgspec
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from notifier.domain import identifiers
+from notifier.domain.channels import specs
 from notifier.domain.deliveries import make_id
 from notifier.domain.messages import Device, Private
 from notifier.domain.preferences import Key, Preferences, RecipientId, Told, merged
@@ -44,13 +45,27 @@ if "local" in SPECIAL_USE_DOMAIN_NAMES:
     SPECIAL_USE_DOMAIN_NAMES.remove("local")
 
 
+_OWN = [(spec.channel.value, spec.own_address) for spec in specs().values() if spec.own_address is not None]
+
+if TYPE_CHECKING:
+
+    class Addresses(Private, frozen=True):
+        """A recipient's addresses that are of one channel alone, by the channel's name."""
+else:
+    Addresses = msgspec.defstruct(
+        "Addresses", [(name, shape | None, None) for name, shape in _OWN], bases=(Private,), frozen=True, kw_only=True,
+        forbid_unknown_fields=True, omit_defaults=True,
+    )  # fmt: skip
+
+
 class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a caller says about a recipient (`PUT /v1/recipients/{id}`, a line of the bulk import).
 
     `tokens` are charging tokens (OCPI contract ids or RFID uids), `fleets` and `sites` what the recipient looks after.
     `tenants` are whose presets hold for them, the nearest first (`fleet:acme`, `host:mall-7`); `region` is ISO 3166
     (`US-FL`, else what the phone's country code says); `attributes` are what segments choose people by. `devices`,
-    which other services write too, stay where the caller says nothing of them; so does each of the `preferences`.
+    which other services write too, stay where the caller says nothing of them; so do `addresses`, which are of one
+    channel alone, and each of the `preferences`.
     """
 
     kind: Literal["driver", "fleet_manager", "site_operator"] = "driver"
@@ -60,6 +75,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     locale: str = "en"
     time_zone: str = "UTC"
     devices: Annotated[list[Device], msgspec.Meta(max_length=MAX_DEVICES)] | None = None
+    addresses: Addresses | None = None
     tokens: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     fleets: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     sites: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
@@ -99,7 +115,8 @@ class ImportLine(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Recipient(Private, frozen=True, kw_only=True, gc=False):
-    """A recipient as the pipeline reads it; the keys are those of the addresses (`store.suppressions`)."""
+    """A recipient as the pipeline reads it: `own` are the addresses of one channel alone, the keys those of the others
+    (`store.people.suppressions`)."""
 
     id: str
     name: str | None
@@ -107,6 +124,7 @@ class Recipient(Private, frozen=True, kw_only=True, gc=False):
     phone: str | None
     devices: list[Device]
     standing: Standing
+    own: Mapping[str, Any] = {}
     phone_key: str | None = None
     email_key: str | None = None
 

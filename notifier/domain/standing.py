@@ -4,7 +4,6 @@ The same facts go into the decision's record, so that it can be explained later 
 """
 
 from collections.abc import Mapping
-from functools import cache
 
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Private
@@ -55,13 +54,3 @@ class Standing(Private, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     def consented(self, category: str, channel: Channel) -> bool:
         """Whether there is consent to a category on a channel: what nobody gave is not there."""
         return self.consents.get(category, {}).get(channel, False)
-
-
-def reachable(email: str | None, phone: str | None, devices: int) -> frozenset[str]:
-    """The channels on which there is an address."""
-    return _reachable(push=devices > 0, sms=phone is not None, email=email is not None)
-
-
-@cache
-def _reachable(**has: bool) -> frozenset[str]:
-    return frozenset(Channel(channel) for channel, there in has.items() if there)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import cast
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier import policy
 from notifier.domain.consent import Consent
 from notifier.domain.links import Unsubscribe
-from notifier.domain.preferences import ChannelName, Preferences
+from notifier.domain.preferences import Preferences
 from notifier.policy import Spot
 from notifier.store.core.database import Database
 from notifier.store.people import consents, preferences
@@ -39,7 +38,7 @@ async def save(
     """Change a person's preferences, and their consents with them; whether there is such a person."""
     words = [
         Consent(
-            category=category, channel=cast("ChannelName", channel.value), granted=granted, wording=said.wording,
+            category=category, channel=channel.value, granted=granted, wording=said.wording,
             source=said.source,
         )
         for (category, channel), granted in said.given.items()

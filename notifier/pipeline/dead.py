@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.deliveries import Lane, State, by_queue
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
-from notifier.policy import words
+from notifier.policy import phrases
 from notifier.store.core import audit
 from notifier.store.delivery import deliveries
 from notifier.store.reading import dead
@@ -31,7 +31,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def explain(letter: DeadLetter) -> str:
     """Why a letter is dead, in words."""
-    return words.reason(letter.reason or letter.state)
+    return phrases.reason(letter.reason or letter.state)
 
 
 async def redrive(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:

@@ -13,11 +13,11 @@ from notifier import metrics
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Reason, State, check_moves
 from notifier.domain.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
-from notifier.domain.messages import Receipt
+from notifier.domain.messages import Message, Receipt
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import Held, OnWire, Settlement
-from notifier.pipeline.prepare import Message, Prepared, closed_by, is_open, prepare
-from notifier.pipeline.settle import Ended, attempt, bad_address, lost_device, settle, was_tried
+from notifier.pipeline.prepare import Prepared, closed_by, is_open, prepare
+from notifier.pipeline.settle import Ended, attempt, bad_address, lost_address, settle, was_tried
 from notifier.providers.fence import BEGIN_WITHIN, Lease, check, is_over, leased
 from notifier.runtime.stages import Stage, meter, metered
 from notifier.store.delivery.deliveries import Ready
@@ -199,7 +199,7 @@ def _settlement(tried: _Tried, now: int, random: Random) -> Settlement:
     return Settlement(
         settled,
         attempt(ready, outcome, tried.started_at, tried.ended_at) if was_tried(ready, outcome) else None,
-        lost_device(ready, outcome),
+        lost_address(ready, outcome),
         bad_address(ready, outcome),
     )
 

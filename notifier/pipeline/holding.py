@@ -21,6 +21,7 @@ from notifier.store.core.database import Database
 from notifier.store.delivery import leases
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.delivery.leases import Attempt, Settled
+from notifier.store.people.addresses import Gone
 from notifier.store.people.suppressions import Suppression
 
 LEASE = 23 * SECOND  # a worker's hold on a delivery: soon over where it died, and renewed while it is on the wire
@@ -64,11 +65,11 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """What is recorded of one delivery: its outcome, the try it took, a device that is gone, an address that is bad."""
+    """What is recorded of one delivery: its outcome, the try it took, an address to forget, an address to suppress."""
 
     settled: Settled
     attempt: Attempt | None = None
-    gone: str | None = None
+    gone: Gone | None = None
     bad: Suppression | None = None
 
 

@@ -6,23 +6,20 @@ from typing import Any
 import msgspec
 
 from notifier import policy
-from notifier.channels.email.messages import EmailContent, EmailMessage
-from notifier.channels.push.messages import PushContent, PushMessage
-from notifier.channels.sms.messages import SmsContent, SmsMessage
+from notifier.domain import channels
 from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.channels import Envelope
 from notifier.domain.clock import SECOND
-from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.deliveries import Reason, State
 from notifier.domain.errors import RenderError
 from notifier.domain.links import Links
-from notifier.domain.messages import Device, content_hash
+from notifier.domain.messages import Message, content_hash
 from notifier.domain.standing import Standing
 from notifier.pipeline.settle import NO_WORDS, Ended, Words
 from notifier.policy import Case, Verdict, may_switch
 from notifier.rendering import Renderer
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.delivery.told import Heard
-
-Message = PushMessage | SmsMessage | EmailMessage
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -118,22 +115,9 @@ def _held_back(verdict: Verdict) -> Ended:
             return Ended(State.SUPPRESSED, reason)
 
 
-def _address(ready: Ready) -> Device | str | None:
-    """Where it goes, as of now: the device, number or mailbox may have changed since the decision."""
-    match ready.channel:
-        case Channel.PUSH if ready.device_kind and ready.device_value and ready.device_platform:
-            return Device(kind=ready.device_kind, value=ready.device_value, platform=ready.device_platform)
-        case Channel.SMS:
-            return ready.phone
-        case Channel.EMAIL:
-            return ready.email
-        case _:
-            return None
-
-
 def unsubscribe_url(links: Links, kind: NotificationType, ready: Ready, standing: Standing) -> str | None:
-    """The link that switches off what a mail is about; None where it would do nothing."""
-    if ready.channel != Channel.EMAIL or not may_switch(kind, ready.channel, standing):
+    """The link that switches off what a message is about; None where it would do nothing."""
+    if not channels.spec(ready.channel).unsubscribes or not may_switch(kind, ready.channel, standing):
         return None
     return links.unsubscribe_url(ready.recipient_id, kind.category, ready.channel)
 
@@ -142,7 +126,6 @@ def _render(
     renderer: Renderer, links: Links, kind: NotificationType, ready: Ready, standing: Standing, data: dict[str, Any],
     now: int,
 ) -> Prepared:  # fmt: skip
-    address = _address(ready)
     unsubscribe = unsubscribe_url(links, kind, ready, standing)
     if ready.held is None:
         rendered = renderer.render(
@@ -154,25 +137,14 @@ def _render(
         rendered = renderer.render_digest(
             kind.id, items, locale=standing.language, time_zone=standing.zone, unsubscribe_url=unsubscribe
         )
-    left = max((ready.expires_at - now) // SECOND, 1)
-    message: Message
-    match address, rendered.content:
-        case Device(), PushContent() as content:
-            message = PushMessage(
-                reference=ready.id, device=address, content=content, notification_type=kind.id, time_to_live=left,
-                collapse_key=policy.sameness(kind, data), urgency=kind.urgency,
-            )  # fmt: skip
-        case str(), SmsContent() as content:
-            message = SmsMessage(
-                reference=ready.id, to=address, content=content, time_to_live=left, urgency=kind.urgency
-            )
-        case str(), EmailContent() as content:
-            message = EmailMessage(
-                reference=ready.id, to=address, to_name=ready.name, content=content, unsubscribe_url=unsubscribe,
-                urgency=kind.urgency,
-            )  # fmt: skip
-        case _:
-            raise RenderError(f"{kind.id} rendered something else than {ready.channel} takes")
+    envelope = Envelope(
+        reference=ready.id, notification_type=kind.id, collapse_key=policy.sameness(kind, data),
+        time_to_live=max((ready.expires_at - now) // SECOND, 1), urgency=kind.urgency, unsubscribe_url=unsubscribe,
+        data=data,
+    )  # fmt: skip
+    message = channels.spec(ready.channel).make_message(envelope, ready.reach, rendered.content)
+    if message is None:
+        raise RenderError(f"{kind.id}: its recipient has no address for {ready.channel} any more")
     return Prepared(
         ready, message, Words(rendered.locale, standing.zone, content_hash(rendered.content), rendered.version)
     )

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from notifier.domain.catalog import Catalog, Unknown
+from notifier.domain.catalog import Catalog
+from notifier.domain.channels import Unknown
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Reason, State, by_queue
 from notifier.domain.errors import RenderError, SendError, Unavailable

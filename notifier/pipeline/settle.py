@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from notifier.channels import email, push, sms
+from notifier.domain import channels
 from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.errors import AddressGone, OptedOut, OutcomeUnknown, SendError
 from notifier.domain.messages import Receipt
@@ -14,6 +15,7 @@ from notifier.providers.codes import suppresses
 from notifier.providers.retries import Retry
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.delivery.leases import Attempt, Settled
+from notifier.store.people.addresses import Gone
 from notifier.store.people.suppressions import Suppression
 
 
@@ -108,9 +110,17 @@ def attempt(ready: Ready, outcome: Receipt | SendError, started_at: int, ended_a
     )  # fmt: skip
 
 
-def lost_device(ready: Ready, outcome: Receipt | SendError | Ended) -> str | None:
-    """The device to forget: the one that push's provider says is no more."""
-    return ready.target if ready.channel == Channel.PUSH and isinstance(outcome, AddressGone) else None
+def lost_address(ready: Ready, outcome: Receipt | SendError | Ended) -> Gone | None:
+    """The address to forget: one that its provider says is no more, and that no list of suppressions keeps."""
+    if not isinstance(outcome, AddressGone):
+        return None
+    spec = channels.spec(ready.channel)
+    if spec.key is not None:
+        return None
+    return Gone(
+        channel=ready.channel, recipient_id=ready.recipient_id, device_id=ready.target if spec.per_device else None,
+        own=ready.reach.own.get(ready.channel),
+    )  # fmt: skip
 
 
 def bad_address(ready: Ready, outcome: Receipt | SendError | Ended) -> Suppression | None:

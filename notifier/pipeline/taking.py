@@ -8,10 +8,11 @@ from itertools import chain
 
 import msgspec
 
+from notifier.domain import channels
 from notifier.domain.catalog import Catalog
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.channels import Reach
+from notifier.domain.deliveries import State
 from notifier.domain.events import Event
-from notifier.domain.messages import Device
 from notifier.domain.recipients import Recipient, device_id
 from notifier.pipeline.holding import Held
 from notifier.pipeline.nearby import Queue
@@ -64,29 +65,16 @@ def write_as_held(planned: Iterable[NewDelivery], taken: Taken) -> list[NewDeliv
 
 
 def _ready(delivery: NewDelivery, event: Event, person: Recipient, mark: Mark | None) -> Ready:
-    device = _device(delivery, person)
+    spec = channels.spec(delivery.channel)
+    device = None
+    if spec.per_device:
+        device = next((each for each in person.devices if device_id(each) == delivery.target), None)
     return Ready(
         id=delivery.id, event_id=event.id, recipient_id=person.id, type=delivery.type, channel=delivery.channel,
         lane=delivery.lane, target=delivery.target, about=delivery.about, created_at=delivery.created_at,
-        expires_at=delivery.expires_at, attempts=0, occurred_at=event.occurred_at, accepted_at=event.accepted_at,
-        data=event.data, name=person.name, email=person.email, phone=person.phone, standing=person.standing,
-        device_kind=device.kind if device else None, device_value=device.value if device else None,
-        device_platform=device.platform if device else None, address_key=_address_key(delivery.channel, person),
-        mark=mark,
+        expires_at=delivery.expires_at, redrive_of=None, attempts=0, occurred_at=event.occurred_at,
+        accepted_at=event.accepted_at, data=event.data, standing=person.standing,
+        reach=Reach(name=person.name, email=person.email, phone=person.phone, device=device, own=person.own),
+        address_key=None if spec.key is None else getattr(person, f"{spec.key}_key"),
+        mark=mark, reached=False, told=True, held=None,
     )  # fmt: skip
-
-
-def _device(delivery: NewDelivery, person: Recipient) -> Device | None:
-    if delivery.channel != Channel.PUSH:
-        return None
-    return next((device for device in person.devices if device_id(device) == delivery.target), None)
-
-
-def _address_key(channel: Channel, person: Recipient) -> str | None:
-    match channel:
-        case Channel.SMS:
-            return person.phone_key
-        case Channel.EMAIL:
-            return person.email_key
-        case _:
-            return None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from notifier.domain.catalog import NotificationType
+from notifier.domain.channels import spec
 from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient, device_id
@@ -84,6 +85,6 @@ def _answers(case: Case, verdict: Verdict, person: Recipient, now: int, waits: i
 
 
 def _targets(person: Recipient, channel: Channel) -> list[str]:
-    if channel == Channel.PUSH and person.devices:
+    if spec(channel).per_device and person.devices:
         return [device_id(device) for device in person.devices]
     return [""]

@@ -4,6 +4,7 @@ from datetime import time
 from typing import Final
 
 from notifier.domain.catalog import NotificationType
+from notifier.domain.channels import spec
 from notifier.domain.clock import HOUR, SECOND
 from notifier.domain.deliveries import Channel
 from notifier.domain.preferences import Pace
@@ -17,9 +18,9 @@ DAILY_AT: Final = time(8)
 def digest_due(kind: NotificationType, channel: Channel, standing: Standing, now: int) -> int | None:
     """When a digest that is begun now goes out; None where the message goes on its own.
 
-    Only mails come together: a phone or a text is for what can't wait.
+    Only channels that collect do: a push or a text is for what can't wait.
     """
-    if kind.digest is None or channel != Channel.EMAIL:
+    if kind.digest is None or not spec(channel).collects:
         return None
     match _pace(standing, kind.category):
         case "at_once":

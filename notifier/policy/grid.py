@@ -4,17 +4,16 @@ What a person left as it was stays no choice, so that what their tenants preset 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import cast
 
 import msgspec
 
 from notifier.domain.catalog import AUDIENCE_FIELDS, Audience, Catalog, NotificationType
+from notifier.domain.channels import channels
 from notifier.domain.deliveries import Channel
-from notifier.domain.preferences import ChannelName, Pace, Preferences
+from notifier.domain.preferences import Pace, Preferences
 from notifier.domain.standing import Standing
 from notifier.policy.rules import switched_off
 
-CHANNELS = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
 FOR_ANYBODY: frozenset[Audience] = frozenset({"subscribers", "segment"})
 """Audiences that anybody may come to be in."""
 
@@ -75,7 +74,7 @@ def switch(preferences: Preferences, changed: Mapping[Spot, bool]) -> Preference
     """The preferences with these cells switched."""
     switches = {category: dict(cells) for category, cells in preferences.switches.items()}
     for (category, channel), on in changed.items():
-        switches.setdefault(category, {})[cast("ChannelName", channel.value)] = on
+        switches.setdefault(category, {})[channel.value] = on
     return msgspec.structs.replace(preferences, switches=switches)
 
 
@@ -86,11 +85,11 @@ def consents(rows: Iterable[Row], changed: Mapping[Spot, bool]) -> dict[Spot, bo
 
 
 def _row(category: str, kinds: Sequence[NotificationType], standing: Standing) -> Row:
-    channels = [channel for channel in CHANNELS if any(channel in kind.channels for kind in kinds)]
+    offered = [channel for channel in channels() if any(channel in kind.channels for kind in kinds)]
     return Row(
         category=category,
         is_marketing=any(kind.class_ == "marketing" for kind in kinds),
-        cells=tuple(_cell(channel, [k for k in kinds if channel in k.channels], standing) for channel in channels),
+        cells=tuple(_cell(channel, [k for k in kinds if channel in k.channels], standing) for channel in offered),
         pace=_pace(category, standing) if any(kind.digest for kind in kinds) else None,
     )
 

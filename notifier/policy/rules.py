@@ -17,8 +17,8 @@ from typing import Literal, cast
 import msgspec
 
 from notifier.domain.catalog import NotificationType
-from notifier.domain.deliveries import Channel, Reason
-from notifier.domain.preferences import ChannelName, Choices, Defaults, QuietHours
+from notifier.domain.deliveries import Channel, ChannelName, Reason
+from notifier.domain.preferences import Choices, Defaults, QuietHours
 from notifier.domain.regulation import Regulation, Window
 from notifier.domain.standing import Standing, of_type
 from notifier.policy.digesting import digest_due

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from notifier import policy
+from notifier.domain import channels
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.clock import to_datetime
 from notifier.domain.deliveries import Channel, State
@@ -18,7 +19,7 @@ from notifier.domain.errors import RenderError
 from notifier.domain.events import Event
 from notifier.domain.links import Links
 from notifier.domain.messages import Content, Private, content_hash
-from notifier.policy import Case, words
+from notifier.policy import Case, phrases
 from notifier.policy.deciding import STATES
 from notifier.rendering import Renderer
 from notifier.store.reading.explaining import Answered, Decided, Found, Mark, Sent
@@ -145,7 +146,7 @@ def explain(catalog: Catalog, renderer: Renderer, links: Links, found: Found) ->
 def rules_told(case: Case) -> list[RuleTold]:
     """Every rule's answer about a case."""
     return [
-        RuleTold(rule=name, says=None if said is None else said.action, words=words.rule(case, name, said))
+        RuleTold(rule=name, says=None if said is None else said.action, words=phrases.rule(case, name, said))
         for name, said in policy.trace(case)
     ]
 
@@ -178,7 +179,7 @@ def _spoken(key: str) -> str:
 
 def _undecided(catalog: Catalog, found: Found) -> list[str]:
     if found.quarantined_at is not None and found.decided_at is None:
-        return [f"The event is put aside: {words.reason('quarantined')}."]
+        return [f"The event is put aside: {phrases.reason('quarantined')}."]
     if found.decided_at is None:
         return ["The event waits to be decided."]
     if found.recipient and not found.known:
@@ -229,7 +230,7 @@ def _answer(
         unchanged = _agrees(policy.judge(case), answered)
     return AnswerTold(
         channel=answered.channel, answer=answered.answer, reason=answered.reason,
-        words=words.answer(answered.answer, answered.reason, answered.due_at, made.decided_at, zone),
+        words=phrases.answer(answered.answer, answered.reason, answered.due_at, made.decided_at, zone),
         due_at=to_datetime(answered.due_at), delivery=answered.delivery, rules=rules, unchanged=unchanged,
     )  # fmt: skip
 
@@ -248,7 +249,7 @@ def _delivery(
     content, proven = _as_sent(catalog, renderer, links, made, sent)
     return DeliveryTold(
         id=sent.id, event=sent.event_id, channel=sent.channel, state=sent.state, reason=sent.reason,
-        words=words.state(sent.state, sent.reason), code=sent.code, meaning=telling.meaning(sent.channel, sent.code),
+        words=phrases.state(sent.state, sent.reason), code=sent.code, meaning=telling.meaning(sent.channel, sent.code),
         due_at=to_datetime(sent.due_at), updated_at=to_datetime(sent.updated_at),
         expires_at=to_datetime(sent.expires_at), provider=sent.provider, provider_reference=sent.provider_reference,
         redrive_of=sent.redrive_of, digest=sent.digest_id,
@@ -272,7 +273,7 @@ def _as_sent(
     spoken = [sent.locale, sent.language, made.standing.language if made.standing else None]
     kind = catalog.types.get(sent.type)
     link = None
-    if kind is not None and sent.channel == Channel.EMAIL:
+    if kind is not None and channels.specs()[sent.channel].unsubscribes:
         link = links.unsubscribe_url(sent.recipient_id, kind.category, sent.channel)
     told: Words | None = None
     for locale in dict.fromkeys(filter(None, reversed(spoken))):
@@ -332,7 +333,7 @@ def _timeline(
     event = found.event
     yield _moment(event.accepted_at, None, f"{event.source} reported {event.type} ({event.source_id})")
     for answer in answers:
-        yield _moment(made.decided_at, answer.channel, f"decided {words.BY[answer.channel]}: {answer.words}")
+        yield _moment(made.decided_at, answer.channel, f"decided {phrases.way(answer.channel)}: {answer.words}")
     for row, each in zip(sent, told, strict=True):
         yield from _way(row, each, found.marks.get(row.about))
 

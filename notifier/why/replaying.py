@@ -18,7 +18,7 @@ from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient
 from notifier.domain.standing import of_type
 from notifier.pipeline.plan import Spent, audience_keys, make_plan
-from notifier.policy import words
+from notifier.policy import phrases
 from notifier.store.core.database import Database
 from notifier.store.delivery.deliveries import Decision
 from notifier.store.people import recipients, standing
@@ -288,5 +288,5 @@ def _told(outcome: Outcome | None, at: int) -> str:
         return "nothing is decided"
     state, reason, due_at = outcome
     if state == State.PENDING:
-        return "to be sent at once" if due_at <= at else f"held: {words.reason(reason or 'pending')}"
-    return words.state(state, reason)
+        return "to be sent at once" if due_at <= at else f"held: {phrases.reason(reason or 'pending')}"
+    return phrases.state(state, reason)

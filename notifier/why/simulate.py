@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
 from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.channels import Known, reachable, spec
 from notifier.domain.clock import to_datetime, to_instant
 from notifier.domain.cloudevents import Reader, TypeName
 from notifier.domain.deliveries import Channel, State
@@ -18,10 +19,10 @@ from notifier.domain.messages import Private
 from notifier.domain.preferences import NETWORK, Key, Preferences, Told, laid_upon
 from notifier.domain.problems import problem
 from notifier.domain.recipients import Recipient, RecipientDetails, check_preferences
-from notifier.domain.standing import Standing, reachable
+from notifier.domain.standing import Standing
 from notifier.pipeline.decide import read_and_plan
 from notifier.pipeline.plan import audience_keys
-from notifier.policy import words
+from notifier.policy import phrases
 from notifier.policy.hours import local, next_free
 from notifier.rendering import Renderer
 from notifier.store.core.database import Database
@@ -181,10 +182,12 @@ async def _person(
 
 def _suppose(given: Supposed, presets: Sequence[tuple[str, Any]]) -> Recipient:
     chosen = laid_upon(Preferences(), given.preferences or Told())
+    own = msgspec.to_builtins(given.addresses) if given.addresses else {}
+    known = Known(given.email is not None, given.phone is not None, bool(given.devices), frozenset(own))
     standing = Standing(
         preferences=chosen, defaults=tuple(presets), consents=given.consents,
         region=given.region, locale=given.locale, time_zone=given.time_zone,
-        reachable=reachable(given.email, given.phone, len(given.devices or ())),
+        reachable=reachable(known),
     )  # fmt: skip
     return Recipient(
         id=SOMEBODY,
@@ -192,6 +195,7 @@ def _suppose(given: Supposed, presets: Sequence[tuple[str, Any]]) -> Recipient:
         email=given.email,
         phone=given.phone,
         devices=given.devices or [],
+        own=own,
         standing=standing,
     )
 
@@ -260,12 +264,12 @@ def _foreseen(
     channel, answer, delivery = Channel(told["channel"]), State(told["answer"]), seen.deliveries[told["delivery"]]
     standing = made.standing
     zone = "UTC" if standing is None else standing.zone
-    said = words.answer(answer, told["reason"], told["due_at"], at, zone)
+    said = phrases.answer(answer, told["reason"], told["due_at"], at, zone)
     mark = seen.marks.get(delivery.about)
     repeat = delivery.id in seen.known
     goes_out = answer == State.PENDING and not repeat
     if repeat:
-        said = f"nothing more is sent: {words.reason('repeat')}"
+        said = f"nothing more is sent: {phrases.reason('repeat')}"
     elif goes_out and mark is not None and event.starts_at <= mark.until:
         said, goes_out = f"{said}; but {mark.type} has taken it back, so that it would not be sent", False
     rules: list[RuleTold] = []
@@ -285,7 +289,7 @@ def _written(
     renderer: Renderer, kind: NotificationType, channel: Channel, event: Event, standing: Standing, said: str
 ) -> tuple[str | None, Words | None, str]:
     try:
-        switched = channel == Channel.EMAIL and policy.may_switch(kind, channel, standing)
+        switched = spec(channel).unsubscribes and policy.may_switch(kind, channel, standing)
         made = renderer.render(
             kind.id, channel, locale=standing.language, time_zone=standing.zone, data=event.data,
             unsubscribe_url=HIDDEN if switched else None,

@@ -24,13 +24,14 @@ ADA: dict[str, Any] = {
     "tokens": ["NL-TST-C1", "NL-TST-C2"],
     "fleets": ["acme"],
     "sites": ["gent"],
+    "addresses": {},
     "region": "DE",
     "tenants": ["fleet:acme"],
     "attributes": {"plan": "gold", "sessions": 12},
     "preferences": {"switches": {"charging": {"sms": False, "push": True}}},
 }
 NOBODY: dict[str, Any] = {
-    "kind": "driver", "name": None, "email": None, "phone": None, "locale": "en", "time_zone": "UTC", "devices": [],
+    "kind": "driver", "name": None, "email": None, "phone": None, "locale": "en", "time_zone": "UTC", "devices": [], "addresses": {},
     "tokens": [], "fleets": [], "sites": [], "region": None, "tenants": [], "attributes": {}, "preferences": {},
 }  # fmt: skip
 

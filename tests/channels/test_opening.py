@@ -11,7 +11,7 @@ from notifier.channels.email.transport import SmtpTransport
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.messages import SmsContent
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.domain.catalog import ASKABLE
+from notifier.domain.channels import specs
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import Misconfigured
 from notifier.providers.breaker import State
@@ -98,7 +98,9 @@ def test_a_rate_is_shared_with_every_process_in_the_background() -> None:
 def test_the_channels_that_can_be_asked_are_those_whose_transport_can() -> None:
     transports = {PUSH: FcmTransport, SMS: TwilioTransport, EMAIL: SmtpTransport}
 
-    assert {channel for channel, transport in transports.items() if hasattr(transport, "find")} == ASKABLE
+    assert {channel for channel, transport in transports.items() if hasattr(transport, "find")} == {
+        channel for channel, spec in specs().items() if spec.can_ask
+    }
 
 
 def test_a_text_counts_its_segments() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from notifier.channels import email, push, sms
 from notifier.channels.push import tokens
+from notifier.domain.channels import Reach
 from notifier.domain.clock import DAY, SECOND
 from notifier.domain.deliveries import Channel, Lane, State, check_moves
 from notifier.domain.errors import OutcomeUnknown, SendError, Unavailable
@@ -29,7 +30,7 @@ def ready(channel: Channel, *, attempts: int = 0, expires_in: int = 30 * DAY) ->
     return Ready(
         id="1", event_id="2", recipient_id="ada", type="t", channel=channel, lane=Lane.NORMAL, target="", about="3",
         created_at=NOW, expires_at=NOW + expires_in, attempts=attempts, occurred_at=NOW, accepted_at=NOW, data={},
-        name=None, email=None, phone=None, standing=None, device_kind=None, device_value=None, device_platform=None,
+        redrive_of=None, reach=Reach(), standing=None, address_key=None, mark=None, reached=False, told=True, held=None,
     )  # fmt: skip
 
 

@@ -163,7 +163,7 @@ def test_a_switch_that_is_off_is_off_unless_the_message_is_mandatory_or_the_row_
     standing = case.person.standing
     for answer in going_out(case):
         locked = any(defaults.locks(case.kind.category, answer.channel) for _, defaults in standing.defaults)
-        cell = standing.preferences.switches.get(case.kind.category, {}).get(answer.channel.value)  # type: ignore[call-overload]
+        cell = standing.preferences.switches.get(case.kind.category, {}).get(answer.channel.value)
         assert (
             case.kind.is_mandatory_on(answer.channel)
             or locked

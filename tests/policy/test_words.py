@@ -6,20 +6,21 @@ from typing import Any, get_args
 import pytest
 
 from notifier import policy
+from notifier.domain.channels import Known, reachable
 from notifier.domain.clock import DAY, HOUR
 from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.errors import SEND_ERRORS
 from notifier.domain.preferences import Defaults, Preferences, QuietHours
 from notifier.domain.regulation import Cap, Regulation, Window
-from notifier.domain.standing import Standing, of_type, reachable
-from notifier.policy import Action, Case, Rule, Verdict, words
+from notifier.domain.standing import Standing, of_type
+from notifier.policy import Action, Case, Rule, Verdict, phrases
 from notifier.policy.rules import RULES
 from tests.named import EMAIL, PUSH, SMS
 from tests.policy.samples import kind_of
 from tests.samples import NOW
 
 CHANNELS = [PUSH, SMS, EMAIL]
-ALL = reachable("ada@example.com", "+4915123456789", 1)
+ALL = reachable(Known(True, True, True))
 NIGHT = QuietHours("22:00", "07:00")
 REGULATION = Regulation(
     caps={"offers": Cap(2, "7 d")},
@@ -35,7 +36,7 @@ def case_of(channel: Channel = SMS, at: int = NOW, lines: dict[str, Any] | None 
 
 
 def told(case: Case) -> dict[str, str]:
-    return {name: words.rule(case, name, said) for name, said in policy.trace(case)}
+    return {name: phrases.rule(case, name, said) for name, said in policy.trace(case)}
 
 
 def is_a_sentence(text: str) -> bool:
@@ -43,16 +44,16 @@ def is_a_sentence(text: str) -> bool:
 
 
 def test_every_reason_and_every_kind_of_error_has_words_and_nothing_else_has() -> None:
-    assert set(words.REASONS) == {reason.value for reason in Reason} | set(SEND_ERRORS)
-    assert set(words.STATES) == set(State)
-    for text in (*words.REASONS.values(), *words.STATES.values()):
+    assert set(phrases.REASONS) == {reason.value for reason in Reason} | set(SEND_ERRORS)
+    assert set(phrases.STATES) == set(State)
+    for text in (*phrases.REASONS.values(), *phrases.STATES.values()):
         assert text[0].islower()
         assert not text.endswith(".")
         assert "_" not in text
 
 
 def test_a_reason_that_another_version_wrote_is_told_as_it_is() -> None:
-    assert words.reason("struck_by_lightning") == "struck by lightning"
+    assert phrases.reason("struck_by_lightning") == "struck by lightning"
 
 
 @pytest.mark.parametrize("action", get_args(Action))
@@ -65,7 +66,7 @@ def test_every_answer_of_every_rule_is_a_sentence(rule: Rule, action: Action) ->
                 for case in (case_of(channel), case_of(channel, lines=marketing, region="US-TX")):
                     verdict = Verdict(action, rule, Reason.STOPPED, until, by)
 
-                    assert is_a_sentence(words.rule(case, "switches", verdict))
+                    assert is_a_sentence(phrases.rule(case, "switches", verdict))
 
 
 @pytest.mark.parametrize("name", [name for name, _ in RULES])
@@ -73,11 +74,11 @@ def test_a_rule_that_says_nothing_says_why_in_a_sentence(name: str) -> None:
     marketing = {"class_": "marketing", "category": "offers", "through_quiet_hours": True}
     for channel in CHANNELS:
         for case in (case_of(channel), case_of(channel, lines=marketing, preferences=Preferences(quiet_hours=NIGHT))):
-            assert is_a_sentence(words.rule(case, name, None))
+            assert is_a_sentence(phrases.rule(case, name, None))
 
 
 def test_no_two_rules_that_a_person_may_ask_about_say_the_same() -> None:
-    said = [words.rule(case_of(), "switches", Verdict("suppress", rule, Reason.STOPPED)) for rule in Rule]
+    said = [phrases.rule(case_of(), "switches", Verdict("suppress", rule, Reason.STOPPED)) for rule in Rule]
 
     assert len(set(said)) == len(said)
 
@@ -139,10 +140,10 @@ def test_what_is_read_aloud(name: str, case: Case, sentence: str) -> None:
 
 
 def test_an_answer_tells_its_day_by_weekday_within_the_week_and_by_date_after_it() -> None:
-    soon = words.answer(State.PENDING, Reason.QUIET_HOURS, NOW + DAY, NOW, "UTC")
-    late = words.answer(State.PENDING, Reason.OVER_CAP, NOW + 7 * DAY, NOW, "UTC")
+    soon = phrases.answer(State.PENDING, Reason.QUIET_HOURS, NOW + DAY, NOW, "UTC")
+    late = phrases.answer(State.PENDING, Reason.OVER_CAP, NOW + 7 * DAY, NOW, "UTC")
 
     assert soon == "held until 17:40 on Tuesday, their time: the person has quiet hours"
     assert "17:40 on Monday 2026-03-16" in late
-    assert words.answer(State.PENDING, None, NOW, NOW, "UTC") == "to be sent at once"
-    assert words.answer(State.SUPPRESSED, "stopped", NOW, NOW, "UTC").startswith("not sent: the person wrote STOP")
+    assert phrases.answer(State.PENDING, None, NOW, NOW, "UTC") == "to be sent at once"
+    assert phrases.answer(State.SUPPRESSED, "stopped", NOW, NOW, "UTC").startswith("not sent: the person wrote STOP")

@@ -115,6 +115,7 @@ recipient = Table(
     Column("email_key", ID),
     Column("phone", String(20)),
     Column("phone_key", ID),
+    Column("addresses", DOCUMENT),
     Column("locale", WORD, nullable=False),
     Column("time_zone", String(64), nullable=False),
     Column("region", WORD),

@@ -3,12 +3,13 @@ workers hold them."""
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.channels import Reach
 from notifier.domain.deliveries import UNREACHED, Channel, Lane, Reason, State
 from notifier.domain.standing import Standing
 from notifier.store.core import rows
@@ -16,7 +17,7 @@ from notifier.store.core.database import Database
 from notifier.store.core.schema import decision, delivery, device, event, recipient, supersession, suppression
 from notifier.store.delivery import digests, steps
 from notifier.store.delivery.marks import Mark
-from notifier.store.people import standing
+from notifier.store.people import addresses, standing
 from notifier.store.people.suppressions import ADDRESS_KEY
 
 
@@ -58,8 +59,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery with all that is needed to look again and to send. It holds addresses: not printed.
 
-    `data` are its event's, None where they can't be read. `address_key` is that of its number or mailbox, `standing`
-    where its recipient stands now; None where they are gone.
+    `data` are its event's, None where they can't be read. `reach` are its recipient's addresses, `address_key` that of
+    the number or mailbox it goes to, `standing` where its recipient stands now; None where they are gone.
     `mark` is what has made deliveries about the same thing out of date, `reached` says whether an earlier step has
     reached the person, `told` whether they heard of what the message closes.
     `held` are the data of what a digest holds, None where it is none.
@@ -75,24 +76,18 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     about: str
     created_at: int
     expires_at: int
-    redrive_of: str | None = None
+    redrive_of: str | None
     attempts: int
     occurred_at: int
     accepted_at: int
-    data: dict[str, Any] | None = None
-    name: str | None
-    email: str | None
-    phone: str | None
-    standing: Standing | None = None
-    device_kind: Literal["token", "fid"] | None
-    device_value: str | None
-    device_platform: Literal["android", "ios", "web"] | None
-    address_key: str | None = None
-    digest_id: str | None = None
-    mark: Mark | None = None
-    reached: bool = False
-    told: bool = True
-    held: tuple[str, ...] | None = None
+    data: dict[str, Any] | None
+    reach: Reach
+    standing: Standing | None
+    address_key: str | None
+    mark: Mark | None
+    reached: bool
+    told: bool
+    held: tuple[str, ...] | None
 
     @property
     def starts_at(self) -> int:
@@ -154,6 +149,14 @@ async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) 
     return (await connection.execute(query)).first() is not None
 
 
+_CHANNELS = {channel.value: channel for channel in Channel}
+_AS_THEY_ARE = (
+    "id", "event_id", "recipient_id", "type", "target", "about", "created_at", "expires_at", "redrive_of", "attempts",
+    "occurred_at", "accepted_at", "address_key",
+)  # fmt: skip
+"""Columns that are members of `Ready` as they come."""
+
+
 async def load(database: Database, ids: Sequence[str], state: State) -> list[Ready]:
     """Those of the deliveries that are in a state. It takes nothing: two workers may load the same."""
 
@@ -175,8 +178,10 @@ async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row
     documents = {row.event_id: row.document for row in found}  # an event has a delivery for each channel
     data = {event_id: _data(document) for event_id, document in documents.items()}
     return [
-        msgspec.structs.replace(
-            rows.read(row, Ready), data=data[row.event_id], standing=standings.get(row.id), mark=_mark(row),
+        Ready(
+            **{name: getattr(row, name) for name in _AS_THEY_ARE}, channel=_CHANNELS[row.channel], lane=Lane(row.lane),
+            reached=bool(row.reached), reach=addresses.reach(row), data=data[row.event_id],
+            standing=standings.get(row.id), mark=_mark(row), told=True,
             held=None if row.digest_id is None else items.get(row.digest_id, ()),
         )
         for row in found
@@ -285,7 +290,7 @@ def ready(dialect: str) -> sa.Select[Any]:
             ADDRESS_KEY.label("address_key"),
             *(
                 sa.case((delivery.c.channel == channel, suppression.c.reason)).label(f"suppressed_{channel}")
-                for channel in (Channel.SMS, Channel.EMAIL)
+                for channel in addresses.KEYED
             ),
             *(supersession.c[name].label(f"marked_{name}") for name in ("until", "reason", "event_id")),
         )

@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import UNREACHED, State, may_come_before
 from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import attempt, delivery, device
+from notifier.store.core.schema import attempt, delivery
 from notifier.store.delivery import deliveries, digests, receipts, steps
 from notifier.store.delivery.deliveries import Ready
-from notifier.store.people import suppressions
+from notifier.store.people import addresses, suppressions
+from notifier.store.people.addresses import Gone
 from notifier.store.people.suppressions import Suppression
 
 
@@ -93,11 +94,11 @@ async def settle(
     database: Database,
     settled: Sequence[Settled],
     attempts: Sequence[Attempt],
-    gone: Sequence[str],
+    gone: Sequence[Gone],
     now: int,
     bad: Sequence[Suppression] = (),
 ) -> int:
-    """Record outcomes of deliveries that are still under their leases, forget devices that are gone, and suppress
+    """Record outcomes of deliveries that are still under their leases, forget addresses that are gone, and suppress
     addresses that are bad; how many were recorded.
 
     Where a receipt was quicker its state stands; where the recipient was erased meanwhile, nothing is kept of their
@@ -113,7 +114,7 @@ async def settle(
         if attempts:
             await connection.execute(_insert_attempts(database.dialect), {"rows": rows.encode(attempts)})
         if gone:
-            await connection.execute(sa.delete(device).where(device.c.id.in_(gone)))
+            await addresses.forget(connection, gone)
         await suppressions.add(connection, database.dialect, bad, now)
         ended = [each.id for each in settled if each.state in UNREACHED]
         await steps.bring_forward(connection, database.dialect, ended, now)

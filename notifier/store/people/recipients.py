@@ -8,7 +8,6 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Device
 from notifier.domain.preferences import laid_upon
 from notifier.domain.recipients import Recipient, RecipientDetails
@@ -16,15 +15,14 @@ from notifier.domain.topics import GROUP
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import device, membership, recipient, suppression
-from notifier.store.people import devices, on_call, preferences, standing
+from notifier.store.people import addresses, devices, on_call, preferences, standing
 from notifier.store.people import locking as people
+from notifier.store.people.addresses import KEYED
 from notifier.store.people.suppressions import AddressKey, address_key
 
-_OWN = (
-    "id", "kind", "name", "email", "phone", "locale", "time_zone", "region", "tenants", "attributes", "created_at",
-    "updated_at",
-)  # fmt: skip
-_KEYS = ("email_key", "phone_key")
+_PLAIN = ("kind", "name", "email", "phone", "locale", "time_zone", "region")
+_GIVEN = (*_PLAIN, "tenants", "attributes")
+"""Columns that hold what a recipient's service says of them, as it says it."""
 _KEPT = ("created_at", "preferences", "consents")
 """Columns that a recipient's service doesn't overwrite: the person's own."""
 
@@ -80,14 +78,13 @@ async def _write(
 ) -> None:
     written = [
         {
-            **{name: getattr(given, name) for name in _OWN[1:10]},
+            **{name: getattr(given, name) for name in _GIVEN},
             "id": id_,
             "created_at": now,
             "updated_at": now,
             "preferences": {},
             "consents": {},
-            "email_key": None if given.email is None else key(Channel.EMAIL, given.email),
-            "phone_key": None if given.phone is None else key(Channel.SMS, given.phone),
+            **_keys(key, given),
         }
         for id_, given in details.items()
     ]
@@ -101,10 +98,18 @@ async def _write(
     await connection.execute(_upsert(dialect), {"rows": rows.encode(written)})
     places = await on_call.places(connection, dialect, owners)
     await devices.replace(connection, dialect, owned)
+    own = {id_: given.addresses for id_, given in details.items() if given.addresses is not None}
+    await addresses.replace(connection, dialect, own)
     await connection.execute(_clear(dialect), {"rows": owners})
     if memberships:
         placed = [each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships]
         await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
+
+
+def _keys(key: AddressKey, given: RecipientDetails) -> dict[str, str | None]:
+    """The keys of the addresses that may be suppressed, by column."""
+    told = {channel: getattr(given, column.removesuffix("_key")) for channel, column in KEYED.items()}
+    return {KEYED[channel]: address and key(channel, address) for channel, address in told.items()}
 
 
 async def get(database: Database, id_: str) -> dict[str, Any] | None:
@@ -122,14 +127,14 @@ async def _read(connection: AsyncConnection, id_: str) -> dict[str, Any] | None:
         return None
     held = sa.select(membership.c.audience).where(membership.c.recipient_id == id_)
     audiences = list((await connection.execute(held)).scalars())
-    found = {name: getattr(row, name) for name in _OWN[1:8]}
+    found = {name: getattr(row, name) for name in _PLAIN}
     documents = {name: msgspec.json.decode(getattr(row, name)) for name in ("tenants", "attributes", "preferences")}
     groups = {
         f"{group}s": sorted(key.partition(":")[2] for key in audiences if key.startswith(f"{group}:"))
         for group in ("token", "fleet", "site")
     }
     listed = [msgspec.structs.asdict(each) for each in await devices.read(connection, id_)]
-    return {**found, **documents, "devices": listed, **groups}
+    return {**found, **documents, "devices": listed, "addresses": dict(addresses.own(row.addresses)), **groups}
 
 
 async def find(database: Database, id_: str) -> tuple[Recipient, frozenset[str]] | None:
@@ -198,7 +203,7 @@ async def make_people(connection: AsyncConnection, dialect: str, found: Sequence
     return {
         id_: Recipient(
             id=id_, name=row.name, email=row.email, phone=row.phone, devices=list(owned.get(id_, {}).values()),
-            standing=standings[id_], phone_key=row.phone_key, email_key=row.email_key,
+            standing=standings[id_], own=addresses.own(row.addresses), phone_key=row.phone_key, email_key=row.email_key,
         )
         for id_, row in first.items()
     }  # fmt: skip
@@ -206,7 +211,8 @@ async def make_people(connection: AsyncConnection, dialect: str, found: Sequence
 
 @cache
 def _upsert(dialect: str) -> sa.Insert:
-    return rows.upsert(dialect, recipient, [recipient.c[name] for name in (*_OWN, *_KEYS, *_KEPT[1:])], kept=_KEPT)
+    names = ("id", *_GIVEN, "updated_at", *KEYED.values(), *_KEPT)
+    return rows.upsert(dialect, recipient, [recipient.c[name] for name in names], kept=_KEPT)
 
 
 @cache
@@ -222,24 +228,22 @@ def _clear(dialect: str) -> sa.Delete:
     return sa.delete(membership).where(membership.c.recipient_id.in_(theirs), sa.not_(subscribed))
 
 
-_PHONE, _EMAIL = suppression.alias("of_phone"), suppression.alias("of_email")
+_SUPPRESSED = {channel: suppression.alias(f"of_{channel}") for channel in KEYED}
 PERSON: list[sa.ColumnElement[Any]] = [
-    *(recipient.c[name] for name in ("id", "name", "email", "email_key", "phone", "phone_key", *standing.COLUMNS)),
+    *(recipient.c[name] for name in ("id", "name", "email", "phone", *KEYED.values(), *standing.COLUMNS)),
     device.c.kind.label("device_kind"),
     *(device.c[name] for name in ("value", "platform", "last_seen")),
-    _PHONE.c.reason.label("suppressed_sms"),
-    _EMAIL.c.reason.label("suppressed_email"),
+    *(found.c.reason.label(f"suppressed_{channel}") for channel, found in _SUPPRESSED.items()),
 ]
 """The columns that `make_people` takes."""
 
 
 def with_addresses(people: sa.FromClause) -> sa.FromClause:
     """A join that has `recipient`, joined with what `PERSON` needs beside it."""
-    return (
-        people.outerjoin(device, device.c.recipient_id == recipient.c.id)
-        .outerjoin(_PHONE, _PHONE.c.address_key == recipient.c.phone_key)
-        .outerjoin(_EMAIL, _EMAIL.c.address_key == recipient.c.email_key)
-    )
+    joined = people.outerjoin(device, device.c.recipient_id == recipient.c.id)
+    for channel, found in _SUPPRESSED.items():
+        joined = joined.outerjoin(found, found.c.address_key == recipient.c[KEYED[channel]])
+    return joined
 
 
 @cache

@@ -8,17 +8,20 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.channels import reachable
 from notifier.domain.clock import DAY
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.domain.preferences import NETWORK, SHARED, Defaults, read_preferences
 from notifier.domain.regulation import Regulation
-from notifier.domain.standing import Standing, of_type, reachable
+from notifier.domain.standing import Standing, of_type
 from notifier.store.core import rows
 from notifier.store.core.schema import delivery, recipient
-from notifier.store.people import preferences
+from notifier.store.people import addresses, preferences
 
-COLUMNS = ("locale", "time_zone", "region", "tenants", "preferences", "consents")
-"""Those of `recipient` that a standing is made of, beside its addresses."""
+COLUMNS = ("addresses", "locale", "time_zone", "region", "tenants", "preferences", "consents")
+"""Those of `recipient` that a standing is made of, beside `email` and `phone`."""
+
+_SUPPRESSED = {channel: f"suppressed_{channel}" for channel in addresses.KEYED}
 
 SPENT = (State.PENDING, State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED, State.UNKNOWN, State.COLLECTED)
 """States that count to a cap: what was sent, and what is about to be."""
@@ -36,7 +39,8 @@ _tenants = lru_cache(SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
 async def make(
     connection: AsyncConnection, dialect: str, people: Mapping[str, Any], devices: Mapping[str, int]
 ) -> dict[str, Standing]:
-    """Standings by id, from rows that have `COLUMNS`, `email`, `phone`, `suppressed_sms` and `suppressed_email`.
+    """Standings by id, from rows that have `COLUMNS`, `email`, `phone`, and `suppressed_…` for each channel whose
+    addresses may be suppressed.
 
     `devices` are how many each has. One query looks up the presets of all their tenants.
     """
@@ -100,20 +104,17 @@ def _tenants_of(document: str) -> tuple[str, ...]:
 
 
 def _standing(row: Any, tenants: Sequence[str], presets: Mapping[str, Defaults], devices: int) -> Standing:
-    suppressed: dict[str, str] = {}
-    if row.suppressed_sms is not None:
-        suppressed[Channel.SMS] = row.suppressed_sms
-    if row.suppressed_email is not None:
-        suppressed[Channel.EMAIL] = row.suppressed_email
     return Standing(
         preferences=read_preferences(row.preferences),
         defaults=tuple((name, presets[name]) for name in tenants if name in presets) if presets else (),
         consents=_consents(row.consents),
-        suppressed=suppressed,
+        suppressed={
+            channel: reason for channel, column in _SUPPRESSED.items() if (reason := getattr(row, column)) is not None
+        },
         region=row.region,
         locale=row.locale,
         time_zone=row.time_zone,
-        reachable=reachable(row.email, row.phone, devices),
+        reachable=reachable(addresses.known(row, devices > 0)),
     )
 
 

@@ -8,21 +8,19 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain import identifiers
+from notifier.domain.channels import spec
 from notifier.domain.deliveries import Channel, Reason
 from notifier.store.core import rows, secrets
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, recipient, suppression
+from notifier.store.people.addresses import KEYED
 
 KEY_BITS = 128  # of the HMAC's 256: no two addresses of a planet collide
 
 AddressKey = Callable[[Channel, str], str]
 """The key of a number (E.164) or a mailbox."""
 
-ADDRESS_KEY = sa.case(
-    (delivery.c.channel == Channel.SMS, recipient.c.phone_key),
-    (delivery.c.channel == Channel.EMAIL, recipient.c.email_key),
-)
+ADDRESS_KEY = sa.case(*((delivery.c.channel == channel, recipient.c[column]) for channel, column in KEYED.items()))
 """The key of the address that a delivery goes to, where the two tables are joined."""
 
 
@@ -39,8 +37,8 @@ async def address_key(database: Database) -> AddressKey:
 
 
 def _key(secret: bytes, channel: Channel, address: str) -> str:
-    same = identifiers.line(address) if channel == Channel.SMS else identifiers.mailbox(address)
-    return _digest(secret, f"{channel}:{same}")
+    canonical = spec(channel).canonical
+    return _digest(secret, f"{channel}:{address if canonical is None else canonical(address)}")
 
 
 def _digest(secret: bytes, told: str) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import attempt, decision, delivery, event, recipient, suppression
+from notifier.store.people.addresses import KEYED
 
 PAGE = 200  # deliveries or decisions read at once, with what belongs to them
 
@@ -27,7 +28,7 @@ async def suppressions(database: Database, recipient_id: str) -> list[Any]:
         sa.select(sa.literal(channel).label("channel"), suppression.c.reason, suppression.c.since)
         .join(recipient, key == suppression.c.address_key)
         .where(recipient.c.id == recipient_id)
-        for channel, key in (("sms", recipient.c.phone_key), ("email", recipient.c.email_key))
+        for channel, key in ((channel.value, recipient.c[column]) for channel, column in KEYED.items())
     ]
 
     async def work(connection: AsyncConnection) -> list[Any]:

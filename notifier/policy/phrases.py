@@ -6,6 +6,7 @@ This is the one home of such words: explanations, simulations, dead letters and 
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from notifier.domain.channels import spec
 from notifier.domain.clock import DAY
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.regulation import WEEKDAYS
@@ -69,12 +70,14 @@ STATES: Final[Mapping[State, str]] = {
     State.FAILED: "could not be sent",
 }
 
-BY: Final[Mapping[Channel, str]] = {
-    Channel.PUSH: "by push", Channel.SMS: "by SMS", Channel.EMAIL: "by e-mail", Channel.NONE: "on any channel",
-}  # fmt: skip
-_ADDRESS: Final[Mapping[Channel, str]] = {
-    Channel.PUSH: "device", Channel.SMS: "phone number", Channel.EMAIL: "mailbox", Channel.NONE: "address",
-}  # fmt: skip
+
+def way(channel: Channel) -> str:
+    """A channel as the way of a message: "by push"; "on any channel" of a row that stands for none."""
+    return "on any channel" if channel == Channel.NONE else spec(channel).by
+
+
+def _address(channel: Channel) -> str:
+    return "address" if channel == Channel.NONE else spec(channel).address
 
 
 def reason(name: str) -> str:
@@ -132,32 +135,32 @@ def _told(case: Case, said: Verdict) -> str:
     category, channel, by = case.kind.category, case.channel, said.by or "the network"
     match said.rule:
         case Rule.ADDRESS:
-            return f"There is no {_ADDRESS[channel]}"
+            return f"There is no {_address(channel)}"
         case Rule.EXPIRY:
             over = f"Its time to live of {case.kind.time_to_live} is over"
             return over if case.kind.until is None else f"{over}, or its “{case.kind.until}” is past"
         case Rule.SUPPRESSION:
-            return f"The {_ADDRESS[channel]} is not to be written to ({reason(said.reason or 'suppressed')})"
+            return f"The {_address(channel)} is not to be written to ({reason(said.reason or 'suppressed')})"
         case Rule.CONSENT:
-            return f"The person has not consented to {category} messages {BY[channel]}, and marketing needs that"
+            return f"The person has not consented to {category} messages {way(channel)}, and marketing needs that"
         case Rule.MANDATORY:
             return "The type is mandatory, so that nobody can switch it off and it waits for no hour"
         case Rule.EVERYTHING:
             return "The person switched everything off"
         case Rule.LOCKED:
-            return f"{by} switched {category} messages {BY[channel]} off for everybody"
+            return f"{by} switched {category} messages {way(channel)} off for everybody"
         case Rule.CATEGORY_CHANNEL:
-            return f"The person switched {category} messages {BY[channel]} off"
+            return f"The person switched {category} messages {way(channel)} off"
         case Rule.CATEGORY:
             return f"The person switched {category} messages off"
         case Rule.CHANNEL:
-            return f"The person switched messages {BY[channel]} off"
+            return f"The person switched messages {way(channel)} off"
         case Rule.TENANT:
-            return f"{by} presets {category} messages {BY[channel]} as off, and the person chose nothing else"
+            return f"{by} presets {category} messages {way(channel)} as off, and the person chose nothing else"
         case Rule.TYPE:
             if said.action == "send":
                 return "No rule speaks against it"
-            return f"This type goes out {BY[channel]} only to those who switch it on"
+            return f"This type goes out {way(channel)} only to those who switch it on"
         case Rule.CAP if over_type(case):
             return f"This type has told the person {_limit(case)}, which is all that it may"
         case Rule.CAP:
@@ -201,11 +204,11 @@ def _window(case: Case) -> str:
 def _consented(case: Case) -> str:
     if case.kind.class_ != "marketing":
         return "It is not marketing, so that no consent is asked for"
-    return f"The person has consented to {case.kind.category} messages {BY[case.channel]}"
+    return f"The person has consented to {case.kind.category} messages {way(case.channel)}"
 
 
 def _switched(case: Case) -> str:
-    cell = f"{case.kind.category} messages {BY[case.channel]}"
+    cell = f"{case.kind.category} messages {way(case.channel)}"
     _, rule, by = switched(case.kind, case.channel, case.standing)
     match rule:
         case Rule.LOCKED:
@@ -242,9 +245,9 @@ def _in_window(case: Case) -> str:
 
 
 _PASSES: Final[Mapping[str, Callable[[Case], str]]] = {
-    "address": lambda case: f"There is a {_ADDRESS[case.channel]}",
+    "address": lambda case: f"There is a {_address(case.channel)}",
     "expiry": lambda case: f"Its time to live of {case.kind.time_to_live} is not over",
-    "suppression": lambda case: f"The {_ADDRESS[case.channel]} may be written to",
+    "suppression": lambda case: f"The {_address(case.channel)} may be written to",
     "consent": _consented,
     "mandatory": lambda _: "The type is not mandatory",
     "everything": lambda _: "The person has not switched everything off",

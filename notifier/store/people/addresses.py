@@ -1,0 +1,78 @@
+"""Addresses that people have: those of one channel alone are an object on their row, by the channel's name."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.channels import Known, Reach, specs
+from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Device, Private
+from notifier.domain.recipients import Addresses
+from notifier.store.core import rows
+from notifier.store.core.schema import device, recipient
+
+NO_OWN: Final[Mapping[str, Any]] = {}
+
+KEYED: Final = {channel: f"{spec.key}_key" for channel, spec in specs().items() if spec.key is not None}
+"""The columns with the keys of the addresses that may be suppressed, by channel."""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Gone(Private, frozen=True, kw_only=True):
+    """An address that its provider says is no more: a device by its id, or what a recipient has for one channel alone
+    (`own`), as it was when it was written to."""
+
+    channel: Channel
+    recipient_id: str
+    device_id: str | None = None
+    own: Any = None
+
+
+def own(document: str | None) -> Mapping[str, Any]:
+    """The addresses of one channel alone, from the column `addresses`."""
+    return _decode(document) if document else NO_OWN
+
+
+def known(row: Any, devices: bool) -> Known:
+    """Which addresses a row of `recipient` has."""
+    return Known(row.email is not None, row.phone is not None, devices, frozenset(own(row.addresses)))
+
+
+def reach(row: Any) -> Reach:
+    """The addresses of a row that has a person's columns, and a device's as `device_…`."""
+    its = None
+    if row.device_value is not None:
+        its = Device(kind=row.device_kind, value=row.device_value, platform=row.device_platform)
+    return Reach(name=row.name, email=row.email, phone=row.phone, device=its, own=own(row.addresses))
+
+
+async def replace(connection: AsyncConnection, dialect: str, given: Mapping[str, Addresses]) -> None:
+    """Write the addresses of one channel alone of the recipients that have been given any; an empty object clears."""
+    if given:
+        wanted = [{"id": id_, "addresses": msgspec.json.encode(each).decode()} for id_, each in sorted(given.items())]
+        await connection.execute(_replace(dialect), {"rows": rows.encode(wanted)})
+
+
+async def forget(connection: AsyncConnection, gone: Sequence[Gone]) -> None:
+    """Forget addresses that are no more; one that was replaced meanwhile stays."""
+    if devices := [each.device_id for each in gone if each.device_id is not None]:
+        await connection.execute(sa.delete(device).where(device.c.id.in_(devices)))
+    for each in sorted((each for each in gone if each.device_id is None), key=lambda each: each.recipient_id):
+        mine = recipient.c.id == each.recipient_id
+        found = await connection.execute(sa.select(recipient.c.addresses).where(mine).with_for_update())
+        held = dict(own(found.scalar()))
+        if held.get(each.channel) == each.own:
+            del held[each.channel]
+            left = msgspec.json.encode(held).decode()
+            await connection.execute(sa.update(recipient).where(mine).values(addresses=left))
+
+
+@cache
+def _replace(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [recipient.c.id, recipient.c.addresses])
+    return sa.update(recipient).where(recipient.c.id == wanted.c.id).values(addresses=wanted.c.addresses)
