@@ -1,6 +1,7 @@
 """Decide: turn events into deliveries, with a record of why. One transaction for a batch, whatever its size."""
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,18 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics, policy
 from notifier.domain.catalog import Catalog
-from notifier.domain.deliveries import OPEN, State, by_queue
+from notifier.domain.deliveries import OPEN, State
 from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient
 from notifier.pipeline import deliver
 from notifier.pipeline.apart import apart
 from notifier.pipeline.collect import collect
-from notifier.pipeline.engine import EXPAND_AGAIN, SIGNAL_AGAIN, Engine, WorkerEngine
-from notifier.pipeline.often import Often
-from notifier.pipeline.plan import Plan, audience_keys, make_plan
-from notifier.pipeline.spending import read_spent
-from notifier.pipeline.taking import Taken, due_at_once, goes_at_once, take_hold, write_as_held
-from notifier.runtime.stages import Stage, meter, metered
+from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
+from notifier.pipeline.plan import Plan, audience_keys
+from notifier.pipeline.planning import read_and_plan
+from notifier.pipeline.signalling import begin_try, signal_due
+from notifier.pipeline.taking import Taken, due_at_once, take_hold, write_as_held
+from notifier.runtime.stages import Stage, metered
 from notifier.store.delivery import deliveries, events, marks
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients, topics
@@ -36,7 +37,7 @@ class _Raced(Exception):
 
 
 @dataclass
-class Turns:
+class BatchSplit:
     """Events of a batch: those that one transaction decides together, those that have to wait for it because they end
     the same subscriptions, and those that speak to segments: `expand` goes through them chunk by chunk."""
 
@@ -47,9 +48,9 @@ class Turns:
 
 @dataclass(frozen=True)
 class _Decided:
-    """What a transaction has decided: whose turn it was, the deliveries that are new, and those to send here."""
+    """What a transaction has decided: how the batch was split, the deliveries that are new, and those to send here."""
 
-    turns: Turns
+    split: BatchSplit
     new: Sequence[NewDelivery] = ()
     taken: Taken = field(default_factory=dict)
 
@@ -69,13 +70,6 @@ async def decide(engine: WorkerEngine, ids: Sequence[str], *, tries: int | None 
     return decided
 
 
-async def begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]:
-    """Count a try of those of the events that were tried so often; which they are."""
-    if not ids:
-        return []
-    return await events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
-
-
 async def _decide_apart(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, list[str]]:
     """How many events were decided, and those that can't be."""
     decided, failed = 0, list[str]()
@@ -91,52 +85,50 @@ async def _decide_apart(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, 
 async def _decide(engine: WorkerEngine, ids: Sequence[str]) -> int:
     decided = 0
     while ids:
-        done, turns = await _decide_together(engine, ids)
+        done, split = await _decide_together(engine, ids)
         metrics.events_decided.inc(done)
-        decided, ids = decided + done, turns.waiting
+        decided, ids = decided + done, split.waiting
     return decided
 
 
 @metered(Stage.DECIDE)
-async def _decide_together(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, Turns]:
-    """How many events one transaction decided, and whose turn comes after it."""
+async def _decide_together(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, BatchSplit]:
+    """How many events one transaction decided, and which come after it."""
     now = engine.clock.now()
-
-    async def work(connection: AsyncConnection) -> _Decided:
-        dialect = engine.database.dialect
-        turns = _take_turns(engine.catalog, await events.take_undecided(connection, dialect, ids))
-        batch = turns.together
-        await events.look_again(connection, dialect, turns.wide, now + EXPAND_AGAIN)
-        if not batch:
-            return _Decided(turns)
-        members = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
-        plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members, often=engine.often)
-        await marks.add(connection, dialect, plan.marks)
-        taken = await _take(connection, engine, batch, members, plan, now)
-        planned = write_as_held(plan.deliveries.values(), taken)
-        new = await _write_new(connection, dialect, engine.catalog, batch, planned, now)
-        counts = dict.fromkeys((event.id for event in batch), 0)
-        for delivery in new:
-            counts[delivery.event_id] += 1
-        ended = _ended(engine.catalog, batch, new)
-        if await topics.end(connection, dialect, ended) != len(ended):
-            raise _Raced
-        await deliveries.add_decisions(connection, dialect, plan.decisions)
-        await events.mark_decided(connection, dialect, counts, now)
-        return _Decided(turns, new, taken)
-
     for _ in range(RACES):
         try:
-            decided = await engine.database.write(work)
+            decided = await engine.database.write(partial(_transact, engine, ids, now))
         except _Raced:
             continue
         break
     else:
-        return 0, Turns()  # the clock signals the events again
+        return 0, BatchSplit()  # the clock signals the events again
     _begin(engine, decided)
     await signal_due(engine, decided.new, now)
-    await engine.signals.expand(decided.turns.wide)
-    return len(decided.turns.together), decided.turns
+    await engine.signals.expand(decided.split.wide)
+    return len(decided.split.together), decided.split
+
+
+async def _transact(engine: WorkerEngine, ids: Sequence[str], now: int, connection: AsyncConnection) -> _Decided:
+    """Decide those of the events that one transaction can, and write all that comes of them; _Raced where another
+    transaction has made one of the same rows meanwhile."""
+    dialect = engine.database.dialect
+    split = _split(engine.catalog, await events.take_undecided(connection, dialect, ids))
+    await events.look_again(connection, dialect, split.wide, now + EXPAND_AGAIN)
+    batch = split.together
+    if not batch:
+        return _Decided(split)
+    members = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
+    plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members, often=engine.often)
+    await marks.add(connection, dialect, plan.marks)
+    taken = await _take(connection, engine, batch, members, plan, now)
+    planned = write_as_held(plan.deliveries.values(), taken)
+    new = await _write_new(connection, dialect, engine.catalog, batch, planned, now)
+    await _end_subscriptions(connection, dialect, engine.catalog, batch, new)
+    await deliveries.add_decisions(connection, dialect, plan.decisions)
+    made = Counter(delivery.event_id for delivery in new)
+    await events.mark_decided(connection, dialect, {event.id: made[event.id] for event in batch}, now)
+    return _Decided(split, new, taken)
 
 
 async def _take(
@@ -181,48 +173,32 @@ async def _write_new(
     return new
 
 
-def _take_turns(catalog: Catalog, batch: Iterable[Event]) -> Turns:
-    turns = Turns()
+def _split(catalog: Catalog, batch: Iterable[Event]) -> BatchSplit:
+    split = BatchSplit()
     ending: set[str] = set()
     for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
         kinds = catalog.listeners.get(event.type, [])
         topics_ = {key for kind in kinds if kind.one_shot for key in policy.audiences(kind, event.data)}
         if any(kind.audience == "segment" for kind in kinds):
-            turns.wide.append(event.id)
+            split.wide.append(event.id)
         elif topics_ & ending:
-            turns.waiting.append(event.id)
+            split.waiting.append(event.id)
         else:
-            turns.together.append(event)
+            split.together.append(event)
             ending |= topics_
-    return turns
+    return split
 
 
-def _ended(catalog: Catalog, batch: Iterable[Event], new: Iterable[NewDelivery]) -> set[tuple[str, str]]:
-    """The subscriptions that end with what is told: their audience keys and recipients."""
+async def _end_subscriptions(
+    connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event], new: Iterable[NewDelivery]
+) -> None:
+    """End the subscriptions that a one-shot notification ends by being told; _Raced where one has ended meanwhile."""
     data = {event.id: event.data for event in batch}
-    return {
+    ended = {
         (key, delivery.recipient_id)
         for delivery in new
         if delivery.state in OPEN and catalog.types[delivery.type].one_shot
         for key in policy.audiences(catalog.types[delivery.type], data[delivery.event_id])
     }
-
-
-async def signal_due(engine: Engine, new: Iterable[NewDelivery], now: int) -> None:
-    """Say of deliveries that are due that they are; of what doesn't go at once the clock does, as there is room."""
-    at_once = (delivery for delivery in new if goes_at_once(engine.catalog, delivery, now))
-    await engine.signals.deliver(by_queue((d.id, d.channel, d.lane) for d in at_once))
-
-
-async def read_and_plan(
-    connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Sequence[Event], now: int,
-    members: Mapping[str, list[Recipient]], *, hold: bool = True, often: Often | None = None,
-) -> Plan:  # fmt: skip
-    """The rows for a batch of events, by what is known of the people they name; nothing is written.
-
-    `members` are those of each audience. Without `hold` nobody's place under a cap is kept for them; with `often` it is
-    counted only of those whom the process decides about often what a type told them.
-    """
-    spent = await read_spent(connection, dialect, catalog, batch, members, now, hold=hold, often=often)
-    with meter(Stage.DECIDE):
-        return make_plan(catalog, batch, members, now, spent)
+    if await topics.end(connection, dialect, ended) != len(ended):
+        raise _Raced

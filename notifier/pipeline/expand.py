@@ -1,21 +1,24 @@
 """Expand: decide an event that speaks to a segment, chunk by chunk. It is in no hurry, and has a queue of its own."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics, policy
+from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.deliveries import Reason
 from notifier.domain.errors import StoreUnavailable
-from notifier.pipeline.decide import begin_try, signal_due
+from notifier.domain.events import Event
 from notifier.pipeline.engine import EXPAND_AGAIN, Engine
 from notifier.pipeline.plan import Plan, people_of, plan_marks, plan_nobody, plan_type
+from notifier.pipeline.signalling import begin_try, signal_due
 from notifier.pipeline.spending import read_spent
 from notifier.runtime.stages import Stage, metered
 from notifier.store.delivery import deliveries, events, marks
 from notifier.store.people import recipients, segments
-from notifier.store.people.segments import NO_CHUNK
+from notifier.store.people.segments import NO_CHUNK, Chunk
 
 log = structlog.get_logger(__name__)
 
@@ -46,43 +49,7 @@ async def _expand(engine: Engine, id_: str) -> int:
     out and tells none twice. Types with other audiences are decided with the first chunk.
     """
     now = engine.clock.now()
-
-    async def work(connection: AsyncConnection) -> tuple[bool, Plan] | None:
-        dialect = engine.database.dialect
-        taken = await events.take_undecided(connection, dialect, [id_])
-        if not taken:
-            return None
-        (event,) = taken
-        kinds = engine.catalog.listeners.get(event.type, [])
-        wide = [kind for kind in kinds if kind.audience == "segment"]
-        segment = await segments.read(connection, str(event.data["segment_id"]))
-        chunk = NO_CHUNK
-        if segment is not None:
-            chunk = await segments.chunk(connection, dialect, segment, event.cursor or "", engine.chunk)
-        members = {key: chunk.people for kind in wide for key in policy.audiences(kind, event.data)}
-        plan = Plan()
-        if event.cursor is None:
-            others = [key for kind in kinds if kind not in wide for key in policy.audiences(kind, event.data)]
-            members |= await recipients.in_audiences(connection, dialect, others)
-            plan_marks(plan, engine.catalog, event)
-        spent = await read_spent(connection, dialect, engine.catalog, [event], members, now, often=engine.often)
-        for kind in kinds:
-            if kind not in wide and event.cursor is None:
-                plan_type(plan, engine.catalog, kind, event, people_of(kind, event, members), now, spent)
-            elif kind in wide and chunk.people:
-                plan_type(plan, engine.catalog, kind, event, chunk.people, now, spent)
-            elif kind in wide and segment is None:
-                plan_nobody(plan, kind, event, Reason.UNKNOWN_SEGMENT, now)
-            elif kind in wide and not chunk.more and not await deliveries.has_decisions(connection, id_, kind.id):
-                plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE, now)
-        added = await deliveries.add(connection, dialect, list(plan.deliveries.values()))
-        await deliveries.add_decisions(connection, dialect, plan.decisions)
-        await marks.add(connection, dialect, plan.marks)
-        again_at = now + EXPAND_AGAIN if chunk.more else None
-        await events.advance(connection, id_, added, chunk.last or event.cursor, now, again_at)
-        return not chunk.more, plan
-
-    outcome = await engine.database.write(work)
+    outcome = await engine.database.write(partial(_transact, engine, id_, now))
     if outcome is None:
         return 0
     finished, plan = outcome
@@ -90,3 +57,56 @@ async def _expand(engine: Engine, id_: str) -> int:
     if not finished:
         await engine.signals.expand([id_])
     return int(finished)
+
+
+async def _transact(engine: Engine, id_: str, now: int, connection: AsyncConnection) -> tuple[bool, Plan] | None:
+    """Write the next chunk of an event, and how far it reached: whether it was the last, and what it came to; None
+    where the event waits for no decision any more."""
+    dialect = engine.database.dialect
+    taken = await events.take_undecided(connection, dialect, [id_])
+    if not taken:
+        return None
+    (event,) = taken
+    segment = await segments.read(connection, str(event.data["segment_id"]))
+    chunk = NO_CHUNK
+    if segment is not None:
+        chunk = await segments.chunk(connection, dialect, segment, event.cursor or "", engine.chunk)
+    plan = await _plan(engine, connection, event, chunk, now)
+    for kind in _wide(engine.catalog, event):
+        if segment is None:
+            plan_nobody(plan, kind, event, Reason.UNKNOWN_SEGMENT, now)
+        elif not chunk.people and not chunk.more and not await deliveries.has_decisions(connection, id_, kind.id):
+            plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE, now)
+    added = await deliveries.add(connection, dialect, list(plan.deliveries.values()))
+    await deliveries.add_decisions(connection, dialect, plan.decisions)
+    await marks.add(connection, dialect, plan.marks)
+    again_at = now + EXPAND_AGAIN if chunk.more else None
+    await events.advance(connection, id_, added, chunk.last or event.cursor, now, again_at)
+    return not chunk.more, plan
+
+
+async def _plan(engine: Engine, connection: AsyncConnection, event: Event, chunk: Chunk, now: int) -> Plan:
+    """What a chunk comes to; with the first one, what the event's other types come to."""
+    plan, catalog = Plan(), engine.catalog
+    wide = _wide(catalog, event)
+    others = (
+        [] if event.cursor is not None else [kind for kind in catalog.listeners.get(event.type, []) if kind not in wide]
+    )
+    members = {key: chunk.people for kind in wide for key in policy.audiences(kind, event.data)}
+    if event.cursor is None:
+        wanted = [key for kind in others for key in policy.audiences(kind, event.data)]
+        members |= await recipients.in_audiences(connection, engine.database.dialect, wanted)
+        plan_marks(plan, catalog, event)
+    spent = await read_spent(
+        connection, engine.database.dialect, catalog, [event], members, now, often=engine.often
+    )  # fmt: skip
+    for kind in others:
+        plan_type(plan, catalog, kind, event, people_of(kind, event, members), now, spent)
+    for kind in wide if chunk.people else ():
+        plan_type(plan, catalog, kind, event, chunk.people, now, spent)
+    return plan
+
+
+def _wide(catalog: Catalog, event: Event) -> list[NotificationType]:
+    """The types that speak to the event's segment."""
+    return [kind for kind in catalog.listeners.get(event.type, []) if kind.audience == "segment"]

@@ -16,16 +16,12 @@ from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient, device_id
 from notifier.pipeline.holding import Held
 from notifier.pipeline.nearby import Queue
+from notifier.pipeline.signalling import goes_at_once
 from notifier.store.delivery.deliveries import NewDelivery, Ready
 from notifier.store.delivery.marks import Mark
 
 Taken = Mapping[Queue, list[Held]]
 """What a process takes of a decision, by queue: it all has one lease."""
-
-
-def goes_at_once(catalog: Catalog, delivery: NewDelivery, now: int) -> bool:
-    """Whether who decides a delivery sees to it, not the clock."""
-    return delivery.state == State.PENDING and delivery.due_at <= now and catalog.types[delivery.type].at_once
 
 
 def due_at_once(catalog: Catalog, planned: Iterable[NewDelivery], now: int) -> dict[Queue, list[NewDelivery]]:

@@ -20,8 +20,8 @@ from notifier.domain.preferences import NETWORK, Key, Preferences, Told, laid_up
 from notifier.domain.problems import problem
 from notifier.domain.recipients import Recipient, RecipientDetails, check_preferences
 from notifier.domain.standing import Standing
-from notifier.pipeline.decide import read_and_plan
 from notifier.pipeline.plan import audience_keys
+from notifier.pipeline.planning import read_and_plan
 from notifier.policy import phrases
 from notifier.policy.hours import local, next_free
 from notifier.rendering import Renderer

@@ -16,8 +16,8 @@ from notifier.domain.messages import Device
 from notifier.domain.preferences import Preferences, QuietHours
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.accept import new_event
-from notifier.pipeline.decide import read_and_plan
 from notifier.pipeline.plan import audience_keys
+from notifier.pipeline.planning import read_and_plan
 from notifier.store.core.database import Database
 from notifier.store.delivery import deliveries, events
 from notifier.store.people import recipients

@@ -12,12 +12,13 @@ from notifier.broker import DECIDE, DECIDE_URGENT, LANES
 from notifier.domain.clock import MINUTE, SECOND, ManualClock
 from notifier.domain.deliveries import Reason, State
 from notifier.pipeline.clock import tick
-from notifier.pipeline.decide import decide, read_and_plan
+from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import LEASE, Held
 from notifier.pipeline.nearby import Nearby, Queue
 from notifier.pipeline.plan import audience_keys
+from notifier.pipeline.planning import read_and_plan
 from notifier.pipeline.prepare import prepare
 from notifier.pipeline.taking import due_at_once, take_hold
 from notifier.providers.rooms import Room

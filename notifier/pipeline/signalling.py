@@ -1,0 +1,27 @@
+"""Signal what is due: events to be tried, and deliveries that whoever decides them sees to. The clock sees to the rest."""
+
+from collections.abc import Iterable, Sequence
+
+from notifier.domain.catalog import Catalog
+from notifier.domain.deliveries import State, by_queue
+from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
+from notifier.store.delivery import events
+from notifier.store.delivery.deliveries import NewDelivery
+
+
+async def begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]:
+    """Count a try of those of the events that were tried so often; which they are."""
+    if not ids:
+        return []
+    return await events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
+
+
+def goes_at_once(catalog: Catalog, delivery: NewDelivery, now: int) -> bool:
+    """Whether who decides a delivery sees to it, not the clock."""
+    return delivery.state == State.PENDING and delivery.due_at <= now and catalog.types[delivery.type].at_once
+
+
+async def signal_due(engine: Engine, new: Iterable[NewDelivery], now: int) -> None:
+    """Say of deliveries that are due that they are; of what doesn't go at once the clock does, as there is room."""
+    at_once = (delivery for delivery in new if goes_at_once(engine.catalog, delivery, now))
+    await engine.signals.deliver(by_queue((d.id, d.channel, d.lane) for d in at_once))
