@@ -89,11 +89,10 @@ async def _plan(engine: Engine, connection: AsyncConnection, event: Event, chunk
     """What a chunk comes to; with the first one, what the event's other types come to."""
     plan, catalog = Plan(), engine.catalog
     wide = _wide(catalog, event)
-    others = (
-        [] if event.cursor is not None else [kind for kind in catalog.listeners.get(event.type, []) if kind not in wide]
-    )
+    is_first = event.cursor is None
+    others = [kind for kind in catalog.listeners.get(event.type, []) if is_first and kind not in wide]
     members = {key: chunk.people for kind in wide for key in policy.audiences(kind, event.data)}
-    if event.cursor is None:
+    if is_first:
         wanted = [key for kind in others for key in policy.audiences(kind, event.data)]
         members |= await recipients.in_audiences(connection, engine.database.dialect, wanted)
         plan_marks(plan, catalog, event)

@@ -1,4 +1,4 @@
-"""Read what is known of the people that events name, and plan their deliveries: `decide`, `expand` and `simulate` alike."""
+"""Read what is known of the people that events name, and plan their deliveries, for `decide` and `simulate` alike."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Signal what is due: events to be tried, and deliveries that whoever decides them sees to. The clock sees to the rest."""
+"""Signal what is due: events to be tried, and the deliveries that whoever decides them sees to, not the clock."""
 
 from collections.abc import Iterable, Sequence
 

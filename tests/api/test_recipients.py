@@ -31,8 +31,8 @@ ADA: dict[str, Any] = {
     "preferences": {"switches": {"charging": {"sms": False, "push": True}}},
 }
 NOBODY: dict[str, Any] = {
-    "kind": "driver", "name": None, "email": None, "phone": None, "locale": "en", "time_zone": "UTC", "devices": [], "addresses": {},
-    "tokens": [], "fleets": [], "sites": [], "region": None, "tenants": [], "attributes": {}, "preferences": {},
+    "kind": "driver", "name": None, "email": None, "phone": None, "locale": "en", "time_zone": "UTC", "devices": [],
+    "addresses": {}, "tokens": [], "fleets": [], "sites": [], "region": None, "tenants": [], "attributes": {}, "preferences": {},
 }  # fmt: skip
 
 
