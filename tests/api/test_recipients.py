@@ -32,7 +32,8 @@ ADA: dict[str, Any] = {
 }
 NOBODY: dict[str, Any] = {
     "kind": "driver", "name": None, "email": None, "phone": None, "locale": "en", "time_zone": "UTC", "devices": [],
-    "addresses": {}, "tokens": [], "fleets": [], "sites": [], "region": None, "tenants": [], "attributes": {}, "preferences": {},
+    "addresses": {}, "tokens": [], "fleets": [], "sites": [], "region": None, "tenants": [], "attributes": {},
+    "preferences": {},
 }  # fmt: skip
 
 
