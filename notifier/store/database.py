@@ -260,6 +260,8 @@ def _make_private(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         file.touch(mode=0o600)
+        if not file.is_file():  # a folder, such as /tmp, which others use, too
+            return
         mode = file.stat().st_mode & 0o777
         private = mode & (0o770 if mode & 0o020 else 0o700)
         beside = [file.with_name(file.name + ending) for ending in ("-wal", "-shm", "-turn")]

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import Channel, Lane, State
+from notifier.errors import StoreUnavailable
 from notifier.store import deliveries
 from notifier.store.database import IDLE_TIMEOUT, Database
 from notifier.store.deliveries import NewDelivery
@@ -70,6 +71,24 @@ async def test_the_writers_of_a_process_queue_for_sqlite_instead_of_asking_it_ag
     end.set()
     await asyncio.gather(first, *others)
     assert begun[3:] == ["BEGIN", "quick"] * 3
+
+
+async def test_a_folder_that_is_named_as_the_file_stays_as_open_as_it_is(tmp_path: Path) -> None:
+    """Given a folder that everybody may use, such as /tmp
+    When a URL names it where a file should be
+    Then the database can't be used, and everybody may still use the folder."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(0o1777)
+
+    database = Database(f"sqlite:///{folder}")
+    try:
+        with pytest.raises(StoreUnavailable):
+            await database.ping()
+    finally:
+        await database.close()
+
+    assert folder.stat().st_mode & 0o7777 == 0o1777
 
 
 def mode(path: Path) -> int:
