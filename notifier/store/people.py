@@ -1,9 +1,9 @@
 """How whoever writes a row of somebody's keeps that person from being changed or erased meanwhile; and how a whole
 document is written only over the one that its writer has seen."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,21 +29,6 @@ async def lock(connection: AsyncConnection, dialect: str, ids: Collection[str]) 
     """
     found = await connection.execute(_lock(dialect), {"rows": rows.ids(ids)})
     return {row.id for row in found}
-
-
-async def hold(
-    connection: AsyncConnection, dialect: str, table: sa.Table, query: sa.Select[Any], new: Mapping[str, Any]
-) -> sa.Row[Any] | None:
-    """Keep the row that a query finds from being changed until the transaction ends; None where there was none.
-
-    `new` is there then, for this transaction alone: of two who write a document first the second waits, and is told
-    what the first one wrote.
-    """
-    insert = rows.insert(dialect, table, [table.c[name] for name in new])
-    while True:
-        found: sa.Row[Any] | None = (await connection.execute(query.with_for_update())).first()
-        if found is not None or (await connection.execute(insert, {"rows": rows.encode([new])})).rowcount:
-            return found
 
 
 @cache

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.preferences import Defaults, Preferences, chosen, read_preferences
-from notifier.store import audit, people, rows
+from notifier.store import audit, rows
 from notifier.store.audit import Entry
 from notifier.store.database import Database
 from notifier.store.people import Check, anything
@@ -125,7 +125,7 @@ async def put_defaults(
     before = sa.select(tenant.c.defaults).where(tenant.c.name == name)
 
     async def work(connection: AsyncConnection) -> None:
-        held = await people.hold(connection, database.dialect, tenant, before, row)
+        held = await rows.hold(connection, database.dialect, tenant, before, row)
         check(None if held is None else msgspec.json.decode(held.defaults, type=Defaults))
         await connection.execute(_put_defaults(database.dialect), {"rows": rows.encode([row])})
         await audit.add(connection, database.dialect, [entry])

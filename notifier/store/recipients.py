@@ -12,7 +12,7 @@ from notifier.deliveries import Channel
 from notifier.messages import Device
 from notifier.preferences import laid_upon
 from notifier.recipients import Recipient, RecipientDetails
-from notifier.store import devices, on_call, people, preferences, rows, standing
+from notifier.store import devices, on_call, preferences, rows, standing
 from notifier.store.database import Database
 from notifier.store.schema import device, membership, recipient, suppression
 from notifier.store.suppressions import AddressKey, address_key
@@ -57,7 +57,7 @@ async def change(
         dialect = database.dialect
         known = sa.select(recipient.c.id).where(recipient.c.id == id_)
         blank = _row(key, id_, RecipientDetails(), now)
-        there = await people.hold(connection, dialect, recipient, known, blank)
+        there = await rows.hold(connection, dialect, recipient, known, blank)
         given = step(None if there is None else await _read(connection, id_))
         await _write(connection, dialect, key, {id_: given}, now)
         await preferences.take_steps(connection, dialect, _told({id_: given}), actor, now)

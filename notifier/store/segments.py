@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.recipients import Recipient
 from notifier.segments import Segment
-from notifier.store import people, recipients, rows
+from notifier.store import recipients, rows
 from notifier.store.conditions import belongs
 from notifier.store.database import Database
 from notifier.store.people import Check, anything
@@ -34,7 +34,7 @@ async def put(database: Database, id_: str, given: Segment, now: int, check: Che
     row = {"id": id_, "name": told.pop("name"), "conditions": told, "updated_at": now}
 
     async def work(connection: AsyncConnection) -> None:
-        held = await people.hold(connection, database.dialect, segment, _one(id_), row)
+        held = await rows.hold(connection, database.dialect, segment, _one(id_), row)
         check(None if held is None else _segment(held))
         await connection.execute(_upsert(database.dialect), {"rows": rows.encode([row])})
 

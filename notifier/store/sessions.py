@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.deliveries import make_id
 from notifier.ocpi.sessions import StoredSession
-from notifier.store import events, people, rows
+from notifier.store import events, rows
 from notifier.store.database import Database
 from notifier.store.events import NewEvent
 from notifier.store.schema import charging_session
@@ -27,7 +27,7 @@ async def update(database: Database, name: str, step: Step, now: int) -> None:
     async def work(connection: AsyncConnection) -> None:
         query = sa.select(charging_session.c.state).where(charging_session.c.id == id_)
         blank = {"id": id_, "state": {}, "updated_at": now}
-        held = await people.hold(connection, database.dialect, charging_session, query, blank)
+        held = await rows.hold(connection, database.dialect, charging_session, query, blank)
         before = None if held is None else msgspec.json.decode(held.state, type=StoredSession)
         after, new = step(before)
         if after != before:
