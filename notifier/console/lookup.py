@@ -20,7 +20,7 @@ from notifier.events import event_id
 from notifier.pipeline.explain import DecisionTold, DeliveryTold, Explanation
 from notifier.pipeline.telling import meaning
 from notifier.recipients import check_email, check_phone
-from notifier.store import activity, audit, suppressions
+from notifier.store import activity, audit, erasures, suppressions
 from notifier.store.activity import OF_EVENT, EventTold, Told
 from notifier.store.audit import Entry
 from notifier.store.database import Database
@@ -77,7 +77,8 @@ async def _people(request: Request, context: Context, asked: str) -> list[str]:
         keys = await _address_keys(database, asked)
     people = await activity.find_people(database, cases(asked), keys)
     if keys and people:
-        now, subject = context.engine.clock.now(), people[0]
+        # An audit is kept for ever: what it calls somebody says nothing once they are erased.
+        now, subject = context.engine.clock.now(), (await erasures.pseudonym(database))(people[0])
         more = f"by an address; {len(people)} found"
         await audit.tell(database, Entry(at=now, actor=visit.actor, action="person.find", subject=subject, detail=more))
     return people
