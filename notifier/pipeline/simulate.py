@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier import policy
 from notifier.catalog import Catalog, NotificationType
 from notifier.clock import to_datetime, to_instant
-from notifier.cloudevents import Reader, TypeName
+from notifier.cloudevents import Reader, TypeName, check_time
 from notifier.deliveries import Channel, State
 from notifier.errors import Problem, RenderError
 from notifier.events import Event
@@ -24,6 +24,7 @@ from notifier.preferences import NETWORK, Key, Preferences, Told, laid_upon
 from notifier.problems import problem
 from notifier.recipients import Recipient, RecipientDetails, check_preferences
 from notifier.rendering import Renderer
+from notifier.sayable import is_showable
 from notifier.standing import Standing, reachable
 from notifier.store import deliveries, explaining, preferences, recipients
 from notifier.store.database import Database
@@ -45,6 +46,9 @@ class TrialEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     type: TypeName
     data: dict[str, Any] = {}
     time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+    def __post_init__(self) -> None:
+        check_time(self)
 
 
 class Supposed(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -201,13 +205,21 @@ def _instant(at: str | None, person: Recipient | None, now: int) -> int:
     try:
         shown = time.fromisoformat(at) if len(at) == len("HH:MM") else None
         if shown is None:
-            return to_instant(datetime.fromisoformat(at))
+            return _read_instant(at)
     except ValueError:
         raise problem(42205, "write an instant such as 2026-03-09T22:10:00Z, or a time of day: 23:10", "/at") from None
     if person is None:
         raise problem(42205, "a time of day is by somebody's clock; name the recipient", "/at")
     found = next_free(now, person.standing.zone, lambda wall: f"{wall:%H:%M}" != at, [shown])
     return now if found is None else found
+
+
+def _read_instant(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    instant = to_instant(moment)
+    if not is_showable(moment):
+        raise ValueError("it has no date in some zone")
+    return instant
 
 
 def _event(reader: Reader, trial: TrialEvent, at: int) -> Event:

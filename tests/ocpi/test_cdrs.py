@@ -77,6 +77,8 @@ def test_what_parking_cost_is_the_idle_fee(example: Example) -> None:
         ({"name": "N" * 255, "address": "A" * 200, "city": "C" * 200}, "N" * 255, "A" * 200 + ", " + "C" * 200),
         ({"name": "Gent", "address": "", "city": ""}, "Gent", None),
         ({"name": "  ", "address": " ", "city": "Gent"}, "Gent", "Gent"),
+        ({"name": "\u200b", "address": "\u2800", "city": "Gent"}, "Gent", "Gent"),
+        ({"name": "\ufeff", "address": "", "city": "\u3164"}, "BE*BEC", None),
     ],
 )
 def test_a_station_is_called_by_the_best_name_that_is_told(
