@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier import policy
 from notifier.catalog import Catalog, NotificationType
 from notifier.clock import to_datetime, to_instant
-from notifier.cloudevents import Reader, TypeName, check_time
+from notifier.cloudevents import Reader, TypeName
 from notifier.deliveries import Channel, State
 from notifier.errors import Problem, RenderError
 from notifier.events import Event
@@ -46,9 +46,6 @@ class TrialEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     type: TypeName
     data: dict[str, Any] = {}
     time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-
-    def __post_init__(self) -> None:
-        check_time(self)
 
 
 class Supposed(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -223,6 +220,8 @@ def _read_instant(text: str) -> int:
 
 
 def _event(reader: Reader, trial: TrialEvent, at: int) -> Event:
+    if trial.time is not None and not is_showable(trial.time):
+        raise problem(42205, "no clock can show this time; was it ever set?", "/event/time")
     occurred = at if trial.time is None else to_instant(trial.time)
     try:
         checked = reader.made(trial.type, SOURCE, SOURCE, SOURCE, occurred, trial.data)
