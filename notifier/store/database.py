@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import asyncmy
 import msgspec
 import sqlalchemy as sa
 import structlog
@@ -197,6 +198,7 @@ def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: b
     prepare = f"SET time_zone = '+00:00' /*M! , idle_transaction_timeout = {0 if patient else IDLE_TIMEOUT} */"
     arguments: dict[str, Any] = {
         "connect_timeout": options.connect_timeout or CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": prepare,
+        "read_timeout": None if patient else STATEMENT_TIMEOUT + 5, "async_creator_fn": _connect_mysql,
     }  # fmt: skip
     if options.unix_socket:
         arguments["unix_socket"] = options.unix_socket
@@ -207,6 +209,12 @@ def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: b
     )  # fmt: skip
     # Under REPEATABLE READ batches that touch neighbouring keys lock the gaps between them, and deadlock.
     return create_async_engine(parsed, connect_args=arguments, isolation_level="READ COMMITTED", **_pool(connections))
+
+
+async def _connect_mysql(**arguments: Any) -> Any:
+    """The driver's connection. Its own time-out ends when TCP has one, which also a server that stands still gives."""
+    async with asyncio.timeout(arguments["connect_timeout"]):
+        return await asyncmy.connect(**arguments)
 
 
 def _mysql_tls(options: MysqlOptions) -> ssl.SSLContext | None:
@@ -279,6 +287,8 @@ def _gave_way(error: DBAPIError) -> bool:
 
 
 def _unavailable(error: DBAPIError) -> bool:
+    if error.statement is None and not isinstance(error, sa.exc.IntegrityError):  # it keeps us out
+        return True
     # A value that the engine can't hold (class 22) is our fault: the same would fail again, however often.
     if str(getattr(error.orig, "sqlstate", "")).startswith("22"):
         return False

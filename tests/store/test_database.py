@@ -1,7 +1,9 @@
 """What a server is told about our sessions, and how SQLite's one writer is taken turns at."""
 
 import asyncio
+import socket
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.deliveries import Channel, Lane, State
 from notifier.errors import StoreUnavailable
 from notifier.store import deliveries
-from notifier.store.database import IDLE_TIMEOUT, Database
+from notifier.store.database import IDLE_TIMEOUT, STATEMENT_TIMEOUT, Database
 from notifier.store.deliveries import NewDelivery
 
 IDLE = {
@@ -26,6 +28,40 @@ async def test_a_process_that_stands_still_in_a_transaction_loses_it(database: D
         found = (await connection.execute(sa.text(IDLE[database.dialect]))).scalar_one()
 
     assert int(found) == IDLE_TIMEOUT * 1000
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb"])
+async def test_a_server_that_takes_a_connection_and_says_nothing_is_unavailable(scheme: str) -> None:
+    # Given a server that stands still: its machine takes connections for it
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        database = Database(f"{scheme}://a:b@127.0.0.1:{server.getsockname()[1]}/x?connect_timeout=1")
+
+        # Then whoever asks is told so
+        with pytest.raises(StoreUnavailable):
+            async with asyncio.timeout(10):
+                await database.ping()
+        await database.close()
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+async def test_a_server_that_stops_in_the_midst_of_a_statement_is_waited_for_only_so_long(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+
+    assert driver is not None
+    assert driver._read_timeout == STATEMENT_TIMEOUT + 5
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("options", ["-c nosuch=1", "-c work_mem=1", "--nosuch"])
+async def test_what_a_server_refuses_when_a_session_begins_is_told_in_its_words(
+    database: Database, database_url: str, options: str
+) -> None:
+    refused = Database(f"{database_url}?options={quote(options)}")
+
+    with pytest.raises(StoreUnavailable, match="the database can't be used: "):
+        await refused.ping()
+    await refused.close()
 
 
 async def test_a_repeat_logs_nothing_with_an_id_in_it(database: Database, caplog: pytest.LogCaptureFixture) -> None:
