@@ -171,6 +171,9 @@ async def test_a_key_stops_only_what_it_may_report(api: Caller) -> None:
     assert await cancel(b'{"type":"payment-failed","about":"a1"}') == (40303, "/type")
     assert await cancel(b'{"event":{"source":"billing","id":"1"}}') == (40303, "/event/source")
     assert await cancel(b'{"event":{"source":"csms/berlin","id":"1"}}') == (40401, "/event")
+    # An event of its source that it may not report is another's to stop, too
+    assert (await api.post(encoded(id="1", source="csms/berlin"))).status == 202
+    assert await cancel(b'{"event":{"source":"csms/berlin","id":"1"}}') == (40303, "/event")
 
 
 @on_sqlite
