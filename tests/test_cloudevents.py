@@ -204,6 +204,7 @@ def test_source_and_id_together_name_the_event(source: str, id_: str) -> None:
         (encoded(time="0001-01-01T00:00:00+14:00"), 40002, "/time"),
         (encoded(time="9999-12-31T23:59:59-12:00"), 40002, "/time"),
         (encoded(time=1_773_078_000), 40002, "/time"),
+        (encoded(time="9999-12-31T23:59:59-14:00"), 40002, "/time"),
         (encoded(data_base64="e30="), 40002, "/data_base64"),
         (b"{}", 40002, "/specversion"),
         (b"[]", 40002, None),

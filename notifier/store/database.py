@@ -6,6 +6,7 @@ import random
 import sqlite3
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -267,17 +268,31 @@ def _make_private(file: Path) -> None:
     may write to it was given that on purpose, and stays. What SQLite puts beside it has the same mode."""
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file.touch(mode=0o600)
-        if not file.is_file():  # a folder, such as /tmp, which others use, too
-            return
+        if not file.exists():
+            file.touch(mode=0o600)
         mode = file.stat().st_mode & 0o777
         private = mode & (0o770 if mode & 0o020 else 0o700)
         beside = [file.with_name(file.name + ending) for ending in ("-wal", "-shm", "-turn")]
-        for each in (file, *beside) if mode != private else ():
+        for each in (file, *beside) if mode != private and _may_be_sqlite(file) else ():
             if each.exists():
                 each.chmod(private)
     except OSError as error:  # somebody else's file, or no file system for it: the first statement says so
         log.warning("database.not_private", error=type(error).__name__)
+
+
+def _may_be_sqlite(file: Path) -> bool:
+    """Whether a file is a database or none yet, and not a folder or something else that a setting names by mistake.
+
+    SQLite looks itself: closing a file that this process has open elsewhere would take that one's locks away.
+    """
+    if not file.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
+    return True
 
 
 def _gave_way(error: DBAPIError) -> bool:

@@ -152,6 +152,7 @@ def test_the_same_cdr_is_the_same_event(example: Example) -> None:
         ({"cdr_location": {"id": "LOC1"}}, "/cdr_location/address"),
         ({"total_cost": {"before_taxes": 4.0, "taxes": [{"name": "VAT"}]}}, "/total_cost/taxes/0/amount"),
         ({"credit": "no"}, "/credit"),
+        ({"last_updated": "0001-01-01T00:00:00Z"}, "/last_updated"),
     ],
 )
 def test_a_broken_cdr_is_refused_by_the_name_of_its_member(

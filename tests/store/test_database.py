@@ -152,3 +152,20 @@ async def test_an_sqlite_file_and_what_is_beside_it_are_their_owners_alone(
         assert mode(tmp_path / "notifier.db-turn") == 0o600
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize("folder", [True, False])
+async def test_what_is_no_database_keeps_its_mode(tmp_path: Path, folder: bool) -> None:
+    # Given a folder, or somebody's file, that the setting names by mistake
+    path = tmp_path / "notes"
+    path.mkdir() if folder else path.write_text("no database, however long it is read: " * 100)
+    path.chmod(0o755)
+
+    # When it is opened
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(StoreUnavailable):
+        await database.ping()
+    await database.close()
+
+    # Then who could read it still can
+    assert mode(path) == 0o755
