@@ -17,7 +17,6 @@ from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import device, membership, recipient, suppression
 from notifier.store.people import devices, on_call, preferences, standing
-from notifier.store.people import locking as people
 from notifier.store.people.suppressions import AddressKey, address_key
 
 _OWN = (
@@ -57,8 +56,10 @@ async def change(
 
     async def work(connection: AsyncConnection) -> dict[str, Any]:
         dialect = database.dialect
-        await people.lock(connection, dialect, [id_])
-        given = step(await _read(connection, id_))
+        known = sa.select(recipient.c.id).where(recipient.c.id == id_)
+        blank = _row(key, id_, RecipientDetails(), now)
+        there = await rows.hold(connection, dialect, recipient, known, blank)
+        given = step(None if there is None else await _read(connection, id_))
         await _write(connection, dialect, key, {id_: given}, now)
         await preferences.take_steps(connection, dialect, _told({id_: given}), actor, now)
         return await _read(connection, id_) or {}
@@ -78,19 +79,7 @@ def _told(details: Mapping[str, RecipientDetails]) -> dict[str, preferences.Step
 async def _write(
     connection: AsyncConnection, dialect: str, key: AddressKey, details: Mapping[str, RecipientDetails], now: int
 ) -> None:
-    written = [
-        {
-            **{name: getattr(given, name) for name in _OWN[1:10]},
-            "id": id_,
-            "created_at": now,
-            "updated_at": now,
-            "preferences": {},
-            "consents": {},
-            "email_key": None if given.email is None else key(Channel.EMAIL, given.email),
-            "phone_key": None if given.phone is None else key(Channel.SMS, given.phone),
-        }
-        for id_, given in details.items()
-    ]
+    written = [_row(key, id_, given, now) for id_, given in details.items()]
     owned = {id_: given.devices for id_, given in details.items() if given.devices is not None}
     memberships = [
         {"audience": audience, "recipient_id": id_}
@@ -105,6 +94,19 @@ async def _write(
     if memberships:
         placed = [each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships]
         await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
+
+
+def _row(key: AddressKey, id_: str, given: RecipientDetails, now: int) -> dict[str, Any]:
+    return {
+        **{name: getattr(given, name) for name in _OWN[1:10]},
+        "id": id_,
+        "created_at": now,
+        "updated_at": now,
+        "preferences": {},
+        "consents": {},
+        "email_key": None if given.email is None else key(Channel.EMAIL, given.email),
+        "phone_key": None if given.phone is None else key(Channel.SMS, given.phone),
+    }
 
 
 async def get(database: Database, id_: str) -> dict[str, Any] | None:
