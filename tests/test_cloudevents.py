@@ -17,6 +17,7 @@ from notifier.domain.catalog import NotificationType
 from notifier.domain.cloudevents import MAX_BATCH, MAX_EVENT, Checked, Reader
 from notifier.domain.errors import Problem
 from notifier.domain.headers import attributes
+from notifier.domain.sayable import EARLIEST, LATEST
 from tests.samples import CATALOG, EVENT, NOW, accepted, encoded, refused, with_data
 
 READER = Reader(CATALOG)
@@ -49,8 +50,11 @@ def is_line(text: str) -> bool:
 
 def is_instant(text: str) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None and bool(
-            re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", text)
+        moment = datetime.fromisoformat(text)
+        return (
+            moment.tzinfo is not None
+            and EARLIEST <= moment < LATEST
+            and bool(re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", text))
         )
     except ValueError:
         return False
@@ -196,7 +200,11 @@ def test_source_and_id_together_name_the_event(source: str, id_: str) -> None:
         (encoded(specversion="0.3"), 40002, "/specversion"),
         (encoded(time="yesterday"), 40002, "/time"),
         (encoded(time="2026-03-09T17:40:00"), 40002, "/time"),
+        (encoded(time="0001-01-01T00:00:00Z"), 40002, "/time"),
+        (encoded(time="0001-01-01T00:00:00+14:00"), 40002, "/time"),
+        (encoded(time="9999-12-31T23:59:59-12:00"), 40002, "/time"),
         (encoded(time=1_773_078_000), 40002, "/time"),
+        (encoded(time="9999-12-31T23:59:59-14:00"), 40002, "/time"),
         (encoded(data_base64="e30="), 40002, "/data_base64"),
         (b"{}", 40002, "/specversion"),
         (b"[]", 40002, None),
@@ -326,6 +334,7 @@ def test_headers_are_percent_decoded_and_unknown_ones_dropped() -> None:
         ({"ce-id": '"half'}, b"{}", 40002, "/id"),
         ({"ce-id": '"half\\"'}, b"{}", 40002, "/id"),
         ({"ce-time": "2016-12-31T23:59:60Z"}, b"{}", 40002, "/time"),
+        ({"ce-time": "0001-01-01T00:00:00Z"}, b"{}", 40002, "/time"),
         ({}, b"", 42202, "/data/account_id"),
         ({}, b"[]", 42202, "/data"),
         ({}, b"{", 40001, None),

@@ -55,6 +55,8 @@ def passes(check: Callable[[str], str], text: str) -> str | None:
         ("ada@xn--bcher-kva.example.com", "ada@b\u00fccher.example.com"),
         ("ada@example\u3002com", "ada@example.com"),
         (" \u200bada@exam\ufeffple.com\u00a0\t", "ada@example.com"),
+        ("\u202aada@example.com\u202c", "ada@example.com"),
+        ("\u2068ada@exam\u00adple.com\u2069\u200e", "ada@example.com"),
         ("ada@printer.local", "ada@printer.local"),
         ("a" * 64 + "@example.com", "a" * 64 + "@example.com"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from notifier.channels.push.messages import PushContent
 from notifier.domain.catalog import Kind
 from notifier.domain.cloudevents import Reader
-from notifier.domain.errors import Problem
+from notifier.domain.errors import Problem, RenderError
 from tests.named import PUSH
 from tests.samples import CATALOG, NOW, RENDERER, accepted, encoded, refused
 
@@ -82,3 +82,19 @@ def test_every_time_that_is_taken_can_be_shown_everywhere(moment: Any, zone: str
         for locale in ("en", "de", "fr", "es"):
             rendered = RENDERER.render("idle-warning", PUSH, locale=locale, time_zone=zone, data=data)
             assert isinstance(rendered.content, PushContent)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("idle_fee_from", "0001-01-01T00:00:00+14:00"),
+        ("idle_fee_from", "9999-12-31T23:59:59-12:00"),
+        ("time_zone", "Europe/Lisboa"),
+        ("time_zone", "../etc/passwd"),
+    ],
+)
+def test_what_was_stored_before_this_was_asked_fails_its_own_message_alone(name: str, value: str) -> None:
+    data = {**FULLEST["idle.warning"], name: value}
+
+    with pytest.raises(RenderError):  # which ends one delivery; anything else would end its batch
+        RENDERER.render("idle-warning", PUSH, locale="en", time_zone="UTC", data=data, event_id="stored")

@@ -134,6 +134,17 @@ def test_an_empty_variable_is_as_good_as_none(name: str) -> None:
         ({"NOTIFIER_BROKER_URL": "localhost:6379"}, "NOTIFIER_BROKER_URL: must begin with redis://"),
         ({"NOTIFIER_BROKER_URL": "redis+sentinel://h/main"}, "NOTIFIER_BROKER_URL: names Sentinels or a cluster"),
         ({"NOTIFIER_BROKER_URL": "redis://a:1,b:2/0"}, "NOTIFIER_BROKER_URL: "),
+        ({"NOTIFIER_BROKER_URL": "redis://h/zero"}, "NOTIFIER_BROKER_URL: names its database by something else"),
+        ({"NOTIFIER_BROKER_URL": "redis://h/-1"}, "NOTIFIER_BROKER_URL: names its database by something else"),
+        ({"NOTIFIER_BROKER_URL": "redis://h?db=x"}, "NOTIFIER_BROKER_URL: has an option"),
+        ({"NOTIFIER_BROKER_URL": "redis://h/0?nonsense=1"}, "NOTIFIER_BROKER_URL: has an option"),
+        ({"NOTIFIER_BROKER_URL": "redis://h/0?socket_timeout=soon"}, "NOTIFIER_BROKER_URL: has an option"),
+        ({"NOTIFIER_BROKER_URL": "rediss://h/0?ssl_cert_reqs=some"}, "NOTIFIER_BROKER_URL: has an option"),
+        ({"NOTIFIER_BROKER_URL": "redis://h:0/0"}, "NOTIFIER_BROKER_URL: has the port 0"),
+        ({"NOTIFIER_BROKER_URL": "unix://"}, "NOTIFIER_BROKER_URL: names no socket"),
+        ({"NOTIFIER_BROKER_URL": "amqp://h/?nonsense=1"}, "NOTIFIER_BROKER_URL: has an option"),
+        ({"NOTIFIER_BROKER_URL": "amqp://h/?heartbeat=often"}, "NOTIFIER_BROKER_URL: has an option"),
+        ({"NOTIFIER_BROKER_URL": "amqp://h/?client_properties={"}, "NOTIFIER_BROKER_URL: has an option"),
         ({"NOTIFIER_LOG_LEVEL": "loud"}, "NOTIFIER_LOG_LEVEL: "),
         ({"NOTIFIER_API_KEY_FILE": "/nowhere/at/all"}, "NOTIFIER_API_KEY_FILE: /nowhere/at/all can't be read"),
         ({"NOTIFIER_API_KEY_FILE": "/"}, "NOTIFIER_API_KEY_FILE: / can't be read"),
@@ -147,6 +158,23 @@ def test_nonsense_is_refused_with_the_variables_name(environ: dict[str, str], na
         load_settings(environ)
 
     assert str(raised.value).startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("REDIS://Host:6379/0", "redis://Host:6379/0"),
+        ("Redis://u:P%40ss@h/2", "redis://u:P%40ss@h/2"),
+        ("AMQPS://u:P@h/%2F", "amqps://u:P@h/%2F"),
+        ("redis://h", "redis://h"),
+        ("redis://h?db=3", "redis://h?db=3"),
+        ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
+        ("rediss://h/0?ssl_ca_certs=/not/here/yet.pem", "rediss://h/0?ssl_ca_certs=/not/here/yet.pem"),
+        ("amqp://h/name?heartbeat=5", "amqp://h/name?heartbeat=5"),
+    ],
+)
+def test_a_brokers_url_is_kept_as_its_client_takes_it(given: str, kept: str) -> None:
+    assert load_settings({"NOTIFIER_BROKER_URL": given}).broker_url == kept
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -23,10 +23,10 @@ def within_bounds(key: ApiKey, candidate: Checked | Problem) -> Checked | Proble
     return candidate if key.reports_of(candidate.type) else _not_of(key, candidate.type)
 
 
-def check_type(key: ApiKey, event_type: str) -> None:
+def check_type(key: ApiKey, event_type: str, pointer: str = "/type") -> None:
     """Raise Problem 40303 where the key may not report, and so not stop, events of this type."""
     if not key.reports_of(event_type):
-        raise _not_of(key, event_type)
+        raise _not_of(key, event_type, pointer)
 
 
 def check_source(key: ApiKey, source: str) -> None:
@@ -35,8 +35,8 @@ def check_source(key: ApiKey, source: str) -> None:
         raise problem(40303, f"the key {key.id} does not report for this source", "/event/source")
 
 
-def _not_of(key: ApiKey, event_type: str) -> Problem:
-    return problem(40303, f"the key {key.id} does not report {event_type}", "/type")
+def _not_of(key: ApiKey, event_type: str, pointer: str = "/type") -> Problem:
+    return problem(40303, f"the key {key.id} does not report {event_type}", pointer)
 
 
 class Rates:

@@ -81,8 +81,9 @@ async def patch_session(request: Request, context: Context) -> Response:
 
 async def post_cdr(request: Request, context: Context) -> Response:
     """Take a charge detail record: the driver's receipt."""
-    body = await read_body(request, MAX_OBJECT)
     key: ApiKey = request.state.key
+    await context.rates.admit(key, 1)
+    body = await read_body(request, MAX_OBJECT)
     try:
         accepted = await accept_cdr(context.reader, context.intake, body, key.speaks_for, partial(_priced, context))
     except OcpiInvalid as error:
@@ -93,9 +94,10 @@ async def post_cdr(request: Request, context: Context) -> Response:
 
 
 async def _session(request: Request, context: Context, step: Callable[..., Change]) -> Response:
+    key: ApiKey = request.state.key
+    await context.rates.admit(key, 1)
     body = await read_body(request, MAX_OBJECT)
     ids = Ids(*(request.path_params[name] for name in ("country_code", "party_id", "session_id")))
-    key: ApiKey = request.state.key
     if not key.speaks_for(ids.country_code, ids.party_id):
         # OCPI 2.2.1 §4.3: what a peer doesn't own isn't there for it.
         detail = f"the key {key.id} speaks for {', '.join(key.parties)}, and the URL names another party"
@@ -133,7 +135,7 @@ ENDPOINTS = [
         summary="OCPI Sessions: take a session",
         takes={"application/json": Session},
         gives={200: OcpiAnswer},
-        problems=(42202, 42204),
+        problems=(42202, 42204, 42901),
     ),
     Endpoint(
         method="PATCH",
@@ -143,7 +145,7 @@ ENDPOINTS = [
         summary="OCPI Sessions: take what changed in a session",
         takes={"application/json": SessionChanges},
         gives={200: OcpiAnswer},
-        problems=(40401, 42202, 42204),
+        problems=(40401, 42202, 42204, 42901),
     ),
     Endpoint(
         method="POST",
@@ -153,6 +155,6 @@ ENDPOINTS = [
         summary="OCPI CDRs: take a charge detail record",
         takes={"application/json": Cdr},
         gives={201: OcpiAnswer},
-        problems=(40901, 42202, 42204),
+        problems=(40901, 42202, 42204, 42901),
     ),
 ]

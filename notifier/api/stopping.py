@@ -1,5 +1,6 @@
 """What stops notifications before they go out: a cancellation, an acknowledgement, and that a push was opened."""
 
+from functools import partial
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -74,7 +75,8 @@ async def post_cancel(request: Request, context: Context) -> Response:
             return answer(await stopping.cancel(context.engine, kind, about, key.name))
         case Cancellation(type=None, about=None, event=EventName(source=source, id=id_)):
             check_source(key, source)
-            stopped = await stopping.cancel_event(context.engine, event_id(source, id_), key.name)
+            check = partial(check_type, key, pointer="/event")
+            stopped = await stopping.cancel_event(context.engine, event_id(source, id_), key.name, check)
             if stopped is None:
                 raise problem(40401, "no event has this source and id", "/event")
             return answer(stopped)

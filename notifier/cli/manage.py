@@ -85,7 +85,7 @@ def keys() -> None:
     "--source", "sources", multiple=True, help="Reports for this source only, such as csms/berlin or csms/*; again."
 )
 @click.option("--type", "types", multiple=True, help="Reports events of this type only; may be given again.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events a second, 429 above.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events (OCPI: objects) a second, 429 above.")
 @click.option("--expires-in", "lifetime", callback=_lifetime, help='Ends by itself, such as after "90 d".')
 @click.option(
     "--ocpi-party",
@@ -109,6 +109,8 @@ def create(
         raise click.BadParameter(f"there is no event type {unknown[0]}", param_hint="--type")
     if "ocpi" in scopes and not parties:
         raise click.UsageError("--scope ocpi needs --ocpi-party, such as DE*ABC: whose sessions and CDRs it may write")
+    if "ocpi" in scopes and (sources or types):
+        raise click.UsageError("--source and --type bind no key for OCPI, --ocpi-party does; make a key for each")
     text, key = make_key(
         name, frozenset(scopes), now, sources=sources, types=types, rate=rate,
         expires_at=None if lifetime is None else now + lifetime,

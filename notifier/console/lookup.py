@@ -22,7 +22,7 @@ from notifier.domain.users import PERMISSIONS
 from notifier.store.core import audit
 from notifier.store.core.audit import Entry
 from notifier.store.core.database import Database
-from notifier.store.people import suppressions
+from notifier.store.people import erasures, suppressions
 from notifier.store.reading import activity
 from notifier.store.reading.activity import OF_EVENT, EventTold, Told
 from notifier.store.reading.dead import DEAD_STATES
@@ -79,7 +79,8 @@ async def _people(request: Request, context: Context, asked: str) -> list[str]:
         keys = await _address_keys(database, asked)
     people = await activity.find_people(database, cases(asked), keys)
     if keys and people:
-        now, subject = context.engine.clock.now(), people[0]
+        # An audit is kept for ever: what it calls somebody says nothing once they are erased.
+        now, subject = context.engine.clock.now(), (await erasures.pseudonym(database))(people[0])
         more = f"by an address; {len(people)} found"
         await audit.tell(database, Entry(at=now, actor=visit.actor, action="person.find", subject=subject, detail=more))
     return people

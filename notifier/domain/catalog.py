@@ -194,7 +194,8 @@ class Catalog:
             self.listeners.setdefault(kind.event, []).append(kind)
             for event in kind.cancelled_by:
                 self.cancels.setdefault(event, []).append(kind)
-        self.models = {event: self._model(event, name) for event, name in _names(self.event_types).items()}
+        self.shapes = {event: self._shape(event, name) for event, name in _names(self.event_types).items()}
+        self.models = {event: self._model(event, shape) for event, shape in self.shapes.items()}
 
     @property
     def event_types(self) -> list[str]:
@@ -231,16 +232,18 @@ class Catalog:
         names = [name for kind in self.listeners.get(event, []) for _, name in AUDIENCE_FIELDS[kind.audience]]
         return () if event in self.cancels else tuple(dict.fromkeys(names))
 
-    def _model(self, event: str, name: str) -> type[msgspec.Struct]:
-        fields = self.fields(event)
-        return msgspec.defstruct(
-            f"event.{name}",
-            [_struct_field(name, field) for name, field in fields.items()],
-            namespace={"__post_init__": make_check({name: field.type for name, field in fields.items()})},
-            frozen=True,
-            kw_only=True,
-            omit_defaults=True,
-        )
+    def shape(self, event_type: str) -> type[msgspec.Struct]:
+        """The struct of data that were accepted: the model without the check of what people can be told (`sayable`)."""
+        return self.shapes[event_type]
+
+    def _shape(self, event: str, name: str) -> type[msgspec.Struct]:
+        fields = [_struct_field(name, field) for name, field in self.fields(event).items()]
+        return msgspec.defstruct(f"event.{name}", fields, frozen=True, kw_only=True, omit_defaults=True)
+
+    def _model(self, event: str, shape: type[msgspec.Struct]) -> type[msgspec.Struct]:
+        check = make_check({name: field.type for name, field in self.fields(event).items()})
+        own: dict[str, Any] = {"__post_init__": check}
+        return msgspec.defstruct(shape.__name__, [], bases=(shape,), namespace=own, frozen=True, omit_defaults=True)
 
     def _needs(self, event: str) -> Iterator[tuple[NotificationType, str]]:
         yield from ((kind, name) for kind in self.listeners.get(event, []) for name in kind.data)

@@ -13,6 +13,7 @@ from notifier.domain.errors import Problem
 from notifier.domain.events import event_id
 from notifier.domain.headers import attributes
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
+from notifier.domain.sayable import make_check
 from notifier.domain.text import LINE
 
 MAX_BATCH = 1000  # events in one call: one transaction of them stays under 50 ms
@@ -23,6 +24,9 @@ BATCH = "application/cloudevents-batch+json"
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=LINE)]
 Attribute = Annotated[str, msgspec.Meta(min_length=1)]
 TypeName = EventType
+
+check_time = make_check({"time": "time"})
+"""The check of the `time` that an event gives; its ValueError names it."""
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +43,9 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     dataschema: Attribute | None = None
     data_base64: bytes | None = None
     data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b""))
+
+    def __post_init__(self) -> None:
+        check_time(self)
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,8 +34,10 @@ T = TypeVar("T", bound=Told)
 
 MAX_LOCAL = 64  # letters before the @ of a mailbox (RFC 5321 §4.5.3.1.1)
 
-_INVISIBLE = re.compile("[\u200b\u2060\ufeff]|^[ \t\u00a0]+|[ \t\u00a0]+(?![\\s\\S])")
-"""What comes along when an address is copied: blanks around it, and letters of no width anywhere."""
+_INVISIBLE = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]|^[ \t\u00a0]+|[ \t\u00a0]+(?![\\s\\S])"
+)
+"""What comes along when an address is copied: blanks around it; letters of no width and marks of direction anywhere."""
 
 # Ofcom's numbers for tests and films, which no table of valid numbers has.
 _FOR_TESTS = re.compile(r"\+447700900[0-9]{3}")

@@ -20,6 +20,16 @@ SEEN = re.compile(
 Check = Callable[[Any], None]
 
 
+def is_showable(moment: datetime) -> bool:
+    """Whether a moment has a date in every zone."""
+    return EARLIEST <= moment < LATEST
+
+
+def is_seen(text: str) -> bool:
+    """Whether people see anything of a text."""
+    return SEEN.search(text) is not None
+
+
 def make_check(kinds: Mapping[str, str]) -> Check:
     """The check of data by its fields' kinds; its ValueError ends as msgspec's do, with the member at fault."""
     names = {kind: [name for name, each in kinds.items() if each == kind] for kind in ("text", "time", "zone")}
@@ -27,11 +37,11 @@ def make_check(kinds: Mapping[str, str]) -> Check:
     def check(data: Any) -> None:
         for name in names["text"]:
             value = getattr(data, name)
-            if value is not None and SEEN.search(value) is None:
+            if value is not None and not is_seen(value):
                 raise ValueError(f"a text of blanks tells nobody anything; leave the member out - at `$.{name}`")
         for name in names["time"]:
             value = getattr(data, name)
-            if value is not None and not EARLIEST <= value < LATEST:
+            if value is not None and not is_showable(value):
                 raise ValueError(f"no clock can show this time; was it ever set? - at `$.{name}`")
         for name in names["zone"]:
             value = getattr(data, name)

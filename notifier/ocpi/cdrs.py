@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from notifier.domain.sayable import is_seen
 from notifier.ocpi.events import Ids, OcpiEvent, make_event, money
 from notifier.ocpi.objects import Cdr, check, read
 
@@ -26,9 +27,9 @@ def post(body: bytes | Mapping[str, Any] | Cdr, *, priced: bool = True) -> OcpiE
     place, idle = cdr.cdr_location, cdr.total_parking_cost
     tax, idle_fee = cdr.total_cost.tax, idle and idle.due
     # Where even its city is blank it is the party's: a location's id says nothing to a driver.
-    station = next(filter(str.strip, (place.name or "", place.address, place.city)), None)
+    station = next(filter(is_seen, (place.name or "", place.address, place.city)), None)
     optional = {
-        "address": ", ".join(filter(str.strip, (place.address, place.city))),
+        "address": ", ".join(filter(is_seen, (place.address, place.city))),
         "tax": money(tax, cdr.currency) if tax else None,
         "idle_fee": money(idle_fee, cdr.currency) if idle_fee else None,
     }

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from notifier.domain.messages import Private
+from notifier.domain.sayable import is_showable
 from notifier.domain.text import END, LINE
 
 MAX_NUMBER = 1e9  # kWh, hours, amperes or money: more than any session holds, and far from what a float can't count
@@ -231,7 +232,9 @@ def plain(value: object) -> Any:
 def _timestamp(_kind: type, value: object) -> Timestamp:
     try:
         if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
-            return Timestamp.fromisoformat(value.removesuffix("Z")).replace(tzinfo=UTC)
+            moment = Timestamp.fromisoformat(value.removesuffix("Z")).replace(tzinfo=UTC)
+            if is_showable(moment):
+                return moment
     except ValueError:  # the shape is right, the day or the hour doesn't exist
         pass
     raise ValueError("expected a time in UTC, written as 2015-06-29T20:39:09Z")

@@ -4,7 +4,7 @@ Both leave marks, as an event does that makes something untrue: what is claimed 
 step or digest it waits in, and the same again changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,12 +35,15 @@ async def cancel(engine: Engine, kind: NotificationType, about: str, actor: str)
     return await _stop(engine, things, Reason.CANCELLED, actor, f"{kind.id} {about}")
 
 
-async def cancel_event(engine: Engine, event_id: str, actor: str) -> Stopping | None:
+async def cancel_event(
+    engine: Engine, event_id: str, actor: str, check: Callable[[str], None] = lambda _type: None
+) -> Stopping | None:
     """Stop what an event set off, and what the same types told earlier about the same things; None where nobody knows
-    the event. Raises StoreUnavailable."""
+    the event. `check` raises where its type is not the actor's to stop. Raises StoreUnavailable."""
     event = await events.get(engine.database, event_id)
     if event is None:
         return None
+    check(event.type)
     kinds = engine.catalog.listeners.get(event.type, [])
     things = [(policy.about(kind, event.data), event.starts_at) for kind in kinds]
     return await _stop(engine, things, Reason.CANCELLED, actor, f"event {event_id}")

@@ -75,6 +75,7 @@ class _Told(NamedTuple):
 class _Type(msgspec.Struct):
     kind: NotificationType
     model: type[msgspec.Struct]
+    shape: type[msgspec.Struct]
     link: Part
     digest_link: Part | None
     least: Mapping[str, int]
@@ -240,7 +241,7 @@ class Renderer:
         script = scripts[spoken].digest
         if script is None or loaded.digest_link is None or not items:
             raise RenderError(f"{notification_type} has no digest of {len(items)}")
-        told = [_read(loaded, item) for item in items]
+        told = [_read(loaded, loaded.shape, item) for item in items]
         link = self._address(loaded.kind, loaded.digest_link, told[0])
         reader = self._reader(link, locale, spoken, _zones(loaded.kind, told[0], time_zone))
         count = {"count": len(told), "more": max(len(told) - MAX_ROWS, 0)}
@@ -266,7 +267,8 @@ class Renderer:
         key = loaded.kind.id, event_id
         told = self._told.pop(key, None)
         if told is None or told.data != data:  # an id may come again once its event was erased
-            values = _read(loaded, data)
+            # What is stored as an event was checked when it was accepted.
+            values = _read(loaded, loaded.model if event_id is None else loaded.shape, data)
             told = _Told(data, values, self._address(loaded.kind, loaded.link, values))
         if event_id is not None:
             self._told[key] = told
@@ -295,12 +297,12 @@ def _load_type(catalog: Catalog, kind: NotificationType) -> _Type:
         shared = {name: field for name, field in in_links.items() if name in (*OF_ADDRESSES, *kind.digest.key)}
         digest_link = compile_text(f"{kind.id}/type.toml: digest.link", kind.digest.link, shared)
     least = {name: field.min for name, field in kind.data.items() if field.min is not None}
-    return _Type(kind, model, link, digest_link, least, FILES, {})
+    return _Type(kind, model, catalog.shape(kind.event), link, digest_link, least, FILES, {})
 
 
-def _read(loaded: _Type, data: Mapping[str, Any]) -> dict[str, Any]:
+def _read(loaded: _Type, model: type[msgspec.Struct], data: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        values = msgspec.structs.asdict(msgspec.convert(data, loaded.model))
+        values = msgspec.structs.asdict(msgspec.convert(data, model))
     except msgspec.ValidationError as error:
         told = _QUOTED.sub("…", str(error))  # msgspec quotes the value it refuses
         words = f"what this event says doesn't fit its type any more: {told}"

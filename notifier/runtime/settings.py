@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,6 +19,7 @@ from notifier.domain.links import read_keys
 from notifier.domain.reading import read_text
 from notifier.runtime.accounts import email_accounts, push_accounts, sms_accounts
 from notifier.runtime.addresses import MAX_VERP_LOCAL, host_name, mailbox, web_address
+from notifier.runtime.broker_url import broker_url
 from notifier.runtime.database_url import read_database_url
 from notifier.runtime.proxies import proxy_address
 
@@ -264,18 +264,6 @@ def _level(value: str) -> str:
     return value.lower()
 
 
-def _read_broker_url(value: str) -> None:
-    try:
-        url = urlsplit(value)
-        _ = url.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if "sentinel" in url.scheme or "cluster" in url.scheme or "," in url.netloc.rpartition("@")[2]:
-        raise ValueError("names Sentinels or a cluster; it takes one Redis, or an address that leads to the master")
-    if url.scheme not in ("redis", "rediss", "unix", "amqp", "amqps"):
-        raise ValueError("must begin with redis://, rediss://, unix://, amqp:// or amqps://")
-
-
 def _namespace(value: str) -> str:
     if not _NAMESPACE.fullmatch(value):
         raise ValueError("must be at most 40 letters and digits, with dots, dashes and underscores between them")
@@ -298,7 +286,7 @@ _READ: Final[Mapping[str, Callable[[str], str]]] = {
     "app_url": web_address,
     "email_from": lambda value: str(mailbox(value)),
     "database_url": _looked_at(read_database_url),
-    "broker_url": _looked_at(_read_broker_url),
+    "broker_url": broker_url,
     "namespace": _namespace,
     "push_providers": _looked_at(push_accounts),
     "sms_providers": _looked_at(sms_accounts),

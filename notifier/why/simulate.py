@@ -19,6 +19,7 @@ from notifier.domain.messages import Private
 from notifier.domain.preferences import NETWORK, Key, Preferences, Told, laid_upon
 from notifier.domain.problems import problem
 from notifier.domain.recipients import Recipient, RecipientDetails, check_preferences
+from notifier.domain.sayable import is_showable
 from notifier.domain.standing import Standing
 from notifier.pipeline.plan import audience_keys
 from notifier.pipeline.planning import read_and_plan
@@ -207,7 +208,7 @@ def _instant(at: str | None, person: Recipient | None, now: int) -> int:
     try:
         shown = time.fromisoformat(at) if len(at) == len("HH:MM") else None
         if shown is None:
-            return to_instant(datetime.fromisoformat(at))
+            return _read_instant(at)
     except ValueError:
         raise problem(42205, "write an instant such as 2026-03-09T22:10:00Z, or a time of day: 23:10", "/at") from None
     if person is None:
@@ -216,7 +217,17 @@ def _instant(at: str | None, person: Recipient | None, now: int) -> int:
     return now if found is None else found
 
 
+def _read_instant(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    instant = to_instant(moment)
+    if not is_showable(moment):
+        raise ValueError("it has no date in some zone")
+    return instant
+
+
 def _event(reader: Reader, trial: TrialEvent, at: int) -> Event:
+    if trial.time is not None and not is_showable(trial.time):
+        raise problem(42205, "no clock can show this time; was it ever set?", "/event/time")
     occurred = at if trial.time is None else to_instant(trial.time)
     try:
         checked = reader.made(trial.type, SOURCE, SOURCE, SOURCE, occurred, trial.data)

@@ -171,6 +171,9 @@ async def test_a_key_stops_only_what_it_may_report(api: Caller) -> None:
     assert await cancel(b'{"type":"payment-failed","about":"a1"}') == (40303, "/type")
     assert await cancel(b'{"event":{"source":"billing","id":"1"}}') == (40303, "/event/source")
     assert await cancel(b'{"event":{"source":"csms/berlin","id":"1"}}') == (40401, "/event")
+    # An event of its source that it may not report is another's to stop, too
+    assert (await api.post(encoded(id="1", source="csms/berlin"))).status == 202
+    assert await cancel(b'{"event":{"source":"csms/berlin","id":"1"}}') == (40303, "/event")
 
 
 @on_sqlite
@@ -189,3 +192,28 @@ async def test_a_key_with_a_rate_is_sent_away_above_it_and_others_are_not(databa
         assert 1 <= int(refused.headers["Retry-After"]) <= 10
         assert (await api.post(encoded(id="y"))).status == 202
         assert len(await api.rows(event)) == 101
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/ocpi/2.2.1/sessions/BE/BEC/101"),
+        ("PATCH", "/ocpi/2.2.1/sessions/BE/BEC/101"),
+        ("POST", "/ocpi/2.2.1/cdrs"),
+    ],
+)
+async def test_an_ocpi_peer_that_sends_more_than_its_keys_rate_is_sent_away(
+    database: Database, valkey: str, method: str, path: str
+) -> None:
+    async with application(database, valkey, settings=Settings(broker_url=valkey)) as api:
+        # Given a key for an object in a hundred seconds, and one that was looked at
+        slow = f"Bearer {await add_key(database, rate=0.01)}"
+        assert (await api.call(method, path, "{}", Authorization=slow)).status in (404, 422)
+
+        # When the peer goes on at once
+        refused = await api.call(method, path, "{}", Authorization=slow)
+
+        # Then it is told when to come back
+        assert refused.problem == (42901, None)
+        assert int(refused.headers["Retry-After"]) > 1

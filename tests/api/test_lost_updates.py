@@ -1,5 +1,6 @@
 """Several write what is known of one person: nobody's word is lost to somebody who didn't know of it."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -168,6 +169,21 @@ async def test_what_must_not_be_there_yet_is_written_once(api: Caller, path: str
     assert (await api.call("PUT", path, body, If_Match="*")).status == 412
     assert (await api.call("PUT", path, body, If_None_Match="*")).status == 204
     assert (await api.call("PUT", path, body, If_None_Match="*")).status == 412
+
+
+FIRST_WRITES = 5  # pairs of them: without the lock nineteen of twenty pairs were both taken
+
+
+@pytest.mark.parametrize("path", ["/v1/recipients/new", "/v1/segments/new", "/v1/tenants/host:new"])
+async def test_of_two_who_write_what_must_not_be_there_yet_at_once_one_is_told(api: Caller, path: str) -> None:
+    """Given two who both found that there is no such document
+    When both write it at once, on condition that it isn't there
+    Then one has written it, and the other one is told that it is there."""
+    body = json.dumps({"name": "New"} if "tenants" not in path else {})
+    for number in range(FIRST_WRITES):
+        both = (api.call("PUT", f"{path}{number}", body, If_None_Match="*") for _ in range(2))
+
+        assert sorted(answer.status for answer in await asyncio.gather(*both)) == [204, 412]
 
 
 @on_sqlite

@@ -130,8 +130,18 @@ def test_a_key_for_ocpi_names_the_parties_that_it_speaks_for(shell: Shell, given
     assert json.loads(shell("keys", "list", "--json").output)[0]["parties"] == kept
 
 
-@pytest.mark.parametrize(("given", "said"), [([], "--ocpi-party"), (["--ocpi-party", "DE*ABCD"], "DE*ABC")])
-def test_a_key_for_ocpi_without_a_party_is_not_made(shell: Shell, given: list[str], said: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "--ocpi-party"),
+        (["--ocpi-party", "DE*ABCD"], "DE*ABC"),
+        (["--ocpi-party", "any", "--source", "csms/*"], "--source and --type"),
+        (["--ocpi-party", "any", "--type", "charging.complete"], "--source and --type"),
+    ],
+)
+def test_a_key_for_ocpi_without_a_party_or_with_bounds_that_are_none_is_not_made(
+    shell: Shell, given: list[str], said: str
+) -> None:
     shell("db", "upgrade")
 
     told = shell("keys", "create", "hub", "--scope", "ocpi", *given)

@@ -77,6 +77,8 @@ def test_what_parking_cost_is_the_idle_fee(example: Example) -> None:
         ({"name": "N" * 255, "address": "A" * 200, "city": "C" * 200}, "N" * 255, "A" * 200 + ", " + "C" * 200),
         ({"name": "Gent", "address": "", "city": ""}, "Gent", None),
         ({"name": "  ", "address": " ", "city": "Gent"}, "Gent", "Gent"),
+        ({"name": "\u200b", "address": "\u2800", "city": "Gent"}, "Gent", "Gent"),
+        ({"name": "\ufeff", "address": "", "city": "\u3164"}, "BE*BEC", None),
     ],
 )
 def test_a_station_is_called_by_the_best_name_that_is_told(
@@ -150,6 +152,7 @@ def test_the_same_cdr_is_the_same_event(example: Example) -> None:
         ({"cdr_location": {"id": "LOC1"}}, "/cdr_location/address"),
         ({"total_cost": {"before_taxes": 4.0, "taxes": [{"name": "VAT"}]}}, "/total_cost/taxes/0/amount"),
         ({"credit": "no"}, "/credit"),
+        ({"last_updated": "0001-01-01T00:00:00Z"}, "/last_updated"),
     ],
 )
 def test_a_broken_cdr_is_refused_by_the_name_of_its_member(

@@ -136,6 +136,8 @@ def test_a_time_without_a_zone_is_utc_and_a_fraction_is_fine(example: Example, w
         "2015-02-30T20:39:09Z",
         "2015-06-29T24:00:01Z",
         "2015-06-29T20:39Z",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
         "\u0662015-06-29T20:39:09Z",
         "now",
         1435610349,

@@ -125,6 +125,22 @@ async def lived(engine: WorkerEngine, report: Report) -> list[str]:
     return told
 
 
+@pytest.mark.parametrize("told", [TOKEN, TOKEN.lower(), TOKEN.title()])
+async def test_a_token_is_forgotten_in_whichever_case_it_was_told(
+    engine: WorkerEngine, clock: ManualClock, report: Report, told: str
+) -> None:
+    """Given an event that nobody was told of, and a session, each with a person's token as its sender writes it
+    When the person is erased
+    Then neither has it any more."""
+    await recipients.put(engine.database, {ID: PERSON}, NOW, "app")
+    await decide(engine, [await report("session.ended", session_id="7", token=told, ended_at="2026-03-09T17:40:00Z")])
+    await keep_session(engine, "BE-BEC-7", told)
+
+    await erase(engine, clock)
+
+    assert await found(engine, "c4n4ry") == set()
+
+
 async def test_no_trace_of_a_person_is_left_in_any_table(
     engine: WorkerEngine, clock: ManualClock, lived: list[str]
 ) -> None:

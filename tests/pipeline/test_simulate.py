@@ -221,6 +221,8 @@ async def test_a_person_with_other_preferences_is_still_the_one_in_the_audience(
         ("charging.complete", {"recipient": "ada", "at": "25:10"}, "/at"),
         ("charging.complete", {"recipient": "ada", "at": "tonight"}, "/at"),
         ("charging.complete", {"at": "2026-03-09T22:10:00"}, "/at"),
+        ("charging.complete", {"at": "0001-01-01T00:00:00+14:00"}, "/at"),
+        ("charging.complete", {"event": {"time": "0001-01-01T00:00:00Z"}}, "/event/time"),
         ("charging.complete", {"preferences": {}}, "/preferences"),
         ("charging.complete", {"recipient": "ada", "preferences": {"time_zone": "Mars"}}, "/recipient"),
     ],

@@ -1,14 +1,17 @@
 """What a server is told about our sessions, and how SQLite's one writer is taken turns at."""
 
 import asyncio
+import socket
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import Lane, State
-from notifier.store.core.database import IDLE_TIMEOUT, Database
+from notifier.domain.errors import StoreUnavailable
+from notifier.store.core.database import IDLE_TIMEOUT, STATEMENT_TIMEOUT, Database
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from tests.named import SMS
@@ -26,6 +29,40 @@ async def test_a_process_that_stands_still_in_a_transaction_loses_it(database: D
         found = (await connection.execute(sa.text(IDLE[database.dialect]))).scalar_one()
 
     assert int(found) == IDLE_TIMEOUT * 1000
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb"])
+async def test_a_server_that_takes_a_connection_and_says_nothing_is_unavailable(scheme: str) -> None:
+    # Given a server that stands still: its machine takes connections for it
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        database = Database(f"{scheme}://a:b@127.0.0.1:{server.getsockname()[1]}/x?connect_timeout=1")
+
+        # Then whoever asks is told so
+        with pytest.raises(StoreUnavailable):
+            async with asyncio.timeout(10):
+                await database.ping()
+        await database.close()
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+async def test_a_server_that_stops_in_the_midst_of_a_statement_is_waited_for_only_so_long(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+
+    assert driver is not None
+    assert driver._read_timeout == STATEMENT_TIMEOUT + 5
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("options", ["-c nosuch=1", "-c work_mem=1", "--nosuch"])
+async def test_what_a_server_refuses_when_a_session_begins_is_told_in_its_words(
+    database: Database, database_url: str, options: str
+) -> None:
+    refused = Database(f"{database_url}?options={quote(options)}")
+
+    with pytest.raises(StoreUnavailable, match="the database can't be used: "):
+        await refused.ping()
+    await refused.close()
 
 
 async def test_a_repeat_logs_nothing_with_an_id_in_it(database: Database, caplog: pytest.LogCaptureFixture) -> None:
@@ -73,6 +110,24 @@ async def test_the_writers_of_a_process_queue_for_sqlite_instead_of_asking_it_ag
     assert begun[3:] == ["BEGIN", "quick"] * 3
 
 
+async def test_a_folder_that_is_named_as_the_file_stays_as_open_as_it_is(tmp_path: Path) -> None:
+    """Given a folder that everybody may use, such as /tmp
+    When a URL names it where a file should be
+    Then the database can't be used, and everybody may still use the folder."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(0o1777)
+
+    database = Database(f"sqlite:///{folder}")
+    try:
+        with pytest.raises(StoreUnavailable):
+            await database.ping()
+    finally:
+        await database.close()
+
+    assert folder.stat().st_mode & 0o7777 == 0o1777
+
+
 def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
@@ -98,3 +153,20 @@ async def test_an_sqlite_file_and_what_is_beside_it_are_their_owners_alone(
         assert mode(tmp_path / "notifier.db-turn") == 0o600
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize("folder", [True, False])
+async def test_what_is_no_database_keeps_its_mode(tmp_path: Path, folder: bool) -> None:
+    # Given a folder, or somebody's file, that the setting names by mistake
+    path = tmp_path / "notes"
+    path.mkdir() if folder else path.write_text("no database, however long it is read: " * 100)
+    path.chmod(0o755)
+
+    # When it is opened
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(StoreUnavailable):
+        await database.ping()
+    await database.close()
+
+    # Then who could read it still can
+    assert mode(path) == 0o755

@@ -6,10 +6,12 @@ import random
 import sqlite3
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import asyncmy
 import msgspec
 import sqlalchemy as sa
 import structlog
@@ -197,6 +199,7 @@ def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: b
     prepare = f"SET time_zone = '+00:00' /*M! , idle_transaction_timeout = {0 if patient else IDLE_TIMEOUT} */"
     arguments: dict[str, Any] = {
         "connect_timeout": options.connect_timeout or CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": prepare,
+        "read_timeout": None if patient else STATEMENT_TIMEOUT + 5, "async_creator_fn": _connect_mysql,
     }  # fmt: skip
     if options.unix_socket:
         arguments["unix_socket"] = options.unix_socket
@@ -207,6 +210,12 @@ def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: b
     )  # fmt: skip
     # Under REPEATABLE READ batches that touch neighbouring keys lock the gaps between them, and deadlock.
     return create_async_engine(parsed, connect_args=arguments, isolation_level="READ COMMITTED", **_pool(connections))
+
+
+async def _connect_mysql(**arguments: Any) -> Any:
+    """The driver's connection. Its own time-out ends when TCP has one, which also a server that stands still gives."""
+    async with asyncio.timeout(arguments["connect_timeout"]):
+        return await asyncmy.connect(**arguments)
 
 
 def _mysql_tls(options: MysqlOptions) -> ssl.SSLContext | None:
@@ -259,15 +268,31 @@ def _make_private(file: Path) -> None:
     may write to it was given that on purpose, and stays. What SQLite puts beside it has the same mode."""
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file.touch(mode=0o600)
+        if not file.exists():
+            file.touch(mode=0o600)
         mode = file.stat().st_mode & 0o777
         private = mode & (0o770 if mode & 0o020 else 0o700)
         beside = [file.with_name(file.name + ending) for ending in ("-wal", "-shm", "-turn")]
-        for each in (file, *beside) if mode != private else ():
+        for each in (file, *beside) if mode != private and _may_be_sqlite(file) else ():
             if each.exists():
                 each.chmod(private)
     except OSError as error:  # somebody else's file, or no file system for it: the first statement says so
         log.warning("database.not_private", error=type(error).__name__)
+
+
+def _may_be_sqlite(file: Path) -> bool:
+    """Whether a file is a database or none yet, and not a folder or something else that a setting names by mistake.
+
+    SQLite looks itself: closing a file that this process has open elsewhere would take that one's locks away.
+    """
+    if not file.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
+    return True
 
 
 def _gave_way(error: DBAPIError) -> bool:
@@ -277,6 +302,8 @@ def _gave_way(error: DBAPIError) -> bool:
 
 
 def _unavailable(error: DBAPIError) -> bool:
+    if error.statement is None and not isinstance(error, sa.exc.IntegrityError):  # it keeps us out
+        return True
     # A value that the engine can't hold (class 22) is our fault: the same would fail again, however often.
     if str(getattr(error.orig, "sqlstate", "")).startswith("22"):
         return False

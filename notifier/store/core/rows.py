@@ -4,7 +4,7 @@ One parameter instead of rows × columns keeps the client's cost at about 1 µs 
 once with SQLAlchemy, serves a batch of one and of five hundred on every engine. Only the row set's text differs.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from notifier.store.core.columns import Json
@@ -86,6 +87,23 @@ def locking(
 ) -> Select[Any]:
     """The query, locking the rows that it reads of one table; only PostgreSQL wants that table named."""
     return query.with_for_update(read=read, skip_locked=skip_locked, of=table if dialect == "postgresql" else None)
+
+
+async def hold(
+    connection: AsyncConnection, dialect: str, table: Table, query: Select[Any], new: Mapping[str, Any]
+) -> Row[Any] | None:
+    """Keep the row that a query finds from being changed until the transaction ends; None where there was none.
+
+    `new` is there then, for this transaction alone: of two who write a row first the second waits, and is told what
+    the first one wrote.
+    """
+    while True:
+        found: Row[Any] | None = (await connection.execute(query.with_for_update())).first()
+        if found is not None:
+            return found
+        made = insert(dialect, table, [table.c[name] for name in new])
+        if (await connection.execute(made, {"rows": encode([new])})).rowcount:
+            return None
 
 
 def _text(dialect: str, columns: Sequence[Column[Any]], name: str) -> TextClause:

@@ -20,20 +20,31 @@ SLICES: Final = tuple(f"{number:02x}" for number in range(256))
 async def find(
     database: Database, table: sa.Table, column: sa.Column[str], strings: Collection[str]
 ) -> AsyncIterator[list[str]]:
-    """Ids of the rows whose document holds one of the strings, slice by slice; rows that move meanwhile may be missed.
+    """Ids of the rows whose document holds one of the strings in any case, slice by slice; rows that move meanwhile may
+    be missed.
 
     A reader's look: it locks nothing.
     """
-    place = sa.func.strpos if database.dialect == "postgresql" else sa.func.instr  # much quicker than LIKE
-    wanted = sa.or_(*(place(column, each) > 0 for each in strings))
+    on_postgresql = database.dialect == "postgresql"
+    place = sa.func.strpos if on_postgresql else sa.func.instr  # much quicker than LIKE
+    small = _small_in_c if on_postgresql else sa.func.lower
     for condition in await _slices(database, table):
-        query = sa.select(table.c.id).where(condition, wanted)
+        part = sa.select(table.c.id, small(column).label("document")).where(condition)
+        if on_postgresql:
+            part = part.offset(0)  # or it would make the document's letters small once more for each string
+        slice_ = part.subquery()
+        wanted = sa.or_(*(place(slice_.c.document, small(sa.literal(each))) > 0 for each in strings))
+        query = sa.select(slice_.c.id).where(wanted)
 
         async def work(connection: AsyncConnection, query: sa.Select[Any] = query) -> list[str]:
             return [row.id for row in await connection.execute(query)]
 
         if found := await database.read(work):
             yield found
+
+
+def _small_in_c(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    return sa.func.lower(sa.collate(text, "C"))  # byte by byte: many times as quick
 
 
 async def _slices(database: Database, table: sa.Table) -> Sequence[sa.ColumnElement[bool]]:

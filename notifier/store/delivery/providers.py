@@ -39,15 +39,8 @@ async def change(database: Database, id_: str, how: Callable[[Known], tuple[Know
     """Change what is known of a provider by a pure function, one process after the other; what that answers beside."""
 
     async def work(connection: AsyncConnection) -> T:
-        locked = _query().with_for_update()
-        row = (await connection.execute(locked, {"of": id_})).first()
-        if row is None:  # who is first makes it; of two at once the second waits here, and reads what that one wrote
-            await connection.execute(
-                rows.insert(database.dialect, provider, list(provider.c)),
-                {"rows": rows.encode([{"id": id_, **_columns(Known())}])},
-            )
-            row = (await connection.execute(locked, {"of": id_})).first()
-        before = _known(row)
+        blank = {"id": id_, **_columns(Known())}
+        before = _known(await rows.hold(connection, database.dialect, provider, _query().params(of=id_), blank))
         after, answer = how(before)
         if after != before:
             await connection.execute(_update(), {"of": id_, **_columns(after)})

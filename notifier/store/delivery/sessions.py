@@ -26,14 +26,10 @@ async def update(database: Database, name: str, step: Step, now: int) -> None:
     id_ = make_id("ocpi-session", name)
 
     async def work(connection: AsyncConnection) -> None:
-        query = sa.select(charging_session.c.state).where(charging_session.c.id == id_).with_for_update()
-        state = (await connection.execute(query)).scalar()
-        if state is None:  # who is first makes it; of two at once the second waits here, and reads what that one wrote
-            # Its state says nothing yet, which no other transaction sees.
-            made = rows.insert(database.dialect, charging_session, list(charging_session.c))
-            await connection.execute(made, {"rows": rows.encode([{"id": id_, "state": {}, "updated_at": now}])})
-            state = (await connection.execute(query)).scalar_one()
-        before = None if state == "{}" else msgspec.json.decode(state, type=StoredSession)
+        query = sa.select(charging_session.c.state).where(charging_session.c.id == id_)
+        blank = {"id": id_, "state": {}, "updated_at": now}
+        held = await rows.hold(connection, database.dialect, charging_session, query, blank)
+        before = None if held is None else msgspec.json.decode(held.state, type=StoredSession)
         after, new = step(before)
         if after != before:
             row = {"id": id_, "state": after, "updated_at": now}

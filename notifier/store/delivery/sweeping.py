@@ -37,8 +37,7 @@ async def forget_told(database: Database, erased: Erasure, now: int) -> int:
 
 async def forget_named(database: Database, erased: Sequence[Erasure]) -> None:
     """Take people out of events that name them and were told to nobody, and delete the sessions of their tokens."""
-    told = {form for each in erased for name in each.names for form in (name, name.lower())}  # a token in either case
-    strings = {msgspec.json.encode(each).decode() for each in told}
+    strings = {msgspec.json.encode(name).decode() for each in erased for name in each.names}
     async for found in find(database, event, event.c.data, strings):
         for start in range(0, len(found), CHUNK):
             await _forget_named_events(database, found[start : start + CHUNK], erased)

@@ -125,8 +125,8 @@ async def put_defaults(
     before = sa.select(tenant.c.defaults).where(tenant.c.name == name)
 
     async def work(connection: AsyncConnection) -> None:
-        held = (await connection.execute(before.with_for_update())).scalar()
-        check(None if held is None else msgspec.json.decode(held, type=Defaults))
+        held = await rows.hold(connection, database.dialect, tenant, before, row)
+        check(None if held is None else msgspec.json.decode(held.defaults, type=Defaults))
         await connection.execute(_put_defaults(database.dialect), {"rows": rows.encode([row])})
         await audit.add(connection, database.dialect, [entry])
 

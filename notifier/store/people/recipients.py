@@ -16,7 +16,6 @@ from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import device, membership, recipient, suppression
 from notifier.store.people import addresses, devices, on_call, preferences, standing
-from notifier.store.people import locking as people
 from notifier.store.people.addresses import KEYED
 from notifier.store.people.suppressions import AddressKey, address_key
 
@@ -55,8 +54,10 @@ async def change(
 
     async def work(connection: AsyncConnection) -> dict[str, Any]:
         dialect = database.dialect
-        await people.lock(connection, dialect, [id_])
-        given = step(await _read(connection, id_))
+        known = sa.select(recipient.c.id).where(recipient.c.id == id_)
+        blank = _row(key, id_, RecipientDetails(), now)
+        there = await rows.hold(connection, dialect, recipient, known, blank)
+        given = step(None if there is None else await _read(connection, id_))
         await _write(connection, dialect, key, {id_: given}, now)
         await preferences.take_steps(connection, dialect, _told({id_: given}), actor, now)
         return await _read(connection, id_) or {}
@@ -76,18 +77,7 @@ def _told(details: Mapping[str, RecipientDetails]) -> dict[str, preferences.Step
 async def _write(
     connection: AsyncConnection, dialect: str, key: AddressKey, details: Mapping[str, RecipientDetails], now: int
 ) -> None:
-    written = [
-        {
-            **{name: getattr(given, name) for name in _GIVEN},
-            "id": id_,
-            "created_at": now,
-            "updated_at": now,
-            "preferences": {},
-            "consents": {},
-            **_keys(key, given),
-        }
-        for id_, given in details.items()
-    ]
+    written = [_row(key, id_, given, now) for id_, given in details.items()]
     owned = {id_: given.devices for id_, given in details.items() if given.devices is not None}
     memberships = [
         {"audience": audience, "recipient_id": id_}
@@ -106,10 +96,17 @@ async def _write(
         await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
 
 
-def _keys(key: AddressKey, given: RecipientDetails) -> dict[str, str | None]:
-    """The keys of the addresses that may be suppressed, by column."""
+def _row(key: AddressKey, id_: str, given: RecipientDetails, now: int) -> dict[str, Any]:
     told = {channel: getattr(given, column.removesuffix("_key")) for channel, column in KEYED.items()}
-    return {KEYED[channel]: address and key(channel, address) for channel, address in told.items()}
+    return {
+        **{name: getattr(given, name) for name in _GIVEN},
+        "id": id_,
+        "created_at": now,
+        "updated_at": now,
+        "preferences": {},
+        "consents": {},
+        **{KEYED[channel]: address and key(channel, address) for channel, address in told.items()},
+    }
 
 
 async def get(database: Database, id_: str) -> dict[str, Any] | None:

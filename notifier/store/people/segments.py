@@ -35,7 +35,8 @@ async def put(database: Database, id_: str, given: Segment, now: int, check: Che
     row = {"id": id_, "name": told.pop("name"), "conditions": told, "updated_at": now}
 
     async def work(connection: AsyncConnection) -> None:
-        check(await read(connection, id_, hold=True))
+        held = await rows.hold(connection, database.dialect, segment, _one(id_), row)
+        check(None if held is None else _segment(held))
         await connection.execute(_upsert(database.dialect), {"rows": rows.encode([row])})
 
     await database.write(work)
@@ -52,9 +53,13 @@ async def get(database: Database, id_: str) -> Segment | None:
 
 async def read(connection: AsyncConnection, id_: str, *, hold: bool = False) -> Segment | None:
     """The same inside a transaction of the caller's; with `hold`, nobody else changes it until that ends."""
-    query = sa.select(segment).where(segment.c.id == id_)
+    query = _one(id_)
     row = (await connection.execute(query.with_for_update() if hold else query)).first()
     return None if row is None else _segment(row)
+
+
+def _one(id_: str) -> sa.Select[Any]:
+    return sa.select(segment).where(segment.c.id == id_)
 
 
 async def find(database: Database, after: str, limit: int) -> dict[str, Segment]:
