@@ -1,32 +1,28 @@
 """The doctor: what is configured, what answers, what is missing, and the way out of each."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
-from typing import Literal, cast
+from typing import cast
 
 import aiohttp
 import redis
-from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from redis.exceptions import ClusterCrossSlotError, MovedError
 from sqlalchemy.exc import SQLAlchemyError
 
 from notifier.broker import NAMESPACE, make_broker
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker
-from notifier.channels.push.tokens import read_certificate
 from notifier.domain.catalog import load_catalog
+from notifier.domain.channels import channels
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import ConfigurationError, StoreUnavailable
 from notifier.pipeline.sharing import open_namespace
-from notifier.providers.opening import proxies_of
+from notifier.providers.spec import provider
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.categories import load_categories
-from notifier.runtime.accounts import Account, SmtpAccount, email_accounts, push_accounts, sms_accounts
-from notifier.runtime.addresses import mailbox
-from notifier.runtime.settings import Settings
+from notifier.runtime.finding import Finding
+from notifier.runtime.settings import PREFIX, Settings
 from notifier.store.console import keys
 from notifier.store.core.database import Database
 from notifier.store.core.migrate import revisions
@@ -36,25 +32,13 @@ TIMEOUT = 5  # seconds that anything asked may take
 LOOKS, A_LOOK = 100, 1_000  # at so many keys at once of a Redis that others use, too, and so often: a second in all
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One part: whether it is good, missing (something won't work, by choice or not) or wrong, and what to do."""
-
-    part: str
-    verdict: Literal["good", "missing", "wrong"]
-    told: str
-    way_out: str = ""
-
-
 async def examine(settings: Settings) -> list[Finding]:
     """Look at every part."""
     return [
         *[finding async for finding in _database(settings)],
         await _broker(settings, await _namespace(settings)),
         _templates(settings),
-        *_push(settings),
-        *_sms(settings),
-        *[finding async for finding in _email(settings)],
+        *[finding async for finding in _providers(settings)],
         await _web(settings),
         _metrics(settings),
     ]
@@ -196,89 +180,20 @@ def _templates(settings: Settings) -> Finding:
     )
 
 
-def _push(settings: Settings) -> Iterator[Finding]:
-    accounts = push_accounts(settings.push_providers)
-    if not accounts:
-        yield _no_provider("push", "pushes", "fcm:///path/of/service-account.json")
-    for account in accounts:
-        try:
-            project = account.project or read_certificate(Path(account.service_account)).project_id
-        except ConfigurationError as error:
-            yield Finding("push", "wrong", f"{account.name}: {error}", "Firebase console, Service accounts")
-        else:
-            yield Finding(
-                "push", "good", f"{account.name}: project {project} by {_way(settings, account.url)}{_pace(account)}"
-            )
-
-
-def _sms(settings: Settings) -> Iterator[Finding]:
-    accounts = sms_accounts(settings.sms_providers)
-    if not accounts:
-        yield _no_provider("sms", "texts", "twilio://SID:TOKEN@api.twilio.com?from=NUMBER")
-    for account in accounts:
-        yield Finding(
-            "sms", "good", f"{account.name}: from {account.sender} by {_way(settings, account.url)}{_pace(account)}"
-        )
-
-
-async def _email(settings: Settings) -> AsyncIterator[Finding]:
-    accounts = email_accounts(settings.email_providers)
-    if not accounts:
-        yield _no_provider("e-mail", "mails", "smtp+starttls://USER:PASSWORD@HOST")
-    for account in accounts:
-        try:
-            await _ask_the_relay(account, settings)
-        except SMTPResponseException as error:
-            told = f"{account.name}: the server refuses what workers say to it ({type(error).__name__}, {error.code})"
-            way_out = "mend its user, password or the sender; &verp=false where it takes no local+id@ as the sender"
-            yield Finding("e-mail", "wrong", told, way_out)
-        except (SMTPException, OSError, TimeoutError) as error:
-            told = f"{account.name}: the server does not answer as it should ({type(_first(error)).__name__})"
-            yield Finding("e-mail", "wrong", told, "start it, or mend NOTIFIER_EMAIL_PROVIDERS")
-        else:
-            security = "not encrypted" if account.security == "none" else account.security
-            yield Finding("e-mail", "good", f"{account.name}: {security}, takes our sender{_pace(account)}")
-    if accounts and settings.public_url.startswith("http://"):
-        told = (
-            f"links in List-Unsubscribe begin with {settings.public_url}: mailbox providers take https alone (RFC 8058)"
-        )
-        yield Finding(
-            "e-mail", "missing", told, "NOTIFIER_PUBLIC_URL=https://…, and let the relay DKIM-sign that header"
-        )
-
-
-def _first(error: BaseException) -> BaseException:
-    """What an error came of, at the beginning: a certificate that isn't good, and not that a connection is lost."""
-    before = error.__cause__ or error.__context__
-    return error if before is None else _first(before)
-
-
-async def _ask_the_relay(account: SmtpAccount, settings: Settings) -> None:
-    """Say to the server what a worker says before a mail: TLS, AUTH, and the sender, with a return path of its own."""
-    sender = mailbox(settings.email_from).address
-    local, _, domain = sender.rpartition("@")
-    server = SMTP(
-        hostname=account.host, port=account.port, use_tls=account.security == "tls",
-        start_tls=account.security == "starttls", username=account.username, password=account.password,
-        local_hostname=domain, timeout=TIMEOUT,
-    )  # fmt: skip
-    async with server:
-        await server.mail(f"{local}+{'0' * 32}@{domain}" if account.verp else sender)
-        await server.rset()
-
-
-def _no_provider(part: str, what: str, url: str) -> Finding:
-    variable = part.replace("-", "").upper()
-    return Finding(part, "missing", f"no provider: {what} wait and expire", f"NOTIFIER_{variable}_PROVIDERS={url}")
-
-
-def _way(settings: Settings, url: str) -> str:
-    proxy = proxies_of(settings).of(url)
-    return url if proxy is None else f"{url} through {proxy.host}:{proxy.port}"
-
-
-def _pace(account: Account) -> str:
-    return "" if account.rate is None else f", at most {account.rate:g} a second"
+async def _providers(settings: Settings) -> AsyncIterator[Finding]:
+    """Of every channel that has a provider, what its folder finds of the accounts."""
+    for channel in channels():
+        spec = provider(channel)
+        if spec is None:
+            continue
+        accounts = spec.accounts.of(settings)
+        if not accounts:
+            variable = f"{PREFIX}{spec.accounts.name.upper()}"
+            told = f"no provider: {spec.messages} wait and expire"
+            yield Finding(spec.name, "missing", told, f"{variable}={spec.url}")
+            continue
+        async for finding in spec.check(accounts, settings):
+            yield finding
 
 
 async def _web(settings: Settings) -> Finding:

@@ -13,8 +13,8 @@ from notifier.domain.links import Links, read_keys
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.pipeline.nearby import Nearby, Queue
 from notifier.pipeline.sharing import keeper, open_namespace
-from notifier.providers.opening import open_transports, places
-from notifier.providers.rooms import Room
+from notifier.providers.bulkheads import Bulkhead
+from notifier.providers.opening import concurrency, open_transports
 from notifier.rendering import Brand, Renderer
 from notifier.runtime.background import forever
 from notifier.runtime.guard import refuse_everything_but_loopback
@@ -40,14 +40,14 @@ async def open_engine(settings: Settings) -> Engine:
     return Engine(**await _open(settings))
 
 
-async def open_worker_engine(settings: Settings, rooms: Mapping[Queue, Room]) -> WorkerEngine:
-    """What a worker works with: transports are built here, on its loop, before the first message. `rooms` are those of
-    the queues that it serves."""
+async def open_worker_engine(settings: Settings, bulkheads: Mapping[Queue, Bulkhead]) -> WorkerEngine:
+    """What a worker works with: transports are built here, on its loop, before the first message. `bulkheads` are
+    those of the queues that it serves."""
     opened = await _open(settings)
     keep = keeper(settings, opened["namespace"], opened["database"], opened["clock"])
     return WorkerEngine(
-        **opened, transports=open_transports(settings, opened["clock"], keep), at_once=places(settings),
-        nearby=Nearby(rooms),
+        **opened, transports=open_transports(settings, opened["clock"], keep), at_once=concurrency(settings),
+        nearby=Nearby(bulkheads),
     )  # fmt: skip
 
 

@@ -3,23 +3,21 @@
 import msgspec
 import pytest
 
+from notifier.channels.email import settings as email
+from notifier.channels.email.settings import SmtpAccount
+from notifier.channels.push import settings as push
+from notifier.channels.push.settings import FcmAccount
+from notifier.channels.sms import settings as sms
+from notifier.channels.sms.settings import TwilioAccount
 from notifier.domain.errors import ConfigurationError
-from notifier.runtime.accounts import (
-    Account,
-    FcmAccount,
-    SmtpAccount,
-    TwilioAccount,
-    email_accounts,
-    push_accounts,
-    sms_accounts,
-)
+from notifier.runtime.accounts import Account
 
-READERS = {"PUSH": push_accounts, "SMS": sms_accounts, "EMAIL": email_accounts}
+READERS = {"PUSH": push.ACCOUNTS.read, "SMS": sms.ACCOUNTS.read, "EMAIL": email.ACCOUNTS.read}
 CANARY = "c4n4ry"
 
 
 def test_a_firebase_project_is_a_file_and_its_options() -> None:
-    (account,) = push_accounts("fcm:///etc/a%20b.json?rate=5000&connections=20&project=p&name=main&weight=2")
+    (account,) = push.ACCOUNTS.read("fcm:///etc/a%20b.json?rate=5000&connections=20&project=p&name=main&weight=2")
 
     assert account == FcmAccount(
         name="main", service_account="/etc/a b.json", project="p", rate=5000, connections=20, weight=2
@@ -27,22 +25,22 @@ def test_a_firebase_project_is_a_file_and_its_options() -> None:
 
 
 def test_a_host_within_docker_has_an_underscore_and_an_address_has_one_form() -> None:
-    (fcm,) = push_accounts("fcm:///a.json?url=HTTP://Fcm_mock:8025/")
-    (twilio,) = sms_accounts("twilio+http://AC1:t@twilio_mock:8025?from=1")
-    (smtp,) = email_accounts("smtp://smtp_mock")
+    (fcm,) = push.ACCOUNTS.read("fcm:///a.json?url=HTTP://Fcm_mock:8025/")
+    (twilio,) = sms.ACCOUNTS.read("twilio+http://AC1:t@twilio_mock:8025?from=1")
+    (smtp,) = email.ACCOUNTS.read("smtp://smtp_mock")
 
     assert (fcm.url, twilio.url, smtp.host) == ("http://fcm_mock:8025", "http://twilio_mock:8025", "smtp_mock")
 
 
 def test_what_is_not_said_is_as_providers_advise() -> None:
-    (account,) = push_accounts("fcm:///a.json")
+    (account,) = push.ACCOUNTS.read("fcm:///a.json")
 
     assert account == FcmAccount(name="fcm", service_account="/a.json", connections=200)
     assert (account.url, account.rate, account.weight) == ("https://fcm.googleapis.com", None, 1)
 
 
 def test_a_twilio_account_has_its_sender_with_or_without_an_encoded_plus() -> None:
-    one, other = sms_accounts(
+    one, other = sms.ACCOUNTS.read(
         "twilio://AC1:t%40ken@api.twilio.com?from=%2B15005550006&rate=0.5, twilio+http://AC2:t@[::1]:8025?from=+1500"
     )
 
@@ -63,7 +61,7 @@ def test_a_twilio_account_has_its_sender_with_or_without_an_encoded_plus() -> No
     ],
 )
 def test_a_mail_servers_scheme_says_how_it_is_encrypted(url: str, expected: tuple[object, ...]) -> None:
-    (account,) = email_accounts(url)
+    (account,) = email.ACCOUNTS.read(url)
 
     assert isinstance(account, SmtpAccount)
     assert (account.host, account.port, account.security, account.username, account.password) == expected
@@ -74,7 +72,7 @@ def test_a_mail_servers_scheme_says_how_it_is_encrypted(url: str, expected: tupl
 def test_several_are_kept_in_order(separator: str) -> None:
     urls = separator.join(["smtps://a", "smtps://b", "smtps://b?name=c"])
 
-    assert [account.name for account in email_accounts(f" {urls}\n")] == ["smtp:a", "smtp:b", "c"]
+    assert [account.name for account in email.ACCOUNTS.read(f" {urls}\n")] == ["smtp:a", "smtp:b", "c"]
 
 
 def test_none_is_fine() -> None:
@@ -129,7 +127,10 @@ def test_nonsense_is_refused_with_its_variable_and_position_and_without_its_word
 
 
 def test_no_account_shows_what_it_holds() -> None:
-    accounts: list[Account] = [*sms_accounts(f"twilio://S:{CANARY}@h?from=1"), *email_accounts(f"smtps://u:{CANARY}@h")]
+    accounts: list[Account] = [
+        *sms.ACCOUNTS.read(f"twilio://S:{CANARY}@h?from=1"),
+        *email.ACCOUNTS.read(f"smtps://u:{CANARY}@h"),
+    ]
 
     assert CANARY not in repr(accounts)
     assert CANARY in str([msgspec.structs.asdict(account) for account in accounts])

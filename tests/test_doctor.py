@@ -16,7 +16,8 @@ from aiosmtpd.smtp import AuthResult
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from notifier.doctor import Finding, examine
+from notifier.doctor import examine
+from notifier.runtime.finding import Finding
 from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
 from tests.conftest import absent

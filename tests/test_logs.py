@@ -22,10 +22,10 @@ import sys
 
 import structlog
 
-from notifier.runtime import logs
 from notifier.domain.keys import ApiKey
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
+from notifier.runtime import logs
 from notifier.runtime.settings import Settings
 
 PERSONAL = " ".join(sys.argv[2:])
@@ -79,7 +79,8 @@ try:
     sql(PERSONAL)
 except Exception:
     log.exception("sqlalchemy")
-settings = Settings(email_providers=f"smtps://u:{key}@h", api_key=key, sms_providers=f"twilio://S:{token}@h?from=1")
+given = {"email_providers": f"smtps://u:{key}@h", "sms_providers": f"twilio://S:{token}@h?from=1"}
+settings = Settings(api_key=key, channels=given)
 held = [RecipientDetails(name=name, email=email, phone=phone), Device(value=token), settings]
 log.info("objects", held=held, api_key=ApiKey(id="1", name=name, secret_hash=key, scopes=frozenset(), created_at=0))
 asyncio.run(unwatched())

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 
 from notifier.domain.errors import ConfigurationError
 from notifier.runtime.addresses import mailbox, web_address
-from notifier.runtime.settings import ABOUT, EXAMPLES, SECRETS, Settings, load_settings, to_environment
+from notifier.runtime.settings import Settings, every, load_settings, to_environment
 
-FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
-PATHS = {name for name, field in FIELDS.items() if field.type in (Path, Path | None)}
+FIELDS = every()
+DEFAULTS = Settings().values()
+SECRETS = {name for name, setting in FIELDS.items() if setting.secret}
+PATHS = {field.name for field in msgspec.structs.fields(Settings) if field.type in (Path, Path | None)}
 
 
 def other_than_default(name: str) -> Any:
     """A value that fits a setting and isn't the one it has anyway."""
-    default = FIELDS[name].default
+    default = DEFAULTS[name]
     if name in PATHS:
         return Path("/srv/elsewhere")
     match default:
@@ -72,8 +74,7 @@ def test_every_setting_is_set_by_its_variable(name: str) -> None:
 
     settings = load_settings({variable(name): str(value), "PATH": "/bin"})
 
-    assert getattr(settings, name) == value
-    assert settings == msgspec.structs.replace(Settings(), **{name: value})
+    assert settings.values() == {**DEFAULTS, name: value}
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS.keys() - PATHS))
@@ -84,7 +85,7 @@ def test_every_setting_is_set_by_a_file_with_its_value(name: str, tmp_path: Path
     file.write_text(f"{value}\n")
 
     # When its path is set, then the setting is the value
-    assert getattr(load_settings({f"{variable(name)}_FILE": str(file)}), name) == value
+    assert load_settings({f"{variable(name)}_FILE": str(file)}).values()[name] == value
 
 
 @pytest.mark.parametrize("name", sorted(PATHS))
@@ -179,8 +180,7 @@ def test_a_brokers_url_is_kept_as_its_client_takes_it(given: str, kept: str) -> 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_has_an_example_that_is_told_with_what_is_wrong(name: str) -> None:
-    assert load_settings({variable(name): EXAMPLES[name]}) is not None
-    assert EXAMPLES.keys() == FIELDS.keys()
+    assert load_settings({variable(name): FIELDS[name].example}) is not None
 
 
 @pytest.mark.parametrize("wrong", ["one two", "\x00"])
@@ -190,7 +190,7 @@ def test_what_is_wrong_is_told_without_its_words_and_with_a_good_value(name: str
         load_settings({variable(name): f"canary {wrong} canary"})
 
     assert str(raised.value).startswith(f"{variable(name)}: ")
-    assert str(raised.value).endswith(f"write it as {EXAMPLES[name]}")
+    assert str(raised.value).endswith(f"write it as {FIELDS[name].example}")
     assert "canary" not in str(raised.value)
 
 
@@ -227,8 +227,8 @@ def test_an_address_is_refused_or_is_one_that_links_can_begin_with(text: str) ->
 def test_whom_mails_come_from_is_an_address_bare_or_with_its_name(written: str, address: str, name: str | None) -> None:
     settings = load_settings({"NOTIFIER_EMAIL_FROM": written})
 
-    assert mailbox(settings.email_from) == (address, name)
-    assert load_settings({"NOTIFIER_EMAIL_FROM": settings.email_from}) == settings
+    assert mailbox(settings.channels["email_from"]) == (address, name)
+    assert load_settings({"NOTIFIER_EMAIL_FROM": settings.channels["email_from"]}) == settings
 
 
 @pytest.mark.parametrize("written", ["::", "[::]", "0.0.0.0", "localhost", "Web_1"])  # noqa: S104
@@ -291,14 +291,13 @@ def test_a_long_sender_is_good_where_no_server_takes_return_paths(servers: str, 
     environ = {"NOTIFIER_EMAIL_FROM": f"{'a' * 64}@b.example", "NOTIFIER_EMAIL_PROVIDERS": servers}
 
     if good:
-        assert load_settings(environ).email_from == f"{'a' * 64}@b.example"
+        assert load_settings(environ).channels["email_from"] == f"{'a' * 64}@b.example"
     else:
         with pytest.raises(ConfigurationError, match="more than 31"):
             load_settings(environ)
 
 
 def test_every_secret_is_a_setting_and_none_is_shown() -> None:
-    assert FIELDS.keys() >= SECRETS
     settings = load_settings({variable(name): f"canary of {name}" for name in SECRETS} | PROVIDERS)
 
     for shown in (repr(settings), str(settings), f"{settings}"):
@@ -314,9 +313,12 @@ def test_whatever_is_named_like_a_secret_is_one() -> None:
 
 
 def test_settings_go_to_another_process_and_come_back_the_same() -> None:
-    settings = Settings(**{name: other_than_default(name) for name in FIELDS})
+    chosen = {name: other_than_default(name) for name in FIELDS}
 
-    assert load_settings(to_environment(msgspec.structs.asdict(settings))) == settings
+    settings = load_settings(to_environment(chosen))
+
+    assert settings.values() == chosen
+    assert load_settings(to_environment(settings.values())) == settings
 
 
 def test_every_setting_is_told_in_the_page_of_settings_as_by_the_doctor() -> None:
@@ -324,7 +326,7 @@ def test_every_setting_is_told_in_the_page_of_settings_as_by_the_doctor() -> Non
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `NOTIFIER_")]
 
     assert [row[0].strip("`") for row in rows] == [variable(name) for name in FIELDS]
-    assert [row[-1] for row in rows] == [ABOUT[name] for name in FIELDS]
-    for row, field in zip(rows, FIELDS.values(), strict=True):
-        if isinstance(field.default, str | int) and not isinstance(field.default, bool):
-            assert row[1].strip(" `") == str(field.default)
+    assert [row[-1] for row in rows] == [setting.about for setting in FIELDS.values()]
+    for row, default in zip(rows, DEFAULTS.values(), strict=True):
+        if isinstance(default, str | int) and not isinstance(default, bool):
+            assert row[1].strip(" `") == str(default)

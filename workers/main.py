@@ -18,8 +18,8 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.expand import expand
 from notifier.pipeline.resolve import ask
-from notifier.providers.opening import places
-from notifier.providers.rooms import Room
+from notifier.providers.bulkheads import Bulkhead
+from notifier.providers.opening import concurrency
 from notifier.runtime import logs
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.settings import load_settings
@@ -69,7 +69,7 @@ class Loop(AsyncIO):
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         served = worker.consumer_whitelist or QUEUES
-        own = {queue: room for queue, room in rooms.items() if LANES[queue] in served}
+        own = {queue: bulkhead for queue, bulkhead in bulkheads.items() if LANES[queue] in served}
         try:
             super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
             self._engine = async_to_sync(open_worker_engine)(settings, own)
@@ -88,9 +88,9 @@ class Loop(AsyncIO):
             super().after_worker_shutdown(broker, worker)  # type: ignore[no-untyped-call]
 
 
-_places = places(settings)
+_concurrency = concurrency(settings)
 # A campaign has one batch of a channel in hand at a time: providers are to have room for what is prompt.
-rooms = {(channel, lane): Room(1 if lane == Lane.BULK else _places[channel]) for channel, lane in LANES}
+bulkheads = {(channel, lane): Bulkhead(1 if lane == Lane.BULK else _concurrency[channel]) for channel, lane in LANES}
 loop = Loop()
 broker = make_broker(settings.broker_url, [loop])
 dramatiq.set_broker(broker)
@@ -125,12 +125,12 @@ async def ask_provider(ids: list[str]) -> None:
 
 
 def _deliver_actor(channel: Channel, lane: Lane) -> None:
-    room = rooms[channel, lane]
+    bulkhead = bulkheads[channel, lane]
 
     @dramatiq.actor(queue_name=LANES[channel, lane], actor_name=f"deliver_{channel}_{lane}")
     async def deliver_channel(ids: list[str]) -> None:
         """Deliveries of one channel and lane are due."""
-        async with room.enter(len(ids)):
+        async with bulkhead.enter(len(ids)):
             if loop.stopping:  # it would have to end within what is left
                 await loop.engine.signals.deliver({(channel, lane): ids})
             else:

@@ -13,18 +13,20 @@ import uvloop
 from bench.peers import job as jobs
 from bench.peers import texts
 from bench.peers.job import Job
+from notifier.channels.email import settings as email
 from notifier.channels.email.dialogue import AT_ONCE, Mail
 from notifier.channels.email.messages import EmailContent, EmailMessage
 from notifier.channels.email.mime import compose, make_sender, return_path
 from notifier.channels.email.transport import Security, SmtpTransport
+from notifier.channels.push import settings as push
 from notifier.channels.push.message import encode
 from notifier.channels.push.messages import PushContent, PushMessage
 from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms import settings as sms
 from notifier.channels.sms.messages import SmsContent, SmsMessage
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
 from notifier.domain.messages import Device
-from notifier.runtime.accounts import email_accounts, push_accounts, sms_accounts
 from notifier.runtime.guard import refuse_everything_but_loopback
 
 Send = Callable[[], Awaitable[object]]
@@ -37,11 +39,11 @@ class Bare:
     """Makes sends of prepared bytes. It reaches into the transports, where the bytes go."""
 
     def __init__(self, job: Job) -> None:
-        (fcm,) = push_accounts(f"fcm://{quote(job.service_account)}?url={job.http_url}")
-        (twilio,) = sms_accounts(
+        (fcm,) = push.ACCOUNTS.read(f"fcm://{quote(job.service_account)}?url={job.http_url}")
+        (twilio,) = sms.ACCOUNTS.read(
             f"twilio+{job.http_url.replace('//', '//' + ':'.join(job.twilio) + '@')}?from=+15005550006"
         )
-        (smtp,) = email_accounts(f"smtp://127.0.0.1:{job.smtp_port}")
+        (smtp,) = email.ACCOUNTS.read(f"smtp://127.0.0.1:{job.smtp_port}")
         self._clock = SystemClock()
         self._push = FcmTransport(Path(fcm.service_account), clock=self._clock, base_url=fcm.url)
         self._sms = TwilioTransport(

@@ -162,7 +162,7 @@ def _write(bed: Bed, peer: Peer, part: str, reach: Reach, numbers: tuple[int, in
     job = Job(
         database_url=sa.make_url(system.settings.database_url).set(drivername="postgresql+psycopg").render_as_string(False),
         broker_url=system.settings.broker_url, http_url=system.sandbox_url,
-        smtp_port=sa.make_url(system.settings.email_providers).port or 25,
+        smtp_port=sa.make_url(system.settings.channels["email_providers"]).port or 25,
         service_account=str(system.folder / "service-account.json"), twilio=(ACCOUNT_SID, TOKEN), first=first,
         last=last, people=[_person(number, reach) for number in range(TOLD)], helped=peer.helped,
     )  # fmt: skip

@@ -24,7 +24,6 @@ from notifier.api import (
     operations,
     preference_pages,
     preferences,
-    receipts,
     recipients,
     stopping,
     unsubscribe,
@@ -32,7 +31,7 @@ from notifier.api import (
 from notifier.api.auth import Authenticator
 from notifier.api.books import Books
 from notifier.api.bounds import Rates
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import Context, Endpoint, SignatureScheme, of_channels
 from notifier.api.http import (
     BODY_TIMEOUT,
     on_error,
@@ -42,7 +41,7 @@ from notifier.api.http import (
     refuse_no_text,
 )
 from notifier.api.page import Pages
-from notifier.api.signatures import read_link, read_signed_request
+from notifier.api.signatures import read_link
 from notifier.console.app import close_console, create_console, open_console
 from notifier.console.live import Streams
 from notifier.console.screens import BASE
@@ -55,13 +54,12 @@ from notifier.pipeline.sharing import keeper
 from notifier.providers.shared import Shared
 from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
-from notifier.runtime.accounts import sms_accounts
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.settings import Settings
 
 ENDPOINTS = docs.endpoints(
     [
-        *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *devices.ENDPOINTS, *receipts.ENDPOINTS,
+        *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *devices.ENDPOINTS, *of_channels(),
         *dead.ENDPOINTS, *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *operations.ENDPOINTS,
@@ -111,7 +109,6 @@ def create_app(
             pages=Pages(
                 load_categories(known.templates, engine.catalog), Brand(name=known.brand_name, app_url=known.app_url)
             ),
-            sms_accounts=sms_accounts(known.sms_providers),
             body_timeout=body_timeout,
         )
         console.state.context = open_console(engine, known, streams or Streams(), warm=warm)
@@ -161,8 +158,8 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)
             refuse_no_text(request)
         match endpoint.signed_by:
-            case "twilio":
-                request.state.signed = await read_signed_request(request, context)
+            case SignatureScheme(read=read):
+                request.state.signed = await read(request, context)
                 refuse_no_text(request)
             case "unsubscribe_link" | "preference_link" as kind:
                 link = read_link(kind, request, context)

@@ -1,7 +1,7 @@
 """The table of endpoints: path, method, scope, what goes in and what comes out. Routes, authentication and the OpenAPI
 document are all made from it, so that none can differ from the others."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,23 +14,20 @@ from notifier.api.books import Books
 from notifier.api.bounds import Rates
 from notifier.api.page import Pages
 from notifier.domain.catalog import Catalog
+from notifier.domain.channels import channels, part
 from notifier.domain.cloudevents import Reader
 from notifier.domain.keys import Scope
 from notifier.domain.messages import Report
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import Recorded
-from notifier.runtime.accounts import TwilioAccount
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What endpoints work with, in `request.app.state.context`.
-
-    `sms_accounts` are those whose signatures are good; `body_timeout` is in seconds.
-    """
+    """What endpoints work with, in `request.app.state.context`; `body_timeout` is in seconds."""
 
     engine: Engine
     reader: Reader
@@ -41,7 +38,6 @@ class Context:
     books: Books
     settings: Settings
     pages: Pages
-    sms_accounts: Sequence[TwilioAccount]
     body_timeout: float
 
 
@@ -49,11 +45,28 @@ Handler = Callable[[Request, Context], Awaitable[Response]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignatureScheme:
+    """How a provider signs its requests: in a `header`, as the OpenAPI document tells it by `name` and `description`.
+
+    `read` gives what a request says that an account of ours has signed; it raises Problem 40302 for any other.
+    """
+
+    name: str
+    header: str
+    description: str
+    read: Callable[[Request, Context], Awaitable[Any]]
+
+
+Link = Literal["unsubscribe_link", "preference_link"]
+"""The kinds of link that we sign."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """One method of one path. `scope` is None for what anybody may read, and for what is signed.
 
-    Where it isn't, the handler finds the `ApiKey` in `request.state.key`; where `signed_by` names a provider, it finds
-    a `signatures.Signed` in `request.state.signed`; where it names a kind of link, what the path's `token` says in
+    Where it isn't, the handler finds the `ApiKey` in `request.state.key`; where it is `signed_by` a provider's
+    scheme, what that has read is in `request.state.signed`; where by a kind of link, what the path's `token` says in
     `request.state.link`.
 
     `query` is the type of the parameters after the `?`, `headers` that of headers beside those that HTTP has; `takes`
@@ -73,4 +86,9 @@ class Endpoint:
     gives: Mapping[int, Any] = field(default_factory=dict)
     examples: Callable[[Catalog, str], Mapping[str, Any]] | None = None
     problems: tuple[int, ...] = ()
-    signed_by: Literal["twilio", "unsubscribe_link", "preference_link"] | None = None
+    signed_by: SignatureScheme | Link | None = None
+
+
+def of_channels() -> list[Endpoint]:
+    """What the channels' folders add (`api.py`, ENDPOINTS)."""
+    return [endpoint for channel in channels() for endpoint in part(channel, "api", "ENDPOINTS") or ()]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -11,11 +11,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from notifier.domain.errors import Problem
-from notifier.domain.problems import RETRY_AFTER, from_decoding, problem
+from notifier.domain.problems import RETRY_AFTER, UNDECODABLE, from_decoding, problem
 from notifier.domain.reading import unmarked
 from notifier.domain.text import address_fault
 
 Q = TypeVar("Q", bound=msgspec.Struct)
+
+FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = "application/json"
 
 MAX_BODY = 8 * 1024 * 1024  # bytes: a thousand events of the usual size, with room
 BODY_TIMEOUT = 15.0  # seconds for the whole body: a slow sender doesn't hold a connection open for ever
@@ -75,6 +78,14 @@ def _refuse_coding(request: Request) -> None:
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
         raise problem(41501, f"the body is coded as {coding[:60]!r}; send it as it is, without Content-Encoding")
+
+
+async def read_json(request: Request, model: type[Q], limit: int = MAX_BODY) -> Q:
+    """The body as JSON of a shape; raises Problem 42205 where it doesn't fit, and those of `read_body`."""
+    try:
+        return msgspec.json.decode(await read_body(request, limit), type=model)
+    except UNDECODABLE as error:
+        raise from_decoding(42205, error) from None
 
 
 def read_query(request: Request, model: type[Q]) -> Q:

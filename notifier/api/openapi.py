@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from notifier.api.endpoints import Endpoint
+from notifier.api.endpoints import Endpoint, SignatureScheme
 from notifier.api.event_schemas import REFERENCE, with_event_types
-from notifier.channels.sms.signature import HEADER
 from notifier.domain.catalog import Catalog
 from notifier.domain.problems import TITLES
 from notifier.domain.text import portable
@@ -68,11 +67,15 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
         "components": {
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…"},
-                "twilio": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": HEADER,
-                    "description": "Twilio's signature of the public URL and the fields",
+                **{
+                    scheme.name: {
+                        "type": "apiKey",
+                        "in": "header",
+                        "name": scheme.header,
+                        "description": scheme.description,
+                    }
+                    for scheme in (endpoint.signed_by for endpoint in endpoints)
+                    if isinstance(scheme, SignatureScheme)
                 },
             },
             "schemas": {**dict(sorted(components.items())), "Problem": PROBLEM_SCHEMA},
@@ -105,11 +108,11 @@ def _portable(told: Any) -> Any:
 
 
 def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
-    by_link = endpoint.signed_by in ("unsubscribe_link", "preference_link")
+    by_link = isinstance(endpoint.signed_by, str)
     numbers = (
         *endpoint.problems,
         *(AUTHENTICATED if endpoint.scope else ()),
-        *(SIGNED if endpoint.signed_by == "twilio" else ()),
+        *(SIGNED if isinstance(endpoint.signed_by, SignatureScheme) else ()),
         *(IN_PATH if "{" in path and not by_link else ()),
         *(WITH_BODY if endpoint.takes else ()),
         *EVERYWHERE,
@@ -173,7 +176,7 @@ def _bodies(endpoint: Endpoint, by_type: dict[str, Any], catalog: Catalog) -> di
 def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
     if endpoint.scope:
         return [{"key": [endpoint.scope]}]
-    return [{"twilio": []}] if endpoint.signed_by == "twilio" else []
+    return [{endpoint.signed_by.name: []}] if isinstance(endpoint.signed_by, SignatureScheme) else []
 
 
 def _asked(endpoint: Endpoint) -> tuple[msgspec.structs.FieldInfo, ...]:

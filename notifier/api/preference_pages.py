@@ -12,11 +12,10 @@ from starlette.responses import Response
 from notifier import policy
 from notifier.api import preference_form
 from notifier.api.endpoints import Context, Endpoint
-from notifier.api.http import answer
+from notifier.api.http import FORM, answer
 from notifier.api.page import HEADERS, STYLE, STYLE_HEADERS, read_form
 from notifier.api.preference_form import Fields, Mistake, Shown
 from notifier.api.recipients import recipient_id
-from notifier.channels.sms.signature import FORM
 from notifier.domain.clock import to_datetime
 from notifier.domain.links import VISIT, Visit
 from notifier.domain.problems import problem

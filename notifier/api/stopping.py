@@ -1,7 +1,7 @@
-"""What stops notifications before they go out: a cancellation, an acknowledgement, and that a push was opened."""
+"""What stops notifications before they go out: a cancellation, an acknowledgement."""
 
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
@@ -9,19 +9,15 @@ from starlette.responses import Response
 
 from notifier.api.bounds import check_source, check_type
 from notifier.api.endpoints import Context, Endpoint
-from notifier.api.http import answer, read_body
+from notifier.api.http import answer, read_json
 from notifier.domain.catalog import MAX_TEXT, NotificationType
-from notifier.domain.deliveries import Channel, State
 from notifier.domain.events import event_id
 from notifier.domain.keys import ApiKey
-from notifier.domain.messages import Report
-from notifier.domain.problems import UNDECODABLE, from_decoding, problem
+from notifier.domain.problems import problem
 from notifier.domain.text import TEXT
 from notifier.pipeline import stopping
 from notifier.pipeline.stopping import Stopping
 from notifier.store.delivery import deliveries
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_BODY = 16 * 1024  # bytes: a few names
 GIVE_CANCELLATION = "give type and about, or event, and nothing else"
@@ -55,12 +51,6 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     delivery: Id | None = None
 
 
-class Opened(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was opened: the `reference` that stands in the push's data."""
-
-    reference: Id
-
-
 async def post_cancel(request: Request, context: Context) -> Response:
     """Stop what has not gone out yet, on every channel, and say what that is.
 
@@ -68,7 +58,7 @@ async def post_cancel(request: Request, context: Context) -> Response:
     about the same thing. The same again does no harm.
     """
     key: ApiKey = request.state.key
-    match await _read(request, Cancellation):
+    match await read_json(request, Cancellation, MAX_BODY):
         case Cancellation(type=str(type_), about=str(about), event=None):
             kind = _kind(context, type_)
             check_type(key, kind.event)
@@ -87,7 +77,7 @@ async def post_cancel(request: Request, context: Context) -> Response:
 async def post_acknowledge(request: Request, context: Context) -> Response:
     """Somebody takes care of it: whoever on call has not been told yet won't be. The same again does no harm."""
     key: ApiKey = request.state.key
-    match await _read(request, Acknowledgement):
+    match await read_json(request, Acknowledgement, MAX_BODY):
         case Acknowledgement(type=str(type_), about=str(about), delivery=None):
             kind = _escalating(_kind(context, type_), "/type")
             check_type(key, kind.event)
@@ -100,23 +90,6 @@ async def post_acknowledge(request: Request, context: Context) -> Response:
             return answer(await stopping.acknowledge_delivery(context.engine, delivery, key.name))
         case _:
             raise problem(42205, GIVE_ACKNOWLEDGEMENT)
-
-
-async def post_opened(request: Request, context: Context) -> Response:
-    """The person has seen a push: it is delivered, and the channels that wait for it stay silent.
-
-    A reference that nobody knows is answered alike, and so is the same again.
-    """
-    opened = await _read(request, Opened)
-    await context.reports.add([Report(delivery=opened.reference, channel=Channel.PUSH, state=State.DELIVERED)])
-    return Response(status_code=204)
-
-
-async def _read(request: Request, shape: type[S]) -> S:
-    try:
-        return msgspec.json.decode(await read_body(request, MAX_BODY), type=shape)
-    except UNDECODABLE as error:
-        raise from_decoding(42205, error) from None
 
 
 def _kind(context: Context, type_: str, pointer: str = "/type") -> NotificationType:
@@ -152,15 +125,5 @@ ENDPOINTS = [
         takes={"application/json": Acknowledgement},
         gives={200: Stopping},
         problems=(40303, 40401, 42205),
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/opened",
-        scope="opened:write",
-        handler=post_opened,
-        summary="A push was opened in the app",
-        takes={"application/json": Opened},
-        gives={204: None},
-        problems=(42205,),
     ),
 ]

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import FORM
 from notifier.api.page import read_form
-from notifier.channels.sms.signature import FORM
 from notifier.domain.catalog import Catalog
 from notifier.domain.links import Unsubscribe
 from notifier.domain.recipients import Recipient

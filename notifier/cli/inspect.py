@@ -5,13 +5,13 @@ import json
 from dataclasses import asdict
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from notifier.cli.manage import on_database
-from notifier.doctor import Finding, examine
-from notifier.runtime.settings import ABOUT, PREFIX, SECRETS, Settings, load_settings
+from notifier.doctor import examine
+from notifier.runtime.finding import Finding
+from notifier.runtime.settings import PREFIX, Settings, every, load_settings
 from notifier.store.reading import ledger as ledger_store
 
 
@@ -70,14 +70,15 @@ def _show(findings: list[Finding]) -> None:
 def _list(settings: Settings, *, as_json: bool) -> None:
     """As lines of an environment file, each under what it is for; secrets that were set are masked."""
     told = []
-    for field in msgspec.structs.fields(Settings):
-        value, default = _written(getattr(settings, field.name)), _written(field.default)
+    values, defaults = settings.values(), Settings().values()
+    for name, setting in every().items():
+        value, default = _written(values[name]), _written(defaults[name])
         told.append(
             {
-                "variable": PREFIX + field.name.upper(),
-                "value": "…" if field.name in SECRETS and value != default else value,
+                "variable": PREFIX + name.upper(),
+                "value": "…" if setting.secret and value != default else value,
                 "default": default,
-                "about": ABOUT[field.name],
+                "about": setting.about,
             }
         )
     if as_json:

@@ -99,7 +99,7 @@ def open_console(engine: Engine, settings: Settings, streams: Streams, *, warm: 
         engine=engine, watch=watch, streams=streams, screens=SCREENS, secure=settings.public_url.startswith("https:"),
         confined=confined, reader=Reader(engine.catalog),
         tester=Tester(settings, engine.namespace, engine.database, engine.clock),
-        sms_price=read_price(settings.sms_price), brand=settings.brand_name,
+        sms_price=read_price("sms_price", settings.channels["sms_price"]), brand=settings.brand_name,
     )  # fmt: skip
 
 

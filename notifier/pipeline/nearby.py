@@ -12,7 +12,7 @@ from notifier import metrics
 from notifier.broker import LANES
 from notifier.broker.signals import IDS_A_MESSAGE
 from notifier.domain.deliveries import Channel, Lane
-from notifier.providers.rooms import Room
+from notifier.providers.bulkheads import Bulkhead
 
 MOST_BEGUN: Final = 8
 """Batches of one queue under way that no signal came for, where a rate and no connections make the room."""
@@ -25,28 +25,28 @@ BUSY: Final = 0.2
 
 log = structlog.get_logger(__name__)
 Queue = tuple[Channel, Lane]
-NOWHERE: Final[Mapping[Queue, Room]] = MappingProxyType({})
+NOWHERE: Final[Mapping[Queue, Bulkhead]] = MappingProxyType({})
 
 
 class Nearby:
-    """The rooms of the queues that this process serves, and the batches that it has begun without a signal."""
+    """The bulkheads of the queues that this process serves, and the batches that it has begun without a signal."""
 
-    def __init__(self, rooms: Mapping[Queue, Room] = NOWHERE) -> None:
-        self._rooms = rooms
-        self._begun: dict[Queue, set[asyncio.Task[None]]] = {queue: set() for queue in rooms}
+    def __init__(self, bulkheads: Mapping[Queue, Bulkhead] = NOWHERE) -> None:
+        self._bulkheads = bulkheads
+        self._begun: dict[Queue, set[asyncio.Task[None]]] = {queue: set() for queue in bulkheads}
         self._lingering: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def takes(self, queue: Queue, wanted: int) -> int:
         """How many of a queue's deliveries this process takes now; the others go by the broker."""
-        room = self._rooms.get(queue)
-        if self._closed or room is None or not room.has_place or len(self._begun[queue]) >= MOST_BEGUN:
+        bulkhead = self._bulkheads.get(queue)
+        if self._closed or bulkhead is None or not bulkhead.has_room or len(self._begun[queue]) >= MOST_BEGUN:
             return 0
         return min(wanted, IDS_A_MESSAGE)  # a batch as a signal's: others may have room for the rest
 
     def begin(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:
         """Begin the work on a batch of what was taken, in its room."""
-        self._rooms[queue].squeeze_in(messages)
+        self._bulkheads[queue].squeeze_in(messages)
         task = asyncio.create_task(self._run(queue, messages, work))
         self._begun[queue].add(task)
         task.add_done_callback(self._begun[queue].discard)
@@ -55,9 +55,9 @@ class Nearby:
         """Wait for room while this process is busy, `AHEAD` at the most: what is decided without are rows that somebody
         has to claim. Where it isn't busy it waits for providers, and what goes by others is not to wait for those."""
         until = monotonic() + AHEAD
-        while full := [room for room in self._rooms.values() if not room.has_place]:
+        while full := [each for each in self._bulkheads.values() if not each.has_room]:
             began, spent = monotonic(), process_time()
-            await full[0].wait_for_place(LOOK)
+            await full[0].wait_for_room(LOOK)
             if monotonic() > until or process_time() - spent < BUSY * (monotonic() - began):
                 return
 
@@ -77,7 +77,7 @@ class Nearby:
         try:
             await self._see_to(queue, work)
         finally:
-            self._rooms[queue].leave(messages)
+            self._bulkheads[queue].leave(messages)
 
     async def _see_to(self, queue: Queue, work: Awaitable[object]) -> None:
         try:

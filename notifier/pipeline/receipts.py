@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier import metrics
 from notifier.domain.deliveries import UNREACHED, State, may_move
 from notifier.domain.messages import Report
-from notifier.pipeline.settle import RETRIES
 from notifier.providers.retries import Retry
+from notifier.providers.spec import retries
 from notifier.store.core.database import Database
 from notifier.store.delivery import receipts, steps
 from notifier.store.delivery.receipts import Standing
@@ -113,7 +113,7 @@ async def _wait_again(
 
 
 def _retry(report: Report) -> Retry | None:
-    return None if report.again is None else RETRIES[report.channel][report.again]
+    return None if report.again is None else retries(report.channel)[report.again]
 
 
 def _named(report: Report, key: AddressKey) -> set[Named]:

@@ -15,7 +15,7 @@ from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
 from notifier.pipeline.holding import FENCE, LEASE
 from notifier.pipeline.prepare import prepare
 from notifier.pipeline.settle import Ended
-from notifier.providers import Asks
+from notifier.providers import StatusQueryable
 from notifier.store.delivery import asks, deliveries
 from notifier.store.delivery.deliveries import Move, Ready
 from notifier.store.delivery.due import Due
@@ -85,7 +85,7 @@ async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendE
     except RenderError:
         return None
     transport = engine.transports[ready.channel]
-    if isinstance(message, Ended) or not isinstance(transport, Asks):
+    if isinstance(message, Ended) or not isinstance(transport, StatusQueryable):
         return None
     try:
         async with asyncio.timeout((LEASE - FENCE) / SECOND):

@@ -1,18 +1,17 @@
 """Settle: what the outcome of an attempt makes of a delivery. Pure; `deliver` writes the answers, a batch at a time."""
 
-from collections.abc import Mapping
 from random import Random
 from typing import Final
 
 import msgspec
 
-from notifier.channels import email, push, sms
 from notifier.domain import channels
-from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.deliveries import Reason, State
 from notifier.domain.errors import AddressGone, OptedOut, OutcomeUnknown, SendError
 from notifier.domain.messages import Receipt
 from notifier.providers.codes import suppresses
 from notifier.providers.retries import Retry
+from notifier.providers.spec import retries
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.delivery.leases import Attempt, Settled
 from notifier.store.people.addresses import Gone
@@ -38,13 +37,6 @@ class Words(msgspec.Struct, frozen=True):
 
 NO_WORDS: Final = Words()
 """Of what ended before it had any."""
-
-RETRIES: Final[Mapping[Channel, Mapping[str, Retry]]] = {
-    Channel.PUSH: push.CODES.retry,
-    Channel.SMS: sms.CODES.retry,
-    Channel.EMAIL: email.CODES.retry,
-}
-"""When each channel tries again, by the error's class: the tables of its `codes.toml`."""
 
 
 def settle(
@@ -90,7 +82,7 @@ def settle(
 
 def retry_of(ready: Ready, error: SendError) -> Retry:
     """When its channel tries again what met an error."""
-    return RETRIES[ready.channel][error.retry_class]
+    return retries(ready.channel)[error.retry_class]
 
 
 def was_tried(ready: Ready, outcome: Receipt | SendError | Ended) -> bool:

@@ -12,7 +12,7 @@ M = TypeVar("M", contravariant=True)
 
 
 @runtime_checkable
-class Asks(Protocol[M]):
+class StatusQueryable(Protocol[M]):
     """A provider that can be asked whether it has a message."""
 
     async def find(self, message: M, since: int) -> Receipt | None:

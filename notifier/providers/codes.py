@@ -30,6 +30,7 @@ from pathlib import Path
 
 import msgspec
 
+from notifier.domain.channels import spec
 from notifier.domain.deliveries import Channel, Reason
 from notifier.domain.errors import (
     SEND_ERRORS,
@@ -43,7 +44,7 @@ from notifier.domain.errors import (
 from notifier.providers.retries import Retry, decode
 
 DEFAULT = "default"
-HELD = "held"  # the class of errors that no provider was asked for
+DEFERRED = "deferred"  # the class of errors that no provider was asked for
 AGAIN = frozenset({kind for kind, error in SEND_ERRORS.items() if error.retry} | {OutcomeUnknown.kind})
 """The kinds of error after which a message may go out once more."""
 
@@ -101,13 +102,11 @@ def load_codes(folder: Path) -> Codes:
 
 
 def suppresses(channel: Channel, error: SendError) -> Reason | None:
-    """Why the number or mailbox that met an error is not to be written to any more; None where it still may be."""
-    match error, channel:
-        case OptedOut(), _:
+    """Why the address that met an error is not to be written to any more; None where it still may be."""
+    match error:
+        case OptedOut():
             return Reason.STOPPED
-        case AddressGone(), Channel.SMS:
-            return Reason.BAD_NUMBER
-        case AddressGone(), Channel.EMAIL:
-            return Reason.BOUNCED
+        case AddressGone():
+            return spec(channel).gone
         case _:
             return None

@@ -12,7 +12,7 @@ from typing import Final
 
 from notifier.domain.clock import elapsed
 from notifier.domain.errors import Unavailable
-from notifier.providers.codes import HELD
+from notifier.providers.codes import DEFERRED
 
 BEGIN_WITHIN: Final = 5.0
 """Seconds of its lease within which a message is in a provider's hands, whatever it waited for and whoever failed
@@ -76,5 +76,5 @@ def check(provider: str) -> None:
     """
     if is_over():
         raise Unavailable(
-            provider, "lease_ended", "the lease ran out before it was sent", retry_class=HELD, about="ourselves"
+            provider, "lease_ended", "the lease ran out before it was sent", retry_class=DEFERRED, about="ourselves"
         )

@@ -18,9 +18,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from notifier.domain.errors import ConfigurationError, OutcomeUnknown, Unavailable
 from notifier.providers import fence
-from notifier.providers.codes import HELD
+from notifier.providers.codes import DEFERRED
 from notifier.providers.http import TIMEOUTS, Answer, Timeouts, base_address
-from notifier.providers.places import Places
+from notifier.providers.slots import SlotPool
 from notifier.providers.tunnel import NoTunnel, open_tunnel
 from notifier.runtime.proxies import DIRECT, Proxies
 
@@ -62,7 +62,7 @@ class HttpClient:
         self._proxy = proxies.of(base_address(address))
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
-        self._places = Places(connections)
+        self._slots = SlotPool(connections)
         self._idle: deque[_Connection] = deque()  # used last in, first out: the one at the left idles longest
         self._open: set[_Connection] = set()
         self._reaping: asyncio.TimerHandle | None = None
@@ -101,11 +101,11 @@ class HttpClient:
     async def _ask(self, request: bytes) -> Answer:
         began = self._loop.time()
         try:
-            await self._places.take(began + self._timeouts.connect)
+            await self._slots.take(began + self._timeouts.connect)
         except TimeoutError:
             # Requests of our own keep them: it says nothing of the provider, and is no try.
             raise Unavailable(
-                self._provider, "busy", "no connection was free in time", retry_class=HELD, about="ourselves"
+                self._provider, "busy", "no connection was free in time", retry_class=DEFERRED, about="ourselves"
             ) from None
         try:
             connection = self._reuse() or await self._connect(began)
@@ -115,7 +115,7 @@ class HttpClient:
             finally:
                 self._put_back(connection)
         finally:
-            self._places.give_back()
+            self._slots.give_back()
 
     def _reuse(self) -> "_Connection | None":
         while self._idle:

@@ -14,19 +14,16 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client import Counter
 
-from notifier.channels.email.messages import EmailMessage
-from notifier.channels.push.messages import PushMessage
-from notifier.channels.sms.messages import SmsMessage
 from notifier.domain.clock import SECOND, Clock
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import SendError
-from notifier.domain.messages import Receipt, Urgency
-from notifier.providers import Asks, Transport, fence, metrics
+from notifier.domain.messages import Message, Receipt, Urgency
+from notifier.providers import StatusQueryable, Transport, fence, metrics
 from notifier.providers.breaker import MAX_ASKED, Breaker, Outcome, State
-from notifier.providers.codes import HELD, Codes
+from notifier.providers.codes import DEFERRED, Codes
 from notifier.providers.pacing import BACKLOG, PATIENCE, RAMP, Backlog, Bucket, ramped
-from notifier.providers.places import Places
 from notifier.providers.shared import Shared
+from notifier.providers.slots import SlotPool
 from notifier.runtime.accounts import Account
 from notifier.runtime.background import once
 from notifier.runtime.coalesce import Coalescer
@@ -43,6 +40,9 @@ another process is told meanwhile comes as late as if they were under way."""
 TOLD_AHEAD: Final = 250
 """Milliseconds on top of what the others are told to rest, so that answers which come together are told once."""
 
+HELD_BACK: Final = "held"
+"""The outcome in the metric of requests of a message that the provider wasn't asked to take."""
+
 WHAT_IT_SAYS: Final[Mapping[str, Outcome]] = {
     "unavailable": "unavailable",
     "unknown": "unknown",
@@ -52,7 +52,6 @@ WHAT_IT_SAYS: Final[Mapping[str, Outcome]] = {
 """What an error of a kind tells the breaker, where it is general. One about a single message says that the provider
 works."""
 
-Message = PushMessage | SmsMessage | EmailMessage
 M = TypeVar("M", bound=Message)
 
 
@@ -94,9 +93,9 @@ class Provider(Generic[M]):
         self._breaker = Breaker(clock)
         self._bucket = Bucket(ramps=terms.ramps)
         self._backlog = Backlog()
-        places = account.connections * terms.per_connection
-        self._places = Places(places)
-        self._places_of_the_low = Places(max(places // 2, 1))
+        slots = account.connections * terms.per_connection
+        self._connections = SlotPool(slots)
+        self._connections_of_the_low = SlotPool(max(slots // 2, 1))
         self._slots: Coalescer[_Ask, float | SendError] = Coalescer(self._give_slots, ASKED_TOGETHER)
         self._fresh_until = 0
         self._told_until = 0
@@ -111,27 +110,27 @@ class Provider(Generic[M]):
         return min(max(self._breaker.up_for / RAMP, LEAST_SHARE), 1.0)
 
     async def send(self, message: M, deadline: float) -> Receipt:
-        """Hand over one message at its turn; a SendError of class `held` where that is too far away.
+        """Hand over one message at its turn; a SendError of class `deferred` where that is too far away.
 
         `deadline` is the loop's time by which the transport must have it.
         """
         ask = _Ask(self._terms.cost(message), message.urgency)
         if asyncio.get_running_loop().time() > deadline - LAST_SLOT:
-            raise self._held("busy", ask, 0.0)
+            raise self._deferred("busy", ask, 0.0)
         await self._wait_for_slot(ask)
-        taken: list[Places] = []
+        taken: list[SlotPool] = []
         try:
-            if await self._take_places(ask, deadline - LAST_SLOT, taken):
+            if await self._take_connection(ask, deadline - LAST_SLOT, taken):
                 # Its slot is over, and others wait beside it: together they could pass the rate.
                 await self._wait_for_slot(ask)
             return await self._send(message)
         finally:
-            for places in taken:
-                places.give_back()
+            for pool in taken:
+                pool.give_back()
 
     async def find(self, message: M, since: int) -> Receipt | None:
-        """What `Asks` has; None of a provider that can't be asked."""
-        if not isinstance(self._transport, Asks):
+        """What `StatusQueryable` has; None of a provider that can't be asked."""
+        if not isinstance(self._transport, StatusQueryable):
             return None
         self._refuse_at_rest(_Ask(self._terms.cost(message), message.urgency))
         try:
@@ -155,7 +154,7 @@ class Provider(Generic[M]):
             return Receipt(self.name, receipt.reference)
         except SendError as error:
             outcome = what_it_says(error)
-            said = HELD if error.retry_class == HELD else error.kind
+            said = HELD_BACK if error.retry_class == DEFERRED else error.kind
             self._heed(error)
             raise
         finally:
@@ -165,16 +164,17 @@ class Provider(Generic[M]):
                 self._tell(opened, tripped=True)
             self._show()
 
-    async def _take_places(self, ask: _Ask, deadline: float, taken: list[Places]) -> bool:
+    async def _take_connection(self, ask: _Ask, deadline: float, taken: list[SlotPool]) -> bool:
         """Take one of as many places as messages fit the connections, half of which a campaign can't take; whether it
         was waited for."""
         waited = False
-        for places in (self._places_of_the_low, self._places) if ask.urgency == "low" else (self._places,):
+        of_all, of_the_low = self._connections, self._connections_of_the_low
+        for pool in (of_the_low, of_all) if ask.urgency == "low" else (of_all,):
             try:
-                waited |= await places.take(deadline)
+                waited |= await pool.take(deadline)
             except TimeoutError:
-                raise self._held("busy", ask, 0.0) from None
-            taken.append(places)
+                raise self._deferred("busy", ask, 0.0) from None
+            taken.append(pool)
         return waited
 
     async def _wait_for_slot(self, ask: _Ask) -> None:
@@ -191,7 +191,7 @@ class Provider(Generic[M]):
     def _refuse_at_rest(self, ask: _Ask) -> None:
         rest = self._breaker.rest()
         if rest:
-            raise self._held("resting", ask, rest)
+            raise self._deferred("resting", ask, rest)
 
     async def _give_slots(self, asks: list[_Ask]) -> list[float | SendError]:
         """For each how long to wait, in milliseconds, or that it is held back."""
@@ -203,7 +203,7 @@ class Provider(Generic[M]):
             if taken is not None and taken.rests > 0:
                 self._breaker.leave_alone(math.ceil(taken.rests), tripped=taken.tripped)
                 self._show()
-                return [self._held("resting", ask, taken.rests) for ask in asks]
+                return [self._deferred("resting", ask, taken.rests) for ask in asks]
             if taken is not None and self._rate is None:
                 self._fresh_until = self._clock.now() + FRESH
             elif taken is not None:
@@ -218,9 +218,9 @@ class Provider(Generic[M]):
         if taken:
             return wait
         metrics.paced.labels(self.name).inc()
-        return self._held("paced", ask, wait)
+        return self._deferred("paced", ask, wait)
 
-    def _held(self, code: str, ask: _Ask, wait: float) -> SendError:
+    def _deferred(self, code: str, ask: _Ask, wait: float) -> SendError:
         """What a message that is held back is told: when to come back, those of the others in mind."""
         rate = BACKLOG if self._rate is None else self._rate / self._terms.processes
         later = self._backlog.come_back(self._clock.now(), wait, rate, ask.cost, ask.urgency)
@@ -262,7 +262,7 @@ class Provider(Generic[M]):
 
 
 class Providers(Generic[M]):
-    """Several providers as one `Transport`, which can also be asked (`Asks`) where they can.
+    """Several providers as one `Transport`, which can also be asked (`StatusQueryable`) where they can.
 
     A person's messages come from the same provider, and so from the same sender, as long as it is well.
     """
@@ -278,18 +278,18 @@ class Providers(Generic[M]):
         """
         deadline = fence.begin_by()
         failed: SendError | None = None
-        held: list[SendError] = []
+        deferred: list[SendError] = []
         for provider in rank(self._providers, message):
             try:
                 return await provider.send(message, deadline)
             except SendError as error:
-                if error.retry_class == HELD:
-                    held.append(error)
+                if error.retry_class == DEFERRED:
+                    deferred.append(error)
                 else:
                     failed = error
                     if not (error.retry and is_general(error)):
                         break
-        raise failed or min(held, key=lambda error: error.retry_after or 0.0)
+        raise failed or min(deferred, key=lambda error: error.retry_after or 0.0)
 
     async def find(self, message: M, since: int) -> Receipt | None:
         """The receipt of whichever provider has the message; None where none of those that can be asked has it.
@@ -323,7 +323,7 @@ def rank(providers: Sequence[Provider[M]], message: M) -> Sequence[Provider[M]]:
     """
     if len(providers) == 1:
         return providers
-    address = message.device.value if isinstance(message, PushMessage) else message.to
+    address = message.address
     return sorted(providers, key=lambda provider: _lot(provider, address), reverse=True)
 
 

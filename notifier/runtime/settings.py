@@ -7,21 +7,23 @@ With none set, everything runs on this machine: SQLite in `var/`, and the server
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
 from notifier.domain.catalog import Money
+from notifier.domain.channels import channels, part
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.keys import read_parties
 from notifier.domain.links import read_keys
 from notifier.domain.reading import read_text
-from notifier.runtime.accounts import email_accounts, push_accounts, sms_accounts
-from notifier.runtime.addresses import MAX_VERP_LOCAL, host_name, mailbox, web_address
+from notifier.runtime.addresses import host_name, web_address
 from notifier.runtime.broker_url import broker_url
 from notifier.runtime.database_url import read_database_url
-from notifier.runtime.proxies import proxy_address
+from notifier.runtime.proxies import DIRECT, Proxies, proxy_address
 
 PREFIX = "NOTIFIER_"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -33,8 +35,34 @@ SHIPPED = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent / "templates"
 """The texts that come with this code: within the package where it was installed from a wheel, beside it in a clone."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is known of one setting.
+
+    `about` says what it is for, as `notifier doctor --settings` and docs/settings.md tell it; `example` is a good
+    value, which is told with what is wrong with another. `read` gives a value its final form, and raises a ValueError
+    in words that hold nothing of it where it doesn't fit; without it the value is what its field's type makes of it.
+    One that is `secret` is never printed; one of `several_lines` may go over several.
+
+    `default` and `check` are for those of a channel: `check` looks at it together with the channels' others by their
+    names, and raises a ConfigurationError where they don't go together.
+    """
+
+    about: str
+    example: str
+    read: Callable[[str], str] | None = None
+    secret: bool = False
+    several_lines: bool = False
+    default: str = ""
+    check: Callable[[Mapping[str, str]], None] | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Every setting, with its default. Those marked secret are never printed."""
+    """Every setting, with its default. Those marked secret are never printed.
+
+    `channels` are those that the channels' folders declare, by their names; the ones that aren't given have their
+    defaults. TypeError for a name that none declares.
+    """
 
     database_url: str = "sqlite:///var/notifier.db"
     broker_url: str = "redis://127.0.0.1:6379/0"
@@ -49,15 +77,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker_batches: Count = 4
     database_connections: Count = 10
 
-    push_providers: str = ""
-    sms_providers: str = ""
-    email_providers: str = ""
-    email_from: str = "notifier@localhost"
+    channels: Mapping[str, str] = {}
 
     brand_name: str = "Voltline"
     app_url: str = "https://app.example.com"
     postal_address: str = ""
-    sms_price: str = ""
     ocpi_driver_prices: str = ""
 
     signing_keys: str = ""
@@ -69,80 +93,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    def __post_init__(self) -> None:
+        declared = of_channels()
+        if unknown := self.channels.keys() - declared.keys():
+            raise TypeError(f"no channel has the settings {', '.join(sorted(unknown))}")
+        complete = {name: self.channels.get(name, each.default) for name, each in declared.items()}
+        msgspec.structs.force_setattr(self, "channels", complete)
+
     def __repr__(self) -> str:
-        shown = (f"{name}={_shown(name, getattr(self, name))!r}" for name in self.__struct_fields__)
+        shown = (f"{name}={_shown(name, value)!r}" for name, value in self.values().items())
         return f"Settings({', '.join(shown)})"
 
+    def values(self) -> dict[str, Any]:
+        """Every setting's value by its name, the channels' among the others, in the order of `every`."""
+        return {name: self.channels[name] if name in self.channels else getattr(self, name) for name in every()}
 
-ABOUT: Final[Mapping[str, str]] = {
-    "database_url": "where everything is kept: `sqlite:///…`, `postgresql://…`, `mariadb://…` or `mysql://…`",
-    "broker_url": "what carries signals: `redis://…` or `amqp://…`",
-    "namespace": "what its keys and queues are called by; the database's own id unless set",
-    "templates": "the folder of types and texts; those that ship unless set",
-    "host": "the address on which the web process listens",
-    "port": "and its port; 0 for any that is free",
-    "public_url": "where people and providers reach the web process: in links, and where Twilio calls back",
-    "worker_processes": "processes for what is prompt; two more go through segments and campaigns",
-    "worker_batches": "batches of one queue at once, in each process",
-    "database_connections": "the most that one process opens",
-    "push_providers": "Firebase projects, a URL each",
-    "sms_providers": "Twilio accounts, a URL each",
-    "email_providers": "mail servers, a URL each",
-    "email_from": "the address that mails come from",
-    "brand_name": "what messages and pages call us",
-    "app_url": "the app's address: what links in messages begin with",
-    "postal_address": "at the foot of mails; laws ask for it in marketing",
-    "sms_price": "what one text costs, such as `0.075 USD`, for what authors see; no cost is told when unset",
-    "ocpi_driver_prices": "whose OCPI prices drivers pay, such as `DE*ABC BE*BEC` (`any`: all); no other's are shown",
-    "signing_keys": "what signs links in messages, newest first; the database makes one for itself when unset",
-    "api_key": "the key by which `notifier send` and `notifier replay` report events",
-    "loopback_only": "`true` refuses every connection that leaves this machine",
-    "https_proxy": "the HTTP proxy through which Google's and Twilio's servers are reached; `HTTPS_PROXY` unless set",
-    "no_proxy": "hosts, domains and networks that are reached without it; `NO_PROXY` unless set",
-    "metrics_dir": "a folder where all processes count together; each counts for itself when unset",
-    "log_level": "`debug`, `info`, `warning` or `error`",
-}
-"""What each setting is for, as `notifier doctor --settings` and docs/settings.md tell it."""
+    def proxies(self) -> Proxies:
+        """Through what providers are reached; nothing where all is to stay on this machine: a proxy passes it on."""
+        return DIRECT if self.loopback_only else Proxies(self.https_proxy, self.no_proxy)
 
-EXAMPLES: Final[Mapping[str, str]] = {
-    "database_url": "postgresql://user:password@host/name",
-    "broker_url": "redis://host:6379/0",
-    "namespace": "voltline",
-    "templates": "/srv/templates",
-    "host": "0.0.0.0",  # noqa: S104 (what one sets in a container)
-    "port": "8080",
-    "public_url": "https://notify.example.com",
-    "worker_processes": "2",
-    "worker_batches": "4",
-    "database_connections": "10",
-    "push_providers": "fcm:///etc/notifier/service-account.json",
-    "sms_providers": "twilio://SID:TOKEN@api.twilio.com?from=%2B15005550006",
-    "email_providers": "smtp+starttls://user:password@mail.example.com:587",
-    "email_from": "Voltline <notify@example.com>",
-    "brand_name": "Voltline",
-    "app_url": "https://app.example.com",
-    "postal_address": "Voltline, 1 Main Street, Springfield",
-    "sms_price": "0.075 USD",
-    "ocpi_driver_prices": "DE*ABC BE*BEC",
-    "signing_keys": "0123456789abcdef0123456789abcdef",
-    "api_key": "ntf_id_secret",
-    "loopback_only": "true",
-    "https_proxy": "http://user:password@proxy.example.com:3128",
-    "no_proxy": "example.com,10.0.0.0/8",
-    "metrics_dir": "/run/notifier/metrics",
-    "log_level": "info",
-}
-"""A good value of each, which is told with what is wrong with another."""
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 _PATHS = (Path, Path | None)
-
-SECRETS = frozenset(
-    {
-        "database_url", "broker_url", "push_providers", "sms_providers", "email_providers", "signing_keys", "api_key",
-        "https_proxy",
-    }
-)  # fmt: skip
 
 
 _SERVICE_LINK = re.compile(
@@ -151,8 +123,6 @@ _SERVICE_LINK = re.compile(
 _LINKED_PORT = re.compile(r"NOTIFIER_([A-Z0-9_]+_)?PORT")
 _LINK = re.compile(r"(tcp|udp|sctp)://.*")
 _QUOTED = re.compile(r"""([\"'])((?:(?!\1).)*)\1""", re.DOTALL)
-_LISTS = frozenset({"push_providers", "sms_providers", "email_providers", "signing_keys", "postal_address"})
-"""What may go over several lines."""
 _USUAL: Final[Mapping[str, Sequence[str]]] = {
     "https_proxy": ("https_proxy", "HTTPS_PROXY"),
     "no_proxy": ("no_proxy", "NO_PROXY"),
@@ -162,7 +132,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def _shown(name: str, value: Any) -> Any:
-    return "…" if name in SECRETS and value else value
+    return "…" if every()[name].secret and value else value
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -178,9 +148,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}TEST_") or _is_link(variable, value):
             continue
         name = variable.removeprefix(PREFIX).lower()
-        in_file = name not in _FIELDS and name.endswith("_file")
+        in_file = name not in every() and name.endswith("_file")
         name = name.removesuffix("_file") if in_file else name
-        if name not in _FIELDS:
+        if name not in every():
             raise ConfigurationError(f"{variable} is not a setting; `notifier doctor --settings` lists them")
         value = _bare(value)
         if value == "":
@@ -188,17 +158,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if name in given:
             raise ConfigurationError(f"{PREFIX}{name.upper()} is set both directly and by _FILE; keep one")
         given[name] = _read(variable, name, value) if in_file else value
-    settings = Settings(**{name: _convert(name, value) for name, value in given.items()}, **_usual(environ, given))
-    _room_for_return_paths(settings)
+    values = {name: _convert(name, value) for name, value in given.items()} | _usual(environ, given)
+    own = {name: value for name, value in values.items() if name in _FIELDS}
+    settings = Settings(**own, channels={name: value for name, value in values.items() if name not in _FIELDS})
+    for each in of_channels().values():
+        if each.check is not None:
+            each.check(settings.channels)
     return settings
-
-
-def _room_for_return_paths(settings: Settings) -> None:
-    servers = email_accounts(settings.email_providers)
-    wanted = not servers or any(server.verp for server in servers)
-    if wanted and len(mailbox(settings.email_from).address.rpartition("@")[0]) > MAX_VERP_LOCAL:
-        told = f"has more than {MAX_VERP_LOCAL} characters before the @, which leaves a return path no room"
-        raise ConfigurationError(f"{PREFIX}EMAIL_FROM: {told}; verp=false for each mail server has none")
 
 
 def _usual(environ: Mapping[str, str], given: Mapping[str, str]) -> dict[str, Any]:
@@ -226,23 +192,27 @@ def _bare(value: str) -> str:
     return value if quoted is None else quoted[2].strip()
 
 
-def read_price(text: str) -> Money | None:
-    """A price from a setting, None where it is empty; raises ConfigurationError for another shape than "0.075 USD"."""
+def read_price(name: str, text: str) -> Money | None:
+    """A price from the setting of a name, None where it is empty; raises ConfigurationError for another shape than
+    "0.075 USD"."""
     if not text:
         return None
     try:
         amount, currency = text.split()
         return msgspec.convert({"amount": float(amount), "currency": currency}, Money)
     except ValueError:  # which msgspec's is, too
-        raise ConfigurationError(f"{PREFIX}SMS_PRICE: write an amount and a currency, such as 0.075 USD") from None
+        raise ConfigurationError(f"{PREFIX}{name.upper()}: write an amount and a currency, such as 0.075 USD") from None
 
 
 def _convert(name: str, value: str, variable: str | None = None) -> Any:
+    setting = every()[name]
     try:
-        if name not in _LISTS:
+        if not setting.several_lines:
             _in_one_line(value)
-        if name in _READ:
-            return _READ[name](value)
+        if setting.read is not None:
+            return setting.read(value)
+        if name not in _FIELDS:
+            return value
         if _FIELDS[name].type in _PATHS:
             return Path(value)
         return msgspec.convert(value, _FIELDS[name].type, strict=False)
@@ -250,7 +220,7 @@ def _convert(name: str, value: str, variable: str | None = None) -> Any:
         raise  # it names the variable, and what of it is wrong
     except ValueError as error:  # which msgspec's is, too
         problem = str(error)
-    raise ConfigurationError(f"{variable or PREFIX + name.upper()}: {problem}; write it as {EXAMPLES[name]}")
+    raise ConfigurationError(f"{variable or PREFIX + name.upper()}: {problem}; write it as {setting.example}")
 
 
 def _in_one_line(value: str) -> None:
@@ -270,7 +240,7 @@ def _namespace(value: str) -> str:
     return value
 
 
-def _looked_at(read: Callable[[str], object]) -> Callable[[str], str]:
+def looked_at(read: Callable[[str], object]) -> Callable[[str], str]:
     """What is read again where it is used is kept as it was written, once it is known to be good."""
 
     def check(value: str) -> str:
@@ -280,28 +250,108 @@ def _looked_at(read: Callable[[str], object]) -> Callable[[str], str]:
     return check
 
 
-_READ: Final[Mapping[str, Callable[[str], str]]] = {
-    "host": host_name,
-    "public_url": web_address,
-    "app_url": web_address,
-    "email_from": lambda value: str(mailbox(value)),
-    "database_url": _looked_at(read_database_url),
-    "broker_url": broker_url,
-    "namespace": _namespace,
-    "push_providers": _looked_at(push_accounts),
-    "sms_providers": _looked_at(sms_accounts),
-    "email_providers": _looked_at(email_accounts),
-    "signing_keys": _looked_at(read_keys),
-    "https_proxy": proxy_address,
-    "sms_price": _looked_at(read_price),
-    "ocpi_driver_prices": _looked_at(read_parties),
-    "log_level": _level,
+_OWN: Final[Mapping[str, Setting]] = {
+    "database_url": Setting(
+        about="where everything is kept: `sqlite:///…`, `postgresql://…`, `mariadb://…` or `mysql://…`",
+        example="postgresql://user:password@host/name",
+        read=looked_at(read_database_url),
+        secret=True,
+    ),
+    "broker_url": Setting(
+        about="what carries signals: `redis://…` or `amqp://…`",
+        example="redis://host:6379/0",
+        read=broker_url,
+        secret=True,
+    ),
+    "namespace": Setting(
+        about="what its keys and queues are called by; the database's own id unless set",
+        example="voltline",
+        read=_namespace,
+    ),
+    "templates": Setting(about="the folder of types and texts; those that ship unless set", example="/srv/templates"),
+    "host": Setting(
+        about="the address on which the web process listens",
+        example="0.0.0.0",  # noqa: S104 (what one sets in a container)
+        read=host_name,
+    ),
+    "port": Setting(about="and its port; 0 for any that is free", example="8080"),
+    "public_url": Setting(
+        about="where people and providers reach the web process: in links, and where Twilio calls back",
+        example="https://notify.example.com",
+        read=web_address,
+    ),
+    "worker_processes": Setting(
+        about="processes for what is prompt; two more go through segments and campaigns", example="2"
+    ),
+    "worker_batches": Setting(about="batches of one queue at once, in each process", example="4"),
+    "database_connections": Setting(about="the most that one process opens", example="10"),
+    "brand_name": Setting(about="what messages and pages call us", example="Voltline"),
+    "app_url": Setting(
+        about="the app's address: what links in messages begin with",
+        example="https://app.example.com",
+        read=web_address,
+    ),
+    "postal_address": Setting(
+        about="at the foot of mails; laws ask for it in marketing",
+        example="Voltline, 1 Main Street, Springfield",
+        several_lines=True,
+    ),
+    "ocpi_driver_prices": Setting(
+        about="whose OCPI prices drivers pay, such as `DE*ABC BE*BEC` (`any`: all); no other's are shown",
+        example="DE*ABC BE*BEC",
+        read=looked_at(read_parties),
+    ),
+    "signing_keys": Setting(
+        about="what signs links in messages, newest first; the database makes one for itself when unset",
+        example="0123456789abcdef0123456789abcdef",
+        read=looked_at(read_keys),
+        secret=True,
+        several_lines=True,
+    ),
+    "api_key": Setting(
+        about="the key by which `notifier send` and `notifier replay` report events",
+        example="ntf_id_secret",
+        secret=True,
+    ),
+    "loopback_only": Setting(about="`true` refuses every connection that leaves this machine", example="true"),
+    "https_proxy": Setting(
+        about="the HTTP proxy through which Google's and Twilio's servers are reached; `HTTPS_PROXY` unless set",
+        example="http://user:password@proxy.example.com:3128",
+        read=proxy_address,
+        secret=True,
+    ),
+    "no_proxy": Setting(
+        about="hosts, domains and networks that are reached without it; `NO_PROXY` unless set",
+        example="example.com,10.0.0.0/8",
+    ),
+    "metrics_dir": Setting(
+        about="a folder where all processes count together; each counts for itself when unset",
+        example="/run/notifier/metrics",
+    ),
+    "log_level": Setting(about="`debug`, `info`, `warning` or `error`", example="info", read=_level),
 }
-"""Settings that are more than a word or a number. ValueError for one that doesn't fit, without its value."""
+"""The settings that are no channel's."""
+
+
+@cache
+def of_channels() -> Mapping[str, Setting]:
+    """What the channels' folders declare (`settings.py`, SETTINGS), by names that begin with the channel's."""
+    declared = [part(channel, "settings", "SETTINGS") or {} for channel in channels()]
+    return {name: setting for each in declared for name, setting in each.items()}
+
+
+@cache
+def every() -> Mapping[str, Setting]:
+    """Every setting by its name, in the order of lists: the channels' where the field of them all stands."""
+    listed: dict[str, Setting] = {}
+    for name in _FIELDS:
+        listed |= of_channels() if name == "channels" else {name: _OWN[name]}
+    return listed
 
 
 def _read(variable: str, name: str, path: str) -> str:
-    if _FIELDS[name].type in _PATHS:  # or the key in the file would be taken for a path, and shown as one
+    # Else the key in the file would be taken for a path, and shown as one.
+    if name in _FIELDS and _FIELDS[name].type in _PATHS:
         raise ConfigurationError(f"{variable}: {PREFIX}{name.upper()} is a path already; set that")
     try:
         value = _bare(read_text(Path(path)))

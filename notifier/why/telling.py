@@ -6,13 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from notifier.channels import email, push, sms
 from notifier.domain.clock import to_datetime
 from notifier.domain.deliveries import Channel
-from notifier.providers.codes import Codes
+from notifier.providers.spec import codes
 from notifier.store.reading.dead import Tried
-
-CODES: dict[Channel, Codes] = {Channel.PUSH: push.CODES, Channel.SMS: sms.CODES, Channel.EMAIL: email.CODES}
 
 
 class AttemptTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,9 +38,10 @@ class EventTold(msgspec.Struct, frozen=True, kw_only=True):
 
 def meaning(channel: Channel | None, code: str | None) -> str | None:
     """What a provider's code stands for, by its channel's `codes.toml`; None where neither stands there."""
-    if channel not in CODES or code is None:
+    table = None if channel is None else codes(channel)
+    if table is None or code is None:
         return None
-    known = CODES[channel].codes
+    known = table.codes
     row = known.get(code) or known.get(re.sub(r"(?<!\S)(\d)\d\d$", r"\1xx", code))
     return None if row is None else row.meaning
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from notifier.channels.sms.signature import FORM
+from notifier.api.http import FORM
 from notifier.domain.deliveries import Channel
 from notifier.domain.preferences import Preferences
 from notifier.store.core.schema import consent, preference_change, recipient

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
+from notifier.channels.sms.heeding import heed
 from notifier.channels.sms.inbound import IncomingText
-from notifier.people.inbound import heed
 from notifier.pipeline.decide import decide
 from notifier.pipeline.erasure import ENDED, sweep
 from notifier.store.core.schema import audit, decision, delivery, recipient

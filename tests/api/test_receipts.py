@@ -16,7 +16,7 @@ from aiohttp import ClientSession, web
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
-from notifier.channels.sms.signature import FORM, JSON
+from notifier.api.http import FORM, JSON
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
 from notifier.domain.deliveries import Lane, State
@@ -92,7 +92,7 @@ async def twilio(database: Database, valkey: str) -> AsyncIterator[Twilio]:
         expires_at=NOW, signal_at=None,
     )  # fmt: skip
     await database.write(lambda connection: deliveries.add(connection, database.dialect, [sent]))
-    settings = Settings(public_url=PUBLIC, sms_providers=ACCOUNTS)
+    settings = Settings(public_url=PUBLIC, channels={"sms_providers": ACCOUNTS})
     async with application(database, valkey, settings=settings) as api:
         yield Twilio(api)
 
@@ -325,7 +325,7 @@ async def test_what_twilio_tells_of_our_texts_is_in_the_books(database: Database
         )
         port = sandbox.http_url.rpartition(":")[2]
         providers = f"twilio+http://{sandbox.account_sid}:{sandbox.auth_token}@127.0.0.1:{port}?from=VOLTLINE&name=main"
-        settings = Settings(public_url=front.url, sms_providers=providers)
+        settings = Settings(public_url=front.url, channels={"sms_providers": providers})
         transport = TwilioTransport(
             sandbox.account_sid, sandbox.auth_token, "VOLTLINE", clock=SystemClock(), base_url=sandbox.http_url,
             callback_url=f"{front.url}{RECEIPTS}",

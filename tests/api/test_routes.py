@@ -9,7 +9,7 @@ import pytest
 
 import notifier
 from notifier.api.app import ENDPOINTS
-from notifier.api.endpoints import Endpoint
+from notifier.api.endpoints import Endpoint, SignatureScheme
 from notifier.domain.keys import SCOPES
 from notifier.domain.problems import TITLES
 from notifier.domain.recipients import RecipientDetails
@@ -21,7 +21,7 @@ from tests.named import EMAIL
 from tests.samples import LINKS, NOW
 
 CLOSED = [endpoint for endpoint in ENDPOINTS if endpoint.scope]
-SIGNED = [endpoint for endpoint in ENDPOINTS if endpoint.signed_by == "twilio"]
+SIGNED = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint.signed_by, SignatureScheme)]
 LINKED = [endpoint for endpoint in ENDPOINTS if endpoint.signed_by and endpoint not in SIGNED]
 OPEN = [endpoint for endpoint in ENDPOINTS if not endpoint.scope and not endpoint.signed_by]
 WRONG = f"Bearer ntf_{'0' * 16}_{'0' * 64}"

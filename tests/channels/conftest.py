@@ -20,17 +20,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from notifier.channels import sms
+from notifier.channels.sms import codes as sms
 from notifier.channels.sms.messages import SmsMessage
+from notifier.channels.sms.provider import segments
+from notifier.channels.sms.settings import TwilioAccount
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import Clock, ManualClock, SystemClock
 from notifier.pipeline.sharing import InDatabase
 from notifier.providers import pool as providers
 from notifier.providers.http import Timeouts
-from notifier.providers.opening import segments
 from notifier.providers.shared import Shared
 from notifier.providers.shared_in_redis import InRedis
-from notifier.runtime.accounts import TwilioAccount
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.store.core.database import Database
 from tests.channels import canary

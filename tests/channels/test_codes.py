@@ -7,11 +7,13 @@ import pytest
 import sqlalchemy as sa
 from google.rpc import code_pb2
 
-from notifier.channels import email, push, sms
+from notifier.channels.email import codes as email
+from notifier.channels.push import codes as push
+from notifier.channels.sms import codes as sms
 from notifier.domain.clock import SECOND
 from notifier.domain.errors import SEND_ERRORS, AddressGone, ConfigurationError, OptedOut, Throttled
 from notifier.domain.messages import Receipt
-from notifier.providers.codes import AGAIN, HELD, Codes, load_codes
+from notifier.providers.codes import AGAIN, DEFERRED, Codes, load_codes
 from notifier.store.core.schema import attempt, delivery
 
 TABLES = {table.provider: table for table in (push.CODES, sms.CODES, email.CODES)}
@@ -111,9 +113,9 @@ def test_every_code_that_comes_again_says_when_and_no_table_is_there_for_nothing
 def test_only_what_we_hold_back_ourselves_is_no_try(table: Codes) -> None:
     waiting = {name for name, retry in table.retry.items() if retry.attempts is None}
 
-    assert waiting == {"held"}
-    held = {code for code, row in table.codes.items() if row.retry == "held"}
-    assert held == {"busy", "paced", "resting"} | ({"behind"} if table is email.CODES else set())
+    assert waiting == {"deferred"}
+    deferred = {code for code, row in table.codes.items() if row.retry == "deferred"}
+    assert deferred == {"busy", "paced", "resting"} | ({"behind"} if table is email.CODES else set())
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_each_code_is_about_its_address_its_message_its_provider_or_our_account(
     """Walk over every documented code: whether others than the one message have to wait is decided by this."""
     for code in TABLES[provider].codes:
         error = TABLES[provider].classify(code)
-        if error.retry_class == HELD:
+        if error.retry_class == DEFERRED:
             expected = "ourselves"
         elif code in ABOUT_THE_ADDRESS[provider] or error.kind in ("address_gone", "opted_out"):
             expected = "address"

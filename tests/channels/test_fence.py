@@ -12,7 +12,7 @@ from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import Unavailable
-from notifier.providers.codes import HELD
+from notifier.providers.codes import DEFERRED
 from notifier.providers.fence import begin_by, leased
 from notifier.sandbox import Sandbox
 from tests.channels.email.samples import SENDER, mail
@@ -75,6 +75,6 @@ async def test_a_worker_that_wakes_after_its_lease_sends_nothing(sender: tuple[A
     # Then the message is not sent, which it says; and the connection is good for the next one
     with pytest.raises(Unavailable) as raised:
         await sending
-    assert (raised.value.code, raised.value.retry_class) == ("lease_ended", HELD)
+    assert (raised.value.code, raised.value.retry_class) == ("lease_ended", DEFERRED)
     await transport.send(message(reference="3" * 32))
     assert [entry.reference[0] for entry in sandbox.ledger.entries] == ["1", "3"]

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
 from notifier.providers import http_client
-from notifier.providers.codes import HELD
+from notifier.providers.codes import DEFERRED
 from notifier.providers.http import Timeouts
 from notifier.providers.http_client import HttpClient
 from tests.channels.provider import Handler, Provider, drop, half, hold, reply, silence
@@ -188,7 +188,7 @@ async def test_no_place_in_the_pool_sent_nothing(provider: Provider, client: Htt
         await client.post(b"/send", b"second")
 
     # Then
-    assert (failed.value.code, failed.value.retry_class) == ("busy", HELD)
+    assert (failed.value.code, failed.value.retry_class) == ("busy", DEFERRED)
     with pytest.raises(OutcomeUnknown):
         await first
     assert [seen.body for seen in provider.seen] == ["first"]

@@ -10,13 +10,14 @@ from notifier.broker import BACKGROUND
 from notifier.channels.email.transport import SmtpTransport
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.messages import SmsContent
+from notifier.channels.sms.provider import segments
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.channels import specs
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import Misconfigured
 from notifier.providers.breaker import State
 from notifier.providers.metrics import breaker_state
-from notifier.providers.opening import IN_BACKGROUND, open_transports, segments
+from notifier.providers.opening import IN_BACKGROUND, open_transports
 from notifier.providers.shared_in_redis import InRedis
 from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox

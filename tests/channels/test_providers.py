@@ -6,19 +6,20 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from notifier.channels import email, sms
-from notifier.channels import push as push_channel
+from notifier.channels.email import codes as email
+from notifier.channels.push import codes as push_channel
 from notifier.channels.push.messages import PushMessage
+from notifier.channels.push.settings import FcmAccount
 from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms import codes as sms
 from notifier.domain.clock import SECOND, ManualClock, SystemClock
 from notifier.domain.errors import Misconfigured, OutcomeUnknown, SendError, Throttled, Unavailable
 from notifier.domain.messages import Device, Receipt
-from notifier.providers import Asks
+from notifier.providers import StatusQueryable
 from notifier.providers.breaker import IN_A_ROW, PROBES, RESTS, State
-from notifier.providers.codes import HELD, Codes
+from notifier.providers.codes import DEFERRED, Codes
 from notifier.providers.fence import leased
 from notifier.providers.pool import Provider, Providers, Terms, what_it_says
-from notifier.runtime.accounts import FcmAccount
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Match, Rule
 from tests.channels.accounts import DOWN, OURS, TAKES, Process, answers, counted, outcome, requests
@@ -123,7 +124,7 @@ async def test_whoever_fails_again_and_again_is_left_alone_then_probed_then_used
     # When more is to be sent, then it is held back until the rest is over
     held = [await outcome(providers) for _ in range(20)]
     assert requests(provider) == {"main": IN_A_ROW}
-    assert all(isinstance(each, Unavailable) and each.retry_class == HELD for each in held)
+    assert all(isinstance(each, Unavailable) and each.retry_class == DEFERRED for each in held)
     first = held[0]
     assert isinstance(first, SendError)
     assert first.retry_after == RESTS["unavailable"] / SECOND
@@ -178,7 +179,7 @@ async def test_every_account_is_asked_for_what_may_have_been_taken(
     answers(provider, one=reply(200, {"messages": []}), two=reply(200, listed))
     providers = process(one={}, two={})
 
-    assert isinstance(providers, Asks)
+    assert isinstance(providers, StatusQueryable)
     assert await providers.find(text(), since=0) == Receipt("two", "SM" + "1" * 32)
 
     # When that one doesn't say, then nobody may conclude that nobody has it
@@ -219,12 +220,12 @@ async def test_a_slow_provider_is_not_taken_for_one_that_fails(process: Process,
     assert provider.most_under_way == 2
     assert 0 < len(held) < 50
     assert requests(provider) == {"main": 50 - len(held)}
-    assert {(each.code, each.kind, each.retry_class) for each in held} == {("busy", "unavailable", HELD)}
+    assert {(each.code, each.kind, each.retry_class) for each in held} == {("busy", "unavailable", DEFERRED)}
     assert counted("notifier_breaker_state", provider="main") == State.CLOSED
 
     # And so does one of the same lease whose turn comes only then, though both connections are free
     assert isinstance(late, SendError)
-    assert (late.code, late.retry_class) == ("busy", HELD)
+    assert (late.code, late.retry_class) == ("busy", DEFERRED)
 
 
 async def test_a_campaign_leaves_connections_to_the_others(process: Process, provider: StandIn) -> None:

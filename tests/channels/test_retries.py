@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels import email, push, sms
+from notifier.channels.email import codes as email
+from notifier.channels.push import codes as push
+from notifier.channels.sms import codes as sms
 from notifier.domain.clock import HOUR, MINUTE, SECOND
 from notifier.providers.retries import LONGEST, Duration, Retry
 
@@ -52,7 +54,7 @@ def test_what_the_provider_asks_for_is_a_floor_too() -> None:
 def test_tries_are_counted_unless_nothing_was_asked() -> None:
     assert not RETRY.exhausted(5)
     assert RETRY.exhausted(6)
-    assert not push.CODES.retry["held"].exhausted(1_000_000)
+    assert not push.CODES.retry["deferred"].exhausted(1_000_000)
 
 
 def test_fcm_is_given_up_after_about_an_hour_as_google_advises() -> None:

@@ -104,7 +104,7 @@ async def enter(database: Database, valkey: str) -> AsyncIterator[Enter]:
 async def desk(database: Database, valkey: str) -> AsyncIterator[Enter]:
     """The console with texts of its own: what is published here is live here alone."""
     renderer = Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com"))
-    async with opened(database, valkey, Settings(sms_price="0.075 USD"), renderer) as enter:
+    async with opened(database, valkey, Settings(channels={"sms_price": "0.075 USD"}), renderer) as enter:
         yield enter
 
 

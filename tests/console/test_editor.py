@@ -417,7 +417,7 @@ async def test_a_test_goes_only_to_a_contact_of_a_sample_and_not_too_often(desk:
 
 @on_sqlite
 async def test_a_provider_that_cannot_be_set_up_here_stops_no_other_channel(database: Database, valkey: str) -> None:
-    async with opened(database, valkey, Settings(push_providers="fcm:///none.json")) as enter:
+    async with opened(database, valkey, Settings(channels={"push_providers": "fcm:///none.json"})) as enter:
         visitor = await signed_in(enter, "author")
         await contacts.put(database, Contact(name="mia", phone=NUMBER), "cli:test", NOW)
 

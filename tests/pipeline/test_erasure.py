@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.channels.email.messages import EmailMessage
+from notifier.channels.sms.heeding import heed
 from notifier.channels.sms.inbound import IncomingText
 from notifier.domain.clock import ManualClock
 from notifier.domain.consent import Consent
@@ -18,7 +19,6 @@ from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
 from notifier.ocpi.sessions import StoredSession
 from notifier.people.export import export_recipient
-from notifier.people.inbound import heed
 from notifier.pipeline import erasure
 from notifier.pipeline.dead import Result, redrive
 from notifier.pipeline.decide import decide

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from notifier.channels.sms.heeding import heed
 from notifier.channels.sms.inbound import IncomingText, Word
 from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Reason
 from notifier.domain.recipients import RecipientDetails
-from notifier.people.inbound import heed
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine

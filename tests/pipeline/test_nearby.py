@@ -11,7 +11,7 @@ from notifier.broker import LANES
 from notifier.broker.signals import IDS_A_MESSAGE
 from notifier.domain.deliveries import Lane
 from notifier.pipeline.nearby import AHEAD, LOOK, MOST_BEGUN, Nearby
-from notifier.providers.rooms import Room
+from notifier.providers.bulkheads import Bulkhead
 from tests.named import PUSH, SMS
 
 QUEUE = PUSH, Lane.URGENT
@@ -38,12 +38,12 @@ class Batch:
 
 
 @pytest.fixture
-def room() -> Room:
-    return Room(100)
+def room() -> Bulkhead:
+    return Bulkhead(100)
 
 
 @pytest.fixture
-def nearby(room: Room) -> Nearby:
+def nearby(room: Bulkhead) -> Nearby:
     return Nearby({QUEUE: room})
 
 
@@ -54,7 +54,7 @@ def begin(nearby: Nearby, messages: int = 100, error: Exception | None = None) -
 
 
 @asynccontextmanager
-async def waiting(room: Room) -> AsyncIterator[asyncio.Task[None]]:
+async def waiting(room: Bulkhead) -> AsyncIterator[asyncio.Task[None]]:
     """Somebody who waits for room, and stays a moment."""
 
     async def wait() -> None:
@@ -95,7 +95,7 @@ async def test_a_full_room_takes_nothing_until_it_is_left(nearby: Nearby) -> Non
     assert nearby.takes(QUEUE, 1) == 1
 
 
-async def test_nobody_is_passed_who_waits_for_room(nearby: Nearby, room: Room) -> None:
+async def test_nobody_is_passed_who_waits_for_room(nearby: Nearby, room: Bulkhead) -> None:
     batch = begin(nearby)
     async with waiting(room) as somebody:
         # When the batch is about to end, and somebody waits for its place
@@ -110,7 +110,7 @@ async def test_nobody_is_passed_who_waits_for_room(nearby: Nearby, room: Room) -
 
 
 async def test_a_rate_without_end_is_no_reason_to_take_everything() -> None:
-    nearby = Nearby({QUEUE: Room(float("inf"))})
+    nearby = Nearby({QUEUE: Bulkhead(float("inf"))})
 
     batches = [begin(nearby) for _ in range(MOST_BEGUN - 1)]
     assert nearby.takes(QUEUE, 1) == 1

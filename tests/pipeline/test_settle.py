@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels import email, push, sms
+from notifier.channels.email import codes as email
+from notifier.channels.push import codes as push
 from notifier.channels.push import tokens
+from notifier.channels.sms import codes as sms
 from notifier.domain.channels import Reach
 from notifier.domain.clock import DAY, SECOND
 from notifier.domain.deliveries import Channel, Lane, State, check_moves

@@ -21,7 +21,7 @@ from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import Hold
 from notifier.pipeline.nearby import Nearby
-from notifier.providers.rooms import Room
+from notifier.providers.bulkheads import Bulkhead
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import Rule
 from notifier.store.core.schema import attempt, delivery
@@ -151,7 +151,7 @@ async def test_a_slow_answer_keeps_no_other_batch_out(
     worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
 ) -> None:
     # Given room for one batch, as a campaign has, and one mail that is answered slowly
-    room = Room(1)
+    room = Bulkhead(1)
     worker = replace(worker, nearby=Nearby({NORMAL: room}))
     sandbox.faults.add(Rule(channel="email", action="hang", seconds=60, times=1))
     [slow] = await mails(1)

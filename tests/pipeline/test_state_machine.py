@@ -39,7 +39,7 @@ from notifier.pipeline.holding import LEASE
 from notifier.pipeline.nearby import Nearby
 from notifier.pipeline.resolve import ask
 from notifier.pipeline.settle import NO_WORDS, attempt, settle
-from notifier.providers.rooms import Room
+from notifier.providers.bulkheads import Bulkhead
 from notifier.rendering import Brand, Renderer
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
@@ -236,7 +236,7 @@ class Deliveries(RuleBasedStateMachine):
     def decide_and_deliver(self, which: list[int] | None, outcome: str) -> None:
         """A worker that has room decides, and sends what it took, or ends before it does."""
         ids = self.some_events(which)
-        rooms = {queue: Room(math.inf) for queue in LANES}
+        rooms = {queue: Bulkhead(math.inf) for queue in LANES}
 
         async def work() -> None:
             nearby = Nearby(rooms) if outcome != "crash" else Dying(rooms)

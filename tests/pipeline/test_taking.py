@@ -21,7 +21,7 @@ from notifier.pipeline.plan import audience_keys
 from notifier.pipeline.planning import read_and_plan
 from notifier.pipeline.prepare import prepare
 from notifier.pipeline.taking import due_at_once, take_hold
-from notifier.providers.rooms import Room
+from notifier.providers.bulkheads import Bulkhead
 from notifier.sandbox import Sandbox
 from notifier.store.core.schema import delivery
 from notifier.store.delivery import deliveries, events, marks
@@ -34,8 +34,8 @@ from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, RECEIPT, WARNING, Dying, Report
 
 
-def rooms(places: float = float("inf")) -> dict[Queue, Room]:
-    return {queue: Room(places) for queue in LANES}
+def rooms(places: float = float("inf")) -> dict[Queue, Bulkhead]:
+    return {queue: Bulkhead(places) for queue in LANES}
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ async def test_what_there_is_no_room_for_is_signalled(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report, valkey: str
 ) -> None:
     # Given room for texts only
-    worker = replace(engine, nearby=Nearby({queue: Room(1) for queue in LANES if queue[0] == SMS}))
+    worker = replace(engine, nearby=Nearby({queue: Bulkhead(1) for queue in LANES if queue[0] == SMS}))
 
     # When an event is decided that goes out by push as well
     event = await report("charging.complete", **COMPLETE)

@@ -5,8 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from notifier.channels import sms
+from notifier.channels.sms import codes as sms
 from notifier.channels.sms.messages import SmsMessage
+from notifier.channels.sms.provider import segments
+from notifier.channels.sms.settings import TwilioAccount
 from notifier.domain.clock import MINUTE, SECOND, ManualClock
 from notifier.domain.deliveries import State
 from notifier.domain.messages import Receipt
@@ -14,9 +16,7 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.providers import Transport
-from notifier.providers.opening import segments
 from notifier.providers.pool import Provider, Providers, Terms
-from notifier.runtime.accounts import TwilioAccount
 from notifier.sandbox import Rule, Sandbox
 from notifier.store.core.schema import attempt, delivery
 from tests.named import PUSH, SMS

@@ -2,10 +2,10 @@
 
 import sqlalchemy as sa
 
+from notifier.channels.sms.heeding import heed
 from notifier.channels.sms.inbound import IncomingText
 from notifier.domain.deliveries import Reason
 from notifier.domain.recipients import RecipientDetails
-from notifier.people.inbound import heed
 from notifier.store.core import migrate, secrets
 from notifier.store.core.database import Database
 from notifier.store.core.schema import membership, recipient, suppression

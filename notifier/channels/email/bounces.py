@@ -16,12 +16,14 @@ from typing import Final
 
 import msgspec
 
-from notifier.channels.email import CODES
+from notifier.channels.email.codes import CODES
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.messages import Private, Report
 from notifier.domain.reading import unmarked
 from notifier.domain.recipients import check_email
 from notifier.providers.codes import suppresses
+
+EMAIL: Final = Channel("email")
 
 MAX_BYTES: Final = 512 * 1024
 """Bytes of a report that are read: text, status and the returned mail, of which ours have at most a fifth."""
@@ -82,12 +84,12 @@ def read_bounce(data: bytes) -> Bounce:
     error = CODES.classify(status.code, f"{status.code.rpartition('.')[0]}.0", f"{status.code[0]}xx")
     report = Report(
         delivery=reference,
-        channel=Channel.EMAIL,
+        channel=EMAIL,
         state=State.UNDELIVERED,
         reason=error.kind,
         code=error.code,
         addresses=status.addresses,
-        suppress=suppresses(Channel.EMAIL, error),
+        suppress=suppresses(EMAIL, error),
     )
     return Bounce(action=status.action, report=report)
 

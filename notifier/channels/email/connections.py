@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from notifier.channels.email import CODES
+from notifier.channels.email.codes import CODES
 from notifier.channels.email.dialogue import Dialogue, Mail
 from notifier.runtime.background import once
 
@@ -35,7 +35,7 @@ class Connections:
         self._closed = False
 
     async def send(self, mail: Mail) -> None:
-        """Hand over a mail; a SendError where it was not taken, of class `held` where its turn didn't come in time.
+        """Hand over a mail; a SendError where it was not taken, of class `deferred` where its turn didn't come in time.
 
         Cancelled, it is not sent unless it was already, and its connection ends.
         """

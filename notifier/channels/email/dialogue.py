@@ -20,7 +20,7 @@ from contextvars import copy_context
 from enum import IntEnum
 from typing import Final, NamedTuple, Protocol
 
-from notifier.channels.email import CODES
+from notifier.channels.email.codes import CODES
 from notifier.domain.errors import SendError
 from notifier.providers import fence
 

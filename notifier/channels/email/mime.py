@@ -12,7 +12,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
-from notifier.channels.email import CODES
+from notifier.channels.email.codes import CODES
 from notifier.channels.email.messages import EmailMessage
 from notifier.domain.clock import SECOND, to_datetime
 from notifier.domain.errors import ConfigurationError, SendError

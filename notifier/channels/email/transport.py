@@ -13,7 +13,7 @@ from typing import Final, cast
 from aiohappyeyeballs import start_connection
 from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
-from notifier.channels.email import CODES
+from notifier.channels.email.codes import CODES
 from notifier.channels.email.connections import IDLE, MAILS, Connections
 from notifier.channels.email.dialogue import Dialogue, Mail, Timeouts, refusal_of_us
 from notifier.channels.email.messages import EmailMessage

@@ -1,8 +1,1 @@
 """Push by Firebase Cloud Messaging, HTTP v1."""
-
-from pathlib import Path
-from typing import Final
-
-from notifier.providers.codes import load_codes
-
-CODES: Final = load_codes(Path(__file__).parent)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 from firebase_admin import exceptions, messaging
 
-from notifier.channels.push import CODES
+from notifier.channels.push.codes import CODES
 from notifier.channels.push.message import encode
 from notifier.channels.push.messages import PushMessage
 from notifier.channels.push.tokens import AccessTokens, read_certificate

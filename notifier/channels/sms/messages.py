@@ -1,6 +1,12 @@
 """What a text says, and one text to one number."""
 
+import re
+from typing import Final
+
 from notifier.domain.messages import Content, Message
+
+NUMBER: Final = re.compile(r"\+[1-9][0-9]{1,14}")
+"""A number as Twilio writes it (E.164)."""
 
 
 class SmsContent(Content, frozen=True, kw_only=True):

@@ -5,11 +5,17 @@ from typing import Final
 
 import msgspec
 
-from notifier.channels.sms import CODES, NUMBER
+from notifier.channels.sms.codes import CODES
+from notifier.channels.sms.messages import NUMBER
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.errors import Throttled, Unavailable
 from notifier.domain.messages import Private, Report
 from notifier.providers.codes import suppresses
+
+SMS: Final = Channel("sms")
+
+PATH: Final = "/v1/receipts/twilio"
+"""Where Twilio tells it, under our public URL."""
 
 STATES: Final = {
     **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), State.SENT),
@@ -41,7 +47,7 @@ def read_status(reference: str, told: StatusCallback, account: str) -> Report | 
     if state is None or not _REFERENCE.fullmatch(reference):
         return None
     sid = told.sid if _SID.fullmatch(told.sid) else None
-    report = Report(delivery=reference, channel=Channel.SMS, provider=account, state=state, reference=sid)
+    report = Report(delivery=reference, channel=SMS, provider=account, state=state, reference=sid)
     if state != State.UNDELIVERED:
         return report
     if not _CODE.fullmatch(told.error_code):
@@ -52,6 +58,6 @@ def read_status(reference: str, told: StatusCallback, account: str) -> Report | 
         reason=error.kind,
         code=error.code,
         addresses=(told.to,) if NUMBER.fullmatch(told.to) else (),
-        suppress=suppresses(Channel.SMS, error),
+        suppress=suppresses(SMS, error),
         again=error.retry_class if error.kind in PASSES else None,
     )

@@ -8,10 +8,9 @@ import msgspec
 from multidict import MultiDict
 from twilio.request_validator import RequestValidator
 
+from notifier.api.http import FORM, JSON
 from notifier.domain.problems import UNDECODABLE
 
-FORM: Final = "application/x-www-form-urlencoded"
-JSON: Final = "application/json"
 HEADER: Final = "X-Twilio-Signature"
 MAX_FIELDS: Final = 200
 """Fields of a form; Twilio sends some thirty."""

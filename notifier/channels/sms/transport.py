@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import msgspec
 
-from notifier.channels.sms import CODES
+from notifier.channels.sms.codes import CODES
 from notifier.channels.sms.messages import SmsMessage
 from notifier.domain.clock import SECOND, Clock, to_instant
 from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable

@@ -8,7 +8,7 @@ from notifier.channels.email.dialogue import Timeouts
 from notifier.channels.email.transport import SmtpTransport
 from notifier.domain.errors import AddressGone, OutcomeUnknown, SendError, Unavailable
 from notifier.domain.messages import Receipt
-from notifier.providers.codes import HELD
+from notifier.providers.codes import DEFERRED
 from tests.channels.email.samples import Opener, mail
 from tests.channels.email.server import DROP, HANG, MailServer
 
@@ -68,7 +68,7 @@ async def test_what_ends_the_mail_in_front_leaves_the_one_behind_unsent(
     assert isinstance(mine, SendError)
     assert isinstance(mine, OutcomeUnknown) == (trouble in (DROP, HANG, "nonsense"))
     assert isinstance(behind, Unavailable)
-    assert (behind.code, behind.retry_class) == ("behind", HELD)
+    assert (behind.code, behind.retry_class) == ("behind", DEFERRED)
     await smtp.send(mail(reference="third"))
     assert arrived(server) == ["first", "third"]
 
@@ -126,7 +126,7 @@ async def test_a_mail_whose_turn_does_not_come_in_time_harms_nobody(transports: 
     # When / Then
     with pytest.raises(Unavailable) as failed:
         await second
-    assert (failed.value.code, failed.value.retry_class) == ("busy", HELD)
+    assert (failed.value.code, failed.value.retry_class) == ("busy", DEFERRED)
     server.gates["mail"].set()
     assert isinstance(await first, Receipt)
     await smtp.send(mail(reference="third"))

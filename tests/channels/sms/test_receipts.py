@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifier.channels.sms import CODES
+from notifier.channels.sms.codes import CODES
 from notifier.channels.sms.receipts import STATES, StatusCallback, read_status
 from notifier.domain.deliveries import Reason, State
 from notifier.domain.errors import AddressGone, OptedOut

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from notifier.channels.sms.signature import FORM, JSON, read_signed
+from notifier.api.http import FORM, JSON
+from notifier.channels.sms.signature import read_signed
 
 TOKEN = "a-token"
 URL = "https://notify.example.com/v1/receipts/twilio?reference=" + "5f" * 16

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notifier.channels.sms import CODES
+from notifier.channels.sms.codes import CODES
 from notifier.channels.sms.messages import SmsContent
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SECOND, ManualClock

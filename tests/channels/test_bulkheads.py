@@ -2,12 +2,12 @@
 
 import asyncio
 
-from notifier.providers.rooms import Room
+from notifier.providers.bulkheads import Bulkhead
 
 
 async def test_batches_wait_while_those_inside_keep_all_connections() -> None:
     # Given room for ten messages
-    room, inside, gates = Room(10), [], [asyncio.Event() for _ in range(4)]
+    room, inside, gates = Bulkhead(10), [], [asyncio.Event() for _ in range(4)]
 
     async def batch(number: int) -> None:
         async with room.enter(100):
@@ -27,7 +27,7 @@ async def test_batches_wait_while_those_inside_keep_all_connections() -> None:
 
 
 async def test_single_messages_are_in_at_once() -> None:
-    room = Room(10)
+    room = Bulkhead(10)
     everybody_in = asyncio.Event()
     inside = 0
 
@@ -44,7 +44,7 @@ async def test_single_messages_are_in_at_once() -> None:
 
 
 async def test_a_batch_that_fails_leaves_its_room() -> None:
-    room = Room(1)
+    room = Bulkhead(1)
 
     async def broken() -> None:
         async with room.enter(5):

@@ -1,27 +1,27 @@
-"""Room for batches: a batch is claimed when its first messages can go out, not while others keep all connections."""
+"""Bulkheads: a queue's batch is claimed when its first messages can go out, not while others keep all connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 
-class Room:
-    """Lets a batch in while fewer messages than `places` are inside, however many it brings.
+class Bulkhead:
+    """Lets a batch in while fewer messages than its `capacity` are inside, however many it brings.
 
     One message at a time finds room nearly always; of batches of a hundred there are no more than keep the connections
     busy, and those that wait are rows that anybody may take.
     """
 
-    def __init__(self, places: float) -> None:
-        self._places = places
+    def __init__(self, capacity: float) -> None:
+        self._capacity = capacity
         self._inside = 0
         self._waiting = 0
         self._left = asyncio.Event()
 
     @property
-    def has_place(self) -> bool:
+    def has_room(self) -> bool:
         """Whether a batch that comes now would come in, and pass nobody who waits."""
-        return not self._waiting and self._inside < self._places
+        return not self._waiting and self._inside < self._capacity
 
     def squeeze_in(self, messages: int) -> None:
         """Come in at once, for a batch that is in this process's hands already; whoever is in has to leave."""
@@ -37,7 +37,7 @@ class Room:
         """Wait for room, and leave at the end."""
         self._waiting += 1
         try:
-            while self._inside >= self._places:
+            while self._inside >= self._capacity:
                 self._left.clear()
                 await self._left.wait()
         finally:
@@ -48,10 +48,10 @@ class Room:
         finally:
             self.leave(messages)
 
-    async def wait_for_place(self, seconds: float) -> None:
-        """Wait until there is a place, and no longer than that."""
+    async def wait_for_room(self, seconds: float) -> None:
+        """Wait until there is room, and no longer than that."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self.has_place:
+                while not self.has_room:
                     self._left.clear()
                     await self._left.wait()

@@ -1,40 +1,40 @@
-"""Places for what may be under way at once: whoever finds none waits for one, and they are given in turn."""
+"""Slots for what may be under way at once: whoever finds none waits for one, and they are given in turn."""
 
 import asyncio
 from collections import deque
 
 
-class Places:
-    """So many places, on the running loop."""
+class SlotPool:
+    """So many slots, on the running loop."""
 
     def __init__(self, count: int) -> None:
         self._free = count
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self, deadline: float) -> bool:
-        """Take a place, and wait for one where none is free; whether it was waited for.
+        """Take a slot, and wait for one where none is free; whether it was waited for.
 
         TimeoutError where there is none by the loop's time `deadline`. What is free is nobody's who waits.
         """
         if self._free:
             self._free -= 1
             return False
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(slot)
         try:
             async with asyncio.timeout_at(deadline):
-                await place
+                await slot
         except (TimeoutError, asyncio.CancelledError):
-            if place.done() and not place.cancelled():  # it came in the same moment
+            if slot.done() and not slot.cancelled():  # it came in the same moment
                 self.give_back()
             raise
         return True
 
     def give_back(self) -> None:
-        """Leave a place, to who has waited longest."""
+        """Leave a slot, to who has waited longest."""
         while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():  # else nobody waits for it any more
-                place.set_result(None)
+            slot = self._waiting.popleft()
+            if not slot.done():  # else nobody waits for it any more
+                slot.set_result(None)
                 return
         self._free += 1

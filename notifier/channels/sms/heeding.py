@@ -1,7 +1,7 @@
-"""Inbound: what a person's text asks for is done at once, and answered once."""
+"""What a person's text asks for is done at once, and answered once."""
 
-from notifier.channels.sms import NUMBER
 from notifier.channels.sms.inbound import IncomingText, Word, read_word
+from notifier.channels.sms.messages import NUMBER
 from notifier.domain.deliveries import Channel
 from notifier.store.core.database import Database
 from notifier.store.people import inbound, recipients, suppressions
@@ -16,7 +16,7 @@ async def heed(database: Database, text: IncomingText, now: int) -> tuple[Word, 
     word = read_word(text)
     if word is None or not NUMBER.fullmatch(text.number):
         return None
-    key = (await suppressions.address_key(database))(Channel.SMS, text.number)
+    key = (await suppressions.address_key(database))(Channel("sms"), text.number)
     match word:
         case Word.STOP:
             news = await inbound.stop(database, text.sid, key, now)

@@ -1,0 +1,83 @@
+"""A mail server as the provider of mails."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException
+
+from notifier.channels.email.dialogue import AT_ONCE
+from notifier.channels.email.settings import ACCOUNTS, FROM, SmtpAccount
+from notifier.channels.email.transport import Security, SmtpTransport
+from notifier.providers.spec import Opening, ProviderSpec, pace
+from notifier.runtime.addresses import mailbox
+from notifier.runtime.finding import Finding
+from notifier.runtime.settings import Settings
+
+TIMEOUT: Final = 5
+"""Seconds that the doctor waits for a mail server."""
+
+
+def open_transport(account: SmtpAccount, opening: Opening) -> SmtpTransport:
+    """The transport of a mail server, with the sender that the settings name."""
+    settings = opening.settings
+    return SmtpTransport(
+        account.host, account.port, Security(account.security), settings.channels[FROM], clock=opening.clock,
+        sender_name=settings.brand_name, username=account.username, password=account.password,
+        connections=account.connections, verp=account.verp,
+    )  # fmt: skip
+
+
+async def check(accounts: Sequence[SmtpAccount], settings: Settings) -> AsyncIterator[Finding]:
+    """Ask each server whether it takes our sender, and look at what links in mails begin with."""
+    for account in accounts:
+        yield await _check(account, mailbox(settings.channels[FROM]).address)
+    if settings.public_url.startswith("http://"):
+        told = (
+            f"links in List-Unsubscribe begin with {settings.public_url}: mailbox providers take https alone (RFC 8058)"
+        )
+        way_out = "NOTIFIER_PUBLIC_URL=https://…, and let the relay DKIM-sign that header"
+        yield Finding("e-mail", "missing", told, way_out)
+
+
+async def _check(account: SmtpAccount, sender: str) -> Finding:
+    try:
+        await _ask_the_relay(account, sender)
+    except SMTPResponseException as error:
+        told = f"{account.name}: the server refuses what workers say to it ({type(error).__name__}, {error.code})"
+        way_out = "mend its user, password or the sender; &verp=false where it takes no local+id@ as the sender"
+        return Finding("e-mail", "wrong", told, way_out)
+    except (SMTPException, OSError, TimeoutError) as error:
+        told = f"{account.name}: the server does not answer as it should ({type(_first(error)).__name__})"
+        return Finding("e-mail", "wrong", told, "start it, or mend NOTIFIER_EMAIL_PROVIDERS")
+    security = "not encrypted" if account.security == "none" else account.security
+    return Finding("e-mail", "good", f"{account.name}: {security}, takes our sender{pace(account)}")
+
+
+def _first(error: BaseException) -> BaseException:
+    """What an error came of, at the beginning: a certificate that isn't good, and not that a connection is lost."""
+    before = error.__cause__ or error.__context__
+    return error if before is None else _first(before)
+
+
+async def _ask_the_relay(account: SmtpAccount, sender: str) -> None:
+    """Say to the server what a worker says before a mail: TLS, AUTH, and the sender, with a return path of its own."""
+    local, _, domain = sender.rpartition("@")
+    server = SMTP(
+        hostname=account.host, port=account.port, use_tls=account.security == "tls",
+        start_tls=account.security == "starttls", username=account.username, password=account.password,
+        local_hostname=domain, timeout=TIMEOUT,
+    )  # fmt: skip
+    async with server:
+        await server.mail(f"{local}+{'0' * 32}@{domain}" if account.verp else sender)
+        await server.rset()
+
+
+PROVIDER: Final = ProviderSpec(
+    accounts=ACCOUNTS,
+    open=open_transport,
+    check=check,
+    name="e-mail",
+    messages="mails",
+    url="smtp+starttls://USER:PASSWORD@HOST",
+    per_connection=AT_ONCE,
+)

@@ -1,0 +1,43 @@
+"""What apps tell us by HTTP: that a push was opened."""
+
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from notifier.api.endpoints import Context, Endpoint
+from notifier.api.http import JSON, read_json
+from notifier.api.stopping import MAX_BODY, Id
+from notifier.domain.deliveries import Channel, State
+from notifier.domain.messages import Report
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was opened: the `reference` that stands in the push's data."""
+
+    reference: Id
+
+
+async def post_opened(request: Request, context: Context) -> Response:
+    """The person has seen a push: it is delivered, and the channels that wait for it stay silent.
+
+    A reference that nobody knows is answered alike, and so is the same again.
+    """
+    opened = await read_json(request, Opened, MAX_BODY)
+    await context.reports.add([Report(delivery=opened.reference, channel=Channel("push"), state=State.DELIVERED)])
+    return Response(status_code=204)
+
+
+ENDPOINTS: Final = [
+    Endpoint(
+        method="POST",
+        path="/v1/opened",
+        scope="opened:write",
+        handler=post_opened,
+        summary="A push was opened in the app",
+        takes={JSON: Opened},
+        gives={204: None},
+        problems=(42205,),
+    ),
+]

@@ -1,0 +1,44 @@
+"""Firebase Cloud Messaging as the provider of pushes."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from notifier.channels.push.settings import ACCOUNTS, FcmAccount
+from notifier.channels.push.tokens import read_certificate
+from notifier.channels.push.transport import FcmTransport
+from notifier.domain.errors import ConfigurationError
+from notifier.providers.spec import Opening, ProviderSpec, pace, route
+from notifier.runtime.finding import Finding
+from notifier.runtime.settings import Settings
+
+
+def open_transport(account: FcmAccount, opening: Opening) -> FcmTransport:
+    """The transport of a Firebase project; ConfigurationError where its service account can't be used."""
+    return FcmTransport(
+        Path(account.service_account), clock=opening.clock, project=account.project, base_url=account.url,
+        connections=account.connections, proxies=opening.proxies,
+    )  # fmt: skip
+
+
+async def check(accounts: Sequence[FcmAccount], settings: Settings) -> AsyncIterator[Finding]:
+    """Read each project's service account."""
+    for account in accounts:
+        try:
+            project = account.project or read_certificate(Path(account.service_account)).project_id
+        except ConfigurationError as error:
+            yield Finding("push", "wrong", f"{account.name}: {error}", "Firebase console, Service accounts")
+        else:
+            told = f"{account.name}: project {project} by {route(account.url, settings)}{pace(account)}"
+            yield Finding("push", "good", told)
+
+
+PROVIDER: Final = ProviderSpec(
+    accounts=ACCOUNTS,
+    open=open_transport,
+    check=check,
+    name="push",
+    messages="pushes",
+    url="fcm:///path/of/service-account.json",
+    ramps=True,  # as Google asks for (firebase.google.com/docs/cloud-messaging/scale-fcm)
+)

@@ -1,0 +1,8 @@
+"""What Twilio's codes mean: `codes.toml`."""
+
+from pathlib import Path
+from typing import Final
+
+from notifier.providers.codes import load_codes
+
+CODES: Final = load_codes(Path(__file__).parent)

@@ -1,0 +1,81 @@
+"""How a channel's messages reach a provider: what a channel's folder declares in `provider.py` (PROVIDER).
+
+A channel needs none where the delivery's row is the delivery. What its provider's codes mean is declared beside it, in
+`codes.py` (CODES), and which accounts there are in `settings.py`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from notifier.domain.channels import part
+from notifier.domain.clock import Clock
+from notifier.domain.deliveries import Channel
+from notifier.providers import Transport
+from notifier.providers.codes import Codes
+from notifier.providers.retries import Retry
+from notifier.runtime.accounts import A, Account, Accounts
+from notifier.runtime.finding import Finding
+from notifier.runtime.proxies import Proxies
+from notifier.runtime.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What a transport is opened with beside its account."""
+
+    settings: Settings
+    proxies: Proxies
+    clock: Clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderSpec(Generic[A]):
+    """What the providers of a channel are.
+
+    `open` makes an account's transport on the running loop; ConfigurationError where the account can't be used. `cost`
+    is what a message counts of the account's rate. `ramps` where a full rate is to be reached slowly. A connection
+    takes `per_connection` messages at once.
+
+    `check` is what the doctor does with the accounts, of which there is one at least. It calls the channel `name` and
+    its messages `messages`; where there is no account it asks for one of the form `url`.
+    """
+
+    accounts: Accounts[A]
+    open: Callable[[A, Opening], Transport[Any]]
+    check: Callable[[Sequence[A], Settings], AsyncIterator[Finding]]
+    name: str
+    messages: str
+    url: str
+    cost: Callable[[Any], float] = lambda _message: 1.0
+    ramps: bool = False
+    per_connection: int = 1
+
+
+def provider(channel: Channel) -> ProviderSpec[Any] | None:
+    """How a channel's messages reach a provider; None where it has none, and for `NONE`."""
+    found: ProviderSpec[Any] | None = None if channel is Channel.NONE else part(channel, "provider", "PROVIDER")
+    return found
+
+
+def codes(channel: Channel) -> Codes | None:
+    """What the codes of a channel's provider mean; None where it has none, and for `NONE`."""
+    found: Codes | None = None if channel is Channel.NONE else part(channel, "codes", "CODES")
+    return found
+
+
+def retries(channel: Channel) -> Mapping[str, Retry]:
+    """When a channel tries again, by the error's class (`codes.toml`); nothing where it has no provider."""
+    found = codes(channel)
+    return {} if found is None else found.retry
+
+
+def route(account_url: str, settings: Settings) -> str:
+    """How the doctor tells by which way a provider's address is reached."""
+    proxy = settings.proxies().of(account_url)
+    return account_url if proxy is None else f"{account_url} through {proxy.host}:{proxy.port}"
+
+
+def pace(account: Account) -> str:
+    """How the doctor tells an account's rate; nothing where it has none."""
+    return "" if account.rate is None else f", at most {account.rate:g} a second"

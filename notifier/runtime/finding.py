@@ -1,0 +1,14 @@
+"""What `notifier doctor` finds."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: whether it is good, missing (something won't work, by choice or not) or wrong, and what to do."""
+
+    part: str
+    verdict: Literal["good", "missing", "wrong"]
+    told: str
+    way_out: str = ""
