@@ -22,7 +22,7 @@ from notifier.providers.spec import provider
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.categories import load_categories
 from notifier.runtime.finding import Finding
-from notifier.runtime.settings import PREFIX, Settings
+from notifier.runtime.settings import Settings
 from notifier.store.console import keys
 from notifier.store.core.database import Database
 from notifier.store.core.migrate import revisions
@@ -184,16 +184,9 @@ async def _providers(settings: Settings) -> AsyncIterator[Finding]:
     """Of every channel that has a provider, what its folder finds of the accounts."""
     for channel in channels():
         spec = provider(channel)
-        if spec is None:
-            continue
-        accounts = spec.accounts.of(settings)
-        if not accounts:
-            variable = f"{PREFIX}{spec.accounts.name.upper()}"
-            told = f"no provider: {spec.messages} wait and expire"
-            yield Finding(spec.name, "missing", told, f"{variable}={spec.url}")
-            continue
-        async for finding in spec.check(accounts, settings):
-            yield finding
+        if spec is not None:
+            async for finding in spec.check(settings):
+                yield finding
 
 
 async def _web(settings: Settings) -> Finding:

@@ -5,7 +5,9 @@ What needs more than the domain is declared beside it, each for the wing that as
 
     spec.py       SPEC: ChannelSpec, whom it reaches and what its messages are
     writing.py    WRITING (notifier.rendering.writing): the texts that authors write, and how they become a message
-    provider.py   PROVIDER (notifier.providers.spec): accounts, transport and codes; none where the row is the delivery
+    provider.py   PROVIDER (notifier.providers.spec): how it is sent and examined; missing where the row is the delivery
+    codes.py      CODES (notifier.providers.codes): what its provider's codes mean, and when it is tried again
+    settings.py   SETTINGS (notifier.runtime.settings): its accounts and what else is set of it; may be missing
     api.py        ENDPOINTS: what providers and apps tell it by HTTP; may be missing
     sandbox.py    STAND_IN (notifier.sandbox.stand_in): what stands in for its provider; may be missing
     words.toml    what people call it, in each language of the pages

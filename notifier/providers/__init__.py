@@ -1,4 +1,4 @@
-"""Channels: how a message reaches its provider, and what the provider's answer means. One folder a channel.
+"""Providers: how a message reaches its provider, and what all channels have in common on that way.
 
 A transport is made inside a running event loop and used only there. All sends of a process share it, hundreds at a
 time.

@@ -49,7 +49,7 @@ def concurrency(settings: Settings) -> dict[Channel, float]:
 def _concurrency(spec: ProviderSpec[Any] | None, settings: Settings) -> float:
     if spec is None:
         return math.inf
-    connections = sum(math.inf if account.rate else account.connections for account in spec.accounts.of(settings))
+    connections = sum(math.inf if account.rate else account.connections for account in spec.accounts(settings))
     return connections * spec.per_connection or math.inf
 
 
@@ -78,7 +78,7 @@ def _together(
 
 def _opened(channel: Channel, spec: ProviderSpec[Any], opening: Opening) -> list[tuple[Account, Transport[Any]]]:
     opened: list[tuple[Account, Transport[Any]]] = []
-    for account in spec.accounts.of(opening.settings):
+    for account in spec.accounts(opening.settings):
         try:
             transport = spec.open(account, opening)
         except ConfigurationError as error:

@@ -165,7 +165,7 @@ class Provider(Generic[M]):
             self._show()
 
     async def _take_connection(self, ask: _Ask, deadline: float, taken: list[SlotPool]) -> bool:
-        """Take one of as many places as messages fit the connections, half of which a campaign can't take; whether it
+        """Take one of as many slots as messages fit the connections, half of which a campaign can't take; whether it
         was waited for."""
         waited = False
         of_all, of_the_low = self._connections, self._connections_of_the_low

@@ -14,10 +14,10 @@ from notifier.domain.deliveries import Channel
 from notifier.providers import Transport
 from notifier.providers.codes import Codes
 from notifier.providers.retries import Retry
-from notifier.runtime.accounts import A, Account, Accounts
+from notifier.runtime.accounts import A, Account
 from notifier.runtime.finding import Finding
 from notifier.runtime.proxies import Proxies
-from notifier.runtime.settings import Settings
+from notifier.runtime.settings import PREFIX, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +33,16 @@ class Opening:
 class ProviderSpec(Generic[A]):
     """What the providers of a channel are.
 
-    `open` makes an account's transport on the running loop; ConfigurationError where the account can't be used. `cost`
-    is what a message counts of the account's rate. `ramps` where a full rate is to be reached slowly. A connection
-    takes `per_connection` messages at once.
+    `accounts` are those that the settings name. `open` makes an account's transport on the running loop;
+    ConfigurationError where the account can't be used. `check` is what the doctor finds of the accounts.
 
-    `check` is what the doctor does with the accounts, of which there is one at least. It calls the channel `name` and
-    its messages `messages`; where there is no account it asks for one of the form `url`.
+    `cost` is what a message counts of an account's rate. `ramps` where a full rate is to be reached slowly. A
+    connection takes `per_connection` messages at once.
     """
 
-    accounts: Accounts[A]
+    accounts: Callable[[Settings], Sequence[A]]
     open: Callable[[A, Opening], Transport[Any]]
-    check: Callable[[Sequence[A], Settings], AsyncIterator[Finding]]
-    name: str
-    messages: str
-    url: str
+    check: Callable[[Settings], AsyncIterator[Finding]]
     cost: Callable[[Any], float] = lambda _message: 1.0
     ramps: bool = False
     per_connection: int = 1
@@ -68,6 +64,11 @@ def retries(channel: Channel) -> Mapping[str, Retry]:
     """When a channel tries again, by the error's class (`codes.toml`); nothing where it has no provider."""
     found = codes(channel)
     return {} if found is None else found.retry
+
+
+def no_account(part: str, messages: str, setting: str, url: str) -> Finding:
+    """What the doctor tells of a channel whose `setting` names no account, such as one by this URL."""
+    return Finding(part, "missing", f"no provider: {messages} wait and expire", f"{PREFIX}{setting.upper()}={url}")
 
 
 def route(account_url: str, settings: Settings) -> str:

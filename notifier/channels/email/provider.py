@@ -1,6 +1,6 @@
 """A mail server as the provider of mails."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Final
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
@@ -8,7 +8,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 from notifier.channels.email.dialogue import AT_ONCE
 from notifier.channels.email.settings import ACCOUNTS, FROM, SmtpAccount
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.providers.spec import Opening, ProviderSpec, pace
+from notifier.providers.spec import Opening, ProviderSpec, no_account, pace
 from notifier.runtime.addresses import mailbox
 from notifier.runtime.finding import Finding
 from notifier.runtime.settings import Settings
@@ -27,11 +27,14 @@ def open_transport(account: SmtpAccount, opening: Opening) -> SmtpTransport:
     )  # fmt: skip
 
 
-async def check(accounts: Sequence[SmtpAccount], settings: Settings) -> AsyncIterator[Finding]:
+async def check(settings: Settings) -> AsyncIterator[Finding]:
     """Ask each server whether it takes our sender, and look at what links in mails begin with."""
+    accounts = ACCOUNTS.of(settings)
+    if not accounts:
+        yield no_account("e-mail", "mails", ACCOUNTS.name, "smtp+starttls://USER:PASSWORD@HOST")
     for account in accounts:
         yield await _check(account, mailbox(settings.channels[FROM]).address)
-    if settings.public_url.startswith("http://"):
+    if accounts and settings.public_url.startswith("http://"):
         told = (
             f"links in List-Unsubscribe begin with {settings.public_url}: mailbox providers take https alone (RFC 8058)"
         )
@@ -73,11 +76,8 @@ async def _ask_the_relay(account: SmtpAccount, sender: str) -> None:
 
 
 PROVIDER: Final = ProviderSpec(
-    accounts=ACCOUNTS,
+    accounts=ACCOUNTS.of,
     open=open_transport,
     check=check,
-    name="e-mail",
-    messages="mails",
-    url="smtp+starttls://USER:PASSWORD@HOST",
     per_connection=AT_ONCE,
 )

@@ -1,6 +1,6 @@
 """Firebase Cloud Messaging as the provider of pushes."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +8,7 @@ from notifier.channels.push.settings import ACCOUNTS, FcmAccount
 from notifier.channels.push.tokens import read_certificate
 from notifier.channels.push.transport import FcmTransport
 from notifier.domain.errors import ConfigurationError
-from notifier.providers.spec import Opening, ProviderSpec, pace, route
+from notifier.providers.spec import Opening, ProviderSpec, no_account, pace, route
 from notifier.runtime.finding import Finding
 from notifier.runtime.settings import Settings
 
@@ -21,8 +21,11 @@ def open_transport(account: FcmAccount, opening: Opening) -> FcmTransport:
     )  # fmt: skip
 
 
-async def check(accounts: Sequence[FcmAccount], settings: Settings) -> AsyncIterator[Finding]:
+async def check(settings: Settings) -> AsyncIterator[Finding]:
     """Read each project's service account."""
+    accounts = ACCOUNTS.of(settings)
+    if not accounts:
+        yield no_account("push", "pushes", ACCOUNTS.name, "fcm:///path/of/service-account.json")
     for account in accounts:
         try:
             project = account.project or read_certificate(Path(account.service_account)).project_id
@@ -34,11 +37,8 @@ async def check(accounts: Sequence[FcmAccount], settings: Settings) -> AsyncIter
 
 
 PROVIDER: Final = ProviderSpec(
-    accounts=ACCOUNTS,
+    accounts=ACCOUNTS.of,
     open=open_transport,
     check=check,
-    name="push",
-    messages="pushes",
-    url="fcm:///path/of/service-account.json",
     ramps=True,  # as Google asks for (firebase.google.com/docs/cloud-messaging/scale-fcm)
 )

@@ -1,6 +1,6 @@
 """Twilio as the provider of texts."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Final
 
 from notifier.channels.sms.messages import SmsMessage
@@ -8,7 +8,7 @@ from notifier.channels.sms.receipts import PATH
 from notifier.channels.sms.settings import ACCOUNTS, TwilioAccount
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.sms_segments import measure
-from notifier.providers.spec import Opening, ProviderSpec, pace, route
+from notifier.providers.spec import Opening, ProviderSpec, no_account, pace, route
 from notifier.runtime.finding import Finding
 from notifier.runtime.settings import Settings
 
@@ -22,8 +22,11 @@ def open_transport(account: TwilioAccount, opening: Opening) -> TwilioTransport:
     )  # fmt: skip
 
 
-async def check(accounts: Sequence[TwilioAccount], settings: Settings) -> AsyncIterator[Finding]:
+async def check(settings: Settings) -> AsyncIterator[Finding]:
     """Tell each account's sender; only a text that is sent would show whether the account is good."""
+    accounts = ACCOUNTS.of(settings)
+    if not accounts:
+        yield no_account("sms", "texts", ACCOUNTS.name, "twilio://SID:TOKEN@api.twilio.com?from=NUMBER")
     for account in accounts:
         told = f"{account.name}: from {account.sender} by {route(account.url, settings)}{pace(account)}"
         yield Finding("sms", "good", told)
@@ -35,11 +38,8 @@ def segments(message: SmsMessage) -> int:
 
 
 PROVIDER: Final = ProviderSpec(
-    accounts=ACCOUNTS,
+    accounts=ACCOUNTS.of,
     open=open_transport,
     check=check,
-    name="sms",
-    messages="texts",
-    url="twilio://SID:TOKEN@api.twilio.com?from=NUMBER",
     cost=segments,
 )
