@@ -19,6 +19,7 @@ from notifier.providers import http_client
 from notifier.providers.codes import DEFERRED
 from notifier.providers.http import Timeouts
 from notifier.providers.http_client import HttpClient
+from notifier.providers.http_connection import MAX_ANSWER
 from tests.channels.provider import Handler, Provider, drop, half, hold, reply, silence
 
 QUICK = Timeouts(connect=0.2, total=0.4)
@@ -284,8 +285,9 @@ async def test_every_way_to_end_an_answer_is_understood(serve: Serve, answer: by
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
         b"HTTP/1.1 200 OK\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"y" * http_client.MAX_ANSWER,
-        b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n" + b"y" * http_client.MAX_ANSWER,
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * MAX_ANSWER,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n" + b"y" * MAX_ANSWER,
         b"",
     ],
 )

@@ -22,7 +22,7 @@ from notifier.domain.clock import Clock
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.messages import Receipt
 from notifier.providers import fence
-from notifier.providers.http_client import HAPPY_EYEBALLS
+from notifier.providers.http_connection import HAPPY_EYEBALLS
 
 CONNECTIONS: Final = 10
 """Connections to the server: what a relay grants one client without more ado."""
