@@ -1,11 +1,8 @@
 """Providers through an HTTP proxy, on the wire: what it is asked for, and what it means where it opens no tunnel."""
 
-import asyncio
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -21,70 +18,11 @@ from notifier.runtime.settings import load_settings
 from tests.channels.provider import Provider, reply
 from tests.channels.push.samples import SEND, push
 from tests.channels.sms.samples import text
+from tests.channels.tunnels import OK, TunnelProxy, answer_all, listening
 from tests.named import SMS
 
 QUICK = Timeouts(connect=0.5, total=1.0)
-OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
 NEEDS_PASSWORD = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
-WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@dataclass
-class TunnelProxy:
-    """A proxy that says one thing to whoever asks, and passes on to one port of this machine where that is OK."""
-
-    says: bytes = OK
-    leads_to: int = 0
-    url: str = ""
-    heads: list[str] = field(default_factory=list)
-
-    @property
-    def asked(self) -> list[str]:
-        """The first lines of what it was asked."""
-        return [head.partition("\r\n")[0] for head in self.heads]
-
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        writer.write(self.says)
-        if self.says == OK:
-            inner = await asyncio.open_connection("127.0.0.1", self.leads_to)
-            await asyncio.gather(_copy(reader, inner[1]), _copy(inner[0], writer))
-        elif not self.says:
-            await reader.read()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-    writer.close()
-
-
-@asynccontextmanager
-async def listening(converse: Conversation, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """The port of a server whose every connection has this conversation."""
-    conversations: set[asyncio.Task[None]] = set()
-
-    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await converse(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        conversations.add(asyncio.create_task(hold(reader, writer)))
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for conversation in conversations:
-            conversation.cancel()
-        await asyncio.gather(*conversations, return_exceptions=True)
 
 
 @pytest.fixture
@@ -93,12 +31,6 @@ async def proxy() -> AsyncIterator[TunnelProxy]:
     async with listening(opened.converse) as port:
         opened.url = f"http://ada:s%40cret@127.0.0.1:{port}"
         yield opened
-
-
-async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while True:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(WHOLE)
 
 
 def through(proxy: TunnelProxy, url: str = "https://provider.example", **options: object) -> HttpClient:
