@@ -112,14 +112,14 @@ class HttpClient:
         finally:
             self._slots.give_back()
 
-    def _reuse(self) -> "Connection | None":
+    def _reuse(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.fit:
                 return connection
         return None
 
-    async def _connect(self, began: float) -> "Connection":
+    async def _connect(self, began: float) -> Connection:
         connection = Connection(self._provider, self._open)
         try:
             async with asyncio.timeout_at(began + self._timeouts.connect):
@@ -138,7 +138,7 @@ class HttpClient:
                 self._addresses_until = self._loop.time() + DNS_TTL
             return self._addresses
 
-    def _put_back(self, connection: "Connection") -> None:
+    def _put_back(self, connection: Connection) -> None:
         if self._closed or not connection.fit:
             return connection.close()
         connection.idle_since = self._loop.time()

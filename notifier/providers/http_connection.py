@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         """Write a request; its answer, or OutcomeUnknown, at the loop's time `deadline` at the latest."""
         self._answer = None
         self._received = 0
+        self.on_message_begin()  # else an end of the connection would give the last answer again
         self._waiting = self._loop.create_future()
         self._timer = self._loop.call_at(deadline, self._lose, "TimeoutError")
         self._transport.write(request)

@@ -297,6 +297,21 @@ async def test_an_answer_that_is_none_or_not_whole_is_unknown(serve: Serve, answ
             await client.post(b"/", b"x")
 
 
+async def test_an_answer_without_a_length_is_never_given_a_second_time(serve: Serve) -> None:
+    # Given a server that ends the connection instead of a second answer
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"x")
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await reader.readuntil(b"x")
+
+    async with serve(script) as client:
+        assert (await client.post(b"/", b"x")).status == 204
+
+        # When / Then
+        with pytest.raises(OutcomeUnknown):
+            await client.post(b"/", b"x")
+
+
 @pytest.mark.parametrize("more", [b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", b"noise"])
 @pytest.mark.parametrize("pause", [0.0, 0.05])
 async def test_what_comes_behind_an_answer_is_never_taken_for_the_next(serve: Serve, more: bytes, pause: float) -> None:
