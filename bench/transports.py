@@ -79,7 +79,7 @@ async def serve(port: int) -> None:
 
 async def serve_mail(port: int) -> None:
     """Play a mail server where smtp-sink is not there."""
-    async with Sandbox(smtp_port=port):
+    async with Sandbox({"smtp": port}):
         await asyncio.Event().wait()
 
 

@@ -42,9 +42,12 @@ async def reconcile(database: Database, books: Ledger, sandbox_url: str) -> Reco
 def compare(
     states: Mapping[tuple[str, str], State], arrived: Mapping[str, Mapping[str, int]], missing: int
 ) -> Reconciliation:
-    """The comparison itself. `states` by channel and id, `arrived` counts by channel and reference."""
+    """The comparison itself. `states` by channel and id, `arrived` counts by channel and reference.
+
+    What goes to a channel that `arrived` doesn't name reaches no provider: our own books are all there is of it.
+    """
     times = {(channel, reference): count for channel, counts in arrived.items() for reference, count in counts.items()}
-    handed_over = {key for key, state in states.items() if state in HANDED_OVER}
+    handed_over = {key for key, state in states.items() if state in HANDED_OVER and key[0] in arrived}
     maybe = {key for key, state in states.items() if state == State.UNKNOWN}
     return Reconciliation(
         lost=len(handed_over - times.keys()) + missing,

@@ -30,9 +30,12 @@ async def findings(tmp_path: Path, part: str, **settings: str) -> list[Finding]:
 
 
 async def test_a_mail_server_is_asked_whether_it_takes_our_sender(tmp_path: Path) -> None:
-    async with Sandbox(http_port=0, smtp_port=0) as sandbox:
+    async with Sandbox() as sandbox:
         found = await findings(
-            tmp_path, "e-mail", email_providers=f"smtp://127.0.0.1:{sandbox.smtp_port}", public_url="http://h.example"
+            tmp_path,
+            "e-mail",
+            email_providers=f"smtp://127.0.0.1:{sandbox.ports['smtp']}",
+            public_url="http://h.example",
         )
 
     # Then it is good, and that mailbox providers want https is told
@@ -42,9 +45,9 @@ async def test_a_mail_server_is_asked_whether_it_takes_our_sender(tmp_path: Path
 
 @pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
 async def test_a_mail_server_without_the_encryption_that_is_asked_for_is_wrong(tmp_path: Path, scheme: str) -> None:
-    async with Sandbox(http_port=0, smtp_port=0) as sandbox:
+    async with Sandbox() as sandbox:
         found = await findings(
-            tmp_path, "e-mail", email_providers=f"{scheme}://u:p@127.0.0.1:{sandbox.smtp_port}",
+            tmp_path, "e-mail", email_providers=f"{scheme}://u:p@127.0.0.1:{sandbox.ports['smtp']}",
             public_url="https://h.example",
         )  # fmt: skip
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.channels.sms.sandbox.segments import segments
 from notifier.domain.sms_segments import GSM7, SIZES, Encoding, Size, measure
-from notifier.sandbox.segments import segments
 
 GSM7_TEXT = st.text(st.sampled_from(sorted(GSM7)), max_size=700)
 ENCODINGS = {"GSM-7": "gsm7", "UCS-2": "ucs2"}

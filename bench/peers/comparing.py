@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from bench.bed import Bed
 from bench.load import Reach, people
 from bench.peers.job import VARIABLE, Job, Person
+from notifier.channels.sms.sandbox import ACCOUNT_SID
 from notifier.runtime.settings import environment
-from notifier.sandbox.server import ACCOUNT_SID
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"

@@ -1,4 +1,4 @@
-"""The bed that a scenario lies on: a whole local system, people to tell, a producer, and hands on what it breaks."""
+"""The bed that a scenario lies on: a whole local system, people to tell, a producer, and what breaks it."""
 
 import asyncio
 import contextlib
@@ -9,21 +9,21 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
 
 from notifier.broker import BACKGROUND
-from notifier.chaos import hands, load, proxy, servers
+from notifier.chaos import faults, load, proxy, servers
 from notifier.chaos.options import Options
 from notifier.chaos.proxy import HOST, Proxy
 from notifier.chaos.witness import Witness
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
+from notifier.domain.deliveries import Channel
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.recipients import RecipientDetails
-from notifier.sandbox.server import ACCOUNT_SID, AUTH_TOKEN
+from notifier.sandbox.stand_in import stand_in
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
 
@@ -32,7 +32,6 @@ QUIET_TIMEOUT = 90  # seconds after the last fault for everything to have ended:
 HOOKS = Path(__file__).parent / "hooks"
 STARTED = 120  # seconds for a system's workers to come up, however slow the cores
 POST_TIMEOUT = 15  # seconds for one answer of the API
-CHANNELS = ("push", "sms", "email")
 
 
 @dataclass(frozen=True)
@@ -80,15 +79,15 @@ class Bed:
 
     def broker_away(self) -> AbstractAsyncContextManager[None]:
         """The broker is down inside this, with all it held where it is ours."""
-        return self.broker_proxy.away() if self.broker_proxy else hands.redis_away(self.system)
+        return self.broker_proxy.away() if self.broker_proxy else faults.redis_away(self.system)
 
     def broker_silent(self) -> AbstractAsyncContextManager[None]:
         """The broker hangs inside this."""
-        return self.broker_proxy.silent() if self.broker_proxy else hands.redis_stopped(self.system)
+        return self.broker_proxy.silent() if self.broker_proxy else faults.redis_stopped(self.system)
 
     async def empty_broker(self) -> None:
         """Everything in the broker is gone."""
-        await asyncio.to_thread(hands.flush, self.system.settings.broker_url, self.system.namespace)
+        await asyncio.to_thread(faults.flush, self.system.settings.broker_url, self.system.namespace)
 
 
 async def until(holds: Callable[[], Awaitable[bool]], within: float) -> None:
@@ -114,7 +113,7 @@ async def make_bed(
 ) -> AsyncIterator[Bed]:
     """Start everything. `proxied` names the servers ("broker", "database") that the scenario takes away; one that is
     given by its URL then stands behind a proxy, one of our own is stopped itself. `providers` puts the providers of
-    channels (push, sms) behind proxies too, each with what is to be added to its URL ("rate=100")."""
+    channels behind proxies too, each with what is to be added to its URL ("rate=100")."""
     chosen: dict[str, object] = {**(settings or {})}
     async with AsyncExitStack() as stack:
         database_proxy = broker_proxy = None
@@ -136,8 +135,8 @@ async def make_bed(
             chosen[f"{channel}_providers"] = _account(channel, folder, provider_proxies[channel].port, more)
         async with options.starting:
             system = await stack.enter_async_context(LocalSystem(folder, chosen, processes, environments))
-            for each in provider_proxies.values():
-                each.behind = HOST, urlsplit(system.sandbox_url).port or 0
+            for channel, each in provider_proxies.items():
+                each.behind = HOST, system.port(Channel(channel))
             await recipients.put(system.database, dict(people or load.people()), system.clock.now())
             for name in processes:
                 if name.startswith("worker"):
@@ -156,13 +155,12 @@ async def make_bed(
 
 def _account(channel: str, folder: Path, port: int, more: str) -> str:
     """The URL of a channel's provider behind a proxy on a port, as LocalSystem has it of the sandbox itself."""
-    if channel == "push":
-        return f"fcm://{quote(str(folder / 'service-account.json'))}?url=http://{HOST}:{port}&{more}".rstrip("&")
-    return f"twilio+http://{ACCOUNT_SID}:{AUTH_TOKEN}@{HOST}:{port}?from=%2B15005550006&{more}".rstrip("&")
+    url = stand_in(Channel(channel)).account(folder, port)
+    return f"{url}{'&' if '?' in url else '?'}{more}" if more else url
 
 
 async def _all_up(system: LocalSystem, name: str) -> bool:
-    return hands.ready_workers(system, name) >= system.settings.worker_processes + len(BACKGROUND)
+    return faults.ready_workers(system, name) >= system.settings.worker_processes + len(BACKGROUND)
 
 
 def hooked(**variables: str) -> dict[str, str]:

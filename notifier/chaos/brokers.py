@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from notifier.chaos import books, hands, load
+from notifier.chaos import faults, ledger, load
 from notifier.chaos.bed import Bed, make_bed, until
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, Seen, demands, look
@@ -54,7 +54,7 @@ async def flushall(options: Options) -> Outcome:
         accepted = await telling
         seen = await look(bed, accepted, each=3)
     recovered = _longest_wait(seen, emptied)
-    waited = [wait for waits in books.handoff(seen.books, seen.arrivals).values() for wait in waits]
+    waited = [wait for waits in ledger.handoff(seen.ledger, seen.arrivals).values() for wait in waits]
     return Outcome(
         seen.figures | {"flushes": times, "longest_handoff_s": max(waited) / SECOND, "recovered_s": recovered},
         demands(seen.findings) | {f"all ran within {RESUMED} s": recovered <= RESUMED},
@@ -68,7 +68,7 @@ async def redis_full(options: Options) -> Outcome:
         events = load.numbered(load.payment, count=seconds * 2 * RATE)
         telling = asyncio.create_task(load.report(bed.producer, events, RATE))
         await asyncio.sleep(seconds / 2)
-        async with hands.redis_full(bed.system):
+        async with faults.redis_full(bed.system):
             await asyncio.sleep(seconds)
         back = bed.system.clock.now()
         seen = await look(bed, await telling, each=3)
@@ -116,7 +116,7 @@ async def _due_later(bed: Bed, first: int) -> list[str]:
 
     async def all_wait() -> bool:
         waiting = (delivery.c.state == State.PENDING, delivery.c.reason.is_not(None))
-        return await books.count(bed.system.database, *waiting) > DUE_LATER * 0.9  # some are in hand at any moment
+        return await ledger.count(bed.system.database, *waiting) > DUE_LATER * 0.9  # some are in hand at any moment
 
     await until(all_wait, FAILED)
     await bed.witness.calm()
@@ -125,4 +125,4 @@ async def _due_later(bed: Bed, first: int) -> list[str]:
 
 def _longest_wait(seen: Seen, back: int) -> float:
     """Seconds that the last delivery took from the moment the broker was back."""
-    return round(max((row.updated_at - back for row in seen.books.deliveries.values()), default=0) / SECOND, 1)
+    return round(max((row.updated_at - back for row in seen.ledger.deliveries.values()), default=0) / SECOND, 1)

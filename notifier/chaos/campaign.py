@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from notifier.chaos import bulk, load
-from notifier.chaos.bed import CHANNELS, Bed, make_bed, until
-from notifier.chaos.books import count, p99
+from notifier.chaos.bed import Bed, make_bed, until
+from notifier.chaos.ledger import count, p99
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
 from notifier.domain.deliveries import State
@@ -43,7 +43,7 @@ async def campaign(options: Options) -> Outcome:
                 await until(partial(_are_told, bed, beside), TOLD)  # or the last would wait for what is taken back
             left = await bulk.call_off(bed.system, offer)
             seen = await look(bed, [*warm, *alone, *beside, offer])
-    before, during = (p99(seen.books, seen.arrivals, ids) for ids in (alone, beside))
+    before, during = (p99(seen.ledger, seen.arrivals, ids) for ids in (alone, beside))
     slower = {channel: during[channel] - SLOWER * before[channel] for channel in before}
     return Outcome(
         seen.figures
@@ -61,4 +61,4 @@ async def campaign(options: Options) -> Outcome:
 
 async def _are_told(bed: Bed, events: Sequence[str]) -> bool:
     told = await count(bed.system.database, delivery.c.event_id.in_(events), delivery.c.state == State.SENT)
-    return told == len(CHANNELS) * len(events)
+    return told == len(load.CHANNELS) * len(events)

@@ -53,9 +53,9 @@ async def _skewed(options: Options, off: int) -> tuple[dict[str, object], dict[s
         accepted += await load.report(bed.producer, load.numbered(load.payment, count=count), count / 5)
         seen = await look(bed, accepted)
     by_state = {
-        row.event_id: row.state.value for row in seen.books.deliveries.values() if row.type == "session-started"
+        row.event_id: row.state.value for row in seen.ledger.deliveries.values() if row.type == "session-started"
     }
-    states = {told.source_id: by_state[told.id] for told in seen.books.events.values() if told.id in by_state}
+    states = {told.source_id: by_state[told.id] for told in seen.ledger.events.values() if told.id in by_state}
     earliest = _earliest(seen.arrivals)
     return (
         {**seen.figures, "sent_before_due_s": max(-earliest, 0.0)},

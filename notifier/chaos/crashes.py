@@ -11,16 +11,16 @@ import aiohttp
 import msgspec
 
 from notifier.chaos import load
-from notifier.chaos.bed import CHANNELS, Bed, hooked, make_bed, until
+from notifier.chaos.bed import Bed, hooked, make_bed, until
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, Seen, demands, look
 from notifier.domain.clock import SECOND
 
 ACCEPTED = "after notifier.store.delivery.events.add"  # the event is written, nobody was signalled
-CLAIMED = "before notifier.pipeline.deliver.hand_over"  # the provider has nothing yet, and the books can't know
-TAKEN = "before notifier.store.delivery.leases.settle"  # the provider took it, the books don't say so
-SETTLED = "after notifier.store.delivery.leases.settle"  # the books say so, the broker has no answer
-IN_HAND = [(point, channel) for point in (CLAIMED, TAKEN) for channel in CHANNELS] + [(SETTLED, "push")]
+CLAIMED = "before notifier.pipeline.deliver.hand_over"  # the provider has nothing yet, and the ledger can't know
+TAKEN = "before notifier.store.delivery.leases.settle"  # the provider took it, the ledger doesn't say so
+SETTLED = "after notifier.store.delivery.leases.settle"  # the ledger says so, the broker has no answer
+IN_HAND = [(point, channel) for point in (CLAIMED, TAKEN) for channel in load.CHANNELS] + [(SETTLED, "push")]
 """Crashes one after the other, all before the first one's lease ends, so that each has one message in hand."""
 CRASHED = 20  # seconds for a process to come to the point; a worker that ended starts again meanwhile
 SWEPT = 30  # seconds in which what a crash left behind must be done
@@ -38,7 +38,7 @@ class Crash(msgspec.Struct, frozen=True):
 
 async def crash_points(options: Options) -> Outcome:
     """Every point with a message on each channel in hand, and with one that expires before anybody can look again."""
-    people = {id_: person for name in CHANNELS for id_, person in load.people([name], name).items()}
+    people = {id_: person for name in load.CHANNELS for id_, person in load.people([name], name).items()}
     with tempfile.TemporaryDirectory(prefix="notifier-chaos-") as folder:
         armed = Path(folder)
         environments = {
@@ -119,21 +119,21 @@ def _is_armed(armed: Path) -> bool:
 async def _look(bed: Bed, crashes: list[Crash]) -> Seen:
     """What there is to see; every event that was in hand at a crash counts as accepted."""
     seen = await look(bed, [])
-    ids = {told.source_id: told.id for told in seen.books.events.values()}
+    ids = {told.source_id: told.id for told in seen.ledger.events.values()}
     return await look(bed, [ids.get(crash.source_id, crash.source_id) for crash in crashes])
 
 
 def _times(seen: Seen) -> Counter[str]:
     """How often messages of each event arrived, by their source's id of it."""
-    rows = {row.key: row for row in seen.books.deliveries.values()}
-    return Counter(seen.books.events[rows[arrival.key].event_id].source_id for arrival in seen.arrivals)
+    rows = {row.key: row for row in seen.ledger.deliveries.values()}
+    return Counter(seen.ledger.events[rows[arrival.key].event_id].source_id for arrival in seen.arrivals)
 
 
 def _swept(seen: Seen, crashes: list[Crash]) -> float:
     """The longest time from a crash to the end of the delivery that it left behind, in seconds."""
     ended = {
-        seen.books.events[row.event_id].source_id: row.updated_at
-        for row in sorted(seen.books.deliveries.values(), key=lambda row: row.updated_at)
+        seen.ledger.events[row.event_id].source_id: row.updated_at
+        for row in sorted(seen.ledger.deliveries.values(), key=lambda row: row.updated_at)
     }
     return round(max(ended[crash.source_id] - crash.at for crash in crashes) / SECOND, 1)
 

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 import aiohttp
 import msgspec
 
-from notifier.chaos import hands, load
+from notifier.chaos import faults, load
 from notifier.chaos.bed import Bed, make_bed
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
@@ -65,7 +65,7 @@ async def database_down(options: Options) -> Outcome:
     statuses = {kind: dict(Counter(answer.status for answer in found)) for kind, found in inside.items()}
     resumed = {outage.kind: _resumed(outage, answers) for outage in outages}
     # What a provider took while nobody could write that down is unknown, and sent again as its type says.
-    in_hand = sum(row.crashes for row in seen.books.deliveries.values())
+    in_hand = sum(row.crashes for row in seen.ledger.deliveries.values())
     taken = sum(answer.status == 202 for answer in answers)
     return Outcome(
         seen.figures
@@ -91,8 +91,8 @@ def _ways(bed: Bed) -> dict[str, Callable[[], AbstractAsyncContextManager[None]]
     if bed.database_proxy is not None:
         return {"refused": bed.database_proxy.away, "silent": bed.database_proxy.silent}
     return {
-        "locked": lambda: hands.sqlite_locked(bed.system),
-        "disk_full": lambda: hands.disk_full(bed.system),
+        "locked": lambda: faults.sqlite_locked(bed.system),
+        "disk_full": lambda: faults.disk_full(bed.system),
     }
 
 

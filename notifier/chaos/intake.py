@@ -26,12 +26,12 @@ async def same_id(options: Options) -> Outcome:
         seen = await look(bed, accepted, each=3)
     statuses = Counter(status for each in answers for status, _ in each)
     return Outcome(
-        seen.figures | {"posts": rounds * CALLERS, "statuses": dict(statuses), "events": len(seen.books.events)},
+        seen.figures | {"posts": rounds * CALLERS, "statuses": dict(statuses), "events": len(seen.ledger.events)},
         demands(seen.findings)
         | {
             "every post is answered 202": set(statuses) == {202},
             "answers to one id are identical": all(len(set(each)) == 1 for each in answers),
-            "one id is one event": len(seen.books.events) == rounds,
+            "one id is one event": len(seen.ledger.events) == rounds,
             "another body is a 409": changed == 409,
         },
     )

@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from notifier.client import AsyncProducer
+from notifier.domain.deliveries import Channel
 from notifier.domain.errors import Problem
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
@@ -24,6 +25,9 @@ OFTEN = 1000  # messages of one type in an hour to one of so few people
 SLICE = 0.05  # seconds of events that travel together
 LOCALES = ("en", "de", "fr", "es")
 
+CHANNELS: Final = (Channel("push"), Channel("sms"), Channel("email"))
+"""The channels that a payment's type speaks on, and on which people here can be reached."""
+
 Event = dict[str, Any]
 Make = Callable[[int], Event]
 
@@ -37,7 +41,7 @@ def templates(folder: Path) -> Path:
     return made
 
 
-def people(channels: Iterable[str] = ("push", "sms", "email"), name: str = "driver") -> dict[str, RecipientDetails]:
+def people(channels: Iterable[str] = CHANNELS, name: str = "driver") -> dict[str, RecipientDetails]:
     """Drivers who can be reached on these channels only: `driver-0` and so on."""
     wanted = set(channels)
     return {
@@ -54,7 +58,7 @@ def people(channels: Iterable[str] = ("push", "sms", "email"), name: str = "driv
 
 
 def payment(number: int, name: str = "driver") -> Event:
-    """Urgent, on every channel: three deliveries to a driver who has all."""
+    """Urgent, on all of `CHANNELS`: three deliveries to a driver who has them."""
     return _event(
         "payment.failed",
         number,

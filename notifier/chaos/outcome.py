@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from notifier.chaos import books
+from notifier.chaos import ledger
 from notifier.chaos.bed import QUIET_TIMEOUT, Bed
-from notifier.chaos.books import Books, Findings
+from notifier.chaos.ledger import Findings, Ledger
 from notifier.chaos.witness import Arrival
 
 
@@ -28,7 +28,7 @@ class Outcome(msgspec.Struct, frozen=True):
 class Seen(msgspec.Struct, frozen=True):
     """Everything there is to see once it is quiet."""
 
-    books: Books
+    ledger: Ledger
     arrivals: list[Arrival]
     findings: Findings
     quiet_s: float
@@ -40,11 +40,11 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 async def look(bed: Bed, accepted: list[str], each: int | None = None, within: float = QUIET_TIMEOUT) -> Seen:
-    """Wait until it is quiet, then hold the books against the sandbox's."""
+    """Wait until it is quiet, then hold the ledger against the sandbox's."""
     seconds = await bed.quiet(within)
-    kept = await books.read(bed.system.database)
+    kept = await ledger.read(bed.system.database)
     arrivals = await bed.witness.arrivals()
-    return Seen(kept, arrivals, books.compare(kept, arrivals, accepted, each), round(seconds, 1))
+    return Seen(kept, arrivals, ledger.compare(kept, arrivals, accepted, each), round(seconds, 1))
 
 
 def demands(findings: Findings, duplicated: int = 0) -> dict[str, bool]:

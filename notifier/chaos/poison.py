@@ -2,7 +2,7 @@
 
 import asyncio
 
-from notifier.chaos import books, hands, load
+from notifier.chaos import faults, ledger, load
 from notifier.chaos.bed import hooked, make_bed
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
@@ -29,23 +29,23 @@ async def poison(options: Options) -> Outcome:
             load.report(bed.producer, load.numbered(load.payment, count=seconds * RATE), RATE)
         )
         await asyncio.sleep(seconds / 4)
-        await asyncio.to_thread(hands.spoil, bed.system.settings.broker_url, bed.system.namespace)
+        await asyncio.to_thread(faults.spoil, bed.system.settings.broker_url, bed.system.namespace)
         await asyncio.sleep(seconds / 4)
         poisoned = await bed.producer.send_many([_poisoned(number, word) for number, word in enumerate(words)])
         neighbours = await telling
         seen = await look(bed, [*neighbours, *map(str, poisoned)], within=END)
-        deaths = hands.deaths(bed.system, "worker")
-    rows = {row.key: row for row in seen.books.deliveries.values()}
+        deaths = faults.deaths(bed.system, "worker")
+    rows = {row.key: row for row in seen.ledger.deliveries.values()}
     waits = {True: [0], False: [0]}
-    first = books.first_arrivals(seen.arrivals)
+    first = ledger.first_arrivals(seen.arrivals)
     for key, arrival in first.items():
-        told = seen.books.events[rows[key].event_id]
+        told = seen.ledger.events[rows[key].event_id]
         if told.id in neighbours:
             waits[rows[key].crashes > 0].append(arrival.received_at - told.accepted_at)
     aside = [
         told.quarantined_at is not None
         or {row.state for row in rows.values() if row.event_id == id_} - {State.SUPPRESSED} == {State.FAILED}
-        for id_, told in seen.books.events.items()
+        for id_, told in seen.ledger.events.items()
         if id_ in poisoned
     ]
     delayed, in_hand = (max(waits[crashed]) / SECOND for crashed in (False, True))

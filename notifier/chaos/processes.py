@@ -10,14 +10,15 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from notifier.chaos import books, load
-from notifier.chaos.bed import CHANNELS, Bed, make_bed
-from notifier.chaos.books import Books
-from notifier.chaos.hands import MOMENT, holds_for_good, prompt_workers_of, stopped
+from notifier.chaos import load
+from notifier.chaos.bed import Bed, make_bed
+from notifier.chaos.faults import MOMENT, holds_for_good, prompt_workers_of, stopped
+from notifier.chaos.ledger import Ledger, in_hand
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, demands, look
 from notifier.domain.clock import SECOND
 from notifier.pipeline.holding import LEASE
+from notifier.sandbox.stand_in import stand_ins
 from notifier.store.reading import ledger
 
 PROVIDER_DELAY = 0.05  # seconds for an answer, so that there is something in flight
@@ -48,7 +49,7 @@ async def kill9_workers(options: Options) -> Outcome:
             kills.append(await _kill(bed))
         seen = await look(bed, await telling, each=3)
     in_flight = sum(len(kill.in_hand) for kill in kills)
-    recovered = _recovered(seen.books, kills)
+    recovered = _recovered(seen.ledger, kills)
     return Outcome(
         seen.figures | {"kills": len(kills), "in_flight_at_kills": in_flight, "recovered_s": recovered},
         demands(seen.findings, in_flight)
@@ -121,7 +122,7 @@ async def _stop_with_messages_in_hand(bed: Bed, stack: AsyncExitStack, name: str
             if await holds_for_good(bed.system):
                 continue
             await asyncio.sleep(SETTLED)
-            held = await books.in_hand(bed.system.database, until=stood)
+            held = await in_hand(bed.system.database, until=stood)
             if held:
                 stack.push_async_exit(attempt.pop_all())
                 return stood, held
@@ -129,7 +130,7 @@ async def _stop_with_messages_in_hand(bed: Bed, stack: AsyncExitStack, name: str
 
 
 async def _slow_providers(bed: Bed, seconds: float = PROVIDER_DELAY) -> None:
-    rules = [{"channel": channel, "action": "delay", "seconds": seconds} for channel in CHANNELS]
+    rules = [{"channel": channel, "action": "delay", "seconds": seconds} for channel in stand_ins()]
     await bed.witness.order(*rules)
 
 
@@ -138,13 +139,13 @@ async def _kill(bed: Bed) -> Kill:
     pid = random.choice(prompt_workers_of(bed.system))  # noqa: S311 (no secret)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
-        in_hand = frozenset(await books.in_hand(bed.system.database))
+        held = frozenset(await in_hand(bed.system.database))
         os.kill(pid, signal.SIGKILL)
-        return Kill(bed.system.clock.now(), in_hand)
+        return Kill(bed.system.clock.now(), held)
     return Kill(bed.system.clock.now(), frozenset())
 
 
-def _recovered(kept: Books, kills: list[Kill]) -> float:
+def _recovered(kept: Ledger, kills: list[Kill]) -> float:
     """The longest time from a kill to the end of a delivery that was in hand at it and at no later one, in seconds."""
     last = {key: kill.at for kill in kills for key in kill.in_hand}
     rows = {row.key: row for row in kept.deliveries.values()}

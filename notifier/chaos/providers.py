@@ -10,9 +10,9 @@ from itertools import accumulate
 
 import msgspec
 
-from notifier.chaos import books, load
+from notifier.chaos import ledger, load
 from notifier.chaos.bed import Bed, make_bed, until
-from notifier.chaos.books import p99
+from notifier.chaos.ledger import p99
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Outcome, Seen, demands, look
 from notifier.chaos.witness import Arrival
@@ -75,12 +75,12 @@ async def provider_faults(options: Options) -> Outcome:
         await bed.witness.order({"channel": "sms", "action": "fail", "code": TOO_LONG, "times": REFUSED})
         phases["refuses"] = Phase(await _report(bed, len(phases) * seconds * RATE, 2))
         seen = await look(bed, [*warm, *(id_ for phase in phases.values() for id_ in phase.events)], each=3)
-    took = {name: p99(seen.books, seen.arrivals, phase.events) for name, phase in phases.items()}
+    took = {name: p99(seen.ledger, seen.arrivals, phase.events) for name, phase in phases.items()}
     others = {name: {each: waits[each] for each in (Channel("push"), Channel("email"))} for name, waits in took.items()}
     slower = max(
         waits[each] - before * (1 + SLOWER) for waits in others.values() for each, before in others["well"].items()
     )
-    early, again, rows = _early(seen.arrivals), _again(seen.arrivals), seen.books.deliveries.values()
+    early, again, rows = _early(seen.arrivals), _again(seen.arrivals), seen.ledger.deliveries.values()
     failed = sum(row.state == State.FAILED for row in rows)
     closed = max(phase.closed_s for phase in phases.values())
     return Outcome(
@@ -116,7 +116,7 @@ async def backlog(options: Options) -> Outcome:
         drained = bed.system.clock.now()
         enough.set()
         seen = await look(bed, [*waiting, *await urgent], each=2)
-    prompt = p99(seen.books, seen.arrivals, await urgent)[Channel("sms")]
+    prompt = p99(seen.ledger, seen.arrivals, await urgent)[Channel("sms")]
     most = {window: _most(seen, window) for window in WINDOWS}
     permitted = {window: round(BACKLOG_RATE * (window + (BURST + LATE) / SECOND)) + 1 for window in WINDOWS}
     return Outcome(
@@ -193,12 +193,12 @@ def _again(arrivals: Sequence[Arrival]) -> int:
 
 async def _waits(bed: Bed, size: int) -> bool:
     waiting = (delivery.c.channel == Channel("sms"), delivery.c.state == State.PENDING)
-    return await books.count(bed.system.database, *waiting) > size * 0.9  # some are in hand at any moment
+    return await ledger.count(bed.system.database, *waiting) > size * 0.9  # some are in hand at any moment
 
 
 async def _drained(bed: Bed) -> bool:
     waiting = (delivery.c.type == "charging-complete", delivery.c.state.in_(OPEN | {State.UNKNOWN}))
-    return await books.count(bed.system.database, *waiting) == 0
+    return await ledger.count(bed.system.database, *waiting) == 0
 
 
 def _most(seen: Seen, seconds: int) -> int:

@@ -21,7 +21,7 @@ EXIT_CONFIGURATION = 78
 
 COMMANDS = {
     "demo": "demo", "chaos": "chaos", "web": "processes", "worker": "processes", "clock": "processes",
-    "sandbox": "processes", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
+    "sandbox": "sandbox", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
     "db": "manage", "segments": "segments", "dead": "dead", "cancel": "stop", "bounces": "bounces",
     "explain": "explaining", "simulate": "explaining", "replay-day": "explaining", "templates": "templates",
     "users": "users", "ledger": "inspect",

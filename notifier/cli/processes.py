@@ -1,4 +1,4 @@
-"""The processes of the Procfile: web, worker, clock; and the sandbox."""
+"""The processes of the Procfile: web, worker, clock."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ GRACE = 25  # seconds that the web process gives requests under way after SIGTER
 @click.option("--port", type=int, help="Port to listen on; NOTIFIER_PORT otherwise.")
 def web(host: str | None, port: int | None) -> None:
     """Take events: the HTTP API, /docs and /metrics."""
-    settings = _prepare("web")
+    settings = prepare("web")
     from notifier.api.app import create_app
     from notifier.api.serving import Server
     from notifier.console.live import Streams
@@ -47,7 +47,7 @@ def worker(processes: int | None, batches: int | None, queues: tuple[str, ...]) 
     Campaigns, and what may have ended a worker, have two processes more, which take only the CPU that nobody else
     wants. With --queue there are none.
     """
-    settings = _prepare("worker")
+    settings = prepare("worker")
     from notifier.broker import BACKGROUND, PROMPT
 
     each = python("-m", "workers", "--batches", str(batches or settings.worker_batches))
@@ -60,7 +60,7 @@ def worker(processes: int | None, batches: int | None, queues: tuple[str, ...]) 
 @click.command()
 def clock() -> None:
     """Signal what falls due. Several may run beside each other."""
-    settings = _prepare("clock")
+    settings = prepare("clock")
     from notifier.pipeline.clock import run
     from notifier.startup import close, guard, open_engine
 
@@ -76,24 +76,12 @@ def clock() -> None:
     uvloop.run(tick())
 
 
-@click.command()
-@click.option("--http-port", type=int, default=8025, show_default=True, help="FCM, Twilio, the ledger and the inboxes.")
-@click.option("--smtp-port", type=int, default=1025, show_default=True, help="SMTP.")
-@click.option("--callbacks/--no-callbacks", default=True, show_default=True, help="Send Twilio's status callbacks.")
-@click.option("--fast", is_flag=True, help="For benchmarks: look at no message closely, and keep none.")
-def sandbox(http_port: int, smtp_port: int, callbacks: bool, fast: bool) -> None:
-    """Stand in for FCM, Twilio and a mail server on this machine, and show what arrived."""
-    _prepare("sandbox")
-    from notifier.sandbox import serve
-
-    uvloop.run(serve(http_port=http_port, smtp_port=smtp_port, callbacks=callbacks, fast=fast))
-
-
 def _named(queues: Iterable[str]) -> list[str]:
     return [part for queue in queues for part in ("--queue", queue)]
 
 
-def _prepare(process: str) -> Settings:
+def prepare(process: str) -> Settings:
+    """Settings, environment and logs of a process; before prometheus-client is imported."""
     settings = load_settings()
     os.environ.update(_shared(settings))
     logs.set_up(settings.log_level, process)

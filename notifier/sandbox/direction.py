@@ -8,8 +8,6 @@ from markupsafe import Markup
 
 _ADDRESSES: Final = re.compile(r"\S+(://|@)\S+")
 """Links and mailboxes, which are Latin in every language."""
-_HTML: Final = re.compile(r"<html\b[^>]*>", re.IGNORECASE)
-_ATTRIBUTE: Final = re.compile(r"\b(lang|dir)\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 
 
 class Way(NamedTuple):
@@ -29,11 +27,3 @@ def way(text: str) -> Way:
     kinds = [unicodedata.bidirectional(letter) for letter in _ADDRESSES.sub("", text)]
     leftward = sum(kind in ("R", "AL") for kind in kinds)
     return Way("rtl" if leftward > kinds.count("L") else "ltr")
-
-
-def way_of_mail(text: str, html: str) -> Way:
-    """The way that a mail's HTML says it is written, else that of its text."""
-    tag = _HTML.search(html)
-    said = {name.lower(): value for name, value in _ATTRIBUTE.findall(tag[0])} if tag else {}
-    direction = said.get("dir", "").lower()
-    return Way(direction if direction in ("ltr", "rtl") else way(text).direction, said.get("lang", ""))

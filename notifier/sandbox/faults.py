@@ -15,19 +15,11 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from notifier.domain.deliveries import Channel
+from notifier.domain.deliveries import Channel, ChannelName
 from notifier.domain.messages import Private
+from notifier.sandbox.stand_in import StandIn, stand_ins
 
 Action = Literal["fail", "delay", "hang", "drop_before", "drop_after"]
-Stage = Literal["connect", "mail", "rcpt", "data", "message", "delivery"]
-
-STAGES: Final[dict[str, frozenset[Stage]]] = {
-    "push": frozenset({"message"}),
-    "sms": frozenset({"message", "delivery"}),
-    "email": frozenset({"connect", "mail", "rcpt", "data", "message"}),
-}
-"""Where a rule can strike. `message` is the request, or a mail's final dot; `delivery` is after Twilio took the text,
-so that a failure comes as a callback; the others are the SMTP dialogue's."""
 
 
 class Match(Private, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,14 +32,15 @@ class Match(Private, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One fault. ValueError where its parts don't go together.
 
+    `stage` is where it strikes: `message` is the request, or a mail's final dot; a stand-in may have more (`StandIn`).
     `status` and `code` shape a failing HTTP answer (FCM: `UNREGISTERED`, Twilio: 21610); `code` alone implies its usual
     status. `retry_after` is its header, in seconds. `reply` is a failing SMTP reply ("451 4.7.1 Try again later").
     `seconds` belongs to delay and hang. `times` None is for ever; `probability` is rolled with the seeded dice.
     """
 
-    channel: Literal["push", "sms", "email"]
+    channel: ChannelName
     action: Action
-    stage: Stage = "message"
+    stage: str = "message"
     match: Match = Match()
     status: int | None = None
     code: str | int | None = None
@@ -58,16 +51,18 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaul
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.stage not in STAGES[self.channel]:
-            raise ValueError(f"stage: {self.channel} has no stage {self.stage!r}, only {sorted(STAGES[self.channel])}")
-        if self.match.reference is not None and self.stage not in ("message", "delivery"):
+        provider = _stand_in(self.channel)
+        stages = provider.stages | provider.early_stages
+        if self.stage not in stages:
+            raise ValueError(f"stage: {self.channel} has no stage {self.stage!r}, only {sorted(stages)}")
+        if self.match.reference is not None and self.stage in provider.early_stages:
             raise ValueError(f"match.reference: no reference is known yet at stage {self.stage!r}")
         if (self.action in ("delay", "hang")) != (self.seconds > 0):
             raise ValueError("seconds: say how long for delay and hang, and leave it out for the others")
         if self.action != "fail" and (self.status or self.code or self.reply or self.retry_after):
             raise ValueError("status, code, reply and retry_after belong to the action fail")
-        if self.channel == "sms" and not str(self.code or 0).isdecimal():
-            raise ValueError("code: Twilio's codes are numbers")
+        if self.code:
+            provider.check_code(self.code)
         if self.reply is not None and not (self.reply[:3].isdigit() and self.reply[:1] in ("4", "5")):
             raise ValueError("reply: an SMTP failure starts with 4 or 5 and two more digits")
         if self.status is not None and not 400 <= self.status <= 599:
@@ -77,13 +72,21 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaul
         if not 0 < self.probability <= 1:
             raise ValueError("probability: above 0 and up to 1")
 
-    def matches(self, channel: Channel, stage: Stage, to: str, reference: str) -> bool:
+    def matches(self, channel: Channel, stage: str, to: str, reference: str) -> bool:
         return (
             self.channel == channel
             and self.stage == stage
             and self.match.to in (None, to)
             and self.match.reference in (None, reference)
         )
+
+
+def _stand_in(channel: str) -> StandIn:
+    """ValueError where nothing stands in for a channel's provider."""
+    found = stand_ins().get(Channel(channel))
+    if found is None:
+        raise ValueError(f"channel: nothing stands in for {channel}")
+    return found
 
 
 class Trouble(NamedTuple):
@@ -125,7 +128,7 @@ class Faults:
     def clear(self) -> None:
         self.rules.clear()
 
-    def meet(self, channel: Channel, stage: Stage = "message", to: str = "", reference: str = "") -> Trouble:
+    def meet(self, channel: Channel, stage: str = "message", to: str = "", reference: str = "") -> Trouble:
         """What befalls a message now; uses up the rules that apply."""
         if not self.rules:
             return CALM

@@ -6,9 +6,6 @@ every message for ever, and forgets addresses and content of all but the last `F
 
 from collections import Counter
 from collections.abc import Iterator
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -17,55 +14,16 @@ import msgspec
 from notifier.domain.clock import Clock
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Private
-from notifier.sandbox.segments import Encoding
+from notifier.sandbox.stand_in import stand_ins
 
 FULL_ENTRIES: Final = 20_000
 """Entries kept with address and content: more than any page shows, and some 100 MB with mails of 5 kB."""
 
 Verdict = Literal["accepted", "refused"]
 
-CHANNELS: Final = (Channel.PUSH, Channel.SMS, Channel.EMAIL)
 
-
-class Push(Private, frozen=True, kw_only=True, tag="push"):
-    """What a push held; `action` is its button's label, `apns_headers` with their names in lower case."""
-
-    title: str = ""
-    body: str = ""
-    image: str = ""
-    action: str = ""
-    data: dict[str, str] = {}
-    collapse_key: str = ""
-    time_to_live: str = ""
-    priority: str = ""
-    apns_headers: dict[str, str] = {}
-
-
-class Sms(Private, frozen=True, kw_only=True, tag="sms"):
-    """What a text held; `sender` is its From, `service` its Messaging Service; `validity` in seconds."""
-
-    sender: str
-    service: str = ""
-    body: str
-    encoding: Encoding
-    segments: int
-    status_callback: str = ""
-    validity: int | None = None
-
-
-class Mail(Private, frozen=True, kw_only=True, tag="mail"):
-    """What a mail held: the envelope's sender and the message as it arrived, dots unstuffed."""
-
-    sender: str
-    raw: bytes
-    encrypted: bool = False
-
-    def parsed(self) -> EmailMessage:
-        """The message as Python's email package reads it."""
-        return message_from_bytes(self.raw, policy=default)
-
-
-Content = Push | Sms | Mail
+class Content(Private, frozen=True, kw_only=True):
+    """What a message held; a stand-in's own has its fields, and a tag by which its JSON is told."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -112,7 +70,7 @@ class Ledger:
     def clear(self) -> None:
         """Forget everything; numbers start at 1 again."""
         self.entries: list[Entry] = []
-        self.tallies: dict[Channel, Tally] = {channel: Tally() for channel in CHANNELS}
+        self.tallies: dict[Channel, Tally] = {channel: Tally() for channel in stand_ins()}
 
     def accept(self, channel: Channel, to: str, reference: str, content: Content | None, provider_id: str) -> Entry:
         """Enter a message that the provider has taken. Without a reference it counts, but never as a duplicate."""

@@ -17,6 +17,7 @@ from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from notifier.api.http import FORM, JSON
+from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
 from notifier.domain.deliveries import Lane, State
@@ -324,10 +325,10 @@ async def test_what_twilio_tells_of_our_texts_is_in_the_books(database: Database
             Rule(channel="sms", action="fail", stage="delivery", code=30006, match=Match(to=numbers["d7"]))
         )
         port = sandbox.http_url.rpartition(":")[2]
-        providers = f"twilio+http://{sandbox.account_sid}:{sandbox.auth_token}@127.0.0.1:{port}?from=VOLTLINE&name=main"
+        providers = f"twilio+http://{ACCOUNT_SID}:{AUTH_TOKEN}@127.0.0.1:{port}?from=VOLTLINE&name=main"
         settings = Settings(public_url=front.url, channels={"sms_providers": providers})
         transport = TwilioTransport(
-            sandbox.account_sid, sandbox.auth_token, "VOLTLINE", clock=SystemClock(), base_url=sandbox.http_url,
+            ACCOUNT_SID, AUTH_TOKEN, "VOLTLINE", clock=SystemClock(), base_url=sandbox.http_url,
             callback_url=f"{front.url}{RECEIPTS}",
         )  # fmt: skip
         async with application(database, valkey, settings=settings) as api:

@@ -9,6 +9,7 @@ import pytest
 
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import Unavailable
@@ -18,6 +19,7 @@ from notifier.sandbox import Sandbox
 from tests.channels.email.samples import SENDER, mail
 from tests.channels.push.samples import push
 from tests.channels.sms.samples import text
+from tests.stand_ins import service_account
 
 LEASE = 0.02  # seconds
 STILL = 0.03  # seconds: longer than the lease
@@ -37,14 +39,14 @@ async def sender(request: pytest.FixtureRequest, sandbox: Sandbox) -> AsyncItera
     transport: Any
     match request.param:
         case "push":
-            transport = FcmTransport(sandbox.service_account(), clock=clock, base_url=sandbox.http_url)
+            transport = FcmTransport(service_account(sandbox), clock=clock, base_url=sandbox.http_url)
         case "sms":
             transport = TwilioTransport(
-                sandbox.account_sid, sandbox.auth_token, "+15005550006", clock=clock, base_url=sandbox.http_url,
+                ACCOUNT_SID, AUTH_TOKEN, "+15005550006", clock=clock, base_url=sandbox.http_url,
                 callback_url="http://127.0.0.1/receipts",
             )  # fmt: skip
         case _:
-            transport = SmtpTransport("127.0.0.1", sandbox.smtp_port, Security.NONE, SENDER, clock=clock)
+            transport = SmtpTransport("127.0.0.1", sandbox.ports["smtp"], Security.NONE, SENDER, clock=clock)
     yield transport, MESSAGES[request.param]
     await transport.close()
 

@@ -11,6 +11,7 @@ from notifier.channels.email.transport import SmtpTransport
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.messages import SmsContent
 from notifier.channels.sms.provider import segments
+from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.channels import specs
 from notifier.domain.clock import SystemClock
@@ -25,22 +26,23 @@ from tests.channels.email.samples import mail
 from tests.channels.push.samples import push
 from tests.channels.sms.samples import text
 from tests.named import EMAIL, PUSH, SMS
+from tests.stand_ins import service_account
 
 
 async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_path: Path, valkey: str) -> None:
-    async with Sandbox(http_port=0, smtp_port=0) as sandbox:
+    async with Sandbox() as sandbox:
         # Given settings with two SMS accounts, the first of which isn't one
         key = tmp_path / "key.json"
-        key.write_text(json.dumps(sandbox.service_account()))
+        key.write_text(json.dumps(service_account(sandbox)))
         host = sandbox.http_url.removeprefix("http://")
         accounts = [
-            f"twilio+http://{sandbox.account_sid}:{token}@{host}?from=+15005550006&name={name}&weight={weight}"
-            for name, token, weight in (("wrong", "wrong", 1), ("right", sandbox.auth_token, 0))
+            f"twilio+http://{ACCOUNT_SID}:{token}@{host}?from=+15005550006&name={name}&weight={weight}"
+            for name, token, weight in (("wrong", "wrong", 1), ("right", AUTH_TOKEN, 0))
         ]
         settings = {
             "NOTIFIER_PUSH_PROVIDERS": f"fcm://{quote(str(key))}?url={sandbox.http_url}&rate=5000",
             "NOTIFIER_SMS_PROVIDERS": " ".join(accounts),
-            "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{sandbox.smtp_port}",
+            "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{sandbox.ports['smtp']}",
         }
 
         # When the transports are opened, then each channel sends
@@ -61,14 +63,14 @@ async def test_a_channel_without_provider_keeps_its_messages_and_says_why(valkey
 
 
 async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_path: Path, valkey: str) -> None:
-    async with Sandbox(http_port=0, smtp_port=0) as sandbox:
+    async with Sandbox() as sandbox:
         # Given a service account whose file is missing, beside one that is there, and a mail server
         key = tmp_path / "key.json"
-        key.write_text(json.dumps(sandbox.service_account()))
+        key.write_text(json.dumps(service_account(sandbox)))
         gone = f"fcm://{quote(str(tmp_path / 'gone.json'))}?name=gone"
         settings = {
             "NOTIFIER_PUSH_PROVIDERS": f"{gone} fcm://{quote(str(key))}?url={sandbox.http_url}&weight=0",
-            "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{sandbox.smtp_port}",
+            "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{sandbox.ports['smtp']}",
         }
 
         # When the transports are opened, then the others send

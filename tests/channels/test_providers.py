@@ -28,6 +28,7 @@ from tests.channels.provider import Provider as StandIn
 from tests.channels.push.samples import push
 from tests.channels.sms.samples import created, refusal, text
 from tests.named import PUSH
+from tests.stand_ins import service_account
 
 
 async def test_a_receipt_names_the_provider(process: Process, provider: StandIn) -> None:
@@ -303,6 +304,6 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 def fcm_by(sandbox: Sandbox) -> Providers[PushMessage]:
     """The sandbox's FCM as the one provider of push."""
     clock = SystemClock()
-    transport = FcmTransport(sandbox.service_account(), clock=clock, base_url=sandbox.http_url)
+    transport = FcmTransport(service_account(sandbox), clock=clock, base_url=sandbox.http_url)
     account = FcmAccount(name="main", service_account="")
     return Providers([Provider(account, transport, Terms(channel=PUSH, codes=push_channel.CODES), None, clock)], None)

@@ -5,8 +5,10 @@ import ssl
 
 import uvloop
 
+from notifier.channels.email.sandbox import LOGIN
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import OutcomeUnknown
@@ -16,6 +18,7 @@ from tests.channels.push.samples import push
 from tests.channels.sms.samples import SENDER as NUMBER
 from tests.channels.sms.samples import text
 from tests.named import EMAIL, PUSH, SMS
+from tests.stand_ins import certificate, service_account
 
 
 def accepted(sandbox: Sandbox) -> list[int]:
@@ -27,14 +30,12 @@ def test_messages_are_taken_and_lost_ones_are_unknown() -> None:
         clock = SystemClock()
         async with Sandbox() as sandbox:
             # Given
-            fcm = FcmTransport(sandbox.service_account(), clock=clock, base_url=sandbox.http_url)
-            twilio = TwilioTransport(
-                sandbox.account_sid, sandbox.auth_token, NUMBER, clock=clock, base_url=sandbox.http_url
-            )
-            username, password = sandbox.smtp_login
+            fcm = FcmTransport(service_account(sandbox), clock=clock, base_url=sandbox.http_url)
+            twilio = TwilioTransport(ACCOUNT_SID, AUTH_TOKEN, NUMBER, clock=clock, base_url=sandbox.http_url)
+            username, password = LOGIN
             smtp = SmtpTransport(
-                "127.0.0.1", sandbox.smtp_port, Security.STARTTLS, SENDER, clock=clock, username=username,
-                password=password, tls_context=ssl.create_default_context(cadata=sandbox.certificate.decode()),
+                "127.0.0.1", sandbox.ports["smtp"], Security.STARTTLS, SENDER, clock=clock, username=username,
+                password=password, tls_context=ssl.create_default_context(cadata=certificate(sandbox).decode()),
             )  # fmt: skip
 
             # When

@@ -11,6 +11,7 @@ from notifier.broker import QUEUES, make_broker
 from notifier.broker.signals import Signals
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.transport import FcmTransport
+from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.catalog import Catalog, load_catalog
 from notifier.domain.clock import ManualClock, SystemClock
@@ -27,6 +28,7 @@ from notifier.store.people import recipients
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import NOW, Report
 from tests.samples import LINKS
+from tests.stand_ins import service_account
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
@@ -43,7 +45,7 @@ def renderer(catalog: Catalog) -> Renderer:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox(http_port=0, smtp_port=0) as started:
+    async with Sandbox() as started:
         yield started
 
 
@@ -52,17 +54,17 @@ async def engine(
     database: Database, valkey: str, catalog: Catalog, renderer: Renderer, sandbox: Sandbox
 ) -> AsyncIterator[WorkerEngine]:
     transports: dict[Channel, Any] = {
-        PUSH: FcmTransport(sandbox.service_account(), clock=SystemClock(), base_url=sandbox.http_url),
+        PUSH: FcmTransport(service_account(sandbox), clock=SystemClock(), base_url=sandbox.http_url),
         SMS: TwilioTransport(
-            sandbox.account_sid,
-            sandbox.auth_token,
+            ACCOUNT_SID,
+            AUTH_TOKEN,
             "+15005550006",
             clock=SystemClock(),
             base_url=sandbox.http_url,
             callback_url="http://127.0.0.1/receipts",
         ),
         EMAIL: SmtpTransport(
-            "127.0.0.1", sandbox.smtp_port, clock=SystemClock(), security=Security.NONE, sender="a@example.com"
+            "127.0.0.1", sandbox.ports["smtp"], clock=SystemClock(), security=Security.NONE, sender="a@example.com"
         ),
     }
     broker = make_broker(valkey)

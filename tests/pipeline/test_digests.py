@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from notifier.channels.email.sandbox import Mail
 from notifier.domain.clock import HOUR, MINUTE, SECOND, ManualClock
 from notifier.domain.deliveries import State
 from notifier.domain.preferences import Preferences
@@ -15,7 +16,6 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.holding import LEASE
 from notifier.sandbox import Rule, Sandbox
-from notifier.sandbox.ledger import Mail
 from notifier.store.delivery import due, leases
 from notifier.store.people import recipients
 from notifier.store.reading import explaining, ledger

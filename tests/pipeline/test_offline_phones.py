@@ -2,14 +2,15 @@
 
 import pytest
 
+from notifier.channels.push.sandbox import Push
+from notifier.channels.push.sandbox.storage import MOST_KEYS, MOST_PLAIN, kept
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import SystemClock
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
-from notifier.sandbox.fcm_storage import MOST_KEYS, MOST_PLAIN, kept
-from notifier.sandbox.ledger import Ledger, Push
+from notifier.sandbox.ledger import Ledger
 from tests.named import EMAIL, PUSH
 from tests.pipeline.samples import NOW, RECEIPT, Report
 from tests.pipeline.steps import rows

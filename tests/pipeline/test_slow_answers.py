@@ -96,7 +96,7 @@ async def test_a_mail_that_is_never_answered_is_unknown_when_the_servers_time_is
     # Given a server that falls silent, and a time-out (ten minutes, scaled) of more than a lease
     sandbox.faults.add(Rule(channel="email", action="hang", seconds=60))
     quick = SmtpTransport(
-        "127.0.0.1", sandbox.smtp_port, clock=SystemClock(), security=Security.NONE, sender="a@example.com",
+        "127.0.0.1", sandbox.ports["smtp"], clock=SystemClock(), security=Security.NONE, sender="a@example.com",
         timeouts=Timeouts(mail=SLOW),
     )  # fmt: skip
     worker = replace(worker, transports={**worker.transports, EMAIL: quick})

@@ -4,6 +4,7 @@ from email import message_from_bytes
 from email.message import Message
 
 from notifier.channels.email.messages import EmailMessage
+from notifier.channels.email.sandbox import Mail
 from notifier.domain.deliveries import State
 from notifier.domain.links import Unsubscribe
 from notifier.domain.preferences import Defaults
@@ -12,7 +13,6 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.prepare import prepare
 from notifier.sandbox import Sandbox
-from notifier.sandbox.ledger import Mail
 from notifier.store.delivery import deliveries
 from notifier.store.people import preferences
 from tests.named import EMAIL

@@ -8,9 +8,10 @@ import jwt
 import pytest
 from aiohttp import ClientSession, ClientTimeout
 
+from notifier.channels.push.sandbox.oauth import GRANT, PROJECT
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.sandbox import Sandbox
-from notifier.sandbox.oauth import GRANT, PROJECT
+from tests.stand_ins import service_account
 
 Send = Callable[[dict[str, Any]], Awaitable[tuple[int, dict[str, Any]]]]
 
@@ -58,7 +59,7 @@ def ask_for_token(
     """Posts an assertion with these claims changed; the answer's status and body."""
 
     async def ask(**changes: Any) -> tuple[int, dict[str, Any]]:
-        async with http.post("/token", data=assertion(sandbox.service_account(), **changes)) as response:
+        async with http.post("/token", data=assertion(service_account(sandbox), **changes)) as response:
             return response.status, await response.json()
 
     return ask

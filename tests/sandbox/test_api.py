@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from notifier.sandbox import Mail, Push, Rule, Sandbox
+from notifier.channels.email.sandbox import Mail
+from notifier.channels.push.sandbox import Push
+from notifier.sandbox import Rule, Sandbox
 from tests.named import EMAIL, PUSH, SMS
+from tests.stand_ins import certificate, service_account
 
 
 async def get(http: ClientSession, url: str) -> Any:
@@ -101,6 +104,6 @@ async def test_a_reset_empties_ledger_and_faults(sandbox: Sandbox, http: ClientS
 async def test_other_processes_get_the_service_account_and_the_certificate(
     sandbox: Sandbox, http: ClientSession
 ) -> None:
-    assert await get(http, "/sandbox/service-account.json") == sandbox.service_account()
+    assert await get(http, "/sandbox/service-account.json") == service_account(sandbox)
     async with http.get("/sandbox/certificate.pem") as response:
-        assert await response.read() == sandbox.certificate
+        assert await response.read() == certificate(sandbox)

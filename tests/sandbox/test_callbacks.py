@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientSession, encode_basic_auth, web
 from twilio.request_validator import RequestValidator
 
+from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.sandbox import Match, Rule, Sandbox
 
 
@@ -45,9 +46,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 async def send(sandbox: Sandbox, http: ClientSession, callback: str) -> str:
     """Sends a text; its sid."""
     async with http.post(
-        f"/2010-04-01/Accounts/{sandbox.account_sid}/Messages.json",
+        f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json",
         data={"To": "+4915112345678", "From": "+15005550006", "Body": "Hello", "StatusCallback": callback},
-        headers={"Authorization": encode_basic_auth(sandbox.account_sid, sandbox.auth_token)},
+        headers={"Authorization": encode_basic_auth(ACCOUNT_SID, AUTH_TOKEN)},
     ) as response:
         assert response.status == 201
         return str((await response.json())["sid"])
@@ -56,8 +57,8 @@ async def send(sandbox: Sandbox, http: ClientSession, callback: str) -> str:
 async def status_of(sandbox: Sandbox, http: ClientSession, sid: str) -> tuple[str, int | None]:
     """What Twilio says of a text when asked."""
     async with http.get(
-        f"/2010-04-01/Accounts/{sandbox.account_sid}/Messages/{sid}.json",
-        headers={"Authorization": encode_basic_auth(sandbox.account_sid, sandbox.auth_token)},
+        f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{sid}.json",
+        headers={"Authorization": encode_basic_auth(ACCOUNT_SID, AUTH_TOKEN)},
     ) as response:
         body = await response.json()
         return body["status"], body["error_code"]
@@ -72,12 +73,12 @@ async def test_a_text_is_reported_sent_then_delivered_with_a_valid_signature(
     reports = [await receiver.received.get() for _ in range(2)]
 
     # Then
-    validator = RequestValidator(sandbox.auth_token)
+    validator = RequestValidator(AUTH_TOKEN)
     for url, form, signature in reports:
         assert url == callback
         assert validator.validate(callback, form, signature)
         assert not validator.validate(callback, {**form, "MessageStatus": "failed"}, signature)
-        assert (form["MessageSid"], form["SmsSid"], form["AccountSid"]) == (sid, sid, sandbox.account_sid)
+        assert (form["MessageSid"], form["SmsSid"], form["AccountSid"]) == (sid, sid, ACCOUNT_SID)
         assert (form["To"], form["From"]) == ("+4915112345678", "+15005550006")
     assert [form["MessageStatus"] for _, form, _ in reports] == ["sent", "delivered"]
     assert await status_of(sandbox, http, sid) == ("delivered", None)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from notifier.sandbox.direction import Way, way, way_of_mail
+from notifier.channels.email.sandbox.reading import way_of_mail
+from notifier.sandbox.direction import Way, way
 
 
 @pytest.mark.parametrize(

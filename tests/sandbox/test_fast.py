@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
+from notifier.channels.sms.sandbox import ACCOUNT_SID
 from notifier.sandbox import Rule, Sandbox
 from tests.named import PUSH, SMS
 
@@ -38,7 +39,7 @@ async def test_pushes_and_texts_are_counted_by_their_reference_and_not_kept(
         async with client.post(PUSHES, json=_push(reference)) as response:
             assert (await response.json())["name"].startswith("projects/")
     form = {"To": "+491511", "Body": "Hi", "StatusCallback": "http://127.0.0.1/receipts?reference=three"}
-    async with client.post(f"/2010-04-01/Accounts/{fast.account_sid}/Messages.json", data=form) as response:
+    async with client.post(f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json", data=form) as response:
         assert response.status == 201
         assert (await response.json())["sid"].startswith("SM")
 

@@ -6,11 +6,13 @@ import pytest
 from aiohttp import ClientConnectionError, ClientSession
 from firebase_admin import credentials
 
+from notifier.channels.push.sandbox import Push
+from notifier.channels.push.sandbox.fcm import ERRORS
+from notifier.channels.push.sandbox.oauth import LIFETIME, PROJECT
 from notifier.domain.clock import SECOND, ManualClock, SystemClock
-from notifier.sandbox import Match, Push, Rule, Sandbox
-from notifier.sandbox.fcm import ERRORS
-from notifier.sandbox.oauth import LIFETIME, PROJECT
+from notifier.sandbox import Match, Rule, Sandbox
 from tests.named import PUSH
+from tests.stand_ins import service_account
 
 Send = Callable[[dict[str, Any]], Awaitable[tuple[int, dict[str, Any]]]]
 
@@ -248,7 +250,7 @@ async def test_a_validate_only_push_is_answered_and_not_entered(
 
 async def test_the_service_account_works_with_googles_own_library(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
-    credential = credentials.Certificate(sandbox.service_account())
+    credential = credentials.Certificate(service_account(sandbox))
 
     # When
     granted = await asyncio.to_thread(credential.get_access_token)
@@ -282,7 +284,7 @@ async def test_an_assertion_by_another_key_gets_no_token(http: ClientSession, sa
     async with http.post("/token", data=form) as response:
         assert (await response.json())["error"] == "unsupported_grant_type"
     async with Sandbox() as other:
-        forged = {**other.service_account(), "token_uri": f"{sandbox.http_url}/token"}
+        forged = {**service_account(other), "token_uri": f"{sandbox.http_url}/token"}
         form = assertion(forged)
     async with http.post("/token", data=form) as response:
         assert (response.status, (await response.json())["error"]) == (400, "invalid_grant")
@@ -292,7 +294,7 @@ async def test_a_token_runs_out_by_the_sandboxs_clock(assertion: Any) -> None:
     # Given
     clock = ManualClock(SystemClock().now())
     async with Sandbox(clock=clock) as sandbox, ClientSession(sandbox.http_url) as http:
-        async with http.post("/token", data=assertion(sandbox.service_account())) as response:
+        async with http.post("/token", data=assertion(service_account(sandbox))) as response:
             token = (await response.json())["access_token"]
 
         async def send() -> int:

@@ -6,9 +6,13 @@ from html import unescape
 import pytest
 from aiohttp import ClientSession
 
+from notifier.channels.email.sandbox import Mail
+from notifier.channels.push.sandbox import Push
+from notifier.channels.push.sandbox.inbox import on_screen, shorten
+from notifier.channels.sms.sandbox import Sms
 from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
-from notifier.sandbox import Ledger, Mail, Push, Sandbox, Sms
-from notifier.sandbox.inbox import ago, on_screen, shorten
+from notifier.sandbox import Ledger, Sandbox
+from notifier.sandbox.column import ago
 from tests.named import EMAIL, PUSH, SMS
 
 NOW = 1_772_582_400_000

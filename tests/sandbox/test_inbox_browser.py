@@ -12,8 +12,11 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright
 
+from notifier.channels.email.sandbox import Mail
+from notifier.channels.push.sandbox import Push
+from notifier.channels.sms.sandbox import Sms
 from notifier.domain.clock import ManualClock
-from notifier.sandbox import Mail, Push, Sandbox, Sms
+from notifier.sandbox import Sandbox
 from tests.conftest import absent
 from tests.named import EMAIL, PUSH, SMS
 

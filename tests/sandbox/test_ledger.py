@@ -1,9 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.channels.email.sandbox import Mail
+from notifier.channels.push.sandbox import Push
+from notifier.channels.sms.sandbox import Sms
 from notifier.domain.clock import ManualClock
 from notifier.domain.deliveries import Channel
-from notifier.sandbox.ledger import FULL_ENTRIES, Ledger, Mail, Push, Sms
+from notifier.sandbox.ledger import FULL_ENTRIES, Ledger
 from tests.named import EMAIL, PUSH, SMS
 
 CONTENT = Push(title="Charging complete", body="Please move your car.")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.sandbox.mail_reading import Reading, read
+from notifier.channels.email.sandbox.reading import Reading, read
 
 WORDS = (
     rb'=?utf-8?q? =?x?b? ?= < > @ " ( ) , ; : a text/html multipart/alternative boundary= charset=base64 charset*0=x'

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.sandbox.segments import segments
+from notifier.channels.sms.sandbox.segments import segments
 
 
 @pytest.mark.parametrize(

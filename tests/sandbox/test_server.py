@@ -8,9 +8,11 @@ import aiosmtplib
 import pytest
 from aiohttp import ClientConnectionError, ClientSession, encode_basic_auth
 
+from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.sandbox import Rule, Sandbox
+from tests.stand_ins import service_account
 
-SERVE = "import asyncio, sys; from notifier.sandbox import serve; asyncio.run(serve(0, 0, callbacks=True))"
+SERVE = "import asyncio, sys; from notifier.sandbox import serve; asyncio.run(serve({}, callbacks=True))"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -47,10 +49,10 @@ async def test_a_port_that_is_taken_leaves_nothing_behind(sandbox: Sandbox) -> N
 
     # When
     with pytest.raises(OSError, match="address already in use"):
-        async with Sandbox(taken, 0):
+        async with Sandbox({"http": taken}):
             pass
     with pytest.raises(OSError, match="address already in use"):
-        async with Sandbox(0, sandbox.smtp_port):
+        async with Sandbox({"smtp": sandbox.ports["smtp"]}):
             pass
 
     # Then the one that had them still serves
@@ -65,9 +67,9 @@ async def test_leaving_does_not_wait_for_requests_that_hang() -> None:
         sandbox.faults.add(Rule(channel="sms", action="hang", seconds=3_600, times=1))
         request = loop.create_task(
             http.post(
-                f"/2010-04-01/Accounts/{sandbox.account_sid}/Messages.json",
+                f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json",
                 data={"To": "+4915112345678", "From": "+15005550006", "Body": "Hello"},
-                headers={"Authorization": encode_basic_auth(sandbox.account_sid, sandbox.auth_token)},
+                headers={"Authorization": encode_basic_auth(ACCOUNT_SID, AUTH_TOKEN)},
             )
         )
         while sandbox.faults.rules:
@@ -86,5 +88,5 @@ async def test_leaving_does_not_wait_for_requests_that_hang() -> None:
 async def test_two_sandboxes_are_strangers() -> None:
     async with Sandbox() as one, Sandbox() as other:
         assert one.http_url != other.http_url
-        assert one.smtp_port != other.smtp_port
-        assert one.service_account()["private_key"] != other.service_account()["private_key"]
+        assert one.ports["smtp"] != other.ports["smtp"]
+        assert service_account(one)["private_key"] != service_account(other)["private_key"]

@@ -11,8 +11,10 @@ import pytest
 import uvloop
 from msgspec import structs
 
-from notifier.sandbox import Mail, Match, Rule, Sandbox
+from notifier.channels.email.sandbox import LOGIN, Mail
+from notifier.sandbox import Match, Rule, Sandbox
 from tests.named import EMAIL
+from tests.stand_ins import certificate
 
 
 def mail(reference: str = "m1", body: str = "Hello\n.dot\n..dots\n") -> EmailMessage:
@@ -28,7 +30,7 @@ def mail(reference: str = "m1", body: str = "Hello\n.dot\n..dots\n") -> EmailMes
 async def client(sandbox: Sandbox, **options: Any) -> aiosmtplib.SMTP:
     """A client that has connected, in clear unless told otherwise."""
     smtp = aiosmtplib.SMTP(
-        hostname="127.0.0.1", port=sandbox.smtp_port, timeout=5, local_hostname="test", start_tls=False, **options
+        hostname="127.0.0.1", port=sandbox.ports["smtp"], timeout=5, local_hostname="test", start_tls=False, **options
     )
     await smtp.connect()
     return smtp
@@ -60,13 +62,15 @@ async def test_a_mail_arrives_byte_for_byte_with_its_dots_unstuffed(sandbox: San
 
 async def test_tls_begins_with_a_certificate_that_can_be_trusted(sandbox: Sandbox) -> None:
     # Given
-    trust = ssl.create_default_context(cadata=sandbox.certificate.decode())
-    smtp = aiosmtplib.SMTP(hostname="127.0.0.1", port=sandbox.smtp_port, timeout=5, start_tls=True, tls_context=trust)
+    trust = ssl.create_default_context(cadata=certificate(sandbox).decode())
+    smtp = aiosmtplib.SMTP(
+        hostname="127.0.0.1", port=sandbox.ports["smtp"], timeout=5, start_tls=True, tls_context=trust
+    )
 
     # When
     await smtp.connect()
     offered = smtp.esmtp_extensions
-    await smtp.login(*sandbox.smtp_login)
+    await smtp.login(*LOGIN)
     await smtp.send_message(mail())
     await smtp.quit()
 
@@ -79,9 +83,9 @@ async def test_tls_begins_with_a_certificate_that_can_be_trusted(sandbox: Sandbo
 
 async def test_pythons_own_client_gets_through_by_tls_and_login(sandbox: Sandbox) -> None:
     def send() -> None:
-        with smtplib.SMTP("127.0.0.1", sandbox.smtp_port, local_hostname="test", timeout=5) as smtp:
-            smtp.starttls(context=ssl.create_default_context(cadata=sandbox.certificate.decode()))
-            smtp.login(*sandbox.smtp_login)
+        with smtplib.SMTP("127.0.0.1", sandbox.ports["smtp"], local_hostname="test", timeout=5) as smtp:
+            smtp.starttls(context=ssl.create_default_context(cadata=certificate(sandbox).decode()))
+            smtp.login(*LOGIN)
             smtp.send_message(mail())
 
     await asyncio.to_thread(send)
@@ -91,9 +95,9 @@ async def test_pythons_own_client_gets_through_by_tls_and_login(sandbox: Sandbox
 def test_tls_and_mail_work_on_uvloop_too() -> None:
     async def scenario() -> None:
         async with Sandbox() as sandbox:
-            trust = ssl.create_default_context(cadata=sandbox.certificate.decode())
+            trust = ssl.create_default_context(cadata=certificate(sandbox).decode())
             smtp = aiosmtplib.SMTP(
-                hostname="127.0.0.1", port=sandbox.smtp_port, timeout=5, start_tls=True, tls_context=trust
+                hostname="127.0.0.1", port=sandbox.ports["smtp"], timeout=5, start_tls=True, tls_context=trust
             )
             async with smtp:
                 await smtp.send_message(mail(body="x" * 70 + "\n" * 5_000))
@@ -103,7 +107,7 @@ def test_tls_and_mail_work_on_uvloop_too() -> None:
 
 
 async def test_a_client_that_does_not_trust_the_certificate_is_hung_up_on(sandbox: Sandbox) -> None:
-    smtp = aiosmtplib.SMTP(hostname="127.0.0.1", port=sandbox.smtp_port, timeout=5, start_tls=True)
+    smtp = aiosmtplib.SMTP(hostname="127.0.0.1", port=sandbox.ports["smtp"], timeout=5, start_tls=True)
     with pytest.raises(ssl.SSLCertVerificationError):
         await smtp.connect()
     async with await client(sandbox) as another:
@@ -114,7 +118,7 @@ async def test_a_client_that_does_not_trust_the_certificate_is_hung_up_on(sandbo
 async def test_a_wrong_password_is_refused(sandbox: Sandbox) -> None:
     smtp = await client(sandbox)
     with pytest.raises(aiosmtplib.SMTPAuthenticationError) as refused:
-        await smtp.login(sandbox.smtp_login[0], "guess")
+        await smtp.login(LOGIN[0], "guess")
     assert refused.value.code == 535
     smtp.close()
 
@@ -210,7 +214,7 @@ async def test_each_stage_can_refuse_with_its_reply(
 
 async def test_421_ends_the_connection(sandbox: Sandbox) -> None:
     sandbox.faults.add(Rule(channel="email", action="fail", reply="421 4.7.0 Too many", times=1))
-    reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.smtp_port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.ports["smtp"])
     writer.write(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n")
     writer.write(b"Subject: x\r\n\r\n.\r\nNOOP\r\n")
     assert (await reader.read()).splitlines()[-1] == b"421 4.7.0 Too many"
@@ -221,7 +225,7 @@ async def test_421_ends_the_connection(sandbox: Sandbox) -> None:
 async def test_a_late_reply_keeps_the_order_of_pipelined_mails(sandbox: Sandbox) -> None:
     # Given
     sandbox.faults.add(Rule(channel="email", action="delay", seconds=0.1, match=Match(reference="m0")))
-    reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.smtp_port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.ports["smtp"])
 
     # When three mails are sent without waiting
     writer.write(b"EHLO test\r\n")
@@ -240,13 +244,13 @@ async def test_a_late_reply_keeps_the_order_of_pipelined_mails(sandbox: Sandbox)
 
 async def test_what_was_said_in_clear_behind_starttls_is_not_obeyed(sandbox: Sandbox) -> None:
     # Given an attacker's commands in the same packet
-    reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.smtp_port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.ports["smtp"])
     writer.write(b"EHLO x\r\nSTARTTLS\r\nEHLO evil\r\nMAIL FROM:<evil@example.com>\r\n")
     while not (await reader.readline()).startswith(b"220 2"):
         pass
 
     # When
-    trust = ssl.create_default_context(cadata=sandbox.certificate.decode())
+    trust = ssl.create_default_context(cadata=certificate(sandbox).decode())
     await writer.start_tls(trust, server_hostname="localhost")
     writer.write(b"NOOP\r\nMAIL FROM:<>\r\nQUIT\r\n")
     replies = (await reader.read()).splitlines()
@@ -260,7 +264,7 @@ async def test_what_was_said_in_clear_behind_starttls_is_not_obeyed(sandbox: San
 async def test_leaving_the_sandbox_closes_connections_that_hang() -> None:
     async with Sandbox() as sandbox:
         sandbox.faults.add(Rule(channel="email", action="hang", stage="mail", seconds=3_600))
-        reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.smtp_port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.ports["smtp"])
         writer.write(b"EHLO x\r\nMAIL FROM:<>\r\n")
         await reader.readuntil(b"250 AUTH PLAIN LOGIN\r\n")
     assert await reader.read() == b""

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.channels.email.sandbox import Mail
+from notifier.channels.email.sandbox.message import LINE_BYTES, MESSAGE_BYTES
+from notifier.channels.email.sandbox.session import RECIPIENTS, Session
 from notifier.domain.clock import ManualClock
-from notifier.sandbox import Faults, Ledger, Mail
-from notifier.sandbox.smtp_message import LINE_BYTES, MESSAGE_BYTES
-from notifier.sandbox.smtp_session import RECIPIENTS, Session
+from notifier.sandbox import Faults, Ledger
 from tests.named import EMAIL
 
 

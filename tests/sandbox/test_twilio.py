@@ -10,8 +10,9 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from notifier.sandbox import Rule, Sandbox, Sms
-from notifier.sandbox.twilio import ERRORS
+from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN, Sms
+from notifier.channels.sms.sandbox.twilio import ERRORS
+from notifier.sandbox import Rule, Sandbox
 from tests.named import SMS
 
 Create = Callable[..., Awaitable[tuple[int, dict[str, Any], dict[str, str]]]]
@@ -27,12 +28,12 @@ FORM = {
 
 @pytest.fixture
 def messages(sandbox: Sandbox) -> str:
-    return f"/2010-04-01/Accounts/{sandbox.account_sid}/Messages"
+    return f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages"
 
 
 @pytest.fixture
 def login(sandbox: Sandbox) -> dict[str, str]:
-    return {"Authorization": encode_basic_auth(sandbox.account_sid, sandbox.auth_token)}
+    return {"Authorization": encode_basic_auth(ACCOUNT_SID, AUTH_TOKEN)}
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ async def test_a_text_is_taken_and_answered_with_twilios_fields(sandbox: Sandbox
     assert body["sid"][:2] == "SM"
     assert len(bytes.fromhex(body["sid"][2:])) == 16
     assert (body["status"], body["num_segments"], body["date_sent"]) == ("queued", "1", None)
-    assert body["uri"] == f"/2010-04-01/Accounts/{sandbox.account_sid}/Messages/{body['sid']}.json"
+    assert body["uri"] == f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{body['sid']}.json"
 
 
 async def test_segments_are_counted_unless_a_messaging_service_has_yet_to_choose_the_sender(
@@ -207,7 +208,7 @@ async def test_a_list_with_a_senseless_filter_is_refused(
 async def test_wrong_credentials_are_refused_everywhere(
     sandbox: Sandbox, http: ClientSession, messages: str, login: dict[str, str]
 ) -> None:
-    wrong = {"Authorization": encode_basic_auth(sandbox.account_sid, "guess")}
+    wrong = {"Authorization": encode_basic_auth(ACCOUNT_SID, "guess")}
     for method, url in (("POST", f"{messages}.json"), ("GET", f"{messages}.json"), ("GET", f"{messages}/SM1.json")):
         async with http.request(method, url, headers=wrong) as response:
             assert (response.status, (await response.json())["code"]) == (401, 20003)
@@ -224,7 +225,7 @@ async def test_twilios_own_library_understands_every_answer(sandbox: Sandbox) ->
             return super().request(method, url.replace("https://api.twilio.com", sandbox.http_url), *more, **options)
 
     local = Local(timeout=5)
-    client = Client(sandbox.account_sid, sandbox.auth_token, http_client=local)
+    client = Client(ACCOUNT_SID, AUTH_TOKEN, http_client=local)
 
     def scenario() -> None:
         # When

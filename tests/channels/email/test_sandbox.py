@@ -4,20 +4,22 @@ import ssl
 
 import pytest
 
+from notifier.channels.email.sandbox import LOGIN, Mail
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import AddressGone, OutcomeUnknown
-from notifier.sandbox import Mail, Rule, Sandbox
+from notifier.sandbox import Rule, Sandbox
 from tests.channels import canary
 from tests.channels.email.samples import SENDER, mail
 from tests.named import EMAIL
+from tests.stand_ins import certificate
 
 
 def transport_to(sandbox: Sandbox, clock: ManualClock, security: Security = Security.STARTTLS) -> SmtpTransport:
-    trusting = ssl.create_default_context(cadata=sandbox.certificate.decode())
-    username, password = sandbox.smtp_login
+    trusting = ssl.create_default_context(cadata=certificate(sandbox).decode())
+    username, password = LOGIN
     return SmtpTransport(
-        "127.0.0.1", sandbox.smtp_port, security, SENDER, clock=clock, username=username, password=password,
+        "127.0.0.1", sandbox.ports["smtp"], security, SENDER, clock=clock, username=username, password=password,
         tls_context=trusting,
     )  # fmt: skip
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN, Sms
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import OptedOut, OutcomeUnknown
-from notifier.sandbox import Rule, Sandbox, Sms
+from notifier.sandbox import Rule, Sandbox
 from tests.channels import canary
 from tests.channels.sms.samples import SENDER, text
 from tests.named import SMS
@@ -13,7 +14,7 @@ from tests.named import SMS
 
 def transport_to(sandbox: Sandbox, clock: ManualClock) -> TwilioTransport:
     return TwilioTransport(
-        sandbox.account_sid, sandbox.auth_token, SENDER, clock=clock, base_url=sandbox.http_url,
+        ACCOUNT_SID, AUTH_TOKEN, SENDER, clock=clock, base_url=sandbox.http_url,
         callback_url="https://api.example/twilio",
     )  # fmt: skip
 

@@ -4,12 +4,18 @@ Python's modern email policy raises on much that arrives in real life (a stray c
 used here, reads what it can.
 """
 
+import re
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import parseaddr
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from notifier.sandbox.direction import Way, way
+
+_HTML: Final = re.compile(r"<html\b[^>]*>", re.IGNORECASE)
+_ATTRIBUTE: Final = re.compile(r"\b(lang|dir)\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 
 
 class Reading(NamedTuple):
@@ -32,6 +38,14 @@ def read(raw: bytes) -> Reading:
         _part(message, "text/plain"),
         _part(message, "text/html"),
     )
+
+
+def way_of_mail(text: str, html: str) -> Way:
+    """The way that a mail's HTML says it is written, else that of its text."""
+    tag = _HTML.search(html)
+    said = {name.lower(): value for name, value in _ATTRIBUTE.findall(tag[0])} if tag else {}
+    direction = said.get("dir", "").lower()
+    return Way(direction if direction in ("ltr", "rtl") else way(text).direction, said.get("lang", ""))
 
 
 def _header(message: Message, name: str) -> str:

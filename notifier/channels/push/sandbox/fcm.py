@@ -12,13 +12,14 @@ from typing import Any, Final, Literal
 import msgspec
 from aiohttp import web
 
+from notifier.channels.push.sandbox.oauth import PROJECT, Issuer
 from notifier.domain.clock import Clock
 from notifier.domain.deliveries import Channel
 from notifier.sandbox.answers import answer, json_answer
 from notifier.sandbox.faults import Faults, Rule
-from notifier.sandbox.ledger import Ledger, Push
-from notifier.sandbox.oauth import PROJECT, Issuer
+from notifier.sandbox.ledger import Content, Ledger
 
+CHANNEL: Final = Channel("push")
 PAYLOAD_BYTES: Final = 4_096
 """Keys and values of what reaches the device, in UTF-8."""
 COLLAPSE_ID_BYTES: Final = 64
@@ -46,6 +47,20 @@ _BAD_REQUEST: Final = "type.googleapis.com/google.rpc.BadRequest"
 _RESERVED_KEY: Final = re.compile(r"from$|message_type$|google|gcm")
 _ADDRESS: Final = re.compile(r"https?://[^/?#\s]+\S*")
 _DURATION: Final = re.compile(r"\d{1,7}(\.\d{1,9})?s")
+
+
+class Push(Content, frozen=True, kw_only=True, tag="push"):
+    """What a push held; `action` is its button's label, `apns_headers` with their names in lower case."""
+
+    title: str = ""
+    body: str = ""
+    image: str = ""
+    action: str = ""
+    data: dict[str, str] = {}
+    collapse_key: str = ""
+    time_to_live: str = ""
+    priority: str = ""
+    apns_headers: dict[str, str] = {}
 
 
 class Notification(msgspec.Struct, forbid_unknown_fields=True):
@@ -166,22 +181,22 @@ class Fcm:
             return json_answer({"name": name})
         to = message.token or message.fid
         reference = message.data.get("reference", "")
-        trouble = self._faults.meet(Channel.PUSH, to=to, reference=reference)
+        trouble = self._faults.meet(CHANNEL, to=to, reference=reference)
         if trouble.fails is not None:
             return await answer(request, trouble, self._fail(trouble.fails, to, reference))
         if not trouble.not_taken:
-            self._ledger.accept(Channel.PUSH, to, reference, _content(message), name)
+            self._ledger.accept(CHANNEL, to, reference, _content(message), name)
         return await answer(request, trouble, json_answer({"name": name}))
 
     def _refuse(self, code: str, status: int, text: str) -> web.Response:
-        self._ledger.refuse(Channel.PUSH, code)
+        self._ledger.refuse(CHANNEL, code)
         return json_answer({"error": {"code": status, "message": text, "status": code}}, status)
 
     def _refuse_shape(self, text: str) -> web.Response:
         """400 with both details FCM gives: its own code, and the field that google.rpc.BadRequest names."""
         described, _, path = text.partition(" - at `")
         violation = {"field": path.strip("`$.") or "message", "description": described}
-        self._ledger.refuse(Channel.PUSH, "INVALID_ARGUMENT")
+        self._ledger.refuse(CHANNEL, "INVALID_ARGUMENT")
         details: list[dict[str, Any]] = [
             {"@type": _DETAIL, "errorCode": "INVALID_ARGUMENT"},
             {"@type": _BAD_REQUEST, "fieldViolations": [violation]},
@@ -193,7 +208,7 @@ class Fcm:
         code = str(rule.code or next((code for code, (status, *_) in ERRORS.items() if status == rule.status), ""))
         if not code and rule.status is None:
             code = "UNAVAILABLE"
-        self._ledger.refuse(Channel.PUSH, code or str(rule.status), to, reference)
+        self._ledger.refuse(CHANNEL, code or str(rule.status), to, reference)
         status, canonical, text = ERRORS.get(code, (rule.status or 500, "UNKNOWN", "An unknown error occurred."))
         status = rule.status or status
         wait = rule.retry_after or (RETRY_AFTER if status == 429 else None)

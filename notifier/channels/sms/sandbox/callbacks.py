@@ -15,11 +15,11 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from twilio.request_validator import RequestValidator
 from yarl import URL
 
-from notifier.domain.deliveries import Channel
+from notifier.channels.sms.sandbox.twilio import CHANNEL, Sms
 from notifier.runtime.background import once
 from notifier.runtime.guard import is_loopback
 from notifier.sandbox.faults import Faults
-from notifier.sandbox.ledger import FULL_ENTRIES, Entry, Sms
+from notifier.sandbox.ledger import FULL_ENTRIES, Entry
 
 TIMEOUT: Final = ClientTimeout(total=15)
 """Seconds Twilio waits for a callback's answer."""
@@ -64,7 +64,7 @@ class Callbacks:
 
     async def _deliver(self, entry: Entry) -> None:
         await self._tell(entry, "sent")
-        trouble = self._faults.meet(Channel.SMS, "delivery", entry.to, entry.reference)
+        trouble = self._faults.meet(CHANNEL, "delivery", entry.to, entry.reference)
         if trouble.seconds:
             await asyncio.sleep(trouble.seconds)
         if trouble.not_taken:

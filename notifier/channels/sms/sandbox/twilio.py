@@ -16,13 +16,14 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from aiohttp import web
 
+from notifier.channels.sms.sandbox.segments import Encoding, segments
 from notifier.domain.clock import DAY, SECOND, to_datetime, to_instant
 from notifier.domain.deliveries import Channel
 from notifier.sandbox.answers import answer, json_answer
 from notifier.sandbox.faults import Faults, Rule
-from notifier.sandbox.ledger import Entry, Ledger, Sms
-from notifier.sandbox.segments import segments
+from notifier.sandbox.ledger import Content, Entry, Ledger
 
+CHANNEL: Final = Channel("sms")
 BODY_LENGTH: Final = 1_600
 """Characters a body may have."""
 VALIDITY_SECONDS: Final = 36_000
@@ -52,6 +53,18 @@ ERRORS: Final[Mapping[str, tuple[int, str]]] = {
 """By Twilio's error code: the HTTP status and a sentence. Codes not listed are 400."""
 
 _E164: Final = re.compile(r"\+[1-9]\d{1,14}")
+
+
+class Sms(Content, frozen=True, kw_only=True, tag="sms"):
+    """What a text held; `sender` is its From, `service` its Messaging Service; `validity` in seconds."""
+
+    sender: str
+    service: str = ""
+    body: str
+    encoding: Encoding
+    segments: int
+    status_callback: str = ""
+    validity: int | None = None
 
 
 class Twilio:
@@ -85,7 +98,7 @@ class Twilio:
         code = "20003" if not self._authentic(request) else _fault_in(form)
         if code is not None:
             return self._refuse(code, to, reference)
-        trouble = self._faults.meet(Channel.SMS, to=to, reference=reference)
+        trouble = self._faults.meet(CHANNEL, to=to, reference=reference)
         if trouble.fails is not None:
             return await answer(request, trouble, self._fail(trouble.fails, to, reference))
         if trouble.not_taken:
@@ -100,7 +113,7 @@ class Twilio:
             status_callback=callback,
             validity=int(form["ValidityPeriod"]) if "ValidityPeriod" in form else None,
         )
-        entry = self._ledger.accept(Channel.SMS, to, reference, content, f"SM{secrets.token_hex(16)}")
+        entry = self._ledger.accept(CHANNEL, to, reference, content, f"SM{secrets.token_hex(16)}")
         if self._deliver is not None:
             self._deliver(entry)
         return await answer(request, trouble, json_answer(self._resource(entry, content, created=True), 201))
@@ -118,7 +131,7 @@ class Twilio:
         to = frozenset(query.getall("To", []))
         matching = (
             entry
-            for entry in self._ledger.latest(Channel.SMS, to)
+            for entry in self._ledger.latest(CHANNEL, to)
             if since <= entry.received_at // SECOND * SECOND <= until  # Twilio knows whole seconds
         )
         found = list(islice(matching, page * size, page * size + size + 1))
@@ -145,20 +158,20 @@ class Twilio:
         if not self._authentic(request):
             return _error("20003")
         sid = request.match_info["message"]
-        entry = next((entry for entry in self._ledger.latest(Channel.SMS) if entry.provider_id == sid), None)
+        entry = next((entry for entry in self._ledger.latest(CHANNEL) if entry.provider_id == sid), None)
         return _error("20404") if entry is None else json_answer(self._resource(entry, entry.content))
 
     def _authentic(self, request: web.Request) -> bool:
         return request.match_info["account"] == self._sid and request.headers.get("Authorization") == self._basic
 
     def _refuse(self, code: str, to: str, reference: str) -> web.Response:
-        self._ledger.refuse(Channel.SMS, code, to, reference)
+        self._ledger.refuse(CHANNEL, code, to, reference)
         return _error(code)
 
     def _fail(self, rule: Rule, to: str, reference: str) -> web.Response:
         usual = next((code for code, (status, _) in ERRORS.items() if status == rule.status), "20500")
         code = str(rule.code or usual)
-        self._ledger.refuse(Channel.SMS, code, to, reference)
+        self._ledger.refuse(CHANNEL, code, to, reference)
         return _error(code, rule.status, rule.retry_after)
 
     def _resource(self, entry: Entry, content: Any, *, created: bool = False) -> dict[str, Any]:

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, NamedTuple
 
+from notifier.channels.email.sandbox.message import MESSAGE_BYTES, Mail, flaw, reference_of, unstuffed
 from notifier.domain.deliveries import Channel
-from notifier.sandbox.faults import CALM, Faults, Rule, Stage
-from notifier.sandbox.ledger import Ledger, Mail
-from notifier.sandbox.smtp_message import MESSAGE_BYTES, flaw, reference_of, unstuffed
+from notifier.sandbox.faults import CALM, Faults, Rule
+from notifier.sandbox.ledger import Ledger
 
+CHANNEL: Final = Channel("email")
+EARLY_STAGES: Final = frozenset({"connect", "mail", "rcpt", "data"})
+"""Of the dialogue, before the message is read: what its reference is, only its final dot tells."""
 COMMAND_BYTES: Final = 2_048
 """A command line: RFC 5321's 512 octets, and room for what AUTH and MAIL add."""
 RECIPIENTS: Final = 100
@@ -264,7 +267,7 @@ class Session:
 
     def _take(self, envelope: _Envelope, raw: bytes) -> Turn:
         reference = reference_of(raw)
-        troubles = (self._faults.meet(Channel.EMAIL, "message", to, reference) for to in envelope.recipients)
+        troubles = (self._faults.meet(CHANNEL, "message", to, reference) for to in envelope.recipients)
         trouble = next((trouble for trouble in troubles if trouble != CALM), CALM)
         if trouble.fails is not None:
             return self._refuse(_reply(trouble.fails), trouble.seconds, *envelope.recipients, reference=reference)
@@ -272,21 +275,21 @@ class Session:
         if not trouble.not_taken:
             mail = Mail(sender=envelope.sender, raw=raw, encrypted=self._encrypted)
             for to in envelope.recipients:
-                self._ledger.accept(Channel.EMAIL, to, reference, mail, provider_id)
+                self._ledger.accept(CHANNEL, to, reference, mail, provider_id)
         if trouble.silent:
             return Turn(seconds=trouble.seconds, close=True)
         return Turn(f"250 2.0.0 Ok: queued as {provider_id}\r\n".encode(), trouble.seconds)
 
-    def _stage(self, stage: Stage, reply: bytes, to: str = "") -> Turn:
+    def _stage(self, stage: str, reply: bytes, to: str = "") -> Turn:
         """The reply a stage of the dialogue gives when all is well, or what a fault makes of it."""
-        trouble = self._faults.meet(Channel.EMAIL, stage, to)
+        trouble = self._faults.meet(CHANNEL, stage, to)
         if trouble.fails is not None:
             return self._refuse(_reply(trouble.fails), trouble.seconds, to, close=stage == "connect")
         return Turn(b"" if trouble.silent else reply, trouble.seconds, close=trouble.silent)
 
     def _refuse(self, reply: str, seconds: float, *to: str, reference: str = "", close: bool = False) -> Turn:
         for address in to:
-            self._ledger.refuse(Channel.EMAIL, reply[:3], address, reference)
+            self._ledger.refuse(CHANNEL, reply[:3], address, reference)
         return Turn(f"{reply}\r\n".encode(), seconds, close=close or reply.startswith("421"))
 
 

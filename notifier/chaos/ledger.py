@@ -11,6 +11,7 @@ from notifier.chaos.witness import Arrival
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import OPEN, Channel, State
 from notifier.reconcile import HANDED_OVER
+from notifier.sandbox.stand_in import stand_ins
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, event
@@ -19,7 +20,7 @@ LATE = 1 * SECOND  # after its time to live: what was begun before may still be 
 
 
 class Told(msgspec.Struct, frozen=True):
-    """An event in the books. Instants in epoch milliseconds."""
+    """An event in the ledger. Instants in epoch milliseconds."""
 
     id: str
     source_id: str
@@ -31,7 +32,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A delivery in the books."""
+    """A delivery in the ledger."""
 
     id: str
     event_id: str
@@ -50,7 +51,7 @@ class Row(msgspec.Struct, frozen=True):
         return self.channel, self.id
 
 
-class Books(msgspec.Struct, frozen=True):
+class Ledger(msgspec.Struct, frozen=True):
     """Every event and delivery by its id."""
 
     events: dict[str, Told]
@@ -74,13 +75,13 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     states: dict[str, int]
 
 
-async def read(database: Database) -> Books:
-    """The books as they stand."""
+async def read(database: Database) -> Ledger:
+    """The ledger as they stand."""
 
-    async def work(connection: AsyncConnection) -> Books:
+    async def work(connection: AsyncConnection) -> Ledger:
         events = await connection.execute(sa.select(*(event.c[name] for name in Told.__struct_fields__)))
         deliveries = await connection.execute(sa.select(*(delivery.c[name] for name in Row.__struct_fields__)))
-        return Books(
+        return Ledger(
             {row.id: rows.read(row, Told, strict=True) for row in events},
             {row.id: rows.read(row, Row) for row in deliveries},
         )
@@ -110,16 +111,20 @@ async def count(database: Database, *conditions: sa.ColumnElement[bool]) -> int:
     return await database.read(work)
 
 
-def compare(books: Books, arrivals: Sequence[Arrival], accepted: Collection[str], each: int | None = None) -> Findings:
-    """Hold the books against what arrived. `accepted` are the ids of events answered 202; `each` is how many
+def compare(
+    ledger: Ledger, arrivals: Sequence[Arrival], accepted: Collection[str], each: int | None = None
+) -> Findings:
+    """Hold the ledger against what arrived. `accepted` are the ids of events answered 202; `each` is how many
     deliveries every one of them must have, where that is the same for all."""
-    by_key = {row.key: row for row in books.deliveries.values()}
+    by_key = {row.key: row for row in ledger.deliveries.values()}
     taken = Counter(arrival.key for arrival in arrivals if arrival.verdict == "accepted")
-    undecided = [id_ for id_ in accepted if not _is_decided(books.events.get(id_))]
-    planned = sum(told.deliveries or 0 for told in books.events.values())
+    undecided = [id_ for id_ in accepted if not _is_decided(ledger.events.get(id_))]
+    planned = sum(told.deliveries or 0 for told in ledger.events.values())
     expected = planned if each is None else each * len(set(accepted))
     unsettled = [row for row in by_key.values() if row.state in OPEN]
-    never = [key for key, row in by_key.items() if row.state in HANDED_OVER and not taken[key]]
+    never = [
+        key for key, row in by_key.items() if row.state in HANDED_OVER and row.channel in stand_ins() and not taken[key]
+    ]
     recorded = HANDED_OVER | {State.UNKNOWN}
     return Findings(
         accepted=len(set(accepted)),
@@ -146,21 +151,21 @@ def first_arrivals(arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Arrival
     return first
 
 
-def handoff(books: Books, arrivals: Sequence[Arrival], of: Collection[str] | None = None) -> dict[Channel, list[int]]:
+def handoff(ledger: Ledger, arrivals: Sequence[Arrival], of: Collection[str] | None = None) -> dict[Channel, list[int]]:
     """Milliseconds from an event's acceptance to the first arrival of each of its messages, by channel; `of` names
     the events to look at."""
     first = first_arrivals(arrivals)
     waited: dict[Channel, list[int]] = {}
-    for row in books.deliveries.values():
+    for row in ledger.deliveries.values():
         if row.key in first and (of is None or row.event_id in of):
-            told = books.events[row.event_id]
+            told = ledger.events[row.event_id]
             waited.setdefault(row.channel, []).append(first[row.key].received_at - told.accepted_at)
     return waited
 
 
-def p99(books: Books, arrivals: Sequence[Arrival], of: Collection[str]) -> dict[Channel, float]:
+def p99(ledger: Ledger, arrivals: Sequence[Arrival], of: Collection[str]) -> dict[Channel, float]:
     """Seconds that 99 of 100 messages of these events took at most, by channel, to the millisecond."""
-    waited = handoff(books, arrivals, of)
+    waited = handoff(ledger, arrivals, of)
     return {channel: percentile(waits, 0.99) / SECOND for channel, waits in waited.items()}
 
 

@@ -1,7 +1,12 @@
 """A mail as bytes: what SMTP asks of its form, and the reference it carries."""
 
 import re
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
 from typing import Final
+
+from notifier.sandbox.ledger import Content
 
 LINE_BYTES: Final = 998
 """A line of a message, without its CRLF (RFC 5321 §4.5.3.1.6)."""
@@ -9,6 +14,18 @@ MESSAGE_BYTES: Final = 10_485_760
 """A message, as common providers limit it; told in EHLO."""
 
 _MESSAGE_ID: Final = re.compile(rb"^message-id:\s*<([^@>\s]*)", re.IGNORECASE | re.MULTILINE)
+
+
+class Mail(Content, frozen=True, kw_only=True, tag="mail"):
+    """What a mail held: the envelope's sender and the message as it arrived, dots unstuffed."""
+
+    sender: str
+    raw: bytes
+    encrypted: bool = False
+
+    def parsed(self) -> EmailMessage:
+        """The message as Python's email package reads it."""
+        return message_from_bytes(self.raw, policy=default)
 
 
 def flaw(raw: bytes) -> str | None:

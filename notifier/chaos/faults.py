@@ -1,4 +1,4 @@
-"""Hands on what the system stands on: how a broker of its own, a SQLite file and a process are taken away."""
+"""Faults of what the system stands on: a broker of its own, a SQLite file and a process are taken away."""
 
 import asyncio
 import contextlib

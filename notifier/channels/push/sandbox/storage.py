@@ -7,7 +7,8 @@ always collapses, whatever key was sent, under that of the app; of data the key 
 from collections.abc import Iterable
 from typing import Final
 
-from notifier.sandbox.ledger import Entry, Push
+from notifier.channels.push.sandbox.fcm import Push
+from notifier.sandbox.ledger import Entry
 
 MOST_KEYS: Final = 4
 """Collapse keys for a device; which ones are kept is not said, here it is the first."""

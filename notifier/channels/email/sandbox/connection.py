@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from notifier.channels.email.sandbox.session import Session, Turn
 from notifier.domain.clock import Clock, to_datetime
 from notifier.runtime.background import once
-from notifier.sandbox.smtp_session import Session, Turn
 
 HANDSHAKE_TIMEOUT: Final = 10.0
 """Seconds a client has for its TLS handshake."""

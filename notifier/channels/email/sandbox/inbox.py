@@ -1,0 +1,86 @@
+"""Mails in a list, and one that is read: the page's query names it (`mail`) and how it is shown (`view`)."""
+
+import re
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from notifier.channels.email.sandbox.message import Mail
+from notifier.channels.email.sandbox.reading import Reading, read, way_of_mail
+from notifier.domain.deliveries import Channel
+from notifier.sandbox.column import Column, Look, ago, link, local
+from notifier.sandbox.direction import Way
+from notifier.sandbox.ledger import Entry, Ledger
+
+SHOWN: Final = 30
+"""Mails in the list: a little more than fits a screen."""
+SNIPPET: Final = 120
+"""Characters of a mail's text in the list."""
+
+_HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
+
+
+class Letter(NamedTuple):
+    """A mail in the list."""
+
+    number: int
+    sender: str
+    subject: str
+    snippet: str
+    time: str
+    link: str
+    way: Way
+
+
+def column(ledger: Ledger, look: Look) -> Column:
+    """The mails to the picked mailboxes, newest first, and the one that is read."""
+    letters = [
+        _letter(entry, read(content.raw), look)
+        for entry in islice(ledger.latest(Channel("email"), look.picked), SHOWN)
+        if isinstance(content := entry.content, Mail)
+    ]
+    number = look.query.get("mail", "")
+    opened = _find(ledger, int(number)) if number.isdecimal() else None
+    shown = {"letters": letters, "opened": opened and _open(*opened, look)}
+    return Column(shown, alone=opened is not None)
+
+
+def _find(ledger: Ledger, number: int) -> tuple[Entry, Mail] | None:
+    entry = next(ledger.after(number - 1), None)
+    return (entry, entry.content) if entry is not None and isinstance(entry.content, Mail) else None
+
+
+def _open(entry: Entry, mail: Mail, look: Look) -> Mapping[str, Any]:
+    """The mail that is read: as HTML, as text, or its source."""
+    reading = read(mail.raw)
+    views = ("html", "text", "source") if reading.html else ("text", "source")
+    view = look.query.get("view", "html")
+    return {
+        "number": entry.number,
+        "sender": reading.sender,
+        "to": entry.to,
+        "subject": reading.subject,
+        "time": local(entry.received_at).strftime("%-d %B %Y, %H:%M"),
+        "view": view if view in views else views[0],
+        "views": [(name, link(look.picked, mail=entry.number, view=name)) for name in views],
+        # Links open a tab of their own: the frame may go nowhere.
+        "html": _HEAD.sub(lambda head: head[0] + '<base target="_blank">', reading.html, count=1),
+        "adapts": "prefers-color-scheme" in reading.html,
+        "text": reading.text,
+        "way": way_of_mail(f"{reading.subject} {reading.text}", reading.html),
+        "source": mail.raw.decode("utf-8", "replace"),
+        "encrypted": mail.encrypted,
+        "back": link(look.picked),
+    }
+
+
+def _letter(entry: Entry, reading: Reading, look: Look) -> Letter:
+    return Letter(
+        number=entry.number,
+        sender=reading.sender,
+        subject=reading.subject or "(no subject)",
+        snippet=" ".join(reading.text[: SNIPPET * 2].split())[:SNIPPET],
+        time=ago(entry.received_at, look.now),
+        link=link(look.picked, mail=entry.number),
+        way=way_of_mail(f"{reading.subject} {reading.text}", reading.html),
+    )

@@ -1,0 +1,76 @@
+"""Twilio in the sandbox: its Messages resource, its status callbacks, and a phone's thread of texts."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from notifier.channels.sms.sandbox import inbox
+from notifier.channels.sms.sandbox.callbacks import Callbacks
+from notifier.channels.sms.sandbox.twilio import VERSION, Sms, Twilio
+from notifier.sandbox.column import Column, Look
+from notifier.sandbox.service import Host, Service
+from notifier.sandbox.stand_in import Shortcut, StandIn
+
+__all__ = ["ACCOUNT_SID", "AUTH_TOKEN", "SERVICE", "STAND_IN", "Sms", "TwilioService"]
+
+ACCOUNT_SID: Final = "AC" + "5a" * 16
+"""The Twilio account that the sandbox plays, as well known as its token: they open nothing else."""
+AUTH_TOKEN: Final = "sandbox-" + "token"
+SENDER: Final = "+15005550006"
+"""Twilio's own number for tests, from which texts can be sent."""
+
+
+def account(_folder: Path, port: int) -> str:
+    """The URL of the sandbox's Twilio account."""
+    return f"twilio+http://{ACCOUNT_SID}:{AUTH_TOKEN}@127.0.0.1:{port}?from={SENDER.replace('+', '%2B')}"
+
+
+def check_code(code: str | int) -> None:
+    """ValueError for what can't be an error code of Twilio's."""
+    if not str(code).isdecimal():
+        raise ValueError("code: Twilio's codes are numbers")
+
+
+class TwilioService(Service):
+    """A Twilio account; it reports each text sent, then delivered, where the sandbox is asked for callbacks."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._callbacks = Callbacks(host.faults, ACCOUNT_SID, AUTH_TOKEN)
+        deliver = self._callbacks.deliver if host.callbacks else None
+        self._twilio = Twilio(
+            host.ledger, host.faults, ACCOUNT_SID, AUTH_TOKEN, deliver, self._callbacks.status
+        )  # fmt: skip
+
+    def running(self) -> Callbacks:
+        return self._callbacks
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        messages = f"/{VERSION}/Accounts/{{account}}/Messages"
+        yield web.post(f"{messages}.json", self._twilio.create)
+        if not self._host.fast:  # what keeps no text can't say whether it has one
+            yield web.get(f"{messages}.json", self._twilio.list)
+            yield web.get(f"{messages}/{{message}}.json", self._twilio.fetch)
+
+    def column(self, look: Look) -> Column:
+        return inbox.column(self._host.ledger, look)
+
+
+STAND_IN: Final = StandIn(
+    title="SMS",
+    addresses="Numbers",
+    page=Path(__file__).with_name("inbox.html"),
+    account=account,
+    stages=frozenset({"message", "delivery"}),  # the latter once Twilio has the text: its failure is a callback
+    check_code=check_code,
+    shortcut=Shortcut(
+        request=re.compile(rb"POST /2010-04-01/Accounts/[^/ ]+/Messages\.json "),
+        reference=re.compile(rb"reference%3D([A-Za-z0-9_-]+)"),  # in the StatusCallback's query, encoded as a form
+        status=b"201 Created",
+        body=b'{"sid":"SM%032x","status":"queued","error_code":null}',
+    ),
+)
+SERVICE: Final = TwilioService

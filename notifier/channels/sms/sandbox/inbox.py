@@ -1,0 +1,41 @@
+"""A phone's thread of texts, with what each costs."""
+
+from itertools import islice
+from typing import Final, NamedTuple
+
+from notifier.channels.sms.sandbox.twilio import Sms
+from notifier.domain.deliveries import Channel
+from notifier.sandbox.column import Column, Look, ago
+from notifier.sandbox.direction import Way, way
+from notifier.sandbox.ledger import Ledger
+
+SHOWN: Final = 24
+"""Texts in the thread: a little more than fits a screen."""
+
+
+class Bubble(NamedTuple):
+    """A text in the thread; `to` is shown where it differs from the one before."""
+
+    to: str
+    body: str
+    time: str
+    segments: int
+    encoding: str
+    way: Way
+
+
+def column(ledger: Ledger, look: Look) -> Column:
+    """The texts to the picked numbers, newest first."""
+    bubbles = [
+        Bubble(
+            entry.to,
+            content.body,
+            ago(entry.received_at, look.now),
+            content.segments,
+            content.encoding,
+            way(content.body),
+        )
+        for entry in islice(ledger.latest(Channel("sms"), look.picked), SHOWN)
+        if isinstance(content := entry.content, Sms)
+    ]
+    return Column({"bubbles": bubbles})
