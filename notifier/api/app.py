@@ -96,26 +96,12 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         engine = await open_engine()
-        intake = Intake(engine)
-        app.state.context = Context(
-            engine=engine,
-            reader=Reader(engine.catalog),
-            intake=intake,
-            reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
-            authenticator=Authenticator(engine.database, engine.clock),
-            rates=Rates(Shared(keeper(known, engine.namespace, engine.database, engine.clock)(), engine.clock)),
-            books=Books(engine.database, engine.clock),
-            settings=known,
-            pages=Pages(
-                load_categories(known.templates, engine.catalog), Brand(name=known.brand_name, app_url=known.app_url)
-            ),
-            body_timeout=body_timeout,
-        )
+        context = app.state.context = _open_context(engine, known, body_timeout)
         console.state.context = open_console(engine, known, streams or Streams(), warm=warm)
         yield
         await close_console(console.state.context)
-        await intake.close()
-        await app.state.context.rates.close()
+        await context.intake.close()
+        await context.rates.close()
         await close(engine)
 
     app = Starlette(
@@ -135,6 +121,24 @@ def create_app(
     )
     app.router.redirect_slashes = False  # it would lead to whatever host the caller claims
     return app
+
+
+def _open_context(engine: Engine, settings: Settings, body_timeout: float) -> Context:
+    return Context(
+        engine=engine,
+        reader=Reader(engine.catalog),
+        intake=Intake(engine),
+        reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
+        authenticator=Authenticator(engine.database, engine.clock),
+        rates=Rates(Shared(keeper(settings, engine.namespace, engine.database, engine.clock)(), engine.clock)),
+        books=Books(engine.database, engine.clock),
+        settings=settings,
+        pages=Pages(
+            load_categories(settings.templates, engine.catalog),
+            Brand(name=settings.brand_name, app_url=settings.app_url),
+        ),
+        body_timeout=body_timeout,
+    )
 
 
 async def _to_console(_request: Request) -> Response:

@@ -68,13 +68,11 @@ def encode(message: PushMessage, now: int) -> bytes:
         raise ValueError("a device's token must be a non-empty string")
     content, key, pace = message.content, message.collapse_key, _PACES[message.urgency]
     time_to_live = min(max(message.time_to_live, 0), MAX_TIME_TO_LIVE)
-    data = {"reference": message.reference, "type": message.notification_type}
-    if content.link is not None:
-        data["link"] = content.link
+    link = {} if content.link is None else {"link": content.link}
     push: dict[str, Any] = {
         message.device.kind: message.device.value,
         "notification": {"title": content.title, "body": content.body},
-        "data": data,
+        "data": {"reference": message.reference, "type": message.notification_type, **link},
         "android": {
             "ttl": f"{time_to_live}s",
             "priority": pace.android,
