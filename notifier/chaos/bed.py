@@ -155,7 +155,10 @@ async def make_bed(
 
 def _account(channel: str, folder: Path, port: int, more: str) -> str:
     """The URL of a channel's provider behind a proxy on a port, as LocalSystem has it of the sandbox itself."""
-    url = stand_in(Channel(channel)).account(folder, port)
+    account = stand_in(Channel(channel)).account
+    if account is None:
+        raise ValueError(f"{channel} has no accounts that could be behind a proxy")
+    url = account(folder, port)
     return f"{url}{'&' if '?' in url else '?'}{more}" if more else url
 
 

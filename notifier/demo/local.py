@@ -154,6 +154,7 @@ class LocalSystem:
         return {
             f"{channel}_providers": each.account(self.folder, self._ports[each.server.name])
             for channel, each in stand_ins().items()
+            if each.account is not None
         }
 
     def _start_redis(self) -> str:

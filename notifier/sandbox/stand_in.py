@@ -49,8 +49,9 @@ class StandIn:
     address there. `page` is the template of its column; a style sheet of the same name beside it is added to the
     page's.
 
-    `account` makes the URL of an account at a server on a port of this machine; it finds the account's `files` in a
-    folder, and the sandbox's API gives them by their names. `server` is the one that the account's messages go to.
+    `account` makes the URL of an account at a server on a port of this machine, None where the channel has no accounts;
+    it finds the account's `files` in a folder, and the sandbox's API gives them by their names. `server` is the one
+    that messages go to.
 
     Faults can strike at `stages`, where a message's reference is known, and at `early_stages`, where it isn't yet.
     `check_code` raises ValueError for a code that the provider doesn't have.
@@ -59,7 +60,7 @@ class StandIn:
     title: str
     addresses: str
     page: Path
-    account: Callable[[Path, int], str]
+    account: Callable[[Path, int], str] | None = None
     files: Sequence[str] = ()
     server: Server = HTTP
     stages: frozenset[str] = frozenset({"message"})

@@ -8,10 +8,9 @@ from aiohttp import ClientSession
 
 from notifier.channels.email.sandbox import Mail
 from notifier.channels.push.sandbox import Push
-from notifier.channels.push.sandbox.inbox import on_screen, shorten
 from notifier.channels.sms.sandbox import Sms
 from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
-from notifier.sandbox import Ledger, Sandbox
+from notifier.sandbox import Sandbox
 from notifier.sandbox.column import ago
 from tests.named import EMAIL, PUSH, SMS
 
@@ -146,37 +145,11 @@ async def test_content_is_never_markup(sandbox: Sandbox, http: ClientSession) ->
         assert "<b onclick" not in await page(http, url)
 
 
-def test_a_push_takes_the_place_of_those_with_its_key_on_the_same_device() -> None:
-    # Given
-    ledger = Ledger(ManualClock(NOW))
-    apple = {"apns-collapse-id": "s1"}
-    for to, push in (
-        ("a", Push(title="10 %", collapse_key="s1")),
-        ("a", Push(title="20 %", collapse_key="s1")),
-        ("b", Push(title="other device", collapse_key="s1")),
-        ("a", Push(title="30 %", apns_headers=apple)),
-        ("a", Push(title="without")),
-        ("a", Push(title="without")),
-    ):
-        ledger.accept(PUSH, to, "r", push, "id")
-
-    # When
-    shown = [(push.title, replaced) for _, push, replaced in on_screen(ledger.latest(PUSH))]
-
-    # Then
-    assert shown == [("without", 0), ("without", 0), ("30 %", 2), ("other device", 0)]
-
-
 def test_times_are_told_as_phones_do() -> None:
     assert ago(NOW, NOW) == "now"
     assert ago(NOW - 5 * MINUTE, NOW) == "5 min ago"
     assert re.fullmatch(r"\d\d:\d\d", ago(NOW - 2 * HOUR, NOW))
     assert re.fullmatch(r"\d{1,2} [A-Z][a-z]{2}", ago(NOW - 2 * DAY, NOW))
-
-
-def test_long_tokens_show_their_two_ends() -> None:
-    assert shorten("short") == "short"
-    assert shorten("a" * 100 + "b" * 100) == "aaaaaaaa…bbbbbbbb"
 
 
 async def test_a_mail_that_is_no_text_does_not_break_the_page(sandbox: Sandbox, http: ClientSession) -> None:

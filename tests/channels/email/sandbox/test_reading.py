@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.email.sandbox.reading import Reading, read
+from notifier.channels.email.sandbox.reading import Reading, read, way_of_mail
+from notifier.sandbox.direction import Way
 
 WORDS = (
     rb'=?utf-8?q? =?x?b? ?= < > @ " ( ) , ; : a text/html multipart/alternative boundary= charset=base64 charset*0=x'
@@ -50,3 +51,13 @@ def test_what_is_missing_or_broken_is_left_out_or_shown_as_it_is(raw: bytes, rea
 def test_no_mail_is_too_broken_to_be_read(headers: list[tuple[bytes, list[bytes]]]) -> None:
     head = b"".join(name + b": " + b"".join(value) + b"\r\n" for name, value in headers)
     assert isinstance(read(head + b"\r\n--\r\nbody =3D"), Reading)
+
+
+def test_a_mail_is_drawn_as_its_html_says_and_else_as_its_text() -> None:
+    said = way_of_mail("Voltline", "<!doctype html>\n<html class=x lang=\"ar\" dir='rtl'><body dir='ltr'>")
+
+    assert said == Way("rtl", "ar")
+    assert said.__html__() == 'dir="rtl" lang="ar"'
+    assert way_of_mail("הטעינה הסתיימה", '<html lang="he"><body>') == Way("rtl", "he")
+    assert way_of_mail("Voltline", "") == Way("ltr")
+    assert '"><' not in way_of_mail("x", "<html lang='\"><b' dir=up>").__html__()
