@@ -10,7 +10,7 @@ from notifier.domain.channels import channels
 from notifier.domain.clock import Clock
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError, Misconfigured
-from notifier.domain.messages import Receipt
+from notifier.domain.messages import Message, Receipt
 from notifier.providers import Transport, metrics
 from notifier.providers.breaker import State
 from notifier.providers.pool import Provider, Providers, Terms
@@ -26,18 +26,21 @@ log = structlog.get_logger(__name__)
 
 
 def open_transports(settings: Settings, clock: Clock, keep: Callable[[], Kept]) -> dict[Channel, Transport[Any]]:
-    """A transport for every channel that has a provider, on the running loop; one without an account refuses each
-    message until it has one.
+    """A transport for every channel, on the running loop; one without an account refuses each message until it has
+    one, and where a channel has no provider the delivery's row is all that there is to do.
 
     `keep` opens what keeps what all processes share, one for each channel. An account that can't be used stops no
     other: its place is taken by one that refuses, and says so.
     """
     opening = Opening(settings=settings, proxies=settings.proxies(), clock=clock)
-    specs = {channel: spec for channel in channels() if (spec := provider(channel)) is not None}
-    return {
-        channel: _together(_terms(channel, spec, settings), _opened(channel, spec, opening), keep, clock)
-        for channel, spec in specs.items()
-    }
+    opened: dict[Channel, Transport[Any]] = {}
+    for channel in channels():
+        spec = provider(channel)
+        if spec is None:
+            opened[channel] = RowAlone(channel)
+        else:
+            opened[channel] = _together(_terms(channel, spec, settings), _opened(channel, spec, opening), keep, clock)
+    return opened
 
 
 def concurrency(settings: Settings) -> dict[Channel, float]:
@@ -99,6 +102,20 @@ class Unusable:
 
     async def send(self, _message: object) -> Receipt:
         raise Misconfigured(self._channel, self._code, self._why)
+
+    async def close(self) -> None:
+        return
+
+
+class RowAlone:
+    """Stands where a channel has no provider: each message is sent as soon as its delivery's row says so."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def send(self, message: Message) -> Receipt:
+        """Take the message; the receipt names the channel, and the delivery by its own reference."""
+        return Receipt(self._channel.value, message.reference)
 
     async def close(self) -> None:
         return

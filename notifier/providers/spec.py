@@ -6,14 +6,14 @@ A channel needs none where the delivery's row is the delivery. What its provider
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 from notifier.domain.channels import part
-from notifier.domain.clock import Clock
+from notifier.domain.clock import MINUTE, SECOND, Clock
 from notifier.domain.deliveries import Channel
 from notifier.providers import Transport
-from notifier.providers.codes import Codes
-from notifier.providers.retries import Retry
+from notifier.providers.codes import AGAIN, DEFERRED, Codes
+from notifier.providers.retries import Duration, Retry
 from notifier.runtime.accounts import A, Account
 from notifier.runtime.finding import Finding
 from notifier.runtime.proxies import Proxies
@@ -60,10 +60,18 @@ def codes(channel: Channel) -> Codes | None:
     return found
 
 
+_HERE: Final = Retry(first=Duration(SECOND), factor=2, most=Duration(10 * MINUTE), attempts=20)
+"""For what fails without a provider: our own fault alone, which somebody mends within the hours that twenty tries take."""
+_SOON: Final = Retry(first=Duration(SECOND), factor=1, most=Duration(SECOND))
+_WITHOUT_PROVIDER: Final[Mapping[str, Retry]] = {**dict.fromkeys(AGAIN, _HERE), DEFERRED: _SOON}
+
+
 def retries(channel: Channel) -> Mapping[str, Retry]:
-    """When a channel tries again, by the error's class (`codes.toml`); nothing where it has no provider."""
+    """When a channel tries again, by the error's class (`codes.toml`, where it has a provider); nothing for `NONE`."""
     found = codes(channel)
-    return {} if found is None else found.retry
+    if found is not None:
+        return found.retry
+    return {} if channel is Channel.NONE else _WITHOUT_PROVIDER
 
 
 def no_account(part: str, messages: str, setting: str, url: str) -> Finding:

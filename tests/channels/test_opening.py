@@ -16,9 +16,10 @@ from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.channels import specs
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import Misconfigured
+from notifier.domain.messages import Receipt
 from notifier.providers.breaker import State
 from notifier.providers.metrics import breaker_state
-from notifier.providers.opening import IN_BACKGROUND, open_transports
+from notifier.providers.opening import IN_BACKGROUND, RowAlone, open_transports
 from notifier.providers.shared_in_redis import InRedis
 from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
@@ -54,7 +55,7 @@ async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_
             await transport.close()
 
 
-async def test_a_channel_without_provider_keeps_its_messages_and_says_why(valkey: str) -> None:
+async def test_a_channel_without_account_keeps_its_messages_and_says_why(valkey: str) -> None:
     transports = open_transports(load_settings({}), SystemClock(), lambda: InRedis(valkey, "notifier"))
 
     for channel, message in MESSAGES.items():
@@ -92,6 +93,15 @@ async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_pat
         await only[PUSH].send(MESSAGES[PUSH])
     for transport in only.values():
         await transport.close()
+
+
+async def test_a_channel_without_provider_takes_each_message_at_once() -> None:
+    # Given what stands where the delivery's row is the delivery
+    transport = RowAlone(SMS)
+
+    # When a message comes, then the receipt names the channel, and the delivery by its own reference
+    assert await transport.send(MESSAGES[SMS]) == Receipt("sms", MESSAGES[SMS].reference)
+    await transport.close()
 
 
 def test_a_rate_is_shared_with_every_process_in_the_background() -> None:

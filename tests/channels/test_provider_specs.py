@@ -9,7 +9,7 @@ from notifier.api.endpoints import of_channels
 from notifier.domain import channels
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import AddressGone, OptedOut, Refused
-from notifier.providers.codes import suppresses
+from notifier.providers.codes import AGAIN, DEFERRED, suppresses
 from notifier.providers.opening import concurrency
 from notifier.providers.spec import codes, provider, retries
 from notifier.runtime.settings import every, load_settings
@@ -23,7 +23,11 @@ WITH_PROVIDER = [channel for channel in CHANNELS if provider(channel) is not Non
 @pytest.mark.parametrize("channel", WITH_PROVIDER)
 def test_a_channel_that_has_a_provider_says_what_its_codes_mean(channel: Channel) -> None:
     assert codes(channel) is not None
-    assert retries(channel)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_every_channel_says_when_it_tries_again(channel: Channel) -> None:
+    assert retries(channel).keys() >= AGAIN | {DEFERRED}
 
 
 def test_a_channel_that_none_is_has_no_provider_and_no_codes() -> None:
