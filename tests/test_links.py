@@ -14,7 +14,7 @@ from notifier.channels.email.mime import MAX_LINK
 from notifier.domain.clock import DAY
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
-from notifier.domain.links import MAX_TOKEN, UNDO, VISIT, Links, Unsubscribe, read_keys
+from notifier.domain.links import APP_TOKEN, MAX_TOKEN, UNDO, VISIT, AppVisit, Links, Unsubscribe, read_keys
 from tests.named import EMAIL, PUSH, SMS
 from tests.samples import NOW
 
@@ -50,6 +50,23 @@ def test_a_link_says_what_it_was_made_for() -> None:
     found = LINKS.read_visit(visit(), NOW)
     assert found is not None
     assert found.recipient_id == "ada"
+
+
+def test_an_app_token_is_good_for_one_person_on_one_channel_for_an_hour() -> None:
+    # Given a token for what Ada is shown on a channel
+    made = LINKS.app_token(PUSH, "ada", NOW)
+
+    # Then it says whose it is until it ends
+    assert LINKS.read_app_token(PUSH, made, NOW) == AppVisit("ada", NOW + APP_TOKEN)
+    assert LINKS.read_app_token(PUSH, made, NOW + APP_TOKEN - 1) is not None
+    assert LINKS.read_app_token(PUSH, made, NOW + APP_TOKEN) is None
+    # And it opens nothing else: no other channel, no page; nor does a page's token open the channel
+    assert LINKS.read_app_token(SMS, made, NOW) is None
+    assert not opens(made)
+    assert LINKS.read_app_token(PUSH, visit(), NOW) is None
+    # And a new signing key in front of the old one leaves it good, the new one alone doesn't
+    assert Links("https://notify.example.com", [OTHER, KEY]).read_app_token(PUSH, made, NOW) is not None
+    assert Links("https://notify.example.com", [OTHER]).read_app_token(PUSH, made, NOW) is None
 
 
 @given(

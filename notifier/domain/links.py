@@ -1,4 +1,5 @@
-"""Signed links: by one a person without a login says what they want to hear, and nobody else can.
+"""Signed links and app tokens: by one a person without a login says what they want to hear, or an app shows them what
+they were told, and nobody else can.
 
 A token is what it says in base64url JSON, a dot, and an HMAC-SHA256 (itsdangerous) under the salt of its purpose: a
 token for one thing is never good for another.
@@ -6,7 +7,7 @@ token for one thing is never good for another.
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import msgspec
 from itsdangerous import BadData, Signer
@@ -18,9 +19,11 @@ from notifier.domain.errors import ConfigurationError
 from notifier.domain.messages import Private
 
 Purpose = Literal["unsubscribe", "undo", "preferences"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 VISIT = DAY  # milliseconds that a link to the preference centre is good: it shows and changes all of a person's choices
 UNDO = HOUR  # milliseconds in which an unsubscription is taken back on its page, by whoever is still looking at it
+APP_TOKEN = HOUR  # milliseconds that an app's token is good: it makes a new one in time, and a stolen one is soon no use
 MAX_TOKEN = 800  # characters: the longest recipient id and category, and the signature
 MIN_KEY = 32  # characters of a signing key: 128 bits in hex
 
@@ -53,6 +56,13 @@ class Visit(Private, frozen=True, array_like=True):
     until: int
 
 
+class AppVisit(Private, frozen=True, array_like=True):
+    """Be shown what one person was told on one channel, `until` a time (epoch milliseconds)."""
+
+    recipient_id: str
+    until: int
+
+
 class Links:
     """Makes links below the public URL, and reads their tokens.
 
@@ -63,9 +73,10 @@ class Links:
     def __init__(self, public_url: str, keys: Sequence[bytes]) -> None:
         self._url = public_url.rstrip("/")
         oldest_first = list(reversed(keys))
+        salts = (*PURPOSES, *(f"app.{channel}" for channel in Channel))
         self._signers = {
-            purpose: Signer(oldest_first, salt=f"notifier.{purpose}", key_derivation="hmac", digest_method=sha256)
-            for purpose in ("unsubscribe", "undo", "preferences")
+            salt: Signer(oldest_first, salt=f"notifier.{salt}", key_derivation="hmac", digest_method=sha256)
+            for salt in salts
         }
 
     def unsubscribe_url(self, recipient_id: str, category: str, channel: Channel) -> str:
@@ -79,6 +90,15 @@ class Links:
     def undo_token(self, done: Unsubscribe, now: int) -> str:
         """What the form that takes an unsubscription back carries."""
         return self._sign("undo", Undo(done, now + UNDO))
+
+    def app_token(self, channel: Channel, recipient_id: str, now: int) -> str:
+        """What an app shows to a channel's endpoints, to be told what is one person's."""
+        return self._sign(f"app.{channel}", AppVisit(recipient_id, now + APP_TOKEN))
+
+    def read_app_token(self, channel: Channel, token: str, now: int) -> AppVisit | None:
+        """Whose an app's token for a channel is; None where it is none of ours for that, or isn't good any more."""
+        visit = self._read(f"app.{channel}", token, AppVisit)
+        return visit if visit is not None and now < visit.until else None
 
     def read_unsubscribe(self, token: str) -> Unsubscribe | None:
         """What a token says; None where we didn't sign it for this."""
@@ -94,14 +114,14 @@ class Links:
         visit = self._read("preferences", token, Visit)
         return visit if visit is not None and now < visit.until else None
 
-    def _sign(self, purpose: Purpose, payload: msgspec.Struct) -> str:
-        return self._signers[purpose].sign(base64_encode(msgspec.json.encode(payload))).decode("ascii")
+    def _sign(self, salt: str, payload: msgspec.Struct) -> str:
+        return self._signers[salt].sign(base64_encode(msgspec.json.encode(payload))).decode("ascii")
 
-    def _read(self, purpose: Purpose, token: str, shape: type[_Payload]) -> _Payload | None:
+    def _read(self, salt: str, token: str, shape: type[_Payload]) -> _Payload | None:
         if len(token) > MAX_TOKEN:
             return None
         try:
-            payload = self._signers[purpose].unsign(token)
+            payload = self._signers[salt].unsign(token)
             signature = token.rpartition(".")[2].encode("ascii")
             # Base64 is read leniently: strange characters are passed over, and the last one's spare bits count nothing.
             if base64_encode(base64_decode(signature)) != signature:
