@@ -23,7 +23,7 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 VISIT = DAY  # milliseconds that a link to the preference centre is good: it shows and changes all of a person's choices
 UNDO = HOUR  # milliseconds in which an unsubscription is taken back on its page, by whoever is still looking at it
-APP_TOKEN = HOUR  # milliseconds that an app's token is good: it makes a new one in time, and a stolen one is soon no use
+APP_TOKEN = HOUR  # milliseconds that an app's token is good: a stolen one is soon no use
 MAX_TOKEN = 800  # characters: the longest recipient id and category, and the signature
 MIN_KEY = 32  # characters of a signing key: 128 bits in hex
 

@@ -71,7 +71,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery, with its tries and its event."""
+    """A delivery, with its tries and its event; and when they saw, read and put it away, where an app told so."""
 
     id: str
     type: str
@@ -88,6 +88,9 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     locale: str | None
     time_zone: str | None
     content_hash: str | None
+    seen_at: datetime | None
+    read_at: datetime | None
+    archived_at: datetime | None
     attempts: list[Try]
     event: Cause
 
@@ -163,7 +166,7 @@ async def _sent(database: Database, recipient_id: str, after: Any) -> tuple[Sequ
     found, tried = await export.deliveries(database, recipient_id, after)
     return found, [
         {
-            **_told({name: getattr(row, name) for name in export.DELIVERY}),
+            **_told({name: getattr(row, name) for name in (*export.DELIVERY, *export.NOTE)}),
             "attempts": [_told({name: getattr(each, name) for name in export.ATTEMPT}) for each in tried[row.id]],
             "event": {
                 "id": row.event_id,

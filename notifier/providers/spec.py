@@ -61,7 +61,7 @@ def codes(channel: Channel) -> Codes | None:
 
 
 _HERE: Final = Retry(first=Duration(SECOND), factor=2, most=Duration(10 * MINUTE), attempts=20)
-"""For what fails without a provider: our own fault alone, which somebody mends within the hours that twenty tries take."""
+"""For what fails without a provider: our own fault alone, mended within the two hours that twenty tries take."""
 _SOON: Final = Retry(first=Duration(SECOND), factor=1, most=Duration(SECOND))
 _WITHOUT_PROVIDER: Final[Mapping[str, Retry]] = {**dict.fromkeys(AGAIN, _HERE), DEFERRED: _SOON}
 

@@ -39,7 +39,7 @@ from notifier.store.core.schema import (
     suppression,
 )
 from notifier.store.core.schema import erasure as erasure_table
-from notifier.store.delivery import deliveries, events, sessions
+from notifier.store.delivery import deliveries, events, notes, sessions
 from notifier.store.delivery.receipts import TELLING
 from notifier.store.people import consents, devices, erasures, preferences, recipients, topics
 from notifier.store.reading import ledger
@@ -90,6 +90,11 @@ async def keep_session(engine: WorkerEngine, name: str, token: str) -> None:
     await sessions.update(engine.database, name, lambda _: (state, []), NOW)
 
 
+async def read(engine: WorkerEngine, who: str, ids: list[str]) -> None:
+    async with engine.database.engine.begin() as connection:
+        await notes.write(connection, engine.database.dialect, who, ids, "read", NOW)
+
+
 async def set_subject(engine: WorkerEngine, id_: str, subject: str) -> None:
     async with engine.database.engine.begin() as connection:
         await connection.execute(sa.update(event).where(event.c.id == id_).values(subject=subject))
@@ -118,7 +123,9 @@ async def lived(engine: WorkerEngine, report: Report) -> list[str]:
     ]
     assert await decide(engine, told) == len(told)
     await set_subject(engine, told[0], "c4n4ry")
-    await deliver(engine, PUSH, [row.id for row in await rows(engine, delivery) if row.channel == "push"])
+    pushes = [row.id for row in await rows(engine, delivery) if row.channel == "push"]
+    await deliver(engine, PUSH, pushes)
+    await read(engine, ID, [row.id for row in await rows(engine, delivery) if row.recipient_id == ID])
     told.append(await report("charging.complete", **COMPLETE | theirs | {"session_id": "104"}))
     await keep_session(engine, "BE-BEC-1", TOKEN)
     await keep_session(engine, "BE-BEC-2", "NL-TST-BEA")
@@ -148,7 +155,7 @@ async def test_no_trace_of_a_person_is_left_in_any_table(
     before = await found(engine, *CANARIES)
     assert {column.partition(".")[0] for column in before} >= {
         "recipient", "device", "membership", "preference_change", "consent", "event", "delivery", "decision",
-        "charging_session",
+        "charging_session", "delivery_note",
     }  # fmt: skip
 
     # When they are erased, and what was still to be decided is, and is told to nobody
@@ -166,7 +173,7 @@ async def test_no_trace_of_a_person_is_left_in_any_table(
 def test_every_table_that_knows_people_is_swept() -> None:
     known = {table.name for table in metadata.sorted_tables if "recipient_id" in table.c}
 
-    assert known == {"delivery", "decision", "device", "membership", "preference_change", "consent"}
+    assert known == {"delivery", "decision", "device", "membership", "preference_change", "consent", "delivery_note"}
 
 
 async def test_nobody_elses_data_changes(engine: WorkerEngine, clock: ManualClock, lived: list[str]) -> None:

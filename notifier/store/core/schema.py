@@ -83,6 +83,18 @@ attempt = Table(
     **MYSQL_OPTIONS,
 )
 
+delivery_note = Table(
+    "delivery_note",
+    metadata,
+    Column("delivery_id", ID, primary_key=True),
+    Column("recipient_id", NAME, nullable=False),
+    Column("seen_at", BigInteger),
+    Column("read_at", BigInteger),
+    Column("archived_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
 decision = Table(
     "decision",
     metadata,
@@ -387,6 +399,7 @@ Index("ix_decision_recipient_id", decision.c.recipient_id, decision.c.decided_at
 Index("ix_delivery_created_at", delivery.c.created_at, delivery.c.id)  # the newest, page by page
 Index("ix_delivery_event_id", delivery.c.event_id)
 Index("ix_delivery_recipient_id", delivery.c.recipient_id, delivery.c.created_at)
+Index("ix_delivery_note_recipient_id", delivery_note.c.recipient_id)  # whose they were, once they are erased
 Index("ix_device_recipient_id", device.c.recipient_id)
 Index("ix_membership_recipient_id", membership.c.recipient_id)
 Index("ix_recipient_phone_key", recipient.c.phone_key)  # whose text came in

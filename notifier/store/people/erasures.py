@@ -19,7 +19,16 @@ from notifier.domain.messages import Private
 from notifier.store.core import audit, rows, secrets
 from notifier.store.core.audit import Entry
 from notifier.store.core.database import Database
-from notifier.store.core.schema import decision, device, erasure, event, membership, preference_change, recipient
+from notifier.store.core.schema import (
+    decision,
+    delivery_note,
+    device,
+    erasure,
+    event,
+    membership,
+    preference_change,
+    recipient,
+)
 
 KEY_BITS: Final = 128  # of the HMAC's 256: as many as the ids that it takes the place of
 SKEW: Final = 5 * SECOND  # by which the clock of a worker that was just deciding may run ahead
@@ -196,7 +205,8 @@ def _request(dialect: str) -> sa.Insert:
 def _delete(dialect: str) -> list[sa.Delete]:
     owners = rows.batch(dialect, [membership.c.recipient_id])
     whose = (
-        device.c.recipient_id, membership.c.recipient_id, preference_change.c.recipient_id, recipient.c.id,
+        device.c.recipient_id, membership.c.recipient_id, preference_change.c.recipient_id,
+        delivery_note.c.recipient_id, recipient.c.id,
     )  # fmt: skip
     return [sa.delete(column.table).where(column.in_(sa.select(owners.c.recipient_id))) for column in whose]
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import attempt, decision, delivery, event, recipient, suppression
+from notifier.store.core.schema import attempt, decision, delivery, delivery_note, event, recipient, suppression
 from notifier.store.people.addresses import KEYED
 
 PAGE = 200  # deliveries or decisions read at once, with what belongs to them
@@ -18,6 +18,7 @@ DELIVERY = (
     "id", "type", "channel", "state", "reason", "code", "created_at", "updated_at", "due_at", "expires_at", "provider",
     "provider_reference", "locale", "time_zone", "content_hash",
 )  # fmt: skip
+NOTE = ("seen_at", "read_at", "archived_at")
 ATTEMPT = ("number", "started_at", "ended_at", "provider", "outcome", "code")
 EVENT = ("source", "source_id", "subject", "occurred_at", "accepted_at", "data")
 
@@ -51,8 +52,10 @@ async def deliveries(
             delivery.c.event_id,
             event.c.type.label("event_type"),
             *(event.c[name] for name in EVENT),
+            *(delivery_note.c[name] for name in NOTE),
         )
         .join(event, event.c.id == delivery.c.event_id)
+        .outerjoin(delivery_note, delivery_note.c.delivery_id == delivery.c.id)
         .where(delivery.c.recipient_id == recipient_id, *_behind(place, after))
         .order_by(*place)
         .limit(PAGE)
