@@ -15,15 +15,15 @@ from notifier.domain import channels
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.clock import to_datetime
 from notifier.domain.deliveries import Channel, State
-from notifier.domain.errors import RenderError
 from notifier.domain.events import Event
 from notifier.domain.links import Links
-from notifier.domain.messages import Content, Private, content_hash
+from notifier.domain.messages import Content, Private
 from notifier.policy import Case, phrases
 from notifier.policy.deciding import STATES
 from notifier.rendering import Renderer
 from notifier.store.reading.explaining import Answered, Decided, Found, Mark, Sent
 from notifier.why import telling
+from notifier.why.again import make_again
 from notifier.why.telling import AttemptTold, EventTold
 
 UTC = "UTC"
@@ -262,57 +262,17 @@ def _delivery(
 def _as_sent(
     catalog: Catalog, renderer: Renderer, links: Links, made: Decided, sent: Sent
 ) -> tuple[Words | None, bool | None]:
-    """The words of what was sent, and whether they are proven.
-
-    The row keeps the locale of the texts, and numbers and dates may have been in a nearer one: the person's at the
-    decision, or now. A mail had a link to unsubscribe, or none. Which of them it was the hash says. The link itself
-    works, so it is not shown.
-    """
+    """The words of what was sent, and whether they are proven; a link that works is not shown."""
     if sent.locale is None:
         return None, None
-    spoken = [sent.locale, sent.language, made.standing.language if made.standing else None]
-    kind = catalog.types.get(sent.type)
     link = None
+    kind = catalog.types.get(sent.type)
     if kind is not None and channels.specs()[sent.channel].unsubscribes:
         link = links.unsubscribe_url(sent.recipient_id, kind.category, sent.channel)
-    told: Words | None = None
-    for locale in dict.fromkeys(filter(None, reversed(spoken))):
-        for unsubscribe in dict.fromkeys((link, None)):
-            content = _render(renderer, sent, locale, unsubscribe)
-            if content is not None and content_hash(content) == sent.content_hash:
-                return _without(content_told(content), unsubscribe), True
-            if told is None and content is not None:
-                told = _without(content_told(content), unsubscribe)
-    return told, None if sent.content_hash is None else False
-
-
-def _render(renderer: Renderer, sent: Sent, locale: str, unsubscribe_url: str | None) -> Content | None:
-    zone = sent.time_zone or UTC
-    try:
-        if sent.held is None:
-            data = msgspec.json.decode(sent.data)
-            made = renderer.render(
-                sent.type,
-                sent.channel,
-                locale=locale,
-                time_zone=zone,
-                data=data,
-                unsubscribe_url=unsubscribe_url,
-                version=sent.version,
-            )
-        else:
-            items = [msgspec.json.decode(item) for item in sent.held]
-            made = renderer.render_digest(
-                sent.type,
-                items,
-                locale=locale,
-                time_zone=zone,
-                unsubscribe_url=unsubscribe_url,
-                version=sent.version,
-            )
-    except RenderError:
-        return None
-    return made.content if made.locale == sent.locale else None
+    again = make_again(renderer, sent, [sent.language, made.standing.language if made.standing else None], link)
+    if again is None:
+        return None, None if sent.content_hash is None else False
+    return _without(content_told(again.content), again.unsubscribe_url), again.proven
 
 
 def _without(told: Words, link: str | None) -> Words:

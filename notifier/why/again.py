@@ -1,0 +1,84 @@
+"""Messages made again from their delivery's row and its event, and proven by the hash of what was sent: for whoever
+explains one, or shows it once more."""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from notifier.domain.deliveries import Channel
+from notifier.domain.errors import RenderError
+from notifier.domain.messages import Content, content_hash
+from notifier.rendering import Renderer
+
+UTC = "UTC"
+
+
+class Sent(Protocol):
+    """A delivery that was sent, as its row keeps it; `data` is its event's as JSON, `held` that of a digest's items."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def channel(self) -> Channel: ...
+    @property
+    def locale(self) -> str | None: ...
+    @property
+    def time_zone(self) -> str | None: ...
+    @property
+    def version(self) -> int | None: ...
+    @property
+    def content_hash(self) -> str | None: ...
+    @property
+    def data(self) -> str: ...
+    @property
+    def held(self) -> tuple[str, ...] | None: ...
+
+
+class Again(NamedTuple):
+    """A content made again; `proven` says whether it is, to the letter, what was sent, None where no hash was kept.
+    `unsubscribe_url` is the link that it has, None where it has none."""
+
+    content: Content
+    proven: bool | None
+    unsubscribe_url: str | None
+
+
+def make_again(
+    renderer: Renderer, sent: Sent, languages: Iterable[str | None], unsubscribe_url: str | None
+) -> Again | None:
+    """What was sent; None where nothing was, or it can't be made any more.
+
+    The row keeps the locale of the texts, and numbers and dates may have been in a nearer one: one of the `languages`,
+    such as the person's at the decision, or now. A mail had a link to unsubscribe, or none. Which of them it was the
+    hash says; where none of them fits, the first is the best guess.
+    """
+    if sent.locale is None:
+        return None
+    guess: Again | None = None
+    for locale in dict.fromkeys(filter(None, (*reversed(list(languages)), sent.locale))):
+        for link in dict.fromkeys((unsubscribe_url, None)):
+            content = _render(renderer, sent, locale, link)
+            if content is not None and content_hash(content) == sent.content_hash:
+                return Again(content, True, link)
+            if guess is None and content is not None:
+                guess = Again(content, None if sent.content_hash is None else False, link)
+    return guess
+
+
+def _render(renderer: Renderer, sent: Sent, locale: str, unsubscribe_url: str | None) -> Content | None:
+    zone = sent.time_zone or UTC
+    try:
+        if sent.held is None:
+            made = renderer.render(
+                sent.type, sent.channel, locale=locale, time_zone=zone, data=msgspec.json.decode(sent.data),
+                unsubscribe_url=unsubscribe_url, version=sent.version,
+            )  # fmt: skip
+        else:
+            items = [msgspec.json.decode(item) for item in sent.held]
+            made = renderer.render_digest(
+                sent.type, items, locale=locale, time_zone=zone, unsubscribe_url=unsubscribe_url, version=sent.version
+            )
+    except RenderError:
+        return None
+    return made.content if made.locale == sent.locale else None
