@@ -230,7 +230,7 @@ def test_an_error_begins_with_its_field_and_never_holds_the_value(field: str, te
 def test_details_are_checked_as_a_whole() -> None:
     details = decode_details(
         b'{"name": "Ada", "email": "ada@EXAMPLE.com", "phone": "+49 151 23456789", "locale": "de_at"}'
-    )
+    ).checked()
 
     assert (details.email, details.phone) == ("ada@example.com", "+4915123456789")
     assert (details.locale, details.time_zone) == ("de-AT", "UTC")

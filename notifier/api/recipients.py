@@ -1,6 +1,6 @@
 """Recipients: put one, read one, import many."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,10 +10,11 @@ from starlette.responses import Response
 from notifier.api.endpoints import Context, Endpoint
 from notifier.api.http import answer, read_body, stream_body
 from notifier.api.versions import CONDITIONAL, expected, versioned
+from notifier.domain.addresses import shown
 from notifier.domain.errors import Problem
 from notifier.domain.preferences import RecipientId
 from notifier.domain.problems import UNDECODABLE, problem
-from notifier.domain.recipients import ImportLine, RecipientDetails, decode_details, patched
+from notifier.domain.recipients import ImportLine, RecipientDetails, decode_details, patched, put_over
 from notifier.people.importing import MAX_LINE, ImportAnswer, import_recipients, to_problem
 from notifier.store.people import recipients
 
@@ -26,23 +27,25 @@ decode_patch = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 async def put_recipient(request: Request, context: Context) -> Response:
-    """Write a recipient, whole: what is left out is gone, but for devices and preferences, which others write too.
+    """Write a recipient, whole: what is left out is gone, but for devices, preferences and addresses of one channel
+    alone, which others write too, and for what of these is never shown.
 
     Of preferences those change that are named.
     """
     id_ = recipient_id(request)
     body = await read_body(request, MAX_LINE)
-    details = fitting(lambda: decode_details(body))
-    check = expected(request)
+    given = fitting(lambda: decode_details(body))
+    settings, check = context.settings.channels, expected(request)
 
     def step(held: dict[str, Any] | None) -> RecipientDetails:
         check(held)
-        return details
+        return _put_over(held, given, settings)
 
     engine, actor = context.engine, request.state.key.name
-    if any(header in request.headers for header in CONDITIONAL):
+    if given.addresses is not None or any(header in request.headers for header in CONDITIONAL):
         await recipients.change(engine.database, id_, step, engine.clock.now(), actor)
     else:
+        details = _put_over(None, given, settings)
         await recipients.put(engine.database, {id_: details}, engine.clock.now(), actor)
     return Response(status_code=204)
 
@@ -60,25 +63,37 @@ async def patch_recipient(request: Request, context: Context) -> Response:
         check(held)
         if held is None:
             raise problem(40401, NOBODY)
-        details: RecipientDetails = fitting(lambda: patched(held, patch))
+        details: RecipientDetails = fitting(lambda: patched(held, patch, context.settings.channels))
         return details
 
     engine, actor = context.engine, request.state.key.name
-    return versioned(await recipients.change(engine.database, id_, step, engine.clock.now(), actor))
+    return _told(await recipients.change(engine.database, id_, step, engine.clock.now(), actor))
 
 
 async def get_recipient(request: Request, context: Context) -> Response:
-    """All that is held about a recipient."""
+    """All that is held about a recipient but what is never shown of addresses."""
     found = await recipients.get(context.engine.database, recipient_id(request))
     if found is None:
         raise problem(40401, NOBODY)
-    return versioned(found)
+    return _told(found)
 
 
 async def post_import(request: Request, context: Context) -> Response:
     """Write many recipients, a JSON object a line; a line that doesn't fit is told and keeps no other out."""
     engine, actor = context.engine, request.state.key.name
-    return answer(await import_recipients(engine.database, engine.clock, _lines(request), actor))
+    return answer(
+        await import_recipients(engine.database, engine.clock, _lines(request), actor, context.settings.channels)
+    )
+
+
+def _put_over(held: dict[str, Any] | None, given: RecipientDetails, settings: Mapping[str, str]) -> RecipientDetails:
+    details: RecipientDetails = fitting(lambda: put_over(held, given, settings))
+    return details
+
+
+def _told(held: dict[str, Any]) -> Response:
+    """The version is of all that is held: a secret that was changed makes another one."""
+    return versioned(held, shown={**held, "addresses": shown(held["addresses"])})
 
 
 async def _lines(request: Request) -> AsyncIterator[bytes]:

@@ -24,9 +24,10 @@ def etag(document: Any) -> str:
     return f'"{sha256(told).hexdigest()[:_LENGTH]}"'
 
 
-def versioned(document: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """A document as an answer, with its version."""
-    return answer(document, headers={"ETag": etag(document), **(headers or {})})
+def versioned(document: Any, headers: Mapping[str, str] | None = None, *, shown: Any = None) -> Response:
+    """A document as an answer, with its version; `shown` is what is answered where that is not all of it."""
+    told = document if shown is None else shown
+    return answer(told, headers={"ETag": etag(document), **(headers or {})})
 
 
 def expected(request: Request, shape: Callable[[Any], Any] = lambda held: held) -> Callable[[Any], None]:

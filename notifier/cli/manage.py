@@ -206,7 +206,7 @@ async def _import(database: Database, file: Path) -> ImportAnswer:
                 yield line
                 progress.advance(task, len(line))
 
-    return await import_recipients(database, SystemClock(), lines(), actor())
+    return await import_recipients(database, SystemClock(), lines(), actor(), load_settings().channels)
 
 
 def _told(key: ApiKey) -> dict[str, object]:

@@ -84,7 +84,7 @@ async def run(
 ) -> Summary:
     """Tell everything, wait until it is quiet, and compare our books with the providers'."""
     began = time.monotonic()
-    await import_recipients(system.database, system.clock, _lines(people), "demo")
+    await import_recipients(system.database, system.clock, _lines(people), "demo", system.settings.channels)
     telling = asyncio.create_task(_tell(system, due))
     quiet_by = float("inf")
     while True:

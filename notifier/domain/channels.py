@@ -80,8 +80,12 @@ class ChannelSpec:
     `order` is its place in lists, from 1. `by` and `address` are how explanations say it ("by push", "device").
 
     `content` is what its messages say. `own_address` is the shape of an address that is of this channel alone, which
-    services write as `addresses.<channel>` of a recipient. `has_address` tells whether a person can be reached at all;
-    `make_message` puts content, envelope and the person's address as of now together, None where there is none.
+    services write as `addresses.<channel>` of a recipient. `check_address` gives one its final form, by the settings of
+    channels; it raises a ValueError that begins with the member at fault and tells the shape expected. Members that are
+    `hidden` prove who we are: nobody is shown them, and a write that leaves one out keeps it. They are text or None.
+
+    `has_address` tells whether a person can be reached at all; `make_message` puts content, envelope and the person's
+    address as of now together, None where there is none.
     `per_device`: each of the person's devices gets a message of its own.
 
     Addresses that have a `canonical` form are suppressed by it once they fail, for the reason `gone` where the provider
@@ -101,6 +105,8 @@ class ChannelSpec:
     address: str
     content: type[Content]
     own_address: type[msgspec.Struct] | None = None
+    check_address: Callable[[Any, Mapping[str, str]], msgspec.Struct] | None = None
+    hidden: frozenset[str] = frozenset()
     has_address: Callable[[Known], bool]
     make_message: Callable[[Envelope, Reach, Any], Message | None]
     when_unknown: Unknown

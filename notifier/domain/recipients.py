@@ -5,14 +5,14 @@ Addresses are checked here, once, where they come in; everything behind trusts t
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import msgspec
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from notifier.domain import identifiers
-from notifier.domain.channels import specs
+from notifier.domain.addresses import NO_SETTINGS, Addresses, check_addresses, keep_hidden
 from notifier.domain.deliveries import make_id
 from notifier.domain.messages import Device, Private
 from notifier.domain.preferences import Key, Preferences, RecipientId, Told, merged
@@ -47,19 +47,6 @@ if "local" in SPECIAL_USE_DOMAIN_NAMES:
     SPECIAL_USE_DOMAIN_NAMES.remove("local")
 
 
-_OWN = [(spec.channel.value, spec.own_address) for spec in specs().values() if spec.own_address is not None]
-
-if TYPE_CHECKING:
-
-    class Addresses(Private, frozen=True):
-        """A recipient's addresses that are of one channel alone, by the channel's name."""
-else:
-    Addresses = msgspec.defstruct(
-        "Addresses", [(name, shape | None, None) for name, shape in _OWN], bases=(Private,), frozen=True, kw_only=True,
-        forbid_unknown_fields=True, omit_defaults=True,
-    )  # fmt: skip
-
-
 class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a caller says about a recipient (`PUT /v1/recipients/{id}`, a line of the bulk import).
 
@@ -86,8 +73,8 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     attributes: Annotated[dict[Key, Value], msgspec.Meta(max_length=MAX_ATTRIBUTES)] = {}
     preferences: Told | None = None
 
-    def checked(self) -> Self:
-        """The same with its addresses in canonical form.
+    def checked(self, settings: Mapping[str, str] = NO_SETTINGS) -> Self:
+        """The same with its addresses in canonical form, by the settings of channels.
 
         Raises ValueError that begins with the field's name and tells the shape expected, never the value.
         """
@@ -97,6 +84,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
             phone=None if self.phone is None else check_phone(self.phone),
             locale=check_locale(self.locale),
             time_zone=check_time_zone(self.time_zone),
+            addresses=None if self.addresses is None else check_addresses(self.addresses, settings),
             region=self.region or (None if self.phone is None else country_of(self.phone)),
             preferences=None if self.preferences is None else check_preferences(self.preferences),
         )
@@ -212,8 +200,21 @@ def check_time_zone(text: str) -> str:
     return text
 
 
-def patched(held: Mapping[str, Any], patch: Mapping[str, Any]) -> RecipientDetails:
-    """Details after a merge patch (RFC 7396) to what is held, checked; raises as `decode_details` does.
+def put_over(
+    held: Mapping[str, Any] | None, given: RecipientDetails, settings: Mapping[str, str] = NO_SETTINGS
+) -> RecipientDetails:
+    """Details that replace what is held (None for nothing), checked: what is never shown of an address and they leave
+    out is as it is held. Raises as `RecipientDetails.checked` does.
+    """
+    if held is not None and given.addresses is not None:
+        given = msgspec.structs.replace(given, addresses=keep_hidden(given.addresses, held["addresses"]))
+    return given.checked(settings)
+
+
+def patched(
+    held: Mapping[str, Any], patch: Mapping[str, Any], settings: Mapping[str, str] = NO_SETTINGS
+) -> RecipientDetails:
+    """Details after a merge patch (RFC 7396) to what is held, checked; raises as `decode_details` and `checked` do.
 
     `held` is shaped as RecipientDetails, its preferences whole.
     """
@@ -224,9 +225,13 @@ def patched(held: Mapping[str, Any], patch: Mapping[str, Any]) -> RecipientDetai
         del after["devices"]
     elif patch["devices"] is None:
         after["devices"] = []
+    if "addresses" not in patch:
+        del after["addresses"]
+    elif patch["addresses"] is None:
+        after["addresses"] = {}
     preferences = msgspec.convert({"preferences": after.get("preferences", {})}, _Whole).preferences
     details = msgspec.convert(after, RecipientDetails)
-    return msgspec.structs.replace(details, preferences=preferences).checked()
+    return msgspec.structs.replace(details, preferences=preferences).checked(settings)
 
 
 class _Whole(Private, frozen=True):
@@ -236,5 +241,5 @@ class _Whole(Private, frozen=True):
 
 
 def decode_details(body: bytes) -> RecipientDetails:
-    """Details from JSON, checked; what is raised is one of `problems.UNDECODABLE`, or of `checked`."""
-    return msgspec.json.decode(body, type=RecipientDetails).checked()
+    """Details from JSON, not checked yet; what is raised is one of `problems.UNDECODABLE`."""
+    return msgspec.json.decode(body, type=RecipientDetails)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from notifier.domain.addresses import shown
 from notifier.domain.clock import to_datetime
 from notifier.domain.recipients import RecipientDetails
 from notifier.store.core.database import Database
@@ -106,7 +107,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is held about one person."""
+    """All that is held about one person; of their addresses not what proves to an endpoint who we are."""
 
     id: str
     recipient: RecipientDetails
@@ -125,6 +126,7 @@ async def export_recipient(database: Database, recipient_id: str) -> AsyncIterat
     if profile is None or held is None:
         return None
     profile.pop("id", None)
+    profile["addresses"] = shown(profile["addresses"])
     agreed, ledger = held
     changes = await preferences.history(database, recipient_id, ALL)
     suppressed = await export.suppressions(database, recipient_id)

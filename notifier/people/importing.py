@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from notifier.domain.addresses import NO_SETTINGS
 from notifier.domain.clock import Clock
 from notifier.domain.errors import Problem, StoreUnavailable
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
@@ -39,10 +40,13 @@ class ImportAnswer(msgspec.Struct, kw_only=True):
             self.refusals.append(RefusedLine(line, error.body()))
 
 
-async def import_recipients(database: Database, clock: Clock, lines: AsyncIterable[bytes], actor: str) -> ImportAnswer:
+async def import_recipients(
+    database: Database, clock: Clock, lines: AsyncIterable[bytes], actor: str, settings: Mapping[str, str] = NO_SETTINGS
+) -> ImportAnswer:
     """Write recipients in batches as lines come in; one that doesn't fit is told and keeps no other out.
 
-    Preferences that lines give are changes of `actor`'s.
+    Preferences that lines give are changes of `actor`'s. `settings` are those of channels. Unlike a single write, a
+    line gives an address of one channel alone with what is never shown of it.
     """
     told = ImportAnswer()
     batch: dict[str, RecipientDetails] = {}
@@ -55,7 +59,7 @@ async def import_recipients(database: Database, clock: Clock, lines: AsyncIterab
             if len(line) > MAX_LINE:
                 raise problem(41301, f"the line has more than {MAX_LINE} bytes, which is the limit")
             given = msgspec.json.decode(unmarked(line), type=ImportLine)
-            details = given.checked()
+            details = given.checked(settings)
         except Problem as error:
             told.refuse(number, error)
             continue
@@ -91,4 +95,4 @@ def to_problem(error: Exception) -> Problem:
     if isinstance(error, UNDECODABLE):
         return from_decoding(42203, error)
     field, _, _ = str(error).partition(" ")
-    return problem(42203, str(error), f"/{field}")
+    return problem(42203, str(error), f"/{field.replace('.', '/')}")

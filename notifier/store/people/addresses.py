@@ -8,10 +8,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.addresses import Addresses
 from notifier.domain.channels import Known, Reach, specs
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Device, Private
-from notifier.domain.recipients import Addresses
 from notifier.store.core import rows
 from notifier.store.core.schema import device, recipient
 
