@@ -54,12 +54,21 @@ class Reach(Private, frozen=True, kw_only=True, gc=False):
 
 
 class Envelope(Private, frozen=True, kw_only=True, gc=False):
-    """What a message carries beside its content. `time_to_live` in seconds; `collapse_key` names what it replaces;
-    `data` are the event's; `unsubscribe_url` is None where nothing can be switched off."""
+    """What a message carries beside its content.
+
+    `time_to_live` in seconds, `occurred_at` the instant of the event; `collapse_key` names what the message replaces,
+    `subject` what it is about as the event names that, and `subject_key` its id; `closes` are the ids of what it says
+    is over. `data` are the event's; `unsubscribe_url` is None where nothing can be switched off.
+    """
 
     reference: str
+    recipient_id: str
     notification_type: str
+    occurred_at: int
     collapse_key: str
+    subject: str
+    subject_key: str
+    closes: Sequence[str] = ()
     time_to_live: int
     urgency: Urgency
     unsubscribe_url: str | None = None

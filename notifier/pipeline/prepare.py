@@ -1,6 +1,6 @@
 """The last look before a message goes out, and the message itself: pure, from what was loaded."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -65,7 +65,8 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
     verdict = policy.judge(case)
     if verdict.action != "send":
         return Prepared(ready, _held_back(verdict))
-    return _render(renderer, links, kind, ready, ready.standing, data, now)
+    closes = sorted(closed_by(catalog, ready)) if kind.closes else ()
+    return _render(renderer, links, kind, ready, ready.standing, data, closes, now)
 
 
 def _ended(kind: NotificationType, ready: Ready, now: int) -> Ended | None:
@@ -124,7 +125,7 @@ def unsubscribe_url(links: Links, kind: NotificationType, ready: Ready, standing
 
 def _render(
     renderer: Renderer, links: Links, kind: NotificationType, ready: Ready, standing: Standing, data: dict[str, Any],
-    now: int,
+    closes: Sequence[str], now: int,
 ) -> Prepared:  # fmt: skip
     unsubscribe = unsubscribe_url(links, kind, ready, standing)
     if ready.held is None:
@@ -138,7 +139,8 @@ def _render(
             kind.id, items, locale=standing.language, time_zone=standing.zone, unsubscribe_url=unsubscribe
         )
     envelope = Envelope(
-        reference=ready.id, notification_type=kind.id, collapse_key=policy.sameness(kind, data),
+        reference=ready.id, recipient_id=ready.recipient_id, notification_type=kind.id, occurred_at=ready.occurred_at,
+        collapse_key=policy.sameness(kind, data), subject=str(data[kind.about]), subject_key=ready.about, closes=closes,
         time_to_live=max((ready.expires_at - now) // SECOND, 1), urgency=kind.urgency, unsubscribe_url=unsubscribe,
         data=data,
     )  # fmt: skip
