@@ -58,10 +58,20 @@ MAX_REFERENCE = 190
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The provider took the message: its name, and its own id for it, of which is kept what a column can hold."""
+    """The provider took the message: its name, and its own id for it, of which is kept what a column can hold.
+
+    `delivered` says that whom the message is for has it by that, as where the provider is their own server: nobody
+    else will tell.
+    """
 
     provider: str
     reference: str
+    delivered: bool = False
+
+    @property
+    def state(self) -> State:
+        """The state of a delivery after it."""
+        return State.DELIVERED if self.delivered else State.SENT
 
     def __post_init__(self) -> None:
         if len(self.reference) > MAX_REFERENCE or not self.reference.isprintable():

@@ -227,7 +227,7 @@ def _measure(channel: Channel, tried: Sequence[_Tried], settled: Sequence[Settle
         ready = each.prepared.ready
         if was_tried(ready, each.outcome):
             answered.setdefault(row.reason or row.state, []).append((each.ended_at - each.started_at) / SECOND)
-        if row.state == State.SENT:
+        if isinstance(each.outcome, Receipt):
             began = ready.accepted_at if ready.redrive_of is None else ready.created_at
             handed_over.append((each.ended_at - began) / SECOND)
     for outcome, seconds in answered.items():

@@ -63,7 +63,7 @@ async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
         Move(
             id=each.id,
             before=State.UNKNOWN,
-            state=State.SENT if isinstance(answer, Receipt) else State.PENDING,
+            state=answer.state if isinstance(answer, Receipt) else State.PENDING,
             reason=None,
             due_at=now,
             signal_at=None if isinstance(answer, Receipt) else now + SIGNAL_AGAIN,

@@ -47,7 +47,7 @@ def settle(
     due_at, signal_at = now, None
     match outcome:
         case Receipt():
-            state, reason = State.SENT, None
+            state, reason = outcome.state, None
             provider, reference = outcome.provider, outcome.reference
         case Ended():
             state, reason = outcome.state, outcome.reason

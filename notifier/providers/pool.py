@@ -12,6 +12,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+import msgspec
 from prometheus_client import Counter
 
 from notifier.domain.clock import SECOND, Clock
@@ -138,7 +139,7 @@ class Provider(Generic[M]):
         except SendError as error:
             self._heed(error)
             raise
-        return receipt and Receipt(self.name, receipt.reference)
+        return receipt and msgspec.structs.replace(receipt, provider=self.name)
 
     async def close(self) -> None:
         await self._transport.close()
@@ -151,7 +152,7 @@ class Provider(Generic[M]):
         try:
             receipt = await self._transport.send(message)
             outcome, said = "good", "sent"
-            return Receipt(self.name, receipt.reference)
+            return msgspec.structs.replace(receipt, provider=self.name)
         except SendError as error:
             outcome = what_it_says(error)
             said = HELD_BACK if error.retry_class == DEFERRED else error.kind

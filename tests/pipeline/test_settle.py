@@ -108,6 +108,15 @@ def test_an_error_without_a_code_waits_by_its_kind() -> None:
     assert settled.due_at >= NOW + 10 * SECOND
 
 
+def test_where_the_answer_is_the_receipt_the_person_has_it() -> None:
+    taken = settle(ready(PUSH), "token", Receipt("main", "1"), Words("en"), NOW, DICE)
+    arrived = settle(ready(PUSH), "token", Receipt("main", "1", delivered=True), Words("en"), NOW, DICE)
+
+    check_moves([(State.SENDING, taken.state), (State.SENDING, arrived.state)])
+    assert (taken.state, arrived.state) == (State.SENT, State.DELIVERED)
+    assert (arrived.provider, arrived.provider_reference, arrived.signal_at) == ("main", "1", None)
+
+
 @pytest.mark.parametrize("outcome", [Receipt("main", "1"), sms.CODES.classify("21211")])
 def test_what_was_tried_is_counted_and_told_with_its_provider(outcome: Receipt | SendError) -> None:
     settled = settle(ready(SMS, attempts=2), "token", outcome, Words("en"), NOW, DICE)
