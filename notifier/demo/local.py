@@ -29,7 +29,7 @@ from notifier.domain.errors import ConfigurationError
 from notifier.domain.keys import SCOPES, make_key
 from notifier.pipeline.sharing import open_namespace
 from notifier.runtime.settings import Settings, environment, load_settings, to_environment
-from notifier.sandbox.stand_in import HTTP, servers, stand_ins
+from notifier.sandbox.stand_in import HTTP, servers, settings_of, stand_ins
 from notifier.store.console import keys
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
@@ -151,11 +151,7 @@ class LocalSystem:
             file.touch(mode=0o600)
             file.write_bytes(await self._answer(f"{self.sandbox_url}/sandbox/{name}", "sandbox"))
         await self._answer(f"{self.sandbox_url}/sandbox/summary", "sandbox")
-        return {
-            f"{channel}_providers": each.account(self.folder, self._ports[each.server.name])
-            for channel, each in stand_ins().items()
-            if each.account is not None
-        }
+        return settings_of(self.folder, self._ports)
 
     def _start_redis(self) -> str:
         path = self.folder / "redis.sock"

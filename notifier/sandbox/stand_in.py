@@ -8,7 +8,7 @@ A channel whose messages reach no provider has neither.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -51,7 +51,7 @@ class StandIn:
 
     `account` makes the URL of an account at a server on a port of this machine, None where the channel has no accounts;
     it finds the account's `files` in a folder, and the sandbox's API gives them by their names. `server` is the one
-    that messages go to.
+    that messages go to. `settings` are what leads there beside an account, or in its place.
 
     Faults can strike at `stages`, where a message's reference is known, and at `early_stages`, where it isn't yet.
     `check_code` raises ValueError for a code that the provider doesn't have.
@@ -63,6 +63,7 @@ class StandIn:
     account: Callable[[Path, int], str] | None = None
     files: Sequence[str] = ()
     server: Server = HTTP
+    settings: Mapping[str, str] = field(default_factory=dict)
     stages: frozenset[str] = frozenset({"message"})
     early_stages: frozenset[str] = frozenset()
     check_code: Callable[[str | int], object] = str
@@ -80,6 +81,17 @@ def stand_ins() -> Mapping[Channel, StandIn]:
 def stand_in(channel: Channel) -> StandIn:
     """A channel's stand-in; KeyError where it has none."""
     return stand_ins()[channel]
+
+
+def settings_of(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
+    """The settings by which the sandbox stands in for every channel's provider: its servers are on these ports, by
+    their names, and keys of accounts in a folder."""
+    found: dict[str, str] = {}
+    for channel, each in stand_ins().items():
+        found |= each.settings
+        if each.account is not None:
+            found[f"{channel}_providers"] = each.account(folder, ports[each.server.name])
+    return found
 
 
 def servers() -> Sequence[Server]:

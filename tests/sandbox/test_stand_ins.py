@@ -8,9 +8,9 @@ from aiohttp import ClientSession
 
 from notifier.domain.deliveries import Channel
 from notifier.providers.spec import provider
-from notifier.runtime.settings import load_settings
+from notifier.runtime.settings import every, load_settings, to_environment
 from notifier.sandbox import Rule, Sandbox
-from notifier.sandbox.stand_in import HTTP, servers, stand_in, stand_ins
+from notifier.sandbox.stand_in import HTTP, servers, settings_of, stand_in, stand_ins
 from tests.named import EMAIL, PUSH, SMS
 
 EVERY = pytest.mark.parametrize("channel", stand_ins())
@@ -74,3 +74,15 @@ def test_a_shortcuts_answer_is_json(channel: Channel) -> None:
     shortcut = stand_in(channel).shortcut
     if shortcut is not None:
         assert msgspec.json.decode(shortcut.body % 7) != msgspec.json.decode(shortcut.body % 8)
+
+
+def test_every_stand_in_is_reached_by_settings_that_there_are(tmp_path: Path) -> None:
+    ports = {server.name: number for number, server in enumerate(servers(), 8000)}
+
+    given = settings_of(tmp_path, ports)
+
+    assert given.keys() <= every().keys()
+    for channel, each in stand_ins().items():
+        assert (f"{channel}_providers" in given) == (each.account is not None)
+        assert each.settings.items() <= given.items()
+    load_settings(to_environment(given))
