@@ -31,7 +31,9 @@ from notifier.api import (
 from notifier.api.auth import Authenticator
 from notifier.api.books import Books
 from notifier.api.bounds import Rates
-from notifier.api.endpoints import Context, Endpoint, SignatureScheme, of_channels
+from notifier.api.cross_origin import MARK, CrossOrigin, preflight
+from notifier.api.endpoints import Context, Endpoint, SignatureScheme, TokenScheme, of_channels
+from notifier.api.feeds import Feeds
 from notifier.api.http import (
     BODY_TIMEOUT,
     on_error,
@@ -90,16 +92,17 @@ def create_app(
     `settings` are the defaults where none are given, `body_timeout` is in seconds, `streams` are those that
     whoever serves it ends, `warm` is as of `open_console`.
     """
-    known = settings or Settings()
+    known, live = settings or Settings(), streams or Streams()
     console = create_console()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         engine = await open_engine()
-        context = app.state.context = _open_context(engine, known, body_timeout)
-        console.state.context = open_console(engine, known, streams or Streams(), warm=warm)
+        context = app.state.context = _open_context(engine, known, live, body_timeout)
+        console.state.context = open_console(engine, known, live, warm=warm)
         yield
         await close_console(console.state.context)
+        await context.feeds.close()
         await context.intake.close()
         await context.rates.close()
         await close(engine)
@@ -117,13 +120,13 @@ def create_app(
             HTTPException: on_http_exception,
             Exception: on_error,
         },
-        middleware=[Middleware(ocpi.Echo)],
+        middleware=[Middleware(ocpi.Echo), Middleware(CrossOrigin)],
     )
     app.router.redirect_slashes = False  # it would lead to whatever host the caller claims
     return app
 
 
-def _open_context(engine: Engine, settings: Settings, body_timeout: float) -> Context:
+def _open_context(engine: Engine, settings: Settings, streams: Streams, body_timeout: float) -> Context:
     return Context(
         engine=engine,
         reader=Reader(engine.catalog),
@@ -137,6 +140,7 @@ def _open_context(engine: Engine, settings: Settings, body_timeout: float) -> Co
             load_categories(settings.templates, engine.catalog),
             Brand(name=settings.brand_name, app_url=settings.app_url),
         ),
+        feeds=Feeds(streams.ending),
         body_timeout=body_timeout,
     )
 
@@ -152,8 +156,13 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
     DELETE of `…/42/preferences` would be one of the recipient `42/preferences`.
     """
 
+    offered = [name for name, each in methods.items() if each.cross_origin]
+
     async def handle(request: Request) -> Response:
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
+        request.scope[MARK] = bool(offered)
+        if request.method == "OPTIONS" and offered:
+            return preflight(offered)
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         context: Context = request.app.state.context
@@ -162,7 +171,7 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)
             refuse_no_text(request)
         match endpoint.signed_by:
-            case SignatureScheme(read=read):
+            case SignatureScheme(read=read) | TokenScheme(read=read):
                 request.state.signed = await read(request, context)
                 refuse_no_text(request)
             case "unsubscribe_link" | "preference_link" as kind:
@@ -172,4 +181,4 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
                 request.state.link = link
         return await endpoint.handler(request, context)
 
-    return Route(path, handle, methods=METHODS if "}/" in path else list(methods))
+    return Route(path, handle, methods=METHODS if "}/" in path or offered else list(methods))

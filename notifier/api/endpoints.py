@@ -12,6 +12,7 @@ from starlette.responses import Response
 from notifier.api.auth import Authenticator
 from notifier.api.books import Books
 from notifier.api.bounds import Rates
+from notifier.api.feeds import Feeds
 from notifier.api.page import Pages
 from notifier.domain.catalog import Catalog
 from notifier.domain.channels import channels, part
@@ -38,6 +39,7 @@ class Context:
     books: Books
     settings: Settings
     pages: Pages
+    feeds: Feeds
     body_timeout: float
 
 
@@ -57,6 +59,19 @@ class SignatureScheme:
     read: Callable[[Request, Context], Awaitable[Any]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class TokenScheme:
+    """How an app shows that it speaks for a person: by a token of ours, sent as `Authorization: Bearer`.
+
+    `name` and `description` tell it in the OpenAPI document. `read` gives what the token says; it raises Problem 40103
+    for one that isn't good.
+    """
+
+    name: str
+    description: str
+    read: Callable[[Request, Context], Awaitable[Any]]
+
+
 Link = Literal["unsubscribe_link", "preference_link"]
 """The kinds of link that we sign."""
 
@@ -66,8 +81,8 @@ class Endpoint:
     """One method of one path. `scope` is None for what anybody may read, and for what is signed.
 
     Where it isn't, the handler finds the `ApiKey` in `request.state.key`; where it is `signed_by` a provider's
-    scheme, what that has read is in `request.state.signed`; where by a kind of link, what the path's `token` says in
-    `request.state.link`.
+    scheme or an app's token, what that has read is in `request.state.signed`; where by a kind of link, what the path's
+    `token` says in `request.state.link`. `cross_origin` lets pages of other origins call it.
 
     `query` is the type of the parameters after the `?`, `headers` that of headers beside those that HTTP has; `takes`
     maps media types to the type of the body, `gives` statuses to the type of the answer (a tuple where it may be one of
@@ -86,7 +101,8 @@ class Endpoint:
     gives: Mapping[int, Any] = field(default_factory=dict)
     examples: Callable[[Catalog, str], Mapping[str, Any]] | None = None
     problems: tuple[int, ...] = ()
-    signed_by: SignatureScheme | Link | None = None
+    signed_by: SignatureScheme | TokenScheme | Link | None = None
+    cross_origin: bool = False
 
 
 def of_channels() -> list[Endpoint]:

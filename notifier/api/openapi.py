@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from notifier.api.endpoints import Endpoint, SignatureScheme
+from notifier.api.endpoints import Endpoint, SignatureScheme, TokenScheme
 from notifier.api.event_schemas import REFERENCE, with_event_types
 from notifier.domain.catalog import Catalog
 from notifier.domain.problems import TITLES
@@ -16,6 +16,7 @@ from notifier.domain.text import portable
 EVERYWHERE = (50001, 50301)
 AUTHENTICATED = (40101, 40102, 40301, 42205)
 SIGNED = (40302, 42205)
+BY_TOKEN = (40103, 42205)
 IN_PATH = (40401,)  # what can be no parameter of a path, such as a line break, makes it the address of nothing
 WITH_BODY = (40001, 40801, 41301, 41501)
 NO_SUCH_LINK = {
@@ -65,22 +66,24 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
         "security": [{"key": []}],
         "paths": paths,
         "components": {
-            "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…"},
-                **{
-                    scheme.name: {
-                        "type": "apiKey",
-                        "in": "header",
-                        "name": scheme.header,
-                        "description": scheme.description,
-                    }
-                    for scheme in (endpoint.signed_by for endpoint in endpoints)
-                    if isinstance(scheme, SignatureScheme)
-                },
-            },
+            "securitySchemes": _schemes(endpoints),
             "schemas": {**dict(sorted(components.items())), "Problem": PROBLEM_SCHEMA},
         },
     }
+
+
+def _schemes(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """Every way in which a request says whose it is."""
+    schemes: dict[str, Any] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…"},
+    }
+    for endpoint in endpoints:
+        match endpoint.signed_by:
+            case SignatureScheme(name=name, header=header, description=said):
+                schemes[name] = {"type": "apiKey", "in": "header", "name": header, "description": said}
+            case TokenScheme(name=name, description=said):
+                schemes[name] = {"type": "http", "scheme": "bearer", "description": said}
+    return schemes
 
 
 def _portable(told: Any) -> Any:
@@ -113,6 +116,7 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: 
         *endpoint.problems,
         *(AUTHENTICATED if endpoint.scope else ()),
         *(SIGNED if isinstance(endpoint.signed_by, SignatureScheme) else ()),
+        *(BY_TOKEN if isinstance(endpoint.signed_by, TokenScheme) else ()),
         *(IN_PATH if "{" in path and not by_link else ()),
         *(WITH_BODY if endpoint.takes else ()),
         *EVERYWHERE,
@@ -176,7 +180,8 @@ def _bodies(endpoint: Endpoint, by_type: dict[str, Any], catalog: Catalog) -> di
 def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
     if endpoint.scope:
         return [{"key": [endpoint.scope]}]
-    return [{endpoint.signed_by.name: []}] if isinstance(endpoint.signed_by, SignatureScheme) else []
+    scheme = endpoint.signed_by
+    return [{scheme.name: []}] if isinstance(scheme, SignatureScheme | TokenScheme) else []
 
 
 def _asked(endpoint: Endpoint) -> tuple[msgspec.structs.FieldInfo, ...]:

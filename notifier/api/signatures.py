@@ -1,11 +1,13 @@
-"""Requests that carry no key but our signature, in a link that a person was sent."""
+"""Requests that carry no key but our signature: in a link that a person was sent, or an app's token."""
 
 from typing import Literal
 
 from starlette.requests import Request
 
-from notifier.api.endpoints import Context
-from notifier.domain.links import Unsubscribe, Visit
+from notifier.api.endpoints import Context, TokenScheme
+from notifier.domain.deliveries import Channel
+from notifier.domain.links import AppVisit, Unsubscribe, Visit
+from notifier.domain.problems import problem
 
 
 def read_link(
@@ -16,3 +18,22 @@ def read_link(
     if kind == "unsubscribe_link":
         return links.read_unsubscribe(token)
     return links.read_visit(token, context.engine.clock.now())
+
+
+def by_app_token(channel: Channel) -> TokenScheme:
+    """The scheme of a channel's endpoints that apps call with a person's token (`Links.app_token`); what it has read is
+    an `AppVisit`."""
+
+    async def read(request: Request, context: Context) -> AppVisit:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        visit = None
+        if kind.lower() == "bearer":
+            visit = context.engine.links.read_app_token(channel, token.strip(), context.engine.clock.now())
+        if visit is None:
+            raise problem(40103, f"the request has no token that is good for {channel}")
+        return visit
+
+    return TokenScheme(
+        name=f"{channel}_token", description=f"A person's token for {channel}, as POST …/{channel}-token gives it",
+        read=read,
+    )  # fmt: skip

@@ -19,16 +19,16 @@ log = structlog.get_logger(__name__)
 
 
 class Streams:
-    """The live pages that are open in this process, until it ends them."""
+    """The live pages that are open in this process, until it ends them; `ending` is set by then."""
 
     def __init__(self) -> None:
         self._open: set[object] = set()
-        self._ending = asyncio.Event()
+        self.ending = asyncio.Event()
 
     def stream(self, draw: Callable[[], Awaitable[str]]) -> Response:
         """A stream of what `draw` makes, a JSON string in each event's data; past `MOST`, and when the process ends, a
         204, at which browsers stop."""
-        if len(self._open) >= MOST or self._ending.is_set():
+        if len(self._open) >= MOST or self.ending.is_set():
             return Response(status_code=204)
         return StreamingResponse(
             self._events(draw), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
@@ -36,7 +36,7 @@ class Streams:
 
     def end(self) -> None:
         """End all of them now: browsers come back, to whoever answers then."""
-        self._ending.set()
+        self.ending.set()
 
     async def _events(self, draw: Callable[[], Awaitable[str]]) -> AsyncIterator[bytes]:
         mark = object()
@@ -45,7 +45,7 @@ class Streams:
             yield b"retry: 500\n\n"
             ends = time.monotonic() + LIFE
             last = ""
-            while time.monotonic() < ends and not self._ending.is_set():
+            while time.monotonic() < ends and not self.ending.is_set():
                 try:
                     drawn = await draw()
                 except StoreUnavailable as error:
@@ -55,6 +55,6 @@ class Streams:
                     last = drawn
                     yield b"data: " + msgspec.json.encode(drawn) + b"\n\n"
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), EVERY)
+                    await asyncio.wait_for(self.ending.wait(), EVERY)
         finally:
             self._open.discard(mark)

@@ -16,6 +16,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     40002: ("Not a CloudEvent", "The envelope needs specversion 1.0, id, source and type (CloudEvents 1.0)."),
     40101: ("API key missing", "Send the key as `Authorization: Bearer ntf_…`. `notifier keys create` makes one."),
     40102: ("API key not valid", "It is mistyped, revoked or has expired. `notifier keys list` shows the good ones."),
+    40103: ("App token not valid", "It is missing, mistyped, for something else, or has ended. Have a new one made."),
     40301: ("Scope missing", "The key is good but not for this. Make one with the scope that the detail names."),
     40302: ("Signature not valid", "Only Twilio calls this. Check NOTIFIER_PUBLIC_URL and NOTIFIER_SMS_PROVIDERS."),
     40303: ("Not this key's", "The key is bound to other sources or event types; `notifier keys list` shows them."),

@@ -9,7 +9,7 @@ import pytest
 
 import notifier
 from notifier.api.app import ENDPOINTS
-from notifier.api.endpoints import Endpoint, SignatureScheme
+from notifier.api.endpoints import Endpoint, SignatureScheme, TokenScheme
 from notifier.domain.keys import SCOPES
 from notifier.domain.problems import TITLES
 from notifier.domain.recipients import RecipientDetails
@@ -22,7 +22,9 @@ from tests.samples import LINKS, NOW
 
 CLOSED = [endpoint for endpoint in ENDPOINTS if endpoint.scope]
 SIGNED = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint.signed_by, SignatureScheme)]
-LINKED = [endpoint for endpoint in ENDPOINTS if endpoint.signed_by and endpoint not in SIGNED]
+LINKED = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint.signed_by, str)]
+BY_TOKEN = [endpoint for endpoint in ENDPOINTS if isinstance(endpoint.signed_by, TokenScheme)]
+CROSS_ORIGIN = [endpoint for endpoint in ENDPOINTS if endpoint.cross_origin]
 OPEN = [endpoint for endpoint in ENDPOINTS if not endpoint.scope and not endpoint.signed_by]
 WRONG = f"Bearer ntf_{'0' * 16}_{'0' * 64}"
 
@@ -94,6 +96,43 @@ async def test_a_page_opens_to_a_link_of_its_own_kind_alone(api: Caller, endpoin
         pages.add(answer.body)
     assert len(pages) == 1
     assert await everything(api) == before
+
+
+@pytest.mark.parametrize("endpoint", BY_TOKEN, ids=name)
+@on_sqlite
+async def test_a_route_for_apps_opens_to_a_token_of_its_channel_alone(api: Caller, endpoint: Endpoint) -> None:
+    # Given somebody with an API key that may do everything, a link's token, and one for another channel
+    other = LINKS.preference_url("ada", NOW).rpartition("/")[2]
+    before = await everything(api)
+
+    # When they are tried, then none opens it
+    for token in (api.key, other, LINKS.app_token(EMAIL, "ada", NOW), ""):
+        answer = await api.call(endpoint.method, path(endpoint), b"{", Authorization=f"Bearer {token}")
+        assert answer.problem == (40103, None)
+    assert await everything(api) == before
+
+
+@pytest.mark.parametrize("endpoint", CROSS_ORIGIN, ids=name)
+@on_sqlite
+async def test_a_route_for_pages_of_other_origins_says_so_in_every_answer(api: Caller, endpoint: Endpoint) -> None:
+    # When a browser asks what a page may send
+    asked = await api.call("OPTIONS", path(endpoint), Authorization="", Origin="https://app.example.com")
+
+    # Then it is told the methods and headers; and refusals can be read too
+    assert asked.status == 204
+    assert endpoint.method in asked.headers["Access-Control-Allow-Methods"]
+    assert "Authorization" in asked.headers["Access-Control-Allow-Headers"]
+    answer = await api.call(endpoint.method, path(endpoint), b"{", Authorization="", Origin="https://app.example.com")
+    assert {asked.headers["Access-Control-Allow-Origin"], answer.headers["Access-Control-Allow-Origin"]} == {"*"}
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("endpoint", CLOSED, ids=name)
+@on_sqlite
+async def test_no_page_of_another_origin_reads_what_a_key_opens(api: Caller, endpoint: Endpoint) -> None:
+    answer = await api.call(endpoint.method, path(endpoint), b"{", Authorization="", Origin="https://app.example.com")
+
+    assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 @pytest.mark.parametrize("endpoint", OPEN, ids=name)

@@ -1,0 +1,48 @@
+"""Pages of other origins: browsers let an app's page call the endpoints that are made for it (Fetch, CORS protocol).
+
+Any origin may: what such an endpoint tells hangs on the token that the page sends along, and never on a cookie.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MARK: Final = "cross_origin"
+"""In a request's scope, once it has come to an endpoint that pages of other origins may call."""
+
+REMEMBERED: Final = 7200
+"""Seconds that a browser needn't ask again: as long as any does."""
+SENT: Final = "Authorization, Content-Type, Last-Event-ID"
+"""Headers that a page may send."""
+
+_ANSWERED: Final = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"ETag, Retry-After"),
+]
+
+
+class CrossOrigin:
+    """Gives the answers of such endpoints, refusals among them, the headers without which no page may read them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def allow(message: Message) -> None:
+            if message["type"] == "http.response.start" and scope.get(MARK):
+                message["headers"] = [*message["headers"], *_ANSWERED]
+            await send(message)
+
+        await self._app(scope, receive, allow if scope["type"] == "http" else send)
+
+
+def preflight(methods: Iterable[str]) -> Response:
+    """The answer to a browser that asks what a page may send."""
+    allowed = {
+        "Access-Control-Allow-Methods": ", ".join(methods),
+        "Access-Control-Allow-Headers": SENT,
+        "Access-Control-Max-Age": str(REMEMBERED),
+    }
+    return Response(status_code=204, headers=allowed)

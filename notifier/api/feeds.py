@@ -1,0 +1,146 @@
+"""Feeds: what is so for each of many people, sent when it changes (server-sent events, WHATWG HTML §9.2).
+
+One look a second serves everybody who is connected to a process, however many they are. What is sent is how things
+stand and no list of changes, with a hash of it as the event's id: so whoever comes back with `Last-Event-ID` is told at
+once where anything has changed meanwhile, by whichever process, and nothing is kept for who is away.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import structlog
+from starlette.responses import Response, StreamingResponse
+
+from notifier.domain.errors import StoreUnavailable
+from notifier.runtime.background import forever
+
+EVERY: Final = 1.0
+"""Seconds between two looks."""
+HEARTBEAT: Final = 15.0
+"""Seconds after which a comment is sent: proxies end what is silent for half a minute or a whole one."""
+MOST: Final = 2_000
+"""Connections to a feed of one process: each holds a socket, of which a process commonly has a few thousand."""
+BACK_AFTER: Final = 2_000
+"""Milliseconds until who was cut off comes back."""
+
+Look = Callable[[Any, Collection[str]], Awaitable[Mapping[str, Any]]]
+"""How things stand for each of these people, as JSON can tell it: asked with what it works on."""
+
+log = structlog.get_logger(__name__)
+
+
+class _Told(NamedTuple):
+    """How things stand for one person."""
+
+    id: str
+    data: bytes
+
+
+class Feed:
+    """One look, and who is connected to hear of it."""
+
+    def __init__(self, look: Callable[[Collection[str]], Awaitable[Mapping[str, Any]]], ending: asyncio.Event) -> None:
+        self._look = look
+        self._ending = ending
+        self._told: dict[str, _Told] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> int:
+        """How many are."""
+        return sum(map(len, self._waiting.values()))
+
+    def follow(self, who: str, last: str | None, seconds: float) -> Response:
+        """A stream of how things stand for a person, for so many seconds at most, beginning where that isn't what
+        `last` names; 204, at which browsers stop, past `MOST` and when the process ends."""
+        if self.connected >= MOST or self._ending.is_set():
+            return Response(status_code=204)
+        headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+        return StreamingResponse(self._events(who, last, seconds), media_type="text/event-stream", headers=headers)
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _events(self, who: str, last: str | None, seconds: float) -> AsyncIterator[bytes]:
+        changed, ends = asyncio.Event(), time.monotonic() + seconds
+        self._waiting.setdefault(who, set()).add(changed)
+        if self._task is None or self._task.done():
+            self._task = forever("api.feed", self._keep_looking)
+        try:
+            yield b"retry: %d\n\n" % BACK_AFTER
+            while (left := ends - time.monotonic()) > 0 and not self._ending.is_set():
+                told = self._told.get(who)
+                if told is not None and told.id != last:
+                    last = told.id
+                    yield b"id: %b\ndata: %b\n\n" % (told.id.encode(), told.data)
+                try:
+                    async with asyncio.timeout(min(left, HEARTBEAT)):
+                        await changed.wait()
+                except TimeoutError:
+                    yield b":\n\n"
+                changed.clear()
+        finally:
+            self._leave(who, changed)
+
+    def _leave(self, who: str, changed: asyncio.Event) -> None:
+        self._waiting[who].discard(changed)
+        if not self._waiting[who]:
+            del self._waiting[who]
+            self._told.pop(who, None)
+
+    async def _keep_looking(self) -> None:
+        """Look as long as anybody is connected."""
+        while self._waiting and not self._ending.is_set():
+            try:
+                self._tell(await self._look(sorted(self._waiting)))
+            except StoreUnavailable as error:
+                log.warning("api.feed_store_unavailable", error=str(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await self._ending.wait()
+        for each in self._waiting.values():
+            _wake(each)
+
+    def _tell(self, found: Mapping[str, Any]) -> None:
+        for who, waiting in self._waiting.items():
+            if who not in found:
+                continue
+            data = msgspec.json.encode(found[who])
+            told = _Told(blake2b(data, digest_size=12).hexdigest(), data)
+            if told != self._told.get(who):
+                self._told[who] = told
+                _wake(waiting)
+
+
+def _wake(waiting: Iterable[asyncio.Event]) -> None:
+    for each in waiting:
+        each.set()
+
+
+class Feeds:
+    """The feeds of a process, each begun by who is the first to ask for its look."""
+
+    def __init__(self, ending: asyncio.Event) -> None:
+        self._ending = ending
+        self._feeds: dict[Look, Feed] = {}
+
+    def feed(self, look: Look, on: Any) -> Feed:
+        """The feed of a look, which works on what it is first asked for with."""
+        if look not in self._feeds:
+            self._feeds[look] = Feed(lambda people: look(on, people), self._ending)
+        return self._feeds[look]
+
+    async def close(self) -> None:
+        """End all of them."""
+        for each in self._feeds.values():
+            await each.close()
