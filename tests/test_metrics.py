@@ -26,7 +26,7 @@ metrics.clock_tick.set(int(sys.argv[1]))
 """
 RENDER = """
 from notifier import metrics
-from notifier.store.ledger import Ledger
+from notifier.store.reading.ledger import Ledger
 counts = dict.fromkeys(("events", "decided", "undecided", "quarantined", "planned"), 0)
 ledger = Ledger(**counts, deliveries={}, by_channel={}, reasons={})
 print(metrics.render(ledger).decode())

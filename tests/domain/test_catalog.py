@@ -14,7 +14,7 @@ from notifier.domain.deliveries import Channel, Lane
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.regulation import Cap, Regulation
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+TEMPLATES = Path(__file__).parents[2] / "templates"
 
 TYPE = """
 name = "Cable stuck"

@@ -17,7 +17,7 @@ from notifier.store.core.clock import DatabaseClock
 from notifier.store.core.database import Database
 from notifier.texts import publishing
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROMPT = 0.001  # seconds: the tests needn't wait as long as a log must not be filled
 
 
@@ -139,9 +139,9 @@ async def test_the_clock_asks_again_after_an_error_that_nobody_expected(database
 def test_no_task_is_started_that_nobody_looks_after() -> None:
     # Given the places that start tasks themselves: those whose results are awaited, and those that hold what fails
     looked_after = {
-        "background.py",
+        "runtime/background.py",
         "api/books.py",  # awaited by those who ask for the ledger
-        "coalesce.py",  # what it raises reaches its callers
+        "runtime/coalesce.py",  # what it raises reaches its callers
         "pipeline/nearby.py",  # likewise told and counted, as a message whose work failed
         "pipeline/clock.py",  # a group, which is awaited
         "pipeline/deliver.py",  # awaited

@@ -22,11 +22,11 @@ import sys
 
 import structlog
 
-from notifier import logs
-from notifier.keys import ApiKey
-from notifier.messages import Device
-from notifier.recipients import RecipientDetails
-from notifier.settings import Settings
+from notifier.runtime import logs
+from notifier.domain.keys import ApiKey
+from notifier.domain.messages import Device
+from notifier.domain.recipients import RecipientDetails
+from notifier.runtime.settings import Settings
 
 PERSONAL = " ".join(sys.argv[2:])
 email, phone, token, key, name = sys.argv[2:]
