@@ -33,7 +33,7 @@ def test_a_driver_has_a_push_and_a_text_and_whoever_asks_is_told_why(tmp_path: P
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     home = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFIER_")}
     ran = subprocess.run(
-        ["timeout", str(WITHIN - 20), "bash", "-eu", "-c", f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}"],
+        ["timeout", str(WITHIN - 20), "bash", "-euc", f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}"],
         env=home | {"PATH": path, "NOTIFIER_PORT": web, "NOTIFIER_PUBLIC_URL": f"http://127.0.0.1:{web}"},
         cwd=tmp_path, text=True, capture_output=True,
     )  # fmt: skip
