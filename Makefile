@@ -32,7 +32,9 @@ PARALLEL := --numprocesses auto --dist loadfile
 # What is pure: plain data in, plain data out. A test here starts no server, opens no database and waits for nothing.
 PURE := tests/domain tests/policy tests/ocpi tests/rendering tests/test_private_parts.py
 # Of the lines of what is measured so many in a hundred are run by the suite, or it fails: the figure seen, rounded down.
-COVERED := 90
+COVERED := 92
+# What breaks a system is run by the faults, and those aren't measured.
+MEASURED := --source notifier,workers --omit "notifier/chaos/*"
 
 quick: check  ## before a commit: check, and the tests of what is pure; under a minute
 	$(BIN)/pytest --quiet $(PARALLEL) $(PURE) $(ARGS)
@@ -46,7 +48,7 @@ else
 endif
 
 coverage: $(READY)  ## the whole suite but the faults, and how much of the code it runs, with a floor
-	$(BIN)/python -m slipcover --source notifier,workers --json --out .coverage.json -m pytest $(PARALLEL) --ignore tests/faults $(ARGS)
+	$(BIN)/python -m slipcover $(MEASURED) --json --out .coverage.json -m pytest $(PARALLEL) --hypothesis-profile ci --ignore tests/faults $(ARGS)
 	$(BIN)/python -m slipcover --skip-covered --fail-under $(COVERED) --json --out .coverage.json --merge .coverage.json
 
 check: $(READY)  ## lint, format, strict types, import direction
