@@ -5,8 +5,8 @@
     NOTIFIER_TEST_REDIS_URL        redis://host/db (flushed)
     NOTIFIER_TEST_RABBITMQ_URL     amqp://user:password@host/vhost (our queues are purged)
 
-A server that isn't named is a skip with its reason and, where CI is set, a failure. Where pytest runs in several
-processes (`-n 2`), `{worker}` in a URL is the process's number, from 0: each needs a database and a vhost of its own.
+A server that isn't named is a skip with its reason and, where CI is set, a failure. `{worker}` in a URL is the number
+of the process that tests, from 0: where there are several (`make test`), each needs a database and a vhost of its own.
 """
 
 import asyncio
@@ -35,6 +35,8 @@ def server_url(name: str) -> str:
     """The URL of a server that this run has; skips, or fails in CI, where it has none."""
     variable = f"NOTIFIER_TEST_{name.upper()}_URL"
     url = os.environ.get(variable) or absent(f"{variable} is not set, so nothing is tested on {name}")
+    if "{worker}" not in url and "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.fail(f"several processes test: write {{worker}} into {variable}, or pass --numprocesses 0")
     return url.replace("{worker}", os.environ.get("PYTEST_XDIST_WORKER", "0").removeprefix("gw"))
 
 

@@ -17,7 +17,7 @@ from notifier.store.core.clock import DatabaseClock
 from notifier.store.core.database import Database
 from notifier.texts import publishing
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROMPT = 0.001  # seconds: the tests needn't wait as long as a log must not be filled
 
 

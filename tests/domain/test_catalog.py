@@ -15,7 +15,7 @@ from notifier.domain.errors import ConfigurationError
 from notifier.domain.regulation import Cap, Regulation
 from tests.named import PUSH, SMS
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+TEMPLATES = Path(__file__).parents[2] / "templates"
 
 TYPE = """
 name = "Cable stuck"

@@ -322,7 +322,7 @@ def test_settings_go_to_another_process_and_come_back_the_same() -> None:
 
 
 def test_every_setting_is_told_in_the_page_of_settings_as_by_the_doctor() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `NOTIFIER_")]
 
     assert [row[0].strip("`") for row in rows] == [variable(name) for name in FIELDS]
