@@ -15,11 +15,12 @@ import msgspec
 import sqlalchemy as sa
 
 from bench.servers import servers
+from notifier.channels.sms.writing import SmsTexts
 from notifier.demo.local import LocalSystem
 from notifier.domain.catalog import NotificationType
 from notifier.domain.clock import SECOND
 from notifier.domain.users import Role, User, hash_password, make_password
-from notifier.rendering.texts import SmsTexts, read_wording
+from notifier.rendering.texts import encode, read_wording
 from notifier.store.console import users, versions
 from notifier.store.console.versions import Draft
 from notifier.store.core.database import Database
@@ -139,7 +140,7 @@ async def _draft(system: LocalSystem, kind: NotificationType) -> None:
         for locale, texts in shipped.items()
     }
     live = (await versions.live(system.database))[kind.id]
-    begun = Draft(type=kind.id, wording=publishing.encode(shipped), based_on=live, revision=0, updated_at=0, actor="")
+    begun = Draft(type=kind.id, wording=encode(shipped), based_on=live, revision=0, updated_at=0, actor="")
     await publishing.save(system.database, begun, changed, "console:ada", system.clock.now())
 
 

@@ -21,7 +21,7 @@ from notifier.domain.channels import specs
 from notifier.rendering import Brand
 from notifier.rendering.categories import CategoryWords
 from notifier.rendering.formats import parse_locale
-from notifier.rendering.texts import closest, read_locales
+from notifier.rendering.locales import closest, read_locales
 from notifier.rendering.zones import time_zones
 
 FOLDER = Path(__file__).with_name("pages")

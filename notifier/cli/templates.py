@@ -17,11 +17,14 @@ from notifier.domain.catalog import Catalog, NotificationType, load_catalog
 from notifier.domain.clock import to_datetime
 from notifier.domain.problems import problem
 from notifier.pipeline.engine import Engine
+from notifier.rendering import changes
 from notifier.rendering.changes import Changes
 from notifier.rendering.confined import Confined, Trial
 from notifier.rendering.files import write_wording
-from notifier.rendering.lint import Finding, lint
+from notifier.rendering.findings import Finding
+from notifier.rendering.lint import lint
 from notifier.rendering.texts import Texts, read_wording
+from notifier.rendering.writing import HTML, writing
 from notifier.runtime.settings import load_settings
 from notifier.startup import close, open_engine
 from notifier.store.console import versions
@@ -127,7 +130,7 @@ def render(type_: str, locale: str, sample: str | None, folder: Path | None, as_
     for channel, content in told.items():
         click.secho(channel, bold=True)
         for part, text in content.items():
-            if part != "html":
+            if part != HTML:
                 click.echo(f"  {part}: {text}")
 
 
@@ -144,11 +147,11 @@ def diff(type_: str, folder: Path | None, as_json: bool) -> None:
         _refuse_unusable(checked.findings)
         return checked.changes
 
-    changes = _run(work)
+    found = _run(work)
     if as_json:
-        click.echo(msgspec.json.encode(changes).decode())
+        click.echo(msgspec.json.encode(changes.to_builtins(found)).decode())
         return
-    _print_changes(changes)
+    _print_changes(found)
 
 
 @templates.command()
@@ -313,19 +316,20 @@ def _print_findings(found: dict[str, list[Finding]]) -> None:
         click.echo("Nothing is wrong with the texts.")
 
 
-def _print_changes(changes: Changes) -> None:
-    for locale in changes.locales_gained:
+def _print_changes(found: Changes) -> None:
+    for locale in found.locales_gained:
         click.echo(f"+ {locale} is spoken")
-    for locale in changes.locales_lost:
+    for locale in found.locales_lost:
         click.echo(f"- {locale} is not spoken any more")
-    for change in changes.changed:
+    for change in found.changed:
+        measure = writing(change.channel).measure
         told = [*(f"+{name}" for name in change.gained), *(f"-{name}" for name in change.lost)]
-        if change.segments:
-            told.append(f"SMS {change.segments[0]} → {change.segments[1]}")
+        if change.most and measure and measure.paid:
+            told.append(f"{measure.unit} {change.most[0]} → {change.most[1]}")
         click.secho(f"{change.locale} {change.channel} {' '.join(told)}", bold=True)
         for example in change.examples:
             click.echo(f"  {example.sample}")
             click.secho(f"  - {example.before}", fg="red")
             click.secho(f"  + {example.after}", fg="green")
-    if not changes.changed and not changes.locales_gained and not changes.locales_lost:
+    if not found.changed and not found.locales_gained and not found.locales_lost:
         click.echo("Nothing changes for anybody.")

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from notifier.console.forms import read_filter, read_place
 from notifier.console.pages import draw, page
 from notifier.console.screens import Context, Screen
+from notifier.domain.channels import channels
 from notifier.domain.deliveries import Channel, State
 from notifier.store.reading import activity
 from notifier.store.reading.activity import Filter
@@ -19,7 +20,7 @@ async def get_activity(request: Request, context: Context) -> Response:
     found = await activity.find(context.engine.database, wanted, place, PAGE)
     choices = {
         "type": sorted(context.engine.catalog.types),
-        "channel": [channel.value for channel in Channel],
+        "channel": [channel.value for channel in (*channels(), Channel.NONE)],
         "state": [state.value for state in State],
     }
     zone = await _zone(context, wanted)

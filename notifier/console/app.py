@@ -34,7 +34,10 @@ from notifier.console.pages import Secured, get_asset, page, problem_page
 from notifier.console.screens import BASE, Context, Screen
 from notifier.console.tester import Tester
 from notifier.console.watch import Watch
+from notifier.domain.catalog import Money
+from notifier.domain.channels import channels
 from notifier.domain.cloudevents import Reader
+from notifier.domain.deliveries import Channel
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.text import address_fault
 from notifier.domain.users import PERMISSIONS
@@ -99,8 +102,15 @@ def open_console(engine: Engine, settings: Settings, streams: Streams, *, warm: 
         engine=engine, watch=watch, streams=streams, screens=SCREENS, secure=settings.public_url.startswith("https:"),
         confined=confined, reader=Reader(engine.catalog),
         tester=Tester(settings, engine.namespace, engine.database, engine.clock),
-        sms_price=read_price("sms_price", settings.channels["sms_price"]), brand=settings.brand_name,
+        prices=_prices(settings), brand=settings.brand_name,
     )  # fmt: skip
+
+
+def _prices(settings: Settings) -> dict[Channel, Money]:
+    """What the settings say of the price of each channel (`sms_price`)."""
+    named = {channel: f"{channel}_price" for channel in channels()}
+    said = {channel: read_price(name, settings.channels.get(name, "")) for channel, name in named.items()}
+    return {channel: each for channel, each in said.items() if each is not None}
 
 
 async def close_console(context: Context) -> None:

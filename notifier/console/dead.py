@@ -10,7 +10,7 @@ from starlette.responses import Response
 from notifier.console.forms import read_filter, read_place, text
 from notifier.console.pages import page
 from notifier.console.screens import Context, Screen
-from notifier.domain.deliveries import Channel
+from notifier.domain.channels import channels
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.pipeline.engine import Engine
@@ -38,7 +38,7 @@ async def get_dead(request: Request, context: Context) -> Response:
     end = Place(letters[-1].at, letters[-1].id) if len(found) > PAGE else None
     choices = {
         "type": sorted({*context.engine.catalog.types, *context.engine.catalog.event_types}),
-        "channel": [channel.value for channel in Channel if channel != Channel.NONE],
+        "channel": [channel.value for channel in channels()],
         "reason": sorted(REASONS),
     }
     return page(

@@ -14,15 +14,17 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from notifier.console import tester, wording
 from notifier.console.forms import text
 from notifier.console.pages import draw, page, query
-from notifier.console.preview import Look, Reader, cost, look, read_reader, room
+from notifier.console.preview import Look, Reader, cost, look, read_reader
 from notifier.console.screens import BASE, Context, Screen
 from notifier.console.tester import MOST, WINDOW, to_contact
-from notifier.console.wording import BOXES, DESIGN, SPARE_ROWS, Table, Written
+from notifier.console.wording import SPARE_ROWS, Written
 from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError, Problem, SendError
 from notifier.rendering.language import DEFAULT_LOCALE
-from notifier.rendering.texts import EmailTexts, Texts, check_locale_name
+from notifier.rendering.locales import check_locale_name
+from notifier.rendering.texts import Texts
+from notifier.rendering.writing import Table, is_framed, writing
 from notifier.store.console import contacts
 from notifier.store.console.versions import Draft
 from notifier.store.core import audit
@@ -163,7 +165,7 @@ async def _open(request: Request, context: Context, asked: Mapping[str, Any]) ->
     if locale not in texts or channel not in kind.channels:
         raise HTTPException(404)
     channel = Channel(channel)
-    posted = request.method == "POST" and wording.BOXES[channel][0].part in asked
+    posted = request.method == "POST" and writing(channel).boxes[0].part in asked
     samples = await gate.payloads_of(context.engine, kind)
     stands, form = wording.written(texts[locale], channel), getattr(request.state, "form", FormData())
     begun = Begun(text(form, "revision"), text(form, "based_on"), wording.read_marks(form))
@@ -221,8 +223,7 @@ async def _conflict(request: Request, context: Context, editing: Editing) -> Res
     theirs = wording.written(fresh.wording[fresh.locale], fresh.channel).table
     # A form without marks was changed in every part, for all that is known.
     table, both = wording.merged(editing.written.table, theirs, fresh.begun.shown or {}, fresh.channel)
-    written = wording.Written(table, list(table.details.items()) if isinstance(table, EmailTexts) else [])
-    merged = replace(fresh, written=written, begun=Begun.at(fresh.draft, theirs))
+    merged = replace(fresh, written=Written.of(table, fresh.channel), begun=Begun.at(fresh.draft, theirs))
     return await _page(request, context, merged, status=409, conflict=both)
 
 
@@ -238,7 +239,7 @@ async def _test(request: Request, context: Context, editing: Editing, found: Loo
         return "Not sent: what a real event tells of somebody goes to nobody else. Choose one of the samples.", 422
     if content is None:
         return "Not sent: no message can be made of this sample.", 422
-    message = to_contact(contact, editing.kind, content)
+    message = to_contact(contact, editing.kind, editing.channel, content)
     address = contact.address(editing.channel)
     if message is None or address is None:
         return f"Not sent: {contact.name} has no address for {editing.channel}.", 422
@@ -282,24 +283,25 @@ async def _page(
     to = [each for each in await contacts.every(context.engine.database) if each.address(editing.channel)]
     to.sort(key=lambda each: each.name != request.state.visit.session.user)
     return page(
-        request, context, "editor.html", status=status, frames_mail=editing.channel == Channel.EMAIL,
-        boxes=BOXES[editing.channel], design=DESIGN if editing.channel == Channel.EMAIL else (), spare=SPARE_ROWS,
-        variables=wording.variables(kind), contacts=to, zones=FEW_ZONES, notice=notice, refused=refused,
-        conflict=conflict, tested=tested, locale_fault=locale_fault, view=_view(request),
+        request, context, "editor.html", status=status, frames_mail=is_framed(editing.channel),
+        writing=writing(editing.channel), titles={channel: writing(channel).title for channel in kind.channels},
+        spare=SPARE_ROWS, variables=wording.variables(kind), contacts=to, zones=FEW_ZONES, notice=notice,
+        refused=refused, conflict=conflict, tested=tested, locale_fault=locale_fault, view=_view(request),
         live=(await gate.live_wording(context.engine, kind.id))[1], **_preview(context, editing, found),
     )  # fmt: skip
 
 
 def _preview(context: Context, editing: Editing, found: Look) -> dict[str, Any]:
-    size = found.size
+    own, content = writing(editing.channel), found.content
+    count = own.measure.of(content) if own.measure and content is not None else None
     return {
         "editing": editing,
         "look": found,
+        "content": content,
         "brand": context.brand,
-        "size": size,
-        "room": room(size) if size else None,
-        "cost": cost(size.segments if size else None, context.sms_price),
+        "cost": cost(editing.channel, count, context.prices),
         "data": msgspec.json.format(msgspec.json.encode(editing.samples[editing.reader.sample])).decode(),
+        **(own.preview(content) if content is not None else {}),
     }
 
 

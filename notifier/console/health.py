@@ -8,8 +8,9 @@ from starlette.responses import Response
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES
 from notifier.console.pages import draw, page
 from notifier.console.screens import Context, Screen
+from notifier.domain.channels import channels
 from notifier.domain.clock import MINUTE, SECOND
-from notifier.domain.deliveries import Channel, Lane
+from notifier.domain.deliveries import Lane
 
 CLOCK_LATE = 5 * SECOND  # since the clock's last round: ten times what it takes while all is well
 ROW_LATE = 10 * SECOND  # past its time: the clock signals again every three seconds
@@ -35,7 +36,7 @@ async def _seen(context: Context) -> dict[str, Any]:
         "health": await context.watch.health(),
         "failures": await context.watch.failures(),
         "books": await context.watch.books(),
-        "lanes": {channel: {lane: LANES[channel, lane] for lane in Lane} for channel in Channel if channel != "none"},
+        "lanes": {channel: {lane: LANES[channel, lane] for lane in Lane} for channel in channels()},
         "others": (DECIDE_URGENT, DECIDE, EXPAND, ASK, CAREFUL),
         "clock_late": CLOCK_LATE,
         "row_late": ROW_LATE,

@@ -14,11 +14,13 @@ from notifier.console.forms import text
 from notifier.console.pages import TONES, page, why, words
 from notifier.console.screens import BASE, Context, Screen
 from notifier.console.why import explained
+from notifier.domain.channels import specs
 from notifier.domain.clock import Clock
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import State
 from notifier.domain.events import event_id
 from notifier.domain.recipients import check_email, check_phone
 from notifier.domain.users import PERMISSIONS
+from notifier.rendering.writing import is_framed
 from notifier.store.core import audit
 from notifier.store.core.audit import Entry
 from notifier.store.core.database import Database
@@ -30,6 +32,9 @@ from notifier.why.explain import DecisionTold, DeliveryTold, Explanation
 from notifier.why.telling import meaning
 
 MOST_LETTERS = 10  # of an id that is looked for in any case: 1,024 of them, some milliseconds
+
+CHECKS = {"phone": check_phone, "email": check_email}
+"""How an address of a kind (`ChannelSpec.key`) is read."""
 
 _ID = re.compile("[0-9a-f]{32}")
 
@@ -99,9 +104,11 @@ def cases(asked: str) -> set[str]:
 
 async def _address_keys(database: Database, asked: str) -> list[str]:
     keys = []
-    for channel, check in ((Channel.SMS, check_phone), (Channel.EMAIL, check_email)):
-        with contextlib.suppress(ValueError):
-            keys.append((await suppressions.address_key(database))(channel, check(asked)))
+    key = await suppressions.address_key(database)
+    for channel, each in specs().items():
+        if each.key is not None:
+            with contextlib.suppress(ValueError):
+                keys.append(key(channel, CHECKS[each.key](asked)))
     return keys
 
 
@@ -124,7 +131,7 @@ async def get_delivery(request: Request, context: Context) -> Response:
         request, context, "delivery.html", name=name, delivery=told, event=event, waits=waits,
         moments=_of_delivery(told, event, context.engine.clock), meaning=meaning(told.channel, told.code), made=made,
         sent=sent, zone=made.time_zone if made else await activity.zone_of(context.engine.database, told.recipient_id),
-        frames_mail=told.channel == Channel.EMAIL,
+        frames_mail=is_framed(told.channel),
     )  # fmt: skip
 
 

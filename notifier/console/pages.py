@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from notifier.console.screens import BASE, Context, Screen, Visit
+from notifier.domain.channels import FOLDERS
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.domain.deliveries import State
 from notifier.domain.users import PERMISSIONS, csrf_token
@@ -214,15 +215,17 @@ def query(**parameters: Any) -> str:
 
 
 def _environment() -> jinja2.Environment:
+    own = jinja2.FileSystemLoader(HERE / "templates")
+    channels = jinja2.PrefixLoader({"channels": jinja2.FileSystemLoader(FOLDERS)})  # `channels/<name>/preview.html`
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.ChoiceLoader([own, channels]), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     filters: dict[str, Callable[..., Any]] = {
         "moment": moment, "duration": duration, "words": words, "why": why, "grouped": lambda number: f"{number:,}",
         "iso": lambda instant: f"{datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}",
         "as_json": lambda value: msgspec.json.encode(value).decode(), "theirs": theirs, "language": language,
-        "plainly": plainly,
+        "plainly": plainly, "parts": msgspec.structs.asdict,
         "who": lambda actor: actor.removeprefix("console:"),
         "tone": lambda state: TONES.get(state, "quiet"),
     }  # fmt: skip

@@ -5,14 +5,18 @@ from typing import Any, NamedTuple
 
 from notifier.console.screens import Context
 from notifier.domain.catalog import Money, NotificationType
+from notifier.domain.channels import spec
 from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Content
 from notifier.domain.recipients import check_locale, check_time_zone
-from notifier.domain.sms_segments import SIZES, Size, measure
 from notifier.rendering.confined import Trial, Tried
+from notifier.rendering.findings import Finding
 from notifier.rendering.formats import price
 from notifier.rendering.language import DEFAULT_LOCALE
-from notifier.rendering.lint import Finding, Seen, lint
-from notifier.rendering.texts import Texts, Wording, closest
+from notifier.rendering.lint import Seen, lint
+from notifier.rendering.locales import closest
+from notifier.rendering.texts import Texts, Wording
+from notifier.rendering.writing import writing
 from notifier.texts import gate
 from notifier.why.explain import HIDDEN
 
@@ -35,9 +39,9 @@ class Look(NamedTuple):
     refused: bool
 
     @property
-    def size(self) -> Size | None:
-        """What an SMS takes."""
-        return measure(self.tried.sms.text) if self.tried and self.tried.sms else None
+    def content(self) -> Content | None:
+        """What the message says; None where it can't be made."""
+        return self.tried.content if self.tried else None
 
 
 def read_reader(asked: Mapping[str, Any], locale: str, wording: Wording, samples: Sequence[str], usual: str) -> Reader:
@@ -66,7 +70,7 @@ async def look(
 ) -> Look:  # fmt: skip
     """Make the message that the reader would get, and those of all other samples for what may be wrong with them."""
     own: dict[str, Texts] = {name: wording[name] for name in dict.fromkeys((DEFAULT_LOCALE, locale))}
-    switched = channel == Channel.EMAIL and not kind.is_mandatory_on(channel)
+    switched = spec(channel).unsubscribes and not kind.is_mandatory_on(channel)
     names = [reader.sample, *(name for name in samples if name != reader.sample)]
     trials = [
         Trial(channel, reader.locale, reader.zone, dict(samples[name]), HIDDEN if switched else None) for name in names
@@ -83,20 +87,16 @@ async def look(
     return Look(answer.tried[0] if answer.tried else None, findings, refused)
 
 
-def cost(segments: int | None, each: Money | None) -> str | None:
-    """What so many segments cost: "$0.15"; None where nobody has said what one does."""
-    if segments is None or each is None:
+def cost(channel: Channel, count: int | None, prices: Mapping[Channel, Money]) -> str | None:
+    """What so many of what a channel counts cost: "$0.15"; None where nobody pays for each, or has said how much."""
+    measure, each = writing(channel).measure, prices.get(channel)
+    if count is None or each is None or measure is None or not measure.paid:
         return None
-    return price(Money(segments * each.amount, each.currency), DEFAULT_LOCALE)
-
-
-def room(size: Size) -> int:
-    """Units that fit into as many segments as a text takes."""
-    alone, among = SIZES[size.encoding]
-    return alone if size.segments == 1 else among * size.segments
+    return price(Money(count * each.amount, each.currency), DEFAULT_LOCALE)
 
 
 def _part(finding: Finding, channel: Channel) -> str:
-    if channel == Channel.SMS:
-        return "text"
-    return finding.part.partition(".")[0]
+    """The field of the form that a finding belongs to: where there is but one, all do."""
+    own = writing(channel)
+    only = own.boxes[0].part if len(own.boxes) == 1 and own.rows is None and own.folded is None else ""
+    return only or finding.part.partition(".")[0]

@@ -17,6 +17,7 @@ from notifier.console.screens import BASE, Context, Screen
 from notifier.domain.catalog import NotificationType
 from notifier.domain.errors import Problem
 from notifier.rendering.texts import Place, Texts, places
+from notifier.rendering.writing import writing
 from notifier.store.console import versions
 from notifier.store.console.versions import Draft, Version
 from notifier.texts import gate, publishing
@@ -46,6 +47,12 @@ class Differs(NamedTuple):
     def same(self) -> bool:
         """Whether there is no difference."""
         return self.before == self.after
+
+    @property
+    def part(self) -> str:
+        """The part as people call it; a row by its label."""
+        rows = writing(self.place.channel).rows
+        return self.place.part.replace(f"{rows.part}.", f"{rows.label.lower()}: ") if rows else self.place.part
 
 
 async def get_publish(request: Request, context: Context) -> Response:
@@ -186,7 +193,11 @@ async def _found(request: Request, context: Context, kind: NotificationType) -> 
 
 
 def _helpers(context: Context) -> dict[str, Any]:
-    return {"runs": runs, "cost": lambda segments: cost(segments, context.sms_price)}
+    return {
+        "runs": runs,
+        "cost": lambda channel, count: cost(channel, count, context.prices),
+        "measure_of": lambda channel: writing(channel).measure,
+    }
 
 
 def _number(form: Any, name: str) -> int:

@@ -1,6 +1,6 @@
 """What a screen is, and what screens work with."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ from notifier.console.tester import Tester
 from notifier.console.watch import Watch
 from notifier.domain.catalog import Money
 from notifier.domain.cloudevents import Reader
+from notifier.domain.deliveries import Channel
 from notifier.domain.users import Permission, Session
 from notifier.pipeline.engine import Engine
 from notifier.rendering.confined import Confined
@@ -41,8 +42,8 @@ class Screen:
 class Context:
     """What screens work with, in `request.app.state.context`.
 
-    `secure` is whether people come by https; `confined` makes every message that is looked at or tried, `sms_price` is
-    what one segment costs, None where nobody has said.
+    `secure` is whether people come by https; `confined` makes every message that is looked at or tried, `prices` are
+    what one of what a channel counts costs, where somebody has said.
     """
 
     engine: Engine
@@ -53,7 +54,7 @@ class Context:
     confined: Confined
     reader: Reader
     tester: Tester
-    sms_price: Money | None
+    prices: Mapping[Channel, Money]
     brand: str
 
 

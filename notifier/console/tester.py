@@ -5,15 +5,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from notifier.channels.email.messages import EmailContent, EmailMessage
-from notifier.channels.push.messages import PushContent, PushMessage
-from notifier.channels.sms.messages import SmsContent, SmsMessage
 from notifier.domain.catalog import NotificationType
+from notifier.domain.channels import Envelope, Reach, spec
 from notifier.domain.clock import MINUTE, Clock
 from notifier.domain.deliveries import Channel, make_id
 from notifier.domain.errors import ConfigurationError, Misconfigured, OutcomeUnknown, SendError
-from notifier.domain.messages import Content, Device, Receipt
-from notifier.pipeline.prepare import Message
+from notifier.domain.messages import Content, Device, Message, Receipt
 from notifier.pipeline.sharing import keeper
 from notifier.providers import Transport
 from notifier.providers.opening import open_transports
@@ -63,19 +60,15 @@ class Tester:
             await transport.close()
 
 
-def to_contact(contact: Contact, kind: NotificationType, content: Content) -> Message | None:
+def to_contact(contact: Contact, kind: NotificationType, channel: Channel, content: Content) -> Message | None:
     """The message that brings them these words, to the letter; None where they have no address for it."""
+    if not contact.address(channel):
+        return None
     reference = make_id("test", secrets.token_hex(16))
-    match content:
-        case PushContent() if contact.token:
-            return PushMessage(
-                reference=reference, device=Device(value=contact.token), content=content, notification_type=kind.id,
-                collapse_key=reference, time_to_live=TIME_TO_LIVE, urgency=kind.urgency,
-            )  # fmt: skip
-        case SmsContent() if contact.phone:
-            return SmsMessage(
-                reference=reference, to=contact.phone, content=content, time_to_live=TIME_TO_LIVE, urgency=kind.urgency
-            )
-        case EmailContent() if contact.email:
-            return EmailMessage(reference=reference, to=contact.email, content=content, urgency=kind.urgency)
-    return None
+    device = Device(value=contact.token) if contact.token else None
+    reach = Reach(email=contact.email, phone=contact.phone, device=device)
+    envelope = Envelope(
+        reference=reference, notification_type=kind.id, collapse_key=reference, time_to_live=TIME_TO_LIVE,
+        urgency=kind.urgency,
+    )  # fmt: skip
+    return spec(channel).make_message(envelope, reach, content)

@@ -1,8 +1,8 @@
 """Texts as a form: the fields of one locale and channel, what they may name, and back to texts. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from starlette.datastructures import FormData
@@ -11,56 +11,24 @@ from notifier.console.forms import text
 from notifier.domain.catalog import Field, NotificationType
 from notifier.domain.deliveries import Channel
 from notifier.rendering.formats import FORMATS
-from notifier.rendering.texts import EmailTexts, PushTexts, SmsTexts, Texts, Wording, fields_of
-
-Table = PushTexts | SmsTexts | EmailTexts
-
-_ROW = "details."  # how the name of a part begins that is a row of a mail's table
+from notifier.rendering.texts import Texts, Wording, fields_of
+from notifier.rendering.writing import Table, writing
 
 SPARE_ROWS = 2  # of a mail's table that are empty: a script is not needed to add some
 
 
-class Box(NamedTuple):
-    """A field of the form: the part of the texts that it holds, its label, lines, and a hint."""
-
-    part: str
-    label: str
-    lines: int
-    hint: str = ""
-
-
-BOXES: Mapping[Channel, Sequence[Box]] = {
-    Channel.PUSH: (
-        Box("title", "Title", 2),
-        Box("body", "Body", 6),
-        Box("action", "Button", 1, "None where this is empty. It leads to the type's link."),
-        Box("image", "Picture", 2, "None where this is empty. Its address, by https; only text can be named in it."),
-    ),
-    Channel.SMS: (Box("text", "Text", 9, "Line breaks become spaces, so break lines where they read well."),),
-    Channel.EMAIL: (
-        Box("subject", "Subject", 2),
-        Box("preheader", "Preheader", 2, "What a mail list shows after the subject."),
-        Box("heading", "Heading", 2),
-        Box("body", "Body", 8, "An empty line begins another paragraph."),
-        Box("action", "Button", 1, "It leads to the type's link."),
-    ),
-}
-DESIGN: Sequence[Box] = (
-    Box("mjml", "Design (MJML)", 12, "Sections of MJML, in place of heading, body, button and table."),
-    Box("text", "Its plain text", 6, "Made from the design where this is empty."),
-)
-
-_SHAPES: Mapping[Channel, type[Table]] = {
-    Channel.PUSH: PushTexts, Channel.SMS: SmsTexts, Channel.EMAIL: EmailTexts,
-}  # fmt: skip
-
-
 class Written(NamedTuple):
-    """What stands in the form: its texts, a mail's table as rows, and what is wrong with those."""
+    """What stands in the form: its texts, their rows where the channel has such, and what is wrong with those."""
 
     table: Table
     rows: list[tuple[str, str]]
     fault: str = ""
+
+    @classmethod
+    def of(cls, table: Table, channel: Channel) -> Self:
+        """The form of a channel's texts."""
+        part = _rows_of(channel)
+        return cls(table, list(getattr(table, part).items()) if part else [])
 
 
 def written(texts: Texts, channel: Channel) -> Written:
@@ -68,13 +36,14 @@ def written(texts: Texts, channel: Channel) -> Written:
     table = texts.table(channel)
     if table is None:
         table = _table(channel, dict.fromkeys(_parts(channel), ""))
-    return Written(table, list(table.details.items()) if isinstance(table, EmailTexts) else [])
+    return Written.of(table, channel)
 
 
 def read(form: FormData, channel: Channel) -> Written:
     """What somebody has sent."""
     parts: dict[str, Any] = {name: text(form, name) for name in _parts(channel)}
-    if channel != Channel.EMAIL:
+    part = _rows_of(channel)
+    if not part:
         return Written(_table(channel, parts), [])
     labels, values = ([str(each) for each in form.getlist(name)] for name in ("label", "value"))
     rows = [
@@ -82,16 +51,21 @@ def read(form: FormData, channel: Channel) -> Written:
     ]
     names = [label for label, _ in rows]
     fault = "" if all(names) and len(set(names)) == len(names) else "Each row needs a label of its own."
-    return Written(_table(channel, {**parts, "details": dict(rows)}), rows, fault)
+    return Written(_table(channel, {**parts, part: dict(rows)}), rows, fault)
+
+
+def _rows_of(channel: Channel) -> str:
+    """The part that is a table of rows by label; empty where there is none."""
+    rows = writing(channel).rows
+    return rows.part if rows else ""
 
 
 def _parts(channel: Channel) -> list[str]:
-    return [name for name in _SHAPES[channel].__struct_fields__ if name != "details"]
+    return [name for name in writing(channel).table.__struct_fields__ if name != _rows_of(channel)]
 
 
 def _table(channel: Channel, parts: Mapping[str, Any]) -> Table:
-    table: Table = msgspec.convert(parts, _SHAPES[channel])
-    return table
+    return msgspec.convert(parts, writing(channel).table)
 
 
 def marks(table: Table) -> dict[str, str]:
@@ -118,16 +92,24 @@ def merged(mine: Table, theirs: Table, shown: Mapping[str, str], channel: Channe
             both[name] = other.get(name, "")
         if (value := (own if touched else other).get(name)) is not None:
             kept[name] = value
-    parts: dict[str, Any] = {name: value for name, value in kept.items() if not name.startswith(_ROW)}
-    if channel == Channel.EMAIL:
-        parts["details"] = {name.removeprefix(_ROW): value for name, value in kept.items() if name.startswith(_ROW)}
-    return _table(channel, parts), both
+    return _table(channel, _nested(kept, _rows_of(channel))), both
 
 
 def _flat(table: Table) -> dict[str, str]:
-    parts = msgspec.structs.asdict(table)
-    details = parts.pop("details", {})
-    return {**parts, **{f"{_ROW}{label}": value for label, value in details.items()}}
+    """Every source by its part; a row's by `<part>.<label>`."""
+    flat: dict[str, str] = {}
+    for name, value in msgspec.structs.asdict(table).items():
+        flat |= {f"{name}.{label}": row for label, row in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _nested(flat: Mapping[str, str], rows: str) -> dict[str, Any]:
+    """What `_flat` made flat, with the rows in the part of this name."""
+    begins = f"{rows}."
+    parts: dict[str, Any] = {name: value for name, value in flat.items() if not rows or not name.startswith(begins)}
+    if rows:
+        parts[rows] = {name.removeprefix(begins): value for name, value in flat.items() if name.startswith(begins)}
+    return parts
 
 
 def _mark(value: str | None) -> str:

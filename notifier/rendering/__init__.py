@@ -1,6 +1,6 @@
 """What is said: texts per type, channel and locale, filled with an event's data (docs/notification-types.md)."""
 
-from notifier.rendering.layout import Brand
 from notifier.rendering.renderer import Rendered, Renderer
+from notifier.rendering.writing import Brand
 
 __all__ = ["Brand", "Rendered", "Renderer"]

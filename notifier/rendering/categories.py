@@ -7,7 +7,7 @@ import msgspec
 
 from notifier.domain.catalog import Catalog
 from notifier.domain.errors import ConfigurationError
-from notifier.rendering.texts import read_locales
+from notifier.rendering.locales import read_locales
 
 FOLDER = "_categories"
 

@@ -1,18 +1,16 @@
 """What a new wording changes for people, told before it is published: pure, over both and what they render to."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
-from notifier.channels.email.messages import EmailContent
-from notifier.channels.push.messages import PushContent
-from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Channel
-from notifier.domain.sms_segments import measure
 from notifier.rendering.confined import Tried
 from notifier.rendering.lint import Seen
 from notifier.rendering.texts import Wording, alike, named, places
+from notifier.rendering.writing import measures, writing
 
 EXAMPLES = 3  # of each channel and locale: the first shows what it is about, more would hide other locales
 
@@ -28,16 +26,15 @@ class Example(msgspec.Struct, frozen=True):
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What changes on a channel in a locale.
 
-    `segments` (SMS) and `bytes` (mail's HTML) are the most that any message takes, before and after, None where there
-    is none; `gained` and `lost` are the fields that the texts name.
+    `most` is what any message takes at most, before and after, of what the channel counts (`Writing.measure`); None
+    where it counts nothing, or there is no message. `gained` and `lost` are the fields that the texts name.
     """
 
     locale: str
     channel: Channel
     gained: list[str]
     lost: list[str]
-    segments: tuple[int | None, int | None] | None = None
-    bytes: tuple[int | None, int | None] | None = None
+    most: tuple[int | None, int | None] | None = None
     examples: list[Example] = []
 
 
@@ -88,23 +85,26 @@ def _change(
         channel=channel,
         gained=sorted(fields_after - fields_before),
         lost=sorted(fields_before - fields_after),
-        segments=(_segments(old.values()), _segments(new.values())) if channel == Channel.SMS else None,
-        bytes=(_bytes(old.values()), _bytes(new.values())) if channel == Channel.EMAIL else None,
+        most=(_most(channel, old.values()), _most(channel, new.values())) if writing(channel).measure else None,
         examples=shown[:EXAMPLES],
     )
 
 
 def shown_as(tried: Tried | None) -> str:
     """A message as plain words, to be read beside another."""
-    match tried and tried.content:
-        case PushContent() as push:
-            return "\n".join(filter(None, (push.title, push.body, push.action and f"[{push.action}]", push.image)))
-        case SmsContent() as sms:
-            return sms.text
-        case EmailContent() as mail:
-            return f"{mail.subject}\n\n{mail.text}"
-        case _:
-            return "" if tried is None else tried.error or ""
+    if tried is None:
+        return ""
+    content = tried.content
+    return (tried.error or "") if content is None else writing(tried.channel).read(content)
+
+
+def to_builtins(changes: Changes) -> dict[str, Any]:
+    """The same for JSON: each change has what any channel counts by its name, null where that is another channel's."""
+    told: dict[str, Any] = msgspec.to_builtins(changes)
+    for change, each in zip(changes.changed, told["changed"], strict=True):
+        most, examples, own = each.pop("most"), each.pop("examples"), writing(change.channel).measure
+        each |= {measure.name: most if measure is own else None for measure in measures()} | {"examples": examples}
+    return told
 
 
 def _fields(kind: NotificationType, wording: Wording, channel: Channel, locale: str) -> set[str]:
@@ -115,9 +115,7 @@ def _fields(kind: NotificationType, wording: Wording, channel: Channel, locale: 
     return named(said) & kind.data.keys()
 
 
-def _segments(tried: Iterable[Tried]) -> int | None:
-    return max((measure(each.sms.text).segments for each in tried if each.sms), default=None)
-
-
-def _bytes(tried: Iterable[Tried]) -> int | None:
-    return max((len(each.email.html.encode()) for each in tried if each.email), default=None)
+def _most(channel: Channel, tried: Iterable[Tried]) -> int | None:
+    measure = writing(channel).measure
+    contents = [content for each in tried if (content := each.content) is not None]
+    return max(map(measure.of, contents), default=None) if measure else None

@@ -11,23 +11,18 @@ from itertools import product
 
 import msgspec
 
-from notifier.channels.email.messages import EmailContent
-from notifier.channels.push.messages import PushContent
-from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import load_catalog
+from notifier.domain.deliveries import CHANNELS
 from notifier.domain.errors import ConfigurationError, RenderError
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.confined import READY, Answer, Fault, Request, Trial, Tried
-from notifier.rendering.renderer import Rendered
-from notifier.rendering.texts import Scripts, faults
+from notifier.rendering.texts import Scripts, decode, faults
+from notifier.rendering.writing import Unspoken
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.runtime.settings import Settings, load_settings
 
-_PLACE = re.compile(r"[\w-]+/([\w-]+)\.toml: (push|sms|email)\.(\w+):? ")
+_PLACE = re.compile(rf"[\w-]+/([\w-]+)\.toml: ({'|'.join(CHANNELS)})\.(\w+):? ")
 """How the error of a part begins: `charging-complete/de.toml: email.mjml: `."""
-
-_NO_LAYOUT = re.compile(r"_layout/([\w-]+)\.toml is missing")
-"""How the error of a language begins that mails have no footer in."""
 
 
 def main() -> None:
@@ -59,22 +54,22 @@ def _warm(settings: Settings) -> Renderer:
 
 def _answer(renderer: Renderer, line: bytes) -> Answer:
     request = msgspec.json.decode(line, type=Request)
+    wording = decode(request.wording)
     try:
-        scripts = renderer.compile(request.type, request.wording)
+        scripts = renderer.compile(request.type, wording)
     except ConfigurationError as error:
-        found = [Fault(*each) for each in faults(renderer.kind(request.type), request.wording)]
-        return Answer(found or [_located(str(error))])
+        found = [Fault(*each) for each in faults(renderer.kind(request.type), wording)]
+        return Answer(found or [_located(error)])
     return Answer(tried=[_try(renderer, request.type, scripts, trial) for trial in request.trials])
 
 
-def _located(error: str) -> Fault:
+def _located(error: ConfigurationError) -> Fault:
     """A fault of one part as a whole, such as MJML that doesn't compile, by the place that its words begin with."""
-    if lacking := _NO_LAYOUT.match(error):
-        return Fault(
-            "", "", "", f"mails have no footer in {lacking[1]} yet; a developer writes it (_layout, {lacking[1]})"
-        )
-    found = _PLACE.match(error)
-    return Fault("", "", "", error) if found is None else Fault(found[1], found[2], found[3], error[found.end() :])
+    if isinstance(error, Unspoken):
+        return Fault("", "", "", error.words)
+    told = str(error)
+    found = _PLACE.match(told)
+    return Fault("", "", "", told) if found is None else Fault(found[1], found[2], found[3], told[found.end() :])
 
 
 def _try(renderer: Renderer, type_: str, scripts: Scripts, trial: Trial) -> Tried:
@@ -84,18 +79,8 @@ def _try(renderer: Renderer, type_: str, scripts: Scripts, trial: Trial) -> Trie
             unsubscribe_url=trial.unsubscribe_url,
         )  # fmt: skip
     except RenderError as error:
-        return Tried(error=error.words)
-    return _tried(rendered)
-
-
-def _tried(rendered: Rendered) -> Tried:
-    match rendered.content:
-        case PushContent() as push:
-            return Tried(push=push, locale=rendered.locale)
-        case SmsContent() as sms:
-            return Tried(sms=sms, locale=rendered.locale)
-        case EmailContent() as email:
-            return Tried(email=email, locale=rendered.locale)
+        return Tried(trial.channel, error=error.words)
+    return Tried(trial.channel, msgspec.Raw(msgspec.json.encode(rendered.content)), rendered.locale)
 
 
 def _limit(memory: int) -> None:

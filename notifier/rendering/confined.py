@@ -14,12 +14,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from notifier.channels.email.messages import EmailContent
-from notifier.channels.push.messages import PushContent
-from notifier.channels.sms.messages import SmsContent
+from notifier.domain import channels
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
-from notifier.rendering.texts import Texts
+from notifier.domain.messages import Content
 from notifier.runtime.background import once
 from notifier.runtime.settings import Settings, to_environment
 
@@ -39,6 +37,10 @@ MAX_LINE = 8 * 1024 * 1024
 """Bytes of one request or answer: every text of a type in every locale, with its previews."""
 
 
+NOTHING = msgspec.Raw(b"null")
+"""No content, as JSON."""
+
+
 class Trial(msgspec.Struct, frozen=True):
     """One message to try a wording with; a mail has a link to unsubscribe where one is given."""
 
@@ -50,25 +52,26 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A type's wording, and what to render with it."""
+    """A type's wording, as `rendering.texts.encode` has it, and what to render with it."""
 
     type: str
-    wording: dict[str, Texts]
+    wording: msgspec.Raw
     trials: list[Trial] = []
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """What came of one trial: its content, or why there is none."""
+    """What came of one trial: on its channel the content's JSON (`raw`, null where there is none), or why not."""
 
-    push: PushContent | None = None
-    sms: SmsContent | None = None
-    email: EmailContent | None = None
+    channel: Channel
+    raw: msgspec.Raw = NOTHING
     locale: str = ""
     error: str | None = None
 
     @property
-    def content(self) -> PushContent | SmsContent | EmailContent | None:
-        return self.push or self.sms or self.email
+    def content(self) -> Content | None:
+        """What the message says; None where it can't be made."""
+        content: Content | None = msgspec.json.decode(self.raw, type=channels.spec(self.channel).content | None)
+        return content
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -74,6 +74,11 @@ _TEXTS = make_environment(html=False)
 _NOTHING = _TEXTS.from_string("")
 
 
+def one_line(text: str) -> str:
+    """The text with every run of blanks and line breaks as one blank; no-break spaces stay."""
+    return b" ".join(text.encode().split()).decode()  # bytes split at ASCII blanks alone
+
+
 def make_context(values: Mapping[str, object]) -> Context:
     """What the parts of one message are rendered with: its values, `locale` and `zone`."""
     return _NOTHING.new_context(dict(values), shared=True)

@@ -11,35 +11,18 @@ from urllib.parse import quote
 import msgspec
 from babel import UnknownLocaleError
 
-from notifier.channels.push.messages import PushContent
-from notifier.channels.sms.messages import SmsContent
+from notifier.domain import channels
 from notifier.domain.catalog import Catalog, Field, NotificationType
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError, RenderError
-from notifier.domain.gsm7 import to_gsm7
 from notifier.domain.messages import Content, Private
 from notifier.domain.text import cut
 from notifier.rendering.formats import parse_locale
-from notifier.rendering.language import Part, compile_text, make_context
-from notifier.rendering.layout import Brand, Layout, one_line
+from notifier.rendering.language import Part, compile_text, make_context, one_line
+from notifier.rendering.locales import check_default, closest
 from notifier.rendering.moments import Zones
-from notifier.rendering.texts import (
-    OF_ADDRESSES,
-    Scripts,
-    Spoken,
-    Texts,
-    Wording,
-    check_default,
-    closest,
-    compile_locale,
-    read_wording,
-)
-
-MAX_VALUE = {Channel.PUSH: 60, Channel.SMS: 60}
-"""Characters of a text value on small screens: a long station name is cut, so that the sentence's end is still seen."""
-
-MAX_ROWS = 100
-"""Rows of a digest's table: some 60 kB, and Gmail cuts a mail at 102 kB."""
+from notifier.rendering.texts import OF_ADDRESSES, Script, Scripts, Spoken, Texts, Wording, compile_locale, read_wording
+from notifier.rendering.writing import Brand, Filled, digesting, writing
 
 KEPT = 200_000
 """Bytes of texts whose compiled form is kept, locale by locale: a draft is much like what is live, and like itself a
@@ -92,7 +75,8 @@ class Renderer:
 
     def __init__(self, catalog: Catalog, templates: Path, brand: Brand, *, forgiving: bool = False) -> None:
         self._brand = msgspec.structs.replace(brand, app_url=brand.app_url.rstrip("/"))
-        self._layout = Layout(templates, self._brand)
+        self._writers = {channel: writing(channel).open(templates, self._brand) for channel in channels.channels()}
+        self._limits = {channel: each.longest_value for channel, each in channels.specs().items()}
         self._kept: dict[tuple[str, str, bytes], Spoken] = {}  # the last asked for last
         self._told: dict[tuple[str, str | None], _Told] = {}  # likewise
         self.shipped = {kind.id: read_wording(templates / kind.id, kind) for kind in catalog.types.values()}
@@ -115,9 +99,9 @@ class Renderer:
         spoken = self._kept.pop(key, None)
         if spoken is None:
             kind = self._types[notification_type].kind
-            spoken = compile_locale(kind, locale, texts, self._layout.frame)
-            if Channel.EMAIL in kind.channels:
-                self._layout.check_speaks(locale)
+            spoken = compile_locale(kind, locale, texts, self._writers)
+            for channel in kind.channels:
+                self._writers[channel].check_locale(locale)
         self._kept[key] = spoken
         while sum(len(source) for _, _, source in self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
@@ -199,24 +183,19 @@ class Renderer:
             raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
         values, link = told.values, told.link
         reader = self._reader(link, locale, spoken, _zones(loaded.kind, values, time_zone))
-        context = make_context({**_fitting(values, channel), **reader})
-        parts = {name: part.render(context) for name, part in script.parts.items()}
-        if channel == Channel.PUSH:
-            image = "" if script.image is None else one_line(self._address(loaded.kind, script.image, values))
-            push = PushContent(
-                title=one_line(parts["title"]), body=one_line(parts["body"]), link=link, image=image or None,
-                action=one_line(parts.get("action", "")) or None,
-            )  # fmt: skip
-            return Rendered(push, spoken, version)
-        if channel == Channel.SMS:
-            return Rendered(SmsContent(text=to_gsm7(one_line(parts["text"]))), spoken, version)
-        rows = [(label, part.render(context)) for label, part in script.details.items()]
-        audience = loaded.kind.audience
-        mail = self._layout.compose(
-            parts, rows, locale=spoken, audience=audience, link=link, unsubscribe_url=unsubscribe_url,
-            design=script.design, values=context.get_all(),
-        )  # fmt: skip
-        return Rendered(mail, spoken, version)
+        context = make_context({**_fitting(values, self._limits[channel]), **reader})
+        filled = Filled(
+            parts={name: part.render(context) for name, part in script.parts.items()},
+            rows=[(label, part.render(context)) for label, part in script.rows.items()],
+            addresses={name: self._address(loaded.kind, part, values) for name, part in script.addresses.items()},
+            compiled=script.compiled,
+            values=context.get_all(),
+            link=link,
+            locale=spoken,
+            audience=loaded.kind.audience,
+            unsubscribe_url=unsubscribe_url,
+        )
+        return Rendered(self._writers[channel].write(filled), spoken, version)
 
     def render_digest(
         self,
@@ -228,11 +207,17 @@ class Renderer:
         unsubscribe_url: str | None = None,
         version: int | None = None,
     ) -> Rendered:
-        """The mail about several events' data, a row each; about one it reads as if it came alone. Raises RenderError
-        as `render` does."""
+        """The message about several events' data, a row each; about one it reads as if it came alone.
+
+        Raises RenderError as `render` does.
+        """
+        collects = digesting()
+        if collects is None:
+            raise RenderError(f"{notification_type}: no channel has digests")
+        channel, digest = collects
         if len(items) == 1:
             return self.render(
-                notification_type, Channel.EMAIL, locale=locale, time_zone=time_zone, data=items[0],
+                notification_type, channel, locale=locale, time_zone=time_zone, data=items[0],
                 unsubscribe_url=unsubscribe_url, version=version,
             )  # fmt: skip
         loaded = self._loaded(notification_type)
@@ -244,17 +229,19 @@ class Renderer:
         told = [_read(loaded, loaded.shape, item) for item in items]
         link = self._address(loaded.kind, loaded.digest_link, told[0])
         reader = self._reader(link, locale, spoken, _zones(loaded.kind, told[0], time_zone))
-        count = {"count": len(told), "more": max(len(told) - MAX_ROWS, 0)}
-        shared = make_context(told[0] | count | reader)
-        parts = {name: part.render(shared) for name, part in script.parts.items()}
-        rows = []
-        for values in told[:MAX_ROWS]:
-            context = make_context(values | reader | {"zone": _zones(loaded.kind, values, time_zone)})
-            rows.append((one_line(script.details["label"].render(context)), script.details["value"].render(context)))
-        mail = self._layout.compose(
-            parts, rows, locale=spoken, audience=loaded.kind.audience, link=link, unsubscribe_url=unsubscribe_url
+        shared = make_context(told[0] | {"count": len(told), "more": max(len(told) - digest.rows, 0)} | reader)
+        filled = Filled(
+            parts={name: part.render(shared) for name, part in script.parts.items()},
+            rows=[_row(loaded, script, values, reader, time_zone) for values in told[: digest.rows]],
+            addresses={},
+            compiled=None,
+            values={},
+            link=link,
+            locale=spoken,
+            audience=loaded.kind.audience,
+            unsubscribe_url=unsubscribe_url,
         )
-        return Rendered(mail, spoken, number)
+        return Rendered(self._writers[channel].write(filled), spoken, number)
 
     def _loaded(self, notification_type: str) -> _Type:
         loaded = self._types.get(notification_type)
@@ -328,14 +315,21 @@ def _clean(text: str) -> str:
     return " ".join(_CONTROLS.sub(" ", unicodedata.normalize("NFC", text)).split())
 
 
-def _fitting(values: Mapping[str, Any], channel: Channel) -> Mapping[str, Any]:
-    limit = MAX_VALUE.get(channel)
+def _fitting(values: Mapping[str, Any], limit: int | None) -> Mapping[str, Any]:
     if limit is None:
         return values
     return {
         name: cut(value, limit - 1).rstrip() + "…" if isinstance(value, str) and len(value) > limit else value
         for name, value in values.items()
     }
+
+
+def _row(
+    loaded: _Type, script: Script, values: Mapping[str, Any], reader: Mapping[str, Any], time_zone: str
+) -> tuple[str, str]:
+    """What a digest says of one event."""
+    context = make_context({**values, **reader, "zone": _zones(loaded.kind, values, time_zone)})
+    return one_line(script.rows["label"].render(context)), script.rows["value"].render(context)
 
 
 @lru_cache(1024)

@@ -15,8 +15,9 @@ from notifier.pipeline.engine import Engine
 from notifier.rendering import Renderer
 from notifier.rendering.changes import Changes, compare
 from notifier.rendering.confined import Answer, Confined, Request, Trial
-from notifier.rendering.lint import Finding, Seen, lint
-from notifier.rendering.texts import Texts, Wording, alike
+from notifier.rendering.findings import Finding
+from notifier.rendering.lint import Seen, lint
+from notifier.rendering.texts import Texts, Wording, alike, encode
 from notifier.store.console import versions
 from notifier.store.console.versions import Draft, Version
 from notifier.store.reading import payloads
@@ -111,12 +112,12 @@ async def draft(engine: Engine, type_: str) -> Draft:
     if found is not None:
         return found
     wording, number = await live_wording(engine, type_)
-    return Draft(type=type_, wording=publishing.encode(wording), based_on=number, revision=0, updated_at=0, actor="")
+    return Draft(type=type_, wording=encode(wording), based_on=number, revision=0, updated_at=0, actor="")
 
 
 async def preview(confined: Confined, kind: NotificationType, wording: Wording, trials: Sequence[Trial]) -> Answer:
     """A wording's messages for an editor, faults and all: the same renderer as for sending."""
-    return await confined.ask(Request(kind.id, dict(wording), list(trials)))
+    return await confined.ask(Request(kind.id, encode(wording), list(trials)))
 
 
 async def live_wording(engine: Engine, type_: str) -> tuple[dict[str, Texts], int]:
@@ -156,7 +157,7 @@ async def trial(
             if not alike(wording, unlike, locale, channel)
         ]
         trials = [Trial(channel, locale, ZONE, dict(samples[name])) for locale, name, channel in named]
-        answer = await confined.ask(Request(kind.id, dict(wording), trials))
+        answer = await confined.ask(Request(kind.id, encode(wording), trials))
         if answer.faults or answer.end != "done":
             break
         pairs = zip(named, answer.tried, strict=True)

@@ -12,8 +12,8 @@ from notifier.domain.clock import Clock
 from notifier.domain.errors import ConfigurationError, Problem, StoreUnavailable
 from notifier.domain.problems import problem
 from notifier.domain.text import TEXT
-from notifier.rendering import Renderer
-from notifier.rendering.texts import Texts, Wording
+from notifier.rendering import Renderer, texts
+from notifier.rendering.texts import Texts, Wording, encode
 from notifier.store.console import versions
 from notifier.store.console.versions import Draft, Version
 from notifier.store.core.database import Database
@@ -28,15 +28,10 @@ Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON, pattern=TEXT)]
 log = structlog.get_logger(__name__)
 
 
-def encode(wording: Wording) -> msgspec.Raw:
-    """A wording for the store."""
-    return msgspec.Raw(msgspec.json.encode(wording))
-
-
 def decode(document: msgspec.Raw) -> dict[str, Texts]:
     """A wording from the store; ConfigurationError where it isn't one."""
     try:
-        return msgspec.json.decode(document, type=dict[str, Texts])
+        return texts.decode(document)
     except msgspec.DecodeError as error:
         raise ConfigurationError(f"the texts are not as texts are: {error}") from None
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from starlette.datastructures import FormData
 
+from notifier.channels.email.writing import EmailTexts
+from notifier.channels.push.writing import PushTexts
+from notifier.channels.sms.writing import SmsTexts
 from notifier.console import wording
 from notifier.console.app import close_console, open_console
 from notifier.console.live import Streams
 from notifier.console.tester import MOST
 from notifier.domain.deliveries import Reason
-from notifier.rendering.texts import EmailTexts, PushTexts
+from notifier.rendering.writing import writing
 from notifier.runtime.settings import Settings
 from notifier.store.console import contacts, versions
 from notifier.store.console.contacts import Contact
@@ -70,7 +73,7 @@ def test_a_form_gives_back_the_texts_that_it_was_made_of(type_: str) -> None:
     for texts in RENDERER.shipped[type_].values():
         for channel in CATALOG.types[type_].channels:
             made = wording.written(texts, channel)
-            fields = [(box.part, getattr(made.table, box.part)) for box in wording.BOXES[channel]]
+            fields = [(box.part, getattr(made.table, box.part)) for box in writing(channel).boxes]
             rows = [pair for label, value in [*made.rows, ("", "")] for pair in (("label", label), ("value", value))]
 
             assert wording.read(FormData([*fields, *rows]), channel).table == texts.table(channel)
@@ -87,8 +90,8 @@ async def test_a_save_begins_a_draft_and_sends_nothing(desk: Enter) -> None:
     assert "Draft of author" in page
     draft = await versions.draft(visitor.engine.database, TYPE)
     assert draft is not None
-    sms = publishing.decode(draft.wording)["de"].sms
-    assert sms is not None
+    sms = publishing.decode(draft.wording)["de"].table("sms")
+    assert isinstance(sms, SmsTexts)
     assert (sms.text, draft.revision, draft.actor) == (SHORT, 1, "console:author")
     assert visitor.engine.renderer.live(TYPE) == 0
     assert await told(visitor, "text.draft") == [("console:author", "text.draft", TYPE, "revision 1")]
@@ -97,8 +100,8 @@ async def test_a_save_begins_a_draft_and_sends_nothing(desk: Enter) -> None:
 @on_sqlite
 async def test_what_is_as_it_was_is_no_draft(desk: Enter) -> None:
     visitor = await signed_in(desk, "author")
-    live = RENDERER.shipped[TYPE]["de"].sms
-    assert live is not None
+    live = RENDERER.shipped[TYPE]["de"].table("sms")
+    assert isinstance(live, SmsTexts)
 
     assert (await write(visitor, live.text)).status == 303
 
@@ -134,8 +137,8 @@ async def test_a_form_that_somebody_overtook_writes_only_what_was_changed_in_it(
     # Given two who have the same push open, of whom one changes its title, and saves
     where = f"/types/{TYPE}/edit?locale=de&channel=push"
     mia, tom = await signed_in(desk, "author"), await signed_in(desk, "publisher")
-    stood = RENDERER.shipped[TYPE]["de"].push
-    assert stood is not None
+    stood = RENDERER.shipped[TYPE]["de"].table("push")
+    assert isinstance(stood, PushTexts)
     parts = {"title": stood.title, "body": stood.body, "action": stood.action, "image": stood.image}
     mine, theirs = hidden((await mia.get(where)).body), hidden((await tom.get(where)).body)
     assert (await mia.post(f"/types/{TYPE}/edit", **mine, **{**parts, "title": "Mias Titel"})).status == 303
@@ -157,7 +160,7 @@ async def test_a_form_that_somebody_overtook_writes_only_what_was_changed_in_it(
     # Then the draft has what each of them wrote
     draft = await versions.draft(mia.engine.database, TYPE)
     assert draft is not None
-    push = publishing.decode(draft.wording)["de"].push
+    push = publishing.decode(draft.wording)["de"].table("push")
     assert push == PushTexts(**{**parts, "title": "Mias Titel", "body": "Toms Text"})
 
 
@@ -190,7 +193,7 @@ async def test_a_push_gets_a_button_and_a_picture(desk: Enter) -> None:
     # Then the preview says what is wrong, the draft has both, and its page shows them
     assert "none that begins with https://" in says(wrong)
     assert saved.status == 303
-    kept = publishing.decode((await gate.draft(visitor.engine, TYPE)).wording)["de"].push
+    kept = publishing.decode((await gate.draft(visitor.engine, TYPE)).wording)["de"].table("push")
     assert kept == PushTexts("Fertig", "{{ station }}", "https://i.example/{{ station }}.png", "Öffnen")
     page = (await visitor.get(where)).body
     assert '<p class="action">Öffnen</p>' in page

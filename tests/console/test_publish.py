@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.channels.sms.writing import SmsTexts
 from notifier.console.publish import runs
-from notifier.rendering.texts import SmsTexts
 from notifier.store.console import versions
 from notifier.texts import gate, publishing
 from tests.api.conftest import on_sqlite
@@ -114,9 +114,9 @@ async def test_an_earlier_version_is_published_again_for_a_reason_and_a_draft_st
     assert "Roll back to version 1" in page.body
     assert (silent.status, late.status, done.status) == (422, 409, 303)
     assert engine.renderer.live(TYPE) == 3
-    assert (await gate.live_wording(engine, TYPE))[0]["de"].sms == publishing.decode(
+    assert (await gate.live_wording(engine, TYPE))[0]["de"].table("sms") == publishing.decode(
         (await versions.get(engine.database, TYPE, 1)).wording  # type: ignore[union-attr]
-    )["de"].sms
+    )["de"].table("sms")
     assert await versions.draft(engine.database, TYPE) is not None
     assert (await visitor.post(f"/types/{TYPE}/versions/7", live="3", why="x")).status == 404
     assert (await visitor.post(f"/types/{TYPE}/versions/1", live="x", why="x")).status == 400

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from notifier.domain.identifiers import audience, line, old_forms
 from notifier.domain.text import cut
-from notifier.rendering.texts import closest
+from notifier.rendering.locales import closest
 
 NUMBERS = st.from_regex(r"\+(52|54|55|225|229|49|1)[0-9]{7,11}", fullmatch=True)
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from notifier.channels.sms.writing import SmsTexts
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import Problem
@@ -14,7 +15,7 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.confined import Answer, Confined, Request
-from notifier.rendering.texts import SmsTexts, Texts
+from notifier.rendering.texts import Texts, decode
 from notifier.runtime.settings import Settings
 from notifier.sandbox import Sandbox
 from notifier.store.console import versions
@@ -159,7 +160,7 @@ async def test_what_a_draft_leaves_as_it_is_is_made_once_for_both(engine: Worker
             (trial.locale, trial.channel)
             for each in confined.asked
             for trial in each.trials
-            if (each.wording == live) == is_live
+            if (decode(each.wording) == live) == is_live
         }
         for is_live in (False, True)
     ]

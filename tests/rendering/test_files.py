@@ -5,12 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from notifier.channels.email.layout import NAMES
 from notifier.channels.email.messages import EmailContent
 from notifier.domain.catalog import NotificationType
 from notifier.domain.errors import ConfigurationError, RenderError
 from notifier.rendering import Renderer
 from notifier.rendering.formats import FORMATS
-from notifier.rendering.layout import NAMES
 from tests.named import EMAIL
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

@@ -13,11 +13,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from notifier.channels.email.writing import EmailTexts
 from notifier.channels.sms.messages import SmsContent
+from notifier.channels.sms.writing import SmsTexts
 from notifier.domain.errors import ConfigurationError
 from notifier.rendering import Renderer
 from notifier.rendering.confined import Answer, Confined, Request, Trial
-from notifier.rendering.texts import EmailTexts, SmsTexts, Texts
+from notifier.rendering.texts import Texts, encode
 from notifier.runtime.settings import Settings
 from tests.named import EMAIL, SMS
 from tests.samples import CATALOG, RENDERER
@@ -201,7 +203,7 @@ async def confined(settings: Settings) -> AsyncIterator[Confined]:
 async def serves(confined: Confined) -> bool:
     """Whether a good text is served as ever."""
     trial = Trial(SMS, "en", "UTC", SAMPLES[TYPE])
-    answer = await confined.ask(Request(TYPE, dict(RENDERER.shipped[TYPE]), [trial]))
+    answer = await confined.ask(Request(TYPE, encode(RENDERER.shipped[TYPE]), [trial]))
     return [tried.error for tried in answer.tried] == [None]
 
 
@@ -220,7 +222,7 @@ async def test_each_is_refused_when_it_is_saved_or_previewed_and_the_child_that_
     for type_, wordings in ((TYPE, map(wording_of, HOSTILE)), (MAIL, map(designed, DESIGNS))):
         for number, wording in enumerate(wordings):
             began = time.process_time()
-            answer = await confined.ask(Request(type_, wording, [Trial(EMAIL, "en", "UTC", SAMPLES[type_])]))
+            answer = await confined.ask(Request(type_, encode(wording), [Trial(EMAIL, "en", "UTC", SAMPLES[type_])]))
             assert time.process_time() - began < WITHIN
             assert refused(answer), (type_, number)
 
@@ -278,7 +280,7 @@ async def test_a_child_that_is_killed_from_outside_is_told_as_ended_and_the_next
     child.kill()
 
     # Then whoever asks next is served, or told, and nobody is left without
-    answer = await confined.ask(Request(TYPE, dict(RENDERER.shipped[TYPE])))
+    answer = await confined.ask(Request(TYPE, encode(RENDERER.shipped[TYPE])))
     assert answer.end in ("done", "ended")
     assert await serves(confined)
 
@@ -288,7 +290,7 @@ async def test_one_that_takes_too_much_is_ended_and_the_next_request_has_another
     source = "{{ station }}{{ energy_kwh | energy }}" * 900
     trials = [Trial(SMS, "en", "UTC", {**SAMPLES[TYPE], "station": "x" * 500})] * 3_000
 
-    answer = await confined.ask(Request(TYPE, wording_of(source), trials))
+    answer = await confined.ask(Request(TYPE, encode(wording_of(source)), trials))
 
     assert answer.end in ("too slow", "ended")
     assert await serves(confined)

@@ -8,14 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.channels.email.markup import text_of
+from notifier.channels.email.markup_faults import faults_of
+from notifier.channels.email.writing import EmailTexts
+from notifier.channels.push.writing import PushTexts
+from notifier.channels.sms.writing import SmsTexts
 from notifier.domain.catalog import NotificationType
 from notifier.rendering.changes import Changes, compare
 from notifier.rendering.confined import Confined
 from notifier.rendering.files import to_toml, write_wording
-from notifier.rendering.lint import LEVELS, Finding, lint
-from notifier.rendering.markup import text_of
-from notifier.rendering.markup_faults import faults_of
-from notifier.rendering.texts import EmailTexts, PushTexts, SmsTexts, Texts, read_wording
+from notifier.rendering.findings import LEVELS, Finding
+from notifier.rendering.lint import lint
+from notifier.rendering.texts import Texts, make_texts, read_wording
 from notifier.runtime.settings import Settings
 from notifier.texts import gate
 from tests.samples import CATALOG, RENDERER
@@ -242,7 +246,7 @@ async def test_what_a_change_means_is_told_by_channel_and_language(confined: Con
 
     (change,) = (await changes(confined, TEXT, wording)).changed
 
-    assert (change.locale, change.channel, change.segments) == ("de", "sms", (1, 2))
+    assert (change.locale, change.channel, change.most) == ("de", "sms", (1, 2))
     assert "station" in change.lost
     assert change.gained == []
     assert "voll voll" in change.examples[0].after
@@ -289,7 +293,7 @@ SOURCES = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 def test_a_file_that_is_written_is_read_as_it_was(
     tmp_path_factory: Any, one: str, other: str, rows: dict[str, str]
 ) -> None:
-    texts = Texts(push=PushTexts(one, other), email=EmailTexts(one, other, body=one, details=rows))
+    texts = make_texts(push=PushTexts(one, other), email=EmailTexts(one, other, body=one, details=rows))
     folder = tmp_path_factory.mktemp("texts")
 
     write_wording(folder, {"en": texts})

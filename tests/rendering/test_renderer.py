@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from notifier.channels.email.messages import EmailContent
 from notifier.channels.push.messages import PushContent
+from notifier.channels.push.writing import PushTexts
 from notifier.channels.sms.messages import SmsContent
+from notifier.channels.sms.writing import SmsTexts
 from notifier.domain.catalog import Catalog, Field
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import NotifierError, RenderError
@@ -21,7 +23,7 @@ from notifier.domain.sayable import EARLIEST, LATEST, zones
 from notifier.domain.text import TEXT
 from notifier.rendering import Renderer
 from notifier.rendering.renderer import KEPT, TOLD
-from notifier.rendering.texts import PushTexts, SmsTexts, Texts
+from notifier.rendering.texts import make_texts
 from tests.named import EMAIL, PUSH, SMS
 from tests.rendering.conftest import BRAND, TEMPLATES
 from tests.samples import CATALOG
@@ -118,7 +120,9 @@ def test_a_link_leads_to_the_app_whatever_the_id_holds(renderer: Renderer) -> No
 def pictured(image: str, **changes: Any) -> PushContent:
     """A push with this image, as if somebody had written it."""
     renderer = Renderer(CATALOG, TEMPLATES, BRAND)
-    texts = {"en": Texts(push=PushTexts("t", "b", image=image, action=" Open\nsession "), sms=SmsTexts("{{ brand }}"))}
+    texts = {
+        "en": make_texts(push=PushTexts("t", "b", image=image, action=" Open\nsession "), sms=SmsTexts("{{ brand }}"))
+    }
     content = renderer.preview(
         "charging-complete", renderer.compile("charging-complete", texts), PUSH, locale="en", time_zone="UTC",
         data={**COMPLETE, **changes},
@@ -298,7 +302,10 @@ def tags(html: str) -> list[str]:
 def lines(content: Content) -> list[str]:
     if isinstance(content, PushContent):
         return [content.title, content.body]
-    return [content.text if isinstance(content, SmsContent) else content.subject]
+    if isinstance(content, SmsContent):
+        return [content.text]
+    assert isinstance(content, EmailContent)
+    return [content.subject]
 
 
 @settings(max_examples=300)

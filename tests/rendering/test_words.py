@@ -12,6 +12,7 @@ from notifier.channels.email.messages import EmailContent
 from notifier.channels.push.messages import PushContent
 from notifier.channels.sms.messages import SmsContent
 from notifier.domain.catalog import Catalog
+from notifier.domain.messages import Content
 from notifier.rendering import Renderer
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,7 @@ def test_the_spanish_article_follows_the_hour(renderer: Renderer, catalog: Catal
     assert seen
 
 
-def spoken(content: PushContent | SmsContent | EmailContent) -> list[str]:
+def spoken(content: Content) -> list[str]:
     match content:
         case PushContent():
             return [content.title, content.body]
@@ -106,6 +107,8 @@ def spoken(content: PushContent | SmsContent | EmailContent) -> list[str]:
             return [content.text]
         case EmailContent():
             return [content.subject, content.text]
+        case _:
+            raise AssertionError(content)
 
 
 def test_no_spanish_sentence_begins_with_a_noun_that_reads_as_a_command() -> None:

@@ -6,6 +6,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.channels import channels, spec
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Private
 from notifier.store.core import audit, rows
@@ -23,12 +24,14 @@ class Contact(Private, frozen=True, kw_only=True):
 
     def address(self, channel: Channel) -> str | None:
         """Where a test on a channel goes."""
-        return {Channel.SMS: self.phone, Channel.EMAIL: self.email, Channel.PUSH: self.token}.get(channel)
+        field = spec(channel).contact
+        address: str | None = getattr(self, field) if field else None
+        return address
 
     @property
     def channels(self) -> list[Channel]:
         """The channels that they can be reached on."""
-        return [channel for channel in Channel if self.address(channel)]
+        return [channel for channel in channels() if self.address(channel)]
 
 
 async def every(database: Database) -> list[Contact]:

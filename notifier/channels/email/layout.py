@@ -1,21 +1,20 @@
 """The frame that every e-mail shares, `templates/_layout/`: an HTML and a text template, and the footer's words."""
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import msgspec
 from jinja2 import Template, TemplateSyntaxError, meta
 
+from notifier.channels.email.markup import Design
 from notifier.channels.email.messages import EmailContent
-from notifier.domain.catalog import Audience, Field
+from notifier.domain.catalog import Field
 from notifier.domain.errors import ConfigurationError, RenderError
 from notifier.domain.reading import read_text
 from notifier.rendering.formats import parse_locale
-from notifier.rendering.language import FAILURES, compile_text, make_context, make_environment
-from notifier.rendering.markup import Design
-from notifier.rendering.texts import closest, read_locales
+from notifier.rendering.language import FAILURES, compile_text, make_context, make_environment, one_line
+from notifier.rendering.locales import closest, read_locales
+from notifier.rendering.writing import Brand, Filled, Unspoken
 
 FOLDER = "_layout"
 NAMES = frozenset(
@@ -42,14 +41,6 @@ NAMES = frozenset(
 """What the two templates may use; docs/notification-types.md says what each is."""
 
 _GAP = re.compile(r"\n\s*\n")
-
-
-class Brand(msgspec.Struct, frozen=True):
-    """Who speaks: the name in every SMS and mail, the app that links lead to, the postal address in a mail's footer."""
-
-    name: str
-    app_url: str
-    postal_address: str = ""
 
 
 class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,60 +77,49 @@ class Layout:
         self._brand = {"brand": brand.name, "home": brand.app_url, "postal_address": brand.postal_address}
 
     def check_speaks(self, locale: str) -> None:
-        """ConfigurationError where mails in this locale would have their footer in another language."""
+        """Unspoken where mails in this locale would have their footer in another language."""
         if closest(locale, self._words).split("-")[0] != locale.split("-")[0]:
-            raise ConfigurationError(f"{FOLDER}/{locale}.toml is missing: a notification type has e-mails in {locale}")
+            raise Unspoken(
+                f"{FOLDER}/{locale}.toml is missing: a notification type has e-mails in {locale}",
+                f"mails have no footer in {locale} yet; a developer writes it (_layout, {locale})",
+            )
 
-    def compose(
-        self,
-        parts: Mapping[str, str],
-        details: Sequence[tuple[str, str]],
-        *,
-        locale: str,
-        audience: Audience,
-        link: str,
-        unsubscribe_url: str | None,
-        design: Design | None = None,
-        values: Mapping[str, object] = MappingProxyType({}),
-    ) -> EmailContent:
-        """The mail of rendered `parts` (those of `[email]`) and table rows; rows without a value are left out.
+    def compose(self, filled: Filled) -> EmailContent:
+        """The mail of the rendered parts of `[email]` or `[digest]` and their table's rows; rows without a value are
+        left out.
 
-        A `design` is rendered with the message's `values` as well.
+        A design is rendered with the message's values as well.
         """
-        spoken = closest(locale, self._words)
+        parts, design = filled.parts, filled.compiled
+        spoken = closest(filled.locale, self._words)
         words = self._words[spoken]
         subject = one_line(parts["subject"])
         told: dict[str, object] = {
             **self._brand,
-            "lang": locale,
-            "dir": parse_locale(locale).text_direction,
+            "lang": filled.locale,
+            "dir": parse_locale(filled.locale).text_direction,
             "subject": subject,
             "preheader": one_line(parts["preheader"]),
-            "link": link,
+            "link": filled.link,
             "colon": words.colon,
-            "because": self._because[spoken][audience],
+            "because": self._because[spoken][filled.audience],
             "unsubscribe": words.unsubscribe,
-            "unsubscribe_url": unsubscribe_url,
+            "unsubscribe_url": filled.unsubscribe_url,
         }
         try:
-            if design is not None:
-                given = {**values, **told}
+            if isinstance(design, Design):
+                given = {**filled.values, **told}
                 text = _render(self._design_text, {**given, "content": _render(design.text, given).strip()})
                 return EmailContent(subject=subject, text=text, html=_render(design.html, given))
             told |= {
                 "heading": one_line(parts["heading"]),
                 "paragraphs": [one_line(text) for text in _GAP.split(parts["body"].strip()) if text],
-                "details": [(label, one_line(value)) for label, value in details if value.strip()],
+                "details": [(label, one_line(value)) for label, value in filled.rows if value.strip()],
                 "action": one_line(parts["action"]),
             }
             return EmailContent(subject=subject, text=_render(self._text, told), html=_render(self._html, told))
         except FAILURES as error:
             raise RenderError(f"{FOLDER}/email.html or email.txt: {type(error).__name__}") from None
-
-
-def one_line(text: str) -> str:
-    """The text with every run of blanks and line breaks as one blank; no-break spaces stay."""
-    return b" ".join(text.encode().split()).decode()  # bytes split at ASCII blanks alone
 
 
 def _render(template: Template, values: dict[str, object]) -> str:

@@ -1,0 +1,83 @@
+"""Pushes as authors write them: a title and a body, with them a picture and a button's label."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from notifier.channels.push.messages import PushContent
+from notifier.rendering.findings import Finding, of_empty
+from notifier.rendering.language import one_line
+from notifier.rendering.writing import Box, Filled, Writer, Writing
+
+TITLE: Final = 50
+"""Characters of a push title that a phone shows on one line."""
+BODY: Final = 180
+"""Characters of a push body that a phone shows before it is opened."""
+ACTION: Final = 20
+"""Characters of a button's label that a phone shows beside nothing else."""
+PAYLOAD: Final = 4096
+"""Bytes that FCM takes (firebase.google.com/docs/cloud-messaging/concept-options)."""
+ENVELOPE: Final = 1024
+"""Bytes of them that are not words: token, link, keys, Android's and Apple's parts."""
+
+_HTTPS = re.compile(r"https://[^/?#\s]+\S*")
+
+
+class PushTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The table `[push]`: `image` is the address of a picture, `action` the label of a button."""
+
+    title: str
+    body: str
+    image: str = ""
+    action: str = ""
+
+
+def write(filled: Filled) -> PushContent:
+    """What a phone shows of rendered texts: each part on one line, none that came out empty."""
+    parts = filled.parts
+    return PushContent(
+        title=one_line(parts["title"]), body=one_line(parts["body"]), link=filled.link,
+        image=one_line(filled.addresses.get("image", "")) or None, action=one_line(parts.get("action", "")) or None,
+    )  # fmt: skip
+
+
+def _read(content: PushContent) -> str:
+    button = content.action and f"[{content.action}]"
+    return "\n".join(filter(None, (content.title, content.body, button, content.image)))
+
+
+def _check(content: PushContent) -> Iterator[Finding]:
+    shown = (("title", content.title, TITLE), ("body", content.body, BODY), ("action", content.action, ACTION))
+    for part, text, limit in shown:
+        yield from of_empty(part, text)
+        if text is not None and len(text) > limit:
+            words = f"the {part} has {len(text)} characters; phones cut it off at about {limit}"
+            yield Finding(level="warning", code="cut_off", part=part, words=words)
+    if content.image is not None and not _HTTPS.fullmatch(content.image):
+        address = content.image[:60]
+        words = f"the image's address {address!r} is none that begins with https://; phones show nothing"
+        yield Finding(level="error", code="link", part="image", words=words)
+    size = len(msgspec.json.encode(content)) + len((content.image or "").encode())  # Apple is told of it once more
+    if size > PAYLOAD - ENVELOPE:
+        words = f"the push has {size} bytes of words; {PAYLOAD - ENVELOPE} fit"
+        yield Finding(level="error", code="payload", words=words)
+
+
+WRITING: Final = Writing(
+    title="Push",
+    table=PushTexts,
+    boxes=(
+        Box("title", "Title", 2),
+        Box("body", "Body", 6),
+        Box("action", "Button", 1, "None where this is empty. It leads to the type's link."),
+        Box("image", "Picture", 2, "None where this is empty. Its address, by https; only text can be named in it."),
+    ),
+    optional=frozenset({"image", "action"}),
+    everywhere=frozenset({"image", "action"}),
+    addresses=frozenset({"image"}),
+    open=lambda _templates, _brand: Writer(write),
+    read=_read,
+    check=_check,
+)

@@ -1,0 +1,60 @@
+"""Texts by locale: the files that have one each, and which of them somebody reads."""
+
+import tomllib
+from collections.abc import Collection
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from babel import UnknownLocaleError
+
+from notifier.domain.catalog import LOCALE_NAME
+from notifier.domain.errors import ConfigurationError
+from notifier.domain.reading import read_text
+from notifier.rendering.formats import parse_locale
+from notifier.rendering.language import DEFAULT_LOCALE
+
+_Shape = TypeVar("_Shape")
+
+
+def read_locales(folder: Path, shape: type[_Shape]) -> dict[str, _Shape]:
+    """Every `<locale>.toml` of a folder by locale; the default locale must be among them."""
+    texts = {}
+    for file in sorted(folder.glob("*.toml")):
+        if file.name != "type.toml":
+            check_locale_name(file.stem, f"{file.parent.name}/{file.name}")
+            texts[file.stem] = _read(file, shape)
+    check_default(folder.name, texts)
+    return texts
+
+
+def closest(locale: str, available: Collection[str]) -> str:
+    """The locale for someone who speaks `locale`: itself, its language, or the default ("de-AT" → "de" → "en")."""
+    while locale not in available:
+        locale, dash, _ = locale.rpartition("-")
+        if not dash:
+            return DEFAULT_LOCALE
+    return locale
+
+
+def check_default(folder: str, locales: Collection[str]) -> None:
+    """ConfigurationError where the default locale is not among them."""
+    if DEFAULT_LOCALE not in locales:
+        raise ConfigurationError(f"{folder}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale")
+
+
+def check_locale_name(locale: str, where: str) -> None:
+    """ConfigurationError for a name that is no locale CLDR knows."""
+    if not LOCALE_NAME.fullmatch(locale):
+        raise ConfigurationError(f"{where}: a text file is named by its locale, such as de.toml or pt-BR.toml")
+    try:
+        parse_locale(locale)
+    except (ValueError, UnknownLocaleError):
+        raise ConfigurationError(f"{where}: {locale} is not a locale that Unicode's CLDR knows") from None
+
+
+def _read(file: Path, shape: type[_Shape]) -> _Shape:
+    try:
+        return msgspec.convert(tomllib.loads(read_text(file)), shape)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file.parent.name}/{file.name}: {error}") from None
