@@ -79,9 +79,9 @@ def one_line(text: str) -> str:
     return b" ".join(text.encode().split()).decode()  # bytes split at ASCII blanks alone
 
 
-def make_context(values: Mapping[str, object]) -> Context:
+def make_context(values: dict[str, Any]) -> Context:
     """What the parts of one message are rendered with: its values, `locale` and `zone`."""
-    return _NOTHING.new_context(dict(values), shared=True)
+    return _NOTHING.new_context(values, shared=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,13 +183,14 @@ class Renderer:
             raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
         values, link = told.values, told.link
         reader = self._reader(link, locale, spoken, _zones(loaded.kind, values, time_zone))
-        context = make_context({**_fitting(values, self._limits[channel]), **reader})
+        known = {**_fitting(values, self._limits[channel]), **reader}
+        context = make_context(known)
         filled = Filled(
             parts={name: part.render(context) for name, part in script.parts.items()},
-            rows=[(label, part.render(context)) for label, part in script.rows.items()],
-            addresses={name: self._address(loaded.kind, part, values) for name, part in script.addresses.items()},
+            rows=[(label, part.render(context)) for label, part in script.rows.items()] if script.rows else [],
+            addresses=self._addresses(loaded.kind, script, values) if script.addresses else {},
             compiled=script.compiled,
-            values=context.get_all(),
+            values=known,
             link=link,
             locale=spoken,
             audience=loaded.kind.audience,
@@ -267,6 +268,9 @@ class Renderer:
         """What every text has, for one reader."""
         formats = _format_locale(locale, spoken)
         return {"brand": self._brand.name, "link": link, "locale": formats, "zone": zones}
+
+    def _addresses(self, kind: NotificationType, script: Script, values: Mapping[str, Any]) -> dict[str, str]:
+        return {name: self._address(kind, part, values) for name, part in script.addresses.items()}
 
     def _address(self, kind: NotificationType, part: Part, values: Mapping[str, Any]) -> str:
         """Where a link leads or an image is: a value is one step of its path or one of its parameters, and no more."""

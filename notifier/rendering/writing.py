@@ -34,7 +34,7 @@ class Brand(msgspec.Struct, frozen=True):
     postal_address: str = ""
 
 
-class Filled(NamedTuple):
+class Filled(msgspec.Struct, frozen=True, gc=False):
     """The texts of one message, filled in for its reader.
 
     `parts` and `rows` (label and value) are rendered, `addresses` too, with what they name quoted. `compiled` is what

@@ -36,11 +36,14 @@ class PushTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 def write(filled: Filled) -> PushContent:
     """What a phone shows of rendered texts: each part on one line, none that came out empty."""
-    parts = filled.parts
+    parts, image, action = filled.parts, filled.addresses.get("image"), filled.parts.get("action")
     return PushContent(
-        title=one_line(parts["title"]), body=one_line(parts["body"]), link=filled.link,
-        image=one_line(filled.addresses.get("image", "")) or None, action=one_line(parts.get("action", "")) or None,
-    )  # fmt: skip
+        title=one_line(parts["title"]),
+        body=one_line(parts["body"]),
+        link=filled.link,
+        image=(one_line(image) or None) if image else None,
+        action=(one_line(action) or None) if action else None,
+    )
 
 
 def _read(content: PushContent) -> str:
