@@ -68,7 +68,8 @@ def to_contact(contact: Contact, kind: NotificationType, channel: Channel, conte
     device = Device(value=contact.token) if contact.token else None
     reach = Reach(email=contact.email, phone=contact.phone, device=device)
     envelope = Envelope(
-        reference=reference, notification_type=kind.id, collapse_key=reference, time_to_live=TIME_TO_LIVE,
+        reference=reference, recipient_id=contact.name, notification_type=kind.id, occurred_at=0,
+        collapse_key=reference, subject=contact.name, subject_key=reference, time_to_live=TIME_TO_LIVE,
         urgency=kind.urgency,
     )  # fmt: skip
     return spec(channel).make_message(envelope, reach, content)
