@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from notifier.domain.clock import HOUR
 from notifier.pipeline.decide import decide
-from notifier.store.core.schema import attempt, audit, delivery
+from notifier.store.core.schema import attempt, delivery
+from notifier.store.core.staff import audit
 from notifier.store.delivery import events
 from notifier.store.reading.dead import successor_id
 from tests.api.conftest import on_sqlite

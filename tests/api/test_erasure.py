@@ -10,7 +10,8 @@ from notifier.channels.sms.heeding import heed
 from notifier.channels.sms.inbound import IncomingText
 from notifier.pipeline.decide import decide
 from notifier.pipeline.erasure import ENDED, sweep
-from notifier.store.core.schema import audit, decision, delivery, recipient
+from notifier.store.core.schema import decision, delivery, recipient
+from notifier.store.core.staff import audit
 from notifier.store.reading import export
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller

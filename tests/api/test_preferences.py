@@ -8,7 +8,8 @@ import pytest
 
 from notifier.domain.keys import make_key
 from notifier.store.console import keys
-from notifier.store.core.schema import audit, preference_change, recipient, tenant
+from notifier.store.core.schema import preference_change, recipient, tenant
+from notifier.store.core.staff import audit
 from tests.api.conftest import on_sqlite
 from tests.api.server import EVERYTHING, Answer, Caller
 from tests.samples import NOW

@@ -29,7 +29,8 @@ from notifier.rendering import Brand, Renderer
 from notifier.runtime.settings import Settings
 from notifier.sandbox import Match, Rule, Sandbox
 from notifier.store.core.database import Database
-from notifier.store.core.schema import audit, delivery, suppression
+from notifier.store.core.schema import delivery, suppression
+from notifier.store.core.staff import audit
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients

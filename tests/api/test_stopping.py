@@ -11,7 +11,8 @@ from notifier.domain.events import event_id
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
-from notifier.store.core.schema import audit, delivery
+from notifier.store.core.schema import delivery
+from notifier.store.core.staff import audit
 from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key

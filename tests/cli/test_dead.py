@@ -15,7 +15,8 @@ from notifier.cli import main
 from notifier.cli.dead import PAGE
 from notifier.domain.deliveries import make_id
 from notifier.store.core.database import Database
-from notifier.store.core.schema import audit, delivery, event
+from notifier.store.core.schema import delivery, event
+from notifier.store.core.staff import audit
 from notifier.store.reading.dead import successor_id
 
 AT = 1_773_078_000_000  # 2026-03-09T17:40:00Z

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from notifier.console.pages import plainly
 from notifier.domain.deliveries import State, make_id
 from notifier.store.core import paging
-from notifier.store.core.schema import audit, delivery, event
+from notifier.store.core.schema import delivery, event
+from notifier.store.core.staff import audit
 from notifier.store.delivery import events
 from notifier.store.reading import activity
 from notifier.store.reading.activity import Filter

@@ -4,7 +4,7 @@ import pytest
 
 from notifier.console.lookup import MOST_LETTERS, cases
 from notifier.domain.recipients import RecipientDetails
-from notifier.store.core.schema import audit
+from notifier.store.core.staff import audit
 from notifier.store.people import erasures, recipients
 from tests.console.conftest import Enter, signed_in
 from tests.samples import NOW

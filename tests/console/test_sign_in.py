@@ -11,7 +11,7 @@ from notifier.runtime.settings import Settings
 from notifier.store.console import users
 from notifier.store.console.sign_ins import NOBODY, address_key, name_key, take_try
 from notifier.store.core.database import Database
-from notifier.store.core.schema import audit, console_session, console_user
+from notifier.store.core.staff import audit, console_session, console_user
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import PASSWORD, Enter, Visitor, opened, password_hash
 from tests.samples import NOW

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import make_id
-from notifier.store.core.schema import audit, console_user
+from notifier.store.core.staff import audit, console_user
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, signed_in
 from tests.samples import NOW

@@ -3,7 +3,6 @@
 import html
 import re
 
-from notifier.store.core.schema import audit as audit_table
 from tests.api.server import Answer
 from tests.console.conftest import Visitor
 

@@ -15,7 +15,8 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
 from notifier.sandbox import Rule, Sandbox
-from notifier.store.core.schema import audit, delivery, event
+from notifier.store.core.schema import delivery, event
+from notifier.store.core.staff import audit
 from notifier.store.delivery import deliveries, events
 from notifier.store.delivery.deliveries import Move
 from notifier.store.reading import dead, ledger

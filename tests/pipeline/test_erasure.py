@@ -28,7 +28,6 @@ from notifier.pipeline.erasure import ENDED, sweep
 from notifier.sandbox import Sandbox
 from notifier.store.core.schema import (
     attempt,
-    audit,
     charging_session,
     consent,
     decision,
@@ -39,6 +38,7 @@ from notifier.store.core.schema import (
     suppression,
 )
 from notifier.store.core.schema import erasure as erasure_table
+from notifier.store.core.staff import audit
 from notifier.store.delivery import deliveries, events, notes, sessions
 from notifier.store.delivery.receipts import TELLING
 from notifier.store.people import consents, devices, erasures, preferences, recipients, topics

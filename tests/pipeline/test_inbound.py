@@ -15,7 +15,8 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.store.core.database import Database
-from notifier.store.core.schema import audit, consent, delivery, suppression
+from notifier.store.core.schema import consent, delivery, suppression
+from notifier.store.core.staff import audit
 from notifier.store.people import consents, recipients, suppressions
 from notifier.store.people.suppressions import Suppression
 from tests.named import SMS

@@ -10,7 +10,8 @@ from notifier.pipeline import stopping
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
-from notifier.store.core.schema import audit, supersession
+from notifier.store.core.schema import supersession
+from notifier.store.core.staff import audit
 from notifier.store.delivery import marks
 from notifier.store.delivery.marks import Mark
 from notifier.store.people import recipients

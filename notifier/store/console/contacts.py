@@ -11,7 +11,7 @@ from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Private
 from notifier.store.core import audit, rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import test_contact
+from notifier.store.core.staff import test_contact
 
 
 class Contact(Private, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from notifier.domain.keys import ApiKey
 from notifier.store.core import audit
 from notifier.store.core.audit import Entry
 from notifier.store.core.database import Database
-from notifier.store.core.schema import api_key
+from notifier.store.core.staff import api_key
 
 
 async def add(database: Database, key: ApiKey, actor: str | None = None) -> None:

@@ -16,7 +16,7 @@ from notifier.domain.deliveries import make_id
 from notifier.domain.users import ABSOLUTE, IDLE, LOCK, Session
 from notifier.store.core import audit, rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import console_guess, console_session, console_user
+from notifier.store.core.staff import console_guess, console_session, console_user
 
 NOBODY = "(nobody)"
 """The audit's subject for a name that is no user's: what was typed may be a password."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.users import User
 from notifier.store.core import audit, rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import console_session, console_user
+from notifier.store.core.staff import console_session, console_user
 
 
 async def add(database: Database, user: User, actor: str) -> bool:

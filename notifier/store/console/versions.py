@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.store.core import audit, rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import template_draft, template_version
+from notifier.store.core.staff import template_draft, template_version
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.store.core import paging, rows
 from notifier.store.core.database import Database
 from notifier.store.core.paging import Page, Place
-from notifier.store.core.schema import audit
+from notifier.store.core.staff import audit
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,9 +1,14 @@
-"""The kinds of columns, on each engine."""
+"""The kinds of columns, on each engine, and the metadata that all tables are of."""
 
 from typing import Any
 
-from sqlalchemy import String, Text
+from sqlalchemy import MetaData, String, Text
 from sqlalchemy.dialects import mysql
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"},
+)
+"""All tables: those of `schema` and of `staff`."""
 
 MYSQL_OPTIONS: dict[str, Any] = {
     "mysql_charset": "utf8mb4",

@@ -5,13 +5,11 @@
 index holds open rows only (on MariaDB, which has no partial indexes, all rows), so a look costs the same at any size.
 """
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, SmallInteger, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text, text
 
+from notifier.store.core import staff  # noqa: F401 (its tables are of the same metadata)
 from notifier.store.core.columns import DOCUMENT, ID, MYSQL_OPTIONS, NAME, WORD
-
-metadata = MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"},
-)
+from notifier.store.core.columns import metadata as metadata
 
 event = Table(
     "event",
@@ -206,31 +204,6 @@ segment = Table(
     **MYSQL_OPTIONS,
 )
 
-template_version = Table(
-    "template_version",
-    metadata,
-    Column("type", NAME, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("wording", DOCUMENT, nullable=False),
-    Column("origin", WORD, nullable=False),
-    Column("published_at", BigInteger, nullable=False),
-    Column("actor", NAME, nullable=False),
-    Column("why", String(1000), nullable=False),
-    **MYSQL_OPTIONS,
-)
-
-template_draft = Table(
-    "template_draft",
-    metadata,
-    Column("type", NAME, primary_key=True),
-    Column("wording", DOCUMENT, nullable=False),
-    Column("based_on", Integer, nullable=False),
-    Column("revision", Integer, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-    Column("actor", NAME, nullable=False),
-    **MYSQL_OPTIONS,
-)
-
 suppression = Table(
     "suppression",
     metadata,
@@ -258,67 +231,6 @@ secret = Table(
     **MYSQL_OPTIONS,
 )
 
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", ID, primary_key=True),
-    Column("at", BigInteger, nullable=False),
-    Column("actor", NAME, nullable=False),
-    Column("action", WORD, nullable=False),
-    Column("subject", NAME, nullable=False),
-    Column("detail", String(1000), nullable=False),
-    **MYSQL_OPTIONS,
-)
-
-api_key = Table(
-    "api_key",
-    metadata,
-    Column("id", ID, primary_key=True),
-    Column("name", NAME, nullable=False),
-    Column("secret_hash", String(64), nullable=False),
-    Column("scopes", NAME, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("revoked_at", BigInteger),
-    Column("expires_at", BigInteger),
-    Column("used_at", BigInteger),
-    Column("sources", DOCUMENT),
-    Column("types", DOCUMENT),
-    Column("rate", Double),
-    Column("parties", DOCUMENT),
-    **MYSQL_OPTIONS,
-)
-
-console_user = Table(
-    "console_user",
-    metadata,
-    Column("name", NAME, primary_key=True),
-    Column("role", WORD, nullable=False),
-    Column("password_hash", String(200), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("disabled_at", BigInteger),
-    Column("signed_in_at", BigInteger),
-    **MYSQL_OPTIONS,
-)
-
-console_session = Table(
-    "console_session",
-    metadata,
-    Column("id_hash", String(64), primary_key=True),
-    Column("user", NAME, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("used_at", BigInteger, nullable=False),
-    **MYSQL_OPTIONS,
-)
-
-console_guess = Table(
-    "console_guess",
-    metadata,
-    Column("id", ID, primary_key=True),
-    Column("tries", SmallInteger, nullable=False),
-    Column("last_at", BigInteger, nullable=False),
-    **MYSQL_OPTIONS,
-)
-
 provider = Table(
     "provider",
     metadata,
@@ -327,16 +239,6 @@ provider = Table(
     Column("began", BigInteger, nullable=False),
     Column("rests_until", BigInteger, nullable=False),
     Column("tripped", SmallInteger, nullable=False),
-    **MYSQL_OPTIONS,
-)
-
-test_contact = Table(
-    "test_contact",
-    metadata,
-    Column("name", NAME, primary_key=True),
-    Column("phone", WORD),
-    Column("email", String(320)),
-    Column("token", Text),
     **MYSQL_OPTIONS,
 )
 
@@ -390,9 +292,6 @@ DIGEST = "digest_id IS NOT NULL"
 Index("ix_delivery_digest_id", delivery.c.digest_id, postgresql_where=text(DIGEST), sqlite_where=text(DIGEST))
 
 Index("ix_event_accepted_at", event.c.accepted_at)
-Index("ix_audit_at", audit.c.at)
-Index("ix_console_guess_last_at", console_guess.c.last_at)
-Index("ix_console_session_user", console_session.c.user)
 Index("ix_consent_recipient_id", consent.c.recipient_id, consent.c.at)
 Index("ix_preference_change_recipient_id", preference_change.c.recipient_id, preference_change.c.at)
 Index("ix_decision_recipient_id", decision.c.recipient_id, decision.c.decided_at)
