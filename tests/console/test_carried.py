@@ -10,6 +10,7 @@ from notifier.console.app import SCREENS
 from notifier.console.carried import Carried
 from notifier.domain.users import IDLE
 from notifier.store.console import contacts, versions
+from notifier.store.core.staff import test_contact as contact_table
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller
 from tests.api.test_routes import everything

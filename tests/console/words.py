@@ -3,6 +3,7 @@
 import html
 import re
 
+from notifier.store.core.staff import audit as audit_table
 from tests.api.server import Answer
 from tests.console.conftest import Visitor
 
