@@ -8,9 +8,9 @@ from notifier.domain.catalog import load_catalog
 from notifier.domain.events import Event
 from notifier.domain.messages import Device
 from notifier.domain.preferences import Defaults, QuietHours, read_preferences
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.recipients import Recipient
-from notifier.domain.standing import Standing
-from notifier.pipeline.plan import Spent, make_plan
+from notifier.pipeline.plan import SendsInWindow, make_plan
 from notifier.store.core import rows
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -33,7 +33,7 @@ async def decide(people: int) -> dict[str, Any]:
     for name, now in DAYS:
         for first in range(0, people, CHUNK):
             found = [_person(number) for number in range(first, min(first + CHUNK, people))]
-            spent: Spent = {person.id: {"offers": (now - 86_400_000,)} for person in found}
+            spent: SendsInWindow = {person.id: {"offers": (now - 86_400_000,)} for person in found}
             made = time.process_time()
             plan = make_plan(catalog, [_event(now)], {"segment:all": found}, now, spent)
             planned = time.process_time()
@@ -57,7 +57,7 @@ def _person(number: int) -> Recipient:
         email=f"driver{number}@example.com",
         phone=None,
         devices=[Device(value=f"token-{number}")],
-        standing=Standing(
+        facts=RecipientFacts(
             preferences=read_preferences(PREFERENCES[number % len(PREFERENCES)]),
             defaults=(("fleet:acme", FLEET),),
             consents={"offers": {"email": True, "push": True}},

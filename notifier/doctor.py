@@ -21,7 +21,7 @@ from notifier.pipeline.sharing import open_namespace
 from notifier.providers.spec import provider
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.categories import load_categories
-from notifier.runtime.finding import Finding
+from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import Settings
 from notifier.store.console import keys
 from notifier.store.core.database import Database
@@ -32,7 +32,7 @@ TIMEOUT = 5  # seconds that anything asked may take
 LOOKS, A_LOOK = 100, 1_000  # at so many keys at once of a Redis that others use, too, and so often: a second in all
 
 
-async def examine(settings: Settings) -> list[Finding]:
+async def examine(settings: Settings) -> list[DoctorFinding]:
     """Look at every part."""
     return [
         *[finding async for finding in _database(settings)],
@@ -44,36 +44,40 @@ async def examine(settings: Settings) -> list[Finding]:
     ]
 
 
-async def _database(settings: Settings) -> AsyncIterator[Finding]:
+async def _database(settings: Settings) -> AsyncIterator[DoctorFinding]:
     database = Database(settings.database_url, connections=1)
     try:
         current, newest = await revisions(database)
         if current != newest:
-            yield Finding(
+            yield DoctorFinding(
                 "database", "wrong", f"its schema is at {current}, this code needs {newest}", "notifier db upgrade"
             )
             return
-        yield Finding("database", "good", f"{database.engine.dialect.name}, schema {current}")
+        yield DoctorFinding("database", "good", f"{database.engine.dialect.name}, schema {current}")
         now = SystemClock().now()
         good = [key for key in await keys.every(database) if key.good_at(now)]
         if not good:
-            yield Finding(
+            yield DoctorFinding(
                 "API keys",
                 "missing",
                 "none: no service can report events",
                 "notifier keys create NAME --scope events:write",
             )
         else:
-            yield Finding("API keys", "good", f"{len(good)} in use")
+            yield DoctorFinding("API keys", "good", f"{len(good)} in use")
         books = await ledger.read(database)
         told = f"{books.events} events, {books.total} deliveries"
         yield (
-            Finding("ledger", "good", f"{told}: it balances")
+            DoctorFinding("ledger", "good", f"{told}: it balances")
             if books.balanced
-            else Finding("ledger", "wrong", f"{told}, {books.imbalance} astray", "notifier ledger shows where they are")
+            else DoctorFinding(
+                "ledger", "wrong", f"{told}, {books.imbalance} astray", "notifier ledger shows where they are"
+            )
         )
     except (StoreUnavailable, OSError) as error:
-        yield Finding("database", "wrong", f"does not answer ({error})", "start it, or mend NOTIFIER_DATABASE_URL")
+        yield DoctorFinding(
+            "database", "wrong", f"does not answer ({error})", "start it, or mend NOTIFIER_DATABASE_URL"
+        )
     finally:
         await database.close()
 
@@ -89,29 +93,29 @@ async def _namespace(settings: Settings) -> str | None:
         await database.close()
 
 
-async def _broker(settings: Settings, namespace: str | None) -> Finding:
+async def _broker(settings: Settings, namespace: str | None) -> DoctorFinding:
     try:
         broker = make_broker(settings.broker_url, namespace=namespace or NAMESPACE)
         others = await asyncio.to_thread(_knock, broker)
     except ConfigurationError as error:
-        return Finding("broker", "wrong", str(error), "mend NOTIFIER_BROKER_URL")
+        return DoctorFinding("broker", "wrong", str(error), "mend NOTIFIER_BROKER_URL")
     except redis.ResponseError as error:
         if isinstance(error, ClusterCrossSlotError | MovedError) or "slot" in str(error):
             told = "it is a Redis Cluster, which can't be worked with: a queue's keys lie in several slots"
-            return Finding("broker", "wrong", told, "NOTIFIER_BROKER_URL of one Redis, or of RabbitMQ")
+            return DoctorFinding("broker", "wrong", told, "NOTIFIER_BROKER_URL of one Redis, or of RabbitMQ")
         if "unknown command" in str(error) and await asyncio.to_thread(_is_sentinel, broker):
             told = "it is a Sentinel, which says where a Redis is and is none"
-            return Finding("broker", "wrong", told, "NOTIFIER_BROKER_URL of an address that leads to the master")
-        return Finding(
+            return DoctorFinding("broker", "wrong", told, "NOTIFIER_BROKER_URL of an address that leads to the master")
+        return DoctorFinding(
             "broker", "wrong", "refuses what workers do (ResponseError)", "look at its users and its version"
         )
     except Exception as error:  # noqa: BLE001 (each broker has errors of its own)
-        return Finding(
+        return DoctorFinding(
             "broker", "wrong", f"does not answer ({type(error).__name__})", "start it, or mend NOTIFIER_BROKER_URL"
         )
     ours = "whose name here isn't known before the database answers" if namespace is None else f"ours is {namespace}"
     told = f"; there is {', '.join(sorted(others))}, too" if others else ""
-    return Finding("broker", "good", f"{type(broker).__name__}, {ours}{told}")
+    return DoctorFinding("broker", "good", f"{type(broker).__name__}, {ours}{told}")
 
 
 def _knock(broker: TakingRedisBroker | OnceRabbitmqBroker) -> set[str]:
@@ -168,19 +172,19 @@ def _enqueue_and_take(broker: TakingRedisBroker) -> None:
             client.delete(key)
 
 
-def _templates(settings: Settings) -> Finding:
+def _templates(settings: Settings) -> DoctorFinding:
     try:
         catalog = load_catalog(settings.templates)
         load_categories(settings.templates, catalog)
         Renderer(catalog, settings.templates, Brand(settings.brand_name, settings.app_url, settings.postal_address))
     except ConfigurationError as error:
-        return Finding("templates", "wrong", str(error), "mend the file that it names")
-    return Finding(
+        return DoctorFinding("templates", "wrong", str(error), "mend the file that it names")
+    return DoctorFinding(
         "templates", "good", f"{len(catalog.types)} notification types for {len(catalog.event_types)} event types"
     )
 
 
-async def _providers(settings: Settings) -> AsyncIterator[Finding]:
+async def _providers(settings: Settings) -> AsyncIterator[DoctorFinding]:
     """Of every channel that has a provider, what its folder finds of the accounts."""
     for channel in channels():
         spec = provider(channel)
@@ -189,7 +193,7 @@ async def _providers(settings: Settings) -> AsyncIterator[Finding]:
                 yield finding
 
 
-async def _web(settings: Settings) -> Finding:
+async def _web(settings: Settings) -> DoctorFinding:
     url = f"{settings.public_url}/readyz"
     try:
         async with (
@@ -197,23 +201,23 @@ async def _web(settings: Settings) -> Finding:
             session.get(url) as response,
         ):
             if response.status == 200:
-                return Finding("web", "good", f"answers at {settings.public_url}")
-            return Finding("web", "wrong", f"answers {response.status} at {url}", "look at its log")
+                return DoctorFinding("web", "good", f"answers at {settings.public_url}")
+            return DoctorFinding("web", "wrong", f"answers {response.status} at {url}", "look at its log")
     except (aiohttp.ClientError, TimeoutError) as error:
-        return Finding(
+        return DoctorFinding(
             "web", "missing", f"no answer at {settings.public_url} ({type(error).__name__})", "start it: notifier web"
         )
 
 
-def _metrics(settings: Settings) -> Finding:
+def _metrics(settings: Settings) -> DoctorFinding:
     if settings.metrics_dir is None:
         told = "each process counts for itself: /metrics tells of the web process and the ledger alone"
-        return Finding("metrics", "missing", told, "NOTIFIER_METRICS_DIR=/a/folder/of/all/processes")
+        return DoctorFinding("metrics", "missing", told, "NOTIFIER_METRICS_DIR=/a/folder/of/all/processes")
     try:
         settings.metrics_dir.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=settings.metrics_dir):
             pass
     except OSError as error:
         told = f"nothing can be written in {settings.metrics_dir} ({type(error).__name__})"
-        return Finding("metrics", "wrong", told, "mend NOTIFIER_METRICS_DIR, or who owns that folder")
-    return Finding("metrics", "good", f"all processes count in {settings.metrics_dir}")
+        return DoctorFinding("metrics", "wrong", told, "mend NOTIFIER_METRICS_DIR, or who owns that folder")
+    return DoctorFinding("metrics", "good", f"all processes count in {settings.metrics_dir}")

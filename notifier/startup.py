@@ -11,7 +11,7 @@ from notifier.domain.catalog import Catalog, load_catalog
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.links import Links, read_keys
 from notifier.pipeline.engine import Engine, WorkerEngine
-from notifier.pipeline.nearby import Nearby, Queue
+from notifier.pipeline.local_dispatcher import LocalDispatcher, Queue
 from notifier.pipeline.sharing import keeper, open_namespace
 from notifier.providers.bulkheads import Bulkhead
 from notifier.providers.opening import concurrency, open_transports
@@ -47,7 +47,7 @@ async def open_worker_engine(settings: Settings, bulkheads: Mapping[Queue, Bulkh
     keep = keeper(settings, opened["namespace"], opened["database"], opened["clock"])
     return WorkerEngine(
         **opened, transports=open_transports(settings, opened["clock"], keep), at_once=concurrency(settings),
-        nearby=Nearby(bulkheads),
+        dispatcher=LocalDispatcher(bulkheads),
     )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ async def close(engine: Engine) -> None:
         task.cancel()
     await asyncio.gather(*engine.background, return_exceptions=True)
     if isinstance(engine, WorkerEngine):
-        await engine.nearby.close()
+        await engine.dispatcher.close()
     await engine.signals.close()
     if isinstance(engine, WorkerEngine):
         await asyncio.gather(*(transport.close() for transport in engine.transports.values()))

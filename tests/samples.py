@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from notifier.domain.catalog import Catalog, load_catalog
-from notifier.domain.cloudevents import Checked
+from notifier.domain.cloudevents import CheckedEvent
 from notifier.domain.errors import Problem
 from notifier.domain.links import Links
 from notifier.rendering import Brand, Renderer
@@ -45,13 +45,13 @@ def with_data(**members: Any) -> bytes:
     return encoded(data={**EVENT["data"], **members})
 
 
-def accepted(result: Checked | Problem) -> Checked:
+def accepted(result: CheckedEvent | Problem) -> CheckedEvent:
     """The event, which must be one that was taken."""
-    assert isinstance(result, Checked), result
+    assert isinstance(result, CheckedEvent), result
     return result
 
 
-def refused(result: Checked | Problem) -> Problem:
+def refused(result: CheckedEvent | Problem) -> Problem:
     """The problem, which must be one."""
     assert isinstance(result, Problem), result
     return result

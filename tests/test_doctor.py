@@ -17,13 +17,13 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from notifier.doctor import examine
-from notifier.runtime.finding import Finding
+from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
 from tests.conftest import absent
 
 
-async def findings(tmp_path: Path, part: str, **settings: str) -> list[Finding]:
+async def findings(tmp_path: Path, part: str, **settings: str) -> list[DoctorFinding]:
     given = {f"NOTIFIER_{name.upper()}": value for name, value in settings.items()}
     database = {"NOTIFIER_DATABASE_URL": f"sqlite:///{tmp_path / 'notifier.db'}"}
     return [each for each in await examine(load_settings(database | given)) if each.part == part]

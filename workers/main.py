@@ -57,10 +57,10 @@ class Loop(AsyncIO):
     def stop(self) -> None:
         """Begin no batch any more, and let the leases of what is on the wire end: said by another thread."""
         self.stopping = True
-        self.engine.holding.stop_renewing()
+        self.engine.claims.stop_renewing()
 
     async def _decide_in_turn(self, ids: Sequence[str]) -> Sequence[None]:
-        await self.engine.nearby.catch_up()
+        await self.engine.dispatcher.catch_up()
         return await self._decide(ids)
 
     async def _decide(self, ids: Sequence[str]) -> Sequence[None]:

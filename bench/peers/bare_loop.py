@@ -14,7 +14,7 @@ from bench.peers import job as jobs
 from bench.peers import texts
 from bench.peers.job import Job
 from notifier.channels.email import settings as email
-from notifier.channels.email.dialogue import AT_ONCE, Mail
+from notifier.channels.email.dialogue import AT_ONCE, OutgoingMail
 from notifier.channels.email.messages import EmailContent, EmailMessage
 from notifier.channels.email.mime import compose, make_sender, return_path
 from notifier.channels.email.transport import Security, SmtpTransport
@@ -78,7 +78,7 @@ class Bare:
         )  # fmt: skip
         content, bounces_to = compose(message, self._sender, to, self._clock.now()), return_path(message, self._sender)
         connections = self._email._connections  # noqa: SLF001
-        return lambda: connections.send(Mail(bounces_to, to, content, 60.0))
+        return lambda: connections.send(OutgoingMail(bounces_to, to, content, 60.0))
 
     async def bearer(self) -> str:
         """A token that stays good for the whole run."""

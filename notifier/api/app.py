@@ -29,10 +29,9 @@ from notifier.api import (
     unsubscribe,
 )
 from notifier.api.auth import Authenticator
-from notifier.api.books import Books
 from notifier.api.bounds import Rates
 from notifier.api.cross_origin import MARK, CrossOrigin, preflight
-from notifier.api.endpoints import Context, Endpoint, SignatureScheme, TokenScheme, of_channels
+from notifier.api.endpoints import ApiContext, Endpoint, SignatureScheme, TokenScheme, of_channels
 from notifier.api.feeds import Feeds
 from notifier.api.http import (
     BODY_TIMEOUT,
@@ -42,12 +41,13 @@ from notifier.api.http import (
     on_store_unavailable,
     refuse_no_text,
 )
+from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
 from notifier.api.signatures import read_link
 from notifier.console.app import close_console, create_console, open_console
 from notifier.console.live import Streams
 from notifier.console.screens import BASE
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
@@ -126,15 +126,15 @@ def create_app(
     return app
 
 
-def _open_context(engine: Engine, settings: Settings, streams: Streams, body_timeout: float) -> Context:
-    return Context(
+def _open_context(engine: Engine, settings: Settings, streams: Streams, body_timeout: float) -> ApiContext:
+    return ApiContext(
         engine=engine,
-        reader=Reader(engine.catalog),
+        reader=EventReader(engine.catalog),
         intake=Intake(engine),
         reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
         authenticator=Authenticator(engine.database, engine.clock),
         rates=Rates(Shared(keeper(settings, engine.namespace, engine.database, engine.clock)(), engine.clock)),
-        books=Books(engine.database, engine.clock),
+        books=LedgerCounter(engine.database, engine.clock),
         settings=settings,
         pages=Pages(
             load_categories(settings.templates, engine.catalog),
@@ -165,7 +165,7 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
             return preflight(offered)
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": ", ".join(methods)})
-        context: Context = request.app.state.context
+        context: ApiContext = request.app.state.context
         request.scope["pattern"] = path  # what logs tell of it: the path itself may hold a link's token
         if endpoint.scope is not None:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)

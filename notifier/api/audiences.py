@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.api.versions import expected, versioned
 from notifier.domain.preferences import Key
@@ -21,7 +21,7 @@ MAX_SEGMENT = 256 * 1024  # bytes of a segment's JSON: all its conditions, each 
 T = TypeVar("T")
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a page begins: `cursor` is the `next` of the page before."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
@@ -35,7 +35,7 @@ class Subscribers(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class SegmentTold(Segment, frozen=True, kw_only=True):
+class SegmentView(Segment, frozen=True, kw_only=True):
     """A segment with its id."""
 
     id: str
@@ -44,17 +44,17 @@ class SegmentTold(Segment, frozen=True, kw_only=True):
 class Segments(msgspec.Struct, frozen=True):
     """Segments in the order of their ids; `next` is the cursor of the next page, null on the last."""
 
-    segments: list[SegmentTold]
+    segments: list[SegmentView]
     next: str | None
 
 
-class Size(msgspec.Struct, frozen=True):
+class SegmentSize(msgspec.Struct, frozen=True):
     """How many recipients belong to a segment at this moment."""
 
     recipients: int
 
 
-async def put_subscriber(request: Request, context: Context) -> Response:
+async def put_subscriber(request: Request, context: ApiContext) -> Response:
     """Tell a recipient of a topic from now on. The same again changes nothing."""
     topic, recipient = _step(request, "topic", Topic), _step(request, "recipient", Key)
     if not await topics.subscribe(context.engine.database, topic, recipient):
@@ -62,22 +62,22 @@ async def put_subscriber(request: Request, context: Context) -> Response:
     return Response(status_code=204)
 
 
-async def delete_subscriber(request: Request, context: Context) -> Response:
+async def delete_subscriber(request: Request, context: ApiContext) -> Response:
     """Tell a recipient of a topic no more. The same again changes nothing."""
     topic, recipient = _step(request, "topic", Topic), _step(request, "recipient", Key)
     await topics.unsubscribe(context.engine.database, topic, recipient)
     return Response(status_code=204)
 
 
-async def get_subscribers(request: Request, context: Context) -> Response:
+async def get_subscribers(request: Request, context: ApiContext) -> Response:
     """A page of the ids of a topic's subscribers; a topic that nobody asked for has none."""
-    page = read_query(request, Page)
+    page = read_query(request, PageQuery)
     topic = _step(request, "topic", Topic)
     found = await topics.subscribers(context.engine.database, topic, page.cursor or "", page.limit + 1)
     return answer(Subscribers(*_cut(found, page.limit)))
 
 
-async def put_segment(request: Request, context: Context) -> Response:
+async def put_segment(request: Request, context: ApiContext) -> Response:
     """Write a segment, whole. A campaign under way asks the new conditions of whom it has not come to yet."""
     id_ = _step(request, "id", SegmentId)
     try:
@@ -88,40 +88,40 @@ async def put_segment(request: Request, context: Context) -> Response:
     return Response(status_code=204)
 
 
-async def get_segment(request: Request, context: Context) -> Response:
+async def get_segment(request: Request, context: ApiContext) -> Response:
     """A segment as it was put."""
     return versioned(await _segment(request, context))
 
 
-async def delete_segment(request: Request, context: Context) -> Response:
+async def delete_segment(request: Request, context: ApiContext) -> Response:
     """Remove a segment. A campaign under way reaches nobody more. The same again changes nothing."""
     await segments.delete(context.engine.database, _step(request, "id", SegmentId), expected(request))
     return Response(status_code=204)
 
 
-async def get_segments(request: Request, context: Context) -> Response:
+async def get_segments(request: Request, context: ApiContext) -> Response:
     """A page of segments."""
-    page = read_query(request, Page)
+    page = read_query(request, PageQuery)
     found = await segments.find(context.engine.database, page.cursor or "", page.limit + 1)
     ids, following = _cut(list(found), page.limit)
     return answer(Segments([_told(id_, found[id_]) for id_ in ids], following))
 
 
-async def post_count(request: Request, context: Context) -> Response:
+async def post_count(request: Request, context: ApiContext) -> Response:
     """How many recipients belong to a segment now. Who of them is told depends on consent, caps and addresses."""
     wanted = await _segment(request, context)
-    return answer(Size(await segments.count(context.engine.database, wanted)))
+    return answer(SegmentSize(await segments.count(context.engine.database, wanted)))
 
 
-async def _segment(request: Request, context: Context) -> Segment:
+async def _segment(request: Request, context: ApiContext) -> Segment:
     found = await segments.get(context.engine.database, _step(request, "id", SegmentId))
     if found is None:
         raise problem(40401, "there is no segment with this id")
     return found
 
 
-def _told(id_: str, found: Segment) -> SegmentTold:
-    return SegmentTold(id=id_, **msgspec.structs.asdict(found))
+def _told(id_: str, found: Segment) -> SegmentView:
+    return SegmentView(id=id_, **msgspec.structs.asdict(found))
 
 
 def _cut(found: list[str], limit: int) -> tuple[list[str], str | None]:
@@ -161,7 +161,7 @@ ENDPOINTS = [
         scope="recipients:read",
         handler=get_subscribers,
         summary="List a topic's subscribers",
-        query=Page,
+        query=PageQuery,
         gives={200: Subscribers},
         problems=(42205,),
     ),
@@ -171,7 +171,7 @@ ENDPOINTS = [
         scope="recipients:read",
         handler=get_segments,
         summary="List segments",
-        query=Page,
+        query=PageQuery,
         gives={200: Segments},
         problems=(42205,),
     ),
@@ -209,7 +209,7 @@ ENDPOINTS = [
         scope="recipients:read",
         handler=post_count,
         summary="How many recipients belong to a segment now",
-        gives={200: Size},
+        gives={200: SegmentSize},
         problems=(40401, 42205),
     ),
 ]

@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 from notifier.domain.clock import SECOND
-from notifier.domain.cloudevents import Checked
+from notifier.domain.cloudevents import CheckedEvent
 from notifier.domain.errors import Problem
 from notifier.domain.keys import ApiKey
 from notifier.domain.problems import problem
@@ -14,7 +14,7 @@ BURST: Final = SECOND
 """Milliseconds' worth of its rate that a key may be ahead; the batch that passes it is still taken whole."""
 
 
-def within_bounds(key: ApiKey, candidate: Checked | Problem) -> Checked | Problem:
+def within_bounds(key: ApiKey, candidate: CheckedEvent | Problem) -> CheckedEvent | Problem:
     """The event, or Problem 40303 where it isn't one of the key's."""
     if isinstance(candidate, Problem):
         return candidate

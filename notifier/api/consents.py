@@ -4,29 +4,29 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, read_query
-from notifier.api.preferences import Page
+from notifier.api.preferences import LatestQuery
 from notifier.api.recipients import recipient_id
 from notifier.domain.clock import to_datetime
 from notifier.domain.consent import Consent
 from notifier.domain.problems import UNDECODABLE, problem
-from notifier.people.export import Word
+from notifier.people.export import ConsentRecord
 from notifier.people.importing import MAX_LINE, to_problem
 from notifier.store.people import consents
-from notifier.store.people.consents import Entry
+from notifier.store.people.consents import ConsentEntry
 
 
 class Consents(msgspec.Struct, frozen=True, kw_only=True):
     """What counts now, by category and channel, and the ledger's latest entries, newest first."""
 
     consents: dict[str, dict[str, bool]]
-    ledger: list[Word]
+    ledger: list[ConsentRecord]
 
 
-async def get_consents(request: Request, context: Context) -> Response:
+async def get_consents(request: Request, context: ApiContext) -> Response:
     """What a person agrees to now, and the words by which it came about."""
-    id_, wanted = recipient_id(request), read_query(request, Page)
+    id_, wanted = recipient_id(request), read_query(request, LatestQuery)
     found = await consents.get(context.engine.database, id_, wanted.limit)
     if found is None:
         raise problem(40401, "there is no recipient with this id")
@@ -34,7 +34,7 @@ async def get_consents(request: Request, context: Context) -> Response:
     return answer({"consents": agreed, "ledger": [told(entry) for entry in ledger]})
 
 
-async def post_consent(request: Request, context: Context) -> Response:
+async def post_consent(request: Request, context: ApiContext) -> Response:
     """Append a word to the ledger: a consent, or that it is taken back. Nothing in it is ever changed."""
     id_ = recipient_id(request)
     try:
@@ -48,9 +48,9 @@ async def post_consent(request: Request, context: Context) -> Response:
     return answer(told(entry), 201)
 
 
-def told(entry: Entry) -> Word:
+def told(entry: ConsentEntry) -> ConsentRecord:
     """What is told of an entry."""
-    return Word(**msgspec.structs.asdict(entry) | {"at": to_datetime(entry.at)})
+    return ConsentRecord(**msgspec.structs.asdict(entry) | {"at": to_datetime(entry.at)})
 
 
 ENDPOINTS = [
@@ -60,7 +60,7 @@ ENDPOINTS = [
         scope="recipients:read",
         handler=get_consents,
         summary="Read what a person agrees to",
-        query=Page,
+        query=LatestQuery,
         gives={200: Consents},
         problems=(40401, 42203, 42205),
     ),
@@ -71,7 +71,7 @@ ENDPOINTS = [
         handler=post_consent,
         summary="Append a consent, or that it is taken back",
         takes={"application/json": Consent},
-        gives={201: Word},
+        gives={201: ConsentRecord},
         problems=(40401, 42203),
     ),
 ]

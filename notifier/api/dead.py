@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.domain.clock import to_datetime
 from notifier.domain.cloudevents import TypeName
@@ -22,8 +22,8 @@ from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.store.core.database import Database
 from notifier.store.reading import dead
-from notifier.store.reading.dead import DeadLetter, Filter, Letter
-from notifier.why.telling import AttemptTold, EventTold, attempts, meaning
+from notifier.store.reading.dead import DeadLetter, DeadLetterDetails, DeadLetterFilter
+from notifier.why.telling import AttemptView, EventView, attempts, meaning
 
 MOST = 1000  # dead letters on a page, and ids in one call
 MAX_IDS = 64 * 1024  # bytes of a call's JSON: a thousand ids and their punctuation
@@ -32,7 +32,7 @@ Id = Annotated[str, msgspec.Meta(max_length=32, pattern="^[0-9a-f]{32}$")]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=WORD)]
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which dead letters, and where the page begins: `cursor` is the `next` of the page before."""
 
     type: TypeName | None = None
@@ -42,8 +42,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cursor: Annotated[str, msgspec.Meta(max_length=49, pattern="^[0-9]{1,16}-[0-9a-f]{32}$")] | None = None
 
     @property
-    def filter(self) -> Filter:
-        return Filter(type=self.type, channel=self.channel, reason=self.reason)
+    def filter(self) -> DeadLetterFilter:
+        return DeadLetterFilter(type=self.type, channel=self.channel, reason=self.reason)
 
     @property
     def before(self) -> tuple[int, str] | None:
@@ -51,7 +51,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return (int(at), id_) if id_ else None
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter in short; `why` is its reason in words, `at` when it died, `event` the id of its event."""
 
     kind: Literal["delivery", "event"]
@@ -66,14 +66,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     event: str
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterPage(msgspec.Struct, frozen=True, kw_only=True):
     """Dead letters, newest first; `next` is the cursor of the next page, null on the last."""
 
-    letters: list[Line]
+    letters: list[DeadLetterSummary]
     next: str | None
 
 
-class LetterTold(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
     """All of a dead letter. `code` is the provider's last word (and `meaning` what it means), `crashes` counts workers
     that ended with it in hand, `redriven_as` is the delivery that took it up."""
 
@@ -94,11 +94,11 @@ class LetterTold(msgspec.Struct, frozen=True, kw_only=True):
     handled_at: datetime | None
     redrive_of: str | None
     redriven_as: str | None
-    attempts: list[AttemptTold]
-    event: EventTold
+    attempts: list[AttemptView]
+    event: EventView
 
 
-class Ids(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeadLetterIds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The dead letters that are meant."""
 
     ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MOST)]
@@ -110,12 +110,12 @@ class Results(msgspec.Struct, frozen=True):
     results: list[Result]
 
 
-async def get_dead(request: Request, context: Context) -> Response:
+async def get_dead(request: Request, context: ApiContext) -> Response:
     """A page of dead letters, newest first: deliveries that failed or came back, and quarantined events."""
-    return answer(await find_page(context.engine.database, read_query(request, Wanted)))
+    return answer(await find_page(context.engine.database, read_query(request, DeadLetterQuery)))
 
 
-async def get_dead_letter(request: Request, context: Context) -> Response:
+async def get_dead_letter(request: Request, context: ApiContext) -> Response:
     """One dead letter with its tries, what its provider's codes mean, and its event."""
     id_ = request.path_params["id"]
     letter = await dead.get(context.engine.database, id_) if re.fullmatch("[0-9a-f]{32}", id_) else None
@@ -124,7 +124,7 @@ async def get_dead_letter(request: Request, context: Context) -> Response:
     return answer(told(letter))
 
 
-async def post_redrive(request: Request, context: Context) -> Response:
+async def post_redrive(request: Request, context: ApiContext) -> Response:
     """Try again: each delivery as a new one, for which its type's time to live begins now; each event is decided.
 
     The same id again is answered alike and sends nothing more. What was delivered is never sent again.
@@ -133,7 +133,7 @@ async def post_redrive(request: Request, context: Context) -> Response:
     return answer(Results(await pipeline.redrive(context.engine, ids, request.state.key.name)))
 
 
-async def post_discard(request: Request, context: Context) -> Response:
+async def post_discard(request: Request, context: ApiContext) -> Response:
     """Put away: they stay in the books as they are, and are listed no more."""
     ids = await _ids(request)
     return answer(Results(await pipeline.discard(context.engine, ids, request.state.key.name)))
@@ -141,35 +141,35 @@ async def post_discard(request: Request, context: Context) -> Response:
 
 async def _ids(request: Request) -> list[str]:
     try:
-        return msgspec.json.decode(await read_body(request, MAX_IDS), type=Ids).ids
+        return msgspec.json.decode(await read_body(request, MAX_IDS), type=DeadLetterIds).ids
     except UNDECODABLE as error:
         raise from_decoding(42205, error) from None
 
 
-async def find_page(database: Database, wanted: Wanted) -> Page:
+async def find_page(database: Database, wanted: DeadLetterQuery) -> DeadLetterPage:
     """A page of dead letters."""
     found = await dead.find(database, wanted.filter, wanted.before, wanted.limit + 1)
     letters = found[: wanted.limit]
     cursor = f"{letters[-1].at}-{letters[-1].id}" if len(found) > len(letters) else None
-    return Page(letters=[_line(letter) for letter in letters], next=cursor)
+    return DeadLetterPage(letters=[_line(letter) for letter in letters], next=cursor)
 
 
-def _line(letter: DeadLetter) -> Line:
-    return Line(
+def _line(letter: DeadLetter) -> DeadLetterSummary:
+    return DeadLetterSummary(
         kind=letter.kind, id=letter.id, type=letter.type, channel=letter.channel, state=letter.state,
         reason=letter.reason, why=pipeline.explain(letter), at=to_datetime(letter.at), attempts=letter.attempts,
         event=letter.event_id,
     )  # fmt: skip
 
 
-def told(letter: Letter) -> LetterTold:
+def told(letter: DeadLetterDetails) -> DeadLetterView:
     """What is told of one."""
-    event = EventTold(
+    event = EventView(
         id=letter.event_id, type=letter.event_type, source=letter.source, source_id=letter.source_id,
         subject=letter.subject, occurred_at=to_datetime(letter.occurred_at),
         accepted_at=to_datetime(letter.accepted_at),
     )  # fmt: skip
-    return LetterTold(
+    return DeadLetterView(
         kind=letter.kind, id=letter.id, type=letter.type, channel=letter.channel, recipient=letter.recipient_id,
         state=letter.state, reason=letter.reason, why=pipeline.explain(letter), code=letter.code,
         meaning=meaning(letter.channel, letter.code), at=to_datetime(letter.at),
@@ -190,8 +190,8 @@ ENDPOINTS = [
         scope="dead:read",
         handler=get_dead,
         summary="List dead letters, newest first",
-        query=Wanted,
-        gives={200: Page},
+        query=DeadLetterQuery,
+        gives={200: DeadLetterPage},
         problems=(42205,),
     ),
     Endpoint(
@@ -200,7 +200,7 @@ ENDPOINTS = [
         scope="dead:read",
         handler=get_dead_letter,
         summary="Look at a dead letter",
-        gives={200: LetterTold},
+        gives={200: DeadLetterView},
         problems=(40401,),
     ),
     Endpoint(
@@ -209,7 +209,7 @@ ENDPOINTS = [
         scope="dead:write",
         handler=post_redrive,
         summary="Redrive dead letters",
-        takes={"application/json": Ids},
+        takes={"application/json": DeadLetterIds},
         gives={200: Results},
         problems=(42205,),
     ),
@@ -219,7 +219,7 @@ ENDPOINTS = [
         scope="dead:write",
         handler=post_discard,
         summary="Discard dead letters",
-        takes={"application/json": Ids},
+        takes={"application/json": DeadLetterIds},
         gives={200: Results},
         problems=(42205,),
     ),

@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body
 from notifier.api.recipients import NOBODY, fitting, recipient_id
 from notifier.domain.messages import Device
@@ -33,7 +33,7 @@ class Devices(msgspec.Struct, frozen=True):
     devices: list[Device]
 
 
-async def get_devices(request: Request, context: Context) -> Response:
+async def get_devices(request: Request, context: ApiContext) -> Response:
     """List the devices that a recipient's pushes go to."""
     found = await devices.of(context.engine.database, recipient_id(request))
     if found is None:
@@ -41,7 +41,7 @@ async def get_devices(request: Request, context: Context) -> Response:
     return answer(Devices(found))
 
 
-async def put_device(request: Request, context: Context) -> Response:
+async def put_device(request: Request, context: ApiContext) -> Response:
     """Register a device by its token, or say that its app was used: `last_seen` is now, unless it is told.
 
     It belongs to this recipient from now on and to nobody else; their other devices stay. Of more than twenty the ones
@@ -61,7 +61,7 @@ async def put_device(request: Request, context: Context) -> Response:
     return Response(status_code=204)
 
 
-async def delete_device(request: Request, context: Context) -> Response:
+async def delete_device(request: Request, context: ApiContext) -> Response:
     """Forget a device, as when somebody signs out. The same again changes nothing."""
     await devices.forget(context.engine.database, recipient_id(request), _token(request))
     return Response(status_code=204)

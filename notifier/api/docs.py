@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.event_schemas import an_event
 from notifier.api.http import answer
 from notifier.api.openapi import document
@@ -53,11 +53,11 @@ def endpoints(others: list[Endpoint]) -> list[Endpoint]:
     def page(catalog: Catalog) -> str:
         return _page(told(catalog), catalog)
 
-    async def get_openapi(_request: Request, context: Context) -> Response:
+    async def get_openapi(_request: Request, context: ApiContext) -> Response:
         """The OpenAPI 3.1 document."""
         return answer(told(context.engine.catalog))
 
-    async def get_docs(_request: Request, context: Context) -> Response:
+    async def get_docs(_request: Request, context: ApiContext) -> Response:
         """This page."""
         return HTMLResponse(page(context.engine.catalog), headers=SECURITY)
 

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.auth import Authenticator
-from notifier.api.books import Books
 from notifier.api.bounds import Rates
 from notifier.api.feeds import Feeds
+from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
 from notifier.domain.catalog import Catalog
 from notifier.domain.channels import channels, part
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.keys import Scope
 from notifier.domain.messages import Report
 from notifier.pipeline.accept import Intake
@@ -27,23 +27,23 @@ from notifier.runtime.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class ApiContext:
     """What endpoints work with, in `request.app.state.context`; `body_timeout` is in seconds."""
 
     engine: Engine
-    reader: Reader
+    reader: EventReader
     intake: Intake
     reports: Coalescer[Report, Recorded]
     authenticator: Authenticator
     rates: Rates
-    books: Books
+    books: LedgerCounter
     settings: Settings
     pages: Pages
     feeds: Feeds
     body_timeout: float
 
 
-Handler = Callable[[Request, Context], Awaitable[Response]]
+Handler = Callable[[Request, ApiContext], Awaitable[Response]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class SignatureScheme:
     name: str
     header: str
     description: str
-    read: Callable[[Request, Context], Awaitable[Any]]
+    read: Callable[[Request, ApiContext], Awaitable[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class TokenScheme:
 
     name: str
     description: str
-    read: Callable[[Request, Context], Awaitable[Any]]
+    read: Callable[[Request, ApiContext], Awaitable[Any]]
 
 
 Link = Literal["unsubscribe_link", "preference_link"]

@@ -3,14 +3,14 @@
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.recipients import recipient_id
 from notifier.domain.problems import problem
 from notifier.people.export import Export, export_recipient
 from notifier.store.people import erasures
 
 
-async def get_export(request: Request, context: Context) -> Response:
+async def get_export(request: Request, context: ApiContext) -> Response:
     """All that is held about a person: what is known of them, what they chose and agreed to, what was decided for them
     and sent to them."""
     pieces = await export_recipient(context.engine.database, recipient_id(request))
@@ -19,7 +19,7 @@ async def get_export(request: Request, context: Context) -> Response:
     return StreamingResponse(pieces, media_type="application/json")
 
 
-async def delete_recipient(request: Request, context: Context) -> Response:
+async def delete_recipient(request: Request, context: ApiContext) -> Response:
     """Forget a person. Nothing more is sent to them from here on, and within a minute nothing tells of them any more.
 
     A keyed hash takes their place in the books. A STOP stays: it is kept by a keyed hash of the number. The same again,

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.bounds import within_bounds
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.event_schemas import EVENT_DATA, REFERENCE, examples
 from notifier.api.http import answer, read_body
-from notifier.domain.cloudevents import BATCH, STRUCTURED, Checked, CloudEvent, Line, TypeName
+from notifier.domain.cloudevents import BATCH, STRUCTURED, CheckedEvent, CloudEvent, Line, TypeName
 from notifier.domain.errors import Problem
 from notifier.domain.keys import ApiKey
 from notifier.domain.problems import problem
@@ -34,7 +34,7 @@ class Attributes(msgspec.Struct, rename=lambda name: f"ce-{name}"):
 EventData = Annotated[Any, msgspec.Meta(extra_json_schema={"$ref": REFERENCE.format(name=EVENT_DATA)})]
 
 
-class Refused(msgspec.Struct, frozen=True, tag_field="status", tag="refused"):
+class RefusedEvent(msgspec.Struct, frozen=True, tag_field="status", tag="refused"):
     """The answer to an event of a batch that can't be taken: its place in the batch, and the problem."""
 
     index: int
@@ -46,11 +46,11 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 
     accepted: int
     refused: int
-    results: list[Accepted | Refused]
+    results: list[Accepted | RefusedEvent]
 
 
 @metered(Stage.ACCEPT)
-async def post_events(request: Request, context: Context) -> Response:
+async def post_events(request: Request, context: ApiContext) -> Response:
     """Accept one event, or a batch of up to a thousand.
 
     Structured (`application/cloudevents+json`), the body is the event, and SDKs that hold bytes may give its data in
@@ -81,21 +81,24 @@ async def post_events(request: Request, context: Context) -> Response:
     return answer(result, 202)
 
 
-async def _accept(context: Context, key: ApiKey, candidates: Sequence[Checked | Problem]) -> list[Accepted | Problem]:
+async def _accept(
+    context: ApiContext, key: ApiKey, candidates: Sequence[CheckedEvent | Problem]
+) -> list[Accepted | Problem]:
     await context.rates.admit(key, len(candidates))
     return await context.intake.accept([within_bounds(key, candidate) for candidate in candidates])
 
 
-async def _batch(context: Context, key: ApiKey, body: bytes, now: int) -> Response:
+async def _batch(context: ApiContext, key: ApiKey, body: bytes, now: int) -> Response:
     results = await _accept(context, key, context.reader.batch(body, now))
-    told: list[Accepted | Refused] = [
-        Refused(index, result.body()) if isinstance(result, Problem) else result for index, result in enumerate(results)
+    told: list[Accepted | RefusedEvent] = [
+        RefusedEvent(index, result.body()) if isinstance(result, Problem) else result
+        for index, result in enumerate(results)
     ]
-    refused = sum(isinstance(result, Refused) for result in told)
+    refused = sum(isinstance(result, RefusedEvent) for result in told)
     return answer(BatchAnswer(len(told) - refused, refused, told), 202)
 
 
-async def shake_hands(request: Request, _context: Context) -> Response:
+async def shake_hands(request: Request, _context: ApiContext) -> Response:
     """Say that events may be sent here (Abuse protection for webhooks 1.0 §4).
 
     Every origin may send at any rate; whether an event is taken is for its key to say.

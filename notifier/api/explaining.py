@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.dead import Id
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.domain.cloudevents import Line
 from notifier.domain.events import event_id
 from notifier.domain.preferences import Key
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.store.reading import explaining
-from notifier.store.reading.explaining import Wanted
+from notifier.store.reading.explaining import ExplanationQuery
 from notifier.texts import publishing
 from notifier.why.explain import Explanation, explain
 from notifier.why.simulate import Simulation, Trial, simulate
@@ -38,7 +38,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 50
     cursor: Annotated[str, msgspec.Meta(min_length=2, max_length=400, pattern="^[^/]+/")] | None = None
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> ExplanationQuery:
         """What to read; raises Problem 42205 unless the event is named in exactly one way."""
         by_source = self.source is not None and self.id is not None
         if (self.source is None) != (self.id is None):
@@ -48,13 +48,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.delivery is not None and self.recipient is not None:
             raise problem(42205, "a delivery has its recipient", "/recipient")
         type_, _, last = (self.cursor or "").partition("/")
-        return Wanted(
+        return ExplanationQuery(
             event=event_id(self.source, self.id) if self.source is not None and self.id is not None else self.event,
             delivery=self.delivery, recipient=self.recipient, limit=self.limit, after=(type_, last),
         )  # fmt: skip
 
 
-async def get_explain(request: Request, context: Context) -> Response:
+async def get_explain(request: Request, context: ApiContext) -> Response:
     """What became of an event and why: every decision with each rule's answer in words, every delivery with its tries,
     its content as sent, and how it ended.
 
@@ -69,7 +69,7 @@ async def get_explain(request: Request, context: Context) -> Response:
     return answer(explain(engine.catalog, engine.renderer, engine.links, found))
 
 
-async def post_simulate(request: Request, context: Context) -> Response:
+async def post_simulate(request: Request, context: ApiContext) -> Response:
     """What would happen to whom, and what they would read, if this event came: decided by the same code, at any moment,
     for a real person or one supposed. Nothing is written and nothing is sent.
     """

@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body
 from notifier.domain.clock import to_datetime
 from notifier.domain.errors import Problem
 from notifier.domain.keys import ApiKey, is_among, read_parties
 from notifier.domain.problems import problem
-from notifier.ocpi.events import Ids
-from notifier.ocpi.objects import Cdr, OcpiInvalid, Session
-from notifier.ocpi.sessions import Change, UnknownSession, patch, put
+from notifier.ocpi.events import OcpiObjectId
+from notifier.ocpi.objects import Cdr, OcpiInvalid, OcpiSession
+from notifier.ocpi.sessions import SessionUpdate, UnknownSession, patch, put
 from notifier.pipeline.accept_ocpi import accept_cdr, accept_session
 
 MAX_OBJECT = 1024 * 1024  # bytes: a session of a day with a charging period a minute has 300 kB
@@ -35,7 +35,7 @@ SessionChanges = msgspec.defstruct(
         (member.name, member.type)
         if member.name == "last_updated"
         else (member.name, member.type | msgspec.UnsetType, msgspec.UNSET)
-        for member in msgspec.structs.fields(Session)
+        for member in msgspec.structs.fields(OcpiSession)
     ],
     kw_only=True,
 )
@@ -69,17 +69,17 @@ class Echo:
         return await self._app(scope, receive, echo)
 
 
-async def put_session(request: Request, context: Context) -> Response:
+async def put_session(request: Request, context: ApiContext) -> Response:
     """Take a whole session, new or again."""
     return await _session(request, context, put)
 
 
-async def patch_session(request: Request, context: Context) -> Response:
+async def patch_session(request: Request, context: ApiContext) -> Response:
     """Take what has changed in a session that was PUT before."""
     return await _session(request, context, patch)
 
 
-async def post_cdr(request: Request, context: Context) -> Response:
+async def post_cdr(request: Request, context: ApiContext) -> Response:
     """Take a charge detail record: the driver's receipt."""
     key: ApiKey = request.state.key
     await context.rates.admit(key, 1)
@@ -93,11 +93,11 @@ async def post_cdr(request: Request, context: Context) -> Response:
     return answer(_success(context, None), 201, {"Location": f"{request.url.path}/{accepted.event}"})
 
 
-async def _session(request: Request, context: Context, step: Callable[..., Change]) -> Response:
+async def _session(request: Request, context: ApiContext, step: Callable[..., SessionUpdate]) -> Response:
     key: ApiKey = request.state.key
     await context.rates.admit(key, 1)
     body = await read_body(request, MAX_OBJECT)
-    ids = Ids(*(request.path_params[name] for name in ("country_code", "party_id", "session_id")))
+    ids = OcpiObjectId(*(request.path_params[name] for name in ("country_code", "party_id", "session_id")))
     if not key.speaks_for(ids.country_code, ids.party_id):
         # OCPI 2.2.1 §4.3: what a peer doesn't own isn't there for it.
         detail = f"the key {key.id} speaks for {', '.join(key.parties)}, and the URL names another party"
@@ -112,12 +112,12 @@ async def _session(request: Request, context: Context, step: Callable[..., Chang
     return answer(_success(context, dropped and f"{dropped}: nothing changed"))
 
 
-def _priced(context: Context, country_code: str, party_id: str) -> bool:
+def _priced(context: ApiContext, country_code: str, party_id: str) -> bool:
     """Whether the network says that drivers pay this party's prices."""
     return is_among(read_parties(context.settings.ocpi_driver_prices), country_code, party_id)
 
 
-def _success(context: Context, message: str | None) -> OcpiAnswer:
+def _success(context: ApiContext, message: str | None) -> OcpiAnswer:
     timestamp = to_datetime(context.engine.clock.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
     return OcpiAnswer(SUCCESS, timestamp, message or "")
 
@@ -133,7 +133,7 @@ ENDPOINTS = [
         scope="ocpi",
         handler=put_session,
         summary="OCPI Sessions: take a session",
-        takes={"application/json": Session},
+        takes={"application/json": OcpiSession},
         gives={200: OcpiAnswer},
         problems=(42202, 42204, 42901),
     ),

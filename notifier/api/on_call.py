@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import read_body
 from notifier.api.versions import expected, versioned
 from notifier.domain.preferences import Key
@@ -24,7 +24,7 @@ class OnCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: Annotated[list[Key], msgspec.Meta(max_length=MOST)]
 
 
-async def put_on_call(request: Request, context: Context) -> Response:
+async def put_on_call(request: Request, context: ApiContext) -> Response:
     """Set the order for an audience such as `site:gent-zuid` or `fleet:acme`; it stays until the next call.
 
     Everybody named must look after it already (`sites` or `fleets` of the recipient).
@@ -43,7 +43,7 @@ async def put_on_call(request: Request, context: Context) -> Response:
     return Response(status_code=204)
 
 
-async def get_on_call(request: Request, context: Context) -> Response:
+async def get_on_call(request: Request, context: ApiContext) -> Response:
     """The order, as it was set."""
     order = await on_call.get(context.engine.database, _audience(request))
     if order is None:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier import metrics
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer
 from notifier.domain.problems import TITLES, problem
 from notifier.store.reading.ledger import Ledger
@@ -16,29 +16,29 @@ class LedgerAnswer(Ledger, frozen=True, kw_only=True):
     balanced: bool
 
 
-async def get_health(_request: Request, _context: Context) -> Response:
+async def get_health(_request: Request, _context: ApiContext) -> Response:
     """The process is up."""
     return answer({"status": "ok"})
 
 
-async def get_readiness(_request: Request, context: Context) -> Response:
+async def get_readiness(_request: Request, context: ApiContext) -> Response:
     """The process can take events: its database answers."""
     await context.engine.database.ping()
     return answer({"status": "ok"})
 
 
-async def get_metrics(_request: Request, context: Context) -> Response:
+async def get_metrics(_request: Request, context: ApiContext) -> Response:
     """All processes' counters and the ledger as of a moment ago, in Prometheus' text format."""
     text = metrics.render(await context.books.lately())
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-async def get_ledger(_request: Request, context: Context) -> Response:
+async def get_ledger(_request: Request, context: ApiContext) -> Response:
     """The conservation sum."""
     return answer((await context.books.now()).as_dict())
 
 
-async def get_problem(request: Request, _context: Context) -> Response:
+async def get_problem(request: Request, _context: ApiContext) -> Response:
     """What a problem's number means and what to do about it."""
     number = next((each for each in TITLES if str(each) == request.path_params["number"]), None)
     if number is None:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from notifier.api.http import read_body
-from notifier.api.words import Words
+from notifier.api.words import PageWords
 from notifier.domain.channels import specs
 from notifier.rendering import Brand
 from notifier.rendering.categories import CategoryWords
@@ -50,7 +50,7 @@ class Pages:
     """The pages, in every language that there are words for; ConfigurationError names a file at fault."""
 
     def __init__(self, categories: Mapping[str, Mapping[str, CategoryWords]], brand: Brand) -> None:
-        self._words = read_locales(FOLDER, Words)
+        self._words = read_locales(FOLDER, PageWords)
         self._categories = categories
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined,

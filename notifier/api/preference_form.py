@@ -10,8 +10,8 @@ from notifier import policy
 from notifier.domain.messages import Private
 from notifier.domain.preferences import Pace, Preferences, QuietHours
 from notifier.domain.problems import UNDECODABLE
-from notifier.domain.standing import Standing
-from notifier.policy import Row, Spot
+from notifier.domain.recipient_facts import RecipientFacts
+from notifier.policy import CategoryRow, Spot
 from notifier.policy.rules import quiet_of
 
 Mistake = Literal["not_a_time", "needs_both", "alike", "not_listed"]
@@ -49,9 +49,9 @@ def name_of(category: str, channel: str) -> str:
     return f"{category}.{channel}"
 
 
-def fields_of(rows: Sequence[Row], standing: Standing, locale: str) -> Shown:
+def fields_of(rows: Sequence[CategoryRow], facts: RecipientFacts, locale: str) -> Shown:
     """The form as it is shown first. `locale` is the pages' language for the person."""
-    quiet, _ = quiet_of(standing)
+    quiet, _ = quiet_of(facts)
     shown = quiet is not None and quiet.starts != quiet.ends
     cells = [(name_of(row.category, cell.channel), cell) for row in rows for cell in row.cells]
     return Shown(
@@ -61,8 +61,8 @@ def fields_of(rows: Sequence[Row], standing: Standing, locale: str) -> Shown:
         quiet_from=quiet.starts if quiet and shown else "",
         quiet_until=quiet.ends if quiet and shown else "",
         locale=locale,
-        time_zone=standing.zone,
-        everything_off=not standing.preferences.everything,
+        time_zone=facts.zone,
+        everything_off=not facts.preferences.everything,
     )
 
 
@@ -118,7 +118,7 @@ def mistakes(fields: Fields, shown: Shown, locales: Collection[str], zones: Coll
     return found
 
 
-def changed_spots(rows: Sequence[Row], shown: Shown, fields: Fields) -> dict[Spot, bool]:
+def changed_spots(rows: Sequence[CategoryRow], shown: Shown, fields: Fields) -> dict[Spot, bool]:
     """The cells that a person switched: those whose box is not as it was shown, and that aren't so already."""
     touched = (fields.on ^ shown.on) & shown.open
     wanted = [
@@ -132,7 +132,7 @@ def changed_spots(rows: Sequence[Row], shown: Shown, fields: Fields) -> dict[Spo
 
 
 def chosen(
-    preferences: Preferences, rows: Sequence[Row], shown: Shown, fields: Fields, standing: Standing
+    preferences: Preferences, rows: Sequence[CategoryRow], shown: Shown, fields: Fields, facts: RecipientFacts
 ) -> Preferences:
     """The preferences with what a person changed in a form without mistakes; the rest stays as it is, or open."""
     changes: dict[str, object] = {}
@@ -140,7 +140,7 @@ def chosen(
         changes["everything"] = not fields.everything_off
     quiet = fields.quiet_from, fields.quiet_until
     if quiet != (shown.quiet_from, shown.quiet_until):
-        changes["quiet_hours"] = _quiet_hours(quiet, standing)
+        changes["quiet_hours"] = _quiet_hours(quiet, facts)
     if fields.locale != shown.locale:
         changes["locale"] = fields.locale
     if fields.time_zone != shown.time_zone:
@@ -151,11 +151,11 @@ def chosen(
     return msgspec.structs.replace(policy.switch(preferences, changed_spots(rows, shown, fields)), **changes)
 
 
-def _quiet_hours(quiet: tuple[str, str], standing: Standing) -> QuietHours | None:
+def _quiet_hours(quiet: tuple[str, str], facts: RecipientFacts) -> QuietHours | None:
     starts, ends = quiet
     if starts:
         return QuietHours(_clock_time(starts), _clock_time(ends))
-    return NO_QUIET if any(defaults.quiet_hours for _, defaults in standing.defaults) else None
+    return NO_QUIET if any(defaults.quiet_hours for _, defaults in facts.defaults) else None
 
 
 def _clock_time(text: str) -> str:

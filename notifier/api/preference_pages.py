@@ -11,17 +11,17 @@ from starlette.responses import Response
 
 from notifier import policy
 from notifier.api import preference_form
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import FORM, answer
 from notifier.api.page import HEADERS, STYLE, STYLE_HEADERS, read_form
 from notifier.api.preference_form import Fields, Mistake, Shown
 from notifier.api.recipients import recipient_id
 from notifier.domain.clock import to_datetime
-from notifier.domain.links import VISIT, Visit
+from notifier.domain.links import VISIT, PreferenceAccess
 from notifier.domain.problems import problem
 from notifier.domain.recipients import Recipient
 from notifier.people import choosing
-from notifier.policy import Row, make_grid
+from notifier.policy import CategoryRow, make_grid
 from notifier.rendering.zones import time_zones
 from notifier.store.people import recipients
 
@@ -36,7 +36,7 @@ class PreferenceLink(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-async def post_preference_link(request: Request, context: Context) -> Response:
+async def post_preference_link(request: Request, context: ApiContext) -> Response:
     """A link by which a person sees and changes their preferences for a day, without a login: for an app to open.
 
     Whoever has it can use it, so hand it to nobody else, and don't keep it.
@@ -49,7 +49,7 @@ async def post_preference_link(request: Request, context: Context) -> Response:
     return answer(link, headers={"Cache-Control": "no-store"})
 
 
-async def get_preference_page(request: Request, context: Context) -> Response:
+async def get_preference_page(request: Request, context: ApiContext) -> Response:
     """What the person hears on which channel, when and in which language, as a form."""
     found = await _find(request, context)
     if found is None:
@@ -58,7 +58,7 @@ async def get_preference_page(request: Request, context: Context) -> Response:
     return _page(request, context, person, rows, shown, shown, saved="saved" in request.query_params)
 
 
-async def post_preference_page(request: Request, context: Context) -> Response:
+async def post_preference_page(request: Request, context: ApiContext) -> Response:
     """Save what was changed on the form since it was shown, however long ago.
 
     What doesn't fit comes back as it was filled in, and nothing of it is saved.
@@ -74,41 +74,41 @@ async def post_preference_page(request: Request, context: Context) -> Response:
     wrong = preference_form.mistakes(fields, shown, context.pages.languages, zones)
     if wrong:
         return _page(request, context, person, rows, shown, fields, wrong=wrong, status=422)
-    step = partial(preference_form.chosen, rows=rows, shown=shown, fields=fields, standing=person.standing)
+    step = partial(preference_form.chosen, rows=rows, shown=shown, fields=fields, facts=person.facts)
     given = policy.consents(rows, preference_form.changed_spots(rows, shown, fields))
-    said = choosing.Said(given, source=SOURCE, wording=context.pages.wording(request, person.standing.language))
+    said = choosing.Said(given, source=SOURCE, wording=context.pages.wording(request, person.facts.language))
     await choosing.save(context.engine.database, person.id, step, said, context.engine.clock.now())
     # By a redirect, so that a reload of the page saves nothing again.
     lang = {"lang": request.query_params["lang"]} if "lang" in request.query_params else {}
     return Response(status_code=303, headers={**HEADERS, "Location": f"?{urlencode({**lang, 'saved': 1})}"})
 
 
-async def get_style(_request: Request, _context: Context) -> Response:
+async def get_style(_request: Request, _context: ApiContext) -> Response:
     """The pages' style sheet; its address changes with it."""
     return Response(STYLE, media_type="text/css", headers=STYLE_HEADERS)
 
 
-async def _find(request: Request, context: Context) -> tuple[Recipient, list[Row], Shown] | None:
+async def _find(request: Request, context: ApiContext) -> tuple[Recipient, list[CategoryRow], Shown] | None:
     """The person of the link, their grid, and the form as it is shown first; None where they are gone."""
-    link: Visit = request.state.link
+    link: PreferenceAccess = request.state.link
     found = await recipients.find(context.engine.database, link.recipient_id)
     if found is None:
         return None
     person, groups = found
-    rows = make_grid(context.engine.catalog, groups, person.standing)
-    locale = context.pages.language(person.standing.language)
-    return person, rows, preference_form.fields_of(rows, person.standing, locale)
+    rows = make_grid(context.engine.catalog, groups, person.facts)
+    locale = context.pages.language(person.facts.language)
+    return person, rows, preference_form.fields_of(rows, person.facts, locale)
 
 
 def _page(
-    request: Request, context: Context, person: Recipient, rows: list[Row], shown: Shown, fields: Fields, *,
+    request: Request, context: ApiContext, person: Recipient, rows: list[CategoryRow], shown: Shown, fields: Fields, *,
     wrong: dict[str, Mistake] | None = None, saved: bool = False, status: int = 200,
 ) -> Response:  # fmt: skip
     told: dict[str, Any] = {
-        "rows": rows, "fields": fields, "wrong": wrong or {}, "saved": saved, "reachable": person.standing.reachable,
+        "rows": rows, "fields": fields, "wrong": wrong or {}, "saved": saved, "reachable": person.facts.reachable,
         "shown": preference_form.write_shown(shown),
     }  # fmt: skip
-    return context.pages.answer("preferences.html", request, person.standing.language, status, **told)
+    return context.pages.answer("preferences.html", request, person.facts.language, status, **told)
 
 
 ENDPOINTS = [

@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.api.recipients import NOBODY, decode_patch, fitting, recipient_id
 from notifier.api.versions import expected, versioned
@@ -15,7 +15,7 @@ from notifier.domain.clock import to_datetime
 from notifier.domain.preferences import NETWORK, Defaults, Key, Preferences, chosen, merged
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.domain.recipients import check_preferences
-from notifier.people.export import Change
+from notifier.people.export import PreferenceChange
 from notifier.people.importing import MAX_LINE
 from notifier.store.people import preferences
 
@@ -24,7 +24,7 @@ TENANTS = (NETWORK, "fleet:", "host:")
 """How the names of tenants begin; `network` is a whole one."""
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LatestQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many of the latest are wanted."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
@@ -33,16 +33,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """Changes, newest first."""
 
-    changes: list[Change]
+    changes: list[PreferenceChange]
 
 
-async def get_preferences(request: Request, context: Context) -> Response:
+async def get_preferences(request: Request, context: ApiContext) -> Response:
     """What a person chose; what they didn't is not in it."""
     found = await preferences.get(context.engine.database, recipient_id(request))
     return versioned(chosen(_there(found)))
 
 
-async def put_preferences(request: Request, context: Context) -> Response:
+async def put_preferences(request: Request, context: ApiContext) -> Response:
     """Write what a person chose, whole: what is left out is no choice any more."""
     body = await read_body(request, MAX_LINE)
     given = fitting(lambda: check_preferences(msgspec.json.decode(body, type=Preferences)))
@@ -50,7 +50,7 @@ async def put_preferences(request: Request, context: Context) -> Response:
     return Response(status_code=204)
 
 
-async def patch_preferences(request: Request, context: Context) -> Response:
+async def patch_preferences(request: Request, context: ApiContext) -> Response:
     """Change what a person chose by a merge patch (RFC 7396): a member that is null is no choice any more.
 
     The answer is what they have chosen by now.
@@ -64,16 +64,18 @@ async def patch_preferences(request: Request, context: Context) -> Response:
     return versioned(chosen(await _change(request, context, step)))
 
 
-async def get_preference_history(request: Request, context: Context) -> Response:
+async def get_preference_history(request: Request, context: ApiContext) -> Response:
     """Every change of what a person chose, newest first, with who made it."""
-    id_, wanted = recipient_id(request), read_query(request, Page)
+    id_, wanted = recipient_id(request), read_query(request, LatestQuery)
     _there(await preferences.get(context.engine.database, id_))
     found = await preferences.history(context.engine.database, id_, wanted.limit)
-    changes = [Change(at=to_datetime(each.at), actor=each.actor, preferences=each.preferences) for each in found]
+    changes = [
+        PreferenceChange(at=to_datetime(each.at), actor=each.actor, preferences=each.preferences) for each in found
+    ]
     return answer(History(changes=changes))
 
 
-async def get_tenant(request: Request, context: Context) -> Response:
+async def get_tenant(request: Request, context: ApiContext) -> Response:
     """What a tenant presets for its people."""
     name = _tenant(request)
     found = await preferences.get_defaults(context.engine.database, name)
@@ -82,7 +84,7 @@ async def get_tenant(request: Request, context: Context) -> Response:
     return versioned(chosen(found))
 
 
-async def put_tenant(request: Request, context: Context) -> Response:
+async def put_tenant(request: Request, context: ApiContext) -> Response:
     """Write what a tenant presets, whole: what is left out is preset no more."""
     name = _tenant(request)
     body = await read_body(request, MAX_LINE)
@@ -96,7 +98,7 @@ async def put_tenant(request: Request, context: Context) -> Response:
     return Response(status_code=204)
 
 
-async def _change(request: Request, context: Context, step: Callable[[Preferences], Preferences]) -> Preferences:
+async def _change(request: Request, context: ApiContext, step: Callable[[Preferences], Preferences]) -> Preferences:
     engine, actor = context.engine, request.state.key.name
     id_, check = recipient_id(request), expected(request, chosen)
 
@@ -159,7 +161,7 @@ ENDPOINTS = [
         scope="recipients:read",
         handler=get_preference_history,
         summary="Read how a person's preferences came about",
-        query=Page,
+        query=LatestQuery,
         gives={200: History},
         problems=(40401, 42203, 42205),
     ),

@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, stream_body
 from notifier.api.versions import CONDITIONAL, expected, versioned
 from notifier.domain.addresses import shown
@@ -26,7 +26,7 @@ T = TypeVar("T")
 decode_patch = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-async def put_recipient(request: Request, context: Context) -> Response:
+async def put_recipient(request: Request, context: ApiContext) -> Response:
     """Write a recipient, whole: what is left out is gone, but for devices, preferences and addresses of one channel
     alone, which others write too, and for what of these is never shown.
 
@@ -50,7 +50,7 @@ async def put_recipient(request: Request, context: Context) -> Response:
     return Response(status_code=204)
 
 
-async def patch_recipient(request: Request, context: Context) -> Response:
+async def patch_recipient(request: Request, context: ApiContext) -> Response:
     """Change a recipient by a merge patch (RFC 7396): what it doesn't name stays, a member that is null is gone.
 
     The answer is the recipient as it is by now.
@@ -70,7 +70,7 @@ async def patch_recipient(request: Request, context: Context) -> Response:
     return _told(await recipients.change(engine.database, id_, step, engine.clock.now(), actor))
 
 
-async def get_recipient(request: Request, context: Context) -> Response:
+async def get_recipient(request: Request, context: ApiContext) -> Response:
     """All that is held about a recipient but what is never shown of addresses."""
     found = await recipients.get(context.engine.database, recipient_id(request))
     if found is None:
@@ -78,7 +78,7 @@ async def get_recipient(request: Request, context: Context) -> Response:
     return _told(found)
 
 
-async def post_import(request: Request, context: Context) -> Response:
+async def post_import(request: Request, context: ApiContext) -> Response:
     """Write many recipients, a JSON object a line; a line that doesn't fit is told and keeps no other out."""
     engine, actor = context.engine, request.state.key.name
     return answer(

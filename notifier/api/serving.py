@@ -126,7 +126,7 @@ def configure(app: Starlette, head_timeout: float = HEAD_TIMEOUT, **more: Any) -
     )
 
 
-class Server(uvicorn.Server):
+class ApiServer(uvicorn.Server):
     """A server that opens its application before it listens and closes it last, and raises what keeps it from starting.
 
     At its end streams are ended before requests under way are waited for.

@@ -4,15 +4,15 @@ from typing import Literal
 
 from starlette.requests import Request
 
-from notifier.api.endpoints import Context, TokenScheme
+from notifier.api.endpoints import ApiContext, TokenScheme
 from notifier.domain.deliveries import Channel
-from notifier.domain.links import AppVisit, Unsubscribe, Visit
+from notifier.domain.links import AppVisit, PreferenceAccess, Unsubscribe
 from notifier.domain.problems import problem
 
 
 def read_link(
-    kind: Literal["unsubscribe_link", "preference_link"], request: Request, context: Context
-) -> Unsubscribe | Visit | None:
+    kind: Literal["unsubscribe_link", "preference_link"], request: Request, context: ApiContext
+) -> Unsubscribe | PreferenceAccess | None:
     """What the path's token says; None where it isn't one of ours for this, or isn't good any more."""
     links, token = context.engine.links, request.path_params["token"]
     if kind == "unsubscribe_link":
@@ -24,7 +24,7 @@ def by_app_token(channel: Channel) -> TokenScheme:
     """The scheme of a channel's endpoints that apps call with a person's token (`Links.app_token`); what it has read is
     an `AppVisit`."""
 
-    async def read(request: Request, context: Context) -> AppVisit:
+    async def read(request: Request, context: ApiContext) -> AppVisit:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         visit = None
         if kind.lower() == "bearer":

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.bounds import check_source, check_type
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_json
 from notifier.domain.catalog import MAX_TEXT, NotificationType
 from notifier.domain.events import event_id
@@ -51,7 +51,7 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     delivery: Id | None = None
 
 
-async def post_cancel(request: Request, context: Context) -> Response:
+async def post_cancel(request: Request, context: ApiContext) -> Response:
     """Stop what has not gone out yet, on every channel, and say what that is.
 
     By `type` and `about`, all that has happened until now; by `event`, what it set off, and what its types told earlier
@@ -74,7 +74,7 @@ async def post_cancel(request: Request, context: Context) -> Response:
             raise problem(42205, GIVE_CANCELLATION)
 
 
-async def post_acknowledge(request: Request, context: Context) -> Response:
+async def post_acknowledge(request: Request, context: ApiContext) -> Response:
     """Somebody takes care of it: whoever on call has not been told yet won't be. The same again does no harm."""
     key: ApiKey = request.state.key
     match await read_json(request, Acknowledgement, MAX_BODY):
@@ -92,7 +92,7 @@ async def post_acknowledge(request: Request, context: Context) -> Response:
             raise problem(42205, GIVE_ACKNOWLEDGEMENT)
 
 
-def _kind(context: Context, type_: str, pointer: str = "/type") -> NotificationType:
+def _kind(context: ApiContext, type_: str, pointer: str = "/type") -> NotificationType:
     kind = context.engine.catalog.types.get(type_)
     if kind is None:
         raise problem(42205, "there is no such notification type", pointer)

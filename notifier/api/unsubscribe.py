@@ -5,7 +5,7 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import FORM
 from notifier.api.page import read_form
 from notifier.domain.catalog import Catalog
@@ -24,12 +24,12 @@ SOURCE = "unsubscribe-page"
 State = Literal["ask", "off", "done", "undone"]
 
 
-async def get_unsubscribe(request: Request, context: Context) -> Response:
+async def get_unsubscribe(request: Request, context: ApiContext) -> Response:
     """Show what would be switched off, and a button: programs that follow the links in mails change nothing."""
     return await _page(request, context, "ask")
 
 
-async def post_unsubscribe(request: Request, context: Context) -> Response:
+async def post_unsubscribe(request: Request, context: ApiContext) -> Response:
     """Switch it off. A mail program sends `List-Unsubscribe=One-Click`, the page's button nothing; again does no harm.
 
     The page that answers has a button that takes it back, which works for an hour.
@@ -44,7 +44,7 @@ async def post_unsubscribe(request: Request, context: Context) -> Response:
     if found is None:
         return context.pages.no_such_link(request)
     said = choosing.Said(
-        _consent(engine.catalog, link, found[0], on), SOURCE, context.pages.wording(request, found[0].standing.language)
+        _consent(engine.catalog, link, found[0], on), SOURCE, context.pages.wording(request, found[0].facts.language)
     )
     await choosing.switch(engine.database, link, said, on=on, now=now)
     return await _page(request, context, "undone" if on else "done")
@@ -54,29 +54,29 @@ def _consent(catalog: Catalog, link: Unsubscribe, person: Recipient, on: bool) -
     """What marketing's switch says of the consent to it, where that is news."""
     kinds = (kind for kind in catalog.types.values() if kind.category == link.category)
     is_marketing = any(kind.class_ == "marketing" for kind in kinds)
-    is_news = person.standing.consented(link.category, link.channel) != on
+    is_news = person.facts.consented(link.category, link.channel) != on
     return {(link.category, link.channel): on} if is_marketing and is_news else {}
 
 
-async def _page(request: Request, context: Context, state: State) -> Response:
+async def _page(request: Request, context: ApiContext, state: State) -> Response:
     link: Unsubscribe = request.state.link
     found = await recipients.find(context.engine.database, link.recipient_id)
     if found is None:
         return context.pages.no_such_link(request)
     person, groups = found
     cell = _cell(context.engine.catalog, link, person, groups)
-    if state == "ask" and not (cell.on and person.standing.preferences.everything):
+    if state == "ask" and not (cell.on and person.facts.preferences.everything):
         state = "off"
     undo = context.engine.links.undo_token(link, context.engine.clock.now()) if state == "done" else None
     told: dict[str, Any] = {"link": link, "cell": cell, "state": state, "undo": undo}
-    return context.pages.answer("unsubscribe.html", request, person.standing.language, **told)
+    return context.pages.answer("unsubscribe.html", request, person.facts.language, **told)
 
 
 def _cell(catalog: Catalog, link: Unsubscribe, person: Recipient, groups: frozenset[str]) -> Cell:
     """The grid's cell; of a category that is no more, or not this person's any more, one that is on."""
     cells = (
         cell
-        for row in make_grid(catalog, groups, person.standing)
+        for row in make_grid(catalog, groups, person.facts)
         for cell in row.cells
         if (row.category, cell.channel) == (link.category, link.channel)
     )

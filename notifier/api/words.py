@@ -79,7 +79,7 @@ class PreferenceWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mistake: Mistakes
 
 
-class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PageWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `pages/<locale>.toml`; what channels are called stands in their own folders (`words.toml`)."""
 
     language: str

@@ -66,7 +66,7 @@ class SignalEncoder(Encoder):
         return decoded
 
 
-class Failing(dramatiq.Middleware):
+class FailureMiddleware(dramatiq.Middleware):
     """Tells the consumer whose work failed, so that it is counted; Dramatiq leaves that to its retries."""
 
     def after_process_message(
@@ -90,7 +90,7 @@ def make_broker(
     """
     dramatiq.set_encoder(SignalEncoder())
     parts = urlsplit(url)
-    options: dict[str, Any] = {"middleware": [Failing(), *(middleware or [])], "namespace": namespace}
+    options: dict[str, Any] = {"middleware": [FailureMiddleware(), *(middleware or [])], "namespace": namespace}
     if parts.scheme in ("redis", "rediss", "unix"):
         return TakingRedisBroker(client=connect(url, SOCKET_TIMEOUT), **options)
     if parts.scheme in ("amqp", "amqps"):

@@ -57,7 +57,7 @@ class Work(PriorityQueue[Any]):
             self.not_empty.notify_all()
 
 
-class Holding(Protocol):
+class PausableConsumer(Protocol):
     """A consumer that can be told to take no more messages."""
 
     def hold(self) -> None: ...
@@ -66,7 +66,7 @@ class Holding(Protocol):
 class Worker(dramatiq.Worker):
     """A worker that holds so many messages of each queue, and has as many threads for it.
 
-    Its broker's consumers are `Holding`.
+    Its broker's consumers are `PausableConsumer`.
     """
 
     def __init__(self, broker: dramatiq.Broker, queues: Collection[str], batches: int) -> None:
@@ -87,7 +87,7 @@ class Worker(dramatiq.Worker):
         self._work.close()
         for consumer in self.consumers.values():
             if consumer.consumer is not None:
-                cast("Holding", consumer.consumer).hold()
+                cast("PausableConsumer", consumer.consumer).hold()
         self._give_back()
         _join(self.workers, timeout)
         for consumer in self.consumers.values():

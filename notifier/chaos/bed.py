@@ -16,7 +16,7 @@ import msgspec
 from notifier.broker import BACKGROUND
 from notifier.chaos import faults, load, proxy, servers
 from notifier.chaos.options import Options
-from notifier.chaos.proxy import HOST, Proxy
+from notifier.chaos.proxy import HOST, TcpProxy
 from notifier.chaos.witness import Witness
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
@@ -43,9 +43,9 @@ class Bed:
     witness: Witness
     producer: AsyncProducer
     session: aiohttp.ClientSession
-    broker_proxy: Proxy | None
-    database_proxy: Proxy | None
-    providers: Mapping[str, Proxy]
+    broker_proxy: TcpProxy | None
+    database_proxy: TcpProxy | None
+    providers: Mapping[str, TcpProxy]
 
     async def post(self, event: load.Event) -> tuple[int, bytes]:
         """One event without a second try: status and body. Raises what aiohttp raises where there is no answer."""
@@ -130,7 +130,7 @@ async def make_bed(
                 chosen["broker_url"] = broker_proxy.url(options.broker)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notifier-chaos-")))
         chosen.setdefault("templates", load.templates(folder))
-        provider_proxies = {channel: await stack.enter_async_context(Proxy()) for channel in providers or {}}
+        provider_proxies = {channel: await stack.enter_async_context(TcpProxy()) for channel in providers or {}}
         for channel, more in (providers or {}).items():
             chosen[f"{channel}_providers"] = _account(channel, folder, provider_proxies[channel].port, more)
         async with options.starting:

@@ -6,7 +6,7 @@ import time
 from notifier.chaos import faults, ledger, load
 from notifier.chaos.bed import Bed, make_bed, until
 from notifier.chaos.options import Options
-from notifier.chaos.outcome import Outcome, Seen, demands, look
+from notifier.chaos.outcome import Observation, ScenarioOutcome, demands, look
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import State
 from notifier.store.core.schema import delivery
@@ -18,7 +18,7 @@ ANSWERED = 1  # second in which a report is answered, whatever the broker does
 RATE = 100  # events a second
 
 
-async def redis_down(options: Options) -> Outcome:
+async def redis_down(options: Options) -> ScenarioOutcome:
     """The broker is down for a while, again and again, with rows that fall due meanwhile."""
     outages = (1, 5) if options.short else (1, 15, 120)
     accepted: list[str] = []
@@ -35,13 +35,13 @@ async def redis_down(options: Options) -> Outcome:
             seen = await look(bed, accepted, each=2)
             late.append(_longest_wait(seen, back))
     figures = {"outages_s": list(outages), "done_after_s": late, "recovered_s": max(late)}
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures | figures,
         demands(seen.findings) | {f"all ran within {RESUMED} s": max(late) <= RESUMED},
     )
 
 
-async def flushall(options: Options) -> Outcome:
+async def flushall(options: Options) -> ScenarioOutcome:
     """Everything in the broker is gone, several times in mid-run."""
     seconds, times = (4, 3) if options.short else (15, 10)
     async with make_bed(options) as bed:
@@ -55,13 +55,13 @@ async def flushall(options: Options) -> Outcome:
         seen = await look(bed, accepted, each=3)
     recovered = _longest_wait(seen, emptied)
     waited = [wait for waits in ledger.handoff(seen.ledger, seen.arrivals).values() for wait in waits]
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures | {"flushes": times, "longest_handoff_s": max(waited) / SECOND, "recovered_s": recovered},
         demands(seen.findings) | {f"all ran within {RESUMED} s": recovered <= RESUMED},
     )
 
 
-async def redis_full(options: Options) -> Outcome:
+async def redis_full(options: Options) -> ScenarioOutcome:
     """Redis has no room for another signal (`maxmemory` with `noeviction`): always on a Redis of its own."""
     seconds = 4 if options.short else 10
     async with make_bed(Options(options.short, options.database)) as bed:
@@ -73,13 +73,13 @@ async def redis_full(options: Options) -> Outcome:
         back = bed.system.clock.now()
         seen = await look(bed, await telling, each=3)
     recovered = _longest_wait(seen, back)
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures | {"full_s": seconds, "recovered_s": recovered},
         demands(seen.findings) | {f"all ran within {RESUMED} s": recovered <= RESUMED},
     )
 
 
-async def broker_silent(options: Options) -> Outcome:
+async def broker_silent(options: Options) -> ScenarioOutcome:
     """The broker hangs (SIGSTOP, or nothing passes between): reports are answered all the same."""
     seconds = 12 if options.short else 90
     async with make_bed(options, proxied=["broker"]) as bed:
@@ -94,7 +94,7 @@ async def broker_silent(options: Options) -> Outcome:
         back = bed.system.clock.now()
         seen = await look(bed, accepted, each=3)
     recovered = _longest_wait(seen, back)
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures
         | {
             "silent_s": seconds,
@@ -123,6 +123,6 @@ async def _due_later(bed: Bed, first: int) -> list[str]:
     return accepted
 
 
-def _longest_wait(seen: Seen, back: int) -> float:
+def _longest_wait(seen: Observation, back: int) -> float:
     """Seconds that the last delivery took from the moment the broker was back."""
     return round(max((row.updated_at - back for row in seen.ledger.deliveries.values()), default=0) / SECOND, 1)

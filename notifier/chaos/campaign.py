@@ -11,7 +11,7 @@ from notifier.chaos import bulk, load
 from notifier.chaos.bed import Bed, make_bed, until
 from notifier.chaos.ledger import count, p99
 from notifier.chaos.options import Options
-from notifier.chaos.outcome import Outcome, demands, look
+from notifier.chaos.outcome import ScenarioOutcome, demands, look
 from notifier.domain.deliveries import State
 from notifier.domain.recipients import device_id
 from notifier.store.core.schema import delivery
@@ -24,7 +24,7 @@ processes that each wait for their turn. It is a quarter of what a person would 
 TOLD = 30  # seconds for the last alerts to arrive
 
 
-async def campaign(options: Options) -> Outcome:
+async def campaign(options: Options) -> ScenarioOutcome:
     """Alerts alone, then the same beside a campaign that is due all at once."""
     size, seconds = (40_000, 8) if options.short else (1_000_000, 20)
     people = load.people()
@@ -45,7 +45,7 @@ async def campaign(options: Options) -> Outcome:
             seen = await look(bed, [*warm, *alone, *beside, offer])
     before, during = (p99(seen.ledger, seen.arrivals, ids) for ids in (alone, beside))
     slower = {channel: during[channel] - SLOWER * before[channel] for channel in before}
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures
         | {
             "campaign": size, "written_s": round(written, 1), "campaign_sent": size - left, "called_off": left,

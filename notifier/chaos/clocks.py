@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from notifier.chaos import load
 from notifier.chaos.bed import hooked, make_bed
 from notifier.chaos.options import Options
-from notifier.chaos.outcome import Outcome, demands, look
+from notifier.chaos.outcome import ScenarioOutcome, demands, look
 from notifier.chaos.witness import Arrival
 from notifier.domain.clock import SECOND
 
@@ -18,7 +18,7 @@ USEFUL = timedelta(seconds=40)  # that a message which is nearly too old is stil
 EDGE = 20  # messages that are nearly too old, and as many that are just too old
 
 
-async def clock_skew(options: Options) -> Outcome:
+async def clock_skew(options: Options) -> ScenarioOutcome:
     """Web and a worker run a minute fast beside a worker that is right, then a minute slow."""
     figures: dict[str, object] = {}
     held: dict[str, bool] = {}
@@ -26,7 +26,7 @@ async def clock_skew(options: Options) -> Outcome:
         told, demanded = await _skewed(options, off)
         figures |= {name: _joined(figures.get(name), value) for name, value in told.items()}
         held |= {f"{demand} ({off:+} s)": fulfilled for demand, fulfilled in demanded.items()}
-    return Outcome(figures, held)
+    return ScenarioOutcome(figures, held)
 
 
 async def _skewed(options: Options, off: int) -> tuple[dict[str, object], dict[str, bool]]:

@@ -13,7 +13,7 @@ import msgspec
 from notifier.chaos import load
 from notifier.chaos.bed import Bed, hooked, make_bed, until
 from notifier.chaos.options import Options
-from notifier.chaos.outcome import Outcome, Seen, demands, look
+from notifier.chaos.outcome import Observation, ScenarioOutcome, demands, look
 from notifier.domain.clock import SECOND
 
 ACCEPTED = "after notifier.store.delivery.events.add"  # the event is written, nobody was signalled
@@ -36,7 +36,7 @@ class Crash(msgspec.Struct, frozen=True):
     source_id: str
 
 
-async def crash_points(options: Options) -> Outcome:
+async def crash_points(options: Options) -> ScenarioOutcome:
     """Every point with a message on each channel in hand, and with one that expires before anybody can look again."""
     people = {id_: person for name in load.CHANNELS for id_, person in load.people([name], name).items()}
     with tempfile.TemporaryDirectory(prefix="notifier-chaos-") as folder:
@@ -59,7 +59,7 @@ async def crash_points(options: Options) -> Outcome:
     times = _times(seen)
     swept = _swept(seen, crashes)
     taken = sum(crash.point == TAKEN for crash in expiring + crashes)
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures
         | {
             "crashes": len(expiring + crashes),
@@ -116,20 +116,20 @@ def _is_armed(armed: Path) -> bool:
     return armed.exists()
 
 
-async def _look(bed: Bed, crashes: list[Crash]) -> Seen:
+async def _look(bed: Bed, crashes: list[Crash]) -> Observation:
     """What there is to see; every event that was in hand at a crash counts as accepted."""
     seen = await look(bed, [])
     ids = {told.source_id: told.id for told in seen.ledger.events.values()}
     return await look(bed, [ids.get(crash.source_id, crash.source_id) for crash in crashes])
 
 
-def _times(seen: Seen) -> Counter[str]:
+def _times(seen: Observation) -> Counter[str]:
     """How often messages of each event arrived, by their source's id of it."""
     rows = {row.key: row for row in seen.ledger.deliveries.values()}
     return Counter(seen.ledger.events[rows[arrival.key].event_id].source_id for arrival in seen.arrivals)
 
 
-def _swept(seen: Seen, crashes: list[Crash]) -> float:
+def _swept(seen: Observation, crashes: list[Crash]) -> float:
     """The longest time from a crash to the end of the delivery that it left behind, in seconds."""
     ended = {
         seen.ledger.events[row.event_id].source_id: row.updated_at

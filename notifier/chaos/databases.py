@@ -12,14 +12,14 @@ import msgspec
 from notifier.chaos import faults, load
 from notifier.chaos.bed import Bed, make_bed
 from notifier.chaos.options import Options
-from notifier.chaos.outcome import Outcome, demands, look
+from notifier.chaos.outcome import ScenarioOutcome, demands, look
 
 RESUMED = 60  # seconds in which reports are taken again and everything is done
 EVERY = 0.1  # seconds between two reports
 BEFORE = 2  # seconds of reports before the first outage
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ReportAnswer(msgspec.Struct, frozen=True):
     """How one report was answered, 0 where it was not; times in seconds of the monotonic clock."""
 
     asked: float
@@ -34,12 +34,12 @@ class Outage(msgspec.Struct, frozen=True):
     began: float
     ended: float
 
-    def holds(self, answer: Answer) -> bool:
+    def holds(self, answer: ReportAnswer) -> bool:
         """Whether a report was made and answered inside it."""
         return self.began < answer.asked and answer.answered < self.ended
 
 
-async def database_down(options: Options) -> Outcome:
+async def database_down(options: Options) -> ScenarioOutcome:
     """The database is away in every way that it can be, with a report every tenth of a second."""
     seconds = 7 if options.short else 12
     async with make_bed(options, proxied=["database"]) as bed:
@@ -67,7 +67,7 @@ async def database_down(options: Options) -> Outcome:
     # What a provider took while nobody could write that down is unknown, and sent again as its type says.
     in_hand = sum(row.crashes for row in seen.ledger.deliveries.values())
     taken = sum(answer.status == 202 for answer in answers)
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures
         | {
             "reports": len(answers),
@@ -96,7 +96,7 @@ def _ways(bed: Bed) -> dict[str, Callable[[], AbstractAsyncContextManager[None]]
     }
 
 
-async def _post_on(bed: Bed, events: list[load.Event], enough: asyncio.Event) -> list[Answer]:
+async def _post_on(bed: Bed, events: list[load.Event], enough: asyncio.Event) -> list[ReportAnswer]:
     """Report an event now and then until it is enough, each one once; `events` is added to."""
     posts = []
     while not enough.is_set():
@@ -106,14 +106,14 @@ async def _post_on(bed: Bed, events: list[load.Event], enough: asyncio.Event) ->
     return await asyncio.gather(*posts)
 
 
-async def _post(bed: Bed, event: load.Event) -> Answer:
+async def _post(bed: Bed, event: load.Event) -> ReportAnswer:
     asked, status = time.monotonic(), 0
     with suppress(aiohttp.ClientError, TimeoutError):
         status, _ = await bed.post(event)
-    return Answer(asked, time.monotonic(), status)
+    return ReportAnswer(asked, time.monotonic(), status)
 
 
-def _resumed(outage: Outage, answers: list[Answer]) -> float:
+def _resumed(outage: Outage, answers: list[ReportAnswer]) -> float:
     """Seconds from an outage's end to the first report that is taken again."""
     taken = [answer.answered for answer in answers if answer.status == 202 and answer.answered > outage.ended]
     return round(min(taken) - outage.ended, 1) if taken else float("inf")

@@ -8,12 +8,12 @@ import msgspec
 from notifier.chaos import load
 from notifier.chaos.bed import make_bed
 from notifier.chaos.options import Options
-from notifier.chaos.outcome import Outcome, demands, look
+from notifier.chaos.outcome import ScenarioOutcome, demands, look
 
 CALLERS = 100
 
 
-async def same_id(options: Options) -> Outcome:
+async def same_id(options: Options) -> ScenarioOutcome:
     """A hundred concurrent posts with one id, then the same id with another body."""
     rounds = 3 if options.short else 20
     async with make_bed(options) as bed:
@@ -25,7 +25,7 @@ async def same_id(options: Options) -> Outcome:
         accepted = [msgspec.json.decode(each[0][1])["event"] for each in answers]
         seen = await look(bed, accepted, each=3)
     statuses = Counter(status for each in answers for status, _ in each)
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures | {"posts": rounds * CALLERS, "statuses": dict(statuses), "events": len(seen.ledger.events)},
         demands(seen.findings)
         | {

@@ -19,7 +19,7 @@ from notifier.store.core.schema import delivery, event
 LATE = 1 * SECOND  # after its time to live: what was begun before may still be on its way
 
 
-class Told(msgspec.Struct, frozen=True):
+class EventRow(msgspec.Struct, frozen=True):
     """An event in the ledger. Instants in epoch milliseconds."""
 
     id: str
@@ -31,7 +31,7 @@ class Told(msgspec.Struct, frozen=True):
     deliveries: int | None
 
 
-class Row(msgspec.Struct, frozen=True):
+class DeliveryRow(msgspec.Struct, frozen=True):
     """A delivery in the ledger."""
 
     id: str
@@ -51,11 +51,11 @@ class Row(msgspec.Struct, frozen=True):
         return self.channel, self.id
 
 
-class Ledger(msgspec.Struct, frozen=True):
+class LedgerSnapshot(msgspec.Struct, frozen=True):
     """Every event and delivery by its id."""
 
-    events: dict[str, Told]
-    deliveries: dict[str, Row]
+    events: dict[str, EventRow]
+    deliveries: dict[str, DeliveryRow]
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,15 +75,15 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     states: dict[str, int]
 
 
-async def read(database: Database) -> Ledger:
+async def read(database: Database) -> LedgerSnapshot:
     """The ledger as they stand."""
 
-    async def work(connection: AsyncConnection) -> Ledger:
-        events = await connection.execute(sa.select(*(event.c[name] for name in Told.__struct_fields__)))
-        deliveries = await connection.execute(sa.select(*(delivery.c[name] for name in Row.__struct_fields__)))
-        return Ledger(
-            {row.id: rows.read(row, Told, strict=True) for row in events},
-            {row.id: rows.read(row, Row) for row in deliveries},
+    async def work(connection: AsyncConnection) -> LedgerSnapshot:
+        events = await connection.execute(sa.select(*(event.c[name] for name in EventRow.__struct_fields__)))
+        deliveries = await connection.execute(sa.select(*(delivery.c[name] for name in DeliveryRow.__struct_fields__)))
+        return LedgerSnapshot(
+            {row.id: rows.read(row, EventRow, strict=True) for row in events},
+            {row.id: rows.read(row, DeliveryRow) for row in deliveries},
         )
 
     return await database.read(work)
@@ -112,7 +112,7 @@ async def count(database: Database, *conditions: sa.ColumnElement[bool]) -> int:
 
 
 def compare(
-    ledger: Ledger, arrivals: Sequence[Arrival], accepted: Collection[str], each: int | None = None
+    ledger: LedgerSnapshot, arrivals: Sequence[Arrival], accepted: Collection[str], each: int | None = None
 ) -> Findings:
     """Hold the ledger against what arrived. `accepted` are the ids of events answered 202; `each` is how many
     deliveries every one of them must have, where that is the same for all."""
@@ -151,7 +151,9 @@ def first_arrivals(arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Arrival
     return first
 
 
-def handoff(ledger: Ledger, arrivals: Sequence[Arrival], of: Collection[str] | None = None) -> dict[Channel, list[int]]:
+def handoff(
+    ledger: LedgerSnapshot, arrivals: Sequence[Arrival], of: Collection[str] | None = None
+) -> dict[Channel, list[int]]:
     """Milliseconds from an event's acceptance to the first arrival of each of its messages, by channel; `of` names
     the events to look at."""
     first = first_arrivals(arrivals)
@@ -163,7 +165,7 @@ def handoff(ledger: Ledger, arrivals: Sequence[Arrival], of: Collection[str] | N
     return waited
 
 
-def p99(ledger: Ledger, arrivals: Sequence[Arrival], of: Collection[str]) -> dict[Channel, float]:
+def p99(ledger: LedgerSnapshot, arrivals: Sequence[Arrival], of: Collection[str]) -> dict[Channel, float]:
     """Seconds that 99 of 100 messages of these events took at most, by channel, to the millisecond."""
     waited = handoff(ledger, arrivals, of)
     return {channel: percentile(waits, 0.99) / SECOND for channel, waits in waited.items()}
@@ -175,5 +177,5 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 
 
-def _is_decided(told: Told | None) -> bool:
+def _is_decided(told: EventRow | None) -> bool:
     return told is not None and (told.decided_at is not None or told.quarantined_at is not None)

@@ -6,11 +6,11 @@ import msgspec
 
 from notifier.chaos import ledger
 from notifier.chaos.bed import QUIET_TIMEOUT, Bed
-from notifier.chaos.ledger import Findings, Ledger
+from notifier.chaos.ledger import Findings, LedgerSnapshot
 from notifier.chaos.witness import Arrival
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class ScenarioOutcome(msgspec.Struct, frozen=True):
     """Figures to show, and what was demanded, in words, with whether it held."""
 
     figures: dict[str, Any]
@@ -25,10 +25,10 @@ class Outcome(msgspec.Struct, frozen=True):
         return [demand for demand, held in self.demands.items() if not held]
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True):
     """Everything there is to see once it is quiet."""
 
-    ledger: Ledger
+    ledger: LedgerSnapshot
     arrivals: list[Arrival]
     findings: Findings
     quiet_s: float
@@ -39,12 +39,12 @@ class Seen(msgspec.Struct, frozen=True):
         return {**msgspec.structs.asdict(self.findings), "recovered_s": self.quiet_s}
 
 
-async def look(bed: Bed, accepted: list[str], each: int | None = None, within: float = QUIET_TIMEOUT) -> Seen:
+async def look(bed: Bed, accepted: list[str], each: int | None = None, within: float = QUIET_TIMEOUT) -> Observation:
     """Wait until it is quiet, then hold the ledger against the sandbox's."""
     seconds = await bed.quiet(within)
     kept = await ledger.read(bed.system.database)
     arrivals = await bed.witness.arrivals()
-    return Seen(kept, arrivals, ledger.compare(kept, arrivals, accepted, each), round(seconds, 1))
+    return Observation(kept, arrivals, ledger.compare(kept, arrivals, accepted, each), round(seconds, 1))
 
 
 def demands(findings: Findings, duplicated: int = 0) -> dict[str, bool]:

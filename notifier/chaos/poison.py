@@ -5,7 +5,7 @@ import asyncio
 from notifier.chaos import faults, ledger, load
 from notifier.chaos.bed import hooked, make_bed
 from notifier.chaos.options import Options
-from notifier.chaos.outcome import Outcome, demands, look
+from notifier.chaos.outcome import ScenarioOutcome, demands, look
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import State
 
@@ -18,7 +18,7 @@ RATE = 30  # events a second beside it
 END = 150  # seconds until the last poison is put aside: three leases and some
 
 
-async def poison(options: Options) -> Outcome:
+async def poison(options: Options) -> ScenarioOutcome:
     """Undecodable bytes and unknown actors in every queue, and rows that end the worker which decides or renders."""
     seconds = 8 if options.short else 12
     words = [UNDECIDABLE] if options.short else [UNDECIDABLE, UNSENDABLE]
@@ -49,7 +49,7 @@ async def poison(options: Options) -> Outcome:
         if id_ in poisoned
     ]
     delayed, in_hand = (max(waits[crashed]) / SECOND for crashed in (False, True))
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures
         | {"poisoned": len(words), "deaths": deaths, "neighbours_waited_s": delayed, "in_hand_waited_s": in_hand},
         demands(seen.findings, len(waits[True]))

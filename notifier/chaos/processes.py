@@ -13,11 +13,11 @@ import msgspec
 from notifier.chaos import load
 from notifier.chaos.bed import Bed, make_bed
 from notifier.chaos.faults import MOMENT, holds_for_good, prompt_workers_of, stopped
-from notifier.chaos.ledger import Ledger, in_hand
+from notifier.chaos.ledger import LedgerSnapshot, in_hand
 from notifier.chaos.options import Options
-from notifier.chaos.outcome import Outcome, demands, look
+from notifier.chaos.outcome import ScenarioOutcome, demands, look
 from notifier.domain.clock import SECOND
-from notifier.pipeline.holding import LEASE
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.sandbox.stand_in import stand_ins
 from notifier.store.reading import ledger
 
@@ -38,7 +38,7 @@ class Kill(msgspec.Struct, frozen=True):
     in_hand: frozenset[tuple[str, str]]
 
 
-async def kill9_workers(options: Options) -> Outcome:
+async def kill9_workers(options: Options) -> ScenarioOutcome:
     """`kill -9` of one of two worker processes again and again while events come in."""
     events, every, rate = (1_000, 3, 150) if options.short else (10_000, 5, 200)
     async with make_bed(options, settings={"worker_processes": 2}) as bed:
@@ -50,7 +50,7 @@ async def kill9_workers(options: Options) -> Outcome:
         seen = await look(bed, await telling, each=3)
     in_flight = sum(len(kill.in_hand) for kill in kills)
     recovered = _recovered(seen.ledger, kills)
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures | {"kills": len(kills), "in_flight_at_kills": in_flight, "recovered_s": recovered},
         demands(seen.findings, in_flight)
         | {
@@ -60,7 +60,7 @@ async def kill9_workers(options: Options) -> Outcome:
     )
 
 
-async def worker_stopped(options: Options) -> Outcome:
+async def worker_stopped(options: Options) -> ScenarioOutcome:
     """Half of the workers stand still for longer than a lease, then go on as if nothing had happened."""
     seconds, rate = (LEASE / SECOND + AGAIN, 200) if options.short else (90, 200)
     settings: dict[str, object] = {"worker_processes": 2}
@@ -78,7 +78,7 @@ async def worker_stopped(options: Options) -> Outcome:
         await asyncio.sleep(WOKEN)
         seen = await look(bed, accepted, each=3)
     after = [arrival for arrival in seen.arrivals if arrival.received_at >= went_on]
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures | {"stopped_s": seconds, "in_hand_at_stop": len(held), "sent_after_waking": len(after)},
         demands(seen.findings, len(held))
         | {
@@ -89,7 +89,7 @@ async def worker_stopped(options: Options) -> Outcome:
     )
 
 
-async def rolling_sigterm(options: Options) -> Outcome:
+async def rolling_sigterm(options: Options) -> ScenarioOutcome:
     """Workers, web and clock are ended and started again in turn under load."""
     turns, rate = (6, 50) if options.short else (50, 50)
     names = ("worker", "web", "worker-2", "clock")
@@ -105,7 +105,7 @@ async def rolling_sigterm(options: Options) -> Outcome:
         enough.set()
         seen = await look(bed, await telling, each=3)
     slowest = round(max(exits), 1)
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures | {"restarts": turns, "slowest_exit_s": slowest, "quiet_after_s": seen.quiet_s},
         demands(seen.findings) | {f"every process ended in {ENDED} s": slowest <= ENDED},
     )
@@ -145,7 +145,7 @@ async def _kill(bed: Bed) -> Kill:
     return Kill(bed.system.clock.now(), frozenset())
 
 
-def _recovered(kept: Ledger, kills: list[Kill]) -> float:
+def _recovered(kept: LedgerSnapshot, kills: list[Kill]) -> float:
     """The longest time from a kill to the end of a delivery that was in hand at it and at no later one, in seconds."""
     last = {key: kill.at for kill in kills for key in kill.in_hand}
     rows = {row.key: row for row in kept.deliveries.values()}

@@ -14,11 +14,11 @@ from notifier.chaos import ledger, load
 from notifier.chaos.bed import Bed, make_bed, until
 from notifier.chaos.ledger import p99
 from notifier.chaos.options import Options
-from notifier.chaos.outcome import Outcome, Seen, demands, look
+from notifier.chaos.outcome import Observation, ScenarioOutcome, demands, look
 from notifier.chaos.witness import Arrival
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import OPEN, Channel, State
-from notifier.providers.breaker import State as Breaker
+from notifier.providers.breaker import BreakerState as Breaker
 from notifier.providers.pacing import BURST
 from notifier.store.core.schema import delivery
 
@@ -62,7 +62,7 @@ class Phase(msgspec.Struct, frozen=True):
     closed_s: float = 0.0
 
 
-async def provider_faults(options: Options) -> Outcome:
+async def provider_faults(options: Options) -> ScenarioOutcome:
     """Texts meet one fault after the other; pushes and mails of the same events don't notice."""
     seconds = 12 if options.short else 14
     names = [name for name in FAULTS if name != "hangs" or not options.short]  # to the sender the two are alike
@@ -83,7 +83,7 @@ async def provider_faults(options: Options) -> Outcome:
     early, again, rows = _early(seen.arrivals), _again(seen.arrivals), seen.ledger.deliveries.values()
     failed = sum(row.state == State.FAILED for row in rows)
     closed = max(phase.closed_s for phase in phases.values())
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures
         | {
             "others_p99_s": others, "opened_s": {name: phases[name].opened_s for name in names},
@@ -101,7 +101,7 @@ async def provider_faults(options: Options) -> Outcome:
     )  # fmt: skip
 
 
-async def backlog(options: Options) -> Outcome:
+async def backlog(options: Options) -> ScenarioOutcome:
     """A provider with a rate is gone while texts pile up; it drains at that rate, and the urgent don't stand behind."""
     size = 500 if options.short else 6_000
     people = load.people(["sms"])
@@ -119,7 +119,7 @@ async def backlog(options: Options) -> Outcome:
     prompt = p99(seen.ledger, seen.arrivals, await urgent)[Channel("sms")]
     most = {window: _most(seen, window) for window in WINDOWS}
     permitted = {window: round(BACKLOG_RATE * (window + (BURST + LATE) / SECOND)) + 1 for window in WINDOWS}
-    return Outcome(
+    return ScenarioOutcome(
         seen.figures
         | {
             "backlog": size, "rate": BACKLOG_RATE, "most_in_s": most, "permitted_in_s": permitted,
@@ -201,7 +201,7 @@ async def _drained(bed: Bed) -> bool:
     return await ledger.count(bed.system.database, *waiting) == 0
 
 
-def _most(seen: Seen, seconds: int) -> int:
+def _most(seen: Observation, seconds: int) -> int:
     """The most segments that arrived in any so many seconds."""
     texts = [arrival for arrival in seen.arrivals if arrival.channel == Channel("sms")]
     ends = [arrival.received_at for arrival in texts]

@@ -13,7 +13,7 @@ PART = 65_536  # bytes passed on at once
 PORTS = {"redis": 6379, "amqp": 5672, "postgresql": 5432, "postgres": 5432, "mariadb": 3306, "mysql": 3306}
 
 
-class Proxy:
+class TcpProxy:
     """Passes connections on to `host`:`port` from a port of its own; use it as an async context manager.
 
     `behind` may be set later, before the first connection.
@@ -108,7 +108,7 @@ class Proxy:
         writer.close()
 
 
-def before(url: str) -> Proxy:
+def before(url: str) -> TcpProxy:
     """A proxy for the server of a URL."""
     parts = urlsplit(url)
-    return Proxy(parts.hostname or HOST, parts.port or PORTS[parts.scheme.partition("+")[0]])
+    return TcpProxy(parts.hostname or HOST, parts.port or PORTS[parts.scheme.partition("+")[0]])

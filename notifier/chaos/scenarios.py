@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from notifier.chaos.options import Options
-    from notifier.chaos.outcome import Outcome
+    from notifier.chaos.outcome import ScenarioOutcome
 
 MODULES = {
     "same_id": "intake",
@@ -38,7 +38,9 @@ def rounds(*, side_by_side: bool) -> list[tuple[str, ...]]:
     return [*((name,) for name in MODULES if name not in PATIENT), PATIENT]
 
 
-def scenario(name: str) -> "Callable[[Options], Awaitable[Outcome]]":
+def scenario(name: str) -> "Callable[[Options], Awaitable[ScenarioOutcome]]":
     """The scenario of a name; it is imported only now, for it brings half the system with it."""
-    found: Callable[[Options], Awaitable[Outcome]] = getattr(import_module(f"notifier.chaos.{MODULES[name]}"), name)
+    found: Callable[[Options], Awaitable[ScenarioOutcome]] = getattr(
+        import_module(f"notifier.chaos.{MODULES[name]}"), name
+    )
     return found

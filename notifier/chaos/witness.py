@@ -39,7 +39,7 @@ class Arrival(msgspec.Struct, frozen=True):
         return self.channel, self.reference
 
 
-class _Page(msgspec.Struct):
+class _EntryPage(msgspec.Struct):
     entries: list[Arrival]
     next: int | None
 
@@ -58,7 +58,7 @@ class Witness:
         while after is not None:
             parameters = {"after": after, "limit": PAGE}
             async with self._session.get(f"{self._url}/ledger", params=parameters) as response:
-                page = msgspec.json.decode(await response.read(), type=_Page)
+                page = msgspec.json.decode(await response.read(), type=_EntryPage)
             found += page.entries
             after = page.next
         return found

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from notifier.api.dead import LetterTold, Page, Wanted, find_page, told
+from notifier.api.dead import DeadLetterPage, DeadLetterQuery, DeadLetterView, find_page, told
 from notifier.cli.arguments import actor
 from notifier.cli.manage import on_database
 from notifier.cli.piecemeal import told_if_cut_short
@@ -19,7 +19,7 @@ from notifier.pipeline.engine import Engine
 from notifier.runtime.settings import load_settings
 from notifier.startup import close, guard, open_engine
 from notifier.store.reading import dead as store
-from notifier.why.telling import AttemptTold
+from notifier.why.telling import AttemptView
 
 PAGE = 500  # dead letters redriven or discarded in one transaction
 
@@ -72,7 +72,7 @@ def dead() -> None:
 def list_(as_json: bool, **given: Any) -> None:
     """Show dead letters, newest first."""
     try:
-        wanted = msgspec.convert(given, Wanted)
+        wanted = msgspec.convert(given, DeadLetterQuery)
     except msgspec.ValidationError:
         raise click.BadParameter("write the `next` of the page before", param_hint="--cursor") from None
     page = on_database(lambda database: find_page(database, wanted))
@@ -118,7 +118,7 @@ def _act(verb: str, act: Act, ids: tuple[str, ...], every: bool, yes: bool, as_j
         raise click.UsageError(f"name what to {verb}: IDs, or --all with filters")
     if ids and any(given.values()):
         raise click.UsageError("filters go with --all")
-    wanted = msgspec.convert({**given, "limit": PAGE}, Wanted)
+    wanted = msgspec.convert({**given, "limit": PAGE}, DeadLetterQuery)
     if every and not yes:
         number = on_database(lambda database: store.count(database, wanted.filter))
         click.confirm(f"{verb.capitalize()} {number} dead letters?", abort=True, err=True)
@@ -142,7 +142,7 @@ def _counted(verb: str, results: list[Result]) -> str:
     return f"{len(results) - refused} {PAST[verb]}, {refused} refused."
 
 
-async def _run(act: Act, ids: tuple[str, ...], wanted: Wanted, results: list[Result]) -> None:
+async def _run(act: Act, ids: tuple[str, ...], wanted: DeadLetterQuery, results: list[Result]) -> None:
     """Act on these ids or, where there are none, on all dead letters that are wanted, page by page; what became of each
     is put to the `results` page by page, too."""
     settings = load_settings()
@@ -164,7 +164,7 @@ async def _run(act: Act, ids: tuple[str, ...], wanted: Wanted, results: list[Res
         await close(engine)
 
 
-def _show(page: Page) -> None:
+def _show(page: DeadLetterPage) -> None:
     # No table: one that a narrow window cuts has no ids to copy.
     for line in page.letters:
         channel = line.channel or line.kind
@@ -173,7 +173,7 @@ def _show(page: Page) -> None:
         click.echo(f"More: --cursor {page.next}")
 
 
-def _tell(letter: LetterTold) -> None:
+def _tell(letter: DeadLetterView) -> None:
     event = letter.event
     rows = {
         **{name: value for name, value in msgspec.structs.asdict(letter).items() if name not in ("attempts", "event")},
@@ -189,7 +189,7 @@ def _tell(letter: LetterTold) -> None:
             click.echo(f"{name.replace('_', ' '):<12} {shown}")
 
 
-def _tried(attempt: AttemptTold) -> str:
+def _tried(attempt: AttemptView) -> str:
     parts = (_moment(attempt.started_at), attempt.provider, attempt.outcome, attempt.code, attempt.meaning)
     return ", ".join(part for part in parts if part)
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from notifier.demo.local import LocalSystem
 from notifier.demo.run import Progress, Summary, read_sessions, run, schedule
-from notifier.demo.sessions import Session, generate, people
+from notifier.demo.sessions import ChargingSession, generate, people
 from notifier.domain.users import Role, User, hash_password, make_password
 from notifier.store.console import users
 
@@ -63,7 +63,7 @@ def demo(file: Path | None, count: int, seconds: float | None, ends: bool, as_js
         raise SystemExit(1)
 
 
-async def _demo(sessions: list[Session], seconds: float, ends: bool, console: Console) -> Summary:
+async def _demo(sessions: list[ChargingSession], seconds: float, ends: bool, console: Console) -> Summary:
     crowd = people(max(len(sessions) // 3, 30), SEED)
     drivers = [id_ for id_, details in crowd if details.get("kind", "driver") == "driver"]
     due = schedule(sessions, drivers, seconds)

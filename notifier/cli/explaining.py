@@ -18,7 +18,7 @@ from notifier.cli.manage import on_database
 from notifier.cli.report import read_argument
 from notifier.domain.catalog import load_catalog
 from notifier.domain.clock import SystemClock, to_instant
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.links import Links
 from notifier.domain.problems import UNDECODABLE, from_decoding
 from notifier.policy import phrases
@@ -30,7 +30,7 @@ from notifier.store.reading.explaining import Found
 from notifier.texts import publishing
 from notifier.why import replaying
 from notifier.why import simulate as simulating
-from notifier.why.explain import DecisionTold, Explanation, RuleTold, Words
+from notifier.why.explain import DecisionView, Explanation, MessageParts, RuleView
 from notifier.why.explain import explain as explain_found
 from notifier.why.replaying import Differences
 from notifier.why.simulate import Simulation, Trial
@@ -115,7 +115,7 @@ def simulate(as_json: bool, recipient: str | None, suppose: str | None, **given:
         raise from_decoding(42205, error) from None
     settings = load_settings()
     catalog = load_catalog(settings.templates)
-    renderer, reader, now = load_renderer(settings, catalog), Reader(catalog), SystemClock().now()
+    renderer, reader, now = load_renderer(settings, catalog), EventReader(catalog), SystemClock().now()
 
     async def run(database: Database) -> Any:
         await publishing.refresh(database, renderer)
@@ -179,7 +179,7 @@ def _explain(console: Console, told: Explanation) -> None:
         console.print(f"More: --cursor {escape(told.next)}")
 
 
-def _decision(console: Console, told: DecisionTold) -> None:
+def _decision(console: Console, told: DecisionView) -> None:
     console.print()
     console.print(f"[bold]{escape(told.name)}[/] for [bold]{escape(told.recipient or 'nobody known')}[/]")
     zone = ZoneInfo(told.time_zone)
@@ -201,12 +201,12 @@ def _decision(console: Console, told: DecisionTold) -> None:
             _content(console, delivery.content)
 
 
-def _rules(console: Console, rules: Iterable[RuleTold]) -> None:
+def _rules(console: Console, rules: Iterable[RuleView]) -> None:
     for rule in rules:
         console.print(f"    {MARKS[rule.says]} {escape(rule.words)}")
 
 
-def _content(console: Console, content: Words) -> None:
+def _content(console: Console, content: MessageParts) -> None:
     for name, value in content.items():
         if value and name != "html":
             console.print(f"    [dim]{name}[/] {escape(value)}")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from notifier.cli.manage import on_database
 from notifier.doctor import examine
-from notifier.runtime.finding import Finding
+from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import PREFIX, Settings, every, load_settings
 from notifier.store.reading import ledger as ledger_store
 
@@ -57,7 +57,7 @@ def doctor(as_json: bool, list_settings: bool) -> None:
         raise SystemExit(1)
 
 
-def _show(findings: list[Finding]) -> None:
+def _show(findings: list[DoctorFinding]) -> None:
     marks = {"good": "[green]✓[/]", "missing": "[yellow]○[/]", "wrong": "[red]✗[/]"}
     table = Table(show_header=False, box=None, padding=(0, 1))
     for finding in findings:

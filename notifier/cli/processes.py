@@ -25,7 +25,7 @@ def web(host: str | None, port: int | None) -> None:
     """Take events: the HTTP API, /docs and /metrics."""
     settings = prepare("web")
     from notifier.api.app import create_app
-    from notifier.api.serving import Server
+    from notifier.api.serving import ApiServer
     from notifier.console.live import Streams
     from notifier.startup import close, guard, open_engine
 
@@ -34,7 +34,7 @@ def web(host: str | None, port: int | None) -> None:
     app = create_app(lambda: open_engine(settings), close, settings=settings, streams=streams, warm=True)
     host, port = host or settings.host, settings.port if port is None else port
     with suppress(KeyboardInterrupt):  # by which uvicorn says that it ended for SIGINT
-        uvloop.run(Server(app, streams, host, port, GRACE).serve())
+        uvloop.run(ApiServer(app, streams, host, port, GRACE).serve())
 
 
 @click.command()

@@ -19,9 +19,9 @@ from notifier.domain.problems import problem
 from notifier.pipeline.engine import Engine
 from notifier.rendering import changes
 from notifier.rendering.changes import Changes
-from notifier.rendering.confined import Confined, Trial
+from notifier.rendering.confined import Confined, RenderTrial
 from notifier.rendering.files import write_wording
-from notifier.rendering.findings import Finding
+from notifier.rendering.findings import LintFinding
 from notifier.rendering.lint import lint
 from notifier.rendering.texts import Texts, read_wording
 from notifier.rendering.writing import HTML, writing
@@ -114,7 +114,7 @@ def render(type_: str, locale: str, sample: str | None, folder: Path | None, as_
         if chosen is None:
             raise problem(40401, f"{type_} has no sample {sample!r}; it has {', '.join(s.name for s in kind.samples)}")
         wording = _read(engine, type_, folder) if folder else (await gate.live_wording(engine, type_))[0]
-        trials = [Trial(channel, locale, gate.ZONE, chosen.data) for channel in kind.channels]
+        trials = [RenderTrial(channel, locale, gate.ZONE, chosen.data) for channel in kind.channels]
         answer = await gate.preview(confined, kind, wording, trials)
         _refuse_unusable(lint(kind, wording, answer, [], ()))
         pairs = zip(kind.channels, answer.tried, strict=True)
@@ -162,7 +162,7 @@ def diff(type_: str, folder: Path | None, as_json: bool) -> None:
 def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
     """Publish the draft (or a folder's texts) once they pass the checks. Exits with 1 where they don't."""
 
-    async def work(engine: Engine, confined: Confined) -> tuple[int | None, list[Finding]]:
+    async def work(engine: Engine, confined: Confined) -> tuple[int | None, list[LintFinding]]:
         draft = None if folder else await versions.draft(engine.database, type_)
         wording = _read(engine, type_, folder) if folder else await _drafted(engine, type_)
         based_on = draft.based_on if draft else (await gate.live_wording(engine, type_))[1]
@@ -188,7 +188,7 @@ def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
 def rollback(type_: str, number: int, why: str) -> None:
     """Publish version NUMBER of a type again, as a new version."""
 
-    async def work(engine: Engine, confined: Confined) -> tuple[int | None, list[Finding]]:
+    async def work(engine: Engine, confined: Confined) -> tuple[int | None, list[LintFinding]]:
         _, live = await gate.live_wording(engine, _kind(engine.catalog, type_).id)
         new, checked = await gate.roll_back(engine, confined, type_, number, based_on=live, actor=actor(), why=why)
         return (new.number if new else None), checked.findings
@@ -269,18 +269,18 @@ async def _drafted(engine: Engine, type_: str) -> dict[str, Texts]:
     return publishing.decode(draft.wording)
 
 
-def _refuse_unusable(findings: list[Finding]) -> None:
+def _refuse_unusable(findings: list[LintFinding]) -> None:
     """Raise Problem 42207 for texts of which no message can be made."""
     for each in findings:
         if each.unusable:
             raise problem(42207, ": ".join(filter(None, (each.place, each.words))))
 
 
-def _lint_files(types: tuple[str, ...], folder: Path) -> dict[str, list[Finding]]:
+def _lint_files(types: tuple[str, ...], folder: Path) -> dict[str, list[LintFinding]]:
     """Of files alone, tried with the types' samples."""
     settings = msgspec.structs.replace(load_settings(), templates=folder.resolve())
 
-    async def run() -> dict[str, list[Finding]]:
+    async def run() -> dict[str, list[LintFinding]]:
         catalog = load_catalog(folder)
         confined = Confined(settings)
         wordings = {kind.id: read_wording(folder / kind.id, kind) for kind in catalog.types.values()}
@@ -298,7 +298,7 @@ def _lint_files(types: tuple[str, ...], folder: Path) -> dict[str, list[Finding]
     return asyncio.run(run())
 
 
-async def _lint_live(engine: Engine, confined: Confined, types: tuple[str, ...]) -> dict[str, list[Finding]]:
+async def _lint_live(engine: Engine, confined: Confined, types: tuple[str, ...]) -> dict[str, list[LintFinding]]:
     found = {}
     for type_ in types or engine.catalog.types:
         wording, _ = await gate.live_wording(engine, _kind(engine.catalog, type_).id)
@@ -306,7 +306,7 @@ async def _lint_live(engine: Engine, confined: Confined, types: tuple[str, ...])
     return found
 
 
-def _print_findings(found: dict[str, list[Finding]]) -> None:
+def _print_findings(found: dict[str, list[LintFinding]]) -> None:
     for type_, findings in found.items():
         for each in findings:
             mark = click.style(f"{each.level:7}", fg=COLOURS[each.level])

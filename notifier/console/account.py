@@ -8,20 +8,20 @@ from starlette.responses import Response
 from notifier.console import visits
 from notifier.console.forms import text
 from notifier.console.pages import page
-from notifier.console.screens import Context, Screen, Visit
+from notifier.console.screens import ConsoleContext, ConsoleVisit, Screen
 from notifier.console.sign_in import knows
-from notifier.domain.users import TRIES, Session, hash_password, hash_session_id, make_session_id, password_fault
+from notifier.domain.users import TRIES, ConsoleSession, hash_password, hash_session_id, make_session_id, password_fault
 from notifier.store.console import sign_ins, users
 
 
-async def get_account(request: Request, context: Context) -> Response:
+async def get_account(request: Request, context: ConsoleContext) -> Response:
     """The form for another password."""
     return page(request, context, "account.html", faults={}, done=False)
 
 
-async def post_password(request: Request, context: Context) -> Response:
+async def post_password(request: Request, context: ConsoleContext) -> Response:
     """Another password, for who knows the one they have. They stay signed in here, and nowhere else."""
-    session: Session = request.state.visit.session
+    session: ConsoleSession = request.state.visit.session
     form, database, now = request.state.form, context.engine.database, context.engine.clock.now()
     old, new, again = (text(form, name) for name in ("old", "new", "again"))
     faults = {name: told for name, told in (("new", password_fault(new)), ("again", _differ(new, again))) if told}
@@ -38,9 +38,11 @@ async def post_password(request: Request, context: Context) -> Response:
     actor = request.state.visit.actor
     await users.change(database, session.user, values, action="user.password", actor=actor, now=now)
     id_ = make_session_id()
-    fresh = Session(id_hash=hash_session_id(id_), user=session.user, role=session.role, created_at=now, used_at=now)
+    fresh = ConsoleSession(
+        id_hash=hash_session_id(id_), user=session.user, role=session.role, created_at=now, used_at=now
+    )
     await sign_ins.begin(database, fresh, sign_ins.address_key(""))
-    request.state.visit = Visit(cookie=id_, session=fresh)
+    request.state.visit = ConsoleVisit(cookie=id_, session=fresh)
     answer = page(request, context, "account.html", faults={}, done=True)
     visits.keep(answer, context, id_)
     return answer

@@ -5,18 +5,18 @@ from starlette.responses import Response
 
 from notifier.console.forms import read_filter, read_place
 from notifier.console.pages import draw, page
-from notifier.console.screens import Context, Screen
+from notifier.console.screens import ConsoleContext, Screen
 from notifier.domain.channels import channels
 from notifier.domain.deliveries import Channel, State
 from notifier.store.reading import activity
-from notifier.store.reading.activity import Filter
+from notifier.store.reading.activity import DeliveryFilter
 
 PAGE = 50  # deliveries
 
 
-async def get_activity(request: Request, context: Context) -> Response:
+async def get_activity(request: Request, context: ConsoleContext) -> Response:
     """A page of deliveries, newest first."""
-    wanted, place = read_filter(request.query_params, Filter), read_place(request)
+    wanted, place = read_filter(request.query_params, DeliveryFilter), read_place(request)
     found = await activity.find(context.engine.database, wanted, place, PAGE)
     choices = {
         "type": sorted(context.engine.catalog.types),
@@ -27,9 +27,9 @@ async def get_activity(request: Request, context: Context) -> Response:
     return page(request, context, "activity.html", wanted=wanted, place=place, found=found, choices=choices, zone=zone)
 
 
-async def get_live(request: Request, context: Context) -> Response:
+async def get_live(request: Request, context: ConsoleContext) -> Response:
     """The first page as it changes."""
-    wanted = read_filter(request.query_params, Filter)
+    wanted = read_filter(request.query_params, DeliveryFilter)
     zone = await _zone(context, wanted)
 
     async def drawn() -> str:
@@ -39,7 +39,7 @@ async def get_live(request: Request, context: Context) -> Response:
     return context.streams.stream(drawn)
 
 
-async def _zone(context: Context, wanted: Filter) -> str | None:
+async def _zone(context: ConsoleContext, wanted: DeliveryFilter) -> str | None:
     """Whose clock a page goes by beside UTC, where it is about one person."""
     return await activity.zone_of(context.engine.database, wanted.recipient) if wanted.recipient else None
 

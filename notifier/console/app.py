@@ -31,12 +31,12 @@ from notifier.console import (
 from notifier.console.forms import read_form, text
 from notifier.console.live import Streams
 from notifier.console.pages import Secured, get_asset, page, problem_page
-from notifier.console.screens import BASE, Context, Screen
+from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.console.tester import Tester
 from notifier.console.watch import Watch
 from notifier.domain.catalog import Money
 from notifier.domain.channels import channels
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.text import address_fault
@@ -46,7 +46,7 @@ from notifier.rendering.confined import Confined
 from notifier.runtime.settings import Settings, read_price
 
 
-async def get_home(_request: Request, _context: Context) -> Response:
+async def get_home(_request: Request, _context: ConsoleContext) -> Response:
     """The first screen."""
     return RedirectResponse(f"{BASE}/health", 303)
 
@@ -91,16 +91,16 @@ def create_console() -> Starlette:
     return app
 
 
-def open_console(engine: Engine, settings: Settings, streams: Streams, *, warm: bool = False) -> Context:
+def open_console(engine: Engine, settings: Settings, streams: Streams, *, warm: bool = False) -> ConsoleContext:
     """What the screens work with, until `close_console`; `warm` has the child that tries texts come up by itself, so
     that nobody waits for it."""
     watch, confined = Watch(engine), Confined(settings)
     watch.start()
     if warm:
         confined.warm_soon()
-    return Context(
+    return ConsoleContext(
         engine=engine, watch=watch, streams=streams, screens=SCREENS, secure=settings.public_url.startswith("https:"),
-        confined=confined, reader=Reader(engine.catalog),
+        confined=confined, reader=EventReader(engine.catalog),
         tester=Tester(settings, engine.namespace, engine.database, engine.clock),
         prices=_prices(settings), brand=settings.brand_name,
     )  # fmt: skip
@@ -113,7 +113,7 @@ def _prices(settings: Settings) -> dict[Channel, Money]:
     return {channel: each for channel, each in said.items() if each is not None}
 
 
-async def close_console(context: Context) -> None:
+async def close_console(context: ConsoleContext) -> None:
     """Look no more, end the child that tries texts, and close what tests were sent by."""
     await context.watch.close()
     await context.confined.close()
@@ -128,7 +128,7 @@ def _route(path: str, methods: Mapping[str, Screen]) -> Route:
     return Route(path, handle, methods=list(methods))
 
 
-async def _show(request: Request, context: Context, screen: Screen) -> Response:
+async def _show(request: Request, context: ConsoleContext, screen: Screen) -> Response:
     """The screen, once it is clear who asks for it, that they may, and that a form comes from a page of ours."""
     if address_fault(request.scope["raw_path"], request.scope["query_string"]) is not None:
         raise HTTPException(400)
@@ -148,7 +148,7 @@ async def _show(request: Request, context: Context, screen: Screen) -> Response:
     return await screen.handler(request, context)
 
 
-async def _to_sign_in(request: Request, context: Context, screen: Screen) -> Response:
+async def _to_sign_in(request: Request, context: ConsoleContext, screen: Screen) -> Response:
     """To the sign-in page, and back to where they wanted to go; a form of ours is kept by that page."""
     if screen.method == "POST" and (late := carried.of(request)):
         return await sign_in.again(request, context, late)

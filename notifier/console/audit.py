@@ -5,13 +5,13 @@ from starlette.responses import Response
 
 from notifier.console.forms import read_place
 from notifier.console.pages import page
-from notifier.console.screens import Context, Screen
+from notifier.console.screens import ConsoleContext, Screen
 from notifier.store.core import audit
 
 PAGE = 100  # entries
 
 
-async def get_audit(request: Request, context: Context) -> Response:
+async def get_audit(request: Request, context: ConsoleContext) -> Response:
     """A page of the audit, newest first, of one actor or of all."""
     actor = request.query_params.get("actor") or None
     place = read_place(request)

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from notifier.console.forms import MAX_FORM, text
 from notifier.console.pages import page
-from notifier.console.screens import BASE, Context
+from notifier.console.screens import BASE, ConsoleContext
 from notifier.console.visits import FIELD, is_ours
 from notifier.domain.users import PERMISSIONS
 
@@ -80,7 +80,7 @@ def unpack(packed: str) -> Carried | None:
     return carried if carried.path.startswith("/") else None
 
 
-def ask(request: Request, context: Context, carried: Carried, *, status: int = 200) -> Response:
+def ask(request: Request, context: ConsoleContext, carried: Carried, *, status: int = 200) -> Response:
     """The page that shows the form to who has signed in, and asks whether to carry on; another's form isn't shown."""
     session = request.state.visit.session
     theirs = session.user == carried.writer
@@ -96,7 +96,7 @@ def ask(request: Request, context: Context, carried: Carried, *, status: int = 2
     )  # fmt: skip
 
 
-def _screen(context: Context, path: str) -> tuple[Any, str]:
+def _screen(context: ConsoleContext, path: str) -> tuple[Any, str]:
     """The screen that takes a form sent to a path, and the nearest page above that can be opened."""
     posts = [each for each in context.screens if each.method == "POST" and _fits(each.path, path)]
     pages = [each for each in context.screens if each.method == "GET"]

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from notifier.console.forms import text
 from notifier.console.pages import page
-from notifier.console.screens import BASE, Context, Screen
+from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.domain.messages import Device
 from notifier.domain.preferences import Key
 from notifier.domain.recipients import check_email, check_phone
@@ -15,12 +15,12 @@ from notifier.store.console import contacts
 from notifier.store.console.contacts import Contact
 
 
-async def get_contacts(request: Request, context: Context) -> Response:
+async def get_contacts(request: Request, context: ConsoleContext) -> Response:
     """Everybody, and the form for one more."""
     return await _list(request, context, faults={})
 
 
-async def post_contacts(request: Request, context: Context) -> Response:
+async def post_contacts(request: Request, context: ConsoleContext) -> Response:
     """One more, or another address for one of them: no address is shown, so an empty field takes none away."""
     form = request.state.form
     name = text(form, "name").strip()
@@ -45,7 +45,7 @@ async def post_contacts(request: Request, context: Context) -> Response:
     return RedirectResponse(f"{BASE}/contacts", 303)
 
 
-async def post_remove(request: Request, context: Context) -> Response:
+async def post_remove(request: Request, context: ConsoleContext) -> Response:
     """One less."""
     name, now = text(request.state.form, "name"), context.engine.clock.now()
     if not await contacts.remove(context.engine.database, name, request.state.visit.actor, now):
@@ -53,7 +53,7 @@ async def post_remove(request: Request, context: Context) -> Response:
     return RedirectResponse(f"{BASE}/contacts", 303)
 
 
-async def _list(request: Request, context: Context, *, faults: dict[str, str], status: int = 200) -> Response:
+async def _list(request: Request, context: ConsoleContext, *, faults: dict[str, str], status: int = 200) -> Response:
     everybody = await contacts.every(context.engine.database)
     form = getattr(request.state, "form", {})
     given = {name: form.get(name, "") for name in ("name", "phone", "email", "token")}

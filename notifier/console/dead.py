@@ -9,15 +9,15 @@ from starlette.responses import Response
 
 from notifier.console.forms import read_filter, read_place, text
 from notifier.console.pages import page
-from notifier.console.screens import Context, Screen
+from notifier.console.screens import ConsoleContext, Screen
 from notifier.domain.channels import channels
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.pipeline.engine import Engine
 from notifier.policy.phrases import REASONS
-from notifier.store.core.paging import Page, Place
+from notifier.store.core.paging import Page, PageKey
 from notifier.store.reading import dead
-from notifier.store.reading.dead import Filter
+from notifier.store.reading.dead import DeadLetterFilter
 
 PAGE = 50  # dead letters
 MOST = 500  # redriven or discarded together: one transaction, and a list that can still be looked over
@@ -29,13 +29,13 @@ _ACTIONS: dict[str, Callable[[Engine, Sequence[str], str], Awaitable[list[Result
 }
 
 
-async def get_dead(request: Request, context: Context) -> Response:
+async def get_dead(request: Request, context: ConsoleContext) -> Response:
     """A page of dead letters, newest first."""
-    wanted = read_filter(request.query_params, Filter)
+    wanted = read_filter(request.query_params, DeadLetterFilter)
     place = read_place(request)
     found = await dead.find(context.engine.database, wanted, place, PAGE + 1)
     letters = found[:PAGE]
-    end = Place(letters[-1].at, letters[-1].id) if len(found) > PAGE else None
+    end = PageKey(letters[-1].at, letters[-1].id) if len(found) > PAGE else None
     choices = {
         "type": sorted({*context.engine.catalog.types, *context.engine.catalog.event_types}),
         "channel": [channel.value for channel in channels()],
@@ -47,7 +47,7 @@ async def get_dead(request: Request, context: Context) -> Response:
     )  # fmt: skip
 
 
-async def post_confirm(request: Request, context: Context) -> Response:
+async def post_confirm(request: Request, context: ConsoleContext) -> Response:
     """What is about to be done, to how many: nothing is done yet."""
     form = request.state.form
     action = text(form, "action")
@@ -55,7 +55,7 @@ async def post_confirm(request: Request, context: Context) -> Response:
     if action not in _ACTIONS:
         raise HTTPException(400)
     if every:
-        found = await dead.find(context.engine.database, read_filter(form, Filter), None, MOST + 1)
+        found = await dead.find(context.engine.database, read_filter(form, DeadLetterFilter), None, MOST + 1)
         ids = [letter.id for letter in found]
     else:
         ids = [str(value) for value in form.getlist("id")]
@@ -63,21 +63,21 @@ async def post_confirm(request: Request, context: Context) -> Response:
         raise HTTPException(400)
     return page(
         request, context, "dead_confirm.html", status=200 if ids else 422, action=action, ids=ids[:MOST], every=every,
-        more=len(ids) > MOST, wanted=read_filter(form, Filter),
+        more=len(ids) > MOST, wanted=read_filter(form, DeadLetterFilter),
     )  # fmt: skip
 
 
-async def post_redrive(request: Request, context: Context) -> Response:
+async def post_redrive(request: Request, context: ConsoleContext) -> Response:
     """Try again; the same once more changes nothing."""
     return await _act(request, context, "redrive")
 
 
-async def post_discard(request: Request, context: Context) -> Response:
+async def post_discard(request: Request, context: ConsoleContext) -> Response:
     """Put away."""
     return await _act(request, context, "discard")
 
 
-async def _act(request: Request, context: Context, action: str) -> Response:
+async def _act(request: Request, context: ConsoleContext, action: str) -> Response:
     chosen = text(request.state.form, "ids")
     ids = chosen.split(" ")
     if not _IDS.fullmatch(chosen) or len(ids) > MOST:

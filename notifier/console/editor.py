@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from notifier.console import tester, wording
 from notifier.console.forms import text
 from notifier.console.pages import draw, page, query
-from notifier.console.preview import Look, Reader, cost, look, read_reader
-from notifier.console.screens import BASE, Context, Screen
+from notifier.console.preview import PreviewLook, PreviewReader, cost, look, read_reader
+from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.console.tester import MOST, WINDOW, to_contact
 from notifier.console.wording import SPARE_ROWS, Written
 from notifier.domain.catalog import NotificationType
@@ -28,7 +28,7 @@ from notifier.rendering.writing import Table, is_framed, writing
 from notifier.store.console import contacts
 from notifier.store.console.versions import Draft
 from notifier.store.core import audit
-from notifier.store.core.audit import Entry
+from notifier.store.core.audit import AuditEntry
 from notifier.store.people import suppressions
 from notifier.texts import gate, publishing
 
@@ -60,13 +60,13 @@ class Begun(NamedTuple):
 class Editing:
     """What somebody has open: a type's draft, the place in it, what stands in the form, and who reads the preview."""
 
-    kind: NotificationType
+    notification_type: NotificationType
     draft: Draft
     wording: dict[str, Texts]
     locale: str
     channel: Channel
     written: Written
-    reader: Reader
+    reader: PreviewReader
     samples: Mapping[str, Mapping[str, Any]]
     begun: Begun
 
@@ -85,13 +85,13 @@ class Editing:
         }  # fmt: skip
 
 
-async def get_edit(request: Request, context: Context) -> Response:
+async def get_edit(request: Request, context: ConsoleContext) -> Response:
     """The draft, or what is live where there is none."""
     editing = await _open(request, context, request.query_params)
     return await _page(request, context, editing, notice=DONE.get(request.query_params.get("done", ""), ""))
 
 
-async def post_preview(request: Request, context: Context) -> Response:
+async def post_preview(request: Request, context: ConsoleContext) -> Response:
     """The page as it is filled in, nothing saved; for a script the part that changes."""
     editing = await _open(request, context, request.state.form)
     if text(request.state.form, "part") != "preview":
@@ -101,14 +101,14 @@ async def post_preview(request: Request, context: Context) -> Response:
     return HTMLResponse(draw("_preview.html", context, request.state.visit, fragment=True, **values))
 
 
-async def post_edit(request: Request, context: Context) -> Response:
+async def post_edit(request: Request, context: ConsoleContext) -> Response:
     """Save the draft, unless the language refuses it or somebody else was quicker."""
     editing = await _open(request, context, request.state.form)
     saved = await _save(request, context, editing)
     return saved if isinstance(saved, Response) else _to(saved, done="saved")
 
 
-async def post_test(request: Request, context: Context) -> Response:
+async def post_test(request: Request, context: ConsoleContext) -> Response:
     """Save, and send what the preview shows to a contact."""
     editing = await _open(request, context, request.state.form)
     saved = await _save(request, context, editing)
@@ -119,7 +119,7 @@ async def post_test(request: Request, context: Context) -> Response:
     return await _page(request, context, saved, status=status, found=found, tested=told)
 
 
-async def post_locales(request: Request, context: Context) -> Response:
+async def post_locales(request: Request, context: ConsoleContext) -> Response:
     """Begin another language with the words of one that there is."""
     form = request.state.form
     editing = await _open(request, context, form)
@@ -128,7 +128,7 @@ async def post_locales(request: Request, context: Context) -> Response:
     if not fault:
         added = {**editing.wording, new: editing.wording[editing.locale]}
         kept = {name: added[name] for name in dict.fromkeys((DEFAULT_LOCALE, new))}
-        answer = await gate.preview(context.confined, editing.kind, kept, [])
+        answer = await gate.preview(context.confined, editing.notification_type, kept, [])
         fault = answer.faults[0].error if answer.faults else ""
     if fault:
         return await _page(request, context, editing, status=422, locale_fault=fault)
@@ -137,7 +137,7 @@ async def post_locales(request: Request, context: Context) -> Response:
     return _to(replace(editing, locale=new, reader=editing.reader._replace(locale=new)), done="begun")
 
 
-async def post_remove(request: Request, context: Context) -> Response:
+async def post_remove(request: Request, context: ConsoleContext) -> Response:
     """Speak a language no more."""
     editing = await _open(request, context, request.state.form)
     if editing.locale == DEFAULT_LOCALE:
@@ -149,7 +149,7 @@ async def post_remove(request: Request, context: Context) -> Response:
     return _to(replace(editing, locale=DEFAULT_LOCALE, reader=reader), done="removed")
 
 
-def kind_of(request: Request, context: Context) -> NotificationType:
+def kind_of(request: Request, context: ConsoleContext) -> NotificationType:
     """The type that the path names; 404 for none."""
     kind = context.engine.catalog.types.get(request.path_params["type"])
     if kind is None:
@@ -157,7 +157,7 @@ def kind_of(request: Request, context: Context) -> NotificationType:
     return kind
 
 
-async def _open(request: Request, context: Context, asked: Mapping[str, Any]) -> Editing:
+async def _open(request: Request, context: ConsoleContext, asked: Mapping[str, Any]) -> Editing:
     kind = kind_of(request, context)
     draft = await gate.draft(context.engine, kind.id)
     texts = publishing.decode(draft.wording)
@@ -170,7 +170,7 @@ async def _open(request: Request, context: Context, asked: Mapping[str, Any]) ->
     stands, form = wording.written(texts[locale], channel), getattr(request.state, "form", FormData())
     begun = Begun(text(form, "revision"), text(form, "based_on"), wording.read_marks(form))
     return Editing(
-        kind=kind,
+        notification_type=kind,
         draft=draft,
         wording=texts,
         locale=locale,
@@ -182,13 +182,19 @@ async def _open(request: Request, context: Context, asked: Mapping[str, Any]) ->
     )
 
 
-async def _look(context: Context, editing: Editing) -> Look:
+async def _look(context: ConsoleContext, editing: Editing) -> PreviewLook:
     return await look(
-        context, editing.kind, editing.changed, editing.locale, editing.channel, editing.reader, editing.samples
+        context,
+        editing.notification_type,
+        editing.changed,
+        editing.locale,
+        editing.channel,
+        editing.reader,
+        editing.samples,
     )
 
 
-async def _save(request: Request, context: Context, editing: Editing) -> Editing | Response:
+async def _save(request: Request, context: ConsoleContext, editing: Editing) -> Editing | Response:
     """What is open once it is saved; a page that says why it isn't."""
     if editing.written.fault:
         return await _page(request, context, editing, status=422)
@@ -199,12 +205,12 @@ async def _save(request: Request, context: Context, editing: Editing) -> Editing
         return editing
     if not await _keep(request, context, editing, editing.changed):
         return await _conflict(request, context, editing)
-    draft = await gate.draft(context.engine, editing.kind.id)
+    draft = await gate.draft(context.engine, editing.notification_type.id)
     begun = Begun.at(draft, editing.written.table)
     return replace(editing, draft=draft, wording=publishing.decode(draft.wording), begun=begun)
 
 
-async def _keep(request: Request, context: Context, editing: Editing, texts: Mapping[str, Texts]) -> bool:
+async def _keep(request: Request, context: ConsoleContext, editing: Editing, texts: Mapping[str, Texts]) -> bool:
     """Save a wording over the draft that the form was made from; False where that is another one now."""
     engine, form = context.engine, request.state.form
     if (text(form, "revision"), text(form, "based_on")) != (str(editing.draft.revision), str(editing.draft.based_on)):
@@ -216,7 +222,7 @@ async def _keep(request: Request, context: Context, editing: Editing, texts: Map
     return True
 
 
-async def _conflict(request: Request, context: Context, editing: Editing) -> Response:
+async def _conflict(request: Request, context: ConsoleContext, editing: Editing) -> Response:
     """What they changed in its fields, the draft as it is now in all others, and beside what both have changed; to save
     again is to decide."""
     fresh = await _open(request, context, request.state.form)
@@ -227,7 +233,7 @@ async def _conflict(request: Request, context: Context, editing: Editing) -> Res
     return await _page(request, context, merged, status=409, conflict=both)
 
 
-async def _test(request: Request, context: Context, editing: Editing, found: Look) -> tuple[str, int]:
+async def _test(request: Request, context: ConsoleContext, editing: Editing, found: PreviewLook) -> tuple[str, int]:
     """Send a test; what is to be told of it, and the page's status."""
     engine, actor = context.engine, request.state.visit.actor
     now = engine.clock.now()
@@ -235,11 +241,11 @@ async def _test(request: Request, context: Context, editing: Editing, found: Loo
     content = found.tried.content if found.tried else None
     if contact is None:
         return "Not sent: choose a test contact.", 422
-    if editing.reader.sample not in {sample.name for sample in editing.kind.samples}:
+    if editing.reader.sample not in {sample.name for sample in editing.notification_type.samples}:
         return "Not sent: what a real event tells of somebody goes to nobody else. Choose one of the samples.", 422
     if content is None:
         return "Not sent: no message can be made of this sample.", 422
-    message = to_contact(contact, editing.kind, editing.channel, content)
+    message = to_contact(contact, editing.notification_type, editing.channel, content)
     address = contact.address(editing.channel)
     if message is None or address is None:
         return f"Not sent: {contact.name} has no address for {editing.channel}.", 422
@@ -250,7 +256,8 @@ async def _test(request: Request, context: Context, editing: Editing, found: Loo
     of = f"draft {editing.draft.revision}" if editing.draft.revision else f"version {editing.draft.based_on}"
     detail = f"{editing.channel} {editing.locale} of {of} to {contact.name}"
     await audit.tell(
-        engine.database, Entry(at=now, actor=actor, action=tester.ACTION, subject=editing.kind.id, detail=detail)
+        engine.database,
+        AuditEntry(at=now, actor=actor, action=tester.ACTION, subject=editing.notification_type.id, detail=detail),
     )
     outcome = await context.tester.send(editing.channel, message)
     if isinstance(outcome, SendError):
@@ -269,17 +276,19 @@ def _unspeakable(new: str, editing: Editing) -> str:
 
 
 def _to(editing: Editing, done: str) -> Response:
-    return RedirectResponse(f"{BASE}/types/{editing.kind.id}/edit{query(**editing.address, done=done)}", 303)
+    return RedirectResponse(
+        f"{BASE}/types/{editing.notification_type.id}/edit{query(**editing.address, done=done)}", 303
+    )
 
 
 async def _page(
-    request: Request, context: Context, editing: Editing, *, status: int = 200, found: Look | None = None,
+    request: Request, context: ConsoleContext, editing: Editing, *, status: int = 200, found: PreviewLook | None = None,
     notice: str = "", refused: bool = False, conflict: Mapping[str, Any] | None = None, tested: str = "",
     locale_fault: str = "",
 ) -> Response:  # fmt: skip
     if found is None:
         found = await _look(context, editing)
-    kind = editing.kind
+    kind = editing.notification_type
     to = [each for each in await contacts.every(context.engine.database) if each.address(editing.channel)]
     to.sort(key=lambda each: each.name != request.state.visit.session.user)
     return page(
@@ -291,7 +300,7 @@ async def _page(
     )  # fmt: skip
 
 
-def _preview(context: Context, editing: Editing, found: Look) -> dict[str, Any]:
+def _preview(context: ConsoleContext, editing: Editing, found: PreviewLook) -> dict[str, Any]:
     own, content = writing(editing.channel), found.content
     count = own.measure.of(content) if own.measure and content is not None else None
     return {

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from notifier.domain.clock import MINUTE
 from notifier.policy.phrases import REASONS
-from notifier.store.reading.failing import Outcome
+from notifier.store.reading.failing import OutcomeCount
 from notifier.why.telling import meaning
 
 SINCE = 5 * MINUTE  # milliseconds that are looked at: as long as providers' answers are
 WARN, BAD = 0.03, 0.10  # shares that fail: a list with that many wrong addresses is usual; a tenth never is
 
 
-class Failing(NamedTuple):
+class FailureShare(NamedTuple):
     """Of a channel or a type, how many failed of how many were tried, and what was said of most of them."""
 
     name: str
@@ -37,7 +37,7 @@ class Failures(NamedTuple):
     which are in no share."""
 
     at: int
-    worst: Sequence[Failing]
+    worst: Sequence[FailureShare]
     tried: int
     dead: int
     older: int = 0
@@ -48,7 +48,7 @@ class Failures(NamedTuple):
         return self.worst[0].tone if self.worst else "warn" if self.older else "good"
 
 
-def failing(outcomes: Sequence[Outcome], names: dict[str, str]) -> list[Failing]:
+def failing(outcomes: Sequence[OutcomeCount], names: dict[str, str]) -> list[FailureShare]:
     """Each channel and type of which more than `WARN` fails, the worst first; `names` are the types'."""
     tried: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -61,11 +61,11 @@ def failing(outcomes: Sequence[Outcome], names: dict[str, str]) -> list[Failing]
             if each.failed:
                 failed[name] += each.number
                 said[name][_said(each)] += each.number
-    found = [Failing(name, count, tried[name], said[name].most_common(1)[0][0]) for name, count in failed.items()]
+    found = [FailureShare(name, count, tried[name], said[name].most_common(1)[0][0]) for name, count in failed.items()]
     return sorted((each for each in found if each.share >= WARN), key=lambda each: (-each.share, -each.failed))
 
 
-def _said(outcome: Outcome) -> str:
+def _said(outcome: OutcomeCount) -> str:
     code = outcome.code or outcome.tried
     reason = REASONS.get(outcome.reason or "", (outcome.reason or "").replace("_", " "))
     if code is None:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from notifier.domain.text import is_text
-from notifier.store.core.paging import Place
+from notifier.store.core.paging import PageKey
 
 MAX_FORM = 256 * 1024  # bytes: a page of ids, or a text for a template, with room
 MAX_FIELDS = 1000
@@ -64,7 +64,7 @@ def read_filter(parameters: Mapping[str, Any], shape: type[_Filter]) -> _Filter:
         raise HTTPException(400) from None
 
 
-def read_place(request: Request) -> Place | None:
+def read_place(request: Request) -> PageKey | None:
     """Where a page begins, by `after`; raises HTTPException for one that we did not make."""
     after = request.query_params.get("after")
     if after is None:
@@ -72,4 +72,4 @@ def read_place(request: Request) -> Place | None:
     match = _PLACE.fullmatch(after)
     if match is None:
         raise HTTPException(400)
-    return Place(int(match[1]), match[2])
+    return PageKey(int(match[1]), match[2])

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES
 from notifier.console.pages import draw, page
-from notifier.console.screens import Context, Screen
+from notifier.console.screens import ConsoleContext, Screen
 from notifier.domain.channels import channels
 from notifier.domain.clock import MINUTE, SECOND
 from notifier.domain.deliveries import Lane
@@ -17,12 +17,12 @@ ROW_LATE = 10 * SECOND  # past its time: the clock signals again every three sec
 COUNTED = 2 * MINUTE  # a count older than that says so
 
 
-async def get_health(request: Request, context: Context) -> Response:
+async def get_health(request: Request, context: ConsoleContext) -> Response:
     """How everything is."""
     return page(request, context, "health.html", **await _seen(context))
 
 
-async def get_live(request: Request, context: Context) -> Response:
+async def get_live(request: Request, context: ConsoleContext) -> Response:
     """The same as it changes."""
 
     async def drawn() -> str:
@@ -31,7 +31,7 @@ async def get_live(request: Request, context: Context) -> Response:
     return context.streams.stream(drawn)
 
 
-async def _seen(context: Context) -> dict[str, Any]:
+async def _seen(context: ConsoleContext) -> dict[str, Any]:
     return {
         "health": await context.watch.health(),
         "failures": await context.watch.failures(),

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from notifier.console.forms import text
 from notifier.console.pages import TONES, page, why, words
-from notifier.console.screens import BASE, Context, Screen
+from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.console.why import explained
 from notifier.domain.channels import specs
 from notifier.domain.clock import Clock
@@ -22,13 +22,13 @@ from notifier.domain.recipients import check_email, check_phone
 from notifier.domain.users import PERMISSIONS
 from notifier.rendering.writing import is_framed
 from notifier.store.core import audit
-from notifier.store.core.audit import Entry
+from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
 from notifier.store.people import erasures, suppressions
 from notifier.store.reading import activity
-from notifier.store.reading.activity import OF_EVENT, EventTold, Told
+from notifier.store.reading.activity import OF_EVENT, DeliveryDetails, EventDetails
 from notifier.store.reading.dead import DEAD_STATES
-from notifier.why.explain import DecisionTold, DeliveryTold, Explanation
+from notifier.why.explain import DecisionView, DeliveryView, Explanation
 from notifier.why.telling import meaning
 
 MOST_LETTERS = 10  # of an id that is looked for in any case: 1,024 of them, some milliseconds
@@ -39,7 +39,7 @@ CHECKS = {"phone": check_phone, "email": check_email}
 _ID = re.compile("[0-9a-f]{32}")
 
 
-class Moment(NamedTuple):
+class TimelineItem(NamedTuple):
     """A step on a timeline: when, what, and more about it; `tone` is how it looks."""
 
     at: int
@@ -48,7 +48,7 @@ class Moment(NamedTuple):
     tone: str = "quiet"
 
 
-async def get_search(request: Request, context: Context) -> Response:
+async def get_search(request: Request, context: ConsoleContext) -> Response:
     """To what an id names: a delivery, an event (ours, or its source and the source's own), or a recipient."""
     asked = request.query_params.get("q", "").strip()
     source = request.query_params.get("source", "").strip()
@@ -59,7 +59,7 @@ async def get_search(request: Request, context: Context) -> Response:
     return page(request, context, "search.html", status=404 if asked else 200, asked=asked, source=source, people=[])
 
 
-async def post_search(request: Request, context: Context) -> Response:
+async def post_search(request: Request, context: ConsoleContext) -> Response:
     """As `get_search`, and people by their address: what is asked for stands in no address of a page and in no log."""
     form = request.state.form
     asked, source = text(form, "q").strip(), text(form, "source").strip()
@@ -76,7 +76,7 @@ async def post_search(request: Request, context: Context) -> Response:
     return page(request, context, "search.html", status=status, asked=asked, source=source, people=people)
 
 
-async def _people(request: Request, context: Context, asked: str) -> list[str]:
+async def _people(request: Request, context: ConsoleContext, asked: str) -> list[str]:
     """The people with this id in another case or, for who may operate, with this phone number or mailbox."""
     database, visit = context.engine.database, request.state.visit
     keys: list[str] = []
@@ -87,7 +87,9 @@ async def _people(request: Request, context: Context, asked: str) -> list[str]:
         # An audit is kept for ever: what it calls somebody says nothing once they are erased.
         now, subject = context.engine.clock.now(), (await erasures.pseudonym(database))(people[0])
         more = f"by an address; {len(people)} found"
-        await audit.tell(database, Entry(at=now, actor=visit.actor, action="person.find", subject=subject, detail=more))
+        await audit.tell(
+            database, AuditEntry(at=now, actor=visit.actor, action="person.find", subject=subject, detail=more)
+        )
     return people
 
 
@@ -116,7 +118,7 @@ def _to_person(id_: str) -> str:
     return f"{BASE}/activity?{urlencode({'recipient': id_})}"
 
 
-async def get_delivery(request: Request, context: Context) -> Response:
+async def get_delivery(request: Request, context: ConsoleContext) -> Response:
     """One delivery: what became of it, step by step."""
     found = await activity.get(context.engine.database, request.path_params["id"])
     if found is None:
@@ -135,7 +137,7 @@ async def get_delivery(request: Request, context: Context) -> Response:
     )  # fmt: skip
 
 
-async def get_event(request: Request, context: Context) -> Response:
+async def get_event(request: Request, context: ConsoleContext) -> Response:
     """One event, and what was made of it."""
     found = await activity.get_event(context.engine.database, request.path_params["id"])
     if found is None:
@@ -154,7 +156,7 @@ async def get_event(request: Request, context: Context) -> Response:
     )  # fmt: skip
 
 
-def _of_person(told: Explanation | None, delivery: str) -> tuple[DecisionTold | None, DeliveryTold | None]:
+def _of_person(told: Explanation | None, delivery: str) -> tuple[DecisionView | None, DeliveryView | None]:
     """The decision that a delivery comes of, and what the explanation says of the delivery."""
     for made in told.decisions if told else ():
         for sent in made.deliveries:
@@ -176,38 +178,40 @@ async def _find(database: Database, asked: str, source: str) -> str | None:
     return None
 
 
-def _of_event(event: EventTold) -> list[Moment]:
-    moments = [Moment(event.occurred_at, "Happened", f"as {event.source} has it")]
-    moments.append(Moment(event.accepted_at, "Accepted", "kept in the database before the answer"))
+def _of_event(event: EventDetails) -> list[TimelineItem]:
+    moments = [TimelineItem(event.occurred_at, "Happened", f"as {event.source} has it")]
+    moments.append(TimelineItem(event.accepted_at, "Accepted", "kept in the database before the answer"))
     if event.decided_at is not None:
-        moments.append(Moment(event.decided_at, "Decided", f"{event.deliveries} deliveries made", "good"))
+        moments.append(TimelineItem(event.decided_at, "Decided", f"{event.deliveries} deliveries made", "good"))
     if event.quarantined_at is not None:
-        moments.append(Moment(event.quarantined_at, "Quarantined", why("quarantined"), "bad"))
+        moments.append(TimelineItem(event.quarantined_at, "Quarantined", why("quarantined"), "bad"))
     if event.handled_at is not None:
-        moments.append(Moment(event.handled_at, "Put away", "by hand"))
+        moments.append(TimelineItem(event.handled_at, "Put away", "by hand"))
     return sorted(moments, key=lambda moment: moment.at)
 
 
-def _of_delivery(told: Told, event: EventTold, clock: Clock) -> list[Moment]:
-    moments = [Moment(event.accepted_at, "Event accepted", event.type)]
+def _of_delivery(told: DeliveryDetails, event: EventDetails, clock: Clock) -> list[TimelineItem]:
+    moments = [TimelineItem(event.accepted_at, "Event accepted", event.type)]
     made = f"takes up {told.redrive_of}" if told.redrive_of else f"by {words(told.channel)}, lane {told.lane}"
-    moments.append(Moment(told.created_at, "Redriven" if told.redrive_of else "Delivery made", made))
+    moments.append(TimelineItem(told.created_at, "Redriven" if told.redrive_of else "Delivery made", made))
     for each in told.tried:
         code = f"{each.code}: {meaning(told.channel, each.code) or 'not in our table'}" if each.code else ""
         said = ", ".join(part for part in (words(each.outcome), code) if part)
         tone = "good" if each.outcome in ("sent", "delivered") else "warn"
-        moments.append(Moment(each.ended_at, f"Try {each.number} at {each.provider}", said, tone))
+        moments.append(TimelineItem(each.ended_at, f"Try {each.number} at {each.provider}", said, tone))
     if told.state in (State.PENDING, State.SENDING):
         later = told.due_at > clock.now()
         moments.append(
-            Moment(told.due_at, "Due", f"waits: {why(told.reason)}" if told.reason and later else "", "wait")
+            TimelineItem(told.due_at, "Due", f"waits: {why(told.reason)}" if told.reason and later else "", "wait")
         )
     elif told.state != State.SENT or not told.tried:
         reason = why(told.reason)
-        moments.append(Moment(told.updated_at, words(told.state).capitalize(), reason, TONES.get(told.state, "quiet")))
+        moments.append(
+            TimelineItem(told.updated_at, words(told.state).capitalize(), reason, TONES.get(told.state, "quiet"))
+        )
     if told.handled_at is not None:
         done = f"taken up by {told.redriven_as}" if told.redriven_as else "put away by hand"
-        moments.append(Moment(told.handled_at, "Handled", done))
+        moments.append(TimelineItem(told.handled_at, "Handled", done))
     return sorted(moments, key=lambda moment: moment.at)
 
 

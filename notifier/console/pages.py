@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from notifier.console.screens import BASE, Context, Screen, Visit
+from notifier.console.screens import BASE, ConsoleContext, ConsoleVisit, Screen
 from notifier.domain.channels import FOLDERS
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.domain.deliveries import State
@@ -100,10 +100,16 @@ async def get_asset(request: Request) -> Response:
 
 
 def page(
-    request: Request, context: Context, template: str, *, status: int = 200, frames_mail: bool = False, **values: Any
+    request: Request,
+    context: ConsoleContext,
+    template: str,
+    *,
+    status: int = 200,
+    frames_mail: bool = False,
+    **values: Any,
 ) -> Response:
     """A page for whoever asks, with the navigation of their role."""
-    visit: Visit = request.state.visit
+    visit: ConsoleVisit = request.state.visit
     headers = None
     if frames_mail:
         policy = "; ".join(f"{name} {value}" for name, value in FRAMES_MAIL.items())
@@ -111,7 +117,7 @@ def page(
     return HTMLResponse(draw(template, context, visit, path=request.url.path, **values), status, headers)
 
 
-def draw(template: str, context: Context, visit: Visit, **values: Any) -> str:
+def draw(template: str, context: ConsoleContext, visit: ConsoleVisit, **values: Any) -> str:
     """A template's HTML."""
     session = visit.session
     may = PERMISSIONS[session.role] if session else frozenset()

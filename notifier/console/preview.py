@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from notifier.console.screens import Context
+from notifier.console.screens import ConsoleContext
 from notifier.domain.catalog import Money, NotificationType
 from notifier.domain.channels import spec
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Content
 from notifier.domain.recipients import check_locale, check_time_zone
-from notifier.rendering.confined import Trial, Tried
-from notifier.rendering.findings import Finding
+from notifier.rendering.confined import RenderTrial, TrialResult
+from notifier.rendering.findings import LintFinding
 from notifier.rendering.formats import price
 from notifier.rendering.language import DEFAULT_LOCALE
-from notifier.rendering.lint import Seen, lint
+from notifier.rendering.lint import RenderedSample, lint
 from notifier.rendering.locales import closest
 from notifier.rendering.texts import Texts, Wording
 from notifier.rendering.writing import writing
@@ -21,7 +21,7 @@ from notifier.texts import gate
 from notifier.why.explain import HIDDEN
 
 
-class Reader(NamedTuple):
+class PreviewReader(NamedTuple):
     """For whom a preview is made: with which sample, in which locale and zone; `faults` are of what was asked for."""
 
     sample: str
@@ -30,12 +30,12 @@ class Reader(NamedTuple):
     faults: dict[str, str]
 
 
-class Look(NamedTuple):
+class PreviewLook(NamedTuple):
     """A preview: the message, None where it can't be made; findings by the part that they belong to, and those of none;
     `refused` is whether such texts are not even kept as a draft."""
 
-    tried: Tried | None
-    findings: dict[str, list[Finding]]
+    tried: TrialResult | None
+    findings: dict[str, list[LintFinding]]
     refused: bool
 
     @property
@@ -44,7 +44,9 @@ class Look(NamedTuple):
         return self.tried.content if self.tried else None
 
 
-def read_reader(asked: Mapping[str, Any], locale: str, wording: Wording, samples: Sequence[str], usual: str) -> Reader:
+def read_reader(
+    asked: Mapping[str, Any], locale: str, wording: Wording, samples: Sequence[str], usual: str
+) -> PreviewReader:
     """For whom, as asked by a form or an address; somebody usual, reading the `usual` sample,
     where that makes no sense."""
     faults = {}
@@ -61,30 +63,36 @@ def read_reader(asked: Mapping[str, Any], locale: str, wording: Wording, samples
     except ValueError:
         faults["zone"] = "No time zone that is known; write it as Europe/Berlin."
     sample = str(asked.get("sample", ""))
-    return Reader(sample if sample in samples else usual, reader, zone, faults)
+    return PreviewReader(sample if sample in samples else usual, reader, zone, faults)
 
 
 async def look(
-    context: Context, kind: NotificationType, wording: Wording, locale: str, channel: Channel, reader: Reader,
+    context: ConsoleContext,
+    kind: NotificationType,
+    wording: Wording,
+    locale: str,
+    channel: Channel,
+    reader: PreviewReader,
     samples: Mapping[str, Mapping[str, Any]],
-) -> Look:  # fmt: skip
+) -> PreviewLook:
     """Make the message that the reader would get, and those of all other samples for what may be wrong with them."""
     own: dict[str, Texts] = {name: wording[name] for name in dict.fromkeys((DEFAULT_LOCALE, locale))}
     switched = spec(channel).unsubscribes and not kind.is_mandatory_on(channel)
     names = [reader.sample, *(name for name in samples if name != reader.sample)]
     trials = [
-        Trial(channel, reader.locale, reader.zone, dict(samples[name]), HIDDEN if switched else None) for name in names
+        RenderTrial(channel, reader.locale, reader.zone, dict(samples[name]), HIDDEN if switched else None)
+        for name in names
     ]
     answer = await gate.preview(context.confined, kind, own, trials)
-    seen = [Seen(channel, locale, name, tried) for name, tried in zip(names, answer.tried, strict=False)]
-    findings: dict[str, list[Finding]] = {}
+    seen = [RenderedSample(channel, locale, name, tried) for name, tried in zip(names, answer.tried, strict=False)]
+    findings: dict[str, list[LintFinding]] = {}
     refused = answer.end != "done"
     for each in lint(kind, own, answer, seen, ()):
         here = (each.locale, each.channel) == (locale, channel)
         if here or each.unusable:
             refused |= each.unusable
             findings.setdefault(_part(each, channel) if here else "", []).append(each)
-    return Look(answer.tried[0] if answer.tried else None, findings, refused)
+    return PreviewLook(answer.tried[0] if answer.tried else None, findings, refused)
 
 
 def cost(channel: Channel, count: int | None, prices: Mapping[Channel, Money]) -> str | None:
@@ -95,7 +103,7 @@ def cost(channel: Channel, count: int | None, prices: Mapping[Channel, Money]) -
     return price(Money(count * each.amount, each.currency), DEFAULT_LOCALE)
 
 
-def _part(finding: Finding, channel: Channel) -> str:
+def _part(finding: LintFinding, channel: Channel) -> str:
     """The field of the form that a finding belongs to: where there is but one, all do."""
     own = writing(channel)
     only = own.boxes[0].part if len(own.boxes) == 1 and own.rows is None and own.folded is None else ""

@@ -13,15 +13,15 @@ from notifier.console.editor import kind_of
 from notifier.console.forms import text
 from notifier.console.pages import page
 from notifier.console.preview import cost
-from notifier.console.screens import BASE, Context, Screen
+from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.domain.catalog import NotificationType
 from notifier.domain.errors import Problem
-from notifier.rendering.texts import Place, Texts, places
+from notifier.rendering.texts import Texts, WordingPart, places
 from notifier.rendering.writing import writing
 from notifier.store.console import versions
 from notifier.store.console.versions import Draft, Version
 from notifier.texts import gate, publishing
-from notifier.texts.gate import Checked
+from notifier.texts.gate import GateReport
 from notifier.texts.publishing import MAX_REASON
 
 DIGITS = 9  # of a number that every database's INTEGER holds
@@ -39,7 +39,7 @@ class Run(NamedTuple):
 class Differs(NamedTuple):
     """One part of a wording beside another's."""
 
-    place: Place
+    place: WordingPart
     before: list[Run]
     after: list[Run]
 
@@ -55,13 +55,13 @@ class Differs(NamedTuple):
         return self.place.part.replace(f"{rows.part}.", f"{rows.label.lower()}: ") if rows else self.place.part
 
 
-async def get_publish(request: Request, context: Context) -> Response:
+async def get_publish(request: Request, context: ConsoleContext) -> Response:
     """The checks of the draft, and what it changes."""
     kind = kind_of(request, context)
     return await _page(request, context, kind)
 
 
-async def post_publish(request: Request, context: Context) -> Response:
+async def post_publish(request: Request, context: ConsoleContext) -> Response:
     """Publish what the page showed, unless an error keeps it out or a reason is wanting."""
     kind, form, engine = kind_of(request, context), request.state.form, context.engine
     draft = await versions.draft(engine.database, kind.id)
@@ -84,7 +84,7 @@ async def post_publish(request: Request, context: Context) -> Response:
     return RedirectResponse(f"{BASE}/types/{kind.id}/versions?done={new.number}", 303)
 
 
-async def post_discard(request: Request, context: Context) -> Response:
+async def post_discard(request: Request, context: ConsoleContext) -> Response:
     """Throw the draft away that the page showed."""
     kind, engine = kind_of(request, context), context.engine
     revision, actor = _number(request.state.form, "revision"), request.state.visit.actor
@@ -93,7 +93,7 @@ async def post_discard(request: Request, context: Context) -> Response:
     return RedirectResponse(f"{BASE}/types/{kind.id}/versions", 303)
 
 
-async def get_versions(request: Request, context: Context) -> Response:
+async def get_versions(request: Request, context: ConsoleContext) -> Response:
     """Every version of a type, newest first."""
     kind = kind_of(request, context)
     every = await versions.every(context.engine.database, kind.id)
@@ -102,13 +102,13 @@ async def get_versions(request: Request, context: Context) -> Response:
     return page(request, context, "versions.html", kind=kind, every=every, draft=draft, done=done)
 
 
-async def get_version(request: Request, context: Context) -> Response:
+async def get_version(request: Request, context: ConsoleContext) -> Response:
     """The texts of one version, beside those that are live."""
     kind = kind_of(request, context)
     return await _version(request, context, kind)
 
 
-async def post_roll_back(request: Request, context: Context) -> Response:
+async def post_roll_back(request: Request, context: ConsoleContext) -> Response:
     """Publish an earlier version again, for a reason."""
     kind, form = kind_of(request, context), request.state.form
     why = text(form, "why").strip()
@@ -150,9 +150,16 @@ def differences(kind: NotificationType, before: Mapping[str, Texts], after: Mapp
 
 
 async def _page(
-    request: Request, context: Context, kind: NotificationType, *, status: int = 200, why: str = "", fault: str = "",
-    moved: bool = False, checked: Checked | None = None,
-) -> Response:  # fmt: skip
+    request: Request,
+    context: ConsoleContext,
+    kind: NotificationType,
+    *,
+    status: int = 200,
+    why: str = "",
+    fault: str = "",
+    moved: bool = False,
+    checked: GateReport | None = None,
+) -> Response:
     draft = await versions.draft(context.engine.database, kind.id)
     if draft is not None and checked is None:
         checked = await gate.check(context.engine, context.confined, kind.id, publishing.decode(draft.wording))
@@ -163,7 +170,7 @@ async def _page(
     )  # fmt: skip
 
 
-async def _between(context: Context, draft: Draft | None, checked: Checked | None) -> Sequence[Version]:
+async def _between(context: ConsoleContext, draft: Draft | None, checked: GateReport | None) -> Sequence[Version]:
     """The versions that were published since a draft was begun: it would take back what they changed."""
     if draft is None or checked is None or draft.based_on == checked.based_on:
         return []
@@ -172,9 +179,15 @@ async def _between(context: Context, draft: Draft | None, checked: Checked | Non
 
 
 async def _version(
-    request: Request, context: Context, kind: NotificationType, *, status: int = 200, why: str = "", fault: str = "",
-    checked: Checked | None = None,
-) -> Response:  # fmt: skip
+    request: Request,
+    context: ConsoleContext,
+    kind: NotificationType,
+    *,
+    status: int = 200,
+    why: str = "",
+    fault: str = "",
+    checked: GateReport | None = None,
+) -> Response:
     found = await _found(request, context, kind)
     wording, live = await gate.live_wording(context.engine, kind.id)
     parts = differences(kind, wording, publishing.decode(found.wording))
@@ -184,7 +197,7 @@ async def _version(
     )  # fmt: skip
 
 
-async def _found(request: Request, context: Context, kind: NotificationType) -> Version:
+async def _found(request: Request, context: ConsoleContext, kind: NotificationType) -> Version:
     number = request.path_params["number"]
     found = await versions.get(context.engine.database, kind.id, int(number)) if _is_number(number) else None
     if found is None:
@@ -192,7 +205,7 @@ async def _found(request: Request, context: Context, kind: NotificationType) -> 
     return found
 
 
-def _helpers(context: Context) -> dict[str, Any]:
+def _helpers(context: ConsoleContext) -> dict[str, Any]:
     return {
         "runs": runs,
         "cost": lambda channel, count: cost(channel, count, context.prices),

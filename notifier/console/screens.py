@@ -11,9 +11,9 @@ from notifier.console.live import Streams
 from notifier.console.tester import Tester
 from notifier.console.watch import Watch
 from notifier.domain.catalog import Money
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import Channel
-from notifier.domain.users import Permission, Session
+from notifier.domain.users import ConsoleSession, Permission
 from notifier.pipeline.engine import Engine
 from notifier.rendering.confined import Confined
 
@@ -39,7 +39,7 @@ class Screen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class ConsoleContext:
     """What screens work with, in `request.app.state.context`.
 
     `secure` is whether people come by https; `confined` makes every message that is looked at or tried, `prices` are
@@ -52,18 +52,18 @@ class Context:
     screens: Sequence[Screen]
     secure: bool
     confined: Confined
-    reader: Reader
+    reader: EventReader
     tester: Tester
     prices: Mapping[Channel, Money]
     brand: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visit:
+class ConsoleVisit:
     """Whose request it is, in `request.state.visit`: what their cookie holds, and their session where they have one."""
 
     cookie: str
-    session: Session | None
+    session: ConsoleSession | None
 
     @property
     def actor(self) -> str:
@@ -74,4 +74,4 @@ class Visit:
         return f"<Visit {self.session}>"
 
 
-Handler = Callable[[Request, Context], Awaitable[Response]]
+Handler = Callable[[Request, ConsoleContext], Awaitable[Response]]

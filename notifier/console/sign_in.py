@@ -11,14 +11,14 @@ from notifier.console import carried, visits
 from notifier.console.carried import Carried
 from notifier.console.forms import text
 from notifier.console.pages import page
-from notifier.console.screens import BASE, Context, Screen, Visit
+from notifier.console.screens import BASE, ConsoleContext, ConsoleVisit, Screen
 from notifier.domain.users import (
     ADDRESS_TRIES,
     LOCK,
     MAX_PASSWORD,
     NAME,
     TRIES,
-    Session,
+    ConsoleSession,
     User,
     admits,
     hash_session_id,
@@ -30,9 +30,9 @@ THREADS = ThreadPoolExecutor(2, "passwords")  # looked at together: each takes 6
 _INSIDE = re.compile(rf"{BASE}/(?!/)[\w./~%?=&+:@-]*", re.ASCII)
 
 
-async def get_sign_in(request: Request, context: Context) -> Response:
+async def get_sign_in(request: Request, context: ConsoleContext) -> Response:
     """The form."""
-    visit: Visit = request.state.visit
+    visit: ConsoleVisit = request.state.visit
     wanted = _inside(request.query_params.get("next", ""))
     if visit.session is not None:
         return RedirectResponse(wanted, 303)
@@ -41,14 +41,14 @@ async def get_sign_in(request: Request, context: Context) -> Response:
     return answer
 
 
-async def again(request: Request, context: Context, late: Carried) -> Response:
+async def again(request: Request, context: ConsoleContext, late: Carried) -> Response:
     """The form for who has sent another one after their session had ended; it is kept until they are back."""
     answer = await _form(request, context, wanted=_inside(""), name=late.writer, status=401, kept=carried.pack(late))
     visits.keep(answer, context, request.state.visit.cookie)
     return answer
 
 
-async def post_sign_in(request: Request, context: Context) -> Response:
+async def post_sign_in(request: Request, context: ConsoleContext) -> Response:
     """A session for who knows their password; the same answer for a wrong one and for a name that is nobody's."""
     name = text(request.state.form, "name").strip().lower()
     wanted, kept = _inside(text(request.state.form, "next")), text(request.state.form, carried.KEPT)
@@ -62,17 +62,17 @@ async def post_sign_in(request: Request, context: Context) -> Response:
         await sign_ins.record_failure(database, user.name if user else None, now)
         return await _form(request, context, wanted=wanted, name=name, status=401, fault=_WRONG, kept=kept)
     id_ = make_session_id()
-    session = Session(id_hash=hash_session_id(id_), user=user.name, role=user.role, created_at=now, used_at=now)
+    session = ConsoleSession(id_hash=hash_session_id(id_), user=user.name, role=user.role, created_at=now, used_at=now)
     await sign_ins.begin(database, session, address)
     answer: Response = RedirectResponse(wanted, 303)
     if late := carried.unpack(kept):
-        request.state.visit = Visit(cookie=id_, session=session)
+        request.state.visit = ConsoleVisit(cookie=id_, session=session)
         answer = carried.ask(request, context, late)
     visits.keep(answer, context, id_)
     return answer
 
 
-async def post_sign_out(request: Request, context: Context) -> Response:
+async def post_sign_out(request: Request, context: ConsoleContext) -> Response:
     """End the session."""
     session = request.state.visit.session
     await sign_ins.end(context.engine.database, session, context.engine.clock.now())
@@ -88,7 +88,7 @@ async def knows(user: User | None, password: str) -> bool:
 
 
 async def _form(
-    request: Request, context: Context, *, wanted: str, name: str = "", status: int = 200, fault: str = "",
+    request: Request, context: ConsoleContext, *, wanted: str, name: str = "", status: int = 200, fault: str = "",
     kept: str = "",
 ) -> Response:  # fmt: skip
     first = not await users.there_are_any(context.engine.database)

@@ -6,24 +6,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.console.pages import page
-from notifier.console.screens import Context, Screen
+from notifier.console.screens import ConsoleContext, Screen
 from notifier.domain.catalog import NotificationType
 from notifier.store.console import versions
 from notifier.texts import gate
 
 
-class Line(NamedTuple):
+class TypeSummary(NamedTuple):
     """A type in short: the locales of its live texts, their version, whether there is a draft, and how many deliveries
     there were within a day, None where nobody has counted yet."""
 
-    kind: NotificationType
+    notification_type: NotificationType
     locales: list[str]
     version: int
     drafted_by: str | None
     day: int | None
 
 
-async def get_types(request: Request, context: Context) -> Response:
+async def get_types(request: Request, context: ConsoleContext) -> Response:
     """All types whose id, name, event or category holds what is asked for."""
     engine = context.engine
     asked = request.query_params.get("q", "").strip()
@@ -31,8 +31,8 @@ async def get_types(request: Request, context: Context) -> Response:
     drafts = await versions.drafts(engine.database)
     day = await context.watch.day()
     lines = [
-        Line(
-            kind=kind,
+        TypeSummary(
+            notification_type=kind,
             locales=engine.renderer.locales(kind.id),
             version=engine.renderer.live(kind.id),
             drafted_by=drafts[kind.id].actor if kind.id in drafts else None,

@@ -9,17 +9,17 @@ from starlette.responses import RedirectResponse, Response
 
 from notifier.console.forms import text
 from notifier.console.pages import page
-from notifier.console.screens import BASE, Context, Screen
+from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.domain.users import NAME, PERMISSIONS, Role, User, hash_password, make_password
 from notifier.store.console import sign_ins, users
 
 
-async def get_users(request: Request, context: Context) -> Response:
+async def get_users(request: Request, context: ConsoleContext) -> Response:
     """Everybody, and the form for one more."""
     return await _list(request, context)
 
 
-async def post_users(request: Request, context: Context) -> Response:
+async def post_users(request: Request, context: ConsoleContext) -> Response:
     """A new user, with the password to hand over."""
     name, role = text(request.state.form, "name").strip().lower(), text(request.state.form, "role")
     if not NAME.fullmatch(name):
@@ -36,12 +36,12 @@ async def post_users(request: Request, context: Context) -> Response:
     return page(request, context, "password.html", name=name, password=password, new=True)
 
 
-async def get_user(request: Request, context: Context) -> Response:
+async def get_user(request: Request, context: ConsoleContext) -> Response:
     """One user, and what can be changed about them."""
     return await _user(request, context)
 
 
-async def post_role(request: Request, context: Context) -> Response:
+async def post_role(request: Request, context: ConsoleContext) -> Response:
     """Another role, from their next click on, unless somebody else has given them one since the page was opened."""
     role, shown = (text(request.state.form, name) for name in ("role", "shown"))
     if role == shown:
@@ -50,17 +50,17 @@ async def post_role(request: Request, context: Context) -> Response:
     return await _change(request, context, {"role": _role(role)}, "user.role", role, seen=seen)
 
 
-async def post_disable(request: Request, context: Context) -> Response:
+async def post_disable(request: Request, context: ConsoleContext) -> Response:
     """Let them in no more; they are signed out at once."""
     return await _change(request, context, {"disabled_at": context.engine.clock.now()}, "user.disable")
 
 
-async def post_enable(request: Request, context: Context) -> Response:
+async def post_enable(request: Request, context: ConsoleContext) -> Response:
     """Let them in again."""
     return await _change(request, context, {"disabled_at": None}, "user.enable")
 
 
-async def post_reset(request: Request, context: Context) -> Response:
+async def post_reset(request: Request, context: ConsoleContext) -> Response:
     """A new password to hand over; they are signed out at once."""
     name, password = request.path_params["name"], make_password()
     values = {"password_hash": await asyncio.to_thread(hash_password, password)}
@@ -69,21 +69,21 @@ async def post_reset(request: Request, context: Context) -> Response:
     return page(request, context, "password.html", name=name, password=password, new=False)
 
 
-async def _user(request: Request, context: Context, *, status: int = 200) -> Response:
+async def _user(request: Request, context: ConsoleContext, *, status: int = 200) -> Response:
     user = await users.find(context.engine.database, request.path_params["name"])
     if user is None:
         raise HTTPException(404)
     return page(request, context, "user.html", status=status, user=user, roles=PERMISSIONS, moved=status == 409)
 
 
-async def _list(request: Request, context: Context, *, status: int = 200, **given: Any) -> Response:
+async def _list(request: Request, context: ConsoleContext, *, status: int = 200, **given: Any) -> Response:
     everybody = await users.every(context.engine.database)
     form = {"name": "", "role": Role.VIEWER, "fault": "", **given}
     return page(request, context, "users.html", status=status, users=everybody, roles=PERMISSIONS, form=form)
 
 
 async def _change(
-    request: Request, context: Context, values: dict[str, Any], action: str, detail: str = "",
+    request: Request, context: ConsoleContext, values: dict[str, Any], action: str, detail: str = "",
     seen: dict[str, Any] | None = None,
 ) -> Response:  # fmt: skip
     name = request.path_params["name"]

@@ -9,7 +9,7 @@ import hmac
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.console.screens import BASE, Context, Visit
+from notifier.console.screens import BASE, ConsoleContext, ConsoleVisit
 from notifier.domain.clock import SECOND
 from notifier.domain.users import ABSOLUTE, TOUCH, csrf_token, hash_session_id, is_session_id, make_session_id
 from notifier.store.console import sign_ins
@@ -17,24 +17,24 @@ from notifier.store.console import sign_ins
 FIELD = "csrf"
 
 
-def cookie_name(context: Context) -> str:
+def cookie_name(context: ConsoleContext) -> str:
     """The prefix makes browsers take it from this host by https alone (RFC 6265bis §4.1.3.2)."""
     return "__Host-notifier" if context.secure else "notifier"
 
 
-async def recognise(request: Request, context: Context, *, touch: bool) -> Visit:
+async def recognise(request: Request, context: ConsoleContext, *, touch: bool) -> ConsoleVisit:
     """The visit that a request belongs to; `touch` says that it keeps the session alive."""
     cookie = request.cookies.get(cookie_name(context), "")
     if not is_session_id(cookie):
-        return Visit(cookie=make_session_id(), session=None)
+        return ConsoleVisit(cookie=make_session_id(), session=None)
     now = context.engine.clock.now()
     session = await sign_ins.find(context.engine.database, hash_session_id(cookie), now)
     if session is not None and touch and session.used_at <= now - TOUCH:
         await sign_ins.touch(context.engine.database, session.id_hash, now)
-    return Visit(cookie=cookie, session=session)
+    return ConsoleVisit(cookie=cookie, session=session)
 
 
-def keep(response: Response, context: Context, cookie: str) -> None:
+def keep(response: Response, context: ConsoleContext, cookie: str) -> None:
     """Give a visitor their cookie."""
     response.set_cookie(
         cookie_name(context), cookie, max_age=ABSOLUTE // SECOND, path="/" if context.secure else BASE,
@@ -42,13 +42,13 @@ def keep(response: Response, context: Context, cookie: str) -> None:
     )  # fmt: skip
 
 
-def forget(response: Response, context: Context) -> None:
+def forget(response: Response, context: ConsoleContext) -> None:
     """Take the cookie away."""
     response.delete_cookie(
         cookie_name(context), path="/" if context.secure else BASE, secure=context.secure, httponly=True, samesite="lax"
     )
 
 
-def is_ours(visit: Visit, token: str) -> bool:
+def is_ours(visit: ConsoleVisit, token: str) -> bool:
     """Whether a form's token is the one that this visit's pages hold."""
     return hmac.compare_digest(csrf_token(visit.cookie).encode(), token.encode())

@@ -35,7 +35,7 @@ BREAKERS = ("closed", "half-open", "open")
 log = structlog.get_logger(__name__)
 
 
-class Sample(NamedTuple):
+class MetricsSample(NamedTuple):
     """What the processes had counted at an instant; `tick` is when a clock last finished a round, 0 where none says."""
 
     at: int
@@ -45,7 +45,7 @@ class Sample(NamedTuple):
     tick: int
 
 
-class Provider(NamedTuple):
+class ProviderHealth(NamedTuple):
     """A provider, its breaker, and what it said to how many messages within the window."""
 
     name: str
@@ -70,13 +70,13 @@ class Health(NamedTuple):
     depths: Mapping[str, int]
     event_late: int
     delivery_late: int
-    providers: Sequence[Provider]
+    providers: Sequence[ProviderHealth]
     speeds: Sequence[Speed]
     window: int
     tick: int
 
 
-class Books(NamedTuple):
+class DatedLedger(NamedTuple):
     """The ledger as it was at `at`."""
 
     at: int
@@ -124,7 +124,7 @@ class Watch:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._samples: deque[Sample] = deque(maxlen=round(WINDOW / SECOND / SAMPLE_EVERY) + 1)
+        self._samples: deque[MetricsSample] = deque(maxlen=round(WINDOW / SECOND / SAMPLE_EVERY) + 1)
         self._health = Remembered(self._look, engine.clock)
         self._books = Remembered(self._count, engine.clock, REST)
         self._day = Remembered(self._count_day, engine.clock, REST)
@@ -138,7 +138,7 @@ class Watch:
     async def health(self) -> Health | None:
         return await self._health.latest()
 
-    async def books(self) -> Books | None:
+    async def books(self) -> DatedLedger | None:
         return await self._books.latest()
 
     async def day(self) -> Mapping[str, int] | None:
@@ -166,7 +166,7 @@ class Watch:
                 log.warning("console.metrics_unreadable", error=type(error).__name__)
             await asyncio.sleep(SAMPLE_EVERY)
 
-    async def _read(self) -> Sample:
+    async def _read(self) -> MetricsSample:
         return read(await asyncio.to_thread(metrics.collect), self._engine.clock.now())
 
     async def _look(self) -> Health:
@@ -193,14 +193,14 @@ class Watch:
     async def _count_day(self) -> Mapping[str, int]:
         return await activity.made_since(self._engine.database, self._engine.clock.now() - DAY)
 
-    async def _count(self) -> Books:
+    async def _count(self) -> DatedLedger:
         books = await ledger.read(self._engine.database)
-        return Books(self._engine.clock.now(), books)
+        return DatedLedger(self._engine.clock.now(), books)
 
 
-def read(families: Sequence[Any], now: int) -> Sample:
+def read(families: Sequence[Any], now: int) -> MetricsSample:
     """What a reading of the metrics says."""
-    sample = Sample(now, Counter(), Counter(), {}, 0)
+    sample = MetricsSample(now, Counter(), Counter(), {}, 0)
     tick = 0
     for each in (each for family in families for each in family.samples):
         match each.name:
@@ -215,12 +215,12 @@ def read(families: Sequence[Any], now: int) -> Sample:
     return sample._replace(tick=tick)
 
 
-def providers(earlier: Sample, later: Sample) -> list[Provider]:
+def providers(earlier: MetricsSample, later: MetricsSample) -> list[ProviderHealth]:
     """Every provider that was ever used, with what it said between two readings, the most frequent first."""
     said = later.requests - earlier.requests
     names = sorted(later.breakers.keys() | {name for name, _ in later.requests})
     return [
-        Provider(
+        ProviderHealth(
             name=name,
             breaker=BREAKERS[later.breakers.get(name, 0)],
             said=[(outcome, count) for (whose, outcome), count in said.most_common() if whose == name],
@@ -229,7 +229,7 @@ def providers(earlier: Sample, later: Sample) -> list[Provider]:
     ]
 
 
-def speeds(earlier: Sample, later: Sample) -> list[Speed]:
+def speeds(earlier: MetricsSample, later: MetricsSample) -> list[Speed]:
     """How fast each channel's providers answered between two readings."""
     answers = later.answers - earlier.answers
     told = []

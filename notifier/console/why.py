@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from notifier.console.forms import text
 from notifier.console.pages import page
-from notifier.console.screens import Context, Screen
+from notifier.console.screens import ConsoleContext, Screen
 from notifier.domain.catalog import AUDIENCE_FIELDS, Catalog
 from notifier.domain.errors import Problem
 from notifier.store.reading import explaining
-from notifier.store.reading.explaining import Wanted
+from notifier.store.reading.explaining import ExplanationQuery
 from notifier.texts import publishing
 from notifier.why.explain import Explanation, explain
 from notifier.why.simulate import Trial, simulate
@@ -25,13 +25,13 @@ TOLD = 20  # decisions told with each rule's answer; `notifier explain` pages th
 ASKED = ("recipient", "event", "at", "data")
 
 
-async def get_why(request: Request, context: Context) -> Response:
+async def get_why(request: Request, context: ConsoleContext) -> Response:
     """The form."""
     given = {name: request.query_params.get(name, "") for name in ("recipient", "event", "at")}
     return _page(request, context, {**given, "data": ""})
 
 
-async def post_why(request: Request, context: Context) -> Response:
+async def post_why(request: Request, context: ConsoleContext) -> Response:
     """What would happen, decided by the code that decides; nothing is written, nothing is sent."""
     engine = context.engine
     given = {name: text(request.state.form, name).strip() for name in ASKED}
@@ -46,10 +46,10 @@ async def post_why(request: Request, context: Context) -> Response:
     return _page(request, context, given, told=told)
 
 
-async def explained(context: Context, **wanted: Any) -> Explanation | None:
+async def explained(context: ConsoleContext, **wanted: Any) -> Explanation | None:
     """What `notifier explain` would say of an event or a delivery; None where there is none."""
     engine = context.engine
-    found = await explaining.read(engine.database, Wanted(limit=TOLD, **wanted))
+    found = await explaining.read(engine.database, ExplanationQuery(limit=TOLD, **wanted))
     if found is None:
         return None
     sent = found.sent.values()
@@ -84,7 +84,7 @@ def _place(error: Exception, said: str) -> tuple[str, str]:
 
 
 def _page(
-    request: Request, context: Context, given: Mapping[str, str], *, status: int = 200, told: Any = None,
+    request: Request, context: ConsoleContext, given: Mapping[str, str], *, status: int = 200, told: Any = None,
     fault: tuple[str, str] = ("", ""),
 ) -> Response:  # fmt: skip
     kinds = context.engine.catalog.types.values()

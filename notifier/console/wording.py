@@ -121,7 +121,7 @@ def put(wording: Wording, locale: str, channel: Channel, table: Table) -> dict[s
     return {**wording, locale: msgspec.structs.replace(wording[locale], **{channel.value: table})}
 
 
-class Way(NamedTuple):
+class FieldFormat(NamedTuple):
     """How a field is written, and what that is called in short."""
 
     name: str
@@ -134,7 +134,7 @@ class Variable(NamedTuple):
     name: str
     about: str
     kind: str
-    ways: list[Way]
+    ways: list[FieldFormat]
 
 
 def variables(kind: NotificationType) -> list[Variable]:
@@ -145,16 +145,16 @@ def variables(kind: NotificationType) -> list[Variable]:
     ]
 
 
-def _ways(name: str, field: Field) -> list[Way]:
+def _ways(name: str, field: Field) -> list[FieldFormat]:
     if field.one_of:
-        return [Way(value, f"{{% if {name} == '{value}' %}}…{{% endif %}}") for value in field.one_of]
+        return [FieldFormat(value, f"{{% if {name} == '{value}' %}}…{{% endif %}}") for value in field.one_of]
     if field.type == "flag":
-        return [Way(f"if {name}", f"{{% if {name} %}}…{{% else %}}…{{% endif %}}")]
-    ways = [Way(name, f"{{{{ {name} }}}}")] if field.type == "text" else []
+        return [FieldFormat(f"if {name}", f"{{% if {name} %}}…{{% else %}}…{{% endif %}}")]
+    ways = [FieldFormat(name, f"{{{{ {name} }}}}")] if field.type == "text" else []
     for filter_, form in FORMATS.items():
         if field.type in form.kinds:
             given = "(one='# …', other='# …')" if filter_ == "plural" else ""
-            ways.append(Way(filter_, f"{{{{ {name} | {filter_}{given} }}}}"))
+            ways.append(FieldFormat(filter_, f"{{{{ {name} | {filter_}{given} }}}}"))
     if not field.optional:
         return ways
-    return [Way(way.name, f"{{% if {name} %}}{way.source}{{% endif %}}") for way in ways]
+    return [FieldFormat(way.name, f"{{% if {name} %}}{way.source}{{% endif %}}") for way in ways]

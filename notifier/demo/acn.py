@@ -38,7 +38,7 @@ STATIONS = [f"AG-{1 if n < 15 else 3 if n < 34 else 4}F{n:02}" for n in range(1,
 T = TypeVar("T")
 
 
-class Session(NamedTuple):
+class ChargingSession(NamedTuple):
     """A car's stay at a station; times in UTC, energies in kWh. `claimed`: the driver is known."""
 
     id: str
@@ -51,7 +51,7 @@ class Session(NamedTuple):
     claimed: bool
 
 
-def read_acn(path: Path) -> Iterator[Session]:
+def read_acn(path: Path) -> Iterator[ChargingSession]:
     """The sessions of an ACN-Data file (`.csv` or `.csv.gz`), in its order.
 
     Raises ConfigurationError naming line and column of what doesn't fit.
@@ -70,7 +70,7 @@ def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _session(row: dict[str, str], where: str) -> Session:
+def _session(row: dict[str, str], where: str) -> ChargingSession:
     def column(name: str, read: Callable[[str], T]) -> T:
         try:
             return read(row[name])
@@ -79,7 +79,7 @@ def _session(row: dict[str, str], where: str) -> Session:
         except (ValueError, OverflowError) as error:
             raise ConfigurationError(f"{where}, column {name!r}: {error}") from None
 
-    session = Session(
+    session = ChargingSession(
         id=column("session_id", _text).replace(" ", "T"),  # it becomes part of a link
         station=column("station_id", _text),
         arrival=column("arrival", _time),
@@ -120,7 +120,7 @@ def _flag(written: str) -> bool:
     return written == "True"
 
 
-def generate(count: int, seed: int, first_day: date = date(2026, 3, 2)) -> Iterator[Session]:
+def generate(count: int, seed: int, first_day: date = date(2026, 3, 2)) -> Iterator[ChargingSession]:
     """So many sessions like the real ones, in the order of arrival, about 25 a day from `first_day` (Pasadena) on."""
     random = dice(seed)
     days = [first_day + timedelta(n) for n in range(math.ceil(count / SESSIONS_PER_DAY) or 1)]
@@ -137,7 +137,7 @@ def generate(count: int, seed: int, first_day: date = date(2026, 3, 2)) -> Itera
         yield session
 
 
-def _like_real(random: Random, session_id: str, arrival: datetime, free_from: dict[str, datetime]) -> Session:
+def _like_real(random: Random, session_id: str, arrival: datetime, free_from: dict[str, datetime]) -> ChargingSession:
     hour = arrival.astimezone(ZONE).hour
     stays = HOURS_FROM_EARLY if hour < 8 else HOURS_FROM_MORNING if hour < 12 else HOURS_FROM_NOON
     rank = random.random()
@@ -147,7 +147,7 @@ def _like_real(random: Random, session_id: str, arrival: datetime, free_from: di
     departure = arrival + in_hours(stay)
     claimed = random.random() < CLAIMED
     misjudged = _quantile(HOURS_MISJUDGED, random.random())
-    return Session(
+    return ChargingSession(
         id=session_id,
         station=random.choice([station for station, since in free_from.items() if since <= arrival] or STATIONS),
         arrival=arrival,

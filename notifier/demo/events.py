@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
-from notifier.demo.acn import POWER_KW, Session, dice, in_hours
+from notifier.demo.acn import POWER_KW, ChargingSession, dice, in_hours
 from notifier.demo.people import FLEETS, SITE, SITE_ID, checksum, token_of
 
 SOURCE = "demo/pasadena"
@@ -22,7 +22,7 @@ FLEET = 0.1  # share of claimed sessions that are a fleet's vans
 WEAK, OFFLINE = 8, 0.3  # one station in so many is weak; share of sessions there after which it is lost
 BATTERY_KWH, NEEDED_PERCENT, VANS = 75, 80, 9  # of a fleet
 
-DriverOf = Callable[[Session], str]
+DriverOf = Callable[[ChargingSession], str]
 """The recipient id of a claimed session's driver."""
 
 REASONS = ("station_fault", "power_outage", "vehicle_stopped", "other")
@@ -40,7 +40,7 @@ class TimedEvent(NamedTuple):
     data: dict[str, Any]
 
 
-def events(session: Session, driver_of: DriverOf) -> list[TimedEvent]:
+def events(session: ChargingSession, driver_of: DriverOf) -> list[TimedEvent]:
     """What is told of a session, in the order of time; the same for the same session and driver.
 
     A session that nobody claimed names a token that nobody has.
@@ -54,14 +54,14 @@ def events(session: Session, driver_of: DriverOf) -> list[TimedEvent]:
     return sorted(told)
 
 
-def _named(session: Session, driver: str | None) -> dict[str, str]:
+def _named(session: ChargingSession, driver: str | None) -> dict[str, str]:
     """How events name the driver: of one in four, the network knows only the token."""
     if driver is None:
         return {"token": f"US-XXX-C{checksum(session.id):010}"}
     return {"driver_id": driver} if checksum(driver) % 4 else {"token": token_of(driver)}
 
 
-def _course(session: Session, named: dict[str, str], chance: Random) -> Iterator[TimedEvent]:
+def _course(session: ChargingSession, named: dict[str, str], chance: Random) -> Iterator[TimedEvent]:
     """From arrival to receipt, the receipt last. Charging starts at once and runs at full power."""
 
     def event(at: datetime, type_: str, **data: Any) -> TimedEvent:
@@ -114,7 +114,7 @@ def _payment(receipt: TimedEvent, driver: str, chance: Random) -> Iterator[Timed
         yield _event(again, "payment.failed", subject, owed | {"attempt": 2, "blocked": True})
 
 
-def _station(session: Session, chance: Random) -> Iterator[TimedEvent]:
+def _station(session: ChargingSession, chance: Random) -> Iterator[TimedEvent]:
     """A weak station is sometimes lost after a session, and comes back."""
     if checksum(session.station) % WEAK or chance.random() >= OFFLINE:
         return
@@ -127,7 +127,7 @@ def _station(session: Session, chance: Random) -> Iterator[TimedEvent]:
     yield _event(back, "station.online", subject, about | away)
 
 
-def _fleet(session: Session, chance: Random) -> Iterator[TimedEvent]:
+def _fleet(session: ChargingSession, chance: Random) -> Iterator[TimedEvent]:
     """An hour before a van is planned to leave, it is told where too little of what it asked for has been charged."""
     departure = session.estimated_departure
     at = departure - timedelta(hours=1)

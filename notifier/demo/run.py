@@ -14,7 +14,7 @@ import msgspec
 
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
-from notifier.demo.sessions import Session, TimedEvent, events
+from notifier.demo.sessions import ChargingSession, TimedEvent, events
 from notifier.domain.clock import SECOND
 from notifier.domain.errors import Problem
 from notifier.people.importing import import_recipients
@@ -61,26 +61,33 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.lost or self.duplicated or self.unrecorded)
 
 
-class Due(NamedTuple):
+class ScheduledEvent(NamedTuple):
     """An event and the second of the demo in which it happens."""
 
     second: float
     event: TimedEvent
 
 
-def schedule(sessions: list[Session], drivers: list[str], seconds: float, hour: float = HOUR_IN_DEMO) -> list[Due]:
+def schedule(
+    sessions: list[ChargingSession], drivers: list[str], seconds: float, hour: float = HOUR_IN_DEMO
+) -> list[ScheduledEvent]:
     """Every event of the sessions, in the order of the demo: cars arrive evenly spread over `seconds`, and then an
     hour of each session takes `HOUR_IN_DEMO`."""
     due = []
     for number, session in enumerate(sessions):
         start = seconds * number / len(sessions)
         told = events(session, lambda _session, number=number: drivers[number % len(drivers)])  # type: ignore[misc]
-        due += [Due(start + (event.at - session.arrival).total_seconds() / 3600 * hour, event) for event in told]
+        due += [
+            ScheduledEvent(start + (event.at - session.arrival).total_seconds() / 3600 * hour, event) for event in told
+        ]
     return sorted(due, key=lambda each: each.second)
 
 
 async def run(
-    system: LocalSystem, people: list[tuple[str, dict[str, Any]]], due: list[Due], show: Callable[[Progress], None]
+    system: LocalSystem,
+    people: list[tuple[str, dict[str, Any]]],
+    due: list[ScheduledEvent],
+    show: Callable[[Progress], None],
 ) -> Summary:
     """Tell everything, wait until it is quiet, and compare our books with the providers'."""
     began = time.monotonic()
@@ -115,7 +122,7 @@ async def run(
     )
 
 
-async def _tell(system: LocalSystem, due: list[Due]) -> None:
+async def _tell(system: LocalSystem, due: list[ScheduledEvent]) -> None:
     """Report each slice's events when its time has come, with that moment as theirs."""
     began = time.monotonic()
     async with AsyncProducer(system.settings.public_url, system.key, "demo") as producer:
@@ -127,7 +134,7 @@ async def _tell(system: LocalSystem, due: list[Due]) -> None:
                     raise result
 
 
-def _slices(due: list[Due]) -> Iterator[tuple[float, list[TimedEvent]]]:
+def _slices(due: list[ScheduledEvent]) -> Iterator[tuple[float, list[TimedEvent]]]:
     for number, group in groupby(due, key=lambda each: int(each.second / SLICE)):
         yield number * SLICE, [each.event for each in group]
 
@@ -159,7 +166,7 @@ async def _lines(people: list[tuple[str, dict[str, Any]]]) -> AsyncIterator[byte
         yield json.dumps({"id": id_, **details}).encode()
 
 
-def read_sessions(file: Path) -> list[Session]:
+def read_sessions(file: Path) -> list[ChargingSession]:
     """The sessions of an ACN-Data file, in the order of their arrival."""
     from notifier.demo.sessions import read_acn
 

@@ -157,7 +157,7 @@ class NotificationType(
         return not self.through_quiet_hours and self.class_ != "security"
 
     @cached_property
-    def at_once(self) -> bool:
+    def immediate(self) -> bool:
         """Whether who decides its deliveries also signals them; the others the clock lets in as there is room."""
         return self.lane != Lane.BULK and self.audience != "segment"
 

@@ -33,7 +33,7 @@ Unknown = Literal["resend", "ask", "wait", "fail"]
 """What becomes of a message that the provider may or may not have."""
 
 
-class Known(Private, frozen=True, gc=False):
+class KnownAddresses(Private, frozen=True, gc=False):
     """Which addresses a person has: a mailbox, a phone, devices, and those of one channel alone by its name (`own`)."""
 
     email: bool = False
@@ -116,7 +116,7 @@ class ChannelSpec:
     own_address: type[msgspec.Struct] | None = None
     check_address: Callable[[Any, Mapping[str, str]], msgspec.Struct] | None = None
     hidden: frozenset[str] = frozenset()
-    has_address: Callable[[Known], bool]
+    has_address: Callable[[KnownAddresses], bool]
     make_message: Callable[[Envelope, Reach, Any], Message | None]
     when_unknown: Unknown
     can_ask: bool = False
@@ -159,7 +159,7 @@ def part(channel: Channel, module: str, name: str) -> Any:
 
 
 @cache
-def reachable(known: Known) -> frozenset[Channel]:
+def reachable(known: KnownAddresses) -> frozenset[Channel]:
     """The channels on which a person with these addresses can be reached."""
     return frozenset(channel for channel, each in specs().items() if each.has_address(known))
 

@@ -48,7 +48,7 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
         check_time(self)
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
+class CheckedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event that fits: known type, data as the type's schema has it and nothing besides.
 
     `digest` tells it from another event that claims the same source and id.
@@ -64,7 +64,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     data: msgspec.Raw
 
 
-class Reader:
+class EventReader:
     """Decodes events for one catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -74,7 +74,7 @@ class Reader:
         self._whom = {name: catalog.whom(name) for name in catalog.event_types}
         self._data = {name: msgspec.json.Decoder(model) for name, model in catalog.models.items()}
 
-    def structured(self, body: bytes, now: int) -> Checked | Problem:
+    def structured(self, body: bytes, now: int) -> CheckedEvent | Problem:
         """One event from its JSON."""
         if len(body) > MAX_EVENT:
             return problem(41301, f"the event has {len(body)} bytes; the limit is {MAX_EVENT}")
@@ -83,7 +83,7 @@ class Reader:
         except UNDECODABLE as error:
             return from_decoding(40002, error)
 
-    def batch(self, body: bytes, now: int) -> list[Checked | Problem]:
+    def batch(self, body: bytes, now: int) -> list[CheckedEvent | Problem]:
         """Every event of a JSON array, each for itself; raises Problem where the array itself is no good."""
         try:
             parts = self._parts.decode(body)
@@ -93,7 +93,7 @@ class Reader:
             raise problem(41301, f"the batch has {len(parts)} events; the limit is {MAX_BATCH}")
         return [self.structured(bytes(part), now) for part in parts]
 
-    def binary(self, headers: Iterable[tuple[bytes, bytes]], body: bytes, now: int) -> Checked | Problem:
+    def binary(self, headers: Iterable[tuple[bytes, bytes]], body: bytes, now: int) -> CheckedEvent | Problem:
         """One event whose attributes are `ce-` headers, their names in small letters, and whose data is the body."""
         if len(body) > MAX_EVENT:
             return problem(41301, f"the event has {len(body)} bytes; the limit is {MAX_EVENT}")
@@ -105,14 +105,16 @@ class Reader:
         except UNDECODABLE as error:
             return from_decoding(40002, error)
 
-    def made(self, type_: str, source: str, source_id: str, subject: str, at: int, data: Mapping[str, Any]) -> Checked:
+    def made(
+        self, type_: str, source: str, source_id: str, subject: str, at: int, data: Mapping[str, Any]
+    ) -> CheckedEvent:
         """An event that this process makes itself, such as one inferred from OCPI; raises Problem where it doesn't
         fit.
         """
         envelope = CloudEvent(specversion="1.0", id=source_id, source=source, type=type_, subject=subject)
         return self._checked(envelope, at, msgspec.json.encode(data))
 
-    def _check(self, envelope: CloudEvent, now: int) -> Checked | Problem:
+    def _check(self, envelope: CloudEvent, now: int) -> CheckedEvent | Problem:
         at = now if envelope.time is None else to_instant(envelope.time)
         data = bytes(envelope.data)
         if envelope.data_base64 is not None:
@@ -124,7 +126,7 @@ class Reader:
         except Problem as error:
             return error
 
-    def _checked(self, envelope: CloudEvent, at: int, data: bytes) -> Checked:
+    def _checked(self, envelope: CloudEvent, at: int, data: bytes) -> CheckedEvent:
         decoder = self._data.get(envelope.type)
         if decoder is None:
             known = ", ".join(self._catalog.event_types)
@@ -138,7 +140,7 @@ class Reader:
             raise problem(42202, f"it names nobody whom it is for; give {' or '.join(whom)}", "/data")
         fitting = msgspec.json.encode(decoded)
         told = (envelope.type, envelope.subject or "", str(at) if envelope.time else "")
-        return Checked(
+        return CheckedEvent(
             id=event_id(envelope.source, envelope.id),
             source=envelope.source,
             source_id=envelope.id,

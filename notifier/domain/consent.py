@@ -13,7 +13,7 @@ import msgspec
 from notifier.domain.deliveries import ChannelName
 from notifier.domain.messages import Private
 from notifier.domain.preferences import Key
-from notifier.domain.standing import ALL
+from notifier.domain.recipient_facts import ALL
 from notifier.domain.text import LINE
 
 CHANNELS: Final[tuple[ChannelName, ...]] = get_args(ChannelName)

@@ -49,7 +49,7 @@ class Undo(Private, frozen=True, array_like=True):
     until: int
 
 
-class Visit(Private, frozen=True, array_like=True):
+class PreferenceAccess(Private, frozen=True, array_like=True):
     """See and change all of a person's preferences, `until` a time (epoch milliseconds)."""
 
     recipient_id: str
@@ -85,7 +85,7 @@ class Links:
 
     def preference_url(self, recipient_id: str, now: int) -> str:
         """The address of a person's preference centre."""
-        return f"{self._url}/p/{self._sign('preferences', Visit(recipient_id, now + VISIT))}"
+        return f"{self._url}/p/{self._sign('preferences', PreferenceAccess(recipient_id, now + VISIT))}"
 
     def undo_token(self, done: Unsubscribe, now: int) -> str:
         """What the form that takes an unsubscription back carries."""
@@ -109,9 +109,9 @@ class Links:
         undo = self._read("undo", token, Undo)
         return undo.done if undo is not None and now < undo.until else None
 
-    def read_visit(self, token: str, now: int) -> Visit | None:
+    def read_visit(self, token: str, now: int) -> PreferenceAccess | None:
         """Likewise, while it is good."""
-        visit = self._read("preferences", token, Visit)
+        visit = self._read("preferences", token, PreferenceAccess)
         return visit if visit is not None and now < visit.until else None
 
     def _sign(self, salt: str, payload: msgspec.Struct) -> str:

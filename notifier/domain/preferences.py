@@ -56,7 +56,7 @@ class Choices(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     digests: Annotated[dict[Key, Pace], Some] = {}
 
 
-class Told(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PreferencesPatch(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a service tells of a person's choices among other things: what it doesn't name stays as it is."""
 
     everything: bool | None = None
@@ -64,7 +64,7 @@ class Told(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
     time_zone: str | None = None
 
 
-class Preferences(Told, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Preferences(PreferencesPatch, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person chose. `everything` false switches off all that may be; `locale` and `time_zone` go before those
     that the recipient's service knows."""
 
@@ -101,7 +101,7 @@ def chosen(choices: msgspec.Struct) -> Mapping[str, Any]:
     return {name: value for name, value in told.items() if value != silent[name]}
 
 
-def laid_upon(before: Preferences, told: Told) -> Preferences:
+def laid_upon(before: Preferences, told: PreferencesPatch) -> Preferences:
     """The preferences after what was told of them; what it doesn't name stays. Where all of them were told, those."""
     if isinstance(told, Preferences):
         return told

@@ -15,10 +15,10 @@ from notifier.domain import identifiers
 from notifier.domain.addresses import NO_SETTINGS, Addresses, check_addresses, keep_hidden
 from notifier.domain.deliveries import make_id
 from notifier.domain.messages import Device, Private
-from notifier.domain.preferences import Key, Preferences, RecipientId, Told, merged
+from notifier.domain.preferences import Key, Preferences, PreferencesPatch, RecipientId, merged
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.sayable import zones
 from notifier.domain.segments import Value
-from notifier.domain.standing import Standing
 from notifier.domain.text import LINE
 
 MAX_DEVICES = 20  # a person's phones, tablets and browsers; more is a leak in the caller's registration
@@ -30,7 +30,7 @@ MAX_ATTRIBUTES = 50  # of a recipient: segments are made of a handful
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=LINE)]
 Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?(?![\\s\\S])")]
 
-T = TypeVar("T", bound=Told)
+T = TypeVar("T", bound=PreferencesPatch)
 
 MAX_LOCAL = 64  # letters before the @ of a mailbox (RFC 5321 §4.5.3.1.1)
 
@@ -71,7 +71,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     tenants: Annotated[list[Key], msgspec.Meta(max_length=MAX_TENANTS)] = []
     region: Region | None = None
     attributes: Annotated[dict[Key, Value], msgspec.Meta(max_length=MAX_ATTRIBUTES)] = {}
-    preferences: Told | None = None
+    preferences: PreferencesPatch | None = None
 
     def checked(self, settings: Mapping[str, str] = NO_SETTINGS) -> Self:
         """The same with its addresses in canonical form, by the settings of channels.
@@ -113,7 +113,7 @@ class Recipient(Private, frozen=True, kw_only=True, gc=False):
     email: str | None
     phone: str | None
     devices: list[Device]
-    standing: Standing
+    facts: RecipientFacts
     own: Mapping[str, Any] = {}
     phone_key: str | None = None
     email_key: str | None = None

@@ -17,7 +17,7 @@ SIZES: Final[dict[Encoding, tuple[int, int]]] = {"gsm7": (160, 153), "ucs2": (70
 """Units of a segment that stands alone, and of one among several, whose header takes the rest."""
 
 
-class Size(NamedTuple):
+class SmsSize(NamedTuple):
     """A text's encoding, its length in that encoding's units, and its number of segments, at least one."""
 
     encoding: Encoding
@@ -25,19 +25,19 @@ class Size(NamedTuple):
     segments: int
 
 
-def measure(text: str) -> Size:
+def measure(text: str) -> SmsSize:
     """What sending the text takes."""
     if GSM7.issuperset(text):
         return _fill("gsm7", text, len(text) + sum(map(text.count, EXTENSION)))
     return _fill("ucs2", text, len(text.encode("utf-16-be", "surrogatepass")) // 2)
 
 
-def _fill(encoding: Encoding, text: str, units: int) -> Size:
+def _fill(encoding: Encoding, text: str, units: int) -> SmsSize:
     alone, among = SIZES[encoding]
     if units <= alone:
-        return Size(encoding, units, 1)
+        return SmsSize(encoding, units, 1)
     if units == len(text):
-        return Size(encoding, units, -(-units // among))
+        return SmsSize(encoding, units, -(-units // among))
     twice = EXTENSION if encoding == "gsm7" else ""
     count = 1
     left = among
@@ -46,4 +46,4 @@ def _fill(encoding: Encoding, text: str, units: int) -> Size:
         if width > left:
             count, left = count + 1, among
         left -= width
-    return Size(encoding, units, count)
+    return SmsSize(encoding, units, count)

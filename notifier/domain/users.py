@@ -72,7 +72,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         return f"<User {self.name}>"
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class ConsoleSession(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who has signed in; `id_hash` is the hash of what their cookie holds."""
 
     id_hash: str

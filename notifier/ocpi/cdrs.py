@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from notifier.domain.sayable import is_seen
-from notifier.ocpi.events import Ids, OcpiEvent, make_event, money
+from notifier.ocpi.events import OcpiEvent, OcpiObjectId, make_event, money
 from notifier.ocpi.objects import Cdr, check, read
 
 MINUTES_PER_HOUR = 60
@@ -73,10 +73,10 @@ def withdrawal(cdr: Cdr) -> OcpiEvent | None:
     return msgspec.structs.replace(event, time=event.time - 1)
 
 
-def _ids(cdr: Cdr, id_: str) -> Ids:
-    return Ids(cdr.country_code, cdr.party_id, id_)
+def _ids(cdr: Cdr, id_: str) -> OcpiObjectId:
+    return OcpiObjectId(cdr.country_code, cdr.party_id, id_)
 
 
 def _about(cdr: Cdr, otherwise: str) -> str:
     """The session that a CDR is about, named as it is by its own events."""
-    return Ids(*(each.upper() for each in _ids(cdr, cdr.session_id or otherwise))).text
+    return OcpiObjectId(*(each.upper() for each in _ids(cdr, cdr.session_id or otherwise))).text

@@ -12,17 +12,17 @@ StationName = Callable[[str, str], str]
 """The name that drivers know a station by, from its location's id and its EVSE's uid."""
 
 
-class Ids(NamedTuple):
+class OcpiObjectId(NamedTuple):
     """What names an object that a peer owns, as in its URL: `…/{country_code}/{party_id}/{id}`."""
 
     country_code: str
     party_id: str
     id: str
 
-    def checked(self) -> "Ids":
+    def checked(self) -> "OcpiObjectId":
         """The same in capitals, since OCPI's ids know no case; OcpiInvalid for one that OCPI doesn't allow."""
         check(self._asdict(), _Checked)
-        return Ids(*(each.upper() for each in self))
+        return OcpiObjectId(*(each.upper() for each in self))
 
     @property
     def text(self) -> str:
@@ -47,7 +47,7 @@ class OcpiEvent(Private, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
-def make_event(kind: str, about: str, ids: Ids, updated: Timestamp, data: dict[str, Any]) -> OcpiEvent:
+def make_event(kind: str, about: str, ids: OcpiObjectId, updated: Timestamp, data: dict[str, Any]) -> OcpiEvent:
     """The event `kind` about a peer's `session` or `cdr`, as of its `last_updated`."""
     return OcpiEvent(
         type=kind,

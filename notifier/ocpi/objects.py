@@ -136,7 +136,7 @@ class ChargingPeriod(Private, frozen=True, kw_only=True, omit_defaults=True):
         return "PARKING_TIME" in volumes and not any(charging) and (volumes["PARKING_TIME"] > 0 or not charging)
 
 
-class Session(Private, frozen=True, kw_only=True, omit_defaults=True):
+class OcpiSession(Private, frozen=True, kw_only=True, omit_defaults=True):
     """A charging session, as it stands right now (mod_sessions, Session object)."""
 
     country_code: CountryCode

@@ -11,8 +11,8 @@ import msgspec
 
 from notifier.domain.clock import to_instant
 from notifier.domain.messages import Private
-from notifier.ocpi.events import Ids, OcpiEvent, StationName, location_id, make_event, money
-from notifier.ocpi.objects import ChargingPeriod, OcpiInvalid, Session, SessionStatus, Timestamp, check, plain, read
+from notifier.ocpi.events import OcpiEvent, OcpiObjectId, StationName, location_id, make_event, money
+from notifier.ocpi.objects import ChargingPeriod, OcpiInvalid, OcpiSession, SessionStatus, Timestamp, check, plain, read
 
 MAX_PERIODS = 1_000  # kept of one session, the newest: a period a minute for sixteen hours; peers may add without end
 
@@ -33,7 +33,7 @@ class StoredSession(Private, frozen=True, kw_only=True):
     told: tuple[str, ...] = ()
 
 
-class Change(Private, frozen=True, kw_only=True):
+class SessionUpdate(Private, frozen=True, kw_only=True):
     """What an update brought: the session to store and the events to accept, or the old one and why it was dropped."""
 
     stored: StoredSession
@@ -42,9 +42,13 @@ class Change(Private, frozen=True, kw_only=True):
 
 
 def put(
-    stored: StoredSession | None, ids: Ids, body: bytes | Mapping[str, Any], station_name: StationName = location_id,
-    *, priced: bool = True,
-) -> Change:  # fmt: skip
+    stored: StoredSession | None,
+    ids: OcpiObjectId,
+    body: bytes | Mapping[str, Any],
+    station_name: StationName = location_id,
+    *,
+    priced: bool = True,
+) -> SessionUpdate:
     """Take a whole session, new or again (mod_sessions, PUT); `ids` are those of the URL, and `priced` says whether
     what this party is paid is what drivers pay.
 
@@ -56,9 +60,13 @@ def put(
 
 
 def patch(
-    stored: StoredSession | None, ids: Ids, body: bytes | Mapping[str, Any], station_name: StationName = location_id,
-    *, priced: bool = True,
-) -> Change:  # fmt: skip
+    stored: StoredSession | None,
+    ids: OcpiObjectId,
+    body: bytes | Mapping[str, Any],
+    station_name: StationName = location_id,
+    *,
+    priced: bool = True,
+) -> SessionUpdate:
     """Take what has changed in a session (mod_sessions, PATCH): its charging periods are added, all else replaces.
 
     Raises UnknownSession where nothing is stored, and OcpiInvalid as `put` does or where `last_updated` is missing.
@@ -76,25 +84,25 @@ def patch(
     return _change(stored, ids, session, station_name, priced=priced)
 
 
-def _checked(value: dict[str, Any], ids: Ids) -> Session:
-    session = check(value, Session)
+def _checked(value: dict[str, Any], ids: OcpiObjectId) -> OcpiSession:
+    session = check(value, OcpiSession)
     for name, in_url in ids._asdict().items():
         if getattr(session, name).upper() != in_url:
             raise OcpiInvalid(f"/{name}", "must be the same as in the URL")
     return session
 
 
-def _known(stored: StoredSession) -> Session:
-    return check(stored.session, Session)
+def _known(stored: StoredSession) -> OcpiSession:
+    return check(stored.session, OcpiSession)
 
 
 def _change(
-    stored: StoredSession | None, ids: Ids, session: Session, station_name: StationName, *, priced: bool
-) -> Change:
+    stored: StoredSession | None, ids: OcpiObjectId, session: OcpiSession, station_name: StationName, *, priced: bool
+) -> SessionUpdate:
     told = stored.told if stored else ()
     session = msgspec.structs.replace(session, charging_periods=_ordered(session.charging_periods or []))
     if stored and (dropped := _dropped(_known(stored), session)):
-        return Change(stored=stored, events=[], dropped=dropped)
+        return SessionUpdate(stored=stored, events=[], dropped=dropped)
     about = {
         "session_id": ids.text,
         "token": session.cdr_token.contract_id,
@@ -102,7 +110,7 @@ def _change(
     }
     facts = () if "session.ended" in told else _facts(session, priced=priced)
     news = {kind: data for kind, data in facts if kind not in told}
-    return Change(
+    return SessionUpdate(
         stored=StoredSession(
             session=plain(session), last_updated=to_instant(session.last_updated), told=(*told, *news)
         ),
@@ -110,7 +118,7 @@ def _change(
     )
 
 
-def _dropped(known: Session, session: Session) -> Literal["stale", "repeat"] | None:
+def _dropped(known: OcpiSession, session: OcpiSession) -> Literal["stale", "repeat"] | None:
     """Why an update is older than what we know, or says the same.
 
     Peers count in whole seconds, so within one instant the further status is the newer: a session that ends in the
@@ -128,7 +136,7 @@ def _ordered(periods: Iterable[ChargingPeriod]) -> list[ChargingPeriod]:
     return [by_start[start] for start in sorted(by_start)][-MAX_PERIODS:]
 
 
-def _facts(session: Session, *, priced: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+def _facts(session: OcpiSession, *, priced: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     """Everything that this state of a session says has happened, whether told before or not."""
     if session.status == "ACTIVE":
         yield "session.started", {"started_at": str(session.start_date_time)}
@@ -142,7 +150,7 @@ def _facts(session: Session, *, priced: bool) -> Iterator[tuple[str, dict[str, A
         yield "session.ended", {"energy_kwh": session.kwh, "ended_at": str(ended)}
 
 
-def _why_complete(session: Session) -> str:
+def _why_complete(session: OcpiSession) -> str:
     """`full` where the battery's newest level says so. A car that parks at 45 %, or at who knows what, may have had
     a limit, or a station that gave up."""
     for period in reversed(session.charging_periods or []):
@@ -152,7 +160,7 @@ def _why_complete(session: Session) -> str:
     return "ended"
 
 
-def _complete_since(session: Session) -> Timestamp | None:
+def _complete_since(session: OcpiSession) -> Timestamp | None:
     """When the car stopped to charge: the start of the parking that the session has come to, after some energy."""
     since = None
     for period in reversed(session.charging_periods or []):

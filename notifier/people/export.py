@@ -18,7 +18,7 @@ from notifier.store.reading import export
 ALL = 1_000_000  # entries of one person's preferences or consents: all that there can be
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class PreferenceChange(msgspec.Struct, frozen=True, kw_only=True):
     """What a person's preferences were from `at` on, and who chose them."""
 
     at: datetime
@@ -26,7 +26,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     preferences: dict[str, Any]
 
 
-class Word(msgspec.Struct, frozen=True, kw_only=True):
+class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of the consent ledger: what was said and where (`source`), and who wrote it down."""
 
     id: str
@@ -71,7 +71,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class ExportedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery, with its tries and its event; and when they saw, read and put it away, where an app told so."""
 
     id: str
@@ -96,7 +96,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     event: Cause
 
 
-class Decided(msgspec.Struct, frozen=True, kw_only=True):
+class ExportedDecision(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided for them about an event (by its id), and where they stood then."""
 
     event: str
@@ -111,12 +111,12 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     recipient: RecipientDetails
-    preference_history: list[Change]
+    preference_history: list[PreferenceChange]
     consents: dict[str, dict[str, bool]]
-    consent_ledger: list[Word]
+    consent_ledger: list[ConsentRecord]
     suppressions: list[Suppressed]
-    deliveries: list[Sent]
-    decisions: list[Decided]
+    deliveries: list[ExportedDelivery]
+    decisions: list[ExportedDecision]
 
 
 async def export_recipient(database: Database, recipient_id: str) -> AsyncIterator[bytes] | None:

@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 
 from notifier import metrics
-from notifier.domain.cloudevents import MAX_BATCH, Checked
+from notifier.domain.cloudevents import MAX_BATCH, CheckedEvent
 from notifier.domain.errors import Problem
 from notifier.domain.problems import problem
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
@@ -35,15 +35,15 @@ class Intake:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writer: Coalescer[Checked, str] = Coalescer(self._write, limit=MAX_BATCH)
+        self._writer: Coalescer[CheckedEvent, str] = Coalescer(self._write, limit=MAX_BATCH)
         self._signals: set[asyncio.Task[None]] = set()
 
-    async def accept(self, candidates: Sequence[Checked | Problem]) -> list[Accepted | Problem]:
+    async def accept(self, candidates: Sequence[CheckedEvent | Problem]) -> list[Accepted | Problem]:
         """One answer per candidate, in order; one that is no good doesn't keep the others out.
 
         Raises StoreUnavailable where nothing could be written.
         """
-        fit = [candidate for candidate in candidates if isinstance(candidate, Checked)]
+        fit = [candidate for candidate in candidates if isinstance(candidate, CheckedEvent)]
         digests = iter(await self._writer.add(fit))
         answers = [
             candidate if isinstance(candidate, Problem) else _answer(candidate, next(digests))
@@ -68,7 +68,7 @@ class Intake:
         await asyncio.gather(*self._signals)
 
     @metered(Stage.ACCEPT)
-    async def _write(self, batch: list[Checked]) -> list[str]:
+    async def _write(self, batch: list[CheckedEvent]) -> list[str]:
         now = self._engine.clock.now()
         first = {checked.id: checked for checked in reversed(batch)}
         digests = await events.add(self._engine.database, [new_event(checked, now) for checked in first.values()])
@@ -76,12 +76,12 @@ class Intake:
         return [digests[checked.id] for checked in batch]
 
 
-def _count(candidates: Sequence[Checked | Problem], answers: Sequence[Accepted | Problem]) -> None:
+def _count(candidates: Sequence[CheckedEvent | Problem], answers: Sequence[Accepted | Problem]) -> None:
     refused = Counter(answer.code for answer in answers if isinstance(answer, Problem))
     taken = Counter(
         candidate.type
         for candidate, answer in zip(candidates, answers, strict=True)
-        if isinstance(candidate, Checked) and isinstance(answer, Accepted)
+        if isinstance(candidate, CheckedEvent) and isinstance(answer, Accepted)
     )
     for code, count in refused.items():
         metrics.events_refused.labels(str(code)).inc(count)
@@ -89,7 +89,7 @@ def _count(candidates: Sequence[Checked | Problem], answers: Sequence[Accepted |
         metrics.events_accepted.labels(type_).inc(count)
 
 
-def new_event(checked: Checked, now: int) -> events.NewEvent:
+def new_event(checked: CheckedEvent, now: int) -> events.NewEvent:
     """The row of an event accepted now; the clock signals it unless somebody else's signal is answered first."""
     return events.NewEvent(
         id=checked.id, source=checked.source, source_id=checked.source_id, type=checked.type, subject=checked.subject,
@@ -98,7 +98,7 @@ def new_event(checked: Checked, now: int) -> events.NewEvent:
     )  # fmt: skip
 
 
-def _answer(checked: Checked, digest: str) -> Accepted | Problem:
+def _answer(checked: CheckedEvent, digest: str) -> Accepted | Problem:
     if digest != checked.digest:
         return problem(
             40901,

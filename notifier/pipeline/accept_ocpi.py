@@ -4,12 +4,12 @@ session.
 
 from collections.abc import Callable
 
-from notifier.domain.cloudevents import Checked, Reader
+from notifier.domain.cloudevents import CheckedEvent, EventReader
 from notifier.domain.errors import Problem
 from notifier.ocpi import cdrs
-from notifier.ocpi.events import Ids, OcpiEvent
+from notifier.ocpi.events import OcpiEvent, OcpiObjectId
 from notifier.ocpi.objects import Cdr, OcpiInvalid, check, read
-from notifier.ocpi.sessions import Change, StoredSession
+from notifier.ocpi.sessions import SessionUpdate, StoredSession
 from notifier.pipeline.accept import Accepted, Intake, new_event
 from notifier.pipeline.engine import Engine
 from notifier.store.delivery import sessions
@@ -18,11 +18,11 @@ from notifier.store.delivery.events import NewEvent
 Whose = Callable[[str, str], bool]
 """Whether something holds for a party: its country code and its id."""
 
-SessionStep = Callable[[StoredSession | None, Ids, bytes], Change]
+SessionStep = Callable[[StoredSession | None, OcpiObjectId, bytes], SessionUpdate]
 
 
 async def accept_session(
-    engine: Engine, reader: Reader, intake: Intake, ids: Ids, body: bytes, step: SessionStep
+    engine: Engine, reader: EventReader, intake: Intake, ids: OcpiObjectId, body: bytes, step: SessionStep
 ) -> str | None:
     """Take a session's PUT or PATCH (`step` is `ocpi.sessions.put` or `.patch`); why it was dropped, None where it
     wasn't.
@@ -30,7 +30,7 @@ async def accept_session(
     Raises OcpiInvalid, UnknownSession or StoreUnavailable, and then nothing has changed.
     """
     now = engine.clock.now()
-    changes: list[Change] = []
+    changes: list[SessionUpdate] = []
     new: list[NewEvent] = []
 
     def take(stored: StoredSession | None) -> tuple[StoredSession, list[NewEvent]]:
@@ -44,7 +44,9 @@ async def accept_session(
     return changes[0].dropped
 
 
-async def accept_cdr(reader: Reader, intake: Intake, body: bytes, speaks_for: Whose, priced: Whose) -> Accepted | str:
+async def accept_cdr(
+    reader: EventReader, intake: Intake, body: bytes, speaks_for: Whose, priced: Whose
+) -> Accepted | str:
     """Take a CDR of a party that the caller `speaks_for`; why it is no receipt where it isn't. Of parties that are
     `priced`, what they are paid is what drivers pay.
 
@@ -64,5 +66,5 @@ async def accept_cdr(reader: Reader, intake: Intake, body: bytes, speaks_for: Wh
     return f"{why}; the one before is stopped if it has not gone out" if why else answer
 
 
-def _checked(reader: Reader, event: OcpiEvent) -> Checked:
+def _checked(reader: EventReader, event: OcpiEvent) -> CheckedEvent:
     return reader.made(event.type, event.source, event.id, event.subject, event.time, event.data)

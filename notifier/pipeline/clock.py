@@ -20,7 +20,7 @@ from notifier.pipeline.resolve import resolve
 from notifier.runtime.background import keep_going
 from notifier.store.delivery import deliveries, due, events
 from notifier.store.delivery.deliveries import Move
-from notifier.store.delivery.due import Due
+from notifier.store.delivery.due import DueDelivery
 from notifier.store.reading import ledger
 
 TICK = 1.0  # seconds between two looks while little is due: what waits for a time of day or a retry waits in minutes
@@ -109,16 +109,16 @@ async def _signal_deliveries(engine: Engine, now: int, room: set[str]) -> int:
     return len(found)
 
 
-def _suspect(pending: Sequence[Due]) -> set[str]:
+def _suspect(pending: Sequence[DueDelivery]) -> set[str]:
     """Those that may have ended a worker: so may a few that nobody took; many mean that the broker lost them."""
     left = {each.id for each in pending if each.again and each.lane != Lane.BULK}
     return {each.id for each in pending if each.crashes} | (left if len(left) <= FEW else set())
 
 
-async def _resolve(engine: Engine, unknown: list[Due], now: int) -> set[str]:
+async def _resolve(engine: Engine, unknown: list[DueDelivery], now: int) -> set[str]:
     """Do with unknown deliveries as their types say; the ids of those that are to be sent again."""
     moves: list[Move] = []
-    asked: list[Due] = []
+    asked: list[DueDelivery] = []
     for each in unknown:
         move = resolve(engine.catalog, each, now)
         if move is None:
@@ -135,7 +135,7 @@ async def _resolve(engine: Engine, unknown: list[Due], now: int) -> set[str]:
     return {move.id for move in moves if move.state == State.PENDING}
 
 
-def _queues(found: Iterable[Due]) -> dict[tuple[Channel, Lane], list[str]]:
+def _queues(found: Iterable[DueDelivery]) -> dict[tuple[Channel, Lane], list[str]]:
     return by_queue((each.id, each.channel, each.lane) for each in found)
 
 

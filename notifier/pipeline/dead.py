@@ -131,5 +131,5 @@ def _successor(kind: NotificationType, letter: Candidate, now: int, at_once: boo
 async def _record(
     connection: AsyncConnection, dialect: str, action: str, ids: Sequence[str], actor: str, now: int
 ) -> None:
-    entries = [audit.Entry(at=now, actor=actor, action=action, subject=id_) for id_ in ids]
+    entries = [audit.AuditEntry(at=now, actor=actor, action=action, subject=id_) for id_ in ids]
     await audit.add(connection, dialect, entries)

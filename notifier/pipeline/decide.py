@@ -15,15 +15,15 @@ from notifier.domain.deliveries import OPEN, State
 from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient
 from notifier.pipeline import deliver
-from notifier.pipeline.apart import apart
+from notifier.pipeline.bisect_failures import bisect_failures
 from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
+from notifier.pipeline.local_claims import LocalClaims, claim_locally, due_immediately, write_as_claimed
 from notifier.pipeline.plan import Plan, audience_keys
 from notifier.pipeline.planning import read_and_plan
 from notifier.pipeline.signalling import begin_try, signal_due
-from notifier.pipeline.taking import Taken, due_at_once, take_hold, write_as_held
 from notifier.runtime.stages import Stage, metered
-from notifier.store.delivery import deliveries, events, marks
+from notifier.store.delivery import deliveries, events, supersessions
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients, topics
 
@@ -52,7 +52,7 @@ class _Decided:
 
     split: BatchSplit
     new: Sequence[NewDelivery] = ()
-    taken: Taken = field(default_factory=dict)
+    taken: LocalClaims = field(default_factory=dict)
 
 
 async def decide(engine: WorkerEngine, ids: Sequence[str], *, tries: int | None = None) -> int:
@@ -73,7 +73,7 @@ async def decide(engine: WorkerEngine, ids: Sequence[str], *, tries: int | None 
 async def _decide_apart(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, list[str]]:
     """How many events were decided, and those that can't be."""
     decided, failed = 0, list[str]()
-    for part, outcome in await apart(partial(_decide, engine), ids):
+    for part, outcome in await bisect_failures(partial(_decide, engine), ids):
         if isinstance(outcome, Exception):
             log.error("decide.failed", id=part[0], exc_info=outcome)
             failed += part
@@ -120,9 +120,9 @@ async def _transact(engine: WorkerEngine, ids: Sequence[str], now: int, connecti
         return _Decided(split)
     members = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
     plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members, often=engine.often)
-    await marks.add(connection, dialect, plan.marks)
+    await supersessions.add(connection, dialect, plan.supersessions)
     taken = await _take(connection, engine, batch, members, plan, now)
-    planned = write_as_held(plan.deliveries.values(), taken)
+    planned = write_as_claimed(plan.deliveries.values(), taken)
     new = await _write_new(connection, dialect, engine.catalog, batch, planned, now)
     await _end_subscriptions(connection, dialect, engine.catalog, batch, new)
     await deliveries.add_decisions(connection, dialect, plan.decisions)
@@ -134,16 +134,16 @@ async def _transact(engine: WorkerEngine, ids: Sequence[str], now: int, connecti
 async def _take(
     connection: AsyncConnection, engine: WorkerEngine, batch: Sequence[Event], members: Mapping[str, list[Recipient]],
     plan: Plan, now: int,
-) -> Taken:  # fmt: skip
+) -> LocalClaims:  # fmt: skip
     """Those of the planned deliveries that this process has room for, held from here on: for as long as a claim would
     hold them, and by what a claim would answer."""
-    due = due_at_once(engine.catalog, plan.deliveries.values(), now)
-    chosen = {queue: each[: engine.nearby.takes(queue, len(each))] for queue, each in due.items()}
+    due = due_immediately(engine.catalog, plan.deliveries.values(), now)
+    chosen = {queue: each[: engine.dispatcher.takes(queue, len(each))] for queue, each in due.items()}
     abouts = {delivery.about for each in chosen.values() for delivery in each}
     if not abouts:
         return {}
-    known = await marks.of(connection, engine.database.dialect, abouts)
-    return take_hold(chosen, batch, members, known, secrets.token_hex(16), engine.clock.now() + engine.hold.lasts)
+    known = await supersessions.of(connection, engine.database.dialect, abouts)
+    return claim_locally(chosen, batch, members, known, secrets.token_hex(16), engine.clock.now() + engine.hold.lasts)
 
 
 def _begin(engine: WorkerEngine, decided: _Decided) -> None:
@@ -152,7 +152,7 @@ def _begin(engine: WorkerEngine, decided: _Decided) -> None:
     for queue, taken in decided.taken.items():
         held = [each for each in taken if each.ready.id in own]
         if held:
-            engine.nearby.begin(queue, len(held), deliver.hand_over(engine, queue[0], held))
+            engine.dispatcher.begin(queue, len(held), deliver.hand_over(engine, queue[0], held))
 
 
 async def _write_new(

@@ -14,15 +14,15 @@ from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Reason, State, check_moves
 from notifier.domain.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
 from notifier.domain.messages import Message, Receipt
+from notifier.pipeline.claim_batcher import Claim, OnWire, Settlement
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import Held, OnWire, Settlement
 from notifier.pipeline.prepare import Prepared, closed_by, is_open, prepare
-from notifier.pipeline.settle import Ended, attempt, bad_address, lost_address, settle, was_tried
+from notifier.pipeline.settle import Unsent, attempt, bad_address, lost_address, settle, was_tried
 from notifier.providers.fence import BEGIN_WITHIN, Lease, check, is_over, leased
 from notifier.runtime.stages import Stage, meter, metered
 from notifier.store.delivery.deliveries import Ready
+from notifier.store.delivery.heard import heard
 from notifier.store.delivery.leases import Settled
-from notifier.store.delivery.told import heard
 
 SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
 ASK_AGAIN = 0.5  # seconds until a database is asked again that did not answer
@@ -36,8 +36,8 @@ class _Tried(msgspec.Struct, frozen=True):
     """A delivery that was held, and what came of it."""
 
     prepared: Prepared
-    held: Held
-    outcome: Receipt | SendError | Ended
+    claim: Claim
+    outcome: Receipt | SendError | Unsent
     started_at: int
     ended_at: int
     lease_ends: int
@@ -49,10 +49,10 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str]) ->
     A second call with the same ids finds nothing to claim, so a signal may come as often as it likes. A worker that
     dies before the claim has sent nothing, and the rows are pending still; after it the provider may have them.
     """
-    return await hand_over(engine, channel, await engine.holding.claim(ids))
+    return await hand_over(engine, channel, await engine.claims.claim(ids))
 
 
-async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Held]) -> int:
+async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Claim]) -> int:
     """Send what this process has claimed, or took when it decided it; how much that was."""
     lease_ends = min((each.ends_at for each in held), default=0)
     untold = await _while_leased(engine, lease_ends, lambda: _untold(engine, [each.ready for each in held]))
@@ -71,7 +71,7 @@ async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Held]
         sending.result()
     elif held:
         # Mail servers may take ten minutes for an answer. Nobody else is to wait for them meanwhile.
-        engine.nearby.let_linger((channel, held[0].ready.lane), sending)
+        engine.dispatcher.let_linger((channel, held[0].ready.lane), sending)
     return len(held)
 
 
@@ -79,7 +79,7 @@ class _Batch:
     """Deliveries that are sent under one lease, each of which is renewed while it is on the wire."""
 
     def __init__(
-        self, engine: WorkerEngine, channel: Channel, lease: Lease, waiting: deque[tuple[Prepared, Held]]
+        self, engine: WorkerEngine, channel: Channel, lease: Lease, waiting: deque[tuple[Prepared, Claim]]
     ) -> None:
         self._engine = engine
         self._channel = channel
@@ -123,13 +123,13 @@ class _Batch:
         under way is unknown; what still waits is refused by the fence."""
         me = asyncio.current_task()
         while self._waiting:
-            prepared, held = self._waiting.popleft()
-            wire = self._engine.holding.on_the_wire(held, self._lease)
+            prepared, claim = self._waiting.popleft()
+            wire = self._engine.claims.on_the_wire(claim, self._lease)
             self._leases[me] = wire
             try:
                 tried = await _try(self._engine, self._channel, prepared, wire)
             finally:
-                self._engine.holding.off_the_wire(wire)
+                self._engine.claims.off_the_wire(wire)
             self._tried.append(tried)  # not before the wait: meanwhile what was tried may be settled already
 
 
@@ -148,13 +148,13 @@ def _prepare(engine: WorkerEngine, ready: Ready, *, told: bool) -> Prepared:
         return prepare(engine.catalog, engine.renderer, engine.links, ready, engine.clock.now())
     except RenderError as error:
         log.error("deliver.render_failed", delivery=ready.id, type=ready.type, detail=str(error))
-        return Prepared(ready, Ended(State.FAILED, Reason.RENDER_FAILED))
+        return Prepared(ready, Unsent(State.FAILED, Reason.RENDER_FAILED))
 
 
 async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, wire: OnWire) -> _Tried:
-    started_at, held = engine.clock.now(), wire.held
-    if isinstance(prepared.message, Ended):
-        return _Tried(prepared, held, prepared.message, started_at, started_at, wire.ends_at)
+    started_at, claim = engine.clock.now(), wire.claim
+    if isinstance(prepared.message, Unsent):
+        return _Tried(prepared, claim, prepared.message, started_at, started_at, wire.ends_at)
     outcome: Receipt | SendError
     try:
         outcome = await _send(engine, channel, prepared.message)
@@ -162,7 +162,7 @@ async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, wire:
         if not is_over():
             raise
         outcome = OutcomeUnknown(channel, "lease_ended", "the lease ran out before the provider answered")
-    return _Tried(prepared, held, outcome, started_at, engine.clock.now(), wire.ends_at)
+    return _Tried(prepared, claim, outcome, started_at, engine.clock.now(), wire.ends_at)
 
 
 @metered(Stage.SEND, every=METERED)
@@ -186,15 +186,15 @@ async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried]) -
     now, lease_ends = engine.clock.now(), min(each.lease_ends for each in tried)
     settlements = [_settlement(each, now, engine.random) for each in tried]
     check_moves((State.SENDING, each.settled.state) for each in settlements)
-    taken = await _while_leased(engine, lease_ends, lambda: engine.holding.settle(settlements))
+    taken = await _while_leased(engine, lease_ends, lambda: engine.claims.settle(settlements))
     written = [pair for pair, is_taken in zip(zip(tried, settlements, strict=True), taken, strict=True) if is_taken]
     _measure(channel, [each for each, _ in written], [each.settled for _, each in written])
 
 
 def _settlement(tried: _Tried, now: int, random: Random) -> Settlement:
     ready, outcome = tried.prepared.ready, tried.outcome
-    settled = settle(ready, tried.held.token, outcome, tried.prepared.words, now, random)
-    if isinstance(outcome, Ended):
+    settled = settle(ready, tried.claim.token, outcome, tried.prepared.words, now, random)
+    if isinstance(outcome, Unsent):
         return Settlement(settled)
     return Settlement(
         settled,

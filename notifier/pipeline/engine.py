@@ -13,8 +13,8 @@ from notifier.domain.catalog import Catalog
 from notifier.domain.clock import SECOND, Clock
 from notifier.domain.deliveries import Channel
 from notifier.domain.links import Links
-from notifier.pipeline.holding import HOLD, Hold, Holding
-from notifier.pipeline.nearby import Nearby
+from notifier.pipeline.claim_batcher import HOLD, ClaimBatcher, Hold
+from notifier.pipeline.local_dispatcher import LocalDispatcher
 from notifier.pipeline.often import Often
 from notifier.providers import Transport
 from notifier.rendering import Renderer
@@ -53,11 +53,11 @@ class WorkerEngine(Engine):
 
     transports: Mapping[Channel, Transport[Any]]
     at_once: Mapping[Channel, float] = field(default_factory=dict)
-    nearby: Nearby = field(default_factory=Nearby)
+    dispatcher: LocalDispatcher = field(default_factory=LocalDispatcher)
     hold: Hold = HOLD
     random: Random = field(default_factory=SystemRandom)
 
     @cached_property
-    def holding(self) -> Holding:
+    def claims(self) -> ClaimBatcher:
         """By which this process claims and settles deliveries."""
-        return Holding(self.database, self.clock, self.hold)
+        return ClaimBatcher(self.database, self.clock, self.hold)

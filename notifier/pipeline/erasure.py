@@ -8,8 +8,8 @@ import structlog
 
 from notifier.domain.clock import MINUTE, SECOND
 from notifier.domain.errors import StoreUnavailable
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.engine import Engine
-from notifier.pipeline.holding import LEASE
 from notifier.store.delivery import sweeping
 from notifier.store.people import erasures
 

@@ -12,11 +12,11 @@ from notifier.domain.deliveries import Reason
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.events import Event
 from notifier.pipeline.engine import EXPAND_AGAIN, Engine
-from notifier.pipeline.plan import Plan, people_of, plan_marks, plan_nobody, plan_type
+from notifier.pipeline.plan import Plan, people_of, plan_nobody, plan_supersessions, plan_type
 from notifier.pipeline.signalling import begin_try, signal_due
 from notifier.pipeline.spending import read_spent
 from notifier.runtime.stages import Stage, metered
-from notifier.store.delivery import deliveries, events, marks
+from notifier.store.delivery import deliveries, events, supersessions
 from notifier.store.people import recipients, segments
 from notifier.store.people.segments import NO_CHUNK, Chunk
 
@@ -79,7 +79,7 @@ async def _transact(engine: Engine, id_: str, now: int, connection: AsyncConnect
             plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE, now)
     added = await deliveries.add(connection, dialect, list(plan.deliveries.values()))
     await deliveries.add_decisions(connection, dialect, plan.decisions)
-    await marks.add(connection, dialect, plan.marks)
+    await supersessions.add(connection, dialect, plan.supersessions)
     again_at = now + EXPAND_AGAIN if chunk.more else None
     await events.advance(connection, id_, added, chunk.last or event.cursor, now, again_at)
     return not chunk.more, plan
@@ -95,7 +95,7 @@ async def _plan(engine: Engine, connection: AsyncConnection, event: Event, chunk
     if is_first:
         wanted = [key for kind in others for key in policy.audiences(kind, event.data)]
         members |= await recipients.in_audiences(connection, engine.database.dialect, wanted)
-        plan_marks(plan, catalog, event)
+        plan_supersessions(plan, catalog, event)
     spent = await read_spent(
         connection, engine.database.dialect, catalog, [event], members, now, often=engine.often
     )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from notifier.domain.recipient_facts import of_type
 from notifier.domain.regulation import Cap
-from notifier.domain.standing import of_type
 
 SHARE = 10  # of a limit a tenth may be told by each process before it asks the database what all of them have told
 REMEMBERED = 100_000  # pairs of person and type: 10 MB; what is forgotten sooner comes too slowly to be a loop

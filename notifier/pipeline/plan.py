@@ -10,14 +10,14 @@ from notifier import policy
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.deliveries import Channel, Reason, State, make_id
 from notifier.domain.events import Event
+from notifier.domain.recipient_facts import RecipientFacts, of_type
 from notifier.domain.recipients import Recipient
-from notifier.domain.standing import Standing, of_type
 from notifier.pipeline.engine import SIGNAL_AGAIN
-from notifier.policy import Answer, Rule
+from notifier.policy import ChannelAnswer, Rule
 from notifier.store.delivery.deliveries import Decision, NewDelivery
-from notifier.store.delivery.marks import Mark
+from notifier.store.delivery.supersessions import Supersession
 
-Spent = dict[str, dict[str, tuple[int, ...]]]
+SendsInWindow = dict[str, dict[str, tuple[int, ...]]]
 """When people were told of capped categories, by recipient and category (`standing.spent`), and by types with a limit
 (`standing.told_by_type`), where they were counted."""
 
@@ -28,7 +28,7 @@ class Plan:
 
     deliveries: dict[str, NewDelivery] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
+    supersessions: list[Supersession] = field(default_factory=list)
 
 
 class _Shared(NamedTuple):
@@ -40,24 +40,24 @@ class _Shared(NamedTuple):
 
 
 def make_plan(
-    catalog: Catalog, batch: Iterable[Event], members: Mapping[str, list[Recipient]], now: int, spent: Spent
+    catalog: Catalog, batch: Iterable[Event], members: Mapping[str, list[Recipient]], now: int, spent: SendsInWindow
 ) -> Plan:
     """The rows for a batch of events, oldest event first, so that of two alike the first stands.
 
-    `spent` is what people were told of capped categories, and grows by what they are told here.
+    `sends_in_window` is what people were told of capped categories, and grows by what they are told here.
     """
     plan = Plan()
     for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
-        plan_marks(plan, catalog, event)
+        plan_supersessions(plan, catalog, event)
         for kind in catalog.listeners.get(event.type, []):
             plan_type(plan, catalog, kind, event, people_of(kind, event, members), now, spent)
     return plan
 
 
-def plan_marks(plan: Plan, catalog: Catalog, event: Event) -> None:
+def plan_supersessions(plan: Plan, catalog: Catalog, event: Event) -> None:
     """Add what an event makes untrue."""
-    plan.marks += [
-        Mark(about=mark.about, until=mark.until, reason=mark.reason, event_id=event.id)
+    plan.supersessions += [
+        Supersession(about=mark.about, until=mark.until, reason=mark.reason, event_id=event.id)
         for mark in policy.outdates(catalog, event)
     ]
 
@@ -71,7 +71,7 @@ def people_of(kind: NotificationType, event: Event, members: Mapping[str, list[R
 
 def plan_type(
     plan: Plan, catalog: Catalog, kind: NotificationType, event: Event, people: Sequence[Recipient], now: int,
-    spent: Spent,
+    spent: SendsInWindow,
 ) -> None:  # fmt: skip
     """Add what these people are told of an event by a type, and why."""
     if not people:
@@ -91,7 +91,7 @@ def plan_type(
             fresh = fresh or id_ not in plan.deliveries
             plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, shared))
             told.append(_told(answer, id_))
-        plan.decisions.append(_decision(kind, event, person.id, told, now, asked.standing))
+        plan.decisions.append(_decision(kind, event, person.id, told, now, asked.facts))
         if any(answer.state in (State.PENDING, State.COLLECTED) for answer in answers):
             turn += 1
             if capped:
@@ -101,14 +101,14 @@ def plan_type(
                 mine[by_type] = (*mine[by_type], *_first(answers))
 
 
-def _first(answers: Iterable[Answer]) -> list[int]:
+def _first(answers: Iterable[ChannelAnswer]) -> list[int]:
     """When the first message of these comes; nothing where all are collected."""
     return sorted(answer.due_at for answer in answers if answer.state == State.PENDING)[:1]
 
 
 def plan_nobody(plan: Plan, kind: NotificationType, event: Event, reason: Reason, now: int) -> None:
     """Add that a type tells nobody of an event, and why."""
-    nobody = Answer(channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, rule=Rule.ADDRESS, reason=reason)
+    nobody = ChannelAnswer(channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, rule=Rule.ADDRESS, reason=reason)
     # By event and not by collapse key: every event about a person we don't know is counted.
     id_ = make_id("delivery", kind.id, event.id, "", Channel.NONE, "")
     shared = _Shared(policy.about(kind, event.data), policy.expires_at(kind, event), now)
@@ -116,9 +116,9 @@ def plan_nobody(plan: Plan, kind: NotificationType, event: Event, reason: Reason
     plan.decisions.append(_decision(kind, event, "", [_told(nobody, id_)], now, None))
 
 
-def _with_spent(person: Recipient, spent: Spent) -> Recipient:
+def _with_spent(person: Recipient, spent: SendsInWindow) -> Recipient:
     mine = spent.get(person.id, {})
-    return msgspec.structs.replace(person, standing=msgspec.structs.replace(person.standing, spent=dict(mine)))
+    return msgspec.structs.replace(person, facts=msgspec.structs.replace(person.facts, sends_in_window=dict(mine)))
 
 
 def audience_keys(catalog: Catalog, batch: Iterable[Event]) -> Iterable[str]:
@@ -129,10 +129,10 @@ def audience_keys(catalog: Catalog, batch: Iterable[Event]) -> Iterable[str]:
 
 
 def _delivery(
-    kind: NotificationType, event: Event, recipient_id: str, answer: Answer, id_: str, shared: _Shared
+    kind: NotificationType, event: Event, recipient_id: str, answer: ChannelAnswer, id_: str, shared: _Shared
 ) -> NewDelivery:
     now, pending = shared.now, answer.state == State.PENDING
-    signalled_here = pending and kind.at_once and answer.due_at <= now
+    signalled_here = pending and kind.immediate and answer.due_at <= now
     signal_at = now + SIGNAL_AGAIN if signalled_here else answer.due_at if pending else None
     return NewDelivery(
         id=id_, event_id=event.id, recipient_id=recipient_id, type=kind.id, channel=answer.channel,
@@ -142,7 +142,7 @@ def _delivery(
     )  # fmt: skip
 
 
-def _told(answer: Answer, id_: str) -> dict[str, Any]:
+def _told(answer: ChannelAnswer, id_: str) -> dict[str, Any]:
     told = {
         "channel": answer.channel, "answer": answer.state, "reason": answer.reason, "due_at": answer.due_at,
         "rule": answer.rule, "delivery": id_,
@@ -154,7 +154,7 @@ def _told(answer: Answer, id_: str) -> dict[str, Any]:
 
 def _decision(
     kind: NotificationType, event: Event, recipient_id: str, answers: list[dict[str, Any]], now: int,
-    where: Standing | None,
+    where: RecipientFacts | None,
 ) -> Decision:  # fmt: skip
     return Decision(
         event_id=event.id, type=kind.id, recipient_id=recipient_id, decided_at=now, answers=answers, standing=where

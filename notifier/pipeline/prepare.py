@@ -14,20 +14,20 @@ from notifier.domain.deliveries import Reason, State
 from notifier.domain.errors import RenderError
 from notifier.domain.links import Links
 from notifier.domain.messages import Message, content_hash
-from notifier.domain.standing import Standing
-from notifier.pipeline.settle import NO_WORDS, Ended, Words
+from notifier.domain.recipient_facts import RecipientFacts
+from notifier.pipeline.settle import NOT_RENDERED, RenderRecord, Unsent
 from notifier.policy import Case, Verdict, may_switch
 from notifier.rendering import Renderer
 from notifier.store.delivery.deliveries import Ready
-from notifier.store.delivery.told import Heard
+from notifier.store.delivery.heard import Heard
 
 
 class Prepared(msgspec.Struct, frozen=True):
     """A delivery ready to go: its message and what explains its words, or how it ends unsent."""
 
     ready: Ready
-    message: Message | Ended
-    words: Words = NO_WORDS
+    message: Message | Unsent
+    words: RenderRecord = NOT_RENDERED
 
 
 def prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int) -> Prepared:
@@ -47,40 +47,40 @@ def prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, no
 def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int) -> Prepared:
     kind = catalog.types.get(ready.type)
     if kind is None:
-        return Prepared(ready, Ended(State.CANCELLED, Reason.TYPE_GONE))
+        return Prepared(ready, Unsent(State.CANCELLED, Reason.TYPE_GONE))
     data = ready.data
     if data is None:
         raise RenderError(f"{ready.type}: its event's data can't be read")
-    if ready.held is None and (useless_from := policy.useless_from(kind, data)) < ready.expires_at:
+    if ready.digest_items is None and (useless_from := policy.useless_from(kind, data)) < ready.expires_at:
         # A redrive has a time to live of its own, and no longer use than its event.
         ready = msgspec.structs.replace(ready, expires_at=useless_from)
     if (ended := _ended(kind, ready, now)) is not None:
         return Prepared(ready, ended)
-    if ready.standing is None:
-        return Prepared(ready, Ended(State.CANCELLED, Reason.RECIPIENT_GONE))
+    if ready.facts is None:
+        return Prepared(ready, Unsent(State.CANCELLED, Reason.RECIPIENT_GONE))
     case = Case(
-        kind=kind, channel=ready.channel, standing=ready.standing, expires_at=ready.expires_at, at=now,
+        kind=kind, channel=ready.channel, facts=ready.facts, expires_at=ready.expires_at, at=now,
         regulation=catalog.regulation, counted=False,
     )  # fmt: skip
     verdict = policy.judge(case)
     if verdict.action != "send":
         return Prepared(ready, _held_back(verdict))
     closes = sorted(closed_by(catalog, ready)) if kind.closes else ()
-    return _render(renderer, links, kind, ready, ready.standing, data, closes, now)
+    return _render(renderer, links, kind, ready, ready.facts, data, closes, now)
 
 
-def _ended(kind: NotificationType, ready: Ready, now: int) -> Ended | None:
+def _ended(kind: NotificationType, ready: Ready, now: int) -> Unsent | None:
     """How a delivery ends that is of no use any more."""
-    if ready.mark is not None and ready.starts_at <= ready.mark.until:
-        return Ended(ready.mark.state, ready.mark.reason)
-    if ready.held == ():
-        return Ended(State.SUPPRESSED, Reason.NOTHING_LEFT)
+    if ready.supersession is not None and ready.starts_at <= ready.supersession.until:
+        return Unsent(ready.supersession.state, ready.supersession.reason)
+    if ready.digest_items == ():
+        return Unsent(State.SUPPRESSED, Reason.NOTHING_LEFT)
     if ready.expires_at <= now:
-        return Ended(State.EXPIRED, Reason.EXPIRED)
+        return Unsent(State.EXPIRED, Reason.EXPIRED)
     if ready.reached:
-        return Ended(State.SUPPRESSED, Reason.REACHED)
+        return Unsent(State.SUPPRESSED, Reason.REACHED)
     if kind.closes and not ready.told:
-        return Ended(State.SUPPRESSED, Reason.NOT_TOLD)
+        return Unsent(State.SUPPRESSED, Reason.NOT_TOLD)
     return None
 
 
@@ -104,39 +104,39 @@ def is_open(ready: Ready, closes: Collection[str], heard: Iterable[Heard]) -> bo
     return since is not None and all(at < since for at in closed)
 
 
-def _held_back(verdict: Verdict) -> Ended:
+def _held_back(verdict: Verdict) -> Unsent:
     """How a delivery ends, or until when it waits, that the rules won't let out now."""
     reason = verdict.reason or Reason.EXPIRED
     match verdict.action:
         case "hold":
-            return Ended(State.PENDING, reason, verdict.until)
+            return Unsent(State.PENDING, reason, verdict.until)
         case "expire":
-            return Ended(State.EXPIRED, reason)
+            return Unsent(State.EXPIRED, reason)
         case _:
-            return Ended(State.SUPPRESSED, reason)
+            return Unsent(State.SUPPRESSED, reason)
 
 
-def unsubscribe_url(links: Links, kind: NotificationType, ready: Ready, standing: Standing) -> str | None:
+def unsubscribe_url(links: Links, kind: NotificationType, ready: Ready, facts: RecipientFacts) -> str | None:
     """The link that switches off what a message is about; None where it would do nothing."""
-    if not channels.spec(ready.channel).unsubscribes or not may_switch(kind, ready.channel, standing):
+    if not channels.spec(ready.channel).unsubscribes or not may_switch(kind, ready.channel, facts):
         return None
     return links.unsubscribe_url(ready.recipient_id, kind.category, ready.channel)
 
 
 def _render(
-    renderer: Renderer, links: Links, kind: NotificationType, ready: Ready, standing: Standing, data: dict[str, Any],
+    renderer: Renderer, links: Links, kind: NotificationType, ready: Ready, facts: RecipientFacts, data: dict[str, Any],
     closes: Sequence[str], now: int,
 ) -> Prepared:  # fmt: skip
-    unsubscribe = unsubscribe_url(links, kind, ready, standing)
-    if ready.held is None:
+    unsubscribe = unsubscribe_url(links, kind, ready, facts)
+    if ready.digest_items is None:
         rendered = renderer.render(
-            kind.id, ready.channel, data=data, event_id=ready.event_id, locale=standing.language,
-            time_zone=standing.zone, unsubscribe_url=unsubscribe,
+            kind.id, ready.channel, data=data, event_id=ready.event_id, locale=facts.language,
+            time_zone=facts.zone, unsubscribe_url=unsubscribe,
         )  # fmt: skip
     else:
-        items = [msgspec.json.decode(item) for item in ready.held]
+        items = [msgspec.json.decode(item) for item in ready.digest_items]
         rendered = renderer.render_digest(
-            kind.id, items, locale=standing.language, time_zone=standing.zone, unsubscribe_url=unsubscribe
+            kind.id, items, locale=facts.language, time_zone=facts.zone, unsubscribe_url=unsubscribe
         )
     envelope = Envelope(
         reference=ready.id, recipient_id=ready.recipient_id, notification_type=kind.id, occurred_at=ready.occurred_at,
@@ -148,5 +148,5 @@ def _render(
     if message is None:
         raise RenderError(f"{kind.id}: its recipient has no address for {ready.channel} any more")
     return Prepared(
-        ready, message, Words(rendered.locale, standing.zone, content_hash(rendered.content), rendered.version)
+        ready, message, RenderRecord(rendered.locale, facts.zone, content_hash(rendered.content), rendered.version)
     )

@@ -16,8 +16,8 @@ from notifier.domain.messages import Report
 from notifier.providers.retries import Retry
 from notifier.providers.spec import retries
 from notifier.store.core.database import Database
-from notifier.store.delivery import receipts, steps
-from notifier.store.delivery.receipts import Standing
+from notifier.store.delivery import fallback_steps, receipts
+from notifier.store.delivery.receipts import DeliveryStatus
 from notifier.store.people import suppressions
 from notifier.store.people.suppressions import AddressKey, Suppression
 
@@ -48,7 +48,7 @@ async def record(database: Database, reports: Sequence[Report], now: int) -> lis
         await receipts.write(connection, database.dialect, moves, now)
         again = await _wait_again(connection, database.dialect, standings, moves, now)
         ended = [id_ for id_, report in moves.items() if report.state in UNREACHED and id_ not in again]
-        await steps.bring_forward(connection, database.dialect, ended, now)
+        await fallback_steps.bring_forward(connection, database.dialect, ended, now)
         named = [_named(report, key) if counted else set() for report, counted in zip(reports, moved, strict=True)]
         # Mails about mails are easily forged: one that knows a delivery may speak of its own address only.
         held = await suppressions.still_held(connection, database.dialect, set[Named]().union(*named))
@@ -62,28 +62,28 @@ async def record(database: Database, reports: Sequence[Report], now: int) -> lis
     return recorded
 
 
-def advance(standings: Mapping[str, Standing], reports: Sequence[Report]) -> list[bool]:
+def advance(standings: Mapping[str, DeliveryStatus], reports: Sequence[Report]) -> list[bool]:
     """Which of the reports move their delivery, each from where the one before left it."""
     now = dict(standings)
     moved = []
     for report in reports:
-        standing = now.get(report.delivery)
-        counted = standing is not None and counts(standing, report)
+        status = now.get(report.delivery)
+        counted = status is not None and counts(status, report)
         moved.append(counted)
-        if standing is not None and counted:
-            reference = report.reference or standing.provider_reference
-            now[standing.id] = msgspec.structs.replace(standing, state=report.state, provider_reference=reference)
+        if status is not None and counted:
+            reference = report.reference or status.provider_reference
+            now[status.id] = msgspec.structs.replace(status, state=report.state, provider_reference=reference)
     return moved
 
 
-def counts(standing: Standing, report: Report) -> bool:
+def counts(status: DeliveryStatus, report: Report) -> bool:
     """Whether a report moves a delivery."""
-    if standing.channel != report.channel or not may_move(standing.state, report.state):
+    if status.channel != report.channel or not may_move(status.state, report.state):
         return False
     # What went out twice is delivered where either was, and undelivered only where the last one was not.
-    known = standing.provider_reference, report.reference
+    known = status.provider_reference, report.reference
     same = None not in known and known[0] == known[1]
-    match standing.state, report.state:
+    match status.state, report.state:
         case (State.PENDING, State.SENT) | (State.SENDING, State.UNDELIVERED) if same:
             return False  # it tells once more of the text after which this one goes out again
         case _, State.UNDELIVERED:
@@ -93,7 +93,11 @@ def counts(standing: Standing, report: Report) -> bool:
 
 
 async def _wait_again(
-    connection: AsyncConnection, dialect: str, standings: Mapping[str, Standing], moves: Mapping[str, Report], now: int
+    connection: AsyncConnection,
+    dialect: str,
+    standings: Mapping[str, DeliveryStatus],
+    moves: Mapping[str, Report],
+    now: int,
 ) -> Mapping[str, int]:
     """Let what met a trouble that passes go out once more, within its time to live and unless another channel follows;
     when each does."""

@@ -11,27 +11,27 @@ from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Reason, State, by_queue
 from notifier.domain.errors import RenderError, SendError, Unavailable
 from notifier.domain.messages import Receipt
+from notifier.pipeline.claim_batcher import FENCE, LEASE
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
-from notifier.pipeline.holding import FENCE, LEASE
 from notifier.pipeline.prepare import prepare
-from notifier.pipeline.settle import Ended
+from notifier.pipeline.settle import Unsent
 from notifier.providers import StatusQueryable
-from notifier.store.delivery import asks, deliveries
+from notifier.store.delivery import deliveries, unknown_checks
 from notifier.store.delivery.deliveries import Move, Ready
-from notifier.store.delivery.due import Due
+from notifier.store.delivery.due import DueDelivery
 
 MAX_CRASHES = 2  # workers that may end with a delivery in hand, and one before it was claimed, until it is put aside
 
 log = structlog.get_logger(__name__)
 
 
-def policy_of(catalog: Catalog, due: Due) -> Unknown:
+def policy_of(catalog: Catalog, due: DueDelivery) -> Unknown:
     """What is to be done about an unknown delivery; a type that is gone can't say, so its message is left as it is."""
     kind = catalog.types.get(due.type)
     return "wait" if kind is None else kind.unknown(due.channel)
 
 
-def resolve(catalog: Catalog, due: Due, now: int) -> Move | None:
+def resolve(catalog: Catalog, due: DueDelivery, now: int) -> Move | None:
     """The move of an unknown delivery; None where its provider is to be asked first."""
     if due.crashes >= MAX_CRASHES:
         return _move(due, State.FAILED, Reason.QUARANTINED, now)
@@ -54,7 +54,7 @@ async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
     Those that another worker is asking about are left to it.
     """
     now = engine.clock.now()
-    ids = await asks.begin(engine.database, ids, now + SIGNAL_AGAIN, now + LEASE)
+    ids = await unknown_checks.begin(engine.database, ids, now + SIGNAL_AGAIN, now + LEASE)
     if not ids:
         return 0
     ready = await deliveries.load(engine.database, ids, State.UNKNOWN)
@@ -72,7 +72,7 @@ async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
         if not isinstance(answer, SendError)
     ]
     await deliveries.move(engine.database, moves, now)
-    await asks.end(engine.database, ids, now + SIGNAL_AGAIN)
+    await unknown_checks.end(engine.database, ids, now + SIGNAL_AGAIN)
     again = {move.id for move in moves if move.state == State.PENDING}
     await engine.signals.deliver(by_queue((each.id, each.channel, each.lane) for each in ready if each.id in again))
     return len(moves)
@@ -85,7 +85,7 @@ async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendE
     except RenderError:
         return None
     transport = engine.transports[ready.channel]
-    if isinstance(message, Ended) or not isinstance(transport, StatusQueryable):
+    if isinstance(message, Unsent) or not isinstance(transport, StatusQueryable):
         return None
     try:
         async with asyncio.timeout((LEASE - FENCE) / SECOND):
@@ -101,7 +101,7 @@ async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendE
     return error
 
 
-def _move(due: Due, state: State, reason: Reason | None, now: int) -> Move:
+def _move(due: DueDelivery, state: State, reason: Reason | None, now: int) -> Move:
     return Move(
         id=due.id,
         before=State.UNKNOWN,

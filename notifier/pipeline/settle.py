@@ -18,7 +18,7 @@ from notifier.store.people.addresses import Gone
 from notifier.store.people.suppressions import Suppression
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Unsent(msgspec.Struct, frozen=True):
     """Looked at again just before the wire, the delivery was not to be sent: never, or not before `due_at`."""
 
     state: State
@@ -26,7 +26,7 @@ class Ended(msgspec.Struct, frozen=True):
     due_at: int | None = None
 
 
-class Words(msgspec.Struct, frozen=True):
+class RenderRecord(msgspec.Struct, frozen=True):
     """Of the message's words what explains them later: locale and zone they were made for, version, and hash."""
 
     locale: str | None = None
@@ -35,12 +35,12 @@ class Words(msgspec.Struct, frozen=True):
     version: int | None = None
 
 
-NO_WORDS: Final = Words()
+NOT_RENDERED: Final = RenderRecord()
 """Of what ended before it had any."""
 
 
 def settle(
-    ready: Ready, token: str, outcome: Receipt | SendError | Ended, words: Words, now: int, random: Random
+    ready: Ready, token: str, outcome: Receipt | SendError | Unsent, words: RenderRecord, now: int, random: Random
 ) -> Settled:
     """The next state of a delivery held under a token, and when it is due again where it is to be tried again."""
     provider = reference = None
@@ -49,7 +49,7 @@ def settle(
         case Receipt():
             state, reason = outcome.state, None
             provider, reference = outcome.provider, outcome.reference
-        case Ended():
+        case Unsent():
             state, reason = outcome.state, outcome.reason
             if outcome.due_at is not None:
                 due_at = signal_at = outcome.due_at
@@ -85,7 +85,7 @@ def retry_of(ready: Ready, error: SendError) -> Retry:
     return retries(ready.channel)[error.retry_class]
 
 
-def was_tried(ready: Ready, outcome: Receipt | SendError | Ended) -> bool:
+def was_tried(ready: Ready, outcome: Receipt | SendError | Unsent) -> bool:
     """Whether a provider was asked to take it: not what has ended, nor what pace or a resting provider held back."""
     return isinstance(outcome, Receipt) or (
         isinstance(outcome, SendError) and (not outcome.retry or retry_of(ready, outcome).attempts is not None)
@@ -102,7 +102,7 @@ def attempt(ready: Ready, outcome: Receipt | SendError, started_at: int, ended_a
     )  # fmt: skip
 
 
-def lost_address(ready: Ready, outcome: Receipt | SendError | Ended) -> Gone | None:
+def lost_address(ready: Ready, outcome: Receipt | SendError | Unsent) -> Gone | None:
     """The address to forget: one that its provider says is no more, and that no list of suppressions keeps."""
     if not isinstance(outcome, AddressGone):
         return None
@@ -115,7 +115,7 @@ def lost_address(ready: Ready, outcome: Receipt | SendError | Ended) -> Gone | N
     )  # fmt: skip
 
 
-def bad_address(ready: Ready, outcome: Receipt | SendError | Ended) -> Suppression | None:
+def bad_address(ready: Ready, outcome: Receipt | SendError | Unsent) -> Suppression | None:
     """The number or mailbox not to write to any more: the one that its provider says is no more, or wants no more."""
     reason = suppresses(ready.channel, outcome) if isinstance(outcome, SendError) else None
     return None if reason is None or ready.address_key is None else Suppression(ready.address_key, reason)

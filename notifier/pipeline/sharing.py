@@ -14,7 +14,7 @@ from notifier.runtime.settings import Settings
 from notifier.store.core import secrets
 from notifier.store.core.database import Database
 from notifier.store.delivery import providers
-from notifier.store.delivery.providers import Known
+from notifier.store.delivery.providers import SharedProviderState
 
 REDIS = ("redis://", "rediss://", "unix://")
 LETTERS: Final = 12
@@ -44,7 +44,7 @@ class InDatabase:
     async def take(
         self, key: str, rate: float, ramps: bool, ahead: float, asked: Sequence[tuple[float, float]]
     ) -> Taken:
-        def give(known: Known) -> tuple[Known, Taken]:
+        def give(known: SharedProviderState) -> tuple[SharedProviderState, Taken]:
             now = self._clock.now()
             if known.rests_until > now:
                 return known, Taken(known.rests_until - now, known.tripped, [0.0] * len(asked))
@@ -62,7 +62,7 @@ class InDatabase:
         return taken
 
     async def rest(self, key: str, milliseconds: int, *, tripped: bool) -> None:
-        def lengthen(known: Known) -> tuple[Known, None]:
+        def lengthen(known: SharedProviderState) -> tuple[SharedProviderState, None]:
             until = self._clock.now() + milliseconds
             if until <= known.rests_until:
                 return known, None

@@ -16,12 +16,12 @@ async def begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]
     return await events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
 
 
-def goes_at_once(catalog: Catalog, delivery: NewDelivery, now: int) -> bool:
+def is_immediate(catalog: Catalog, delivery: NewDelivery, now: int) -> bool:
     """Whether who decides a delivery sees to it, not the clock."""
-    return delivery.state == State.PENDING and delivery.due_at <= now and catalog.types[delivery.type].at_once
+    return delivery.state == State.PENDING and delivery.due_at <= now and catalog.types[delivery.type].immediate
 
 
 async def signal_due(engine: Engine, new: Iterable[NewDelivery], now: int) -> None:
     """Say of deliveries that are due that they are; of what doesn't go at once the clock does, as there is room."""
-    at_once = (delivery for delivery in new if goes_at_once(engine.catalog, delivery, now))
+    at_once = (delivery for delivery in new if is_immediate(engine.catalog, delivery, now))
     await engine.signals.deliver(by_queue((d.id, d.channel, d.lane) for d in at_once))

@@ -6,12 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.events import Event
+from notifier.domain.recipient_facts import of_type
 from notifier.domain.recipients import Recipient
 from notifier.domain.regulation import Cap
-from notifier.domain.standing import of_type
 from notifier.pipeline.often import Often
-from notifier.pipeline.plan import Spent, people_of
-from notifier.store.people import standing
+from notifier.pipeline.plan import SendsInWindow, people_of
+from notifier.store.people import recipient_facts
 
 Asked = list[tuple[NotificationType, list[Recipient]]]
 """Each type that listens to an event, and those whom it is to tell of it."""
@@ -20,7 +20,7 @@ Asked = list[tuple[NotificationType, list[Recipient]]]
 async def read_spent(
     connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event],
     members: Mapping[str, list[Recipient]], now: int, *, hold: bool = True, often: Often | None = None,
-) -> Spent:  # fmt: skip
+) -> SendsInWindow:  # fmt: skip
     """What counts to the caps of the categories and the limits of the types that this batch speaks in."""
     regulation = catalog.regulation
     asked = [
@@ -32,10 +32,10 @@ async def read_spent(
             wanted.setdefault(kind.category, []).extend(each.id for each in people)
     counted, known = to_be_counted(catalog, asked, often, now)
     if hold:
-        await standing.hold(connection, dialect, set().union(*wanted.values(), *counted.values()))
+        await recipient_facts.hold(connection, dialect, set().union(*wanted.values(), *counted.values()))
     types = {name: [kind.id for kind in catalog.types.values() if kind.category == name] for name in wanted}
-    found = await standing.spent(connection, dialect, wanted, types, regulation, now)
-    told = await standing.told_by_type(connection, dialect, counted, now - regulation.longest)
+    found = await recipient_facts.sends_in_window(connection, dialect, wanted, types, regulation, now)
+    told = await recipient_facts.told_by_type(connection, dialect, counted, now - regulation.longest)
     if often is not None:
         often.learn(told, {id_: limit for id_ in counted if (limit := _limit(catalog, catalog.types[id_]))}, now)
     for more in (told, known):
@@ -44,13 +44,15 @@ async def read_spent(
     return found
 
 
-def to_be_counted(catalog: Catalog, asked: Asked, often: Often | None, now: int) -> tuple[dict[str, set[str]], Spent]:
+def to_be_counted(
+    catalog: Catalog, asked: Asked, often: Often | None, now: int
+) -> tuple[dict[str, set[str]], SendsInWindow]:
     """Who is to be counted by the database, by type; and what is known of those who had all that there may be.
 
     Nobody else can come to a limit by this batch. Where nothing is remembered all are counted.
     """
     counted: dict[str, set[str]] = {}
-    known: Spent = {}
+    known: SendsInWindow = {}
     if often is not None:
         often.begin(now, catalog.regulation.longest)
     for kind, people in asked:

@@ -14,9 +14,9 @@ from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Reason
 from notifier.pipeline.engine import Engine
 from notifier.store.core import audit
-from notifier.store.delivery import events, marks
+from notifier.store.delivery import events, supersessions
 from notifier.store.delivery.deliveries import Subject
-from notifier.store.delivery.marks import Mark, Stopped
+from notifier.store.delivery.supersessions import StoppedDelivery, Supersession
 
 MAX_SUBJECT = 190  # characters of the audit's column
 
@@ -26,7 +26,7 @@ class Stopping(msgspec.Struct, frozen=True, kw_only=True):
     still go out."""
 
     stopped: int
-    deliveries: list[Stopped]
+    deliveries: list[StoppedDelivery]
 
 
 async def cancel(engine: Engine, kind: NotificationType, about: str, actor: str) -> Stopping:
@@ -63,14 +63,14 @@ async def acknowledge_delivery(engine: Engine, delivery: Subject, actor: str) ->
 
 async def _stop(engine: Engine, things: Sequence[tuple[str, int]], reason: Reason, actor: str, told: str) -> Stopping:
     """Mark things, each until an instant; the audit's entry is what said so."""
-    entry = audit.Entry(at=engine.clock.now(), actor=actor, action=reason, subject=told[:MAX_SUBJECT])
-    new = [Mark(about=about, until=until, reason=reason, event_id=entry.id) for about, until in things]
+    entry = audit.AuditEntry(at=engine.clock.now(), actor=actor, action=reason, subject=told[:MAX_SUBJECT])
+    new = [Supersession(about=about, until=until, reason=reason, event_id=entry.id) for about, until in things]
 
     async def work(connection: AsyncConnection) -> Stopping:
         dialect = engine.database.dialect
-        await marks.add(connection, dialect, new)
+        await supersessions.add(connection, dialect, new)
         await audit.add(connection, dialect, [entry])
-        count, found = await marks.stopped(connection, dialect, new)
+        count, found = await supersessions.stopped(connection, dialect, new)
         return Stopping(stopped=count, deliveries=found)
 
     return await engine.database.write(work)

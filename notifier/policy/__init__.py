@@ -1,7 +1,7 @@
 """Who hears of an event, on which channels, when, or why not: pure functions, no I/O."""
 
-from notifier.policy.deciding import Answer, case_of, decide
-from notifier.policy.grid import Cell, Row, Spot, choose, consents, make_grid, may_switch, switch
+from notifier.policy.deciding import ChannelAnswer, case_of, decide
+from notifier.policy.grid import CategoryRow, Cell, Spot, choose, consents, make_grid, may_switch, switch
 from notifier.policy.identity import (
     NEVER,
     Outdated,
@@ -17,7 +17,31 @@ from notifier.policy.identity import (
 from notifier.policy.rules import Action, Case, Rule, Verdict, judge, trace
 
 __all__ = [
-    "NEVER", "Action", "Answer", "Case", "Cell", "Outdated", "Row", "Rule", "Spot", "Verdict", "about", "audiences",
-    "case_of", "choose", "consents", "decide", "delivery_id", "digest_group", "expires_at", "judge", "make_grid",
-    "may_switch", "outdates", "sameness", "switch", "trace", "useless_from",
+    "NEVER",
+    "Action",
+    "Case",
+    "CategoryRow",
+    "Cell",
+    "ChannelAnswer",
+    "Outdated",
+    "Rule",
+    "Spot",
+    "Verdict",
+    "about",
+    "audiences",
+    "case_of",
+    "choose",
+    "consents",
+    "decide",
+    "delivery_id",
+    "digest_group",
+    "expires_at",
+    "judge",
+    "make_grid",
+    "may_switch",
+    "outdates",
+    "sameness",
+    "switch",
+    "trace",
+    "useless_from",
 ]  # fmt: skip

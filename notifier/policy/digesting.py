@@ -8,33 +8,33 @@ from notifier.domain.channels import spec
 from notifier.domain.clock import HOUR, SECOND
 from notifier.domain.deliveries import Channel
 from notifier.domain.preferences import Pace
-from notifier.domain.standing import Standing
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.policy.hours import local, next_time
 
 DAILY_AT: Final = time(8)
 """When a daily digest comes, on the person's clock: before the day's work."""
 
 
-def digest_due(kind: NotificationType, channel: Channel, standing: Standing, now: int) -> int | None:
+def digest_due(kind: NotificationType, channel: Channel, facts: RecipientFacts, now: int) -> int | None:
     """When a digest that is begun now goes out; None where the message goes on its own.
 
     Only channels that collect do: a push or a text is for what can't wait.
     """
     if kind.digest is None or not spec(channel).collects:
         return None
-    match _pace(standing, kind.category):
+    match _pace(facts, kind.category):
         case "at_once":
             return None
         case "hourly":
-            return _next_hour(now, standing.zone)
+            return _next_hour(now, facts.zone)
         case "daily":
-            return next_time(now, standing.zone, DAILY_AT)
+            return next_time(now, facts.zone, DAILY_AT)
         case _:
             return now + kind.digest.milliseconds
 
 
-def _pace(standing: Standing, category: str) -> Pace | None:
-    levels = (standing.preferences, *(defaults for _, defaults in standing.defaults))
+def _pace(facts: RecipientFacts, category: str) -> Pace | None:
+    levels = (facts.preferences, *(defaults for _, defaults in facts.defaults))
     return next((level.digests[category] for level in levels if category in level.digests), None)
 
 

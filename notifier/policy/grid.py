@@ -11,7 +11,7 @@ from notifier.domain.catalog import AUDIENCE_FIELDS, Audience, Catalog, Notifica
 from notifier.domain.channels import channels
 from notifier.domain.deliveries import Channel
 from notifier.domain.preferences import Pace, Preferences
-from notifier.domain.standing import Standing
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.policy.rules import switched_off
 
 FOR_ANYBODY: frozenset[Audience] = frozenset({"subscribers", "segment"})
@@ -35,7 +35,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         return not self.mandatory and self.locked_by is None
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class CategoryRow(msgspec.Struct, frozen=True, kw_only=True):
     """One category. `pace` says how often its messages come together, None where they never do."""
 
     category: str
@@ -44,23 +44,23 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     pace: Pace | None = None
 
 
-def may_switch(kind: NotificationType, channel: Channel, standing: Standing) -> bool:
+def may_switch(kind: NotificationType, channel: Channel, facts: RecipientFacts) -> bool:
     """Whether a person can switch a type off on a channel: marketing always, by taking back their consent."""
     if kind.class_ == "marketing":
         return True
-    return not kind.is_mandatory_on(channel) and standing.locked_by(kind.category, channel) is None
+    return not kind.is_mandatory_on(channel) and facts.locked_by(kind.category, channel) is None
 
 
-def make_grid(catalog: Catalog, groups: Collection[str], standing: Standing) -> list[Row]:
+def make_grid(catalog: Catalog, groups: Collection[str], facts: RecipientFacts) -> list[CategoryRow]:
     """The rows of whoever is in these groups (`driver`, `site` …), in the catalog's order."""
     kinds: dict[str, list[NotificationType]] = {}
     for kind in catalog.types.values():
         if kind.audience in FOR_ANYBODY or any(group in groups for group, _ in AUDIENCE_FIELDS[kind.audience]):
             kinds.setdefault(kind.category, []).append(kind)
-    return [_row(category, each, standing) for category, each in kinds.items()]
+    return [_row(category, each, facts) for category, each in kinds.items()]
 
 
-def choose(rows: Iterable[Row], wanted: Collection[Spot]) -> dict[Spot, bool]:
+def choose(rows: Iterable[CategoryRow], wanted: Collection[Spot]) -> dict[Spot, bool]:
     """What a person changed who wants these spots on and no others."""
     return {
         (row.category, cell.channel): not cell.on
@@ -78,37 +78,37 @@ def switch(preferences: Preferences, changed: Mapping[Spot, bool]) -> Preference
     return msgspec.structs.replace(preferences, switches=switches)
 
 
-def consents(rows: Iterable[Row], changed: Mapping[Spot, bool]) -> dict[Spot, bool]:
+def consents(rows: Iterable[CategoryRow], changed: Mapping[Spot, bool]) -> dict[Spot, bool]:
     """Those of the changes that give consent or take it back: switching marketing on or off is just that."""
     marketing = {row.category for row in rows if row.is_marketing}
     return {spot: on for spot, on in changed.items() if spot[0] in marketing}
 
 
-def _row(category: str, kinds: Sequence[NotificationType], standing: Standing) -> Row:
+def _row(category: str, kinds: Sequence[NotificationType], facts: RecipientFacts) -> CategoryRow:
     offered = [channel for channel in channels() if any(channel in kind.channels for kind in kinds)]
-    return Row(
+    return CategoryRow(
         category=category,
         is_marketing=any(kind.class_ == "marketing" for kind in kinds),
-        cells=tuple(_cell(channel, [k for k in kinds if channel in k.channels], standing) for channel in offered),
-        pace=_pace(category, standing) if any(kind.digest for kind in kinds) else None,
+        cells=tuple(_cell(channel, [k for k in kinds if channel in k.channels], facts) for channel in offered),
+        pace=_pace(category, facts) if any(kind.digest for kind in kinds) else None,
     )
 
 
-def _cell(channel: Channel, kinds: Sequence[NotificationType], standing: Standing) -> Cell:
+def _cell(channel: Channel, kinds: Sequence[NotificationType], facts: RecipientFacts) -> Cell:
     if all(kind.is_mandatory_on(channel) for kind in kinds):
         return Cell(channel=channel, on=True, mandatory=True)
     theirs = [kind for kind in kinds if not kind.is_mandatory_on(channel)]
-    on = any(_is_on(kind, channel, standing) for kind in theirs)
-    locked = not any(may_switch(kind, channel, standing) for kind in theirs)
-    return Cell(channel=channel, on=on, locked_by=standing.locked_by(kinds[0].category, channel) if locked else None)
+    on = any(_is_on(kind, channel, facts) for kind in theirs)
+    locked = not any(may_switch(kind, channel, facts) for kind in theirs)
+    return Cell(channel=channel, on=on, locked_by=facts.locked_by(kinds[0].category, channel) if locked else None)
 
 
-def _is_on(kind: NotificationType, channel: Channel, standing: Standing) -> bool:
-    if switched_off(kind, channel, standing) is not None:
+def _is_on(kind: NotificationType, channel: Channel, facts: RecipientFacts) -> bool:
+    if switched_off(kind, channel, facts) is not None:
         return False
-    return kind.class_ != "marketing" or standing.consented(kind.category, channel)
+    return kind.class_ != "marketing" or facts.consented(kind.category, channel)
 
 
-def _pace(category: str, standing: Standing) -> Pace:
-    levels = (standing.preferences, *(defaults for _, defaults in standing.defaults))
+def _pace(category: str, facts: RecipientFacts) -> Pace:
+    levels = (facts.preferences, *(defaults for _, defaults in facts.defaults))
     return next((level.digests[category] for level in levels if category in level.digests), "at_once")

@@ -118,7 +118,7 @@ def rule(case: Case, name: str, said: Verdict | None) -> str:
 
 
 def _outcome(case: Case, said: Verdict) -> str:
-    until = None if said.until is None else moment(said.until, case.standing.zone, case.at)
+    until = None if said.until is None else moment(said.until, case.facts.zone, case.at)
     match said.action:
         case "send":
             return "it may go out"
@@ -176,7 +176,7 @@ def _cap(case: Case) -> str:
     if limit is None:
         return "enough"
     since = case.at - limit.milliseconds
-    had = sum(at > since for at in case.standing.spent.get(case.kind.category, ()))
+    had = sum(at > since for at in case.facts.sends_in_window.get(case.kind.category, ()))
     return f"{had} of {limit.most} within {limit.window}"
 
 
@@ -186,7 +186,7 @@ def _limit(case: Case) -> str:
 
 
 def _quiet(case: Case) -> str:
-    hours, by = quiet_of(case.standing)
+    hours, by = quiet_of(case.facts)
     if hours is None:
         return "Quiet hours"
     who = "chosen by the person" if by is None else f"preset by {by}"
@@ -194,8 +194,8 @@ def _quiet(case: Case) -> str:
 
 
 def _window(case: Case) -> str:
-    name, window = case.regulation.window(case.standing.region)
-    day = local(case.at, case.standing.zone).weekday()
+    name, window = case.regulation.window(case.facts.region)
+    day = local(case.at, case.facts.zone).weekday()
     opens, closes = window.days[day]
     where = "where no other hours hold" if name == "default" else f"in {name}"
     return f"Marketing may be sent from {opens:%H:%M} to {closes:%H:%M} on a {WEEKDAYS[day].capitalize()} {where}"
@@ -209,7 +209,7 @@ def _consented(case: Case) -> str:
 
 def _switched(case: Case) -> str:
     cell = f"{case.kind.category} messages {way(case.channel)}"
-    _, rule, by = switched(case.kind, case.channel, case.standing)
+    _, rule, by = switched(case.kind, case.channel, case.facts)
     match rule:
         case Rule.LOCKED:
             return f"{by} locked {cell} as on: what the person chose doesn't count"
@@ -231,17 +231,17 @@ def _within_cap(case: Case) -> str:
 
 
 def _not_quiet(case: Case) -> str:
-    if quiet_of(case.standing)[0] is None:
+    if quiet_of(case.facts)[0] is None:
         return "There are no quiet hours"
     if case.kind.through_quiet_hours:
         return f"{_quiet(case)}, and this type goes through them"
-    return f"{_quiet(case)}, and it is {local(case.at, case.standing.zone):%H:%M}"
+    return f"{_quiet(case)}, and it is {local(case.at, case.facts.zone):%H:%M}"
 
 
 def _in_window(case: Case) -> str:
     if case.kind.class_ != "marketing":
         return "It is not marketing, so that the law leaves it every hour"
-    return f"{_window(case)}, and it is {local(case.at, case.standing.zone):%H:%M}"
+    return f"{_window(case)}, and it is {local(case.at, case.facts.zone):%H:%M}"
 
 
 _PASSES: Final[Mapping[str, Callable[[Case], str]]] = {

@@ -19,8 +19,8 @@ import msgspec
 from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Channel, ChannelName, Reason
 from notifier.domain.preferences import Choices, Defaults, QuietHours
+from notifier.domain.recipient_facts import RecipientFacts, of_type
 from notifier.domain.regulation import Regulation, Window
-from notifier.domain.standing import Standing, of_type
 from notifier.policy.digesting import digest_due
 from notifier.policy.hours import next_free
 
@@ -62,7 +62,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     kind: NotificationType
     channel: Channel
-    standing: Standing
+    facts: RecipientFacts
     expires_at: int
     at: int
     regulation: Regulation
@@ -73,7 +73,7 @@ Ask = Callable[[Case], Verdict | None]
 
 
 def address(case: Case) -> Verdict | None:
-    if case.channel in case.standing.reachable:
+    if case.channel in case.facts.reachable:
         return None
     return Verdict("suppress", Rule.ADDRESS, Reason.NO_ADDRESS)
 
@@ -83,12 +83,12 @@ def expiry(case: Case) -> Verdict | None:
 
 
 def suppression(case: Case) -> Verdict | None:
-    reason = case.standing.suppressed.get(case.channel)
+    reason = case.facts.suppressed.get(case.channel)
     return None if reason is None else Verdict("suppress", Rule.SUPPRESSION, Reason(reason))
 
 
 def consent(case: Case) -> Verdict | None:
-    if case.kind.class_ != "marketing" or case.standing.consented(case.kind.category, case.channel):
+    if case.kind.class_ != "marketing" or case.facts.consented(case.kind.category, case.channel):
         return None
     return Verdict("suppress", Rule.CONSENT, Reason.NO_CONSENT)
 
@@ -101,9 +101,9 @@ def mandatory(case: Case) -> Verdict | None:
 
 
 def everything(case: Case) -> Verdict | None:
-    if case.standing.preferences.everything or case.kind.is_mandatory_on(case.channel):
+    if case.facts.preferences.everything or case.kind.is_mandatory_on(case.channel):
         return None
-    if locked_by(case.kind, case.channel, case.standing) is not None:
+    if locked_by(case.kind, case.channel, case.facts) is not None:
         return None
     return _off(Rule.EVERYTHING)
 
@@ -111,26 +111,26 @@ def everything(case: Case) -> Verdict | None:
 def switches(case: Case) -> Verdict | None:
     if case.kind.is_mandatory_on(case.channel):
         return None
-    return switched_off(case.kind, case.channel, case.standing)
+    return switched_off(case.kind, case.channel, case.facts)
 
 
-def switched_off(kind: NotificationType, channel: Channel, standing: Standing) -> Verdict | None:
+def switched_off(kind: NotificationType, channel: Channel, facts: RecipientFacts) -> Verdict | None:
     """The refusal of a switch, where one says no."""
-    on, rule, by = switched(kind, channel, standing)
+    on, rule, by = switched(kind, channel, facts)
     return None if on else _off(rule, by)
 
 
-def switched(kind: NotificationType, channel: Channel, standing: Standing) -> tuple[bool, Rule, str | None]:
+def switched(kind: NotificationType, channel: Channel, facts: RecipientFacts) -> tuple[bool, Rule, str | None]:
     """What the first level says that has a word on this cell, row or column; by which switch, and which tenant's."""
     category = kind.category
-    lock = locked_by(kind, channel, standing)
+    lock = locked_by(kind, channel, facts)
     if lock is not None:
         name, locked = lock
         return _choice(locked, category, channel)[0] is not False, Rule.LOCKED, name
-    on, rule = _choice(standing.preferences, category, channel)
+    on, rule = _choice(facts.preferences, category, channel)
     if on is not None:
         return on, rule, None
-    for name, defaults in standing.defaults:
+    for name, defaults in facts.defaults:
         on, _ = _choice(defaults, category, channel)
         if on is not None:
             return on, Rule.TENANT, name
@@ -138,14 +138,14 @@ def switched(kind: NotificationType, channel: Channel, standing: Standing) -> tu
 
 
 def cap(case: Case) -> Verdict | None:
-    if not case.counted or not case.standing.spent:
+    if not case.counted or not case.facts.sends_in_window:
         return None
     if over_type(case):
         return Verdict("suppress", Rule.CAP, Reason.OVER_CAP)
     limit = case.regulation.caps.get(case.kind.category)
     if limit is None or case.kind.is_mandatory_on(case.channel):
         return None
-    told = case.standing.spent.get(case.kind.category, ())
+    told = case.facts.sends_in_window.get(case.kind.category, ())
     if len(told) < limit.most:
         return None
     sent = sorted(at for at in told if at > case.at - limit.milliseconds)
@@ -162,12 +162,12 @@ def over_type(case: Case) -> bool:
     What is mandatory is held back only by a limit that names its type. What joins a digest is no message of its own.
     """
     kind, limit = case.kind, case.regulation.limit_of(case.kind.id, case.kind.category)
-    told = case.standing.spent.get(of_type(kind.id), ())
+    told = case.facts.sends_in_window.get(of_type(kind.id), ())
     if limit is None or len(told) < limit.most:
         return False
     if kind.is_mandatory_on(case.channel) and kind.id not in case.regulation.types:
         return False
-    digest = digest_due(kind, case.channel, case.standing, case.at)
+    digest = digest_due(kind, case.channel, case.facts, case.at)
     if digest is not None and digest < case.expires_at:
         return False
     return sum(abs(at - case.at) < limit.milliseconds for at in told) >= limit.most
@@ -176,18 +176,18 @@ def over_type(case: Case) -> bool:
 def quiet_hours(case: Case) -> Verdict | None:
     if not case.kind.waits_for_morning:
         return None
-    quiet, by = quiet_of(case.standing)
+    quiet, by = quiet_of(case.facts)
     if quiet is None:
         return None
-    free = _quiet_until(case.at, case.standing.zone, quiet)
+    free = _quiet_until(case.at, case.facts.zone, quiet)
     return None if free == case.at else Verdict("hold", Rule.QUIET_HOURS, Reason.QUIET_HOURS, free, by)
 
 
 def legal_window(case: Case) -> Verdict | None:
     if case.kind.class_ != "marketing":
         return None
-    name, window = case.regulation.window(case.standing.region)
-    free = _closed_until(case.at, case.standing.zone, window)
+    name, window = case.regulation.window(case.facts.region)
+    free = _closed_until(case.at, case.facts.zone, window)
     return None if free == case.at else Verdict("hold", Rule.LEGAL_WINDOW, Reason.LEGAL_WINDOW, free, name)
 
 
@@ -257,11 +257,11 @@ def _off(rule: Rule, by: str | None = None) -> Verdict:
     return Verdict("suppress", rule, Reason.SWITCHED_OFF, None, by)
 
 
-def quiet_of(standing: Standing) -> tuple[QuietHours | None, str | None]:
+def quiet_of(facts: RecipientFacts) -> tuple[QuietHours | None, str | None]:
     """The quiet hours that hold for a person, and which tenant presets them where it isn't their own choice."""
-    if standing.preferences.quiet_hours is not None:
-        return standing.preferences.quiet_hours, None
-    for name, defaults in standing.defaults:
+    if facts.preferences.quiet_hours is not None:
+        return facts.preferences.quiet_hours, None
+    for name, defaults in facts.defaults:
         if defaults.quiet_hours is not None:
             return defaults.quiet_hours, name
     return None, None
@@ -278,9 +278,9 @@ def _closed_until(at: int, zone: str, window: Window) -> int | None:
     return next_free(at, zone, lambda shown: not window.open_at(shown), window.openings())
 
 
-def locked_by(kind: NotificationType, channel: Channel, standing: Standing) -> tuple[str, Defaults] | None:
+def locked_by(kind: NotificationType, channel: Channel, facts: RecipientFacts) -> tuple[str, Defaults] | None:
     """The nearest tenant that lets nobody choose here, by its name, and what it presets."""
-    return next((each for each in standing.defaults if each[1].locks(kind.category, channel)), None)
+    return next((each for each in facts.defaults if each[1].locks(kind.category, channel)), None)
 
 
 def _choice(choices: Choices, category: str, channel: Channel) -> tuple[bool | None, Rule]:

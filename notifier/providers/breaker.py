@@ -36,7 +36,7 @@ Outcome = Literal["good", "neither", "unavailable", "unknown", "misconfigured"]
 """What a call says of the provider: that it works, nothing, or how it fails."""
 
 
-class State(IntEnum):
+class BreakerState(IntEnum):
     """As the metric has it."""
 
     CLOSED = 0
@@ -56,10 +56,10 @@ class Breaker:
         self._change()
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         if self._until > self._clock.now():
-            return State.OPEN
-        return State.HALF_OPEN if self._tripped else State.CLOSED
+            return BreakerState.OPEN
+        return BreakerState.HALF_OPEN if self._tripped else BreakerState.CLOSED
 
     @property
     def up_for(self) -> int:

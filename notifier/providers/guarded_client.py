@@ -35,7 +35,7 @@ from notifier.providers.destinations import (
     admit,
     parse_destination,
 )
-from notifier.providers.http import TIMEOUTS, Answer, Timeouts
+from notifier.providers.http import TIMEOUTS, HttpAnswer, HttpTimeouts
 from notifier.providers.http_connection import Connection, Tunnel, begin, reach, tls_context, unreached
 from notifier.runtime.proxies import DIRECT, Proxies
 
@@ -92,7 +92,7 @@ class GuardedClient:
 
     def __init__(
         self, provider: str, headers: Mapping[str, str], *, permitted: Sequence[Network] = (),
-        resolve: Resolve | None = None, timeouts: Timeouts = TIMEOUTS, tls: ssl.SSLContext | None = None,
+        resolve: Resolve | None = None, timeouts: HttpTimeouts = TIMEOUTS, tls: ssl.SSLContext | None = None,
         proxies: Proxies = DIRECT,
     ) -> None:  # fmt: skip
         self._provider = provider
@@ -106,7 +106,7 @@ class GuardedClient:
         self._loop = asyncio.get_running_loop()
         self._open: set[Connection] = set()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """The answer to a POST, whatever its status but a redirect's; its body as far as `MAX_BODY`.
 
         Once the head of an answer is there it is the answer, whatever becomes of its body. Raises, each about the
@@ -142,7 +142,7 @@ class GuardedClient:
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         return f"POST {destination.target} HTTP/1.1\r\n{head}\r\n".encode() + body
 
-    async def _ask(self, connection: Connection, request: bytes, began: float) -> Answer:
+    async def _ask(self, connection: Connection, request: bytes, began: float) -> HttpAnswer:
         try:
             fence.check(self._provider)
             answer = await connection.ask(request, began + self._timeouts.total)

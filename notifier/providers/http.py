@@ -23,7 +23,7 @@ T = TypeVar("T")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """A provider's whole answer; the names of its headers in small letters."""
 
     status: int
@@ -31,14 +31,14 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Timeouts(NamedTuple):
+class HttpTimeouts(NamedTuple):
     """Seconds for the connection, and for the whole request."""
 
     connect: float = CONNECT_TIMEOUT
     total: float = TOTAL_TIMEOUT
 
 
-TIMEOUTS: Final = Timeouts()
+TIMEOUTS: Final = HttpTimeouts()
 
 
 def base_address(url: str) -> str:

@@ -17,7 +17,7 @@ from aiohappyeyeballs import AddrInfoType
 from notifier.domain.errors import ConfigurationError, OutcomeUnknown, Unavailable
 from notifier.providers import fence
 from notifier.providers.codes import DEFERRED
-from notifier.providers.http import TIMEOUTS, Answer, Timeouts, base_address
+from notifier.providers.http import TIMEOUTS, HttpAnswer, HttpTimeouts, base_address
 from notifier.providers.http_connection import Connection, Tunnel, begin, reach, tls_context, unreached
 from notifier.providers.slots import SlotPool
 from notifier.runtime.proxies import DIRECT, Proxies
@@ -40,7 +40,7 @@ class HttpClient:
 
     def __init__(
         self, provider: str, address: str, headers: Mapping[str, str], *, connections: int,
-        timeouts: Timeouts = TIMEOUTS, tls: ssl.SSLContext | None = None, proxies: Proxies = DIRECT,
+        timeouts: HttpTimeouts = TIMEOUTS, tls: ssl.SSLContext | None = None, proxies: Proxies = DIRECT,
     ) -> None:  # fmt: skip
         if not 0 < timeouts.connect < timeouts.total:
             raise ConfigurationError("the connect time-out must be shorter than the total time-out")
@@ -66,7 +66,7 @@ class HttpClient:
         self._addresses_until = 0.0
         self._closed = False
 
-    async def post(self, target: bytes, body: bytes, headers: bytes = b"") -> Answer:
+    async def post(self, target: bytes, body: bytes, headers: bytes = b"") -> HttpAnswer:
         """The answer to a POST, whatever its status. `headers` are whole lines, of this request only.
 
         Raises Unavailable where no connection could be made or the lease has ended, and OutcomeUnknown where the
@@ -77,7 +77,7 @@ class HttpClient:
             % (self._path, target, self._headers, headers, len(body), body)
         )
 
-    async def get(self, target: bytes) -> Answer:
+    async def get(self, target: bytes) -> HttpAnswer:
         """The answer to a question that changes nothing; Unavailable where none came."""
         try:
             return await self._ask(b"GET %b%b HTTP/1.1\r\n%b\r\n" % (self._path, target, self._headers))
@@ -93,7 +93,7 @@ class HttpClient:
         for connection in tuple(self._open):
             connection.close()
 
-    async def _ask(self, request: bytes) -> Answer:
+    async def _ask(self, request: bytes) -> HttpAnswer:
         began = self._loop.time()
         try:
             await self._slots.take(began + self._timeouts.connect)

@@ -14,9 +14,9 @@ from aiohappyeyeballs import AddrInfoType, start_connection
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from notifier.domain.errors import OutcomeUnknown
-from notifier.providers.http import Answer
+from notifier.providers.http import HttpAnswer
 from notifier.providers.tunnel import NoTunnel, open_tunnel
-from notifier.runtime.proxies import Proxy
+from notifier.runtime.proxies import HttpProxy
 
 HAPPY_EYEBALLS: Final = 0.25
 """Seconds that one address is tried before the next one is too (RFC 8305 §5)."""
@@ -27,7 +27,7 @@ MAX_ANSWER: Final = 1_048_576
 class Tunnel(NamedTuple):
     """A tunnel that a proxy is to open: to a host, by name or address, and a port."""
 
-    proxy: Proxy
+    proxy: HttpProxy
     host: str
     port: int
 
@@ -50,9 +50,9 @@ class Connection(asyncio.Protocol):
         self._head_suffices = head_suffices
         self._loop = asyncio.get_running_loop()
         self._answers = HttpResponseParser(self)
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._waiting: asyncio.Future[HttpAnswer] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._answer: Answer | None = None
+        self._answer: HttpAnswer | None = None
         self._reusable = True
         self.on_message_begin()
 
@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
         """Whether it can carry a request: it is open, and nothing of the last one is under way."""
         return self._reusable and self._waiting is None and not self._transport.is_closing()
 
-    def ask(self, request: bytes, deadline: float) -> asyncio.Future[Answer]:
+    def ask(self, request: bytes, deadline: float) -> asyncio.Future[HttpAnswer]:
         """Write a request; its answer, or OutcomeUnknown, at the loop's time `deadline` at the latest."""
         self._answer = None
         self._received = 0
@@ -118,10 +118,10 @@ class Connection(asyncio.Protocol):
             self._answer = self._read()
             self._reusable = self._answers.should_keep_alive()
 
-    def _read(self) -> Answer:
-        return Answer(self._answers.get_status_code(), self._headers, self._body)
+    def _read(self) -> HttpAnswer:
+        return HttpAnswer(self._answers.get_status_code(), self._headers, self._body)
 
-    def _give(self, answer: Answer) -> None:
+    def _give(self, answer: HttpAnswer) -> None:
         waiting, self._waiting = self._waiting, None
         if self._timer is not None:
             self._timer.cancel()

@@ -12,7 +12,7 @@ from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError, Misconfigured
 from notifier.domain.messages import Message, Receipt
 from notifier.providers import Transport, metrics
-from notifier.providers.breaker import State
+from notifier.providers.breaker import BreakerState
 from notifier.providers.pool import Provider, Providers, Terms
 from notifier.providers.shared import Kept, Shared
 from notifier.providers.spec import Opening, ProviderSpec, codes, provider
@@ -75,7 +75,7 @@ def _together(
     opened = Providers([Provider(account, each, terms, shared, clock) for account, each in providers], shared)
     for account, each in providers:
         if isinstance(each, Unusable):  # for the health page: before anything is sent, and after
-            metrics.breaker_state.labels(account.name).set(State.OPEN)
+            metrics.breaker_state.labels(account.name).set(BreakerState.OPEN)
     return opened
 
 

@@ -20,7 +20,7 @@ from notifier.domain.deliveries import Channel
 from notifier.domain.errors import SendError
 from notifier.domain.messages import Message, Receipt, Urgency
 from notifier.providers import StatusQueryable, Transport, fence, metrics
-from notifier.providers.breaker import MAX_ASKED, Breaker, Outcome, State
+from notifier.providers.breaker import MAX_ASKED, Breaker, BreakerState, Outcome
 from notifier.providers.codes import DEFERRED, Codes
 from notifier.providers.pacing import BACKLOG, PATIENCE, RAMP, Backlog, Bucket, ramped
 from notifier.providers.shared import Shared
@@ -102,7 +102,7 @@ class Provider(Generic[M]):
         self._told_until = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._requests: dict[str, Counter] = {}
-        self._shown: State | None = None
+        self._shown: BreakerState | None = None
         self._show()
 
     @property

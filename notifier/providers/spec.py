@@ -15,7 +15,7 @@ from notifier.providers import Transport
 from notifier.providers.codes import AGAIN, DEFERRED, Codes
 from notifier.providers.retries import Duration, Retry
 from notifier.runtime.accounts import A, Account
-from notifier.runtime.finding import Finding
+from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.proxies import Proxies
 from notifier.runtime.settings import PREFIX, Settings
 
@@ -42,7 +42,7 @@ class ProviderSpec(Generic[A]):
 
     accounts: Callable[[Settings], Sequence[A]]
     open: Callable[[A, Opening], Transport[Any]]
-    check: Callable[[Settings], AsyncIterator[Finding]]
+    check: Callable[[Settings], AsyncIterator[DoctorFinding]]
     cost: Callable[[Any], float] = lambda _message: 1.0
     ramps: bool = False
     per_connection: int = 1
@@ -74,9 +74,11 @@ def retries(channel: Channel) -> Mapping[str, Retry]:
     return {} if channel is Channel.NONE else _WITHOUT_PROVIDER
 
 
-def no_account(part: str, messages: str, setting: str, url: str) -> Finding:
+def no_account(part: str, messages: str, setting: str, url: str) -> DoctorFinding:
     """What the doctor tells of a channel whose `setting` names no account, such as one by this URL."""
-    return Finding(part, "missing", f"no provider: {messages} wait and expire", f"{PREFIX}{setting.upper()}={url}")
+    return DoctorFinding(
+        part, "missing", f"no provider: {messages} wait and expire", f"{PREFIX}{setting.upper()}={url}"
+    )
 
 
 def route(account_url: str, settings: Settings) -> str:

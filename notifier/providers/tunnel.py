@@ -5,7 +5,7 @@ import re
 import socket
 from typing import Final
 
-from notifier.runtime.proxies import Proxy
+from notifier.runtime.proxies import HttpProxy
 
 MAX_HEAD: Final = 16_384
 """Bytes of a proxy's answer: many times what any says before a tunnel."""
@@ -23,7 +23,7 @@ class NoTunnel(OSError):
         self.code = code
 
 
-async def open_tunnel(connected: socket.socket, proxy: Proxy, host: str, port: int) -> None:
+async def open_tunnel(connected: socket.socket, proxy: HttpProxy, host: str, port: int) -> None:
     """Have the proxy at the other end of a socket pass on what is sent from now on; NoTunnel where it doesn't."""
     loop = asyncio.get_running_loop()
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

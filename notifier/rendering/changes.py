@@ -7,15 +7,15 @@ import msgspec
 
 from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Channel
-from notifier.rendering.confined import Tried
-from notifier.rendering.lint import Seen
+from notifier.rendering.confined import TrialResult
+from notifier.rendering.lint import RenderedSample
 from notifier.rendering.texts import Wording, alike, named, places
 from notifier.rendering.writing import measures, writing
 
 EXAMPLES = 3  # of each channel and locale: the first shows what it is about, more would hide other locales
 
 
-class Example(msgspec.Struct, frozen=True):
+class TextExample(msgspec.Struct, frozen=True):
     """One message as it was and as it will be."""
 
     sample: str
@@ -23,7 +23,7 @@ class Example(msgspec.Struct, frozen=True):
     after: str
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class TextChange(msgspec.Struct, frozen=True, kw_only=True):
     """What changes on a channel in a locale.
 
     `most` is what any message takes at most, before and after, of what the channel counts (`Writing.measure`); None
@@ -35,7 +35,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     gained: list[str]
     lost: list[str]
     most: tuple[int | None, int | None] | None = None
-    examples: list[Example] = []
+    examples: list[TextExample] = []
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +43,15 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
     locales_gained: list[str]
     locales_lost: list[str]
-    changed: list[Change]
+    changed: list[TextChange]
 
 
 def compare(
-    kind: NotificationType, before: Wording, after: Wording, was: Sequence[Seen], will: Sequence[Seen]
+    kind: NotificationType,
+    before: Wording,
+    after: Wording,
+    was: Sequence[RenderedSample],
+    will: Sequence[RenderedSample],
 ) -> Changes:
     """Hold two wordings against each other; `was` and `will` are what they make of the same payloads, at least where
     they are not alike."""
@@ -67,20 +71,25 @@ def compare(
 
 
 def _change(
-    kind: NotificationType, channel: Channel, locale: str, before: Wording, after: Wording, was: Sequence[Seen],
-    will: Sequence[Seen],
-) -> Change | None:  # fmt: skip
+    kind: NotificationType,
+    channel: Channel,
+    locale: str,
+    before: Wording,
+    after: Wording,
+    was: Sequence[RenderedSample],
+    will: Sequence[RenderedSample],
+) -> TextChange | None:
     old = {each.sample: each.tried for each in was if (each.channel, each.locale) == (channel, locale)}
     new = {each.sample: each.tried for each in will if (each.channel, each.locale) == (channel, locale)}
     fields_before, fields_after = (_fields(kind, wording, channel, locale) for wording in (before, after))
     shown = [
-        Example(name, shown_as(old.get(name)), shown_as(new.get(name)))
+        TextExample(name, shown_as(old.get(name)), shown_as(new.get(name)))
         for name in dict.fromkeys([*old, *new])
         if shown_as(old.get(name)) != shown_as(new.get(name))
     ]
     if not shown and fields_before == fields_after:
         return None
-    return Change(
+    return TextChange(
         locale=locale,
         channel=channel,
         gained=sorted(fields_after - fields_before),
@@ -90,7 +99,7 @@ def _change(
     )
 
 
-def shown_as(tried: Tried | None) -> str:
+def shown_as(tried: TrialResult | None) -> str:
     """A message as plain words, to be read beside another."""
     if tried is None:
         return ""
@@ -115,7 +124,7 @@ def _fields(kind: NotificationType, wording: Wording, channel: Channel, locale: 
     return named(said) & kind.data.keys()
 
 
-def _most(channel: Channel, tried: Iterable[Tried]) -> int | None:
+def _most(channel: Channel, tried: Iterable[TrialResult]) -> int | None:
     measure = writing(channel).measure
     contents = [content for each in tried if (content := each.content) is not None]
     return max(map(measure.of, contents), default=None) if measure else None

@@ -15,7 +15,7 @@ from notifier.domain.catalog import load_catalog
 from notifier.domain.deliveries import CHANNELS
 from notifier.domain.errors import ConfigurationError, RenderError
 from notifier.rendering import Brand, Renderer
-from notifier.rendering.confined import READY, Answer, Fault, Request, Trial, Tried
+from notifier.rendering.confined import READY, Fault, RenderTrial, TrialAnswer, TrialRequest, TrialResult
 from notifier.rendering.texts import Scripts, decode, faults
 from notifier.rendering.writing import Unspoken
 from notifier.runtime.guard import refuse_everything_but_loopback
@@ -52,15 +52,15 @@ def _warm(settings: Settings) -> Renderer:
     return renderer
 
 
-def _answer(renderer: Renderer, line: bytes) -> Answer:
-    request = msgspec.json.decode(line, type=Request)
+def _answer(renderer: Renderer, line: bytes) -> TrialAnswer:
+    request = msgspec.json.decode(line, type=TrialRequest)
     wording = decode(request.wording)
     try:
         scripts = renderer.compile(request.type, wording)
     except ConfigurationError as error:
         found = [Fault(*each) for each in faults(renderer.kind(request.type), wording)]
-        return Answer(found or [_located(error)])
-    return Answer(tried=[_try(renderer, request.type, scripts, trial) for trial in request.trials])
+        return TrialAnswer(found or [_located(error)])
+    return TrialAnswer(tried=[_try(renderer, request.type, scripts, trial) for trial in request.trials])
 
 
 def _located(error: ConfigurationError) -> Fault:
@@ -72,15 +72,15 @@ def _located(error: ConfigurationError) -> Fault:
     return Fault("", "", "", told) if found is None else Fault(found[1], found[2], found[3], told[found.end() :])
 
 
-def _try(renderer: Renderer, type_: str, scripts: Scripts, trial: Trial) -> Tried:
+def _try(renderer: Renderer, type_: str, scripts: Scripts, trial: RenderTrial) -> TrialResult:
     try:
         rendered = renderer.preview(
             type_, scripts, trial.channel, locale=trial.locale, time_zone=trial.time_zone, data=trial.data,
             unsubscribe_url=trial.unsubscribe_url,
         )  # fmt: skip
     except RenderError as error:
-        return Tried(trial.channel, error=error.words)
-    return Tried(trial.channel, msgspec.Raw(msgspec.json.encode(rendered.content)), rendered.locale)
+        return TrialResult(trial.channel, error=error.words)
+    return TrialResult(trial.channel, msgspec.Raw(msgspec.json.encode(rendered.content)), rendered.locale)
 
 
 def _limit(memory: int) -> None:

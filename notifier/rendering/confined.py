@@ -41,7 +41,7 @@ NOTHING = msgspec.Raw(b"null")
 """No content, as JSON."""
 
 
-class Trial(msgspec.Struct, frozen=True):
+class RenderTrial(msgspec.Struct, frozen=True):
     """One message to try a wording with; a mail has a link to unsubscribe where one is given."""
 
     channel: Channel
@@ -51,15 +51,15 @@ class Trial(msgspec.Struct, frozen=True):
     unsubscribe_url: str | None = None
 
 
-class Request(msgspec.Struct, frozen=True):
+class TrialRequest(msgspec.Struct, frozen=True):
     """A type's wording, as `rendering.texts.encode` has it, and what to render with it."""
 
     type: str
     wording: msgspec.Raw
-    trials: list[Trial] = []
+    trials: list[RenderTrial] = []
 
 
-class Tried(msgspec.Struct, frozen=True):
+class TrialResult(msgspec.Struct, frozen=True):
     """What came of one trial: on its channel the content's JSON (`raw`, null where there is none), or why not."""
 
     channel: Channel
@@ -83,11 +83,11 @@ class Fault(msgspec.Struct, frozen=True):
     error: str
 
 
-class Answer(msgspec.Struct, frozen=True):
+class TrialAnswer(msgspec.Struct, frozen=True):
     """`faults` are empty where the wording is good; only then are there trials."""
 
     faults: list[Fault] = []
-    tried: list[Tried] = []
+    tried: list[TrialResult] = []
     end: Literal["done", "too slow", "ended"] = "done"
 
 
@@ -114,7 +114,7 @@ class Confined:
         async with self._one_at_a_time:
             await self._ready()
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: TrialRequest) -> TrialAnswer:
         """Compile a wording and try it; what runs away is killed and told as such, never raised."""
         async with self._one_at_a_time:
             child = await self._ready()
@@ -130,7 +130,7 @@ class Confined:
                 return await self._give_up("ended")
             if not line:
                 return await self._give_up("ended")
-            return msgspec.json.decode(line, type=Answer)
+            return msgspec.json.decode(line, type=TrialAnswer)
 
     async def close(self) -> None:
         """End the child, be it warm or not."""
@@ -162,9 +162,9 @@ class Confined:
         why = said.decode().strip() or "`notifier doctor` says what is wrong"
         raise ConfigurationError(f"the process that tries texts out doesn't start: {why}")
 
-    async def _give_up(self, end: Literal["too slow", "ended"]) -> Answer:
+    async def _give_up(self, end: Literal["too slow", "ended"]) -> TrialAnswer:
         await self._kill()
-        return Answer(end=end)
+        return TrialAnswer(end=end)
 
     async def _kill(self) -> None:
         child, self._child = self._child, None

@@ -11,7 +11,7 @@ LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 """The gravest first. An error keeps a version from being published, a warning asks for a reason, a hint for nothing."""
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class LintFinding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing, where it is, and what to do about it."""
 
     level: Level
@@ -33,7 +33,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return ": ".join(filter(None, (self.locale and f"{self.locale}.toml", inside)))
 
 
-def of_empty(part: str, text: str | None) -> Iterator[Finding]:
+def of_empty(part: str, text: str | None) -> Iterator[LintFinding]:
     """An error where a part of a message that is there says nothing."""
     if text is not None and not text.strip():
-        yield Finding(level="error", code="empty", part=part, words=f"the {part} is empty in at least one case")
+        yield LintFinding(level="error", code="empty", part=part, words=f"the {part} is empty in at least one case")

@@ -9,9 +9,9 @@ import msgspec
 from notifier.domain import channels
 from notifier.domain.catalog import AUDIENCE_FIELDS, NotificationType
 from notifier.domain.deliveries import Channel
-from notifier.rendering.confined import Answer, Tried
-from notifier.rendering.findings import LEVELS, Finding
-from notifier.rendering.texts import TAGS, Place, Wording, named, places
+from notifier.rendering.confined import TrialAnswer, TrialResult
+from notifier.rendering.findings import LEVELS, LintFinding
+from notifier.rendering.texts import TAGS, Wording, WordingPart, named, places
 from notifier.rendering.writing import writing
 
 PROMOTIONAL: Final[Mapping[str, Sequence[str]]] = {
@@ -23,24 +23,28 @@ PROMOTIONAL: Final[Mapping[str, Sequence[str]]] = {
 """Words that sell, by language: one in a service message makes marketing of it, with all that the law asks then."""
 
 
-class Seen(msgspec.Struct, frozen=True):
+class RenderedSample(msgspec.Struct, frozen=True):
     """A message as somebody would get it: on a channel, in a locale, made of a named payload."""
 
     channel: Channel
     locale: str
     sample: str
-    tried: Tried
+    tried: TrialResult
 
 
 def lint(
-    kind: NotificationType, wording: Wording, answer: Answer, seen: Sequence[Seen], locales: Iterable[str]
-) -> list[Finding]:
+    kind: NotificationType,
+    wording: Wording,
+    answer: TrialAnswer,
+    seen: Sequence[RenderedSample],
+    locales: Iterable[str],
+) -> list[LintFinding]:
     """Every finding, errors first. `locales` are those that the network speaks."""
     if answer.end != "done":
         return [_stopped(answer)]
     found = [
         *(
-            Finding(level="error", code="language", words=each.error, locale=each.locale, channel=each.channel,
+            LintFinding(level="error", code="language", words=each.error, locale=each.locale, channel=each.channel,
                     part=each.part)
             for each in answer.faults
         ),
@@ -51,57 +55,57 @@ def lint(
     ]  # fmt: skip
     for each in seen:
         found += _of_message(each)
-    first: dict[tuple[str, ...], Finding] = {}
+    first: dict[tuple[str, ...], LintFinding] = {}
     for finding in found:
         first.setdefault(_sameness(finding), finding)
     return sorted(first.values(), key=lambda each: LEVELS.index(each.level))
 
 
-def _sameness(finding: Finding) -> tuple[str, ...]:
+def _sameness(finding: LintFinding) -> tuple[str, ...]:
     """What of two findings is alike where one is enough; of a part's markup each line is for itself."""
     by_line = any(finding.channel == each and finding.part in writing(each).markup for each in channels.channels())
     words = finding.words if by_line else ""
     return finding.code, finding.locale, finding.channel, finding.part, finding.level, words
 
 
-def _stopped(answer: Answer) -> Finding:
+def _stopped(answer: TrialAnswer) -> LintFinding:
     told = {
         "too slow": "making the messages takes too long; make the texts simpler or shorter",
         "ended": "making the messages takes too much memory; make the texts simpler or shorter",
     }
-    return Finding(level="error", code="too_costly", words=told[answer.end])
+    return LintFinding(level="error", code="too_costly", words=told[answer.end])
 
 
-def _missing(wording: Wording, locales: Iterable[str]) -> Iterator[Finding]:
+def _missing(wording: Wording, locales: Iterable[str]) -> Iterator[LintFinding]:
     for locale in locales:
         if locale not in wording:
-            yield Finding(
+            yield LintFinding(
                 level="warning", code="missing_locale", locale=locale,
                 words=f"there are no texts in {locale}: whoever speaks it gets another language",
             )  # fmt: skip
 
 
-def _left_out(found: Sequence[Place]) -> Iterator[Finding]:
+def _left_out(found: Sequence[WordingPart]) -> Iterator[LintFinding]:
     """What some languages have, and others have nothing in place of."""
     said = {place[:3] for place in found}
     for channel, part in dict.fromkeys((place.channel, place.part) for place in found):
         if part in writing(channel).everywhere:
             for locale in dict.fromkeys(place.locale for place in found):
                 if (locale, channel, part) not in said:
-                    yield Finding(
+                    yield LintFinding(
                         level="warning", code="left_out", locale=locale, channel=channel.value, part=part,
                         words=f"other languages have an {part} here, {locale} has none",
                     )  # fmt: skip
 
 
-def _of_sources(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]:
+def _of_sources(kind: NotificationType, found: Sequence[WordingPart]) -> Iterator[LintFinding]:
     for place in found:
         at = {"locale": place.locale, "channel": place.channel.value, "part": place.part}
         plain = TAGS.sub(" ", place.source)
         if kind.class_ != "marketing" and not place.is_address:
             for word in PROMOTIONAL.get(place.locale.partition("-")[0], ()):
                 if re.search(rf"(?<!\w){re.escape(word)}", plain, re.IGNORECASE):
-                    yield Finding(
+                    yield LintFinding(
                         level="warning", code="promotional", **at,
                         words=f"“{word}” sells: it makes marketing of a {kind.class_} message, which needs consent",
                     )  # fmt: skip
@@ -110,7 +114,7 @@ def _of_sources(kind: NotificationType, found: Sequence[Place]) -> Iterator[Find
             yield msgspec.structs.replace(finding, **at)
 
 
-def _unused(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]:
+def _unused(kind: NotificationType, found: Sequence[WordingPart]) -> Iterator[LintFinding]:
     told: dict[Channel, dict[str, set[str]]] = {}
     for place in found:
         if place.is_address:
@@ -122,7 +126,7 @@ def _unused(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]
     needed |= named(kind.link)
     anywhere = {name for locales in told.values() for names in locales.values() for name in names}
     for name in sorted(kind.data.keys() - needed - anywhere):
-        yield Finding(
+        yield LintFinding(
             level="hint", code="dead_variable", part=name,
             words=f"the data has {name} ({kind.data[name].about.lower()}), and no text says it",
         )  # fmt: skip
@@ -130,16 +134,16 @@ def _unused(kind: NotificationType, found: Sequence[Place]) -> Iterator[Finding]
         everywhere = set[str]().union(*locales.values())
         for locale, names in locales.items():
             if names < everywhere:
-                yield Finding(
+                yield LintFinding(
                     level="warning", code="uneven", locale=locale, channel=channel.value,
                     words=f"other languages tell {', '.join(sorted(everywhere - names))} here, {locale} doesn't",
                 )  # fmt: skip
 
 
-def _of_message(seen: Seen) -> Iterator[Finding]:
+def _of_message(seen: RenderedSample) -> Iterator[LintFinding]:
     at = {"locale": seen.locale, "channel": seen.channel.value}
     if seen.tried.error is not None:
-        yield Finding(level="error", code="not_made", words=f"{seen.sample}: {seen.tried.error}", **at)
+        yield LintFinding(level="error", code="not_made", words=f"{seen.sample}: {seen.tried.error}", **at)
     content = seen.tried.content
     for finding in writing(seen.channel).check(content) if content is not None else ():
         yield msgspec.structs.replace(finding, **at)

@@ -56,7 +56,7 @@ class _Told(NamedTuple):
 
 
 class _Type(msgspec.Struct):
-    kind: NotificationType
+    notification_type: NotificationType
     model: type[msgspec.Struct]
     shape: type[msgspec.Struct]
     link: Part
@@ -98,7 +98,7 @@ class Renderer:
         key = notification_type, locale, msgspec.json.encode(texts)
         spoken = self._kept.pop(key, None)
         if spoken is None:
-            kind = self._types[notification_type].kind
+            kind = self._types[notification_type].notification_type
             spoken = compile_locale(kind, locale, texts, self._writers)
             for channel in kind.channels:
                 self._writers[channel].check_locale(locale)
@@ -119,7 +119,7 @@ class Renderer:
 
     def kind(self, notification_type: str) -> NotificationType:
         """What a type is."""
-        return self._types[notification_type].kind
+        return self._types[notification_type].notification_type
 
     def live(self, notification_type: str) -> int:
         """The version that is sent with."""
@@ -170,7 +170,7 @@ class Renderer:
     def _version(self, loaded: _Type, version: int | None) -> tuple[int, Scripts]:
         number = loaded.live if version is None else version
         if number not in loaded.versions:
-            raise RenderError(f"{loaded.kind.id} has no version {number} here")
+            raise RenderError(f"{loaded.notification_type.id} has no version {number} here")
         return number, loaded.versions[number]
 
     def _render(
@@ -180,20 +180,20 @@ class Renderer:
         spoken = closest(locale, scripts)
         script = scripts[spoken].channels.get(channel)
         if script is None:
-            raise RenderError(f"{loaded.kind.id} has no texts for {channel}")
+            raise RenderError(f"{loaded.notification_type.id} has no texts for {channel}")
         values, link = told.values, told.link
-        reader = self._reader(link, locale, spoken, _zones(loaded.kind, values, time_zone))
+        reader = self._reader(link, locale, spoken, _zones(loaded.notification_type, values, time_zone))
         known = {**_fitting(values, self._limits[channel]), **reader}
         context = make_context(known)
         filled = Filled(
             parts={name: part.render(context) for name, part in script.parts.items()},
             rows=[(label, part.render(context)) for label, part in script.rows.items()] if script.rows else [],
-            addresses=self._addresses(loaded.kind, script, values) if script.addresses else {},
+            addresses=self._addresses(loaded.notification_type, script, values) if script.addresses else {},
             compiled=script.compiled,
             values=known,
             link=link,
             locale=spoken,
-            audience=loaded.kind.audience,
+            audience=loaded.notification_type.audience,
             unsubscribe_url=unsubscribe_url,
         )
         return Rendered(self._writers[channel].write(filled), spoken, version)
@@ -228,8 +228,8 @@ class Renderer:
         if script is None or loaded.digest_link is None or not items:
             raise RenderError(f"{notification_type} has no digest of {len(items)}")
         told = [_read(loaded, loaded.shape, item) for item in items]
-        link = self._address(loaded.kind, loaded.digest_link, told[0])
-        reader = self._reader(link, locale, spoken, _zones(loaded.kind, told[0], time_zone))
+        link = self._address(loaded.notification_type, loaded.digest_link, told[0])
+        reader = self._reader(link, locale, spoken, _zones(loaded.notification_type, told[0], time_zone))
         shared = make_context(told[0] | {"count": len(told), "more": max(len(told) - digest.rows, 0)} | reader)
         filled = Filled(
             parts={name: part.render(shared) for name, part in script.parts.items()},
@@ -239,7 +239,7 @@ class Renderer:
             values={},
             link=link,
             locale=spoken,
-            audience=loaded.kind.audience,
+            audience=loaded.notification_type.audience,
             unsubscribe_url=unsubscribe_url,
         )
         return Rendered(self._writers[channel].write(filled), spoken, number)
@@ -252,12 +252,12 @@ class Renderer:
 
     def _tell(self, loaded: _Type, data: Mapping[str, Any], event_id: str | None = None) -> _Told:
         """What an event's data tells, out of what is kept where another of its messages has asked."""
-        key = loaded.kind.id, event_id
+        key = loaded.notification_type.id, event_id
         told = self._told.pop(key, None)
         if told is None or told.data != data:  # an id may come again once its event was erased
             # What is stored as an event was checked when it was accepted.
             values = _read(loaded, loaded.model if event_id is None else loaded.shape, data)
-            told = _Told(data, values, self._address(loaded.kind, loaded.link, values))
+            told = _Told(data, values, self._address(loaded.notification_type, loaded.link, values))
         if event_id is not None:
             self._told[key] = told
             if len(self._told) > TOLD:
@@ -297,10 +297,10 @@ def _read(loaded: _Type, model: type[msgspec.Struct], data: Mapping[str, Any]) -
     except msgspec.ValidationError as error:
         told = _QUOTED.sub("…", str(error))  # msgspec quotes the value it refuses
         words = f"what this event says doesn't fit its type any more: {told}"
-        raise RenderError(f"{loaded.kind.id}: its data doesn't fit: {told}", words) from None
+        raise RenderError(f"{loaded.notification_type.id}: its data doesn't fit: {told}", words) from None
     for name, least in loaded.least.items():
         if values[name] is not None and values[name] < least:
-            values[name] = None if loaded.kind.data[name].optional else least
+            values[name] = None if loaded.notification_type.data[name].optional else least
     return {name: _clean(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
@@ -332,7 +332,7 @@ def _row(
     loaded: _Type, script: Script, values: Mapping[str, Any], reader: Mapping[str, Any], time_zone: str
 ) -> tuple[str, str]:
     """What a digest says of one event."""
-    context = make_context({**values, **reader, "zone": _zones(loaded.kind, values, time_zone)})
+    context = make_context({**values, **reader, "zone": _zones(loaded.notification_type, values, time_zone)})
     return one_line(script.rows["label"].render(context)), script.rows["value"].render(context)
 
 

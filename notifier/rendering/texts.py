@@ -111,7 +111,7 @@ Scripts = Mapping[str, Spoken]
 """Compiled texts by locale."""
 
 
-class Place(NamedTuple):
+class WordingPart(NamedTuple):
     """One part of a wording: `de`, `sms`, `text`; a table's rows are `<part>.<label>`, what it says of several events
     at once `digest.<part>`."""
 
@@ -135,7 +135,7 @@ def named(source: str) -> set[str]:
     return {word for tag in TAGS.findall(source) for word in _WORD.findall(tag)}
 
 
-def places(kind: NotificationType, wording: Wording) -> Iterator[Place]:
+def places(kind: NotificationType, wording: Wording) -> Iterator[WordingPart]:
     """Every part that has a source, in the order in which people read them."""
     collects = digesting()
     for locale, texts in wording.items():
@@ -143,11 +143,11 @@ def places(kind: NotificationType, wording: Wording) -> Iterator[Place]:
             table = texts.table(channel)
             if table is not None:
                 for part, source in _sources(channel, table).items():
-                    yield Place(locale, channel, part, source)
+                    yield WordingPart(locale, channel, part, source)
         digest = texts.table(DIGEST)
         if digest is not None and collects is not None:
             for part, source in msgspec.structs.asdict(digest).items():
-                yield Place(locale, collects[0], f"{DIGEST}.{part}", source)
+                yield WordingPart(locale, collects[0], f"{DIGEST}.{part}", source)
 
 
 def fields_of(kind: NotificationType, part: str = "", *, is_address: bool = False) -> Mapping[str, Field]:

@@ -17,7 +17,7 @@ from notifier.domain.catalog import Audience
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.messages import Content
-from notifier.rendering.findings import Finding
+from notifier.rendering.findings import LintFinding
 
 Table = msgspec.Struct
 """A channel's texts in one locale, as authors write them: sources by part, and where it has rows, those by label."""
@@ -108,7 +108,7 @@ class Measure(NamedTuple):
     paid: bool = False
 
 
-class Digest(NamedTuple):
+class DigestWriting(NamedTuple):
     """How several events are told in one message: the table `[digest]`, whose parts `label` and `value` make a row of
     each event, and how many rows there are at most."""
 
@@ -145,9 +145,9 @@ class Writing:
     everywhere: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
     used: Callable[[Any], Table] = lambda table: table
-    digest: Digest | None = None
-    check: Callable[[Any], Iterable[Finding]] = lambda _content: ()
-    markup: Mapping[str, Callable[[str], Iterable[Finding]]] = field(default_factory=dict)
+    digest: DigestWriting | None = None
+    check: Callable[[Any], Iterable[LintFinding]] = lambda _content: ()
+    markup: Mapping[str, Callable[[str], Iterable[LintFinding]]] = field(default_factory=dict)
     measure: Measure | None = None
     preview: Callable[[Any], Mapping[str, Any]] = lambda _content: {}
     views: Sequence[str] = ()
@@ -162,7 +162,7 @@ def writing(channel: Channel) -> Writing:
 
 
 @cache
-def digesting() -> tuple[Channel, Digest] | None:
+def digesting() -> tuple[Channel, DigestWriting] | None:
     """The channel on which several events are told in one message, and how; the table `[digest]` is its own."""
     declared = ((channel, writing(channel).digest) for channel in channels.channels())
     return next(((channel, digest) for channel, digest in declared if digest is not None), None)

@@ -111,7 +111,7 @@ class DatabaseUrl(NamedTuple):
         return f"DatabaseUrl({self.backend})"
 
 
-class _Wrong(Exception):
+class _BadDatabaseUrl(Exception):
     """What is wrong, in words that hold nothing of the URL but an option's name."""
 
 
@@ -119,7 +119,7 @@ def read_database_url(text: str) -> DatabaseUrl:
     """The URL of NOTIFIER_DATABASE_URL; ConfigurationError where it isn't one, or asks for what can't be done."""
     try:
         return _read(text)
-    except _Wrong as error:
+    except _BadDatabaseUrl as error:
         problem = str(error)
     except msgspec.ValidationError as error:
         problem = f"has a value of {str(error).rpartition('$.')[2].rstrip('`')} that can't be taken"  # which it quotes
@@ -132,11 +132,11 @@ def read_database_url(text: str) -> DatabaseUrl:
 def _read(text: str) -> DatabaseUrl:
     found = next(filter(None, (pattern.fullmatch(text) for pattern in _AS_WRITTEN)), None)
     if found is None:
-        raise _Wrong("is not a URL")
+        raise _BadDatabaseUrl("is not a URL")
     scheme = found["scheme"].lower().partition("+")[0]
     backend = BACKENDS.get(scheme)
     if backend is None:
-        raise _Wrong(f"names {scheme!r}, which is none of {', '.join(BACKENDS)}")
+        raise _BadDatabaseUrl(f"names {scheme!r}, which is none of {', '.join(BACKENDS)}")
     user, password = found["user"], found["password"]
     database = found["database"] or ""
     url = DatabaseUrl(
@@ -148,18 +148,18 @@ def _read(text: str) -> DatabaseUrl:
         _options(backend, found["query"] or ""),
     )
     if backend == "sqlite" and (url.hosts or database in ("", ":memory:")):
-        raise _Wrong(
+        raise _BadDatabaseUrl(
             "names an in-memory SQLite, which processes can't share, or no file; write sqlite:////var/lib/notifier.db"
         )
     if backend == "mysql" and len(url.hosts) > 1:
-        raise _Wrong("names several hosts, which is for PostgreSQL")
+        raise _BadDatabaseUrl("names several hosts, which is for PostgreSQL")
     return url
 
 
 def _host(text: str) -> tuple[str, int | None]:
     host, _, port = text.rpartition(":") if re.search(r":[0-9]*\Z", text) else (text, "", "")
     if port and not 0 < int(port) < 65536:
-        raise _Wrong("has a port that is none")
+        raise _BadDatabaseUrl("has a port that is none")
     return unquote(host.removeprefix("[").removesuffix("]")), int(port) if port else None
 
 
@@ -172,7 +172,7 @@ def _options(backend: Backend, query: str) -> Options:
         if name not in kind.__struct_fields__:
             named = f"the option {name}" if name in _KNOWN_ELSEWHERE else "an option"
             known = ", ".join(kind.__struct_fields__) or "none"
-            raise _Wrong(f"has {named}, which can't be taken here; there is: {known}")
+            raise _BadDatabaseUrl(f"has {named}, which can't be taken here; there is: {known}")
         value = unquote(value, errors="strict")
         options[name] = _MEANT.get(value.lower(), value.lower()) if name == "ssl_mode" else value
     read = msgspec.convert(options, kind, strict=False)
@@ -183,7 +183,7 @@ def _options(backend: Backend, query: str) -> Options:
 
 def _look_at_file(name: str, path: str | None) -> None:
     if path is not None and path != "system" and not Path(path).is_file():
-        raise _Wrong(f"names a file by {name} that is not there")
+        raise _BadDatabaseUrl(f"names a file by {name} that is not there")
 
 
 def _whole(read: Options) -> Options:
@@ -191,7 +191,9 @@ def _whole(read: Options) -> Options:
     if isinstance(read, PostgresqlOptions) and (read.sslmode or "").startswith("verify"):
         usual = Path.home() / ".postgresql" / "root.crt"
         if read.sslrootcert is None and not usual.is_file():
-            raise _Wrong("has sslmode=verify-…, which needs sslrootcert=/path/of/the/ca.pem, or sslrootcert=system")
+            raise _BadDatabaseUrl(
+                "has sslmode=verify-…, which needs sslrootcert=/path/of/the/ca.pem, or sslrootcert=system"
+            )
     if isinstance(read, MysqlOptions) and bool(read.ssl_cert) != bool(read.ssl_key):
-        raise _Wrong("needs ssl_cert and ssl_key, or neither")
+        raise _BadDatabaseUrl("needs ssl_cert and ssl_key, or neither")
     return read

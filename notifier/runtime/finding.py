@@ -5,7 +5,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """One part: whether it is good, missing (something won't work, by choice or not) or wrong, and what to do."""
 
     part: str

@@ -17,7 +17,7 @@ _SEPARATORS: Final = re.compile(r"[\s,]+")
 _WITH_PORT: Final = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*):(?P<port>[0-9]+)")
 
 
-class Proxy(NamedTuple):
+class HttpProxy(NamedTuple):
     """An HTTP proxy: where it listens, and what proves to it who we are, as a header's line."""
 
     host: str
@@ -61,7 +61,7 @@ class Proxies:
         direct = parts.scheme != "https" or _on_this_machine(host) or any(each.covers(host, port) for each in self._all)
         return "" if direct else self.address
 
-    def of(self, url: str) -> Proxy | None:
+    def of(self, url: str) -> HttpProxy | None:
         """The proxy for a URL; None where it is reached directly."""
         address = self.for_url(url)
         if not address:
@@ -71,7 +71,7 @@ class Proxies:
         if parts.username is not None:
             known = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             proof = f"Proxy-Authorization: Basic {b64encode(known.encode()).decode()}\r\n"
-        return Proxy(parts.hostname or "", parts.port or PORT, proof)
+        return HttpProxy(parts.hostname or "", parts.port or PORT, proof)
 
     @property
     def _all(self) -> Sequence[_Exempt]:

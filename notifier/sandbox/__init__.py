@@ -7,8 +7,8 @@ Each channel's folder declares its own (`notifier.sandbox.stand_in`). The page a
 see them; other processes use the API (`notifier.sandbox.api`).
 """
 
-from notifier.sandbox.faults import Faults, Match, Rule
-from notifier.sandbox.ledger import Content, Entry, Ledger
+from notifier.sandbox.faults import FaultRule, Faults, Match
+from notifier.sandbox.ledger import SandboxContent, SandboxEntry, SandboxLedger
 from notifier.sandbox.server import Sandbox, serve
 
-__all__ = ["Content", "Entry", "Faults", "Ledger", "Match", "Rule", "Sandbox", "serve"]
+__all__ = ["FaultRule", "Faults", "Match", "Sandbox", "SandboxContent", "SandboxEntry", "SandboxLedger", "serve"]

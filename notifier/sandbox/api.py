@@ -19,20 +19,20 @@ from aiohttp import web
 
 from notifier.domain.deliveries import Channel
 from notifier.sandbox.answers import json_answer
-from notifier.sandbox.faults import Faults, Rule
-from notifier.sandbox.ledger import Ledger
+from notifier.sandbox.faults import FaultRule, Faults
+from notifier.sandbox.ledger import SandboxLedger
 
 PAGE: Final = 1_000
 """Entries in an answer unless the caller asks for less or more."""
 MAX_PAGE: Final = 10_000
 
-_decode_rules: Final = msgspec.json.Decoder(Rule | list[Rule]).decode
+_decode_rules: Final = msgspec.json.Decoder(FaultRule | list[FaultRule]).decode
 
 
 class Api:
     """Reads the ledger and sets the faults over HTTP."""
 
-    def __init__(self, ledger: Ledger, faults: Faults) -> None:
+    def __init__(self, ledger: SandboxLedger, faults: Faults) -> None:
         self._ledger = ledger
         self._faults = faults
 

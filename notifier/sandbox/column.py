@@ -11,7 +11,7 @@ SEARCHED: Final = 2_000
 """Latest messages of a channel in which addresses and replaced messages are looked for."""
 
 
-class Look(NamedTuple):
+class InboxColumn(NamedTuple):
     """What somebody looks at: messages to the `picked` addresses, or to all where there are none, as the page's `query`
     says; `now` is an instant."""
 

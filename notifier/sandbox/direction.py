@@ -10,7 +10,7 @@ _ADDRESSES: Final = re.compile(r"\S+(://|@)\S+")
 """Links and mailboxes, which are Latin in every language."""
 
 
-class Way(NamedTuple):
+class TextDirection(NamedTuple):
     """How a text is written: its direction, and its language where that is known."""
 
     direction: str
@@ -22,8 +22,8 @@ class Way(NamedTuple):
         return Markup('dir="{}"').format(self.direction) + language
 
 
-def way(text: str) -> Way:
+def way(text: str) -> TextDirection:
     """The way of most of a text's letters: a brand in Latin letters turns no Arabic text around."""
     kinds = [unicodedata.bidirectional(letter) for letter in _ADDRESSES.sub("", text)]
     leftward = sum(kind in ("R", "AL") for kind in kinds)
-    return Way("rtl" if leftward > kinds.count("L") else "ltr")
+    return TextDirection("rtl" if leftward > kinds.count("L") else "ltr")

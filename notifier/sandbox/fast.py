@@ -14,7 +14,7 @@ from httptools import HttpRequestParser
 
 from notifier.domain.deliveries import Channel
 from notifier.sandbox.faults import Faults
-from notifier.sandbox.ledger import Ledger
+from notifier.sandbox.ledger import SandboxLedger
 from notifier.sandbox.stand_in import Shortcut, stand_ins
 
 _ANSWER: Final = b"HTTP/1.1 %b\r\nContent-Type: application/json; charset=UTF-8\r\nContent-Length: %d\r\n\r\n%b"
@@ -35,7 +35,7 @@ class Fast(asyncio.Protocol):
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: SandboxLedger,
         faults: Faults,
         known: Shortcuts,
         patient: Callable[[], asyncio.Protocol],

@@ -29,7 +29,7 @@ class Match(Private, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     reference: str | None = None
 
 
-class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class FaultRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One fault. ValueError where its parts don't go together.
 
     `stage` is where it strikes: `message` is the request, or a mail's final dot; a stand-in may have more (`StandIn`).
@@ -93,10 +93,10 @@ class Trouble(NamedTuple):
     """What befalls one message: wait so many seconds before the answer, and what the deciding rule says."""
 
     seconds: float = 0.0
-    rule: Rule | None = None
+    rule: FaultRule | None = None
 
     @property
-    def fails(self) -> Rule | None:
+    def fails(self) -> FaultRule | None:
         """The rule, if it refuses the message."""
         return self.rule if self.rule is not None and self.rule.action == "fail" else None
 
@@ -118,10 +118,10 @@ class Faults:
     """The rules in force. Dice are seeded: the same messages in the same order meet the same faults."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.rules: list[Rule] = []
+        self.rules: list[FaultRule] = []
         self._dice = random.Random(seed)  # noqa: S311  repeatable, not secret
 
-    def add(self, *rules: Rule) -> None:
+    def add(self, *rules: FaultRule) -> None:
         """Put copies of these rules behind those in force."""
         self.rules.extend(msgspec.structs.replace(rule) for rule in rules)
 

@@ -14,7 +14,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, St
 from markupsafe import Markup
 
 from notifier.domain.deliveries import Channel
-from notifier.sandbox.column import SEARCHED, Column, Look, link, local
+from notifier.sandbox.column import SEARCHED, Column, InboxColumn, link, local
 from notifier.sandbox.service import Host, Service
 from notifier.sandbox.stand_in import stand_in, stand_ins
 
@@ -56,7 +56,7 @@ class Inbox:
         return web.Response(text=self._style, content_type="text/css")
 
     async def _page(self, request: web.Request) -> web.Response:
-        look = Look(frozenset(request.query.getall("to", [])), request.query, self._host.clock.now())
+        look = InboxColumn(frozenset(request.query.getall("to", [])), request.query, self._host.clock.now())
         columns = {channel: service.column(look) for channel, service in self._services.items()}
         alone = {channel: column for channel, column in columns.items() if column.alone}
         page = self._environment.get_template("inbox.html").render(
@@ -71,7 +71,7 @@ class Inbox:
         body = page.encode("utf-8", "replace")
         return web.Response(body=body, content_type="text/html", charset="utf-8", headers=_HEADERS)
 
-    def _drawn(self, channel: Channel, column: Column, look: Look) -> Markup:
+    def _drawn(self, channel: Channel, column: Column, look: InboxColumn) -> Markup:
         template = self._environment.get_template(f"{channel}/{stand_in(channel).page.name}")
         return Markup(template.render(now=local(look.now), **column.shown))  # noqa: S704 (our own template, escaped)
 

@@ -22,11 +22,11 @@ FULL_ENTRIES: Final = 20_000
 Verdict = Literal["accepted", "refused"]
 
 
-class Content(Private, frozen=True, kw_only=True):
+class SandboxContent(Private, frozen=True, kw_only=True):
     """What a message held; a stand-in's own has its fields, and a tag by which its JSON is told."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class SandboxEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message that arrived. `number` counts from 1 and never changes; `received_at` is an instant.
 
     `code` is the provider's own code of a refusal. `to`, `provider_id` and `content` are empty in old entries.
@@ -40,7 +40,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     to: str = ""
     provider_id: str = ""
     code: str = ""
-    content: Content | None = None
+    content: SandboxContent | None = None
 
     def __repr__(self) -> str:
         return f"<Entry {self.number} {self.channel} {self.reference} {self.verdict}>"
@@ -59,7 +59,7 @@ class Tally:
         self.refused: Counter[str] = Counter()
 
 
-class Ledger:
+class SandboxLedger:
     """The entries, oldest first, and their counts by channel; `full` of the last keep their address and content."""
 
     def __init__(self, clock: Clock, full: int = FULL_ENTRIES) -> None:
@@ -69,10 +69,12 @@ class Ledger:
 
     def clear(self) -> None:
         """Forget everything; numbers start at 1 again."""
-        self.entries: list[Entry] = []
+        self.entries: list[SandboxEntry] = []
         self.tallies: dict[Channel, Tally] = {channel: Tally() for channel in stand_ins()}
 
-    def accept(self, channel: Channel, to: str, reference: str, content: Content | None, provider_id: str) -> Entry:
+    def accept(
+        self, channel: Channel, to: str, reference: str, content: SandboxContent | None, provider_id: str
+    ) -> SandboxEntry:
         """Enter a message that the provider has taken. Without a reference it counts, but never as a duplicate."""
         tally = self.tallies[channel]
         tally.accepted += 1
@@ -82,7 +84,7 @@ class Ledger:
             tally.duplicates += before > 0
         return self._enter(channel, to, reference, "accepted", content=content, provider_id=provider_id)
 
-    def refuse(self, channel: Channel, code: str, to: str = "", reference: str = "") -> Entry:
+    def refuse(self, channel: Channel, code: str, to: str = "", reference: str = "") -> SandboxEntry:
         """Enter a message that the provider has refused, as far as it was read."""
         self.tallies[channel].refused[code] += 1
         return self._enter(channel, to, reference, "refused", code=code)
@@ -91,17 +93,17 @@ class Ledger:
         """How often messages of this reference were accepted."""
         return self.tallies[channel].times.get(reference, 0)
 
-    def of(self, reference: str, channel: Channel | None = None) -> list[Entry]:
+    def of(self, reference: str, channel: Channel | None = None) -> list[SandboxEntry]:
         """The entries of a reference, oldest first."""
         return [entry for entry in self.entries if entry.reference == reference and channel in (None, entry.channel)]
 
-    def after(self, number: int, channel: Channel | None = None) -> Iterator[Entry]:
+    def after(self, number: int, channel: Channel | None = None) -> Iterator[SandboxEntry]:
         """The entries that follow the one with this number, oldest first."""
         for index in range(max(number, 0), len(self.entries)):
             if channel in (None, self.entries[index].channel):
                 yield self.entries[index]
 
-    def latest(self, channel: Channel, to: frozenset[str] = frozenset()) -> Iterator[Entry]:
+    def latest(self, channel: Channel, to: frozenset[str] = frozenset()) -> Iterator[SandboxEntry]:
         """Accepted messages that still have their content, newest first; to these addresses, or to all of them."""
         for entry in islice(reversed(self.entries), self._full):
             if entry.channel is channel and entry.verdict == "accepted" and (not to or entry.to in to):
@@ -119,8 +121,8 @@ class Ledger:
             for channel, tally in self.tallies.items()
         }
 
-    def _enter(self, channel: Channel, to: str, reference: str, verdict: Verdict, **more: Any) -> Entry:
-        entry = Entry(
+    def _enter(self, channel: Channel, to: str, reference: str, verdict: Verdict, **more: Any) -> SandboxEntry:
+        entry = SandboxEntry(
             number=len(self.entries) + 1,
             channel=channel,
             reference=reference,
@@ -136,9 +138,9 @@ class Ledger:
         return entry
 
 
-def _without_content(entry: Entry) -> Entry:
+def _without_content(entry: SandboxEntry) -> SandboxEntry:
     """What stays of an old entry: enough to hold the engine's books against it."""
-    return Entry(
+    return SandboxEntry(
         number=entry.number,
         channel=entry.channel,
         reference=entry.reference,

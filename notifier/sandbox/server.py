@@ -15,7 +15,7 @@ from notifier.sandbox.api import Api
 from notifier.sandbox.fast import Fast, shortcuts
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.inbox import Inbox
-from notifier.sandbox.ledger import Ledger
+from notifier.sandbox.ledger import SandboxLedger
 from notifier.sandbox.service import ADDRESS, BACKLOG, Host, services
 from notifier.sandbox.stand_in import HTTP
 
@@ -45,7 +45,7 @@ class Sandbox:
         clock: Clock | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        self.ledger = Ledger(clock, full=0) if fast else Ledger(clock)
+        self.ledger = SandboxLedger(clock, full=0) if fast else SandboxLedger(clock)
         self.faults = Faults(seed)
         self._host = Host(
             ledger=self.ledger, faults=self.faults, clock=clock, callbacks=callbacks, fast=fast, ports=dict(ports or {})

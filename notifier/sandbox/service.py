@@ -11,9 +11,9 @@ from aiohttp import web
 from notifier.domain.channels import part
 from notifier.domain.clock import Clock
 from notifier.domain.deliveries import Channel
-from notifier.sandbox.column import Column, Look
+from notifier.sandbox.column import Column, InboxColumn
 from notifier.sandbox.faults import Faults
-from notifier.sandbox.ledger import Ledger
+from notifier.sandbox.ledger import SandboxLedger
 from notifier.sandbox.stand_in import stand_ins
 
 ADDRESS: Final = "127.0.0.1"
@@ -30,7 +30,7 @@ class Host:
     name are those wanted, 0 for any that is free, and those listened at once it runs; `http_url` is empty until then.
     """
 
-    ledger: Ledger
+    ledger: SandboxLedger
     faults: Faults
     clock: Clock
     callbacks: bool = False
@@ -51,7 +51,7 @@ class Service(ABC):
         return ()
 
     @abstractmethod
-    def column(self, look: Look) -> Column:
+    def column(self, look: InboxColumn) -> Column:
         """What people would see of its messages."""
 
 

@@ -17,7 +17,7 @@ from notifier.domain.channels import channels, part
 from notifier.domain.deliveries import Channel
 
 
-class Server(NamedTuple):
+class StandInServer(NamedTuple):
     """A server of the sandbox: its protocol's name, its usual port, and what the command line says of it."""
 
     name: str
@@ -25,7 +25,7 @@ class Server(NamedTuple):
     help: str
 
 
-HTTP: Final = Server("http", 8025, "Providers' HTTP APIs, the ledger and the inboxes.")
+HTTP: Final = StandInServer("http", 8025, "Providers' HTTP APIs, the ledger and the inboxes.")
 
 
 class Shortcut(NamedTuple):
@@ -62,7 +62,7 @@ class StandIn:
     page: Path
     account: Callable[[Path, int], str] | None = None
     files: Sequence[str] = ()
-    server: Server = HTTP
+    server: StandInServer = HTTP
     settings: Mapping[str, str] = field(default_factory=dict)
     stages: frozenset[str] = frozenset({"message"})
     early_stages: frozenset[str] = frozenset()
@@ -94,6 +94,6 @@ def settings_of(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
     return found
 
 
-def servers() -> Sequence[Server]:
+def servers() -> Sequence[StandInServer]:
     """Every server that a sandbox runs, the HTTP server first."""
     return tuple(dict.fromkeys((HTTP, *(each.server for each in stand_ins().values()))))

@@ -14,9 +14,9 @@ from notifier.domain.problems import problem
 from notifier.pipeline.engine import Engine
 from notifier.rendering import Renderer
 from notifier.rendering.changes import Changes, compare
-from notifier.rendering.confined import Answer, Confined, Request, Trial
-from notifier.rendering.findings import Finding
-from notifier.rendering.lint import Seen, lint
+from notifier.rendering.confined import Confined, RenderTrial, TrialAnswer, TrialRequest
+from notifier.rendering.findings import LintFinding
+from notifier.rendering.lint import RenderedSample, lint
 from notifier.rendering.texts import Texts, Wording, alike, encode
 from notifier.store.console import versions
 from notifier.store.console.versions import Draft, Version
@@ -28,12 +28,12 @@ TOGETHER = 6  # locales asked about at once: the largest mails of all payloads s
 ZONE = "Europe/Berlin"  # that trials are made for: any one will do, as long as it is the same before and after
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
+class GateReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate says of a wording: its findings, what it changes, and the messages it was tried with."""
 
-    findings: list[Finding]
+    findings: list[LintFinding]
     changes: Changes
-    seen: list[Seen]
+    seen: list[RenderedSample]
     based_on: int
 
     @property
@@ -47,7 +47,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return any(each.level == "warning" for each in self.findings)
 
 
-async def check(engine: Engine, confined: Confined, type_: str, wording: Wording) -> Checked:
+async def check(engine: Engine, confined: Confined, type_: str, wording: Wording) -> GateReport:
     """Try a wording beside the live one, as people would get both; Problem 40401 for a type that isn't there."""
     kind = engine.catalog.types.get(type_)
     if kind is None:
@@ -56,7 +56,7 @@ async def check(engine: Engine, confined: Confined, type_: str, wording: Wording
     live, based_on = await live_wording(engine, type_)
     answer, will = await trial(confined, kind, wording, samples, unlike={})
     _, was = await trial(confined, kind, live, samples, unlike=wording)
-    return Checked(
+    return GateReport(
         findings=lint(kind, wording, answer, will, locales(engine.renderer, engine.catalog)),
         changes=compare(kind, live, wording, was, will),
         seen=will,
@@ -75,7 +75,7 @@ async def publish(
     why: str,
     origin: str,
     drafted: int | None = None,
-) -> tuple[Version | None, Checked]:
+) -> tuple[Version | None, GateReport]:
     """Publish a wording that passes; None for the version where it doesn't, for an error or for want of a reason.
 
     `drafted` is the revision of the draft that it was. Raises Problem 40902 where another version has been published
@@ -94,7 +94,7 @@ async def publish(
 
 async def roll_back(
     engine: Engine, confined: Confined, type_: str, to: int, *, based_on: int, actor: str, why: str
-) -> tuple[Version | None, Checked]:
+) -> tuple[Version | None, GateReport]:
     """Publish an earlier version again, as a new one and by the same checks: what its texts name may be gone since. A
     draft stays. Raises Problem 40401 where there is no such version, 40902 as `publish` does."""
     found = await versions.get(engine.database, type_, to)
@@ -115,9 +115,11 @@ async def draft(engine: Engine, type_: str) -> Draft:
     return Draft(type=type_, wording=encode(wording), based_on=number, revision=0, updated_at=0, actor="")
 
 
-async def preview(confined: Confined, kind: NotificationType, wording: Wording, trials: Sequence[Trial]) -> Answer:
+async def preview(
+    confined: Confined, kind: NotificationType, wording: Wording, trials: Sequence[RenderTrial]
+) -> TrialAnswer:
     """A wording's messages for an editor, faults and all: the same renderer as for sending."""
-    return await confined.ask(Request(kind.id, encode(wording), list(trials)))
+    return await confined.ask(TrialRequest(kind.id, encode(wording), list(trials)))
 
 
 async def live_wording(engine: Engine, type_: str) -> tuple[dict[str, Texts], int]:
@@ -144,10 +146,10 @@ def locales(renderer: Renderer, catalog: Catalog) -> list[str]:
 async def trial(
     confined: Confined, kind: NotificationType, wording: Wording, samples: Mapping[str, Mapping[str, Any]],
     unlike: Wording,
-) -> tuple[Answer, list[Seen]]:  # fmt: skip
+) -> tuple[TrialAnswer, list[RenderedSample]]:  # fmt: skip
     """Compile a wording and make every message of it that another one (`unlike`) doesn't make just so."""
-    seen: list[Seen] = []
-    answer = Answer()
+    seen: list[RenderedSample] = []
+    answer = TrialAnswer()
     for first in range(0, len(wording), TOGETHER):
         named = [
             (locale, name, channel)
@@ -156,10 +158,10 @@ async def trial(
             for channel in kind.channels
             if not alike(wording, unlike, locale, channel)
         ]
-        trials = [Trial(channel, locale, ZONE, dict(samples[name])) for locale, name, channel in named]
-        answer = await confined.ask(Request(kind.id, encode(wording), trials))
+        trials = [RenderTrial(channel, locale, ZONE, dict(samples[name])) for locale, name, channel in named]
+        answer = await confined.ask(TrialRequest(kind.id, encode(wording), trials))
         if answer.faults or answer.end != "done":
             break
         pairs = zip(named, answer.tried, strict=True)
-        seen += [Seen(channel, locale, name, tried) for (locale, name, channel), tried in pairs]
+        seen += [RenderedSample(channel, locale, name, tried) for (locale, name, channel), tried in pairs]
     return answer, seen

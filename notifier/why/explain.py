@@ -21,21 +21,21 @@ from notifier.domain.messages import Content, Private
 from notifier.policy import Case, phrases
 from notifier.policy.deciding import STATES
 from notifier.rendering import Renderer
-from notifier.store.reading.explaining import Answered, Decided, Found, Mark, Sent
+from notifier.store.reading.explaining import Answered, DecisionRecord, DeliveryRecord, Found, SupersessionRecord
 from notifier.why import telling
 from notifier.why.again import make_again
-from notifier.why.telling import AttemptTold, EventTold
+from notifier.why.telling import AttemptView, EventView
 
 UTC = "UTC"
 
 HIDDEN = "https://…/u/…"
 """Stands where a mail has a link that works."""
 
-Words = dict[str, str]
+MessageParts = dict[str, str]
 """A message's content, by the names of the parts that it has."""
 
 
-class RuleTold(msgspec.Struct, frozen=True, kw_only=True):
+class RuleView(msgspec.Struct, frozen=True, kw_only=True):
     """A rule's answer: None where it lets the message pass; in words either way."""
 
     rule: str
@@ -43,7 +43,7 @@ class RuleTold(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-class AnswerTold(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided for a channel. `rules` answer in their order, the first that says something decides.
 
     They are asked by the type and the rules as they are today: `unchanged` is False where those would decide otherwise
@@ -56,7 +56,7 @@ class AnswerTold(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     due_at: datetime
     delivery: str | None
-    rules: list[RuleTold]
+    rules: list[RuleView]
     unchanged: bool | None
 
 
@@ -68,7 +68,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
 
 
-class DeliveryTold(Private, frozen=True, kw_only=True):
+class DeliveryView(Private, frozen=True, kw_only=True):
     """A delivery as it is now. `content` is made again from its event; `proven` says whether it is, to the letter, what
     was sent: None where nothing was, or no hash of it was kept."""
 
@@ -88,12 +88,12 @@ class DeliveryTold(Private, frozen=True, kw_only=True):
     redrive_of: str | None
     digest: str | None
     template: Template
-    content: Words | None
+    content: MessageParts | None
     proven: bool | None
-    attempts: list[AttemptTold]
+    attempts: list[AttemptView]
 
 
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the timeline."""
 
     at: datetime
@@ -101,7 +101,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
-class DecisionTold(Private, frozen=True, kw_only=True):
+class DecisionView(Private, frozen=True, kw_only=True):
     """What became of one notification type for one person; `standing` is where they stood when it was decided."""
 
     type: str
@@ -110,18 +110,18 @@ class DecisionTold(Private, frozen=True, kw_only=True):
     decided_at: datetime
     time_zone: str
     standing: dict[str, Any] | None
-    answers: list[AnswerTold]
-    deliveries: list[DeliveryTold]
-    timeline: list[Moment]
+    answers: list[AnswerView]
+    deliveries: list[DeliveryView]
+    timeline: list[TimelineEntry]
 
 
 class Explanation(Private, frozen=True, kw_only=True):
     """All of an event, or of what it was for one person. `why_not` says why nothing was decided, `next` is the cursor
     of the next page."""
 
-    event: EventTold
+    event: EventView
     state: Literal["waits", "decided", "quarantined"]
-    decisions: list[DecisionTold]
+    decisions: list[DecisionView]
     why_not: list[str]
     next: str | None
 
@@ -129,7 +129,7 @@ class Explanation(Private, frozen=True, kw_only=True):
 def explain(catalog: Catalog, renderer: Renderer, links: Links, found: Found) -> Explanation:
     """Everything that is known of an event, told."""
     event = found.event
-    told = EventTold(
+    told = EventView(
         id=event.id, type=event.type, source=event.source, source_id=event.source_id, subject=event.subject,
         occurred_at=to_datetime(event.occurred_at), accepted_at=to_datetime(event.accepted_at),
     )  # fmt: skip
@@ -143,10 +143,10 @@ def explain(catalog: Catalog, renderer: Renderer, links: Links, found: Found) ->
     )
 
 
-def rules_told(case: Case) -> list[RuleTold]:
+def rules_told(case: Case) -> list[RuleView]:
     """Every rule's answer about a case."""
     return [
-        RuleTold(rule=name, says=None if said is None else said.action, words=phrases.rule(case, name, said))
+        RuleView(rule=name, says=None if said is None else said.action, words=phrases.rule(case, name, said))
         for name, said in policy.trace(case)
     ]
 
@@ -189,13 +189,13 @@ def _undecided(catalog: Catalog, found: Found) -> list[str]:
     return [f"No notification type listened to {found.event.type}; it only took others back."]
 
 
-def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, made: Decided) -> DecisionTold:
+def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, made: DecisionRecord) -> DecisionView:
     kind = catalog.types.get(made.type)
     zone = UTC if made.standing is None else made.standing.zone
     answers = [_answer(catalog, kind, found.event, made, each, zone) for each in made.answers]
     sent = [each for each in found.sent.values() if _is_of(each, made, found.sent)]
     deliveries = [_delivery(catalog, renderer, links, made, each, found.tried.get(each.id, [])) for each in sent]
-    return DecisionTold(
+    return DecisionView(
         type=made.type,
         name=made.type if kind is None else kind.name,
         recipient=made.recipient_id or None,
@@ -208,7 +208,7 @@ def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, 
     )
 
 
-def _is_of(sent: Sent, made: Decided, every: dict[str, Sent]) -> bool:
+def _is_of(sent: DeliveryRecord, made: DecisionRecord, every: dict[str, DeliveryRecord]) -> bool:
     """Whether a decision named a delivery, one that it holds as a digest, or one that it takes up."""
     named = {each.delivery for each in made.answers}
     named |= {every[id_].digest_id for id_ in named if id_ in every}
@@ -220,15 +220,15 @@ def _is_of(sent: Sent, made: Decided, every: dict[str, Sent]) -> bool:
 
 
 def _answer(
-    catalog: Catalog, kind: NotificationType | None, event: Event, made: Decided, answered: Answered, zone: str
-) -> AnswerTold:
-    rules: list[RuleTold] = []
+    catalog: Catalog, kind: NotificationType | None, event: Event, made: DecisionRecord, answered: Answered, zone: str
+) -> AnswerView:
+    rules: list[RuleView] = []
     unchanged = None
     if kind is not None and made.standing is not None:
         case = policy.case_of(kind, event, answered.channel, made.standing, made.decided_at, catalog.regulation)
         rules = rules_told(case)
         unchanged = _agrees(policy.judge(case), answered)
-    return AnswerTold(
+    return AnswerView(
         channel=answered.channel, answer=answered.answer, reason=answered.reason,
         words=phrases.answer(answered.answer, answered.reason, answered.due_at, made.decided_at, zone),
         due_at=to_datetime(answered.due_at), delivery=answered.delivery, rules=rules, unchanged=unchanged,
@@ -244,10 +244,10 @@ def _agrees(verdict: policy.Verdict, answered: Answered) -> bool:
 
 
 def _delivery(
-    catalog: Catalog, renderer: Renderer, links: Links, made: Decided, sent: Sent, tried: Sequence[Any]
-) -> DeliveryTold:
+    catalog: Catalog, renderer: Renderer, links: Links, made: DecisionRecord, sent: DeliveryRecord, tried: Sequence[Any]
+) -> DeliveryView:
     content, proven = _as_sent(catalog, renderer, links, made, sent)
-    return DeliveryTold(
+    return DeliveryView(
         id=sent.id, event=sent.event_id, channel=sent.channel, state=sent.state, reason=sent.reason,
         words=phrases.state(sent.state, sent.reason), code=sent.code, meaning=telling.meaning(sent.channel, sent.code),
         due_at=to_datetime(sent.due_at), updated_at=to_datetime(sent.updated_at),
@@ -260,8 +260,8 @@ def _delivery(
 
 
 def _as_sent(
-    catalog: Catalog, renderer: Renderer, links: Links, made: Decided, sent: Sent
-) -> tuple[Words | None, bool | None]:
+    catalog: Catalog, renderer: Renderer, links: Links, made: DecisionRecord, sent: DeliveryRecord
+) -> tuple[MessageParts | None, bool | None]:
     """The words of what was sent, and whether they are proven; a link that works is not shown."""
     if sent.locale is None:
         return None, None
@@ -275,21 +275,25 @@ def _as_sent(
     return _without(content_told(again.content), again.unsubscribe_url), again.proven
 
 
-def _without(told: Words, link: str | None) -> Words:
+def _without(told: MessageParts, link: str | None) -> MessageParts:
     """The words with a link that works made one that doesn't."""
     if link is None:
         return told
     return {name: text.replace(link, HIDDEN) for name, text in told.items()}
 
 
-def content_told(content: Content) -> Words:
+def content_told(content: Content) -> MessageParts:
     """A message's words, by the names of the parts that it has."""
     return {name: text for name, text in msgspec.structs.asdict(content).items() if text is not None}
 
 
 def _timeline(
-    found: Found, made: Decided, answers: Sequence[AnswerTold], sent: Sequence[Sent], told: Sequence[DeliveryTold]
-) -> Iterator[Moment]:
+    found: Found,
+    made: DecisionRecord,
+    answers: Sequence[AnswerView],
+    sent: Sequence[DeliveryRecord],
+    told: Sequence[DeliveryView],
+) -> Iterator[TimelineEntry]:
     event = found.event
     yield _moment(event.accepted_at, None, f"{event.source} reported {event.type} ({event.source_id})")
     for answer in answers:
@@ -298,12 +302,14 @@ def _timeline(
         yield from _way(row, each, found.marks.get(row.about))
 
 
-def _way(row: Sent, told: DeliveryTold, mark: Mark | None) -> Iterable[Moment]:
+def _way(row: DeliveryRecord, told: DeliveryView, mark: SupersessionRecord | None) -> Iterable[TimelineEntry]:
     if row.redrive_of is not None:
         yield _moment(row.created_at, row.channel, "sent again by hand")
     for each in told.attempts:
         said = ", ".join(filter(None, (each.outcome.replace("_", " "), each.code, each.meaning)))
-        yield Moment(at=each.ended_at, channel=row.channel, words=f"try {each.number} at {each.provider}: {said}")
+        yield TimelineEntry(
+            at=each.ended_at, channel=row.channel, words=f"try {each.number} at {each.provider}: {said}"
+        )
     if row.crashes:
         yield _moment(row.updated_at, row.channel, f"workers that ended with it in hand: {row.crashes}")
     if row.state in (State.SUPERSEDED, State.CANCELLED) and mark is not None:
@@ -313,5 +319,5 @@ def _way(row: Sent, told: DeliveryTold, mark: Mark | None) -> Iterable[Moment]:
         yield _moment(row.updated_at, row.channel, f"{told.words}{said}")
 
 
-def _moment(at: int, channel: Channel | None, said: str) -> Moment:
-    return Moment(at=to_datetime(at), channel=channel, words=said)
+def _moment(at: int, channel: Channel | None, said: str) -> TimelineEntry:
+    return TimelineEntry(at=to_datetime(at), channel=channel, words=said)

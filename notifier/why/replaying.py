@@ -15,16 +15,16 @@ from notifier.domain.catalog import Catalog
 from notifier.domain.clock import DAY
 from notifier.domain.deliveries import State
 from notifier.domain.events import Event
+from notifier.domain.recipient_facts import of_type
 from notifier.domain.recipients import Recipient
-from notifier.domain.standing import of_type
-from notifier.pipeline.plan import Spent, audience_keys, make_plan
+from notifier.pipeline.plan import SendsInWindow, audience_keys, make_plan
 from notifier.policy import phrases
 from notifier.store.core.database import Database
 from notifier.store.delivery.deliveries import Decision
-from notifier.store.people import recipients, standing
-from notifier.store.reading import past
-from notifier.store.reading.explaining import Answered, Decided
-from notifier.store.reading.past import Key
+from notifier.store.people import recipient_facts, recipients
+from notifier.store.reading import history
+from notifier.store.reading.explaining import Answered, DecisionRecord
+from notifier.store.reading.history import DecisionKey
 
 EXAMPLES = 3  # of each difference: to look at by `notifier explain`
 HEX = 12  # digits of an id that say how far it is in their order
@@ -38,14 +38,14 @@ Outcomes = dict[tuple[str, str, str], Outcome]
 """By type, recipient and channel; a person's devices all fare alike."""
 
 
-class Example(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayExample(msgspec.Struct, frozen=True, kw_only=True):
     """Where a difference can be seen."""
 
     event: str
     recipient: str | None
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayDifference(msgspec.Struct, frozen=True, kw_only=True):
     """Answers of one type on one channel that would be others: from what to what, how many, and some of them."""
 
     type: str
@@ -53,7 +53,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     before: str
     after: str
     count: int
-    examples: list[Example]
+    examples: list[ReplayExample]
 
 
 class Differences(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
     differ: int
     by_today: int
     failed: int
-    changes: list[Change]
+    changes: list[ReplayDifference]
 
 
 class _Tally:
@@ -74,7 +74,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.events = self.decisions = self.answers = self.by_today = self.failed = 0
-        self.changes: dict[tuple[str, str, str, str], tuple[int, list[Example]]] = {}
+        self.changes: dict[tuple[str, str, str, str], tuple[int, list[ReplayExample]]] = {}
 
     def compare(self, event: Event, before: Outcomes, after: Outcomes, at: int) -> None:
         for key in sorted(before.keys() | after.keys()):
@@ -86,12 +86,12 @@ class _Tally:
             told = _told(then, at), _told(now, at)
             change = type_, channel, told[0], told[1] if told[0] != told[1] else f"{told[1]}, until another time"
             count, examples = self.changes.get(change, (0, []))
-            example = Example(event=event.id, recipient=person or None)
+            example = ReplayExample(event=event.id, recipient=person or None)
             self.changes[change] = count + 1, [*examples, example][:EXAMPLES]
 
     def told(self) -> Differences:
         changes = [
-            Change(type=type_, channel=channel, before=before, after=after, count=count, examples=examples)
+            ReplayDifference(type=type_, channel=channel, before=before, after=after, count=count, examples=examples)
             for (type_, channel, before, after), (count, examples) in self.changes.items()
         ]
         return Differences(
@@ -120,7 +120,7 @@ async def _walk(database: Database, day: int) -> AsyncIterator[tuple[list[tuple[
         begin = after
 
         async def work(connection: AsyncConnection, begin: str = begin) -> tuple[list[tuple[Event, int]], str | None]:
-            return await past.walk(connection, begin, day, day + DAY)
+            return await history.walk(connection, begin, day, day + DAY)
 
         events, after = await database.look(work)
         yield events, 1.0 if after is None else int(after[:HEX], 16) / 16**HEX
@@ -150,27 +150,27 @@ def _fits(catalog: Catalog, event: Event) -> bool:
         return False
 
 
-async def _decisions(database: Database, events: Sequence[str]) -> AsyncIterator[list[Decided]]:
+async def _decisions(database: Database, events: Sequence[str]) -> AsyncIterator[list[DecisionRecord]]:
     """The decisions about events, by parts, for a campaign's don't fit in memory; others' aren't torn apart."""
-    after: Key | None = Key()
+    after: DecisionKey | None = DecisionKey()
     while after is not None and events:
         begin = after
 
-        async def work(connection: AsyncConnection, begin: Key = begin) -> list[Decided]:
-            return await past.decisions(connection, database.dialect, events, begin)
+        async def work(connection: AsyncConnection, begin: DecisionKey = begin) -> list[DecisionRecord]:
+            return await history.decisions(connection, database.dialect, events, begin)
 
         made = await database.look(work)
-        if len(made) < past.DECISIONS:
+        if len(made) < history.DECISIONS:
             after = None
         else:
             made = [each for each in made if each.event_id != made[-1].event_id] or made
-            after = Key(made[-1].event_id, made[-1].type, made[-1].recipient_id)
+            after = DecisionKey(made[-1].event_id, made[-1].type, made[-1].recipient_id)
         yield made
 
 
 async def _read(
-    database: Database, catalog: Catalog, events: Sequence[Event], made: Sequence[Decided]
-) -> tuple[Spent, Members]:
+    database: Database, catalog: Catalog, events: Sequence[Event], made: Sequence[DecisionRecord]
+) -> tuple[SendsInWindow, Members]:
     """What people were sent of the capped categories, up to today; and who is in the audiences of events today, for
     types that nobody decided then and decisions that don't say where people stood."""
     types_made: dict[str, set[str]] = {}
@@ -194,10 +194,10 @@ async def _read(
             limited.setdefault(kind.id, set()).add(each.recipient_id)
     since = min((each.decided_at for each in made), default=0)
 
-    async def work(connection: AsyncConnection) -> tuple[Spent, Members]:
+    async def work(connection: AsyncConnection) -> tuple[SendsInWindow, Members]:
         dialect = database.dialect
-        spent = await standing.spent(connection, dialect, wanted, types, catalog.regulation, since)
-        by_type = await standing.told_by_type(connection, dialect, limited, since - catalog.regulation.longest)
+        spent = await recipient_facts.sends_in_window(connection, dialect, wanted, types, catalog.regulation, since)
+        by_type = await recipient_facts.told_by_type(connection, dialect, limited, since - catalog.regulation.longest)
         for id_, told in by_type.items():
             spent.setdefault(id_, {}).update(told)
         return spent, await recipients.in_audiences(connection, dialect, list(audience_keys(catalog, asked)))
@@ -206,7 +206,14 @@ async def _read(
 
 
 def _again(
-    catalog: Catalog, event: Event, made: Sequence[Decided], spent: Spent, today: Members, tally: _Tally, *, new: bool
+    catalog: Catalog,
+    event: Event,
+    made: Sequence[DecisionRecord],
+    spent: SendsInWindow,
+    today: Members,
+    tally: _Tally,
+    *,
+    new: bool,
 ) -> None:
     """Decide an event again for those whom these decisions are about; with `new` also by types that decided nothing."""
     types = {each.type for each in made}
@@ -232,7 +239,7 @@ def _again(
 
 
 def _members(
-    catalog: Catalog, event: Event, then: Sequence[Decided], today: Mapping[str, Recipient]
+    catalog: Catalog, event: Event, then: Sequence[DecisionRecord], today: Mapping[str, Recipient]
 ) -> dict[str, list[Recipient]]:
     """Who was in each audience then, those on call in the order in which they were asked."""
     members: dict[str, dict[str, Recipient]] = {}
@@ -243,24 +250,24 @@ def _members(
             continue
         stood = each.standing
         person = today[each.recipient_id] if stood is None else Recipient(
-            id=each.recipient_id, name=None, email=None, phone=None, devices=[], standing=stood
+            id=each.recipient_id, name=None, email=None, phone=None, devices=[], facts=stood
         )  # fmt: skip
         members.setdefault(keys[0], {}).setdefault(each.recipient_id, person)
     return {key: list(group.values()) for key, group in members.items()}
 
 
-def _turn(made: Decided) -> tuple[str, int]:
+def _turn(made: DecisionRecord) -> tuple[str, int]:
     return made.type, min((each.due_at for each in made.answers if each.answer == State.PENDING), default=0)
 
 
-def _spent_by(catalog: Catalog, at: int, then: Sequence[Decided], spent: Spent) -> Spent:
+def _spent_by(catalog: Catalog, at: int, then: Sequence[DecisionRecord], spent: SendsInWindow) -> SendsInWindow:
     """What people had been told of capped categories and types by a moment: as decisions say, else as the rows do.
 
     Of two types of one event the second has counted the first, which is counted again here: the shorter list is meant.
     """
-    found: Spent = {}
+    found: SendsInWindow = {}
     for each in then:
-        recorded = each.standing.spent if each.standing else {}
+        recorded = each.standing.sends_in_window if each.standing else {}
         mine = found.setdefault(each.recipient_id, {})
         kind = catalog.types.get(each.type)
         limited = kind is not None and catalog.regulation.limit_of(kind.id, kind.category) is not None

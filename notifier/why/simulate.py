@@ -9,18 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
 from notifier.domain.catalog import Catalog, NotificationType
-from notifier.domain.channels import Known, reachable, spec
+from notifier.domain.channels import KnownAddresses, reachable, spec
 from notifier.domain.clock import to_datetime, to_instant
-from notifier.domain.cloudevents import Reader, TypeName
+from notifier.domain.cloudevents import EventReader, TypeName
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.errors import Problem, RenderError
 from notifier.domain.events import Event
 from notifier.domain.messages import Private
-from notifier.domain.preferences import NETWORK, Key, Preferences, Told, laid_upon
+from notifier.domain.preferences import NETWORK, Key, Preferences, PreferencesPatch, laid_upon
 from notifier.domain.problems import problem
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.recipients import Recipient, RecipientDetails, check_preferences
 from notifier.domain.sayable import is_showable
-from notifier.domain.standing import Standing
 from notifier.pipeline.plan import audience_keys
 from notifier.pipeline.planning import read_and_plan
 from notifier.policy import phrases
@@ -31,8 +31,8 @@ from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import Decision, NewDelivery
 from notifier.store.people import preferences, recipients
 from notifier.store.reading import explaining
-from notifier.store.reading.explaining import Mark
-from notifier.why.explain import HIDDEN, RuleTold, Words, content_told, rules_told, why_not
+from notifier.store.reading.explaining import SupersessionRecord
+from notifier.why.explain import HIDDEN, MessageParts, RuleView, content_told, rules_told, why_not
 
 MOST_PEOPLE = 100  # told of one by one: what becomes of a campaign is a question for `notifier replay-day`
 SOURCE = "simulation"
@@ -80,9 +80,9 @@ class Foreseen(Private, frozen=True, kw_only=True):
     due_at: datetime
     step: int
     repeat: bool
-    rules: list[RuleTold]
+    rules: list[RuleView]
     locale: str | None
-    content: Words | None
+    content: MessageParts | None
 
 
 class Fate(Private, frozen=True, kw_only=True):
@@ -113,11 +113,11 @@ class _Seen(msgspec.Struct, frozen=True):
     decisions: Sequence[Decision]
     deliveries: Mapping[str, NewDelivery]
     known: set[str]
-    marks: Mapping[str, Mark]
+    marks: Mapping[str, SupersessionRecord]
 
 
 async def simulate(
-    database: Database, catalog: Catalog, reader: Reader, renderer: Renderer, trial: Trial, now: int
+    database: Database, catalog: Catalog, reader: EventReader, renderer: Renderer, trial: Trial, now: int
 ) -> Simulation:
     """What would happen; Problem where the event, the time or the person doesn't fit."""
     supposed = _checked(trial)
@@ -177,15 +177,15 @@ async def _person(
         return None
     if trial.preferences is None:
         return person
-    chosen = msgspec.structs.replace(person.standing, preferences=check_preferences(trial.preferences))
-    return msgspec.structs.replace(person, standing=chosen)
+    chosen = msgspec.structs.replace(person.facts, preferences=check_preferences(trial.preferences))
+    return msgspec.structs.replace(person, facts=chosen)
 
 
 def _suppose(given: Supposed, presets: Sequence[tuple[str, Any]]) -> Recipient:
-    chosen = laid_upon(Preferences(), given.preferences or Told())
+    chosen = laid_upon(Preferences(), given.preferences or PreferencesPatch())
     own = msgspec.to_builtins(given.addresses) if given.addresses else {}
-    known = Known(given.email is not None, given.phone is not None, bool(given.devices), frozenset(own))
-    standing = Standing(
+    known = KnownAddresses(given.email is not None, given.phone is not None, bool(given.devices), frozenset(own))
+    facts = RecipientFacts(
         preferences=chosen, defaults=tuple(presets), consents=given.consents,
         region=given.region, locale=given.locale, time_zone=given.time_zone,
         reachable=reachable(known),
@@ -197,7 +197,7 @@ def _suppose(given: Supposed, presets: Sequence[tuple[str, Any]]) -> Recipient:
         phone=given.phone,
         devices=given.devices or [],
         own=own,
-        standing=standing,
+        facts=facts,
     )
 
 
@@ -213,7 +213,7 @@ def _instant(at: str | None, person: Recipient | None, now: int) -> int:
         raise problem(42205, "write an instant such as 2026-03-09T22:10:00Z, or a time of day: 23:10", "/at") from None
     if person is None:
         raise problem(42205, "a time of day is by somebody's clock; name the recipient", "/at")
-    found = next_free(now, person.standing.zone, lambda wall: f"{wall:%H:%M}" != at, [shown])
+    found = next_free(now, person.facts.zone, lambda wall: f"{wall:%H:%M}" != at, [shown])
     return now if found is None else found
 
 
@@ -225,7 +225,7 @@ def _read_instant(text: str) -> int:
     return instant
 
 
-def _event(reader: Reader, trial: TrialEvent, at: int) -> Event:
+def _event(reader: EventReader, trial: TrialEvent, at: int) -> Event:
     if trial.time is not None and not is_showable(trial.time):
         raise problem(42205, "no clock can show this time; was it ever set?", "/event/time")
     occurred = at if trial.time is None else to_instant(trial.time)
@@ -273,8 +273,8 @@ def _foreseen(
     seen: _Seen, at: int,
 ) -> Foreseen:  # fmt: skip
     channel, answer, delivery = Channel(told["channel"]), State(told["answer"]), seen.deliveries[told["delivery"]]
-    standing = made.standing
-    zone = "UTC" if standing is None else standing.zone
+    facts = made.standing
+    zone = "UTC" if facts is None else facts.zone
     said = phrases.answer(answer, told["reason"], told["due_at"], at, zone)
     mark = seen.marks.get(delivery.about)
     repeat = delivery.id in seen.known
@@ -283,12 +283,12 @@ def _foreseen(
         said = f"nothing more is sent: {phrases.reason('repeat')}"
     elif goes_out and mark is not None and event.starts_at <= mark.until:
         said, goes_out = f"{said}; but {mark.type} has taken it back, so that it would not be sent", False
-    rules: list[RuleTold] = []
-    if standing is not None:
-        rules = rules_told(policy.case_of(kind, event, channel, standing, at, catalog.regulation))
+    rules: list[RuleView] = []
+    if facts is not None:
+        rules = rules_told(policy.case_of(kind, event, channel, facts, at, catalog.regulation))
     locale, content = None, None
-    if goes_out and standing is not None:
-        locale, content, said = _written(renderer, kind, channel, event, standing, said)
+    if goes_out and facts is not None:
+        locale, content, said = _written(renderer, kind, channel, event, facts, said)
     return Foreseen(
         channel=channel, answer=answer, reason=told["reason"], words=said, due_at=to_datetime(told["due_at"]),
         step=delivery.step, repeat=repeat, rules=rules, locale=locale,
@@ -297,12 +297,12 @@ def _foreseen(
 
 
 def _written(
-    renderer: Renderer, kind: NotificationType, channel: Channel, event: Event, standing: Standing, said: str
-) -> tuple[str | None, Words | None, str]:
+    renderer: Renderer, kind: NotificationType, channel: Channel, event: Event, facts: RecipientFacts, said: str
+) -> tuple[str | None, MessageParts | None, str]:
     try:
-        switched = spec(channel).unsubscribes and policy.may_switch(kind, channel, standing)
+        switched = spec(channel).unsubscribes and policy.may_switch(kind, channel, facts)
         made = renderer.render(
-            kind.id, channel, locale=standing.language, time_zone=standing.zone, data=event.data,
+            kind.id, channel, locale=facts.language, time_zone=facts.zone, data=event.data,
             unsubscribe_url=HIDDEN if switched else None,
         )  # fmt: skip
     except RenderError as error:

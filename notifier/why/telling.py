@@ -9,10 +9,10 @@ import msgspec
 from notifier.domain.clock import to_datetime
 from notifier.domain.deliveries import Channel
 from notifier.providers.spec import codes
-from notifier.store.reading.dead import Tried
+from notifier.store.reading.dead import AttemptRecord
 
 
-class AttemptTold(msgspec.Struct, frozen=True, kw_only=True):
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """A try at the provider: its own code, and what that means."""
 
     number: int
@@ -24,7 +24,7 @@ class AttemptTold(msgspec.Struct, frozen=True, kw_only=True):
     meaning: str | None
 
 
-class EventTold(msgspec.Struct, frozen=True, kw_only=True):
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
     """The event behind it, as its source named it."""
 
     id: str
@@ -46,10 +46,10 @@ def meaning(channel: Channel | None, code: str | None) -> str | None:
     return None if row is None else row.meaning
 
 
-def attempts(channel: Channel | None, tried: Iterable[Tried]) -> list[AttemptTold]:
+def attempts(channel: Channel | None, tried: Iterable[AttemptRecord]) -> list[AttemptView]:
     """Tries at a channel's providers, with their codes' meaning."""
     return [
-        AttemptTold(
+        AttemptView(
             number=each.number, started_at=to_datetime(each.started_at), ended_at=to_datetime(each.ended_at),
             provider=each.provider, outcome=each.outcome, code=each.code, meaning=meaning(channel, each.code),
         )

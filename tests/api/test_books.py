@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from notifier.api.books import GOOD_FOR
+from notifier.api.ledger_counter import GOOD_FOR
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.samples import encoded

@@ -27,7 +27,7 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
 from notifier.runtime.settings import Settings
-from notifier.sandbox import Match, Rule, Sandbox
+from notifier.sandbox import FaultRule, Match, Sandbox
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, suppression
 from notifier.store.core.staff import audit
@@ -323,7 +323,7 @@ async def test_what_twilio_tells_of_our_texts_is_in_the_books(database: Database
     await recipients.put(database, people, NOW)
     async with Sandbox(callbacks=True) as sandbox, serve_front() as front:
         sandbox.faults.add(
-            Rule(channel="sms", action="fail", stage="delivery", code=30006, match=Match(to=numbers["d7"]))
+            FaultRule(channel="sms", action="fail", stage="delivery", code=30006, match=Match(to=numbers["d7"]))
         )
         port = sandbox.http_url.rpartition(":")[2]
         providers = f"twilio+http://{ACCOUNT_SID}:{AUTH_TOKEN}@127.0.0.1:{port}?from=VOLTLINE&name=main"

@@ -40,7 +40,7 @@ async def is_on(person: Person, category: str = "billing", channel: Channel = EM
     """Whether the person's grid shows it as on."""
     found = await recipients.find(person.api.engine.database, person.id)
     assert found is not None
-    rows = make_grid(person.api.engine.catalog, found[1], found[0].standing)
+    rows = make_grid(person.api.engine.catalog, found[1], found[0].facts)
     (on,) = [
         cell.on for row in rows for cell in row.cells if (row.category, cell.channel) == (category, channel)
     ]  # fmt: skip

@@ -28,7 +28,7 @@ from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import Clock, ManualClock, SystemClock
 from notifier.pipeline.sharing import InDatabase
 from notifier.providers import pool as providers
-from notifier.providers.http import Timeouts
+from notifier.providers.http import HttpTimeouts
 from notifier.providers.shared import Shared
 from notifier.providers.shared_in_redis import InRedis
 from notifier.runtime.guard import refuse_everything_but_loopback
@@ -145,7 +145,7 @@ async def process(provider: Provider, clock: ManualClock) -> AsyncIterator[Proce
             account = TwilioAccount(name=name, **{**details, **options})
             transport = TwilioTransport(
                 account.sid, account.token, account.sender, clock=clock, base_url=account.url,
-                timeouts=Timeouts(connect=timeout / 2, total=timeout),
+                timeouts=HttpTimeouts(connect=timeout / 2, total=timeout),
             )  # fmt: skip
             each.append(providers.Provider(account, transport, terms, shared, clock))
         opened.append(providers.Providers(each, shared))

@@ -5,7 +5,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from notifier.domain.clock import MINUTE, SECOND, ManualClock
-from notifier.providers.breaker import IN_A_ROW, LEAST, PROBE_PAUSE, PROBES, RESTS, WINDOW, Breaker, Outcome, State
+from notifier.providers.breaker import (
+    IN_A_ROW,
+    LEAST,
+    PROBE_PAUSE,
+    PROBES,
+    RESTS,
+    WINDOW,
+    Breaker,
+    BreakerState,
+    Outcome,
+)
 
 FAILURES: list[Outcome] = ["unavailable", "unknown", "misconfigured"]
 
@@ -41,7 +51,7 @@ def test_it_opens_after_so_many_failures_in_a_row_for_as_long_as_their_kind_asks
     assert call(breaker, outcome) == RESTS[outcome]
 
     # Then it is left alone
-    assert (breaker.state, breaker.rest(), breaker.up_for) == (State.OPEN, RESTS[outcome], 0)
+    assert (breaker.state, breaker.rest(), breaker.up_for) == (BreakerState.OPEN, RESTS[outcome], 0)
     clock.advance(RESTS[outcome] - 1)
     assert breaker.rest() == 1
 
@@ -51,7 +61,7 @@ def test_a_success_between_failures_keeps_it_closed(breaker: Breaker) -> None:
         call(breaker, "good", 2)
         call(breaker, "unavailable")
 
-    assert breaker.state == State.CLOSED
+    assert breaker.state == BreakerState.CLOSED
 
 
 def test_it_opens_when_half_of_many_fail(breaker: Breaker) -> None:
@@ -80,7 +90,7 @@ def test_what_says_nothing_of_the_provider_counts_neither_way(breaker: Breaker) 
     call(breaker, "unavailable", IN_A_ROW - 1)
     call(breaker, "neither", 100)
 
-    assert breaker.state == State.CLOSED
+    assert breaker.state == BreakerState.CLOSED
     assert call(breaker, "unavailable") > 0
 
 
@@ -88,7 +98,7 @@ def test_after_its_rest_a_few_probes_go_through_and_close_it(breaker: Breaker, c
     # Given an open breaker whose rest is over
     call(breaker, "unavailable", IN_A_ROW)
     clock.advance(RESTS["unavailable"])
-    assert (breaker.state, breaker.rest()) == (State.HALF_OPEN, 0)
+    assert (breaker.state, breaker.rest()) == (BreakerState.HALF_OPEN, 0)
 
     # When probes go out, then nobody else does
     probes = [breaker.begin() for _ in range(PROBES)]
@@ -96,9 +106,9 @@ def test_after_its_rest_a_few_probes_go_through_and_close_it(breaker: Breaker, c
 
     # And when all of them come through, then it is closed
     for probe in probes:
-        assert breaker.state == State.HALF_OPEN
+        assert breaker.state == BreakerState.HALF_OPEN
         breaker.end(probe, "good")
-    assert (breaker.state, breaker.rest(), breaker.up_for) == (State.CLOSED, 0, 0)
+    assert (breaker.state, breaker.rest(), breaker.up_for) == (BreakerState.CLOSED, 0, 0)
     clock.advance(SECOND)
     assert breaker.up_for == SECOND
 
@@ -113,7 +123,7 @@ def test_one_probe_that_fails_opens_it_again(breaker: Breaker, clock: ManualCloc
 
     # And the third probe's outcome changes nothing any more
     assert breaker.end(probes[2], "good") == 0
-    assert (breaker.state, breaker.rest()) == (State.OPEN, RESTS["unknown"])
+    assert (breaker.state, breaker.rest()) == (BreakerState.OPEN, RESTS["unknown"])
 
 
 def test_a_probe_that_says_nothing_gives_its_place_to_another(breaker: Breaker, clock: ManualClock) -> None:
@@ -123,7 +133,7 @@ def test_a_probe_that_says_nothing_gives_its_place_to_another(breaker: Breaker, 
 
     breaker.end(probes[0], "neither")
 
-    assert (breaker.state, breaker.rest()) == (State.HALF_OPEN, 0)
+    assert (breaker.state, breaker.rest()) == (BreakerState.HALF_OPEN, 0)
 
 
 def test_calls_from_before_it_opened_say_nothing_of_it_now(breaker: Breaker, clock: ManualClock) -> None:
@@ -138,16 +148,16 @@ def test_calls_from_before_it_opened_say_nothing_of_it_now(breaker: Breaker, clo
         breaker.end(each, "good")
 
     # Then it still is
-    assert (breaker.state, breaker.rest()) == (State.HALF_OPEN, 0)
+    assert (breaker.state, breaker.rest()) == (BreakerState.HALF_OPEN, 0)
 
 
 def test_what_the_provider_asks_for_is_kept_to_and_then_all_may_go(breaker: Breaker, clock: ManualClock) -> None:
     breaker.leave_alone(30 * SECOND, tripped=False)
     breaker.leave_alone(10 * SECOND, tripped=False)
 
-    assert (breaker.state, breaker.rest()) == (State.OPEN, 30 * SECOND)
+    assert (breaker.state, breaker.rest()) == (BreakerState.OPEN, 30 * SECOND)
     clock.advance(30 * SECOND)
-    assert (breaker.state, breaker.rest()) == (State.CLOSED, 0)
+    assert (breaker.state, breaker.rest()) == (BreakerState.CLOSED, 0)
 
 
 class Provider(RuleBasedStateMachine):
@@ -184,10 +194,10 @@ class Provider(RuleBasedStateMachine):
             self.probing.remove(began)
         if opened:
             assert outcome in RESTS
-            assert self.breaker.state == State.OPEN
+            assert self.breaker.state == BreakerState.OPEN
             self.no_call_before = max(self.no_call_before, self.clock.now() + opened)
             self.probing = []
-        if before != State.CLOSED and self.breaker.up_for == 0 and self.breaker.state == State.CLOSED:
+        if before != BreakerState.CLOSED and self.breaker.up_for == 0 and self.breaker.state == BreakerState.CLOSED:
             self.probing = None
 
     @rule(milliseconds=st.integers(1, MINUTE), tripped=st.booleans())
@@ -201,7 +211,7 @@ class Provider(RuleBasedStateMachine):
     def it_rests_exactly_as_long_as_it_must(self) -> None:
         left = self.no_call_before - self.clock.now()
         assert (self.breaker.rest() >= left) if left > 0 else (self.breaker.rest() in (0, PROBE_PAUSE))
-        assert (self.breaker.state == State.OPEN) == (left > 0)
+        assert (self.breaker.state == BreakerState.OPEN) == (left > 0)
 
 
 TestAnyProvider = Provider.TestCase

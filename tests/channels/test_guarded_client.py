@@ -16,13 +16,13 @@ from aiohttp import web
 from notifier.domain.errors import OutcomeUnknown, Refused, SendError, Unavailable
 from notifier.providers import fence, guarded_client
 from notifier.providers.guarded_client import MAX_BODY, MAX_READ, GuardedClient, Lookups
-from notifier.providers.http import Timeouts
+from notifier.providers.http import HttpTimeouts
 from notifier.runtime.proxies import Proxies
 from tests.channels.provider import Provider, drop, reply, reply_raw, silence
 from tests.channels.tunnels import WHOLE, TunnelProxy, answer_all, listening
 
 LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
-QUICK = Timeouts(connect=0.3, total=0.5)
+QUICK = HttpTimeouts(connect=0.3, total=0.5)
 GLOBAL = "93.184.216.34"
 Connect = Callable[..., GuardedClient]
 
@@ -183,7 +183,7 @@ async def test_of_a_body_without_end_the_beginning_is_kept(connect: Connect) -> 
             await writer.drain()
 
     async with listening(endless) as port, asyncio.timeout(5):
-        answer = await connect(timeouts=Timeouts()).post(f"http://127.0.0.1:{port}/", b"", {})
+        answer = await connect(timeouts=HttpTimeouts()).post(f"http://127.0.0.1:{port}/", b"", {})
     assert (answer.status, answer.body) == (500, b"x" * MAX_BODY)
 
 
@@ -285,7 +285,7 @@ async def test_closing_ends_what_is_under_way(provider: Provider, connect: Conne
         return await silence(request)
 
     provider.answers("/", silent)
-    client = connect(timeouts=Timeouts())
+    client = connect(timeouts=HttpTimeouts())
     under_way = asyncio.create_task(client.post(provider.url, b"", {}))
     await arrived.wait()
     await client.close()
@@ -300,7 +300,7 @@ async def test_tls_is_by_name_whatever_the_address(
     server_tls.sni_callback = lambda _socket, name, _context: asked_for.append(name)
     server = Heads()
     async with listening(server, server_tls) as port:
-        client = connect(resolve=Names(["127.0.0.1"]), tls=trusting, timeouts=Timeouts())
+        client = connect(resolve=Names(["127.0.0.1"]), tls=trusting, timeouts=HttpTimeouts())
 
         # When / Then
         assert (await client.post(f"https://provider.example:{port}/", b"", {})).status == 200
@@ -319,7 +319,7 @@ async def test_tls_is_by_name_whatever_the_address(
 async def test_localhost_is_looked_up_for_real_and_other_names_never_leave_this_machine(connect: Connect) -> None:
     # Given a process that keeps to its own machine
     async with listening(Heads()) as port:
-        client = connect(timeouts=Timeouts())
+        client = connect(timeouts=HttpTimeouts())
         assert (await client.post(f"http://localhost:{port}/", b"", {})).status == 200
 
         # Then the guard beneath refuses the look-up of a name, and the connection to what is global
@@ -370,7 +370,7 @@ async def test_a_proxy_is_asked_for_the_checked_address_and_never_for_the_name(
         for address, tunnel in ((GLOBAL, f"{GLOBAL}:443"), ("2606:4700::1111", "[2606:4700::1111]:443")):
             # When
             names = Names([address])
-            client = connect(resolve=names, proxies=Proxies(proxy.url), tls=trusting, timeouts=Timeouts())
+            client = connect(resolve=names, proxies=Proxies(proxy.url), tls=trusting, timeouts=HttpTimeouts())
             answer = await client.post("https://provider.example/", b"", {})
 
             # Then TLS within the tunnel is by name
@@ -393,6 +393,8 @@ async def test_a_permitted_network_is_reached_directly_whatever_its_name(
     proxy: TunnelProxy, connect: Connect, server_tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     async with listening(answer_all, server_tls) as port:
-        client = connect(resolve=Names(["127.0.0.1"]), proxies=Proxies(proxy.url), tls=trusting, timeouts=Timeouts())
+        client = connect(
+            resolve=Names(["127.0.0.1"]), proxies=Proxies(proxy.url), tls=trusting, timeouts=HttpTimeouts()
+        )
         assert (await client.post(f"https://provider.example:{port}/", b"", {})).status == 200
     assert proxy.heads == []

@@ -17,12 +17,12 @@ from aiohttp import web
 from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
 from notifier.providers import http_client
 from notifier.providers.codes import DEFERRED
-from notifier.providers.http import Timeouts
+from notifier.providers.http import HttpTimeouts
 from notifier.providers.http_client import HttpClient
 from notifier.providers.http_connection import MAX_ANSWER
 from tests.channels.provider import Handler, Provider, drop, half, hold, reply, silence
 
-QUICK = Timeouts(connect=0.2, total=0.4)
+QUICK = HttpTimeouts(connect=0.2, total=0.4)
 Connect = Callable[..., HttpClient]
 Serve = Callable[..., AbstractAsyncContextManager[HttpClient]]
 
@@ -134,7 +134,7 @@ async def test_uvicorn_takes_requests_and_is_understood_in_chunks(connect: Conne
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_config=None))
         serving = asyncio.create_task(server.serve([listening]))
-        client = connect(f"http://127.0.0.1:{listening.getsockname()[1]}", connections=5, timeouts=Timeouts())
+        client = connect(f"http://127.0.0.1:{listening.getsockname()[1]}", connections=5, timeouts=HttpTimeouts())
 
         # When
         answers = await asyncio.gather(*(client.post(b"/", b"%08d" % number) for number in range(100)))
@@ -152,7 +152,7 @@ async def test_over_tls_the_server_must_be_the_one_that_is_meant(
     serve: Serve, server_tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-    options = {"ssl": server_tls, "scheme": "https", "timeouts": Timeouts()}
+    options = {"ssl": server_tls, "scheme": "https", "timeouts": HttpTimeouts()}
     async with serve(saying(whole, whole), tls=trusting, **options) as client:
         for _ in range(2):
             assert (await client.post(b"/", b"x")).body == b"ok"
@@ -381,7 +381,7 @@ async def test_a_failure_carries_no_other(provider: Provider, client: HttpClient
     assert failed.value.__context__ is None
 
 
-@pytest.mark.parametrize("timeouts", [Timeouts(connect=2.0, total=2.0), Timeouts(connect=0.0, total=2.0)])
-async def test_the_connect_time_out_must_be_the_shorter_one(connect: Connect, timeouts: Timeouts) -> None:
+@pytest.mark.parametrize("timeouts", [HttpTimeouts(connect=2.0, total=2.0), HttpTimeouts(connect=0.0, total=2.0)])
+async def test_the_connect_time_out_must_be_the_shorter_one(connect: Connect, timeouts: HttpTimeouts) -> None:
     with pytest.raises(ConfigurationError):
         connect("http://127.0.0.1", timeouts=timeouts)

@@ -17,7 +17,7 @@ from notifier.domain.channels import specs
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import Misconfigured
 from notifier.domain.messages import Receipt
-from notifier.providers.breaker import State
+from notifier.providers.breaker import BreakerState
 from notifier.providers.metrics import breaker_state
 from notifier.providers.opening import IN_BACKGROUND, RowAlone, open_transports
 from notifier.providers.shared_in_redis import InRedis
@@ -81,7 +81,7 @@ async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_pat
 
         # And the health page's metric shows it as left alone
         states = {each.labels["provider"]: each.value for each in next(iter(breaker_state.collect())).samples}
-        assert states["gone"] == State.OPEN
+        assert states["gone"] == BreakerState.OPEN
         for transport in transports.values():
             await transport.close()
 

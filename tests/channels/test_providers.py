@@ -16,12 +16,12 @@ from notifier.domain.clock import SECOND, ManualClock, SystemClock
 from notifier.domain.errors import Misconfigured, OutcomeUnknown, SendError, Throttled, Unavailable
 from notifier.domain.messages import Device, Receipt
 from notifier.providers import StatusQueryable
-from notifier.providers.breaker import IN_A_ROW, PROBES, RESTS, State
+from notifier.providers.breaker import IN_A_ROW, PROBES, RESTS, BreakerState
 from notifier.providers.codes import DEFERRED, Codes
 from notifier.providers.fence import leased
 from notifier.providers.pool import Provider, Providers, Terms, what_it_says
 from notifier.sandbox import Sandbox
-from notifier.sandbox.faults import Match, Rule
+from notifier.sandbox.faults import FaultRule, Match
 from tests.channels.accounts import DOWN, OURS, TAKES, Process, answers, counted, outcome, requests
 from tests.channels.provider import Handler, drop, reply, silence
 from tests.channels.provider import Provider as StandIn
@@ -120,7 +120,7 @@ async def test_whoever_fails_again_and_again_is_left_alone_then_probed_then_used
     providers = process(main={})
     failures = [await outcome(providers) for _ in range(IN_A_ROW)]
     assert {each.retry_class for each in failures if isinstance(each, SendError)} == {"unavailable"}
-    assert counted("notifier_breaker_state", provider="main") == State.OPEN
+    assert counted("notifier_breaker_state", provider="main") == BreakerState.OPEN
 
     # When more is to be sent, then it is held back until the rest is over
     held = [await outcome(providers) for _ in range(20)]
@@ -142,7 +142,7 @@ async def test_whoever_fails_again_and_again_is_left_alone_then_probed_then_used
     assert sum(isinstance(each, Receipt) for each in probed) == PROBES
     after = await asyncio.gather(*(outcome(providers) for _ in range(50)))
     assert all(isinstance(each, Receipt) for each in after)
-    assert counted("notifier_breaker_state", provider="main") == State.CLOSED
+    assert counted("notifier_breaker_state", provider="main") == BreakerState.CLOSED
 
 
 async def test_a_provider_that_is_back_gets_its_share_by_and_by(
@@ -152,12 +152,12 @@ async def test_a_provider_that_is_back_gets_its_share_by_and_by(
     answers(provider, one=DOWN, two=TAKES)
     providers = process(one={}, two={})
     people = [f"+49151{number}" for number in range(300)]
-    while counted("notifier_breaker_state", provider="one") != State.OPEN:
+    while counted("notifier_breaker_state", provider="one") != BreakerState.OPEN:
         for each in people[:50]:
             await providers.send(text(to=each))
     answers(provider, one=TAKES)
     clock.advance(RESTS["unavailable"])
-    while counted("notifier_breaker_state", provider="one") != State.CLOSED:
+    while counted("notifier_breaker_state", provider="one") != BreakerState.CLOSED:
         for each in people:
             await providers.send(text(to=each))
 
@@ -222,7 +222,7 @@ async def test_a_slow_provider_is_not_taken_for_one_that_fails(process: Process,
     assert 0 < len(held) < 50
     assert requests(provider) == {"main": 50 - len(held)}
     assert {(each.code, each.kind, each.retry_class) for each in held} == {("busy", "unavailable", DEFERRED)}
-    assert counted("notifier_breaker_state", provider="main") == State.CLOSED
+    assert counted("notifier_breaker_state", provider="main") == BreakerState.CLOSED
 
     # And so does one of the same lease whose turn comes only then, though both connections are free
     assert isinstance(late, SendError)
@@ -268,7 +268,7 @@ def test_every_code_says_something_of_its_provider_or_of_its_message(table: Code
 
 async def test_one_device_over_its_quota_keeps_no_other_waiting(sandbox: Sandbox) -> None:
     # Given a device that has had too many pushes
-    sandbox.faults.add(Rule(channel="push", action="fail", code="QUOTA_EXCEEDED", match=Match(to="over")))
+    sandbox.faults.add(FaultRule(channel="push", action="fail", code="QUOTA_EXCEEDED", match=Match(to="over")))
     pushes = fcm_by(sandbox)
 
     # When it is sent one more, and another one its first
@@ -283,7 +283,7 @@ async def test_one_device_over_its_quota_keeps_no_other_waiting(sandbox: Sandbox
 
 async def test_a_projects_quota_keeps_all_its_pushes_waiting(sandbox: Sandbox) -> None:
     # Given a project that has used up its quota: google.rpc's status, and no code of FCM's own
-    sandbox.faults.add(Rule(channel="push", action="fail", code="RESOURCE_EXHAUSTED", match=Match(to="one")))
+    sandbox.faults.add(FaultRule(channel="push", action="fail", code="RESOURCE_EXHAUSTED", match=Match(to="one")))
     pushes = fcm_by(sandbox)
 
     # When one push hears of it, then the next one is not even tried

@@ -12,7 +12,7 @@ from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import OutcomeUnknown
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from tests.channels.email.samples import SENDER, mail
 from tests.channels.push.samples import push
 from tests.channels.sms.samples import SENDER as NUMBER
@@ -47,9 +47,9 @@ def test_messages_are_taken_and_lost_ones_are_unknown() -> None:
 
             # When the connections break behind the messages
             sandbox.faults.add(
-                Rule(channel="push", action="drop_after", times=1),
-                Rule(channel="sms", action="drop_after", times=1),
-                Rule(channel="email", action="drop_after", times=1),
+                FaultRule(channel="push", action="drop_after", times=1),
+                FaultRule(channel="sms", action="drop_after", times=1),
+                FaultRule(channel="email", action="drop_after", times=1),
             )
             outcomes = await asyncio.gather(
                 fcm.send(push()), twilio.send(text()), smtp.send(mail()), return_exceptions=True

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from notifier.cli import main
 from notifier.domain.catalog import load_catalog
-from notifier.domain.cloudevents import Checked, Reader
+from notifier.domain.cloudevents import CheckedEvent, EventReader
 from notifier.domain.messages import Device
 from notifier.domain.preferences import Preferences, QuietHours
 from notifier.domain.recipients import RecipientDetails
@@ -51,8 +51,8 @@ class Shell:
         catalog = load_catalog(TEMPLATES)
         try:
             await recipients.put(database, {"ada": ADA, "cem": RecipientDetails()}, NOW)
-            checked = Reader(catalog).made("charging.complete", "csms", "17", "subject", NOW, COMPLETE)
-            assert isinstance(checked, Checked)
+            checked = EventReader(catalog).made("charging.complete", "csms", "17", "subject", NOW, COMPLETE)
+            assert isinstance(checked, CheckedEvent)
             await events.add(database, [new_event(checked, NOW)])
 
             async def work(connection: Any) -> None:

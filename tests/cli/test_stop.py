@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.cli import main
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.pipeline.accept import new_event
 from notifier.store.core.database import Database
 from notifier.store.delivery import events
@@ -25,7 +25,7 @@ def url(tmp_path: Path, empty_sqlite: Path) -> str:
 
     async def add() -> None:
         database = Database(url, connections=1)
-        checked = Reader(CATALOG).made("charging.complete", "csms", "e-1", "session/101", NOW, COMPLETE)
+        checked = EventReader(CATALOG).made("charging.complete", "csms", "e-1", "session/101", NOW, COMPLETE)
         await events.add(database, [new_event(checked, NOW)])
         await database.close()
 

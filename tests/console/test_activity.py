@@ -13,7 +13,7 @@ from notifier.store.core.schema import delivery, event
 from notifier.store.core.staff import audit
 from notifier.store.delivery import events
 from notifier.store.reading import activity
-from notifier.store.reading.activity import Filter
+from notifier.store.reading.activity import DeliveryFilter
 from notifier.store.reading.dead import successor_id
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, Visitor, signed_in
@@ -65,7 +65,7 @@ async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
         await connection.execute(sa.update(delivery).where(delivery.c.id == ids[-1]).values(state="failed"))
 
     # When pages are read one after the other
-    wanted = Filter(state=State.FAILED)
+    wanted = DeliveryFilter(state=State.FAILED)
     pages = [await activity.find(database, wanted, None, 50)]
     while pages[-1].next:
         pages.append(await activity.find(database, wanted, pages[-1].next, 50))

@@ -412,7 +412,7 @@ async def test_a_test_goes_only_to_a_contact_of_a_sample_and_not_too_often(desk:
 
     # And after so many of them one has to wait
     for number in range(MOST):
-        entry = audit.Entry(at=NOW, actor="console:author", action="text.test", subject=TYPE, detail=str(number))
+        entry = audit.AuditEntry(at=NOW, actor="console:author", action="text.test", subject=TYPE, detail=str(number))
         await audit.tell(database, entry)
     answer = await write(visitor, SHORT, "test", contact="mia")
     assert (answer.status, "Wait a little" in says(answer)) == (429, True)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from notifier.console import watch
 from notifier.console.pages import duration
-from notifier.console.watch import Remembered, Sample, quantile
+from notifier.console.watch import MetricsSample, Remembered, quantile
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
 from notifier.store.core.schema import delivery, event
 from notifier.store.reading import failing
@@ -161,10 +161,10 @@ async def test_what_takes_long_is_told_as_it_was_last_seen() -> None:
 
 
 def test_speeds_and_answers_are_those_between_two_readings() -> None:
-    def sample(at: int, *counts: int) -> Sample:
+    def sample(at: int, *counts: int) -> MetricsSample:
         bounds = (0.1, 0.25, math.inf)
         answers = Counter({("sms", bound): count for bound, count in zip(bounds, counts, strict=True)})
-        return Sample(
+        return MetricsSample(
             at, Counter({("twilio", "sent"): counts[-1], ("twilio", "throttled"): 5}), answers, {"twilio": 2}, 0
         )
 

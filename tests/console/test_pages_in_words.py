@@ -15,7 +15,7 @@ from notifier.client import AsyncProducer
 from notifier.console.app import SCREENS
 from notifier.demo.local import LocalSystem
 from notifier.domain.messages import Device
-from notifier.domain.preferences import QuietHours, Told
+from notifier.domain.preferences import PreferencesPatch, QuietHours
 from notifier.domain.recipients import RecipientDetails
 from notifier.domain.users import PERMISSIONS, Role, User
 from notifier.store.console import users
@@ -87,7 +87,7 @@ async def test_the_walk_finds_what_it_is_for(odd: str) -> None:
     assert len(list(faults(f"<main><p>Yes and none, at 17:40:00 UTC</p>{odd}</main>"))) == 1
 
 
-QUIET = Told(
+QUIET = PreferencesPatch(
     quiet_hours=QuietHours("00:00", "23:59"), channels={"email": False}, switches={"charging": {"push": False}}
 )
 

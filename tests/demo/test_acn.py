@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.demo.acn import CLAIMED, STATIONS, ZONE, Session, generate, read_acn
+from notifier.demo.acn import CLAIMED, STATIONS, ZONE, ChargingSession, generate, read_acn
 from notifier.domain.errors import ConfigurationError
 
 HEADER = (
@@ -18,13 +18,13 @@ ROW = "2021-05-01 07:06:21-07:00,2021-05-01 10:43:33-07:00,15.5,12.619,AG-1F13,1
 
 
 @pytest.fixture(scope="module")
-def real(shared_data: Path) -> list[Session]:
+def real(shared_data: Path) -> list[ChargingSession]:
     return list(read_acn(shared_data / "acn" / "jpl_2021-05-01_2021-08-31.csv.gz"))
 
 
-def test_every_real_session_is_read(real: list[Session]) -> None:
+def test_every_real_session_is_read(real: list[ChargingSession]) -> None:
     assert len(real) == 3086
-    assert real[0] == Session(
+    assert real[0] == ChargingSession(
         id="1_1_194_821_2021-05-01T14:06:15.460872",
         station="AG-1F13",
         arrival=datetime(2021, 5, 1, 14, 6, 21, tzinfo=UTC),
@@ -102,7 +102,7 @@ def test_a_file_that_is_no_acn_data_is_refused(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("seed", [1, 7])
 def test_generated_sessions_have_the_deciles_of_the_real_ones(
-    real: list[Session], measure: Callable[[Session], float], seed: int
+    real: list[ChargingSession], measure: Callable[[ChargingSession], float], seed: int
 ) -> None:
     generated = list(generate(3000, seed))
     for decile in range(1, 10):
@@ -110,8 +110,8 @@ def test_generated_sessions_have_the_deciles_of_the_real_ones(
         assert ours == pytest.approx(theirs, rel=0.12), f"at {decile * 10} %"
 
 
-def test_generated_sessions_have_the_long_tails_and_the_strangers_of_the_real_ones(real: list[Session]) -> None:
-    def share(sessions: list[Session], holds: Callable[[Session], bool]) -> float:
+def test_generated_sessions_have_the_long_tails_and_the_strangers_of_the_real_ones(real: list[ChargingSession]) -> None:
+    def share(sessions: list[ChargingSession], holds: Callable[[ChargingSession], bool]) -> float:
         return sum(map(holds, sessions)) / len(sessions)
 
     generated = list(generate(3000, 1))

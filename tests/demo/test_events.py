@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from notifier.demo.acn import POWER_KW, Session, generate, read_acn
+from notifier.demo.acn import POWER_KW, ChargingSession, generate, read_acn
 from notifier.demo.events import GRACE, LINGER, WARNING, TimedEvent, events
 from notifier.demo.people import checksum, people, token_of
 from notifier.domain.catalog import load_catalog
@@ -15,15 +15,15 @@ from notifier.domain.catalog import load_catalog
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
-def driver_of(session: Session) -> str:
+def driver_of(session: ChargingSession) -> str:
     return f"driver-{checksum(session.id) % 90 + 1}"
 
 
-def told(sessions: list[Session]) -> list[TimedEvent]:
+def told(sessions: list[ChargingSession]) -> list[TimedEvent]:
     return [event for session in sessions for event in events(session, driver_of)]
 
 
-def of(session: Session) -> dict[str, TimedEvent]:
+def of(session: ChargingSession) -> dict[str, TimedEvent]:
     return {event.type: event for event in events(session, driver_of)}
 
 
@@ -32,7 +32,7 @@ WAITED_FOR = {"waitlist.your_turn", "station.available"}
 
 
 @pytest.fixture
-def quiet() -> Session:
+def quiet() -> ChargingSession:
     """A session of a known driver in which nothing goes wrong, and whose car is left standing."""
     return next(
         session
@@ -77,7 +77,7 @@ def test_events_are_the_same_each_time_in_order_and_have_ids_of_their_own() -> N
     sorted(every)  # times may be equal: data is never compared
 
 
-def test_a_quiet_session_goes_its_way(quiet: Session) -> None:
+def test_a_quiet_session_goes_its_way(quiet: ChargingSession) -> None:
     # Given a car that charges at full power from its arrival
     full = quiet.arrival + timedelta(seconds=round(quiet.delivered_kwh / POWER_KW * 3600))
     course = of(quiet)
@@ -93,7 +93,7 @@ def test_a_quiet_session_goes_its_way(quiet: Session) -> None:
     assert receipt["total"]["amount"] == pytest.approx(quiet.delivered_kwh * 0.22 + fee, abs=0.01)
 
 
-def test_who_leaves_at_once_is_told_no_more_than_start_end_and_receipt(quiet: Session) -> None:
+def test_who_leaves_at_once_is_told_no_more_than_start_end_and_receipt(quiet: ChargingSession) -> None:
     complete = of(quiet)["charging.complete"].at
     for leaves, types in (
         (complete + LINGER - timedelta(seconds=1), {"session.started", "session.ended", "session.receipt"}),
@@ -103,14 +103,14 @@ def test_who_leaves_at_once_is_told_no_more_than_start_end_and_receipt(quiet: Se
         assert of(quiet._replace(departure=leaves)).keys() == types
 
 
-def test_the_idle_fee_starts_after_the_grace_and_has_a_maximum(quiet: Session) -> None:
+def test_the_idle_fee_starts_after_the_grace_and_has_a_maximum(quiet: ChargingSession) -> None:
     complete = of(quiet)["charging.complete"].at
     for minutes, fee in ((60, None), (90, 3.0), (60 * 24, 10.0)):
         receipt = of(quiet._replace(departure=complete + timedelta(minutes=minutes)))["session.receipt"].data
         assert receipt.get("idle_fee", {}).get("amount") == fee
 
 
-def test_a_driver_who_got_what_they_asked_for_reached_their_limit(quiet: Session) -> None:
+def test_a_driver_who_got_what_they_asked_for_reached_their_limit(quiet: ChargingSession) -> None:
     for requested, kind in ((quiet.delivered_kwh, "limit_reached"), (quiet.delivered_kwh + 1, "full")):
         assert of(quiet._replace(requested_kwh=requested))["charging.complete"].data["kind"] == kind
 

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.domain.catalog import NotificationType
-from notifier.domain.cloudevents import MAX_BATCH, MAX_EVENT, Checked, Reader
+from notifier.domain.cloudevents import MAX_BATCH, MAX_EVENT, CheckedEvent, EventReader
 from notifier.domain.errors import Problem
 from notifier.domain.headers import attributes
 from notifier.domain.sayable import EARLIEST, LATEST
 from tests.samples import CATALOG, EVENT, NOW, accepted, encoded, refused, with_data
 
-READER = Reader(CATALOG)
+READER = EventReader(CATALOG)
 
 
 # What the specification says
@@ -95,7 +95,7 @@ def envelopes(draw: st.DrawFn) -> dict[str, Any]:
 def agree(conforms: Callable[[Any], bool], envelope: dict[str, Any]) -> None:
     result = READER.structured(json.dumps(envelope).encode(), NOW)
 
-    assert isinstance(result, Checked) == (conforms(envelope) and within_limits(envelope)), (envelope, result)
+    assert isinstance(result, CheckedEvent) == (conforms(envelope) and within_limits(envelope)), (envelope, result)
 
 
 @pytest.mark.parametrize("name", USUAL)
@@ -301,7 +301,7 @@ HEADERS = {
 }
 
 
-def binary(headers: dict[str, str], body: bytes, now: int) -> Checked | Problem:
+def binary(headers: dict[str, str], body: bytes, now: int) -> CheckedEvent | Problem:
     """A binary event by its headers, as a server hands them on."""
     return READER.binary([(name.encode(), value.encode()) for name, value in headers.items()], body, now)
 
@@ -387,7 +387,7 @@ def test_every_text_comes_through_a_header_whole(text: str) -> None:
 def test_no_headers_raise_anything_but_a_problem(headers: dict[str, str]) -> None:
     result = binary(HEADERS | headers, json.dumps(EVENT["data"]).encode(), NOW)
 
-    assert isinstance(result, Checked | Problem)
+    assert isinstance(result, CheckedEvent | Problem)
 
 
 # Events that this process makes itself

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.domain.consent import CHANNELS, Agreed, Consent, apply
-from notifier.domain.standing import ALL
+from notifier.domain.recipient_facts import ALL
 
 categories = st.sampled_from(["offers", "news"])
 words = st.builds(

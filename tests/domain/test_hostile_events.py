@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.errors import Problem
 from tests.samples import CATALOG, NOW, accepted, encoded, refused
 
-READER = Reader(CATALOG)
+READER = EventReader(CATALOG)
 AT_ONCE = 0.5  # seconds of CPU, so that a busy machine changes nothing; none takes a hundredth of it
 
 

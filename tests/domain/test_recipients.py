@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier.domain.messages import Device
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.recipients import (
     ImportLine,
     Recipient,
@@ -22,7 +23,6 @@ from notifier.domain.recipients import (
     decode_details,
     device_id,
 )
-from notifier.domain.standing import Standing
 
 CHECKS: dict[str, Callable[[str], str]] = {
     "email": check_email,
@@ -296,7 +296,7 @@ def test_nothing_personal_is_printed() -> None:
     }
     recipient = Recipient(
         id="c4n4ry", name="c4n4ry", email="c4n4ry@example.com", phone="+c4n4ry", devices=[Device(value="c4n4ry")],
-        standing=Standing(region="c4n4ry"),
+        facts=RecipientFacts(region="c4n4ry"),
     )  # fmt: skip
 
     printed = repr([RecipientDetails(**details), ImportLine(id="c4n4ry", **details), recipient])

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from notifier.channels.push.messages import PushContent
 from notifier.domain.catalog import Kind
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.errors import Problem, RenderError
 from tests.named import PUSH
 from tests.samples import CATALOG, NOW, RENDERER, accepted, encoded, refused
 
-READER = Reader(CATALOG)
+READER = EventReader(CATALOG)
 FULLEST = {
     kind.event: max((sample.data for sample in kind.samples), key=len) | {"time_zone": "Europe/Lisbon"}
     for kind in CATALOG.types.values()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.sms.sandbox.segments import segments
-from notifier.domain.sms_segments import GSM7, SIZES, Encoding, Size, measure
+from notifier.domain.sms_segments import GSM7, SIZES, Encoding, SmsSize, measure
 
 GSM7_TEXT = st.text(st.sampled_from(sorted(GSM7)), max_size=700)
 ENCODINGS = {"GSM-7": "gsm7", "UCS-2": "ucs2"}
@@ -20,31 +20,31 @@ def test_every_encoding_has_its_sizes() -> None:
 @pytest.mark.parametrize(
     ("text", "size"),
     [
-        ("", Size("gsm7", 0, 1)),
-        ("a" * 160, Size("gsm7", 160, 1)),
-        ("a" * 161, Size("gsm7", 161, 2)),
-        ("a" * 306, Size("gsm7", 306, 2)),
-        ("a" * 307, Size("gsm7", 307, 3)),
-        ("€" * 80, Size("gsm7", 160, 1)),
-        ("€" * 81, Size("gsm7", 162, 2)),
+        ("", SmsSize("gsm7", 0, 1)),
+        ("a" * 160, SmsSize("gsm7", 160, 1)),
+        ("a" * 161, SmsSize("gsm7", 161, 2)),
+        ("a" * 306, SmsSize("gsm7", 306, 2)),
+        ("a" * 307, SmsSize("gsm7", 307, 3)),
+        ("€" * 80, SmsSize("gsm7", 160, 1)),
+        ("€" * 81, SmsSize("gsm7", 162, 2)),
         # 153 is odd: the 77th € doesn't fit any more, and one septet stays empty.
-        ("€" * 152, Size("gsm7", 304, 2)),
-        ("€" * 153, Size("gsm7", 306, 3)),
-        ("a" * 152 + "€" + "a" * 152, Size("gsm7", 306, 3)),
-        ("я" * 70, Size("ucs2", 70, 1)),
-        ("я" * 71, Size("ucs2", 71, 2)),
-        ("я" * 134, Size("ucs2", 134, 2)),
-        ("🔌" * 35, Size("ucs2", 70, 1)),
-        ("🔌" * 66, Size("ucs2", 132, 2)),
-        ("🔌" * 67, Size("ucs2", 134, 3)),
-        ("`", Size("ucs2", 1, 1)),
+        ("€" * 152, SmsSize("gsm7", 304, 2)),
+        ("€" * 153, SmsSize("gsm7", 306, 3)),
+        ("a" * 152 + "€" + "a" * 152, SmsSize("gsm7", 306, 3)),
+        ("я" * 70, SmsSize("ucs2", 70, 1)),
+        ("я" * 71, SmsSize("ucs2", 71, 2)),
+        ("я" * 134, SmsSize("ucs2", 134, 2)),
+        ("🔌" * 35, SmsSize("ucs2", 70, 1)),
+        ("🔌" * 66, SmsSize("ucs2", 132, 2)),
+        ("🔌" * 67, SmsSize("ucs2", 134, 3)),
+        ("`", SmsSize("ucs2", 1, 1)),
         # What takes an escape in GSM-7 is one letter like any other beside an emoji
-        ("😀" + "]" * 68, Size("ucs2", 70, 1)),
-        ("😀" + "]" * 69, Size("ucs2", 71, 2)),
-        ("€" * 132 + "😀", Size("ucs2", 134, 2)),
+        ("😀" + "]" * 68, SmsSize("ucs2", 70, 1)),
+        ("😀" + "]" * 69, SmsSize("ucs2", 71, 2)),
+        ("€" * 132 + "😀", SmsSize("ucs2", 134, 2)),
     ],
 )
-def test_known_sizes(text: str, size: Size) -> None:
+def test_known_sizes(text: str, size: SmsSize) -> None:
     assert measure(text) == size
 
 

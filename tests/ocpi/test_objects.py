@@ -10,7 +10,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from notifier.ocpi.objects import Cdr, OcpiInvalid, Price, Session, check, plain, read
+from notifier.ocpi.objects import Cdr, OcpiInvalid, OcpiSession, Price, check, plain, read
 
 Example = Callable[[str], dict[str, Any]]
 
@@ -46,7 +46,7 @@ def put_in(value: Any, pointer: str, member: object) -> Any:
     return value
 
 
-@pytest.mark.parametrize(("name", "kind"), [(STARTED, Session), (FINISHED, Session), (CDR, Cdr)])
+@pytest.mark.parametrize(("name", "kind"), [(STARTED, OcpiSession), (FINISHED, OcpiSession), (CDR, Cdr)])
 def test_an_official_example_is_taken_and_keeps_its_meaning_when_stored(
     shared_data: Path, name: str, kind: type[Any]
 ) -> None:
@@ -64,7 +64,7 @@ def test_an_official_example_is_taken_and_keeps_its_meaning_when_stored(
 def test_a_session_without_a_required_member_is_refused_by_its_name(example: Example, member: str) -> None:
     session = example(FINISHED)
     del session[member]
-    assert pointer_of(session, Session) == f"/{member}"
+    assert pointer_of(session, OcpiSession) == f"/{member}"
 
 
 @pytest.mark.parametrize("member", REQUIRED_OF_CDR)
@@ -77,7 +77,7 @@ def test_a_cdr_without_a_required_member_is_refused_by_its_name(example: Example
 @pytest.mark.parametrize("member", REQUIRED_OF_SESSION)
 @pytest.mark.parametrize("wrong", [None, True, [], "\ud800", math.nan])
 def test_a_member_of_the_wrong_type_is_refused_by_its_name(example: Example, member: str, wrong: object) -> None:
-    assert pointer_of(example(FINISHED) | {member: wrong}, Session) == f"/{member}"
+    assert pointer_of(example(FINISHED) | {member: wrong}, OcpiSession) == f"/{member}"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_member_of_the_wrong_type_is_refused_by_its_name(example: Example, mem
     ],
 )
 def test_a_member_deep_inside_is_refused_by_its_place(example: Example, pointer: str, wrong: object) -> None:
-    assert pointer_of(put_in(example(FINISHED), pointer, wrong), Session) == pointer
+    assert pointer_of(put_in(example(FINISHED), pointer, wrong), OcpiSession) == pointer
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_member_deep_inside_is_refused_by_its_place(example: Example, pointer:
     ],
 )
 def test_a_time_without_a_zone_is_utc_and_a_fraction_is_fine(example: Example, written: str) -> None:
-    session = check(example(FINISHED) | {"last_updated": written}, Session)
+    session = check(example(FINISHED) | {"last_updated": written}, OcpiSession)
     assert str(session.last_updated) == "2015-06-29T20:39:09Z"
 
 
@@ -144,7 +144,7 @@ def test_a_time_without_a_zone_is_utc_and_a_fraction_is_fine(example: Example, w
     ],
 )
 def test_a_time_in_another_form_is_refused(example: Example, written: object) -> None:
-    assert pointer_of(example(FINISHED) | {"last_updated": written}, Session) == "/last_updated"
+    assert pointer_of(example(FINISHED) | {"last_updated": written}, OcpiSession) == "/last_updated"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_time_in_another_form_is_refused(example: Example, written: object) ->
 )
 def test_a_lone_surrogate_is_found_wherever_it_stands(example: Example, value: dict[str, Any], pointer: str) -> None:
     # Given a session that msgspec refuses for a lone surrogate, and others before it in places that we ignore
-    assert pointer_of(value | example(FINISHED) | {"status": "\ud800"}, Session) == pointer
+    assert pointer_of(value | example(FINISHED) | {"status": "\ud800"}, OcpiSession) == pointer
 
 
 def test_unknown_members_and_values_of_enumerations_that_decide_nothing_are_ignored(example: Example) -> None:
@@ -162,7 +162,7 @@ def test_unknown_members_and_values_of_enumerations_that_decide_nothing_are_igno
     put_in(session, "/cdr_token/type", "EMAID")
     put_in(session, "/charging_periods/0/dimensions/0/type", "MOOD")
     # Then it is taken, and what we don't know is not kept
-    assert "soc" not in plain(check(session, Session))
+    assert "soc" not in plain(check(session, OcpiSession))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_price_of_either_version_adds_up_with_its_taxes(price: dict[str, Any],
 
 @pytest.mark.parametrize("price", [{}, {"incl_vat": 9.35}, {"taxes": []}])
 def test_a_price_without_a_net_amount_is_refused(example: Example, price: dict[str, Any]) -> None:
-    assert pointer_of(example(FINISHED) | {"total_cost": price}, Session) == "/total_cost"
+    assert pointer_of(example(FINISHED) | {"total_cost": price}, OcpiSession) == "/total_cost"
 
 
 @pytest.mark.parametrize(
@@ -215,10 +215,10 @@ def test_numbers_and_texts_that_json_should_not_hold_are_named_in_a_raw_body(sha
         (b'"LOC1"', rb'"\ud83d"', "/location_id"),
         (b"41000", b"-Infinity", "/charging_periods/1/dimensions/0/volume"),
     ):
-        assert pointer_of(read(body.replace(before, after)), Session) == pointer
+        assert pointer_of(read(body.replace(before, after)), OcpiSession) == pointer
 
 
-@pytest.mark.parametrize(("name", "kind"), [(STARTED, Session), (FINISHED, Session), (CDR, Cdr)])
+@pytest.mark.parametrize(("name", "kind"), [(STARTED, OcpiSession), (FINISHED, OcpiSession), (CDR, Cdr)])
 def test_an_official_example_fits_the_schema_that_the_api_publishes(
     example: Example, name: str, kind: type[Any]
 ) -> None:
@@ -234,7 +234,7 @@ def test_an_error_never_tells_what_a_member_held(example: Example) -> None:
     secret = "NL-TST-C12345678-S" * 3
     for member in REQUIRED_OF_SESSION:
         with pytest.raises(OcpiInvalid) as refused:
-            check(example(FINISHED) | {member: {"auth_method": 5}.get(member, secret)}, Session)
+            check(example(FINISHED) | {member: {"auth_method": 5}.get(member, secret)}, OcpiSession)
         # Then no error repeats it
         assert "C12345678" not in str(refused.value) + repr(refused.value)
         assert refused.value.__cause__ is None

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.ocpi.events import Ids
-from notifier.ocpi.sessions import Change, StoredSession, patch, put
+from notifier.ocpi.events import OcpiObjectId
+from notifier.ocpi.sessions import SessionUpdate, StoredSession, patch, put
 
-IDS = Ids("BE", "BEC", "S1")
+IDS = OcpiObjectId("BE", "BEC", "S1")
 
 TOKEN = {"country_code": "NL", "party_id": "TST", "uid": "1", "type": "RFID", "contract_id": "NL-TST-C1-S"}
 SESSION: dict[str, Any] = {
@@ -59,7 +59,7 @@ def histories(draw: st.DrawFn, *, whole: bool) -> list[Update]:
     return updates
 
 
-def deliver(updates: Iterable[Update]) -> tuple[StoredSession, list[Change]]:
+def deliver(updates: Iterable[Update]) -> tuple[StoredSession, list[SessionUpdate]]:
     stored: StoredSession | None = None
     changes = []
     for is_put, body in updates:
@@ -72,7 +72,7 @@ def deliver(updates: Iterable[Update]) -> tuple[StoredSession, list[Change]]:
     return stored, changes
 
 
-def told(changes: Iterable[Change]) -> list[str]:
+def told(changes: Iterable[SessionUpdate]) -> list[str]:
     return [event.type for change in changes for event in change.events]
 
 

@@ -10,13 +10,13 @@ import pytest
 
 from notifier.domain.catalog import load_catalog
 from notifier.domain.clock import to_datetime
-from notifier.ocpi.events import Ids
+from notifier.ocpi.events import OcpiObjectId
 from notifier.ocpi.objects import OcpiInvalid
-from notifier.ocpi.sessions import MAX_PERIODS, Change, StoredSession, UnknownSession, patch, put
+from notifier.ocpi.sessions import MAX_PERIODS, SessionUpdate, StoredSession, UnknownSession, patch, put
 
 Example = Callable[[str], dict[str, Any]]
 
-IDS = Ids("NL", "STK", "101")
+IDS = OcpiObjectId("NL", "STK", "101")
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
 
@@ -35,7 +35,7 @@ def period(clock: str, **volumes: float) -> dict[str, Any]:
     return {"start_date_time": f"2020-03-09T{clock}Z", "dimensions": dimensions}
 
 
-def types(change: Change) -> list[str]:
+def types(change: SessionUpdate) -> list[str]:
     return [event.type for event in change.events]
 
 
@@ -68,7 +68,7 @@ def test_a_session_is_started_once_when_it_becomes_active(active: dict[str, Any]
 
 def test_the_official_finished_session_only_ends(example: Example) -> None:
     # Given a session that we first hear of when it is over
-    change = put(None, Ids("BE", "BEC", "101"), example("session_example_2_short_finished"))
+    change = put(None, OcpiObjectId("BE", "BEC", "101"), example("session_example_2_short_finished"))
     # Then nobody is told to move a car that has left
     assert types(change) == ["session.ended"]
     assert change.events[0].data["session_id"] == "BE-BEC-101"
@@ -191,7 +191,7 @@ def test_a_session_that_ends_within_the_second_of_its_last_reading_is_not_left_o
 
 def test_a_repeat_derives_the_same_event_ids(active: dict[str, Any]) -> None:
     # Given an update whose outcome was lost before it was stored
-    lost, again = (put(None, IDS, active), put(None, Ids("nl", "stk", "101"), json.dumps(active).encode()))
+    lost, again = (put(None, IDS, active), put(None, OcpiObjectId("nl", "stk", "101"), json.dumps(active).encode()))
     assert lost == again
     # And another session, or another instant, has other ids
     others = [
@@ -232,22 +232,22 @@ def test_a_broken_patch_names_its_own_member(active: dict[str, Any], changes: di
 @pytest.mark.parametrize(
     ("ids", "pointer"),
     [
-        (Ids("DE", "STK", "101"), "/country_code"),
-        (Ids("NL", "XXX", "101"), "/party_id"),
-        (Ids("NL", "STK", "1010"), "/id"),
-        (Ids("NLD", "STK", "101"), "/country_code"),
-        (Ids("NL", "S/K", "101"), "/party_id"),
-        (Ids("NL", "STK", ""), "/id"),
+        (OcpiObjectId("DE", "STK", "101"), "/country_code"),
+        (OcpiObjectId("NL", "XXX", "101"), "/party_id"),
+        (OcpiObjectId("NL", "STK", "1010"), "/id"),
+        (OcpiObjectId("NLD", "STK", "101"), "/country_code"),
+        (OcpiObjectId("NL", "S/K", "101"), "/party_id"),
+        (OcpiObjectId("NL", "STK", ""), "/id"),
     ],
 )
-def test_a_body_must_have_the_ids_of_its_url(active: dict[str, Any], ids: Ids, pointer: str) -> None:
+def test_a_body_must_have_the_ids_of_its_url(active: dict[str, Any], ids: OcpiObjectId, pointer: str) -> None:
     with pytest.raises(OcpiInvalid) as refused:
         put(None, ids, active)
     assert refused.value.pointer == pointer
 
 
 def test_ids_know_no_case(active: dict[str, Any]) -> None:
-    change = put(None, Ids("nl", "Stk", "abc-1"), active | {"id": "ABC-1"})
+    change = put(None, OcpiObjectId("nl", "Stk", "abc-1"), active | {"id": "ABC-1"})
     assert (change.events[0].subject, change.events[0].data["session_id"]) == ("session/NL/STK/ABC-1", "NL-STK-ABC-1")
 
 

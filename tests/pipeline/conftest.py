@@ -15,7 +15,7 @@ from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.catalog import Catalog, load_catalog
 from notifier.domain.clock import ManualClock, SystemClock
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
@@ -102,7 +102,7 @@ async def driver(database: Database) -> str:
 async def report(engine: WorkerEngine) -> AsyncIterator[Report]:
     """Accept an event; its id."""
     intake = Intake(engine)
-    reader = Reader(engine.catalog)
+    reader = EventReader(engine.catalog)
     numbers = itertools.count(1)
 
     async def accept(type_: str, at: int | None = None, **data: Any) -> str:

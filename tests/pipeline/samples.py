@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from notifier.pipeline.nearby import Nearby, Queue
+from notifier.pipeline.local_dispatcher import LocalDispatcher, Queue
 
 NOW = 1_773_078_000_000  # 2026-03-09T17:40:00Z
 
 
-class Dying(Nearby):
+class Dying(LocalDispatcher):
     """Takes deliveries, and ends before it begins with any of them."""
 
     def begin(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:  # noqa: ARG002

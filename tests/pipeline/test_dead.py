@@ -14,18 +14,18 @@ from notifier.pipeline.dead import AT_ONCE, Result, discard, explain, redrive
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.schema import delivery, event
 from notifier.store.core.staff import audit
 from notifier.store.delivery import deliveries, events
 from notifier.store.delivery.deliveries import Move
 from notifier.store.reading import dead, ledger
-from notifier.store.reading.dead import Filter, successor_id
+from notifier.store.reading.dead import DeadLetterFilter, successor_id
 from notifier.why.telling import meaning
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, WARNING, Report
 
-REFUSED = Rule(channel="sms", action="fail", status=400, code="21612", times=1)
+REFUSED = FaultRule(channel="sms", action="fail", status=400, code="21612", times=1)
 """Twilio refuses one text for good: no route leads to its number."""
 
 
@@ -45,7 +45,7 @@ async def fail_text(engine: WorkerEngine, sandbox: Sandbox, report: Report, **da
     sandbox.faults.add(REFUSED)
     await decide(engine, [await report("charging.complete", **{**COMPLETE, **data})])
     await send_texts(engine)
-    (letter,) = await dead.find(engine.database, Filter(channel=SMS), None, 1)
+    (letter,) = await dead.find(engine.database, DeadLetterFilter(channel=SMS), None, 1)
     assert letter.state == "failed"
     return letter.id
 
@@ -175,7 +175,7 @@ async def test_a_delivery_whose_type_is_gone_is_left_as_it_is(
         await connection.execute(sa.update(delivery).where(delivery.c.id == old).values(type="no-such-type"))
 
     assert await redrive(engine, [old], "ada") == [Result(id=old, status="refused", reason="type_gone")]
-    assert await dead.count(engine.database, Filter()) == 1
+    assert await dead.count(engine.database, DeadLetterFilter()) == 1
 
 
 async def test_what_an_event_has_made_untrue_is_redriven_and_not_sent(
@@ -229,8 +229,8 @@ async def test_what_is_discarded_stays_in_the_books_and_is_listed_no_more(
         assert results == [Result(id=id_, status="discarded") for id_ in (old, aside)]
 
     # Then nobody is asked about them, and neither can be redriven
-    assert await dead.find(engine.database, Filter(), None, 10) == []
-    assert await dead.count(engine.database, Filter()) == 0
+    assert await dead.find(engine.database, DeadLetterFilter(), None, 10) == []
+    assert await dead.count(engine.database, DeadLetterFilter()) == 0
     assert {result.reason for result in await redrive(engine, [old, aside], "ada")} == {"discarded"}
     books = await ledger.read(engine.database)
     assert (books.balanced, books.deliveries["failed"], books.quarantined) == (True, 1, 1)
@@ -258,7 +258,7 @@ async def test_of_a_crowd_redriven_together_the_clock_lets_in_what_there_is_room
         await connection.execute(sa.update(delivery).where(texts).values(state="undelivered", signal_at=None))
 
     # When all are redriven
-    letters = await dead.find(engine.database, Filter(), None, 1000)
+    letters = await dead.find(engine.database, DeadLetterFilter(), None, 1000)
     results = await redrive(engine, [letter.id for letter in letters], "ada")
 
     # Then they are rows for the clock to signal, each once, and the books balance
@@ -289,12 +289,12 @@ async def test_a_page_goes_on_where_the_one_before_ended_whatever_dies_meanwhile
     for number in range(12):
         await die(number)
         clock.advance(number % 2)
-    everything = await dead.find(engine.database, Filter(), None, 100)
-    assert len(everything) == await dead.count(engine.database, Filter()) == 12
+    everything = await dead.find(engine.database, DeadLetterFilter(), None, 100)
+    assert len(everything) == await dead.count(engine.database, DeadLetterFilter()) == 12
 
     # When they are read by fives, while another one dies between two pages
     read: list[dead.DeadLetter] = []
-    while page := await dead.find(engine.database, Filter(), (read[-1].at, read[-1].id) if read else None, 5):
+    while page := await dead.find(engine.database, DeadLetterFilter(), (read[-1].at, read[-1].id) if read else None, 5):
         read += page
         if len(read) == 5:
             clock.advance(1)
@@ -312,17 +312,17 @@ async def test_filters_narrow_the_list_and_its_count(
     text = await fail_text(engine, sandbox, report)
     aside = await quarantined(engine, report, session_id="102")
 
-    async def found(wanted: Filter) -> set[str]:
+    async def found(wanted: DeadLetterFilter) -> set[str]:
         letters = {letter.id for letter in await dead.find(engine.database, wanted, None, 10)}
         assert await dead.count(engine.database, wanted) == len(letters)
         return letters
 
-    assert await found(Filter()) == {text, aside}
-    assert await found(Filter(channel=SMS)) == {text}
-    assert await found(Filter(channel=EMAIL)) == set()
-    assert await found(Filter(reason="quarantined")) == {aside}
-    assert await found(Filter(reason="refused", type="charging-complete")) == {text}
-    assert await found(Filter(type="charging.complete")) == {aside}
+    assert await found(DeadLetterFilter()) == {text, aside}
+    assert await found(DeadLetterFilter(channel=SMS)) == {text}
+    assert await found(DeadLetterFilter(channel=EMAIL)) == set()
+    assert await found(DeadLetterFilter(reason="quarantined")) == {aside}
+    assert await found(DeadLetterFilter(reason="refused", type="charging-complete")) == {text}
+    assert await found(DeadLetterFilter(type="charging.complete")) == {aside}
 
 
 async def test_a_letter_tells_its_tries_and_what_its_providers_code_means(

@@ -19,17 +19,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from notifier.broker.signals import Signals
 from notifier.channels.email.messages import EmailMessage
 from notifier.domain.clock import MINUTE, ManualClock, to_datetime
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import TOLD, State
 from notifier.domain.errors import OutcomeUnknown, Refused, Unavailable
 from notifier.domain.messages import Receipt
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import clock
 from notifier.pipeline.accept import Accepted, Intake
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import LEASE
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, event
 from notifier.store.delivery import leases
@@ -143,7 +143,7 @@ class Digests(RuleBasedStateMachine):
         at = to_datetime(self.clock.now()).isoformat(timespec="milliseconds")
         data = online(str(station), at) if is_back else offline(str(station), at)
         type_ = "station.online" if is_back else "station.offline"
-        reader = Reader(CATALOG)
+        reader = EventReader(CATALOG)
 
         async def accept() -> None:
             intake = Intake(self.engine)

@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
-from notifier.channels.email.sandbox import Mail
+from notifier.channels.email.sandbox import ReceivedMail
 from notifier.domain.clock import HOUR, MINUTE, SECOND, ManualClock
 from notifier.domain.deliveries import State
 from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import dead
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import LEASE
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.delivery import due, leases
 from notifier.store.people import recipients
 from notifier.store.reading import explaining, ledger
-from notifier.store.reading.explaining import Wanted
+from notifier.store.reading.explaining import ExplanationQuery
 from notifier.why.explain import HIDDEN, explain
 from tests.named import EMAIL
 from tests.pipeline.samples import NOW, Report
@@ -45,13 +45,15 @@ async def an_operator(engine: WorkerEngine, **preferences: Any) -> str:
 
 def mails(sandbox: Sandbox) -> list[str]:
     """The texts of the mails that arrived."""
-    found = [entry.content.parsed() for entry in sandbox.ledger.entries if isinstance(entry.content, Mail)]
+    found = [entry.content.parsed() for entry in sandbox.ledger.entries if isinstance(entry.content, ReceivedMail)]
     return [str(mail.get_body(("plain",)).get_content()) for mail in found]  # type: ignore[union-attr]
 
 
 def subjects(sandbox: Sandbox) -> list[str]:
     return [
-        str(entry.content.parsed()["Subject"]) for entry in sandbox.ledger.entries if isinstance(entry.content, Mail)
+        str(entry.content.parsed()["Subject"])
+        for entry in sandbox.ledger.entries
+        if isinstance(entry.content, ReceivedMail)
     ]
 
 
@@ -275,7 +277,7 @@ async def test_a_digest_that_died_is_redriven_with_all_that_it_held(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, report: Report
 ) -> None:
     # Given a digest that the mail server refused for good
-    sandbox.faults.add(Rule(channel="email", action="fail", stage="data", reply="552 5.3.4 Too big", times=1))
+    sandbox.faults.add(FaultRule(channel="email", action="fail", stage="data", reply="552 5.3.4 Too big", times=1))
     await lose(engine, report, "1", "2")
     clock.advance(WINDOW)
     await deliver_due(engine)
@@ -299,7 +301,7 @@ async def test_the_wait_for_a_provider_takes_no_more_items_in(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, report: Report
 ) -> None:
     # Given a digest that the mail server asked to bring later
-    sandbox.faults.add(Rule(channel="email", action="fail", stage="data", reply="451 4.3.0 Later", times=1))
+    sandbox.faults.add(FaultRule(channel="email", action="fail", stage="data", reply="451 4.3.0 Later", times=1))
     await lose(engine, report, "1", "2")
     clock.advance(WINDOW)
     await deliver_due(engine)
@@ -325,7 +327,7 @@ async def test_a_digest_is_explained_with_its_words_proven_and_without_a_link_th
     (digest,) = await digests(engine)
 
     # When it is explained
-    found = await explaining.read(engine.database, Wanted(delivery=digest.id))
+    found = await explaining.read(engine.database, ExplanationQuery(delivery=digest.id))
     assert found is not None
     (decision, *_) = explain(engine.catalog, engine.renderer, engine.links, found).decisions
     (told,) = [each for each in decision.deliveries if each.id == digest.id]

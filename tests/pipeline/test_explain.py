@@ -20,14 +20,14 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.policy.rules import RULES
 from notifier.rendering import Brand, Renderer
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery
 from notifier.store.delivery import events
 from notifier.store.people import recipients
 from notifier.store.reading import explaining
-from notifier.store.reading.explaining import Wanted
-from notifier.why.explain import DecisionTold, Explanation, explain
+from notifier.store.reading.explaining import ExplanationQuery
+from notifier.why.explain import DecisionView, Explanation, explain
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
@@ -37,12 +37,12 @@ QUIET = Preferences(quiet_hours=QuietHours("22:00", "07:00"))
 
 
 async def ask(engine: WorkerEngine, **wanted: object) -> Explanation:
-    found = await explaining.read(engine.database, msgspec.convert(wanted, Wanted))
+    found = await explaining.read(engine.database, msgspec.convert(wanted, ExplanationQuery))
     assert found is not None
     return explain(engine.catalog, engine.renderer, engine.links, found)
 
 
-async def why(engine: WorkerEngine, event: str, recipient: str = "ada") -> DecisionTold:
+async def why(engine: WorkerEngine, event: str, recipient: str = "ada") -> DecisionView:
     (told,) = (await ask(engine, event=event, recipient=recipient)).decisions
     return told
 
@@ -54,7 +54,7 @@ async def deliver_all(engine: WorkerEngine) -> None:
         await deliver(engine, Channel(channel), [row.id for row in found if row.channel == channel])
 
 
-def lines(told: DecisionTold) -> list[str]:
+def lines(told: DecisionView) -> list[str]:
     return [moment.words for moment in told.timeline]
 
 
@@ -106,7 +106,7 @@ async def test_words_that_are_not_those_that_were_sent_are_not_called_so(
     renamed = Renderer(engine.catalog, TEMPLATES, Brand("Ampère", "https://other.example.com"))
 
     # When they are explained
-    found = await explaining.read(engine.database, Wanted(event=event))
+    found = await explaining.read(engine.database, ExplanationQuery(event=event))
     assert found is not None
     (told,) = explain(engine.catalog, renamed, engine.links, found).decisions
 
@@ -194,7 +194,7 @@ async def test_rules_that_have_changed_since_are_said_to_have(
     await decide(engine, [event])
     kind = engine.catalog.types["charging-complete"]
     changed = msgspec.structs.replace(kind, off_by_default=(SMS,))
-    found = await explaining.read(engine.database, Wanted(event=event))
+    found = await explaining.read(engine.database, ExplanationQuery(event=event))
     assert found is not None
 
     # When it is explained by a catalog that says otherwise
@@ -257,7 +257,7 @@ async def test_a_refusal_and_what_took_it_up_are_told_with_the_codes_meaning(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Report
 ) -> None:
     # Given a text that Twilio refuses, and that a person sends again
-    sandbox.faults.add(Rule(channel="sms", action="fail", status=400, code="21612", times=1))
+    sandbox.faults.add(FaultRule(channel="sms", action="fail", status=400, code="21612", times=1))
     event = await report("charging.complete", **COMPLETE)
     await decide(engine, [event])
     await deliver_all(engine)
@@ -341,8 +341,8 @@ async def test_an_event_about_nobody_known_and_one_that_is_put_aside_say_so(
 
 
 async def test_what_is_not_there_is_not_explained(engine: WorkerEngine) -> None:
-    assert await explaining.read(engine.database, Wanted(event="0" * 32)) is None
-    assert await explaining.read(engine.database, Wanted(delivery="0" * 32)) is None
+    assert await explaining.read(engine.database, ExplanationQuery(event="0" * 32)) is None
+    assert await explaining.read(engine.database, ExplanationQuery(delivery="0" * 32)) is None
 
 
 async def test_a_fleet_is_explained_by_pages_with_as_many_queries_for_one_as_for_fifty(

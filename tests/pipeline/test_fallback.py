@@ -6,11 +6,11 @@ from notifier.domain.messages import Report as Told
 from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import receipts
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import LEASE
-from notifier.sandbox import Match, Rule, Sandbox
+from notifier.sandbox import FaultRule, Match, Sandbox
 from notifier.store.delivery import leases
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
@@ -86,7 +86,9 @@ async def test_the_text_comes_at_once_where_no_phone_takes_the_push(
 ) -> None:
     # Given phones that have the app no more
     for token in ("token-1", "token-2"):
-        sandbox.faults.add(Rule(channel="push", action="fail", status=404, code="UNREGISTERED", match=Match(to=token)))
+        sandbox.faults.add(
+            FaultRule(channel="push", action="fail", status=404, code="UNREGISTERED", match=Match(to=token))
+        )
     await decide(engine, [await report("waitlist.your_turn", **OFFER)])
 
     # When one of the pushes fails, then the text still waits for the other
@@ -115,7 +117,7 @@ async def test_a_text_that_was_tried_and_waits_for_its_provider_is_not_hurried(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Report
 ) -> None:
     # Given a text whose provider asks for patience, and pushes whose fate is not known
-    sandbox.faults.add(Rule(channel="sms", action="fail", status=429, retry_after=60))
+    sandbox.faults.add(FaultRule(channel="sms", action="fail", status=429, retry_after=60))
     await decide(engine, [await report("waitlist.your_turn", **OFFER)])
     pushes = [row.id for row in await rows(engine, channel="push")]
     clock.advance(STEP)
@@ -134,7 +136,7 @@ async def test_a_text_that_was_tried_and_waits_for_its_provider_is_not_hurried(
 async def test_a_text_that_is_switched_off_meanwhile_is_not_brought_out_by_a_failed_push(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
 ) -> None:
-    sandbox.faults.add(Rule(channel="push", action="fail", status=404, code="UNREGISTERED"))
+    sandbox.faults.add(FaultRule(channel="push", action="fail", status=404, code="UNREGISTERED"))
     await decide(engine, [await report("waitlist.your_turn", **OFFER)])
     off = RecipientDetails(phone="+4915123456789", preferences=Preferences(switches={"waitlist": {"sms": False}}))
     await deliver(engine, PUSH, [row.id for row in await rows(engine, channel="push")])

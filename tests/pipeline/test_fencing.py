@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from notifier.domain.clock import MINUTE, ManualClock
 from notifier.domain.deliveries import Channel, State
+from notifier.pipeline.claim_batcher import FENCE, LEASE
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import FENCE, LEASE
 from notifier.sandbox import Sandbox
-from notifier.sandbox.faults import Rule
+from notifier.sandbox.faults import FaultRule
 from notifier.store.core.schema import delivery
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
@@ -68,7 +68,7 @@ async def test_what_no_provider_has_answered_when_the_lease_ends_is_unknown(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
 ) -> None:
     # Given a provider that hangs, and a worker with a tenth of a second left of its lease
-    sandbox.faults.add(Rule(channel="push", action="hang", seconds=10))
+    sandbox.faults.add(FaultRule(channel="push", action="hang", seconds=10))
     id_ = await due(engine, await report("charging.complete", **COMPLETE, at=NOW), PUSH)
 
     # When it sends
@@ -86,7 +86,7 @@ async def test_what_still_waits_for_its_turn_when_the_lease_ends_is_not_sent(
     await decide(engine, [await report("charging.complete", **COMPLETE, at=NOW)])
     pushes = await ids_of(engine, PUSH)
     assert len(pushes) == 2
-    sandbox.faults.add(Rule(channel="push", action="hang", seconds=10))
+    sandbox.faults.add(FaultRule(channel="push", action="hang", seconds=10))
     clock = Sleeper(CLAIM + 1, LEASE - FENCE - 100)
     worker = replace(engine, clock=clock, at_once={PUSH: 1})
 

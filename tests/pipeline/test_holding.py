@@ -14,9 +14,9 @@ from notifier import metrics
 from notifier.domain.clock import ManualClock
 from notifier.domain.deliveries import State
 from notifier.domain.messages import Receipt
+from notifier.pipeline.claim_batcher import LEASE, Claim, Settlement
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import LEASE, Held, Settlement
 from notifier.pipeline.settle import attempt
 from notifier.store.core.schema import delivery
 from notifier.store.delivery import due
@@ -53,13 +53,22 @@ def transactions(engine: WorkerEngine) -> Iterator[list[str]]:
         sa.event.remove(engine.database.engine.sync_engine, "begin", note)
 
 
-def sent(held: Held, now: int, **other: Any) -> Settlement:
+def sent(claim: Claim, now: int, **other: Any) -> Settlement:
     settled = Settled(
-        id=held.ready.id, recipient_id=held.ready.recipient_id, lease_token=held.token, state=State.SENT, reason=None,
-        due_at=now, signal_at=None, attempts=1, provider="twilio", provider_reference="SM1", locale="de",
-    )  # fmt: skip
+        id=claim.ready.id,
+        recipient_id=claim.ready.recipient_id,
+        lease_token=claim.token,
+        state=State.SENT,
+        reason=None,
+        due_at=now,
+        signal_at=None,
+        attempts=1,
+        provider="twilio",
+        provider_reference="SM1",
+        locale="de",
+    )
     changed = msgspec.structs.replace(settled, **other)
-    return Settlement(changed, attempt(held.ready, Receipt("twilio", "SM1"), now, now))
+    return Settlement(changed, attempt(claim.ready, Receipt("twilio", "SM1"), now, now))
 
 
 async def test_batches_are_claimed_in_one_transaction_and_each_gets_its_own(
@@ -67,7 +76,7 @@ async def test_batches_are_claimed_in_one_transaction_and_each_gets_its_own(
 ) -> None:
     # When six batches are claimed at the same moment
     with transactions(engine) as begun:
-        held = await asyncio.gather(*(engine.holding.claim([id_]) for id_ in texts))
+        held = await asyncio.gather(*(engine.claims.claim([id_]) for id_ in texts))
 
     # Then they went together, and each got its own
     assert begun == ["written"]
@@ -79,7 +88,7 @@ async def test_one_of_two_who_ask_for_a_delivery_at_the_same_moment_has_it(
     engine: WorkerEngine, texts: list[str]
 ) -> None:
     # When two batches of the same texts are claimed together
-    one, two = await asyncio.gather(engine.holding.claim(texts), engine.holding.claim(texts[::-1]))
+    one, two = await asyncio.gather(engine.claims.claim(texts), engine.claims.claim(texts[::-1]))
 
     # Then each text is the one's or the other's
     assert sorted(each.ready.id for each in (*one, *two)) == sorted(texts)
@@ -89,12 +98,12 @@ async def test_an_outcome_that_the_store_does_not_take_keeps_no_other_back(
     engine: WorkerEngine, clock: ManualClock, texts: list[str]
 ) -> None:
     # Given six texts that were sent, and an outcome of one that no row can hold
-    held = await engine.holding.claim(texts)
+    held = await engine.claims.claim(texts)
     bad = texts[3]
 
     # When they are settled together
     with capture_logs() as told:
-        await engine.holding.settle(
+        await engine.claims.settle(
             [sent(each, clock.now(), **({"due_at": None} if each.ready.id == bad else {})) for each in held]
         )
 
@@ -108,14 +117,14 @@ async def test_outcomes_of_several_leases_are_settled_together_and_those_that_ra
     engine: WorkerEngine, clock: ManualClock, texts: list[str]
 ) -> None:
     # Given texts under two leases, the first of which ran out, so that the clock took its texts back
-    held = await engine.holding.claim(texts[:3])
+    held = await engine.claims.claim(texts[:3])
     clock.advance(LEASE)
     assert await due.return_expired_leases(engine.database, clock.now(), 10) == 3
-    held += await engine.holding.claim(texts[3:])
+    held += await engine.claims.claim(texts[3:])
     before = metrics.leases_lost._value.get()
 
     # When both are settled together
-    await engine.holding.settle([sent(each, clock.now()) for each in held])
+    await engine.claims.settle([sent(each, clock.now()) for each in held])
 
     # Then those count whose lease lasts
     states = [row.state for id_, row in (await rows(engine)).items() if id_ in texts[3:]]
@@ -126,7 +135,7 @@ async def test_outcomes_of_several_leases_are_settled_together_and_those_that_ra
 
 async def test_nothing_is_asked_of_the_store_for_nothing(engine: WorkerEngine) -> None:
     with transactions(engine) as begun:
-        assert await engine.holding.claim([]) == []
-        await engine.holding.settle([])
+        assert await engine.claims.claim([]) == []
+        await engine.claims.settle([])
 
     assert begun == []

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.channels.sms.heeding import heed
-from notifier.channels.sms.inbound import IncomingText, Word
+from notifier.channels.sms.inbound import IncomingText, Keyword
 from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Reason
 from notifier.domain.recipients import RecipientDetails
@@ -57,13 +57,13 @@ async def test_after_stop_nothing_more_is_sent_until_start(
     (waiting,) = [row for row in await rows(engine.database, delivery) if row.channel == "sms"]
 
     # When the driver writes STOP, then it is confirmed in her language, and the text ends unsent
-    assert await heed(engine.database, text("Stop.", 1), NOW) == (Word.STOP, "de-AT")
+    assert await heed(engine.database, text("Stop.", 1), NOW) == (Keyword.STOP, "de-AT")
     await deliver(engine, SMS, [waiting.id])
     (ended,) = [row for row in await rows(engine.database, delivery) if row.channel == "sms"]
     assert (ended.state, ended.reason, sandbox.ledger.entries) == ("suppressed", "stopped", [])
 
     # When she writes START, then the next one goes out
-    assert await heed(engine.database, text("Start", 2), NOW) == (Word.START, "de-AT")
+    assert await heed(engine.database, text("Start", 2), NOW) == (Keyword.START, "de-AT")
     await decide(engine, [await report("charging.complete", **{**COMPLETE, "session_id": "102"})])
     ids = [row.id for row in await rows(engine.database, delivery) if row.channel == "sms"]
     assert await deliver(engine, SMS, ids) == 1
@@ -120,7 +120,7 @@ async def test_of_several_findings_about_one_number_the_stop_counts_whatever_the
 
 async def test_help_is_answered_and_changes_nothing(database: Database, ada: None) -> None:
     for sid in (1, 2):
-        assert await heed(database, text("Help", sid), NOW) == (Word.HELP, "de-AT")
+        assert await heed(database, text("Help", sid), NOW) == (Keyword.HELP, "de-AT")
     assert (await rows(database, suppression), await rows(database, audit)) == ([], [])
 
 
@@ -133,7 +133,7 @@ async def test_any_other_text_changes_nothing(database: Database, ada: None) -> 
 async def test_a_number_that_nobody_has_can_stop_too_and_stays_stopped_for_who_gets_it(
     engine: WorkerEngine, sandbox: Sandbox, report: Report
 ) -> None:
-    assert await heed(engine.database, text("STOP", 1), NOW) == (Word.STOP, None)
+    assert await heed(engine.database, text("STOP", 1), NOW) == (Keyword.STOP, None)
 
     await recipients.put(engine.database, {"ada": RecipientDetails(phone=PHONE)}, NOW)
     await decide(engine, [await report("charging.complete", **COMPLETE)])

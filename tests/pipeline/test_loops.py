@@ -15,9 +15,9 @@ from notifier.domain.catalog import Catalog
 from notifier.domain.clock import HOUR, MINUTE, ManualClock
 from notifier.domain.deliveries import Reason, State
 from notifier.domain.preferences import Preferences, QuietHours
+from notifier.domain.recipient_facts import of_type
 from notifier.domain.recipients import RecipientDetails
 from notifier.domain.regulation import Cap, Regulation
-from notifier.domain.standing import of_type
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.often import REMEMBERED, SHARE, Often
@@ -25,7 +25,7 @@ from notifier.pipeline.plan import make_plan
 from notifier.pipeline.spending import to_be_counted
 from notifier.store.people import recipients
 from notifier.store.reading import explaining
-from notifier.store.reading.explaining import Wanted
+from notifier.store.reading.explaining import ExplanationQuery
 from notifier.why.explain import explain
 from tests.named import EMAIL, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
@@ -189,7 +189,7 @@ async def test_why_it_was_held_back_is_told_in_words(engine: WorkerEngine, drive
     await decide(engine, ids)
     held = next(row for row in await rows(engine, channel=SMS) if row.state == State.SUPPRESSED)
 
-    found = await explaining.read(engine.database, Wanted(event=held.event_id, recipient="ada"))
+    found = await explaining.read(engine.database, ExplanationQuery(event=held.event_id, recipient="ada"))
     assert found is not None
     said = msgspec.json.encode(explain(engine.catalog, engine.renderer, engine.links, found)).decode()
 

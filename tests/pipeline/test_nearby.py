@@ -10,7 +10,7 @@ from notifier import metrics
 from notifier.broker import LANES
 from notifier.broker.signals import IDS_A_MESSAGE
 from notifier.domain.deliveries import Lane
-from notifier.pipeline.nearby import AHEAD, LOOK, MOST_BEGUN, Nearby
+from notifier.pipeline.local_dispatcher import AHEAD, LOOK, MOST_BEGUN, LocalDispatcher
 from notifier.providers.bulkheads import Bulkhead
 from tests.named import PUSH, SMS
 
@@ -43,11 +43,11 @@ def room() -> Bulkhead:
 
 
 @pytest.fixture
-def nearby(room: Bulkhead) -> Nearby:
-    return Nearby({QUEUE: room})
+def nearby(room: Bulkhead) -> LocalDispatcher:
+    return LocalDispatcher({QUEUE: room})
 
 
-def begin(nearby: Nearby, messages: int = 100, error: Exception | None = None) -> Batch:
+def begin(nearby: LocalDispatcher, messages: int = 100, error: Exception | None = None) -> Batch:
     batch = Batch(error)
     nearby.begin(QUEUE, messages, batch.run())
     return batch
@@ -67,21 +67,21 @@ async def waiting(room: Bulkhead) -> AsyncIterator[asyncio.Task[None]]:
     await task
 
 
-async def seconds_to_catch_up(nearby: Nearby) -> float:
+async def seconds_to_catch_up(nearby: LocalDispatcher) -> float:
     loop = asyncio.get_running_loop()
     began = loop.time()
     await nearby.catch_up()
     return loop.time() - began
 
 
-def test_a_process_takes_of_the_queues_that_it_serves_and_no_more_than_a_batch(nearby: Nearby) -> None:
+def test_a_process_takes_of_the_queues_that_it_serves_and_no_more_than_a_batch(nearby: LocalDispatcher) -> None:
     assert nearby.takes(QUEUE, 3) == 3
     assert nearby.takes(QUEUE, IDS_A_MESSAGE + 1) == IDS_A_MESSAGE
     assert nearby.takes(OTHER, 3) == 0
-    assert Nearby().takes(QUEUE, 3) == 0
+    assert LocalDispatcher().takes(QUEUE, 3) == 0
 
 
-async def test_a_full_room_takes_nothing_until_it_is_left(nearby: Nearby) -> None:
+async def test_a_full_room_takes_nothing_until_it_is_left(nearby: LocalDispatcher) -> None:
     # Given a batch that fills its room from the moment it is begun
     batch = begin(nearby)
     assert nearby.takes(QUEUE, 1) == 0
@@ -95,7 +95,7 @@ async def test_a_full_room_takes_nothing_until_it_is_left(nearby: Nearby) -> Non
     assert nearby.takes(QUEUE, 1) == 1
 
 
-async def test_nobody_is_passed_who_waits_for_room(nearby: Nearby, room: Bulkhead) -> None:
+async def test_nobody_is_passed_who_waits_for_room(nearby: LocalDispatcher, room: Bulkhead) -> None:
     batch = begin(nearby)
     async with waiting(room) as somebody:
         # When the batch is about to end, and somebody waits for its place
@@ -110,7 +110,7 @@ async def test_nobody_is_passed_who_waits_for_room(nearby: Nearby, room: Bulkhea
 
 
 async def test_a_rate_without_end_is_no_reason_to_take_everything() -> None:
-    nearby = Nearby({QUEUE: Bulkhead(float("inf"))})
+    nearby = LocalDispatcher({QUEUE: Bulkhead(float("inf"))})
 
     batches = [begin(nearby) for _ in range(MOST_BEGUN - 1)]
     assert nearby.takes(QUEUE, 1) == 1
@@ -122,7 +122,7 @@ async def test_a_rate_without_end_is_no_reason_to_take_everything() -> None:
     await nearby.close()
 
 
-async def test_work_that_fails_is_counted_and_makes_room(nearby: Nearby) -> None:
+async def test_work_that_fails_is_counted_and_makes_room(nearby: LocalDispatcher) -> None:
     before = metrics.messages_failed.labels(LANES[QUEUE])._value.get()
 
     for _ in range(5):
@@ -134,7 +134,7 @@ async def test_work_that_fails_is_counted_and_makes_room(nearby: Nearby) -> None
     assert metrics.messages_failed.labels(LANES[QUEUE])._value.get() == before + 5
 
 
-async def test_who_ends_finishes_what_it_began_and_takes_nothing_more(nearby: Nearby) -> None:
+async def test_who_ends_finishes_what_it_began_and_takes_nothing_more(nearby: LocalDispatcher) -> None:
     # Given a batch under way, and another that was taken and not yet begun
     first, second = begin(nearby, 1), Batch()
 
@@ -153,7 +153,7 @@ async def test_who_ends_finishes_what_it_began_and_takes_nothing_more(nearby: Ne
     assert (first.ended, second.ended) == (True, True)
 
 
-async def test_nothing_is_waited_for_where_there_is_room(nearby: Nearby) -> None:
+async def test_nothing_is_waited_for_where_there_is_room(nearby: LocalDispatcher) -> None:
     batch = begin(nearby, messages=99)
 
     assert await seconds_to_catch_up(nearby) < SOON
@@ -162,7 +162,7 @@ async def test_nothing_is_waited_for_where_there_is_room(nearby: Nearby) -> None
     await nearby.close()
 
 
-async def test_a_busy_process_waits_for_room_and_not_for_ever(nearby: Nearby) -> None:
+async def test_a_busy_process_waits_for_room_and_not_for_ever(nearby: LocalDispatcher) -> None:
     # Given a full room, and a process that has more to do than it gets done
     batch, idle = begin(nearby), False
 
@@ -184,7 +184,7 @@ async def test_a_busy_process_waits_for_room_and_not_for_ever(nearby: Nearby) ->
     await working
 
 
-async def test_a_process_that_only_waits_for_a_provider_decides_meanwhile(nearby: Nearby) -> None:
+async def test_a_process_that_only_waits_for_a_provider_decides_meanwhile(nearby: LocalDispatcher) -> None:
     batch = begin(nearby)
 
     assert LOOK <= await seconds_to_catch_up(nearby) < AHEAD

@@ -10,7 +10,7 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
-from notifier.sandbox.ledger import Ledger
+from notifier.sandbox.ledger import SandboxLedger
 from tests.named import EMAIL, PUSH
 from tests.pipeline.samples import NOW, RECEIPT, Report
 from tests.pipeline.steps import rows
@@ -47,7 +47,7 @@ async def test_of_a_nights_pushes_a_phone_shows_the_newest_and_the_mailbox_has_t
 
 
 def test_the_sandbox_keeps_the_newest_notification_four_keys_of_data_and_a_hundred_without_one() -> None:
-    ledger = Ledger(SystemClock())
+    ledger = SandboxLedger(SystemClock())
 
     def take(reference: str, push: Push) -> None:
         ledger.accept(PUSH, "phone", reference, push, "")

@@ -18,16 +18,16 @@ from notifier.domain.catalog import Catalog
 from notifier.domain.clock import SECOND, ManualClock
 from notifier.domain.deliveries import Channel, Lane, State
 from notifier.domain.messages import Receipt
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.clock import FULL_QUEUE, tick
 from notifier.pipeline.dead import redrive
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
-from notifier.pipeline.holding import LEASE
 from notifier.pipeline.resolve import MAX_CRASHES, ask
 from notifier.sandbox import Sandbox
 from notifier.store.core.schema import delivery, event
-from notifier.store.delivery import asks, events, leases
+from notifier.store.delivery import events, leases, unknown_checks
 from notifier.store.reading import ledger
 from tests.named import PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, Report
@@ -229,7 +229,7 @@ async def test_a_delivery_that_ends_its_worker_is_put_aside(
                 await deliver(engine, channel, ids)
             elif deadly in ids:
                 free_until = clock.now() + SIGNAL_AGAIN
-                ends += len(await asks.begin(engine.database, ids, free_until, clock.now() + LEASE))
+                ends += len(await unknown_checks.begin(engine.database, ids, free_until, clock.now() + LEASE))
             else:
                 await ask(engine, ids)
 
@@ -295,7 +295,7 @@ async def test_a_provider_that_is_asked_for_long_is_not_asked_by_two_and_no_cras
     await leases.claim(engine.database, [text.id], "lost", clock.now(), clock.now() + LEASE)
     clock.advance(LEASE)
     await tick(engine)
-    held = await asks.begin(engine.database, [text.id], clock.now() + SIGNAL_AGAIN, clock.now() + LEASE)
+    held = await unknown_checks.begin(engine.database, [text.id], clock.now() + SIGNAL_AGAIN, clock.now() + LEASE)
     assert held == [text.id]
 
     # When the clock looks again, and another worker has a signal left over
@@ -306,7 +306,7 @@ async def test_a_provider_that_is_asked_for_long_is_not_asked_by_two_and_no_cras
     assert await ask(engine, [text.id]) == 0
 
     # Then the row is as that one worker leaves it
-    await asks.end(engine.database, held, clock.now())
+    await unknown_checks.end(engine.database, held, clock.now())
     assert (await the(engine, delivery, text.id)).crashes == 1
     assert await ask(engine, [text.id]) == 1
     assert (await the(engine, delivery, text.id)).state == "pending"

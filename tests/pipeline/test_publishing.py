@@ -14,7 +14,7 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
-from notifier.rendering.confined import Answer, Confined, Request
+from notifier.rendering.confined import Confined, TrialAnswer, TrialRequest
 from notifier.rendering.texts import Texts, decode
 from notifier.runtime.settings import Settings
 from notifier.sandbox import Sandbox
@@ -47,9 +47,9 @@ class Listened(Confined):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.asked: list[Request] = []
+        self.asked: list[TrialRequest] = []
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: TrialRequest) -> TrialAnswer:
         self.asked.append(request)
         return await super().ask(request)
 

@@ -12,16 +12,16 @@ from notifier.domain.clock import HOUR, MINUTE, ManualClock
 from notifier.domain.deliveries import MOVES, TERMINAL, Lane, State
 from notifier.domain.messages import Report
 from notifier.pipeline import clock as clock_step
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import LEASE
 from notifier.pipeline.receipts import advance, record
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.database import Database
 from notifier.store.delivery import deliveries, due, leases
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.delivery.leases import Settled
-from notifier.store.delivery.receipts import Standing
+from notifier.store.delivery.receipts import DeliveryStatus
 from notifier.store.reading import ledger
 from tests.named import SMS
 from tests.pipeline.receipts import MAILBOX, MOVED, NOTHING, PHONE, bounced, gone, row, suppressed, tell_one, text, told
@@ -194,7 +194,7 @@ async def test_an_unknown_delivery_is_known_by_its_receipt(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Tell, state: State
 ) -> None:
     # Given a text that Twilio took without an answer
-    sandbox.faults.add(Rule(channel="sms", action="drop_after"))
+    sandbox.faults.add(FaultRule(channel="sms", action="drop_after"))
     unknown = await text(engine, report)
     assert unknown.state == "unknown"
 
@@ -233,7 +233,7 @@ def test_reports_move_a_delivery_alike_however_they_are_batched(
     state: State, sid: str | None, reports: list[tuple[State, str | None]], cut: int
 ) -> None:
     # Given a delivery anywhere, and reports in any order
-    start = Standing(id="d", channel=SMS, state=state, provider_reference=sid, expires_at=NOW)
+    start = DeliveryStatus(id="d", channel=SMS, state=state, provider_reference=sid, expires_at=NOW)
     batch = [told("d", each, reference=reference) for each, reference in reports]
 
     # When they come in one batch
@@ -248,7 +248,7 @@ def test_reports_move_a_delivery_alike_however_they_are_batched(
     for report, counted in zip(batch[:cut], moved[:cut], strict=True):
         if counted:
             known = report.reference or now.provider_reference
-            now = Standing(id="d", channel=SMS, state=report.state, provider_reference=known, expires_at=NOW)
+            now = DeliveryStatus(id="d", channel=SMS, state=report.state, provider_reference=known, expires_at=NOW)
     assert advance({"d": now}, batch[cut:]) == moved[cut:]
 
 

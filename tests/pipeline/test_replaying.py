@@ -16,7 +16,7 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
 from notifier.store.core.schema import decision, metadata
 from notifier.store.people import recipients
-from notifier.store.reading import past
+from notifier.store.reading import history
 from notifier.why.replaying import Differences, replay
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
 
@@ -217,8 +217,8 @@ async def test_pages_of_any_size_add_up_to_the_same(
         tmp_path, "vehicle-not-ready/type.toml", 'channels = ["push", "sms", "email"]', 'channels = ["push", "sms"]'
     )
     whole = await again(engine, catalog)
-    monkeypatch.setattr(past, "EVENTS", 1)
-    monkeypatch.setattr(past, "DECISIONS", 7)
+    monkeypatch.setattr(history, "EVENTS", 1)
+    monkeypatch.setattr(history, "DECISIONS", 7)
     shares: list[float] = []
 
     # When the day is decided again by either

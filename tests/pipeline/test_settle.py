@@ -15,8 +15,8 @@ from notifier.domain.clock import DAY, SECOND
 from notifier.domain.deliveries import Channel, Lane, State, check_moves
 from notifier.domain.errors import OutcomeUnknown, SendError, Unavailable
 from notifier.domain.messages import Receipt
-from notifier.pipeline.holding import FENCE, LEASE
-from notifier.pipeline.settle import Words, settle, was_tried
+from notifier.pipeline.claim_batcher import FENCE, LEASE
+from notifier.pipeline.settle import RenderRecord, settle, was_tried
 from notifier.providers import http
 from notifier.providers.fence import BEGIN_WITHIN
 from notifier.store.delivery.deliveries import Ready
@@ -30,10 +30,29 @@ DICE = Random(1)  # noqa: S311 (repeatable, not secret)
 
 def ready(channel: Channel, *, attempts: int = 0, expires_in: int = 30 * DAY) -> Ready:
     return Ready(
-        id="1", event_id="2", recipient_id="ada", type="t", channel=channel, lane=Lane.NORMAL, target="", about="3",
-        created_at=NOW, expires_at=NOW + expires_in, attempts=attempts, occurred_at=NOW, accepted_at=NOW, data={},
-        redrive_of=None, reach=Reach(), standing=None, address_key=None, mark=None, reached=False, told=True, held=None,
-    )  # fmt: skip
+        id="1",
+        event_id="2",
+        recipient_id="ada",
+        type="t",
+        channel=channel,
+        lane=Lane.NORMAL,
+        target="",
+        about="3",
+        created_at=NOW,
+        expires_at=NOW + expires_in,
+        attempts=attempts,
+        occurred_at=NOW,
+        accepted_at=NOW,
+        data={},
+        redrive_of=None,
+        reach=Reach(),
+        facts=None,
+        address_key=None,
+        supersession=None,
+        reached=False,
+        told=True,
+        digest_items=None,
+    )
 
 
 @pytest.mark.parametrize(("channel", "code"), CODES)
@@ -41,7 +60,7 @@ def test_every_code_leads_where_it_says_and_comes_again_only_where_it_may(channe
     # Given a delivery that met the code at its first try
     error = TABLES[channel].classify(code)
 
-    settled = settle(ready(channel), "token", error, Words("en"), NOW, DICE)
+    settled = settle(ready(channel), "token", error, RenderRecord("en"), NOW, DICE)
 
     # Then what can't come again has ended, and the rest is due at its time, as the same delivery
     check_moves([(State.SENDING, settled.state)])
@@ -63,7 +82,7 @@ def test_no_code_is_tried_for_ever(channel: Channel, code: str) -> None:
     error = TABLES[channel].classify(code)
     attempts, tries = 0, 0
     while tries < 100:
-        settled = settle(ready(channel, attempts=attempts), "token", error, Words("en"), NOW, DICE)
+        settled = settle(ready(channel, attempts=attempts), "token", error, RenderRecord("en"), NOW, DICE)
         attempts, tries = settled.attempts, tries + 1
         if settled.signal_at is None:
             break
@@ -80,7 +99,7 @@ def test_no_code_is_tried_for_ever(channel: Channel, code: str) -> None:
 def test_what_was_only_held_back_counts_as_no_try_and_comes_back_when_told(channel: Channel, code: str) -> None:
     held = TABLES[channel].classify(code, retry_after=7.0)
 
-    settled = settle(ready(channel, attempts=3), "token", held, Words("en"), NOW, DICE)
+    settled = settle(ready(channel, attempts=3), "token", held, RenderRecord("en"), NOW, DICE)
 
     assert not was_tried(ready(channel), held)
     assert (settled.attempts, settled.state) == (3, State.PENDING)
@@ -94,7 +113,9 @@ def test_nothing_is_due_when_it_is_of_no_use_any_more(
     channel, code = where
     delivery = ready(channel, attempts=attempts, expires_in=left)
 
-    settled = settle(delivery, "token", TABLES[channel].classify(code, retry_after=asked), Words("en"), NOW, DICE)
+    settled = settle(
+        delivery, "token", TABLES[channel].classify(code, retry_after=asked), RenderRecord("en"), NOW, DICE
+    )
 
     if settled.state == State.PENDING:
         assert settled.due_at < delivery.expires_at
@@ -103,14 +124,14 @@ def test_nothing_is_due_when_it_is_of_no_use_any_more(
 def test_an_error_without_a_code_waits_by_its_kind() -> None:
     error = Unavailable("fcm", "ClientConnectorError", "no connection")
 
-    settled = settle(ready(PUSH), "token", error, Words("en"), NOW, DICE)
+    settled = settle(ready(PUSH), "token", error, RenderRecord("en"), NOW, DICE)
 
     assert settled.due_at >= NOW + 10 * SECOND
 
 
 def test_where_the_answer_is_the_receipt_the_person_has_it() -> None:
-    taken = settle(ready(PUSH), "token", Receipt("main", "1"), Words("en"), NOW, DICE)
-    arrived = settle(ready(PUSH), "token", Receipt("main", "1", delivered=True), Words("en"), NOW, DICE)
+    taken = settle(ready(PUSH), "token", Receipt("main", "1"), RenderRecord("en"), NOW, DICE)
+    arrived = settle(ready(PUSH), "token", Receipt("main", "1", delivered=True), RenderRecord("en"), NOW, DICE)
 
     check_moves([(State.SENDING, taken.state), (State.SENDING, arrived.state)])
     assert (taken.state, arrived.state) == (State.SENT, State.DELIVERED)
@@ -119,7 +140,7 @@ def test_where_the_answer_is_the_receipt_the_person_has_it() -> None:
 
 @pytest.mark.parametrize("outcome", [Receipt("main", "1"), sms.CODES.classify("21211")])
 def test_what_was_tried_is_counted_and_told_with_its_provider(outcome: Receipt | SendError) -> None:
-    settled = settle(ready(SMS, attempts=2), "token", outcome, Words("en"), NOW, DICE)
+    settled = settle(ready(SMS, attempts=2), "token", outcome, RenderRecord("en"), NOW, DICE)
 
     assert (settled.attempts, settled.provider) == (3, outcome.provider)
 

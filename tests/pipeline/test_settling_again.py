@@ -12,7 +12,7 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
-from notifier.sandbox.faults import Rule
+from notifier.sandbox.faults import FaultRule
 from notifier.store.core.database import BUSY_TIMEOUT
 from notifier.store.core.schema import delivery
 from tests.named import EMAIL, SMS
@@ -33,7 +33,7 @@ async def test_an_outcome_outlives_a_database_that_is_away_for_longer_than_a_wri
     sms = sa.select(delivery.c.id, delivery.c.state).where(delivery.c.channel == SMS)
     async with engine.database.engine.connect() as connection:
         ids = [row.id for row in await connection.execute(sms)]
-    sandbox.faults.add(Rule(channel="sms", action="delay", seconds=TAKES))
+    sandbox.faults.add(FaultRule(channel="sms", action="delay", seconds=TAKES))
     sending = asyncio.create_task(deliver(engine, SMS, ids))
     while not await _are(engine, sms, State.SENDING):  # noqa: ASYNC110 (the database has no event to wait for)
         await asyncio.sleep(0.01)
@@ -58,7 +58,7 @@ async def test_what_is_claimed_and_surely_unsent_waits_for_a_database_that_is_aw
     await deliver_due(engine)
     await decide(engine, [await report("station.online", **online("1"))])
     (back,) = await rows(engine, type="station-online")
-    held = await engine.holding.claim([back.id])
+    held = await engine.claims.claim([back.id])
     assert [each.ready.id for each in held] == [back.id]
 
     # When another process keeps the database for itself just then

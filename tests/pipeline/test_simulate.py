@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.errors import Problem, StoreUnavailable
 from notifier.domain.preferences import Defaults, Preferences
@@ -28,7 +28,7 @@ SUPPOSED = {"phone": "+4915123456780", "time_zone": "Europe/Vienna", "locale": "
 
 async def foresee(engine: WorkerEngine, type_: str, data: dict[str, Any], **asked: Any) -> Simulation:
     trial = msgspec.convert({"event": {"type": type_, "data": data, **asked.pop("event", {})}, **asked}, Trial)
-    reader = Reader(engine.catalog)
+    reader = EventReader(engine.catalog)
     return await simulate(engine.database, engine.catalog, reader, engine.renderer, trial, engine.clock.now())
 
 

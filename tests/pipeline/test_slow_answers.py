@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import SECOND, SystemClock, elapsed
 from notifier.domain.deliveries import Lane, State
+from notifier.pipeline.claim_batcher import Hold
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import Hold
-from notifier.pipeline.nearby import Nearby
+from notifier.pipeline.local_dispatcher import LocalDispatcher
 from notifier.providers.bulkheads import Bulkhead
 from notifier.sandbox import Sandbox
-from notifier.sandbox.faults import Rule
+from notifier.sandbox.faults import FaultRule
 from notifier.store.core.schema import attempt, delivery
 from notifier.store.delivery import due
 from tests.named import EMAIL
@@ -69,7 +69,7 @@ async def test_a_mail_whose_answer_takes_two_leases_is_sent_once_and_its_lease_n
     worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
 ) -> None:
     # Given a mail server that scans each mail for two leases' time after the final dot
-    sandbox.faults.add(Rule(channel="email", action="delay", seconds=SLOW))
+    sandbox.faults.add(FaultRule(channel="email", action="delay", seconds=SLOW))
     ids = await mails(3)
 
     # When they are sent, then the batch comes back before the answers do
@@ -78,7 +78,7 @@ async def test_a_mail_whose_answer_takes_two_leases_is_sent_once_and_its_lease_n
     assert await states(worker) == {State.SENDING}
 
     # And the clock finds no lease that ran out
-    ended, lost = asyncio.create_task(worker.nearby.close()), 0
+    ended, lost = asyncio.create_task(worker.dispatcher.close()), 0
     while not ended.done():
         lost += await due.return_expired_leases(worker.database, worker.clock.now(), 100)
         await asyncio.wait({ended}, timeout=0.1)
@@ -94,16 +94,16 @@ async def test_a_mail_that_is_never_answered_is_unknown_when_the_servers_time_is
     worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
 ) -> None:
     # Given a server that falls silent, and a time-out (ten minutes, scaled) of more than a lease
-    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60))
+    sandbox.faults.add(FaultRule(channel="email", action="hang", seconds=60))
     quick = SmtpTransport(
         "127.0.0.1", sandbox.ports["smtp"], clock=SystemClock(), security=Security.NONE, sender="a@example.com",
-        timeouts=Timeouts(mail=SLOW),
+        timeouts=SmtpTimeouts(mail=SLOW),
     )  # fmt: skip
     worker = replace(worker, transports={**worker.transports, EMAIL: quick})
 
     # When a mail is sent
     await deliver(worker, EMAIL, await mails(1))
-    await worker.nearby.close()
+    await worker.dispatcher.close()
 
     # Then it is unknown, by its time-out and not by its lease
     async with worker.database.engine.connect() as connection:
@@ -116,13 +116,13 @@ async def test_a_worker_that_is_told_to_stop_waits_for_no_slow_answer(
     worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
 ) -> None:
     # Given a mail on the wire whose answer takes minutes
-    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60))
+    sandbox.faults.add(FaultRule(channel="email", action="hang", seconds=60))
     await deliver(worker, EMAIL, await mails(1))
 
     # When the worker is told to stop
-    worker.holding.stop_renewing()
+    worker.claims.stop_renewing()
     async with asyncio.timeout(20):
-        await worker.nearby.close()
+        await worker.dispatcher.close()
 
     # Then its lease has ended at its time, and it says what it doesn't know
     assert await states(worker) == {State.UNKNOWN}
@@ -132,19 +132,19 @@ async def test_a_worker_that_died_meanwhile_is_swept_when_its_last_lease_ends(
     worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
 ) -> None:
     # Given a mail on the wire, under a lease that was renewed
-    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60))
+    sandbox.faults.add(FaultRule(channel="email", action="hang", seconds=60))
     ids = await mails(1)
     sending = asyncio.create_task(deliver(worker, EMAIL, ids))
     await until_renewed(worker)
 
     # When its worker dies, which renews nothing any more
-    worker.holding.stop_renewing()
+    worker.claims.stop_renewing()
     swept = worker.clock.now() + HOLD.lasts
 
     # Then the clock finds it when that one lease is over
     assert await due.return_expired_leases(worker.database, swept + 1, 100) == 1
     await sending
-    await worker.nearby.close()
+    await worker.dispatcher.close()
 
 
 async def test_a_slow_answer_keeps_no_other_batch_out(
@@ -152,8 +152,8 @@ async def test_a_slow_answer_keeps_no_other_batch_out(
 ) -> None:
     # Given room for one batch, as a campaign has, and one mail that is answered slowly
     room = Bulkhead(1)
-    worker = replace(worker, nearby=Nearby({NORMAL: room}))
-    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60, times=1))
+    worker = replace(worker, dispatcher=LocalDispatcher({NORMAL: room}))
+    sandbox.faults.add(FaultRule(channel="email", action="hang", seconds=60, times=1))
     [slow] = await mails(1)
 
     async def batch(ids: list[str]) -> None:
@@ -169,8 +169,8 @@ async def test_a_slow_answer_keeps_no_other_batch_out(
     # Then it is sent while the first one waits still
     assert first.done()
     assert await states(worker) == {State.SENDING, State.SENT}
-    worker.holding.stop_renewing()
-    await worker.nearby.close()
+    worker.claims.stop_renewing()
+    await worker.dispatcher.close()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -178,9 +178,9 @@ async def test_where_outcomes_cannot_be_settled_no_sender_is_left_behind(
     worker: WorkerEngine, sandbox: Sandbox, mails: Callable[[int], Any]
 ) -> None:
     # Given two mails on the wire, of which one is never answered
-    sandbox.faults.add(Rule(channel="email", action="hang", seconds=60, times=1))
+    sandbox.faults.add(FaultRule(channel="email", action="hang", seconds=60, times=1))
     ids = await mails(2)
-    held = await worker.holding.claim(ids)
+    held = await worker.claims.claim(ids)
     before = asyncio.all_tasks()
 
     # When somebody else has the database until after the lease's end, so that the other one's outcome can't be written
@@ -189,7 +189,7 @@ async def test_where_outcomes_cannot_be_settled_no_sender_is_left_behind(
     sending = asyncio.create_task(hand_over(worker, EMAIL, held))
     async with asyncio.timeout(40):
         await asyncio.gather(sending, return_exceptions=True)
-        await worker.nearby.close()
+        await worker.dispatcher.close()
 
         # Then nobody waits for an answer any more that could not be written either
         while asyncio.all_tasks() - before:  # noqa: ASYNC110 (tasks that nobody else knows)

@@ -25,26 +25,26 @@ from notifier.broker import LANES
 from notifier.broker.signals import Signals
 from notifier.domain.catalog import load_catalog
 from notifier.domain.clock import MINUTE, SECOND, ManualClock
-from notifier.domain.cloudevents import Reader
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import MOVES, TERMINAL, Channel, State
 from notifier.domain.errors import OutcomeUnknown, Refused, SendError, Unavailable
 from notifier.domain.messages import Device, Receipt, Report
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline import clock, dead, receipts
 from notifier.pipeline.accept import Accepted, Intake
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
-from notifier.pipeline.holding import LEASE
-from notifier.pipeline.nearby import Nearby
+from notifier.pipeline.local_dispatcher import LocalDispatcher
 from notifier.pipeline.resolve import ask
-from notifier.pipeline.settle import NO_WORDS, attempt, settle
+from notifier.pipeline.settle import NOT_RENDERED, attempt, settle
 from notifier.providers.bulkheads import Bulkhead
 from notifier.rendering import Brand, Renderer
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, event
-from notifier.store.delivery import asks, events, leases
+from notifier.store.delivery import events, leases, unknown_checks
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
@@ -210,7 +210,7 @@ class Deliveries(RuleBasedStateMachine):
         data = {**REPORTED[type], "session_id": str(session)}
         if not known:
             data = {**data, "driver_id": "nobody", "token": "nobody"}
-        reader, number = Reader(CATALOG), str(next(self.numbers))
+        reader, number = EventReader(CATALOG), str(next(self.numbers))
         fields = {name: value for name, value in data.items() if type != "session.ended" or name == "session_id"}
 
         async def accept() -> str:
@@ -239,8 +239,8 @@ class Deliveries(RuleBasedStateMachine):
         rooms = {queue: Bulkhead(math.inf) for queue in LANES}
 
         async def work() -> None:
-            nearby = Nearby(rooms) if outcome != "crash" else Dying(rooms)
-            await decide(replace(self.engine, nearby=nearby), ids)
+            nearby = LocalDispatcher(rooms) if outcome != "crash" else Dying(rooms)
+            await decide(replace(self.engine, dispatcher=nearby), ids)
             await nearby.close()
 
         if outcome != "crash":
@@ -285,7 +285,7 @@ class Deliveries(RuleBasedStateMachine):
         own = {row.id for row in self.found if row.lease_token == worker.token}
         now = self.clock.now()
         result = OUTCOMES[outcome] or Receipt("provider", "reference")
-        settled = [settle(ready, worker.token, result, NO_WORDS, now, self.random) for ready in worker.held]
+        settled = [settle(ready, worker.token, result, NOT_RENDERED, now, self.random) for ready in worker.held]
         attempts = [attempt(ready, result, now, now) for ready in worker.held]
         recorded = self.run(leases.settle(self.engine.database, settled, attempts, [], now))
         after = self.run(self.rows())
@@ -310,7 +310,7 @@ class Deliveries(RuleBasedStateMachine):
         self.provider.outcome = answers
         now, ids = self.clock.now(), [row.id for row in self.some(which, "unknown") if row.channel == "sms"]
         if dies:
-            self.run(asks.begin(self.engine.database, ids, now + SIGNAL_AGAIN, now + LEASE))
+            self.run(unknown_checks.begin(self.engine.database, ids, now + SIGNAL_AGAIN, now + LEASE))
         else:
             self.run(ask(self.engine, ids))
 

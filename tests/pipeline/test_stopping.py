@@ -12,8 +12,8 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.store.core.schema import supersession
 from notifier.store.core.staff import audit
-from notifier.store.delivery import marks
-from notifier.store.delivery.marks import Mark
+from notifier.store.delivery import supersessions
+from notifier.store.delivery.supersessions import Supersession
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
@@ -127,13 +127,13 @@ async def test_what_is_in_a_workers_hands_or_gone_is_not_counted_as_stopped_sile
 
 async def test_a_mark_that_reaches_less_far_takes_no_other_ones_place(engine: WorkerEngine) -> None:
     # Given a session that has ended
-    ended = Mark(about="a" * 32, until=NOW, reason=Reason.CANCELLED, event_id="1" * 32)
+    ended = Supersession(about="a" * 32, until=NOW, reason=Reason.CANCELLED, event_id="1" * 32)
     # And an event of before, which is decided later
-    before = Mark(about="a" * 32, until=NOW - MINUTE, reason=Reason.SUPERSEDED, event_id="2" * 32)
-    after = Mark(about="a" * 32, until=NOW + MINUTE, reason=Reason.ACKNOWLEDGED, event_id="3" * 32)
+    before = Supersession(about="a" * 32, until=NOW - MINUTE, reason=Reason.SUPERSEDED, event_id="2" * 32)
+    after = Supersession(about="a" * 32, until=NOW + MINUTE, reason=Reason.ACKNOWLEDGED, event_id="3" * 32)
 
-    async def put(*new: Mark) -> tuple[int, str, str]:
-        await engine.database.write(lambda connection: marks.add(connection, engine.database.dialect, new))
+    async def put(*new: Supersession) -> tuple[int, str, str]:
+        await engine.database.write(lambda connection: supersessions.add(connection, engine.database.dialect, new))
         async with engine.database.engine.connect() as connection:
             row = (await connection.execute(sa.select(supersession))).one()
         return row.until, row.reason, row.event_id
@@ -144,7 +144,7 @@ async def test_a_mark_that_reaches_less_far_takes_no_other_ones_place(engine: Wo
 
 
 def test_what_a_mark_says_is_how_its_deliveries_end() -> None:
-    ends = {reason: Mark(about="", until=0, reason=reason, event_id="").state for reason in STOPS}
+    ends = {reason: Supersession(about="", until=0, reason=reason, event_id="").state for reason in STOPS}
 
     assert ends == {
         Reason.SUPERSEDED: State.SUPERSEDED, Reason.CANCELLED: State.CANCELLED, Reason.ACKNOWLEDGED: State.CANCELLED,

@@ -8,7 +8,7 @@ from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.receipts import Recorded
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.database import Database
 from notifier.store.core.schema import suppression
 from notifier.store.people import recipients
@@ -113,7 +113,7 @@ async def test_a_number_that_twilio_refuses_at_once_is_suppressed_as_well(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Tell,
     code: int, status: int, ended: tuple[str, str], reason: str,
 ) -> None:  # fmt: skip
-    sandbox.faults.add(Rule(channel="sms", action="fail", status=status, code=code, times=1))
+    sandbox.faults.add(FaultRule(channel="sms", action="fail", status=status, code=code, times=1))
 
     first, second = await text(engine, report), await text(engine, report, 2)
 
@@ -124,7 +124,9 @@ async def test_a_number_that_twilio_refuses_at_once_is_suppressed_as_well(
 async def test_a_mailbox_that_the_server_refuses_at_once_is_suppressed_as_well(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Tell
 ) -> None:
-    sandbox.faults.add(Rule(channel="email", action="fail", stage="rcpt", reply="550 5.1.1 No such mailbox", times=1))
+    sandbox.faults.add(
+        FaultRule(channel="email", action="fail", stage="rcpt", reply="550 5.1.1 No such mailbox", times=1)
+    )
 
     first, second = await mail(engine, report), await mail(engine, report, 2)
 
@@ -136,7 +138,7 @@ async def test_a_device_that_is_gone_is_no_suppression(
     engine: WorkerEngine, sandbox: Sandbox, report: Tell, database: Database
 ) -> None:
     await recipients.put(database, {"ada": RecipientDetails(devices=[Device(value="token-1")], phone=PHONE)}, NOW)
-    sandbox.faults.add(Rule(channel="push", action="fail", status=404, code="UNREGISTERED"))
+    sandbox.faults.add(FaultRule(channel="push", action="fail", status=404, code="UNREGISTERED"))
     push = await decided(engine, await report("charging.complete", **COMPLETE), PUSH)
 
     await deliver(engine, PUSH, [push])

@@ -11,22 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.broker import DECIDE, DECIDE_URGENT, LANES
 from notifier.domain.clock import MINUTE, SECOND, ManualClock
 from notifier.domain.deliveries import Reason, State
+from notifier.pipeline.claim_batcher import LEASE, Claim
 from notifier.pipeline.clock import tick
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import LEASE, Held
-from notifier.pipeline.nearby import Nearby, Queue
+from notifier.pipeline.local_claims import claim_locally, due_immediately
+from notifier.pipeline.local_dispatcher import LocalDispatcher, Queue
 from notifier.pipeline.plan import audience_keys
 from notifier.pipeline.planning import read_and_plan
 from notifier.pipeline.prepare import prepare
-from notifier.pipeline.taking import due_at_once, take_hold
 from notifier.providers.bulkheads import Bulkhead
 from notifier.sandbox import Sandbox
 from notifier.store.core.schema import delivery
-from notifier.store.delivery import deliveries, events, marks
+from notifier.store.delivery import deliveries, events, supersessions
 from notifier.store.delivery.deliveries import Ready
-from notifier.store.delivery.marks import Mark
+from notifier.store.delivery.supersessions import Supersession
 from notifier.store.people import recipients, suppressions
 from notifier.store.people.suppressions import Suppression
 from notifier.store.reading import ledger
@@ -41,7 +41,7 @@ def rooms(places: float = float("inf")) -> dict[Queue, Bulkhead]:
 @pytest.fixture
 def worker(engine: WorkerEngine) -> WorkerEngine:
     """A worker that serves every queue, and has room."""
-    return replace(engine, nearby=Nearby(rooms()))
+    return replace(engine, dispatcher=LocalDispatcher(rooms()))
 
 
 async def rows(engine: WorkerEngine) -> list[Any]:
@@ -72,7 +72,7 @@ async def test_what_is_decided_is_delivered_without_a_signal_and_without_a_claim
     assert set(waiting(valkey)) <= {DECIDE, DECIDE_URGENT}
 
     # And they go out
-    await worker.nearby.close()
+    await worker.dispatcher.close()
     assert {(row.channel, row.state, row.attempts) for row in await rows(worker)} == {
         ("push", "sent", 1),
         ("sms", "sent", 1),
@@ -85,12 +85,12 @@ async def test_what_there_is_no_room_for_is_signalled(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report, valkey: str
 ) -> None:
     # Given room for texts only
-    worker = replace(engine, nearby=Nearby({queue: Bulkhead(1) for queue in LANES if queue[0] == SMS}))
+    worker = replace(engine, dispatcher=LocalDispatcher({queue: Bulkhead(1) for queue in LANES if queue[0] == SMS}))
 
     # When an event is decided that goes out by push as well
     event = await report("charging.complete", **COMPLETE)
     await decide(worker, [event])
-    await worker.nearby.close()
+    await worker.dispatcher.close()
 
     # Then the text is sent, and the pushes wait for whoever claims them
     assert [(row.channel, row.state) for row in await rows(worker)] == [
@@ -100,18 +100,18 @@ async def test_what_there_is_no_room_for_is_signalled(
     assert [entry.to for entry in sandbox.ledger.entries] == ["+4915123456789"]
 
 
-async def planned(engine: WorkerEngine, event: str) -> list[Held]:
+async def planned(engine: WorkerEngine, event: str) -> list[Claim]:
     """What a worker would take of an event; nothing is written."""
     now = engine.clock.now()
 
-    async def work(connection: AsyncConnection) -> list[Held]:
+    async def work(connection: AsyncConnection) -> list[Claim]:
         dialect = engine.database.dialect
         batch = await events.take_undecided(connection, dialect, [event])
         members = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
         plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members)
-        known = await marks.of(connection, dialect, {each.about for each in plan.deliveries.values()})
-        chosen = due_at_once(engine.catalog, plan.deliveries.values(), now)
-        return [each for held in take_hold(chosen, batch, members, known, "t", now).values() for each in held]
+        known = await supersessions.of(connection, dialect, {each.about for each in plan.deliveries.values()})
+        chosen = due_immediately(engine.catalog, plan.deliveries.values(), now)
+        return [each for held in claim_locally(chosen, batch, members, known, "t", now).values() for each in held]
 
     return await engine.database.read(work)
 
@@ -120,7 +120,7 @@ async def claimed(engine: WorkerEngine, event: str) -> dict[str, Ready]:
     """What a claim answers of an event's deliveries, by id."""
     await decide(engine, [event])
     ids = [row.id for row in await rows(engine) if row.event_id == event and row.state == State.PENDING]
-    return {each.ready.id: each.ready for each in await engine.holding.claim(ids)}
+    return {each.ready.id: each.ready for each in await engine.claims.claim(ids)}
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ async def test_a_worker_knows_of_what_it_takes_what_a_claim_would_have_answered(
     key = (await suppressions.address_key(engine.database))(EMAIL, "ada@example.com")
     event = await report(type_, **data)
     about = (await planned(engine, event))[0].ready.about
-    mark = None if marked is None else Mark(
+    supersession = None if marked is None else Supersession(
         about=about, until=engine.clock.now() + marked, reason=Reason.CANCELLED, event_id=event
     )  # fmt: skip
 
     async def spoil(connection: AsyncConnection) -> None:
         bad = [] if type_ == "session.receipt" else [Suppression(key, Reason.BOUNCED)]
         await suppressions.add(connection, engine.database.dialect, bad, engine.clock.now())
-        await marks.add(connection, engine.database.dialect, [] if mark is None else [mark])
+        await supersessions.add(connection, engine.database.dialect, [] if supersession is None else [supersession])
 
     await engine.database.write(spoil)
 
@@ -176,12 +176,12 @@ async def test_what_was_there_before_is_somebody_else_s(
     first = await report("charging.complete", **COMPLETE)
     second = await report("charging.complete", **COMPLETE)
     await decide(worker, [first])
-    await worker.nearby.close()
-    other = replace(worker, nearby=Nearby(rooms()))
+    await worker.dispatcher.close()
+    other = replace(worker, dispatcher=LocalDispatcher(rooms()))
 
     # When the second one is decided by a worker with room
     assert await decide(other, [second]) == 1
-    await other.nearby.close()
+    await other.dispatcher.close()
 
     # Then nothing goes out twice
     assert len(sandbox.ledger.entries) == 3
@@ -194,7 +194,7 @@ async def test_two_events_that_say_the_same_are_told_once_in_one_decision(
     both = [await report("charging.complete", **COMPLETE) for _ in range(2)]
 
     assert await decide(worker, both) == 2
-    await worker.nearby.close()
+    await worker.dispatcher.close()
 
     assert len(sandbox.ledger.entries) == 3
     assert (await ledger.read(worker.database)).balanced
@@ -209,7 +209,7 @@ async def test_what_is_out_of_date_by_the_same_decision_does_not_go_out(
 
     # When they are decided together
     assert await decide(worker, [warning, end]) == 2
-    await worker.nearby.close()
+    await worker.dispatcher.close()
 
     # Then nobody is warned
     assert {row.state for row in await rows(worker)} == {"cancelled"}
@@ -221,7 +221,7 @@ async def test_what_a_worker_took_and_ended_with_is_sent_by_another(
 ) -> None:
     # Given a worker that ends when it has decided, with texts and pushes in its hands
     event = await report("charging.complete", **COMPLETE)
-    await decide(replace(engine, nearby=Dying(rooms())), [event])
+    await decide(replace(engine, dispatcher=Dying(rooms())), [event])
     assert {row.state for row in await rows(engine)} == {"sending"}
 
     # When its lease is over, and the clock looks
@@ -243,7 +243,7 @@ async def test_a_row_that_cannot_be_read_any_more_fails_alone(
 ) -> None:
     # Given an event's data that nobody can read when it is claimed
     event = await report("charging.complete", **COMPLETE)
-    await decide(replace(worker, nearby=Nearby()), [event])
+    await decide(replace(worker, dispatcher=LocalDispatcher()), [event])
     async with worker.database.engine.begin() as connection:
         await connection.execute(sa.text("UPDATE event SET data = '{'"))
 

@@ -17,7 +17,7 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.providers import Transport
 from notifier.providers.pool import Provider, Providers, Terms
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.schema import attempt, delivery
 from tests.named import PUSH, SMS
 from tests.pipeline.samples import COMPLETE, Report
@@ -58,7 +58,7 @@ async def test_of_a_batch_as_many_are_on_their_way_as_connections_take(
     await decide(engine, events)
     async with engine.database.engine.connect() as connection:
         ids = list(await connection.scalars(sa.select(delivery.c.id).where(delivery.c.channel == PUSH)))
-    sandbox.faults.add(Rule(channel="push", action="delay", seconds=0.02))
+    sandbox.faults.add(FaultRule(channel="push", action="delay", seconds=0.02))
     crowd = Crowd(engine.transports[PUSH])
     worker = replace(engine, transports={**engine.transports, PUSH: crowd}, at_once={PUSH: 2})
 
@@ -108,7 +108,7 @@ async def test_tries_are_numbered_without_a_gap(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Report
 ) -> None:
     # Given a Twilio that fails twice
-    sandbox.faults.add(Rule(channel="sms", action="fail", status=503, times=2))
+    sandbox.faults.add(FaultRule(channel="sms", action="fail", status=503, times=2))
     engine = with_rate(engine, None)
     await decide(engine, [await report("charging.complete", **COMPLETE)])
     id_ = (await text(engine)).id

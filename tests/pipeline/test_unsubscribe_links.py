@@ -4,7 +4,7 @@ from email import message_from_bytes
 from email.message import Message
 
 from notifier.channels.email.messages import EmailMessage
-from notifier.channels.email.sandbox import Mail
+from notifier.channels.email.sandbox import ReceivedMail
 from notifier.domain.deliveries import State
 from notifier.domain.links import Unsubscribe
 from notifier.domain.preferences import Defaults
@@ -25,7 +25,7 @@ FAILED = {**EVENT["data"], "driver_id": "ada"}
 
 def mails(sandbox: Sandbox) -> list[Message]:
     """The mails that arrived."""
-    return [message_from_bytes(e.content.raw) for e in sandbox.ledger.entries if isinstance(e.content, Mail)]
+    return [message_from_bytes(e.content.raw) for e in sandbox.ledger.entries if isinstance(e.content, ReceivedMail)]
 
 
 def part(mail: Message, kind: str) -> str:

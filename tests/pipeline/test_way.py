@@ -10,11 +10,11 @@ from notifier.domain.deliveries import Channel, State
 from notifier.domain.messages import Device
 from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.pipeline.holding import LEASE
-from notifier.sandbox import Match, Rule, Sandbox
+from notifier.sandbox import FaultRule, Match, Sandbox
 from notifier.store.core.schema import decision, delivery, device
 from notifier.store.delivery import due, leases
 from notifier.store.people import recipients
@@ -214,7 +214,7 @@ async def test_a_provider_that_fails_is_tried_again_as_a_row_that_falls_due(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Report
 ) -> None:
     # Given a Twilio that fails once
-    sandbox.faults.add(Rule(channel="sms", action="fail", status=503, times=1))
+    sandbox.faults.add(FaultRule(channel="sms", action="fail", status=503, times=1))
     await decide(engine, [await report("charging.complete", **COMPLETE)])
 
     # When the text is tried
@@ -235,7 +235,7 @@ async def test_a_provider_that_fails_is_tried_again_as_a_row_that_falls_due(
 async def test_a_retry_that_could_only_come_after_expiry_is_not_waited_for(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
 ) -> None:
-    sandbox.faults.add(Rule(channel="sms", action="fail", status=429, retry_after=7200))
+    sandbox.faults.add(FaultRule(channel="sms", action="fail", status=429, retry_after=7200))
     await decide(engine, [await report("charging.complete", **COMPLETE)])
 
     await deliver_all(engine)
@@ -246,7 +246,7 @@ async def test_a_retry_that_could_only_come_after_expiry_is_not_waited_for(
 async def test_a_message_that_the_provider_may_have_is_unknown_and_not_sent_again(
     engine: WorkerEngine, sandbox: Sandbox, clock: ManualClock, driver: str, report: Report
 ) -> None:
-    sandbox.faults.add(Rule(channel="sms", action="drop_after"))
+    sandbox.faults.add(FaultRule(channel="sms", action="drop_after"))
     await decide(engine, [await report("charging.complete", **COMPLETE)])
 
     await deliver_all(engine)
@@ -260,7 +260,9 @@ async def test_a_message_that_the_provider_may_have_is_unknown_and_not_sent_agai
 async def test_a_device_that_is_gone_is_forgotten_and_the_other_one_kept(
     engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report
 ) -> None:
-    sandbox.faults.add(Rule(channel="push", action="fail", status=404, code="UNREGISTERED", match=Match(to="token-1")))
+    sandbox.faults.add(
+        FaultRule(channel="push", action="fail", status=404, code="UNREGISTERED", match=Match(to="token-1"))
+    )
     await decide(engine, [await report("charging.complete", **COMPLETE)])
 
     await deliver_all(engine)

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 
 from notifier.domain.catalog import Field, NotificationType
-from notifier.domain.channels import Known, reachable
+from notifier.domain.channels import KnownAddresses, reachable
 from notifier.domain.events import Event
 from notifier.domain.messages import Device
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.recipients import Recipient
-from notifier.domain.standing import Standing
 from tests.named import EMAIL, PUSH, SMS
 from tests.samples import NOW
 
@@ -59,6 +59,12 @@ def person_of(
 ) -> Recipient:  # fmt: skip
     """A person with these addresses, who stands so."""
     return Recipient(
-        id=id_, name=None, email=email, phone=phone, devices=[Device(value=f"{id_}-{n}") for n in range(devices)],
-        standing=Standing(reachable=reachable(Known(email is not None, phone is not None, devices > 0)), **standing),
-    )  # fmt: skip
+        id=id_,
+        name=None,
+        email=email,
+        phone=phone,
+        devices=[Device(value=f"{id_}-{n}") for n in range(devices)],
+        facts=RecipientFacts(
+            reachable=reachable(KnownAddresses(email is not None, phone is not None, devices > 0)), **standing
+        ),
+    )

@@ -16,7 +16,7 @@ from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.preferences import Defaults, Preferences, QuietHours
 from notifier.domain.regulation import Cap, Regulation, Window
-from notifier.policy import Answer
+from notifier.policy import ChannelAnswer
 from tests.named import EMAIL, PUSH, SMS
 from tests.policy.samples import event_of, kind_of, person_of
 
@@ -286,7 +286,7 @@ def test_whoever_is_on_call_next_waits_a_turn_longer() -> None:
     assert [due - now for due in dues] == [0, 10 * MINUTE, 20 * MINUTE]
 
 
-def told(answer: Answer, now: int, zone: str) -> str:
+def told(answer: ChannelAnswer, now: int, zone: str) -> str:
     match answer.state:
         case State.PENDING if answer.due_at == now:
             return "now"

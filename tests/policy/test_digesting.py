@@ -10,8 +10,8 @@ from notifier.domain.catalog import Digest
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND
 from notifier.domain.deliveries import Reason, State
 from notifier.domain.preferences import Defaults, Preferences
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.regulation import Regulation
-from notifier.domain.standing import Standing
 from notifier.policy import decide
 from notifier.policy.digesting import digest_due
 from notifier.policy.hours import local
@@ -40,16 +40,16 @@ def test_the_person_goes_before_the_tenant_and_the_tenant_before_the_type(
 ) -> None:
     preferences = Preferences(digests={"charging": own} if own else {})  # type: ignore[dict-item]
     defaults = Defaults(digests={"charging": tenant} if tenant else {})  # type: ignore[dict-item]
-    standing = Standing(preferences=preferences, defaults=(("network", defaults),))
+    facts = RecipientFacts(preferences=preferences, defaults=(("network", defaults),))
 
-    assert digest_due(KIND, EMAIL, standing, NOW) == due
+    assert digest_due(KIND, EMAIL, facts, NOW) == due
 
 
 @given(MOMENTS, ZONES)
 def test_a_daily_digest_comes_at_eight_on_the_persons_clock_and_within_a_day_and_an_hour(at: int, zone: str) -> None:
-    standing = Standing(preferences=Preferences(digests={"charging": "daily"}), time_zone=zone)
+    facts = RecipientFacts(preferences=Preferences(digests={"charging": "daily"}), time_zone=zone)
 
-    due = digest_due(KIND, EMAIL, standing, at)
+    due = digest_due(KIND, EMAIL, facts, at)
 
     assert due is not None
     assert at < due <= at + DAY + HOUR
@@ -58,9 +58,9 @@ def test_a_daily_digest_comes_at_eight_on_the_persons_clock_and_within_a_day_and
 
 @given(MOMENTS, ZONES.filter(lambda zone: zone != "Australia/Lord_Howe"))  # whose clocks change by half an hour
 def test_an_hourly_digest_comes_at_the_next_full_hour_on_the_persons_clock(at: int, zone: str) -> None:
-    standing = Standing(preferences=Preferences(digests={"charging": "hourly"}), time_zone=zone)
+    facts = RecipientFacts(preferences=Preferences(digests={"charging": "hourly"}), time_zone=zone)
 
-    due = digest_due(KIND, EMAIL, standing, at)
+    due = digest_due(KIND, EMAIL, facts, at)
 
     assert due is not None
     assert at < due <= at + HOUR

@@ -12,9 +12,9 @@ from notifier.domain.catalog import Catalog, Digest
 from notifier.domain.clock import HOUR
 from notifier.domain.deliveries import Channel, Reason
 from notifier.domain.preferences import NO_PREFERENCES, Defaults, Preferences, QuietHours
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.regulation import Regulation
-from notifier.domain.standing import Standing
-from notifier.policy import Case, Cell, Row, Rule, judge
+from notifier.policy import Case, CategoryRow, Cell, Rule, judge
 from tests.policy.samples import CHANNELS, kind_of, person_of
 from tests.samples import NOW
 
@@ -29,7 +29,7 @@ def receipt(**lines: Any) -> Any:
 
 def verdict(kind: Any, channel: Channel, **standing: Any) -> tuple[str, Rule]:
     case = Case(
-        kind=kind, channel=channel, standing=person_of(**standing).standing, expires_at=NOW + 24 * HOUR, at=NOW,
+        kind=kind, channel=channel, facts=person_of(**standing).facts, expires_at=NOW + 24 * HOUR, at=NOW,
         regulation=Regulation(),
     )  # fmt: skip
     found = judge(case)
@@ -37,7 +37,7 @@ def verdict(kind: Any, channel: Channel, **standing: Any) -> tuple[str, Rule]:
 
 
 def grid(*kinds: Any, groups: tuple[str, ...] = ("driver",), **standing: Any) -> dict[str, dict[str, Cell]]:
-    rows = policy.make_grid(Catalog(kinds), groups, Standing(**standing))
+    rows = policy.make_grid(Catalog(kinds), groups, RecipientFacts(**standing))
     return {row.category: {cell.channel.value: cell for cell in row.cells} for row in rows}
 
 
@@ -117,12 +117,12 @@ def test_marketing_is_on_with_consent_alone_and_nobody_locks_it() -> None:
     ],
 )
 def test_a_row_whose_messages_come_together_says_how_often(own: Any, tenants: Any, pace: str) -> None:
-    standing = Standing(preferences=Preferences(digests=own), defaults=(("network", Defaults(digests=tenants)),))
+    facts = RecipientFacts(preferences=Preferences(digests=own), defaults=(("network", Defaults(digests=tenants)),))
     together = kind_of(digest=Digest(key=("session_id",), window="1 h", link="{{ app_url }}"))
 
-    (row,) = policy.make_grid(Catalog([together]), ("driver",), standing)
+    (row,) = policy.make_grid(Catalog([together]), ("driver",), facts)
     assert row.pace == pace
-    (row,) = policy.make_grid(Catalog([kind_of()]), ("driver",), standing)
+    (row,) = policy.make_grid(Catalog([kind_of()]), ("driver",), facts)
     assert row.pace is None
 
 
@@ -130,8 +130,8 @@ def test_a_row_whose_messages_come_together_says_how_often(own: Any, tenants: An
 
 CELLS = [Cell(channel=PUSH, on=True), Cell(channel=SMS, on=False), Cell(channel=EMAIL, on=True, mandatory=True)]
 ROWS = [
-    Row(category="charging", is_marketing=False, cells=tuple(CELLS)),
-    Row(category="offers", is_marketing=True, cells=(Cell(channel=EMAIL, on=False),)),
+    CategoryRow(category="charging", is_marketing=False, cells=tuple(CELLS)),
+    CategoryRow(category="offers", is_marketing=True, cells=(Cell(channel=EMAIL, on=False),)),
 ]
 
 
@@ -156,13 +156,13 @@ def test_the_grid_shows_what_was_chosen_in_it(wanted: set[tuple[str, Channel]]) 
     # Given a grid in which everything may be switched, and any wish
     kinds = kind_of(id="a", channels=(PUSH, SMS)), kind_of(id="b", category="offers", off_by_default=(SMS,))
     catalog = Catalog(kinds)
-    rows = policy.make_grid(catalog, ("driver",), Standing())
+    rows = policy.make_grid(catalog, ("driver",), RecipientFacts())
 
     # When it is chosen
     preferences = policy.switch(NO_PREFERENCES, policy.choose(rows, wanted))
 
     # Then that is what the grid shows, and what the rules do
-    shown = policy.make_grid(catalog, ("driver",), Standing(preferences=preferences))
+    shown = policy.make_grid(catalog, ("driver",), RecipientFacts(preferences=preferences))
     on = {(row.category, cell.channel) for row in shown for cell in row.cells if cell.on}
     there = {(row.category, cell.channel) for row in shown for cell in row.cells}
     assert on == wanted & there

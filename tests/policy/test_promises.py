@@ -108,7 +108,7 @@ SITUATIONS = st.builds(
 )  # fmt: skip
 
 
-def going_out(given_: Given) -> list[policy.Answer]:
+def going_out(given_: Given) -> list[policy.ChannelAnswer]:
     answers = policy.decide(given_.kind, given_.event, given_.person, given_.now, given_.regulation, given_.turn)
     return [answer for answer in answers if answer.state == State.PENDING]
 
@@ -117,12 +117,12 @@ def going_out(given_: Given) -> list[policy.Answer]:
 def test_no_marketing_without_consent(case: Given) -> None:
     if case.kind.class_ == "marketing":
         for answer in going_out(case):
-            assert case.person.standing.consents[case.kind.category][answer.channel] is True
+            assert case.person.facts.consents[case.kind.category][answer.channel] is True
 
 
 @given(SITUATIONS)
 def test_nothing_to_a_number_or_mailbox_that_is_stopped_bounced_or_bad(case: Given) -> None:
-    assert not {answer.channel for answer in going_out(case)} & set(case.person.standing.suppressed)
+    assert not {answer.channel for answer in going_out(case)} & set(case.person.facts.suppressed)
 
 
 @given(SITUATIONS)
@@ -133,24 +133,22 @@ def test_nothing_after_its_time_to_live_and_nothing_before_now(case: Given) -> N
 
 @given(SITUATIONS)
 def test_nothing_within_quiet_hours_or_outside_a_legal_window(case: Given) -> None:
-    standing = case.person.standing
+    facts = case.person.facts
     for answer in going_out(case):
         if case.kind.class_ == "security" or (case.kind.step and answer.step) or case.turn:
             continue  # a later step is asked again when its turn comes
-        shown = local(answer.due_at, standing.zone)
-        quiet = standing.preferences.quiet_hours or next(
-            (d.quiet_hours for _, d in standing.defaults if d.quiet_hours), None
-        )
+        shown = local(answer.due_at, facts.zone)
+        quiet = facts.preferences.quiet_hours or next((d.quiet_hours for _, d in facts.defaults if d.quiet_hours), None)
         assert case.kind.through_quiet_hours or quiet is None or not quiet.hold(shown.time())
         if case.kind.class_ == "marketing":
-            assert case.regulation.window(standing.region)[1].open_at(shown)
+            assert case.regulation.window(facts.region)[1].open_at(shown)
 
 
 @given(SITUATIONS)
 def test_just_before_the_wire_the_same_rules_let_out_what_they_held_until_then(case: Given) -> None:
     for answer in going_out(case):
         again = Case(
-            kind=case.kind, channel=answer.channel, standing=case.person.standing, at=answer.due_at,
+            kind=case.kind, channel=answer.channel, facts=case.person.facts, at=answer.due_at,
             expires_at=case.event.starts_at + case.kind.ttl, regulation=case.regulation, counted=False,
         )  # fmt: skip
         verdict = judge(again)
@@ -160,14 +158,12 @@ def test_just_before_the_wire_the_same_rules_let_out_what_they_held_until_then(c
 
 @given(SITUATIONS)
 def test_a_switch_that_is_off_is_off_unless_the_message_is_mandatory_or_the_row_locked(case: Given) -> None:
-    standing = case.person.standing
+    facts = case.person.facts
     for answer in going_out(case):
-        locked = any(defaults.locks(case.kind.category, answer.channel) for _, defaults in standing.defaults)
-        cell = standing.preferences.switches.get(case.kind.category, {}).get(answer.channel.value)
+        locked = any(defaults.locks(case.kind.category, answer.channel) for _, defaults in facts.defaults)
+        cell = facts.preferences.switches.get(case.kind.category, {}).get(answer.channel.value)
         assert (
-            case.kind.is_mandatory_on(answer.channel)
-            or locked
-            or (standing.preferences.everything and cell is not False)
+            case.kind.is_mandatory_on(answer.channel) or locked or (facts.preferences.everything and cell is not False)
         )
 
 
@@ -183,7 +179,7 @@ def test_every_channel_is_answered_once_and_every_refusal_has_a_reason(case: Giv
 @given(SITUATIONS)
 def test_the_trace_names_every_rule_and_the_first_that_speaks_is_the_one_that_decided(case: Given) -> None:
     asked = Case(
-        kind=case.kind, channel=case.kind.channels[0], standing=case.person.standing, at=case.now,
+        kind=case.kind, channel=case.kind.channels[0], facts=case.person.facts, at=case.now,
         expires_at=case.event.starts_at + case.kind.ttl, regulation=case.regulation,
     )  # fmt: skip
 
@@ -209,7 +205,7 @@ def test_a_cap_is_never_passed_however_many_events_come_together(case: Given, co
     events = [
         event_of(case.now - n, case.now - n, id_=str(n), session_id=str(n), driver_id="ada") for n in range(count)
     ]
-    before = {"ada": dict(case.person.standing.spent)}
+    before = {"ada": dict(case.person.facts.sends_in_window)}
     recent = [at for at in before["ada"].get(case.kind.category, ()) if at > case.now - cap.milliseconds]
 
     plan = make_plan(catalog, events, {"driver:ada": [case.person]}, case.now, before)

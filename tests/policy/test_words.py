@@ -6,13 +6,13 @@ from typing import Any, get_args
 import pytest
 
 from notifier import policy
-from notifier.domain.channels import Known, reachable
+from notifier.domain.channels import KnownAddresses, reachable
 from notifier.domain.clock import DAY, HOUR
 from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.errors import SEND_ERRORS
 from notifier.domain.preferences import Defaults, Preferences, QuietHours
+from notifier.domain.recipient_facts import RecipientFacts, of_type
 from notifier.domain.regulation import Cap, Regulation, Window
-from notifier.domain.standing import Standing, of_type
 from notifier.policy import Action, Case, Rule, Verdict, phrases
 from notifier.policy.rules import RULES
 from tests.named import EMAIL, PUSH, SMS
@@ -20,7 +20,7 @@ from tests.policy.samples import kind_of
 from tests.samples import NOW
 
 CHANNELS = [PUSH, SMS, EMAIL]
-ALL = reachable(Known(True, True, True))
+ALL = reachable(KnownAddresses(True, True, True))
 NIGHT = QuietHours("22:00", "07:00")
 REGULATION = Regulation(
     caps={"offers": Cap(2, "7 d")},
@@ -30,9 +30,9 @@ REGULATION = Regulation(
 
 
 def case_of(channel: Channel = SMS, at: int = NOW, lines: dict[str, Any] | None = None, **stands: Any) -> Case:
-    standing = Standing(**{"reachable": ALL, "time_zone": "Europe/Berlin", **stands})
+    facts = RecipientFacts(**{"reachable": ALL, "time_zone": "Europe/Berlin", **stands})
     kind = kind_of(**(lines or {}))
-    return Case(kind=kind, channel=channel, standing=standing, expires_at=NOW + DAY, at=at, regulation=REGULATION)
+    return Case(kind=kind, channel=channel, facts=facts, expires_at=NOW + DAY, at=at, regulation=REGULATION)
 
 
 def told(case: Case) -> dict[str, str]:

@@ -18,7 +18,7 @@ from notifier.channels.sms.messages import SmsContent
 from notifier.channels.sms.writing import SmsTexts
 from notifier.domain.errors import ConfigurationError
 from notifier.rendering import Renderer
-from notifier.rendering.confined import Answer, Confined, Request, Trial
+from notifier.rendering.confined import Confined, RenderTrial, TrialAnswer, TrialRequest
 from notifier.rendering.texts import Texts, encode
 from notifier.runtime.settings import Settings
 from tests.named import EMAIL, SMS
@@ -202,8 +202,8 @@ async def confined(settings: Settings) -> AsyncIterator[Confined]:
 
 async def serves(confined: Confined) -> bool:
     """Whether a good text is served as ever."""
-    trial = Trial(SMS, "en", "UTC", SAMPLES[TYPE])
-    answer = await confined.ask(Request(TYPE, encode(RENDERER.shipped[TYPE]), [trial]))
+    trial = RenderTrial(SMS, "en", "UTC", SAMPLES[TYPE])
+    answer = await confined.ask(TrialRequest(TYPE, encode(RENDERER.shipped[TYPE]), [trial]))
     return [tried.error for tried in answer.tried] == [None]
 
 
@@ -222,7 +222,9 @@ async def test_each_is_refused_when_it_is_saved_or_previewed_and_the_child_that_
     for type_, wordings in ((TYPE, map(wording_of, HOSTILE)), (MAIL, map(designed, DESIGNS))):
         for number, wording in enumerate(wordings):
             began = time.process_time()
-            answer = await confined.ask(Request(type_, encode(wording), [Trial(EMAIL, "en", "UTC", SAMPLES[type_])]))
+            answer = await confined.ask(
+                TrialRequest(type_, encode(wording), [RenderTrial(EMAIL, "en", "UTC", SAMPLES[type_])])
+            )
             assert time.process_time() - began < WITHIN
             assert refused(answer), (type_, number)
 
@@ -231,7 +233,7 @@ async def test_each_is_refused_when_it_is_saved_or_previewed_and_the_child_that_
     assert os.getpid() == pid
 
 
-def refused(answer: Answer) -> bool:
+def refused(answer: TrialAnswer) -> bool:
     return bool(answer.faults) or answer.end != "done"
 
 
@@ -280,7 +282,7 @@ async def test_a_child_that_is_killed_from_outside_is_told_as_ended_and_the_next
     child.kill()
 
     # Then whoever asks next is served, or told, and nobody is left without
-    answer = await confined.ask(Request(TYPE, encode(RENDERER.shipped[TYPE])))
+    answer = await confined.ask(TrialRequest(TYPE, encode(RENDERER.shipped[TYPE])))
     assert answer.end in ("done", "ended")
     assert await serves(confined)
 
@@ -288,9 +290,9 @@ async def test_a_child_that_is_killed_from_outside_is_told_as_ended_and_the_next
 async def test_one_that_takes_too_much_is_ended_and_the_next_request_has_another(confined: Confined) -> None:
     # Given a text that is allowed, and payloads that together make more work than a request may
     source = "{{ station }}{{ energy_kwh | energy }}" * 900
-    trials = [Trial(SMS, "en", "UTC", {**SAMPLES[TYPE], "station": "x" * 500})] * 3_000
+    trials = [RenderTrial(SMS, "en", "UTC", {**SAMPLES[TYPE], "station": "x" * 500})] * 3_000
 
-    answer = await confined.ask(Request(TYPE, encode(wording_of(source)), trials))
+    answer = await confined.ask(TrialRequest(TYPE, encode(wording_of(source)), trials))
 
     assert answer.end in ("too slow", "ended")
     assert await serves(confined)

@@ -17,7 +17,7 @@ from notifier.domain.catalog import NotificationType
 from notifier.rendering.changes import Changes, compare
 from notifier.rendering.confined import Confined
 from notifier.rendering.files import to_toml, write_wording
-from notifier.rendering.findings import LEVELS, Finding
+from notifier.rendering.findings import LEVELS, LintFinding
 from notifier.rendering.lint import lint
 from notifier.rendering.texts import Texts, make_texts, read_wording
 from notifier.runtime.settings import Settings
@@ -42,7 +42,7 @@ def said(kind: NotificationType, locale: str = "en", **tables: Any) -> dict[str,
     return {**shipped, locale: msgspec.structs.replace(shipped[locale], **tables)}
 
 
-async def findings(confined: Confined, kind: NotificationType, wording: Mapping[str, Texts]) -> list[Finding]:
+async def findings(confined: Confined, kind: NotificationType, wording: Mapping[str, Texts]) -> list[LintFinding]:
     samples = {sample.name: sample.data for sample in kind.samples}
     answer, seen = await gate.trial(confined, kind, wording, samples, unlike={})
     return lint(kind, wording, answer, seen, LOCALES)

@@ -140,9 +140,9 @@ def test_no_task_is_started_that_nobody_looks_after() -> None:
     # Given the places that start tasks themselves: those whose results are awaited, and those that hold what fails
     looked_after = {
         "runtime/background.py",
-        "api/books.py",  # awaited by those who ask for the ledger
+        "api/ledger_counter.py",  # awaited by those who ask for the ledger
         "runtime/coalesce.py",  # what it raises reaches its callers
-        "pipeline/nearby.py",  # likewise told and counted, as a message whose work failed
+        "pipeline/local_dispatcher.py",  # likewise told and counted, as a message whose work failed
         "pipeline/clock.py",  # a group, which is awaited
         "pipeline/deliver.py",  # awaited
         "rendering/confined.py",  # awaited

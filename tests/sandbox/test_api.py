@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from notifier.channels.email.sandbox import Mail
+from notifier.channels.email.sandbox import ReceivedMail
 from notifier.channels.push.sandbox import Push
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from tests.named import EMAIL, PUSH, SMS
 from tests.stand_ins import certificate, service_account
 
@@ -22,7 +22,7 @@ async def test_the_ledger_is_paged_by_number(sandbox: Sandbox, http: ClientSessi
     # Given
     for number in range(5):
         sandbox.ledger.accept(PUSH, "token", f"r{number}", Push(title="Hello"), f"p{number}")
-    sandbox.ledger.accept(EMAIL, "a@b", "m1", Mail(sender="", raw=b"\xff"), "q1")
+    sandbox.ledger.accept(EMAIL, "a@b", "m1", ReceivedMail(sender="", raw=b"\xff"), "q1")
 
     # When
     first = await get(http, "/sandbox/ledger?limit=4")
@@ -70,7 +70,7 @@ async def test_faults_are_added_shown_and_cleared(sandbox: Sandbox, http: Client
             assert response.status == 201
 
     # Then
-    assert sandbox.faults.rules[1] == Rule(channel="email", action="hang", stage="connect", seconds=30)
+    assert sandbox.faults.rules[1] == FaultRule(channel="email", action="hang", stage="connect", seconds=30)
     assert await get(http, "/sandbox/faults") == [one, *more]
     async with http.delete("/sandbox/faults") as response:
         assert response.status == 204
@@ -90,7 +90,7 @@ async def test_a_rule_that_makes_no_sense_is_refused_with_the_reason(
 async def test_a_reset_empties_ledger_and_faults(sandbox: Sandbox, http: ClientSession) -> None:
     # Given
     sandbox.ledger.accept(PUSH, "token", "r1", Push(), "id")
-    sandbox.faults.add(Rule(channel="push", action="fail"))
+    sandbox.faults.add(FaultRule(channel="push", action="fail"))
 
     # When
     async with http.post("/sandbox/reset") as response:

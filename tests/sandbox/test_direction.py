@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifier.sandbox.direction import Way, way
+from notifier.sandbox.direction import TextDirection, way
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from notifier.sandbox.direction import Way, way
     ],
 )
 def test_a_text_is_drawn_as_most_of_its_letters_are_written(text: str, direction: str) -> None:
-    assert way(text) == Way(direction)
+    assert way(text) == TextDirection(direction)

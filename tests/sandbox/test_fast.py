@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession, TCPConnector
 
 from notifier.channels.sms.sandbox import ACCOUNT_SID
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from tests.named import PUSH, SMS
 
 PUSHES = "/v1/projects/notifier-sandbox/messages:send"
@@ -86,7 +86,7 @@ async def test_the_same_connection_answers_for_the_whole_sandbox(fast: Sandbox, 
 
 async def test_a_fault_on_order_is_met(fast: Sandbox, client: ClientSession) -> None:
     # Given
-    fast.faults.add(Rule(channel="push", action="fail", status=503, times=1))
+    fast.faults.add(FaultRule(channel="push", action="fail", status=503, times=1))
 
     # When
     async with client.post(PUSHES, json=_push("one")) as response:
@@ -97,7 +97,7 @@ async def test_a_fault_on_order_is_met(fast: Sandbox, client: ClientSession) -> 
 
 async def test_a_delay_on_order_holds(fast: Sandbox, client: ClientSession) -> None:
     # Given
-    fast.faults.add(Rule(channel="push", action="delay", seconds=0.1))
+    fast.faults.add(FaultRule(channel="push", action="delay", seconds=0.1))
 
     # When
     began = asyncio.get_running_loop().time()

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from notifier.sandbox.faults import CALM, Faults, Match, Rule, Trouble
+from notifier.sandbox.faults import CALM, FaultRule, Faults, Match, Trouble
 from tests.named import EMAIL, PUSH, SMS
 
 
@@ -12,7 +12,7 @@ def test_without_rules_nothing_happens() -> None:
 def test_a_rule_is_used_up_after_so_many_times() -> None:
     # Given
     faults = Faults()
-    rule = Rule(channel="push", action="drop_after", times=2)
+    rule = FaultRule(channel="push", action="drop_after", times=2)
     faults.add(rule)
 
     # When
@@ -26,7 +26,7 @@ def test_a_rule_is_used_up_after_so_many_times() -> None:
 
 def test_a_rule_without_times_lasts() -> None:
     faults = Faults()
-    faults.add(Rule(channel="sms", action="fail"))
+    faults.add(FaultRule(channel="sms", action="fail"))
     assert all(faults.meet(SMS).fails for _ in range(100))
 
 
@@ -42,7 +42,7 @@ def test_a_rule_without_times_lasts() -> None:
 )
 def test_a_rule_meets_the_messages_it_matches(match: Match, hit: bool) -> None:
     faults = Faults()
-    faults.add(Rule(channel="email", action="fail", match=match))
+    faults.add(FaultRule(channel="email", action="fail", match=match))
     assert (faults.meet(EMAIL, to="a", reference="r").fails is not None) is hit
     assert faults.meet(PUSH, to="a", reference="r") == CALM
 
@@ -50,9 +50,9 @@ def test_a_rule_meets_the_messages_it_matches(match: Match, hit: bool) -> None:
 def test_delays_add_up_and_the_first_other_rule_decides() -> None:
     # Given
     faults = Faults()
-    late = Rule(channel="push", action="delay", seconds=0.5)
-    hang = Rule(channel="push", action="hang", seconds=2)
-    faults.add(late, late, hang, Rule(channel="push", action="fail"))
+    late = FaultRule(channel="push", action="delay", seconds=0.5)
+    hang = FaultRule(channel="push", action="hang", seconds=2)
+    faults.add(late, late, hang, FaultRule(channel="push", action="fail"))
 
     # When
     trouble = faults.meet(PUSH)
@@ -67,7 +67,7 @@ def test_delays_add_up_and_the_first_other_rule_decides() -> None:
 def test_the_same_seed_rolls_the_same_dice() -> None:
     def met(seed: int) -> list[bool]:
         faults = Faults(seed)
-        faults.add(Rule(channel="push", action="fail", probability=0.3))
+        faults.add(FaultRule(channel="push", action="fail", probability=0.3))
         return [faults.meet(PUSH).fails is not None for _ in range(1_000)]
 
     assert met(1) == met(1) != met(2)
@@ -93,8 +93,8 @@ def test_the_same_seed_rolls_the_same_dice() -> None:
 )
 def test_a_rule_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"channel": "push", **wrong}, Rule)
+        msgspec.convert({"channel": "push", **wrong}, FaultRule)
 
 
 def test_a_rule_prints_no_address() -> None:
-    assert "+49" not in repr(Rule(channel="sms", action="fail", match=Match(to="+4915112345678")))
+    assert "+49" not in repr(FaultRule(channel="sms", action="fail", match=Match(to="+4915112345678")))

@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 from aiohttp import ClientSession
 
-from notifier.channels.email.sandbox import Mail
+from notifier.channels.email.sandbox import ReceivedMail
 from notifier.channels.push.sandbox import Push
 from notifier.channels.sms.sandbox import Sms
 from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
@@ -23,14 +23,16 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield running
 
 
-def letter(subject: str = "Your receipt", html: str | None = "<html><head></head><p>Thank you</p></html>") -> Mail:
+def letter(
+    subject: str = "Your receipt", html: str | None = "<html><head></head><p>Thank you</p></html>"
+) -> ReceivedMail:
     message = EmailMessage()
     message["From"] = "Volt <hello@volt.example>"
     message["Subject"] = subject
     message.set_content("Thank you for charging.")
     if html is not None:
         message.add_alternative(html, subtype="html")
-    return Mail(sender="", raw=message.as_bytes())
+    return ReceivedMail(sender="", raw=message.as_bytes())
 
 
 async def page(http: ClientSession, url: str = "/") -> str:
@@ -154,6 +156,6 @@ def test_times_are_told_as_phones_do() -> None:
 
 async def test_a_mail_that_is_no_text_does_not_break_the_page(sandbox: Sandbox, http: ClientSession) -> None:
     raw = b"From: \xff,\r\nSubject: =?x?b?\xff?=\r\nContent-Type: text/html; charset=base64\r\n\r\n\xff\x00"
-    sandbox.ledger.accept(EMAIL, "a@b", "m1", Mail(sender="", raw=raw), "id")
+    sandbox.ledger.accept(EMAIL, "a@b", "m1", ReceivedMail(sender="", raw=raw), "id")
     for url in ("/", "/?mail=1", "/?mail=1&view=text", "/?mail=1&view=source"):
         await page(http, url)

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, async_playwright
 
-from notifier.channels.email.sandbox import Mail
+from notifier.channels.email.sandbox import ReceivedMail
 from notifier.channels.push.sandbox import Push
 from notifier.channels.sms.sandbox import Sms
 from notifier.domain.clock import ManualClock
@@ -42,7 +42,7 @@ def filled(sandbox: Sandbox) -> int:
         message["From"], message["Subject"] = "Volt <hello@volt.example>", body
         message.set_content(body * 40)
         message.add_alternative(LETTER.format(body), subtype="html")
-        mail = Mail(sender="", raw=message.as_bytes())
+        mail = ReceivedMail(sender="", raw=message.as_bytes())
         ledger.accept(EMAIL, "anna@example.com", f"m{number}", mail, f"m{number}")
     ledger.accept(SMS, "+4915112345678", "s0", Sms(sender="", body="again", encoding="GSM-7", segments=1), "s9")
     ledger.refuse(PUSH, "UNREGISTERED", "token-2", "r4")

@@ -1,12 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.email.sandbox import Mail
+from notifier.channels.email.sandbox import ReceivedMail
 from notifier.channels.push.sandbox import Push
 from notifier.channels.sms.sandbox import Sms
 from notifier.domain.clock import ManualClock
 from notifier.domain.deliveries import Channel
-from notifier.sandbox.ledger import FULL_ENTRIES, Ledger
+from notifier.sandbox.ledger import FULL_ENTRIES, SandboxLedger
 from tests.named import EMAIL, PUSH, SMS
 
 CONTENT = Push(title="Charging complete", body="Please move your car.")
@@ -15,7 +15,7 @@ CONTENT = Push(title="Charging complete", body="Please move your car.")
 def test_entries_are_numbered_and_timed_as_they_arrive() -> None:
     # Given
     clock = ManualClock(1_000)
-    ledger = Ledger(clock)
+    ledger = SandboxLedger(clock)
 
     # When
     first = ledger.accept(PUSH, "token", "r1", CONTENT, "p1")
@@ -30,7 +30,7 @@ def test_entries_are_numbered_and_timed_as_they_arrive() -> None:
 @given(st.lists(st.tuples(st.sampled_from([PUSH, SMS]), st.sampled_from(["", "a", "b", "c"]), st.booleans())))
 def test_counts_follow_from_the_entries(arrivals: list[tuple[Channel, str, bool]]) -> None:
     # Given / When
-    ledger = Ledger(ManualClock(0))
+    ledger = SandboxLedger(ManualClock(0))
     for channel, reference, taken in arrivals:
         if taken:
             ledger.accept(channel, "to", reference, CONTENT, "id")
@@ -51,7 +51,7 @@ def test_counts_follow_from_the_entries(arrivals: list[tuple[Channel, str, bool]
 
 def test_a_refused_message_is_no_duplicate_of_its_retry() -> None:
     # Given
-    ledger = Ledger(ManualClock(0))
+    ledger = SandboxLedger(ManualClock(0))
 
     # When
     ledger.refuse(SMS, "20429", "+4915112345678", "r1")
@@ -63,11 +63,11 @@ def test_a_refused_message_is_no_duplicate_of_its_retry() -> None:
 
 def test_old_entries_lose_address_and_content_but_not_their_count() -> None:
     # Given
-    ledger = Ledger(ManualClock(7))
+    ledger = SandboxLedger(ManualClock(7))
 
     # When
     for number in range(FULL_ENTRIES + 2):
-        ledger.accept(EMAIL, "anna@example.com", f"r{number}", Mail(sender="", raw=b"x"), "id")
+        ledger.accept(EMAIL, "anna@example.com", f"r{number}", ReceivedMail(sender="", raw=b"x"), "id")
 
     # Then
     old, kept = ledger.entries[1], ledger.entries[2]
@@ -79,7 +79,7 @@ def test_old_entries_lose_address_and_content_but_not_their_count() -> None:
 
 def test_entries_are_found_by_reference_by_number_and_by_address() -> None:
     # Given
-    ledger = Ledger(ManualClock(0))
+    ledger = SandboxLedger(ManualClock(0))
     for channel, to in ((PUSH, "a"), (SMS, "b"), (PUSH, "b"), (PUSH, "a")):
         ledger.accept(channel, to, f"r-{channel}", CONTENT, "id")
 
@@ -91,7 +91,7 @@ def test_entries_are_found_by_reference_by_number_and_by_address() -> None:
 
 
 def test_an_entry_prints_no_address_and_no_content() -> None:
-    ledger = Ledger(ManualClock(0))
+    ledger = SandboxLedger(ManualClock(0))
     entry = ledger.accept(SMS, "+4915112345678", "r1", CONTENT, "SM1")
     assert repr(entry) == "<Entry 1 sms r1 accepted>"
     assert "complete" not in repr(entry.content)

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientConnectionError, ClientSession, encode_basic_auth
 
 from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from tests.stand_ins import service_account
 
 SERVE = "import asyncio, sys; from notifier.sandbox import serve; asyncio.run(serve({}, callbacks=True))"
@@ -64,7 +64,7 @@ async def test_leaving_does_not_wait_for_requests_that_hang() -> None:
     # Given a request that has met its fault
     loop = asyncio.get_running_loop()
     async with Sandbox() as sandbox, ClientSession(sandbox.http_url) as http:
-        sandbox.faults.add(Rule(channel="sms", action="hang", seconds=3_600, times=1))
+        sandbox.faults.add(FaultRule(channel="sms", action="hang", seconds=3_600, times=1))
         request = loop.create_task(
             http.post(
                 f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json",

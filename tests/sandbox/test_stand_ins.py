@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 from notifier.domain.deliveries import Channel
 from notifier.providers.spec import provider
 from notifier.runtime.settings import every, load_settings, to_environment
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from notifier.sandbox.stand_in import HTTP, servers, settings_of, stand_in, stand_ins
 from tests.named import EMAIL, PUSH, SMS
 
@@ -41,9 +41,9 @@ async def test_each_has_a_column_and_a_count_on_the_page(
 @EVERY
 def test_each_takes_a_fault_at_each_of_its_stages_and_at_no_other(channel: Channel) -> None:
     for stage in stand_in(channel).stages | stand_in(channel).early_stages:
-        assert Rule(channel=channel, action="fail", stage=stage).matches(channel, stage, "", "")
+        assert FaultRule(channel=channel, action="fail", stage=stage).matches(channel, stage, "", "")
     with pytest.raises(ValueError, match="has no stage 'nowhere'"):
-        Rule(channel=channel, action="fail", stage="nowhere")
+        FaultRule(channel=channel, action="fail", stage="nowhere")
 
 
 @EVERY

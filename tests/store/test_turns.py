@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.store.core import turns
-from notifier.store.core.turns import Turns
+from notifier.store.core import sqlite_write_queue
+from notifier.store.core.sqlite_write_queue import SqliteWriteQueue
 
 TAKES_IT = """
 import fcntl, sys
@@ -28,9 +28,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def processes(path: Path) -> AsyncIterator[list[Turns]]:
+async def processes(path: Path) -> AsyncIterator[list[SqliteWriteQueue]]:
     """Two that share a file, as two processes do."""
-    both = [Turns(path), Turns(path)]
+    both = [SqliteWriteQueue(path), SqliteWriteQueue(path)]
     yield both
     for each in both:
         each.close()
@@ -50,7 +50,7 @@ def taken(path: Path) -> Iterator[subprocess.Popen[str]]:
             other.kill()
 
 
-async def test_one_at_a_time_has_its_turn_whichever_process_it_is_of(processes: list[Turns]) -> None:
+async def test_one_at_a_time_has_its_turn_whichever_process_it_is_of(processes: list[SqliteWriteQueue]) -> None:
     # Given forty who write, of two processes
     inside = 0
     order = []
@@ -72,7 +72,9 @@ async def test_one_at_a_time_has_its_turn_whichever_process_it_is_of(processes: 
     assert len(set(order[:20])) == 2
 
 
-async def test_who_waits_is_woken_by_the_end_of_whoever_has_the_turn(path: Path, processes: list[Turns]) -> None:
+async def test_who_waits_is_woken_by_the_end_of_whoever_has_the_turn(
+    path: Path, processes: list[SqliteWriteQueue]
+) -> None:
     # Given another process that has the turn
     async def write() -> None:
         async with processes[0].turn():
@@ -85,16 +87,16 @@ async def test_who_waits_is_woken_by_the_end_of_whoever_has_the_turn(path: Path,
 
         # When it dies, then the next one has it
         other.kill()
-        await asyncio.wait_for(waiting, turns.WAIT / 2)
+        await asyncio.wait_for(waiting, sqlite_write_queue.WAIT / 2)
 
 
 async def test_where_whoever_has_the_turn_stands_still_the_others_go_on_and_queue_again_when_it_moves(
-    path: Path, processes: list[Turns]
+    path: Path, processes: list[SqliteWriteQueue]
 ) -> None:
     # Given another process that has the turn and does nothing, and somebody who gives up
     loop = asyncio.get_running_loop()
 
-    async def write(process: Turns) -> float:
+    async def write(process: SqliteWriteQueue) -> float:
         began = loop.time()
         async with process.turn():
             return loop.time() - began
@@ -107,9 +109,9 @@ async def test_where_whoever_has_the_turn_stands_still_the_others_go_on_and_queu
             await given_up
 
         # When people write, then they wait for a while, once, and go on
-        assert await write(processes[0]) >= turns.WAIT
+        assert await write(processes[0]) >= sqlite_write_queue.WAIT
         for process in processes:
-            assert await write(process) < turns.WAIT
+            assert await write(process) < sqlite_write_queue.WAIT
         other.kill()
 
     # And when the turn is free again, then nobody keeps it, and they queue
@@ -121,11 +123,11 @@ async def test_where_whoever_has_the_turn_stands_still_the_others_go_on_and_queu
                 return False
             return True
 
-    async def queues(process: Turns) -> bool:
+    async def queues(process: SqliteWriteQueue) -> bool:
         async with process.turn():
             return not is_free()
 
-    async with asyncio.timeout(10 * turns.WAIT):
+    async with asyncio.timeout(10 * sqlite_write_queue.WAIT):
         for process in processes:
             while not (is_free() and await queues(process)):  # noqa: ASYNC110 (another process tells no event)
                 await asyncio.sleep(0.01)
@@ -133,7 +135,7 @@ async def test_where_whoever_has_the_turn_stands_still_the_others_go_on_and_queu
 
 
 async def test_where_there_can_be_no_queue_people_write_without(tmp_path: Path) -> None:
-    turns_of_nobody = Turns(tmp_path / "no such folder" / "turn")
+    turns_of_nobody = SqliteWriteQueue(tmp_path / "no such folder" / "turn")
 
     async with turns_of_nobody.turn():
         pass

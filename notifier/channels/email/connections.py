@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from notifier.channels.email.codes import CODES
-from notifier.channels.email.dialogue import Dialogue, Mail
+from notifier.channels.email.dialogue import Dialogue, OutgoingMail
 from notifier.runtime.background import once
 
 IDLE: Final = 30.0
@@ -29,12 +29,12 @@ class Connections:
         self._size = size
         self._open = 0
         self._idle: list[Dialogue] = []
-        self._waiting: deque[Mail] = deque()
+        self._waiting: deque[OutgoingMail] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def send(self, mail: Mail) -> None:
+    async def send(self, mail: OutgoingMail) -> None:
         """Hand over a mail; a SendError where it was not taken, of class `deferred` where its turn didn't come in time.
 
         Cancelled, it is not sent unless it was already, and its connection ends.
@@ -54,7 +54,7 @@ class Connections:
         while self._idle:
             self._idle.pop().hang_up()
 
-    def next_mail(self) -> Mail | None:
+    def next_mail(self) -> OutgoingMail | None:
         while self._waiting:
             mail = self._waiting.popleft()
             if not mail.outcome.done():
@@ -95,7 +95,7 @@ class Connections:
         if self._waiting and self._timer is None:
             self._timer = asyncio.get_running_loop().call_at(self._waiting[0].deadline, self._look)
 
-    async def _open_for(self, mail: Mail) -> None:
+    async def _open_for(self, mail: OutgoingMail) -> None:
         try:
             dialogue = await self._connect(self)
         except Exception as error:  # noqa: BLE001 (it belongs to who waits for the mail)

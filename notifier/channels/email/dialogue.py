@@ -34,7 +34,7 @@ _ENHANCED: Final = re.compile(rb"([45]\.[0-9]{1,3}\.)[0-9]{1,3}(?![0-9])")
 _SHUTTING_DOWN: Final = 421  # in reply to any command (RFC 5321 §3.8)
 
 
-class Timeouts(NamedTuple):
+class SmtpTimeouts(NamedTuple):
     """Seconds for a free connection, and for a TCP connection; then RFC 5321's (§4.5.3.2), whatever they take of a
     lease, which is renewed meanwhile: for the greeting and what follows it (EHLO, TLS, AUTH), for MAIL and RCPT, for
     DATA, and for the answer to the final dot, before which a server may scan the mail.
@@ -58,7 +58,7 @@ class Step(IntEnum):
     RSET = 4
 
 
-class Mail:
+class OutgoingMail:
     """A mail on its way: its commands, its content with the final dot, and its outcome, a SendError where it has one.
 
     It is made by the task that sends it, whose lease it keeps to.
@@ -94,7 +94,7 @@ class Mail:
 class Exchange(Protocol):
     """Where a dialogue gets its mails from."""
 
-    def next_mail(self) -> Mail | None:
+    def next_mail(self) -> OutgoingMail | None:
         """The mail that has waited longest; None where none does."""
         ...
 
@@ -114,16 +114,22 @@ class Dialogue(asyncio.Protocol):
     """
 
     def __init__(
-        self, transport: asyncio.Transport, exchange: Exchange, *, pipelining: bool, timeouts: Timeouts, idle: float,
+        self,
+        transport: asyncio.Transport,
+        exchange: Exchange,
+        *,
+        pipelining: bool,
+        timeouts: SmtpTimeouts,
+        idle: float,
         most: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._transport = transport
         self._exchange = exchange
         self._pipelining = pipelining
         self._timeouts = timeouts
         self._idle = idle
         self._left = most
-        self._mails: deque[Mail] = deque()
+        self._mails: deque[OutgoingMail] = deque()
         self._heard_so_far = b""
         self._first_line: bytes | None = None
         self._ended = False
@@ -136,7 +142,7 @@ class Dialogue(asyncio.Protocol):
     def is_open(self) -> bool:
         return not (self._ended or self._transport.is_closing())
 
-    def begin(self, mail: Mail) -> None:
+    def begin(self, mail: OutgoingMail) -> None:
         """Say a mail's envelope; nothing else may be under way."""
         self._transport.write(self._announce(mail))
         self._await(mail, self._timeouts.envelope)
@@ -158,7 +164,7 @@ class Dialogue(asyncio.Protocol):
             self._transport.write(b"QUIT\r\n")
         self._end(quietly=True)
 
-    def give_up(self, mail: Mail) -> None:
+    def give_up(self, mail: OutgoingMail) -> None:
         """Nobody waits for a mail any more: the connection ends, once the mail in front of it has its outcome."""
         if self._mails and self._mails[0] is mail:
             self._end()
@@ -184,7 +190,7 @@ class Dialogue(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         self._end()
 
-    def _hear(self, mail: Mail, code: int, text: bytes) -> None:
+    def _hear(self, mail: OutgoingMail, code: int, text: bytes) -> None:
         """A reply to the mail in front."""
         refused = code // 100 != 2
         match mail.step:
@@ -214,7 +220,7 @@ class Dialogue(asyncio.Protocol):
         self._await(mail, self._timeouts.data if mail.step == Step.DATA else self._timeouts.envelope)
         return None if self._pipelining else self._transport.write(mail.commands[mail.step])
 
-    def _hand_over(self, mail: Mail) -> None:
+    def _hand_over(self, mail: OutgoingMail) -> None:
         """Write the mail that the server has asked for, and the next one's envelope behind it."""
         try:
             mail.task.run(fence.check, CODES.provider)
@@ -240,10 +246,10 @@ class Dialogue(asyncio.Protocol):
         else:
             self._await(self._mails[0], self._timeouts.envelope)
 
-    def _next(self) -> Mail | None:
+    def _next(self) -> OutgoingMail | None:
         return self._exchange.next_mail() if self._left > 0 and self.is_open else None
 
-    def _announce(self, mail: Mail) -> bytes:
+    def _announce(self, mail: OutgoingMail) -> bytes:
         self._left -= 1
         self._mails.append(mail)
         mail.dialogue = self
@@ -266,7 +272,7 @@ class Dialogue(asyncio.Protocol):
         self._mails.clear()
         self._exchange.left(self)
 
-    def _await(self, mail: Mail, seconds: float) -> None:
+    def _await(self, mail: OutgoingMail, seconds: float) -> None:
         mail.deadline = self._loop.time() + seconds
         self._watch(mail.deadline)
 

@@ -53,7 +53,7 @@ class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     segment: str
 
 
-class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LayoutWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `_layout/<locale>.toml`: what stands between a label and its value, and the footer."""
 
     colon: str
@@ -69,7 +69,7 @@ class Layout:
         self._text = _compile(templates / FOLDER / "email.txt", html=False)
         self._design_text = _compile(templates / FOLDER / "design.txt", html=False)
         self.frame = _read(templates / FOLDER / "email.mjml")
-        self._words = read_locales(templates / FOLDER, Words)
+        self._words = read_locales(templates / FOLDER, LayoutWords)
         self._because = {
             locale: _fill(f"{FOLDER}/{locale}.toml: because", words.because, brand)
             for locale, words in self._words.items()

@@ -10,7 +10,7 @@ from notifier.channels.email.settings import ACCOUNTS, FROM, SmtpAccount
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.providers.spec import Opening, ProviderSpec, no_account, pace
 from notifier.runtime.addresses import mailbox
-from notifier.runtime.finding import Finding
+from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import Settings
 
 TIMEOUT: Final = 5
@@ -27,7 +27,7 @@ def open_transport(account: SmtpAccount, opening: Opening) -> SmtpTransport:
     )  # fmt: skip
 
 
-async def check(settings: Settings) -> AsyncIterator[Finding]:
+async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
     """Ask each server whether it takes our sender, and look at what links in mails begin with."""
     accounts = ACCOUNTS.of(settings)
     if not accounts:
@@ -39,21 +39,21 @@ async def check(settings: Settings) -> AsyncIterator[Finding]:
             f"links in List-Unsubscribe begin with {settings.public_url}: mailbox providers take https alone (RFC 8058)"
         )
         way_out = "NOTIFIER_PUBLIC_URL=https://…, and let the relay DKIM-sign that header"
-        yield Finding("e-mail", "missing", told, way_out)
+        yield DoctorFinding("e-mail", "missing", told, way_out)
 
 
-async def _check(account: SmtpAccount, sender: str) -> Finding:
+async def _check(account: SmtpAccount, sender: str) -> DoctorFinding:
     try:
         await _ask_the_relay(account, sender)
     except SMTPResponseException as error:
         told = f"{account.name}: the server refuses what workers say to it ({type(error).__name__}, {error.code})"
         way_out = "mend its user, password or the sender; &verp=false where it takes no local+id@ as the sender"
-        return Finding("e-mail", "wrong", told, way_out)
+        return DoctorFinding("e-mail", "wrong", told, way_out)
     except (SMTPException, OSError, TimeoutError) as error:
         told = f"{account.name}: the server does not answer as it should ({type(_first(error)).__name__})"
-        return Finding("e-mail", "wrong", told, "start it, or mend NOTIFIER_EMAIL_PROVIDERS")
+        return DoctorFinding("e-mail", "wrong", told, "start it, or mend NOTIFIER_EMAIL_PROVIDERS")
     security = "not encrypted" if account.security == "none" else account.security
-    return Finding("e-mail", "good", f"{account.name}: {security}, takes our sender{pace(account)}")
+    return DoctorFinding("e-mail", "good", f"{account.name}: {security}, takes our sender{pace(account)}")
 
 
 def _first(error: BaseException) -> BaseException:

@@ -15,7 +15,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
 from notifier.channels.email.codes import CODES
 from notifier.channels.email.connections import IDLE, MAILS, Connections
-from notifier.channels.email.dialogue import Dialogue, Mail, Timeouts, refusal_of_us
+from notifier.channels.email.dialogue import Dialogue, OutgoingMail, SmtpTimeouts, refusal_of_us
 from notifier.channels.email.messages import EmailMessage
 from notifier.channels.email.mime import compose, make_sender, message_id, plain_address, return_path
 from notifier.domain.clock import Clock
@@ -36,7 +36,7 @@ class Security(StrEnum):
     NONE = "none"
 
 
-TIMEOUTS: Final = Timeouts()
+TIMEOUTS: Final = SmtpTimeouts()
 NOT_KNOWN: Final = frozenset({500, 502, 504})
 """What a server without extensions says to EHLO (RFC 5321 §3.2)."""
 
@@ -75,7 +75,7 @@ class SmtpTransport:
         mails_per_connection: int = MAILS,
         verp: bool = True,
         tls_context: ssl.SSLContext | None = None,
-        timeouts: Timeouts = TIMEOUTS,
+        timeouts: SmtpTimeouts = TIMEOUTS,
     ) -> None:
         if not host:
             raise ConfigurationError("mails need the name of an SMTP server")
@@ -106,7 +106,7 @@ class SmtpTransport:
         mail = compose(message, self._sender, recipient, self._clock.now())
         bounces_to = return_path(message, self._sender) if self._verp else self._sender.address
         wait = min(self._timeouts.wait, fence.begin_by() - asyncio.get_running_loop().time())
-        await self._connections.send(Mail(bounces_to, recipient, mail, wait))
+        await self._connections.send(OutgoingMail(bounces_to, recipient, mail, wait))
         return Receipt(CODES.provider, message_id(message, self._sender))
 
     async def close(self) -> None:

@@ -12,8 +12,8 @@ from notifier.channels.email.markup import Design, compile_design
 from notifier.channels.email.markup_faults import faults_of
 from notifier.channels.email.messages import EmailContent
 from notifier.domain.errors import ConfigurationError
-from notifier.rendering.findings import Finding, Level, of_empty
-from notifier.rendering.writing import Box, Brand, Digest, Fold, Measure, Writer, Writing
+from notifier.rendering.findings import Level, LintFinding, of_empty
+from notifier.rendering.writing import Box, Brand, DigestWriting, Fold, Measure, Writer, Writing
 
 LARGE: Final = 80 * 1024
 """Bytes of HTML at which it is time to cut; Gmail does it at 102 kB, and hides the rest with the unsubscribe link."""
@@ -79,18 +79,18 @@ def _size(content: EmailContent) -> int:
     return len(content.html.encode())
 
 
-def _check(content: EmailContent) -> Iterator[Finding]:
+def _check(content: EmailContent) -> Iterator[LintFinding]:
     size = _size(content)
     if size > LARGE:
         level: Level = "error" if size > TOO_LARGE else "warning"
-        yield Finding(level=level, code="size", words=f"the mail has {size // 1024} kB; Gmail cuts off after 100")
+        yield LintFinding(level=level, code="size", words=f"the mail has {size // 1024} kB; Gmail cuts off after 100")
     yield from of_empty("subject", content.subject)
     yield from of_empty("text", content.text)
 
 
-def _check_design(source: str) -> Iterator[Finding]:
+def _check_design(source: str) -> Iterator[LintFinding]:
     for fault in faults_of(source):
-        yield Finding(level="error", code=fault.code, words=f"line {fault.line}: {fault.words}")
+        yield LintFinding(level="error", code=fault.code, words=f"line {fault.line}: {fault.words}")
 
 
 WRITING: Final = Writing(
@@ -114,7 +114,7 @@ WRITING: Final = Writing(
     optional=frozenset({"heading", "body", "action", "mjml", "text"}),
     used=_used,
     open=open_writer,
-    digest=Digest(DigestTexts, MAX_ROWS),
+    digest=DigestWriting(DigestTexts, MAX_ROWS),
     read=lambda content: f"{content.subject}\n\n{content.text}",
     check=_check,
     markup={"mjml": _check_design},

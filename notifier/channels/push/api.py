@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint
+from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import JSON, read_json
 from notifier.api.stopping import MAX_BODY, Id
 from notifier.domain.deliveries import Channel, State
@@ -19,7 +19,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reference: Id
 
 
-async def post_opened(request: Request, context: Context) -> Response:
+async def post_opened(request: Request, context: ApiContext) -> Response:
     """The person has seen a push: it is delivered, and the channels that wait for it stay silent.
 
     A reference that nobody knows is answered alike, and so is the same again.

@@ -9,7 +9,7 @@ from notifier.channels.push.tokens import read_certificate
 from notifier.channels.push.transport import FcmTransport
 from notifier.domain.errors import ConfigurationError
 from notifier.providers.spec import Opening, ProviderSpec, no_account, pace, route
-from notifier.runtime.finding import Finding
+from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import Settings
 
 
@@ -21,7 +21,7 @@ def open_transport(account: FcmAccount, opening: Opening) -> FcmTransport:
     )  # fmt: skip
 
 
-async def check(settings: Settings) -> AsyncIterator[Finding]:
+async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
     """Read each project's service account."""
     accounts = ACCOUNTS.of(settings)
     if not accounts:
@@ -30,10 +30,10 @@ async def check(settings: Settings) -> AsyncIterator[Finding]:
         try:
             project = account.project or read_certificate(Path(account.service_account)).project_id
         except ConfigurationError as error:
-            yield Finding("push", "wrong", f"{account.name}: {error}", "Firebase console, Service accounts")
+            yield DoctorFinding("push", "wrong", f"{account.name}: {error}", "Firebase console, Service accounts")
         else:
             told = f"{account.name}: project {project} by {route(account.url, settings)}{pace(account)}"
-            yield Finding("push", "good", told)
+            yield DoctorFinding("push", "good", told)
 
 
 PROVIDER: Final = ProviderSpec(

@@ -21,7 +21,7 @@ from notifier.channels.push.tokens import AccessTokens, read_certificate
 from notifier.domain.clock import Clock
 from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError
 from notifier.domain.messages import Receipt
-from notifier.providers.http import TIMEOUTS, Answer, Timeouts, decode, retry_after
+from notifier.providers.http import TIMEOUTS, HttpAnswer, HttpTimeouts, decode, retry_after
 from notifier.providers.http_client import HttpClient
 from notifier.runtime.proxies import DIRECT, Proxies
 
@@ -78,12 +78,12 @@ class _Error(msgspec.Struct):
     details: list[_Detail] = []
 
 
-class _Failure(msgspec.Struct):
+class _FcmFailure(msgspec.Struct):
     error: _Error
 
 
 _accepted: Final = msgspec.json.Decoder(_Accepted)
-_failure: Final = msgspec.json.Decoder(_Failure)
+_failure: Final = msgspec.json.Decoder(_FcmFailure)
 
 
 class FcmTransport:
@@ -101,7 +101,7 @@ class FcmTransport:
         project: str | None = None,
         base_url: str = URL_OF_FCM,
         connections: int = CONNECTIONS,
-        timeouts: Timeouts = TIMEOUTS,
+        timeouts: HttpTimeouts = TIMEOUTS,
         proxies: Proxies = DIRECT,
     ) -> None:
         certificate = read_certificate(service_account)
@@ -129,7 +129,7 @@ class FcmTransport:
             return _receipt(answer)
         raise _error(answer, self._clock.now())
 
-    async def _post(self, body: bytes) -> Answer:
+    async def _post(self, body: bytes) -> HttpAnswer:
         bearer = await self._tokens.bearer()
         answer = await self._http.post(self._target, body, b"Authorization: %b\r\n" % bearer.encode())
         if _is_token_refused(answer):
@@ -142,14 +142,14 @@ class FcmTransport:
         await self._http.close()
 
 
-def _receipt(answer: Answer) -> Receipt:
+def _receipt(answer: HttpAnswer) -> Receipt:
     accepted = decode(_accepted, answer.body)
     if accepted is None:
         raise OutcomeUnknown(CODES.provider, "200", "FCM's answer names no message")
     return Receipt(CODES.provider, accepted.name)
 
 
-def _told(answer: Answer) -> _Error:
+def _told(answer: HttpAnswer) -> _Error:
     failure = decode(_failure, answer.body)
     return _Error() if failure is None else failure.error
 
@@ -159,12 +159,12 @@ def _codes(told: _Error) -> list[str]:
     return [code for code in codes if _CODE.fullmatch(code)]
 
 
-def _is_token_refused(answer: Answer) -> bool:
+def _is_token_refused(answer: HttpAnswer) -> bool:
     """Whether FCM doesn't accept the access token: an FcmError beside a 401 is about Apple's or a browser's instead."""
     return answer.status == 401 and _codes(_told(answer))[:1] in ([], [exceptions.UNAUTHENTICATED])
 
 
-def _error(answer: Answer, now: int) -> SendError:
+def _error(answer: HttpAnswer, now: int) -> SendError:
     """The error of a failing answer, with the SDK's exception as its cause where it has one."""
     told = _told(answer)
     known = _codes(told)

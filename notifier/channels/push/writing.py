@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from notifier.channels.push.messages import PushContent
-from notifier.rendering.findings import Finding, of_empty
+from notifier.rendering.findings import LintFinding, of_empty
 from notifier.rendering.language import one_line
 from notifier.rendering.writing import Box, Filled, Writer, Writing
 
@@ -51,21 +51,21 @@ def _read(content: PushContent) -> str:
     return "\n".join(filter(None, (content.title, content.body, button, content.image)))
 
 
-def _check(content: PushContent) -> Iterator[Finding]:
+def _check(content: PushContent) -> Iterator[LintFinding]:
     shown = (("title", content.title, TITLE), ("body", content.body, BODY), ("action", content.action, ACTION))
     for part, text, limit in shown:
         yield from of_empty(part, text)
         if text is not None and len(text) > limit:
             words = f"the {part} has {len(text)} characters; phones cut it off at about {limit}"
-            yield Finding(level="warning", code="cut_off", part=part, words=words)
+            yield LintFinding(level="warning", code="cut_off", part=part, words=words)
     if content.image is not None and not _HTTPS.fullmatch(content.image):
         address = content.image[:60]
         words = f"the image's address {address!r} is none that begins with https://; phones show nothing"
-        yield Finding(level="error", code="link", part="image", words=words)
+        yield LintFinding(level="error", code="link", part="image", words=words)
     size = len(msgspec.json.encode(content)) + len((content.image or "").encode())  # Apple is told of it once more
     if size > PAYLOAD - ENVELOPE:
         words = f"the push has {size} bytes of words; {PAYLOAD - ENVELOPE} fit"
-        yield Finding(level="error", code="payload", words=words)
+        yield LintFinding(level="error", code="payload", words=words)
 
 
 WRITING: Final = Writing(

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.endpoints import Context, Endpoint, SignatureScheme
+from notifier.api.endpoints import ApiContext, Endpoint, SignatureScheme
 from notifier.api.http import FORM, JSON, read_body, read_query
 from notifier.channels.sms import inbound
 from notifier.channels.sms.heeding import heed
@@ -37,7 +37,7 @@ class Signed(msgspec.Struct, frozen=True):
     account: str
 
 
-async def read_signed_request(request: Request, context: Context) -> Signed:
+async def read_signed_request(request: Request, context: ApiContext) -> Signed:
     """A request that Twilio signed for our public URL; raises Problem 40302 for any other.
 
     The URL is the one we told Twilio, whatever host and scheme a proxy in between has made of it.
@@ -54,7 +54,7 @@ async def read_signed_request(request: Request, context: Context) -> Signed:
     raise problem(40302, "no account of ours has signed this for this address under NOTIFIER_PUBLIC_URL")
 
 
-async def post_receipt(request: Request, context: Context) -> Response:
+async def post_receipt(request: Request, context: ApiContext) -> Response:
     """Move the delivery that `reference` names forward.
 
     Callbacks come at least once and in any order: repeats, latecomers and references that nobody knows are answered
@@ -68,7 +68,7 @@ async def post_receipt(request: Request, context: Context) -> Response:
     return Response(status_code=204)
 
 
-async def post_inbound(request: Request, context: Context) -> Response:
+async def post_inbound(request: Request, context: ApiContext) -> Response:
     """Heed a person's STOP, START or HELP, and have Twilio confirm it with one text; any other text is passed over."""
     signed: Signed = request.state.signed
     text = msgspec.convert(signed.fields, IncomingText)

@@ -1,13 +1,13 @@
 """What a person's text asks for is done at once, and answered once."""
 
-from notifier.channels.sms.inbound import IncomingText, Word, read_word
+from notifier.channels.sms.inbound import IncomingText, Keyword, read_word
 from notifier.channels.sms.messages import NUMBER
 from notifier.domain.deliveries import Channel
 from notifier.store.core.database import Database
 from notifier.store.people import inbound, recipients, suppressions
 
 
-async def heed(database: Database, text: IncomingText, now: int) -> tuple[Word, str | None] | None:
+async def heed(database: Database, text: IncomingText, now: int) -> tuple[Keyword, str | None] | None:
     """Do what a text asks for.
 
     Answers what to confirm, and in whose locale; None where there is nothing to say: the text asked for nothing, asked
@@ -18,10 +18,10 @@ async def heed(database: Database, text: IncomingText, now: int) -> tuple[Word, 
         return None
     key = (await suppressions.address_key(database))(Channel("sms"), text.number)
     match word:
-        case Word.STOP:
+        case Keyword.STOP:
             news = await inbound.stop(database, text.sid, key, now)
-        case Word.START:
+        case Keyword.START:
             news = await inbound.start(database, text.sid, key, now)
-        case Word.HELP:
+        case Keyword.HELP:
             news = True
     return (word, await recipients.locale_of(database, key)) if news and not text.opt_out_type else None

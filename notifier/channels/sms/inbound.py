@@ -22,7 +22,7 @@ MAX_TEXT: Final = 200
 """Characters of a text that are looked at: no word with all the punctuation of an angry person is longer."""
 
 
-class Word(StrEnum):
+class Keyword(StrEnum):
     """What a text asks for."""
 
     STOP = "STOP"
@@ -30,34 +30,36 @@ class Word(StrEnum):
     HELP = "HELP"
 
 
-WORDS: Final[Mapping[str, Word]] = {
+WORDS: Final[Mapping[str, Keyword]] = {
     **dict.fromkeys(
-        ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "opt out"), Word.STOP
+        ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout", "opt out"), Keyword.STOP
     ),
-    **dict.fromkeys(("start", "unstop", "yes"), Word.START),
-    "help": Word.HELP,
+    **dict.fromkeys(("start", "unstop", "yes"), Keyword.START),
+    "help": Keyword.HELP,
 }
 
-ANSWERS: Final[Mapping[str, Mapping[Word, str]]] = {
+ANSWERS: Final[Mapping[str, Mapping[Keyword, str]]] = {
     "en": {
-        Word.STOP: "{brand}: You will get no more texts from us. Reply START to get them again.",
-        Word.START: "{brand}: You will get our texts again. Reply STOP to end them.",
-        Word.HELP: "{brand}: We text you about your charging. Reply STOP to end this. More at {url}",
+        Keyword.STOP: "{brand}: You will get no more texts from us. Reply START to get them again.",
+        Keyword.START: "{brand}: You will get our texts again. Reply STOP to end them.",
+        Keyword.HELP: "{brand}: We text you about your charging. Reply STOP to end this. More at {url}",
     },
     "de": {
-        Word.STOP: "{brand}: Sie erhalten keine SMS mehr von uns. Mit der Antwort START erhalten Sie sie wieder.",
-        Word.START: "{brand}: Sie erhalten wieder SMS von uns. Mit der Antwort STOP beenden Sie das.",
-        Word.HELP: "{brand}: Wir schreiben Ihnen zu Ihren Ladevorgängen. Antwort STOP beendet das. Mehr: {url}",
+        Keyword.STOP: "{brand}: Sie erhalten keine SMS mehr von uns. Mit der Antwort START erhalten Sie sie wieder.",
+        Keyword.START: "{brand}: Sie erhalten wieder SMS von uns. Mit der Antwort STOP beenden Sie das.",
+        Keyword.HELP: "{brand}: Wir schreiben Ihnen zu Ihren Ladevorgängen. Antwort STOP beendet das. Mehr: {url}",
     },
     "fr": {
-        Word.STOP: "{brand} : vous ne recevrez plus de SMS de notre part. Répondez START pour en recevoir à nouveau.",
-        Word.START: "{brand} : vous recevrez à nouveau nos SMS. Répondez STOP pour ne plus en recevoir.",
-        Word.HELP: "{brand} : nos SMS concernent vos recharges. Répondez STOP pour les arrêter. Infos : {url}",
+        Keyword.STOP: (
+            "{brand} : vous ne recevrez plus de SMS de notre part. Répondez START pour en recevoir à nouveau."
+        ),
+        Keyword.START: "{brand} : vous recevrez à nouveau nos SMS. Répondez STOP pour ne plus en recevoir.",
+        Keyword.HELP: "{brand} : nos SMS concernent vos recharges. Répondez STOP pour les arrêter. Infos : {url}",
     },
     "es": {
-        Word.STOP: "{brand}: ya no le enviaremos SMS. Responda START para volver a recibirlos.",
-        Word.START: "{brand}: volvemos a enviarle SMS. Responda STOP para dejar de recibirlos.",
-        Word.HELP: "{brand}: le escribimos sobre sus recargas. Responda STOP para dejar de recibirlo. Info: {url}",
+        Keyword.STOP: "{brand}: ya no le enviaremos SMS. Responda START para volver a recibirlos.",
+        Keyword.START: "{brand}: volvemos a enviarle SMS. Responda STOP para dejar de recibirlos.",
+        Keyword.HELP: "{brand}: le escribimos sobre sus recargas. Responda STOP para dejar de recibirlo. Info: {url}",
     },
 }
 """By language; one segment each. Carriers ask for the English words, whatever the language around them."""
@@ -95,13 +97,13 @@ class IncomingText(Private, frozen=True, kw_only=True):
     opt_out_type: str = msgspec.field(name="OptOutType", default="")
 
 
-def read_word(text: IncomingText) -> Word | None:
+def read_word(text: IncomingText) -> Keyword | None:
     """What a text asks for, if anything, in any case and with whatever punctuation around it."""
     said = unicodedata.normalize("NFKC", (text.opt_out_type or text.body)[:MAX_TEXT]).casefold()
     words = _LETTERS.findall(said)
     if word := WORDS.get(" ".join(words)):
         return word
-    return Word.STOP if len(text.body) <= MAX_TEXT and _asks_for_an_end(words) else None
+    return Keyword.STOP if len(text.body) <= MAX_TEXT and _asks_for_an_end(words) else None
 
 
 def _asks_for_an_end(words: list[str]) -> bool:
@@ -134,7 +136,7 @@ def _squeezed(word: str) -> str:
 _SLIPS: Final = frozenset(_squeezed(slip) for word in MISSPELT for slip in _slips(word))
 
 
-def answer(word: Word, locale: str | None, brand: str, url: str) -> str:
+def answer(word: Keyword, locale: str | None, brand: str, url: str) -> str:
     """The one text that is sent back, in the language of a locale or else in English."""
     language = (locale or "").partition("-")[0]
     return to_gsm7(ANSWERS.get(language, ANSWERS["en"])[word].format(brand=brand, url=url))

@@ -9,7 +9,7 @@ from notifier.channels.sms.settings import ACCOUNTS, TwilioAccount
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.sms_segments import measure
 from notifier.providers.spec import Opening, ProviderSpec, no_account, pace, route
-from notifier.runtime.finding import Finding
+from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import Settings
 
 
@@ -22,14 +22,14 @@ def open_transport(account: TwilioAccount, opening: Opening) -> TwilioTransport:
     )  # fmt: skip
 
 
-async def check(settings: Settings) -> AsyncIterator[Finding]:
+async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
     """Tell each account's sender; only a text that is sent would show whether the account is good."""
     accounts = ACCOUNTS.of(settings)
     if not accounts:
         yield no_account("sms", "texts", ACCOUNTS.name, "twilio://SID:TOKEN@api.twilio.com?from=NUMBER")
     for account in accounts:
         told = f"{account.name}: from {account.sender} by {route(account.url, settings)}{pace(account)}"
-        yield Finding("sms", "good", told)
+        yield DoctorFinding("sms", "good", told)
 
 
 def segments(message: SmsMessage) -> int:

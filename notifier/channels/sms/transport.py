@@ -18,7 +18,7 @@ from notifier.channels.sms.messages import SmsMessage
 from notifier.domain.clock import SECOND, Clock, to_instant
 from notifier.domain.errors import ConfigurationError, OutcomeUnknown, SendError, Unavailable
 from notifier.domain.messages import Receipt
-from notifier.providers.http import TIMEOUTS, Answer, Timeouts, decode, retry_after
+from notifier.providers.http import TIMEOUTS, HttpAnswer, HttpTimeouts, decode, retry_after
 from notifier.providers.http_client import HttpClient
 from notifier.runtime.proxies import DIRECT, Proxies
 
@@ -50,19 +50,19 @@ class _Listed(msgspec.Struct):
     date_created: str | None = None
 
 
-class _Page(msgspec.Struct):
+class _MessageList(msgspec.Struct):
     messages: list[_Listed]
 
 
-class _Failure(msgspec.Struct):
+class _TwilioFailure(msgspec.Struct):
     """An error, in Twilio's own format or as problem details (RFC 9457): both have the code."""
 
     code: int
 
 
 _created: Final = msgspec.json.Decoder(_Created)
-_page: Final = msgspec.json.Decoder(_Page)
-_failure: Final = msgspec.json.Decoder(_Failure)
+_page: Final = msgspec.json.Decoder(_MessageList)
+_failure: Final = msgspec.json.Decoder(_TwilioFailure)
 
 
 class TwilioTransport:
@@ -83,7 +83,7 @@ class TwilioTransport:
         callback_url: str | None = None,
         base_url: str = URL_OF_TWILIO,
         connections: int = CONNECTIONS,
-        timeouts: Timeouts = TIMEOUTS,
+        timeouts: HttpTimeouts = TIMEOUTS,
         proxies: Proxies = DIRECT,
     ) -> None:
         if not (account_sid and auth_token and sender):
@@ -158,7 +158,7 @@ def _made(listed: _Listed) -> int | None:
         return None
 
 
-def _error(answer: Answer, now: int) -> SendError:
+def _error(answer: HttpAnswer, now: int) -> SendError:
     failure = decode(_failure, answer.body)
     codes = [] if failure is None else [str(failure.code)]
     asked = retry_after(answer.headers, now)

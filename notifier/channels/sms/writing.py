@@ -7,8 +7,8 @@ import msgspec
 
 from notifier.channels.sms.messages import SmsContent
 from notifier.domain.gsm7 import to_gsm7
-from notifier.domain.sms_segments import GSM7, SIZES, Size, measure
-from notifier.rendering.findings import Finding, of_empty
+from notifier.domain.sms_segments import GSM7, SIZES, SmsSize, measure
+from notifier.rendering.findings import LintFinding, of_empty
 from notifier.rendering.language import one_line
 from notifier.rendering.writing import Box, Filled, Measure, Writer, Writing
 
@@ -27,24 +27,24 @@ def write(filled: Filled) -> SmsContent:
     return SmsContent(text=to_gsm7(one_line(filled.parts["text"])))
 
 
-def room(size: Size) -> int:
+def room(size: SmsSize) -> int:
     """Units that fit into as many segments as a text takes."""
     alone, among = SIZES[size.encoding]
     return alone if size.segments == 1 else among * size.segments
 
 
-def _check(content: SmsContent) -> Iterator[Finding]:
+def _check(content: SmsContent) -> Iterator[LintFinding]:
     size = measure(content.text)
     if size.segments > MANY_SEGMENTS:
         words = f"the text takes {size.segments} SMS; {MANY_SEGMENTS} are the most. Say less"
-        yield Finding(level="error", code="segments", words=words)
+        yield LintFinding(level="error", code="segments", words=words)
     elif size.segments > 1:
         words = f"the text takes {size.segments} SMS, each at full price; one holds {SIZES[size.encoding][0]}"
-        yield Finding(level="warning", code="segments", words=words)
+        yield LintFinding(level="warning", code="segments", words=words)
     if size.encoding == "ucs2":
         strange = next(letter for letter in content.text if letter not in GSM7)
         words = f"“{strange}” is none of an SMS's own characters: with it one SMS holds 70, not 160"
-        yield Finding(level="warning", code="ucs2", words=words)
+        yield LintFinding(level="warning", code="ucs2", words=words)
     yield from of_empty("text", content.text)
 
 

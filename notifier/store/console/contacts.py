@@ -81,7 +81,7 @@ async def remove(database: Database, name: str, actor: str, now: int) -> bool:
 
 
 async def _tell(connection: AsyncConnection, dialect: str, now: int, actor: str, action: str, name: str) -> None:
-    await audit.add(connection, dialect, [audit.Entry(at=now, actor=actor, action=action, subject=name)])
+    await audit.add(connection, dialect, [audit.AuditEntry(at=now, actor=actor, action=action, subject=name)])
 
 
 def _contact(row: sa.Row[Any]) -> Contact:

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.keys import ApiKey
 from notifier.store.core import audit
-from notifier.store.core.audit import Entry
+from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
 from notifier.store.core.staff import api_key
 
@@ -24,7 +24,9 @@ async def add(database: Database, key: ApiKey, actor: str | None = None) -> None
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(sa.insert(api_key).values(values))
         if actor is not None:
-            entry = Entry(at=key.created_at, actor=actor, action="key.create", subject=key.id, detail=values["scopes"])
+            entry = AuditEntry(
+                at=key.created_at, actor=actor, action="key.create", subject=key.id, detail=values["scopes"]
+            )
             await audit.add(connection, database.dialect, [entry])
 
     await database.write(work)
@@ -59,7 +61,7 @@ async def revoke(database: Database, id_: str, now: int, actor: str) -> bool:
         statement = sa.update(api_key).where(api_key.c.id == id_, api_key.c.revoked_at.is_(None)).values(revoked_at=now)
         if (await connection.execute(statement)).rowcount != 1:
             return False
-        entry = Entry(at=now, actor=actor, action="key.revoke", subject=id_)
+        entry = AuditEntry(at=now, actor=actor, action="key.revoke", subject=id_)
         await audit.add(connection, database.dialect, [entry])
         return True
 

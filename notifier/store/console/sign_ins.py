@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import make_id
-from notifier.domain.users import ABSOLUTE, IDLE, LOCK, Session
+from notifier.domain.users import ABSOLUTE, IDLE, LOCK, ConsoleSession
 from notifier.store.core import audit, rows
 from notifier.store.core.database import Database
 from notifier.store.core.staff import console_guess, console_session, console_user
@@ -62,7 +62,7 @@ def address_key(address: str) -> str:
     return make_id("guess", "address", address)
 
 
-async def begin(database: Database, session: Session, address: str) -> None:
+async def begin(database: Database, session: ConsoleSession, address: str) -> None:
     """Write a session; its user and address have their tries back. Those that are over go."""
 
     async def work(connection: AsyncConnection) -> None:
@@ -88,7 +88,7 @@ async def record_failure(database: Database, user: str | None, now: int) -> None
     await database.write(work)
 
 
-async def find(database: Database, id_hash: str, now: int) -> Session | None:
+async def find(database: Database, id_hash: str, now: int) -> ConsoleSession | None:
     """The session with this hash, unless it is over."""
     query = (
         sa.select(*(console_session.c[name] for name in ("id_hash", "user", "created_at", "used_at")))
@@ -97,9 +97,9 @@ async def find(database: Database, id_hash: str, now: int) -> Session | None:
         .where(console_session.c.id_hash == id_hash, ~_over(now), console_user.c.disabled_at.is_(None))
     )
 
-    async def work(connection: AsyncConnection) -> Session | None:
+    async def work(connection: AsyncConnection) -> ConsoleSession | None:
         row = (await connection.execute(query)).first()
-        return None if row is None else rows.read(row, Session)
+        return None if row is None else rows.read(row, ConsoleSession)
 
     return await database.read(work)
 
@@ -114,7 +114,7 @@ async def touch(database: Database, id_hash: str, now: int) -> None:
     await database.write(work)
 
 
-async def end(database: Database, session: Session, now: int) -> None:
+async def end(database: Database, session: ConsoleSession, now: int) -> None:
     """End a session."""
 
     async def work(connection: AsyncConnection) -> None:
@@ -128,12 +128,12 @@ def _over(now: int) -> sa.ColumnElement[bool]:
     return sa.or_(console_session.c.used_at <= now - IDLE, console_session.c.created_at <= now - ABSOLUTE)
 
 
-def _values(session: Session) -> dict[str, Any]:
+def _values(session: ConsoleSession) -> dict[str, Any]:
     return {name: value for name, value in msgspec.structs.asdict(session).items() if name != "role"}
 
 
 async def _tell(connection: AsyncConnection, dialect: str, now: int, action: str, name: str) -> None:
-    entry = audit.Entry(at=now, actor=f"console:{name}", action=action, subject=name)
+    entry = audit.AuditEntry(at=now, actor=f"console:{name}", action=action, subject=name)
     await audit.add(connection, dialect, [entry])
 
 

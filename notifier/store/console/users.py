@@ -74,8 +74,8 @@ async def change(
     return await database.write(work)
 
 
-def _entry(now: int, actor: str, action: str, name: str, detail: str = "") -> audit.Entry:
-    return audit.Entry(at=now, actor=actor, action=action, subject=name, detail=detail)
+def _entry(now: int, actor: str, action: str, name: str, detail: str = "") -> audit.AuditEntry:
+    return audit.AuditEntry(at=now, actor=actor, action=action, subject=name, detail=detail)
 
 
 def _user(row: sa.Row[Any]) -> User:

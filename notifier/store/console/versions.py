@@ -161,7 +161,7 @@ async def _add(connection: AsyncConnection, dialect: str, new: Sequence[Version]
 async def _tell(
     connection: AsyncConnection, dialect: str, now: int, actor: str, action: str, type_: str, detail: str
 ) -> None:
-    entry = audit.Entry(at=now, actor=actor, action=action, subject=type_, detail=detail)
+    entry = audit.AuditEntry(at=now, actor=actor, action=action, subject=type_, detail=detail)
     await audit.add(connection, dialect, [entry])
 
 

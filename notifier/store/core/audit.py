@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.store.core import paging, rows
 from notifier.store.core.database import Database
-from notifier.store.core.paging import Page, Place
+from notifier.store.core.paging import Page, PageKey
 from notifier.store.core.staff import audit
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One action on one subject (an id or a user). `actor` is a key's name, `cli:<user>` or `console:<user>`; `detail`
     holds no personal data."""
 
@@ -26,14 +26,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
-async def add(connection: AsyncConnection, dialect: str, entries: Sequence[Entry]) -> int:
+async def add(connection: AsyncConnection, dialect: str, entries: Sequence[AuditEntry]) -> int:
     """Write entries; how many of their ids were new."""
     if not entries:
         return 0
     return (await connection.execute(_insert(dialect), {"rows": rows.encode(entries)})).rowcount
 
 
-async def tell(database: Database, entry: Entry) -> None:
+async def tell(database: Database, entry: AuditEntry) -> None:
     """Write the entry of something that changes no row."""
 
     async def work(connection: AsyncConnection) -> None:
@@ -42,10 +42,10 @@ async def tell(database: Database, entry: Entry) -> None:
     await database.write(work)
 
 
-async def find(database: Database, actor: str | None, after: Place | None, limit: int) -> Page[Entry]:
+async def find(database: Database, actor: str | None, after: PageKey | None, limit: int) -> Page[AuditEntry]:
     """A page of entries, newest first, of one actor or of all."""
     only = {} if actor is None else {"actor": actor}
-    return await paging.find(database, Entry, (audit.c.at, audit.c.id), only=only, after=after, limit=limit)
+    return await paging.find(database, AuditEntry, (audit.c.at, audit.c.id), only=only, after=after, limit=limit)
 
 
 async def count(database: Database, actor: str, action: str, since: int) -> int:
@@ -60,4 +60,4 @@ async def count(database: Database, actor: str, action: str, since: int) -> int:
 
 @cache
 def _insert(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, audit, [audit.c[name] for name in Entry.__struct_fields__])
+    return rows.insert(dialect, audit, [audit.c[name] for name in AuditEntry.__struct_fields__])

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from notifier.domain.errors import StoreUnavailable
 from notifier.runtime.database_url import DatabaseUrl, MysqlOptions, PostgresqlOptions, read_database_url
 from notifier.runtime.stages import Stage, metered
-from notifier.store.core.turns import Turns
+from notifier.store.core.sqlite_write_queue import SqliteWriteQueue
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class Database:
         self.engine = _engine(read, connections, patient)
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         self._writer = self.engine.execution_options(notifier_write=True)
-        self._turns = Turns(Path(f"{self.engine.url.database}-turn")) if self.dialect == "sqlite" else None
+        self._turns = SqliteWriteQueue(Path(f"{self.engine.url.database}-turn")) if self.dialect == "sqlite" else None
         # One SELECT needs no BEGIN and COMMIT around it where the engine gives every statement its snapshot.
         self._reader = (
             self.engine.execution_options(isolation_level="AUTOCOMMIT")

@@ -19,7 +19,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 LOOKED_AT = 20_000  # rows for a page, at most: some 20 ms on an index that is in memory
 
 
-class Place(NamedTuple):
+class PageKey(NamedTuple):
     """Where in the order a row stands: its instant and its id."""
 
     at: int
@@ -31,7 +31,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     page ends there because it has looked at enough."""
 
     rows: list[T]
-    next: Place | None
+    next: PageKey | None
     cut: bool = False
 
 
@@ -42,7 +42,7 @@ async def find(
     *,
     within: Sequence[sa.ColumnElement[bool]] = (),
     only: Mapping[str, Any],
-    after: Place | None,
+    after: PageKey | None,
     limit: int,
 ) -> Page[T]:
     """A page of rows as `model`, newest first by `order`, a column of instants and the id.
@@ -65,14 +65,14 @@ async def find(
         page = [rows.read(row, model) for row in found[:limit]]
         if len(found) > limit:
             mark = found[limit - 1]._mapping  # noqa: SLF001
-            return Page(rows=page, next=Place(mark[at.name], mark[id_.name]))
+            return Page(rows=page, next=PageKey(mark[at.name], mark[id_.name]))
         end = (await connection.execute(last.offset(LOOKED_AT - 1).limit(1))).first() if only else None
-        return Page(rows=page, next=None if end is None else Place(*end), cut=end is not None)
+        return Page(rows=page, next=None if end is None else PageKey(*end), cut=end is not None)
 
     return await database.read(work)
 
 
-def _past(order: tuple[sa.Column[int], sa.Column[str]], place: Place | None) -> list[sa.ColumnElement[bool]]:
+def _past(order: tuple[sa.Column[int], sa.Column[str]], place: PageKey | None) -> list[sa.ColumnElement[bool]]:
     if place is None:
         return []
     at, id_ = order

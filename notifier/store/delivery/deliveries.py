@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.channels import Reach
 from notifier.domain.deliveries import UNREACHED, Channel, Lane, Reason, State
-from notifier.domain.standing import Standing
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import decision, delivery, device, event, recipient, supersession, suppression
-from notifier.store.delivery import digests, steps
-from notifier.store.delivery.marks import Mark
-from notifier.store.people import addresses, standing
+from notifier.store.delivery import digests, fallback_steps
+from notifier.store.delivery.supersessions import Supersession
+from notifier.store.people import addresses, recipient_facts
 from notifier.store.people.suppressions import ADDRESS_KEY
 
 
@@ -53,7 +53,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     recipient_id: str
     decided_at: int
     answers: list[dict[str, Any]]
-    standing: Standing | None = None
+    standing: RecipientFacts | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,12 +82,12 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: int
     data: dict[str, Any] | None
     reach: Reach
-    standing: Standing | None
+    facts: RecipientFacts | None
     address_key: str | None
-    mark: Mark | None
+    supersession: Supersession | None
     reached: bool
     told: bool
-    held: tuple[str, ...] | None
+    digest_items: tuple[str, ...] | None
 
     @property
     def starts_at(self) -> int:
@@ -172,7 +172,7 @@ async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row
     """The deliveries of rows that a query made of `ready` answered."""
     known = {row.id: row for row in found if row.preferences is not None}
     devices = {id_: row.device_value is not None for id_, row in known.items()}
-    standings = await standing.make(connection, dialect, known, devices)
+    standings = await recipient_facts.make(connection, dialect, known, devices)
     digest_ids = {row.digest_id for row in found if row.digest_id is not None}
     items = await digests.items(connection, dialect, digest_ids) if digest_ids else {}
     documents = {row.event_id: row.document for row in found}  # an event has a delivery for each channel
@@ -181,8 +181,8 @@ async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row
         Ready(
             **{name: getattr(row, name) for name in _AS_THEY_ARE}, channel=_CHANNELS[row.channel], lane=Lane(row.lane),
             reached=bool(row.reached), reach=addresses.reach(row), data=data[row.event_id],
-            standing=standings.get(row.id), mark=_mark(row), told=True,
-            held=None if row.digest_id is None else items.get(row.digest_id, ()),
+            facts=standings.get(row.id), supersession=_mark(row), told=True,
+            digest_items=None if row.digest_id is None else items.get(row.digest_id, ()),
         )
         for row in found
     ]  # fmt: skip
@@ -196,10 +196,12 @@ def _data(document: str) -> dict[str, Any] | None:
         return None
 
 
-def _mark(row: Any) -> Mark | None:
+def _mark(row: Any) -> Supersession | None:
     if row.marked_until is None:
         return None
-    return Mark(about=row.about, until=row.marked_until, reason=Reason(row.marked_reason), event_id=row.marked_event_id)
+    return Supersession(
+        about=row.about, until=row.marked_until, reason=Reason(row.marked_reason), event_id=row.marked_event_id
+    )
 
 
 async def move(database: Database, moves: Sequence[Move], now: int) -> int:
@@ -209,7 +211,7 @@ async def move(database: Database, moves: Sequence[Move], now: int) -> int:
         parameters = {"rows": rows.encode(moves), "now": now}
         moved = (await connection.execute(_move(database.dialect), parameters)).rowcount
         ended = [move.id for move in moves if move.state in UNREACHED]
-        await steps.bring_forward(connection, database.dialect, ended, now)
+        await fallback_steps.bring_forward(connection, database.dialect, ended, now)
         return moved
 
     return await database.write(work) if moves else 0
@@ -279,13 +281,13 @@ def ready(dialect: str) -> sa.Select[Any]:
     return (
         sa.select(
             *(delivery.c[name] for name in (*own, "created_at", "expires_at", "redrive_of", "digest_id")),
-            steps.REACHED.label("reached"),
+            fallback_steps.REACHED.label("reached"),
             # Those that have ended: a claim counts the one it begins.
             (delivery.c.attempts - sa.case((delivery.c.state == State.SENDING, 1), else_=0)).label("attempts"),
             event.c.occurred_at,
             event.c.accepted_at,
             event.c.data.label("document"),
-            *(recipient.c[name] for name in ("name", "email", "phone", *standing.COLUMNS)),
+            *(recipient.c[name] for name in ("name", "email", "phone", *recipient_facts.COLUMNS)),
             *(device.c[name].label(f"device_{name}") for name in ("kind", "value", "platform")),
             ADDRESS_KEY.label("address_key"),
             *(

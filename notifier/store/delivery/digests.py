@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import Reason, State
 from notifier.store.core import rows
 from notifier.store.core.schema import STOPPABLE, delivery, event, supersession
-from notifier.store.delivery.marks import Mark
+from notifier.store.delivery.supersessions import Supersession
 
 
 class OpenDigest(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +60,8 @@ async def items(connection: AsyncConnection, dialect: str, digests: Iterable[str
 
 
 def _ended(row: Any) -> dict[str, str]:
-    mark = Mark(about=row.about, until=row.until, reason=Reason(row.mark), event_id="")
-    return {"id": row.id, "state": mark.state, "reason": mark.reason}
+    supersession = Supersession(about=row.about, until=row.until, reason=Reason(row.mark), event_id="")
+    return {"id": row.id, "state": supersession.state, "reason": supersession.reason}
 
 
 _STARTS_AT = sa.case((event.c.occurred_at < event.c.accepted_at, event.c.occurred_at), else_=event.c.accepted_at)

@@ -21,7 +21,7 @@ from notifier.store.core.schema import delivery
 Queue = tuple[Channel, Lane]
 
 
-class Due(msgspec.Struct, frozen=True):
+class DueDelivery(msgspec.Struct, frozen=True):
     """A delivery that it is time to do something about. `crashes` counts the workers that ended with it in hand;
     `again` says whether it was signalled when it fell due, and nobody took it."""
 
@@ -35,7 +35,7 @@ class Due(msgspec.Struct, frozen=True):
     again: bool
 
 
-async def take(database: Database, now: int, again_at: int, limit: int, queues: Sequence[Queue]) -> list[Due]:
+async def take(database: Database, now: int, again_at: int, limit: int, queues: Sequence[Queue]) -> list[DueDelivery]:
     """The first `limit` deliveries of each queue that are pending, and that are unknown, and due.
 
     Nobody looks at them again before `again_at`, but for another clock that looks at the same moment: it signals them
@@ -45,9 +45,9 @@ async def take(database: Database, now: int, again_at: int, limit: int, queues: 
         return []
     query = _first(tuple(queues), (State.PENDING, State.UNKNOWN))
 
-    async def look(connection: AsyncConnection) -> list[Due]:
+    async def look(connection: AsyncConnection) -> list[DueDelivery]:
         found = await connection.execute(query, {"now": now, "limit": limit})
-        return [rows.read(row, Due) for row in found]
+        return [rows.read(row, DueDelivery) for row in found]
 
     found = await database.read(look)
 
@@ -79,7 +79,7 @@ async def return_expired_leases(database: Database, now: int, limit: int) -> int
 def _first(queues: tuple[Queue, ...], states: tuple[State, ...]) -> sa.CompoundSelect[Any]:
     """The first due rows of each queue in each state, in one statement."""
     again = (delivery.c.signal_at > delivery.c.due_at).label("again")
-    columns = [*(delivery.c[name] for name in Due.__struct_fields__ if name != "again"), again]
+    columns = [*(delivery.c[name] for name in DueDelivery.__struct_fields__ if name != "again"), again]
     parts = []
     for channel, lane in queues:
         for state in states:

@@ -15,7 +15,7 @@ from notifier.domain.deliveries import UNREACHED, State, may_come_before
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import attempt, delivery
-from notifier.store.delivery import deliveries, digests, receipts, steps
+from notifier.store.delivery import deliveries, digests, fallback_steps, receipts
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.people import addresses, suppressions
 from notifier.store.people.addresses import Gone
@@ -117,7 +117,7 @@ async def settle(
             await addresses.forget(connection, gone)
         await suppressions.add(connection, database.dialect, bad, now)
         ended = [each.id for each in settled if each.state in UNREACHED]
-        await steps.bring_forward(connection, database.dialect, ended, now)
+        await fallback_steps.bring_forward(connection, database.dialect, ended, now)
         return recorded
 
     return await database.write(work)

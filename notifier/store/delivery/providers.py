@@ -16,7 +16,7 @@ from notifier.store.core.schema import provider
 T = TypeVar("T")
 
 
-class Known(msgspec.Struct, frozen=True):
+class SharedProviderState(msgspec.Struct, frozen=True):
     """Of one provider, in milliseconds since 1970: its rate is spoken for up to an instant, its traffic began at one
     after a standstill, it rests until one; and whether a breaker `tripped`, or the provider asked for that."""
 
@@ -26,20 +26,22 @@ class Known(msgspec.Struct, frozen=True):
     tripped: bool = False
 
 
-async def read(database: Database, id_: str) -> Known:
+async def read(database: Database, id_: str) -> SharedProviderState:
     """What is known of a provider."""
 
-    async def work(connection: AsyncConnection) -> Known:
+    async def work(connection: AsyncConnection) -> SharedProviderState:
         return _known((await connection.execute(_query(), {"of": id_})).first())
 
     return await database.read(work)
 
 
-async def change(database: Database, id_: str, how: Callable[[Known], tuple[Known, T]]) -> T:
+async def change(
+    database: Database, id_: str, how: Callable[[SharedProviderState], tuple[SharedProviderState, T]]
+) -> T:
     """Change what is known of a provider by a pure function, one process after the other; what that answers beside."""
 
     async def work(connection: AsyncConnection) -> T:
-        blank = {"id": id_, **_columns(Known())}
+        blank = {"id": id_, **_columns(SharedProviderState())}
         before = _known(await rows.hold(connection, database.dialect, provider, _query().params(of=id_), blank))
         after, answer = how(before)
         if after != before:
@@ -49,13 +51,13 @@ async def change(database: Database, id_: str, how: Callable[[Known], tuple[Know
     return await database.write(work)
 
 
-def _known(row: sa.Row[Any] | None) -> Known:
+def _known(row: sa.Row[Any] | None) -> SharedProviderState:
     if row is None:
-        return Known()
-    return Known(row.spoken_for / 1000, row.began / 1000, row.rests_until / 1000, bool(row.tripped))
+        return SharedProviderState()
+    return SharedProviderState(row.spoken_for / 1000, row.began / 1000, row.rests_until / 1000, bool(row.tripped))
 
 
-def _columns(known: Known) -> dict[str, int]:
+def _columns(known: SharedProviderState) -> dict[str, int]:
     """In microseconds: at a thousand messages a second their slots are one millisecond apart."""
     instants = {name: round(getattr(known, name) * 1000) for name in ("spoken_for", "began", "rests_until")}
     return {**instants, "tripped": int(known.tripped)}

@@ -13,13 +13,13 @@ from notifier.domain.errors import OutcomeUnknown
 from notifier.domain.messages import Report
 from notifier.store.core import rows
 from notifier.store.core.schema import attempt, delivery
-from notifier.store.delivery import steps
+from notifier.store.delivery import fallback_steps
 
 TELLING: Final = ("locale", "time_zone", "content_hash")
 """What a delivery's row keeps of its words, and tells of its recipient: how and where they live, and what was said."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Where a delivery is, and the provider's own id for it where that is known."""
 
     id: str
@@ -29,12 +29,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
-async def lock(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, Standing]:
+async def lock(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, DeliveryStatus]:
     """The deliveries, each held for this transaction; those that aren't there are not in the answer."""
     wanted = rows.encode([{"id": id_} for id_ in ids])
     found = await connection.execute(_lock(dialect), {"rows": wanted})
-    standings = (rows.read(row, Standing) for row in found)
-    return {standing.id: standing for standing in standings}
+    standings = (rows.read(row, DeliveryStatus) for row in found)
+    return {status.id: status for status in standings}
 
 
 async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, Report], now: int) -> None:
@@ -121,7 +121,7 @@ def _tries(dialect: str) -> sa.Select[Any]:
     return (
         sa.select(delivery.c.id, count.label("tries"))
         .join(wanted, wanted.c.id == delivery.c.id)
-        .where(~steps.IS_FOLLOWED)
+        .where(~fallback_steps.IS_FOLLOWED)
     )
 
 

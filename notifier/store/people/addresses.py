@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.addresses import Addresses
-from notifier.domain.channels import Known, Reach, specs
+from notifier.domain.channels import KnownAddresses, Reach, specs
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Device, Private
 from notifier.store.core import rows
@@ -38,9 +38,9 @@ def own(document: str | None) -> Mapping[str, Any]:
     return _decode(document) if document else NO_OWN
 
 
-def known(row: Any, devices: bool) -> Known:
+def known(row: Any, devices: bool) -> KnownAddresses:
     """Which addresses a row of `recipient` has."""
-    return Known(row.email is not None, row.phone is not None, devices, frozenset(own(row.addresses)))
+    return KnownAddresses(row.email is not None, row.phone is not None, devices, frozenset(own(row.addresses)))
 
 
 def reach(row: Any) -> Reach:

@@ -16,7 +16,7 @@ from notifier.store.core.database import Database
 from notifier.store.core.schema import consent, recipient
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class ConsentEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the ledger. `actor` is who wrote it down: a key's name, or `recipient`."""
 
     id: str
@@ -34,7 +34,7 @@ _decode = msgspec.json.Decoder(dict[str, dict[str, bool]]).decode
 
 async def append(
     connection: AsyncConnection, dialect: str, said: Mapping[str, Sequence[Consent]], actor: str, now: int
-) -> dict[str, list[Entry]]:
+) -> dict[str, list[ConsentEntry]]:
     """Append what people said, by recipient, in its order; the entries of those who are there.
 
     Their rows stay locked until the transaction ends, so that the ledger and what it amounts to never differ.
@@ -62,36 +62,36 @@ async def append(
     return entries
 
 
-async def add(database: Database, recipient_id: str, word: Consent, actor: str, now: int) -> Entry | None:
+async def add(database: Database, recipient_id: str, word: Consent, actor: str, now: int) -> ConsentEntry | None:
     """Append one word of one person; None where there is no such recipient."""
 
-    async def work(connection: AsyncConnection) -> Entry | None:
+    async def work(connection: AsyncConnection) -> ConsentEntry | None:
         entries = await append(connection, database.dialect, {recipient_id: [word]}, actor, now)
         return entries[recipient_id][0] if entries else None
 
     return await database.write(work)
 
 
-async def get(database: Database, recipient_id: str, limit: int) -> tuple[Agreed, list[Entry]] | None:
+async def get(database: Database, recipient_id: str, limit: int) -> tuple[Agreed, list[ConsentEntry]] | None:
     """What one person agrees to, and the latest entries, newest first; None where there is no such recipient."""
-    columns = [consent.c[name] for name in Entry.__struct_fields__]
+    columns = [consent.c[name] for name in ConsentEntry.__struct_fields__]
     ledger = sa.select(*columns).where(consent.c.recipient_id == recipient_id).order_by(consent.c.id.desc())
 
-    async def work(connection: AsyncConnection) -> tuple[Agreed, list[Entry]] | None:
+    async def work(connection: AsyncConnection) -> tuple[Agreed, list[ConsentEntry]] | None:
         held = sa.select(recipient.c.consents).where(recipient.c.id == recipient_id)
         document = (await connection.execute(held)).scalar()
         if document is None:
             return None
         found = await connection.execute(ledger.limit(limit))
-        return _decode(document), [rows.read(row, Entry) for row in found]
+        return _decode(document), [rows.read(row, ConsentEntry) for row in found]
 
     return await database.read(work)
 
 
-def _entries(said: Sequence[Consent], actor: str, now: int) -> list[Entry]:
+def _entries(said: Sequence[Consent], actor: str, now: int) -> list[ConsentEntry]:
     # Ids that sort as the words were said.
     return [
-        Entry(
+        ConsentEntry(
             id=f"{now:012x}{number:04x}{secrets.token_hex(8)}", at=now, category=word.category, channel=word.channel,
             granted=word.granted, wording=word.wording, source=word.source, actor=actor,
         )

@@ -17,7 +17,7 @@ from notifier.domain.erasure import names, redact
 from notifier.domain.identifiers import audience
 from notifier.domain.messages import Private
 from notifier.store.core import audit, rows, secrets
-from notifier.store.core.audit import Entry
+from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
 from notifier.store.core.schema import (
     decision,
@@ -98,7 +98,7 @@ async def begin(database: Database, ids: Collection[str], actor: str, now: int) 
         await connection.execute(_request(dialect), {"rows": rows.encode(wanted)})
         for delete in _delete(dialect):
             await connection.execute(delete, owners)
-        entries = [Entry(at=now, actor=actor, action="recipient.erase", subject=each) for each in keys.values()]
+        entries = [AuditEntry(at=now, actor=actor, action="recipient.erase", subject=each) for each in keys.values()]
         await audit.add(connection, dialect, entries)
 
     await database.write(work)

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Reason, make_id
-from notifier.domain.standing import ALL
+from notifier.domain.recipient_facts import ALL
 from notifier.store.core import audit
-from notifier.store.core.audit import Entry
+from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
 from notifier.store.core.schema import recipient
 from notifier.store.people import consents, suppressions
@@ -50,7 +50,7 @@ async def start(database: Database, sid: str, key: str, now: int) -> bool:
 
 async def _note(connection: AsyncConnection, dialect: str, sid: str, action: str, key: str, now: int) -> bool:
     """Write down that a text asked for something; False where it stands there already."""
-    entry = Entry(id=make_id("inbound", sid), at=now, actor=PERSON, action=action, subject=key)
+    entry = AuditEntry(id=make_id("inbound", sid), at=now, actor=PERSON, action=action, subject=key)
     return await audit.add(connection, dialect, [entry]) == 1
 
 

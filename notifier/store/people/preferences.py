@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.preferences import Defaults, Preferences, chosen, read_preferences
 from notifier.store.core import audit, rows
-from notifier.store.core.audit import Entry
+from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
 from notifier.store.core.schema import preference_change, recipient, tenant
 from notifier.store.people.locking import Check, anything
@@ -20,7 +20,7 @@ Step = Callable[[Preferences], Preferences]
 """From what a person chose to what they choose now."""
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class PreferenceEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the history: what stood from then on, and who chose it (a key's name, `person`, `sms`)."""
 
     at: int
@@ -81,17 +81,17 @@ async def take_steps(
     return after
 
 
-async def history(database: Database, recipient_id: str, limit: int) -> list[Change]:
+async def history(database: Database, recipient_id: str, limit: int) -> list[PreferenceEntry]:
     """The latest changes of one person's preferences, newest first."""
     query = (
-        sa.select(*(preference_change.c[name] for name in Change.__struct_fields__))
+        sa.select(*(preference_change.c[name] for name in PreferenceEntry.__struct_fields__))
         .where(preference_change.c.recipient_id == recipient_id)
         .order_by(preference_change.c.at.desc(), preference_change.c.id).limit(limit)
     )  # fmt: skip
 
-    async def work(connection: AsyncConnection) -> list[Change]:
+    async def work(connection: AsyncConnection) -> list[PreferenceEntry]:
         return [
-            Change(at=row.at, actor=row.actor, preferences=msgspec.json.decode(row.preferences))
+            PreferenceEntry(at=row.at, actor=row.actor, preferences=msgspec.json.decode(row.preferences))
             for row in await connection.execute(query)
         ]
 
@@ -121,7 +121,7 @@ async def put_defaults(
 ) -> None:
     """Write what a tenant presets, whole, with an audit record: it holds for all of its people."""
     row = {"name": name, "defaults": chosen(given), "updated_at": now}
-    entry = Entry(at=now, actor=actor, action="tenant.put", subject=name)
+    entry = AuditEntry(at=now, actor=actor, action="tenant.put", subject=name)
     before = sa.select(tenant.c.defaults).where(tenant.c.name == name)
 
     async def work(connection: AsyncConnection) -> None:

@@ -15,7 +15,7 @@ from notifier.domain.topics import GROUP
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import device, membership, recipient, suppression
-from notifier.store.people import addresses, devices, on_call, preferences, standing
+from notifier.store.people import addresses, devices, on_call, preferences, recipient_facts
 from notifier.store.people.addresses import KEYED
 from notifier.store.people.suppressions import AddressKey, address_key
 
@@ -196,11 +196,11 @@ async def make_people(connection: AsyncConnection, dialect: str, found: Sequence
             listed[row.value] = Device(
                 kind=row.device_kind, value=row.value, platform=row.platform, last_seen=row.last_seen
             )
-    standings = await standing.make(connection, dialect, first, {id_: len(owned.get(id_, ())) for id_ in first})
+    standings = await recipient_facts.make(connection, dialect, first, {id_: len(owned.get(id_, ())) for id_ in first})
     return {
         id_: Recipient(
             id=id_, name=row.name, email=row.email, phone=row.phone, devices=list(owned.get(id_, {}).values()),
-            standing=standings[id_], own=addresses.own(row.addresses), phone_key=row.phone_key, email_key=row.email_key,
+            facts=standings[id_], own=addresses.own(row.addresses), phone_key=row.phone_key, email_key=row.email_key,
         )
         for id_, row in first.items()
     }  # fmt: skip
@@ -227,7 +227,7 @@ def _clear(dialect: str) -> sa.Delete:
 
 _SUPPRESSED = {channel: suppression.alias(f"of_{channel}") for channel in KEYED}
 PERSON: list[sa.ColumnElement[Any]] = [
-    *(recipient.c[name] for name in ("id", "name", "email", "phone", *KEYED.values(), *standing.COLUMNS)),
+    *(recipient.c[name] for name in ("id", "name", "email", "phone", *KEYED.values(), *recipient_facts.COLUMNS)),
     device.c.kind.label("device_kind"),
     *(device.c[name] for name in ("value", "platform", "last_seen")),
     *(found.c.reason.label(f"suppressed_{channel}") for channel, found in _SUPPRESSED.items()),

@@ -10,17 +10,17 @@ from notifier.domain.deliveries import Channel, Lane, State
 from notifier.domain.preferences import read_preferences
 from notifier.store.core import paging, rows
 from notifier.store.core.database import Database
-from notifier.store.core.paging import Page, Place
+from notifier.store.core.paging import Page, PageKey
 from notifier.store.core.schema import delivery, event, recipient
 from notifier.store.reading import dead
-from notifier.store.reading.dead import Tried
+from notifier.store.reading.dead import AttemptRecord
 
 OF_EVENT = 100  # deliveries told of one event: a campaign has any number
 
 PEOPLE = 20  # people found by one address: a family shares a number, a fleet a mailbox
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which deliveries are meant; what is None doesn't matter."""
 
     type: str | None = None
@@ -29,7 +29,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     recipient: str | None = None
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery in short."""
 
     id: str
@@ -44,7 +44,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
-class Told(Line, frozen=True, kw_only=True):
+class DeliveryDetails(DeliverySummary, frozen=True, kw_only=True):
     """All of a delivery. `code` is what a receipt said, `crashes` counts workers that ended with it in hand,
     `redriven_as` is the delivery that took it up."""
 
@@ -60,10 +60,10 @@ class Told(Line, frozen=True, kw_only=True):
     handled_at: int | None
     digest_id: str | None
     redriven_as: str | None = None
-    tried: list[Tried] = []
+    tried: list[AttemptRecord] = []
 
 
-class EventTold(msgspec.Struct, frozen=True, kw_only=True):
+class EventDetails(msgspec.Struct, frozen=True, kw_only=True):
     """An event, without what it says. `deliveries` is how many were made of it, None until it is decided."""
 
     id: str
@@ -80,26 +80,26 @@ class EventTold(msgspec.Struct, frozen=True, kw_only=True):
     tries: int
 
 
-_OWN = [delivery.c[name] for name in Told.__struct_fields__ if name not in ("redriven_as", "tried")]
+_OWN = [delivery.c[name] for name in DeliveryDetails.__struct_fields__ if name not in ("redriven_as", "tried")]
 
 
-async def find(database: Database, wanted: Filter, after: Place | None, limit: int) -> Page[Line]:
+async def find(database: Database, wanted: DeliveryFilter, after: PageKey | None, limit: int) -> Page[DeliverySummary]:
     """A page of deliveries, newest first."""
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     whose = given.pop("recipient", None)
     within = [] if whose is None else [delivery.c.recipient_id == whose]
     order = (delivery.c.created_at, delivery.c.id)
-    return await paging.find(database, Line, order, within=within, only=given, after=after, limit=limit)
+    return await paging.find(database, DeliverySummary, order, within=within, only=given, after=after, limit=limit)
 
 
-async def get(database: Database, id_: str) -> tuple[Told, EventTold] | None:
+async def get(database: Database, id_: str) -> tuple[DeliveryDetails, EventDetails] | None:
     """A delivery and its event; None where the id is none's."""
 
-    async def work(connection: AsyncConnection) -> tuple[Told, EventTold] | None:
+    async def work(connection: AsyncConnection) -> tuple[DeliveryDetails, EventDetails] | None:
         row = (await connection.execute(sa.select(*_OWN).where(delivery.c.id == id_))).first()
         if row is None:
             return None
-        told = rows.read(row, Told)
+        told = rows.read(row, DeliveryDetails)
         tried, redriven_as = await dead.history(connection, id_)
         told = msgspec.structs.replace(told, tried=tried, redriven_as=redriven_as)
         of = await _event(connection, told.event_id)
@@ -108,17 +108,17 @@ async def get(database: Database, id_: str) -> tuple[Told, EventTold] | None:
     return await database.read(work)
 
 
-async def get_event(database: Database, id_: str) -> tuple[EventTold, list[Line]] | None:
+async def get_event(database: Database, id_: str) -> tuple[EventDetails, list[DeliverySummary]] | None:
     """An event and its deliveries, `OF_EVENT` of them at most, oldest first; None where the id is none's."""
 
-    async def work(connection: AsyncConnection) -> tuple[EventTold, list[Line]] | None:
+    async def work(connection: AsyncConnection) -> tuple[EventDetails, list[DeliverySummary]] | None:
         told = await _event(connection, id_)
         if told is None:
             return None
-        columns = [delivery.c[name] for name in Line.__struct_fields__]
+        columns = [delivery.c[name] for name in DeliverySummary.__struct_fields__]
         # No order: sorting a campaign's million to show a hundred would take a second.
         found = await connection.execute(sa.select(*columns).where(delivery.c.event_id == id_).limit(OF_EVENT))
-        lines = [rows.read(row, Line) for row in found]
+        lines = [rows.read(row, DeliverySummary) for row in found]
         return told, sorted(lines, key=lambda line: (line.created_at, line.id))
 
     return await database.read(work)
@@ -189,7 +189,7 @@ async def waiting_since(database: Database) -> tuple[int | None, int | None]:
     return await database.read(work)
 
 
-async def _event(connection: AsyncConnection, id_: str) -> EventTold | None:
-    columns = [event.c[name] for name in EventTold.__struct_fields__]
+async def _event(connection: AsyncConnection, id_: str) -> EventDetails | None:
+    columns = [event.c[name] for name in EventDetails.__struct_fields__]
     row = (await connection.execute(sa.select(*columns).where(event.c.id == id_))).first()
-    return None if row is None else rows.read(row, EventTold)
+    return None if row is None else rows.read(row, EventDetails)

@@ -24,7 +24,7 @@ DEAD_STATES = (State.FAILED, State.UNDELIVERED)
 _Condition = sa.ColumnElement[bool] | sa.TextClause
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which dead letters are meant; what is None doesn't matter. A quarantined event has no channel."""
 
     type: str | None = None
@@ -46,7 +46,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
 
 
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One try at a provider."""
 
     number: int
@@ -57,7 +57,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None
 
 
-class Letter(DeadLetter, frozen=True, kw_only=True):
+class DeadLetterDetails(DeadLetter, frozen=True, kw_only=True):
     """All there is to tell of a dead letter, handled or not. `code` is what a receipt said of it."""
 
     recipient_id: str | None
@@ -74,7 +74,7 @@ class Letter(DeadLetter, frozen=True, kw_only=True):
     subject: str | None
     occurred_at: int
     accepted_at: int
-    tried: list[Tried] = []
+    tried: list[AttemptRecord] = []
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +112,9 @@ def successor_id(id_: str) -> str:
     return make_id("redrive", id_)
 
 
-async def find(database: Database, wanted: Filter, before: tuple[int, str] | None, limit: int) -> list[DeadLetter]:
+async def find(
+    database: Database, wanted: DeadLetterFilter, before: tuple[int, str] | None, limit: int
+) -> list[DeadLetter]:
     """A page of dead letters, newest first; `before` is the time and id of the last one of the page before."""
 
     async def work(connection: AsyncConnection) -> list[DeadLetter]:
@@ -132,7 +134,7 @@ async def find(database: Database, wanted: Filter, before: tuple[int, str] | Non
     return await database.read(work)
 
 
-async def count(database: Database, wanted: Filter) -> int:
+async def count(database: Database, wanted: DeadLetterFilter) -> int:
     """How many dead letters there are."""
 
     async def work(connection: AsyncConnection) -> int:
@@ -145,14 +147,14 @@ async def count(database: Database, wanted: Filter) -> int:
     return await database.read(work)
 
 
-async def get(database: Database, id_: str) -> Letter | None:
+async def get(database: Database, id_: str) -> DeadLetterDetails | None:
     """One dead letter with its tries, also after it was handled; None where the id is none's."""
 
-    async def work(connection: AsyncConnection) -> Letter | None:
+    async def work(connection: AsyncConnection) -> DeadLetterDetails | None:
         for query in (_delivery_letter, _event_letter):
             row = (await connection.execute(query, {"id": id_})).first()
             if row is not None:
-                letter = rows.read(row, Letter)
+                letter = rows.read(row, DeadLetterDetails)
                 tried, redriven_as = await history(connection, id_)
                 return msgspec.structs.replace(letter, tried=tried, redriven_as=redriven_as)
         return None
@@ -160,11 +162,11 @@ async def get(database: Database, id_: str) -> Letter | None:
     return await database.read(work)
 
 
-async def history(connection: AsyncConnection, id_: str) -> tuple[list[Tried], str | None]:
+async def history(connection: AsyncConnection, id_: str) -> tuple[list[AttemptRecord], str | None]:
     """A delivery's tries in order, and the delivery that took it up."""
     tried = await connection.execute(_tried, {"id": id_})
     return (
-        [rows.read(each, Tried, strict=True) for each in tried],
+        [rows.read(each, AttemptRecord, strict=True) for each in tried],
         await connection.scalar(_successor, {"id": successor_id(id_)}),
     )
 
@@ -206,7 +208,7 @@ async def discard(
             await connection.execute(_handle(dialect, table), {"rows": rows.ids(ids), "now": now})
 
 
-def _parts(wanted: Filter) -> list[tuple[sa.Table, list[_Condition]]]:
+def _parts(wanted: DeadLetterFilter) -> list[tuple[sa.Table, list[_Condition]]]:
     """The sources of dead letters that a filter leaves, each with its conditions."""
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     narrowed = [delivery.c[name] == value for name, value in given.items()]
@@ -270,7 +272,7 @@ _event_letter = sa.select(
 ).where(event.c.id == sa.bindparam("id"), event.c.quarantined_at.is_not(None))
 _successor = sa.select(delivery.c.id).where(delivery.c.id == sa.bindparam("id"))
 _tried = (
-    sa.select(*(attempt.c[name] for name in Tried.__struct_fields__))
+    sa.select(*(attempt.c[name] for name in AttemptRecord.__struct_fields__))
     .where(attempt.c.delivery_id == sa.bindparam("id"))
     .order_by(attempt.c.number)
 )

@@ -14,17 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.events import Event
 from notifier.domain.preferences import read_preferences
-from notifier.domain.standing import Standing
+from notifier.domain.recipient_facts import RecipientFacts
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import attempt, decision, delivery, event, membership, recipient, supersession
 from notifier.store.delivery import digests
-from notifier.store.reading.dead import Tried, successor_id
+from notifier.store.reading.dead import AttemptRecord, successor_id
 
 REDRIVES = 5  # times that a delivery's redrives are followed: what a person tried oftener is told by `?delivery=`
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class ExplanationQuery(msgspec.Struct, frozen=True, kw_only=True):
     """An event by its id, or that of a delivery by the delivery's; the decisions about one recipient, or of all.
 
     `after` are the type and the recipient of the last decision of the page before.
@@ -49,7 +49,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     delivery: str | None = None
 
 
-class Decided(msgspec.Struct, frozen=True, kw_only=True):
+class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A decision as it was written; `standing` is where the person stood, None where nobody was known or remembered."""
 
     event_id: str
@@ -57,10 +57,10 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     recipient_id: str
     decided_at: int
     answers: list[Answered]
-    standing: Standing | None
+    standing: RecipientFacts | None
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery as it is now. `data` is that of its own event, which may be an earlier one than the one explained;
     `language` is its recipient's now, None where they are gone; `held` the data of a digest's items."""
 
@@ -92,7 +92,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
+class SupersessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What made a thing out of date: up to which instant, how what is about it ends, and the event that says so."""
 
     about: str
@@ -113,22 +113,22 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: int | None
     quarantined_at: int | None
     recipient: str | None
-    decisions: list[Decided]
+    decisions: list[DecisionRecord]
     more: bool
-    sent: dict[str, Sent]
-    tried: dict[str, list[Tried]]
-    marks: dict[str, Mark]
+    sent: dict[str, DeliveryRecord]
+    tried: dict[str, list[AttemptRecord]]
+    marks: dict[str, SupersessionRecord]
     known: bool = True
     audiences: frozenset[str] = frozenset()
 
 
 _answers = msgspec.json.Decoder(list[Answered]).decode
-_standing = msgspec.json.Decoder(Standing | None).decode  # MariaDB keeps a null as JSON's
-_SENT = tuple(name for name in Sent.__struct_fields__ if name not in ("data", "language", "held"))
+_standing = msgspec.json.Decoder(RecipientFacts | None).decode  # MariaDB keeps a null as JSON's
+_SENT = tuple(name for name in DeliveryRecord.__struct_fields__ if name not in ("data", "language", "held"))
 _MARK = ("about", "until", "reason", "event_id")
 
 
-async def read(database: Database, wanted: Wanted) -> Found | None:
+async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
     """What there is to tell; None where there is no such event or delivery."""
 
     async def work(connection: AsyncConnection) -> Found | None:
@@ -161,11 +161,11 @@ async def read(database: Database, wanted: Wanted) -> Found | None:
     return await database.look(work)
 
 
-async def marks(connection: AsyncConnection, dialect: str, abouts: Iterable[str]) -> dict[str, Mark]:
+async def marks(connection: AsyncConnection, dialect: str, abouts: Iterable[str]) -> dict[str, SupersessionRecord]:
     """What has made these things out of date."""
     wanted = rows.encode([{"about": about} for about in abouts])
     found = await connection.execute(_marks(dialect), {"rows": wanted})
-    return {row.about: rows.read(row, Mark) for row in found}
+    return {row.about: rows.read(row, SupersessionRecord) for row in found}
 
 
 def read_event(row: Any) -> Event:
@@ -177,17 +177,17 @@ def read_event(row: Any) -> Event:
     )  # fmt: skip
 
 
-def read_decision(row: Any) -> Decided:
+def read_decision(row: Any) -> DecisionRecord:
     """A decision from its row."""
-    return Decided(
+    return DecisionRecord(
         event_id=row.event_id, type=row.type, recipient_id=row.recipient_id, decided_at=row.decided_at,
         answers=_answers(row.answers), standing=None if row.standing is None else _standing(row.standing),
     )  # fmt: skip
 
 
 async def _decisions(
-    connection: AsyncConnection, wanted: Wanted, event_id: str, recipient_id: str | None
-) -> list[Decided]:
+    connection: AsyncConnection, wanted: ExplanationQuery, event_id: str, recipient_id: str | None
+) -> list[DecisionRecord]:
     type_, last = wanted.after
     later = sa.or_(decision.c.type > type_, sa.and_(decision.c.type == type_, decision.c.recipient_id > last))
     query = sa.select(decision).where(decision.c.event_id == event_id, later)
@@ -199,7 +199,9 @@ async def _decisions(
     return [read_decision(row) for row in await connection.execute(query)]
 
 
-async def _sent(connection: AsyncConnection, dialect: str, decisions: Sequence[Decided]) -> dict[str, Sent]:
+async def _sent(
+    connection: AsyncConnection, dialect: str, decisions: Sequence[DecisionRecord]
+) -> dict[str, DeliveryRecord]:
     """The deliveries that decisions name, the digests that they are in, and those that have taken any of them up."""
     named = {each.delivery for made in decisions for each in made.answers if each.delivery is not None}
     sent = await _with_redrives(connection, dialect, named)
@@ -207,7 +209,7 @@ async def _sent(connection: AsyncConnection, dialect: str, decisions: Sequence[D
     return sent | await _with_redrives(connection, dialect, collected) if collected else sent
 
 
-async def _with_redrives(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> dict[str, Sent]:
+async def _with_redrives(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> dict[str, DeliveryRecord]:
     wanted = set(ids)
     for _ in range(REDRIVES):
         ids = {successor_id(id_) for id_ in ids}
@@ -216,17 +218,17 @@ async def _with_redrives(connection: AsyncConnection, dialect: str, ids: Collect
     return {row.id: _read_sent(row) for row in found}
 
 
-def _read_sent(row: Any) -> Sent:
+def _read_sent(row: Any) -> DeliveryRecord:
     language = None if row.chosen is None else read_preferences(row.chosen).locale or row.known
     told = {name: getattr(row, name) for name in (*_SENT, "data")}
-    return msgspec.convert({**told, "language": language}, Sent, strict=False)
+    return msgspec.convert({**told, "language": language}, DeliveryRecord, strict=False)
 
 
-async def _tried(connection: AsyncConnection, dialect: str, ids: Iterable[str]) -> dict[str, list[Tried]]:
-    tried: dict[str, list[Tried]] = {}
+async def _tried(connection: AsyncConnection, dialect: str, ids: Iterable[str]) -> dict[str, list[AttemptRecord]]:
+    tried: dict[str, list[AttemptRecord]] = {}
     for row in await connection.execute(_attempts(dialect), {"rows": rows.ids(ids)}):
-        each = {name: getattr(row, name) for name in Tried.__struct_fields__}
-        tried.setdefault(row.delivery_id, []).append(Tried(**each))
+        each = {name: getattr(row, name) for name in AttemptRecord.__struct_fields__}
+        tried.setdefault(row.delivery_id, []).append(AttemptRecord(**each))
     return tried
 
 

@@ -20,7 +20,7 @@ _TRIED = (State.SENT, State.DELIVERED, State.UNKNOWN, *DEAD_STATES, State.PENDIN
 _READ = [delivery.c[name] for name in ("id", "channel", "type", "state", "reason", "code", "attempts", "updated_at")]
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class OutcomeCount(msgspec.Struct, frozen=True, kw_only=True):
     """So many deliveries of a type on a channel that ended alike; `latest` is one of them, `tried` what the provider
     said of that one's last try, and `code` what a receipt said. `older` ones stand beside no others of their age."""
 
@@ -40,7 +40,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in (*DEAD_STATES, State.PENDING, State.EXPIRED)
 
 
-async def outcomes(database: Database, since: int) -> list[Outcome]:
+async def outcomes(database: Database, since: int) -> list[OutcomeCount]:
     """What became since an instant of the newest deliveries, where a provider was asked.
 
     One set gives both what failed and of how many: what was made before and has ended since is in it either way. Dead
@@ -66,8 +66,8 @@ async def outcomes(database: Database, since: int) -> list[Outcome]:
         .group_by(*alike)
     )
 
-    async def work(connection: AsyncConnection) -> list[Outcome]:
-        found = [rows.read(row, Outcome) for row in await connection.execute(grouped)]
+    async def work(connection: AsyncConnection) -> list[OutcomeCount]:
+        found = [rows.read(row, OutcomeCount) for row in await connection.execute(grouped)]
         failed = [each.latest for each in found if each.failed]
         codes = (
             sa.select(attempt.c.delivery_id, attempt.c.code)

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.messages import EmailContent, EmailMessage
 from notifier.channels.email.transport import SmtpTransport
 from tests.channels import canary
 
 SENDER = "no-reply@voltline.example"
-QUICK = Timeouts(wait=0.5, connect=0.3, greeting=0.3, envelope=0.2, data=0.2, mail=0.2)
+QUICK = SmtpTimeouts(wait=0.5, connect=0.3, greeting=0.3, envelope=0.2, data=0.2, mail=0.2)
 
 Opener = Callable[..., SmtpTransport]
 

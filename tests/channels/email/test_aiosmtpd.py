@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
-from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.messages import EmailContent
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import ManualClock
@@ -69,7 +69,7 @@ def serve(inbox: Inbox, clock: ManualClock) -> Serve:
         opened = []
 
         def connect(security: Security, **more: Any) -> SmtpTransport:
-            timeouts = Timeouts(connect=3.0)
+            timeouts = SmtpTimeouts(connect=3.0)
             transport = SmtpTransport("127.0.0.1", port, security, SENDER, clock=clock, timeouts=timeouts, **more)
             opened.append(transport)
             return transport

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.transport import SmtpTransport
 from notifier.domain.errors import AddressGone, OutcomeUnknown, SendError, Unavailable
 from notifier.domain.messages import Receipt
@@ -85,7 +85,7 @@ async def test_a_mail_that_timed_out_never_leaves_its_reply_behind(smtp: SmtpTra
 
 async def test_two_hundred_mails_share_five_connections(transports: Opener, server: MailServer) -> None:
     # Given
-    transport = transports(connections=5, timeouts=Timeouts())
+    transport = transports(connections=5, timeouts=SmtpTimeouts())
 
     # When
     receipts = await asyncio.gather(

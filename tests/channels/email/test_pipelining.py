@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.transport import SmtpTransport
 from notifier.domain.errors import AddressGone, OutcomeUnknown, SendError, Unavailable
 from notifier.domain.messages import Receipt
@@ -12,7 +12,7 @@ from notifier.providers.codes import DEFERRED
 from tests.channels.email.samples import Opener, mail
 from tests.channels.email.server import DROP, HANG, MailServer
 
-PATIENT = Timeouts(wait=1.0, connect=1.0, greeting=1.0, envelope=1.0, data=1.0, mail=0.3)
+PATIENT = SmtpTimeouts(wait=1.0, connect=1.0, greeting=1.0, envelope=1.0, data=1.0, mail=0.3)
 
 
 @pytest.fixture(params=[True], ids=["pipelining"])

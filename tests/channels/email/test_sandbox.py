@@ -4,11 +4,11 @@ import ssl
 
 import pytest
 
-from notifier.channels.email.sandbox import LOGIN, Mail
+from notifier.channels.email.sandbox import LOGIN, ReceivedMail
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import AddressGone, OutcomeUnknown
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from tests.channels import canary
 from tests.channels.email.samples import SENDER, mail
 from tests.named import EMAIL
@@ -37,7 +37,7 @@ async def test_a_mail_is_in_the_ledger_with_its_content(clock: ManualClock) -> N
         (entry,) = sandbox.ledger.entries
     assert (entry.channel, entry.verdict, entry.reference) == (EMAIL, "accepted", "5f" * 16)
     assert entry.to == canary.MAILBOX
-    assert isinstance(entry.content, Mail)
+    assert isinstance(entry.content, ReceivedMail)
     assert (entry.content.sender, entry.content.encrypted) == (f"no-reply+{'5f' * 16}@voltline.example", True)
     assert entry.content.parsed()["Subject"] == canary.TEXT
 
@@ -45,7 +45,7 @@ async def test_a_mail_is_in_the_ledger_with_its_content(clock: ManualClock) -> N
 async def test_a_mail_that_was_taken_without_an_answer_is_unknown(clock: ManualClock) -> None:
     async with Sandbox() as sandbox:
         # Given
-        sandbox.faults.add(Rule(channel="email", action="drop_after", times=1))
+        sandbox.faults.add(FaultRule(channel="email", action="drop_after", times=1))
         transport = transport_to(sandbox, clock)
 
         # When
@@ -60,7 +60,7 @@ async def test_a_mail_that_was_taken_without_an_answer_is_unknown(clock: ManualC
 async def test_the_sandboxs_refusals_are_understood(clock: ManualClock) -> None:
     async with Sandbox() as sandbox:
         # Given
-        sandbox.faults.add(Rule(channel="email", action="fail", stage="rcpt", reply="550 5.1.1 No such mailbox"))
+        sandbox.faults.add(FaultRule(channel="email", action="fail", stage="rcpt", reply="550 5.1.1 No such mailbox"))
         transport = transport_to(sandbox, clock)
 
         # When / Then

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import AddressGone, Misconfigured, OutcomeUnknown, SendError, Unavailable
@@ -24,7 +24,7 @@ from tests.conftest import absent
 VERSION = "3.13.6"  # for the Node of Debian, too; it pins what it needs itself
 INSTALLED = 120  # seconds for npm
 SCRIPT = Path(__file__).with_name("smtp_server.cjs")
-PATIENT = Timeouts(wait=5.0, connect=5.0)
+PATIENT = SmtpTimeouts(wait=5.0, connect=5.0)
 AGAIN = "451 4.7.1 Greylisted"
 GONE = "550 5.1.1 No such mailbox"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.channels.email.dialogue import Timeouts
+from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import Misconfigured, OutcomeUnknown, Refused, SendError, Unavailable
@@ -36,7 +36,7 @@ def serve(clock: ManualClock, unused_tcp_port: int, tmp_path: Path) -> Serve:
             async with asyncio.timeout(5):
                 while not await _listens(unused_tcp_port):  # noqa: ASYNC110 (another process's)
                     await asyncio.sleep(0.05)
-            timeouts = Timeouts(wait=5.0, connect=3.0, mail=3.0)
+            timeouts = SmtpTimeouts(wait=5.0, connect=3.0, mail=3.0)
             transport = SmtpTransport(
                 "127.0.0.1", unused_tcp_port, Security.NONE, SENDER, clock=clock, connections=connections,
                 timeouts=timeouts,

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from notifier.channels.push.transport import FcmTransport
 from notifier.domain.clock import ManualClock
-from notifier.providers.http import Timeouts
+from notifier.providers.http import HttpTimeouts
 from tests.channels.provider import Provider, reply
 from tests.channels.push.samples import SEND, TOKEN_ENDPOINT, grant
 
@@ -37,7 +37,11 @@ async def fcm(provider: Provider, service_account: dict[str, str], clock: Manual
     provider.answers(TOKEN_ENDPOINT, reply(200, grant(1)))
     provider.answers(SEND, reply(200, {"name": "projects/p/messages/1"}))
     transport = FcmTransport(
-        service_account, clock=clock, base_url=provider.url, connections=20, timeouts=Timeouts(connect=0.5, total=1.0)
+        service_account,
+        clock=clock,
+        base_url=provider.url,
+        connections=20,
+        timeouts=HttpTimeouts(connect=0.5, total=1.0),
     )
     yield transport
     await transport.close()

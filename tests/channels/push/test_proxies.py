@@ -9,7 +9,7 @@ import pytest
 from notifier.channels.push.transport import FcmTransport
 from notifier.domain.clock import ManualClock, SystemClock
 from notifier.domain.errors import SendError, Unavailable
-from notifier.providers.http import Timeouts
+from notifier.providers.http import HttpTimeouts
 from notifier.providers.http_client import HttpClient
 from notifier.providers.opening import open_transports
 from notifier.providers.shared_in_redis import InRedis
@@ -21,7 +21,7 @@ from tests.channels.sms.samples import text
 from tests.channels.tunnels import OK, TunnelProxy, answer_all, listening
 from tests.named import SMS
 
-QUICK = Timeouts(connect=0.5, total=1.0)
+QUICK = HttpTimeouts(connect=0.5, total=1.0)
 NEEDS_PASSWORD = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -43,7 +43,7 @@ async def test_requests_go_through_one_tunnel_whose_end_must_be_the_one_that_is_
 ) -> None:
     async with listening(answer_all, server_tls) as proxy.leads_to:
         # When two requests go to a server whose name nobody on this machine knows
-        client = through(proxy, tls=trusting, timeouts=Timeouts())
+        client = through(proxy, tls=trusting, timeouts=HttpTimeouts())
         for _ in range(2):
             assert (await client.get(b"/")).body == b"ok"
         await client.close()
@@ -53,7 +53,7 @@ async def test_requests_go_through_one_tunnel_whose_end_must_be_the_one_that_is_
         assert f"Proxy-Authorization: Basic {b64encode(b'ada:s@cret').decode()}\r\n" in proxy.heads[0]
 
         # And a server with another's certificate is none
-        client = through(proxy, "https://another.example:8443", tls=trusting, timeouts=Timeouts())
+        client = through(proxy, "https://another.example:8443", tls=trusting, timeouts=HttpTimeouts())
         with pytest.raises(Unavailable) as failed:
             await client.get(b"/")
         await client.close()

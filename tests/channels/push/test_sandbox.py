@@ -6,7 +6,7 @@ from notifier.channels.push.sandbox import Push
 from notifier.channels.push.transport import FcmTransport
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import AddressGone, OutcomeUnknown, Throttled
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from tests.channels import canary
 from tests.channels.push.samples import push
 from tests.named import PUSH
@@ -34,7 +34,7 @@ async def test_a_push_is_in_the_ledger_with_its_content(clock: ManualClock) -> N
 async def test_a_push_that_was_taken_without_an_answer_is_unknown(clock: ManualClock) -> None:
     async with Sandbox() as sandbox:
         # Given
-        sandbox.faults.add(Rule(channel="push", action="drop_after", times=1))
+        sandbox.faults.add(FaultRule(channel="push", action="drop_after", times=1))
         transport = FcmTransport(service_account(sandbox), clock=clock, base_url=sandbox.http_url)
 
         # When
@@ -50,8 +50,8 @@ async def test_the_sandboxs_refusals_are_understood(clock: ManualClock) -> None:
     async with Sandbox() as sandbox:
         # Given
         sandbox.faults.add(
-            Rule(channel="push", action="fail", code="UNREGISTERED", times=1),
-            Rule(channel="push", action="fail", code="QUOTA_EXCEEDED", retry_after=5, times=1),
+            FaultRule(channel="push", action="fail", code="UNREGISTERED", times=1),
+            FaultRule(channel="push", action="fail", code="QUOTA_EXCEEDED", retry_after=5, times=1),
         )
         transport = FcmTransport(service_account(sandbox), clock=clock, base_url=sandbox.http_url)
 

@@ -23,7 +23,7 @@ from notifier.domain.errors import (
     Unavailable,
 )
 from notifier.domain.messages import Device, Receipt
-from notifier.providers.http import Timeouts
+from notifier.providers.http import HttpTimeouts
 from tests.channels import canary
 from tests.channels.provider import Handler, Provider, drop, half, hold, reply, reply_raw, silence
 from tests.channels.push.samples import SEND, TOKEN_ENDPOINT, push
@@ -251,4 +251,4 @@ async def test_time_outs_that_could_not_tell_sent_from_unsent_are_refused(
     service_account: dict[str, str], clock: ManualClock
 ) -> None:
     with pytest.raises(ConfigurationError, match="connect time-out"):
-        FcmTransport(service_account, clock=clock, timeouts=Timeouts(connect=10, total=5))
+        FcmTransport(service_account, clock=clock, timeouts=HttpTimeouts(connect=10, total=5))

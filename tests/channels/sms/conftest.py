@@ -6,7 +6,7 @@ import pytest
 
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import ManualClock
-from notifier.providers.http import Timeouts
+from notifier.providers.http import HttpTimeouts
 from tests.channels import canary
 from tests.channels.provider import Provider, reply
 from tests.channels.sms.samples import ACCOUNT, CREATE, SENDER, created
@@ -24,7 +24,7 @@ async def twilio(provider: Provider, clock: ManualClock) -> AsyncIterator[Twilio
         callback_url="https://api.example/twilio",
         base_url=provider.url,
         connections=20,
-        timeouts=Timeouts(connect=0.5, total=1.0),
+        timeouts=HttpTimeouts(connect=0.5, total=1.0),
     )
     yield transport
     await transport.close()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.sms.inbound import ANSWERS, IncomingText, Word, answer, read_word, twiml
+from notifier.channels.sms.inbound import ANSWERS, IncomingText, Keyword, answer, read_word, twiml
 from notifier.domain.sms_segments import measure
 from tests.channels import canary
 
@@ -12,7 +12,7 @@ STOPS = ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "O
 AROUND = st.text("  \t\n.,;:!?'\"()-*…¡🛑", max_size=6)
 
 
-def word(body: str, opt_out_type: str = "") -> Word | None:
+def word(body: str, opt_out_type: str = "") -> Keyword | None:
     return read_word(IncomingText(number=canary.PHONE, body=body, opt_out_type=opt_out_type))
 
 
@@ -22,12 +22,12 @@ def test_stop_is_stop_in_any_case_with_anything_but_words_around_it(
 ) -> None:
     varied = "".join(letter.upper() if up else letter.lower() for letter, up in zip(said, upper, strict=False))
 
-    assert word(f"{before}{varied}{after}") == Word.STOP
+    assert word(f"{before}{varied}{after}") == Keyword.STOP
 
 
 @pytest.mark.parametrize("said", ["Opt-Out", "opt  out.", "ＳＴＯＰ", "Stop\u200b", "STOP\r\n", "“Stop”"])
 def test_stop_as_phones_write_it(said: str) -> None:
-    assert word(said) == Word.STOP
+    assert word(said) == Keyword.STOP
 
 
 @pytest.mark.parametrize(
@@ -41,30 +41,36 @@ def test_whoever_says_more_or_less_has_not_asked_for_an_end(said: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "meant"),
-    [("Start", Word.START), ("UNSTOP.", Word.START), ("yes!", Word.START), ("help?", Word.HELP), (" HELP ", Word.HELP)],
+    [
+        ("Start", Keyword.START),
+        ("UNSTOP.", Keyword.START),
+        ("yes!", Keyword.START),
+        ("help?", Keyword.HELP),
+        (" HELP ", Keyword.HELP),
+    ],
 )
-def test_start_and_help(said: str, meant: Word) -> None:
+def test_start_and_help(said: str, meant: Keyword) -> None:
     assert word(said) == meant
 
 
 def test_what_twilio_has_recognised_by_the_accounts_own_words_counts() -> None:
-    assert word("ARRET", opt_out_type="STOP") == Word.STOP
-    assert word("STOP", opt_out_type="HELP") == Word.HELP
+    assert word("ARRET", opt_out_type="STOP") == Keyword.STOP
+    assert word("STOP", opt_out_type="HELP") == Keyword.HELP
 
 
 @given(st.text(max_size=400))
 def test_whatever_comes_it_is_a_word_or_none(said: str) -> None:
-    assert word(said) in {None, *Word}
+    assert word(said) in {None, *Keyword}
 
 
 @pytest.mark.parametrize("language", ANSWERS)
-@pytest.mark.parametrize("asked", Word)
-def test_every_answer_is_one_segment_names_the_brand_and_the_way_back(language: str, asked: Word) -> None:
+@pytest.mark.parametrize("asked", Keyword)
+def test_every_answer_is_one_segment_names_the_brand_and_the_way_back(language: str, asked: Keyword) -> None:
     said = answer(asked, language, "Voltline Charging", "https://app.voltline.example")
 
     assert measure(said)[::2] == ("gsm7", 1)
     assert said.startswith("Voltline Charging")
-    assert ("START" if asked is Word.STOP else "STOP") in said
+    assert ("START" if asked is Keyword.STOP else "STOP") in said
 
 
 @pytest.mark.parametrize(
@@ -72,7 +78,7 @@ def test_every_answer_is_one_segment_names_the_brand_and_the_way_back(language: 
     [("de-AT", "de"), ("fr", "fr"), ("es-419", "es"), ("nl-BE", "en"), (None, "en"), ("zh-Hant-TW", "en")],
 )
 def test_the_answer_is_in_the_persons_language_or_else_in_english(locale: str | None, like: str) -> None:
-    assert answer(Word.STOP, locale, "Voltline", "") == answer(Word.STOP, like, "Voltline", "")
+    assert answer(Keyword.STOP, locale, "Voltline", "") == answer(Keyword.STOP, like, "Voltline", "")
 
 
 def test_the_answer_is_told_to_twilio_as_one_message_or_as_none() -> None:

@@ -6,7 +6,7 @@ from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN, Sms
 from notifier.channels.sms.transport import TwilioTransport
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import OptedOut, OutcomeUnknown
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from tests.channels import canary
 from tests.channels.sms.samples import SENDER, text
 from tests.named import SMS
@@ -39,7 +39,7 @@ async def test_a_text_is_in_the_ledger_with_its_content(clock: ManualClock) -> N
 async def test_a_text_that_was_taken_without_an_answer_is_unknown(clock: ManualClock) -> None:
     async with Sandbox() as sandbox:
         # Given
-        sandbox.faults.add(Rule(channel="sms", action="drop_after", times=1))
+        sandbox.faults.add(FaultRule(channel="sms", action="drop_after", times=1))
         transport = transport_to(sandbox, clock)
 
         # When
@@ -54,7 +54,7 @@ async def test_a_text_that_was_taken_without_an_answer_is_unknown(clock: ManualC
 async def test_the_sandboxs_refusals_are_understood(clock: ManualClock) -> None:
     async with Sandbox() as sandbox:
         # Given
-        sandbox.faults.add(Rule(channel="sms", action="fail", code=21610))
+        sandbox.faults.add(FaultRule(channel="sms", action="fail", code=21610))
         transport = transport_to(sandbox, clock)
 
         # When / Then

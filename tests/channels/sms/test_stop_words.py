@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.sms.inbound import AROUND_STOP, MAX_WORDS, IncomingText, Word, read_word
+from notifier.channels.sms.inbound import AROUND_STOP, MAX_WORDS, IncomingText, Keyword, read_word
 from tests.channels import canary
 
 NEGATIONS = [
@@ -38,7 +38,7 @@ ABOUT_CHARGING = [
 ]
 
 
-def word(body: str) -> Word | None:
+def word(body: str) -> Keyword | None:
     return read_word(IncomingText(number=canary.PHONE, body=body))
 
 
@@ -50,7 +50,7 @@ def word(body: str) -> Word | None:
      "Bitte stop", "stop svp"],
 )  # fmt: skip
 def test_an_end_is_an_end_with_a_slip_or_with_a_few_words_around_it(said: str) -> None:
-    assert word(said) == Word.STOP
+    assert word(said) == Keyword.STOP
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_few_words_that_belong_to_it_may_stand_anywhere(said: str, others: lis
     words = [*others]
     words.insert(min(place, len(words)), said)
 
-    assert word(" ".join(words)) == Word.STOP
+    assert word(" ".join(words)) == Keyword.STOP
 
 
 @given(stops, around, st.sampled_from([*NEGATIONS, *ABOUT_CHARGING]), st.integers(0, MAX_WORDS))

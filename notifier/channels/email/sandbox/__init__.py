@@ -10,15 +10,15 @@ from aiohttp import web
 
 from notifier.channels.email.sandbox import inbox
 from notifier.channels.email.sandbox.connection import Connection, make_certificate
-from notifier.channels.email.sandbox.message import Mail
-from notifier.channels.email.sandbox.session import EARLY_STAGES, Session
-from notifier.sandbox.column import Column, Look
+from notifier.channels.email.sandbox.message import ReceivedMail
+from notifier.channels.email.sandbox.session import EARLY_STAGES, SmtpSession
+from notifier.sandbox.column import Column, InboxColumn
 from notifier.sandbox.service import ADDRESS, BACKLOG, Host, Service
-from notifier.sandbox.stand_in import Server, StandIn
+from notifier.sandbox.stand_in import StandIn, StandInServer
 
-__all__ = ["LOGIN", "SERVICE", "STAND_IN", "Mail", "SmtpService"]
+__all__ = ["LOGIN", "SERVICE", "STAND_IN", "ReceivedMail", "SmtpService"]
 
-SMTP: Final = Server("smtp", 1025, "SMTP.")
+SMTP: Final = StandInServer("smtp", 1025, "SMTP.")
 LOGIN: Final = ("sandbox", "sandbox-" + "password")
 
 
@@ -51,11 +51,11 @@ class SmtpService(Service):
     def routes(self) -> Iterable[web.RouteDef]:
         return (web.get("/sandbox/certificate.pem", self._pem),)
 
-    def column(self, look: Look) -> Column:
+    def column(self, look: InboxColumn) -> Column:
         return inbox.column(self._host.ledger, look)
 
     def _connection(self) -> Connection:
-        return Connection(Session(self._host.ledger, self._host.faults, *LOGIN), self._tls, self._connections)
+        return Connection(SmtpSession(self._host.ledger, self._host.faults, *LOGIN), self._tls, self._connections)
 
     async def _pem(self, _: web.Request) -> web.Response:
         return web.Response(body=self.certificate, content_type="application/x-pem-file")

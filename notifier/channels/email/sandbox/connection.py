@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from notifier.channels.email.sandbox.session import Session, Turn
+from notifier.channels.email.sandbox.session import SmtpSession, Turn
 from notifier.domain.clock import Clock, to_datetime
 from notifier.runtime.background import once
 
@@ -27,7 +27,7 @@ CERTIFICATE_LIFE: Final = timedelta(days=30)
 class Connection(asyncio.Protocol):
     """A client's connection; adds itself to `connections` while it lives."""
 
-    def __init__(self, session: Session, tls: ssl.SSLContext, connections: "set[Connection]") -> None:
+    def __init__(self, session: SmtpSession, tls: ssl.SSLContext, connections: "set[Connection]") -> None:
         self._session = session
         self._tls = tls
         self._connections = connections

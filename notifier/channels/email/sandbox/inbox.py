@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from notifier.channels.email.sandbox.message import Mail
+from notifier.channels.email.sandbox.message import ReceivedMail
 from notifier.channels.email.sandbox.reading import Reading, read, way_of_mail
 from notifier.domain.deliveries import Channel
-from notifier.sandbox.column import Column, Look, ago, link, local
-from notifier.sandbox.direction import Way
-from notifier.sandbox.ledger import Entry, Ledger
+from notifier.sandbox.column import Column, InboxColumn, ago, link, local
+from notifier.sandbox.direction import TextDirection
+from notifier.sandbox.ledger import SandboxEntry, SandboxLedger
 
 SHOWN: Final = 30
 """Mails in the list: a little more than fits a screen."""
@@ -20,7 +20,7 @@ SNIPPET: Final = 120
 _HEAD: Final = re.compile(r"<head[^>]*>", re.IGNORECASE)
 
 
-class Letter(NamedTuple):
+class MailSummary(NamedTuple):
     """A mail in the list."""
 
     number: int
@@ -29,15 +29,15 @@ class Letter(NamedTuple):
     snippet: str
     time: str
     link: str
-    way: Way
+    way: TextDirection
 
 
-def column(ledger: Ledger, look: Look) -> Column:
+def column(ledger: SandboxLedger, look: InboxColumn) -> Column:
     """The mails to the picked mailboxes, newest first, and the one that is read."""
     letters = [
         _letter(entry, read(content.raw), look)
         for entry in islice(ledger.latest(Channel("email"), look.picked), SHOWN)
-        if isinstance(content := entry.content, Mail)
+        if isinstance(content := entry.content, ReceivedMail)
     ]
     number = look.query.get("mail", "")
     opened = _find(ledger, int(number)) if number.isdecimal() else None
@@ -45,12 +45,12 @@ def column(ledger: Ledger, look: Look) -> Column:
     return Column(shown, alone=opened is not None)
 
 
-def _find(ledger: Ledger, number: int) -> tuple[Entry, Mail] | None:
+def _find(ledger: SandboxLedger, number: int) -> tuple[SandboxEntry, ReceivedMail] | None:
     entry = next(ledger.after(number - 1), None)
-    return (entry, entry.content) if entry is not None and isinstance(entry.content, Mail) else None
+    return (entry, entry.content) if entry is not None and isinstance(entry.content, ReceivedMail) else None
 
 
-def _open(entry: Entry, mail: Mail, look: Look) -> Mapping[str, Any]:
+def _open(entry: SandboxEntry, mail: ReceivedMail, look: InboxColumn) -> Mapping[str, Any]:
     """The mail that is read: as HTML, as text, or its source."""
     reading = read(mail.raw)
     views = ("html", "text", "source") if reading.html else ("text", "source")
@@ -74,8 +74,8 @@ def _open(entry: Entry, mail: Mail, look: Look) -> Mapping[str, Any]:
     }
 
 
-def _letter(entry: Entry, reading: Reading, look: Look) -> Letter:
-    return Letter(
+def _letter(entry: SandboxEntry, reading: Reading, look: InboxColumn) -> MailSummary:
+    return MailSummary(
         number=entry.number,
         sender=reading.sender,
         subject=reading.subject or "(no subject)",

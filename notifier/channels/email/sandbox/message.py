@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from email.policy import default
 from typing import Final
 
-from notifier.sandbox.ledger import Content
+from notifier.sandbox.ledger import SandboxContent
 
 LINE_BYTES: Final = 998
 """A line of a message, without its CRLF (RFC 5321 §4.5.3.1.6)."""
@@ -16,7 +16,7 @@ MESSAGE_BYTES: Final = 10_485_760
 _MESSAGE_ID: Final = re.compile(rb"^message-id:\s*<([^@>\s]*)", re.IGNORECASE | re.MULTILINE)
 
 
-class Mail(Content, frozen=True, kw_only=True, tag="mail"):
+class ReceivedMail(SandboxContent, frozen=True, kw_only=True, tag="mail"):
     """What a mail held: the envelope's sender and the message as it arrived, dots unstuffed."""
 
     sender: str

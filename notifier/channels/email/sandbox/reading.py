@@ -12,7 +12,7 @@ from email.message import Message
 from email.utils import parseaddr
 from typing import Final, NamedTuple
 
-from notifier.sandbox.direction import Way, way
+from notifier.sandbox.direction import TextDirection, way
 
 _HTML: Final = re.compile(r"<html\b[^>]*>", re.IGNORECASE)
 _ATTRIBUTE: Final = re.compile(r"\b(lang|dir)\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
@@ -40,12 +40,12 @@ def read(raw: bytes) -> Reading:
     )
 
 
-def way_of_mail(text: str, html: str) -> Way:
+def way_of_mail(text: str, html: str) -> TextDirection:
     """The way that a mail's HTML says it is written, else that of its text."""
     tag = _HTML.search(html)
     said = {name.lower(): value for name, value in _ATTRIBUTE.findall(tag[0])} if tag else {}
     direction = said.get("dir", "").lower()
-    return Way(direction if direction in ("ltr", "rtl") else way(text).direction, said.get("lang", ""))
+    return TextDirection(direction if direction in ("ltr", "rtl") else way(text).direction, said.get("lang", ""))
 
 
 def _header(message: Message, name: str) -> str:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, NamedTuple
 
-from notifier.channels.email.sandbox.message import MESSAGE_BYTES, Mail, flaw, reference_of, unstuffed
+from notifier.channels.email.sandbox.message import MESSAGE_BYTES, ReceivedMail, flaw, reference_of, unstuffed
 from notifier.domain.deliveries import Channel
-from notifier.sandbox.faults import CALM, Faults, Rule
-from notifier.sandbox.ledger import Ledger
+from notifier.sandbox.faults import CALM, FaultRule, Faults
+from notifier.sandbox.ledger import SandboxLedger
 
 CHANNEL: Final = Channel("email")
 EARLY_STAGES: Final = frozenset({"connect", "mail", "rcpt", "data"})
@@ -58,10 +58,10 @@ class _Envelope:
     oversized: bool = False
 
 
-class Session:
+class SmtpSession:
     """A conversation with one client. Faults are matched by recipient and, once it is read, by reference."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, user: str, password: str) -> None:
+    def __init__(self, ledger: SandboxLedger, faults: Faults, user: str, password: str) -> None:
         self._ledger = ledger
         self._faults = faults
         self._login = (user.encode(), password.encode())
@@ -273,7 +273,7 @@ class Session:
             return self._refuse(_reply(trouble.fails), trouble.seconds, *envelope.recipients, reference=reference)
         provider_id = f"{next(_numbers):012X}"
         if not trouble.not_taken:
-            mail = Mail(sender=envelope.sender, raw=raw, encrypted=self._encrypted)
+            mail = ReceivedMail(sender=envelope.sender, raw=raw, encrypted=self._encrypted)
             for to in envelope.recipients:
                 self._ledger.accept(CHANNEL, to, reference, mail, provider_id)
         if trouble.silent:
@@ -293,7 +293,7 @@ class Session:
         return Turn(f"{reply}\r\n".encode(), seconds, close=close or reply.startswith("421"))
 
 
-def _reply(rule: Rule) -> str:
+def _reply(rule: FaultRule) -> str:
     """The refusal a rule asks for."""
     usual = "421 4.3.2" if rule.stage == "connect" else "451 4.3.0"
     return rule.reply or f"{rule.code or usual} Refused on order"

@@ -12,7 +12,7 @@ from notifier.channels.push.sandbox import inbox
 from notifier.channels.push.sandbox.fcm import Fcm, Push
 from notifier.channels.push.sandbox.oauth import PROJECT, Issuer
 from notifier.sandbox.answers import json_answer
-from notifier.sandbox.column import Column, Look
+from notifier.sandbox.column import Column, InboxColumn
 from notifier.sandbox.service import Host, Service
 from notifier.sandbox.stand_in import Shortcut, StandIn
 
@@ -45,7 +45,7 @@ class FcmService(Service):
             web.get(f"/sandbox/{KEY}", self._key),
         )
 
-    def column(self, look: Look) -> Column:
+    def column(self, look: InboxColumn) -> Column:
         return inbox.column(self._host.ledger, look)
 
     async def _key(self, _: web.Request) -> web.Response:

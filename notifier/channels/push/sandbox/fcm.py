@@ -16,8 +16,8 @@ from notifier.channels.push.sandbox.oauth import PROJECT, Issuer
 from notifier.domain.clock import Clock
 from notifier.domain.deliveries import Channel
 from notifier.sandbox.answers import answer, json_answer
-from notifier.sandbox.faults import Faults, Rule
-from notifier.sandbox.ledger import Content, Ledger
+from notifier.sandbox.faults import FaultRule, Faults
+from notifier.sandbox.ledger import SandboxContent, SandboxLedger
 
 CHANNEL: Final = Channel("push")
 PAYLOAD_BYTES: Final = 4_096
@@ -49,7 +49,7 @@ _ADDRESS: Final = re.compile(r"https?://[^/?#\s]+\S*")
 _DURATION: Final = re.compile(r"\d{1,7}(\.\d{1,9})?s")
 
 
-class Push(Content, frozen=True, kw_only=True, tag="push"):
+class Push(SandboxContent, frozen=True, kw_only=True, tag="push"):
     """What a push held; `action` is its button's label, `apns_headers` with their names in lower case."""
 
     title: str = ""
@@ -114,7 +114,7 @@ class Webpush(msgspec.Struct):
     notification: dict[str, Any] = {}
 
 
-class Message(msgspec.Struct, forbid_unknown_fields=True):
+class FcmMessage(msgspec.Struct, forbid_unknown_fields=True):
     token: str = ""
     fid: str = ""
     data: dict[str, str] = {}
@@ -142,18 +142,18 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
         return common + max(own)
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    message: Message
+class FcmRequest(msgspec.Struct, forbid_unknown_fields=True):
+    message: FcmMessage
     validate_only: bool = False
 
 
-_decode: Final = msgspec.json.Decoder(Request).decode
+_decode: Final = msgspec.json.Decoder(FcmRequest).decode
 
 
 class Fcm:
     """The `messages:send` method, on the ledger and the faults it is given."""
 
-    def __init__(self, ledger: Ledger, faults: Faults, clock: Clock, issuer: Issuer) -> None:
+    def __init__(self, ledger: SandboxLedger, faults: Faults, clock: Clock, issuer: Issuer) -> None:
         self._ledger = ledger
         self._faults = faults
         self._clock = clock
@@ -203,7 +203,7 @@ class Fcm:
         ]
         return _error(400, "INVALID_ARGUMENT", described, details)
 
-    def _fail(self, rule: Rule, to: str, reference: str) -> web.Response:
+    def _fail(self, rule: FaultRule, to: str, reference: str) -> web.Response:
         """The failure that a rule asks for; a status FCM itself never gives comes as a gateway's page does."""
         code = str(rule.code or next((code for code, (status, *_) in ERRORS.items() if status == rule.status), ""))
         if not code and rule.status is None:
@@ -230,7 +230,7 @@ def _error(
     return json_answer({"error": error}, status, headers)
 
 
-def _content(message: Message) -> Push:
+def _content(message: FcmMessage) -> Push:
     android = message.android
     return Push(
         title=message.notification.title or str(android.notification.get("title", "")),

@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 from notifier.channels.push.sandbox.fcm import Push
 from notifier.domain.deliveries import Channel
-from notifier.sandbox.column import SEARCHED, Column, Look, ago
-from notifier.sandbox.direction import Way, way
-from notifier.sandbox.ledger import Entry, Ledger
+from notifier.sandbox.column import SEARCHED, Column, InboxColumn, ago
+from notifier.sandbox.direction import TextDirection, way
+from notifier.sandbox.ledger import SandboxEntry, SandboxLedger
 
 SHOWN: Final = 12
 """Pushes on the lock screen: a little more than fits."""
@@ -23,10 +23,10 @@ class Notice(NamedTuple):
     action: str
     time: str
     replaced: int
-    way: Way
+    way: TextDirection
 
 
-def column(ledger: Ledger, look: Look) -> Column:
+def column(ledger: SandboxLedger, look: InboxColumn) -> Column:
     """The lock screen of the picked devices."""
     pushes = islice(ledger.latest(Channel("push"), look.picked), SEARCHED)
     notices = [
@@ -44,12 +44,12 @@ def column(ledger: Ledger, look: Look) -> Column:
     return Column({"notices": notices})
 
 
-def on_screen(pushes: Iterable[Entry]) -> Iterator[tuple[Entry, Push, int]]:
+def on_screen(pushes: Iterable[SandboxEntry]) -> Iterator[tuple[SandboxEntry, Push, int]]:
     """The pushes a phone still shows, newest first, each with how many earlier ones it replaced.
 
     A push takes the place of those before it to the same device with the same collapse key or apns-collapse-id.
     """
-    kept: list[tuple[Entry, Push]] = []
+    kept: list[tuple[SandboxEntry, Push]] = []
     replaced: dict[tuple[str, str], int] = {}
     for entry in pushes:
         if not isinstance(push := entry.content, Push):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from notifier.channels.push.sandbox.fcm import Push
-from notifier.sandbox.ledger import Entry
+from notifier.sandbox.ledger import SandboxEntry
 
 MOST_KEYS: Final = 4
 """Collapse keys for a device; which ones are kept is not said, here it is the first."""
@@ -18,10 +18,10 @@ MOST_PLAIN: Final = 100
 """Messages of data without a collapse key for a device; with one more all of them are thrown away."""
 
 
-def kept(entries: Iterable[Entry], device: str) -> list[Entry]:
+def kept(entries: Iterable[SandboxEntry], device: str) -> list[SandboxEntry]:
     """Those of the pushes that a device gets when it is back, had it been offline for all of them."""
-    plain: list[Entry] = []
-    by_key: dict[str, Entry] = {}
+    plain: list[SandboxEntry] = []
+    by_key: dict[str, SandboxEntry] = {}
     for entry in entries:
         if entry.to != device or entry.verdict != "accepted" or not isinstance(entry.content, Push):
             continue

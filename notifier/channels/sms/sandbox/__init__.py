@@ -10,7 +10,7 @@ from aiohttp import web
 from notifier.channels.sms.sandbox import inbox
 from notifier.channels.sms.sandbox.callbacks import Callbacks
 from notifier.channels.sms.sandbox.twilio import VERSION, Sms, Twilio
-from notifier.sandbox.column import Column, Look
+from notifier.sandbox.column import Column, InboxColumn
 from notifier.sandbox.service import Host, Service
 from notifier.sandbox.stand_in import Shortcut, StandIn
 
@@ -55,7 +55,7 @@ class TwilioService(Service):
             yield web.get(f"{messages}.json", self._twilio.list)
             yield web.get(f"{messages}/{{message}}.json", self._twilio.fetch)
 
-    def column(self, look: Look) -> Column:
+    def column(self, look: InboxColumn) -> Column:
         return inbox.column(self._host.ledger, look)
 
 

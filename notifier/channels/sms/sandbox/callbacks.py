@@ -19,7 +19,7 @@ from notifier.channels.sms.sandbox.twilio import CHANNEL, Sms
 from notifier.runtime.background import once
 from notifier.runtime.guard import is_loopback
 from notifier.sandbox.faults import Faults
-from notifier.sandbox.ledger import FULL_ENTRIES, Entry
+from notifier.sandbox.ledger import FULL_ENTRIES, SandboxEntry
 
 TIMEOUT: Final = ClientTimeout(total=15)
 """Seconds Twilio waits for a callback's answer."""
@@ -56,13 +56,13 @@ class Callbacks:
         """A text's status, and its error code if it is undelivered."""
         return self._statuses.get(sid, ("sent", None))
 
-    def deliver(self, entry: Entry) -> None:
+    def deliver(self, entry: SandboxEntry) -> None:
         """Begin a text's delivery."""
         task = once("sandbox.callback", partial(self._deliver, entry))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, entry: Entry) -> None:
+    async def _deliver(self, entry: SandboxEntry) -> None:
         await self._tell(entry, "sent")
         trouble = self._faults.meet(CHANNEL, "delivery", entry.to, entry.reference)
         if trouble.seconds:
@@ -77,7 +77,7 @@ class Callbacks:
         if not trouble.silent:
             await self._tell(entry, status, error)
 
-    async def _tell(self, entry: Entry, status: str, error: int | None = None) -> None:
+    async def _tell(self, entry: SandboxEntry, status: str, error: int | None = None) -> None:
         content = entry.content
         if not isinstance(content, Sms) or not is_loopback(urlsplit(content.status_callback).hostname or ""):
             return

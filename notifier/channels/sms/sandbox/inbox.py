@@ -5,9 +5,9 @@ from typing import Final, NamedTuple
 
 from notifier.channels.sms.sandbox.twilio import Sms
 from notifier.domain.deliveries import Channel
-from notifier.sandbox.column import Column, Look, ago
-from notifier.sandbox.direction import Way, way
-from notifier.sandbox.ledger import Ledger
+from notifier.sandbox.column import Column, InboxColumn, ago
+from notifier.sandbox.direction import TextDirection, way
+from notifier.sandbox.ledger import SandboxLedger
 
 SHOWN: Final = 24
 """Texts in the thread: a little more than fits a screen."""
@@ -21,10 +21,10 @@ class Bubble(NamedTuple):
     time: str
     segments: int
     encoding: str
-    way: Way
+    way: TextDirection
 
 
-def column(ledger: Ledger, look: Look) -> Column:
+def column(ledger: SandboxLedger, look: InboxColumn) -> Column:
     """The texts to the picked numbers, newest first."""
     bubbles = [
         Bubble(

@@ -20,8 +20,8 @@ from notifier.channels.sms.sandbox.segments import Encoding, segments
 from notifier.domain.clock import DAY, SECOND, to_datetime, to_instant
 from notifier.domain.deliveries import Channel
 from notifier.sandbox.answers import answer, json_answer
-from notifier.sandbox.faults import Faults, Rule
-from notifier.sandbox.ledger import Content, Entry, Ledger
+from notifier.sandbox.faults import FaultRule, Faults
+from notifier.sandbox.ledger import SandboxContent, SandboxEntry, SandboxLedger
 
 CHANNEL: Final = Channel("sms")
 BODY_LENGTH: Final = 1_600
@@ -55,7 +55,7 @@ ERRORS: Final[Mapping[str, tuple[int, str]]] = {
 _E164: Final = re.compile(r"\+[1-9]\d{1,14}")
 
 
-class Sms(Content, frozen=True, kw_only=True, tag="sms"):
+class Sms(SandboxContent, frozen=True, kw_only=True, tag="sms"):
     """What a text held; `sender` is its From, `service` its Messaging Service; `validity` in seconds."""
 
     sender: str
@@ -76,11 +76,11 @@ class Twilio:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: SandboxLedger,
         faults: Faults,
         account_sid: str,
         auth_token: str,
-        deliver: Callable[[Entry], None] | None,
+        deliver: Callable[[SandboxEntry], None] | None,
         status_of: Callable[[str], tuple[str, int | None]],
     ) -> None:
         self._ledger = ledger
@@ -168,13 +168,13 @@ class Twilio:
         self._ledger.refuse(CHANNEL, code, to, reference)
         return _error(code)
 
-    def _fail(self, rule: Rule, to: str, reference: str) -> web.Response:
+    def _fail(self, rule: FaultRule, to: str, reference: str) -> web.Response:
         usual = next((code for code, (status, _) in ERRORS.items() if status == rule.status), "20500")
         code = str(rule.code or usual)
         self._ledger.refuse(CHANNEL, code, to, reference)
         return _error(code, rule.status, rule.retry_after)
 
-    def _resource(self, entry: Entry, content: Any, *, created: bool = False) -> dict[str, Any]:
+    def _resource(self, entry: SandboxEntry, content: Any, *, created: bool = False) -> dict[str, Any]:
         """The message as Twilio shows it; a Messaging Service counts segments only once it has chosen a sender."""
         status, error = ("queued", None) if created else self._status_of(entry.provider_id)
         date = format_datetime(to_datetime(entry.received_at))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.channels.email.sandbox.reading import Reading, read, way_of_mail
-from notifier.sandbox.direction import Way
+from notifier.sandbox.direction import TextDirection
 
 WORDS = (
     rb'=?utf-8?q? =?x?b? ?= < > @ " ( ) , ; : a text/html multipart/alternative boundary= charset=base64 charset*0=x'
@@ -56,8 +56,8 @@ def test_no_mail_is_too_broken_to_be_read(headers: list[tuple[bytes, list[bytes]
 def test_a_mail_is_drawn_as_its_html_says_and_else_as_its_text() -> None:
     said = way_of_mail("Voltline", "<!doctype html>\n<html class=x lang=\"ar\" dir='rtl'><body dir='ltr'>")
 
-    assert said == Way("rtl", "ar")
+    assert said == TextDirection("rtl", "ar")
     assert said.__html__() == 'dir="rtl" lang="ar"'
-    assert way_of_mail("הטעינה הסתיימה", '<html lang="he"><body>') == Way("rtl", "he")
-    assert way_of_mail("Voltline", "") == Way("ltr")
+    assert way_of_mail("הטעינה הסתיימה", '<html lang="he"><body>') == TextDirection("rtl", "he")
+    assert way_of_mail("Voltline", "") == TextDirection("ltr")
     assert '"><' not in way_of_mail("x", "<html lang='\"><b' dir=up>").__html__()

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.email.sandbox import Mail
+from notifier.channels.email.sandbox import ReceivedMail
 from notifier.channels.email.sandbox.message import LINE_BYTES, MESSAGE_BYTES
-from notifier.channels.email.sandbox.session import RECIPIENTS, Session
+from notifier.channels.email.sandbox.session import RECIPIENTS, SmtpSession
 from notifier.domain.clock import ManualClock
-from notifier.sandbox import Faults, Ledger
+from notifier.sandbox import Faults, SandboxLedger
 from tests.named import EMAIL
 
 
@@ -18,8 +18,8 @@ class Talk:
     """A session past its greeting, and the replies to what is said."""
 
     def __init__(self, *, hello: bool = True) -> None:
-        self.ledger = Ledger(ManualClock(0))
-        self.session = Session(self.ledger, Faults(), "user", "secret")
+        self.ledger = SandboxLedger(ManualClock(0))
+        self.session = SmtpSession(self.ledger, Faults(), "user", "secret")
         self.session.next_turn()
         self.closed = False
         if hello:
@@ -171,7 +171,7 @@ def test_any_message_arrives_unchanged_however_its_bytes_are_cut(lines: list[byt
 
     # Then
     [entry] = talk.ledger.entries
-    assert isinstance(entry.content, Mail)
+    assert isinstance(entry.content, ReceivedMail)
     assert entry.content.raw == raw
     assert codes == ["250", "250", "354", "250", "250"]
 

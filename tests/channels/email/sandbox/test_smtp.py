@@ -11,8 +11,8 @@ import pytest
 import uvloop
 from msgspec import structs
 
-from notifier.channels.email.sandbox import LOGIN, Mail
-from notifier.sandbox import Match, Rule, Sandbox
+from notifier.channels.email.sandbox import LOGIN, ReceivedMail
+from notifier.sandbox import FaultRule, Match, Sandbox
 from tests.named import EMAIL
 from tests.stand_ins import certificate
 
@@ -53,7 +53,7 @@ async def test_a_mail_arrives_byte_for_byte_with_its_dots_unstuffed(sandbox: San
         "accepted",
     )
     assert answer.endswith(f"queued as {entry.provider_id}")
-    assert isinstance(entry.content, Mail)
+    assert isinstance(entry.content, ReceivedMail)
     assert entry.content.sender == "hello@volt.example"
     assert entry.content.raw.endswith(b"\r\n\r\nHello\r\n.dot\r\n..dots\r\n")
     assert entry.content.parsed()["subject"] == "Charging complete"
@@ -76,7 +76,7 @@ async def test_tls_begins_with_a_certificate_that_can_be_trusted(sandbox: Sandbo
 
     # Then
     content = sandbox.ledger.entries[0].content
-    assert isinstance(content, Mail)
+    assert isinstance(content, ReceivedMail)
     assert content.encrypted
     assert "starttls" not in offered
 
@@ -125,7 +125,7 @@ async def test_a_wrong_password_is_refused(sandbox: Sandbox) -> None:
 
 async def test_a_mail_dropped_after_the_final_dot_is_taken_and_never_answered(sandbox: Sandbox) -> None:
     # Given
-    sandbox.faults.add(Rule(channel="email", action="drop_after", times=1, match=Match(reference="m1")))
+    sandbox.faults.add(FaultRule(channel="email", action="drop_after", times=1, match=Match(reference="m1")))
     smtp = await client(sandbox)
 
     # When
@@ -142,14 +142,14 @@ async def test_a_mail_dropped_after_the_final_dot_is_taken_and_never_answered(sa
 @pytest.mark.parametrize(
     "rule",
     [
-        Rule(channel="email", action="drop_before"),
-        Rule(channel="email", action="hang", seconds=0.05),
-        Rule(channel="email", action="drop_before", stage="data"),
-        Rule(channel="email", action="drop_before", stage="rcpt", match=Match(to="anna@example.com")),
-        Rule(channel="email", action="drop_before", stage="mail"),
+        FaultRule(channel="email", action="drop_before"),
+        FaultRule(channel="email", action="hang", seconds=0.05),
+        FaultRule(channel="email", action="drop_before", stage="data"),
+        FaultRule(channel="email", action="drop_before", stage="rcpt", match=Match(to="anna@example.com")),
+        FaultRule(channel="email", action="drop_before", stage="mail"),
     ],
 )
-async def test_a_mail_dropped_before_its_end_is_not_taken(sandbox: Sandbox, rule: Rule) -> None:
+async def test_a_mail_dropped_before_its_end_is_not_taken(sandbox: Sandbox, rule: FaultRule) -> None:
     sandbox.faults.add(rule)
     smtp = await client(sandbox)
     with pytest.raises(aiosmtplib.SMTPServerDisconnected):
@@ -160,8 +160,8 @@ async def test_a_mail_dropped_before_its_end_is_not_taken(sandbox: Sandbox, rule
 async def test_a_client_can_be_dropped_or_refused_at_the_door(sandbox: Sandbox) -> None:
     # Given
     sandbox.faults.add(
-        Rule(channel="email", action="drop_before", stage="connect", times=1),
-        Rule(channel="email", action="fail", stage="connect", times=1),
+        FaultRule(channel="email", action="drop_before", stage="connect", times=1),
+        FaultRule(channel="email", action="fail", stage="connect", times=1),
     )
 
     # Then
@@ -177,22 +177,22 @@ async def test_a_client_can_be_dropped_or_refused_at_the_door(sandbox: Sandbox) 
     ("rule", "error", "code"),
     [
         (
-            Rule(channel="email", action="fail", stage="mail", reply="452 4.3.1 Full"),
+            FaultRule(channel="email", action="fail", stage="mail", reply="452 4.3.1 Full"),
             aiosmtplib.SMTPSenderRefused,
             452,
         ),
         (
-            Rule(channel="email", action="fail", stage="rcpt", reply="550 5.1.1 No such mailbox"),
+            FaultRule(channel="email", action="fail", stage="rcpt", reply="550 5.1.1 No such mailbox"),
             aiosmtplib.SMTPRecipientsRefused,
             550,
         ),
-        (Rule(channel="email", action="fail", stage="data"), aiosmtplib.SMTPDataError, 451),
-        (Rule(channel="email", action="fail", code="554"), aiosmtplib.SMTPDataError, 554),
-        (Rule(channel="email", action="fail", reply="451 4.7.1 Greylisted"), aiosmtplib.SMTPDataError, 451),
+        (FaultRule(channel="email", action="fail", stage="data"), aiosmtplib.SMTPDataError, 451),
+        (FaultRule(channel="email", action="fail", code="554"), aiosmtplib.SMTPDataError, 554),
+        (FaultRule(channel="email", action="fail", reply="451 4.7.1 Greylisted"), aiosmtplib.SMTPDataError, 451),
     ],
 )
 async def test_each_stage_can_refuse_with_its_reply(
-    sandbox: Sandbox, rule: Rule, error: type[aiosmtplib.SMTPException], code: int
+    sandbox: Sandbox, rule: FaultRule, error: type[aiosmtplib.SMTPException], code: int
 ) -> None:
     # Given
     sandbox.faults.add(structs.replace(rule, times=1))
@@ -213,7 +213,7 @@ async def test_each_stage_can_refuse_with_its_reply(
 
 
 async def test_421_ends_the_connection(sandbox: Sandbox) -> None:
-    sandbox.faults.add(Rule(channel="email", action="fail", reply="421 4.7.0 Too many", times=1))
+    sandbox.faults.add(FaultRule(channel="email", action="fail", reply="421 4.7.0 Too many", times=1))
     reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.ports["smtp"])
     writer.write(b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n")
     writer.write(b"Subject: x\r\n\r\n.\r\nNOOP\r\n")
@@ -224,7 +224,7 @@ async def test_421_ends_the_connection(sandbox: Sandbox) -> None:
 
 async def test_a_late_reply_keeps_the_order_of_pipelined_mails(sandbox: Sandbox) -> None:
     # Given
-    sandbox.faults.add(Rule(channel="email", action="delay", seconds=0.1, match=Match(reference="m0")))
+    sandbox.faults.add(FaultRule(channel="email", action="delay", seconds=0.1, match=Match(reference="m0")))
     reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.ports["smtp"])
 
     # When three mails are sent without waiting
@@ -263,7 +263,7 @@ async def test_what_was_said_in_clear_behind_starttls_is_not_obeyed(sandbox: San
 
 async def test_leaving_the_sandbox_closes_connections_that_hang() -> None:
     async with Sandbox() as sandbox:
-        sandbox.faults.add(Rule(channel="email", action="hang", stage="mail", seconds=3_600))
+        sandbox.faults.add(FaultRule(channel="email", action="hang", stage="mail", seconds=3_600))
         reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.ports["smtp"])
         writer.write(b"EHLO x\r\nMAIL FROM:<>\r\n")
         await reader.readuntil(b"250 AUTH PLAIN LOGIN\r\n")

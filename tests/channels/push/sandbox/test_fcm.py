@@ -10,7 +10,7 @@ from notifier.channels.push.sandbox import Push
 from notifier.channels.push.sandbox.fcm import ERRORS
 from notifier.channels.push.sandbox.oauth import LIFETIME, PROJECT
 from notifier.domain.clock import SECOND, ManualClock, SystemClock
-from notifier.sandbox import Match, Rule, Sandbox
+from notifier.sandbox import FaultRule, Match, Sandbox
 from tests.named import PUSH
 from tests.stand_ins import service_account
 
@@ -128,7 +128,7 @@ async def test_a_payload_of_exactly_the_limit_is_taken(push: Send) -> None:
 @pytest.mark.parametrize("code", sorted(ERRORS.keys() - {"RESOURCE_EXHAUSTED"}))
 async def test_every_documented_error_comes_as_fcm_tells_it(sandbox: Sandbox, push: Send, code: str) -> None:
     # Given
-    sandbox.faults.add(Rule(channel="push", action="fail", code=code, times=1))
+    sandbox.faults.add(FaultRule(channel="push", action="fail", code=code, times=1))
 
     # When
     status, body = await push(MESSAGE)
@@ -145,15 +145,15 @@ async def test_every_documented_error_comes_as_fcm_tells_it(sandbox: Sandbox, pu
 @pytest.mark.parametrize(
     ("rule", "status", "retry_after"),
     [
-        (Rule(channel="push", action="fail", code="QUOTA_EXCEEDED"), 429, "60"),
-        (Rule(channel="push", action="fail", code="QUOTA_EXCEEDED", retry_after=7), 429, "7"),
-        (Rule(channel="push", action="fail", status=503, retry_after=3), 503, "3"),
-        (Rule(channel="push", action="fail", status=502), 502, None),
-        (Rule(channel="push", action="fail"), 503, None),
+        (FaultRule(channel="push", action="fail", code="QUOTA_EXCEEDED"), 429, "60"),
+        (FaultRule(channel="push", action="fail", code="QUOTA_EXCEEDED", retry_after=7), 429, "7"),
+        (FaultRule(channel="push", action="fail", status=503, retry_after=3), 503, "3"),
+        (FaultRule(channel="push", action="fail", status=502), 502, None),
+        (FaultRule(channel="push", action="fail"), 503, None),
     ],
 )
 async def test_a_failure_carries_its_status_and_retry_after(
-    sandbox: Sandbox, http: ClientSession, ask_for_token: Any, rule: Rule, status: int, retry_after: str | None
+    sandbox: Sandbox, http: ClientSession, ask_for_token: Any, rule: FaultRule, status: int, retry_after: str | None
 ) -> None:
     # Given
     _, granted = await ask_for_token()
@@ -173,7 +173,7 @@ async def test_a_failure_carries_its_status_and_retry_after(
 
 async def test_a_push_dropped_after_is_taken_and_never_answered(sandbox: Sandbox, push: Send) -> None:
     # Given
-    sandbox.faults.add(Rule(channel="push", action="drop_after", times=1, match=Match(reference="r1")))
+    sandbox.faults.add(FaultRule(channel="push", action="drop_after", times=1, match=Match(reference="r1")))
 
     # When
     with pytest.raises(ClientConnectionError):
@@ -188,11 +188,11 @@ async def test_a_push_dropped_after_is_taken_and_never_answered(sandbox: Sandbox
 @pytest.mark.parametrize(
     "rule",
     [
-        Rule(channel="push", action="drop_before"),
-        Rule(channel="push", action="hang", seconds=0.05),
+        FaultRule(channel="push", action="drop_before"),
+        FaultRule(channel="push", action="hang", seconds=0.05),
     ],
 )
-async def test_a_push_dropped_before_or_hung_is_not_taken(sandbox: Sandbox, push: Send, rule: Rule) -> None:
+async def test_a_push_dropped_before_or_hung_is_not_taken(sandbox: Sandbox, push: Send, rule: FaultRule) -> None:
     sandbox.faults.add(rule)
     with pytest.raises(ClientConnectionError):
         await push(MESSAGE)
@@ -201,7 +201,7 @@ async def test_a_push_dropped_before_or_hung_is_not_taken(sandbox: Sandbox, push
 
 async def test_a_delayed_push_is_taken_at_once_and_answered_late(sandbox: Sandbox, push: Send) -> None:
     # Given
-    sandbox.faults.add(Rule(channel="push", action="delay", seconds=0.2))
+    sandbox.faults.add(FaultRule(channel="push", action="delay", seconds=0.2))
 
     # When
     started = asyncio.get_running_loop().time()

@@ -1,13 +1,13 @@
 from notifier.channels.push.sandbox import Push
 from notifier.channels.push.sandbox.inbox import on_screen, shorten
 from notifier.domain.clock import ManualClock
-from notifier.sandbox import Ledger
+from notifier.sandbox import SandboxLedger
 from tests.named import PUSH
 
 
 def test_a_push_takes_the_place_of_those_with_its_key_on_the_same_device() -> None:
     # Given
-    ledger = Ledger(ManualClock(0))
+    ledger = SandboxLedger(ManualClock(0))
     apple = {"apns-collapse-id": "s1"}
     for to, push in (
         ("a", Push(title="10 %", collapse_key="s1")),

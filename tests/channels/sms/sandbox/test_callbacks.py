@@ -9,7 +9,7 @@ from aiohttp import ClientSession, encode_basic_auth, web
 from twilio.request_validator import RequestValidator
 
 from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
-from notifier.sandbox import Match, Rule, Sandbox
+from notifier.sandbox import FaultRule, Match, Sandbox
 
 
 class Receiver(NamedTuple):
@@ -89,7 +89,7 @@ async def test_a_delivery_that_fails_is_reported_undelivered_with_its_code(
 ) -> None:
     # Given
     sandbox.faults.add(
-        Rule(channel="sms", action="fail", stage="delivery", code=30005, match=Match(reference="r1"), times=1)
+        FaultRule(channel="sms", action="fail", stage="delivery", code=30005, match=Match(reference="r1"), times=1)
     )
 
     # When
@@ -110,8 +110,8 @@ async def test_a_receipt_can_be_lost_while_twilio_knows_better_when_asked(
 ) -> None:
     # Given one text whose receipt is lost, and one that is never heard of again
     sandbox.faults.add(
-        Rule(channel="sms", action="drop_after", stage="delivery", match=Match(reference="lost")),
-        Rule(channel="sms", action="drop_before", stage="delivery", match=Match(reference="never")),
+        FaultRule(channel="sms", action="drop_after", stage="delivery", match=Match(reference="lost")),
+        FaultRule(channel="sms", action="drop_before", stage="delivery", match=Match(reference="never")),
     )
 
     # When
@@ -151,7 +151,7 @@ async def test_a_receiver_that_is_down_does_no_harm(sandbox: Sandbox, http: Clie
 async def test_leaving_the_sandbox_ends_deliveries_under_way(receiver: Receiver) -> None:
     # Given a delivery that would take an hour
     async with Sandbox(callbacks=True) as sandbox, ClientSession(sandbox.http_url) as http:
-        sandbox.faults.add(Rule(channel="sms", action="delay", stage="delivery", seconds=3_600))
+        sandbox.faults.add(FaultRule(channel="sms", action="delay", stage="delivery", seconds=3_600))
         await send(sandbox, http, f"{receiver.url}?reference=r1")
         await receiver.received.get()
 

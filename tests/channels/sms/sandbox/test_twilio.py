@@ -12,7 +12,7 @@ from twilio.rest import Client
 
 from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN, Sms
 from notifier.channels.sms.sandbox.twilio import ERRORS
-from notifier.sandbox import Rule, Sandbox
+from notifier.sandbox import FaultRule, Sandbox
 from tests.named import SMS
 
 Create = Callable[..., Awaitable[tuple[int, dict[str, Any], dict[str, str]]]]
@@ -117,15 +117,15 @@ async def test_a_form_at_fault_is_refused_with_twilios_code(
 @pytest.mark.parametrize(
     ("rule", "status", "code", "retry_after"),
     [
-        (Rule(channel="sms", action="fail", code=21610), 400, 21610, None),
-        (Rule(channel="sms", action="fail", code="30007"), 400, 30007, None),
-        (Rule(channel="sms", action="fail", code=20429, retry_after=2), 429, 20429, "2"),
-        (Rule(channel="sms", action="fail", status=503), 503, 20503, None),
-        (Rule(channel="sms", action="fail"), 500, 20500, None),
+        (FaultRule(channel="sms", action="fail", code=21610), 400, 21610, None),
+        (FaultRule(channel="sms", action="fail", code="30007"), 400, 30007, None),
+        (FaultRule(channel="sms", action="fail", code=20429, retry_after=2), 429, 20429, "2"),
+        (FaultRule(channel="sms", action="fail", status=503), 503, 20503, None),
+        (FaultRule(channel="sms", action="fail"), 500, 20500, None),
     ],
 )
 async def test_a_failure_on_order_is_told_as_twilio_does(
-    sandbox: Sandbox, create: Create, rule: Rule, status: int, code: int, retry_after: str | None
+    sandbox: Sandbox, create: Create, rule: FaultRule, status: int, code: int, retry_after: str | None
 ) -> None:
     # Given
     sandbox.faults.add(rule)
@@ -144,7 +144,7 @@ async def test_a_text_dropped_after_is_found_by_asking_for_messages_to_that_numb
 ) -> None:
     # Given
     started = datetime.now(UTC).replace(microsecond=0)
-    sandbox.faults.add(Rule(channel="sms", action="drop_after", times=1))
+    sandbox.faults.add(FaultRule(channel="sms", action="drop_after", times=1))
     with pytest.raises(ClientConnectionError):
         await create()
     await create(To="+33612345678")
@@ -162,9 +162,9 @@ async def test_a_text_dropped_after_is_found_by_asking_for_messages_to_that_numb
 
 
 @pytest.mark.parametrize(
-    "rule", [Rule(channel="sms", action="drop_before"), Rule(channel="sms", action="hang", seconds=0.05)]
+    "rule", [FaultRule(channel="sms", action="drop_before"), FaultRule(channel="sms", action="hang", seconds=0.05)]
 )
-async def test_a_text_dropped_before_or_hung_is_not_taken(sandbox: Sandbox, create: Create, rule: Rule) -> None:
+async def test_a_text_dropped_before_or_hung_is_not_taken(sandbox: Sandbox, create: Create, rule: FaultRule) -> None:
     sandbox.faults.add(rule)
     with pytest.raises(ClientConnectionError):
         await create()

@@ -14,42 +14,42 @@ from notifier.domain.channels import Reach
 from notifier.domain.deliveries import State
 from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient, device_id
-from notifier.pipeline.holding import Held
-from notifier.pipeline.nearby import Queue
-from notifier.pipeline.signalling import goes_at_once
+from notifier.pipeline.claim_batcher import Claim
+from notifier.pipeline.local_dispatcher import Queue
+from notifier.pipeline.signalling import is_immediate
 from notifier.store.delivery.deliveries import NewDelivery, Ready
-from notifier.store.delivery.marks import Mark
+from notifier.store.delivery.supersessions import Supersession
 
-Taken = Mapping[Queue, list[Held]]
+LocalClaims = Mapping[Queue, list[Claim]]
 """What a process takes of a decision, by queue: it all has one lease."""
 
 
-def due_at_once(catalog: Catalog, planned: Iterable[NewDelivery], now: int) -> dict[Queue, list[NewDelivery]]:
+def due_immediately(catalog: Catalog, planned: Iterable[NewDelivery], now: int) -> dict[Queue, list[NewDelivery]]:
     """Those that go out as soon as they are decided, by queue. What waits for others has to look at them first."""
     queues: dict[Queue, list[NewDelivery]] = {}
     for each in planned:
-        if goes_at_once(catalog, each, now) and not each.step:
+        if is_immediate(catalog, each, now) and not each.step:
             queues.setdefault((each.channel, each.lane), []).append(each)
     return queues
 
 
-def take_hold(
+def claim_locally(
     chosen: Mapping[Queue, list[NewDelivery]], batch: Iterable[Event], members: Mapping[str, list[Recipient]],
-    marks: Mapping[str, Mark], token: str, ends_at: int,
-) -> Taken:  # fmt: skip
+    marks: Mapping[str, Supersession], token: str, ends_at: int,
+) -> LocalClaims:  # fmt: skip
     """The same as they are held under a token until the lease ends, with all that it takes to send them."""
     events = {event.id: event for event in batch}
     people = {person.id: person for person in chain.from_iterable(members.values())}
     return {
         queue: [
-            Held(token, ends_at, _ready(each, events[each.event_id], people[each.recipient_id], marks.get(each.about)))
+            Claim(token, ends_at, _ready(each, events[each.event_id], people[each.recipient_id], marks.get(each.about)))
             for each in deliveries
         ]
         for queue, deliveries in chosen.items()
     }
 
 
-def write_as_held(planned: Iterable[NewDelivery], taken: Taken) -> list[NewDelivery]:
+def write_as_claimed(planned: Iterable[NewDelivery], taken: LocalClaims) -> list[NewDelivery]:
     """The rows, those that are taken as a claim would leave them."""
     held = {each.ready.id: each for each in chain.from_iterable(taken.values())}
     return [
@@ -60,7 +60,7 @@ def write_as_held(planned: Iterable[NewDelivery], taken: Taken) -> list[NewDeliv
     ]
 
 
-def _ready(delivery: NewDelivery, event: Event, person: Recipient, mark: Mark | None) -> Ready:
+def _ready(delivery: NewDelivery, event: Event, person: Recipient, supersession: Supersession | None) -> Ready:
     spec = channels.spec(delivery.channel)
     device = None
     if spec.per_device:
@@ -69,8 +69,8 @@ def _ready(delivery: NewDelivery, event: Event, person: Recipient, mark: Mark | 
         id=delivery.id, event_id=event.id, recipient_id=person.id, type=delivery.type, channel=delivery.channel,
         lane=delivery.lane, target=delivery.target, about=delivery.about, created_at=delivery.created_at,
         expires_at=delivery.expires_at, redrive_of=None, attempts=0, occurred_at=event.occurred_at,
-        accepted_at=event.accepted_at, data=event.data, standing=person.standing,
+        accepted_at=event.accepted_at, data=event.data, facts=person.facts,
         reach=Reach(name=person.name, email=person.email, phone=person.phone, device=device, own=person.own),
         address_key=None if spec.key is None else getattr(person, f"{spec.key}_key"),
-        mark=mark, reached=False, told=True, held=None,
+        supersession=supersession, reached=False, told=True, digest_items=None,
     )  # fmt: skip

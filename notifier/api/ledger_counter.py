@@ -16,7 +16,7 @@ REST = (
 )
 
 
-class Books:
+class LedgerCounter:
     """Counts for whoever asks; of many at once the database sees one."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -28,7 +28,7 @@ Queue = tuple[Channel, Lane]
 NOWHERE: Final[Mapping[Queue, Bulkhead]] = MappingProxyType({})
 
 
-class Nearby:
+class LocalDispatcher:
     """The bulkheads of the queues that this process serves, and the batches that it has begun without a signal."""
 
     def __init__(self, bulkheads: Mapping[Queue, Bulkhead] = NOWHERE) -> None:

@@ -9,7 +9,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-async def apart(
+async def bisect_failures(
     work: Callable[[Sequence[T]], Awaitable[R]], items: Sequence[T]
 ) -> list[tuple[Sequence[T], R | Exception]]:
     """What `work` makes of the items, part by part and in their order: a part that fails is halved until what is at
@@ -22,4 +22,4 @@ async def apart(
         if len(items) == 1:
             return [(items, error)]
     middle = len(items) // 2
-    return [*await apart(work, items[:middle]), *await apart(work, items[middle:])]
+    return [*await bisect_failures(work, items[:middle]), *await bisect_failures(work, items[middle:])]

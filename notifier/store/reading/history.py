@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.events import Event
 from notifier.store.core import rows
 from notifier.store.core.schema import decision, event
-from notifier.store.reading.explaining import Decided, read_decision, read_event
+from notifier.store.reading.explaining import DecisionRecord, read_decision, read_event
 
 EVENTS = 1000  # rows of `event` that a page walks over, whatever their day: one statement takes milliseconds
 DECISIONS = 2000  # decisions on a page
 
 
-class Key(msgspec.Struct, frozen=True):
+class DecisionKey(msgspec.Struct, frozen=True):
     """A decision's place in the order of their key."""
 
     event_id: str = ""
@@ -38,7 +38,9 @@ async def walk(
     return [(read_event(row), row.decided_at) for row in wanted], found[-1].id if len(found) == EVENTS else None
 
 
-async def decisions(connection: AsyncConnection, dialect: str, events: Iterable[str], after: Key) -> list[Decided]:
+async def decisions(
+    connection: AsyncConnection, dialect: str, events: Iterable[str], after: DecisionKey
+) -> list[DecisionRecord]:
     """The next decisions about these events, by event, type and recipient."""
     wanted = rows.ids(id_ for id_ in events if id_ >= after.event_id)
     parameters = {"rows": wanted, "limit": DECISIONS, **msgspec.structs.asdict(after)}

@@ -12,8 +12,8 @@ from notifier.domain.channels import reachable
 from notifier.domain.clock import DAY
 from notifier.domain.deliveries import State
 from notifier.domain.preferences import NETWORK, SHARED, Defaults, read_preferences
+from notifier.domain.recipient_facts import RecipientFacts, of_type
 from notifier.domain.regulation import Regulation
-from notifier.domain.standing import Standing, of_type
 from notifier.store.core import rows
 from notifier.store.core.schema import delivery, recipient
 from notifier.store.people import addresses, preferences
@@ -38,7 +38,7 @@ _tenants = lru_cache(SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
 
 async def make(
     connection: AsyncConnection, dialect: str, people: Mapping[str, Any], devices: Mapping[str, int]
-) -> dict[str, Standing]:
+) -> dict[str, RecipientFacts]:
     """Standings by id, from rows that have `COLUMNS`, `email`, `phone`, and `suppressed_…` for each channel whose
     addresses may be suppressed.
 
@@ -80,7 +80,7 @@ def _people(ids: Collection[str]) -> str:
     return rows.encode([{"recipient_id": id_} for id_ in sorted(set(ids))])
 
 
-async def spent(
+async def sends_in_window(
     connection: AsyncConnection, dialect: str, wanted: Mapping[str, Sequence[str]], types: Mapping[str, Sequence[str]],
     regulation: Regulation, now: int,
 ) -> dict[str, dict[str, tuple[int, ...]]]:  # fmt: skip
@@ -103,8 +103,8 @@ def _tenants_of(document: str) -> tuple[str, ...]:
     return (*_tenants(document), NETWORK)
 
 
-def _standing(row: Any, tenants: Sequence[str], presets: Mapping[str, Defaults], devices: int) -> Standing:
-    return Standing(
+def _standing(row: Any, tenants: Sequence[str], presets: Mapping[str, Defaults], devices: int) -> RecipientFacts:
+    return RecipientFacts(
         preferences=read_preferences(row.preferences),
         defaults=tuple((name, presets[name]) for name in tenants if name in presets) if presets else (),
         consents=_consents(row.consents),

@@ -16,7 +16,7 @@ from notifier.store.core.schema import STOPPABLE, delivery, event, supersession
 MOST_TOLD = 100  # deliveries that an answer lists: a campaign has millions
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
+class Supersession(msgspec.Struct, frozen=True, kw_only=True):
     """Deliveries about `about` whose event happened at or before `until` are out of date, for a reason.
 
     `event_id` is what said so: an event, or the audit's entry where it was a person.
@@ -33,7 +33,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
         return State.SUPERSEDED if self.reason == Reason.SUPERSEDED else State.CANCELLED
 
 
-class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+class StoppedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery that a mark stops. One that is `sending` is in a worker's hands, and may still go out."""
 
     id: str
@@ -43,41 +43,43 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     state: State
 
 
-async def add(connection: AsyncConnection, dialect: str, marks: Sequence[Mark]) -> None:
+async def add(connection: AsyncConnection, dialect: str, marks: Sequence[Supersession]) -> None:
     """Mark what is out of date; of two marks about a thing that one stands which reaches further."""
     if marks:
-        newest: dict[str, Mark] = {}
-        for mark in sorted(marks, key=lambda mark: mark.until):
-            newest[mark.about] = mark
+        newest: dict[str, Supersession] = {}
+        for supersession in sorted(marks, key=lambda supersession: supersession.until):
+            newest[supersession.about] = supersession
         await connection.execute(_mark(dialect), {"rows": rows.encode(list(newest.values()))})
 
 
-async def of(connection: AsyncConnection, dialect: str, abouts: Collection[str]) -> dict[str, Mark]:
+async def of(connection: AsyncConnection, dialect: str, abouts: Collection[str]) -> dict[str, Supersession]:
     """The marks of these things, those that have one."""
     found = await connection.execute(_of(dialect), {"rows": rows.encode([{"about": about} for about in abouts])})
-    return {row.about: rows.read(row, Mark) for row in found}
+    return {row.about: rows.read(row, Supersession) for row in found}
 
 
-async def stopped(connection: AsyncConnection, dialect: str, marks: Sequence[Mark]) -> tuple[int, list[Stopped]]:
+async def stopped(
+    connection: AsyncConnection, dialect: str, marks: Sequence[Supersession]
+) -> tuple[int, list[StoppedDelivery]]:
     """How many deliveries these marks stop, and the first of them; what waits in a digest is one of them."""
     if not marks:
         return 0, []
     parameters = {"rows": rows.encode(marks)}
     count: int = (await connection.execute(_count(dialect), parameters)).scalar_one()
     found = await connection.execute(_stopped(dialect), parameters)
-    return count, [rows.read(row, Stopped, strict=True) for row in found]
+    return count, [rows.read(row, StoppedDelivery, strict=True) for row in found]
 
 
 @cache
 def _mark(dialect: str) -> sa.Insert:
-    columns = [supersession.c[name] for name in Mark.__struct_fields__]
+    columns = [supersession.c[name] for name in Supersession.__struct_fields__]
     return rows.upsert(dialect, supersession, columns, only_if_not_less=supersession.c.until)
 
 
 @cache
 def _of(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [supersession.c.about])
-    columns = (supersession.c[name] for name in Mark.__struct_fields__)
+    columns = (supersession.c[name] for name in Supersession.__struct_fields__)
     return sa.select(*columns).join(wanted, wanted.c.about == supersession.c.about)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 WAIT = 1.0  # seconds for a turn: several times what all who write at once take
 
 
-class Turns:
+class SqliteWriteQueue:
     """A lock on a file beside the database (flock): it ends with the process that holds it."""
 
     def __init__(self, path: Path) -> None:

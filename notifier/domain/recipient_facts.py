@@ -14,17 +14,18 @@ ALL = "all"
 
 
 def of_type(type_id: str) -> str:
-    """The name under which `Standing.spent` has what one type told; no category is called so."""
+    """The name under which `RecipientFacts.spent` has what one type told; no category is called so."""
     return f"type:{type_id}"
 
 
-class Standing(Private, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class RecipientFacts(Private, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One person's.
 
     `defaults` are their tenants', the nearest first, each with its name; `consents` the latest word by category and
     channel; `suppressed` why a channel's address is not to be written to; `region` ISO 3166, such as `US-FL`;
-    `reachable` the channels they have an address for; `spent` when notifications of capped categories were sent to them
-    within the cap's window (epoch milliseconds), and those of single types (`of_type`) where they were counted.
+    `reachable` the channels they have an address for; `sends_in_window` when notifications of capped categories were
+    sent to them within the cap's window (epoch milliseconds), and those of single types (`of_type`) where they were
+    counted.
     """
 
     preferences: Preferences = NO_PREFERENCES
@@ -35,7 +36,7 @@ class Standing(Private, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     locale: str = "en"
     time_zone: str = "UTC"
     reachable: frozenset[str] = frozenset()
-    spent: Mapping[str, tuple[int, ...]] = {}
+    sends_in_window: Mapping[str, tuple[int, ...]] = {}
 
     @property
     def zone(self) -> str:

@@ -13,7 +13,7 @@ import structlog
 
 from notifier import metrics
 from notifier.domain.clock import SECOND, Clock, elapsed
-from notifier.pipeline.apart import apart
+from notifier.pipeline.bisect_failures import bisect_failures
 from notifier.providers.fence import Lease, keep_to
 from notifier.runtime.background import once
 from notifier.runtime.coalesce import Coalescer
@@ -47,16 +47,16 @@ HOLD = Hold()
 class OnWire(Lease):
     """The lease of a delivery that is being sent, which is renewed, and until when it lasts in the database."""
 
-    __slots__ = ("ends_at", "held")
+    __slots__ = ("claim", "ends_at")
 
-    def __init__(self, held: "Held", lease: Lease) -> None:
+    def __init__(self, claim: "Claim", lease: Lease) -> None:
         self.began = lease.began
         self.ends = lease.ends
-        self.held = held
-        self.ends_at = held.ends_at
+        self.claim = claim
+        self.ends_at = claim.ends_at
 
 
-class Held(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True):
     """A delivery that this process has claimed: under which token, and until when."""
 
     token: str
@@ -73,7 +73,7 @@ class Settlement(msgspec.Struct, frozen=True):
     bad: Suppression | None = None
 
 
-class Holding:
+class ClaimBatcher:
     """Claims and settles deliveries for all batches of a process, and renews the leases of what is on the wire.
 
     A row that the store can't read or take is left out and logged, and keeps no other back.
@@ -87,10 +87,10 @@ class Holding:
         self._look: asyncio.TimerHandle | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._stopping = False
-        self._claiming: Coalescer[str, Held | None] = Coalescer(self._claim, TOGETHER)
+        self._claiming: Coalescer[str, Claim | None] = Coalescer(self._claim, TOGETHER)
         self._settling: Coalescer[Settlement, bool | None] = Coalescer(self._settle, TOGETHER)
 
-    async def claim(self, ids: Sequence[str]) -> list[Held]:
+    async def claim(self, ids: Sequence[str]) -> list[Claim]:
         """Those of the deliveries that are this caller's from now on."""
         return [each for each in await self._claiming.add(ids) if each is not None]
 
@@ -99,12 +99,12 @@ class Holding:
         state that they give it."""
         return [bool(taken) for taken in await self._settling.add(settlements)]
 
-    def on_the_wire(self, held: Held, lease: Lease) -> OnWire:
+    def on_the_wire(self, claim: Claim, lease: Lease) -> OnWire:
         """The lease of a delivery that this task sends now: it begins as its batch's, and lasts until `off_the_wire`.
 
         No context manager: those cost as much as all the rest, for each message.
         """
-        wire = OnWire(held, lease)
+        wire = OnWire(claim, lease)
         self._wire.add(wire)
         if self._look is None:
             self._look_later()
@@ -139,22 +139,22 @@ class Holding:
         old = [each for each in self._wire if each.ends_at <= young and not each.is_over]
         for start in range(0, len(old), TOGETHER):
             part = old[start : start + TOGETHER]
-            tokens = {each.held.ready.id: each.held.token for each in part}
+            tokens = {each.claim.ready.id: each.claim.token for each in part}
             try:
                 kept = await leases.renew(self._database, tokens, now, ends_at)
             except Exception as error:  # noqa: BLE001 (the next look may be luckier, and until then each lease lasts)
                 log.warning("deliver.not_renewed", deliveries=len(part), error=type(error).__name__)
                 return
             for each in part:
-                if each.held.ready.id in kept:
+                if each.claim.ready.id in kept:
                     each.ends_at = ends_at
                     each.ends = asked + (self._hold.lasts - self._hold.fence) / SECOND
 
-    async def _claim(self, ids: Sequence[str]) -> Sequence[Held | None]:
-        async def work(part: Sequence[str]) -> Sequence[Held | None]:
+    async def _claim(self, ids: Sequence[str]) -> Sequence[Claim | None]:
+        async def work(part: Sequence[str]) -> Sequence[Claim | None]:
             token, now = secrets.token_hex(16), self._clock.now()
             taken = await leases.claim(self._database, list(dict.fromkeys(part)), token, now, now + self._hold.lasts)
-            held = {ready.id: Held(token, now + self._hold.lasts, ready) for ready in taken}
+            held = {ready.id: Claim(token, now + self._hold.lasts, ready) for ready in taken}
             # Of two who ask for one delivery at the same moment the first one has it.
             return [held.pop(id_, None) for id_ in part]
 
@@ -178,7 +178,7 @@ class Holding:
 async def _each(work: Callable[[Sequence[T]], Awaitable[Sequence[R | None]]], items: Sequence[T]) -> list[R | None]:
     """The result of each; None of what the store can't read or take, which is logged."""
     found: list[R | None] = []
-    for part, outcome in await apart(work, items):
+    for part, outcome in await bisect_failures(work, items):
         if isinstance(outcome, Exception):
             item = part[0]
             row = item.settled.id if isinstance(item, Settlement) else item
