@@ -69,9 +69,10 @@ def test_as_many_messages_are_sent_at_once_as_keep_the_connections_busy() -> Non
 
     mails = provider(EMAIL)
     assert mails is not None
-    assert at_once == {PUSH: math.inf, SMS: 12, EMAIL: 3 * mails.per_connection}
+    assert at_once.items() >= {PUSH: math.inf, SMS: 12, EMAIL: 3 * mails.per_connection}.items()
     # And where nothing is set, any number is refused at once
-    assert set(concurrency(load_settings({})).values()) == {math.inf}
+    nothing = concurrency(load_settings({}))
+    assert {nothing[channel] for channel in (PUSH, SMS, EMAIL)} == {math.inf}
 
 
 @pytest.mark.parametrize("channel", CHANNELS)

@@ -300,12 +300,9 @@ def tags(html: str) -> list[str]:
 
 
 def lines(content: Content) -> list[str]:
-    if isinstance(content, PushContent):
-        return [content.title, content.body]
-    if isinstance(content, SmsContent):
-        return [content.text]
-    assert isinstance(content, EmailContent)
-    return [content.subject]
+    if isinstance(content, EmailContent):
+        return [content.subject]
+    return [each for each in msgspec.structs.astuple(content) if isinstance(each, str)]
 
 
 @settings(max_examples=300)

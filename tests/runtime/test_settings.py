@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from notifier.domain.errors import ConfigurationError
 from notifier.runtime.addresses import mailbox, web_address
-from notifier.runtime.settings import Settings, every, load_settings, to_environment
+from notifier.runtime.settings import Settings, every, load_settings, of_channels, to_environment
 
 FIELDS = every()
 DEFAULTS = Settings().values()
@@ -46,7 +46,8 @@ def other_than_default(name: str) -> Any:
         "namespace": "another",
         "https_proxy": "http://another:3128",
     }
-    return fitting.get(name, f"another {name}")
+    usual = FIELDS[name].example if name in of_channels() else f"another {name}"
+    return fitting.get(name, usual)
 
 
 def variable(name: str) -> str:
