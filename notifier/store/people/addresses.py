@@ -54,7 +54,7 @@ def reach(row: Any) -> Reach:
 async def replace(connection: AsyncConnection, dialect: str, given: Mapping[str, Addresses]) -> None:
     """Write the addresses of one channel alone of the recipients that have been given any; an empty object clears."""
     if given:
-        wanted = [{"id": id_, "addresses": msgspec.json.encode(each).decode()} for id_, each in sorted(given.items())]
+        wanted = [{"id": id_, "addresses": each} for id_, each in sorted(given.items())]
         await connection.execute(_replace(dialect), {"rows": rows.encode(wanted)})
 
 
