@@ -299,7 +299,9 @@ def test_a_long_sender_is_good_where_no_server_takes_return_paths(servers: str, 
 
 
 def test_every_secret_is_a_setting_and_none_is_shown() -> None:
-    settings = load_settings({variable(name): f"canary of {name}" for name in SECRETS} | PROVIDERS)
+    own = {variable(name): f"canary of {name}" for name in SECRETS - of_channels().keys()}
+
+    settings = load_settings(own | PROVIDERS)
 
     for shown in (repr(settings), str(settings), f"{settings}"):
         assert "canary" not in shown
