@@ -5,6 +5,8 @@ The same facts go into the decision's record, so that it can be explained later 
 
 from collections.abc import Mapping
 
+import msgspec
+
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Private
 from notifier.domain.preferences import NO_PREFERENCES, Defaults, Preferences
@@ -14,18 +16,18 @@ ALL = "all"
 
 
 def of_type(type_id: str) -> str:
-    """The name under which `RecipientFacts.spent` has what one type told; no category is called so."""
+    """The name under which `RecipientFacts.sends_in_window` has what one type told; no category is called so."""
     return f"type:{type_id}"
 
 
 class RecipientFacts(Private, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One person's.
+    """What the rules ask of one person, as it was at that moment.
 
     `defaults` are their tenants', the nearest first, each with its name; `consents` the latest word by category and
     channel; `suppressed` why a channel's address is not to be written to; `region` ISO 3166, such as `US-FL`;
     `reachable` the channels they have an address for; `sends_in_window` when notifications of capped categories were
     sent to them within the cap's window (epoch milliseconds), and those of single types (`of_type`) where they were
-    counted.
+    counted: `spent` in a decision's record.
     """
 
     preferences: Preferences = NO_PREFERENCES
@@ -36,7 +38,7 @@ class RecipientFacts(Private, frozen=True, kw_only=True, omit_defaults=True, gc=
     locale: str = "en"
     time_zone: str = "UTC"
     reachable: frozenset[str] = frozenset()
-    sends_in_window: Mapping[str, tuple[int, ...]] = {}
+    sends_in_window: Mapping[str, tuple[int, ...]] = msgspec.field(default_factory=dict, name="spent")
 
     @property
     def zone(self) -> str:

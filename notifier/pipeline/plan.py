@@ -18,8 +18,8 @@ from notifier.store.delivery.deliveries import Decision, NewDelivery
 from notifier.store.delivery.supersessions import Supersession
 
 SendsInWindow = dict[str, dict[str, tuple[int, ...]]]
-"""When people were told of capped categories, by recipient and category (`standing.spent`), and by types with a limit
-(`standing.told_by_type`), where they were counted."""
+"""When people were told of capped categories, by recipient and category (`recipient_facts.sends_in_window`), and by
+types with a limit (`recipient_facts.told_by_type`), where they were counted."""
 
 
 @dataclass

@@ -59,12 +59,8 @@ def person_of(
 ) -> Recipient:  # fmt: skip
     """A person with these addresses, who stands so."""
     return Recipient(
-        id=id_,
-        name=None,
-        email=email,
-        phone=phone,
-        devices=[Device(value=f"{id_}-{n}") for n in range(devices)],
+        id=id_, name=None, email=email, phone=phone, devices=[Device(value=f"{id_}-{n}") for n in range(devices)],
         facts=RecipientFacts(
             reachable=reachable(KnownAddresses(email is not None, phone is not None, devices > 0)), **standing
         ),
-    )
+    )  # fmt: skip

@@ -260,7 +260,7 @@ def test_what_a_product_owner_says(case: Told) -> None:
     who = dict(case.who)
     zone = who.setdefault("time_zone", BERLIN)
     now = instant(case.at, zone)
-    who["spent"] = {name: tuple(now - each for each in ago) for name, ago in who.pop("ago", {}).items()}
+    who["sends_in_window"] = {name: tuple(now - each for each in ago) for name, ago in who.pop("ago", {}).items()}
     happened = now - who.pop("ago_event", 0)
 
     # When this happens

@@ -82,7 +82,7 @@ PEOPLE = st.builds(
     ),
     region=st.sampled_from([None, "DE", "US", "US-CA"]),
     time_zone=ZONES,
-    spent=st.dictionaries(
+    sends_in_window=st.dictionaries(
         st.sampled_from(CATEGORIES), st.lists(st.integers(NOW - 8 * DAY, NOW), max_size=4).map(tuple)
     ),
 )

@@ -115,16 +115,16 @@ def cases() -> Iterable[tuple[str, Case, str]]:
         "Marketing may be sent from 09:00 to 21:00 on a Monday in US-TX, and it is 17:40.",
     )  # fmt: skip
     yield (
-        "cap", case_of(lines=offers, spent={"offers": (NOW - DAY, NOW - HOUR, NOW - 8 * DAY)}),
+        "cap", case_of(lines=offers, sends_in_window={"offers": (NOW - DAY, NOW - HOUR, NOW - 8 * DAY)}),
         "The person has had 2 of 2 within 7 d of offers messages, which is all there may be: not sent.",
     )  # fmt: skip
     often = {of_type("idle"): (NOW - HOUR, NOW - 1, NOW)}
     yield (
-        "cap", case_of(spent=often),
+        "cap", case_of(sends_in_window=often),
         "This type has told the person 2 times within 1 h, which is all that it may: not sent.",
     )  # fmt: skip
     yield (
-        "cap", case_of(at=NOW + HOUR, spent=often),
+        "cap", case_of(at=NOW + HOUR, sends_in_window=often),
         "This type may tell the person 2 times within 1 h, and nothing of that speaks against it.",
     )  # fmt: skip
     yield (
