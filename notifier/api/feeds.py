@@ -34,7 +34,7 @@ Look = Callable[[Any, Collection[str]], Awaitable[Mapping[str, Any]]]
 log = structlog.get_logger(__name__)
 
 
-class _Told(NamedTuple):
+class _Snapshot(NamedTuple):
     """How things stand for one person."""
 
     id: str
@@ -47,7 +47,7 @@ class Feed:
     def __init__(self, look: Callable[[Collection[str]], Awaitable[Mapping[str, Any]]], ending: asyncio.Event) -> None:
         self._look = look
         self._ending = ending
-        self._told: dict[str, _Told] = {}
+        self._told: dict[str, _Snapshot] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -116,7 +116,7 @@ class Feed:
             if who not in found:
                 continue
             data = msgspec.json.encode(found[who])
-            told = _Told(blake2b(data, digest_size=12).hexdigest(), data)
+            told = _Snapshot(blake2b(data, digest_size=12).hexdigest(), data)
             if told != self._told.get(who):
                 self._told[who] = told
                 _wake(waiting)

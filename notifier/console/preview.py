@@ -67,14 +67,9 @@ def read_reader(
 
 
 async def look(
-    context: ConsoleContext,
-    kind: NotificationType,
-    wording: Wording,
-    locale: str,
-    channel: Channel,
-    reader: PreviewReader,
-    samples: Mapping[str, Mapping[str, Any]],
-) -> PreviewLook:
+    context: ConsoleContext, kind: NotificationType, wording: Wording, locale: str, channel: Channel,
+    reader: PreviewReader, samples: Mapping[str, Mapping[str, Any]],
+) -> PreviewLook:  # fmt: skip
     """Make the message that the reader would get, and those of all other samples for what may be wrong with them."""
     own: dict[str, Texts] = {name: wording[name] for name in dict.fromkeys((DEFAULT_LOCALE, locale))}
     switched = spec(channel).unsubscribes and not kind.is_mandatory_on(channel)

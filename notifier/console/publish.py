@@ -150,16 +150,9 @@ def differences(kind: NotificationType, before: Mapping[str, Texts], after: Mapp
 
 
 async def _page(
-    request: Request,
-    context: ConsoleContext,
-    kind: NotificationType,
-    *,
-    status: int = 200,
-    why: str = "",
-    fault: str = "",
-    moved: bool = False,
-    checked: GateReport | None = None,
-) -> Response:
+    request: Request, context: ConsoleContext, kind: NotificationType, *, status: int = 200, why: str = "",
+    fault: str = "", moved: bool = False, checked: GateReport | None = None,
+) -> Response:  # fmt: skip
     draft = await versions.draft(context.engine.database, kind.id)
     if draft is not None and checked is None:
         checked = await gate.check(context.engine, context.confined, kind.id, publishing.decode(draft.wording))
@@ -179,15 +172,9 @@ async def _between(context: ConsoleContext, draft: Draft | None, checked: GateRe
 
 
 async def _version(
-    request: Request,
-    context: ConsoleContext,
-    kind: NotificationType,
-    *,
-    status: int = 200,
-    why: str = "",
-    fault: str = "",
-    checked: GateReport | None = None,
-) -> Response:
+    request: Request, context: ConsoleContext, kind: NotificationType, *, status: int = 200, why: str = "",
+    fault: str = "", checked: GateReport | None = None,
+) -> Response:  # fmt: skip
     found = await _found(request, context, kind)
     wording, live = await gate.live_wording(context.engine, kind.id)
     parts = differences(kind, wording, publishing.decode(found.wording))

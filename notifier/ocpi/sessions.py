@@ -42,13 +42,9 @@ class SessionUpdate(Private, frozen=True, kw_only=True):
 
 
 def put(
-    stored: StoredSession | None,
-    ids: OcpiObjectId,
-    body: bytes | Mapping[str, Any],
-    station_name: StationName = location_id,
-    *,
-    priced: bool = True,
-) -> SessionUpdate:
+    stored: StoredSession | None, ids: OcpiObjectId, body: bytes | Mapping[str, Any],
+    station_name: StationName = location_id, *, priced: bool = True,
+) -> SessionUpdate:  # fmt: skip
     """Take a whole session, new or again (mod_sessions, PUT); `ids` are those of the URL, and `priced` says whether
     what this party is paid is what drivers pay.
 
@@ -60,13 +56,9 @@ def put(
 
 
 def patch(
-    stored: StoredSession | None,
-    ids: OcpiObjectId,
-    body: bytes | Mapping[str, Any],
-    station_name: StationName = location_id,
-    *,
-    priced: bool = True,
-) -> SessionUpdate:
+    stored: StoredSession | None, ids: OcpiObjectId, body: bytes | Mapping[str, Any],
+    station_name: StationName = location_id, *, priced: bool = True,
+) -> SessionUpdate:  # fmt: skip
     """Take what has changed in a session (mod_sessions, PATCH): its charging periods are added, all else replaces.
 
     Raises UnknownSession where nothing is stored, and OcpiInvalid as `put` does or where `last_updated` is missing.

@@ -71,14 +71,9 @@ def compare(
 
 
 def _change(
-    kind: NotificationType,
-    channel: Channel,
-    locale: str,
-    before: Wording,
-    after: Wording,
-    was: Sequence[RenderedSample],
-    will: Sequence[RenderedSample],
-) -> TextChange | None:
+    kind: NotificationType, channel: Channel, locale: str, before: Wording, after: Wording,
+    was: Sequence[RenderedSample], will: Sequence[RenderedSample],
+) -> TextChange | None:  # fmt: skip
     old = {each.sample: each.tried for each in was if (each.channel, each.locale) == (channel, locale)}
     new = {each.sample: each.tried for each in will if (each.channel, each.locale) == (channel, locale)}
     fields_before, fields_after = (_fields(kind, wording, channel, locale) for wording in (before, after))

@@ -14,7 +14,7 @@ from notifier.rendering import Renderer
 UTC = "UTC"
 
 
-class Sent(Protocol):
+class SentDelivery(Protocol):
     """A delivery that was sent, as its row keeps it; `data` is its event's as JSON, `held` that of a digest's items."""
 
     @property
@@ -45,7 +45,7 @@ class Again(NamedTuple):
 
 
 def make_again(
-    renderer: Renderer, sent: Sent, languages: Iterable[str | None], unsubscribe_url: str | None
+    renderer: Renderer, sent: SentDelivery, languages: Iterable[str | None], unsubscribe_url: str | None
 ) -> Again | None:
     """What was sent; None where nothing was, or it can't be made any more.
 
@@ -66,7 +66,7 @@ def make_again(
     return guess
 
 
-def _render(renderer: Renderer, sent: Sent, locale: str, unsubscribe_url: str | None) -> Content | None:
+def _render(renderer: Renderer, sent: SentDelivery, locale: str, unsubscribe_url: str | None) -> Content | None:
     zone = sent.time_zone or UTC
     try:
         if sent.held is None:

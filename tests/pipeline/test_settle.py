@@ -30,29 +30,11 @@ DICE = Random(1)  # noqa: S311 (repeatable, not secret)
 
 def ready(channel: Channel, *, attempts: int = 0, expires_in: int = 30 * DAY) -> Ready:
     return Ready(
-        id="1",
-        event_id="2",
-        recipient_id="ada",
-        type="t",
-        channel=channel,
-        lane=Lane.NORMAL,
-        target="",
-        about="3",
-        created_at=NOW,
-        expires_at=NOW + expires_in,
-        attempts=attempts,
-        occurred_at=NOW,
-        accepted_at=NOW,
-        data={},
-        redrive_of=None,
-        reach=Reach(),
-        facts=None,
-        address_key=None,
-        supersession=None,
-        reached=False,
-        told=True,
-        digest_items=None,
-    )
+        id="1", event_id="2", recipient_id="ada", type="t", channel=channel, lane=Lane.NORMAL, target="", about="3",
+        created_at=NOW, expires_at=NOW + expires_in, attempts=attempts, occurred_at=NOW, accepted_at=NOW, data={},
+        redrive_of=None, reach=Reach(), facts=None, address_key=None, supersession=None, reached=False,
+        told=True, digest_items=None,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("channel", "code"), CODES)

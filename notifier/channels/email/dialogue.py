@@ -114,15 +114,9 @@ class Dialogue(asyncio.Protocol):
     """
 
     def __init__(
-        self,
-        transport: asyncio.Transport,
-        exchange: Exchange,
-        *,
-        pipelining: bool,
-        timeouts: SmtpTimeouts,
-        idle: float,
-        most: int,
-    ) -> None:
+        self, transport: asyncio.Transport, exchange: Exchange, *, pipelining: bool, timeouts: SmtpTimeouts,
+        idle: float, most: int,
+    ) -> None:  # fmt: skip
         self._transport = transport
         self._exchange = exchange
         self._pipelining = pipelining

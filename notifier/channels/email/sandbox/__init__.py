@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from notifier.channels.email.sandbox import inbox
-from notifier.channels.email.sandbox.connection import Connection, make_certificate
+from notifier.channels.email.sandbox.connection import SandboxConnection, make_certificate
 from notifier.channels.email.sandbox.message import ReceivedMail
 from notifier.channels.email.sandbox.session import EARLY_STAGES, SmtpSession
 from notifier.sandbox.column import Column, InboxColumn
@@ -33,7 +33,7 @@ class SmtpService(Service):
     def __init__(self, host: Host) -> None:
         self._host = host
         self._tls, self.certificate = make_certificate(host.clock)
-        self._connections: set[Connection] = set()
+        self._connections: set[SandboxConnection] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -54,8 +54,10 @@ class SmtpService(Service):
     def column(self, look: InboxColumn) -> Column:
         return inbox.column(self._host.ledger, look)
 
-    def _connection(self) -> Connection:
-        return Connection(SmtpSession(self._host.ledger, self._host.faults, *LOGIN), self._tls, self._connections)
+    def _connection(self) -> SandboxConnection:
+        return SandboxConnection(
+            SmtpSession(self._host.ledger, self._host.faults, *LOGIN), self._tls, self._connections
+        )
 
     async def _pem(self, _: web.Request) -> web.Response:
         return web.Response(body=self.certificate, content_type="application/x-pem-file")

@@ -24,10 +24,10 @@ CERTIFICATE_LIFE: Final = timedelta(days=30)
 """Longer than any sandbox runs."""
 
 
-class Connection(asyncio.Protocol):
+class SandboxConnection(asyncio.Protocol):
     """A client's connection; adds itself to `connections` while it lives."""
 
-    def __init__(self, session: SmtpSession, tls: ssl.SSLContext, connections: "set[Connection]") -> None:
+    def __init__(self, session: SmtpSession, tls: ssl.SSLContext, connections: "set[SandboxConnection]") -> None:
         self._session = session
         self._tls = tls
         self._connections = connections

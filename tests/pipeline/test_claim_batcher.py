@@ -55,18 +55,9 @@ def transactions(engine: WorkerEngine) -> Iterator[list[str]]:
 
 def sent(claim: Claim, now: int, **other: Any) -> Settlement:
     settled = Settled(
-        id=claim.ready.id,
-        recipient_id=claim.ready.recipient_id,
-        lease_token=claim.token,
-        state=State.SENT,
-        reason=None,
-        due_at=now,
-        signal_at=None,
-        attempts=1,
-        provider="twilio",
-        provider_reference="SM1",
-        locale="de",
-    )
+        id=claim.ready.id, recipient_id=claim.ready.recipient_id, lease_token=claim.token, state=State.SENT,
+        reason=None, due_at=now, signal_at=None, attempts=1, provider="twilio", provider_reference="SM1", locale="de",
+    )  # fmt: skip
     changed = msgspec.structs.replace(settled, **other)
     return Settlement(changed, attempt(claim.ready, Receipt("twilio", "SM1"), now, now))
 
