@@ -67,7 +67,7 @@ def test_a_channel_is_added_by_the_pages_files_and_commands_alone(tmp_path: Path
 
     # Then its message is written, and it passes what all channels do
     assert "by pager: to be sent at once" in told
-    assert "line Offline: Gent Zuid" in told
+    assert "line Gent Zuid offline" in told
     run(tmp_path, "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "pager or page_of", *WALKS)
     run(tmp_path, "ruff", "check", "notifier/channels/pager", "tests/channels/pager")
     run(tmp_path, "ruff", "format", "--check", "notifier/channels/pager", "tests/channels/pager")
