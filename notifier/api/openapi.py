@@ -135,6 +135,16 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: 
         },
         "security": _security(endpoint),
     }
+    parameters = _parameters(endpoint, path, by_type)
+    if parameters:
+        operation["parameters"] = parameters
+    if endpoint.takes:
+        operation["requestBody"] = {"required": True, "content": _bodies(endpoint, by_type, catalog)}
+    return operation
+
+
+def _parameters(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parameters of an operation: steps of its path, what may be asked behind the `?`, and headers."""
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", path)
@@ -156,11 +166,7 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: 
             {"name": name, "in": "header", "schema": {"type": "string"}, "description": said}
             for name, said in CONDITIONS.items()
         ]
-    if parameters:
-        operation["parameters"] = parameters
-    if endpoint.takes:
-        operation["requestBody"] = {"required": True, "content": _bodies(endpoint, by_type, catalog)}
-    return operation
+    return parameters
 
 
 def _bodies(endpoint: Endpoint, by_type: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
