@@ -16,6 +16,7 @@ from notifier.api.http import FORM, answer
 from notifier.api.page import HEADERS, STYLE, STYLE_HEADERS, read_form
 from notifier.api.preference_form import Fields, Mistake, Shown
 from notifier.api.recipients import recipient_id
+from notifier.domain.channels import channels
 from notifier.domain.clock import to_datetime
 from notifier.domain.links import VISIT, PreferenceAccess
 from notifier.domain.problems import problem
@@ -104,7 +105,9 @@ def _page(
     request: Request, context: ApiContext, person: Recipient, rows: list[CategoryRow], shown: Shown, fields: Fields, *,
     wrong: dict[str, Mistake] | None = None, saved: bool = False, status: int = 200,
 ) -> Response:  # fmt: skip
+    named = {cell.channel for row in rows for cell in row.cells}
     told: dict[str, Any] = {
+        "columns": [channel for channel in channels() if channel in named],
         "rows": rows, "fields": fields, "wrong": wrong or {}, "saved": saved, "reachable": person.facts.reachable,
         "shown": preference_form.write_shown(shown),
     }  # fmt: skip
