@@ -35,7 +35,7 @@ ADA = RecipientDetails(
 )  # fmt: skip
 ON = [
     "charging.push", "charging.sms", "idle-fees.push", "idle-fees.sms", "billing.push", "billing.sms", "billing.email",
-    "receipts.push", "operations.email", "availability.push", "waitlist.push", "waitlist.sms",
+    "receipts.push", "operations.email", "operations.webhook", "availability.push", "waitlist.push", "waitlist.sms",
 ]  # fmt: skip
 """The boxes with a tick where nobody chose anything; that of the receipts by mail is locked, and so not sent along."""
 

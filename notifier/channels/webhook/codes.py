@@ -1,0 +1,8 @@
+"""What an endpoint's answers mean, and what keeps a request from it: `codes.toml`."""
+
+from pathlib import Path
+from typing import Final
+
+from notifier.providers.codes import load_codes
+
+CODES: Final = load_codes(Path(__file__).parent)

@@ -1,0 +1,29 @@
+"""A receiver of webhooks at a stand-in, and what sends to it."""
+
+from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_network
+from typing import Any, Final
+
+import pytest
+
+from notifier.channels.webhook.transport import WebhookTransport
+from notifier.domain.clock import ManualClock
+from notifier.providers.http import HttpTimeouts
+
+LOOPBACK: Final = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
+Connect = Callable[..., WebhookTransport]
+
+
+@pytest.fixture
+async def connect(clock: ManualClock) -> AsyncIterator[Connect]:
+    """Opens transports to which this machine is permitted; tests say otherwise."""
+    opened: list[WebhookTransport] = []
+
+    def transport(**options: Any) -> WebhookTransport:
+        known = {"permitted": LOOPBACK, "timeouts": HttpTimeouts(connect=0.5, total=1.0)} | options
+        opened.append(WebhookTransport(clock, **known))
+        return opened[-1]
+
+    yield transport
+    for each in opened:
+        await each.close()
