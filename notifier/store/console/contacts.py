@@ -1,4 +1,4 @@
-"""Whom tests of texts go to: colleagues who have said yes to it, never recipients."""
+"""Test contacts: colleagues who agreed to receive tests of texts. They are never recipients."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from notifier.store.core.staff import test_contact
 
 
 class Contact(Private, frozen=True, kw_only=True):
-    """One of them; `phone` is E.164, `token` an FCM registration token."""
+    """A test contact; `phone` is E.164, `token` an FCM registration token."""
 
     name: str
     phone: str | None = None
@@ -23,19 +23,19 @@ class Contact(Private, frozen=True, kw_only=True):
     token: str | None = None
 
     def address(self, channel: Channel) -> str | None:
-        """Where a test on a channel goes."""
+        """The contact's address on a channel."""
         field = spec(channel).contact
         address: str | None = getattr(self, field) if field else None
         return address
 
     @property
     def channels(self) -> list[Channel]:
-        """The channels that they can be reached on."""
+        """The channels on which the contact can be reached."""
         return [channel for channel in channels() if self.address(channel)]
 
 
 async def every(database: Database) -> list[Contact]:
-    """All of them by name."""
+    """All test contacts by name."""
 
     async def work(connection: AsyncConnection) -> list[Contact]:
         found = await connection.execute(sa.select(test_contact).order_by(test_contact.c.name))
@@ -45,7 +45,7 @@ async def every(database: Database) -> list[Contact]:
 
 
 async def find(database: Database, name: str) -> Contact | None:
-    """The one with this name."""
+    """The test contact with this name."""
 
     async def work(connection: AsyncConnection) -> Contact | None:
         row = (await connection.execute(sa.select(test_contact).where(test_contact.c.name == name))).first()
@@ -55,7 +55,7 @@ async def find(database: Database, name: str) -> Contact | None:
 
 
 async def put(database: Database, contact: Contact, actor: str, now: int) -> None:
-    """Write one; of one who is there already, what is None stays as it is."""
+    """Write a test contact; fields of an existing contact stay as they are where the new value is None."""
     given = {name: value for name, value in msgspec.structs.asdict(contact).items() if value is not None}
     columns = [test_contact.c[name] for name in given]
     write = rows.upsert if len(columns) > 1 else rows.insert  # without an address there is nothing to overwrite
@@ -69,7 +69,7 @@ async def put(database: Database, contact: Contact, actor: str, now: int) -> Non
 
 
 async def remove(database: Database, name: str, actor: str, now: int) -> bool:
-    """Take one away; whether there was one."""
+    """Delete a test contact; False where there was none."""
 
     async def work(connection: AsyncConnection) -> bool:
         gone = await connection.execute(sa.delete(test_contact).where(test_contact.c.name == name))

@@ -12,7 +12,7 @@ from notifier.store.core.staff import api_key
 
 
 async def add(database: Database, key: ApiKey, actor: str | None = None) -> None:
-    """Write a new key, and who made it where that was a person."""
+    """Write a new API key, with the user who created it where there is one."""
     values = {
         **msgspec.structs.asdict(key),
         "scopes": " ".join(sorted(key.scopes)),
@@ -33,7 +33,7 @@ async def add(database: Database, key: ApiKey, actor: str | None = None) -> None
 
 
 async def find(database: Database, id_: str) -> ApiKey | None:
-    """The key with this id, revoked or not."""
+    """The API key with this id, revoked or not."""
 
     async def work(connection: AsyncConnection) -> ApiKey | None:
         row = (await connection.execute(sa.select(api_key).where(api_key.c.id == id_))).first()
@@ -43,7 +43,7 @@ async def find(database: Database, id_: str) -> ApiKey | None:
 
 
 async def every(database: Database) -> list[ApiKey]:
-    """All keys, oldest first."""
+    """All API keys, oldest first."""
 
     async def work(connection: AsyncConnection) -> list[ApiKey]:
         return [
@@ -55,7 +55,7 @@ async def every(database: Database) -> list[ApiKey]:
 
 
 async def revoke(database: Database, id_: str, now: int, actor: str) -> bool:
-    """End a key; whether there was one to end."""
+    """Revoke an API key; False where there was none to revoke."""
 
     async def work(connection: AsyncConnection) -> bool:
         statement = sa.update(api_key).where(api_key.c.id == id_, api_key.c.revoked_at.is_(None)).values(revoked_at=now)
@@ -69,7 +69,7 @@ async def revoke(database: Database, id_: str, now: int, actor: str) -> bool:
 
 
 async def note_use(database: Database, id_: str, now: int) -> None:
-    """Note that a key was in use at an instant."""
+    """Record the instant at which an API key was last used."""
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(sa.update(api_key).where(api_key.c.id == id_).values(used_at=now))

@@ -1,7 +1,7 @@
-"""Signing in to the console: sessions, and how many tries at a password are left.
+"""Signing in to the console: sessions, and the attempts at a password that are left.
 
-The tries are rows and not a process's memory, so they are as few behind several web processes as behind one. A try is
-taken before the password is looked at: a hundred guesses at the same moment are no more than the few that are left.
+Attempts are rows rather than a process's memory, so several web processes allow no more of them than one. An attempt is
+taken before the password is checked: a hundred simultaneous guesses get no more than the attempts left.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ NOBODY = "(nobody)"
 
 
 async def take_try(database: Database, limits: Mapping[str, int], now: int) -> bool:
-    """Take one try from each of these keys, a guessed name's or an address's; False where one has none left."""
+    """Take one attempt from each of these keys (a guessed name's or an address's); False where a key has none left."""
     keys = sorted(limits)
 
     async def work(connection: AsyncConnection) -> bool:
@@ -44,7 +44,7 @@ async def take_try(database: Database, limits: Mapping[str, int], now: int) -> b
 
 
 async def forgive(database: Database, name: str) -> None:
-    """Give a name all its tries again."""
+    """Give a name all its attempts back."""
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(sa.delete(console_guess).where(console_guess.c.id == name_key(name)))
@@ -53,17 +53,17 @@ async def forgive(database: Database, name: str) -> None:
 
 
 def name_key(name: str) -> str:
-    """The key of a name's tries."""
+    """The key under which a name's attempts are counted."""
     return make_id("guess", "name", name)
 
 
 def address_key(address: str) -> str:
-    """The key of the tries from an address."""
+    """The key under which an address's attempts are counted."""
     return make_id("guess", "address", address)
 
 
 async def begin(database: Database, session: ConsoleSession, address: str) -> None:
-    """Write a session; its user and address have their tries back. Those that are over go."""
+    """Write a session, give its user all attempts and its address one attempt back, and delete expired sessions."""
 
     async def work(connection: AsyncConnection) -> None:
         now = session.created_at
@@ -80,7 +80,7 @@ async def begin(database: Database, session: ConsoleSession, address: str) -> No
 
 
 async def record_failure(database: Database, user: str | None, now: int) -> None:
-    """Tell the audit of a wrong password; `user` is None where the name is no user's."""
+    """Record a wrong password in the audit; `user` is None where no user has that name."""
 
     async def work(connection: AsyncConnection) -> None:
         await _tell(connection, database.dialect, now, "user.sign_in_failed", user or NOBODY)
@@ -89,7 +89,7 @@ async def record_failure(database: Database, user: str | None, now: int) -> None
 
 
 async def find(database: Database, id_hash: str, now: int) -> ConsoleSession | None:
-    """The session with this hash, unless it is over."""
+    """The session with this hash, unless it has expired."""
     query = (
         sa.select(*(console_session.c[name] for name in ("id_hash", "user", "created_at", "used_at")))
         .add_columns(console_user.c.role)
@@ -105,7 +105,7 @@ async def find(database: Database, id_hash: str, now: int) -> ConsoleSession | N
 
 
 async def touch(database: Database, id_hash: str, now: int) -> None:
-    """Say that a session is in use."""
+    """Record that a session is in use."""
 
     async def work(connection: AsyncConnection) -> None:
         update = sa.update(console_session).where(console_session.c.id_hash == id_hash).values(used_at=now)

@@ -1,4 +1,4 @@
-"""The console's users. Each change writes its line of the audit, in the same transaction."""
+"""Console users. Each change is recorded in the audit, in the same transaction."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -46,7 +46,7 @@ async def every(database: Database) -> list[User]:
 
 
 async def there_are_any(database: Database) -> bool:
-    """Whether there is a user at all."""
+    """Whether any user exists."""
 
     async def work(connection: AsyncConnection) -> bool:
         return (await connection.execute(sa.select(console_user.c.name).limit(1))).first() is not None
@@ -58,8 +58,8 @@ async def change(
     database: Database, name: str, values: Mapping[str, Any], *, action: str, actor: str, now: int, detail: str = "",
     seen: Mapping[str, Any] | None = None,
 ) -> bool:  # fmt: skip
-    """Change a user; whether there is one who is still as `seen`. Where the password changes or the user is disabled,
-    sessions are over."""
+    """Change a user if they are still as `seen`; whether they were. A new password and disabling the user end their
+    sessions."""
     still = [console_user.c[column] == value for column, value in (seen or {}).items()]
 
     async def work(connection: AsyncConnection) -> bool:

@@ -1,6 +1,6 @@
-"""Versions of the texts, which never change once they are published, and one draft a type.
+"""Versions of the texts, which never change once published, and one draft per type.
 
-What people do by hand is told to the audit in the same transaction.
+What people do by hand is recorded in the audit in the same transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from notifier.store.core.staff import template_draft, template_version
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """One version: `wording` is its texts by locale as JSON, `origin` where they are from: `shipped`, `console`,
-    `import`, or `rollback:3`."""
+    """A version of a type's texts: `wording` is its texts by locale as JSON, `origin` their source: `shipped`,
+    `console`, `import`, or `rollback:3`."""
 
     type: str
     number: int
@@ -29,7 +29,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """A draft: the version that it was begun from, and how often it has been saved since."""
+    """A draft: the version it is based on, and how often it has been saved since."""
 
     type: str
     wording: msgspec.Raw
@@ -40,7 +40,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def live(database: Database) -> dict[str, int]:
-    """The newest version of each type: the one that is sent with."""
+    """The newest version of each type: the version used for sending."""
     query = sa.select(template_version.c.type, sa.func.max(template_version.c.number).label("number"))
 
     async def work(connection: AsyncConnection) -> dict[str, int]:
@@ -51,7 +51,7 @@ async def live(database: Database) -> dict[str, int]:
 
 
 async def get(database: Database, type_: str, number: int) -> Version | None:
-    """One version; None where there is none."""
+    """A version of a type's texts; None where there is none."""
     query = sa.select(template_version).where(template_version.c.type == type_, template_version.c.number == number)
 
     async def work(connection: AsyncConnection) -> Version | None:
@@ -73,7 +73,7 @@ async def every(database: Database, type_: str) -> list[Version]:
 
 
 async def ship(database: Database, new: Sequence[Version]) -> int:
-    """Write versions that come with the program; how many of them are there now for the first time."""
+    """Write versions that ship with the program; returns how many were new."""
 
     async def work(connection: AsyncConnection) -> int:
         return await _add(connection, database.dialect, new)
@@ -82,9 +82,10 @@ async def ship(database: Database, new: Sequence[Version]) -> int:
 
 
 async def publish(database: Database, new: Version, drafted: int | None) -> bool:
-    """Write a version that somebody made; False where its number is taken.
+    """Write a new version; False where its number is taken.
 
-    The draft that it was, at revision `drafted`, is gone in the same moment; one that has been saved since stays.
+    The draft it was published from is deleted in the same transaction if it is still at revision `drafted`; a draft
+    saved since stays.
     """
     written = _revision(new.type, drafted or 0)
 
@@ -110,7 +111,7 @@ async def draft(database: Database, type_: str) -> Draft | None:
 
 
 async def drafts(database: Database) -> dict[str, Draft]:
-    """All drafts, by type."""
+    """All drafts by type."""
 
     async def work(connection: AsyncConnection) -> dict[str, Draft]:
         return {row.type: _draft(row) for row in await connection.execute(sa.select(template_draft))}
@@ -119,7 +120,7 @@ async def drafts(database: Database) -> dict[str, Draft]:
 
 
 async def save_draft(database: Database, new: Draft) -> bool:
-    """Write a draft over its revision before; False where somebody else has saved another meanwhile."""
+    """Write a draft over the revision before it; False where somebody else has saved another meanwhile."""
     values = _columns(new)
 
     async def work(connection: AsyncConnection) -> bool:
@@ -138,7 +139,7 @@ async def save_draft(database: Database, new: Draft) -> bool:
 
 
 async def drop_draft(database: Database, type_: str, revision: int, actor: str, now: int) -> bool:
-    """Throw a draft away; False where it isn't at this revision any more."""
+    """Delete a draft; False where it is no longer at this revision."""
 
     async def work(connection: AsyncConnection) -> bool:
         gone = (await connection.execute(sa.delete(template_draft).where(_revision(type_, revision)))).rowcount == 1

@@ -1,1 +1,1 @@
-"""What every table needs: the schema and its migrations, connections, batches, pages, secrets and the audit."""
+"""Shared by all tables: the schema and its migrations, connections, batches, pages, secrets and the audit."""

@@ -1,4 +1,4 @@
-"""The audit: who did what by hand, and when. Rows are only ever added, in the transaction of what they tell of."""
+"""The audit: who did what by hand, and when. Rows are only ever added, in the transaction of the change they record."""
 
 import secrets
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def add(connection: AsyncConnection, dialect: str, entries: Sequence[AuditEntry]) -> int:
-    """Write entries; how many of their ids were new."""
+    """Write audit entries; returns how many of their ids were new."""
     if not entries:
         return 0
     return (await connection.execute(_insert(dialect), {"rows": rows.encode(entries)})).rowcount
 
 
 async def tell(database: Database, entry: AuditEntry) -> None:
-    """Write the entry of something that changes no row."""
+    """Record in the audit an action that changes no row."""
 
     async def work(connection: AsyncConnection) -> None:
         await add(connection, database.dialect, [entry])
@@ -43,13 +43,13 @@ async def tell(database: Database, entry: AuditEntry) -> None:
 
 
 async def find(database: Database, actor: str | None, after: PageKey | None, limit: int) -> Page[AuditEntry]:
-    """A page of entries, newest first, of one actor or of all."""
+    """A page of audit entries, newest first, by one actor or by all."""
     only = {} if actor is None else {"actor": actor}
     return await paging.find(database, AuditEntry, (audit.c.at, audit.c.id), only=only, after=after, limit=limit)
 
 
 async def count(database: Database, actor: str, action: str, since: int) -> int:
-    """How often somebody did something lately: a look at the end of one index."""
+    """How often an actor did something lately: a range at the end of one index."""
     query = sa.select(sa.func.count()).where(audit.c.at > since, audit.c.actor == actor, audit.c.action == action)
 
     async def work(connection: AsyncConnection) -> int:

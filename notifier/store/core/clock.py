@@ -1,4 +1,4 @@
-"""The database's clock: what leases, due times and expiry go by, so that a node whose own clock is off does no harm."""
+"""The database's clock: leases, due times and expiry follow it, so that a node whose own clock is off does no harm."""
 
 import asyncio
 import contextlib
@@ -24,9 +24,9 @@ log = structlog.get_logger(__name__)
 
 
 class DatabaseClock:
-    """Tells the database's time without asking it each time: its answer, and the monotonic time since.
+    """Tells the database's time without a query per call: its last answer plus the monotonic time since.
 
-    That clock neither jumps nor can be set, and goes on while the process is stopped or the machine sleeps.
+    The monotonic clock neither jumps nor can be set, and goes on while the process is stopped or the machine sleeps.
     """
 
     def __init__(self, database: Database, every: float = SYNC_EVERY) -> None:
@@ -39,12 +39,12 @@ class DatabaseClock:
         return round(elapsed() * 1000 + self._offset)
 
     async def start(self) -> None:
-        """Ask the database for the first time, and from then on every so many seconds."""
+        """Ask the database for its time, and again every `SYNC_EVERY` seconds."""
         await self._sync()
         self._task = forever("clock", self._keep)
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Stop asking the database for its time."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

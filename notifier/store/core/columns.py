@@ -1,4 +1,4 @@
-"""The kinds of columns, on each engine, and the metadata that all tables are of."""
+"""Column types per engine, and the metadata of all tables."""
 
 from typing import Any
 
@@ -19,13 +19,14 @@ MYSQL_OPTIONS: dict[str, Any] = {
 
 
 class Json(Text):
-    """A JSON document kept as its text: written whole, read whole; only `conditions` look into one."""
+    """A JSON document stored as text, written and read whole; only `conditions` queries inside one."""
 
     cache_ok = True
 
 
 def _words(length: int) -> String:
-    """So many characters, which compare byte by byte on every engine: PostgreSQL would go by the server's language."""
+    """Text of at most so many characters that compares byte by byte on every engine: PostgreSQL would use the server's
+    language."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 

@@ -89,11 +89,11 @@ class Database:
         )
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """The result of `work` in a transaction that only reads."""
+        """The result of `work` in a read-only transaction."""
         return await _run(self._reader, work)
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """The result of `work` in a transaction that is committed; `work` may run more than once."""
+        """The result of `work` in a committed transaction; a conflict may run `work` more than once."""
         if self._turns is None:
             return await _run(self._writer, work)
         async with self._turns.turn():
@@ -113,7 +113,7 @@ class Database:
         return await _run(self.engine, guarded)
 
     def patient(self) -> "Database":
-        """The same database, where a statement or a transaction may take as long as it takes: for migrations."""
+        """This database without time limits on statements and transactions: for migrations."""
         return Database(self._url, connections=2, patient=True)
 
     async def ping(self) -> None:
@@ -213,13 +213,14 @@ def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: b
 
 
 async def _connect_mysql(**arguments: Any) -> Any:
-    """The driver's connection. Its own time-out ends when TCP has one, which also a server that stands still gives."""
+    """The driver's connection, without its own time-out: that ends with TCP's connect, which a hung server still
+    answers."""
     async with asyncio.timeout(arguments["connect_timeout"]):
         return await asyncmy.connect(**arguments)
 
 
 def _mysql_tls(options: MysqlOptions) -> ssl.SSLContext | None:
-    """As MariaDB's connectors have it: `ssl=true` checks the server's certificate and its name."""
+    """TLS as MariaDB's connectors have it: `ssl=true` checks the server's certificate and its name."""
     asked = bool(options.ssl or options.ssl_ca or options.ssl_cert)
     mode = options.ssl_mode or ("verify-full" if asked else "disable")
     if mode == "disable":
@@ -315,7 +316,8 @@ def _unavailable(error: DBAPIError) -> bool:
 
 
 def _told(error: DBAPIError) -> str:
-    """Why, in the server's words where it kept us out: those about a statement may hold what was in it."""
+    """The reason for an error; the server's words only where it refused us: those about a statement may hold its
+    values."""
     if error.statement is None and error.orig is not None and error.orig.args:
         return f"the database can't be used: {' '.join(str(error.orig.args[-1]).split())}"
     return f"the database does not take it ({type(error.orig).__name__})"

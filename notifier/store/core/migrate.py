@@ -37,11 +37,11 @@ LOCKS = {
 
 
 def quiet(_what: str) -> None:
-    """Tells nobody."""
+    """Reports progress to nobody."""
 
 
 def config(connection: Connection | None = None, tell: Tell = quiet) -> Config:
-    """Alembic's configuration; its env.py runs on the connection given."""
+    """Alembic's configuration; its env.py runs on the given connection."""
     made = Config()
     made.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     made.attributes.update(connection=connection, tell=tell)
@@ -49,10 +49,10 @@ def config(connection: Connection | None = None, tell: Tell = quiet) -> Config:
 
 
 async def upgrade(database: Database, tell: Tell = quiet) -> None:
-    """Bring the schema to the newest revision; does nothing where it is there.
+    """Bring the schema to the newest revision; does nothing where the schema is already there.
 
-    However many do so at once, one works and the others wait for it. What was ended halfway goes on where it was.
-    `tell` hears of each change before it begins. Raises StoreUnavailable where the database doesn't answer.
+    Of several callers at once, one works and the others wait for it. An upgrade that was interrupted is resumed. `tell`
+    is called with each change before it begins. Raises StoreUnavailable where the database doesn't answer.
     """
     await database.ping()
 
@@ -71,7 +71,7 @@ async def upgrade(database: Database, tell: Tell = quiet) -> None:
 
 
 async def revisions(database: Database) -> tuple[str | None, str | None]:
-    """The revision that the database has, and the newest there is. Raises StoreUnavailable."""
+    """The database's revision and the newest one. Raises StoreUnavailable."""
     newest = await asyncio.to_thread(lambda: ScriptDirectory.from_config(config()).get_current_head())
 
     async def work(connection: AsyncConnection) -> str | None:
@@ -82,7 +82,7 @@ async def revisions(database: Database) -> tuple[str | None, str | None]:
 
 @asynccontextmanager
 async def alone(database: Database, connection: AsyncConnection, tell: Tell) -> AsyncIterator[None]:
-    """Nobody else upgrades this database inside this, in whichever process."""
+    """Hold the upgrade lock of this database, so that no other process upgrades it meanwhile."""
     if database.dialect == "sqlite":
         with _beside(f"{database.engine.url.database}-upgrade") as file:
             await _until(partial(_lock, file), tell)

@@ -1,7 +1,7 @@
 """Pages of a table that grows without end, newest first, by keyset.
 
-A page looks at so many rows at most, in the order of an index, and says how far it came: what a filter leaves may be
-rare, and no page may cost more because of it.
+A page scans a bounded number of rows in the order of an index, and says how far it came: a filter's matches may be
+rare, and no page may cost more because of that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ LOOKED_AT = 20_000  # rows for a page, at most: some 20 ms on an index that is i
 
 
 class PageKey(NamedTuple):
-    """Where in the order a row stands: its instant and its id."""
+    """A row's place in the order: its instant and its id."""
 
     at: int
     id: str
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """Rows, newest first. `next` is the place after which the next page begins, None on the last; `cut` says that the
-    page ends there because it has looked at enough."""
+    """A page of rows, newest first. `next` is the key after which the next page begins, None on the last; `cut` says
+    that the page ended at the scan limit."""
 
     rows: list[T]
     next: PageKey | None

@@ -1,8 +1,8 @@
-"""Changes of the schema that look first: a migration that was ended halfway is run again, and does what is missing.
+"""Schema changes that check first: an interrupted migration is run again, and does only what is missing.
 
 MySQL and MariaDB commit every change of a table at once, so a migration that is killed there leaves some of its changes
 behind. Alembic makes its changes by the classes below, so a migration says what it wants as ever (`op.add_column`) and
-needs to look by itself only around what moves data (`has_column`).
+needs to check by itself only around what moves data (`has_column`).
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def has_column(connection: sa.Connection, table: str, column: str) -> bool:
 
 
 class _Looks(DefaultImpl):
-    """Leaves out what is done already, and tells of the rest before it begins."""
+    """Skips changes that are already made, and reports the others before each begins."""
 
     def create_table(self, table: sa.Table, **kw: Any) -> None:
         if not self._look.has_table(table.name):
@@ -98,7 +98,7 @@ class _Looks(DefaultImpl):
 
     @property
     def _look(self) -> sa.Inspector:
-        """As it is now: an inspector remembers what it has seen."""
+        """A fresh inspector: an old one returns the schema as it first saw it."""
         made: sa.Inspector = sa.inspect(self._bind)
         return made
 

@@ -49,17 +49,17 @@ def batch(dialect: str, columns: Sequence[Column[Any]], name: str = "rows") -> N
 
 
 def encode(rows: Sequence[Any]) -> str:
-    """Structs or dicts as the value of a batch parameter."""
+    """Encode structs or dicts as the value of a batch parameter."""
     return msgspec.json.encode(rows).decode()
 
 
 def ids(of: Iterable[str]) -> str:
-    """Ids as the value of a batch parameter with the one column `id`."""
+    """Encode ids as the value of a batch parameter with the one column `id`."""
     return encode([{"id": id_} for id_ in of])
 
 
 def read(row: Row[*tuple[Any, ...]], kind: type[T], *, strict: bool = False) -> T:
-    """A row that came back, as a struct with the columns' names; what is text in SQL becomes the field's type.
+    """Convert a result row to a struct with the columns' names; text in SQL becomes the field's type.
 
     With `strict`, a column has to have the field's own type already.
     """
@@ -70,12 +70,12 @@ def read(row: Row[*tuple[Any, ...]], kind: type[T], *, strict: bool = False) -> 
 
 @cache
 def _names(fields: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns' names as strings, which SQLAlchemy's are only a kind of."""
+    """The columns' names as plain strings: SQLAlchemy's are of a subclass."""
     return tuple(map(str, fields))
 
 
 def locked(dialect: str, columns: Sequence[Column[Any]]) -> Select[Any]:
-    """A SELECT of a batch of ids that locks its rows, by key order: two batches that meet wait for each other."""
+    """A SELECT that locks a batch of rows by id, in key order: two overlapping batches wait for each other."""
     table = columns[0].table
     wanted = batch(dialect, [table.c.id])
     query = select(*columns).join(wanted, wanted.c.id == table.c.id).order_by(table.c.id)
@@ -92,10 +92,10 @@ def locking(
 async def hold(
     connection: AsyncConnection, dialect: str, table: Table, query: Select[Any], new: Mapping[str, Any]
 ) -> Row[Any] | None:
-    """Keep the row that a query finds from being changed until the transaction ends; None where there was none.
+    """Lock the row that a query finds until the transaction ends; None where the row is new.
 
-    `new` is there then, for this transaction alone: of two who write a row first the second waits, and is told what
-    the first one wrote.
+    A new row is `new`, inserted here and visible to this transaction alone: of two that write a row first, the second
+    waits and is given the row that the first one wrote.
     """
     while True:
         found: Row[Any] | None = (await connection.execute(query.with_for_update())).first()
@@ -130,7 +130,7 @@ def _json_table_type(column: Column[Any]) -> str:
 
 
 def insert(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> Insert:
-    """INSERT of a batch into a table, passing over rows whose key is there already."""
+    """INSERT a batch into a table, skipping rows whose key exists."""
     statement = _insert(dialect, table, columns)
     if isinstance(statement, mysql.Insert):
         return statement.prefix_with("IGNORE")
@@ -141,7 +141,7 @@ def upsert(
     dialect: str, table: Table, columns: Sequence[Column[Any]], kept: Collection[str] = (),
     only_if_not_less: Column[Any] | None = None,
 ) -> Insert:  # fmt: skip
-    """INSERT of a batch that overwrites the rows whose key is there already, but for the columns in `kept`.
+    """INSERT a batch, overwriting rows whose key exists, except for the columns in `kept`.
 
     With `only_if_not_less`, a row stays as it is where the new one has less in that column.
     """

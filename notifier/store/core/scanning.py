@@ -1,6 +1,5 @@
-"""Looking for a string in documents that no index knows: the whole table, in slices along the order that it lies in on
-the disk, so that no statement runs long and none holds up a writer.
-"""
+"""Search for a string in documents without an index: the whole table, in slices in the order of the disk, so that no
+statement runs long or holds up a writer."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final

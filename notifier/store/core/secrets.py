@@ -1,4 +1,4 @@
-"""Secrets that the engine makes for itself: one of each name in a database, whoever asks first."""
+"""Secrets that the engine generates for itself: one per name and database, created by the first process that asks."""
 
 import secrets
 from typing import Final
@@ -18,7 +18,7 @@ _known: Final[WeakKeyDictionary[Database, dict[str, bytes]]] = WeakKeyDictionary
 
 
 async def get(database: Database, name: str) -> bytes:
-    """The secret of this name, made where there is none yet and never changed; a process asks for it once."""
+    """The secret of this name, created where there is none and never changed; a process reads it once."""
     known = _known.setdefault(database, {})
     if name not in known:
         known[name] = bytes.fromhex(await _read(database, name) or await _make(database, name))
@@ -26,7 +26,7 @@ async def get(database: Database, name: str) -> bytes:
 
 
 async def find(database: Database, name: str) -> bytes | None:
-    """The secret of this name, where there is one."""
+    """The secret of this name; None where there is none."""
     found = await _read(database, name)
     return None if found is None else bytes.fromhex(found)
 

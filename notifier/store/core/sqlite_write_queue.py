@@ -1,8 +1,8 @@
-"""Whose turn it is to write to an SQLite file: all processes queue, and whoever waits is woken when it is free.
+"""A queue of writers to an SQLite file, across processes: whoever waits is woken when the file is free.
 
-SQLite lets one write at a time. Whoever meets another sleeps, longer each time, up to 100 ms, and passes the moment by:
-under load the file is idle half of the time, and some wait for ever. The queue is a courtesy, SQLite's own lock is what
-counts: where a turn doesn't come, for whoever has it stands still, people go on without.
+SQLite allows one writer at a time. A writer that meets another sleeps, longer each time, up to 100 ms, and misses the
+moment: under load the file is idle half of the time, and some writers wait for ever. The queue is a courtesy and
+SQLite's own lock is what counts: where the holder of the turn hangs, writers go on without it.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class SqliteWriteQueue:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Nobody else who queues writes inside this, unless the queue stands still or there can be none."""
+        """Hold the turn to write, unless the queue hangs or none can be made."""
         crowded = self._own.locked()
         try:
             async with asyncio.timeout(WAIT):
@@ -46,14 +46,14 @@ class SqliteWriteQueue:
             self._own.release()
 
     def close(self) -> None:
-        """Let go of the file; one that somebody is still writing by goes with the process."""
+        """Close the lock file; one that is still in use is closed when the process ends."""
         if self._file is not None and not self._own.locked():
             os.close(self._file)
             self._file = None
 
     async def _lock(self, *, at_once: bool) -> int | None:
-        """Take the lock: `at_once` where it is free, else behind those who wait, or a busy process would have turn
-        after turn. None where the queue stands still, or there can be none."""
+        """Take the lock: with `at_once` only where it is free, else behind those who wait, or a busy process would have
+        turn after turn. None where the queue hangs or none can be made."""
         if self._stuck:
             return None
         try:
@@ -87,7 +87,7 @@ class SqliteWriteQueue:
 
 
 def _take(file: int) -> bool:
-    """Whether the lock was free, and is ours."""
+    """Try to take the lock without waiting; whether this process has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

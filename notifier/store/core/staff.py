@@ -1,4 +1,4 @@
-"""The tables of what the operator's own staff keep: versions of texts, users, sign-ins, API keys, contacts, the audit.
+"""Tables of what the operator's staff keep: versions of texts, users, sign-ins, API keys, contacts, the audit.
 
 Instants are epoch milliseconds (UTC).
 """

@@ -1,1 +1,1 @@
-"""What is open: events, deliveries, leases, digests, and what receipts and the clock do to them."""
+"""Open work: events, deliveries, leases, digests, and what receipts and the clock do to them."""

@@ -1,4 +1,4 @@
-"""Deliveries: written by `decide`, brought up by the clock, read with all that it takes to send them; `leases` is how
+"""Deliveries: written by `decide`, signalled by the clock, loaded with everything needed to send them. `leases` is how
 workers hold them."""
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided for one recipient, and why: one answer per channel; and where they stood."""
+    """The decision for one recipient: one answer per channel, and the recipient's facts at the time."""
 
     event_id: str
     type: str
@@ -57,7 +57,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery with all that is needed to look again and to send. It holds addresses: not printed.
+    """A delivery with everything needed to check it again and send it. It holds addresses, so its repr shows none.
 
     `data` are its event's, None where they can't be read. `reach` are its recipient's addresses, `address_key` that of
     the number or mailbox it goes to, `standing` where its recipient stands now; None where they are gone.
@@ -91,7 +91,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def starts_at(self) -> int:
-        """When it happened: a producer's clock that runs fast doesn't put it behind what came later."""
+        """When the event happened, at the latest its acceptance: a producer's fast clock doesn't put it behind later
+        events."""
         return min(self.occurred_at, self.accepted_at)
 
     def __repr__(self) -> str:
@@ -99,7 +100,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """A delivery, its type and what it is about."""
+    """A delivery's notification type and subject."""
 
     id: str
     type: str
@@ -118,33 +119,33 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def existing(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> set[str]:
-    """Which of the deliveries are there already."""
+    """Ids of those deliveries that are already in the store."""
     found = await connection.execute(_existing(dialect), {"rows": rows.ids(ids)})
     return {row.id for row in found}
 
 
 async def add(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> int:
-    """Write deliveries; how many were new."""
+    """Write deliveries; returns how many were new."""
     if not deliveries:
         return 0
     return (await connection.execute(_insert(dialect), {"rows": rows.encode(deliveries)})).rowcount
 
 
 async def own(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> list[NewDelivery]:
-    """Those of the deliveries just added that are their events' own: the others were there already, by other events."""
+    """Of deliveries just added, those that belong to their events; other events had already made the rest."""
     wanted = rows.encode([{"id": each.id, "event_id": each.event_id} for each in deliveries])
     found = {row.id for row in await connection.execute(_own(dialect), {"rows": wanted})}
     return [each for each in deliveries if each.id in found]
 
 
 async def add_decisions(connection: AsyncConnection, dialect: str, decisions: Sequence[Decision]) -> None:
-    """Write what was decided and why."""
+    """Write decisions and their reasons."""
     if decisions:
         await connection.execute(_insert_decisions(dialect), {"rows": rows.encode(decisions)})
 
 
 async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) -> bool:
-    """Whether an event of a type was decided for anybody."""
+    """Whether any decision was made about an event for a type."""
     query = sa.select(sa.literal(1)).where(decision.c.event_id == event_id, decision.c.type == type_).limit(1)
     return (await connection.execute(query)).first() is not None
 
@@ -158,7 +159,7 @@ _AS_THEY_ARE = (
 
 
 async def load(database: Database, ids: Sequence[str], state: State) -> list[Ready]:
-    """Those of the deliveries that are in a state. It takes nothing: two workers may load the same."""
+    """Load deliveries that are in a state, without claiming them: two workers may load the same ones."""
 
     async def work(connection: AsyncConnection) -> list[Ready]:
         query = ready(database.dialect).where(delivery.c.state == sa.bindparam("state"))
@@ -189,7 +190,8 @@ async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row
 
 
 def _data(document: str) -> dict[str, Any] | None:
-    """An event's data; None for what another version wrote and this one can't read: it keeps no other back."""
+    """An event's data; None where another version wrote data that this one can't read, so that others
+    aren't held up."""
     try:
         return msgspec.json.decode(document, type=dict[str, Any])
     except msgspec.DecodeError:
@@ -205,7 +207,7 @@ def _mark(row: Any) -> Supersession | None:
 
 
 async def move(database: Database, moves: Sequence[Move], now: int) -> int:
-    """Move deliveries that no worker holds; how many were still where their move begins."""
+    """Move deliveries that no worker holds; returns how many were still in the state where their move begins."""
 
     async def work(connection: AsyncConnection) -> int:
         parameters = {"rows": rows.encode(moves), "now": now}
@@ -218,7 +220,7 @@ async def move(database: Database, moves: Sequence[Move], now: int) -> int:
 
 
 async def get(database: Database, id_: str) -> Subject | None:
-    """What a delivery is about; None where there is none."""
+    """A delivery's type and subject; None where there is no such delivery."""
     query = sa.select(delivery.c.id, delivery.c.type, delivery.c.about).where(delivery.c.id == id_)
 
     async def work(connection: AsyncConnection) -> Subject | None:
@@ -229,7 +231,7 @@ async def get(database: Database, id_: str) -> Subject | None:
 
 
 async def waiting(database: Database, now: int) -> int:
-    """How many deliveries wait for a time that is yet to come, and were never tried."""
+    """Count deliveries that are due in the future and were never tried."""
     query = sa.select(sa.func.count()).where(
         delivery.c.state == State.PENDING, delivery.c.due_at > now, delivery.c.attempts == 0
     )
@@ -241,7 +243,7 @@ async def waiting(database: Database, now: int) -> int:
 
 
 async def states(database: Database) -> dict[tuple[str, str], State]:
-    """Every delivery's state, by channel and id: for comparisons, not for the hot path."""
+    """The state of every delivery, by channel and id: for comparisons, not for the hot path."""
 
     async def work(connection: AsyncConnection) -> dict[tuple[str, str], State]:
         found = await connection.execute(sa.select(delivery.c.channel, delivery.c.id, delivery.c.state))
@@ -275,7 +277,7 @@ def _insert_decisions(dialect: str) -> sa.Insert:
 
 @cache
 def ready(dialect: str) -> sa.Select[Any]:
-    """What `read` reads of a batch of deliveries, for whoever says which of them."""
+    """The query behind `read`, for callers that add which deliveries they want."""
     wanted = rows.batch(dialect, [delivery.c.id])
     own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about")
     return (

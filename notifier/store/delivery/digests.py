@@ -1,8 +1,7 @@
-"""Digests: deliveries of their own whose content is that of others, which are collected and never sent themselves.
+"""Digests: deliveries whose content is that of others, which are collected and never sent themselves.
 
-A digest takes items in as long as it waits for the first time. What it holds is settled by its claim, in whose
-transaction the items that an event has made untrue, or that are too late, end: so an item is in one digest, and told
-once.
+A digest accepts items while it waits for its first send. Its claim fixes its items: in the same transaction, items that
+are superseded or too late end. So each item is in one digest, and told once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +19,7 @@ from notifier.store.delivery.supersessions import Supersession
 
 
 class OpenDigest(msgspec.Struct, frozen=True, kw_only=True):
-    """A digest that takes items in: its id, group (in `delivery.about`), when it is due and of no use any more."""
+    """A digest that accepts items: its id, group (in `delivery.about`), due time and expiry."""
 
     id: str
     about: str
@@ -29,15 +28,14 @@ class OpenDigest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def take_open(connection: AsyncConnection, dialect: str, groups: Iterable[str], now: int) -> list[OpenDigest]:
-    """The digests of these groups that nobody has taken up. They stay locked, and so unclaimed, until the transaction
-    ends."""
+    """Lock the unclaimed digests of these groups until the transaction ends, so that none is claimed meanwhile."""
     wanted = rows.encode([{"about": group} for group in groups])
     found = await connection.execute(_open(dialect), {"rows": wanted, "now": now})
     return [rows.read(row, OpenDigest, strict=True) for row in found]
 
 
 async def settle_items(connection: AsyncConnection, dialect: str, digests: Sequence[str], now: int) -> None:
-    """End the items of claimed digests that are out of date, as their marks say, and those that are too late."""
+    """End items of claimed digests that are superseded or too late."""
     if not digests:
         return
     found = await connection.execute(_outdated(dialect), {"rows": rows.ids(digests), "now": now})
@@ -52,7 +50,7 @@ async def settle_items(connection: AsyncConnection, dialect: str, digests: Seque
 
 
 async def items(connection: AsyncConnection, dialect: str, digests: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The data (JSON) of the items that digests hold, by the digest's id, in the order in which they happened."""
+    """The data (JSON) of digests' items by the digest's id, in the order in which their events happened."""
     held: dict[str, tuple[str, ...]] = {}
     for row in await connection.execute(_items(dialect), {"rows": rows.ids(digests)}):
         held[row.digest_id] = (*held.get(row.digest_id, ()), row.data)

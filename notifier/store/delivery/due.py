@@ -1,8 +1,8 @@
-"""What the clock looks at: deliveries that are due, and leases that ran out.
+"""The clock's queries: deliveries that are due, and leases that have expired.
 
-Every look is by queue: one channel and lane in one state is a range of one index (`ix_delivery_due`), and its beginning
-is all that is read. So a look costs the same beside a campaign of a million rows as on an empty table, and while
-nothing is due nothing is locked and nothing written.
+Every query is by queue: one channel and lane in one state is a range of one index (`ix_delivery_due`), and only its
+beginning is read. So a query costs the same beside a campaign of a million rows as on an empty table, and while nothing
+is due nothing is locked or written.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ Queue = tuple[Channel, Lane]
 
 
 class DueDelivery(msgspec.Struct, frozen=True):
-    """A delivery that it is time to do something about. `crashes` counts the workers that ended with it in hand;
-    `again` says whether it was signalled when it fell due, and nobody took it."""
+    """A delivery that is due. `crashes` counts the workers that died while holding it; `again` says that it was
+    signalled when it fell due and nobody took it."""
 
     id: str
     channel: Channel
@@ -36,7 +36,7 @@ class DueDelivery(msgspec.Struct, frozen=True):
 
 
 async def take(database: Database, now: int, again_at: int, limit: int, queues: Sequence[Queue]) -> list[DueDelivery]:
-    """The first `limit` deliveries of each queue that are pending, and that are unknown, and due.
+    """The first `limit` due deliveries of each queue, pending and unknown.
 
     Nobody looks at them again before `again_at`, but for another clock that looks at the same moment: it signals them
     too, which does no harm.
@@ -61,7 +61,7 @@ async def take(database: Database, now: int, again_at: int, limit: int, queues: 
 
 
 async def return_expired_leases(database: Database, now: int, limit: int) -> int:
-    """Deliveries whose worker let its lease run out become unknown: the provider may have them. How many there were."""
+    """Make deliveries whose lease expired unknown, since the provider may have them; returns how many there were."""
     query = _first(tuple((channel, lane) for channel in Channel for lane in Lane), (State.SENDING,))
 
     async def look(connection: AsyncConnection) -> list[str]:

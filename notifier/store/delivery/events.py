@@ -21,7 +21,7 @@ _OPEN = (event.c.decided_at.is_(None), event.c.quarantined_at.is_(None))
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event to be written; `data` is its JSON, `signal_at` when the clock signals it if nobody else did."""
+    """An event to be written; `data` is its JSON, `signal_at` when the clock signals it if nobody else has."""
 
     id: str
     source: str
@@ -36,9 +36,10 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def add(database: Database, events: Sequence[NewEvent]) -> dict[str, str]:
-    """Write events in one transaction; those whose id is there already stay as they are.
+    """Write events in one transaction; events whose id exists stay as they are.
 
-    Answers the digest that each id has in the store: where it isn't the one handed in, the event was another.
+    Returns the digest stored for each id: a digest that differs from the one given means that another event has that
+    id.
     """
 
     async def work(connection: AsyncConnection) -> dict[str, str]:
@@ -48,7 +49,7 @@ async def add(database: Database, events: Sequence[NewEvent]) -> dict[str, str]:
 
 
 async def insert(connection: AsyncConnection, dialect: str, events: Sequence[NewEvent]) -> dict[str, str]:
-    """The same inside a transaction of the caller's."""
+    """Write events inside the caller's transaction, as `add` does."""
     encoded = rows.encode(events)
     if (await connection.execute(_insert(dialect), {"rows": encoded})).rowcount == len(events):
         return {new.id: new.digest for new in events}
@@ -57,7 +58,7 @@ async def insert(connection: AsyncConnection, dialect: str, events: Sequence[New
 
 
 async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> list[Event]:
-    """Those of the events that nobody has decided or is deciding; they stay locked until the transaction ends."""
+    """Lock undecided events that nobody else is deciding, until the transaction ends."""
     found = await connection.execute(_undecided(dialect), {"rows": rows.ids(ids)})
     return [_event(row) for row in found]
 
@@ -73,7 +74,7 @@ async def get(database: Database, id_: str) -> Event | None:
 
 
 async def mark_decided(connection: AsyncConnection, dialect: str, deliveries: dict[str, int], now: int) -> None:
-    """Close events with the number of deliveries each was turned into."""
+    """Mark events as decided, with the number of deliveries made of each."""
     encoded = rows.encode([{"id": id_, "deliveries": count} for id_, count in deliveries.items()])
     await connection.execute(_decided(dialect), {"rows": encoded, "now": now})
 
@@ -92,13 +93,13 @@ async def advance(
 
 
 async def look_again(connection: AsyncConnection, dialect: str, ids: Sequence[str], at: int) -> None:
-    """Keep the clock from undecided events until then: they are in somebody's hands."""
+    """Keep the clock from signalling undecided events until an instant: a worker has them."""
     if ids:
         await connection.execute(_look_again(dialect), {"rows": rows.ids(ids), "look_at": at})
 
 
 async def due(database: Database, now: int, again_at: int, limit: int) -> dict[str, int]:
-    """Undecided events that it is time to signal, with how often a careful worker has tried each.
+    """Undecided events that are due for a signal, with the number of careful tries of each.
 
     Nobody looks at them again before `again_at`, but for another clock that looks at the same moment: it signals them
     too, which does no harm. While nothing is due nothing is locked and nothing written.
@@ -120,8 +121,7 @@ async def due(database: Database, now: int, again_at: int, limit: int) -> dict[s
 
 
 async def begin_try(database: Database, ids: Sequence[str], tries: int, look_at: int) -> list[str]:
-    """Count a try before it is made, so that one which ends the process is counted too; the events that are the
-    caller's to try.
+    """Count a try before it is made, so that a try which ends the process is counted too; returns the events to try.
 
     Those are left out that are decided, or that have not been tried `tries` times: the signal is a repeat, and another
     worker's try is under way or over. The clock doesn't judge the others before `look_at`.

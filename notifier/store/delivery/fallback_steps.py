@@ -1,4 +1,4 @@
-"""Channels that wait for the ones before: what they ask of them, and how they come forward."""
+"""Fallback steps: channels that wait for earlier ones, the conditions on those, and how a step comes forward."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -18,7 +18,7 @@ _SAME = ("event_id", "type", "recipient_id")
 
 
 def _before(step: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Exists:
-    """Whether there is an earlier step of the same notification for which these hold."""
+    """Whether an earlier step of the same notification meets these conditions."""
     same = [_earlier.c[name] == step.c[name] for name in _SAME]
     return sa.select(sa.literal(1)).where(*same, _earlier.c.step < step.c.step, *conditions).correlate(step).exists()
 
@@ -41,8 +41,8 @@ IS_FOLLOWED = (
 
 
 async def bring_forward(connection: AsyncConnection, dialect: str, ended: Sequence[str], now: int) -> int:
-    """Let the next step go at once where these deliveries were the last of those before it to end, and none of them
-    reached the person; how many came forward.
+    """Make the next step due now where these deliveries were the last earlier ones to end and none reached the person;
+    returns how many came forward.
 
     Two that end at the same moment may each take the other for open: then the next step comes at its own time.
     """

@@ -1,4 +1,4 @@
-"""What people have heard: for messages that close a thing, which nobody else is to get."""
+"""What people have heard: for messages that close something, which go only to people who heard of it."""
 
 from collections.abc import Collection
 from functools import cache
@@ -18,7 +18,7 @@ Thing = tuple[str, str]
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery of which its recipient has heard, or may have, on its own or in a digest."""
+    """A delivery that reached its recipient, or may have, on its own or in a digest."""
 
     id: str
     recipient_id: str
@@ -27,9 +27,9 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def heard(database: Database, things: Collection[Thing]) -> list[Heard]:
-    """Every delivery about these things that was told.
+    """Every delivery about these subjects that was sent or may have been.
 
-    It waits for claims that are under way, which may not have seen the mark that this call's message came with.
+    It waits for claims that are under way, which may not have seen the supersession that this call's message came with.
     """
 
     async def work(connection: AsyncConnection) -> list[Heard]:

@@ -1,6 +1,6 @@
-"""Leases: a worker claims deliveries under a token, and settles them while the lease lasts; nobody else has them then.
+"""Leases: a worker claims deliveries under a token and settles them while the lease lasts, when nobody else has them.
 
-What a lease left behind is unknown, for the provider may have it.
+A delivery whose lease expired is unknown, for the provider may have it.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -23,7 +23,7 @@ from notifier.store.people.suppressions import Suppression
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """How an attempt at a delivery ended, whose it was and under which lease, as rows of `delivery`."""
+    """The outcome of an attempt, its recipient and its lease, as rows of `delivery`."""
 
     id: str
     recipient_id: str
@@ -43,7 +43,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try at a provider: its number from 1, and what came of it."""
+    """One attempt at a provider: its number from 1, and its outcome."""
 
     delivery_id: str
     number: int
@@ -55,10 +55,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def claim(database: Database, ids: Sequence[str], token: str, now: int, lease_ends: int) -> list[Ready]:
-    """Take those of the deliveries that are still pending and due, under a token and until the lease ends.
+    """Claim deliveries that are still pending and due, under a token until the lease ends.
 
-    Answers those taken, with what is known of them as of this moment; what a digest holds is settled. From here on the
-    provider may have it; until here it surely has not.
+    Returns the claimed ones, with what is known of them at this moment; a digest's items are settled. Once claimed, the
+    provider may have a delivery; before, it surely has not.
     """
 
     async def work(connection: AsyncConnection) -> list[Ready]:
@@ -76,8 +76,7 @@ async def claim(database: Database, ids: Sequence[str], token: str, now: int, le
 
 
 async def renew(database: Database, held: Mapping[str, str], now: int, lease_ends: int) -> Set[str]:
-    """Let the leases of deliveries that are being sent, ids under their tokens, last until then; the ids of those still
-    held."""
+    """Extend the leases of deliveries being sent (ids under their tokens) to an instant; returns the ids still held."""
 
     async def work(connection: AsyncConnection) -> Set[str]:
         wanted = [{"id": id_, "lease_token": held[id_]} for id_ in sorted(held)]
@@ -98,8 +97,8 @@ async def settle(
     now: int,
     bad: Sequence[Suppression] = (),
 ) -> int:
-    """Record outcomes of deliveries that are still under their leases, forget addresses that are gone, and suppress
-    addresses that are bad; how many were recorded.
+    """Record outcomes of deliveries still under their leases, forget dead addresses and suppress bad ones; returns how
+    many were recorded.
 
     Where a receipt was quicker its state stands; where the recipient was erased meanwhile, nothing is kept of their
     words. Fewer than handed in means that leases ran out meanwhile: the state is

@@ -1,4 +1,4 @@
-"""Notes: what people did to messages that an app shows them. The delivery itself says only that it reached them."""
+"""Notes: what people did with messages shown in an app. The delivery itself says only that it reached them."""
 
 from collections.abc import Collection
 from functools import cache

@@ -27,7 +27,7 @@ class SharedProviderState(msgspec.Struct, frozen=True):
 
 
 async def read(database: Database, id_: str) -> SharedProviderState:
-    """What is known of a provider."""
+    """The shared state of a provider."""
 
     async def work(connection: AsyncConnection) -> SharedProviderState:
         return _known((await connection.execute(_query(), {"of": id_})).first())
@@ -38,7 +38,8 @@ async def read(database: Database, id_: str) -> SharedProviderState:
 async def change(
     database: Database, id_: str, how: Callable[[SharedProviderState], tuple[SharedProviderState, T]]
 ) -> T:
-    """Change what is known of a provider by a pure function, one process after the other; what that answers beside."""
+    """Change a provider's shared state by a pure function, one process after the other; returns the
+    function's answer."""
 
     async def work(connection: AsyncConnection) -> T:
         blank = {"id": id_, **_columns(SharedProviderState())}

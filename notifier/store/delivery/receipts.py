@@ -1,4 +1,4 @@
-"""Deliveries as receipts find and leave them."""
+"""Deliveries as receipts read and change them."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -20,7 +20,7 @@ TELLING: Final = ("locale", "time_zone", "content_hash")
 
 
 class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a delivery is, and the provider's own id for it where that is known."""
+    """A delivery's state, and the provider's own id for it where known."""
 
     id: str
     channel: Channel
@@ -30,7 +30,7 @@ class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def lock(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, DeliveryStatus]:
-    """The deliveries, each held for this transaction; those that aren't there are not in the answer."""
+    """Lock deliveries for this transaction; unknown ids are left out."""
     wanted = rows.encode([{"id": id_} for id_ in ids])
     found = await connection.execute(_lock(dialect), {"rows": wanted})
     standings = (rows.read(row, DeliveryStatus) for row in found)
@@ -38,7 +38,7 @@ async def lock(connection: AsyncConnection, dialect: str, ids: Sequence[str]) ->
 
 
 async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, Report], now: int) -> None:
-    """Write where reports have moved deliveries that this transaction holds.
+    """Write the states to which reports have moved deliveries locked by this transaction.
 
     The lease's token stays, for `settle_overtaken`.
     """
@@ -54,14 +54,13 @@ async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, R
 
 
 async def tries(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, int]:
-    """How often each of the deliveries went out, or may have, as far as that is written down; without those that
-    another channel comes after."""
+    """The recorded attempts of each delivery; without deliveries that another channel follows."""
     found = await connection.execute(_tries(dialect), {"rows": rows.ids(ids)})
     return {row.id: row.tries for row in found}
 
 
 async def wait_again(connection: AsyncConnection, dialect: str, due: Mapping[str, int]) -> None:
-    """Let deliveries wait for one more try, each until its instant."""
+    """Make deliveries wait for one more attempt, each until its instant."""
     wanted = rows.encode([{"id": id_, "due_at": due_at} for id_, due_at in due.items()])
     await connection.execute(_wait_again(dialect), {"rows": wanted})
 

@@ -1,4 +1,4 @@
-"""Charging sessions as peers told them (OCPI): what the next update of one builds on."""
+"""Charging sessions as OCPI peers reported them: each update builds on the one before."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,8 +18,7 @@ Step = Callable[[StoredSession | None], tuple[StoredSession, Sequence[NewEvent]]
 
 
 async def update(database: Database, name: str, step: Step, now: int) -> None:
-    """Take one step of a session, in one transaction with the events it brings: neither is ever there without the
-    other.
+    """Apply one update to a session, in one transaction with the events it causes: neither exists without the other.
 
     Two updates of one session wait for each other; what `step` raises leaves everything as it was.
     """

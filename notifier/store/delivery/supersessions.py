@@ -1,5 +1,5 @@
-"""Marks: whatever is about this thing and happened at or before this moment is out of date. Every claim joins them, and
-whoever takes deliveries without one asks for them."""
+"""Supersessions: deliveries about a subject whose event happened at or before an instant are out of date. Every claim
+joins them; code that sends without a claim queries them."""
 
 from collections.abc import Collection, Sequence
 from functools import cache
@@ -29,12 +29,12 @@ class Supersession(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> State:
-        """How those deliveries end."""
+        """The state in which superseded deliveries end."""
         return State.SUPERSEDED if self.reason == Reason.SUPERSEDED else State.CANCELLED
 
 
 class StoppedDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that a mark stops. One that is `sending` is in a worker's hands, and may still go out."""
+    """A delivery that a supersession stops. One that is `sending` is held by a worker, and may still go out."""
 
     id: str
     type: str
@@ -44,7 +44,7 @@ class StoppedDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def add(connection: AsyncConnection, dialect: str, marks: Sequence[Supersession]) -> None:
-    """Mark what is out of date; of two marks about a thing that one stands which reaches further."""
+    """Write supersessions; of two for one subject the one that reaches further stays."""
     if marks:
         newest: dict[str, Supersession] = {}
         for supersession in sorted(marks, key=lambda supersession: supersession.until):
@@ -53,7 +53,7 @@ async def add(connection: AsyncConnection, dialect: str, marks: Sequence[Superse
 
 
 async def of(connection: AsyncConnection, dialect: str, abouts: Collection[str]) -> dict[str, Supersession]:
-    """The marks of these things, those that have one."""
+    """The supersessions of these subjects."""
     found = await connection.execute(_of(dialect), {"rows": rows.encode([{"about": about} for about in abouts])})
     return {row.about: rows.read(row, Supersession) for row in found}
 
@@ -61,7 +61,7 @@ async def of(connection: AsyncConnection, dialect: str, abouts: Collection[str])
 async def stopped(
     connection: AsyncConnection, dialect: str, marks: Sequence[Supersession]
 ) -> tuple[int, list[StoppedDelivery]]:
-    """How many deliveries these marks stop, and the first of them; what waits in a digest is one of them."""
+    """Count the deliveries that supersessions stop, and list the first; those in a digest count."""
     if not marks:
         return 0, []
     parameters = {"rows": rows.encode(marks)}
@@ -87,7 +87,7 @@ _digest = delivery.alias("digest")
 
 
 def _waiting(dialect: str) -> tuple[sa.FromClause, list[sa.ColumnElement[bool] | sa.TextClause]]:
-    """Open deliveries that the marks of the batch are about, and those that wait in a digest nobody has taken up."""
+    """Open deliveries that the batch's supersessions stop, and those in unclaimed digests."""
     marks = rows.batch(dialect, [supersession.c.about, supersession.c.until])
     joined = (
         marks.join(delivery, delivery.c.about == marks.c.about)

@@ -1,6 +1,5 @@
-"""What else tells of an erased person: found by their id where an index knows it, else by a look at every document. A
-chunk at a time, each in a transaction of its own: what was done stays done.
-"""
+"""Sweeping up behind an erased person: rows are found by their id where an index has it, else by scanning every
+document. Each chunk has its own transaction, so finished work stays done."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
@@ -23,8 +22,8 @@ CHUNK: Final = 500  # rows in one transaction
 
 
 async def forget_told(database: Database, erased: Erasure, now: int) -> int:
-    """Put one person's pseudonym into their deliveries, decisions and consents, end what is pending, and take them out
-    of the events behind it; how many rows there were.
+    """Replace one person by their pseudonym in deliveries, decisions and consents, end their pending deliveries, and
+    remove them from the events behind those; returns the number of rows.
 
     What a worker has in hand is settled by that worker, whenever that is, and not sent again.
     """
@@ -36,7 +35,7 @@ async def forget_told(database: Database, erased: Erasure, now: int) -> int:
 
 
 async def forget_named(database: Database, erased: Sequence[Erasure]) -> None:
-    """Take people out of events that name them and were told to nobody, and delete the sessions of their tokens."""
+    """Remove people from events that name them but were sent to nobody, and delete the sessions of their tokens."""
     strings = {msgspec.json.encode(name).decode() for each in erased for name in each.names}
     async for found in find(database, event, event.c.data, strings):
         for start in range(0, len(found), CHUNK):

@@ -1,6 +1,6 @@
 """Unknown deliveries while their providers are asked: held by `signal_at`, and counted as crashes until the answer.
 
-The message has to be rendered to be asked for, and what ends a worker in that must not do so again and again.
+A status query has to render the message, and a message whose rendering kills a worker must not do so again and again.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from notifier.store.core.schema import delivery
 
 
 async def begin(database: Database, ids: Sequence[str], free_until: int, held_until: int) -> list[str]:
-    """Take those of the deliveries that are unknown and that nobody holds beyond `free_until`.
+    """Take unknown deliveries that nobody holds beyond `free_until`.
 
     Each counts as a crash until `end`. The clock looks again at `held_until`.
     """
@@ -32,7 +32,8 @@ async def begin(database: Database, ids: Sequence[str], free_until: int, held_un
 
 
 async def end(database: Database, ids: Sequence[str], look_at: int) -> None:
-    """The worker is alive: take the crashes back, and let the clock look at those that are unknown still."""
+    """End the checks: take the crash counts back, as the worker lives, and give deliveries that are still unknown to
+    the clock."""
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(_release(database.dialect), {"rows": rows.ids(ids), "look_at": look_at})

@@ -1,4 +1,4 @@
-"""Addresses that people have: those of one channel alone are an object on their row, by the channel's name."""
+"""Recipients' addresses. Addresses that only one channel uses are a JSON object on the row, keyed by channel."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -24,8 +24,8 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Gone(Private, frozen=True, kw_only=True):
-    """An address that its provider says is no more: a device by its id, or what a recipient has for one channel alone
-    (`own`), as it was when it was written to."""
+    """An address that its provider reports as gone: a device by its id, or a recipient's address for one channel
+    (`own`), as it was when the message was sent."""
 
     channel: Channel
     recipient_id: str
@@ -34,17 +34,17 @@ class Gone(Private, frozen=True, kw_only=True):
 
 
 def own(document: str | None) -> Mapping[str, Any]:
-    """The addresses of one channel alone, from the column `addresses`."""
+    """Addresses that only one channel uses, from the column `addresses`."""
     return _decode(document) if document else NO_OWN
 
 
 def known(row: Any, devices: bool) -> KnownAddresses:
-    """Which addresses a row of `recipient` has."""
+    """The kinds of address that a row of `recipient` has."""
     return KnownAddresses(row.email is not None, row.phone is not None, devices, frozenset(own(row.addresses)))
 
 
 def reach(row: Any) -> Reach:
-    """The addresses of a row that has a person's columns, and a device's as `device_…`."""
+    """The addresses in a row with a person's columns and one device's as `device_…`."""
     its = None
     if row.device_value is not None:
         its = Device(kind=row.device_kind, value=row.device_value, platform=row.device_platform)
@@ -52,14 +52,14 @@ def reach(row: Any) -> Reach:
 
 
 async def replace(connection: AsyncConnection, dialect: str, given: Mapping[str, Addresses]) -> None:
-    """Write the addresses of one channel alone of the recipients that have been given any; an empty object clears."""
+    """Overwrite the single-channel addresses of the recipients given; an empty object clears them."""
     if given:
         wanted = [{"id": id_, "addresses": each} for id_, each in sorted(given.items())]
         await connection.execute(_replace(dialect), {"rows": rows.encode(wanted)})
 
 
 async def forget(connection: AsyncConnection, gone: Sequence[Gone]) -> None:
-    """Forget addresses that are no more; one that was replaced meanwhile stays."""
+    """Forget addresses that are gone; an address replaced meanwhile stays."""
     if devices := [each.device_id for each in gone if each.device_id is not None]:
         await connection.execute(sa.delete(device).where(device.c.id.in_(devices)))
     for each in sorted((each for each in gone if each.device_id is None), key=lambda each: each.recipient_id):

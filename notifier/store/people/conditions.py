@@ -1,4 +1,4 @@
-"""A segment's conditions in SQL: what `segments.matches` says of one person, said of every row of `recipient`.
+"""A segment's conditions in SQL: the test that `segments.matches` applies to one person, for every row of `recipient`.
 
 Values are always bound, and so are the names of attributes, of which `segments.Field` lets only plain ones in. Each
 engine has its own words for what is in a JSON document; everything else is SQLAlchemy's.
@@ -27,7 +27,7 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def belongs(dialect: str, segment: Segment) -> Column:
-    """The condition under which a row of `recipient` belongs to a segment."""
+    """The SQL condition under which a row of `recipient` belongs to a segment."""
     every = [_holds(dialect, condition) for condition in segment.all]
     some = [_holds(dialect, condition) for condition in segment.any]
     return sa.and_(sa.true(), *every, *([sa.or_(*some)] if some else []))
@@ -43,7 +43,7 @@ def _holds(dialect: str, condition: Condition) -> Column:
 
 
 def _any(dialect: str, condition: Condition) -> Column:
-    """Whether one of the values is the field's, or stands as asked to it; false and not NULL where there is none."""
+    """Whether any of the values matches the field; false and not NULL where there is none."""
     compare = COMPARE.get(condition.operator, _equals)
     held = (compare(_read(dialect, condition, value), _given(dialect, value)) for value in condition.values)
     if condition.field == "tenant":
@@ -60,7 +60,7 @@ def _exists(dialect: str, condition: Condition) -> Column:
 
 
 def _read(dialect: str, condition: Condition, value: Value) -> Column:
-    """What a row has under a field, NULL where it is of another kind than the value that it is held against."""
+    """A row's value under a field; NULL where its kind differs from that of the value it is compared with."""
     if condition.attribute is None:
         return _binary(dialect, _word(dialect, condition.field))
     kind = kind_of(value)
@@ -81,14 +81,14 @@ def _given(dialect: str, value: Value) -> Column:
 
 
 def _binary(dialect: str, text: Column) -> Column:
-    """A text that compares by its letters alone, in the order of their numbers, whatever the database's language."""
+    """Text that compares by code point, whatever the database's language."""
     if dialect == "postgresql":
         return sa.collate(text, "C")
     return sa.cast(text, sa.LargeBinary()) if dialect == "mysql" else text  # MySQL's own pad with spaces
 
 
 def _word(dialect: str, field: str) -> Column:
-    """One of the columns, or the part of it before the first hyphen."""
+    """A column, or the part of it before the first hyphen."""
     if field not in ("language", "country"):
         return recipient.c[field]
     return FIRST[dialect](recipient.c["locale" if field == "language" else "region"])
@@ -115,7 +115,7 @@ def _attribute(dialect: str, name: str) -> Column:
 
 
 def _kind(dialect: str, name: str) -> Column:
-    """The engine's word for an attribute's kind; NULL where there is no such attribute."""
+    """The engine's name for an attribute's JSON kind; NULL where there is no such attribute."""
     document, path = recipient.c.attributes, f'$."{name}"'
     if dialect == "postgresql":
         return sa.func.jsonb_typeof(sa.func.jsonb_extract_path(_jsonb(document), name))
@@ -125,7 +125,7 @@ def _kind(dialect: str, name: str) -> Column:
 
 
 def _has_tenant(dialect: str, value: Value) -> Column:
-    """Whether one of a row's tenants has a name."""
+    """Whether one of a row's tenants has this name."""
     document = recipient.c.tenants
     if dialect == "postgresql":
         return _jsonb(document).bool_op("@>")(sa.func.jsonb_build_array(sa.cast(sa.literal(value), sa.Text())))

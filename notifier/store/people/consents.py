@@ -1,6 +1,5 @@
-"""The consent ledger: every word that a person said, appended and never changed; what they amount to stands on the
-person's row, written in the same transaction.
-"""
+"""The consent ledger: every statement of a person, appended and never changed. The resulting consents stand on the
+person's row, written in the same transaction."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -35,9 +34,9 @@ _decode = msgspec.json.Decoder(dict[str, dict[str, bool]]).decode
 async def append(
     connection: AsyncConnection, dialect: str, said: Mapping[str, Sequence[Consent]], actor: str, now: int
 ) -> dict[str, list[ConsentEntry]]:
-    """Append what people said, by recipient, in its order; the entries of those who are there.
+    """Append statements by recipient, in order; returns the entries of recipients who exist.
 
-    Their rows stay locked until the transaction ends, so that the ledger and what it amounts to never differ.
+    Their rows stay locked until the transaction ends, so that the ledger and the resulting consents never differ.
     """
     if not said:
         return {}
@@ -63,7 +62,7 @@ async def append(
 
 
 async def add(database: Database, recipient_id: str, word: Consent, actor: str, now: int) -> ConsentEntry | None:
-    """Append one word of one person; None where there is no such recipient."""
+    """Append one statement of one person; None where there is no such recipient."""
 
     async def work(connection: AsyncConnection) -> ConsentEntry | None:
         entries = await append(connection, database.dialect, {recipient_id: [word]}, actor, now)
@@ -73,7 +72,7 @@ async def add(database: Database, recipient_id: str, word: Consent, actor: str, 
 
 
 async def get(database: Database, recipient_id: str, limit: int) -> tuple[Agreed, list[ConsentEntry]] | None:
-    """What one person agrees to, and the latest entries, newest first; None where there is no such recipient."""
+    """A person's consents, and the latest ledger entries, newest first; None where there is no such recipient."""
     columns = [consent.c[name] for name in ConsentEntry.__struct_fields__]
     ledger = sa.select(*columns).where(consent.c.recipient_id == recipient_id).order_by(consent.c.id.desc())
 

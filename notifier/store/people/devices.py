@@ -19,7 +19,7 @@ _COLUMNS = ("id", "recipient_id", "kind", "value", "platform", "last_seen")
 
 
 async def of(database: Database, recipient_id: str) -> list[Device] | None:
-    """One person's devices; None where there is no such recipient."""
+    """A person's devices; None where there is no such recipient."""
     known = sa.select(recipient.c.id).where(recipient.c.id == recipient_id)
 
     async def work(connection: AsyncConnection) -> list[Device] | None:
@@ -31,7 +31,7 @@ async def of(database: Database, recipient_id: str) -> list[Device] | None:
 
 
 async def read(connection: AsyncConnection, recipient_id: str) -> list[Device]:
-    """One person's devices, in an order that stays the same."""
+    """A person's devices, in a stable order."""
     query = (
         sa.select(*(device.c[name] for name in _COLUMNS[2:]))
         .where(device.c.recipient_id == recipient_id)
@@ -41,9 +41,9 @@ async def read(connection: AsyncConnection, recipient_id: str) -> list[Device]:
 
 
 async def register(database: Database, recipient_id: str, value: str, step: Callable[[Device | None], Device]) -> bool:
-    """Write one device as `step` makes it of what is known of it; whether there is such a recipient.
+    """Write the device that `step` makes of the stored one; False where there is no such recipient.
 
-    Of more than `MAX_DEVICES` those that were not used for longest are forgotten.
+    Beyond `MAX_DEVICES` the least recently used are deleted.
     """
 
     async def work(connection: AsyncConnection) -> bool:
@@ -61,7 +61,7 @@ async def register(database: Database, recipient_id: str, value: str, step: Call
 
 
 async def forget(database: Database, recipient_id: str, value: str) -> None:
-    """Send nothing more to one device of a person's."""
+    """Delete one device of a person, so that nothing more is sent to it."""
 
     async def work(connection: AsyncConnection) -> None:
         await people.lock(connection, database.dialect, [recipient_id])
@@ -72,7 +72,7 @@ async def forget(database: Database, recipient_id: str, value: str) -> None:
 
 
 async def replace(connection: AsyncConnection, dialect: str, owned: Mapping[str, Sequence[Device]]) -> None:
-    """Give these people these devices and no others, as a part of a transaction that holds the people."""
+    """Replace all devices of these people, in a transaction that has locked the people."""
     if owned:
         owners = rows.encode([{"recipient_id": id_} for id_ in owned])
         await connection.execute(_clear(dialect), {"rows": owners})

@@ -1,6 +1,5 @@
-"""Erasures: a person's own rows go at once, with the wish to be forgotten written down in the same transaction; what
-else tells of them is swept up behind it. What stays is a keyed hash in their place, which names nobody.
-"""
+"""Erasures: a person's own rows are deleted at once, and the erasure is recorded in the same transaction; other rows
+that tell of them are swept up later. A keyed hash stays in their place, which names nobody."""
 
 import hmac
 import re
@@ -42,7 +41,7 @@ Pseudonym = Callable[[str], str]
 
 
 class Erasure(Private, frozen=True, kw_only=True):
-    """One person's. `id` is their pseudonym, `names` their id and then their charging tokens."""
+    """The erasure of one person. `id` is their pseudonym, `names` their id and then their charging tokens."""
 
     id: str
     names: list[str]
@@ -50,17 +49,17 @@ class Erasure(Private, frozen=True, kw_only=True):
 
     @property
     def known(self) -> set[str]:
-        """What they go by in data: their names, and the pseudonym that an earlier erasure has left."""
+        """All identifiers of the person in data: their names, and the pseudonym left by an earlier erasure."""
         return {*self.names, self.id, *(audience("token", token) for token in self.names[1:])}
 
     @property
     def until(self) -> int:
-        """What was written later is about somebody who has come back."""
+        """The instant up to which rows are erased; later rows are about a person who has come back."""
         return self.requested_at + SKEW
 
 
 async def pseudonym(database: Database) -> Pseudonym:
-    """What turns an id into its pseudonym: the same everywhere on one database, and nowhere else."""
+    """A function from ids to pseudonyms: stable within one database, different in every other."""
     return partial(_pseudonym, await secrets.get(database, "erased"))
 
 
@@ -69,10 +68,10 @@ def _pseudonym(secret: bytes, recipient_id: str) -> str:
 
 
 async def begin(database: Database, ids: Collection[str], actor: str, now: int) -> None:
-    """Delete what is held about people as such, and have the clock sweep up the rest.
+    """Delete people's own rows, and have the clock sweep up the rest.
 
-    From here on nothing more is sent to them. It may be asked for again, and for somebody who was never written: then
-    only what tells of them is swept up.
+    From here on nothing more is sent to them. Erasure may be asked for again, and for an id that was never written:
+    then only the sweep happens.
     """
     key = await pseudonym(database)
     keys = {id_: key(id_) for id_ in ids}
@@ -105,7 +104,7 @@ async def begin(database: Database, ids: Collection[str], actor: str, now: int) 
 
 
 async def due(database: Database, now: int, again_at: int, limit: int) -> list[Erasure]:
-    """Erasures that it is time to sweep up behind; the clock that gets one has it until `again_at`."""
+    """Erasures that are due for a sweep; the clock that gets one has it until `again_at`."""
     query = sa.select(erasure).where(erasure.c.signal_at <= now).order_by(erasure.c.signal_at).limit(limit)
 
     async def work(connection: AsyncConnection) -> list[Erasure]:
@@ -122,9 +121,9 @@ async def due(database: Database, now: int, again_at: int, limit: int) -> list[E
 
 
 async def settle(database: Database, swept: Sequence[Erasure], again_at: int | None) -> None:
-    """Have erasures swept once more at `again_at`; or close them, and with that forget their names.
+    """Have erasures swept once more at `again_at`, or close them and delete their names.
 
-    One that was asked for again meanwhile stays as it is.
+    An erasure that was asked for again meanwhile stays as it is.
     """
     told = [
         {
@@ -146,7 +145,7 @@ async def settle(database: Database, swept: Sequence[Erasure], again_at: int | N
 async def forget_events(
     connection: AsyncConnection, dialect: str, ids: Collection[str], erased: Sequence[Erasure], *, told: bool
 ) -> None:
-    """Take what tells of these people out of events.
+    """Remove these people from events.
 
     `told` says that the events were told to them; else only those count that name them. Of an event that nobody else
     was told of no data is left; in any other, and in one that is still to be decided, a pseudonym takes their place.

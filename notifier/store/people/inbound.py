@@ -1,6 +1,5 @@
-"""Texts from people: each counts once, however often it is told, and leaves a line in the audit and in the consent
-ledger of everybody who has the number.
-"""
+"""Text messages from people: each counts once, however often it is reported, and is recorded in the audit and in the
+consent ledger of everybody with that number."""
 
 from typing import Final
 
@@ -25,7 +24,7 @@ START: Final = Consent(category=ALL, channel="sms", granted=True, wording="START
 
 
 async def stop(database: Database, sid: str, key: str, now: int) -> bool:
-    """Suppress a number, by its key, because of the text with this id; whether that changed anything."""
+    """Suppress a number, by its key, on account of the text message with this id; whether that changed anything."""
 
     async def work(connection: AsyncConnection) -> bool:
         if not await _note(connection, database.dialect, sid, "sms.stop", key, now):
@@ -37,7 +36,7 @@ async def stop(database: Database, sid: str, key: str, now: int) -> bool:
 
 
 async def start(database: Database, sid: str, key: str, now: int) -> bool:
-    """Lift the stop of a number, by its key, because of the text with this id; whether there was one."""
+    """Lift the stop of a number, by its key, on account of the text message with this id; whether there was one."""
 
     async def work(connection: AsyncConnection) -> bool:
         if not await _note(connection, database.dialect, sid, "sms.start", key, now):
@@ -49,12 +48,12 @@ async def start(database: Database, sid: str, key: str, now: int) -> bool:
 
 
 async def _note(connection: AsyncConnection, dialect: str, sid: str, action: str, key: str, now: int) -> bool:
-    """Write down that a text asked for something; False where it stands there already."""
+    """Record what a text message asked for; False where it is already recorded."""
     entry = AuditEntry(id=make_id("inbound", sid), at=now, actor=PERSON, action=action, subject=key)
     return await audit.add(connection, dialect, [entry]) == 1
 
 
 async def _tell(connection: AsyncConnection, dialect: str, key: str, word: Consent, now: int) -> None:
-    """Append what was said to the ledger of everybody who has the number."""
+    """Append the statement to the ledger of everybody who has the number."""
     owners = (await connection.execute(sa.select(recipient.c.id).where(recipient.c.phone_key == key))).scalars()
     await consents.append(connection, dialect, {id_: [word] for id_ in owners}, PERSON, now)

@@ -1,5 +1,5 @@
-"""How whoever writes a row of somebody's keeps that person from being changed or erased meanwhile; and how a whole
-document is written only over the one that its writer has seen."""
+"""Locks that keep a person from being changed or erased while one of their rows is written; and a check that a document
+overwrites only the version that its writer has seen."""
 
 from collections.abc import Callable, Collection
 from functools import cache
@@ -18,14 +18,14 @@ none) is not the one that was meant."""
 
 
 def anything(_: object) -> None:
-    """Whatever stands may be written over."""
+    """Accept any stored document: overwrite without a check."""
 
 
 async def lock(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> set[str]:
-    """Keep these recipients from being changed or erased until the transaction ends; those of them who are there.
+    """Lock recipients against change and erasure until the transaction ends; returns those who exist.
 
-    Whoever writes a row of somebody's asks first: what is written for a person after they are erased would tell of them
-    for ever.
+    Every writer of a person's rows calls this first: a row written after the person's erasure would tell of them for
+    ever.
     """
     found = await connection.execute(_lock(dialect), {"rows": rows.ids(ids)})
     return {row.id for row in found}

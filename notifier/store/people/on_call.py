@@ -1,4 +1,4 @@
-"""The order in which an audience's people are told, kept in their memberships: from 1, and 0 for whoever has none."""
+"""The on-call order of an audience, kept in its memberships: from 1, and 0 for members without a place."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,7 +17,7 @@ FIRST = (sa.case((membership.c.position == 0, 1), else_=0), membership.c.positio
 
 
 async def put(database: Database, audience: str, order: Sequence[str], check: Check[list[str]] = anything) -> list[str]:
-    """Set the order; nothing changes where some are not of the audience, and they are the answer."""
+    """Set the on-call order; where some are not members nothing changes, and they are returned."""
     places = [{"recipient_id": id_, "position": place} for place, id_ in enumerate(order, 1)]
 
     async def work(connection: AsyncConnection) -> list[str]:
@@ -35,7 +35,7 @@ async def put(database: Database, audience: str, order: Sequence[str], check: Ch
 
 
 async def get(database: Database, audience: str) -> list[str] | None:
-    """The recipients who have a place in the order; None where nobody is of the audience."""
+    """The recipients with a place in the on-call order; None where the audience has no members."""
 
     async def work(connection: AsyncConnection) -> list[str] | None:
         return _order(list(await connection.execute(_members(audience))))
@@ -53,7 +53,7 @@ def _order(members: Sequence[sa.Row[tuple[str, int]]]) -> list[str] | None:
 
 
 async def places(connection: AsyncConnection, dialect: str, owners: str) -> dict[tuple[str, str], int]:
-    """The places that recipients (a batch of `recipient_id`) have, by audience and id."""
+    """The places of recipients (a batch of `recipient_id`) in on-call orders, by audience and id."""
     found = await connection.execute(_placed(dialect), {"rows": owners})
     return {(row.audience, row.recipient_id): row.position for row in found}
 

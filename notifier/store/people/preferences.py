@@ -1,4 +1,4 @@
-"""Preferences: what each person chose stands on their row, every change in a history that only grows."""
+"""Preferences: each person's current choices stand on their row, and every change in an append-only history."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ class PreferenceEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def get(database: Database, recipient_id: str) -> Preferences | None:
-    """What a person chose; None where there is no such recipient."""
+    """A person's preferences; None where there is no such recipient."""
     query = sa.select(recipient.c.preferences).where(recipient.c.id == recipient_id)
 
     async def work(connection: AsyncConnection) -> Preferences | None:
@@ -40,9 +40,10 @@ async def get(database: Database, recipient_id: str) -> Preferences | None:
 
 
 async def change(database: Database, recipient_id: str, step: Step, actor: str, now: int) -> Preferences | None:
-    """Take one step from what a person chose to what they choose now; None where there is no such recipient.
+    """Change a person's preferences by one step; None where there is no such recipient.
 
-    Two changes of one person's wait for each other; what `step` raises leaves everything as it was.
+    Concurrent changes of one person's preferences wait for each other; an error raised by `step` leaves everything as
+    it was.
     """
 
     async def work(connection: AsyncConnection) -> Preferences | None:
@@ -54,15 +55,15 @@ async def change(database: Database, recipient_id: str, step: Step, actor: str, 
 async def take_step(
     connection: AsyncConnection, dialect: str, recipient_id: str, step: Step, actor: str, now: int
 ) -> Preferences | None:
-    """Likewise, as a part of a transaction."""
+    """Change a person's preferences by one step inside the caller's transaction."""
     return (await take_steps(connection, dialect, {recipient_id: step}, actor, now)).get(recipient_id)
 
 
 async def take_steps(
     connection: AsyncConnection, dialect: str, steps: Mapping[str, Step], actor: str, now: int
 ) -> dict[str, Preferences]:
-    """A step for each of these people; what those of them who are there chose by then. What changes nothing leaves no
-    history."""
+    """Change each of these people's preferences by one step; returns the new ones of those who exist. A step that
+    changes nothing leaves no history."""
     if not steps:
         return {}
     found = await connection.execute(_before(dialect), {"rows": rows.ids(steps)})
@@ -99,7 +100,7 @@ async def history(database: Database, recipient_id: str, limit: int) -> list[Pre
 
 
 async def defaults(connection: AsyncConnection, dialect: str, names: Sequence[str]) -> dict[str, Defaults]:
-    """What these tenants preset; those that preset nothing are not in the answer."""
+    """The preset preferences of these tenants; tenants without any are left out."""
     if not names:
         return {}
     wanted = {"rows": rows.encode([{"name": name} for name in names])}
@@ -108,7 +109,7 @@ async def defaults(connection: AsyncConnection, dialect: str, names: Sequence[st
 
 
 async def get_defaults(database: Database, name: str) -> Defaults | None:
-    """What a tenant presets; None where it presets nothing."""
+    """A tenant's preset preferences; None where it has none."""
 
     async def work(connection: AsyncConnection) -> Defaults | None:
         return (await defaults(connection, database.dialect, [name])).get(name)
@@ -119,7 +120,7 @@ async def get_defaults(database: Database, name: str) -> Defaults | None:
 async def put_defaults(
     database: Database, name: str, given: Defaults, actor: str, now: int, check: Check[Defaults] = anything
 ) -> None:
-    """Write what a tenant presets, whole, with an audit record: it holds for all of its people."""
+    """Overwrite a tenant's preset preferences, with an audit record: they apply to all of its people."""
     row = {"name": name, "defaults": chosen(given), "updated_at": now}
     entry = AuditEntry(at=now, actor=actor, action="tenant.put", subject=name)
     before = sa.select(tenant.c.defaults).where(tenant.c.name == name)

@@ -1,4 +1,4 @@
-"""Where people stand, from their rows: what the rules ask of them, at the decision and again just before the wire."""
+"""Recipients' facts for the rules, from their rows: at the decision, and again just before sending."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache, lru_cache
@@ -19,7 +19,7 @@ from notifier.store.core.schema import delivery, recipient
 from notifier.store.people import addresses, preferences
 
 COLUMNS = ("addresses", "locale", "time_zone", "region", "tenants", "preferences", "consents")
-"""Those of `recipient` that a standing is made of, beside `email` and `phone`."""
+"""Columns of `recipient` from which its facts are made, beside `email` and `phone`."""
 
 _SUPPRESSED = {channel: f"suppressed_{channel}" for channel in addresses.KEYED}
 
@@ -39,8 +39,8 @@ _tenants = lru_cache(SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
 async def make(
     connection: AsyncConnection, dialect: str, people: Mapping[str, Any], devices: Mapping[str, int]
 ) -> dict[str, RecipientFacts]:
-    """Standings by id, from rows that have `COLUMNS`, `email`, `phone`, and `suppressed_…` for each channel whose
-    addresses may be suppressed.
+    """Recipients' facts by id, from rows that have `COLUMNS`, `email`, `phone`, and `suppressed_…` for each channel
+    whose addresses may be suppressed.
 
     `devices` are how many each has. One query looks up the presets of all their tenants.
     """
@@ -51,7 +51,8 @@ async def make(
 
 
 async def hold(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> None:
-    """Lock people's rows until the transaction ends, so that two decisions at once can't both take the last place."""
+    """Lock people's rows until the transaction ends, so that two concurrent decisions can't both use the last place
+    under a cap."""
     if ids and dialect != "sqlite":  # whose writers come one after the other
         await connection.execute(_lock(dialect), {"rows": _people(ids)})
 
@@ -59,7 +60,8 @@ async def hold(connection: AsyncConnection, dialect: str, ids: Collection[str]) 
 async def told_by_type(
     connection: AsyncConnection, dialect: str, wanted: Mapping[str, Collection[str]], since: int
 ) -> dict[str, dict[str, tuple[int, ...]]]:
-    """When types told people or will have, since a moment, by recipient and `of_type`; `wanted` are people by type."""
+    """Times at which types' messages went or will go to people since an instant, by recipient and `of_type`; `wanted`
+    are people by type."""
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     for type_, ids in wanted.items():
         for id_ in ids:
@@ -84,7 +86,8 @@ async def sends_in_window(
     connection: AsyncConnection, dialect: str, wanted: Mapping[str, Sequence[str]], types: Mapping[str, Sequence[str]],
     regulation: Regulation, now: int,
 ) -> dict[str, dict[str, tuple[int, ...]]]:  # fmt: skip
-    """When notifications of capped categories went to people within the cap's window, by recipient and category.
+    """Times at which notifications of capped categories went to people within the cap's window, by recipient and
+    category.
 
     `wanted` are the recipients by category, `types` the notification types of each.
     """

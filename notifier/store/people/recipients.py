@@ -27,10 +27,11 @@ _KEPT = ("created_at", "preferences", "consents")
 
 
 async def put(database: Database, details: Mapping[str, RecipientDetails], now: int, actor: str = "import") -> None:
-    """Write recipients by id, each whole but for what others write too: devices and each choice of the person's stay
-    where the caller left them out, and so do subscriptions to topics.
+    """Write recipients by id, each replaced whole, except that devices and preferences left out by the caller stay, and
+    so do subscriptions to topics.
 
-    Devices move here from whoever had them. Preferences that are given are a change of `actor`'s in their history.
+    Devices move here from whoever had them. Preferences that are given are recorded in their history as changes by
+    `actor`.
     """
     if not details:
         return
@@ -46,9 +47,9 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
 async def change(
     database: Database, id_: str, step: Callable[[dict[str, Any] | None], RecipientDetails], now: int, actor: str
 ) -> dict[str, Any]:
-    """Take one step from what is held about a recipient (`get`, or None) to what is from now on, which is the answer.
+    """Change a recipient by one step, from the stored details (`get`, or None) to the new ones, which are returned.
 
-    Two changes of one recipient's wait for each other; what `step` raises leaves everything as it was.
+    Concurrent changes of one recipient wait for each other; an error raised by `step` leaves everything as it was.
     """
     key = await address_key(database)
 
@@ -110,7 +111,7 @@ def _row(key: AddressKey, id_: str, given: RecipientDetails, now: int) -> dict[s
 
 
 async def get(database: Database, id_: str) -> dict[str, Any] | None:
-    """All that is held about one recipient, shaped as RecipientDetails; None where there is none."""
+    """Everything stored about one recipient, as RecipientDetails; None where there is none."""
 
     async def work(connection: AsyncConnection) -> dict[str, Any] | None:
         return await _read(connection, id_)
@@ -151,7 +152,7 @@ async def find(database: Database, id_: str) -> tuple[Recipient, frozenset[str]]
 
 
 async def locale_of(database: Database, phone_key: str) -> str | None:
-    """The locale of whoever has a number, by the number's key; None where nobody has it."""
+    """The locale of the recipient who has a number, by the number's key; None where nobody has it."""
     query = sa.select(recipient.c.locale).where(recipient.c.phone_key == phone_key).order_by(recipient.c.id).limit(1)
 
     async def work(connection: AsyncConnection) -> str | None:

@@ -18,8 +18,8 @@ from notifier.store.people.locking import Check, anything
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """Those of the next so many recipients who belong to a segment. `last` is the last one looked at, None where none
-    was left, and `more` whether there may be others behind."""
+    """The members of a segment among the next recipients. `last` is the last recipient scanned, None where none was
+    left; `more` says whether there may be others behind."""
 
     people: list[Recipient]
     last: str | None
@@ -30,7 +30,7 @@ NO_CHUNK = Chunk([], None, False)
 
 
 async def put(database: Database, id_: str, given: Segment, now: int, check: Check[Segment] = anything) -> None:
-    """Write a segment, whole."""
+    """Write a segment, replacing it whole."""
     told = msgspec.to_builtins(given)
     row = {"id": id_, "name": told.pop("name"), "conditions": told, "updated_at": now}
 
@@ -52,7 +52,7 @@ async def get(database: Database, id_: str) -> Segment | None:
 
 
 async def read(connection: AsyncConnection, id_: str, *, hold: bool = False) -> Segment | None:
-    """The same inside a transaction of the caller's; with `hold`, nobody else changes it until that ends."""
+    """A segment, inside the caller's transaction; with `hold` it is locked until that ends."""
     query = _one(id_)
     row = (await connection.execute(query.with_for_update() if hold else query)).first()
     return None if row is None else _segment(row)
@@ -63,7 +63,7 @@ def _one(id_: str) -> sa.Select[Any]:
 
 
 async def find(database: Database, after: str, limit: int) -> dict[str, Segment]:
-    """Segments by id, in the ids' order, from the one behind `after` on."""
+    """Segments ordered by id, from the one behind `after` on."""
     query = sa.select(segment).where(segment.c.id > after).order_by(segment.c.id).limit(limit)
 
     async def work(connection: AsyncConnection) -> dict[str, Segment]:
@@ -73,7 +73,7 @@ async def find(database: Database, after: str, limit: int) -> dict[str, Segment]
 
 
 async def delete(database: Database, id_: str, check: Check[Segment] = anything) -> bool:
-    """Remove a segment; whether it was there. A campaign under way reaches nobody more."""
+    """Delete a segment; False where there was none. A campaign under way reaches nobody more."""
 
     async def work(connection: AsyncConnection) -> bool:
         check(await read(connection, id_, hold=True))
@@ -83,7 +83,7 @@ async def delete(database: Database, id_: str, check: Check[Segment] = anything)
 
 
 async def count(database: Database, wanted: Segment) -> int:
-    """How many people belong to a segment now."""
+    """Count the people who belong to a segment now."""
     query = sa.select(sa.func.count()).select_from(recipient).where(belongs(database.dialect, wanted))
 
     async def work(connection: AsyncConnection) -> int:
@@ -93,9 +93,9 @@ async def count(database: Database, wanted: Segment) -> int:
 
 
 async def chunk(connection: AsyncConnection, dialect: str, wanted: Segment, after: str, limit: int) -> Chunk:
-    """The next `limit` recipients behind `after`, in the order of their ids: those of them who belong to a segment.
+    """The members of a segment among the next `limit` recipients behind `after`, in the order of their ids.
 
-    It is the recipients looked at that are counted, not those found, so that a chunk costs the same however few belong.
+    The limit counts recipients scanned, not members found, so that a chunk costs the same however few belong.
     """
     window = sa.select(recipient.c.id).where(recipient.c.id > after).order_by(recipient.c.id).limit(limit).subquery()
     found = await connection.execute(sa.select(sa.func.max(window.c.id), sa.func.count()).select_from(window))

@@ -1,4 +1,4 @@
-"""Addresses that are not to be written to, kept as keyed hashes: the list stops them and names nobody."""
+"""Suppressed addresses, kept as keyed hashes: the list stops messages to them and names nobody."""
 
 import hmac
 from collections.abc import Callable, Collection
@@ -25,14 +25,14 @@ ADDRESS_KEY = sa.case(*((delivery.c.channel == channel, recipient.c[column]) for
 
 
 class Suppression(msgspec.Struct, frozen=True):
-    """An address by its key, and why it is not to be written to."""
+    """A suppressed address by its key, and the reason."""
 
     address_key: str
     reason: Reason
 
 
 async def address_key(database: Database) -> AddressKey:
-    """What turns an address into its key: the same everywhere on one database, and nowhere else."""
+    """A function from addresses to keys: stable within one database, different in every other."""
     return partial(_key, await secrets.get(database, "address"))
 
 
@@ -46,7 +46,7 @@ def _digest(secret: bytes, told: str) -> str:
 
 
 async def add(connection: AsyncConnection, dialect: str, suppressions: Collection[Suppression], now: int) -> int:
-    """Suppress addresses; of how many that is news. What the person said stands over what a provider found."""
+    """Suppress addresses; returns how many are new. A person's own stop takes precedence over a provider's report."""
     if not suppressions:
         return 0
     stops_last = sorted(suppressions, key=lambda each: each.reason == Reason.STOPPED)
@@ -60,13 +60,13 @@ async def add(connection: AsyncConnection, dialect: str, suppressions: Collectio
 
 
 async def lift_stop(connection: AsyncConnection, key: str) -> bool:
-    """Let a number be written to again that was stopped; whether it was. What a provider found stays."""
+    """Lift a person's stop of a number; whether there was one. A provider's report stays."""
     lift = sa.delete(suppression).where(suppression.c.address_key == key, suppression.c.reason == Reason.STOPPED)
     return (await connection.execute(lift)).rowcount == 1
 
 
 async def reason(database: Database, channel: Channel, address: str) -> Reason | None:
-    """Why an address is not to be written to; None where it may be."""
+    """Why an address is suppressed; None where it isn't."""
     key = (await address_key(database))(channel, address)
     query = sa.select(suppression.c.reason).where(suppression.c.address_key == key)
 
@@ -80,7 +80,7 @@ async def reason(database: Database, channel: Channel, address: str) -> Reason |
 async def still_held(
     connection: AsyncConnection, dialect: str, named: Collection[tuple[str, Suppression]]
 ) -> set[tuple[str, Suppression]]:
-    """Those of the deliveries (by id) and addresses where the delivery's recipient has that address still."""
+    """Of deliveries (by id) and addresses, the pairs whose recipient still has that address."""
     if not named:
         return set()
     wanted = [{"id": id_, "address_key": each.address_key} for id_, each in named]

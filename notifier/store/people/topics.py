@@ -14,7 +14,8 @@ from notifier.store.people import locking as people
 
 
 async def subscribe(database: Database, topic: str, recipient_id: str) -> bool:
-    """Tell somebody of a topic from now on; whether there is such a recipient. Twice is once."""
+    """Subscribe a recipient to a topic; False where there is no such recipient. Subscribing twice is
+    the same as once."""
     row = {"audience": audience(topic), "recipient_id": recipient_id}
 
     async def work(connection: AsyncConnection) -> bool:
@@ -27,7 +28,7 @@ async def subscribe(database: Database, topic: str, recipient_id: str) -> bool:
 
 
 async def unsubscribe(database: Database, topic: str, recipient_id: str) -> None:
-    """Tell somebody of a topic no more."""
+    """End a recipient's subscription to a topic."""
     one = (membership.c.audience == audience(topic), membership.c.recipient_id == recipient_id)
 
     async def work(connection: AsyncConnection) -> None:
@@ -37,7 +38,7 @@ async def unsubscribe(database: Database, topic: str, recipient_id: str) -> None
 
 
 async def subscribers(database: Database, topic: str, after: str, limit: int) -> list[str]:
-    """The ids of a topic's subscribers, in their order, from the one behind `after` on."""
+    """The ids of a topic's subscribers, in order, from the one behind `after` on."""
     id_ = membership.c.recipient_id
     query = sa.select(id_).where(membership.c.audience == audience(topic), id_ > after).order_by(id_).limit(limit)
 
@@ -48,7 +49,7 @@ async def subscribers(database: Database, topic: str, after: str, limit: int) ->
 
 
 async def end(connection: AsyncConnection, dialect: str, subscriptions: Collection[tuple[str, str]]) -> int:
-    """End subscriptions, pairs of an audience key and a recipient; how many were still there."""
+    """End subscriptions, pairs of an audience key and a recipient; returns how many existed."""
     if not subscriptions:
         return 0
     ended = [{"audience": key, "recipient_id": id_} for key, id_ in sorted(subscriptions)]

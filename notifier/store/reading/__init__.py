@@ -1,1 +1,1 @@
-"""What is read afterwards: activity, explanations, dead letters, the ledger, exports."""
+"""Read models: activity, explanations, dead letters, the ledger, exports."""

@@ -1,4 +1,4 @@
-"""What has happened lately, and all there is to tell of one event or delivery. No address is read."""
+"""Recent activity, and the details of one event or delivery. No address is read."""
 
 from collections.abc import Collection
 
@@ -21,7 +21,7 @@ PEOPLE = 20  # people found by one address: a family shares a number, a fleet a 
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries are meant; what is None doesn't matter."""
+    """Criteria for deliveries; None matches any."""
 
     type: str | None = None
     channel: Channel | None = None
@@ -30,7 +30,7 @@ class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery in short."""
+    """A delivery as a line of a list."""
 
     id: str
     event_id: str
@@ -45,8 +45,8 @@ class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryDetails(DeliverySummary, frozen=True, kw_only=True):
-    """All of a delivery. `code` is what a receipt said, `crashes` counts workers that ended with it in hand,
-    `redriven_as` is the delivery that took it up."""
+    """All details of a delivery. `code` is the receipt's, `crashes` counts workers that died while holding it,
+    `redriven_as` is the delivery that replaced it."""
 
     code: str | None
     due_at: int
@@ -64,7 +64,7 @@ class DeliveryDetails(DeliverySummary, frozen=True, kw_only=True):
 
 
 class EventDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """An event, without what it says. `deliveries` is how many were made of it, None until it is decided."""
+    """An event without its data. `deliveries` is how many were made of it, None until it is decided."""
 
     id: str
     source: str
@@ -93,7 +93,7 @@ async def find(database: Database, wanted: DeliveryFilter, after: PageKey | None
 
 
 async def get(database: Database, id_: str) -> tuple[DeliveryDetails, EventDetails] | None:
-    """A delivery and its event; None where the id is none's."""
+    """A delivery and its event; None where there is no such delivery."""
 
     async def work(connection: AsyncConnection) -> tuple[DeliveryDetails, EventDetails] | None:
         row = (await connection.execute(sa.select(*_OWN).where(delivery.c.id == id_))).first()
@@ -109,7 +109,7 @@ async def get(database: Database, id_: str) -> tuple[DeliveryDetails, EventDetai
 
 
 async def get_event(database: Database, id_: str) -> tuple[EventDetails, list[DeliverySummary]] | None:
-    """An event and its deliveries, `OF_EVENT` of them at most, oldest first; None where the id is none's."""
+    """An event and its deliveries, `OF_EVENT` of them at most, oldest first; None where there is no such event."""
 
     async def work(connection: AsyncConnection) -> tuple[EventDetails, list[DeliverySummary]] | None:
         told = await _event(connection, id_)
@@ -125,7 +125,7 @@ async def get_event(database: Database, id_: str) -> tuple[EventDetails, list[De
 
 
 async def knows_recipient(database: Database, id_: str) -> bool:
-    """Whether there is, or was, somebody with this id."""
+    """Whether a recipient with this id exists or existed."""
 
     async def work(connection: AsyncConnection) -> bool:
         known = sa.select(recipient.c.id).where(recipient.c.id == id_).exists()
@@ -136,7 +136,8 @@ async def knows_recipient(database: Database, id_: str) -> bool:
 
 
 async def zone_of(database: Database, recipient_id: str) -> str | None:
-    """The time zone of somebody's clock, their own choice before what their service knows; None for nobody's."""
+    """A recipient's time zone: their own choice before what their service says; None where there is no
+    such recipient."""
     query = sa.select(recipient.c.time_zone, recipient.c.preferences).where(recipient.c.id == recipient_id)
 
     async def work(connection: AsyncConnection) -> str | None:
@@ -147,7 +148,7 @@ async def zone_of(database: Database, recipient_id: str) -> str | None:
 
 
 async def find_people(database: Database, ids: Collection[str], address_keys: Collection[str]) -> list[str]:
-    """The ids of people with one of these ids or of these addresses' keys, by indexes, `PEOPLE` of each at most."""
+    """The ids of people with one of these ids or address keys, by indexes, `PEOPLE` of each at most."""
     questions = [
         sa.select(recipient.c.id).where(column.in_(given)).limit(PEOPLE)
         for column, given in (
@@ -166,7 +167,7 @@ async def find_people(database: Database, ids: Collection[str], address_keys: Co
 
 
 async def made_since(database: Database, instant: int) -> dict[str, int]:
-    """How many deliveries of each type were made since an instant; reads every one of them."""
+    """Count the deliveries of each type made since an instant; reads every one of them."""
     query = sa.select(delivery.c.type, sa.func.count().label("number")).where(delivery.c.created_at > instant)
 
     async def work(connection: AsyncConnection) -> dict[str, int]:
@@ -176,7 +177,7 @@ async def made_since(database: Database, instant: int) -> dict[str, int]:
 
 
 async def waiting_since(database: Database) -> tuple[int | None, int | None]:
-    """When the clock's longest-waiting event and delivery fell due; None where none is open."""
+    """When the longest-waiting event and delivery fell due; None where none is open."""
 
     async def work(connection: AsyncConnection) -> tuple[int | None, int | None]:
         oldest = [

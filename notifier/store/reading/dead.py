@@ -25,7 +25,7 @@ _Condition = sa.ColumnElement[bool] | sa.TextClause
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which dead letters are meant; what is None doesn't matter. A quarantined event has no channel."""
+    """Criteria for dead letters; None matches any. A quarantined event has no channel."""
 
     type: str | None = None
     channel: Channel | None = None
@@ -33,7 +33,8 @@ class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the list. `type` is an event's own type or a delivery's notification type; `at` when it died."""
+    """A line of the list of dead letters. `type` is an event's own type or a delivery's notification type; `at` when it
+    died."""
 
     kind: Literal["delivery", "event"]
     id: str
@@ -47,7 +48,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One try at a provider."""
+    """One attempt at a provider."""
 
     number: int
     started_at: int
@@ -58,7 +59,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLetterDetails(DeadLetter, frozen=True, kw_only=True):
-    """All there is to tell of a dead letter, handled or not. `code` is what a receipt said of it."""
+    """All details of a dead letter, handled or not. `code` is the receipt's."""
 
     recipient_id: str | None
     code: str | None
@@ -78,7 +79,7 @@ class DeadLetterDetails(DeadLetter, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that somebody wants redriven or discarded."""
+    """A delivery to be redriven or discarded."""
 
     id: str
     event_id: str
@@ -94,7 +95,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CandidateEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that somebody wants redriven or discarded."""
+    """An event to be redriven or discarded."""
 
     id: str
     quarantined_at: int | None
@@ -102,20 +103,21 @@ class CandidateEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Redriven(NewDelivery, frozen=True, kw_only=True):
-    """A delivery that takes up what a dead one left."""
+    """A delivery that replaces a dead one."""
 
     redrive_of: str
 
 
 def successor_id(id_: str) -> str:
-    """The id of the delivery that takes up a dead one: there can be no second, whoever redrives it and how often."""
+    """The id of the delivery that replaces a dead one: always the same, so there is at most one, however often it is
+    redriven."""
     return make_id("redrive", id_)
 
 
 async def find(
     database: Database, wanted: DeadLetterFilter, before: tuple[int, str] | None, limit: int
 ) -> list[DeadLetter]:
-    """A page of dead letters, newest first; `before` is the time and id of the last one of the page before."""
+    """A page of dead letters, newest first; `before` is the time and id of the last one on the page before."""
 
     async def work(connection: AsyncConnection) -> list[DeadLetter]:
         parts = [
@@ -135,7 +137,7 @@ async def find(
 
 
 async def count(database: Database, wanted: DeadLetterFilter) -> int:
-    """How many dead letters there are."""
+    """Count the dead letters."""
 
     async def work(connection: AsyncConnection) -> int:
         parts = [
@@ -148,7 +150,7 @@ async def count(database: Database, wanted: DeadLetterFilter) -> int:
 
 
 async def get(database: Database, id_: str) -> DeadLetterDetails | None:
-    """One dead letter with its tries, also after it was handled; None where the id is none's."""
+    """One dead letter with its attempts, handled or not; None where there is none with this id."""
 
     async def work(connection: AsyncConnection) -> DeadLetterDetails | None:
         for query in (_delivery_letter, _event_letter):
@@ -163,7 +165,7 @@ async def get(database: Database, id_: str) -> DeadLetterDetails | None:
 
 
 async def history(connection: AsyncConnection, id_: str) -> tuple[list[AttemptRecord], str | None]:
-    """A delivery's tries in order, and the delivery that took it up."""
+    """A delivery's attempts in order, and the delivery that replaced it."""
     tried = await connection.execute(_tried, {"id": id_})
     return (
         [rows.read(each, AttemptRecord, strict=True) for each in tried],
@@ -172,7 +174,7 @@ async def history(connection: AsyncConnection, id_: str) -> tuple[list[AttemptRe
 
 
 async def take(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, Candidate | CandidateEvent]:
-    """The deliveries and events that have these ids; they stay locked until the transaction ends."""
+    """Lock the deliveries and events with these ids until the transaction ends."""
     parameters = {"rows": rows.ids(ids)}
     found: dict[str, Candidate | CandidateEvent] = {}
     for table, kind in ((delivery, Candidate), (event, CandidateEvent)):
@@ -182,7 +184,7 @@ async def take(connection: AsyncConnection, dialect: str, ids: Sequence[str]) ->
 
 
 async def redrive(connection: AsyncConnection, dialect: str, new: Sequence[Redriven], now: int) -> None:
-    """Write deliveries, count them into their events' plans, and mark those that they take up as handled."""
+    """Write the new deliveries, count them into their events' plans, and mark the dead ones as handled."""
     if not new:
         return
     await connection.execute(_insert(dialect), {"rows": rows.encode(new)})
@@ -193,7 +195,7 @@ async def redrive(connection: AsyncConnection, dialect: str, new: Sequence[Redri
 
 
 async def release(connection: AsyncConnection, dialect: str, events: Sequence[str], signal_at: int) -> None:
-    """Let events that were put aside be decided after all."""
+    """Release quarantined events, to be decided after all."""
     if events:
         await connection.execute(_release(dialect), {"rows": rows.ids(events), "signal_at": signal_at})
 
@@ -201,7 +203,7 @@ async def release(connection: AsyncConnection, dialect: str, events: Sequence[st
 async def discard(
     connection: AsyncConnection, dialect: str, letters: Sequence[Candidate | CandidateEvent], now: int
 ) -> None:
-    """Mark dead letters as handled, and leave them as they are."""
+    """Mark dead letters as handled, without any other change."""
     for table, kind in ((delivery, Candidate), (event, CandidateEvent)):
         ids = [letter.id for letter in letters if isinstance(letter, kind)]
         if ids:

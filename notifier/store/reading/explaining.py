@@ -1,6 +1,6 @@
-"""What explains an event afterwards: its decisions as they were, its deliveries, their tries, and what undid them.
+"""The records that explain an event: its decisions as made, its deliveries, their attempts, and what superseded them.
 
-A handful of queries, whatever the event came to; each reads by a key, and decisions come by pages.
+A handful of queries, whatever the event's size; each reads by a key, and decisions come in pages.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -25,7 +25,7 @@ REDRIVES = 5  # times that a delivery's redrives are followed: what a person tri
 
 
 class ExplanationQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """An event by its id, or that of a delivery by the delivery's; the decisions about one recipient, or of all.
+    """An event by its id, or by the id of one of its deliveries; the decisions about one recipient, or of all.
 
     `after` are the type and the recipient of the last decision of the page before.
     """
@@ -38,7 +38,7 @@ class ExplanationQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision answered for a channel, as it was written."""
+    """A decision's answer for a channel, as recorded."""
 
     channel: Channel
     answer: State
@@ -50,7 +50,8 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision as it was written; `standing` is where the person stood, None where nobody was known or remembered."""
+    """A decision as recorded; `standing` is the person's facts, None where nobody was known or the
+    facts weren't kept."""
 
     event_id: str
     type: str
@@ -93,7 +94,8 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SupersessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What made a thing out of date: up to which instant, how what is about it ends, and the event that says so."""
+    """What superseded a subject: up to which instant, the state in which its deliveries end, and the event that says
+    so."""
 
     about: str
     until: int
@@ -106,8 +108,8 @@ class SupersessionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. `recipient` is the one that was asked about; where there is no decision about them, `known` says
-    whether there is such a person, and `audiences` in which they are."""
+    """All records about an event. `recipient` is the one asked about; where there is no decision about them, `known`
+    says whether they exist, and `audiences` in which they are."""
 
     event: Event
     decided_at: int | None
@@ -129,7 +131,7 @@ _MARK = ("about", "until", "reason", "event_id")
 
 
 async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
-    """What there is to tell; None where there is no such event or delivery."""
+    """The records that explain an event; None where there is no such event or delivery."""
 
     async def work(connection: AsyncConnection) -> Found | None:
         id_, person = wanted.event, wanted.recipient
@@ -162,14 +164,14 @@ async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
 
 
 async def marks(connection: AsyncConnection, dialect: str, abouts: Iterable[str]) -> dict[str, SupersessionRecord]:
-    """What has made these things out of date."""
+    """The supersessions of these subjects."""
     wanted = rows.encode([{"about": about} for about in abouts])
     found = await connection.execute(_marks(dialect), {"rows": wanted})
     return {row.about: rows.read(row, SupersessionRecord) for row in found}
 
 
 def read_event(row: Any) -> Event:
-    """An event from its row."""
+    """Convert a row to an event."""
     return Event(
         id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
         occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
@@ -178,7 +180,7 @@ def read_event(row: Any) -> Event:
 
 
 def read_decision(row: Any) -> DecisionRecord:
-    """A decision from its row."""
+    """Convert a row to a decision."""
     return DecisionRecord(
         event_id=row.event_id, type=row.type, recipient_id=row.recipient_id, decided_at=row.decided_at,
         answers=_answers(row.answers), standing=None if row.standing is None else _standing(row.standing),
@@ -202,7 +204,7 @@ async def _decisions(
 async def _sent(
     connection: AsyncConnection, dialect: str, decisions: Sequence[DecisionRecord]
 ) -> dict[str, DeliveryRecord]:
-    """The deliveries that decisions name, the digests that they are in, and those that have taken any of them up."""
+    """The deliveries that decisions name, the digests they are in, and the deliveries that replaced any of them."""
     named = {each.delivery for made in decisions for each in made.answers if each.delivery is not None}
     sent = await _with_redrives(connection, dialect, named)
     collected = {each.digest_id for each in sent.values() if each.digest_id is not None} - sent.keys()

@@ -1,4 +1,4 @@
-"""All that is held about one person, read in pages along the indexes, so that a long history needs no memory."""
+"""All data about one person, read in pages along the indexes, so that a long history needs no memory."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -24,7 +24,7 @@ EVENT = ("source", "source_id", "subject", "occurred_at", "accepted_at", "data")
 
 
 async def suppressions(database: Database, recipient_id: str) -> list[Any]:
-    """Why and since when a person's number (`sms`) or mailbox (`email`) is not written to."""
+    """Why and since when a person's number (`sms`) or mailbox (`email`) is suppressed."""
     parts = [
         sa.select(sa.literal(channel).label("channel"), suppression.c.reason, suppression.c.since)
         .join(recipient, key == suppression.c.address_key)
@@ -41,7 +41,7 @@ async def suppressions(database: Database, recipient_id: str) -> list[Any]:
 async def deliveries(
     database: Database, recipient_id: str, after: Any | None
 ) -> tuple[list[Any], Mapping[str, list[Any]]]:
-    """A page of one person's deliveries, oldest first, each with its event; and the tries of each by its id.
+    """A page of one person's deliveries, oldest first, each with its event; and the attempts of each by its id.
 
     `after` is the last row of the page before.
     """
@@ -74,7 +74,7 @@ async def deliveries(
 
 
 async def decisions(database: Database, recipient_id: str, after: Any | None) -> list[Any]:
-    """A page of what was decided for one person, oldest first."""
+    """A page of the decisions about one person, oldest first."""
     place = (decision.c.decided_at, decision.c.event_id, decision.c.type)
     query = (
         sa.select(*place, decision.c.answers, decision.c.standing)

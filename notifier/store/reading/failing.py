@@ -1,4 +1,4 @@
-"""How much of what was sent lately failed, and how many dead letters wait: by indexes alone, and only so far."""
+"""How much of the recent traffic failed, and how many dead letters wait: by indexes alone, and up to a limit."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class OutcomeCount(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """Whether it failed: for good, or so far, by what has been tried."""
+        """Whether the deliveries failed: for good, or in all attempts so far."""
         return self.state in (*DEAD_STATES, State.PENDING, State.EXPIRED)
 
 
@@ -85,7 +85,7 @@ def _newest(which: sa.ColumnElement[bool], by: sa.Column[int]) -> sa.Select[Any]
 
 
 async def waiting(database: Database) -> int:
-    """How many dead letters wait for somebody, counted up to `MOST_DEAD` of each kind."""
+    """Count unhandled dead letters, up to `MOST_DEAD` of each kind."""
     parts = [
         sa.select(delivery.c.id).where(sa.text(DEAD), delivery.c.state == state).limit(MOST_DEAD)
         for state in DEAD_STATES

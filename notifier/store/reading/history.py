@@ -18,7 +18,7 @@ DECISIONS = 2000  # decisions on a page
 
 
 class DecisionKey(msgspec.Struct, frozen=True):
-    """A decision's place in the order of their key."""
+    """A decision's place in key order."""
 
     event_id: str = ""
     type: str = ""
@@ -28,8 +28,8 @@ class DecisionKey(msgspec.Struct, frozen=True):
 async def walk(
     connection: AsyncConnection, after: str, since: int, until: int
 ) -> tuple[list[tuple[Event, int]], str | None]:
-    """The events decided from `since` to before `until`, each with when, among the next `EVENTS` of all, by id; and the
-    last id walked over, None at the end.
+    """The events decided from `since` to before `until`, each with the time of its decision, among the next `EVENTS` of
+    all by id; and the last id scanned, None at the end.
 
     Ids are hashes, so that how far an id is in their order tells how much is done.
     """

@@ -44,12 +44,12 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         return self.imbalance == 0
 
     def as_dict(self) -> dict[str, object]:
-        """The same for JSON, with the verdict."""
+        """The ledger for JSON, with the verdict."""
         return {"balanced": self.balanced, **msgspec.structs.asdict(self)}
 
 
 async def read(database: Database) -> Ledger:
-    """The ledger as of one moment."""
+    """The ledger at one moment."""
 
     async def work(connection: AsyncConnection) -> Ledger:
         # One statement, so one snapshot: between two, a decision could slip in and unbalance them for a moment.
@@ -90,8 +90,8 @@ async def read(database: Database) -> Ledger:
 
 
 async def is_quiet(database: Database, until: int | None = None) -> bool:
-    """Whether nothing is left that the clock would look at (until an instant, where one is given): no event to decide,
-    no delivery to send or to try again."""
+    """Whether no work is left for the clock (until an instant, where one is given): no event to decide, no delivery to
+    send or retry."""
     # The first one by its index: asked for any, PostgreSQL reads the whole table until it meets one.
     by_index = (event.c.signal_at,), (delivery.c.lane, delivery.c.channel, delivery.c.state, delivery.c.signal_at)
 

@@ -15,7 +15,7 @@ LOOKED_AT = 1_000  # newest events of all types: a look at the end of one index,
 async def last(database: Database, type_: str, limit: int) -> dict[str, dict[str, Any]]:
     """The data of the newest events that made deliveries of a type, by the event's id, newest first.
 
-    Among the newest events of all only: a type that is heard of once a year has none, and its samples will do.
+    Only the newest events of all types are scanned: a type that occurs once a year has none, and its samples will do.
     """
     newest = (
         sa.select(event.c.id, event.c.data, event.c.accepted_at)
