@@ -1,4 +1,4 @@
-"""The way of an event: accept → decide → deliver → settle, and the clock. One file a step.
+"""The pipeline of an event: accept → decide → deliver → settle, and the clock. One file per step.
 
-Each step is a function of an `Engine`, which holds what a process has opened, and of the ids it is to work on.
+Each step is a function of an `Engine`, which holds a process's open resources, and of the ids to work on.
 """

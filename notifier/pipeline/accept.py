@@ -23,7 +23,7 @@ from notifier.store.delivery import events
 
 
 class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
-    """The answer to an event that is in the store: its source, its id there, and ours. A repeat is answered alike."""
+    """The answer to an event that is stored: its source, its id there, and ours. A repeat gets the same answer."""
 
     source: str
     id: str
@@ -31,7 +31,7 @@ class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
 
 
 class Intake:
-    """Takes events of many callers at once and writes them together."""
+    """Batches concurrent callers' events into one write."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -39,7 +39,7 @@ class Intake:
         self._signals: set[asyncio.Task[None]] = set()
 
     async def accept(self, candidates: Sequence[CheckedEvent | Problem]) -> list[Accepted | Problem]:
-        """One answer per candidate, in order; one that is no good doesn't keep the others out.
+        """Accept events: one answer per candidate, in order; an invalid one doesn't keep the others out.
 
         Raises StoreUnavailable where nothing could be written.
         """
@@ -53,8 +53,8 @@ class Intake:
         return answers
 
     def signal(self, types: Mapping[str, str]) -> None:
-        """Say that events wait for a decision, without making the caller wait for the broker. `types` are their event
-        types by id."""
+        """Signal that events wait for a decision, without making the caller wait for the broker. `types` are their
+        event types by id."""
         urgent = [id_ for id_, type_ in types.items() if type_ in self._engine.catalog.urgent]
         others = [id_ for id_, type_ in types.items() if type_ not in self._engine.catalog.urgent]
         for ids, signal in (urgent, self._engine.signals.decide_urgent), (others, self._engine.signals.decide):
@@ -64,7 +64,7 @@ class Intake:
                 task.add_done_callback(self._signals.discard)
 
     async def close(self) -> None:
-        """Let signals under way finish."""
+        """Wait for signals under way."""
         await asyncio.gather(*self._signals)
 
     @metered(Stage.ACCEPT)
@@ -90,7 +90,7 @@ def _count(candidates: Sequence[CheckedEvent | Problem], answers: Sequence[Accep
 
 
 def new_event(checked: CheckedEvent, now: int) -> events.NewEvent:
-    """The row of an event accepted now; the clock signals it unless somebody else's signal is answered first."""
+    """The row of an event accepted now; the clock signals it unless another signal is acted on first."""
     return events.NewEvent(
         id=checked.id, source=checked.source, source_id=checked.source_id, type=checked.type, subject=checked.subject,
         occurred_at=checked.occurred_at, accepted_at=now, digest=checked.digest, data=checked.data,

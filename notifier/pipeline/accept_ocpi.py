@@ -1,6 +1,4 @@
-"""Accept what peers push by OCPI: sessions and CDRs become events, in one transaction with what is kept of the
-session.
-"""
+"""Accept OCPI pushes from peers: sessions and CDRs become events, in one transaction with the stored session."""
 
 from collections.abc import Callable
 
@@ -24,8 +22,8 @@ SessionStep = Callable[[StoredSession | None, OcpiObjectId, bytes], SessionUpdat
 async def accept_session(
     engine: Engine, reader: EventReader, intake: Intake, ids: OcpiObjectId, body: bytes, step: SessionStep
 ) -> str | None:
-    """Take a session's PUT or PATCH (`step` is `ocpi.sessions.put` or `.patch`); why it was dropped, None where it
-    wasn't.
+    """Accept a session's PUT or PATCH (`step` is `ocpi.sessions.put` or `.patch`); returns why it was dropped, None
+    where it wasn't.
 
     Raises OcpiInvalid, UnknownSession or StoreUnavailable, and then nothing has changed.
     """
@@ -47,8 +45,8 @@ async def accept_session(
 async def accept_cdr(
     reader: EventReader, intake: Intake, body: bytes, speaks_for: Whose, priced: Whose
 ) -> Accepted | str:
-    """Take a CDR of a party that the caller `speaks_for`; why it is no receipt where it isn't. Of parties that are
-    `priced`, what they are paid is what drivers pay.
+    """Accept a CDR of a party that the caller `speaks_for`; returns the event's answer, or why the CDR is no receipt.
+    For parties that are `priced`, the price paid to them is the driver's price.
 
     Raises OcpiInvalid, Problem or StoreUnavailable.
     """

@@ -1,4 +1,4 @@
-"""A batch that fails as a whole because of a few of its items."""
+"""Isolating the items that make a batch fail."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -12,8 +12,8 @@ R = TypeVar("R")
 async def bisect_failures(
     work: Callable[[Sequence[T]], Awaitable[R]], items: Sequence[T]
 ) -> list[tuple[Sequence[T], R | Exception]]:
-    """What `work` makes of the items, part by part and in their order: a part that fails is halved until what is at
-    fault stands alone, and has its error. Raises StoreUnavailable, which would meet every part."""
+    """Apply `work` to the items, in order: a failing part is halved until each faulty item stands alone, with its
+    error. Raises StoreUnavailable, which would hit every part."""
     try:
         return [(items, await work(items))]
     except StoreUnavailable:

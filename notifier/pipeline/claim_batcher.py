@@ -1,4 +1,4 @@
-"""What a process's batches ask of the store at the same moment, asked together: one transaction for all of them.
+"""One transaction for the store requests that a process's batches make at the same moment.
 
 A statement's own cost is that of some forty rows; under load most batches meet others on their way to the database.
 """
@@ -35,7 +35,7 @@ R = TypeVar("R")
 
 
 class Hold(NamedTuple):
-    """How long a lease lasts unless it is renewed, and how long before its end nothing is sent under it."""
+    """The duration of a lease unless renewed, and the margin before its end in which nothing is sent."""
 
     lasts: int = LEASE
     fence: int = FENCE
@@ -45,7 +45,7 @@ HOLD = Hold()
 
 
 class OnWire(Lease):
-    """The lease of a delivery that is being sent, which is renewed, and until when it lasts in the database."""
+    """The lease of a delivery being sent: renewed until the send ends, with its expiry in the database."""
 
     __slots__ = ("claim", "ends_at")
 
@@ -57,7 +57,7 @@ class OnWire(Lease):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A delivery that this process has claimed: under which token, and until when."""
+    """A delivery claimed by this process: the lease's token and expiry."""
 
     token: str
     ends_at: int
@@ -65,7 +65,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """What is recorded of one delivery: its outcome, the try it took, an address to forget, an address to suppress."""
+    """The record of one delivery: its outcome, the attempt, an address to forget, an address to suppress."""
 
     settled: Settled
     attempt: Attempt | None = None
@@ -74,7 +74,7 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class ClaimBatcher:
-    """Claims and settles deliveries for all batches of a process, and renews the leases of what is on the wire.
+    """Claims and settles deliveries for all batches of a process, and renews the leases of those being sent.
 
     A row that the store can't read or take is left out and logged, and keeps no other back.
     """
@@ -91,16 +91,16 @@ class ClaimBatcher:
         self._settling: Coalescer[Settlement, bool | None] = Coalescer(self._settle, TOGETHER)
 
     async def claim(self, ids: Sequence[str]) -> list[Claim]:
-        """Those of the deliveries that are this caller's from now on."""
+        """Claim deliveries; returns those that are this caller's from now on."""
         return [each for each in await self._claiming.add(ids) if each is not None]
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """Record outcomes of deliveries, and whether the store could write each. What others hold by now keeps the
-        state that they give it."""
+        """Record outcomes of deliveries; returns whether the store could write each. A delivery whose lease has passed
+        to another worker keeps the state that worker gives it."""
         return [bool(taken) for taken in await self._settling.add(settlements)]
 
     def on_the_wire(self, claim: Claim, lease: Lease) -> OnWire:
-        """The lease of a delivery that this task sends now: it begins as its batch's, and lasts until `off_the_wire`.
+        """Start renewing the lease of a delivery that this task sends; call `off_the_wire` when the send has ended.
 
         No context manager: those cost as much as all the rest, for each message.
         """
@@ -112,11 +112,11 @@ class ClaimBatcher:
         return wire
 
     def off_the_wire(self, wire: OnWire) -> None:
-        """It is sent, or is not."""
+        """Stop renewing the lease of a delivery whose send has ended, either way."""
         self._wire.discard(wire)
 
     def stop_renewing(self) -> None:
-        """Let every lease end at its time: the process ends, and waits for no slow answer. Any thread may say so."""
+        """Let every lease expire, since the process ends and waits for no slow answer. Any thread may call this."""
         self._stopping = True
 
     def _look_later(self) -> None:
@@ -132,7 +132,7 @@ class ClaimBatcher:
         self._look_later()
 
     async def _renew(self) -> None:
-        """Renew, in one statement, what has been on the wire since the look before."""
+        """Renew, in one statement, the leases of deliveries being sent since the previous round."""
         now, asked = self._clock.now(), elapsed()
         ends_at = now + self._hold.lasts
         young = ends_at - self._hold.lasts // RENEWALS
@@ -176,7 +176,7 @@ class ClaimBatcher:
 
 
 async def _each(work: Callable[[Sequence[T]], Awaitable[Sequence[R | None]]], items: Sequence[T]) -> list[R | None]:
-    """The result of each; None of what the store can't read or take, which is logged."""
+    """The result of each item; None, with a log entry, for an item that the store can't read or write."""
     found: list[R | None] = []
     for part, outcome in await bisect_failures(work, items):
         if isinstance(outcome, Exception):

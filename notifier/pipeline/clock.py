@@ -1,6 +1,6 @@
-"""The clock: signals rows as they fall due, signals again what was lost, ends leases that ran out, resolves unknowns.
+"""The clock: signals rows as they fall due, repeats lost signals, ends expired leases, resolves unknown deliveries.
 
-Several may run: a row that one takes is the others' no more, and a signal too many does no harm.
+Several clocks may run: a row taken by one is skipped by the others, and a superfluous signal does no harm.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run(engine: Engine, stop: asyncio.Event) -> None:
-    """Tick until told to stop, and sweep up behind erasures. A database that is away is waited for."""
+    """Tick until told to stop, and sweep up behind erasures. While the database is away, wait for it."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(keep_going("erasure", partial(erasure.run, engine, stop)))
         tasks.create_task(keep_going("clock.tick", partial(_tick, engine, stop)))
@@ -57,7 +57,7 @@ async def _tick(engine: Engine, stop: asyncio.Event) -> None:
 
 
 async def tick(engine: Engine) -> bool:
-    """One look at everything; whether there is more to do at once."""
+    """One round over everything that is due; whether there is more to do at once."""
     now = engine.clock.now()
     lost = await due.return_expired_leases(engine.database, now, BATCH)
     if lost:
@@ -70,7 +70,7 @@ async def tick(engine: Engine) -> bool:
 
 
 async def audit(engine: Engine) -> None:
-    """Check the ledger, and say loudly where it doesn't balance."""
+    """Check the ledger, and log an error where it doesn't balance."""
     books = await ledger.read(engine.database)
     metrics.ledger_imbalance.set(books.imbalance)
     if not books.balanced:
@@ -110,13 +110,14 @@ async def _signal_deliveries(engine: Engine, now: int, room: set[str]) -> int:
 
 
 def _suspect(pending: Sequence[DueDelivery]) -> set[str]:
-    """Those that may have ended a worker: so may a few that nobody took; many mean that the broker lost them."""
+    """Deliveries that may have killed a worker: those that crashed one before, and a few that nobody took; many mean
+    that the broker lost them."""
     left = {each.id for each in pending if each.again and each.lane != Lane.BULK}
     return {each.id for each in pending if each.crashes} | (left if len(left) <= FEW else set())
 
 
 async def _resolve(engine: Engine, unknown: list[DueDelivery], now: int) -> set[str]:
-    """Do with unknown deliveries as their types say; the ids of those that are to be sent again."""
+    """Resolve unknown deliveries as their types say; returns the ids of those to send again."""
     moves: list[Move] = []
     asked: list[DueDelivery] = []
     for each in unknown:

@@ -1,4 +1,4 @@
-"""Collect: put messages that come together into digests, inside the decision's transaction."""
+"""Collect: put deliveries into digests, inside the decision's transaction."""
 
 from collections.abc import Iterable, Sequence
 
@@ -64,13 +64,13 @@ def _joinable(found: Iterable[OpenDigest], group: str, item: NewDelivery) -> Ope
 
 
 def _id(kind: NotificationType, group: str, due_at: int) -> str:
-    """The id of a digest: the same for all who open it at about the same time."""
+    """The id of a digest: the same for all workers that open it at about the same time."""
     span = 1 if kind.digest is None else kind.digest.milliseconds
     return make_id("digest", group, str(due_at // span))
 
 
 def _digest(kind: NotificationType, item: NewDelivery, id_: str, group: str, now: int) -> NewDelivery:
-    """The digest that an item opens. It may go out as long as any that joins it before it is due is of use."""
+    """The digest that an item opens. It expires no earlier than any item that can join before it is due."""
     return msgspec.structs.replace(
         item, id=id_, about=group, state=State.PENDING, reason=Reason.DIGEST, expires_at=item.due_at + kind.ttl,
         signal_at=item.due_at, digest_id=id_, updated_at=now,

@@ -1,4 +1,4 @@
-"""Dead letters: redrive what died, or put it away. A state never moves back: what is redriven is a new delivery."""
+"""Dead letters: redrive or discard them. A state never moves back: a redrive makes a new delivery."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -21,7 +21,8 @@ Refusal = Literal["not_found", "not_dead", "redriven", "discarded", "type_gone"]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one id. `delivery` is the one that takes up a redriven delivery; `reason` why it was refused."""
+    """The result for one id. `delivery` is the one that replaces a redriven delivery; `reason` says why a redrive was
+    refused."""
 
     id: str
     status: Literal["redriven", "discarded", "refused"]
@@ -30,15 +31,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def explain(letter: DeadLetter) -> str:
-    """Why a letter is dead, in words."""
+    """Why a delivery or event is a dead letter, in words."""
     return phrases.reason(letter.reason or letter.state)
 
 
 async def redrive(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
-    """Try again what these dead letters tell of; one result for each id, in order.
+    """Redrive dead letters; returns one result for each id, in order.
 
-    A delivery is taken up by a new one, due now and good for its type's time to live; asked again the answer is the
-    same. An event is decided after all. Raises StoreUnavailable, and then nothing has changed.
+    A delivery is replaced by a new one, due now, with its type's full time to live; redriving again gives the same
+    answer. An event is decided after all. Raises StoreUnavailable, and then nothing has changed.
     """
     now = engine.clock.now()
     ids = list(dict.fromkeys(ids))
@@ -66,7 +67,7 @@ async def redrive(engine: Engine, ids: Sequence[str], actor: str) -> list[Result
 
 
 async def discard(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
-    """Put these dead letters away: they stay as they are, and nobody is asked about them any more.
+    """Discard dead letters: they stay as they are, and are no longer listed.
 
     One result for each id, in order. Raises StoreUnavailable, and then nothing has changed.
     """
@@ -106,7 +107,7 @@ def _discard(id_: str, letter: Candidate | CandidateEvent | None, before: set[st
 
 
 def _refusal(letter: Candidate | CandidateEvent | None) -> Refusal | None:
-    """Why nothing can be done with a letter; None where something can."""
+    """Why a dead letter can't be handled; None where it can."""
     match letter:
         case None:
             return "not_found"

@@ -33,13 +33,13 @@ RACES = 3  # times that another transaction may have made one of the same delive
 
 
 class _Raced(Exception):
-    """Another transaction made one of the deliveries between our look and our insert."""
+    """Another transaction inserted one of the deliveries between our look-up and our insert."""
 
 
 @dataclass
 class BatchSplit:
-    """Events of a batch: those that one transaction decides together, those that have to wait for it because they end
-    the same subscriptions, and those that speak to segments: `expand` goes through them chunk by chunk."""
+    """The events of a batch by how they are decided: together in one transaction; afterwards, because they end the same
+    subscriptions; and those that address segments, which `expand` decides in chunks."""
 
     together: list[Event] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
@@ -48,7 +48,8 @@ class BatchSplit:
 
 @dataclass(frozen=True)
 class _Decided:
-    """What a transaction has decided: how the batch was split, the deliveries that are new, and those to send here."""
+    """The result of a decision transaction: how the batch was split, the new deliveries, and those to send in this
+    process."""
 
     split: BatchSplit
     new: Sequence[NewDelivery] = ()
@@ -56,11 +57,11 @@ class _Decided:
 
 
 async def decide(engine: WorkerEngine, ids: Sequence[str], *, tries: int | None = None) -> int:
-    """Decide those of the events that still wait for it; how many there were. What is to go out now this process begins
-    to deliver where it has room, and signals where it hasn't.
+    """Decide those events that are undecided; returns how many there were. This process starts sending due deliveries
+    where it has room, and signals the others.
 
     An event that can't be decided is counted and left behind; it keeps no other of its batch back. With `tries`, how
-    often they were tried before, a try is counted before it is made: they may be what ended another worker.
+    often the events were tried before, a try is counted before it is made: the events may have killed another worker.
     """
     if tries is not None:
         ids = await begin_try(engine, ids, tries)
@@ -71,7 +72,7 @@ async def decide(engine: WorkerEngine, ids: Sequence[str], *, tries: int | None 
 
 
 async def _decide_apart(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, list[str]]:
-    """How many events were decided, and those that can't be."""
+    """Decide events, isolating faulty ones; returns how many were decided, and those that can't be."""
     decided, failed = 0, list[str]()
     for part, outcome in await bisect_failures(partial(_decide, engine), ids):
         if isinstance(outcome, Exception):
@@ -93,7 +94,7 @@ async def _decide(engine: WorkerEngine, ids: Sequence[str]) -> int:
 
 @metered(Stage.DECIDE)
 async def _decide_together(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, BatchSplit]:
-    """How many events one transaction decided, and which come after it."""
+    """Decide events in one transaction; returns how many, and those that come after it."""
     now = engine.clock.now()
     for _ in range(RACES):
         try:
@@ -135,8 +136,8 @@ async def _take(
     connection: AsyncConnection, engine: WorkerEngine, batch: Sequence[Event], members: Mapping[str, list[Recipient]],
     plan: Plan, now: int,
 ) -> LocalClaims:  # fmt: skip
-    """Those of the planned deliveries that this process has room for, held from here on: for as long as a claim would
-    hold them, and by what a claim would answer."""
+    """Claim those planned deliveries that this process has room for, with the lease and the data that a claim would
+    give."""
     due = due_immediately(engine.catalog, plan.deliveries.values(), now)
     chosen = {queue: each[: engine.dispatcher.takes(queue, len(each))] for queue, each in due.items()}
     abouts = {delivery.about for each in chosen.values() for delivery in each}
@@ -147,7 +148,7 @@ async def _take(
 
 
 def _begin(engine: WorkerEngine, decided: _Decided) -> None:
-    """Begin to deliver what was taken, but for what was there before: that is somebody else's."""
+    """Start sending the claimed deliveries that are new; those that existed already belong to somebody else."""
     own = {delivery.id for delivery in decided.new}
     for queue, taken in decided.taken.items():
         held = [each for each in taken if each.ready.id in own]
@@ -159,7 +160,7 @@ async def _write_new(
     connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Sequence[Event], planned: list[NewDelivery],
     now: int,
 ) -> list[NewDelivery]:  # fmt: skip
-    """Write those of the deliveries that are not there already, and the digests that collect some; which they are."""
+    """Write the deliveries that don't exist yet, and their digests; returns the deliveries written."""
     if not any(each.state == State.COLLECTED for each in planned):
         if await deliveries.add(connection, dialect, planned) == len(planned):
             return planned
@@ -192,7 +193,7 @@ def _split(catalog: Catalog, batch: Iterable[Event]) -> BatchSplit:
 async def _end_subscriptions(
     connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event], new: Iterable[NewDelivery]
 ) -> None:
-    """End the subscriptions that a one-shot notification ends by being told; _Raced where one has ended meanwhile."""
+    """End the subscriptions that a one-shot notification ends; _Raced where one has ended meanwhile."""
     data = {event.id: event.data for event in batch}
     ended = {
         (key, delivery.recipient_id)

@@ -1,4 +1,5 @@
-"""Deliver: claim a batch, look again, render, send as many at once as connections take; settle as answers come."""
+"""Deliver: claim a batch, check again, render, send as many at once as connections allow, and
+settle as answers come."""
 
 import asyncio
 from collections import Counter, deque
@@ -33,7 +34,7 @@ T = TypeVar("T")
 
 
 class _Tried(msgspec.Struct, frozen=True):
-    """A delivery that was held, and what came of it."""
+    """A claimed delivery and its outcome."""
 
     prepared: Prepared
     claim: Claim
@@ -53,7 +54,7 @@ async def deliver(engine: WorkerEngine, channel: Channel, ids: Sequence[str]) ->
 
 
 async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Claim]) -> int:
-    """Send what this process has claimed, or took when it decided it; how much that was."""
+    """Send deliveries that this process has claimed; returns how many."""
     lease_ends = min((each.ends_at for each in held), default=0)
     untold = await _while_leased(engine, lease_ends, lambda: _untold(engine, [each.ready for each in held]))
     began_at = engine.clock.now()
@@ -76,7 +77,7 @@ async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Claim
 
 
 class _Batch:
-    """Deliveries that are sent under one lease, each of which is renewed while it is on the wire."""
+    """Deliveries sent under one lease, which is renewed for each while it is being sent."""
 
     def __init__(
         self, engine: WorkerEngine, channel: Channel, lease: Lease, waiting: deque[tuple[Prepared, Claim]]
@@ -89,7 +90,7 @@ class _Batch:
         self._leases: dict[asyncio.Task[None] | None, Lease] = {}
 
     async def send(self) -> None:
-        """Send them all, and settle as answers come. Where they can't be settled nothing more is sent."""
+        """Send the whole batch, and settle as answers come. Once settling fails, nothing more is sent."""
         count = len(self._waiting)
         at_once = int(min(count, self._engine.at_once.get(self._channel, count)))
         under_way = {asyncio.create_task(self._send_in_turn()) for _ in range(at_once)}
@@ -113,7 +114,7 @@ class _Batch:
             raise
 
     def _end_lost(self, under_way: Iterable[asyncio.Task[None]]) -> None:
-        """Wait no longer for answers to what may be somebody else's by now."""
+        """Stop waiting for answers to deliveries whose lease is lost."""
         for task in under_way:
             if task in self._leases and self._leases[task].is_over:
                 task.cancel()
@@ -134,7 +135,7 @@ class _Batch:
 
 
 async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
-    """Those that close something of which their recipient has not heard."""
+    """Ids of deliveries that close something of which their recipient has not heard."""
     closing = [(each, abouts) for each in ready if (abouts := closed_by(engine.catalog, each))]
     things = {(each.recipient_id, about) for each, abouts in closing for about in (each.about, *abouts)}
     found = await heard(engine.database, things)
@@ -167,8 +168,8 @@ async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, wire:
 
 @metered(Stage.SEND, every=METERED)
 async def _send(engine: WorkerEngine, channel: Channel, message: Message) -> Receipt | SendError:
-    """Hand a message over while the lease lasts. A worker that was stopped for longer wakes up to a refusal, not to a
-    send that somebody else has made meanwhile."""
+    """Send a message while the lease lasts. A worker that was stopped for longer refuses on waking, instead of sending
+    what another worker has sent meanwhile."""
     try:
         check(channel)
         receipt: Receipt = await engine.transports[channel].send(message)
@@ -205,7 +206,7 @@ def _settlement(tried: _Tried, now: int, random: Random) -> Settlement:
 
 
 async def _while_leased(engine: WorkerEngine, lease_ends: int, ask: Callable[[], Awaitable[T]]) -> T:
-    """What the store answers; again while it is away and the lease lasts: what surely was sent, or was not, must not
+    """The store's answer, retried while the store is away and the lease lasts: a send whose outcome is known must not
     become unknown."""
     while True:
         try:
@@ -218,7 +219,7 @@ async def _while_leased(engine: WorkerEngine, lease_ends: int, ask: Callable[[],
 
 
 def _measure(channel: Channel, tried: Sequence[_Tried], settled: Sequence[Settled]) -> None:
-    """Count how a batch ended, and how long it took."""
+    """Record the outcomes of a batch and its duration in the metrics."""
     for (state, reason), count in Counter((row.state, row.reason or "") for row in settled).items():
         metrics.settled.labels(channel, state, reason).inc(count)
     answered: dict[str, list[float]] = {}

@@ -1,4 +1,4 @@
-"""What a process has opened to work with: one `Engine`, made at its start and closed at its end."""
+"""A process's open resources: one `Engine`, made at its start and closed at its end."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ EXPAND_AGAIN = 25 * SECOND  # the same for a campaign's next chunk, which waits 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The database, the signals, the texts and, in workers, the transports of the channels.
+    """The database, the signals, the texts and, in workers, the channels' transports.
 
-    `background` is what goes on as long as it is open; `chunk` counts recipients; `namespace` is what all that it keeps
-    in a broker is called by, `often` whom it decides about often.
+    `background` are tasks that run while the engine is open; `chunk` counts recipients; `namespace` prefixes all of its
+    names in a broker; `often` remembers people about whom it decides often.
     """
 
     database: Database
@@ -47,9 +47,9 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEngine(Engine):
-    """An engine that can send: `at_once` are the messages of each channel that keep its connections busy, any number
-    where it isn't told; `nearby` is what it decides and delivers in one go, `hold` how
-    long it holds what it sends, and `random` are the dice that say how long to wait before a message is tried again."""
+    """An engine that can send. `at_once` is how many messages keep each channel's connections busy, unlimited where a
+    channel is missing; `dispatcher` sends what this process decides; `hold` is how long it holds a delivery; `random`
+    is the jitter of retries."""
 
     transports: Mapping[Channel, Transport[Any]]
     at_once: Mapping[Channel, float] = field(default_factory=dict)
@@ -59,5 +59,5 @@ class WorkerEngine(Engine):
 
     @cached_property
     def claims(self) -> ClaimBatcher:
-        """By which this process claims and settles deliveries."""
+        """The batcher through which this process claims and settles deliveries."""
         return ClaimBatcher(self.database, self.clock, self.hold)

@@ -1,6 +1,5 @@
-"""Erasure: the clock sweeps up behind people who are to be forgotten: what an index finds at once, and all of it when
-every decision that was under way about them has ended. A send may take longer: whoever settles it looks whose it is.
-"""
+"""Erasure: the clock sweeps up behind erased people: first the rows that an index finds, then all rows, once every
+decision under way about them has ended. A send may take longer: its worker checks for erasure when it settles."""
 
 import asyncio
 
@@ -22,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run(engine: Engine, stop: asyncio.Event) -> None:
-    """Sweep until told to stop, beside the clock's ticks: a look at every document takes longer than one of those."""
+    """Sweep until told to stop, beside the clock's ticks: scanning every document takes longer than a tick."""
     while not stop.is_set():
         try:
             await sweep(engine)
@@ -36,7 +35,7 @@ async def run(engine: Engine, stop: asyncio.Event) -> None:
 
 
 async def sweep(engine: Engine) -> int:
-    """Sweep up behind those for whom it is time; how many there were."""
+    """Sweep up behind people whose erasure is due; returns how many there were."""
     now = engine.clock.now()
     due = await erasures.due(engine.database, now, now + AGAIN, BATCH)
     if not due:

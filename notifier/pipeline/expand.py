@@ -1,4 +1,4 @@
-"""Expand: decide an event that speaks to a segment, chunk by chunk. It is in no hurry, and has a queue of its own."""
+"""Expand: decide an event that addresses a segment, chunk by chunk, from a low-priority queue of its own."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 async def expand(engine: Engine, ids: Sequence[str]) -> int:
-    """Decide the next chunk of each of the events; how many are decided with that.
+    """Decide the next chunk of each event; returns how many events are fully decided.
 
     One that can't be decided is counted and left behind, as `decide` does it.
     """
@@ -43,7 +43,7 @@ async def expand(engine: Engine, ids: Sequence[str]) -> int:
 
 @metered(Stage.DECIDE)
 async def _expand(engine: Engine, id_: str) -> int:
-    """Decide an event for the next chunk of its segment, and signal the one after; 1 where that was the last, else 0.
+    """Decide an event for the next chunk of its segment and signal the one after; 1 where that was the last, else 0.
 
     What a chunk comes to and how far it reached are one transaction, so a worker that ends anywhere leaves no person
     out and tells none twice. Types with other audiences are decided with the first chunk.
@@ -60,8 +60,8 @@ async def _expand(engine: Engine, id_: str) -> int:
 
 
 async def _transact(engine: Engine, id_: str, now: int, connection: AsyncConnection) -> tuple[bool, Plan] | None:
-    """Write the next chunk of an event, and how far it reached: whether it was the last, and what it came to; None
-    where the event waits for no decision any more."""
+    """Write an event's next chunk and its progress: whether it was the last, and its plan; None where the event is no
+    longer undecided."""
     dialect = engine.database.dialect
     taken = await events.take_undecided(connection, dialect, [id_])
     if not taken:
@@ -86,7 +86,7 @@ async def _transact(engine: Engine, id_: str, now: int, connection: AsyncConnect
 
 
 async def _plan(engine: Engine, connection: AsyncConnection, event: Event, chunk: Chunk, now: int) -> Plan:
-    """What a chunk comes to; with the first one, what the event's other types come to."""
+    """The plan of a chunk; the first chunk includes the event's other types."""
     plan, catalog = Plan(), engine.catalog
     wide = _wide(catalog, event)
     is_first = event.cursor is None
@@ -107,5 +107,5 @@ async def _plan(engine: Engine, connection: AsyncConnection, event: Event, chunk
 
 
 def _wide(catalog: Catalog, event: Event) -> list[NotificationType]:
-    """The types that speak to the event's segment."""
+    """The types that address the event's segment."""
     return [kind for kind in catalog.listeners.get(event.type, []) if kind.audience == "segment"]

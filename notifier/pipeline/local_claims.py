@@ -1,6 +1,6 @@
-"""Take: of what a worker decides, that which it delivers itself is written as its own, and known already. Pure.
+"""Local claims: deliveries that the deciding worker sends itself are written as claimed, with no second read. Pure.
 
-What a claim would answer a moment later is what the decision has just read, in one transaction with the rows it writes.
+A claim a moment later would return what the decision has just read, in one transaction with the rows it writes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,11 +21,12 @@ from notifier.store.delivery.deliveries import NewDelivery, Ready
 from notifier.store.delivery.supersessions import Supersession
 
 LocalClaims = Mapping[Queue, list[Claim]]
-"""What a process takes of a decision, by queue: it all has one lease."""
+"""The deliveries of a decision that this process sends itself, by queue, all under one lease."""
 
 
 def due_immediately(catalog: Catalog, planned: Iterable[NewDelivery], now: int) -> dict[Queue, list[NewDelivery]]:
-    """Those that go out as soon as they are decided, by queue. What waits for others has to look at them first."""
+    """Deliveries that go out as soon as they are decided, by queue. Fallback steps have to check the earlier ones
+    first."""
     queues: dict[Queue, list[NewDelivery]] = {}
     for each in planned:
         if is_immediate(catalog, each, now) and not each.step:
@@ -37,7 +38,7 @@ def claim_locally(
     chosen: Mapping[Queue, list[NewDelivery]], batch: Iterable[Event], members: Mapping[str, list[Recipient]],
     marks: Mapping[str, Supersession], token: str, ends_at: int,
 ) -> LocalClaims:  # fmt: skip
-    """The same as they are held under a token until the lease ends, with all that it takes to send them."""
+    """The chosen deliveries as claims under a token until the lease ends, with everything needed to send them."""
     events = {event.id: event for event in batch}
     people = {person.id: person for person in chain.from_iterable(members.values())}
     return {
@@ -50,7 +51,7 @@ def claim_locally(
 
 
 def write_as_claimed(planned: Iterable[NewDelivery], taken: LocalClaims) -> list[NewDelivery]:
-    """The rows, those that are taken as a claim would leave them."""
+    """The planned rows, with locally claimed ones in the state that a claim would leave them in."""
     held = {each.ready.id: each for each in chain.from_iterable(taken.values())}
     return [
         msgspec.structs.replace(each, state=State.SENDING, lease_token=own.token, signal_at=own.ends_at, attempts=1)

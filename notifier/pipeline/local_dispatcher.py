@@ -1,4 +1,5 @@
-"""What a worker process delivers itself of what it decides, as long as it has room: no signal, and no claim."""
+"""Local dispatch: a worker process sends deliveries that it decides itself, as far as it has room, without signal or
+claim."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping
@@ -29,7 +30,7 @@ NOWHERE: Final[Mapping[Queue, Bulkhead]] = MappingProxyType({})
 
 
 class LocalDispatcher:
-    """The bulkheads of the queues that this process serves, and the batches that it has begun without a signal."""
+    """The bulkheads of the queues that this process serves, and the batches that it started without a signal."""
 
     def __init__(self, bulkheads: Mapping[Queue, Bulkhead] = NOWHERE) -> None:
         self._bulkheads = bulkheads
@@ -38,22 +39,23 @@ class LocalDispatcher:
         self._closed = False
 
     def takes(self, queue: Queue, wanted: int) -> int:
-        """How many of a queue's deliveries this process takes now; the others go by the broker."""
+        """How many of a queue's deliveries this process takes now; the others go through the broker."""
         bulkhead = self._bulkheads.get(queue)
         if self._closed or bulkhead is None or not bulkhead.has_room or len(self._begun[queue]) >= MOST_BEGUN:
             return 0
         return min(wanted, IDS_A_MESSAGE)  # a batch as a signal's: others may have room for the rest
 
     def begin(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:
-        """Begin the work on a batch of what was taken, in its room."""
+        """Start work on a batch of local claims, in its bulkhead."""
         self._bulkheads[queue].squeeze_in(messages)
         task = asyncio.create_task(self._run(queue, messages, work))
         self._begun[queue].add(task)
         task.add_done_callback(self._begun[queue].discard)
 
     async def catch_up(self) -> None:
-        """Wait for room while this process is busy, `AHEAD` at the most: what is decided without are rows that somebody
-        has to claim. Where it isn't busy it waits for providers, and what goes by others is not to wait for those."""
+        """Wait for room while this process is busy, at most `AHEAD`: deliveries decided without room are rows that
+        somebody has to claim. A process that isn't busy waits for providers, and other queues must not wait for those.
+        """
         until = monotonic() + AHEAD
         while full := [each for each in self._bulkheads.values() if not each.has_room]:
             began, spent = monotonic(), process_time()
@@ -62,13 +64,13 @@ class LocalDispatcher:
                 return
 
     def let_linger(self, queue: Queue, sending: asyncio.Task[None]) -> None:
-        """See to the end of a batch that waits for slow answers only, and so takes nobody's room."""
+        """Track to its end a batch that only waits for slow answers, and so takes nobody's room."""
         task = asyncio.create_task(self._see_to(queue, sending))
         self._lingering.add(task)
         task.add_done_callback(self._lingering.discard)
 
     async def close(self) -> None:
-        """Take nothing more, and let what was begun here end."""
+        """Take no more deliveries, and wait for the batches started here."""
         self._closed = True
         while under_way := [*self._lingering, *(task for begun in self._begun.values() for task in begun)]:
             await asyncio.wait(under_way)

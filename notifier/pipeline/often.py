@@ -1,4 +1,4 @@
-"""Whom events of a type are about often: so that the database counts what a type told only where it may be too much."""
+"""People about whom a process decides often: the database counts a type's messages only where a limit may be near."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ REMEMBERED = 100_000  # pairs of person and type: 10 MB; what is forgotten soone
 
 
 class Often:
-    """What this process has seen: how often each type was about each person, and who has had all that there may be."""
+    """This process's memory: how often each type was about each person, and who has reached the limit."""
 
     def __init__(self) -> None:
         self._began = 0
@@ -19,24 +19,24 @@ class Often:
         self._full: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def begin(self, now: int, window: int) -> None:
-        """Forget what is older than the longest window: what lies before this one and the one before it."""
+        """Forget events older than the window before the current one, for the longest window."""
         if now - self._began >= window or len(self._now) >= REMEMBERED:
             self._before, self._now, self._full, self._began = self._now, {}, {}, now
 
     def comes_up(self, type_id: str, recipient_id: str, limit: Cap) -> bool:
-        """Whether an event is one of so many that the limit may be reached; it is remembered either way."""
+        """Whether events are frequent enough that the limit may be reached; the event is remembered either way."""
         key = hash((type_id, recipient_id))  # two that share one are counted for nothing, and nothing more
         count = self._now.get(key, 0) + 1
         self._now[key] = count
         return count + self._before.get(key, 0) > limit.most // SHARE
 
     def full(self, type_id: str, recipient_id: str, limit: Cap, now: int) -> tuple[int, ...]:
-        """What the database has told of somebody who had all that there may be and still has; else nothing."""
+        """The database's counts for a person who has reached the limit and is still at it; else nothing."""
         told = self._full.get((type_id, recipient_id), ())
         return told if _within(told, limit, now) >= limit.most else ()
 
     def learn(self, told: Mapping[str, Mapping[str, tuple[int, ...]]], limits: Mapping[str, Cap], now: int) -> None:
-        """Remember of those who were counted who had all that there may be."""
+        """Remember which of the counted people have reached the limit."""
         for recipient_id, by_type in told.items():
             for type_id, limit in limits.items():
                 found = by_type.get(of_type(type_id), ())

@@ -1,4 +1,4 @@
-"""What a batch of events comes to, as rows: pure, from what was read of the people they name."""
+"""The rows that a batch of events leads to: pure, from the recipients read before."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ types with a limit (`recipient_facts.told_by_type`), where they were counted."""
 
 @dataclass
 class Plan:
-    """What a batch of events comes to: rows to write."""
+    """The rows to write for a batch of events."""
 
     deliveries: dict[str, NewDelivery] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Plan:
 
 
 class _Shared(NamedTuple):
-    """What all deliveries of an event by a type have in common: what they are about, and when they are of no use."""
+    """The fields shared by all deliveries of one event and type: their subject, and when they expire."""
 
     about: str
     expires_at: int
@@ -55,7 +55,7 @@ def make_plan(
 
 
 def plan_supersessions(plan: Plan, catalog: Catalog, event: Event) -> None:
-    """Add what an event makes untrue."""
+    """Add the supersessions that an event causes."""
     plan.supersessions += [
         Supersession(about=mark.about, until=mark.until, reason=mark.reason, event_id=event.id)
         for mark in policy.outdates(catalog, event)
@@ -63,7 +63,7 @@ def plan_supersessions(plan: Plan, catalog: Catalog, event: Event) -> None:
 
 
 def people_of(kind: NotificationType, event: Event, members: Mapping[str, list[Recipient]]) -> list[Recipient]:
-    """Those whom a type tells of an event."""
+    """The recipients of a type's notification about an event."""
     # The most exact name decides: a token that is somebody else's must not tell a stranger.
     found = (members[key] for key in policy.audiences(kind, event.data) if key in members)
     return next(found, [])
@@ -73,7 +73,7 @@ def plan_type(
     plan: Plan, catalog: Catalog, kind: NotificationType, event: Event, people: Sequence[Recipient], now: int,
     spent: SendsInWindow,
 ) -> None:  # fmt: skip
-    """Add what these people are told of an event by a type, and why."""
+    """Add a type's deliveries and decisions for these people."""
     if not people:
         subscribed = kind.audience == "subscribers"
         plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
@@ -102,12 +102,12 @@ def plan_type(
 
 
 def _first(answers: Iterable[ChannelAnswer]) -> list[int]:
-    """When the first message of these comes; nothing where all are collected."""
+    """The due time of the first of these answers; empty where all are collected."""
     return sorted(answer.due_at for answer in answers if answer.state == State.PENDING)[:1]
 
 
 def plan_nobody(plan: Plan, kind: NotificationType, event: Event, reason: Reason, now: int) -> None:
-    """Add that a type tells nobody of an event, and why."""
+    """Add the decision that a type notifies nobody about an event, and why."""
     nobody = ChannelAnswer(channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, rule=Rule.ADDRESS, reason=reason)
     # By event and not by collapse key: every event about a person we don't know is counted.
     id_ = make_id("delivery", kind.id, event.id, "", Channel.NONE, "")

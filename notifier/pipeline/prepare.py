@@ -1,4 +1,4 @@
-"""The last look before a message goes out, and the message itself: pure, from what was loaded."""
+"""The last check before a message goes out, and its rendering: pure, from the loaded delivery."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 def prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int) -> Prepared:
-    """Look again at what can have changed since the decision, then render.
+    """Check again whatever can have changed since the decision, then render.
 
     Raises RenderError and nothing else, whatever a row holds that another version wrote: one that can't be read keeps
     no other of its batch back.
@@ -70,7 +70,7 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
 
 
 def _ended(kind: NotificationType, ready: Ready, now: int) -> Unsent | None:
-    """How a delivery ends that is of no use any more."""
+    """The outcome of a delivery that is no longer of use; None while it is."""
     if ready.supersession is not None and ready.starts_at <= ready.supersession.until:
         return Unsent(ready.supersession.state, ready.supersession.reason)
     if ready.digest_items == ():
@@ -85,7 +85,7 @@ def _ended(kind: NotificationType, ready: Ready, now: int) -> Unsent | None:
 
 
 def closed_by(catalog: Catalog, ready: Ready) -> set[str]:
-    """What the notifications are about of which a delivery tells that they are over; empty where it closes nothing."""
+    """The subjects that a delivery reports as over; empty where it closes nothing."""
     kind = catalog.types.get(ready.type)
     if kind is None or ready.data is None:
         return set()
@@ -96,7 +96,8 @@ def closed_by(catalog: Catalog, ready: Ready) -> set[str]:
 
 
 def is_open(ready: Ready, closes: Collection[str], heard: Iterable[Heard]) -> bool:
-    """Whether a delivery's recipient has heard of what it closes, and since then no earlier one like it."""
+    """Whether a delivery's recipient has heard of the subject that it closes, and no earlier delivery has closed it
+    since."""
     mine = [each for each in heard if each.recipient_id == ready.recipient_id]
     since = max((each.created_at for each in mine if each.about in closes), default=None)
     before = (ready.created_at, ready.id)
@@ -105,7 +106,7 @@ def is_open(ready: Ready, closes: Collection[str], heard: Iterable[Heard]) -> bo
 
 
 def _held_back(verdict: Verdict) -> Unsent:
-    """How a delivery ends, or until when it waits, that the rules won't let out now."""
+    """The outcome, or the later due time, of a delivery that the rules don't allow now."""
     reason = verdict.reason or Reason.EXPIRED
     match verdict.action:
         case "hold":
@@ -117,7 +118,7 @@ def _held_back(verdict: Verdict) -> Unsent:
 
 
 def unsubscribe_url(links: Links, kind: NotificationType, ready: Ready, facts: RecipientFacts) -> str | None:
-    """The link that switches off what a message is about; None where it would do nothing."""
+    """The unsubscribe link of a message's category; None where it would do nothing."""
     if not channels.spec(ready.channel).unsubscribes or not may_switch(kind, ready.channel, facts):
         return None
     return links.unsubscribe_url(ready.recipient_id, kind.category, ready.channel)

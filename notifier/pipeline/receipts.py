@@ -1,4 +1,4 @@
-"""Receipts: what providers tell later moves deliveries forward, and what they say of an address suppresses it.
+"""Receipts: providers' later reports move deliveries forward, and suppress addresses that they call bad.
 
 Reports come at least once, in any order, and about deliveries in any state. Whether one counts is decided on the locked
 row, so that a repeat, a latecomer or a replay finds nothing to move, and then changes nothing else either.
@@ -31,14 +31,14 @@ Named = tuple[str, Suppression]
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """What a report did."""
+    """The effect of a report."""
 
     moved: bool = False
     suppressed: bool = False
 
 
 async def record(database: Database, reports: Sequence[Report], now: int) -> list[Recorded]:
-    """Let each report do what it can, in order and in one transaction."""
+    """Apply each report, in order and in one transaction."""
     key = await suppressions.address_key(database)
 
     async def work(connection: AsyncConnection) -> list[Recorded]:
@@ -63,7 +63,7 @@ async def record(database: Database, reports: Sequence[Report], now: int) -> lis
 
 
 def advance(standings: Mapping[str, DeliveryStatus], reports: Sequence[Report]) -> list[bool]:
-    """Which of the reports move their delivery, each from where the one before left it."""
+    """The reports that move their delivery, each from the state that the report before it left."""
     now = dict(standings)
     moved = []
     for report in reports:
@@ -99,8 +99,8 @@ async def _wait_again(
     moves: Mapping[str, Report],
     now: int,
 ) -> Mapping[str, int]:
-    """Let what met a trouble that passes go out once more, within its time to live and unless another channel follows;
-    when each does."""
+    """Schedule one more attempt for deliveries that met a temporary failure, within their time to live and where no
+    other channel follows; returns the due time of each."""
     passing = {id_: retry for id_, report in moves.items() if (retry := _retry(report)) is not None}
     if not passing:
         return {}

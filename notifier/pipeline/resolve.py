@@ -1,4 +1,4 @@
-"""Resolve: what becomes of a message that the provider may or may not have, as its type says."""
+"""Resolve: what happens to a message that the provider may or may not have, by its type's policy."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ log = structlog.get_logger(__name__)
 
 
 def policy_of(catalog: Catalog, due: DueDelivery) -> Unknown:
-    """What is to be done about an unknown delivery; a type that is gone can't say, so its message is left as it is."""
+    """The type's policy for an unknown delivery; a removed type has none, so its delivery is left as it is."""
     kind = catalog.types.get(due.type)
     return "wait" if kind is None else kind.unknown(due.channel)
 
 
 def resolve(catalog: Catalog, due: DueDelivery, now: int) -> Move | None:
-    """The move of an unknown delivery; None where its provider is to be asked first."""
+    """The next move of an unknown delivery; None where its provider is to be asked first."""
     if due.crashes >= MAX_CRASHES:
         return _move(due, State.FAILED, Reason.QUARANTINED, now)
     if due.expires_at <= now:
@@ -49,9 +49,10 @@ def resolve(catalog: Catalog, due: DueDelivery, now: int) -> Move | None:
 
 
 async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
-    """Ask the provider whether it has these: those it has are sent, the others go again. How many were resolved.
+    """Ask the provider about unknown deliveries: those that it has are sent, the others are retried; returns how many
+    were resolved.
 
-    Those that another worker is asking about are left to it.
+    Deliveries that another worker is asking about are left to that worker.
     """
     now = engine.clock.now()
     ids = await unknown_checks.begin(engine.database, ids, now + SIGNAL_AGAIN, now + LEASE)
@@ -79,7 +80,7 @@ async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
 
 
 async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendError | None:
-    """What the provider says it has; the error where it can't say, so that it is asked again."""
+    """The provider's answer about a delivery; an error where it can't say, so that it is asked again."""
     try:
         message = prepare(engine.catalog, engine.renderer, engine.links, ready, now).message
     except RenderError:

@@ -1,4 +1,4 @@
-"""Settle: what the outcome of an attempt makes of a delivery. Pure; `deliver` writes the answers, a batch at a time."""
+"""Settle: the next state of a delivery by the outcome of its attempt. Pure; `deliver` writes the answers in batches."""
 
 from random import Random
 from typing import Final
@@ -19,7 +19,7 @@ from notifier.store.people.suppressions import Suppression
 
 
 class Unsent(msgspec.Struct, frozen=True):
-    """Looked at again just before the wire, the delivery was not to be sent: never, or not before `due_at`."""
+    """The outcome of a delivery that the last check stopped before sending: for good, or until `due_at`."""
 
     state: State
     reason: str
@@ -27,7 +27,8 @@ class Unsent(msgspec.Struct, frozen=True):
 
 
 class RenderRecord(msgspec.Struct, frozen=True):
-    """Of the message's words what explains them later: locale and zone they were made for, version, and hash."""
+    """What explains a message's words later: the locale and zone they were rendered for, the texts' version, and their
+    hash."""
 
     locale: str | None = None
     time_zone: str | None = None
@@ -42,7 +43,7 @@ NOT_RENDERED: Final = RenderRecord()
 def settle(
     ready: Ready, token: str, outcome: Receipt | SendError | Unsent, words: RenderRecord, now: int, random: Random
 ) -> Settled:
-    """The next state of a delivery held under a token, and when it is due again where it is to be tried again."""
+    """The next state of a delivery held under a token, and its due time where it is to be retried."""
     provider = reference = None
     due_at, signal_at = now, None
     match outcome:
@@ -81,19 +82,20 @@ def settle(
 
 
 def retry_of(ready: Ready, error: SendError) -> Retry:
-    """When its channel tries again what met an error."""
+    """The rules by which a delivery is retried after an error, by its channel and the error's class."""
     return retries(ready.channel)[error.retry_class]
 
 
 def was_tried(ready: Ready, outcome: Receipt | SendError | Unsent) -> bool:
-    """Whether a provider was asked to take it: not what has ended, nor what pace or a resting provider held back."""
+    """Whether a provider was asked to take the message: not where the delivery ended before, or was held back by the
+    rate or a resting provider."""
     return isinstance(outcome, Receipt) or (
         isinstance(outcome, SendError) and (not outcome.retry or retry_of(ready, outcome).attempts is not None)
     )
 
 
 def attempt(ready: Ready, outcome: Receipt | SendError, started_at: int, ended_at: int) -> Attempt:
-    """The record of one try at a provider."""
+    """The record of one attempt at a provider."""
     kind, code = (outcome.kind, outcome.code) if isinstance(outcome, SendError) else (State.SENT.value, None)
     return Attempt(
         delivery_id=ready.id, number=ready.attempts + 1, started_at=started_at, ended_at=ended_at,
@@ -103,7 +105,7 @@ def attempt(ready: Ready, outcome: Receipt | SendError, started_at: int, ended_a
 
 
 def lost_address(ready: Ready, outcome: Receipt | SendError | Unsent) -> Gone | None:
-    """The address to forget: one that its provider says is no more, and that no list of suppressions keeps."""
+    """The address to forget: one that its provider reports as gone, on a channel without suppressions."""
     if not isinstance(outcome, AddressGone):
         return None
     spec = channels.spec(ready.channel)
@@ -116,7 +118,7 @@ def lost_address(ready: Ready, outcome: Receipt | SendError | Unsent) -> Gone | 
 
 
 def bad_address(ready: Ready, outcome: Receipt | SendError | Unsent) -> Suppression | None:
-    """The number or mailbox not to write to any more: the one that its provider says is no more, or wants no more."""
+    """The number or mailbox to suppress: one that its provider reports as gone or unwilling."""
     reason = suppresses(ready.channel, outcome) if isinstance(outcome, SendError) else None
     return None if reason is None or ready.address_key is None else Suppression(ready.address_key, reason)
 

@@ -1,4 +1,4 @@
-"""Where processes keep what they share, by what name: in Redis where that is the broker, else in the database."""
+"""Where processes keep shared state, and under which name: in Redis where that is the broker, else in the database."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -22,20 +22,20 @@ LETTERS: Final = 12
 
 
 async def open_namespace(settings: Settings, database: Database) -> str:
-    """What this installation's keys and queues in a broker are called by: the same for all of its processes, which have
-    one database, and another's never."""
+    """The prefix of this installation's keys and queues in a broker: the same for all processes on one database, and
+    different from any other installation's."""
     return f"{NAMESPACE}:{settings.namespace or (await secrets.get(database, 'namespace')).hex()[:LETTERS]}"
 
 
 def keeper(settings: Settings, namespace: str, database: Database, clock: Clock) -> Callable[[], Kept]:
-    """What opens it."""
+    """A function that opens the shared provider state, in Redis or the database."""
     if settings.broker_url.startswith(REDIS):
         return lambda: InRedis(settings.broker_url, namespace)
     return lambda: InDatabase(database, clock)
 
 
 class InDatabase:
-    """`Kept` in the database: a short transaction for all messages that ask at once, a look where there is no rate."""
+    """`Kept` in the database: a short transaction for all concurrent requests, or a read where there is no rate."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -71,4 +71,4 @@ class InDatabase:
         await providers.change(self._database, key, lengthen)
 
     async def close(self) -> None:
-        """The database is closed by whoever opened it."""
+        """Do nothing: whoever opened the database closes it."""

@@ -1,4 +1,5 @@
-"""Signal what is due: events to be tried, and the deliveries that whoever decides them sees to, not the clock."""
+"""Signal due work: events to be tried, and deliveries signalled by the worker that decides them
+instead of the clock."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,18 +11,18 @@ from notifier.store.delivery.deliveries import NewDelivery
 
 
 async def begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]:
-    """Count a try of those of the events that were tried so often; which they are."""
+    """Count a try of events that were tried so often; returns those to be tried."""
     if not ids:
         return []
     return await events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
 
 
 def is_immediate(catalog: Catalog, delivery: NewDelivery, now: int) -> bool:
-    """Whether who decides a delivery sees to it, not the clock."""
+    """Whether a delivery is signalled by the worker that decides it, not by the clock."""
     return delivery.state == State.PENDING and delivery.due_at <= now and catalog.types[delivery.type].immediate
 
 
 async def signal_due(engine: Engine, new: Iterable[NewDelivery], now: int) -> None:
-    """Say of deliveries that are due that they are; of what doesn't go at once the clock does, as there is room."""
+    """Signal deliveries that are due; the clock signals the others, as queues have room."""
     at_once = (delivery for delivery in new if is_immediate(engine.catalog, delivery, now))
     await engine.signals.deliver(by_queue((d.id, d.channel, d.lane) for d in at_once))

@@ -1,4 +1,4 @@
-"""What people were told so far, as far as caps and limits ask for it."""
+"""Count messages that people were sent, as far as caps and limits need it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -21,7 +21,7 @@ async def read_spent(
     connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event],
     members: Mapping[str, list[Recipient]], now: int, *, hold: bool = True, often: Often | None = None,
 ) -> SendsInWindow:  # fmt: skip
-    """What counts to the caps of the categories and the limits of the types that this batch speaks in."""
+    """The counts for category caps and type limits that apply to this batch."""
     regulation = catalog.regulation
     asked = [
         (kind, people_of(kind, event, members)) for event in batch for kind in catalog.listeners.get(event.type, [])
@@ -47,7 +47,7 @@ async def read_spent(
 def to_be_counted(
     catalog: Catalog, asked: Asked, often: Often | None, now: int
 ) -> tuple[dict[str, set[str]], SendsInWindow]:
-    """Who is to be counted by the database, by type; and what is known of those who had all that there may be.
+    """The people whom the database must count, by type; and the known counts of people who had reached their limit.
 
     Nobody else can come to a limit by this batch. Where nothing is remembered all are counted.
     """

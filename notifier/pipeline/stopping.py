@@ -1,7 +1,7 @@
-"""Stop what was decided: cancelled by whoever reported it, or acknowledged by whoever takes care of it.
+"""Stop deliveries: cancelled by the party that reported the event, or acknowledged by a person who takes care of it.
 
-Both leave marks, as an event does that makes something untrue: what is claimed later ends there, whichever channel,
-step or digest it waits in, and the same again changes nothing.
+Both write supersessions, as an event does that makes others untrue: later claims end there, whichever channel,
+fallback step or digest the delivery waits in, and repeating it changes nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,15 +22,15 @@ MAX_SUBJECT = 190  # characters of the audit's column
 
 
 class Stopping(msgspec.Struct, frozen=True, kw_only=True):
-    """How many deliveries are stopped, and the first hundred of them. What is `sending` is in a worker's hands, and may
-    still go out."""
+    """The number of deliveries stopped, and the first hundred of them. A delivery that is `sending` is held by a
+    worker, and may still go out."""
 
     stopped: int
     deliveries: list[StoppedDelivery]
 
 
 async def cancel(engine: Engine, kind: NotificationType, about: str, actor: str) -> Stopping:
-    """Stop what a type tells about a thing, as far as it has happened until now. Raises StoreUnavailable."""
+    """Stop a type's notifications about a subject, for events up to now. Raises StoreUnavailable."""
     things = [(policy.about(kind, {kind.about: about}), engine.clock.now())]
     return await _stop(engine, things, Reason.CANCELLED, actor, f"{kind.id} {about}")
 
@@ -38,8 +38,8 @@ async def cancel(engine: Engine, kind: NotificationType, about: str, actor: str)
 async def cancel_event(
     engine: Engine, event_id: str, actor: str, check: Callable[[str], None] = lambda _type: None
 ) -> Stopping | None:
-    """Stop what an event set off, and what the same types told earlier about the same things; None where nobody knows
-    the event. `check` raises where its type is not the actor's to stop. Raises StoreUnavailable."""
+    """Stop an event's notifications, and the same types' earlier ones about the same subjects; None where there is no
+    such event. `check` raises where its type is not the actor's to stop. Raises StoreUnavailable."""
     event = await events.get(engine.database, event_id)
     if event is None:
         return None
@@ -50,19 +50,19 @@ async def cancel_event(
 
 
 async def acknowledge(engine: Engine, kind: NotificationType, about: str, actor: str) -> Stopping:
-    """Take care of a thing: nobody else is told of it. Raises StoreUnavailable."""
+    """Acknowledge a subject, so that nobody else is notified of it. Raises StoreUnavailable."""
     things = [(policy.about(kind, {kind.about: about}), engine.clock.now())]
     return await _stop(engine, things, Reason.ACKNOWLEDGED, actor, f"{kind.id} {about}")
 
 
 async def acknowledge_delivery(engine: Engine, delivery: Subject, actor: str) -> Stopping:
-    """Take care of what a delivery is about. Raises StoreUnavailable."""
+    """Acknowledge a delivery's subject. Raises StoreUnavailable."""
     things = [(delivery.about, engine.clock.now())]
     return await _stop(engine, things, Reason.ACKNOWLEDGED, actor, f"delivery {delivery.id}")
 
 
 async def _stop(engine: Engine, things: Sequence[tuple[str, int]], reason: Reason, actor: str, told: str) -> Stopping:
-    """Mark things, each until an instant; the audit's entry is what said so."""
+    """Write supersessions of subjects, each up to an instant; their source is the audit's entry."""
     entry = audit.AuditEntry(at=engine.clock.now(), actor=actor, action=reason, subject=told[:MAX_SUBJECT])
     new = [Supersession(about=about, until=until, reason=reason, event_id=entry.id) for about, until in things]
 
