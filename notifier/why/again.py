@@ -1,5 +1,5 @@
-"""Messages made again from their delivery's row and its event, and proven by the hash of what was sent: for whoever
-explains one, or shows it once more."""
+"""Rendering sent messages again from their delivery's row and its event, and proving them by the hash of the original:
+for explanations, and for showing a message once more."""
 
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
@@ -15,7 +15,7 @@ UTC = "UTC"
 
 
 class SentDelivery(Protocol):
-    """A delivery that was sent, as its row keeps it; `data` is its event's as JSON, `held` that of a digest's items."""
+    """A sent delivery as its row keeps it; `data` is its event's as JSON, `held` that of a digest's items."""
 
     @property
     def type(self) -> str: ...
@@ -36,8 +36,8 @@ class SentDelivery(Protocol):
 
 
 class Again(NamedTuple):
-    """A content made again; `proven` says whether it is, to the letter, what was sent, None where no hash was kept.
-    `unsubscribe_url` is the link that it has, None where it has none."""
+    """A content rendered again; `proven` says whether it is identical to the original, None where no hash was kept.
+    `unsubscribe_url` is its link, None where it has none."""
 
     content: Content
     proven: bool | None
@@ -47,7 +47,7 @@ class Again(NamedTuple):
 def make_again(
     renderer: Renderer, sent: SentDelivery, languages: Iterable[str | None], unsubscribe_url: str | None
 ) -> Again | None:
-    """What was sent; None where nothing was, or it can't be made any more.
+    """Render a sent message again; None where nothing was sent, or it can't be rendered any more.
 
     The row keeps the locale of the texts, and numbers and dates may have been in a nearer one: one of the `languages`,
     such as the person's at the decision, or now. A mail had a link to unsubscribe, or none. Which of them it was the

@@ -1,7 +1,7 @@
-"""Explain: what became of an event, person by person, with every rule's answer in words. Pure, from what was read.
+"""Explain: what happened to an event, person by person, with every rule's answer in words. Pure, from stored records.
 
-The rules are asked again, at the moment of the decision and with the facts that were written down with it. The words of
-a message are made again from its event, and proven by the hash of what was sent.
+The rules are asked again, at the moment of the decision and with the facts recorded with it. A message is rendered
+again from its event, and proven by the hash of the original.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ MessageParts = dict[str, str]
 
 
 class RuleView(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule's answer: None where it lets the message pass; in words either way."""
+    """A rule's answer, also in words; `says` is None where the rule lets the message pass."""
 
     rule: str
     says: policy.Action | None
@@ -44,7 +44,7 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided for a channel. `rules` answer in their order, the first that says something decides.
+    """The decision for a channel. `rules` answer in their order; the first that doesn't pass decides.
 
     They are asked by the type and the rules as they are today: `unchanged` is False where those would decide otherwise
     now, None where nobody wrote down where the person stood, or the type is gone.
@@ -61,7 +61,7 @@ class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message was made from: the locale of its texts and the zone of its times."""
+    """The source of a message: the locale of its texts and the zone of its times."""
 
     locale: str | None
     time_zone: str | None
@@ -69,8 +69,8 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryView(Private, frozen=True, kw_only=True):
-    """A delivery as it is now. `content` is made again from its event; `proven` says whether it is, to the letter, what
-    was sent: None where nothing was, or no hash of it was kept."""
+    """A delivery as it is now. `content` is rendered again from its event; `proven` says whether it is identical to
+    what was sent: None where nothing was sent, or no hash was kept."""
 
     id: str
     event: str
@@ -102,7 +102,7 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionView(Private, frozen=True, kw_only=True):
-    """What became of one notification type for one person; `standing` is where they stood when it was decided."""
+    """The decision on one notification type for one person; `standing` is the person's facts at the time."""
 
     type: str
     name: str
@@ -116,8 +116,8 @@ class DecisionView(Private, frozen=True, kw_only=True):
 
 
 class Explanation(Private, frozen=True, kw_only=True):
-    """All of an event, or of what it was for one person. `why_not` says why nothing was decided, `next` is the cursor
-    of the next page."""
+    """Everything about an event, or what it meant for one person. `why_not` says why nothing was decided, `next` is the
+    cursor of the next page."""
 
     event: EventView
     state: Literal["waits", "decided", "quarantined"]
@@ -127,7 +127,7 @@ class Explanation(Private, frozen=True, kw_only=True):
 
 
 def explain(catalog: Catalog, renderer: Renderer, links: Links, found: Found) -> Explanation:
-    """Everything that is known of an event, told."""
+    """Explain an event from its records."""
     event = found.event
     told = EventView(
         id=event.id, type=event.type, source=event.source, source_id=event.source_id, subject=event.subject,
@@ -144,7 +144,7 @@ def explain(catalog: Catalog, renderer: Renderer, links: Links, found: Found) ->
 
 
 def rules_told(case: Case) -> list[RuleView]:
-    """Every rule's answer about a case."""
+    """Every rule's answer about a case, in words."""
     return [
         RuleView(rule=name, says=None if said is None else said.action, words=phrases.rule(case, name, said))
         for name, said in policy.trace(case)
@@ -152,7 +152,7 @@ def rules_told(case: Case) -> list[RuleView]:
 
 
 def why_not(catalog: Catalog, event: Event, recipient: str, audiences: frozenset[str]) -> list[str]:
-    """Why an event says nothing to a person who is in these audiences, a sentence for each type that listens."""
+    """Why an event sends nothing to a person in these audiences, one sentence for each type that listens."""
     told = [_not_meant(kind, event, recipient, audiences) for kind in catalog.listeners.get(event.type, [])]
     return told or [f"No notification type listens to {event.type}; it only takes others back."]
 
@@ -209,7 +209,7 @@ def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, 
 
 
 def _is_of(sent: DeliveryRecord, made: DecisionRecord, every: dict[str, DeliveryRecord]) -> bool:
-    """Whether a decision named a delivery, one that it holds as a digest, or one that it takes up."""
+    """Whether a decision names a delivery, a digest that holds it, or a delivery that it replaces."""
     named = {each.delivery for each in made.answers}
     named |= {every[id_].digest_id for id_ in named if id_ in every}
     while sent.id not in named:
@@ -236,7 +236,7 @@ def _answer(
 
 
 def _agrees(verdict: policy.Verdict, answered: Answered) -> bool:
-    """Whether a verdict is what was answered, but for what depends on other channels, people and messages."""
+    """Whether a verdict equals the recorded answer, apart from what depends on other channels, people and messages."""
     going = (State.PENDING, State.COLLECTED)
     if STATES[verdict.action] in going and answered.answer in going:
         return verdict.until is None or verdict.until <= answered.due_at
@@ -262,7 +262,7 @@ def _delivery(
 def _as_sent(
     catalog: Catalog, renderer: Renderer, links: Links, made: DecisionRecord, sent: DeliveryRecord
 ) -> tuple[MessageParts | None, bool | None]:
-    """The words of what was sent, and whether they are proven; a link that works is not shown."""
+    """The content of a sent message, and whether it is proven; a working link is not shown."""
     if sent.locale is None:
         return None, None
     link = None
@@ -276,14 +276,14 @@ def _as_sent(
 
 
 def _without(told: MessageParts, link: str | None) -> MessageParts:
-    """The words with a link that works made one that doesn't."""
+    """The content with its working link replaced."""
     if link is None:
         return told
     return {name: text.replace(link, HIDDEN) for name, text in told.items()}
 
 
 def content_told(content: Content) -> MessageParts:
-    """A message's words, by the names of the parts that it has."""
+    """A message's content, by the names of its parts."""
     return {name: text for name, text in msgspec.structs.asdict(content).items() if text is not None}
 
 

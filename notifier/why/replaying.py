@@ -1,4 +1,4 @@
-"""Replay a past day: decide its events again by other types or rules, and say what would differ. It writes nothing.
+"""Replay a past day: decide its events again by other types or rules, and report what would differ. It writes nothing.
 
 Each decision is made again at its own moment, with the person standing where it says they stood. Caps count what was
 sent by then, not what would have been sent instead.
@@ -39,14 +39,14 @@ Outcomes = dict[tuple[str, str, str], Outcome]
 
 
 class ReplayExample(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a difference can be seen."""
+    """An example of a difference."""
 
     event: str
     recipient: str | None
 
 
 class ReplayDifference(msgspec.Struct, frozen=True, kw_only=True):
-    """Answers of one type on one channel that would be others: from what to what, how many, and some of them."""
+    """Answers of one type on one channel that would change: from what to what, how many, and some examples."""
 
     type: str
     channel: str
@@ -57,8 +57,8 @@ class ReplayDifference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Differences(msgspec.Struct, frozen=True, kw_only=True):
-    """What a day would have been. `by_today` counts decisions for which only today's standing is known, `failed` events
-    whose data these types don't take."""
+    """The outcome of a replay. `by_today` counts decisions for which only today's facts are known, `failed` events
+    whose data these types don't accept."""
 
     events: int
     decisions: int
@@ -70,7 +70,7 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Tally:
-    """Counts as it goes."""
+    """Running counts of a replay."""
 
     def __init__(self) -> None:
         self.events = self.decisions = self.answers = self.by_today = self.failed = 0
@@ -102,7 +102,7 @@ class _Tally:
 
 
 async def replay(database: Database, catalog: Catalog, day: int, progress: Callable[[float], None]) -> Differences:
-    """What the types and rules of a catalog would have made of the events decided on the day that begins at an instant.
+    """Decide again, by a catalog's types and rules, the events decided on the day that begins at an instant.
 
     `progress` is told the share of all events that have been walked over, from 0 to 1.
     """

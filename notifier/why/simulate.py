@@ -1,4 +1,4 @@
-"""Simulate: what would happen to whom if an event came, by the same code that decides, and writing nothing."""
+"""Simulate: what an event would send to whom, by the code that decides, and writing nothing."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
@@ -43,8 +43,8 @@ Members = dict[str, list[Recipient]]
 
 
 class TrialEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The event that is supposed: its type, its data and when it happened, at the moment of the simulation unless
-    `time` says otherwise."""
+    """A hypothetical event: its type, its data and when it happened, at the moment of the simulation unless `time` says
+    otherwise."""
 
     type: TypeName
     data: dict[str, Any] = {}
@@ -52,16 +52,16 @@ class TrialEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Supposed(RecipientDetails, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody who is only supposed, in the place of whoever the event names. `consents` are those they are supposed to
-    have given, by category and channel."""
+    """A hypothetical person, in place of whoever the event names. `consents` are those they are supposed to have given,
+    by category and channel."""
 
     consents: dict[Key, dict[str, bool]] = {}
 
 
 class Trial(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is asked. `at` is an instant (RFC 3339), or the next time that the person's clock shows an "HH:MM"; this
-    moment unless given. `recipient` is the id of the one who matters, or somebody supposed; everybody unless given.
-    `preferences` stand in for what the person chose."""
+    """A simulation's input. `at` is an instant (RFC 3339), or the next time that the person's clock shows an "HH:MM";
+    now unless given. `recipient` is the id of the one person of interest, or a hypothetical one; everybody unless
+    given. `preferences` replace the person's own."""
 
     event: TrialEvent
     at: str | None = None
@@ -70,8 +70,8 @@ class Trial(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Foreseen(Private, frozen=True, kw_only=True):
-    """What would become of a channel (and, for push, of one device). `repeat` says that the same was told before, so
-    that nothing would be sent; `content` is what would be."""
+    """The outcome for a channel (and, for push, for one device). `repeat` says that the same was sent before, so that
+    nothing would be sent; `content` is the message."""
 
     channel: Channel
     answer: State
@@ -86,7 +86,7 @@ class Foreseen(Private, frozen=True, kw_only=True):
 
 
 class Fate(Private, frozen=True, kw_only=True):
-    """What one notification type would be for one person, and the time on their wall."""
+    """The outcome of one notification type for one person, and their local time."""
 
     type: str
     name: str
@@ -97,8 +97,8 @@ class Fate(Private, frozen=True, kw_only=True):
 
 
 class Simulation(Private, frozen=True, kw_only=True):
-    """The answer. `takes_back` are the types whose messages about the same thing it would make untrue, `why_not` says
-    why the one who matters would hear nothing, `more` counts people who are not told of here."""
+    """A simulation's result. `takes_back` are the types whose messages on the same subject would be superseded,
+    `why_not` says why the person of interest would get nothing, `more` counts people left out here."""
 
     at: datetime
     fates: list[Fate]
@@ -108,7 +108,8 @@ class Simulation(Private, frozen=True, kw_only=True):
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """What was read: the plan's decisions and deliveries, which of these are there already, and what undoes them."""
+    """The data that was read: the plan's decisions and deliveries, which of these exist already, and what supersedes
+    them."""
 
     decisions: Sequence[Decision]
     deliveries: Mapping[str, NewDelivery]
@@ -119,7 +120,7 @@ class _Seen(msgspec.Struct, frozen=True):
 async def simulate(
     database: Database, catalog: Catalog, reader: EventReader, renderer: Renderer, trial: Trial, now: int
 ) -> Simulation:
-    """What would happen; Problem where the event, the time or the person doesn't fit."""
+    """Simulate an event; raises Problem where the event, the time or the person is invalid."""
     supposed = _checked(trial)
 
     async def work(connection: AsyncConnection) -> Simulation:
@@ -150,7 +151,7 @@ async def simulate(
 
 
 def _checked(trial: Trial) -> Supposed | None:
-    """The person supposed, their addresses in canonical form."""
+    """The hypothetical person, with their addresses in canonical form."""
     try:
         if trial.preferences is not None:
             check_preferences(trial.preferences)
@@ -202,7 +203,7 @@ def _suppose(given: Supposed, presets: Sequence[tuple[str, Any]]) -> Recipient:
 
 
 def _instant(at: str | None, person: Recipient | None, now: int) -> int:
-    """The moment that is meant by an instant, or by what the person's clock shows next."""
+    """The instant given, or the next one at which the person's clock shows the time given."""
     if at is None:
         return now
     try:
@@ -242,7 +243,8 @@ def _event(reader: EventReader, trial: TrialEvent, at: int) -> Event:
 async def _members(
     connection: AsyncConnection, dialect: str, keys: Sequence[str], person: Recipient | None, supposed: bool
 ) -> Members:
-    """Who is in the audiences; somebody supposed takes everybody's place, a person with other preferences their own."""
+    """Members of the audiences; a hypothetical person replaces everybody, and other preferences replace
+    a person's own."""
     if person is not None and supposed:
         return {key: [person] for key in keys}
     members = await recipients.in_audiences(connection, dialect, keys)

@@ -1,4 +1,4 @@
-"""What is told of events and of tries at providers, alike for dead letters and explanations."""
+"""Views of events and attempts, shared by dead letters and explanations."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from notifier.store.reading.dead import AttemptRecord
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """A try at the provider: its own code, and what that means."""
+    """An attempt at the provider: the provider's own code, and its meaning."""
 
     number: int
     started_at: datetime
@@ -25,7 +25,7 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
-    """The event behind it, as its source named it."""
+    """The event behind a delivery, as its source named it."""
 
     id: str
     type: str
@@ -37,7 +37,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def meaning(channel: Channel | None, code: str | None) -> str | None:
-    """What a provider's code stands for, by its channel's `codes.toml`; None where neither stands there."""
+    """The meaning of a provider's code, from its channel's `codes.toml`; None where the code isn't listed."""
     table = None if channel is None else codes(channel)
     if table is None or code is None:
         return None
@@ -47,7 +47,7 @@ def meaning(channel: Channel | None, code: str | None) -> str | None:
 
 
 def attempts(channel: Channel | None, tried: Iterable[AttemptRecord]) -> list[AttemptView]:
-    """Tries at a channel's providers, with their codes' meaning."""
+    """Attempts at a channel's providers, with their codes' meaning."""
     return [
         AttemptView(
             number=each.number, started_at=to_datetime(each.started_at), ended_at=to_datetime(each.ended_at),
