@@ -38,13 +38,13 @@ HEARTBEAT = 30  # seconds between RabbitMQ's, after which either side knows that
 
 
 class _Options(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What Dramatiq adds. An `eta` would keep the message in a worker's memory, and others out of it."""
+    """Options that Dramatiq adds. An `eta` would keep the message in a worker's memory, and others out of it."""
 
     redis_message_id: str = ""
 
 
 class _Signal(msgspec.Struct, forbid_unknown_fields=True):
-    """A message as we send it. Anything else breaks Dramatiq's threads in one place or another."""
+    """A message in our form. Any other would break one of Dramatiq's threads."""
 
     queue_name: str
     actor_name: str
@@ -56,7 +56,7 @@ class _Signal(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SignalEncoder(Encoder):
-    """Messages as JSON by msgspec; of what comes in only what has the shape of a signal."""
+    """Encodes messages as JSON by msgspec, and decodes only those that have the form of a signal."""
 
     def encode(self, data: MessageData) -> bytes:
         return msgspec.json.encode(data)
@@ -67,7 +67,7 @@ class SignalEncoder(Encoder):
 
 
 class FailureMiddleware(dramatiq.Middleware):
-    """Tells the consumer whose work failed, so that it is counted; Dramatiq leaves that to its retries."""
+    """Tells the consumer which message's work failed, so that it is counted; Dramatiq leaves that to its retries."""
 
     def after_process_message(
         self,
@@ -84,9 +84,9 @@ class FailureMiddleware(dramatiq.Middleware):
 def make_broker(
     url: str, middleware: list[dramatiq.Middleware] | None = None, *, namespace: str = NAMESPACE
 ) -> TakingRedisBroker | OnceRabbitmqBroker:
-    """The broker that a URL names: redis://, rediss:// or unix:// (Redis, Valkey), amqp:// or amqps:// (RabbitMQ).
+    """The broker for a URL: redis://, rediss:// or unix:// (Redis, Valkey), amqp:// or amqps:// (RabbitMQ).
 
-    All that it keeps there is called by `namespace`, an installation's own: others may use the same server.
+    All of its names there begin with `namespace`, unique to an installation: others may use the same server.
     """
     dramatiq.set_encoder(SignalEncoder())
     parts = urlsplit(url)

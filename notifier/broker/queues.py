@@ -1,4 +1,4 @@
-"""The queues by name, what stands before their names, and which worker processes take them."""
+"""The queues, their name prefix, and which worker processes take them."""
 
 from typing import Final
 
@@ -27,5 +27,5 @@ QUEUES: Final = [*PROMPT, CAREFUL, EXPAND, *BULK]
 
 
 def prefetch(queue: str, wanted: int) -> int:
-    """How many of a queue's messages a process may hold: what it holds when it ends has to be signalled again."""
+    """How many of a queue's messages a process may hold: those it holds when it dies have to be signalled again."""
     return 1 if queue == CAREFUL else wanted

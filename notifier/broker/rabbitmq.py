@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 
 
 class OnceConsumer(_RabbitmqConsumer):
-    """Passes over what RabbitMQ delivers a second time: a worker died of it or with it, and the clock signals again.
+    """Skips messages that RabbitMQ redelivers: a worker died with them, and the clock signals their rows again.
 
-    What can't be read goes to the queue's dead letters (`<queue>.XQ`), for a look within a week.
+    Unreadable messages go to the queue's dead letters (`<queue>.XQ`), kept for a week.
     """
 
     def __init__(self, broker: "OnceRabbitmqBroker", queue_name: str, prefetch: int, timeout: int) -> None:
@@ -40,7 +40,8 @@ class OnceConsumer(_RabbitmqConsumer):
             self.connection.add_callback_threadsafe(self.channel.cancel)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Give back what was not begun, as new: RabbitMQ would deliver it a second time when the connection ends."""
+        """Return messages that were not begun, as new ones: RabbitMQ would mark them as redelivered when the connection
+        ends."""
         for message in messages:
             self.broker.enqueue(message._message)  # noqa: SLF001 (Dramatiq's proxy of its message)
             self.ack(message)  # type: ignore[no-untyped-call]
@@ -67,27 +68,27 @@ class OnceConsumer(_RabbitmqConsumer):
         return message
 
     def _rest(self) -> None:
-        """Let acknowledgements go out, and nothing come in."""
+        """Let acknowledgements go out, without taking new messages."""
         try:
             self.connection.sleep(HELD_PAUSE)
         except pika.exceptions.AMQPError as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
 
     def nack(self, message: MessageProxy) -> None:
-        """The work failed, or no actor has that name: the rows are signalled again."""
+        """Acknowledge a message whose work failed or whose actor is unknown: its rows are signalled again."""
         log.warning("broker.message_failed", queue=self.queue_name, actor=message.actor_name)
         metrics.messages_failed.labels(self.queue_name).inc()
         self.ack(message)  # type: ignore[no-untyped-call]
 
     def _nack(self, tag: int) -> None:
-        """The message can't be read."""
+        """Reject a message that can't be read."""
         log.error("broker.message_unreadable", queue=self.queue_name)
         metrics.messages_quarantined.labels(self.queue_name).inc()
         super()._nack(tag)  # type: ignore[no-untyped-call]
 
 
 class OnceRabbitmqBroker(RabbitmqBroker):
-    """Dramatiq's RabbitMQ broker with the consumer above, and without delay queues: what is due later is a row.
+    """Dramatiq's RabbitMQ broker with `OnceConsumer` and without delay queues: delayed work is a row.
 
     Queues have their short names everywhere but at the server, where `namespace` stands before them.
     """

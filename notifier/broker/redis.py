@@ -54,7 +54,7 @@ def connect(url: str, timeout: float) -> redis.Redis:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Redis's errors as those that Dramatiq's threads outlive: it takes any other for a fault of the consumer."""
+    """Raise Redis's errors as the kind that Dramatiq's threads survive: others count as faults of the consumer."""
     try:
         yield
     except redis.RedisError as error:
@@ -62,7 +62,8 @@ def _errors() -> Iterator[None]:
 
 
 class TakingConsumer(_RedisConsumer):
-    """Takes messages out of a queue; waits inside Redis where the stock consumer polls with growing pauses."""
+    """Removes messages from a queue as it takes them; waits inside Redis where the stock consumer polls with growing
+    pauses."""
 
     def __init__(self, broker: "TakingRedisBroker", queue_name: str, prefetch: int, timeout: int) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
@@ -83,11 +84,11 @@ class TakingConsumer(_RedisConsumer):
         self._held = True
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        """Give back what was not begun, so that a worker which stops delays nothing."""
+        """Return messages that were not begun, so that a stopping worker delays nothing."""
         self._give_back(message.encode() for message in messages)
 
     def close(self) -> None:
-        """The same for what was taken and not even handed to a thread."""
+        """Return messages that were taken and not handed to a thread."""
         taken, self.message_cache = self.message_cache, []
         self._give_back(taken)
 
@@ -119,7 +120,7 @@ class TakingConsumer(_RedisConsumer):
         return not self._dry
 
     def _wait(self) -> bool:
-        """Wait inside Redis; whether there is something then."""
+        """Wait inside Redis for a message; whether there is one."""
         # Moving a list's first element to the place it came from changes nothing, and blocks while there is none.
         return self.broker.client.blmove(self._queue, self._queue, self.timeout / 1000, "LEFT", "LEFT") is not None
 
@@ -141,7 +142,7 @@ class TakingConsumer(_RedisConsumer):
 
 
 class TakingRedisBroker(RedisBroker):
-    """Dramatiq's Redis broker with the consumer above, and without delay queues: what is due later is a row."""
+    """Dramatiq's Redis broker with `TakingConsumer` and without delay queues: delayed work is a row."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(maintenance_chance=0, **options)  # type: ignore[no-untyped-call]

@@ -34,20 +34,20 @@ class Signals:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="signals")
 
     async def decide_urgent(self, ids: Sequence[str]) -> None:
-        """Say that events wait for a decision of which somebody has to hear at once."""
+        """Signal that urgent events wait for a decision."""
         await self._send(_messages(DECIDE_URGENT, "decide_urgent", ids))
 
     async def decide(self, ids: Sequence[str], *, tries: int | None = None, alone: bool = False) -> None:
-        """Say that events wait for a decision."""
+        """Signal that events wait for a decision."""
         keywords = {} if tries is None else {"tries": tries}
         await self._send(_messages(DECIDE, "decide", ids, alone=alone, **keywords))
 
     async def expand(self, ids: Sequence[str]) -> None:
-        """Say that events wait for the next chunk of their segments."""
+        """Signal that events wait for the next chunk of their segments."""
         await self._send(_messages(EXPAND, "expand", ids))
 
     async def deliver(self, ids_by_queue: Mapping[tuple[Channel, Lane], Sequence[str]], *, alone: bool = False) -> None:
-        """Say that deliveries are due."""
+        """Signal that deliveries are due."""
         await self._send(
             [
                 message
@@ -59,15 +59,15 @@ class Signals:
         )
 
     async def ask(self, ids: Sequence[str], *, alone: bool = False) -> None:
-        """Say that a provider is to be asked whether it has these."""
+        """Signal that a provider is to be asked whether it has these deliveries."""
         await self._send(_messages(ASK, "ask", ids, alone=alone))
 
     async def depths(self) -> dict[str, int]:
-        """Messages waiting in each queue; a queue whose broker can't be asked is missing."""
+        """The number of messages waiting in each queue; queues of an unreachable broker are missing."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._depths)
 
     async def close(self) -> None:
-        """Let the last signals go, then close the broker's connections."""
+        """Wait for the last signals, then close the broker's connections."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._broker.close)
         self._thread.shutdown()
 

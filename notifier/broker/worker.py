@@ -1,5 +1,5 @@
-"""Dramatiq's worker: how its threads wait, and how it ends: what is under way finishes, what was not begun is given
-back."""
+"""Dramatiq's worker: how its threads wait, and how it stops: batches under way finish, and messages not begun are
+returned."""
 
 import time
 from collections import defaultdict
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Work(PriorityQueue[Any]):
-    """The messages that a worker's threads have yet to begin; they sleep while there are none, until it is closed.
+    """The messages that a worker's threads have yet to begin; threads sleep while there are none, until it is closed.
 
     Dramatiq's threads wake up once a second: of tens of them it is a third of what a process costs that does nothing.
     """
@@ -35,7 +35,8 @@ class Work(PriorityQueue[Any]):
         self._closed = False
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002
-        """The next message; Empty where it is closed, or where there is none and the caller doesn't wait."""
+        """The next message; raises Empty where the queue is closed, or where it is empty and the caller
+        doesn't wait."""
         if not block:
             return super().get(block=False)
         with self.not_empty:
@@ -45,13 +46,13 @@ class Work(PriorityQueue[Any]):
             return self._get()
 
     def rest(self) -> Iterator[MessageProxy]:
-        """Take out all that is there, without waiting."""
+        """Remove all messages, without waiting."""
         with suppress(Empty):
             while True:
                 yield self.get(block=False).message
 
     def close(self) -> None:
-        """Let those that wait go on."""
+        """Wake the waiting threads."""
         with self.mutex:
             self._closed = True
             self.not_empty.notify_all()
@@ -64,7 +65,7 @@ class PausableConsumer(Protocol):
 
 
 class Worker(dramatiq.Worker):
-    """A worker that holds so many messages of each queue, and has as many threads for it.
+    """A worker with a limit of messages per queue, and as many threads for it.
 
     Its broker's consumers are `PausableConsumer`.
     """

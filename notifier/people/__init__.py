@@ -1,1 +1,1 @@
-"""What people and those who look after them do outside of an event: choose, import, export, write back."""
+"""Actions of people and their support outside events: choosing, importing, exporting, texting back."""

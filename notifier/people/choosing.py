@@ -19,7 +19,7 @@ PERSON = "person"
 
 
 class Said(msgspec.Struct, frozen=True):
-    """To which marketing somebody consents or no longer does, where they said so and to which words."""
+    """A change of marketing consent, with the page and the words that it was given to."""
 
     given: Mapping[Spot, bool]
     source: str
@@ -27,7 +27,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 async def switch(database: Database, link: Unsubscribe, said: Said, *, on: bool, now: int) -> bool:
-    """Switch a link's category on its channel; whether there is such a person. Once more changes nothing."""
+    """Switch a link's category on its channel; False where there is no such person. Repeating it changes nothing."""
     step = partial(policy.switch, changed={(link.category, link.channel): on})
     return await save(database, link.recipient_id, step, said, now)
 
@@ -35,7 +35,7 @@ async def switch(database: Database, link: Unsubscribe, said: Said, *, on: bool,
 async def save(
     database: Database, recipient_id: str, step: Callable[[Preferences], Preferences], said: Said, now: int
 ) -> bool:
-    """Change a person's preferences, and their consents with them; whether there is such a person."""
+    """Save a person's preferences and consents; False where there is no such person."""
     words = [
         Consent(
             category=category, channel=channel.value, granted=granted, wording=said.wording,

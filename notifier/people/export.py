@@ -1,6 +1,5 @@
-"""Export: all that is held about one person as one JSON document, made piece by piece, so that a long history takes
-time and no memory.
-"""
+"""Export: all data about one person as one JSON document, streamed in pieces, so that a long history needs time but no
+memory."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
@@ -19,7 +18,7 @@ ALL = 1_000_000  # entries of one person's preferences or consents: all that the
 
 
 class PreferenceChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person's preferences were from `at` on, and who chose them."""
+    """A person's preferences from `at` on, and who chose them."""
 
     at: datetime
     actor: str
@@ -27,7 +26,7 @@ class PreferenceChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of the consent ledger: what was said and where (`source`), and who wrote it down."""
+    """An entry of the consent ledger: what was said and where (`source`), and who recorded it."""
 
     id: str
     at: datetime
@@ -40,7 +39,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Suppressed(msgspec.Struct, frozen=True, kw_only=True):
-    """Why and since when their number (`sms`) or mailbox (`email`) is not written to."""
+    """Why and since when the person's number (`sms`) or mailbox (`email`) is suppressed."""
 
     channel: str
     reason: str
@@ -48,7 +47,7 @@ class Suppressed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Try(msgspec.Struct, frozen=True, kw_only=True):
-    """A try at a provider."""
+    """An attempt at a provider."""
 
     number: int
     started_at: datetime
@@ -72,7 +71,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportedDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery, with its tries and its event; and when they saw, read and put it away, where an app told so."""
+    """A delivery with its attempts and its event; and when the person saw, read and dismissed it, where an app reported
+    that."""
 
     id: str
     type: str
@@ -97,7 +97,7 @@ class ExportedDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportedDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided for them about an event (by its id), and where they stood then."""
+    """A decision for the person about an event (by its id), and the person's facts at the time."""
 
     event: str
     type: str
@@ -107,7 +107,7 @@ class ExportedDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is held about one person; of their addresses not what proves to an endpoint who we are."""
+    """All data about one person; of their addresses without the secrets that prove to an endpoint who we are."""
 
     id: str
     recipient: RecipientDetails
@@ -196,7 +196,7 @@ async def _decided(database: Database, recipient_id: str, after: Any) -> tuple[S
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with its instants as people write them."""
+    """The row with its instants in RFC 3339."""
     return {
         name: to_datetime(value) if name in ("at", "since") or (name.endswith("_at") and value is not None) else value
         for name, value in row.items()

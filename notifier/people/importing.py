@@ -1,4 +1,4 @@
-"""Bulk import of recipients: a JSON object with its id a line (NDJSON)."""
+"""Bulk import of recipients: NDJSON, one JSON object with an id per line."""
 
 from collections.abc import AsyncIterable, Mapping
 from typing import Any
@@ -20,21 +20,21 @@ TOLD_REFUSALS = 100  # refused lines that the answer lists; it counts all
 
 
 class RefusedLine(msgspec.Struct, frozen=True):
-    """A line that was left out, and why."""
+    """A line that was refused, and why."""
 
     line: int
     problem: dict[str, Any]
 
 
 class ImportAnswer(msgspec.Struct, kw_only=True):
-    """How many lines were written, how many left out, and the first of those."""
+    """The number of lines written and refused, and the first refused ones."""
 
     written: int = 0
     refused: int = 0
     refusals: list[RefusedLine] = []
 
     def refuse(self, line: int, error: Problem) -> None:
-        """Count a line that was left out, and tell of it while there is room."""
+        """Count a refused line, and list it while there is room."""
         self.refused += 1
         if len(self.refusals) < TOLD_REFUSALS:
             self.refusals.append(RefusedLine(line, error.body()))
@@ -43,7 +43,7 @@ class ImportAnswer(msgspec.Struct, kw_only=True):
 async def import_recipients(
     database: Database, clock: Clock, lines: AsyncIterable[bytes], actor: str, settings: Mapping[str, str] = NO_SETTINGS
 ) -> ImportAnswer:
-    """Write recipients in batches as lines come in; one that doesn't fit is told and keeps no other out.
+    """Write recipients in batches as lines come in; an invalid line is reported and keeps no other out.
 
     Preferences that lines give are changes of `actor`'s. `settings` are those of channels. Unlike a single write, a
     line gives an address of one channel alone with what is never shown of it.
@@ -79,7 +79,7 @@ async def import_recipients(
 async def _write(
     database: Database, batch: Mapping[str, RecipientDetails], now: int, actor: str, told: ImportAnswer, before: int
 ) -> int:
-    """Write a batch; Problem 50301 that says how many recipients were written before it, where the store is away."""
+    """Write a batch; Problem 50301 with the number of recipients written before, where the store is away."""
     try:
         await recipients.put(database, batch, now, actor)
     except StoreUnavailable:
@@ -89,9 +89,7 @@ async def _write(
 
 
 def to_problem(error: Exception) -> Problem:
-    """The problem for details that don't fit: what msgspec raised, or a check of an address, which names its field
-    first.
-    """
+    """The problem for invalid details: from msgspec's error, or from an address check, which names its field first."""
     if isinstance(error, UNDECODABLE):
         return from_decoding(42203, error)
     field, _, _ = str(error).partition(" ")

@@ -1,1 +1,1 @@
-"""The texts' way to people: what a draft must pass, and how a version is published."""
+"""How texts are published: the checks that a draft must pass, and its publication as a version."""

@@ -1,7 +1,7 @@
-"""The gate: the only way to a new version.
+"""The gate: the checks that every new version of the texts must pass.
 
-Texts are compiled and tried in the confined child, on the last real payloads and in every locale. Errors keep them out,
-warnings ask for a reason.
+Texts are compiled and rendered in the confined child, on the last real payloads and in every locale. Errors block a
+version; warnings require a reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ ZONE = "Europe/Berlin"  # that trials are made for: any one will do, as long as 
 
 
 class GateReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the gate says of a wording: its findings, what it changes, and the messages it was tried with."""
+    """The gate's report on a wording: its findings, its changes, and the messages it was tried with."""
 
     findings: list[LintFinding]
     changes: Changes
@@ -38,17 +38,18 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def blocked(self) -> bool:
-        """Whether there is an error."""
+        """Whether there is an error, which blocks publication."""
         return any(each.level == "error" for each in self.findings)
 
     @property
     def doubtful(self) -> bool:
-        """Whether there is a warning, which asks for a reason."""
+        """Whether there is a warning, which requires a reason."""
         return any(each.level == "warning" for each in self.findings)
 
 
 async def check(engine: Engine, confined: Confined, type_: str, wording: Wording) -> GateReport:
-    """Try a wording beside the live one, as people would get both; Problem 40401 for a type that isn't there."""
+    """Try a wording beside the live one, in the messages that people would get; raises Problem 40401 for an unknown
+    type."""
     kind = engine.catalog.types.get(type_)
     if kind is None:
         raise problem(40401, f"there is no notification type {type_!r}")
@@ -76,7 +77,7 @@ async def publish(
     origin: str,
     drafted: int | None = None,
 ) -> tuple[Version | None, GateReport]:
-    """Publish a wording that passes; None for the version where it doesn't, for an error or for want of a reason.
+    """Publish a wording that passes; the version is None where it doesn't, for an error or for lack of a reason.
 
     `drafted` is the revision of the draft that it was. Raises Problem 40902 where another version has been published
     since the one it is based on.
@@ -95,8 +96,8 @@ async def publish(
 async def roll_back(
     engine: Engine, confined: Confined, type_: str, to: int, *, based_on: int, actor: str, why: str
 ) -> tuple[Version | None, GateReport]:
-    """Publish an earlier version again, as a new one and by the same checks: what its texts name may be gone since. A
-    draft stays. Raises Problem 40401 where there is no such version, 40902 as `publish` does."""
+    """Publish an earlier version again, as a new one and with the same checks: names that its texts use may be gone
+    since. A draft stays. Raises Problem 40401 where there is no such version, 40902 as `publish` does."""
     found = await versions.get(engine.database, type_, to)
     if found is None:
         raise problem(40401, f"{type_} has no version {to}")
@@ -123,7 +124,7 @@ async def preview(
 
 
 async def live_wording(engine: Engine, type_: str) -> tuple[dict[str, Texts], int]:
-    """The wording that is sent with, and its version; 0 stands for the files."""
+    """The wording used for sending, and its version; version 0 stands for the files."""
     number = (await versions.live(engine.database)).get(type_, 0)
     found = await versions.get(engine.database, type_, number) if number else None
     if found is None:
@@ -132,14 +133,14 @@ async def live_wording(engine: Engine, type_: str) -> tuple[dict[str, Texts], in
 
 
 async def payloads_of(engine: Engine, kind: NotificationType) -> dict[str, dict[str, Any]]:
-    """What to try texts with, by name: the last real payloads, and the type's samples behind them."""
+    """Payloads to try texts with, by name: the last real ones, then the type's samples."""
     real = await payloads.last(engine.database, kind.id, PAYLOADS)
     named: dict[str, dict[str, Any]] = {f"event {id_[:8]}": data for id_, data in real.items()}
     return named | {sample.name: sample.data for sample in kind.samples}
 
 
 def locales(renderer: Renderer, catalog: Catalog) -> list[str]:
-    """The locales that the network speaks: those of any type's texts."""
+    """The network's locales: those of any type's texts."""
     return sorted({locale for type_ in catalog.types for locale in renderer.shipped[type_]})
 
 
@@ -147,7 +148,7 @@ async def trial(
     confined: Confined, kind: NotificationType, wording: Wording, samples: Mapping[str, Mapping[str, Any]],
     unlike: Wording,
 ) -> tuple[TrialAnswer, list[RenderedSample]]:  # fmt: skip
-    """Compile a wording and make every message of it that another one (`unlike`) doesn't make just so."""
+    """Compile a wording and render its messages, except those identical to another wording's (`unlike`)."""
     seen: list[RenderedSample] = []
     answer = TrialAnswer()
     for first in range(0, len(wording), TOGETHER):

@@ -1,4 +1,4 @@
-"""Versions of the texts: draft, publish; and how a process comes to send with what was published."""
+"""Versions of the texts: drafts, publication, and how each process comes to use a published version."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 def decode(document: msgspec.Raw) -> dict[str, Texts]:
-    """A wording from the store; ConfigurationError where it isn't one."""
+    """Decode a stored wording; raises ConfigurationError where it is invalid."""
     try:
         return texts.decode(document)
     except msgspec.DecodeError as error:
@@ -37,9 +37,10 @@ def decode(document: msgspec.Raw) -> dict[str, Texts]:
 
 
 async def ship(database: Database, shipped: Mapping[str, Wording], clock: Clock) -> int:
-    """Publish the texts that come in files, where a type has none yet or lives on older ones that shipped; how many.
+    """Publish the texts from files for types that have none yet or still use an older shipped version; returns how
+    many.
 
-    A text that people have changed since stays as they made it.
+    Texts that people have changed since stay as they are.
     """
     live = await versions.live(database)
     new = []
@@ -60,9 +61,9 @@ async def ship(database: Database, shipped: Mapping[str, Wording], clock: Clock)
 
 
 async def refresh(database: Database, renderer: Renderer) -> int:
-    """Send with the newest versions from now on; of how many types that is news.
+    """Load the newest versions for sending; returns how many types changed.
 
-    One that can't be compiled leaves the one before it live, and is told in the log.
+    A version that can't be compiled is logged, and the one before it stays live.
     """
     news = 0
     for type_, number in (await versions.live(database)).items():
@@ -81,7 +82,7 @@ async def keep(database: Database, renderer: Renderer) -> None:
 
 
 async def have(database: Database, renderer: Renderer, type_: str, number: int) -> bool:
-    """Bring a version up that was live once, for explanations; whether there is one that compiles."""
+    """Load a version that was live once, for explanations; whether one exists that compiles."""
     if renderer.has(type_, number):
         return True
     found = await versions.get(database, type_, number)
@@ -89,14 +90,14 @@ async def have(database: Database, renderer: Renderer, type_: str, number: int) 
 
 
 async def have_all(database: Database, renderer: Renderer, wanted: Iterable[tuple[str, int | None]]) -> None:
-    """The same for what an explanation is about: types and versions."""
+    """Load versions that were live once, for explanations: pairs of type and version."""
     for type_, number in set(wanted):
         if number is not None and type_ in renderer.shipped:
             await have(database, renderer, type_, number)
 
 
 async def save(database: Database, before: Draft, wording: Wording, actor: str, now: int) -> Draft:
-    """Save a draft over what it was `before`; raises Problem 40902 where somebody else has saved it since."""
+    """Save a draft over its revision `before`; raises Problem 40902 where somebody else has saved it since."""
     new = msgspec.structs.replace(
         before, wording=encode(wording), revision=before.revision + 1, updated_at=now, actor=actor
     )
@@ -109,8 +110,7 @@ async def publish(
     database: Database, type_: str, wording: Wording, *, based_on: int, origin: str, actor: str, why: str, now: int,
     drafted: int | None = None,
 ) -> Version:  # fmt: skip
-    """Publish a wording, which has passed its checks, as the next version; the draft that it was, at revision
-    `drafted`, is gone.
+    """Publish a checked wording as the next version; the draft that it came from, at revision `drafted`, is deleted.
 
     Raises Problem 40902 where another version has been published since the one it is based on.
     """
