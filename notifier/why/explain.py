@@ -44,7 +44,7 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision for a channel. `rules` answer in their order; the first that doesn't pass decides.
+    """The decision for a channel. `rules` answer in their order; the first whose `says` isn't None decides.
 
     They are asked by the type and the rules as they are today: `unchanged` is False where those would decide otherwise
     now, None where nobody wrote down where the person stood, or the type is gone.
