@@ -97,11 +97,13 @@ def closed_by(catalog: Catalog, ready: Ready) -> set[str]:
 
 def is_open(ready: Ready, closes: Collection[str], heard: Iterable[Heard]) -> bool:
     """Whether a delivery's recipient has heard of the subject that it closes, and no earlier delivery has closed it
-    since."""
+    since. Deliveries of the same event say the same, on another channel or device, and don't count.
+    """
     mine = [each for each in heard if each.recipient_id == ready.recipient_id]
     since = max((each.created_at for each in mine if each.about in closes), default=None)
     before = (ready.created_at, ready.id)
-    closed = [e.created_at for e in mine if e.about == ready.about and (e.created_at, e.id) < before]
+    others = (each for each in mine if each.event_id != ready.event_id)
+    closed = [e.created_at for e in others if e.about == ready.about and (e.created_at, e.id) < before]
     return since is not None and all(at < since for at in closed)
 
 

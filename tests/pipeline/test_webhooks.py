@@ -23,6 +23,7 @@ from notifier.store.core.schema import attempt, delivery, recipient
 from notifier.store.people import recipients
 from tests.channels.webhook.conftest import LOOPBACK
 from tests.channels.webhook.samples import OLD_SECRET, WEBHOOK
+from tests.named import EMAIL
 from tests.pipeline.samples import NOW
 from tests.pipeline.samples import Report as Tell
 
@@ -43,11 +44,15 @@ def with_transport(engine: WorkerEngine, transport: Any) -> WorkerEngine:
 
 
 async def subscribe(
-    engine: WorkerEngine, sandbox: Sandbox, form: Any = "standard", secret: str | None = SECRET
+    engine: WorkerEngine,
+    sandbox: Sandbox,
+    form: Any = "standard",
+    secret: str | None = SECRET,
+    email: str | None = None,
 ) -> None:
     own = WebhookEndpoint(url=endpoint_url(sandbox.http_url, form, "gent"), format=form, secret=secret)
     addresses: Any = msgspec.convert({"webhook": msgspec.to_builtins(own)}, Addresses)
-    details = RecipientDetails(kind="site_operator", sites=["gent-zuid"], addresses=addresses)
+    details = RecipientDetails(kind="site_operator", sites=["gent-zuid"], email=email, addresses=addresses)
     await recipients.put(engine.database, {"ops": details}, NOW)
 
 
@@ -81,6 +86,24 @@ async def test_an_operator_hears_by_webhook_that_a_station_is_offline_and_online
     assert len({each["dedup_key"] for each in told}) == 1
     assert told[0]["payload"]["source"] == "BE*1"
     assert told[0]["payload"]["summary"] == "Station 3 is offline: Gent Zuid"
+
+
+async def test_what_closes_something_goes_out_on_each_channel(
+    hooks: WorkerEngine, sandbox: Sandbox, report: Tell, clock: ManualClock
+) -> None:
+    # Given an operator with an endpoint and a mailbox, who has heard of it by the endpoint
+    await subscribe(hooks, sandbox, email="ops@example.com")
+    await send(hooks, await report("station.offline", since="2026-03-09T17:40:00Z", **STATION))
+    clock.advance(600 * SECOND)
+
+    # When it is over, then neither channel keeps the other silent
+    online = await report("station.online", online_since="2026-03-09T17:50:00Z", **STATION)
+    assert (await send(hooks, online)).state == "delivered"
+    mail = sa.select(delivery.c.id).where(delivery.c.event_id == online, delivery.c.channel == EMAIL)
+    async with hooks.database.engine.connect() as connection:
+        id_ = (await connection.execute(mail)).scalar_one()
+    await deliver(hooks, EMAIL, [id_])
+    assert sandbox.ledger.accepted(EMAIL, id_) == 1
 
 
 async def test_a_failed_try_comes_again_when_the_endpoint_asks_for_it(

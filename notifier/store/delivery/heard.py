@@ -21,6 +21,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     """A delivery that reached its recipient, or may have, on its own or in a digest."""
 
     id: str
+    event_id: str
     recipient_id: str
     about: str
     created_at: int
@@ -42,7 +43,7 @@ async def heard(database: Database, things: Collection[Thing]) -> list[Heard]:
             answered = await connection.execute(_digests(dialect), {"rows": rows.encode(digests)})
             sent = {row.digest_id for row in answered if row.state in TOLD}
         return [
-            Heard(id=row.id, recipient_id=row.recipient_id, about=row.about, created_at=row.created_at)
+            Heard(**{name: getattr(row, name) for name in Heard.__struct_fields__})
             for row in found
             if row.state in TOLD or (_collected(row) and row.digest_id in sent)
         ]
