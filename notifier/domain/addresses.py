@@ -1,4 +1,4 @@
-"""Addresses that are of one channel alone, by the channel's name.
+"""Addresses that belong to a single channel, by the channel's name.
 
 What each is, how it is checked and what of it is never shown is declared by the channel's folder (`ChannelSpec`).
 """
@@ -19,7 +19,7 @@ _OWN: Final = {spec.channel.value: spec for spec in specs().values() if spec.own
 if TYPE_CHECKING:
 
     class Addresses(Private, frozen=True):
-        """A recipient's addresses that are of one channel alone, by the channel's name."""
+        """A recipient's addresses that belong to a single channel, by the channel's name."""
 else:
     Addresses = msgspec.defstruct(
         "Addresses", [(name, spec.own_address | None, None) for name, spec in _OWN.items()], bases=(Private,),
@@ -28,7 +28,7 @@ else:
 
 
 def check_addresses(given: Addresses, settings: Mapping[str, str]) -> Addresses:
-    """The same in their final form, by the settings of channels.
+    """Check addresses and return them in their final form, by the settings of channels.
 
     Raises ValueError that begins with the member at fault, such as `addresses.webhook.url`, and never tells a value.
     """
@@ -44,7 +44,7 @@ def check_addresses(given: Addresses, settings: Mapping[str, str]) -> Addresses:
 
 
 def keep_hidden(given: Addresses, held: Mapping[str, Any]) -> Addresses:
-    """The same, with those members that are never shown as they are held where they leave them out."""
+    """Complete new addresses with the hidden members of the stored ones, where the new ones leave them out."""
     final: dict[str, Any] = {}
     for name, spec in _OWN.items():
         address, before = getattr(given, name), held.get(name, {})
@@ -55,7 +55,7 @@ def keep_hidden(given: Addresses, held: Mapping[str, Any]) -> Addresses:
 
 
 def shown(held: Mapping[str, Any]) -> dict[str, Any]:
-    """Addresses as they are held, without what is never shown of them."""
+    """Stored addresses without their hidden members."""
     return {
         name: {member: value for member, value in address.items() if member not in _OWN[name].hidden}
         for name, address in held.items()

@@ -144,26 +144,26 @@ class NotificationType(
         return Lane.BULK if self.class_ == "marketing" else LANES[self.urgency]
 
     def unknown(self, channel: Channel) -> Unknown:
-        """What becomes of a message of this type that the provider may or may not have."""
+        """What to do with a message of this type whose outcome is unknown."""
         return self.when_unknown.get(channel) or spec(channel).when_unknown
 
     def is_mandatory_on(self, channel: Channel) -> bool:
-        """Whether people can't switch it off there: security nowhere."""
+        """Whether people can't switch this type off on a channel; security can't be switched off on any."""
         return self.class_ == "security" or channel in self.mandatory
 
     @property
     def waits_for_morning(self) -> bool:
-        """Whether people's quiet hours hold it."""
+        """Whether people's quiet hours hold this type back."""
         return not self.through_quiet_hours and self.class_ != "security"
 
     @cached_property
     def immediate(self) -> bool:
-        """Whether who decides its deliveries also signals them; the others the clock lets in as there is room."""
+        """Whether deliveries of this type are signalled once decided; others wait until the clock has room."""
         return self.lane != Lane.BULK and self.audience != "segment"
 
     @cached_property
     def zone(self) -> str | None:
-        """The field of its data with the zone of the place that its times are of."""
+        """The data field that holds the time zone of the type's times."""
         return next((name for name, field in self.data.items() if field.type == "zone"), None)
 
     @cached_property
@@ -173,12 +173,12 @@ class NotificationType(
 
     @cached_property
     def step(self) -> int:
-        """Milliseconds that the next channel waits for the one before to be seen; 0 where all go at once."""
+        """Milliseconds that the next channel waits for the one before to be seen; 0 if all are sent at once."""
         return parse_duration(self.fallback) if self.fallback else 0
 
     @cached_property
     def turn(self) -> int:
-        """Milliseconds that the next person on call waits for the one before to acknowledge; 0 where all are told."""
+        """Milliseconds that the next person on call waits for an acknowledgement; 0 if all are told at once."""
         return parse_duration(self.escalation) if self.escalation else 0
 
 
@@ -199,12 +199,12 @@ class Catalog:
 
     @property
     def event_types(self) -> list[str]:
-        """Every event type that means something here."""
+        """Every event type that a notification type listens to or is cancelled by."""
         return sorted(self.listeners.keys() | self.cancels.keys())
 
     @cached_property
     def urgent(self) -> frozenset[str]:
-        """The event types that a type of urgency `urgent` listens to: somebody has to hear of them at once."""
+        """The event types that types of urgency `urgent` listen to."""
         return frozenset(kind.event for kind in self.types.values() if kind.urgency == "urgent")
 
     def model(self, event_type: str) -> type[msgspec.Struct] | None:

@@ -130,7 +130,7 @@ class ChannelSpec:
     contact: str | None = None
 
     def words(self, locale: str) -> ChannelWords:
-        """What people call it in a language of the pages; KeyError for one that its `words.toml` doesn't have."""
+        """A channel's names in a language of the pages; KeyError for a language that its `words.toml` lacks."""
         return _words(self.channel)[locale]
 
 
@@ -153,7 +153,7 @@ def channels() -> Sequence[Channel]:
 
 @cache
 def part(channel: Channel, module: str, name: str) -> Any:
-    """What a channel's folder declares in another module; None where it has no such module."""
+    """What a channel's folder declares in one of its modules; None if the folder has no such module."""
     path = f"notifier.channels.{channel.value}.{module}"
     return None if find_spec(path) is None else getattr(import_module(path), name)
 

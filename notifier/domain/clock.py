@@ -20,7 +20,7 @@ _UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
 
 
 def elapsed() -> float:
-    """Seconds of a clock that is never set and, where the machine has such a one, goes on while the machine sleeps."""
+    """Seconds of a monotonic clock which, where the machine has one, also runs while the machine sleeps."""
     return time.clock_gettime(_ELAPSED)
 
 

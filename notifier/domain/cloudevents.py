@@ -75,7 +75,7 @@ class EventReader:
         self._data = {name: msgspec.json.Decoder(model) for name, model in catalog.models.items()}
 
     def structured(self, body: bytes, now: int) -> CheckedEvent | Problem:
-        """One event from its JSON."""
+        """Read one event from structured-mode JSON."""
         if len(body) > MAX_EVENT:
             return problem(41301, f"the event has {len(body)} bytes; the limit is {MAX_EVENT}")
         try:
@@ -84,7 +84,7 @@ class EventReader:
             return from_decoding(40002, error)
 
     def batch(self, body: bytes, now: int) -> list[CheckedEvent | Problem]:
-        """Every event of a JSON array, each for itself; raises Problem where the array itself is no good."""
+        """Read each event of a JSON array on its own; raises Problem if the array itself is invalid."""
         try:
             parts = self._parts.decode(body)
         except UNDECODABLE as error:

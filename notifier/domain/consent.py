@@ -37,14 +37,14 @@ class Consent(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: Line
 
     def checked(self) -> "Consent":
-        """The same; ValueError where it would agree to everything at once."""
+        """Return the consent; ValueError if it would grant every category at once."""
         if self.granted and self.category == ALL:
             raise ValueError("category must be one where consent is given; all is for taking it back")
         return self
 
 
 def apply(agreed: Agreed, word: Consent) -> Agreed:
-    """What is agreed to after one more word."""
+    """The consents in force after one more grant or withdrawal."""
     if word.category == ALL and word.granted:
         return agreed
     categories = list(agreed) if word.category == ALL else [word.category]

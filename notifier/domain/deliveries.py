@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 
 class State(StrEnum):
-    """Where a delivery is."""
+    """The states of a delivery."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -150,14 +150,14 @@ def make_id(*parts: str) -> str:
 
 
 def check_moves(moves: Iterable[tuple[State, State]]) -> None:
-    """ValueError for the first move that `MOVES` doesn't hold."""
+    """Raise ValueError for the first move that `MOVES` doesn't allow."""
     for before, after in moves:
         if not may_move(before, after):
             raise ValueError(f"a delivery can't go from {before} to {after}")
 
 
 def by_queue(due: Iterable[tuple[str, Channel, Lane]]) -> dict[tuple[Channel, Lane], list[str]]:
-    """Delivery ids by the queue that takes them."""
+    """Group delivery ids by their queue."""
     queues: defaultdict[tuple[Channel, Lane], list[str]] = defaultdict(list)
     for id_, channel, lane in due:
         queues[channel, lane].append(id_)

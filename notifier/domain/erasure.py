@@ -33,5 +33,5 @@ def redact(value: Any, known: Set[str], pseudonym: str) -> Any:
 
 
 def _known(value: str, known: Set[str]) -> bool:
-    """Whether it is one of the names, or a charging token of theirs in any case."""
+    """Whether a text is one of the names, or one of their charging tokens in upper or lower case."""
     return value in known or audience("token", value) in known

@@ -29,7 +29,7 @@ MAX_CODE = 40
 
 
 class NotifierError(Exception):
-    """The root of the family."""
+    """The root of every error that the engine raises itself."""
 
     retry: ClassVar[bool] = False
 
@@ -125,7 +125,7 @@ class Unavailable(SendError):
 
 
 class OutcomeUnknown(SendError):
-    """The provider may or may not have taken it: sending again may double it."""
+    """The provider may or may not have taken the message: sending again may deliver it twice."""
 
     kind = "unknown"
 

@@ -61,21 +61,21 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
         return self.good_at(now) and hmac.compare_digest(self.secret_hash, hash_secret(secret))
 
     def good_at(self, now: int) -> bool:
-        """Whether it is neither revoked nor expired."""
+        """Whether the key is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def reports_as(self, source: str) -> bool:
-        """Whether it may report what this source tells."""
+        """Whether the key may report events of a source."""
         return not self.sources or any(
             source.startswith(each[:-1]) if each.endswith(ANY_ENDING) else source == each for each in self.sources
         )
 
     def reports_of(self, event_type: str) -> bool:
-        """Whether it may report events of this type."""
+        """Whether the key may report events of a type."""
         return not self.types or event_type in self.types
 
     def speaks_for(self, country_code: str, party_id: str) -> bool:
-        """Whether it may write what a party of an OCPI network owns."""
+        """Whether the key may write objects that an OCPI party owns."""
         return not self.parties or is_among(self.parties, country_code, party_id)
 
 
@@ -93,7 +93,7 @@ def read_parties(text: str) -> frozenset[str]:
 
 
 def is_among(parties: Collection[str], country_code: str, party_id: str) -> bool:
-    """Whether a party, in whichever case, is one of these."""
+    """Whether a party is one of these, ignoring case."""
     return ANY_PARTY in parties or f"{country_code}*{party_id}".upper() in parties
 
 
@@ -112,5 +112,5 @@ def split_key(text: str) -> tuple[str, str] | None:
 
 
 def hash_secret(secret: str) -> str:
-    """SHA-256 in hex."""
+    """The hash that is stored of a key's secret: SHA-256 in hex."""
     return sha256(secret.encode()).hexdigest()

@@ -43,7 +43,7 @@ class Unsubscribe(Private, frozen=True, array_like=True):
 
 
 class Undo(Private, frozen=True, array_like=True):
-    """Take that back, `until` a time (epoch milliseconds): a mail that fell into other hands must not subscribe."""
+    """Undo an unsubscription, `until` a time (epoch milliseconds): a mail in other hands must not subscribe."""
 
     done: Unsubscribe
     until: int
@@ -57,7 +57,7 @@ class PreferenceAccess(Private, frozen=True, array_like=True):
 
 
 class AppVisit(Private, frozen=True, array_like=True):
-    """Be shown what one person was told on one channel, `until` a time (epoch milliseconds)."""
+    """See one person's messages on one channel, `until` a time (epoch milliseconds)."""
 
     recipient_id: str
     until: int
@@ -88,29 +88,29 @@ class Links:
         return f"{self._url}/p/{self._sign('preferences', PreferenceAccess(recipient_id, now + VISIT))}"
 
     def undo_token(self, done: Unsubscribe, now: int) -> str:
-        """What the form that takes an unsubscription back carries."""
+        """The token of the form that undoes an unsubscription."""
         return self._sign("undo", Undo(done, now + UNDO))
 
     def app_token(self, channel: Channel, recipient_id: str, now: int) -> str:
-        """What an app shows to a channel's endpoints, to be told what is one person's."""
+        """The token by which an app reads one person's messages from a channel's endpoints."""
         return self._sign(f"app.{channel}", AppVisit(recipient_id, now + APP_TOKEN))
 
     def read_app_token(self, channel: Channel, token: str, now: int) -> AppVisit | None:
-        """Whose an app's token for a channel is; None where it is none of ours for that, or isn't good any more."""
+        """The visit that an app's token for a channel allows; None if the token is not ours or expired."""
         visit = self._read(f"app.{channel}", token, AppVisit)
         return visit if visit is not None and now < visit.until else None
 
     def read_unsubscribe(self, token: str) -> Unsubscribe | None:
-        """What a token says; None where we didn't sign it for this."""
+        """The unsubscription that a token holds; None if we didn't sign it for this use."""
         return self._read("unsubscribe", token, Unsubscribe)
 
     def read_undo(self, token: str, now: int) -> Unsubscribe | None:
-        """What may be taken back, while it may."""
+        """The unsubscription that a token allows to undo; None if the token is not ours or expired."""
         undo = self._read("undo", token, Undo)
         return undo.done if undo is not None and now < undo.until else None
 
     def read_visit(self, token: str, now: int) -> PreferenceAccess | None:
-        """Likewise, while it is good."""
+        """The preference access that a token grants; None if the token is not ours or expired."""
         visit = self._read("preferences", token, PreferenceAccess)
         return visit if visit is not None and now < visit.until else None
 

@@ -26,7 +26,7 @@ class Content(Private, frozen=True):
 
 
 def content_hash(content: Content) -> str:
-    """What proves later which words were sent: SHA-256 over the content's JSON, members in their order."""
+    """SHA-256 over the content's JSON, members in their order: proves later which words were sent."""
     return sha256(msgspec.json.encode(content)).hexdigest()
 
 
@@ -70,7 +70,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> State:
-        """The state of a delivery after it."""
+        """The state of a delivery after this receipt."""
         return State.DELIVERED if self.delivered else State.SENT
 
     def __post_init__(self) -> None:

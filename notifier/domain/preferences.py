@@ -36,7 +36,7 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     ends: ClockTime
 
     def hold(self, at: time) -> bool:
-        """Whether a time of day is quiet."""
+        """Whether a time of day lies within the quiet hours."""
         starts, ends = time.fromisoformat(self.starts), time.fromisoformat(self.ends)
         return starts <= at < ends if starts <= ends else at >= starts or at < ends
 
@@ -78,7 +78,7 @@ class Defaults(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
     locked: Annotated[dict[Key, list[ChannelName]], Some] = {}
 
     def locks(self, category: str, channel: Channel) -> bool:
-        """Whether people can't choose here; a locked category without channels is locked on all."""
+        """Whether the tenant locks a category on a channel; a category locked without channels is locked on all."""
         channels = self.locked.get(category)
         return channels is not None and (not channels or channel in channels)
 
@@ -95,7 +95,7 @@ def read_preferences(document: str) -> Preferences:
 
 
 def chosen(choices: msgspec.Struct) -> Mapping[str, Any]:
-    """The members that say something."""
+    """The members that hold a choice."""
     told: Mapping[str, Any] = msgspec.to_builtins(choices)
     silent: Mapping[str, Any] = msgspec.to_builtins(type(choices)())
     return {name: value for name, value in told.items() if value != silent[name]}

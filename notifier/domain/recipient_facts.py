@@ -47,7 +47,7 @@ class RecipientFacts(Private, frozen=True, kw_only=True, omit_defaults=True, gc=
 
     @property
     def language(self) -> str:
-        """The person's locale, likewise."""
+        """The person's locale: their own choice, else what their service knows."""
         return self.preferences.locale or self.locale
 
     def locked_by(self, category: str, channel: Channel) -> str | None:

@@ -74,7 +74,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     preferences: PreferencesPatch | None = None
 
     def checked(self, settings: Mapping[str, str] = NO_SETTINGS) -> Self:
-        """The same with its addresses in canonical form, by the settings of channels.
+        """Details with their addresses in canonical form, by the settings of channels.
 
         Raises ValueError that begins with the field's name and tells the shape expected, never the value.
         """
@@ -142,7 +142,7 @@ def check_email(text: str) -> str:
 
 
 def check_phone(text: str) -> str:
-    """A number in E.164 form; ValueError where it has no country code or can't exist."""
+    """A phone number in E.164 form; ValueError if it has no country code or can't exist."""
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
@@ -165,7 +165,7 @@ def _e164(number: phonenumbers.PhoneNumber) -> str:
 
 
 def country_of(phone: str) -> str | None:
-    """The country (ISO 3166-1) of a number; None for one of no country, such as a satellite's."""
+    """The country (ISO 3166-1) of a phone number; None for a number of no country, such as a satellite's."""
     try:
         country = phonenumbers.region_code_for_number(phonenumbers.parse(phone, None))
     except phonenumbers.NumberParseException:
@@ -174,7 +174,7 @@ def country_of(phone: str) -> str | None:
 
 
 def check_preferences(given: T) -> T:
-    """The same with its locale in canonical form; ValueError as from `check_locale` and `check_time_zone`."""
+    """Preferences with their locale in canonical form; ValueError as from `check_locale` and `check_time_zone`."""
     return msgspec.structs.replace(
         given,
         locale=None if given.locale is None else check_locale(given.locale),

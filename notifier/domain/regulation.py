@@ -71,21 +71,21 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
 
     @cached_property
     def days(self) -> tuple[tuple[time, time], ...]:
-        """From and until of each day of the week, Monday first."""
+        """Opening and closing time of each day of the week, Monday first."""
         return tuple(_hours(getattr(self, day) or self.every) for day in WEEKDAYS)
 
     def open_at(self, shown: datetime) -> bool:
-        """Whether it is open at a moment on the person's wall."""
+        """Whether the window is open at a local time."""
         opens, closes = self.days[shown.weekday()]
         return opens <= shown.time() < closes
 
     def openings(self) -> Iterable[time]:
-        """The times of day at which it can open."""
+        """The times of day at which the window can open."""
         return {opens for opens, _ in self.days}
 
 
 class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """All of it."""
+    """The frequency caps and sending windows of a templates folder's `_policy.toml`."""
 
     caps: Mapping[str, Cap] = {}
     per_type: Cap | None = None
@@ -101,7 +101,7 @@ class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
 
     @cached_property
     def limits(self) -> tuple[Cap, ...]:
-        """All that is said of types."""
+        """Every cap on a single type."""
         return (*self.types.values(), *((self.per_type,) if self.per_type else ()))
 
     @cached_property
@@ -115,7 +115,7 @@ class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
         return {}
 
     def window(self, region: str | None) -> tuple[str, Window]:
-        """The window of a region by its name, the most exact that there is."""
+        """The sending window of a region, by the most exact name that has one."""
         if region not in self._found:
             self._found[region] = self._find(region)
         return self._found[region]

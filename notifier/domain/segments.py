@@ -85,12 +85,12 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def attribute(self) -> str | None:
-        """The attribute that is asked about, if it is one."""
+        """The attribute that a condition asks about; None for any other field."""
         return self.field.removeprefix(ATTRIBUTE) if self.field.startswith(ATTRIBUTE) else None
 
     @property
     def values(self) -> list[Value]:
-        """What is asked for, as a list."""
+        """The condition's values, as a list."""
         return self.value if isinstance(self.value, list) else [self.value]
 
 
@@ -112,7 +112,7 @@ def matches(segment: Segment, person: Traits) -> bool:
 
 
 def holds(condition: Condition, person: Traits) -> bool:
-    """Whether one condition does."""
+    """Whether one condition holds for somebody."""
     found = _found(condition, person)
     match condition.operator:
         case "exists":
@@ -127,7 +127,7 @@ def holds(condition: Condition, person: Traits) -> bool:
 
 
 def kind_of(value: Value) -> Literal["flag", "number", "text"]:
-    """What a value can be compared with: its own kind."""
+    """The kind of a value: only values of one kind can be compared."""
     if isinstance(value, bool):
         return "flag"
     return "text" if isinstance(value, str) else "number"

@@ -26,7 +26,7 @@ class SmsSize(NamedTuple):
 
 
 def measure(text: str) -> SmsSize:
-    """What sending the text takes."""
+    """Measure a text's encoding, length and number of segments."""
     if GSM7.issuperset(text):
         return _fill("gsm7", text, len(text) + sum(map(text.count, EXTENSION)))
     return _fill("ucs2", text, len(text.encode("utf-16-be", "surrogatepass")) // 2)

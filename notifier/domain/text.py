@@ -38,7 +38,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def portable(pattern: str) -> str:
-    """A pattern of ours for readers other than Python."""
+    """Write a pattern for regular expression engines other than Python's."""
     return pattern.replace(END, "$")
 
 

@@ -35,7 +35,7 @@ _SESSION = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Role(StrEnum):
-    """What somebody is here for; each may do what those before it may."""
+    """A console user's role; each role includes the rights of those before it."""
 
     VIEWER = "viewer"
     AUTHOR = "author"
@@ -96,7 +96,7 @@ def is_session_id(text: str) -> bool:
 
 
 def hash_session_id(id_: str) -> str:
-    """What is kept of it: SHA-256 in hex."""
+    """The hash that is stored of a session's id: SHA-256 in hex."""
     return sha256(id_.encode()).hexdigest()
 
 
