@@ -31,7 +31,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether the person may switch it."""
+        """Whether the person may switch this cell."""
         return not self.mandatory and self.locked_by is None
 
 
@@ -61,7 +61,7 @@ def make_grid(catalog: Catalog, groups: Collection[str], facts: RecipientFacts) 
 
 
 def choose(rows: Iterable[CategoryRow], wanted: Collection[Spot]) -> dict[Spot, bool]:
-    """What a person changed who wants these spots on and no others."""
+    """The changes that leave exactly these cells switched on."""
     return {
         (row.category, cell.channel): not cell.on
         for row in rows

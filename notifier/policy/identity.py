@@ -1,4 +1,4 @@
-"""What makes things the same, what they are about, and what an event makes untrue."""
+"""Keys that tell repeats apart from new notifications, and what an event makes out of date."""
 
 from datetime import datetime
 from functools import lru_cache
@@ -43,13 +43,13 @@ def delivery_id(kind: NotificationType, event: Event, recipient_id: str, channel
 
 
 def digest_group(kind: NotificationType, data: dict[str, Any], recipient_id: str) -> str:
-    """The id of what comes together in digests: one type's messages alike in its digest's key, for one person."""
+    """The id of a digest group: one type's messages for one person with the same values of the digest's key."""
     key = kind.digest.key if kind.digest else ()
     return make_id("digest", kind.id, *(str(data[field]) for field in key), recipient_id)
 
 
 def useless_from(kind: NotificationType, data: dict[str, Any]) -> int:
-    """The instant from which a notification is of no use, as its own data say."""
+    """The instant from which a notification is useless, as its data say."""
     told = None if kind.until is None else data.get(kind.until)
     return NEVER if told is None else to_instant(msgspec.convert(told, datetime))
 

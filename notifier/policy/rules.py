@@ -28,7 +28,7 @@ Action = Literal["send", "hold", "suppress", "expire"]
 
 
 class Rule(StrEnum):
-    """Who answered."""
+    """The rule that decided, by its name."""
 
     ADDRESS = "address"
     EXPIRY = "expiry"
@@ -115,7 +115,7 @@ def switches(case: Case) -> Verdict | None:
 
 
 def switched_off(kind: NotificationType, channel: Channel, facts: RecipientFacts) -> Verdict | None:
-    """The refusal of a switch, where one says no."""
+    """The verdict of the preference that switches a type off on a channel; None if none does."""
     on, rule, by = switched(kind, channel, facts)
     return None if on else _off(rule, by)
 
@@ -245,7 +245,7 @@ def _first(case: Case, asks: Sequence[Ask]) -> Verdict | None:
 
 
 def _sent(case: Case) -> Verdict:
-    """What nobody refuses goes out."""
+    """Send what no rule has refused."""
     return Verdict("send", Rule.MANDATORY if case.kind.is_mandatory_on(case.channel) else Rule.TYPE)
 
 
