@@ -31,7 +31,7 @@ _SEPARATORS: Final = re.compile(r"[\s,]+")
 
 
 class Account(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What accounts of every kind have.
+    """An account at a provider: the options that accounts of every kind have.
 
     `name` is shown in metrics, attempts and deliveries: scheme and host unless given. `weight` is the share of messages
     among those of a channel, 0 for one in reserve, which is used while no other can. `rate` is what may be sent in a
@@ -67,15 +67,15 @@ class Accounts(Generic[A]):
 
     @property
     def name(self) -> str:
-        """The setting that names them."""
+        """The name of the setting that lists a channel's accounts."""
         return f"{self.channel}_providers"
 
     def setting(self, about: str, example: str) -> Setting:
-        """The setting that names them, as the channel's folder declares it."""
+        """The setting that lists a channel's accounts, as the channel's folder declares it."""
         return Setting(about=about, example=example, read=looked_at(self.read), secret=True, several_lines=True)
 
     def of(self, settings: Settings) -> list[A]:
-        """The accounts that the settings name."""
+        """The accounts that the settings list for a channel."""
         return self.read(settings.channels[self.name])
 
     def read(self, text: str) -> list[A]:
@@ -114,7 +114,7 @@ class Accounts(Generic[A]):
 
 
 def host_of(text: str) -> str:
-    """The host that a URL names, in its one form; BadUrl where it is none."""
+    """The canonical host of a URL; BadUrl if it has no valid host."""
     try:
         return host_name(text)
     except ValueError as error:
@@ -123,7 +123,7 @@ def host_of(text: str) -> str:
 
 
 def usual_name(scheme: str, host: str | None) -> str:
-    """What an account is called unless it is given a name: by scheme and host."""
+    """An account's default name, made of scheme and host."""
     return f"{scheme}:{host}"[:MAX_NAME]
 
 

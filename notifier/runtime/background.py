@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 async def keep_going(name: str, work: Callable[[], Awaitable[None]], pause: float = PAUSE) -> None:
-    """Do the work until it ends by itself or is cancelled; where it fails it begins again."""
+    """Run work until it ends or is cancelled; restart it when it fails."""
     while True:
         try:
             return await work()
@@ -33,12 +33,12 @@ async def keep_going(name: str, work: Callable[[], Awaitable[None]], pause: floa
 
 
 def forever(name: str, work: Callable[[], Awaitable[None]], pause: float = PAUSE) -> asyncio.Task[None]:
-    """A task that does so. Whoever starts it keeps it, and cancels it in the end."""
+    """Start a task that is restarted when it fails. The caller keeps the task and cancels it in the end."""
     return asyncio.create_task(keep_going(name, work, pause), name=name)
 
 
 def once(name: str, work: Callable[[], Awaitable[object]]) -> asyncio.Task[None]:
-    """A task that does some work once, and never fails for who awaits it. Whoever starts it keeps it."""
+    """Start a task that runs once and never raises to whoever awaits it. The caller keeps the task."""
     return asyncio.create_task(_try(name, work), name=name)
 
 

@@ -77,7 +77,7 @@ class MysqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
 
 
 class SqliteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """None: what SQLite takes is ours to say."""
+    """No options: a SQLite URL takes none."""
 
 
 Options = PostgresqlOptions | MysqlOptions | SqliteOptions
@@ -98,7 +98,7 @@ _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_ca", "ssl_ce
 
 
 class DatabaseUrl(NamedTuple):
-    """What a URL says; it is never shown, for it holds a password."""
+    """A parsed database URL; never shown, since it holds a password."""
 
     backend: Backend
     user: str | None
@@ -112,7 +112,7 @@ class DatabaseUrl(NamedTuple):
 
 
 class _BadDatabaseUrl(Exception):
-    """What is wrong, in words that hold nothing of the URL but an option's name."""
+    """A database URL is invalid; the message holds nothing of the URL but an option's name."""
 
 
 def read_database_url(text: str) -> DatabaseUrl:

@@ -1,4 +1,4 @@
-"""What `notifier doctor` finds."""
+"""Findings of `notifier doctor`."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -62,7 +62,7 @@ class Proxies:
         return "" if direct else self.address
 
     def of(self, url: str) -> HttpProxy | None:
-        """The proxy for a URL; None where it is reached directly."""
+        """The proxy for a URL; None if the URL is reached directly."""
         address = self.for_url(url)
         if not address:
             return None

@@ -64,7 +64,7 @@ def metered(
 
 @contextmanager
 def meter(stage: Stage) -> Iterator[None]:
-    """Count what is done in here, without waiting for anything."""
+    """Count the CPU time of a block of synchronous code for a stage."""
     before, began = _begin()
     try:
         yield
