@@ -13,7 +13,7 @@ MINUTES_PER_HOUR = 60
 
 
 def post(body: bytes | Mapping[str, Any] | Cdr, *, priced: bool = True) -> OcpiEvent | None:
-    """The receipt that a CDR is (mod_cdrs, POST); None where `why_not` has a reason.
+    """The receipt event of a posted CDR (mod_cdrs, POST); None if `why_not` has a reason.
 
     `priced` says whether what this party is paid is what drivers pay. Where the CDR names no session (its peer has no
     Sessions module, or it bills a reservation that nobody used), the receipt is about the CDR itself. Raises
@@ -49,7 +49,7 @@ def post(body: bytes | Mapping[str, Any] | Cdr, *, priced: bool = True) -> OcpiE
 
 
 def why_not(cdr: Cdr, *, priced: bool) -> str | None:
-    """Why a CDR brings its driver no receipt; None where it does."""
+    """Why a CDR brings its driver no receipt; None if it brings one."""
     total = cdr.total_cost.due
     if cdr.credit:
         return "a credit CDR brings no receipt"

@@ -20,7 +20,7 @@ class OcpiObjectId(NamedTuple):
     id: str
 
     def checked(self) -> "OcpiObjectId":
-        """The same in capitals, since OCPI's ids know no case; OcpiInvalid for one that OCPI doesn't allow."""
+        """The object id in capitals, since OCPI ids ignore case; OcpiInvalid if OCPI doesn't allow it."""
         check(self._asdict(), _Checked)
         return OcpiObjectId(*(each.upper() for each in self))
 

@@ -80,22 +80,22 @@ class Price(Private, frozen=True, omit_defaults=True):
 
     @property
     def net(self) -> float:
-        """The amount without taxes."""
+        """The price without taxes."""
         return self.excl_vat if self.excl_vat is not None else self.before_taxes or 0.0
 
     @property
     def tax(self) -> float:
-        """The taxes in it; 0 where none are told."""
+        """The taxes of the price; 0 if none are given."""
         return sum(tax.amount for tax in self.taxes or []) if self.incl_vat is None else self.incl_vat - self.net
 
     @property
     def total(self) -> float:
-        """What is to be paid, taxes included as far as they are told."""
+        """The price including those taxes that are given."""
         return self.net + self.tax
 
     @property
     def due(self) -> float | None:
-        """What is to be paid; None where its taxes aren't told, for then it is no total."""
+        """The price including taxes; None if taxes are not given, since it would be no total."""
         return None if self.incl_vat is None and self.taxes is None else self.total
 
 
