@@ -37,7 +37,7 @@ Outcome = Literal["good", "neither", "unavailable", "unknown", "misconfigured"]
 
 
 class BreakerState(IntEnum):
-    """As the metric has it."""
+    """A circuit breaker's state, numbered as in the metric."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -45,7 +45,7 @@ class BreakerState(IntEnum):
 
 
 class Breaker:
-    """One provider's. Every call is begun and ended; `rest` says whether one may begin."""
+    """The circuit breaker of one provider. Every call is begun and ended; `rest` says whether one may begin."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -63,11 +63,11 @@ class Breaker:
 
     @property
     def up_for(self) -> int:
-        """Milliseconds since it closed; 0 while it is not closed."""
+        """Milliseconds since the breaker closed; 0 while it is not closed."""
         return 0 if self._tripped else self._clock.now() - self._closed_at
 
     def rest(self) -> int:
-        """Milliseconds until a call may begin; 0 where it may now."""
+        """Milliseconds until a call may begin; 0 if it may begin now."""
         left = self._until - self._clock.now()
         if left > 0:
             return left
@@ -136,7 +136,7 @@ class Breaker:
 
 @dataclass(slots=True, eq=False)
 class _Half:
-    """Outcomes since an instant."""
+    """Counts of call outcomes since an instant: one half of the breaker's window."""
 
     began: int
     good: int = 0

@@ -24,17 +24,17 @@ class Bulkhead:
         return not self._waiting and self._inside < self._capacity
 
     def squeeze_in(self, messages: int) -> None:
-        """Come in at once, for a batch that is in this process's hands already; whoever is in has to leave."""
+        """Admit a batch that this process has claimed already, without waiting; the caller must `leave`."""
         self._inside += messages
 
     def leave(self, messages: int) -> None:
-        """Make room again."""
+        """Release the places of a batch."""
         self._inside -= messages
         self._left.set()
 
     @asynccontextmanager
     async def enter(self, messages: int) -> AsyncIterator[None]:
-        """Wait for room, and leave at the end."""
+        """Wait for room, hold it for the block, and leave at the end."""
         self._waiting += 1
         try:
             while self._inside >= self._capacity:
@@ -49,7 +49,7 @@ class Bulkhead:
             self.leave(messages)
 
     async def wait_for_room(self, seconds: float) -> None:
-        """Wait until there is room, and no longer than that."""
+        """Wait until there is room, for so many seconds at most, without taking it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not self.has_room:

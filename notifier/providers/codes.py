@@ -50,7 +50,7 @@ AGAIN = frozenset({kind for kind, error in SEND_ERRORS.items() if error.retry} |
 
 
 class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One row."""
+    """One row of `codes.toml`: what a provider's code means."""
 
     kind: str
     meaning: str

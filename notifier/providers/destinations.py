@@ -88,12 +88,12 @@ class Destination:
 
     @property
     def origin(self) -> str:
-        """The URL without its target."""
+        """The destination's origin: its URL without path and query."""
         return f"{self.scheme}://{self.authority}"
 
     @property
     def url(self) -> str:
-        """The whole URL."""
+        """The destination's whole URL."""
         return f"{self.origin}{self.target}"
 
     def __repr__(self) -> str:

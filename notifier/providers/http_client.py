@@ -148,7 +148,7 @@ class HttpClient:
         return None
 
     def _reap(self) -> None:
-        """Close those that have idled for too long, and look again when the next one has."""
+        """Close connections that have idled too long, and check again when the next one is due."""
         self._reaping = None
         while self._idle:
             left = self._idle[0].idle_since + KEEP_ALIVE - self._loop.time()

@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def fit(self) -> bool:
-        """Whether it can carry a request: it is open, and nothing of the last one is under way."""
+        """Whether the connection can carry a request: it is open, and the last request is finished."""
         return self._reusable and self._waiting is None and not self._transport.is_closing()
 
     def ask(self, request: bytes, deadline: float) -> asyncio.Future[HttpAnswer]:
@@ -173,7 +173,7 @@ def unreached(error: OSError | ValueError) -> str:
 
 
 def tls_context() -> ssl.SSLContext:
-    """The system's trust store, for HTTP/1.1."""
+    """A TLS context with the system's trust store, for HTTP/1.1."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context

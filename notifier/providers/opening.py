@@ -1,4 +1,4 @@
-"""From the settings to a transport for every channel."""
+"""Open a transport for every channel from the settings."""
 
 import math
 from collections.abc import Callable, Sequence

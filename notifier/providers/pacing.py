@@ -38,7 +38,7 @@ BACKLOG: Final = 500.0
 
 
 def ramped(rate: float, elapsed: float) -> float:
-    """The rate so many milliseconds after a standstill."""
+    """The rate that a ramp allows so many milliseconds after a standstill."""
     return min(rate, max(rate * RAMP_FROM, RAMP_LEAST, rate * elapsed / RAMP))
 
 
@@ -65,11 +65,11 @@ class Bucket:
         return True, wait
 
     def ahead(self, now: float) -> float:
-        """For how long the rate is spoken for."""
+        """Milliseconds for which the rate is already used up."""
         return max(self.spoken_for - now, 0.0)
 
     def promise(self, until: float) -> None:
-        """Slots up to an instant have been given out elsewhere."""
+        """Record that slots up to an instant were given out outside this bucket."""
         self.spoken_for = max(self.spoken_for, until)
 
 

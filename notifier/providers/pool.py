@@ -107,7 +107,7 @@ class Provider(Generic[M]):
 
     @property
     def share(self) -> float:
-        """Of its messages, what it is to get now: less for a while after it was down."""
+        """The share of its messages that a provider gets now: less for a while after it was down."""
         return min(max(self._breaker.up_for / RAMP, LEAST_SHARE), 1.0)
 
     async def send(self, message: M, deadline: float) -> Receipt:
@@ -130,7 +130,7 @@ class Provider(Generic[M]):
                 pool.give_back()
 
     async def find(self, message: M, since: int) -> Receipt | None:
-        """What `StatusQueryable` has; None of a provider that can't be asked."""
+        """The receipt that the provider has for a message; None if the provider can't be asked."""
         if not isinstance(self._transport, StatusQueryable):
             return None
         self._refuse_at_rest(_Ask(self._terms.cost(message), message.urgency))
@@ -238,7 +238,7 @@ class Provider(Generic[M]):
             self._tell(asked, tripped=False)
 
     def _tell(self, rest: int, *, tripped: bool) -> None:
-        """Tell the other processes, unless they know."""
+        """Tell the other processes that this provider rests, unless they know."""
         until = self._clock.now() + rest
         if self._shared is None or until <= self._told_until:
             return
@@ -340,7 +340,7 @@ def is_general(error: SendError) -> bool:
 
 
 def what_it_says(error: SendError) -> Outcome:
-    """What an error tells the breaker."""
+    """The outcome that an error counts as for the breaker."""
     if error.about == "ourselves":
         return "neither"
     return WHAT_IT_SAYS.get(error.kind, "good") if is_general(error) else "good"

@@ -31,7 +31,7 @@ class Duration(int):
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One class."""
+    """One retry class: its pauses and the number of tries."""
 
     least: Duration = Duration(0)
     first: Duration
@@ -46,7 +46,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return floor + random.randint(0, round(whole))
 
     def exhausted(self, tries: int) -> bool:
-        """Whether so many tries were all."""
+        """Whether a message has used all its tries."""
         return self.attempts is not None and tries >= self.attempts
 
 

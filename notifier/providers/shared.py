@@ -32,7 +32,7 @@ class Taken(NamedTuple):
 
 
 class Kept(Protocol):
-    """Where all processes find it: Redis, or the database."""
+    """A store of provider state shared by all processes: Redis or the database."""
 
     async def take(
         self, key: str, rate: float, ramps: bool, ahead: float, asked: Sequence[tuple[float, float]]
@@ -62,11 +62,11 @@ class Shared:
     async def take(
         self, key: str, rate: float, ramps: bool, ahead: float, asked: Sequence[tuple[float, float]]
     ) -> Taken | None:
-        """`Kept.take`; None where nobody answers."""
+        """Take slots as `Kept.take` does; None if the store doesn't answer."""
         return await self._answer(lambda: self._kept.take(key, rate, ramps, ahead, asked))
 
     async def rest(self, key: str, milliseconds: int, *, tripped: bool) -> None:
-        """Tell the others to leave a provider alone for so long."""
+        """Tell the other processes to send nothing to a provider for so long."""
         await self._answer(lambda: self._kept.rest(key, milliseconds, tripped=tripped))
 
     async def close(self) -> None:

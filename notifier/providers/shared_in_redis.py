@@ -1,4 +1,4 @@
-"""In Redis what the workers of a provider share, where Redis is the broker."""
+"""Provider state that workers share, kept in Redis if Redis is the broker."""
 
 from collections.abc import Sequence
 from typing import Final

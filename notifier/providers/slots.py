@@ -5,7 +5,7 @@ from collections import deque
 
 
 class SlotPool:
-    """So many slots, on the running loop."""
+    """A fixed number of slots, on the running loop."""
 
     def __init__(self, count: int) -> None:
         self._free = count

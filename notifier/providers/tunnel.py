@@ -16,7 +16,7 @@ _END: Final = b"\r\n\r\n"
 
 
 class NoTunnel(OSError):
-    """The proxy opens none; `code` says why."""
+    """The proxy opens no tunnel; `code` says why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
