@@ -212,7 +212,7 @@ class AsyncProducer:
 
 
 class Producer:
-    """The same for code without asyncio; it may be shared by threads, whose events then travel together.
+    """Reports events over HTTP from code without asyncio; threads may share a producer and so its batches.
 
     A process that forks, such as a web server's master, has a producer in each child: what was under way at the fork is
     the parent's, and the child opens connections of its own at its first call.
@@ -254,11 +254,11 @@ class Producer:
         subject: str | None = None,
         time: datetime | None = None,
     ) -> str:
-        """As `AsyncProducer.send`."""
+        """Report one event, as `AsyncProducer.send` does."""
         return self._run(lambda inner: inner.send(type, data, id=id, subject=subject, time=time))
 
     def send_many(self, events: Sequence[Mapping[str, Any]]) -> list[str | Problem]:
-        """As `AsyncProducer.send_many`."""
+        """Report several events, as `AsyncProducer.send_many` does."""
         return self._run(lambda inner: inner.send_many(events))
 
     def _run(self, work: Callable[[AsyncProducer], Coroutine[Any, Any, T]]) -> T:

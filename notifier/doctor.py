@@ -33,7 +33,7 @@ LOOKS, A_LOOK = 100, 1_000  # at so many keys at once of a Redis that others use
 
 
 async def examine(settings: Settings) -> list[DoctorFinding]:
-    """Look at every part."""
+    """Check every part of the installation and return the findings."""
     return [
         *[finding async for finding in _database(settings)],
         await _broker(settings, await _namespace(settings)),
@@ -119,7 +119,7 @@ async def _broker(settings: Settings, namespace: str | None) -> DoctorFinding:
 
 
 def _knock(broker: TakingRedisBroker | OnceRabbitmqBroker) -> set[str]:
-    """Do what workers do; the names of other installations that are seen there."""
+    """Use the broker as workers do; return the names of other installations found in it."""
     others: set[str] = set()
     if isinstance(broker, TakingRedisBroker):
         _enqueue_and_take(broker)

@@ -1,4 +1,4 @@
-"""What the processes count, under Prometheus' naming rules. No label ever holds an address, an id or a person's name.
+"""The processes' metrics, by Prometheus' naming rules. No label ever holds an address, an id or a person's name.
 
 Every process writes its numbers to `NOTIFIER_METRICS_DIR`, and the web process answers `/metrics` for all of them;
 without that folder each counts for itself.

@@ -42,7 +42,7 @@ async def reconcile(database: Database, books: Ledger, sandbox_url: str) -> Reco
 def compare(
     states: Mapping[tuple[str, str], State], arrived: Mapping[str, Mapping[str, int]], missing: int
 ) -> Reconciliation:
-    """The comparison itself. `states` by channel and id, `arrived` counts by channel and reference.
+    """Compare states with arrivals: `states` by channel and id, `arrived` counts by channel and reference.
 
     What goes to a channel that `arrived` doesn't name reaches no provider: our own books are all there is of it.
     """

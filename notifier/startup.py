@@ -36,7 +36,7 @@ def guard(settings: Settings) -> None:
 
 
 async def open_engine(settings: Settings) -> Engine:
-    """What the web process and the clock work with."""
+    """Open the engine of the web process and the clock."""
     return Engine(**await _open(settings))
 
 
@@ -72,7 +72,7 @@ async def _open(settings: Settings) -> dict[str, Any]:
 
 
 def load_renderer(settings: Settings, catalog: Catalog) -> Renderer:
-    """The texts of the types, in the brand's name."""
+    """Load the renderer of all notification texts, with the brand's name."""
     brand = Brand(name=settings.brand_name, app_url=settings.app_url, postal_address=settings.postal_address)
     return Renderer(catalog, settings.templates, brand)
 

@@ -35,7 +35,7 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
 class NotBooted(MiddlewareError):
-    """What a worker needs can't be opened; its cause says why."""
+    """A worker can't open what it needs; the exception's cause says why."""
 
 
 class Loop(AsyncIO):
@@ -99,7 +99,7 @@ broker.declare_queue(CAREFUL)  # no actor's own: every actor's messages may come
 
 @dramatiq.actor(queue_name=DECIDE, actor_name="decide")
 async def decide_events(ids: list[str], *, tries: int | None = None) -> None:
-    """Events wait for a decision."""
+    """Decide events that wait for a decision."""
     if tries is None:
         await loop.deciding.add(ids)
     else:
@@ -108,19 +108,19 @@ async def decide_events(ids: list[str], *, tries: int | None = None) -> None:
 
 @dramatiq.actor(queue_name=DECIDE_URGENT, actor_name="decide_urgent")
 async def decide_urgent_events(ids: list[str]) -> None:
-    """Events wait for a decision of which somebody has to hear at once."""
+    """Decide urgent events, which somebody has to hear of at once."""
     await loop.deciding_urgent.add(ids)
 
 
 @dramatiq.actor(queue_name=EXPAND, actor_name="expand")
 async def expand_events(ids: list[str]) -> None:
-    """Events wait for the next chunk of their segments."""
+    """Expand the next chunk of the segments of campaign events."""
     await expand(loop.engine, ids)
 
 
 @dramatiq.actor(queue_name=ASK, actor_name="ask")
 async def ask_provider(ids: list[str]) -> None:
-    """A provider may or may not have these."""
+    """Ask the provider about deliveries whose outcome is unknown."""
     await ask(loop.engine, ids)
 
 
@@ -129,7 +129,7 @@ def _deliver_actor(channel: Channel, lane: Lane) -> None:
 
     @dramatiq.actor(queue_name=LANES[channel, lane], actor_name=f"deliver_{channel}_{lane}")
     async def deliver_channel(ids: list[str]) -> None:
-        """Deliveries of one channel and lane are due."""
+        """Send due deliveries of one channel and lane."""
         async with bulkhead.enter(len(ids)):
             if loop.stopping:  # it would have to end within what is left
                 await loop.engine.signals.deliver({(channel, lane): ids})
