@@ -14,7 +14,7 @@ from notifier.store.delivery import sessions
 from notifier.store.delivery.events import NewEvent
 
 Whose = Callable[[str, str], bool]
-"""Whether something holds for a party: its country code and its id."""
+"""A test of a party: its country code and its id."""
 
 SessionStep = Callable[[StoredSession | None, OcpiObjectId, bytes], SessionUpdate]
 

@@ -18,7 +18,7 @@ from notifier.store.delivery.providers import SharedProviderState
 
 REDIS = ("redis://", "rediss://", "unix://")
 LETTERS: Final = 12
-"""Of an installation's own name: two of a thousand have the same one once in 500 million times."""
+"""Hex digits of a generated namespace: among a thousand installations two collide once in 500 million cases."""
 
 
 async def open_namespace(settings: Settings, database: Database) -> str:

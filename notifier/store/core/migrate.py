@@ -101,7 +101,7 @@ async def _until(taken: Callable[[], Awaitable[bool]], tell: Tell) -> None:
     told = False
     while not await taken():
         if not told:
-            tell("another process is at it; waiting for it")
+            tell("another process is upgrading this database; waiting for it")
         told = True
         await asyncio.sleep(LOOK_AGAIN)
 

@@ -14,7 +14,7 @@ from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery
 
 Thing = tuple[str, str]
-"""A recipient's id, and the id of what a notification is about."""
+"""A recipient's id, and the id of a notification's subject."""
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
