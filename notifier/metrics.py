@@ -124,7 +124,7 @@ def render(ledger: Ledger) -> bytes:
 
 
 def collect() -> list[Metric]:
-    """The same numbers without the ledger, for who reads them here. It reads files: not for a loop."""
+    """Collect the metrics without the ledger, for readers in this process. It reads files: not for a loop."""
     return list(_registry().collect())
 
 

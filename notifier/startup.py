@@ -90,7 +90,7 @@ async def open_database(settings: Settings) -> Database:
 
 
 async def open_links(settings: Settings, database: Database) -> Links:
-    """What signs links: the first of the keys that are set, else one that this database keeps.
+    """Make the signer of links, with the keys that are set or else one that this database keeps.
 
     Where it keeps one, that stays good for reading: mails that it signed may be opened for years.
     """

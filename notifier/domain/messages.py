@@ -49,7 +49,7 @@ class Message(Private, frozen=True, kw_only=True):
 
     @property
     def address(self) -> str:
-        """Where it goes, as one text: what is sent there comes from the same provider as long as that is well."""
+        """The message's address as one text: one address gets its messages from one provider while that is well."""
         raise NotImplementedError
 
 

@@ -42,7 +42,7 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
 
 
 class Choices(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one level chose. A missing entry is no choice.
+    """The choices of one level: a person or a tenant. A missing entry is no choice.
 
     `categories` and `channels` switch a whole row or column of the grid, `switches` one cell: {"charging": {"sms":
     false}}. The cell goes before the row, the row before the column. `digests` says how often a category's messages

@@ -111,7 +111,7 @@ class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
 
     @cached_property
     def _found(self) -> dict[str | None, tuple[str, Window]]:
-        """What was looked for before: there are as many regions as a map has."""
+        """A cache of windows by region; it is bounded, since the number of regions is."""
         return {}
 
     def window(self, region: str | None) -> tuple[str, Window]:

@@ -48,7 +48,7 @@ def is_text(value: str) -> bool:
 
 
 def text_fault(text: str) -> str | None:
-    """What of a longer text is none, by its line, in words; None where all of it is text."""
+    """The first fault of a longer text, in words with its line; None if all of it is valid text."""
     for number, line in enumerate(text.split("\n"), 1):
         if not is_text(line):
             letter = next(letter for letter in line if not is_text(letter))

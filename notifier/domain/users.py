@@ -101,7 +101,7 @@ def hash_session_id(id_: str) -> str:
 
 
 def csrf_token(session_id: str) -> str:
-    """What a form sends along to show that its page was ours: only who has the cookie can know it."""
+    """The token by which a form proves that its page was ours: only the cookie's holder can know it."""
     return hmac.new(session_id.encode(), b"csrf", sha256).hexdigest()
 
 
@@ -111,7 +111,7 @@ def make_password() -> str:
 
 
 def password_fault(password: str) -> str | None:
-    """What is wrong with a password that somebody has chosen, in words; None where nothing is."""
+    """Why a chosen password is not allowed, in words; None if it is allowed."""
     if len(password) < MIN_PASSWORD:
         return f"at least {MIN_PASSWORD} characters; a few words are easier to keep in mind than signs"
     if len(password) > MAX_PASSWORD:
@@ -120,7 +120,7 @@ def password_fault(password: str) -> str | None:
 
 
 def hash_password(password: str) -> str:
-    """What is kept of a password: argon2id with its parameters and salt. Takes some 50 ms of CPU, so not on a loop."""
+    """The stored hash of a password: argon2id with parameters and salt. Takes some 50 ms of CPU, so not on a loop."""
     return _hasher().hash(password)
 
 

@@ -59,7 +59,7 @@ def decide(
 def case_of(
     kind: NotificationType, event: Event, channel: Channel, facts: RecipientFacts, at: int, regulation: Regulation
 ) -> Case:
-    """What the rules are asked when an event is decided, and whenever that decision is explained or foreseen."""
+    """Make the case that the rules judge when an event is decided, and when a decision is explained or simulated."""
     return Case(
         kind=kind, channel=channel, facts=facts, expires_at=expires_at(kind, event), at=at, regulation=regulation
     )

@@ -79,7 +79,7 @@ def switch(preferences: Preferences, changed: Mapping[Spot, bool]) -> Preference
 
 
 def consents(rows: Iterable[CategoryRow], changed: Mapping[Spot, bool]) -> dict[Spot, bool]:
-    """Those of the changes that give consent or take it back: switching marketing on or off is just that."""
+    """The changes that give or withdraw consent: switching marketing on or off does so."""
     marketing = {row.category for row in rows if row.is_marketing}
     return {spot: on for spot, on in changed.items() if spot[0] in marketing}
 

@@ -64,7 +64,7 @@ def retry_after(headers: Mapping[bytes, bytes], now: int) -> float | None:
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
-    """What the decoder makes of an answer's body; None where it isn't of that shape."""
+    """Decode an answer's body; None if it doesn't have the decoder's shape."""
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -51,7 +51,7 @@ A = TypeVar("A", bound=Account)
 
 
 class BadUrl(Exception):
-    """What is wrong with a URL, in words that hold nothing of it."""
+    """An account's URL is invalid; the message holds nothing of the URL."""
 
 
 @dataclass(frozen=True, kw_only=True)

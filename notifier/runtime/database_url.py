@@ -45,7 +45,7 @@ _Word = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class PostgresqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What libpq takes after a `?`, and `pooler`, which is ours."""
+    """The options of a PostgreSQL URL: libpq's, and `pooler`, which is ours."""
 
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
     sslrootcert: _Word | None = None
@@ -64,7 +64,7 @@ class PostgresqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class MysqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What MariaDB's and MySQL's connectors take after a `?`."""
+    """The options of a MariaDB or MySQL URL, as their connectors take them."""
 
     ssl: bool | None = None
     ssl_mode: Literal["disable", "trust", "verify-ca", "verify-full"] | None = None

@@ -168,7 +168,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _usual(environ: Mapping[str, str], given: Mapping[str, str]) -> dict[str, Any]:
-    """What variables that every program knows say of settings that aren't given."""
+    """Values of settings that aren't given, from variables that every program knows."""
     found: dict[str, Any] = {}
     for name, variables in _USUAL.items():
         values = ((variable, _bare(environ.get(variable, ""))) for variable in variables)
@@ -335,7 +335,7 @@ _OWN: Final[Mapping[str, Setting]] = {
 
 @cache
 def of_channels() -> Mapping[str, Setting]:
-    """What the channels' folders declare (`settings.py`, SETTINGS), by names that begin with the channel's."""
+    """The settings that channels declare (`settings.py`, SETTINGS), by names that begin with the channel's."""
     declared = [part(channel, "settings", "SETTINGS") or {} for channel in channels()]
     return {name: setting for each in declared for name, setting in each.items()}
 
