@@ -266,7 +266,7 @@ async def _drafted(engine: Engine, type_: str) -> dict[str, Texts]:
     draft = await versions.draft(engine.database, _kind(engine.catalog, type_).id)
     if draft is None:
         raise problem(40401, f"{type_} has no draft; edit it in the console, or name a folder by --from")
-    return publishing.decode(draft.wording)
+    return publishing.read(engine.renderer, type_, draft.wording)
 
 
 def _refuse_unusable(findings: list[LintFinding]) -> None:

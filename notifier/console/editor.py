@@ -160,7 +160,7 @@ def kind_of(request: Request, context: ConsoleContext) -> NotificationType:
 async def _open(request: Request, context: ConsoleContext, asked: Mapping[str, Any]) -> Editing:
     kind = kind_of(request, context)
     draft = await gate.draft(context.engine, kind.id)
-    texts = publishing.decode(draft.wording)
+    texts = publishing.read(context.engine.renderer, kind.id, draft.wording)
     locale, channel = asked.get("locale") or DEFAULT_LOCALE, asked.get("channel") or kind.channels[0]
     if locale not in texts or channel not in kind.channels:
         raise HTTPException(404)
@@ -207,7 +207,8 @@ async def _save(request: Request, context: ConsoleContext, editing: Editing) -> 
         return await _conflict(request, context, editing)
     draft = await gate.draft(context.engine, editing.notification_type.id)
     begun = Begun.at(draft, editing.written.table)
-    return replace(editing, draft=draft, wording=publishing.decode(draft.wording), begun=begun)
+    wording = publishing.read(context.engine.renderer, editing.notification_type.id, draft.wording)
+    return replace(editing, draft=draft, wording=wording, begun=begun)
 
 
 async def _keep(request: Request, context: ConsoleContext, editing: Editing, texts: Mapping[str, Texts]) -> bool:

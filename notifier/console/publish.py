@@ -72,8 +72,9 @@ async def post_publish(request: Request, context: ConsoleContext) -> Response:
         return await _page(request, context, kind, status=422, why=why, fault=f"At most {MAX_REASON} characters.")
     try:
         # What changes was shown beside the version that was live then: that is what it builds on.
+        wording = publishing.read(engine.renderer, kind.id, draft.wording)
         new, checked = await gate.publish(
-            engine, context.confined, kind.id, publishing.decode(draft.wording), based_on=_number(form, "live"),
+            engine, context.confined, kind.id, wording, based_on=_number(form, "live"),
             actor=request.state.visit.actor, why=why, origin="console", drafted=draft.revision,
         )  # fmt: skip
     except Problem:
@@ -155,7 +156,9 @@ async def _page(
 ) -> Response:  # fmt: skip
     draft = await versions.draft(context.engine.database, kind.id)
     if draft is not None and checked is None:
-        checked = await gate.check(context.engine, context.confined, kind.id, publishing.decode(draft.wording))
+        checked = await gate.check(
+            context.engine, context.confined, kind.id, publishing.read(context.engine.renderer, kind.id, draft.wording)
+        )
     between = await _between(context, draft, checked)
     return page(
         request, context, "publish.html", status=status, kind=kind, draft=draft, checked=checked, why=why, fault=fault,
@@ -177,7 +180,7 @@ async def _version(
 ) -> Response:  # fmt: skip
     found = await _found(request, context, kind)
     wording, live = await gate.live_wording(context.engine, kind.id)
-    parts = differences(kind, wording, publishing.decode(found.wording))
+    parts = differences(kind, wording, publishing.read(context.engine.renderer, kind.id, found.wording))
     return page(
         request, context, "version.html", status=status, kind=kind, version=found, live=live, parts=parts, why=why,
         fault=fault, checked=checked, most=MAX_REASON,

@@ -5,7 +5,7 @@ compiled.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -18,7 +18,7 @@ from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.text import text_fault
 from notifier.rendering.language import Part, compile_text
-from notifier.rendering.locales import check_locale_name, read_locales
+from notifier.rendering.locales import check_locale_name, closest, read_locales
 from notifier.rendering.writing import Table, Writer, digesting, writing
 
 BUILT_IN: Mapping[str, Field] = {
@@ -81,6 +81,22 @@ def decode(document: msgspec.Raw) -> dict[str, Texts]:
     """A wording from its JSON; msgspec.DecodeError where it isn't one."""
     wording: dict[str, Texts] = msgspec.json.decode(document, type=dict[str, texts_type()])  # type: ignore[misc]
     return wording
+
+
+def completed(wording: Wording, shipped: Wording, wanted: Iterable[Channel]) -> dict[str, Texts]:
+    """A wording with a table for each of the wanted channels: those that it was written without are as they ship.
+
+    A type may gain a channel after a network has published texts of its own, which are to be used all the same.
+    """
+    names = [channel.value for channel in wanted]
+    return {
+        locale: _with_tables(texts, shipped[closest(locale, shipped)], [n for n in names if texts.table(n) is None])
+        for locale, texts in wording.items()
+    }
+
+
+def _with_tables(texts: Texts, shipped: Texts, names: Sequence[str]) -> Texts:
+    return msgspec.structs.replace(texts, **{name: shipped.table(name) for name in names}) if names else texts
 
 
 def alike(one: Wording, other: Wording, locale: str, channel: Channel) -> bool:

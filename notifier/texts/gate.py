@@ -101,7 +101,7 @@ async def roll_back(
     found = await versions.get(engine.database, type_, to)
     if found is None:
         raise problem(40401, f"{type_} has no version {to}")
-    wording = publishing.decode(found.wording)
+    wording = publishing.read(engine.renderer, type_, found.wording)
     return await publish(
         engine, confined, type_, wording, based_on=based_on, actor=actor, why=why, origin=f"rollback:{to}"
     )
@@ -129,7 +129,7 @@ async def live_wording(engine: Engine, type_: str) -> tuple[dict[str, Texts], in
     found = await versions.get(engine.database, type_, number) if number else None
     if found is None:
         return dict(engine.renderer.shipped[type_]), 0
-    return publishing.decode(found.wording), number
+    return publishing.read(engine.renderer, type_, found.wording), number
 
 
 async def payloads_of(engine: Engine, kind: NotificationType) -> dict[str, dict[str, Any]]:

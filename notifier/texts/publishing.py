@@ -36,6 +36,13 @@ def decode(document: msgspec.Raw) -> dict[str, Texts]:
         raise ConfigurationError(f"the texts are not as texts are: {error}") from None
 
 
+def read(renderer: Renderer, type_: str, document: msgspec.Raw) -> dict[str, Texts]:
+    """A stored wording of a type, with the texts that ship for channels that it was written without; raises as
+    `decode` does."""
+    kind = renderer.kind(type_)
+    return texts.completed(decode(document), renderer.shipped[type_], kind.channels)
+
+
 async def ship(database: Database, shipped: Mapping[str, Wording], clock: Clock) -> int:
     """Publish the texts from files for types that have none yet or still use an older shipped version; returns how
     many.
@@ -134,7 +141,7 @@ async def _go_live(database: Database, renderer: Renderer, type_: str, number: i
 
 def _add(renderer: Renderer, version: Version) -> bool:
     try:
-        renderer.add(version.type, version.number, decode(version.wording))
+        renderer.add(version.type, version.number, read(renderer, version.type, version.wording))
     except (ConfigurationError, Problem) as error:
         log.error("templates.refused", type=version.type, version=version.number, detail=str(error))
         return False

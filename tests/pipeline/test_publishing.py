@@ -211,6 +211,25 @@ async def test_a_version_that_does_not_compile_leaves_the_one_before_it_live(eng
     assert engine.renderer.live(TYPE) == 1
 
 
+async def test_texts_of_ones_own_are_sent_after_their_type_has_gained_a_channel(engine: WorkerEngine) -> None:
+    # Given texts of before the type went out by webhook
+    type_ = "station-offline"
+    shipped = engine.renderer.shipped[type_]
+    old = {locale: msgspec.structs.replace(texts, webhook=None) for locale, texts in shipped.items()}
+    assert old != shipped
+    await publishing.publish(
+        engine.database, type_, old, based_on=1, origin="console", actor="mia", why="ours", now=NOW
+    )
+
+    # When they are loaded
+    await publishing.refresh(engine.database, engine.renderer)
+
+    # Then they are sent, and what they don't say is as it ships, in the editor too
+    assert engine.renderer.live(type_) == 2
+    wording, number = await gate.live_wording(engine, type_)
+    assert (wording, number) == (shipped, 2)
+
+
 async def test_publishing_ends_the_draft(engine: WorkerEngine) -> None:
     begun = await gate.draft(engine, TYPE)
     await publishing.save(engine.database, begun, publishing.decode(begun.wording), "mia", NOW)
