@@ -1,4 +1,5 @@
-"""The web process: every endpoint of the table as a route that authenticates before it does anything; the console."""
+"""The web process: a route for every endpoint of the table, each authenticated before it does anything, and the
+console."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -87,10 +88,10 @@ def create_app(
     streams: Streams | None = None,
     warm: bool = False,
 ) -> Starlette:
-    """The application; the engine is opened when the server starts and closed when it stops.
+    """Return the ASGI application, which opens the engine when the server starts and closes it when the server stops.
 
-    `settings` are the defaults where none are given, `body_timeout` is in seconds, `streams` are those that
-    whoever serves it ends, `warm` is as of `open_console`.
+    Without `settings` the defaults apply. `body_timeout` is in seconds, the server ends `streams` on shutdown, and
+    `warm` is passed to `open_console`.
     """
     known, live = settings or Settings(), streams or Streams()
     console = create_console()
@@ -122,7 +123,7 @@ def create_app(
         },
         middleware=[Middleware(ocpi.Echo), Middleware(CrossOrigin)],
     )
-    app.router.redirect_slashes = False  # it would lead to whatever host the caller claims
+    app.router.redirect_slashes = False  # such a redirect would lead to whatever host the caller claims
     return app
 
 
@@ -150,10 +151,10 @@ async def _to_console(_request: Request) -> Response:
 
 
 def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
-    """One route a path: the router then knows all its methods, and tells them where another is asked for.
+    """Return the one route of a path: the router then knows all methods of the path and lists them in a 405.
 
-    What hangs on a parameter takes every method itself, for one before it may hold slashes: passed on by the router, a
-    DELETE of `…/42/preferences` would be one of the recipient `42/preferences`.
+    A path that goes on after a parameter takes every method itself, because a parameter may hold slashes: passed on by
+    the router, a DELETE of `…/42/preferences` would delete the recipient `42/preferences`.
     """
 
     offered = [name for name, each in methods.items() if each.cross_origin]
@@ -166,7 +167,7 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         context: ApiContext = request.app.state.context
-        request.scope["pattern"] = path  # what logs tell of it: the path itself may hold a link's token
+        request.scope["pattern"] = path  # what logs say of the request: the path itself may hold a link's token
         if endpoint.scope is not None:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)
             refuse_no_text(request)

@@ -1,4 +1,4 @@
-"""Audiences that are no property of a recipient's: subscribers of a topic, and segments for campaigns."""
+"""Audiences kept apart from recipients: the subscribers of a topic, and segments for campaigns."""
 
 from typing import Annotated, TypeVar
 
@@ -15,8 +15,8 @@ from notifier.domain.segments import Segment, SegmentId
 from notifier.domain.topics import Topic
 from notifier.store.people import segments, topics
 
-MOST = 1000  # on a page
-MAX_SEGMENT = 256 * 1024  # bytes of a segment's JSON: all its conditions, each with all its values
+MOST = 1000  # ids on a page
+MAX_SEGMENT = 256 * 1024  # bytes of a segment's JSON: every condition with every value
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Subscribers(msgspec.Struct, frozen=True):
-    """Recipients' ids in their order; `next` is the cursor of the next page, null on the last."""
+    """A page of recipients' ids, ascending; `next` is the cursor of the next page, null on the last."""
 
     subscribers: list[str]
     next: str | None
@@ -42,20 +42,20 @@ class SegmentView(Segment, frozen=True, kw_only=True):
 
 
 class Segments(msgspec.Struct, frozen=True):
-    """Segments in the order of their ids; `next` is the cursor of the next page, null on the last."""
+    """A page of segments, ordered by id; `next` is the cursor of the next page, null on the last."""
 
     segments: list[SegmentView]
     next: str | None
 
 
 class SegmentSize(msgspec.Struct, frozen=True):
-    """How many recipients belong to a segment at this moment."""
+    """The number of recipients who belong to a segment at this moment."""
 
     recipients: int
 
 
 async def put_subscriber(request: Request, context: ApiContext) -> Response:
-    """Tell a recipient of a topic from now on. The same again changes nothing."""
+    """Subscribe a recipient to a topic. Repeating the request changes nothing."""
     topic, recipient = _step(request, "topic", Topic), _step(request, "recipient", Key)
     if not await topics.subscribe(context.engine.database, topic, recipient):
         raise problem(40401, "there is no recipient with this id")
@@ -63,14 +63,14 @@ async def put_subscriber(request: Request, context: ApiContext) -> Response:
 
 
 async def delete_subscriber(request: Request, context: ApiContext) -> Response:
-    """Tell a recipient of a topic no more. The same again changes nothing."""
+    """Unsubscribe a recipient from a topic. Repeating the request changes nothing."""
     topic, recipient = _step(request, "topic", Topic), _step(request, "recipient", Key)
     await topics.unsubscribe(context.engine.database, topic, recipient)
     return Response(status_code=204)
 
 
 async def get_subscribers(request: Request, context: ApiContext) -> Response:
-    """A page of the ids of a topic's subscribers; a topic that nobody asked for has none."""
+    """List the ids of a topic's subscribers, a page at a time; a topic without subscribers has an empty page."""
     page = read_query(request, PageQuery)
     topic = _step(request, "topic", Topic)
     found = await topics.subscribers(context.engine.database, topic, page.cursor or "", page.limit + 1)
@@ -78,7 +78,7 @@ async def get_subscribers(request: Request, context: ApiContext) -> Response:
 
 
 async def put_segment(request: Request, context: ApiContext) -> Response:
-    """Write a segment, whole. A campaign under way asks the new conditions of whom it has not come to yet."""
+    """Replace a segment. A running campaign applies the new conditions to recipients whom it hasn't reached yet."""
     id_ = _step(request, "id", SegmentId)
     try:
         given = msgspec.json.decode(await read_body(request, MAX_SEGMENT), type=Segment)
@@ -89,18 +89,18 @@ async def put_segment(request: Request, context: ApiContext) -> Response:
 
 
 async def get_segment(request: Request, context: ApiContext) -> Response:
-    """A segment as it was put."""
+    """Return a segment as it was last written."""
     return versioned(await _segment(request, context))
 
 
 async def delete_segment(request: Request, context: ApiContext) -> Response:
-    """Remove a segment. A campaign under way reaches nobody more. The same again changes nothing."""
+    """Delete a segment. A running campaign reaches nobody else. Repeating the request changes nothing."""
     await segments.delete(context.engine.database, _step(request, "id", SegmentId), expected(request))
     return Response(status_code=204)
 
 
 async def get_segments(request: Request, context: ApiContext) -> Response:
-    """A page of segments."""
+    """List segments, a page at a time."""
     page = read_query(request, PageQuery)
     found = await segments.find(context.engine.database, page.cursor or "", page.limit + 1)
     ids, following = _cut(list(found), page.limit)
@@ -108,7 +108,8 @@ async def get_segments(request: Request, context: ApiContext) -> Response:
 
 
 async def post_count(request: Request, context: ApiContext) -> Response:
-    """How many recipients belong to a segment now. Who of them is told depends on consent, caps and addresses."""
+    """Count the recipients who belong to a segment now. Who of them is notified depends on consent, caps and
+    addresses."""
     wanted = await _segment(request, context)
     return answer(SegmentSize(await segments.count(context.engine.database, wanted)))
 
@@ -125,7 +126,7 @@ def _told(id_: str, found: Segment) -> SegmentView:
 
 
 def _cut(found: list[str], limit: int) -> tuple[list[str], str | None]:
-    """A page of what was found, which is one more where there is a next page."""
+    """Cut the rows found, one more than a page where there is a next page, to the page and its cursor."""
     return found[:limit], found[limit - 1] if len(found) > limit else None
 
 

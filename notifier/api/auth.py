@@ -13,13 +13,13 @@ from notifier.domain.problems import problem
 from notifier.store.console import keys
 from notifier.store.core.database import Database
 
-REMEMBERED = 20 * SECOND  # milliseconds that a key found good is not looked up again: revoking takes no longer
-USE_NOTED = 10 * MINUTE  # milliseconds: how exactly a key tells when it was last used
-MOST_REMEMBERED = 10_000  # keys; past it the memory starts anew
+REMEMBERED = 20 * SECOND  # milliseconds that a valid key is cached: revoking a key takes at most this long
+USE_NOTED = 10 * MINUTE  # milliseconds: the resolution of a key's "last used"
+MOST_REMEMBERED = 10_000  # keys in the cache; beyond that it is emptied
 
 
 class Authenticator:
-    """Admits requests whose key is good and has the scope."""
+    """Admits requests whose API key is valid and has the scope."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -27,7 +27,7 @@ class Authenticator:
         self._known: dict[tuple[str, str], tuple[int, ApiKey]] = {}
 
     async def admit(self, request: Request, scope: Scope) -> ApiKey:
-        """The key of a request; raises Problem 40101, 40102 or 40301."""
+        """Return the API key of a request; raises Problem 40101, 40102 or 40301."""
         text = _key_text(request.headers.get("authorization", ""))
         if text is None:
             raise problem(40101, "the request has no Authorization header with a key")
@@ -50,7 +50,7 @@ class Authenticator:
             self._known.pop(known, None)
             return None
         if key.used_at is None or now - key.used_at >= USE_NOTED:
-            with suppress(StoreUnavailable):  # whether it is good doesn't hang on a note
+            with suppress(StoreUnavailable):  # a key is valid even where its last use can't be noted
                 await keys.note_use(self._database, key.id, now)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
@@ -66,7 +66,7 @@ def _key_text(header: str) -> str | None:
             return value.strip()
         case "token":
             try:
-                # With the line end that `echo KEY | base64` puts into it.
+                # `echo KEY | base64` encodes a line end with the key.
                 return base64.b64decode(value.strip(), validate=True).decode("ascii").strip()
             except (binascii.Error, UnicodeDecodeError):
                 return value.strip()

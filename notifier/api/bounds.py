@@ -1,4 +1,4 @@
-"""What a key is bound to: the sources and event types that it reports, and how many events in a second."""
+"""The bounds of an API key: the sources and event types that it may report, and its events per second."""
 
 import math
 from typing import Final
@@ -15,7 +15,7 @@ BURST: Final = SECOND
 
 
 def within_bounds(key: ApiKey, candidate: CheckedEvent | Problem) -> CheckedEvent | Problem:
-    """The event, or Problem 40303 where it isn't one of the key's."""
+    """Return the event where the key may report it; raises Problem 40303 where it may not."""
     if isinstance(candidate, Problem):
         return candidate
     if not key.reports_as(candidate.source):
@@ -24,13 +24,13 @@ def within_bounds(key: ApiKey, candidate: CheckedEvent | Problem) -> CheckedEven
 
 
 def check_type(key: ApiKey, event_type: str, pointer: str = "/type") -> None:
-    """Raise Problem 40303 where the key may not report, and so not stop, events of this type."""
+    """Raise Problem 40303 where the key may not report, and so may not stop, events of this type."""
     if not key.reports_of(event_type):
         raise _not_of(key, event_type, pointer)
 
 
 def check_source(key: ApiKey, source: str) -> None:
-    """Raise Problem 40303 where the key may not report, and so not stop, what this source tells."""
+    """Raise Problem 40303 where the key may not report, and so may not stop, events of this source."""
     if not key.reports_as(source):
         raise problem(40303, f"the key {key.id} does not report for this source", "/event/source")
 
@@ -40,16 +40,16 @@ def _not_of(key: ApiKey, event_type: str, pointer: str = "/type") -> Problem:
 
 
 class Rates:
-    """How many events a second each key may report, as all web processes know it.
+    """Limits the events per second of each API key, counted across all web processes.
 
-    Where nobody answers who keeps that, events are taken: they are worth more than the limit.
+    While the shared counter doesn't answer, events are accepted: losing them would be worse than exceeding the limit.
     """
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
 
     async def admit(self, key: ApiKey, events: int) -> None:
-        """Count events of a key; raises Problem 42901 with `retry_after` where it has had its share."""
+        """Count events of a key; raises Problem 42901 with `retry_after` where the key is over its limit."""
         if key.rate is None or not events:
             return
         taken = await self._shared.take(f"key:{key.id}", key.rate, False, 0, [(events, BURST)])

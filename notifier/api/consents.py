@@ -1,4 +1,4 @@
-"""Consent: what a person agrees to, and every word by which it came about."""
+"""Consent endpoints: what a person agrees to now, and the ledger of every grant and withdrawal."""
 
 import msgspec
 from starlette.requests import Request
@@ -18,14 +18,14 @@ from notifier.store.people.consents import ConsentEntry
 
 
 class Consents(msgspec.Struct, frozen=True, kw_only=True):
-    """What counts now, by category and channel, and the ledger's latest entries, newest first."""
+    """A person's consent now, by category and channel, and the ledger's latest entries, newest first."""
 
     consents: dict[str, dict[str, bool]]
     ledger: list[ConsentRecord]
 
 
 async def get_consents(request: Request, context: ApiContext) -> Response:
-    """What a person agrees to now, and the words by which it came about."""
+    """Return what a person agrees to now, and the latest entries of their consent ledger."""
     id_, wanted = recipient_id(request), read_query(request, LatestQuery)
     found = await consents.get(context.engine.database, id_, wanted.limit)
     if found is None:
@@ -35,7 +35,7 @@ async def get_consents(request: Request, context: ApiContext) -> Response:
 
 
 async def post_consent(request: Request, context: ApiContext) -> Response:
-    """Append a word to the ledger: a consent, or that it is taken back. Nothing in it is ever changed."""
+    """Append a consent or its withdrawal to the ledger. Entries of the ledger never change."""
     id_ = recipient_id(request)
     try:
         word = msgspec.json.decode(await read_body(request, MAX_LINE), type=Consent).checked()
@@ -49,7 +49,7 @@ async def post_consent(request: Request, context: ApiContext) -> Response:
 
 
 def told(entry: ConsentEntry) -> ConsentRecord:
-    """What is told of an entry."""
+    """Return the public view of an entry of the consent ledger."""
     return ConsentRecord(**msgspec.structs.asdict(entry) | {"at": to_datetime(entry.at)})
 
 

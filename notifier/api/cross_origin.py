@@ -1,6 +1,6 @@
-"""Pages of other origins: browsers let an app's page call the endpoints that are made for it (Fetch, CORS protocol).
+"""CORS: browsers let an app's page on another origin call the endpoints that are made for apps (Fetch, CORS protocol).
 
-Any origin may: what such an endpoint tells hangs on the token that the page sends along, and never on a cookie.
+Every origin is allowed: such an endpoint answers by the token that the page sends, and never by a cookie.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,8 @@ _ANSWERED: Final = [
 
 
 class CrossOrigin:
-    """Gives the answers of such endpoints, refusals among them, the headers without which no page may read them."""
+    """Adds the CORS headers to every answer of a cross-origin endpoint, refusals included, so that pages may read
+    it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,7 +40,7 @@ class CrossOrigin:
 
 
 def preflight(methods: Iterable[str]) -> Response:
-    """The answer to a browser that asks what a page may send."""
+    """Answer a browser's preflight request, which asks what a page may send."""
     allowed = {
         "Access-Control-Allow-Methods": ", ".join(methods),
         "Access-Control-Allow-Headers": SENT,

@@ -1,6 +1,6 @@
-"""Dead letters: what failed for good and waits for a person. List them, look at one, redrive or discard them.
+"""Dead letters: deliveries and events that failed for good and wait for a person. List, read, redrive or discard them.
 
-No answer holds an address or a text; a `recipient` is the id that its service chose.
+No answer holds an address or a text; `recipient` is the id that the recipient's service chose.
 """
 
 import re
@@ -25,15 +25,15 @@ from notifier.store.reading import dead
 from notifier.store.reading.dead import DeadLetter, DeadLetterDetails, DeadLetterFilter
 from notifier.why.telling import AttemptView, EventView, attempts, meaning
 
-MOST = 1000  # dead letters on a page, and ids in one call
-MAX_IDS = 64 * 1024  # bytes of a call's JSON: a thousand ids and their punctuation
+MOST = 1000  # dead letters on a page, and ids in a request
+MAX_IDS = 64 * 1024  # bytes of a request's JSON: a thousand ids and their punctuation
 
 Id = Annotated[str, msgspec.Meta(max_length=32, pattern="^[0-9a-f]{32}$")]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=WORD)]
 
 
 class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which dead letters, and where the page begins: `cursor` is the `next` of the page before."""
+    """The filter and page of a listing of dead letters; `cursor` is the `next` of the page before."""
 
     type: TypeName | None = None
     channel: Channel | None = None
@@ -52,7 +52,7 @@ class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class DeadLetterSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A dead letter in short; `why` is its reason in words, `at` when it died, `event` the id of its event."""
+    """A dead letter in a listing; `why` is its reason in words, `at` when it failed, `event` the id of its event."""
 
     kind: Literal["delivery", "event"]
     id: str
@@ -67,15 +67,15 @@ class DeadLetterSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLetterPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Dead letters, newest first; `next` is the cursor of the next page, null on the last."""
+    """A page of dead letters, newest first; `next` is the cursor of the next page, null on the last."""
 
     letters: list[DeadLetterSummary]
     next: str | None
 
 
 class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
-    """All of a dead letter. `code` is the provider's last word (and `meaning` what it means), `crashes` counts workers
-    that ended with it in hand, `redriven_as` is the delivery that took it up."""
+    """A dead letter in full. `code` is the provider's last error code and `meaning` its explanation, `crashes` counts
+    the workers that crashed while they handled it, `redriven_as` is the delivery that its redrive made."""
 
     kind: Literal["delivery", "event"]
     id: str
@@ -99,24 +99,24 @@ class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeadLetterIds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The dead letters that are meant."""
+    """The ids of the dead letters to redrive or discard."""
 
     ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MOST)]
 
 
 class Results(msgspec.Struct, frozen=True):
-    """One result for each id, in their order."""
+    """One result for each id, in the order of the request."""
 
     results: list[Result]
 
 
 async def get_dead(request: Request, context: ApiContext) -> Response:
-    """A page of dead letters, newest first: deliveries that failed or came back, and quarantined events."""
+    """List dead letters, newest first: deliveries that failed or bounced, and quarantined events."""
     return answer(await find_page(context.engine.database, read_query(request, DeadLetterQuery)))
 
 
 async def get_dead_letter(request: Request, context: ApiContext) -> Response:
-    """One dead letter with its tries, what its provider's codes mean, and its event."""
+    """Return a dead letter with its attempts, the meaning of its provider's codes, and its event."""
     id_ = request.path_params["id"]
     letter = await dead.get(context.engine.database, id_) if re.fullmatch("[0-9a-f]{32}", id_) else None
     if letter is None:
@@ -125,16 +125,17 @@ async def get_dead_letter(request: Request, context: ApiContext) -> Response:
 
 
 async def post_redrive(request: Request, context: ApiContext) -> Response:
-    """Try again: each delivery as a new one, for which its type's time to live begins now; each event is decided.
+    """Redrive dead letters: each delivery becomes a new delivery whose time to live begins now; each event is decided
+    again.
 
-    The same id again is answered alike and sends nothing more. What was delivered is never sent again.
+    Repeating an id returns the same result and sends nothing more. A delivered message is never sent again.
     """
     ids = await _ids(request)
     return answer(Results(await pipeline.redrive(context.engine, ids, request.state.key.name)))
 
 
 async def post_discard(request: Request, context: ApiContext) -> Response:
-    """Put away: they stay in the books as they are, and are listed no more."""
+    """Discard dead letters: they keep their state in the ledger and are no longer listed."""
     ids = await _ids(request)
     return answer(Results(await pipeline.discard(context.engine, ids, request.state.key.name)))
 
@@ -147,7 +148,7 @@ async def _ids(request: Request) -> list[str]:
 
 
 async def find_page(database: Database, wanted: DeadLetterQuery) -> DeadLetterPage:
-    """A page of dead letters."""
+    """Return the page of dead letters that a query asks for."""
     found = await dead.find(database, wanted.filter, wanted.before, wanted.limit + 1)
     letters = found[: wanted.limit]
     cursor = f"{letters[-1].at}-{letters[-1].id}" if len(found) > len(letters) else None
@@ -163,7 +164,7 @@ def _line(letter: DeadLetter) -> DeadLetterSummary:
 
 
 def told(letter: DeadLetterDetails) -> DeadLetterView:
-    """What is told of one."""
+    """Return the public view of a dead letter."""
     event = EventView(
         id=letter.event_id, type=letter.event_type, source=letter.source, source_id=letter.source_id,
         subject=letter.subject, occurred_at=to_datetime(letter.occurred_at),

@@ -1,4 +1,4 @@
-"""A recipient's devices, one by one: for the service that knows of apps and not of names and addresses."""
+"""A recipient's devices, one by one: for a service that knows apps but not names and addresses."""
 
 from typing import Annotated, Any, Literal
 
@@ -20,7 +20,8 @@ Token = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=WORD)
 
 
 class DeviceDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is told of a device beside its token. What isn't stays as it was; a new one is an Android's token."""
+    """The details of a device beside its token. A detail left out stays as it was; a new device is an Android one by
+    default."""
 
     kind: Literal["token", "fid"] | None = None
     platform: Literal["android", "ios", "web"] | None = None
@@ -28,7 +29,7 @@ class DeviceDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Devices(msgspec.Struct, frozen=True):
-    """A recipient's devices."""
+    """All devices of a recipient."""
 
     devices: list[Device]
 
@@ -42,10 +43,10 @@ async def get_devices(request: Request, context: ApiContext) -> Response:
 
 
 async def put_device(request: Request, context: ApiContext) -> Response:
-    """Register a device by its token, or say that its app was used: `last_seen` is now, unless it is told.
+    """Register a device by its token, or report that its app was used: `last_seen` is now unless it is given.
 
-    It belongs to this recipient from now on and to nobody else; their other devices stay. Of more than twenty the ones
-    that were not used for longest are forgotten.
+    The device then belongs to this recipient alone; their other devices stay. Beyond twenty devices, the least recently
+    used are removed.
     """
     id_, token = recipient_id(request), _token(request)
     body = await read_body(request, MAX_LINE)
@@ -62,7 +63,7 @@ async def put_device(request: Request, context: ApiContext) -> Response:
 
 
 async def delete_device(request: Request, context: ApiContext) -> Response:
-    """Forget a device, as when somebody signs out. The same again changes nothing."""
+    """Remove a device, as when somebody signs out. Repeating the request changes nothing."""
     await devices.forget(context.engine.database, recipient_id(request), _token(request))
     return Response(status_code=204)
 

@@ -1,4 +1,4 @@
-"""`/openapi.json`, and `/docs`: the same for people, one page that needs no script and nothing from elsewhere."""
+"""`/openapi.json`, and `/docs`, the API reference as one page that needs no script and loads nothing from elsewhere."""
 
 import json
 import re
@@ -42,7 +42,7 @@ KINDS = {
 
 
 def endpoints(others: list[Endpoint]) -> list[Endpoint]:
-    """The endpoints of the documentation, which tells of the others and of itself."""
+    """Return the endpoints of the documentation, which documents the given endpoints and itself."""
     listed: list[Endpoint] = []
 
     @cache
@@ -54,11 +54,11 @@ def endpoints(others: list[Endpoint]) -> list[Endpoint]:
         return _page(told(catalog), catalog)
 
     async def get_openapi(_request: Request, context: ApiContext) -> Response:
-        """The OpenAPI 3.1 document."""
+        """Return the OpenAPI 3.1 document."""
         return answer(told(context.engine.catalog))
 
     async def get_docs(_request: Request, context: ApiContext) -> Response:
-        """This page."""
+        """Return the API reference as an HTML page."""
         return HTMLResponse(page(context.engine.catalog), headers=SECURITY)
 
     listed += [
@@ -87,7 +87,7 @@ def _page(api: dict[str, Any], catalog: Catalog) -> str:
 
 
 def _example(catalog: Catalog) -> dict[str, Any]:
-    """The shortest event, as a producer would report it."""
+    """Return the shortest example of an event, as a producer would report it."""
     return an_event(min(catalog.types.values(), key=lambda kind: len(kind.samples[0].data)))
 
 
@@ -96,7 +96,7 @@ def _pretty(value: Any) -> str:
 
 
 def _told(schema: dict[str, Any]) -> Markup:
-    """A schema in a line, with links to those that have a name."""
+    """Return a schema in one line of HTML, with links to the named schemas."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return Markup('<a href="#{0}"><code>{0}</code></a>').format(name)
@@ -110,7 +110,7 @@ def _told(schema: dict[str, Any]) -> Markup:
 
 
 def _linked(text: str) -> Markup:
-    """Problem numbers as links to what they mean."""
+    """Return problem numbers as links to their explanations."""
     return Markup(re.sub(r"\b(\d{5})\b", r'<a href="#problem-\1">\1</a>', str(escape(text))))  # noqa: S704 (escaped before)
 
 

@@ -1,5 +1,5 @@
-"""The table of endpoints: path, method, scope, what goes in and what comes out. Routes, authentication and the OpenAPI
-document are all made from it, so that none can differ from the others."""
+"""The table of endpoints: path, method, scope, request and response. Routes, authentication and the OpenAPI document
+are all made from this table, so that none can differ from the others."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from notifier.runtime.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class ApiContext:
-    """What endpoints work with, in `request.app.state.context`; `body_timeout` is in seconds."""
+    """What handlers work with, kept in `request.app.state.context`; `body_timeout` is in seconds."""
 
     engine: Engine
     reader: EventReader
@@ -48,9 +48,10 @@ Handler = Callable[[Request, ApiContext], Awaitable[Response]]
 
 @dataclass(frozen=True, kw_only=True)
 class SignatureScheme:
-    """How a provider signs its requests: in a `header`, as the OpenAPI document tells it by `name` and `description`.
+    """How a provider signs its requests: in a `header`. `name` and `description` are for the OpenAPI document.
 
-    `read` gives what a request says that an account of ours has signed; it raises Problem 40302 for any other.
+    `read` returns the content of a request that one of our provider accounts signed; raises Problem 40302 for any
+    other.
     """
 
     name: str
@@ -61,10 +62,10 @@ class SignatureScheme:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenScheme:
-    """How an app shows that it speaks for a person: by a token of ours, sent as `Authorization: Bearer`.
+    """How an app proves that it acts for a person: by a token that we issued, sent as `Authorization: Bearer`.
 
-    `name` and `description` tell it in the OpenAPI document. `read` gives what the token says; it raises Problem 40103
-    for one that isn't good.
+    `name` and `description` are for the OpenAPI document. `read` returns the token's claims; raises Problem 40103 for
+    an invalid token.
     """
 
     name: str
@@ -78,16 +79,16 @@ Link = Literal["unsubscribe_link", "preference_link"]
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One method of one path. `scope` is None for what anybody may read, and for what is signed.
+    """One method of one path. `scope` is None for public endpoints and for signed requests.
 
-    Where it isn't, the handler finds the `ApiKey` in `request.state.key`; where it is `signed_by` a provider's
-    scheme or an app's token, what that has read is in `request.state.signed`; where by a kind of link, what the path's
-    `token` says in `request.state.link`. `cross_origin` lets pages of other origins call it.
+    With a `scope`, the handler finds the `ApiKey` in `request.state.key`. Where the request is `signed_by` a provider's
+    scheme or an app's token, the scheme's result is in `request.state.signed`; where by a kind of link, the claims of
+    the path's `token` are in `request.state.link`. `cross_origin` lets pages of other origins call the endpoint.
 
-    `query` is the type of the parameters after the `?`, `headers` that of headers beside those that HTTP has; `takes`
-    maps media types to the type of the body, `gives` statuses to the type of the answer (a tuple where it may be one of
-    several, None for no JSON body); `examples` tells those of a body of a media type, by their names; `problems` lists
-    the numbers that it may answer beside those that every endpoint shares.
+    `query` is the type of the query parameters, `headers` the type of headers beyond HTTP's own; `takes` maps media
+    types to the type of the request body, `gives` maps statuses to the type of the response (a tuple for one of
+    several, None for no JSON body); `examples` returns the examples of a body of a media type, by name; `problems`
+    lists the problem numbers of this endpoint beside those that every endpoint shares.
     """
 
     method: str
@@ -106,5 +107,5 @@ class Endpoint:
 
 
 def of_channels() -> list[Endpoint]:
-    """What the channels' folders add (`api.py`, ENDPOINTS)."""
+    """Return the endpoints that the channels' folders add (`api.py`, ENDPOINTS)."""
     return [endpoint for channel in channels() for endpoint in part(channel, "api", "ENDPOINTS") or ()]

@@ -1,4 +1,4 @@
-"""What a person may ask of whoever holds data about them: to see all of it, and to be forgotten."""
+"""Data subject rights: the export of all data about a person, and their erasure."""
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -11,8 +11,8 @@ from notifier.store.people import erasures
 
 
 async def get_export(request: Request, context: ApiContext) -> Response:
-    """All that is held about a person: what is known of them, what they chose and agreed to, what was decided for them
-    and sent to them."""
+    """Export all data held about a person: their profile, preferences and consents, and what was decided for them and
+    sent to them."""
     pieces = await export_recipient(context.engine.database, recipient_id(request))
     if pieces is None:
         raise problem(40401, "there is no recipient with this id")
@@ -20,10 +20,10 @@ async def get_export(request: Request, context: ApiContext) -> Response:
 
 
 async def delete_recipient(request: Request, context: ApiContext) -> Response:
-    """Forget a person. Nothing more is sent to them from here on, and within a minute nothing tells of them any more.
+    """Erase a person. Nothing more is sent to them from now on, and within a minute no data about them is left.
 
-    A keyed hash takes their place in the books. A STOP stays: it is kept by a keyed hash of the number. The same again,
-    or for somebody who was never written, does no harm: what tells of them is looked for once more.
+    A keyed hash takes their place in the ledger. A STOP stays: it is kept by a keyed hash of the number. Repeating the
+    request, or erasing an unknown person, does no harm: their data is only searched for again.
     """
     engine = context.engine
     await erasures.begin(engine.database, [recipient_id(request)], request.state.key.name, engine.clock.now())

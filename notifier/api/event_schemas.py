@@ -16,9 +16,9 @@ Schemas = dict[str, Any]
 
 
 def with_event_types(components: Schemas, catalog: Catalog, data: Mapping[str, str]) -> Schemas:
-    """The components, in which an event is one of those that the catalog knows, and its data what its type takes.
+    """Return the components with a schema for every event type of the catalog, each with its own data.
 
-    `data` names the schemas of each event's data: `event.` and the event, where an event has letters that names take.
+    `data` names the schema of each event type's data: `event.` and the type, in the letters that a name may have.
     """
     told = {name: _told(components[name], catalog, event) for event, name in data.items()}
     kinds: Schemas = {}
@@ -44,7 +44,7 @@ def with_event_types(components: Schemas, catalog: Catalog, data: Mapping[str, s
 
 
 def examples(catalog: Catalog, media: str) -> dict[str, Any]:
-    """Events as a body of this media type, by their names: one for each sample of each type that hears one."""
+    """Return example bodies of a media type, by name: one for each sample of each type that an event triggers."""
     events = {
         _name(kind, number): (f"{kind.name}: {sample.name}", an_event(kind, number))
         for kind in catalog.types.values()
@@ -61,7 +61,8 @@ def examples(catalog: Catalog, media: str) -> dict[str, Any]:
 
 
 def an_event(kind: NotificationType, number: int = 0) -> dict[str, Any]:
-    """An event that a type hears, as a producer would report it, with the data of one of its samples."""
+    """Return an event that triggers a type, as a producer would report it, with the data of one of the type's
+    samples."""
     return {
         "specversion": "1.0",
         "id": _name(kind, number),
@@ -87,7 +88,7 @@ def _of_type(envelope: Schemas, name: str, event: str, data: str, beyond: tuple[
 
 
 def _told(schema: Schemas, catalog: Catalog, event: str) -> Schemas:
-    """The schema of an event's data, with what each member is, whom the event must name, and examples."""
+    """Return the schema of an event's data: what each member means, whom the event must name, and examples."""
     fields = catalog.fields(event)
     whom = catalog.whom(event)
     return {
@@ -102,15 +103,16 @@ def _told(schema: Schemas, catalog: Catalog, event: str) -> Schemas:
 
 
 def _one_of(names: Sequence[str]) -> Schemas:
-    """That one of these members is given. Said by conditions, which those who make clients pass over: of an `anyOf`
-    they would make as many classes."""
+    """Return a schema that requires one of these members. It uses conditions, which client generators ignore: of an
+    `anyOf` they would make as many classes."""
     first, *others = names
     given = {"required": [first], "properties": {first: {"not": {"type": "null"}}}}
     return {"if": given, "else": _one_of(others)} if others else given
 
 
 def _samples(catalog: Catalog, event: str) -> list[dict[str, Any]]:
-    """Data of the samples; what only cancels names what the samples of the types that it cancels are about."""
+    """Return the samples' data; an event that only cancels names the subjects of the samples of the types that it
+    cancels."""
     heard = [sample.data for kind in catalog.listeners.get(event, []) for sample in kind.samples]
     return heard or [{kind.about: kind.samples[0].data[kind.about] for kind in catalog.cancels.get(event, [])}]
 

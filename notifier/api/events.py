@@ -21,7 +21,7 @@ from notifier.runtime.stages import Stage, metered
 
 
 class Attributes(msgspec.Struct, rename=lambda name: f"ce-{name}"):
-    """The headers of an event in binary mode."""
+    """The CloudEvents headers of an event in binary mode."""
 
     specversion: Literal["1.0"] | UnsetType = UNSET
     id: Line | UnsetType = UNSET
@@ -35,7 +35,7 @@ EventData = Annotated[Any, msgspec.Meta(extra_json_schema={"$ref": REFERENCE.for
 
 
 class RefusedEvent(msgspec.Struct, frozen=True, tag_field="status", tag="refused"):
-    """The answer to an event of a batch that can't be taken: its place in the batch, and the problem."""
+    """The result for a refused event of a batch: its index in the batch, and the problem."""
 
     index: int
     problem: Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Problem"})]
@@ -53,13 +53,13 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 async def post_events(request: Request, context: ApiContext) -> Response:
     """Accept one event, or a batch of up to a thousand.
 
-    Structured (`application/cloudevents+json`), the body is the event, and SDKs that hold bytes may give its data in
-    Base64 as `data_base64`. Binary, the body is the data, and the event's attributes are the headers `ce-specversion`,
+    In structured mode (`application/cloudevents+json`) the body is the event, and its data may be given in Base64 as
+    `data_base64`. In binary mode the body is the data, and the event's attributes are the headers `ce-specversion`,
     `ce-id`, `ce-source` and `ce-type`, percent-encoded where they aren't ASCII. `application/json` without those
-    headers is read as structured, or as a batch where it is an array.
+    headers is read as structured, or as a batch where the body is an array.
 
-    A single event is answered 202 or with its problem. A batch is answered 202 with a result for each event, whether it
-    was taken or not; the batch as a whole is refused only where it isn't an array.
+    A single event is answered 202 or with a problem. A batch is answered 202 with a result for each event, accepted or
+    refused; the whole batch is refused only where it isn't an array.
     """
     media, _, _ = request.headers.get("content-type", "").partition(";")
     media = media.strip().lower()
@@ -99,9 +99,9 @@ async def _batch(context: ApiContext, key: ApiKey, body: bytes, now: int) -> Res
 
 
 async def shake_hands(request: Request, _context: ApiContext) -> Response:
-    """Say that events may be sent here (Abuse protection for webhooks 1.0 §4).
+    """Confirm that events may be sent to this address (Abuse protection for webhooks 1.0 §4).
 
-    Every origin may send at any rate; whether an event is taken is for its key to say.
+    Every origin may send at any rate; the API key of the event decides whether it is accepted.
     """
     asked = {"webhook-request-origin": "WebHook-Allowed-Origin", "webhook-request-rate": "WebHook-Allowed-Rate"}
     allowed = {told: "*" for name, told in asked.items() if name in request.headers}

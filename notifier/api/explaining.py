@@ -1,6 +1,6 @@
 """Why, why not, and what if: `GET /v1/explain` and `POST /v1/simulate`.
 
-Both answer with personal data: where people stand, and the words of their messages. Nothing of it is logged.
+Both answer with personal data: facts about recipients and the text of their messages. None of that is logged.
 """
 
 from typing import Annotated
@@ -23,12 +23,12 @@ from notifier.why.explain import Explanation, explain
 from notifier.why.simulate import Simulation, Trial, simulate
 
 MOST = 200  # decisions on a page, each with its rules and its messages
-MAX_TRIAL = 128 * 1024  # bytes: an event of the largest size, and a person beside it
+MAX_TRIAL = 128 * 1024  # bytes: an event of the largest size, and a recipient
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be explained: an event by our id or by the `source` and `id` that its source gave it, or a delivery;
-    for one `recipient`, or for all. `cursor` is the `next` of the page before."""
+    """What to explain: an event, by our id or by its `source` and the `id` given there, or a delivery; for one
+    `recipient` or for all. `cursor` is the `next` of the page before."""
 
     event: Id | None = None
     source: Line | None = None
@@ -39,7 +39,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cursor: Annotated[str, msgspec.Meta(min_length=2, max_length=400, pattern="^[^/]+/")] | None = None
 
     def wanted(self) -> ExplanationQuery:
-        """What to read; raises Problem 42205 unless the event is named in exactly one way."""
+        """Return what to read from the store; raises Problem 42205 unless the event is named in exactly one way."""
         by_source = self.source is not None and self.id is not None
         if (self.source is None) != (self.id is None):
             raise problem(42205, "source and id name an event together", "/id" if self.id is None else "/source")
@@ -55,10 +55,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 async def get_explain(request: Request, context: ApiContext) -> Response:
-    """What became of an event and why: every decision with each rule's answer in words, every delivery with its tries,
-    its content as sent, and how it ended.
+    """Explain what became of an event and why: every decision with each rule's answer in words, every delivery with its
+    attempts, its content as sent, and how it ended.
 
-    For somebody who was not told it says why not, also where the event never named them.
+    For somebody who was not notified it says why, even where the event never named them.
     """
     engine = context.engine
     found = await explaining.read(engine.database, read_query(request, Asked).wanted())
@@ -70,8 +70,8 @@ async def get_explain(request: Request, context: ApiContext) -> Response:
 
 
 async def post_simulate(request: Request, context: ApiContext) -> Response:
-    """What would happen to whom, and what they would read, if this event came: decided by the same code, at any moment,
-    for a real person or one supposed. Nothing is written and nothing is sent.
+    """Simulate an event: who would be notified, how, and with what text. The code that decides real events decides, at
+    any moment, for a real or a hypothetical recipient. Nothing is written and nothing is sent.
     """
     try:
         trial = msgspec.json.decode(await read_body(request, MAX_TRIAL), type=Trial)

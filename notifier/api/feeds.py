@@ -1,8 +1,9 @@
-"""Feeds: what is so for each of many people, sent when it changes (server-sent events, WHATWG HTML §9.2).
+"""Feeds: a current state for each of many people, sent when it changes (server-sent events, WHATWG HTML §9.2).
 
-One look a second serves everybody who is connected to a process, however many they are. What is sent is how things
-stand and no list of changes, with a hash of it as the event's id: so whoever comes back with `Last-Event-ID` is told at
-once where anything has changed meanwhile, by whichever process, and nothing is kept for who is away.
+One query a second serves everybody who is connected to a process, however many they are. Each event holds the whole
+state rather than a list of changes, with a hash of the state as the event's id: a client that reconnects with
+`Last-Event-ID` to any process is sent the state at once if it has changed, and nothing is kept for clients that are
+away.
 """
 
 import asyncio
@@ -35,14 +36,14 @@ log = structlog.get_logger(__name__)
 
 
 class _Snapshot(NamedTuple):
-    """How things stand for one person."""
+    """The last state sent for one person."""
 
     id: str
     data: bytes
 
 
 class Feed:
-    """One look, and who is connected to hear of it."""
+    """A query for the states of many people, and the clients who are connected for its results."""
 
     def __init__(self, look: Callable[[Collection[str]], Awaitable[Mapping[str, Any]]], ending: asyncio.Event) -> None:
         self._look = look
@@ -53,19 +54,19 @@ class Feed:
 
     @property
     def connected(self) -> int:
-        """How many are."""
+        """Return the number of connected clients."""
         return sum(map(len, self._waiting.values()))
 
     def follow(self, who: str, last: str | None, seconds: float) -> Response:
-        """A stream of how things stand for a person, for so many seconds at most, beginning where that isn't what
-        `last` names; 204, at which browsers stop, past `MOST` and when the process ends."""
+        """Stream a person's state for so many seconds at most, beginning at once unless `last` names the current state.
+        Answers 204, at which browsers stop, beyond `MOST` streams and when the process ends."""
         if self.connected >= MOST or self._ending.is_set():
             return Response(status_code=204)
         headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
         return StreamingResponse(self._events(who, last, seconds), media_type="text/event-stream", headers=headers)
 
     async def close(self) -> None:
-        """Look no more."""
+        """End the feed's query and its streams."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -99,7 +100,7 @@ class Feed:
             self._told.pop(who, None)
 
     async def _keep_looking(self) -> None:
-        """Look as long as anybody is connected."""
+        """Run the query repeatedly while anybody is connected."""
         while self._waiting and not self._ending.is_set():
             try:
                 self._tell(await self._look(sorted(self._waiting)))
@@ -128,19 +129,19 @@ def _wake(waiting: Iterable[asyncio.Event]) -> None:
 
 
 class Feeds:
-    """The feeds of a process, each begun by who is the first to ask for its look."""
+    """The feeds of a process, each started by the first request for it."""
 
     def __init__(self, ending: asyncio.Event) -> None:
         self._ending = ending
         self._feeds: dict[Look, Feed] = {}
 
     def feed(self, look: Look, on: Any) -> Feed:
-        """The feed of a look, which works on what it is first asked for with."""
+        """Return the feed of a query; the first call's arguments set up the feed."""
         if look not in self._feeds:
             self._feeds[look] = Feed(lambda people: look(on, people), self._ending)
         return self._feeds[look]
 
     async def close(self) -> None:
-        """End all of them."""
+        """End all feeds."""
         for each in self._feeds.values():
             await each.close()

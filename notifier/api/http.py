@@ -1,4 +1,4 @@
-"""What every endpoint shares: bodies with a limit and a time-out, JSON answers, problems."""
+"""What every endpoint shares: bodies with a size limit and a time-out, JSON answers, problems."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -20,22 +20,22 @@ Q = TypeVar("Q", bound=msgspec.Struct)
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 
-MAX_BODY = 8 * 1024 * 1024  # bytes: a thousand events of the usual size, with room
+MAX_BODY = 8 * 1024 * 1024  # bytes: a thousand events of the usual size, with a margin
 BODY_TIMEOUT = 15.0  # seconds for the whole body: a slow sender doesn't hold a connection open for ever
 
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="notifier"'},
-    415: {"Accept-Encoding": "identity"},  # of codings (RFC 9110 §15.5.16); of media types the detail tells
+    415: {"Accept-Encoding": "identity"},  # for a content coding (RFC 9110 §15.5.16); a detail names the media types
     503: {"Retry-After": str(RETRY_AFTER)},
-    408: {"Connection": "close"},  # the rest of the body is not waited for
+    408: {"Connection": "close"},  # the rest of the body isn't read
 }
-"""What else an answer with one of these statuses says."""
+"""Headers that an answer with one of these statuses has."""
 
 log = structlog.get_logger(__name__)
 
 
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
-    """The whole body; raises Problem where it is compressed, too large, too slow or cut off."""
+    """Return the whole body; raises Problem where the body is compressed, too large, too slow or cut off."""
     _refuse_coding(request)
     if int(request.headers.get("content-length", 0)) > limit:
         raise problem(41301, f"the body has {request.headers['content-length']} bytes; the limit is {limit}")
@@ -57,7 +57,8 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
 
 
 async def stream_body(request: Request) -> AsyncIterator[bytes]:
-    """The body in parts, without a limit; raises Problem where it is compressed or cut off, or a part is too slow."""
+    """Yield the body in chunks, without a size limit; raises Problem where it is compressed or cut off, or a chunk is
+    slow."""
     _refuse_coding(request)
     seconds = request.app.state.context.body_timeout
     parts = aiter(request.stream())
@@ -81,7 +82,7 @@ def _refuse_coding(request: Request) -> None:
 
 
 async def read_json(request: Request, model: type[Q], limit: int = MAX_BODY) -> Q:
-    """The body as JSON of a shape; raises Problem 42205 where it doesn't fit, and those of `read_body`."""
+    """Decode the body as JSON of a type; raises Problem 42205 where it doesn't fit, and the problems of `read_body`."""
     try:
         return msgspec.json.decode(await read_body(request, limit), type=model)
     except UNDECODABLE as error:
@@ -89,7 +90,7 @@ async def read_json(request: Request, model: type[Q], limit: int = MAX_BODY) -> 
 
 
 def read_query(request: Request, model: type[Q]) -> Q:
-    """The parameters after the `?`; raises Problem 42205 for one that doesn't fit or isn't known."""
+    """Decode the query parameters; raises Problem 42205 for a parameter that is unknown or doesn't fit."""
     try:
         return msgspec.convert(dict(request.query_params), model, strict=False)
     except msgspec.ValidationError as error:
@@ -97,24 +98,24 @@ def read_query(request: Request, model: type[Q]) -> Q:
 
 
 def refuse_no_text(request: Request) -> None:
-    """Raise Problem 42205 where the address holds what no id, name or word may (`text.TEXT`)."""
+    """Raise Problem 42205 where the URL holds characters that no id or name may have (`text.TEXT`)."""
     fault = address_fault(request.scope["raw_path"], request.scope["query_string"])
     if fault is not None:
         raise problem(42205, "the address has a control character there, or is not UTF-8", f"/{fault}")
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer."""
+    """Return a JSON response."""
     return Response(msgspec.json.encode(content), status, headers, "application/json")
 
 
 def refusal(error: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """A problem document (RFC 9457)."""
+    """Return a problem as a response (problem document, RFC 9457)."""
     return Response(msgspec.json.encode(error.body()), error.status, headers, "application/problem+json")
 
 
 async def on_problem(_request: Request, error: Exception) -> Response:
-    """A problem raised by an endpoint."""
+    """Answer a request whose endpoint raised a Problem."""
     if not isinstance(error, Problem):
         return await on_error(_request, error)
     asked = {"Retry-After": str(error.more["retry_after"])} if "retry_after" in error.more else {}
@@ -122,13 +123,13 @@ async def on_problem(_request: Request, error: Exception) -> Response:
 
 
 async def on_store_unavailable(_request: Request, error: Exception) -> Response:
-    """Nothing was written: the caller keeps what it has and sends it again."""
+    """Answer that the database is unavailable: nothing was written, and the caller should send the request again."""
     log.warning("api.store_unavailable", error=str(error))
     return refusal(problem(50301, "the database does not answer; nothing was taken"), {"Retry-After": str(RETRY_AFTER)})
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """What the router has no endpoint for."""
+    """Answer a request for which the router has no endpoint."""
     if not isinstance(error, HTTPException):
         return await on_error(request, error)
     if error.status_code == 405:
@@ -137,6 +138,6 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """A fault of ours; what it is stands in the log, not in the answer."""
+    """Answer an unexpected error with a 500; its cause is in the log and not in the answer."""
     log.error("api.fault", path=request.scope.get("pattern"), exc_info=error)
     return refusal(problem(50001, "the fault is logged"))

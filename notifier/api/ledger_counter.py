@@ -1,4 +1,4 @@
-"""The ledger as the API tells it: counted by one at a time, for all who ask meanwhile. It reads every row."""
+"""Counts of the ledger for the API. A count reads every row, so one count at a time serves all requests that wait."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,15 +9,13 @@ from notifier.store.core.database import Database
 from notifier.store.reading import ledger
 from notifier.store.reading.ledger import Ledger
 
-TOGETHER = 10_000  # who may wait for one count: more than a process has connections
-GOOD_FOR = SECOND  # milliseconds that a count is remembered at least
-REST = (
-    20  # times as long as it took that it is remembered: the ledger never has more than a twentieth of one connection
-)
+TOGETHER = 10_000  # requests that may wait for one count: more than a process has connections
+GOOD_FOR = SECOND  # milliseconds that a count is cached at least
+REST = 20  # times its own duration that a count is cached: counting takes at most 1/20 of a connection
 
 
 class LedgerCounter:
-    """Counts for whoever asks; of many at once the database sees one."""
+    """Counts the ledger on request; many requests at once cause a single count in the database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -28,12 +26,12 @@ class LedgerCounter:
         self._looking: asyncio.Task[Ledger] | None = None
 
     async def now(self) -> Ledger:
-        """The ledger, counted after this was asked for. Raises StoreUnavailable."""
+        """Return the ledger, counted after this call began; raises StoreUnavailable."""
         (counted,) = await self._counts.add([None])
         return counted
 
     async def lately(self) -> Ledger:
-        """The ledger as it was counted last: however often anybody asks, it costs no more. Raises StoreUnavailable."""
+        """Return the cached count of the ledger, however often it is called; raises StoreUnavailable."""
         if self._known is not None and self._clock.now() < self._until:
             return self._known
         if self._looking is None:

@@ -1,6 +1,7 @@
 """OCPI 2.2.1, receiver interface: Sessions (PUT, PATCH) and CDRs (POST).
 
-Success is OCPI's own envelope; what can't be taken is a 4xx with a problem document that also has OCPI's `status_code`.
+A success is answered in OCPI's own envelope, a refusal by a 4xx with a problem document that also has OCPI's
+`status_code`.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from notifier.ocpi.objects import Cdr, OcpiInvalid, OcpiSession
 from notifier.ocpi.sessions import SessionUpdate, UnknownSession, patch, put
 from notifier.pipeline.accept_ocpi import accept_cdr, accept_session
 
-MAX_OBJECT = 1024 * 1024  # bytes: a session of a day with a charging period a minute has 300 kB
+MAX_OBJECT = 1024 * 1024  # bytes: a day's session with a charging period every minute has 300 kB
 IDS = (b"x-request-id", b"x-correlation-id")
 SUCCESS, INVALID, UNKNOWN = 1000, 2001, 2003  # OCPI 2.2.1 §5: status codes
 
@@ -43,7 +44,7 @@ SessionChanges = msgspec.defstruct(
 
 
 class OcpiAnswer(msgspec.Struct, omit_defaults=True):
-    """OCPI's envelope around every answer (OCPI 2.2.1 §4.1.7)."""
+    """OCPI's envelope of every successful answer (OCPI 2.2.1 §4.1.7)."""
 
     status_code: int
     timestamp: str
@@ -51,7 +52,7 @@ class OcpiAnswer(msgspec.Struct, omit_defaults=True):
 
 
 class Echo:
-    """Gives OCPI's answers, refusals among them, the ids that their request came with (OCPI 2.2.1 §4.2)."""
+    """Adds the ids of the request to every OCPI answer, refusals included (OCPI 2.2.1 §4.2)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -70,17 +71,17 @@ class Echo:
 
 
 async def put_session(request: Request, context: ApiContext) -> Response:
-    """Take a whole session, new or again."""
+    """Accept a whole session, new or repeated."""
     return await _session(request, context, put)
 
 
 async def patch_session(request: Request, context: ApiContext) -> Response:
-    """Take what has changed in a session that was PUT before."""
+    """Accept the changes of a session that was PUT before."""
     return await _session(request, context, patch)
 
 
 async def post_cdr(request: Request, context: ApiContext) -> Response:
-    """Take a charge detail record: the driver's receipt."""
+    """Accept a charge detail record, from which the driver's receipt is made."""
     key: ApiKey = request.state.key
     await context.rates.admit(key, 1)
     body = await read_body(request, MAX_OBJECT)
@@ -99,7 +100,7 @@ async def _session(request: Request, context: ApiContext, step: Callable[..., Se
     body = await read_body(request, MAX_OBJECT)
     ids = OcpiObjectId(*(request.path_params[name] for name in ("country_code", "party_id", "session_id")))
     if not key.speaks_for(ids.country_code, ids.party_id):
-        # OCPI 2.2.1 §4.3: what a peer doesn't own isn't there for it.
+        # OCPI 2.2.1 §4.3: an object of another party doesn't exist for this peer.
         detail = f"the key {key.id} speaks for {', '.join(key.parties)}, and the URL names another party"
         raise problem(40401, detail, status_code=INVALID)
     try:
@@ -113,7 +114,7 @@ async def _session(request: Request, context: ApiContext, step: Callable[..., Se
 
 
 def _priced(context: ApiContext, country_code: str, party_id: str) -> bool:
-    """Whether the network says that drivers pay this party's prices."""
+    """Whether the network is configured to pass this party's prices on to drivers."""
     return is_among(read_parties(context.settings.ocpi_driver_prices), country_code, party_id)
 
 

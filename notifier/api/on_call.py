@@ -1,4 +1,4 @@
-"""Who of an audience is on call, in the order in which they are told where a type escalates."""
+"""On-call order: who of an audience is notified first, second and so on where a type escalates."""
 
 from typing import Annotated
 
@@ -13,13 +13,13 @@ from notifier.domain.preferences import Key
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.store.people import on_call
 
-MOST = 1000  # people on call for one site or fleet: more is a mistake, and the last would never be told
+MOST = 1000  # people on call for one site or fleet: more is a mistake, and the last would never be notified
 MAX_BODY = 128 * 1024  # bytes: a thousand ids and their punctuation
 
 
 class OnCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Recipient ids: the first is told at once, each next one a turn later. Those of the audience who are not named
-    come after them, by their ids."""
+    """Recipient ids: the first is notified at once, each next one a step later. Members of the audience who aren't
+    listed come last, ordered by id."""
 
     order: Annotated[list[Key], msgspec.Meta(max_length=MOST)]
 
@@ -27,7 +27,7 @@ class OnCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def put_on_call(request: Request, context: ApiContext) -> Response:
     """Set the order for an audience such as `site:gent-zuid` or `fleet:acme`; it stays until the next call.
 
-    Everybody named must look after it already (`sites` or `fleets` of the recipient).
+    Every recipient named must already belong to the audience (`sites` or `fleets` of the recipient).
     """
     audience = _audience(request)
     try:
@@ -44,7 +44,7 @@ async def put_on_call(request: Request, context: ApiContext) -> Response:
 
 
 async def get_on_call(request: Request, context: ApiContext) -> Response:
-    """The order, as it was set."""
+    """Return the on-call order of an audience as it was set."""
     order = await on_call.get(context.engine.database, _audience(request))
     if order is None:
         raise problem(40401, "nobody looks after this: there is no such audience")

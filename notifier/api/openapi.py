@@ -17,7 +17,7 @@ EVERYWHERE = (50001, 50301)
 AUTHENTICATED = (40101, 40102, 40301, 42205)
 SIGNED = (40302, 42205)
 BY_TOKEN = (40103, 42205)
-IN_PATH = (40401,)  # what can be no parameter of a path, such as a line break, makes it the address of nothing
+IN_PATH = (40401,)  # a path with characters that no parameter may have, such as a line break, leads nowhere
 WITH_BODY = (40001, 40801, 41301, 41501)
 NO_SUCH_LINK = {
     "description": "A page: the link is none of ours, or isn't good any more",
@@ -43,7 +43,7 @@ PROBLEM_SCHEMA = {
 
 
 def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> dict[str, Any]:
-    """The whole document; every event type's data is a schema `event.<type>` of its components."""
+    """Return the whole document; every event type's data is a schema `event.<type>` of its components."""
     used = [type_ for endpoint in endpoints for type_ in (*endpoint.takes.values(), *endpoint.gives.values())]
     types = [one for type_ in used for one in _each(type_)]
     types += [asked.type for endpoint in endpoints for asked in (*_asked(endpoint), *_headers(endpoint))]
@@ -73,7 +73,7 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
 
 
 def _schemes(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """Every way in which a request says whose it is."""
+    """Return every security scheme by which a request may authenticate."""
     schemes: dict[str, Any] = {
         "key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…"},
     }
@@ -87,9 +87,9 @@ def _schemes(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def _portable(told: Any) -> Any:
-    """The same schemas for readers other than Python: patterns that they know, constants that have a type, objects that
-    say that they take any member. Defaults are words: makers of clients take a member that has one for one that is
-    always there, and so must be given.
+    """Return schemas that tools outside Python can read: patterns in portable syntax, constants with a type, objects
+    that declare that they take any member. A default is written into the description: client generators treat a member
+    that has a default as always present, and so as required.
     """
     if not isinstance(told, dict):
         return [_portable(each) for each in told] if isinstance(told, list | tuple) else told
@@ -175,8 +175,8 @@ def _bodies(endpoint: Endpoint, by_type: dict[str, Any], catalog: Catalog) -> di
         content |= _content(media, type_, by_type)["content"]
         told = content[media]
         if len(endpoint.takes) > 1 and told["schema"].get("type") == "array":
-            # openapi-python-client tells bodies apart by isinstance, which takes no list of something: of an array said
-            # plainly it makes an operation that fails for every body.
+            # openapi-python-client tells bodies apart by isinstance, which takes no generic list: from a plain array
+            # schema it makes an operation that fails for every body.
             told["schema"] = {"allOf": [told["schema"]]}
         if endpoint.examples:
             told["examples"] = endpoint.examples(catalog, media)
@@ -195,7 +195,7 @@ def _asked(endpoint: Endpoint) -> tuple[msgspec.structs.FieldInfo, ...]:
 
 
 def _given(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a parameter that is there: no text is null."""
+    """Return the schema of a parameter that is given, which is never null."""
     left = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
     rest = {name: told for name, told in schema.items() if name != "anyOf"}
     return schema if not left else {**left[0], **rest} if len(left) == 1 else {**rest, "anyOf": left}

@@ -1,4 +1,4 @@
-"""What operators and their tools read: health, metrics, the ledger, and the numbered problems."""
+"""Endpoints for operators and their tools: health, metrics, the ledger, and the numbered problems."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,35 +11,35 @@ from notifier.store.reading.ledger import Ledger
 
 
 class LedgerAnswer(Ledger, frozen=True, kw_only=True):
-    """The ledger, and the verdict: whether as many deliveries are there as were planned."""
+    """The ledger, and whether it balances: as many deliveries exist as were planned."""
 
     balanced: bool
 
 
 async def get_health(_request: Request, _context: ApiContext) -> Response:
-    """The process is up."""
+    """Answer 200 while the process is up."""
     return answer({"status": "ok"})
 
 
 async def get_readiness(_request: Request, context: ApiContext) -> Response:
-    """The process can take events: its database answers."""
+    """Answer 200 while the process can accept events, which needs its database to answer."""
     await context.engine.database.ping()
     return answer({"status": "ok"})
 
 
 async def get_metrics(_request: Request, context: ApiContext) -> Response:
-    """All processes' counters and the ledger as of a moment ago, in Prometheus' text format."""
+    """Return the counters of all processes and a recent count of the ledger, in Prometheus' text format."""
     text = metrics.render(await context.books.lately())
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 async def get_ledger(_request: Request, context: ApiContext) -> Response:
-    """The conservation sum."""
+    """Count the ledger and check that as many deliveries exist as were planned."""
     return answer((await context.books.now()).as_dict())
 
 
 async def get_problem(request: Request, _context: ApiContext) -> Response:
-    """What a problem's number means and what to do about it."""
+    """Return what a problem's number means and what to do about it."""
     number = next((each for each in TITLES if str(each) == request.path_params["number"]), None)
     if number is None:
         raise problem(40401, "no problem has this number")

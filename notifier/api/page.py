@@ -33,7 +33,7 @@ HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Referrer-Policy": "no-referrer",  # the address is a key
+    "Referrer-Policy": "no-referrer",  # the page's address holds the token that authorises it
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
@@ -42,12 +42,13 @@ STYLE_HEADERS: Mapping[str, str] = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "X-Content-Type-Options": "nosniff",
 }
-MAX_FORM = 64 * 1024  # bytes of a form: every category on every channel is a few thousand
-MAX_FIELDS = 1000  # of a form, likewise
+MAX_FORM = 64 * 1024  # bytes of a form: every category on every channel takes a few thousand
+MAX_FIELDS = 1000  # fields of a form: every category on every channel, with a margin
 
 
 class Pages:
-    """The pages, in every language that there are words for; ConfigurationError names a file at fault."""
+    """The pages for recipients in every supported language; raises ConfigurationError, which names the file at
+    fault."""
 
     def __init__(self, categories: Mapping[str, Mapping[str, CategoryWords]], brand: Brand) -> None:
         self._words = read_locales(FOLDER, PageWords)
@@ -61,22 +62,22 @@ class Pages:
 
     @property
     def languages(self) -> dict[str, str]:
-        """Every language's own name, by locale."""
+        """Return each language's name in that language, by locale."""
         return {locale: words.language for locale, words in self._words.items()}
 
     def language(self, locale: str) -> str:
-        """The pages' language for somebody's locale."""
+        """Return the language of the pages for a person's locale."""
         return closest(locale, self._words)
 
     def wording(self, request: Request, locale: str | None) -> str:
-        """The name of the words that a page has in the language in which it would be answered."""
+        """Return the version of the words that a page would show: their language and a hash."""
         lang = self._spoken(request, locale)
         ways = [spec.words(lang) for spec in specs().values()]
         told = msgspec.json.encode((self._words[lang], ways, self._categories[closest(lang, self._categories)]))
         return f"{lang}-{sha256(told).hexdigest()[:12]}"
 
     def answer(self, template: str, request: Request, locale: str | None, status: int = 200, **told: Any) -> Response:
-        """A page, in the language that the address asks for (`?lang=de`), else the person's, else the browser's."""
+        """Render a page in the language that the URL asks for (`?lang=de`), else the person's, else the browser's."""
         lang = self._spoken(request, locale)
         categories = self._categories[closest(lang, self._categories)]
         page = self._templates.get_template(template).render(
@@ -85,7 +86,7 @@ class Pages:
             dir=parse_locale(lang).text_direction,
             languages=self.languages,
             zones=time_zones(lang),
-            # One that the catalog has no more goes by its id.
+            # A category that the catalog no longer has is shown by its id.
             category=lambda name: categories.get(name) or CategoryWords(name, ""),
             channel=lambda name: specs()[name].words(lang),
             **told,
@@ -93,7 +94,7 @@ class Pages:
         return HTMLResponse(page, status, HEADERS)
 
     def no_such_link(self, request: Request) -> Response:
-        """What anybody sees whose link is none of ours, or isn't good any more, or whose person is gone."""
+        """Render the page for a link that is invalid or expired, or whose person is erased."""
         return self.answer("no_such_link.html", request, None, 404)
 
     def _spoken(self, request: Request, locale: str | None) -> str:
@@ -108,7 +109,7 @@ class Pages:
 
 
 async def read_form(request: Request) -> dict[str, list[str]]:
-    """The fields of a form (application/x-www-form-urlencoded); a body that is none has no fields."""
+    """Return the fields of a posted form (application/x-www-form-urlencoded); any other body has no fields."""
     body = await read_body(request, MAX_FORM)
     try:
         return parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS)

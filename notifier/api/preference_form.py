@@ -1,4 +1,4 @@
-"""The preference centre's form: from preferences to its fields, and from its fields to what a person changed."""
+"""The preference centre's form: from preferences to form fields, and from form fields to a person's changes."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,7 @@ _PACE = "pace."
 
 
 class Fields(Private, frozen=True, kw_only=True):
-    """The form as it is filled in: `on` are the boxes with a tick, `paces` the choices by category."""
+    """The filled-in form: `on` are the ticked boxes, `paces` the chosen digest pace by category."""
 
     on: frozenset[str]
     paces: dict[str, str]
@@ -36,21 +36,22 @@ class Fields(Private, frozen=True, kw_only=True):
 
 
 class Shown(Fields, frozen=True, kw_only=True):
-    """The form as a page shows it first; the page carries it, so that what was changed since is not taken for a choice.
+    """The form as the page first showed it. The page carries this state, so that a change made elsewhere meanwhile
+    isn't taken for this person's choice.
 
-    `open` are the boxes that could be ticked.
+    `open` are the boxes that can be ticked.
     """
 
     open: frozenset[str]
 
 
 def name_of(category: str, channel: str) -> str:
-    """The value of a cell's box."""
+    """Return the form value of the box of a grid cell."""
     return f"{category}.{channel}"
 
 
 def fields_of(rows: Sequence[CategoryRow], facts: RecipientFacts, locale: str) -> Shown:
-    """The form as it is shown first. `locale` is the pages' language for the person."""
+    """Return the form as it is first shown. `locale` is the language of the pages for the person."""
     quiet, _ = quiet_of(facts)
     shown = quiet is not None and quiet.starts != quiet.ends
     cells = [(name_of(row.category, cell.channel), cell) for row in rows for cell in row.cells]
@@ -67,12 +68,12 @@ def fields_of(rows: Sequence[CategoryRow], facts: RecipientFacts, locale: str) -
 
 
 def write_shown(shown: Shown) -> str:
-    """What a page carries of what it shows; whoever changes it changes only what they say that they changed."""
+    """Encode the shown form for the page to carry. A person who tampers with it affects only their own changes."""
     return msgspec.json.encode(shown, order="deterministic").decode()
 
 
 def read_shown(form: Mapping[str, Sequence[str]], present: Shown) -> Shown:
-    """What the page showed that this form comes from; what would be shown at present, where it doesn't say."""
+    """Decode what the submitted form's page showed; the form as it would be shown now where the field is missing."""
     try:
         told = msgspec.json.decode(form["shown"][-1], type=Shown)
     except (KeyError, *UNDECODABLE):
@@ -82,7 +83,7 @@ def read_shown(form: Mapping[str, Sequence[str]], present: Shown) -> Shown:
 
 
 def read_fields(form: Mapping[str, Sequence[str]], shown: Shown) -> Fields:
-    """The form as it came back; a field that didn't is as it was shown, but for boxes, which come only with a tick."""
+    """Return the submitted form. A missing field is as it was shown; a missing box is unticked."""
 
     def value(name: str, otherwise: str) -> str:
         return form.get(name, [otherwise])[-1].strip()
@@ -99,7 +100,7 @@ def read_fields(form: Mapping[str, Sequence[str]], shown: Shown) -> Fields:
 
 
 def mistakes(fields: Fields, shown: Shown, locales: Collection[str], zones: Collection[str]) -> dict[str, Mistake]:
-    """What is wrong, by the field's name; empty where the form can be saved. What is as it was shown is right."""
+    """Return the mistakes by field name, empty where the form can be saved. An unchanged field is never a mistake."""
     found: dict[str, Mistake] = {}
     for name, value in (("quiet_from", fields.quiet_from), ("quiet_until", fields.quiet_until)):
         if value and not _TIME.fullmatch(value):
@@ -119,7 +120,8 @@ def mistakes(fields: Fields, shown: Shown, locales: Collection[str], zones: Coll
 
 
 def changed_spots(rows: Sequence[CategoryRow], shown: Shown, fields: Fields) -> dict[Spot, bool]:
-    """The cells that a person switched: those whose box is not as it was shown, and that aren't so already."""
+    """Return the cells that a person switched: their box differs from what was shown and from the present
+    preference."""
     touched = (fields.on ^ shown.on) & shown.open
     wanted = [
         (row.category, cell.channel)
@@ -134,7 +136,8 @@ def changed_spots(rows: Sequence[CategoryRow], shown: Shown, fields: Fields) -> 
 def chosen(
     preferences: Preferences, rows: Sequence[CategoryRow], shown: Shown, fields: Fields, facts: RecipientFacts
 ) -> Preferences:
-    """The preferences with what a person changed in a form without mistakes; the rest stays as it is, or open."""
+    """Return the preferences with a person's changes from a form without mistakes; the rest stays as it is, or
+    unset."""
     changes: dict[str, object] = {}
     if fields.everything_off != shown.everything_off:
         changes["everything"] = not fields.everything_off

@@ -1,4 +1,4 @@
-"""`/p/{token}`: the preference centre, where a person with a link sees and changes what they chose; and the link."""
+"""`/p/{token}`: the preference centre, where a person with a link sees and changes their preferences; and the link."""
 
 from datetime import datetime
 from functools import partial
@@ -31,16 +31,17 @@ SOURCE = "preference-page"
 
 
 class PreferenceLink(msgspec.Struct, frozen=True, kw_only=True):
-    """The address of one person's preference centre, and until when it is good."""
+    """The URL of one person's preference centre, and when it expires."""
 
     url: str
     expires_at: datetime
 
 
 async def post_preference_link(request: Request, context: ApiContext) -> Response:
-    """A link by which a person sees and changes their preferences for a day, without a login: for an app to open.
+    """Create a link by which a person sees and changes their preferences for a day, without a login: for an app to
+    open.
 
-    Whoever has it can use it, so hand it to nobody else, and don't keep it.
+    Anybody who has the link can use it, so give it to nobody else and don't store it.
     """
     id_ = recipient_id(request)
     engine, now = context.engine, context.engine.clock.now()
@@ -51,7 +52,7 @@ async def post_preference_link(request: Request, context: ApiContext) -> Respons
 
 
 async def get_preference_page(request: Request, context: ApiContext) -> Response:
-    """What the person hears on which channel, when and in which language, as a form."""
+    """Show a person's preferences as a form: what they receive on which channel, when and in which language."""
     found = await _find(request, context)
     if found is None:
         return context.pages.no_such_link(request)
@@ -60,9 +61,9 @@ async def get_preference_page(request: Request, context: ApiContext) -> Response
 
 
 async def post_preference_page(request: Request, context: ApiContext) -> Response:
-    """Save what was changed on the form since it was shown, however long ago.
+    """Save a person's changes to the form since it was shown, however long ago.
 
-    What doesn't fit comes back as it was filled in, and nothing of it is saved.
+    A form with mistakes comes back as it was filled in, and nothing of it is saved.
     """
     found = await _find(request, context)
     if found is None:
@@ -79,18 +80,18 @@ async def post_preference_page(request: Request, context: ApiContext) -> Respons
     given = policy.consents(rows, preference_form.changed_spots(rows, shown, fields))
     said = choosing.Said(given, source=SOURCE, wording=context.pages.wording(request, person.facts.language))
     await choosing.save(context.engine.database, person.id, step, said, context.engine.clock.now())
-    # By a redirect, so that a reload of the page saves nothing again.
+    # A redirect, so that reloading the page doesn't save again.
     lang = {"lang": request.query_params["lang"]} if "lang" in request.query_params else {}
     return Response(status_code=303, headers={**HEADERS, "Location": f"?{urlencode({**lang, 'saved': 1})}"})
 
 
 async def get_style(_request: Request, _context: ApiContext) -> Response:
-    """The pages' style sheet; its address changes with it."""
+    """Return the pages' style sheet, whose URL changes with its content."""
     return Response(STYLE, media_type="text/css", headers=STYLE_HEADERS)
 
 
 async def _find(request: Request, context: ApiContext) -> tuple[Recipient, list[CategoryRow], Shown] | None:
-    """The person of the link, their grid, and the form as it is shown first; None where they are gone."""
+    """Find the link's person, their grid, and the form as first shown; None where the person is erased."""
     link: PreferenceAccess = request.state.link
     found = await recipients.find(context.engine.database, link.recipient_id)
     if found is None:

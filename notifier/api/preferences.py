@@ -1,4 +1,4 @@
-"""What people chose, and what their network, fleet or host presets for them."""
+"""Preferences: people's own choices, and the presets of their network, fleet or host."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -19,31 +19,31 @@ from notifier.people.export import PreferenceChange
 from notifier.people.importing import MAX_LINE
 from notifier.store.people import preferences
 
-MOST = 1000  # changes in one answer
+MOST = 1000  # changes in one response
 TENANTS = (NETWORK, "fleet:", "host:")
 """How the names of tenants begin; `network` is a whole one."""
 
 
 class LatestQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many of the latest are wanted."""
+    """The query of a history: how many of the latest changes to return."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
-    """Changes, newest first."""
+    """The changes of a person's preferences, newest first."""
 
     changes: list[PreferenceChange]
 
 
 async def get_preferences(request: Request, context: ApiContext) -> Response:
-    """What a person chose; what they didn't is not in it."""
+    """Return a person's own choices; members that they never chose are left out."""
     found = await preferences.get(context.engine.database, recipient_id(request))
     return versioned(chosen(_there(found)))
 
 
 async def put_preferences(request: Request, context: ApiContext) -> Response:
-    """Write what a person chose, whole: what is left out is no choice any more."""
+    """Replace a person's choices: members left out are no longer chosen."""
     body = await read_body(request, MAX_LINE)
     given = fitting(lambda: check_preferences(msgspec.json.decode(body, type=Preferences)))
     await _change(request, context, lambda _: given)
@@ -51,9 +51,9 @@ async def put_preferences(request: Request, context: ApiContext) -> Response:
 
 
 async def patch_preferences(request: Request, context: ApiContext) -> Response:
-    """Change what a person chose by a merge patch (RFC 7396): a member that is null is no choice any more.
+    """Change a person's choices by a merge patch (RFC 7396): a member that is null is no longer chosen.
 
-    The answer is what they have chosen by now.
+    The response is their choices after the change.
     """
     body = await read_body(request, MAX_LINE)
     patch = fitting(lambda: decode_patch(body))
@@ -65,7 +65,7 @@ async def patch_preferences(request: Request, context: ApiContext) -> Response:
 
 
 async def get_preference_history(request: Request, context: ApiContext) -> Response:
-    """Every change of what a person chose, newest first, with who made it."""
+    """List the changes of a person's choices, newest first, with who made them."""
     id_, wanted = recipient_id(request), read_query(request, LatestQuery)
     _there(await preferences.get(context.engine.database, id_))
     found = await preferences.history(context.engine.database, id_, wanted.limit)
@@ -76,7 +76,7 @@ async def get_preference_history(request: Request, context: ApiContext) -> Respo
 
 
 async def get_tenant(request: Request, context: ApiContext) -> Response:
-    """What a tenant presets for its people."""
+    """Return a tenant's presets for its people."""
     name = _tenant(request)
     found = await preferences.get_defaults(context.engine.database, name)
     if found is None:
@@ -85,7 +85,7 @@ async def get_tenant(request: Request, context: ApiContext) -> Response:
 
 
 async def put_tenant(request: Request, context: ApiContext) -> Response:
-    """Write what a tenant presets, whole: what is left out is preset no more."""
+    """Replace a tenant's presets: members left out are no longer preset."""
     name = _tenant(request)
     body = await read_body(request, MAX_LINE)
     try:

@@ -1,4 +1,4 @@
-"""Recipients: put one, read one, import many."""
+"""Recipients: write one, read one, import many."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
@@ -27,10 +27,10 @@ decode_patch = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 async def put_recipient(request: Request, context: ApiContext) -> Response:
-    """Write a recipient, whole: what is left out is gone, but for devices, preferences and addresses of one channel
-    alone, which others write too, and for what of these is never shown.
+    """Replace a recipient: members left out are removed. Devices, preferences and single-channel addresses stay,
+    because other services write them too, and so do secrets, which are never shown.
 
-    Of preferences those change that are named.
+    Of the preferences only those named change.
     """
     id_ = recipient_id(request)
     body = await read_body(request, MAX_LINE)
@@ -51,9 +51,9 @@ async def put_recipient(request: Request, context: ApiContext) -> Response:
 
 
 async def patch_recipient(request: Request, context: ApiContext) -> Response:
-    """Change a recipient by a merge patch (RFC 7396): what it doesn't name stays, a member that is null is gone.
+    """Change a recipient by a merge patch (RFC 7396): a member left out stays, a member that is null is removed.
 
-    The answer is the recipient as it is by now.
+    The response is the recipient after the change.
     """
     id_, check = recipient_id(request), expected(request)
     body = await read_body(request, MAX_LINE)
@@ -71,7 +71,7 @@ async def patch_recipient(request: Request, context: ApiContext) -> Response:
 
 
 async def get_recipient(request: Request, context: ApiContext) -> Response:
-    """All that is held about a recipient but what is never shown of addresses."""
+    """Return everything held about a recipient except the secrets of addresses, which are never shown."""
     found = await recipients.get(context.engine.database, recipient_id(request))
     if found is None:
         raise problem(40401, NOBODY)
@@ -79,7 +79,7 @@ async def get_recipient(request: Request, context: ApiContext) -> Response:
 
 
 async def post_import(request: Request, context: ApiContext) -> Response:
-    """Write many recipients, a JSON object a line; a line that doesn't fit is told and keeps no other out."""
+    """Import many recipients, one JSON object a line. An invalid line is reported and keeps no other line out."""
     engine, actor = context.engine, request.state.key.name
     return answer(
         await import_recipients(engine.database, engine.clock, _lines(request), actor, context.settings.channels)
@@ -92,12 +92,12 @@ def _put_over(held: dict[str, Any] | None, given: RecipientDetails, settings: Ma
 
 
 def _told(held: dict[str, Any]) -> Response:
-    """The version is of all that is held: a secret that was changed makes another one."""
+    """Return a recipient with a version of everything held: a changed secret changes the version."""
     return versioned(held, shown={**held, "addresses": shown(held["addresses"])})
 
 
 async def _lines(request: Request) -> AsyncIterator[bytes]:
-    """The lines of a body; of one that is too long only so much that it can't be a recipient."""
+    """Yield the lines of a body; a line that is too long is cut where it can no longer be a recipient."""
     rest = b""
     async for part in stream_body(request):
         *lines, rest = (rest + part).split(b"\n")
@@ -108,7 +108,7 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
 
 
 def fitting(make: Callable[[], T]) -> T:
-    """What is made of a body; Problem for one that is no JSON, or that doesn't fit a recipient."""
+    """Decode a body; raises Problem for one that isn't JSON or doesn't fit a recipient."""
     try:
         return make()
     except Problem:
@@ -118,7 +118,7 @@ def fitting(make: Callable[[], T]) -> T:
 
 
 def recipient_id(request: Request) -> str:
-    """The recipient's id of a path; Problem 42203 where it can be none."""
+    """Return the recipient's id from the path; raises Problem 42203 where it isn't a valid id."""
     try:
         return msgspec.convert(request.path_params["id"], RecipientId)
     except msgspec.ValidationError:

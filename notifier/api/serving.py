@@ -1,7 +1,7 @@
-"""The HTTP server under the web process: uvicorn, and what it leaves open closed.
+"""The HTTP server of the web process: uvicorn, with the gaps that it leaves closed.
 
-It upgrades to nothing and says so by going on, waits for the head of a request only so long, and lets the application
-end what would never end by itself before it waits for what is under way.
+The server ignores every `Upgrade`, limits the time for the head of a request, and on shutdown has the application end
+its streams before it waits for the requests under way.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from notifier.console.live import Streams
 from notifier.domain.errors import ConfigurationError
 
 HEAD_TIMEOUT: Final = 10.0  # seconds for the whole head of a request: on a bad line it takes one or two
-MAX_HEAD: Final = 64 * 1024  # bytes of a head that isn't complete yet: eight times what servers commonly take
-BACKLOG: Final = 2048  # connections that may wait to be taken: uvicorn's own figure
+MAX_HEAD: Final = 64 * 1024  # bytes of an incomplete head: eight times what servers commonly accept
+BACKLOG: Final = 2048  # connections that may wait to be accepted: uvicorn's own figure
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 as uvicorn has it, save for two things.
+    """uvicorn's HTTP/1.1 protocol with two changes.
 
-    An `Upgrade` is ignored (RFC 9110 §7.8): httptools would end the request at its head and lose the body. And a head
-    has to come within so many seconds: uvicorn waits for one for ever.
+    An `Upgrade` is ignored (RFC 9110 §7.8): httptools would end the request at its head and lose the body. The head of
+    a request has a time limit in seconds: uvicorn would wait for ever.
     """
 
     def __init__(self, *args: Any, head_timeout: float, **more: Any) -> None:
@@ -53,7 +53,7 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(400, "Invalid HTTP request received.")
             return
-        if self.cycle is None or self.cycle.response_complete:  # no request is under way: a part of one, or an old body
+        if self.cycle is None or self.cycle.response_complete:  # between requests: part of a head, or an old body
             self._wait_for_head()
             if in_head and not self._in_body:
                 self._head_size += len(data)
@@ -70,8 +70,8 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _should_upgrade(self) -> bool:
-        """Whether the parser is about to leave HTTP: uvicorn then passes over what it says of this request."""
-        return self.parser.get_method() != b"CONNECT"  # which is no request for anything here: it is refused as such
+        """Whether the parser is about to leave HTTP: uvicorn then ignores the parser's callbacks for this request."""
+        return self.parser.get_method() != b"CONNECT"  # CONNECT goes on as a request, which is refused
 
     def _feed(self, data: bytes) -> None:
         rest: bytes | memoryview = data
@@ -85,12 +85,12 @@ class Protocol(HttpToolsProtocol):
                     self._begin_anew()
 
     def _begin_anew(self) -> None:
-        """Read the head once more, without the header that leads out of HTTP."""
+        """Parse the head again without the `Upgrade` header."""
         version = self.parser.get_http_version().encode()
         lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
         lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets this
         self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
 
     def _wait_for_head(self) -> None:
@@ -110,7 +110,7 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int, why: str) -> None:
-        """The answer to what never became a request, and the end of its connection."""
+        """Answer an incomplete request and close its connection."""
         if self.transport.is_closing():
             return
         head = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(why)}\r\nconnection: close\r\n\r\n"
@@ -119,7 +119,7 @@ class Protocol(HttpToolsProtocol):
 
 
 def configure(app: Starlette, head_timeout: float = HEAD_TIMEOUT, **more: Any) -> uvicorn.Config:
-    """How the application is served, wherever it is. Whoever serves it enters its lifespan."""
+    """Return uvicorn's configuration for the application. The caller enters the application's lifespan."""
     protocol: Any = partial(Protocol, head_timeout=head_timeout)
     return uvicorn.Config(
         app, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False, **more
@@ -127,9 +127,10 @@ def configure(app: Starlette, head_timeout: float = HEAD_TIMEOUT, **more: Any) -
 
 
 class ApiServer(uvicorn.Server):
-    """A server that opens its application before it listens and closes it last, and raises what keeps it from starting.
+    """A server that opens its application before it listens, closes it last, and raises the error that prevents its
+    start.
 
-    At its end streams are ended before requests under way are waited for.
+    On shutdown it ends streams before it waits for the requests under way.
     """
 
     def __init__(self, app: Starlette, streams: Streams, host: str, port: int, grace: int) -> None:
@@ -154,9 +155,9 @@ class ApiServer(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every address of a host; `::` is every address of this machine, IPv4's too.
+    """Return sockets that listen on every address of a host; `::` is every address of this machine, IPv4 included.
 
-    Raises ConfigurationError where the host has none, or the port is taken.
+    Raises ConfigurationError where the host has no address or the port is in use.
     """
     opened: list[socket.socket] = []
     try:

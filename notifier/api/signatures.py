@@ -1,4 +1,4 @@
-"""Requests that carry no key but our signature: in a link that a person was sent, or an app's token."""
+"""Requests without an API key that carry our signature: in a link sent to a person, or in an app's token."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ from notifier.domain.problems import problem
 def read_link(
     kind: Literal["unsubscribe_link", "preference_link"], request: Request, context: ApiContext
 ) -> Unsubscribe | PreferenceAccess | None:
-    """What the path's token says; None where it isn't one of ours for this, or isn't good any more."""
+    """Return the claims of the path's token; None where the token isn't ours, is of another kind, or has expired."""
     links, token = context.engine.links, request.path_params["token"]
     if kind == "unsubscribe_link":
         return links.read_unsubscribe(token)
@@ -21,8 +21,8 @@ def read_link(
 
 
 def by_app_token(channel: Channel) -> TokenScheme:
-    """The scheme of a channel's endpoints that apps call with a person's token (`Links.app_token`); what it has read is
-    an `AppVisit`."""
+    """Return the scheme of a channel's endpoints that apps call with a person's token (`Links.app_token`); it reads an
+    `AppVisit`."""
 
     async def read(request: Request, context: ApiContext) -> AppVisit:
         kind, _, token = request.headers.get("authorization", "").partition(" ")

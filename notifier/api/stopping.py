@@ -1,4 +1,4 @@
-"""What stops notifications before they go out: a cancellation, an acknowledgement."""
+"""Endpoints that stop notifications before they are sent: cancellation and acknowledgement."""
 
 from functools import partial
 from typing import Annotated
@@ -19,7 +19,7 @@ from notifier.pipeline import stopping
 from notifier.pipeline.stopping import Stopping
 from notifier.store.delivery import deliveries
 
-MAX_BODY = 16 * 1024  # bytes: a few names
+MAX_BODY = 16 * 1024  # bytes: a few names and ids
 GIVE_CANCELLATION = "give type and about, or event, and nothing else"
 GIVE_ACKNOWLEDGEMENT = "give type and about, or delivery, and nothing else"
 
@@ -29,14 +29,14 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=TEXT)]
 
 
 class EventName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An event as its service named it: CloudEvents' `source` and `id`."""
+    """An event as its producer named it: CloudEvents' `source` and `id`."""
 
     source: Name
     id: Name
 
 
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to cancel: an `event`, or what notifications of a `type` are `about`, such as a session's id."""
+    """What to cancel: an `event`, or notifications of a `type` that are `about` something, such as a session's id."""
 
     type: str | None = None
     about: About | None = None
@@ -44,7 +44,7 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What somebody takes care of: a `delivery` that they got, or what notifications of a `type` are `about`."""
+    """What somebody takes care of: a `delivery` that they received, or what notifications of a `type` are `about`."""
 
     type: str | None = None
     about: About | None = None
@@ -52,10 +52,10 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 async def post_cancel(request: Request, context: ApiContext) -> Response:
-    """Stop what has not gone out yet, on every channel, and say what that is.
+    """Stop deliveries that haven't been sent yet, on every channel, and return which ones.
 
-    By `type` and `about`, all that has happened until now; by `event`, what it set off, and what its types told earlier
-    about the same thing. The same again does no harm.
+    With `type` and `about`, this covers every event so far; with `event`, that event's deliveries and earlier ones of
+    its types about the same thing. Repeating the request does no harm.
     """
     key: ApiKey = request.state.key
     match await read_json(request, Cancellation, MAX_BODY):
@@ -75,7 +75,8 @@ async def post_cancel(request: Request, context: ApiContext) -> Response:
 
 
 async def post_acknowledge(request: Request, context: ApiContext) -> Response:
-    """Somebody takes care of it: whoever on call has not been told yet won't be. The same again does no harm."""
+    """Acknowledge an alert: people on call who haven't been notified yet won't be. Repeating the request does no
+    harm."""
     key: ApiKey = request.state.key
     match await read_json(request, Acknowledgement, MAX_BODY):
         case Acknowledgement(type=str(type_), about=str(about), delivery=None):

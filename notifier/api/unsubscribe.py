@@ -25,14 +25,15 @@ State = Literal["ask", "off", "done", "undone"]
 
 
 async def get_unsubscribe(request: Request, context: ApiContext) -> Response:
-    """Show what would be switched off, and a button: programs that follow the links in mails change nothing."""
+    """Show what would be switched off, with a button: programs that follow the links in mails change nothing."""
     return await _page(request, context, "ask")
 
 
 async def post_unsubscribe(request: Request, context: ApiContext) -> Response:
-    """Switch it off. A mail program sends `List-Unsubscribe=One-Click`, the page's button nothing; again does no harm.
+    """Switch the category off. Mail programs send `List-Unsubscribe=One-Click`, the page's button an empty form.
+    Repeating the request does no harm.
 
-    The page that answers has a button that takes it back, which works for an hour.
+    The page in the response has an undo button, which works for an hour.
     """
     link: Unsubscribe = request.state.link
     form = await read_form(request)
@@ -51,7 +52,7 @@ async def post_unsubscribe(request: Request, context: ApiContext) -> Response:
 
 
 def _consent(catalog: Catalog, link: Unsubscribe, person: Recipient, on: bool) -> dict[Spot, bool]:
-    """What marketing's switch says of the consent to it, where that is news."""
+    """Return the change of consent that switching marketing implies; empty where consent stays as it is."""
     kinds = (kind for kind in catalog.types.values() if kind.category == link.category)
     is_marketing = any(kind.class_ == "marketing" for kind in kinds)
     is_news = person.facts.consented(link.category, link.channel) != on
@@ -73,7 +74,7 @@ async def _page(request: Request, context: ApiContext, state: State) -> Response
 
 
 def _cell(catalog: Catalog, link: Unsubscribe, person: Recipient, groups: frozenset[str]) -> Cell:
-    """The grid's cell; of a category that is no more, or not this person's any more, one that is on."""
+    """Return the grid's cell; for a category that is gone, or no longer this person's, a cell that is on."""
     cells = (
         cell
         for row in make_grid(catalog, groups, person.facts)

@@ -1,4 +1,4 @@
-"""Versions of documents: a GET tells one (`ETag`), a write that names it (`If-Match`) happens only over that one."""
+"""Versions of documents: a GET returns the version (`ETag`), and a write with `If-Match` replaces only that version."""
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from notifier.api.http import answer
 from notifier.domain.problems import problem
 
-_LENGTH = 32  # hex digits: as many as ids have
+_LENGTH = 32  # hex digits: as many as an id has
 
 
 CONDITIONAL = ("if-match", "if-none-match")
@@ -19,20 +19,20 @@ CONDITIONAL = ("if-match", "if-none-match")
 
 
 def etag(document: Any) -> str:
-    """The version of a document: another content, another version."""
+    """Return the version of a document: a hash of its content."""
     told = msgspec.json.encode(document, order="deterministic")
     return f'"{sha256(told).hexdigest()[:_LENGTH]}"'
 
 
 def versioned(document: Any, headers: Mapping[str, str] | None = None, *, shown: Any = None) -> Response:
-    """A document as an answer, with its version; `shown` is what is answered where that is not all of it."""
+    """Return a document as a response with its version; `shown` is the body where it isn't the whole document."""
     told = document if shown is None else shown
     return answer(told, headers={"ETag": etag(document), **(headers or {})})
 
 
 def expected(request: Request, shape: Callable[[Any], Any] = lambda held: held) -> Callable[[Any], None]:
-    """What checks the document that stands (None where there is none) by the request's `If-Match` and `If-None-Match`,
-    and raises Problem 41201; `shape` makes it what a GET would answer.
+    """Return a check of the stored document (None where there is none) against the request's `If-Match` and
+    `If-None-Match`, which raises Problem 41201; `shape` turns the stored document into the body of a GET.
     """
     wanted, unwanted = (_tags(request, header) for header in CONDITIONAL)
 
@@ -49,5 +49,5 @@ def expected(request: Request, shape: Callable[[Any], Any] = lambda held: held) 
 
 
 def _tags(request: Request, header: str) -> set[str]:
-    """The versions that a header names; a weak one (W/) is none of ours, and fits nothing."""
+    """Return the versions that a header names; a weak one (W/) is never ours and matches nothing."""
     return {tag for value in request.headers.getlist(header) for tag in map(str.strip, value.split(",")) if tag}

@@ -1,17 +1,17 @@
-"""What the pages for people say: the shape of `pages/<locale>.toml`."""
+"""The texts of the pages for recipients: the schema of `pages/<locale>.toml`."""
 
 import msgspec
 
 
 class NoSuchLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The page of a link that isn't good."""
+    """Texts of the page for an invalid link."""
 
     title: str
     text: str
 
 
 class UnsubscribeWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The page that switches one category off on one channel; `{category}` and `{by}` say which."""
+    """Texts of the page that switches one category off on one channel; `{category}` and `{by}` name them."""
 
     ask: str
     note: str
@@ -26,7 +26,7 @@ class UnsubscribeWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Paces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often messages come together."""
+    """Texts for the paces of digests."""
 
     label: str
     at_once: str
@@ -35,7 +35,7 @@ class Paces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tenants(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who else decides; `{name}` is a tenant's own."""
+    """Texts about the tenants that also decide; `{name}` is the tenant's name."""
 
     network: str
     fleet: str
@@ -44,7 +44,7 @@ class Tenants(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Mistakes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is wrong with a field."""
+    """Texts for the mistakes in form fields."""
 
     not_a_time: str
     needs_both: str
@@ -53,7 +53,7 @@ class Mistakes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PreferenceWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The preference centre."""
+    """Texts of the preference centre."""
 
     title: str
     intro: str
@@ -80,7 +80,7 @@ class PreferenceWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PageWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `pages/<locale>.toml`; what channels are called stands in their own folders (`words.toml`)."""
+    """One `pages/<locale>.toml`; the names of channels are in the channels' own folders (`words.toml`)."""
 
     language: str
     languages: str

@@ -32,7 +32,7 @@ looks where processes count together (`processes`)."""
 
 
 class Commands(click.Group):
-    """Tells our own errors in one line with the way out, and exits as sysexits has it."""
+    """Reports notifier's own errors in one line with a remedy, and exits with a status of sysexits."""
 
     def list_commands(self, _context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -51,7 +51,7 @@ class Commands(click.Group):
         except (StoreUnavailable, ServiceUnavailable) as error:
             _end(str(error), EXIT_UNAVAILABLE)
         except OSError as error:
-            if error.errno == EPIPE:  # who reads our output has enough of it; click ends quietly
+            if error.errno == EPIPE:  # the reader of our output closed the pipe; click ends quietly
                 raise
             told = f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
             _end(told, EXIT_SYSTEM)

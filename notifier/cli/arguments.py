@@ -1,4 +1,4 @@
-"""What the shell hands over, checked before anything else sees it: arguments are text that each database can keep."""
+"""Command-line arguments, checked before use: text that every supported database can store."""
 
 import getpass
 from typing import Any
@@ -8,11 +8,11 @@ import msgspec
 
 from notifier.domain.text import is_text
 
-MAX_ACTOR = 190  # characters: what the column of an audit record's actor holds
+MAX_ACTOR = 190  # characters: the width of the audit log's actor column
 
 
 class Text(click.ParamType[Any]):
-    """Text that may go to the database; of a `shape`, where one is given, which `told` puts in words."""
+    """A parameter type for text that the database can store, optionally of a `shape`, which `told` describes."""
 
     name = "text"
 
@@ -21,7 +21,7 @@ class Text(click.ParamType[Any]):
         self._told = told
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
-        """The value; raises BadParameter, which names the argument."""
+        """Return the checked text; raises BadParameter, which names the argument."""
         if not is_text(value):
             self.fail("it has a control character, or is not in the shell's encoding", param, context)
         try:
@@ -34,7 +34,7 @@ TEXT = Text()
 
 
 def checked(command: click.Command) -> click.Command:
-    """The same command, whose plain arguments and options are `Text`: files and numbers have checks of their own."""
+    """Make a command check its plain text arguments and options as `Text`; files and numbers have their own checks."""
     for parameter in command.params:
         if parameter.type is click.STRING:
             parameter.type = TEXT
@@ -44,6 +44,6 @@ def checked(command: click.Command) -> click.Command:
 
 
 def actor() -> str:
-    """Who the audit says did it: whoever is signed in to the shell."""
+    """Return the actor for the audit log: the user signed in to the shell."""
     name = getpass.getuser()
     return f"cli:{name}"[:MAX_ACTOR] if is_text(name) else "cli"

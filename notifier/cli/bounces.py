@@ -1,4 +1,4 @@
-"""Take bounces that came back by mail: `notifier bounces`."""
+"""`notifier bounces`: process bounces that arrive by mail."""
 
 import json
 import mailbox
@@ -24,17 +24,17 @@ from notifier.pipeline.receipts import BATCH, Recorded, record
 from notifier.store.core.database import Database
 
 EX_NOINPUT = 66
-EX_TEMPFAIL = 75  # of all statuses the one at which a mail server keeps the mail and tries again
+EX_TEMPFAIL = 75  # the exit status at which a mail server keeps the mail and retries
 
 
 @click.command()
 @click.argument("source", default="-", metavar="[FILE|-]", type=click.Path(allow_dash=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON line for each mail.")
 def bounces(source: Path, as_json: bool) -> None:
-    """Take bounces: one mail from standard input, or those of a FILE (a mail or an mbox) or a Maildir.
+    """Process bounces: one mail from standard input, or the mails of a FILE (a mail or an mbox) or a Maildir.
 
-    A delivery that could not be made is undelivered from then on, and a mailbox that is no more is not written to
-    again. What is no bounce, or was taken before, does nothing, so the same mails may be read as often as one likes.
+    A bounced delivery becomes undelivered, and a mailbox that no longer exists is not written to again. Mails that
+    aren't bounces, or were processed before, are ignored, so the same mails may be read repeatedly.
 
     \b
     For Postfix, in master.cf, with recipient_delimiter = + and the sender's address routed here:
@@ -50,7 +50,7 @@ def bounces(source: Path, as_json: bool) -> None:
 
 
 def _mails(source: Path) -> Iterator[bytes]:
-    """The beginning of each mail, which is all that is read of one."""
+    """Yield the beginning of each mail; nothing more of a mail is read."""
     try:
         yield from _piped() if str(source) == "-" else _kept(source)
     except OSError as error:
@@ -60,7 +60,7 @@ def _mails(source: Path) -> Iterator[bytes]:
 def _piped() -> Iterator[bytes]:
     yield sys.stdin.buffer.read(MAX_BYTES)
     while sys.stdin.buffer.read(MAX_BYTES):
-        pass  # who pipes a mail in takes a closed pipe for a failure
+        pass  # a mail server takes a pipe closed early for a failure
 
 
 def _kept(source: Path) -> Iterator[bytes]:
@@ -84,7 +84,7 @@ def _kept(source: Path) -> Iterator[bytes]:
 
 
 def _marked(source: Path) -> Iterator[bytes]:
-    """The mails of an mbox whose byte order mark hides the first one's beginning, from a copy without it."""
+    """Return the mails of an mbox without its byte order mark, which would hide the first mail's beginning."""
     with TemporaryDirectory() as folder:
         copy = Path(folder) / source.name
         with source.open("rb") as marked, copy.open("wb") as file:

@@ -13,7 +13,7 @@ from rich.console import Console
 from notifier.chaos.options import Options
 from notifier.chaos.scenarios import MODULES, rounds, scenario
 
-TIMEOUT = 600  # seconds for one scenario; the longest takes half of it
+TIMEOUT = 600  # seconds for one scenario; the longest takes half of this
 
 
 @click.command()
@@ -23,12 +23,12 @@ TIMEOUT = 600  # seconds for one scenario; the longest takes half of it
 @click.option("--broker", help="A server instead of a Redis of its own: redis:// or amqp://. It is emptied.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a scenario.")
 def chaos(name: str, short: bool, database: str | None, broker: str | None, as_json: bool) -> None:
-    """Start a system of real processes, break it, and hold its books against what arrived.
+    """Start a system of real processes, break it, and compare its ledger with the messages that arrived.
 
-    SCENARIO is `all` or one of those that docs/reliability.md tells of. Nothing leaves this machine. Exits with 1 where
-    something did not hold that must.
+    SCENARIO is `all` or one of the scenarios in docs/reliability.md. Nothing leaves this machine. Exits with 1 where a
+    guarantee did not hold.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us must not leave a system behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a signal must not leave a running system behind
     options = Options(short, database, broker)
     names = rounds(side_by_side=not broker) if name == "all" else [(name,)]
     told = [each for together in names for each in _run(together, options, as_json)]
@@ -37,7 +37,7 @@ def chaos(name: str, short: bool, database: str | None, broker: str | None, as_j
 
 
 def _run(names: Sequence[str], options: Options, as_json: bool) -> list[dict[str, Any]]:
-    """Run these side by side, and print a line for each."""
+    """Run scenarios side by side and print a line for each."""
     console = Console(stderr=True)
     with console.status(f"{', '.join(names)} on {options.servers}"):
         told = asyncio.run(_together(names, options))

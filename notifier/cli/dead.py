@@ -1,4 +1,4 @@
-"""Dead letters by hand: `notifier dead list`, `show`, `redrive` and `discard`."""
+"""Dead letters from the shell: `notifier dead list`, `show`, `redrive` and `discard`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,21 +30,23 @@ Act = Callable[[Engine, Sequence[str], str], Awaitable[list[Result]]]
 
 
 def filters(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that narrow down which dead letters are meant."""
+    """Add the options that filter dead letters."""
     channels = click.Choice([channel.value for channel in Channel if channel != Channel.NONE])
     return _options(
         click.option("--type", help="Only this notification type (or, of quarantined events, event type)."),
         click.option("--channel", type=channels, help="Only this channel."),
-        click.option("--reason", help="Only these, such as render_failed or quarantined."),
+        click.option("--reason", help="Only this reason, such as render_failed or quarantined."),
     )(command)
 
 
 def letters(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument and the options of what acts on dead letters."""
+    """Add the argument and options of a command that acts on dead letters."""
     return _options(
         click.argument("ids", nargs=-1, metavar="ID…"),
         filters,
-        click.option("--all", "every", is_flag=True, help="All that the filters leave, once the number is confirmed."),
+        click.option(
+            "--all", "every", is_flag=True, help="All that match the filters, after a confirmation of the number."
+        ),
         click.option("--yes", is_flag=True, help="Don't ask."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object."),
     )(command)
@@ -61,12 +63,14 @@ def _options(*decorators: Decorator) -> Decorator:
 
 @click.group()
 def dead() -> None:
-    """What failed for good and waits for a person: look, redrive, discard."""
+    """Deliveries and events that failed for good and wait for a person: list, redrive, discard."""
 
 
 @dead.command("list")
 @filters
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Maximum number of dead letters."
+)
 @click.option("--cursor", help="The `next` of the page before.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def list_(as_json: bool, **given: Any) -> None:
@@ -86,7 +90,7 @@ def list_(as_json: bool, **given: Any) -> None:
 @click.argument("letter_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(letter_id: str, as_json: bool) -> None:
-    """Show a dead letter with its tries, what its provider's codes mean, and its event."""
+    """Show a dead letter with its attempts, the meaning of its provider's codes, and its event."""
     letter = on_database(lambda database: store.get(database, letter_id))
     if letter is None:
         raise click.ClickException(f"no dead letter has the id {letter_id}; `notifier dead list` shows them")
@@ -99,9 +103,9 @@ def show(letter_id: str, as_json: bool) -> None:
 @dead.command()
 @letters
 def redrive(**given: Any) -> None:
-    """Try again: a delivery as a new one that its type's time to live begins for now; an event is decided.
+    """Send dead letters again: a delivery as a new one whose time to live begins now; an event is decided again.
 
-    The same ID again changes nothing: each is redriven once. Exits with 1 where one was refused.
+    Repeating an ID changes nothing: each is redriven once. Exits with 1 where one was refused.
     """
     _act("redrive", pipeline.redrive, **given)
 
@@ -109,7 +113,7 @@ def redrive(**given: Any) -> None:
 @dead.command()
 @letters
 def discard(**given: Any) -> None:
-    """Put away: they stay in the books as they are, and are listed no more. Exits with 1 where one was refused."""
+    """Discard dead letters: they stay in the ledger but are no longer listed. Exits with 1 where one was refused."""
     _act("discard", pipeline.discard, **given)
 
 
@@ -143,8 +147,8 @@ def _counted(verb: str, results: list[Result]) -> str:
 
 
 async def _run(act: Act, ids: tuple[str, ...], wanted: DeadLetterQuery, results: list[Result]) -> None:
-    """Act on these ids or, where there are none, on all dead letters that are wanted, page by page; what became of each
-    is put to the `results` page by page, too."""
+    """Act on these ids or, without ids, on all dead letters that match the filter, page by page; each page's results
+    are appended to `results`."""
     settings = load_settings()
     guard(settings)
     engine = await open_engine(settings)
@@ -158,14 +162,14 @@ async def _run(act: Act, ids: tuple[str, ...], wanted: DeadLetterQuery, results:
                 results += await act(engine, [letter.id for letter in page.letters], actor())
             if page.next is None:
                 return
-            # What was refused is still there, and what has died meanwhile is newer: only go on.
+            # Refused dead letters remain, and new ones appear at the front: only move forward.
             wanted = msgspec.structs.replace(wanted, cursor=page.next)
     finally:
         await close(engine)
 
 
 def _show(page: DeadLetterPage) -> None:
-    # No table: one that a narrow window cuts has no ids to copy.
+    # Not a table: in a narrow window its ids would be cut off and couldn't be copied.
     for line in page.letters:
         channel = line.channel or line.kind
         click.echo(f"{line.id}  {line.at:%Y-%m-%d %H:%M}  {channel:<6} {line.reason or line.state:<18} {line.type}")

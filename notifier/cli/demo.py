@@ -1,4 +1,4 @@
-"""`notifier demo`: the whole way, on this machine, with nothing else installed."""
+"""`notifier demo`: the whole system on this machine, with nothing else installed."""
 
 import asyncio
 import json
@@ -20,10 +20,10 @@ from notifier.demo.sessions import ChargingSession, generate, people
 from notifier.domain.users import Role, User, hash_password, make_password
 from notifier.store.console import users
 
-SESSIONS = 300  # a summer weekday's worth of a large site, told in half a minute
+SESSIONS = 300  # a summer weekday's worth of a large site, replayed in half a minute
 SEED = 7
-SESSIONS_A_SECOND = 12  # so fast they arrive in the demo where --seconds doesn't say
-MOST_SECONDS = 90  # for the largest files
+SESSIONS_A_SECOND = 12  # arrivals a second unless --seconds is given
+MOST_SECONDS = 90  # seconds at most, for the largest files
 
 
 @click.command()
@@ -35,7 +35,9 @@ MOST_SECONDS = 90  # for the largest files
 )
 @click.option("--count", type=click.IntRange(1), default=SESSIONS, show_default=True, help="Sessions to generate.")
 @click.option(
-    "--seconds", type=click.FloatRange(1), help="How long cars arrive; chosen by the number of sessions otherwise."
+    "--seconds",
+    type=click.FloatRange(1),
+    help="Seconds over which cars arrive; by default depends on the number of sessions.",
 )
 @click.option(
     "--exit", "ends", is_flag=True, help="End when everything is delivered; otherwise the pages stay up until Ctrl-C."
@@ -44,14 +46,14 @@ MOST_SECONDS = 90  # for the largest files
 def demo(file: Path | None, count: int, seconds: float | None, ends: bool, as_json: bool) -> None:
     """Watch charging sessions become messages in a push, an SMS and an e-mail inbox.
 
-    Starts SQLite, a Redis of its own, the sandbox, web, workers and clock on this machine, tells them what happens at a
-    charging site, and compares what the stand-ins for FCM, Twilio and the mail server received with the books.
-    Nothing leaves this machine. Exits with 1 where a message was lost or doubled.
+    Starts SQLite, a private Redis, the sandbox, web, workers and clock on this machine, reports the events of a
+    charging site, and compares the messages received by the stand-ins for FCM, Twilio and the mail server with the
+    ledger. Nothing leaves this machine. Exits with 1 where a message was lost or duplicated.
     """
     sessions = read_sessions(file) if file else list(generate(count, SEED))
     seconds = seconds or min(len(sessions) / SESSIONS_A_SECOND, MOST_SECONDS)
     console = Console(stderr=True)
-    # What ends it, Ctrl-C or SIGTERM, ends every process that it started.
+    # Ctrl-C and SIGTERM end every process that the demo started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         summary = asyncio.run(_demo(sessions, seconds, ends, console))
@@ -96,7 +98,7 @@ async def _demo(sessions: list[ChargingSession], seconds: float, ends: bool, con
 
 
 async def _let_in(system: LocalSystem) -> str:
-    """The password of a user of the console who may do everything."""
+    """Create a console administrator and return their password."""
     password = make_password()
     user = User(name="demo", role=Role.ADMIN, password_hash=hash_password(password), created_at=system.clock.now())
     await users.add(system.database, user, "demo")

@@ -50,14 +50,16 @@ MARKS = {
 @click.option("--source", help="With --id: the event as its source named it, instead of our id.")
 @click.option("--id", "id_", help="The id that the source gave the event.")
 @click.option("--delivery", help="The event of this delivery, for its recipient.")
-@click.option("--recipient", help="Only what it was for this one; for somebody who was not told, why not.")
-@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="At most so many decisions.")
+@click.option("--recipient", help="Only this recipient; for somebody who was not notified, why not.")
+@click.option(
+    "--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="Maximum number of decisions."
+)
 @click.option("--cursor", help="The `next` of the page before.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def explain(event: str | None, id_: str | None, as_json: bool, **given: Any) -> None:
-    """Tell what became of an EVENT and why: each decision with every rule's answer, each delivery with its words.
+    """Explain what became of an EVENT and why: each decision with every rule's answer, each delivery with its text.
 
-    What it shows is personal.
+    The output contains personal data.
     """
     try:
         asked = msgspec.convert({**given, "event": event, "id": id_}, Asked)
@@ -89,16 +91,18 @@ def explain(event: str | None, id_: str | None, as_json: bool, **given: Any) -> 
 @click.option(
     "--data", default="{}", help="The event's data, a JSON object; @FILE reads it from a file, - from standard input."
 )
-@click.option("--time", help="When it happened (RFC 3339); at the moment of the simulation unless given.")
-@click.option("--at", help='An instant (RFC 3339), or the next time that the person\'s clock shows, such as "23:10".')
-@click.option("--recipient", help="The id of the one who matters.")
-@click.option("--suppose", help="A person who is only supposed: the JSON that PUT /v1/recipients takes, or @FILE.")
-@click.option("--preferences", help="What they chose instead of what they did: JSON, or @FILE.")
+@click.option("--time", help="When the event happened (RFC 3339); by default the moment of the simulation.")
+@click.option(
+    "--at", help='When to simulate: an instant (RFC 3339), or the recipient\'s next local time such as "23:10".'
+)
+@click.option("--recipient", help="Only this recipient's id.")
+@click.option("--suppose", help="A hypothetical recipient: the JSON that PUT /v1/recipients takes, or @FILE.")
+@click.option("--preferences", help="Preferences to use instead of the recipient's own: JSON, or @FILE.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def simulate(as_json: bool, recipient: str | None, suppose: str | None, **given: str | None) -> None:
-    """Say what an event of TYPE would do, to whom, at any moment, and in which words. Nothing is written or sent."""
+    """Simulate an event of TYPE: who would be notified, how, and with what text. Nothing is written or sent."""
     if recipient and suppose:
-        raise click.UsageError("--recipient is somebody known, --suppose somebody supposed; name one")
+        raise click.UsageError("--recipient is an existing recipient, --suppose a hypothetical one; give only one")
     members = {
         "event": {
             "type": given["type"],
@@ -132,12 +136,12 @@ def simulate(as_json: bool, recipient: str | None, suppose: str | None, **given:
 @click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
 @click.option(
     "--templates", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The types and rules to decide by; those of the settings unless given.",
+    help="A folder with the types and rules to decide by; by default the configured one.",
 )  # fmt: skip
-@click.option("--time-zone", default="UTC", show_default=True, help="Where the day is meant.")
+@click.option("--time-zone", default="UTC", show_default=True, help="The time zone of the day.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def replay_day(day: datetime, templates: Path | None, time_zone: str, as_json: bool) -> None:
-    """Decide the events of a past DAY (2026-11-24) again by other types or rules, and say what would differ.
+    """Decide the events of a past DAY (2026-11-24) again with other types or rules, and report what would differ.
 
     Nothing is written or sent.
     """

@@ -1,4 +1,4 @@
-"""Look at a running system: `notifier ledger` and `notifier doctor`."""
+"""Inspect a running system: `notifier ledger` and `notifier doctor`."""
 
 import asyncio
 import json
@@ -17,9 +17,9 @@ from notifier.store.reading import ledger as ledger_store
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--check", is_flag=True, help="Exit with 1 where it doesn't balance.")
+@click.option("--check", is_flag=True, help="Exit with 1 where the ledger doesn't balance.")
 def ledger(as_json: bool, check: bool) -> None:
-    """The conservation sum: events accepted and deliveries planned, against where each of them is now."""
+    """Check that nothing was lost: events accepted and deliveries planned, against their present states."""
     books = on_database(ledger_store.read)
     if as_json:
         click.echo(json.dumps(books.as_dict()))
@@ -34,16 +34,16 @@ def ledger(as_json: bool, check: bool) -> None:
         Console().print(table)
         for reason, count in books.reasons.items():
             click.echo(f"{count:>8}  {reason}")
-        click.echo("It balances." if books.balanced else f"It does NOT balance: {books.imbalance} astray.")
+        click.echo("It balances." if books.balanced else f"It does NOT balance: {books.imbalance} unaccounted for.")
     if check and not books.balanced:
         raise SystemExit(1)
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
-@click.option("--settings", "list_settings", is_flag=True, help="List every setting, and what it is for, instead.")
+@click.option("--settings", "list_settings", is_flag=True, help="List every setting with its description instead.")
 def doctor(as_json: bool, list_settings: bool) -> None:
-    """Say what is configured, reachable and missing, and how to mend it. Exits with 1 where something is wrong."""
+    """Check what is configured, reachable and missing, and how to fix it. Exits with 1 where something is wrong."""
     settings = load_settings()
     if list_settings:
         _list(settings, as_json=as_json)
@@ -68,7 +68,7 @@ def _show(findings: list[DoctorFinding]) -> None:
 
 
 def _list(settings: Settings, *, as_json: bool) -> None:
-    """As lines of an environment file, each under what it is for; secrets that were set are masked."""
+    """Print the settings as lines of an environment file, each under its description; secrets are masked."""
     told = []
     values, defaults = settings.values(), Settings().values()
     for name, setting in every().items():
@@ -90,5 +90,5 @@ def _list(settings: Settings, *, as_json: bool) -> None:
 
 
 def _written(value: object) -> str:
-    """A setting as one writes it."""
+    """Return a setting's value as it is written in the environment."""
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

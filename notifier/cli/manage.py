@@ -1,4 +1,4 @@
-"""What an administrator sets up: the schema, API keys, recipients."""
+"""Administration: the database schema, API keys and recipients."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def on_database(work: Callable[[Database], Awaitable[T]], *, schema: bool = True) -> T:
-    """The result of some work on the database of the settings, which has its schema unless `schema` is False."""
+    """Run work on the configured database and return its result; the schema is checked unless `schema` is False."""
 
     async def run() -> T:
         settings = load_settings()
@@ -49,9 +49,9 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Bring the schema to what this version needs; does nothing where it is.
+    """Upgrade the schema to this version; does nothing where it is current.
 
-    It takes as long as it takes, tells what it does on standard error, and may be ended and begun again. Of several at
+    There is no time limit. Progress is on standard error. An upgrade may be interrupted and run again; of several at
     once one works and the others wait.
     """
     on_database(lambda database: migrate.upgrade(database, lambda what: click.echo(what, err=True)), schema=False)
@@ -80,19 +80,28 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name", type=Text(KeyName, "1 to 100 characters on one line"))
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="May be given again.")
 @click.option(
-    "--source", "sources", multiple=True, help="Reports for this source only, such as csms/berlin or csms/*; again."
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    required=True,
+    help="What the key may do. Repeatable.",
 )
-@click.option("--type", "types", multiple=True, help="Reports events of this type only; may be given again.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events (OCPI: objects) a second, 429 above.")
-@click.option("--expires-in", "lifetime", callback=_lifetime, help='Ends by itself, such as after "90 d".')
+@click.option(
+    "--source", "sources", multiple=True, help="Only for this source, such as csms/berlin or csms/*. Repeatable."
+)
+@click.option("--type", "types", multiple=True, help="Only for this event type. Repeatable.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), help="Events (OCPI: objects) a second; 429 above that."
+)
+@click.option("--expires-in", "lifetime", callback=_lifetime, help='How long the key is valid, such as "90 d".')
 @click.option(
     "--ocpi-party",
     "parties",
     multiple=True,
     callback=_parties,
-    help="Speaks for this party only, such as DE*ABC; again. `any` for a hub; the scope ocpi needs one.",
+    help="Only for this party, such as DE*ABC; `any` for a hub. Required for the scope ocpi. Repeatable.",
 )
 def create(
     name: str,
@@ -103,14 +112,14 @@ def create(
     rate: float | None,
     lifetime: int | None,
 ) -> None:
-    """Make a key called NAME and print it: the only time that it can be seen."""
+    """Create a key called NAME and print it. It can't be shown again."""
     now = SystemClock().now()
     if unknown := [each for each in types if each not in load_catalog(load_settings().templates).event_types]:
         raise click.BadParameter(f"there is no event type {unknown[0]}", param_hint="--type")
     if "ocpi" in scopes and not parties:
         raise click.UsageError("--scope ocpi needs --ocpi-party, such as DE*ABC: whose sessions and CDRs it may write")
     if "ocpi" in scopes and (sources or types):
-        raise click.UsageError("--source and --type bind no key for OCPI, --ocpi-party does; make a key for each")
+        raise click.UsageError("--source and --type don't apply to OCPI, --ocpi-party does; create separate keys")
     text, key = make_key(
         name, frozenset(scopes), now, sources=sources, types=types, rate=rate,
         expires_at=None if lifetime is None else now + lifetime,
@@ -123,7 +132,7 @@ def create(
 @keys.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 def list_keys(as_json: bool) -> None:
-    """Show the keys, never their secrets."""
+    """List the keys, without their secrets."""
     found = on_database(key_store.every)
     if as_json:
         click.echo(json.dumps([_told(key) for key in found]))
@@ -139,7 +148,7 @@ def list_keys(as_json: bool) -> None:
 @keys.command()
 @click.argument("key_id")
 def revoke(key_id: str) -> None:
-    """End the key with this id; it is refused within a minute."""
+    """Revoke the key with this id; it is refused within a minute."""
     now = SystemClock().now()
     if not on_database(lambda database: key_store.revoke(database, key_id, now, actor())):
         raise click.ClickException(f"no key with the id {key_id} is in use; `notifier keys list` shows them")
@@ -148,16 +157,16 @@ def revoke(key_id: str) -> None:
 
 @click.group()
 def recipients() -> None:
-    """Who can hear."""
+    """The people who can be notified."""
 
 
 @recipients.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
 def import_file(file: Path, as_json: bool) -> None:
-    """Write the recipients of an NDJSON FILE, an object with its id a line, straight into the database.
+    """Import the recipients of an NDJSON FILE, one object with its id a line, straight into the database.
 
-    Lines that don't fit are told on standard error and keep no other out; the exit status is 1 where there was one.
+    Invalid lines are reported on standard error and keep no other line out. Exits with 1 where a line was refused.
     """
     told = on_database(lambda database: _import(database, file))
     for refusal in told.refusals:
@@ -171,7 +180,7 @@ def import_file(file: Path, as_json: bool) -> None:
 @recipients.command()
 @click.argument("recipient_id", metavar="ID")
 def export(recipient_id: str) -> None:
-    """Print all that is held about the recipient ID, as one JSON object."""
+    """Print all data held about the recipient ID, as one JSON object."""
     if not on_database(lambda database: _export(database, recipient_id)):
         raise click.ClickException(f"there is no recipient {recipient_id}")
 
@@ -180,12 +189,12 @@ def export(recipient_id: str) -> None:
 @click.argument("ids", metavar="ID…", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def erase(ids: tuple[str, ...], yes: bool) -> None:
-    """Forget recipients: nothing more is sent to them, and the clock removes what tells of them within a minute."""
+    """Erase recipients: nothing more is sent to them, and the clock removes their data within a minute."""
     if not yes:
         click.confirm(f"Erase {len(ids)} recipients? This can't be undone.", abort=True, err=True)
     now = SystemClock().now()
     on_database(lambda database: erasures.begin(database, ids, actor(), now))
-    click.echo(f"{len(ids)} erased. The clock (`notifier clock`) removes what else tells of them within a minute.")
+    click.echo(f"{len(ids)} erased. The clock (`notifier clock`) removes the rest of their data within a minute.")
 
 
 async def _export(database: Database, recipient_id: str) -> bool:

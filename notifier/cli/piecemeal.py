@@ -1,4 +1,4 @@
-"""Commands that work piece by piece: where one fails midway, what it has done until then is done, and is told."""
+"""Commands that work piece by piece: where one fails midway, it reports what it has done so far."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,11 +8,11 @@ import click
 
 @contextmanager
 def told_if_cut_short(done: Callable[[], str]) -> Iterator[None]:
-    """Say on standard error what was `done`, before the error that ends the command says why it goes no further."""
+    """Report on standard error what was `done` before an error ended the command."""
     ended = False
     try:
         yield
         ended = True
-    finally:  # of an interrupt by the keyboard, too
+    finally:  # an interrupt from the keyboard as well
         if not ended:
-            click.echo(f"Cut short. Until then: {done()}", err=True)
+            click.echo(f"Interrupted. Until then: {done()}", err=True)

@@ -14,15 +14,15 @@ from notifier.cli.supervise import python, supervise
 from notifier.runtime import logs
 from notifier.runtime.settings import Settings, load_settings
 
-RESTART_DELAY = 500  # milliseconds until a consumer whose broker went away looks for it again
-GRACE = 25  # seconds that the web process gives requests under way after SIGTERM
+RESTART_DELAY = 500  # milliseconds until a consumer that lost its broker reconnects
+GRACE = 25  # seconds that requests under way have to finish after SIGTERM
 
 
 @click.command()
-@click.option("--host", help="Address to listen on; NOTIFIER_HOST otherwise.")
-@click.option("--port", type=int, help="Port to listen on; NOTIFIER_PORT otherwise.")
+@click.option("--host", help="Address to listen on; by default NOTIFIER_HOST.")
+@click.option("--port", type=int, help="Port to listen on; by default NOTIFIER_PORT.")
 def web(host: str | None, port: int | None) -> None:
-    """Take events: the HTTP API, /docs and /metrics."""
+    """Run the web process: the HTTP API, the console, /docs and /metrics."""
     settings = prepare("web")
     from notifier.api.app import create_app
     from notifier.api.serving import ApiServer
@@ -33,19 +33,23 @@ def web(host: str | None, port: int | None) -> None:
     streams = Streams()
     app = create_app(lambda: open_engine(settings), close, settings=settings, streams=streams, warm=True)
     host, port = host or settings.host, settings.port if port is None else port
-    with suppress(KeyboardInterrupt):  # by which uvicorn says that it ended for SIGINT
+    with suppress(KeyboardInterrupt):  # uvicorn raises this when SIGINT ended it
         uvloop.run(ApiServer(app, streams, host, port, GRACE).serve())
 
 
 @click.command()
-@click.option("--processes", type=click.IntRange(1), help="For what is prompt; NOTIFIER_WORKER_PROCESSES otherwise.")
-@click.option("--batches", type=click.IntRange(1), help="Of one queue at once; NOTIFIER_WORKER_BATCHES otherwise.")
-@click.option("--queue", "queues", multiple=True, help="Only these, such as sms.urgent or push.bulk; may be repeated.")
+@click.option(
+    "--processes", type=click.IntRange(1), help="Processes for prompt messages; by default NOTIFIER_WORKER_PROCESSES."
+)
+@click.option(
+    "--batches", type=click.IntRange(1), help="Batches of a queue at once; by default NOTIFIER_WORKER_BATCHES."
+)
+@click.option("--queue", "queues", multiple=True, help="Only this queue, such as sms.urgent or push.bulk. Repeatable.")
 def worker(processes: int | None, batches: int | None, queues: tuple[str, ...]) -> None:
-    """Decide and deliver: Dramatiq workers. A process that ends by itself is started again.
+    """Run the Dramatiq workers, which decide and deliver. A process that dies is restarted.
 
-    Campaigns, and what may have ended a worker, have two processes more, which take only the CPU that nobody else
-    wants. With --queue there are none.
+    Two more processes, at the lowest CPU priority, handle campaigns and messages that may have crashed a worker. With
+    --queue they aren't started.
     """
     settings = prepare("worker")
     from notifier.broker import BACKGROUND, PROMPT
@@ -59,7 +63,7 @@ def worker(processes: int | None, batches: int | None, queues: tuple[str, ...]) 
 
 @click.command()
 def clock() -> None:
-    """Signal what falls due. Several may run beside each other."""
+    """Run the clock, which signals rows that fall due. Several clocks may run at once."""
     settings = prepare("clock")
     from notifier.pipeline.clock import run
     from notifier.startup import close, guard, open_engine
@@ -81,7 +85,7 @@ def _named(queues: Iterable[str]) -> list[str]:
 
 
 def prepare(process: str) -> Settings:
-    """Settings, environment and logs of a process; before prometheus-client is imported."""
+    """Set up a process' settings, environment and logs; must run before prometheus-client is imported."""
     settings = load_settings()
     os.environ.update(_shared(settings))
     logs.set_up(settings.log_level, process)
@@ -89,7 +93,7 @@ def prepare(process: str) -> Settings:
 
 
 def _shared(settings: Settings) -> dict[str, str]:
-    """The environment under which processes count together: it must stand before prometheus-client is imported."""
+    """Return the environment by which processes share metrics; it must be set before prometheus-client is imported."""
     if settings.metrics_dir is None:
         return {}
     settings.metrics_dir.mkdir(parents=True, exist_ok=True)

@@ -25,9 +25,9 @@ from notifier.runtime.settings import load_settings
 @click.option(
     "--data", default="{}", help="The event's data, a JSON object; @FILE reads it from a file, - from standard input."
 )
-@click.option("--id", "event_id", help="The event's id: the same again is the same event. A random one otherwise.")
-@click.option("--source", default="notifier-cli", show_default=True, help="Who reports.")
-@click.option("--subject", help="What it is about.")
+@click.option("--id", "event_id", help="The event's id: repeating it is the same event. Random by default.")
+@click.option("--source", default="notifier-cli", show_default=True, help="The event's source.")
+@click.option("--subject", help="The event's subject.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
 def send(type: str, data: str, event_id: str | None, source: str, subject: str | None, as_json: bool) -> None:
     """Report one event of TYPE, such as charging.complete."""
@@ -42,14 +42,14 @@ def send(type: str, data: str, event_id: str | None, source: str, subject: str |
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--source", default="notifier-cli", show_default=True, help="Who reports, where an event doesn't say.")
-@click.option("--now", is_flag=True, help="Give every event this moment's time, so that none has expired.")
+@click.option("--source", default="notifier-cli", show_default=True, help="The source of events that don't name one.")
+@click.option("--now", is_flag=True, help="Set every event's time to now, so that none has expired.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
 def replay(file: BinaryIO, source: str, now: bool, as_json: bool) -> None:
-    """Report the events of an NDJSON FILE (- for standard input), a CloudEvent a line.
+    """Report the events of an NDJSON FILE (- for standard input), one CloudEvent a line.
 
-    Those that were accepted before are not told twice. Lines that can't be taken are told on standard error and keep
-    no other out; the exit status is 1 where there was one.
+    Events that were accepted before are not processed twice. Refused lines are reported on standard error and keep no
+    other line out. Exits with 1 where a line was refused.
     """
     accepted = refused = 0
     following = 1
@@ -103,7 +103,7 @@ def _batches(file: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
 
 
 def read_argument(data: str) -> str:
-    """The text itself, that of a file (`@FILE`), or standard input (`-`)."""
+    """Return an argument's text: the argument itself, a file's content (`@FILE`), or standard input (`-`)."""
     try:
         if data == "-":
             return unmarked(sys.stdin.buffer.read()).decode()

@@ -1,4 +1,4 @@
-"""The sandbox, as a process."""
+"""`notifier sandbox`: the sandbox as a process."""
 
 import click
 import uvloop
@@ -28,8 +28,8 @@ sandbox = click.Command(
             ["--callbacks/--no-callbacks"],
             default=True,
             show_default=True,
-            help="Report what became of messages, as Twilio does.",
+            help="Send delivery receipts, as Twilio does.",
         ),
-        click.Option(["--fast"], is_flag=True, help="For benchmarks: look at no message closely, and keep none."),
+        click.Option(["--fast"], is_flag=True, help="For benchmarks: neither check nor keep messages."),
     ],
 )

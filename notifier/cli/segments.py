@@ -1,4 +1,4 @@
-"""Segments from the shell: what there are, one written from a file, and how many people belong."""
+"""Segments from the shell: list them, write one from a file, and count a segment's recipients."""
 
 from pathlib import Path
 
@@ -13,18 +13,18 @@ from notifier.domain.segments import Segment, SegmentId
 from notifier.store.core.database import Database
 from notifier.store.people import segments as store
 
-PAGE = 1000  # segments read at once
+PAGE = 1000  # segments a page
 
 
 @click.group()
 def segments() -> None:
-    """Saved questions about recipients, by which campaigns find whom they are for."""
+    """Saved queries over recipients, which select the audience of a campaign."""
 
 
 @segments.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def list_(as_json: bool) -> None:
-    """Show every segment."""
+    """List all segments."""
     found = on_database(_every)
     if as_json:
         click.echo(msgspec.json.encode(found))
@@ -37,7 +37,7 @@ def list_(as_json: bool) -> None:
 @click.argument("segment_id", metavar="ID")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 def put(segment_id: str, file: Path) -> None:
-    """Write the segment of a JSON FILE (- is standard input) under ID, whole."""
+    """Replace the segment ID with the one in a JSON FILE (- for standard input)."""
     with click.open_file(str(file), "rb") as source:
         try:
             given = msgspec.json.decode(unmarked(source.read()), type=Segment)
@@ -55,7 +55,7 @@ def put(segment_id: str, file: Path) -> None:
 @click.argument("segment_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def count(segment_id: str, as_json: bool) -> None:
-    """Say how many recipients belong to the segment ID now."""
+    """Count the recipients who belong to the segment ID now."""
     found = on_database(lambda database: _count(database, segment_id))
     if found is None:
         raise click.ClickException(f"no segment has the id {segment_id}; `notifier segments list` shows them")

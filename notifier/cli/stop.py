@@ -1,4 +1,4 @@
-"""Stop notifications by hand: `notifier cancel`."""
+"""`notifier cancel`: stop notifications from the shell."""
 
 import asyncio
 
@@ -16,11 +16,11 @@ from notifier.startup import close, guard, open_engine
 @click.command()
 @click.argument("type", required=False)
 @click.argument("about", required=False)
-@click.option("--event", nargs=2, metavar="SOURCE ID", help="What this event set off instead.")
+@click.option("--event", nargs=2, metavar="SOURCE ID", help="Instead of a type: the notifications of this event.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def cancel(type: str | None, about: str | None, event: tuple[str, str] | None, as_json: bool) -> None:
-    """Stop what has not gone out yet: notifications of TYPE about ABOUT (its session, its station …) that were
-    reported until now, on every channel. The same again does no harm.
+    """Stop unsent notifications of TYPE about ABOUT (its session, its station …) of all events so far, on every
+    channel. Repeating the command does no harm.
     """
     if (event is None) != (type is not None and about is not None) or (event and type):
         raise click.UsageError("name a TYPE and what it is ABOUT, or --event SOURCE ID")
@@ -30,7 +30,7 @@ def cancel(type: str | None, about: str | None, event: tuple[str, str] | None, a
         return
     for each in stopped.deliveries:
         click.echo(f"{each.id}  {each.channel:<6} {each.state:<10} {each.type}")
-    click.echo(f"{stopped.stopped} stopped; what is sending may still go out.")
+    click.echo(f"{stopped.stopped} stopped; deliveries in progress may still be sent.")
 
 
 async def _cancel(type_: str, about: str, event: tuple[str, str] | None) -> Stopping:

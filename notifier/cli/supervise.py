@@ -1,4 +1,4 @@
-"""Keeps worker processes up: one that ends by itself is started again, and the others don't notice."""
+"""The supervisor of worker processes: restarts one that dies, without affecting the others."""
 
 import signal
 import subprocess
@@ -10,17 +10,17 @@ from types import FrameType
 import structlog
 
 LOOK_EVERY = 0.2  # seconds
-PAUSE = 1.0  # seconds before a process that ended soon after its start is started again
-MOST = 15.0  # seconds of that pause, which doubles each time that a process can't open what it needs
+PAUSE = 1.0  # seconds before a process that ended soon after its start is restarted
+MOST = 15.0  # seconds of that pause at most; it doubles each time that a process can't open what it needs
 SOON = 5.0  # seconds
 LONG = 60.0  # seconds: what says so after these had opened what it needs
-STOP_TIMEOUT = 29.0  # seconds for all to end after SIGTERM; then they are killed
+STOP_TIMEOUT = 29.0  # seconds for all processes to end after SIGTERM; then they are killed
 
 log = structlog.get_logger(__name__)
 
 
 def supervise(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> None:
-    """Run a process of each command until SIGTERM or SIGINT; the signal is passed on, and so is a second one."""
+    """Run a process of each command until SIGTERM or SIGINT, which is passed on, as is a second one."""
     stopping: list[int] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
@@ -47,7 +47,7 @@ def supervise(commands: Sequence[Sequence[str]], environment: Mapping[str, str])
 
 
 class _Process:
-    """One process, when it was started, and when it is to be started again."""
+    """A supervised process, when it was started, and when to restart it."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command = command
@@ -61,7 +61,7 @@ class _Process:
         return self._child.poll() is None
 
     def keep(self) -> None:
-        """Start it again where it ended, after a pause where it can't stay up; the others aren't kept waiting."""
+        """Restart the process where it ended, after a pause where it can't stay up; the other processes don't wait."""
         if self.alive:
             return
         if self._again_at is None:
@@ -71,8 +71,8 @@ class _Process:
             self._start()
 
     def _ended(self) -> float:
-        """Tell that it did; the seconds until it is to be started again."""
-        # Imported here: by now the processes' shared folder is named.
+        """Log the end of the process; return the seconds until its restart."""
+        # Imported here, after the processes' shared metrics folder has been set.
         from notifier import metrics
 
         metrics.worker_ends.inc()
@@ -95,5 +95,5 @@ class _Process:
 
 
 def python(*arguments: str) -> list[str]:
-    """A command that this Python runs, with our modules: whatever lies in the folder where it is started (-P)."""
+    """Return a command for this Python that imports our modules, whatever is in the working directory (-P)."""
     return [sys.executable, "-P", *arguments]

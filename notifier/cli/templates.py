@@ -35,16 +35,16 @@ COLOURS = {"error": "red", "warning": "yellow", "hint": None}
 TYPE = click.argument("type_", metavar="TYPE")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 WHY = Text(publishing.Reason, f"at most {publishing.MAX_REASON} characters")
-MAX_NUMBER = 2**31 - 1  # versions that a type can have: what the column holds
+MAX_NUMBER = 2**31 - 1  # the highest version number that the column holds
 FOLDER = click.option(
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder like templates/ whose texts are meant, instead of what is published.",
+    help="Use the texts of a folder like templates/ instead of the published ones.",
 )  # fmt: skip
 
 
 @click.group()
 def templates() -> None:
-    """Texts: check and publish them, see what a change means for people, roll back.
+    """Texts: check and publish them, compare what a change means for people, roll back.
 
     \b
     In CI, on files alone:   notifier templates lint --from templates
@@ -56,7 +56,7 @@ def templates() -> None:
 @templates.command("list")
 @JSON
 def list_(as_json: bool) -> None:
-    """Every type: its class, channels, locales, and the version that is sent with."""
+    """List the types with their class, channels, locales and live version."""
 
     async def work(engine: Engine, _confined: Confined) -> list[dict[str, Any]]:
         live, drafts = await versions.live(engine.database), await versions.drafts(engine.database)
@@ -86,9 +86,9 @@ def list_(as_json: bool) -> None:
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
 @JSON
 def lint_(types: tuple[str, ...], folder: Path | None, strict: bool, as_json: bool) -> None:
-    """What is wrong or doubtful with texts: of these types, or of all. Exits with 1 where there is an error.
+    """Check the texts of these types, or of all, for errors and warnings. Exits with 1 where there is an error.
 
-    With --from it needs no database.
+    With --from no database is needed.
     """
     found = _lint_files(types, folder) if folder else _run(lambda engine, child: _lint_live(engine, child, types))
     bad = [each for each in chain(*found.values()) if each.level == "error" or (strict and each.level == "warning")]
@@ -102,11 +102,11 @@ def lint_(types: tuple[str, ...], folder: Path | None, strict: bool, as_json: bo
 @templates.command()
 @TYPE
 @click.option("--locale", default="en", show_default=True)
-@click.option("--sample", help="A sample's name, as in type.toml; the first one otherwise.")
+@click.option("--sample", help="A sample's name from type.toml; by default the first.")
 @FOLDER
 @JSON
 def render(type_: str, locale: str, sample: str | None, folder: Path | None, as_json: bool) -> None:
-    """What people would read: every channel's message of a sample."""
+    """Render a sample's message on every channel."""
 
     async def work(engine: Engine, confined: Confined) -> dict[str, Any]:
         kind = _kind(engine.catalog, type_)
@@ -139,7 +139,7 @@ def render(type_: str, locale: str, sample: str | None, folder: Path | None, as_
 @FOLDER
 @JSON
 def diff(type_: str, folder: Path | None, as_json: bool) -> None:
-    """What the draft (or a folder's texts) would change for people, on the last real events."""
+    """Show what the draft (or a folder's texts) would change for people, on the last real events."""
 
     async def work(engine: Engine, confined: Confined) -> Changes:
         wording = _read(engine, type_, folder) if folder else await _drafted(engine, type_)
@@ -157,10 +157,10 @@ def diff(type_: str, folder: Path | None, as_json: bool) -> None:
 @templates.command()
 @TYPE
 @FOLDER
-@click.option("--why", type=WHY, default="", help="The reason; asked for where there are warnings.")
+@click.option("--why", type=WHY, default="", help="The reason; required where there are warnings.")
 @JSON
 def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
-    """Publish the draft (or a folder's texts) once they pass the checks. Exits with 1 where they don't."""
+    """Publish the draft (or a folder's texts) where it passes the checks. Exits with 1 where it doesn't."""
 
     async def work(engine: Engine, confined: Confined) -> tuple[int | None, list[LintFinding]]:
         draft = None if folder else await versions.draft(engine.database, type_)
@@ -177,14 +177,14 @@ def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
         click.echo(json.dumps({"type": type_, "version": number, "findings": msgspec.to_builtins(findings)}))
     else:
         _print_findings({type_: findings})
-        click.echo(f"{type_} is at version {number}." if number else "Not published: mend the errors, or give --why.")
+        click.echo(f"{type_} is at version {number}." if number else "Not published: fix the errors, or give --why.")
     raise SystemExit(0 if number else 1)
 
 
 @templates.command()
 @TYPE
 @click.argument("number", type=click.IntRange(1, MAX_NUMBER))
-@click.option("--why", type=WHY, required=True, help="The reason; it stands in the history.")
+@click.option("--why", type=WHY, required=True, help="The reason, kept in the history.")
 def rollback(type_: str, number: int, why: str) -> None:
     """Publish version NUMBER of a type again, as a new version."""
 
@@ -196,16 +196,16 @@ def rollback(type_: str, number: int, why: str) -> None:
     new, findings = _run(work)
     if new is None:
         _print_findings({type_: findings})
-        click.echo(f"Not published: version {number} does not fit what the type is today.")
+        click.echo(f"Not published: version {number} does not fit the type as it is today.")
         raise SystemExit(1)
-    click.echo(f"{type_} is at version {new}, with the words of version {number}.")
+    click.echo(f"{type_} is at version {new}, with the texts of version {number}.")
 
 
 @templates.command("versions")
 @TYPE
 @JSON
 def versions_(type_: str, as_json: bool) -> None:
-    """Every version of a type: when, who, why."""
+    """List the versions of a type: when, who, why."""
 
     async def work(engine: Engine, _confined: Confined) -> list[versions.Version]:
         return await versions.every(engine.database, _kind(engine.catalog, type_).id)
@@ -225,7 +225,7 @@ def versions_(type_: str, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("types", metavar="[TYPE]…", nargs=-1)
 def export(folder: Path, types: tuple[str, ...]) -> None:
-    """Write the published texts (of these types, or of all) as files, to keep them in git: FOLDER/TYPE/LOCALE.toml."""
+    """Export the published texts (of these types, or of all) as files for git: FOLDER/TYPE/LOCALE.toml."""
 
     async def work(engine: Engine, _confined: Confined) -> int:
         written = 0
@@ -277,7 +277,7 @@ def _refuse_unusable(findings: list[LintFinding]) -> None:
 
 
 def _lint_files(types: tuple[str, ...], folder: Path) -> dict[str, list[LintFinding]]:
-    """Of files alone, tried with the types' samples."""
+    """Check texts from files alone, rendered with the types' samples."""
     settings = msgspec.structs.replace(load_settings(), templates=folder.resolve())
 
     async def run() -> dict[str, list[LintFinding]]:
@@ -313,14 +313,14 @@ def _print_findings(found: dict[str, list[LintFinding]]) -> None:
             place = f"{type_}/{each.place}" if each.locale else f"{type_}: {each.place}".removesuffix(": ")
             click.echo(f"{mark} {place}: {each.words} [{each.code}]")
     if not any(found.values()):
-        click.echo("Nothing is wrong with the texts.")
+        click.echo("No errors or warnings.")
 
 
 def _print_changes(found: Changes) -> None:
     for locale in found.locales_gained:
-        click.echo(f"+ {locale} is spoken")
+        click.echo(f"+ {locale} is added")
     for locale in found.locales_lost:
-        click.echo(f"- {locale} is not spoken any more")
+        click.echo(f"- {locale} is removed")
     for change in found.changed:
         measure = writing(change.channel).measure
         told = [*(f"+{name}" for name in change.gained), *(f"-{name}" for name in change.lost)]

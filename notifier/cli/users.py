@@ -1,4 +1,4 @@
-"""The console's users by hand: `notifier users create`, `list`, `disable`, `enable` and `reset`."""
+"""The console's users from the shell: `notifier users create`, `list`, `disable`, `enable` and `reset`."""
 
 import json
 from collections.abc import Mapping
@@ -16,22 +16,22 @@ from notifier.store.console import sign_ins
 from notifier.store.console import users as store
 from notifier.store.core.database import Database
 
-GENERATE = click.option("--generate", is_flag=True, help="Make a password and print it, the only time; don't ask.")
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object; a password is made, not asked for.")
+GENERATE = click.option("--generate", is_flag=True, help="Generate a password and print it once, instead of asking.")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object; the password is generated.")
 
 
 @click.group()
 def users() -> None:
-    """Who may sign in to the console (/console), and what for."""
+    """Who may sign in to the console (/console), and with which role."""
 
 
 @users.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What for.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="The user's role.")
 @GENERATE
 @JSON
 def create(name: str, role: str, generate: bool, as_json: bool) -> None:
-    """Make a user called NAME, who signs in with a password that is typed here, or made."""
+    """Create a user called NAME with a password that is typed here or generated."""
     if not NAME.fullmatch(name):
         told = "small letters, digits and . _ - @, at most 64, beginning with a letter or digit"
         raise click.BadParameter(told, param_hint="NAME")
@@ -39,16 +39,14 @@ def create(name: str, role: str, generate: bool, as_json: bool) -> None:
     now = SystemClock().now()
     user = User(name=name, role=Role(role), password_hash=hash_password(password), created_at=now)
     if not on_database(lambda database: store.add(database, user, actor())):
-        raise click.ClickException(
-            f"there is a user {name} already; `notifier users reset {name}` gives a new password"
-        )
+        raise click.ClickException(f"the user {name} already exists; `notifier users reset {name}` sets a new password")
     _tell({"name": name, "role": role}, password if generate or as_json else None, as_json)
 
 
 @users.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array.")
 def list_users(as_json: bool) -> None:
-    """Show the users, never their passwords."""
+    """List the users, without their passwords."""
     found = [_told(user) for user in on_database(store.every)]
     if as_json:
         click.echo(json.dumps(found))
@@ -62,7 +60,7 @@ def list_users(as_json: bool) -> None:
 @users.command()
 @click.argument("name")
 def disable(name: str) -> None:
-    """Let NAME in no more; they are signed out at once."""
+    """Disable the user NAME, who is signed out at once."""
     _change(name, {"disabled_at": SystemClock().now()}, "user.disable")
     click.echo(f"{name} is disabled.")
 
@@ -70,7 +68,7 @@ def disable(name: str) -> None:
 @users.command()
 @click.argument("name")
 def enable(name: str) -> None:
-    """Let NAME in again."""
+    """Enable the user NAME again."""
     _change(name, {"disabled_at": None}, "user.enable")
     click.echo(f"{name} may sign in.")
 
@@ -80,7 +78,7 @@ def enable(name: str) -> None:
 @GENERATE
 @JSON
 def reset(name: str, generate: bool, as_json: bool) -> None:
-    """Give NAME a new password; they are signed out at once, and tries at the old one are forgiven."""
+    """Set a new password for NAME, who is signed out at once; failed attempts are reset."""
     password = _password(generate or as_json)
     _change(name, {"password_hash": hash_password(password)}, "user.reset")
     on_database(lambda database: sign_ins.forgive(database, name))
@@ -93,7 +91,7 @@ def _password(generate: bool) -> str:
     password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     fault = password_fault(password)
     if fault:
-        raise click.ClickException(f"the password doesn't do: {fault}")
+        raise click.ClickException(f"the password is not acceptable: {fault}")
     return password
 
 

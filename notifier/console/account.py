@@ -1,4 +1,4 @@
-"""One's own account: what the role is for, and another password."""
+"""The user's own account: what their role may do, and a change of password."""
 
 import asyncio
 
@@ -15,18 +15,18 @@ from notifier.store.console import sign_ins, users
 
 
 async def get_account(request: Request, context: ConsoleContext) -> Response:
-    """The form for another password."""
+    """Show the account and the form for a new password."""
     return page(request, context, "account.html", faults={}, done=False)
 
 
 async def post_password(request: Request, context: ConsoleContext) -> Response:
-    """Another password, for who knows the one they have. They stay signed in here, and nowhere else."""
+    """Change the user's password, given the present one. They stay signed in here and nowhere else."""
     session: ConsoleSession = request.state.visit.session
     form, database, now = request.state.form, context.engine.database, context.engine.clock.now()
     old, new, again = (text(form, name) for name in ("old", "new", "again"))
     faults = {name: told for name, told in (("new", password_fault(new)), ("again", _differ(new, again))) if told}
     if not faults:
-        # Who sits down at a desk that was left has no more tries than at the sign-in page.
+        # A stranger at an unattended desk has no more attempts than at the sign-in page.
         left = await sign_ins.take_try(database, {sign_ins.name_key(session.user): TRIES}, now)
         if not left:
             faults["old"] = "too many tries; wait a while"

@@ -15,7 +15,7 @@ PAGE = 50  # deliveries
 
 
 async def get_activity(request: Request, context: ConsoleContext) -> Response:
-    """A page of deliveries, newest first."""
+    """Show a page of deliveries, newest first."""
     wanted, place = read_filter(request.query_params, DeliveryFilter), read_place(request)
     found = await activity.find(context.engine.database, wanted, place, PAGE)
     choices = {
@@ -28,7 +28,7 @@ async def get_activity(request: Request, context: ConsoleContext) -> Response:
 
 
 async def get_live(request: Request, context: ConsoleContext) -> Response:
-    """The first page as it changes."""
+    """Stream the first page of deliveries as it changes."""
     wanted = read_filter(request.query_params, DeliveryFilter)
     zone = await _zone(context, wanted)
 
@@ -40,7 +40,7 @@ async def get_live(request: Request, context: ConsoleContext) -> Response:
 
 
 async def _zone(context: ConsoleContext, wanted: DeliveryFilter) -> str | None:
-    """Whose clock a page goes by beside UTC, where it is about one person."""
+    """Return the time zone that a page shows beside UTC: its person's, where the page is about one person."""
     return await activity.zone_of(context.engine.database, wanted.recipient) if wanted.recipient else None
 
 

@@ -47,7 +47,7 @@ from notifier.runtime.settings import Settings, read_price
 
 
 async def get_home(_request: Request, _context: ConsoleContext) -> Response:
-    """The first screen."""
+    """Redirect to the first screen."""
     return RedirectResponse(f"{BASE}/health", 303)
 
 
@@ -60,20 +60,20 @@ SCREENS: Sequence[Screen] = [
 """Every screen. The navigation has them in this order."""
 
 TOLD = {
-    400: ("That can't be read", "What the browser sent makes no sense here."),
-    403: ("This page has grown old", "Go back, load the page again and repeat what you did: its form was not ours."),
-    404: ("Nothing is here", "The address is mistyped, or what it named is gone."),
-    405: ("Not in this way", "The address exists but is not to be opened like this."),
-    408: ("That took too long", "The form did not arrive in time. Go back and send it again."),
-    413: ("That is too much", "The form is larger than this page takes. Choose less at once."),
-    415: ("That can't be read", "This is no form."),
+    400: ("Bad request", "The console can't read what the browser sent."),
+    403: ("This page has expired", "Go back, reload the page and try again: its form is no longer valid."),
+    404: ("Page not found", "The address is mistyped, or the page no longer exists."),
+    405: ("Method not allowed", "This address exists but can't be opened like this."),
+    408: ("Request timed out", "The form did not arrive in time. Go back and send it again."),
+    413: ("Form too large", "The form is larger than this page accepts. Select less at once."),
+    415: ("Not a form", "This page only accepts forms."),
 }
 
 log = structlog.get_logger(__name__)
 
 
 def create_console() -> Starlette:
-    """The application; whoever mounts it puts what `open_console` gives into its `state.context`."""
+    """Return the console's application; the caller puts the result of `open_console` into its `state.context`."""
     paths = sorted({screen.path for screen in SCREENS}, key=lambda path: ("{" in path, path))
     app = Starlette(
         routes=[
@@ -92,8 +92,8 @@ def create_console() -> Starlette:
 
 
 def open_console(engine: Engine, settings: Settings, streams: Streams, *, warm: bool = False) -> ConsoleContext:
-    """What the screens work with, until `close_console`; `warm` has the child that tries texts come up by itself, so
-    that nobody waits for it."""
+    """Open what the screens work with, until `close_console`; `warm` starts the child process that tries texts ahead of
+    its first use."""
     watch, confined = Watch(engine), Confined(settings)
     watch.start()
     if warm:
@@ -107,14 +107,14 @@ def open_console(engine: Engine, settings: Settings, streams: Streams, *, warm: 
 
 
 def _prices(settings: Settings) -> dict[Channel, Money]:
-    """What the settings say of the price of each channel (`sms_price`)."""
+    """Return the price of each channel from the settings (`sms_price`)."""
     named = {channel: f"{channel}_price" for channel in channels()}
     said = {channel: read_price(name, settings.channels.get(name, "")) for channel, name in named.items()}
     return {channel: each for channel, each in said.items() if each is not None}
 
 
 async def close_console(context: ConsoleContext) -> None:
-    """Look no more, end the child that tries texts, and close what tests were sent by."""
+    """Stop watching, end the child process that tries texts, and close the transports that tests were sent with."""
     await context.watch.close()
     await context.confined.close()
     await context.tester.close()
@@ -129,7 +129,8 @@ def _route(path: str, methods: Mapping[str, Screen]) -> Route:
 
 
 async def _show(request: Request, context: ConsoleContext, screen: Screen) -> Response:
-    """The screen, once it is clear who asks for it, that they may, and that a form comes from a page of ours."""
+    """Answer with the screen once the user is known and permitted, and a form is known to come from one of our
+    pages."""
     if address_fault(request.scope["raw_path"], request.scope["query_string"]) is not None:
         raise HTTPException(400)
     visit = request.state.visit = await visits.recognise(request, context, touch=not screen.path.endswith("/live"))
@@ -149,7 +150,7 @@ async def _show(request: Request, context: ConsoleContext, screen: Screen) -> Re
 
 
 async def _to_sign_in(request: Request, context: ConsoleContext, screen: Screen) -> Response:
-    """To the sign-in page, and back to where they wanted to go; a form of ours is kept by that page."""
+    """Redirect to the sign-in page, which leads back to the page wanted and carries a posted form of ours."""
     if screen.method == "POST" and (late := carried.of(request)):
         return await sign_in.again(request, context, late)
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -158,7 +159,7 @@ async def _to_sign_in(request: Request, context: ConsoleContext, screen: Screen)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """What the router has no screen for, and what a screen refuses."""
+    """Answer a request for which there is no screen, or that a screen refuses."""
     if not isinstance(error, HTTPException):
         return await on_error(request, error)
     answer = problem_page(error.status_code, *TOLD.get(error.status_code, TOLD[400]))
@@ -167,12 +168,12 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def on_store_unavailable(_request: Request, error: Exception) -> Response:
-    """Nothing was read or written."""
+    """Answer that the database is unavailable: nothing was read or written."""
     log.warning("console.store_unavailable", error=str(error))
-    return problem_page(503, "The database does not answer", "Nothing was changed. Try again in a moment.")
+    return problem_page(503, "The database is not responding", "Nothing was changed. Try again in a moment.")
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """A fault of ours; what it is stands in the log, not on the page."""
+    """Answer an unexpected error with a 500; its cause is in the log and not on the page."""
     log.error("console.fault", route=getattr(request.scope.get("route"), "path", None), exc_info=error)
-    return problem_page(500, "Something broke here", "The fault is ours, and it is in the log.")
+    return problem_page(500, "Something went wrong", "This is our error. Details are in the log.")

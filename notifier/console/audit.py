@@ -1,4 +1,4 @@
-"""The audit log: who did what by hand."""
+"""The audit log: manual actions and who took them."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +12,7 @@ PAGE = 100  # entries
 
 
 async def get_audit(request: Request, context: ConsoleContext) -> Response:
-    """A page of the audit, newest first, of one actor or of all."""
+    """Show a page of the audit log, newest first, of one actor or of all."""
     actor = request.query_params.get("actor") or None
     place = read_place(request)
     found = await audit.find(context.engine.database, actor, place, PAGE)

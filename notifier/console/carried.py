@@ -1,4 +1,4 @@
-"""Forms that came too late: the session that their page was made in is over, and what somebody wrote is not lost.
+"""Forms submitted after their session ended, carried over the sign-in so that nothing written is lost.
 
 The form goes back to the browser that sent it, inside the sign-in page, and nowhere else: nothing of it is stored. Once
 its writer has signed in again, a page shows it and asks. Only that page's button does what the form asked for, with a
@@ -35,7 +35,8 @@ _WITHOUT_CONTENT = frozenset({"/sign-in", "/sign-out"})
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True):
-    """A form on its way: whose it is, the path below `BASE` that it was sent to, and its fields in order."""
+    """A form carried over the sign-in: its writer, the path below `BASE` that it was sent to, and its fields in
+    order."""
 
     writer: str
     path: str
@@ -50,7 +51,7 @@ _OF_THE_FORM = frozenset({"shown", "revision", "based_on"})
 
 
 def of(request: Request) -> Carried | None:
-    """The posted form, where it was sent from a page of ours and holds something that could be lost."""
+    """Return the posted form, where it was sent from a page of ours and holds input that could be lost."""
     form: FormData = request.state.form
     path = request.url.path.removeprefix(BASE)
     if not text(form, WRITER) or path in _WITHOUT_CONTENT:
@@ -63,14 +64,14 @@ def of(request: Request) -> Carried | None:
 
 
 def pack(carried: Carried | None) -> str:
-    """A form as the value of one field; smaller than it was, or what fits a form would fit none once more."""
+    """Encode a form as the value of one field; compressed, so that a form at the size limit still fits into another."""
     if carried is None:
         return ""
     return base64.urlsafe_b64encode(zlib.compress(msgspec.json.encode(carried))).decode()
 
 
 def unpack(packed: str) -> Carried | None:
-    """What `pack` made; None for anything else."""
+    """Decode a form that `pack` encoded; None for anything else."""
     try:
         inflating = zlib.decompressobj()
         told = inflating.decompress(base64.urlsafe_b64decode(packed), 3 * MAX_FORM)
@@ -81,7 +82,7 @@ def unpack(packed: str) -> Carried | None:
 
 
 def ask(request: Request, context: ConsoleContext, carried: Carried, *, status: int = 200) -> Response:
-    """The page that shows the form to who has signed in, and asks whether to carry on; another's form isn't shown."""
+    """Show the form to its writer after sign-in and ask whether to submit it; another user's form isn't shown."""
     session = request.state.visit.session
     theirs = session.user == carried.writer
     screen, at = _screen(context, carried.path)
@@ -97,7 +98,7 @@ def ask(request: Request, context: ConsoleContext, carried: Carried, *, status: 
 
 
 def _screen(context: ConsoleContext, path: str) -> tuple[Any, str]:
-    """The screen that takes a form sent to a path, and the nearest page above that can be opened."""
+    """Find the screen that accepts a form sent to a path, and the nearest page above that can be opened."""
     posts = [each for each in context.screens if each.method == "POST" and _fits(each.path, path)]
     pages = [each for each in context.screens if each.method == "GET"]
     at = path
@@ -114,7 +115,7 @@ def _fits(pattern: str, path: str) -> bool:
 
 
 def _is_from_here(request: Request) -> bool:
-    """Whether the browser says that a page of this very site sent the form; no other site can make it say so."""
+    """Whether the browser states that a page of this site sent the form, which no other site can forge."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"

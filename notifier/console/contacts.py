@@ -1,4 +1,4 @@
-"""Test contacts: whom tests of texts go to. Their addresses are written here and shown nowhere."""
+"""Test contacts: the people to whom tests of texts are sent. Their addresses are entered here and shown nowhere."""
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -16,12 +16,12 @@ from notifier.store.console.contacts import Contact
 
 
 async def get_contacts(request: Request, context: ConsoleContext) -> Response:
-    """Everybody, and the form for one more."""
+    """Show all test contacts and the form to add one."""
     return await _list(request, context, faults={})
 
 
 async def post_contacts(request: Request, context: ConsoleContext) -> Response:
-    """One more, or another address for one of them: no address is shown, so an empty field takes none away."""
+    """Add a contact, or change a contact's addresses. No address is shown, so an empty field removes none."""
     form = request.state.form
     name = text(form, "name").strip()
     given: dict[str, str] = {}
@@ -46,7 +46,7 @@ async def post_contacts(request: Request, context: ConsoleContext) -> Response:
 
 
 async def post_remove(request: Request, context: ConsoleContext) -> Response:
-    """One less."""
+    """Remove a test contact."""
     name, now = text(request.state.form, "name"), context.engine.clock.now()
     if not await contacts.remove(context.engine.database, name, request.state.visit.actor, now):
         raise HTTPException(404)

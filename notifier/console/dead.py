@@ -1,4 +1,4 @@
-"""Dead letters: look, choose, confirm, redrive or discard. What is done is what was confirmed, id by id."""
+"""Dead letters: list, select, confirm, redrive or discard. Only the confirmed ids are acted on."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +20,7 @@ from notifier.store.reading import dead
 from notifier.store.reading.dead import DeadLetterFilter
 
 PAGE = 50  # dead letters
-MOST = 500  # redriven or discarded together: one transaction, and a list that can still be looked over
+MOST = 500  # redriven or discarded together: one transaction, and a list that a person can still check
 
 _IDS = re.compile("[0-9a-f]{32}(?: [0-9a-f]{32})*")
 _ACTIONS: dict[str, Callable[[Engine, Sequence[str], str], Awaitable[list[Result]]]] = {
@@ -30,7 +30,7 @@ _ACTIONS: dict[str, Callable[[Engine, Sequence[str], str], Awaitable[list[Result
 
 
 async def get_dead(request: Request, context: ConsoleContext) -> Response:
-    """A page of dead letters, newest first."""
+    """Show a page of dead letters, newest first."""
     wanted = read_filter(request.query_params, DeadLetterFilter)
     place = read_place(request)
     found = await dead.find(context.engine.database, wanted, place, PAGE + 1)
@@ -48,7 +48,7 @@ async def get_dead(request: Request, context: ConsoleContext) -> Response:
 
 
 async def post_confirm(request: Request, context: ConsoleContext) -> Response:
-    """What is about to be done, to how many: nothing is done yet."""
+    """Ask for confirmation: which action on how many dead letters. Nothing is done yet."""
     form = request.state.form
     action = text(form, "action")
     every = text(form, "every") == "yes"
@@ -68,12 +68,12 @@ async def post_confirm(request: Request, context: ConsoleContext) -> Response:
 
 
 async def post_redrive(request: Request, context: ConsoleContext) -> Response:
-    """Try again; the same once more changes nothing."""
+    """Redrive the confirmed dead letters; repeating the request changes nothing."""
     return await _act(request, context, "redrive")
 
 
 async def post_discard(request: Request, context: ConsoleContext) -> Response:
-    """Put away."""
+    """Discard the confirmed dead letters."""
     return await _act(request, context, "discard")
 
 

@@ -1,4 +1,4 @@
-"""The editor: the texts of one locale on one channel, what they may name, and beside them what people would get."""
+"""The editor: the texts of one locale on one channel, their variables, and a preview of the message."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,9 +33,9 @@ from notifier.store.people import suppressions
 from notifier.texts import gate, publishing
 
 DONE = {
-    "saved": "Saved as a draft. Nobody gets these words until they are published.",
-    "begun": "The texts are copied; now say them in this language.",
-    "removed": "The language is gone from the draft. It is spoken until the draft is published.",
+    "saved": "Draft saved. Nobody receives these texts until they are published.",
+    "begun": "The texts were copied. Now translate them into this language.",
+    "removed": "The language was removed from the draft. It stays live until the draft is published.",
 }
 """What a page says after it has done something."""
 
@@ -43,8 +43,8 @@ FEW_ZONES = sorted(zone for zone in available_timezones() if zone.startswith(("E
 
 
 class Begun(NamedTuple):
-    """What a form was made from, however often it has come back since: the draft's revision, the version that the draft
-    was begun at, and marks of the texts."""
+    """What an editor form was made from, kept through resubmissions: the draft's revision, the version that the draft
+    started from, and hashes of the texts."""
 
     revision: str
     based_on: str
@@ -52,13 +52,14 @@ class Begun(NamedTuple):
 
     @classmethod
     def at(cls, draft: Draft, table: Table) -> Self:
-        """That of a form that shows a draft as it is."""
+        """Return the origin of a form that shows a draft unchanged."""
         return cls(str(draft.revision), str(draft.based_on), wording.marks(table))
 
 
 @dataclass(frozen=True)
 class Editing:
-    """What somebody has open: a type's draft, the place in it, what stands in the form, and who reads the preview."""
+    """The state of an open editor: a type's draft, the locale and channel, the form's contents, and the preview's
+    reader."""
 
     notification_type: NotificationType
     draft: Draft
@@ -72,12 +73,12 @@ class Editing:
 
     @property
     def changed(self) -> dict[str, Texts]:
-        """The draft's wording with what stands in the form."""
+        """Return the draft's wording with the form's contents in place."""
         return wording.put(self.wording, self.locale, self.channel, self.written.table)
 
     @property
     def address(self) -> dict[str, str]:
-        """The parameters that lead back here."""
+        """Return the query parameters that lead back to this editor."""
         reader = self.reader
         return {
             "locale": self.locale, "channel": self.channel, "sample": reader.sample, "reader": reader.locale,
@@ -86,13 +87,13 @@ class Editing:
 
 
 async def get_edit(request: Request, context: ConsoleContext) -> Response:
-    """The draft, or what is live where there is none."""
+    """Show the draft, or the live texts where there is no draft."""
     editing = await _open(request, context, request.query_params)
     return await _page(request, context, editing, notice=DONE.get(request.query_params.get("done", ""), ""))
 
 
 async def post_preview(request: Request, context: ConsoleContext) -> Response:
-    """The page as it is filled in, nothing saved; for a script the part that changes."""
+    """Show the page as filled in, without saving; a script gets only the preview."""
     editing = await _open(request, context, request.state.form)
     if text(request.state.form, "part") != "preview":
         return await _page(request, context, editing)
@@ -102,14 +103,14 @@ async def post_preview(request: Request, context: ConsoleContext) -> Response:
 
 
 async def post_edit(request: Request, context: ConsoleContext) -> Response:
-    """Save the draft, unless the language refuses it or somebody else was quicker."""
+    """Save the draft, unless the template language refuses the texts or somebody else saved first."""
     editing = await _open(request, context, request.state.form)
     saved = await _save(request, context, editing)
     return saved if isinstance(saved, Response) else _to(saved, done="saved")
 
 
 async def post_test(request: Request, context: ConsoleContext) -> Response:
-    """Save, and send what the preview shows to a contact."""
+    """Save the draft and send what the preview shows to a test contact."""
     editing = await _open(request, context, request.state.form)
     saved = await _save(request, context, editing)
     if isinstance(saved, Response):
@@ -120,7 +121,7 @@ async def post_test(request: Request, context: ConsoleContext) -> Response:
 
 
 async def post_locales(request: Request, context: ConsoleContext) -> Response:
-    """Begin another language with the words of one that there is."""
+    """Add a language that starts with the texts of an existing one."""
     form = request.state.form
     editing = await _open(request, context, form)
     new = text(form, "new").strip()
@@ -138,7 +139,7 @@ async def post_locales(request: Request, context: ConsoleContext) -> Response:
 
 
 async def post_remove(request: Request, context: ConsoleContext) -> Response:
-    """Speak a language no more."""
+    """Remove a language from the draft."""
     editing = await _open(request, context, request.state.form)
     if editing.locale == DEFAULT_LOCALE:
         raise HTTPException(400)
@@ -150,7 +151,7 @@ async def post_remove(request: Request, context: ConsoleContext) -> Response:
 
 
 def kind_of(request: Request, context: ConsoleContext) -> NotificationType:
-    """The type that the path names; 404 for none."""
+    """Return the notification type that the path names; raises a 404 where there is none."""
     kind = context.engine.catalog.types.get(request.path_params["type"])
     if kind is None:
         raise HTTPException(404)
@@ -195,7 +196,7 @@ async def _look(context: ConsoleContext, editing: Editing) -> PreviewLook:
 
 
 async def _save(request: Request, context: ConsoleContext, editing: Editing) -> Editing | Response:
-    """What is open once it is saved; a page that says why it isn't."""
+    """Save the form; return the editor after the save, or a page that says why it wasn't saved."""
     if editing.written.fault:
         return await _page(request, context, editing, status=422)
     found = await _look(context, editing)
@@ -212,7 +213,7 @@ async def _save(request: Request, context: ConsoleContext, editing: Editing) -> 
 
 
 async def _keep(request: Request, context: ConsoleContext, editing: Editing, texts: Mapping[str, Texts]) -> bool:
-    """Save a wording over the draft that the form was made from; False where that is another one now."""
+    """Save a wording over the draft that the form was made from; False where the draft has changed since."""
     engine, form = context.engine, request.state.form
     if (text(form, "revision"), text(form, "based_on")) != (str(editing.draft.revision), str(editing.draft.based_on)):
         return False
@@ -224,18 +225,18 @@ async def _keep(request: Request, context: ConsoleContext, editing: Editing, tex
 
 
 async def _conflict(request: Request, context: ConsoleContext, editing: Editing) -> Response:
-    """What they changed in its fields, the draft as it is now in all others, and beside what both have changed; to save
-    again is to decide."""
+    """Show a conflict: the user's changes in their fields, the present draft in all others, and the draft's text beside
+    fields that both changed. Saving again overwrites those."""
     fresh = await _open(request, context, request.state.form)
     theirs = wording.written(fresh.wording[fresh.locale], fresh.channel).table
-    # A form without marks was changed in every part, for all that is known.
+    # Every part of a form without hashes counts as changed.
     table, both = wording.merged(editing.written.table, theirs, fresh.begun.shown or {}, fresh.channel)
     merged = replace(fresh, written=Written.of(table, fresh.channel), begun=Begun.at(fresh.draft, theirs))
     return await _page(request, context, merged, status=409, conflict=both)
 
 
 async def _test(request: Request, context: ConsoleContext, editing: Editing, found: PreviewLook) -> tuple[str, int]:
-    """Send a test; what is to be told of it, and the page's status."""
+    """Send a test; return the notice to show and the page's status."""
     engine, actor = context.engine, request.state.visit.actor
     now = engine.clock.now()
     contact = await contacts.find(engine.database, text(request.state.form, "contact"))
@@ -243,17 +244,17 @@ async def _test(request: Request, context: ConsoleContext, editing: Editing, fou
     if contact is None:
         return "Not sent: choose a test contact.", 422
     if editing.reader.sample not in {sample.name for sample in editing.notification_type.samples}:
-        return "Not sent: what a real event tells of somebody goes to nobody else. Choose one of the samples.", 422
+        return "Not sent: a real event's data is personal and goes to nobody else. Choose one of the samples.", 422
     if content is None:
-        return "Not sent: no message can be made of this sample.", 422
+        return "Not sent: no message can be rendered from this sample.", 422
     message = to_contact(contact, editing.notification_type, editing.channel, content)
     address = contact.address(editing.channel)
     if message is None or address is None:
         return f"Not sent: {contact.name} has no address for {editing.channel}.", 422
     if await suppressions.reason(engine.database, editing.channel, address):
-        return f"Not sent: {contact.name}'s address is not to be written to.", 422
+        return f"Not sent: {contact.name}'s address is suppressed.", 422
     if await audit.count(engine.database, actor, tester.ACTION, now - WINDOW) >= MOST:
-        return f"Not sent: you have sent {MOST} tests within a quarter of an hour. Wait a little.", 429
+        return f"Not sent: you have sent {MOST} tests within 15 minutes. Wait a little.", 429
     of = f"draft {editing.draft.revision}" if editing.draft.revision else f"version {editing.draft.based_on}"
     detail = f"{editing.channel} {editing.locale} of {of} to {contact.name}"
     await audit.tell(
@@ -263,16 +264,16 @@ async def _test(request: Request, context: ConsoleContext, editing: Editing, fou
     outcome = await context.tester.send(editing.channel, message)
     if isinstance(outcome, SendError):
         return f"Not sent: {outcome.provider} says {outcome.code}, {outcome.detail}.", 200
-    return f"Sent to {contact.name}: {outcome.provider} took it.", 200
+    return f"Sent to {contact.name}: {outcome.provider} accepted it.", 200
 
 
 def _unspeakable(new: str, editing: Editing) -> str:
     if new in editing.wording:
-        return f"There are texts in {new} already."
+        return f"The type already has texts in {new}."
     try:
         check_locale_name(new, "Not added")
     except ConfigurationError:
-        return "That is no language that is known; write it as it, pt-BR or de-AT."
+        return "This language is unknown; write it like it, pt-BR or de-AT."
     return ""
 
 

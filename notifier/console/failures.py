@@ -1,4 +1,4 @@
-"""How much fails of what is sent lately, by channel and by type, in words. Pure."""
+"""Failure rates of recent deliveries by channel and by type, with their main cause in words. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from notifier.policy.phrases import REASONS
 from notifier.store.reading.failing import OutcomeCount
 from notifier.why.telling import meaning
 
-SINCE = 5 * MINUTE  # milliseconds that are looked at: as long as providers' answers are
-WARN, BAD = 0.03, 0.10  # shares that fail: a list with that many wrong addresses is usual; a tenth never is
+SINCE = 5 * MINUTE  # milliseconds of the window: the same as for providers' answers
+WARN, BAD = 0.03, 0.10  # failure rates: a list with 3 % wrong addresses is usual; 10 % never is
 
 
 class FailureShare(NamedTuple):
-    """Of a channel or a type, how many failed of how many were tried, and what was said of most of them."""
+    """A channel's or type's failed and attempted deliveries, and the most frequent error."""
 
     name: str
     failed: int
@@ -23,18 +23,18 @@ class FailureShare(NamedTuple):
 
     @property
     def share(self) -> float:
-        """The part that failed."""
+        """Return the failed share, from 0 to 1."""
         return self.failed / self.tried
 
     @property
     def tone(self) -> str:
-        """How it looks."""
+        """Return the colour of this failure rate."""
         return "bad" if self.share >= BAD else "warn" if self.share >= WARN else "good"
 
 
 class Failures(NamedTuple):
-    """What fails at `at`, the worst first, how many dead letters wait, and how many were given up of `older` messages,
-    which are in no share."""
+    """Failure rates at `at`, the worst first, the number of waiting dead letters, and the number of `older` messages
+    given up, which no rate counts."""
 
     at: int
     worst: Sequence[FailureShare]
@@ -44,12 +44,13 @@ class Failures(NamedTuple):
 
     @property
     def tone(self) -> str:
-        """How all of it looks: as the worst of it, and never good while older messages are given up."""
+        """Return the colour of the whole: that of the worst rate, and never good while older messages are given up."""
         return self.worst[0].tone if self.worst else "warn" if self.older else "good"
 
 
 def failing(outcomes: Sequence[OutcomeCount], names: dict[str, str]) -> list[FailureShare]:
-    """Each channel and type of which more than `WARN` fails, the worst first; `names` are the types'."""
+    """Return each channel and type with a failure rate of at least `WARN`, the worst first; `names` are the types'
+    names."""
     tried: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     said: dict[str, Counter[str]] = defaultdict(Counter)
@@ -70,4 +71,4 @@ def _said(outcome: OutcomeCount) -> str:
     reason = REASONS.get(outcome.reason or "", (outcome.reason or "").replace("_", " "))
     if code is None:
         return reason or "no answer yet"
-    return f"{code}, {meaning(outcome.channel, code) or reason or 'which is not in our table'}"
+    return f"{code}, {meaning(outcome.channel, code) or reason or 'an unknown code'}"

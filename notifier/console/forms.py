@@ -1,5 +1,5 @@
-"""What browsers send: forms (`application/x-www-form-urlencoded`, WHATWG URL §5) within limits, and what addresses ask
-for.
+"""Input from browsers: posted forms (`application/x-www-form-urlencoded`, WHATWG URL §5) within limits, and query
+parameters.
 """
 
 import asyncio
@@ -16,16 +16,17 @@ from starlette.requests import ClientDisconnect, Request
 from notifier.domain.text import is_text
 from notifier.store.core.paging import PageKey
 
-MAX_FORM = 256 * 1024  # bytes: a page of ids, or a text for a template, with room
+MAX_FORM = 256 * 1024  # bytes: a page of ids, or a text for a template, with a margin
 MAX_FIELDS = 1000
-FORM_TIMEOUT = 15.0  # seconds for the whole of it
+FORM_TIMEOUT = 15.0  # seconds for the whole form
 
 _PLACE = re.compile(r"([0-9]{1,16})-([0-9a-f]{32})")
 _Filter = TypeVar("_Filter", bound=msgspec.Struct)
 
 
 async def read_form(request: Request) -> FormData:
-    """The fields of a posted form; raises HTTPException where it is none, too large, too slow or cut off."""
+    """Return the fields of a posted form; raises HTTPException where it isn't a form, or is too large, too slow or cut
+    off."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if kind not in ("application/x-www-form-urlencoded", "") or coding != "identity":
@@ -50,13 +51,13 @@ async def read_form(request: Request) -> FormData:
 
 
 def text(form: FormData, name: str) -> str:
-    """A field's text, empty where it isn't there."""
+    """Return a field's text, empty where the field is missing."""
     value = form.get(name, "")
     return value if isinstance(value, str) else ""
 
 
 def read_filter(parameters: Mapping[str, Any], shape: type[_Filter]) -> _Filter:
-    """Which rows, by the parameters that are named as the filter's fields; HTTPException for what makes no sense."""
+    """Read a filter from the query parameters named as its fields; raises HTTPException for an invalid value."""
     given = {name: parameters.get(name) or None for name in shape.__struct_fields__}
     try:
         return msgspec.convert(given, shape)
@@ -65,7 +66,7 @@ def read_filter(parameters: Mapping[str, Any], shape: type[_Filter]) -> _Filter:
 
 
 def read_place(request: Request) -> PageKey | None:
-    """Where a page begins, by `after`; raises HTTPException for one that we did not make."""
+    """Read where a page begins from `after`; raises HTTPException for a cursor that isn't ours."""
     after = request.query_params.get("after")
     if after is None:
         return None

@@ -12,18 +12,18 @@ from notifier.domain.channels import channels
 from notifier.domain.clock import MINUTE, SECOND
 from notifier.domain.deliveries import Lane
 
-CLOCK_LATE = 5 * SECOND  # since the clock's last round: ten times what it takes while all is well
-ROW_LATE = 10 * SECOND  # past its time: the clock signals again every three seconds
-COUNTED = 2 * MINUTE  # a count older than that says so
+CLOCK_LATE = 5 * SECOND  # since the clock's last round: ten times a healthy interval
+ROW_LATE = 10 * SECOND  # past its due time: the clock signals again every three seconds
+COUNTED = 2 * MINUTE  # a count older than this shows its age
 
 
 async def get_health(request: Request, context: ConsoleContext) -> Response:
-    """How everything is."""
+    """Show the health screen."""
     return page(request, context, "health.html", **await _seen(context))
 
 
 async def get_live(request: Request, context: ConsoleContext) -> Response:
-    """The same as it changes."""
+    """Stream the health screen as it changes."""
 
     async def drawn() -> str:
         return draw("_health.html", context, request.state.visit, **await _seen(context))

@@ -1,4 +1,4 @@
-"""Live pages: the part that changes is drawn again and sent when it differs (server-sent events, WHATWG HTML §9.2)."""
+"""Live pages: the changing part is rendered again and sent when it differs (server-sent events, WHATWG HTML §9.2)."""
 
 import asyncio
 import contextlib
@@ -11,23 +11,23 @@ from starlette.responses import Response, StreamingResponse
 
 from notifier.domain.errors import StoreUnavailable
 
-EVERY = 2.0  # seconds between two looks
-LIFE = 20.0  # seconds: a session that is over is noticed; browsers come back
-MOST = 100  # streams of a process; past it pages stand still until they are loaded again
+EVERY = 2.0  # seconds between two renderings
+LIFE = 20.0  # seconds of a stream: an ended session is noticed when the browser reconnects
+MOST = 100  # streams of a process; beyond that pages stand still until reloaded
 
 log = structlog.get_logger(__name__)
 
 
 class Streams:
-    """The live pages that are open in this process, until it ends them; `ending` is set by then."""
+    """The live pages open in this process; `ending` is set when the process ends them."""
 
     def __init__(self) -> None:
         self._open: set[object] = set()
         self.ending = asyncio.Event()
 
     def stream(self, draw: Callable[[], Awaitable[str]]) -> Response:
-        """A stream of what `draw` makes, a JSON string in each event's data; past `MOST`, and when the process ends, a
-        204, at which browsers stop."""
+        """Stream what `draw` renders, a JSON string in each event's data. Answers 204, at which browsers stop, beyond
+        `MOST` streams and when the process ends."""
         if len(self._open) >= MOST or self.ending.is_set():
             return Response(status_code=204)
         return StreamingResponse(
@@ -35,7 +35,7 @@ class Streams:
         )
 
     def end(self) -> None:
-        """End all of them now: browsers come back, to whoever answers then."""
+        """End all streams now: browsers reconnect to whichever process answers then."""
         self.ending.set()
 
     async def _events(self, draw: Callable[[], Awaitable[str]]) -> AsyncIterator[bytes]:

@@ -31,7 +31,7 @@ from notifier.store.reading.dead import DEAD_STATES
 from notifier.why.explain import DecisionView, DeliveryView, Explanation
 from notifier.why.telling import meaning
 
-MOST_LETTERS = 10  # of an id that is looked for in any case: 1,024 of them, some milliseconds
+MOST_LETTERS = 10  # letters of an id that is searched in every case: 1,024 spellings, some milliseconds
 
 CHECKS = {"phone": check_phone, "email": check_email}
 """How an address of a kind (`ChannelSpec.key`) is read."""
@@ -40,7 +40,7 @@ _ID = re.compile("[0-9a-f]{32}")
 
 
 class TimelineItem(NamedTuple):
-    """A step on a timeline: when, what, and more about it; `tone` is how it looks."""
+    """A step on a timeline: its time, title and details; `tone` is its colour."""
 
     at: int
     title: str
@@ -49,7 +49,8 @@ class TimelineItem(NamedTuple):
 
 
 async def get_search(request: Request, context: ConsoleContext) -> Response:
-    """To what an id names: a delivery, an event (ours, or its source and the source's own), or a recipient."""
+    """Redirect to what an id names: a delivery, an event (by our id, or by its source and the id there), or a
+    recipient."""
     asked = request.query_params.get("q", "").strip()
     source = request.query_params.get("source", "").strip()
     if asked:
@@ -60,7 +61,7 @@ async def get_search(request: Request, context: ConsoleContext) -> Response:
 
 
 async def post_search(request: Request, context: ConsoleContext) -> Response:
-    """As `get_search`, and people by their address: what is asked for stands in no address of a page and in no log."""
+    """Search like `get_search`, and people by their address: a posted search appears in no URL and no log."""
     form = request.state.form
     asked, source = text(form, "q").strip(), text(form, "source").strip()
     if "\0" in asked + source:
@@ -77,14 +78,14 @@ async def post_search(request: Request, context: ConsoleContext) -> Response:
 
 
 async def _people(request: Request, context: ConsoleContext, asked: str) -> list[str]:
-    """The people with this id in another case or, for who may operate, with this phone number or mailbox."""
+    """Find people with this id in another case or, for users who may operate, with this phone number or mailbox."""
     database, visit = context.engine.database, request.state.visit
     keys: list[str] = []
     if "operate" in PERMISSIONS[visit.session.role]:
         keys = await _address_keys(database, asked)
     people = await activity.find_people(database, cases(asked), keys)
     if keys and people:
-        # An audit is kept for ever: what it calls somebody says nothing once they are erased.
+        # The audit log is kept for ever: it names people by a hash that says nothing once they are erased.
         now, subject = context.engine.clock.now(), (await erasures.pseudonym(database))(people[0])
         more = f"by an address; {len(people)} found"
         await audit.tell(
@@ -94,9 +95,10 @@ async def _people(request: Request, context: ConsoleContext, asked: str) -> list
 
 
 def cases(asked: str) -> set[str]:
-    """An id in every case that it may be kept in; of one with many letters in small letters, capitals and capitalised.
+    """Return an id in every combination of cases; an id with many letters only in lower case, upper case and
+    capitalised.
 
-    Ids compare letter by letter, so each is one look into the key's index.
+    Ids compare case-sensitively, so each spelling is one lookup in the key's index.
     """
     ways = [tuple(dict.fromkeys((letter.lower(), letter.upper()))) for letter in asked]
     if sum(len(way) > 1 for way in ways) > MOST_LETTERS:
@@ -119,7 +121,7 @@ def _to_person(id_: str) -> str:
 
 
 async def get_delivery(request: Request, context: ConsoleContext) -> Response:
-    """One delivery: what became of it, step by step."""
+    """Show a delivery and its history, step by step."""
     found = await activity.get(context.engine.database, request.path_params["id"])
     if found is None:
         raise HTTPException(404)
@@ -138,7 +140,7 @@ async def get_delivery(request: Request, context: ConsoleContext) -> Response:
 
 
 async def get_event(request: Request, context: ConsoleContext) -> Response:
-    """One event, and what was made of it."""
+    """Show an event and its deliveries."""
     found = await activity.get_event(context.engine.database, request.path_params["id"])
     if found is None:
         raise HTTPException(404)
@@ -157,7 +159,7 @@ async def get_event(request: Request, context: ConsoleContext) -> Response:
 
 
 def _of_person(told: Explanation | None, delivery: str) -> tuple[DecisionView | None, DeliveryView | None]:
-    """The decision that a delivery comes of, and what the explanation says of the delivery."""
+    """Return the decision that made a delivery, and the explanation of the delivery."""
     for made in told.decisions if told else ():
         for sent in made.deliveries:
             if sent.id == delivery:
@@ -179,26 +181,26 @@ async def _find(database: Database, asked: str, source: str) -> str | None:
 
 
 def _of_event(event: EventDetails) -> list[TimelineItem]:
-    moments = [TimelineItem(event.occurred_at, "Happened", f"as {event.source} has it")]
-    moments.append(TimelineItem(event.accepted_at, "Accepted", "kept in the database before the answer"))
+    moments = [TimelineItem(event.occurred_at, "Occurred", f"as reported by {event.source}")]
+    moments.append(TimelineItem(event.accepted_at, "Accepted", "stored in the database before the response"))
     if event.decided_at is not None:
-        moments.append(TimelineItem(event.decided_at, "Decided", f"{event.deliveries} deliveries made", "good"))
+        moments.append(TimelineItem(event.decided_at, "Decided", f"{event.deliveries} deliveries created", "good"))
     if event.quarantined_at is not None:
         moments.append(TimelineItem(event.quarantined_at, "Quarantined", why("quarantined"), "bad"))
     if event.handled_at is not None:
-        moments.append(TimelineItem(event.handled_at, "Put away", "by hand"))
+        moments.append(TimelineItem(event.handled_at, "Discarded", "by hand"))
     return sorted(moments, key=lambda moment: moment.at)
 
 
 def _of_delivery(told: DeliveryDetails, event: EventDetails, clock: Clock) -> list[TimelineItem]:
     moments = [TimelineItem(event.accepted_at, "Event accepted", event.type)]
-    made = f"takes up {told.redrive_of}" if told.redrive_of else f"by {words(told.channel)}, lane {told.lane}"
-    moments.append(TimelineItem(told.created_at, "Redriven" if told.redrive_of else "Delivery made", made))
+    made = f"redrive of {told.redrive_of}" if told.redrive_of else f"by {words(told.channel)}, lane {told.lane}"
+    moments.append(TimelineItem(told.created_at, "Redriven" if told.redrive_of else "Delivery created", made))
     for each in told.tried:
-        code = f"{each.code}: {meaning(told.channel, each.code) or 'not in our table'}" if each.code else ""
+        code = f"{each.code}: {meaning(told.channel, each.code) or 'unknown code'}" if each.code else ""
         said = ", ".join(part for part in (words(each.outcome), code) if part)
         tone = "good" if each.outcome in ("sent", "delivered") else "warn"
-        moments.append(TimelineItem(each.ended_at, f"Try {each.number} at {each.provider}", said, tone))
+        moments.append(TimelineItem(each.ended_at, f"Attempt {each.number} at {each.provider}", said, tone))
     if told.state in (State.PENDING, State.SENDING):
         later = told.due_at > clock.now()
         moments.append(
@@ -210,7 +212,7 @@ def _of_delivery(told: DeliveryDetails, event: EventDetails, clock: Clock) -> li
             TimelineItem(told.updated_at, words(told.state).capitalize(), reason, TONES.get(told.state, "quiet"))
         )
     if told.handled_at is not None:
-        done = f"taken up by {told.redriven_as}" if told.redriven_as else "put away by hand"
+        done = f"redriven as {told.redriven_as}" if told.redriven_as else "discarded by hand"
         moments.append(TimelineItem(told.handled_at, "Handled", done))
     return sorted(moments, key=lambda moment: moment.at)
 

@@ -1,4 +1,4 @@
-"""Pages: templates, what they share, and the headers that keep them safe."""
+"""Pages: templates, their shared filters, and their security headers."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -62,7 +62,7 @@ TONES = {
 
 
 class Secured:
-    """ASGI middleware: every answer has `HEADERS`, but for those that it gives itself."""
+    """ASGI middleware that adds `HEADERS` to every answer, except headers that the answer sets itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -79,7 +79,7 @@ class Secured:
 
 
 class Asset:
-    """A file that pages load, under a name that changes with what it holds."""
+    """A file that pages load, under a name that changes with its content."""
 
     def __init__(self, file: Path) -> None:
         self.content = file.read_bytes()
@@ -92,7 +92,7 @@ _BY_NAME = {asset.name: asset for asset in ASSETS.values()}
 
 
 async def get_asset(request: Request) -> Response:
-    """A style sheet, a script or a picture; of a name that is no more, nothing."""
+    """Return a style sheet, a script or a picture; 404 for an outdated name."""
     asset = _BY_NAME.get(request.path_params["name"])
     if asset is None:
         raise HTTPException(404)
@@ -108,7 +108,7 @@ def page(
     frames_mail: bool = False,
     **values: Any,
 ) -> Response:
-    """A page for whoever asks, with the navigation of their role."""
+    """Return a page for the visitor, with the navigation of their role."""
     visit: ConsoleVisit = request.state.visit
     headers = None
     if frames_mail:
@@ -118,7 +118,7 @@ def page(
 
 
 def draw(template: str, context: ConsoleContext, visit: ConsoleVisit, **values: Any) -> str:
-    """A template's HTML."""
+    """Render a template to HTML."""
     session = visit.session
     may = PERMISSIONS[session.role] if session else frozenset()
     return _ENVIRONMENT.get_template(template).render(
@@ -132,7 +132,7 @@ def draw(template: str, context: ConsoleContext, visit: ConsoleVisit, **values: 
 
 
 def problem_page(status: int, title: str, told: str) -> Response:
-    """What is wrong, in words, for people."""
+    """Return an error page in plain words."""
     return HTMLResponse(_ENVIRONMENT.get_template("problem.html").render(status=status, title=title, told=told), status)
 
 
@@ -145,15 +145,15 @@ def _navigation(screens: Any, may: frozenset[str]) -> dict[str, list[Screen]]:
 
 
 def moment(instant: int | datetime) -> str:
-    """An instant for people: to the second, and never without saying that it is UTC."""
+    """Format an instant to the second, always marked as UTC."""
     return f"{_at(instant):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def theirs(instant: int | datetime, zone: str) -> str:
-    """The same instant by somebody's clock: "18:40:00 in Europe/Berlin", with the day where it is another one."""
+    """Format an instant by a person's clock: "18:40:00 in Europe/Berlin", with the day where it differs from UTC's."""
     try:
         here = _at(instant).astimezone(ZoneInfo(zone))
-    except (ValueError, OSError, ZoneInfoNotFoundError):  # one that this machine lacks
+    except (ValueError, OSError, ZoneInfoNotFoundError):  # a time zone that this machine lacks
         return f"their clock is in {zone}"
     return f"{here:{'%H:%M:%S' if here.date() == _at(instant).date() else '%Y-%m-%d %H:%M:%S'}} in {zone}"
 
@@ -163,7 +163,7 @@ def _at(instant: int | datetime) -> datetime:
 
 
 def duration(milliseconds: float) -> str:
-    """A span in its two largest units: "850 ms", "12 s", "3 min 5 s", "2 d 4 h"."""
+    """Format a span in its two largest units: "850 ms", "12 s", "3 min 5 s", "2 d 4 h"."""
     if milliseconds < SECOND:
         return f"{milliseconds:.0f} ms"
     if milliseconds < 10 * SECOND:
@@ -177,30 +177,30 @@ def duration(milliseconds: float) -> str:
 
 
 def words(value: str | None) -> str:
-    """A name of ours as words."""
+    """Return an identifier as words, without underscores."""
     return (value or "").replace("_", " ")
 
 
 def why(reason: str | None) -> str:
-    """A reason in words, in a sentence where there is one for it."""
+    """Return a reason in words, as a sentence where there is one for it."""
     return REASONS.get(reason or "", words(reason))
 
 
 def language(locale: str) -> str:
-    """A locale as people call it: "German", "German (Austria)"."""
+    """Return the English name of a locale: "German", "German (Austria)"."""
     return str(parse_locale(locale).get_display_name("en"))
 
 
 def spoken(locale: str | None) -> Markup:
-    """The attributes of an element that holds somebody's words: their language, and the way that it is written."""
+    """Return the `lang` and `dir` attributes of an element that holds text in a locale."""
     try:
         return Markup('lang="{}" dir="{}"').format(locale, parse_locale(locale or "").text_direction)
-    except (ValueError, UnknownLocaleError):  # nobody says, or it was written by hand
+    except (ValueError, UnknownLocaleError):  # unknown, or not a valid locale
         return Markup('dir="auto"')
 
 
 def plainly(value: Any) -> str:
-    """A value of ours as people read it: "charging: sms: off"."""
+    """Format a nested value for reading: "charging: sms: off"."""
     match value:
         case None:
             return "none"
@@ -215,7 +215,7 @@ def plainly(value: Any) -> str:
 
 
 def query(**parameters: Any) -> str:
-    """`?…` of those parameters that are given."""
+    """Return the query string `?…` of the parameters that are given."""
     given = {name: value for name, value in parameters.items() if value not in (None, "")}
     return f"?{urlencode(given)}" if given else ""
 

@@ -1,4 +1,4 @@
-"""What somebody would get: a text as it is written, made by the renderer that sends, with what is wrong beside it."""
+"""Previews: an unsaved text rendered by the renderer that sends, with its findings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from notifier.why.explain import HIDDEN
 
 
 class PreviewReader(NamedTuple):
-    """For whom a preview is made: with which sample, in which locale and zone; `faults` are of what was asked for."""
+    """The reader of a preview: sample, locale and time zone; `faults` are the invalid choices."""
 
     sample: str
     locale: str
@@ -31,8 +31,8 @@ class PreviewReader(NamedTuple):
 
 
 class PreviewLook(NamedTuple):
-    """A preview: the message, None where it can't be made; findings by the part that they belong to, and those of none;
-    `refused` is whether such texts are not even kept as a draft."""
+    """A preview: the message, None where it can't be rendered; findings by part, with "" for the whole; `refused` is
+    whether the texts can't even be kept as a draft."""
 
     tried: TrialResult | None
     findings: dict[str, list[LintFinding]]
@@ -40,28 +40,27 @@ class PreviewLook(NamedTuple):
 
     @property
     def content(self) -> Content | None:
-        """What the message says; None where it can't be made."""
+        """Return the message's content; None where it can't be rendered."""
         return self.tried.content if self.tried else None
 
 
 def read_reader(
     asked: Mapping[str, Any], locale: str, wording: Wording, samples: Sequence[str], usual: str
 ) -> PreviewReader:
-    """For whom, as asked by a form or an address; somebody usual, reading the `usual` sample,
-    where that makes no sense."""
+    """Read the preview's reader from a form or query; invalid choices become the defaults and the `usual` sample."""
     faults = {}
     reader, zone = locale, gate.ZONE
     try:
         reader = check_locale(asked.get("reader") or locale)
     except ValueError:
-        faults["reader"] = "No language that is known; write it as de or de-AT."
+        faults["reader"] = "This language is unknown; write it like de or de-AT."
     if (spoken := closest(reader, wording)) != locale:
-        faults["reader"] = f"Whoever speaks {reader} gets the texts in {spoken}."
+        faults["reader"] = f"Readers of {reader} get the texts in {spoken}."
         reader = locale
     try:
         zone = check_time_zone(asked.get("zone") or zone)
     except ValueError:
-        faults["zone"] = "No time zone that is known; write it as Europe/Berlin."
+        faults["zone"] = "This time zone is unknown; write it like Europe/Berlin."
     sample = str(asked.get("sample", ""))
     return PreviewReader(sample if sample in samples else usual, reader, zone, faults)
 
@@ -70,7 +69,7 @@ async def look(
     context: ConsoleContext, kind: NotificationType, wording: Wording, locale: str, channel: Channel,
     reader: PreviewReader, samples: Mapping[str, Mapping[str, Any]],
 ) -> PreviewLook:  # fmt: skip
-    """Make the message that the reader would get, and those of all other samples for what may be wrong with them."""
+    """Render the message that the reader would get, and all other samples to find their errors."""
     own: dict[str, Texts] = {name: wording[name] for name in dict.fromkeys((DEFAULT_LOCALE, locale))}
     switched = spec(channel).unsubscribes and not kind.is_mandatory_on(channel)
     names = [reader.sample, *(name for name in samples if name != reader.sample)]
@@ -91,7 +90,8 @@ async def look(
 
 
 def cost(channel: Channel, count: int | None, prices: Mapping[Channel, Money]) -> str | None:
-    """What so many of what a channel counts cost: "$0.15"; None where nobody pays for each, or has said how much."""
+    """Return the cost of a number of a channel's units: "$0.15"; None where units are free or have no configured
+    price."""
     measure, each = writing(channel).measure, prices.get(channel)
     if count is None or each is None or measure is None or not measure.paid:
         return None
@@ -99,7 +99,7 @@ def cost(channel: Channel, count: int | None, prices: Mapping[Channel, Money]) -
 
 
 def _part(finding: LintFinding, channel: Channel) -> str:
-    """The field of the form that a finding belongs to: where there is but one, all do."""
+    """Return the form field that a finding belongs to; the only field where there is just one."""
     own = writing(channel)
     only = own.boxes[0].part if len(own.boxes) == 1 and own.rows is None and own.folded is None else ""
     return only or finding.part.partition(".")[0]

@@ -1,4 +1,4 @@
-"""Publish: what the checks say of a draft, what it changes for people, and a reason; versions, and the way back."""
+"""Publish: a draft's findings, its changes for people, and a reason; the list of versions, and rollback."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,20 +24,20 @@ from notifier.texts import gate, publishing
 from notifier.texts.gate import GateReport
 from notifier.texts.publishing import MAX_REASON
 
-DIGITS = 9  # of a number that every database's INTEGER holds
+DIGITS = 9  # digits of a number that every database's INTEGER holds
 
-_WORDS = re.compile(r"\S+[^\S\n]*|\s+")  # line breaks by themselves: the last word is the same where a line follows
+_WORDS = re.compile(r"\S+[^\S\n]*|\s+")  # line breaks are runs of their own: a word is equal with and without one
 
 
 class Run(NamedTuple):
-    """Some words of a text, and whether the other text has them too."""
+    """A run of words of a text, and whether the other text has it too."""
 
     text: str
     same: bool
 
 
 class Differs(NamedTuple):
-    """One part of a wording beside another's."""
+    """One part of a wording compared with the same part of another."""
 
     place: WordingPart
     before: list[Run]
@@ -45,24 +45,24 @@ class Differs(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """Whether there is no difference."""
+        """Whether both wordings agree in this part."""
         return self.before == self.after
 
     @property
     def part(self) -> str:
-        """The part as people call it; a row by its label."""
+        """Return the part's name as people know it; a row's label."""
         rows = writing(self.place.channel).rows
         return self.place.part.replace(f"{rows.part}.", f"{rows.label.lower()}: ") if rows else self.place.part
 
 
 async def get_publish(request: Request, context: ConsoleContext) -> Response:
-    """The checks of the draft, and what it changes."""
+    """Show the draft's findings and what it changes."""
     kind = kind_of(request, context)
     return await _page(request, context, kind)
 
 
 async def post_publish(request: Request, context: ConsoleContext) -> Response:
-    """Publish what the page showed, unless an error keeps it out or a reason is wanting."""
+    """Publish the draft that the page showed, unless an error blocks it or a reason is missing."""
     kind, form, engine = kind_of(request, context), request.state.form, context.engine
     draft = await versions.draft(engine.database, kind.id)
     if draft is None or str(draft.revision) != text(form, "revision"):
@@ -71,7 +71,7 @@ async def post_publish(request: Request, context: ConsoleContext) -> Response:
     if len(why) > MAX_REASON:
         return await _page(request, context, kind, status=422, why=why, fault=f"At most {MAX_REASON} characters.")
     try:
-        # What changes was shown beside the version that was live then: that is what it builds on.
+        # The changes were shown against the version live then, which is what the publication builds on.
         wording = publishing.read(engine.renderer, kind.id, draft.wording)
         new, checked = await gate.publish(
             engine, context.confined, kind.id, wording, based_on=_number(form, "live"),
@@ -80,13 +80,13 @@ async def post_publish(request: Request, context: ConsoleContext) -> Response:
     except Problem:
         return await _page(request, context, kind, status=409, moved=True)
     if new is None:
-        fault = "" if checked.blocked else "There are warnings: say why it goes out all the same."
+        fault = "" if checked.blocked else "There are warnings: give a reason to publish anyway."
         return await _page(request, context, kind, status=422, why=why, fault=fault, checked=checked)
     return RedirectResponse(f"{BASE}/types/{kind.id}/versions?done={new.number}", 303)
 
 
 async def post_discard(request: Request, context: ConsoleContext) -> Response:
-    """Throw the draft away that the page showed."""
+    """Discard the draft that the page showed."""
     kind, engine = kind_of(request, context), context.engine
     revision, actor = _number(request.state.form, "revision"), request.state.visit.actor
     if not await versions.drop_draft(engine.database, kind.id, revision, actor, engine.clock.now()):
@@ -95,7 +95,7 @@ async def post_discard(request: Request, context: ConsoleContext) -> Response:
 
 
 async def get_versions(request: Request, context: ConsoleContext) -> Response:
-    """Every version of a type, newest first."""
+    """Show every version of a type, newest first."""
     kind = kind_of(request, context)
     every = await versions.every(context.engine.database, kind.id)
     draft = await versions.draft(context.engine.database, kind.id)
@@ -104,17 +104,17 @@ async def get_versions(request: Request, context: ConsoleContext) -> Response:
 
 
 async def get_version(request: Request, context: ConsoleContext) -> Response:
-    """The texts of one version, beside those that are live."""
+    """Show the texts of a version compared with the live ones."""
     kind = kind_of(request, context)
     return await _version(request, context, kind)
 
 
 async def post_roll_back(request: Request, context: ConsoleContext) -> Response:
-    """Publish an earlier version again, for a reason."""
+    """Roll back: publish an earlier version again, with a reason."""
     kind, form = kind_of(request, context), request.state.form
     why = text(form, "why").strip()
     if not why or len(why) > MAX_REASON:
-        fault = f"At most {MAX_REASON} characters." if why else "Say why."
+        fault = f"At most {MAX_REASON} characters." if why else "Give a reason."
         return await _version(request, context, kind, status=422, why=why, fault=fault)
     number = (await _found(request, context, kind)).number
     try:
@@ -123,7 +123,7 @@ async def post_roll_back(request: Request, context: ConsoleContext) -> Response:
             actor=request.state.visit.actor, why=why,
         )  # fmt: skip
     except Problem:
-        fault = "Another version has been published meanwhile. Look again at what is live now."
+        fault = "Another version has been published meanwhile. Check what is live now."
         return await _version(request, context, kind, status=409, why=why, fault=fault)
     if new is None:
         return await _version(request, context, kind, status=422, why=why, checked=checked)
@@ -131,7 +131,7 @@ async def post_roll_back(request: Request, context: ConsoleContext) -> Response:
 
 
 def runs(before: str, after: str) -> tuple[list[Run], list[Run]]:
-    """Two texts as runs of words that both have or only one has."""
+    """Split two texts into runs of words that both have or only one has."""
     old, new = _WORDS.findall(before), _WORDS.findall(after)
     told: tuple[list[Run], list[Run]] = ([], [])
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
@@ -142,7 +142,7 @@ def runs(before: str, after: str) -> tuple[list[Run], list[Run]]:
 
 
 def differences(kind: NotificationType, before: Mapping[str, Texts], after: Mapping[str, Texts]) -> list[Differs]:
-    """Every part of either wording, marked where they differ."""
+    """Compare two wordings part by part and mark where they differ."""
     old, new = ({each[:3]: each for each in places(kind, wording)} for wording in (before, after))
     return [
         Differs(new.get(key) or old[key], *runs(*(side[key].source if key in side else "" for side in (old, new))))
@@ -167,7 +167,7 @@ async def _page(
 
 
 async def _between(context: ConsoleContext, draft: Draft | None, checked: GateReport | None) -> Sequence[Version]:
-    """The versions that were published since a draft was begun: it would take back what they changed."""
+    """Return the versions published since a draft was begun, whose changes the draft would undo."""
     if draft is None or checked is None or draft.based_on == checked.based_on:
         return []
     every = await versions.every(context.engine.database, draft.type)

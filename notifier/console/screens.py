@@ -1,4 +1,4 @@
-"""What a screen is, and what screens work with."""
+"""The definition of a screen, and the context that screens work with."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ Group = Literal["Watch", "Write", "Mend", "Administer"]
 
 @dataclass(frozen=True, kw_only=True)
 class Screen:
-    """One method of one path below `BASE`. `permission` is None for what anybody may see.
+    """One method of one path below `BASE`. `permission` is None for public screens.
 
-    A screen with a `title` stands in the navigation, in its group; `g` and its `key` lead there.
+    A screen with a `title` is in the navigation under its group; the keys `g` and `key` open it.
     """
 
     path: str
@@ -42,8 +42,8 @@ class Screen:
 class ConsoleContext:
     """What screens work with, in `request.app.state.context`.
 
-    `secure` is whether people come by https; `confined` makes every message that is looked at or tried, `prices` are
-    what one of what a channel counts costs, where somebody has said.
+    `secure` is whether users connect by https; `confined` renders every preview and test, `prices` are the configured
+    prices of a channel's unit.
     """
 
     engine: Engine
@@ -60,14 +60,15 @@ class ConsoleContext:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleVisit:
-    """Whose request it is, in `request.state.visit`: what their cookie holds, and their session where they have one."""
+    """The visitor of a request, in `request.state.visit`: their cookie's value, and their session where they have
+    one."""
 
     cookie: str
     session: ConsoleSession | None
 
     @property
     def actor(self) -> str:
-        """What the audit calls them."""
+        """Return the visitor's name in the audit log."""
         return f"console:{self.session.user}" if self.session else "console"
 
     def __repr__(self) -> str:

@@ -26,12 +26,12 @@ from notifier.domain.users import (
 )
 from notifier.store.console import sign_ins, users
 
-THREADS = ThreadPoolExecutor(2, "passwords")  # looked at together: each takes 64 MiB and a core's full attention
+THREADS = ThreadPoolExecutor(2, "passwords")  # passwords checked at once: each takes 64 MiB and a whole core
 _INSIDE = re.compile(rf"{BASE}/(?!/)[\w./~%?=&+:@-]*", re.ASCII)
 
 
 async def get_sign_in(request: Request, context: ConsoleContext) -> Response:
-    """The form."""
+    """Show the sign-in form."""
     visit: ConsoleVisit = request.state.visit
     wanted = _inside(request.query_params.get("next", ""))
     if visit.session is not None:
@@ -42,14 +42,14 @@ async def get_sign_in(request: Request, context: ConsoleContext) -> Response:
 
 
 async def again(request: Request, context: ConsoleContext, late: Carried) -> Response:
-    """The form for who has sent another one after their session had ended; it is kept until they are back."""
+    """Show the sign-in form to a user who submitted another form after their session ended; it carries that form."""
     answer = await _form(request, context, wanted=_inside(""), name=late.writer, status=401, kept=carried.pack(late))
     visits.keep(answer, context, request.state.visit.cookie)
     return answer
 
 
 async def post_sign_in(request: Request, context: ConsoleContext) -> Response:
-    """A session for who knows their password; the same answer for a wrong one and for a name that is nobody's."""
+    """Start a session for a user with the right password; a wrong password and an unknown name get the same answer."""
     name = text(request.state.form, "name").strip().lower()
     wanted, kept = _inside(text(request.state.form, "next")), text(request.state.form, carried.KEPT)
     database, now = context.engine.database, context.engine.clock.now()
@@ -73,7 +73,7 @@ async def post_sign_in(request: Request, context: ConsoleContext) -> Response:
 
 
 async def post_sign_out(request: Request, context: ConsoleContext) -> Response:
-    """End the session."""
+    """Sign the user out."""
     session = request.state.visit.session
     await sign_ins.end(context.engine.database, session, context.engine.clock.now())
     answer = RedirectResponse(f"{BASE}/sign-in", 303)
@@ -82,7 +82,7 @@ async def post_sign_out(request: Request, context: ConsoleContext) -> Response:
 
 
 async def knows(user: User | None, password: str) -> bool:
-    """Whether a password is the user's, off the loop and not too many at once."""
+    """Whether a password is the user's, checked off the event loop with limited concurrency."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(THREADS, admits, user, password[: MAX_PASSWORD + 1])
 
@@ -99,12 +99,12 @@ async def _form(
 
 
 def _inside(wanted: str) -> str:
-    """Where to go next: a page of the console's, whatever the address says."""
+    """Return the page to open next, always one of the console's."""
     return wanted if _INSIDE.fullmatch(wanted) else f"{BASE}/health"
 
 
-_WRONG = "That name and password don’t go together."
-_LOCKED = f"Too many tries. Wait {LOCK // 60_000} minutes, or ask an administrator for a new password."
+_WRONG = "Wrong name or password."
+_LOCKED = f"Too many attempts. Wait {LOCK // 60_000} minutes, or ask an administrator for a new password."
 
 SCREENS = [
     Screen(path="/sign-in", handler=get_sign_in, permission=None),

@@ -1,4 +1,4 @@
-"""Tests of texts, on the way that messages take: to a saved contact by the real provider, and never to a recipient."""
+"""Tests of texts, sent like real messages: to a saved contact through the real provider, and never to a recipient."""
 
 import asyncio
 import secrets
@@ -18,19 +18,19 @@ from notifier.runtime.settings import Settings
 from notifier.store.console.contacts import Contact
 from notifier.store.core.database import Database
 
-MOST = 20  # tests of one user within `WINDOW`: an afternoon's writing, and nobody's flood
+MOST = 20  # tests of one user within `WINDOW`: enough for an afternoon's writing, too few to flood anybody
 WINDOW = 15 * MINUTE  # milliseconds
-PATIENCE = 20.0  # seconds for a provider's answer: what a delivery's lease would leave it
-TIME_TO_LIVE = 600  # seconds that a provider tries: whoever tests is waiting for it
+PATIENCE = 20.0  # seconds for a provider's answer: as much as a delivery's lease would leave
+TIME_TO_LIVE = 600  # seconds that a provider retries: the user is waiting
 
 ACTION = "text.test"
 """What the audit calls a test: its lines are also what is counted."""
 
 
 class Tester:
-    """Hands tests to the providers. Their transports are opened by the first one: most web processes never need them.
+    """Sends tests through the providers. The first test opens their transports: most web processes never need them.
 
-    No row is written for a test but its line in the audit, so that no receipt, retry or redrive can come of it.
+    A test writes no row but its line in the audit log, so no receipt, retry or redrive can follow it.
     """
 
     def __init__(self, settings: Settings, namespace: str, database: Database, clock: Clock) -> None:
@@ -40,7 +40,7 @@ class Tester:
         self._transports: Mapping[Channel, Transport[Any]] | None = None
 
     async def send(self, channel: Channel, message: Message) -> Receipt | SendError:
-        """The provider's answer."""
+        """Send a test and return the provider's outcome."""
         try:
             if self._transports is None:
                 self._transports = open_transports(self._settings, self._clock, self._keep)
@@ -49,19 +49,19 @@ class Tester:
                 return receipt
         except SendError as error:
             return error
-        except ConfigurationError as error:  # workers may well have what this process lacks, such as a key's file
+        except ConfigurationError as error:  # workers may have what this process lacks, such as a key file
             return Misconfigured(channel, "unconfigured", str(error))
         except TimeoutError:
             return OutcomeUnknown(channel, "no_answer", "the provider did not answer in time; it may have it")
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close the transports that were opened."""
         for transport in (self._transports or {}).values():
             await transport.close()
 
 
 def to_contact(contact: Contact, kind: NotificationType, channel: Channel, content: Content) -> Message | None:
-    """The message that brings them these words, to the letter; None where they have no address for it."""
+    """Return the message that brings a contact exactly these words; None where the contact has no address for it."""
     if not contact.address(channel):
         return None
     reference = make_id("test", secrets.token_hex(16))

@@ -1,4 +1,4 @@
-"""Types: every notification type, what it is, how it speaks and how much it is used."""
+"""Types: every notification type with its class, languages, live version and volume."""
 
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ from notifier.texts import gate
 
 
 class TypeSummary(NamedTuple):
-    """A type in short: the locales of its live texts, their version, whether there is a draft, and how many deliveries
-    there were within a day, None where nobody has counted yet."""
+    """A type in the list: the locales of its live texts, their version, who has a draft, and its deliveries within a
+    day, None before the first count."""
 
     notification_type: NotificationType
     locales: list[str]
@@ -24,7 +24,7 @@ class TypeSummary(NamedTuple):
 
 
 async def get_types(request: Request, context: ConsoleContext) -> Response:
-    """All types whose id, name, event or category holds what is asked for."""
+    """Show the types whose id, name, event, class or category contains the search text."""
     engine = context.engine
     asked = request.query_params.get("q", "").strip()
     kinds = [kind for kind in engine.catalog.types.values() if asked.lower() in _said(kind)]

@@ -1,4 +1,4 @@
-"""Users: who may sign in, and what for. A new password is made here, shown once, and changed by who gets it."""
+"""Users: who may sign in, and with which role. A new password is generated, shown once, and changed by its user."""
 
 import asyncio
 from typing import Any
@@ -15,15 +15,15 @@ from notifier.store.console import sign_ins, users
 
 
 async def get_users(request: Request, context: ConsoleContext) -> Response:
-    """Everybody, and the form for one more."""
+    """Show all users and the form to add one."""
     return await _list(request, context)
 
 
 async def post_users(request: Request, context: ConsoleContext) -> Response:
-    """A new user, with the password to hand over."""
+    """Create a user and show the password to hand over."""
     name, role = text(request.state.form, "name").strip().lower(), text(request.state.form, "role")
     if not NAME.fullmatch(name):
-        fault = "Small letters, digits and . _ - @, at most 64, beginning with a letter or digit."
+        fault = "Lower-case letters, digits and . _ - @, at most 64, beginning with a letter or digit."
         return await _list(request, context, status=422, name=name, role=role, fault=fault)
     password = make_password()
     user = User(
@@ -31,18 +31,18 @@ async def post_users(request: Request, context: ConsoleContext) -> Response:
         created_at=context.engine.clock.now(),
     )  # fmt: skip
     if not await users.add(context.engine.database, user, request.state.visit.actor):
-        fault = "There is a user with this name already."
+        fault = "A user with this name already exists."
         return await _list(request, context, status=422, name=name, role=role, fault=fault)
     return page(request, context, "password.html", name=name, password=password, new=True)
 
 
 async def get_user(request: Request, context: ConsoleContext) -> Response:
-    """One user, and what can be changed about them."""
+    """Show a user and what can be changed."""
     return await _user(request, context)
 
 
 async def post_role(request: Request, context: ConsoleContext) -> Response:
-    """Another role, from their next click on, unless somebody else has given them one since the page was opened."""
+    """Change a user's role from their next click on, unless somebody else has changed it since the page was opened."""
     role, shown = (text(request.state.form, name) for name in ("role", "shown"))
     if role == shown:
         return RedirectResponse(f"{BASE}/users/{request.path_params['name']}", 303)
@@ -51,17 +51,17 @@ async def post_role(request: Request, context: ConsoleContext) -> Response:
 
 
 async def post_disable(request: Request, context: ConsoleContext) -> Response:
-    """Let them in no more; they are signed out at once."""
+    """Disable a user, who is signed out at once."""
     return await _change(request, context, {"disabled_at": context.engine.clock.now()}, "user.disable")
 
 
 async def post_enable(request: Request, context: ConsoleContext) -> Response:
-    """Let them in again."""
+    """Enable a disabled user."""
     return await _change(request, context, {"disabled_at": None}, "user.enable")
 
 
 async def post_reset(request: Request, context: ConsoleContext) -> Response:
-    """A new password to hand over; they are signed out at once."""
+    """Show a new password to hand over; the user is signed out at once."""
     name, password = request.path_params["name"], make_password()
     values = {"password_hash": await asyncio.to_thread(hash_password, password)}
     await _change(request, context, values, "user.reset")
@@ -88,7 +88,8 @@ async def _change(
 ) -> Response:  # fmt: skip
     name = request.path_params["name"]
     if name == request.state.visit.session.user:
-        # So there is always an administrator left; one's own password is changed under one's account.
+        # Nobody changes their own role, so an administrator is always left; their own password changes under their
+        # account.
         raise HTTPException(400)
     changed = await users.change(
         context.engine.database, name, values, action=action, actor=request.state.visit.actor,

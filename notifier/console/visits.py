@@ -1,7 +1,7 @@
-"""Who comes: the cookie, the session it stands for, and the token that every form sends along.
+"""Visits: the cookie, the session that it stands for, and the CSRF token of every form.
 
-A visitor who has not signed in has a cookie too, which no session belongs to: the sign-in form's token hangs on it. At
-sign-in it is replaced, so that nobody signs in on a cookie that somebody else has given them.
+A visitor who has not signed in has a cookie too, without a session: the sign-in form's token depends on it. The cookie
+is replaced at sign-in, so that nobody can plant a cookie and share the session (session fixation).
 """
 
 import hmac
@@ -18,12 +18,13 @@ FIELD = "csrf"
 
 
 def cookie_name(context: ConsoleContext) -> str:
-    """The prefix makes browsers take it from this host by https alone (RFC 6265bis §4.1.3.2)."""
+    """Return the cookie's name, whose prefix makes browsers accept it only from this host by https (RFC 6265bis
+    §4.1.3.2)."""
     return "__Host-notifier" if context.secure else "notifier"
 
 
 async def recognise(request: Request, context: ConsoleContext, *, touch: bool) -> ConsoleVisit:
-    """The visit that a request belongs to; `touch` says that it keeps the session alive."""
+    """Return the visit that a request belongs to; `touch` keeps the session alive."""
     cookie = request.cookies.get(cookie_name(context), "")
     if not is_session_id(cookie):
         return ConsoleVisit(cookie=make_session_id(), session=None)
@@ -35,7 +36,7 @@ async def recognise(request: Request, context: ConsoleContext, *, touch: bool) -
 
 
 def keep(response: Response, context: ConsoleContext, cookie: str) -> None:
-    """Give a visitor their cookie."""
+    """Set the visitor's cookie."""
     response.set_cookie(
         cookie_name(context), cookie, max_age=ABSOLUTE // SECOND, path="/" if context.secure else BASE,
         secure=context.secure, httponly=True, samesite="lax",
@@ -43,12 +44,12 @@ def keep(response: Response, context: ConsoleContext, cookie: str) -> None:
 
 
 def forget(response: Response, context: ConsoleContext) -> None:
-    """Take the cookie away."""
+    """Delete the visitor's cookie."""
     response.delete_cookie(
         cookie_name(context), path="/" if context.secure else BASE, secure=context.secure, httponly=True, samesite="lax"
     )
 
 
 def is_ours(visit: ConsoleVisit, token: str) -> bool:
-    """Whether a form's token is the one that this visit's pages hold."""
+    """Whether a form's CSRF token is the one in this visit's pages."""
     return hmac.compare_digest(csrf_token(visit.cookie).encode(), token.encode())

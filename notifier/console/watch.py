@@ -1,6 +1,6 @@
-"""How the system is, found by looking and remembered for a moment: however many people watch, it is looked at once.
+"""The state of the system, queried once for all viewers and cached for a moment.
 
-Nothing here keeps a page waiting: what takes longer than a page may is told as it was last seen.
+No page waits for a slow query: it shows the last known result.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from notifier.store.reading.ledger import Ledger
 
 T = TypeVar("T")
 
-LOOK_EVERY = SECOND  # milliseconds that a look is good for, at least
-REST = 20  # times as long as it took that the ledger isn't counted again: that reads every row
-PATIENCE = 0.04  # seconds that a page waits for a look under way
-SAMPLE_EVERY = 15.0  # seconds between two readings of what providers did
-WINDOW = 5 * MINUTE  # milliseconds over which their speed and answers are told
+LOOK_EVERY = SECOND  # milliseconds that a result is cached, at least
+REST = 20  # times its own duration that a count of the ledger, which reads every row, is cached
+PATIENCE = 0.04  # seconds that a page waits for a query under way
+SAMPLE_EVERY = 15.0  # seconds between two samples of the providers' metrics
+WINDOW = 5 * MINUTE  # milliseconds of the window of providers' speed and answers
 
 BREAKERS = ("closed", "half-open", "open")
 
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 
 class MetricsSample(NamedTuple):
-    """What the processes had counted at an instant; `tick` is when a clock last finished a round, 0 where none says."""
+    """The processes' counters at an instant; `tick` is when a clock last finished a round, 0 where unknown."""
 
     at: int
     requests: Counter[tuple[str, str]]
@@ -46,7 +46,7 @@ class MetricsSample(NamedTuple):
 
 
 class ProviderHealth(NamedTuple):
-    """A provider, its breaker, and what it said to how many messages within the window."""
+    """A provider's circuit breaker, and its outcomes with their counts within the window."""
 
     name: str
     breaker: str
@@ -54,7 +54,7 @@ class ProviderHealth(NamedTuple):
 
 
 class Speed(NamedTuple):
-    """How fast a channel's providers answered within the window, in milliseconds; None where nobody asked them."""
+    """Response times of a channel's providers within the window, in milliseconds; None without requests."""
 
     channel: str
     answered: int
@@ -63,8 +63,8 @@ class Speed(NamedTuple):
 
 
 class Health(NamedTuple):
-    """All of it at `at`. `depths` is empty where the broker doesn't say; `event_late` and `delivery_late` are how many
-    milliseconds the longest-waiting row is past its time."""
+    """The system's health at `at`. `depths` is empty where the broker doesn't answer; `event_late` and `delivery_late`
+    are the milliseconds by which the longest-waiting row is overdue."""
 
     at: int
     depths: Mapping[str, int]
@@ -77,14 +77,14 @@ class Health(NamedTuple):
 
 
 class DatedLedger(NamedTuple):
-    """The ledger as it was at `at`."""
+    """A count of the ledger, taken at `at`."""
 
     at: int
     ledger: Ledger
 
 
 class Remembered(Generic[T]):
-    """What is found when somebody asks, kept for a while, and waited for no longer than `PATIENCE`."""
+    """A query run on demand, whose result is cached and waited for no longer than `PATIENCE`."""
 
     def __init__(self, find: Callable[[], Awaitable[T]], clock: Clock, rest: int = 0) -> None:
         self._find = find
@@ -95,7 +95,7 @@ class Remembered(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     async def latest(self) -> T | None:
-        """The latest there is; None until it was found for the first time."""
+        """Return the latest result; None before the first."""
         if self._task is None and self._clock.now() >= self._until:
             self._task = once("console.look", self._look)
         if self._task is not None:
@@ -103,7 +103,7 @@ class Remembered(Generic[T]):
         return self._value
 
     async def close(self) -> None:
-        """Look no more."""
+        """Cancel a query under way."""
         if self._task is not None:
             await _cancel(self._task)
 
@@ -120,7 +120,7 @@ class Remembered(Generic[T]):
 
 
 class Watch:
-    """Looks at the system for whoever asks, and reads in between what its providers do."""
+    """Queries the system on demand, and samples the providers' metrics in the background."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -132,7 +132,7 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
 
     async def failures(self) -> Failures | None:
-        """What fails of what was sent lately, and the dead letters that wait."""
+        """Return recent failure rates and the number of waiting dead letters."""
         return await self._failures.latest()
 
     async def health(self) -> Health | None:
@@ -142,15 +142,15 @@ class Watch:
         return await self._books.latest()
 
     async def day(self) -> Mapping[str, int] | None:
-        """How many deliveries of each type were made within a day."""
+        """Return the number of deliveries of each type within a day."""
         return await self._day.latest()
 
     def start(self) -> None:
-        """Read from now on what providers do."""
+        """Start sampling the providers' metrics."""
         self._task = forever("console.watch", self._keep)
 
     async def close(self) -> None:
-        """Stop looking."""
+        """Stop sampling and cancel queries under way."""
         if self._task is not None:
             await _cancel(self._task)
         await self._health.close()
@@ -162,7 +162,7 @@ class Watch:
         while True:
             try:
                 self._samples.append(await self._read())
-            except (OSError, ValueError) as error:  # a file that a process is just making, or that somebody removed
+            except (OSError, ValueError) as error:  # a file that a process is just creating, or that was removed
                 log.warning("console.metrics_unreadable", error=type(error).__name__)
             await asyncio.sleep(SAMPLE_EVERY)
 
@@ -199,7 +199,7 @@ class Watch:
 
 
 def read(families: Sequence[Any], now: int) -> MetricsSample:
-    """What a reading of the metrics says."""
+    """Parse a sample from the metrics' text."""
     sample = MetricsSample(now, Counter(), Counter(), {}, 0)
     tick = 0
     for each in (each for family in families for each in family.samples):
@@ -216,7 +216,7 @@ def read(families: Sequence[Any], now: int) -> MetricsSample:
 
 
 def providers(earlier: MetricsSample, later: MetricsSample) -> list[ProviderHealth]:
-    """Every provider that was ever used, with what it said between two readings, the most frequent first."""
+    """Return every provider ever used with its outcomes between two samples, the most frequent first."""
     said = later.requests - earlier.requests
     names = sorted(later.breakers.keys() | {name for name, _ in later.requests})
     return [
@@ -230,7 +230,7 @@ def providers(earlier: MetricsSample, later: MetricsSample) -> list[ProviderHeal
 
 
 def speeds(earlier: MetricsSample, later: MetricsSample) -> list[Speed]:
-    """How fast each channel's providers answered between two readings."""
+    """Return the response times of each channel's providers between two samples."""
     answers = later.answers - earlier.answers
     told = []
     for channel in sorted({channel for channel, _ in later.answers}):
@@ -241,8 +241,8 @@ def speeds(earlier: MetricsSample, later: MetricsSample) -> list[Speed]:
 
 
 def quantile(buckets: Mapping[float, int], share: float) -> float | None:
-    """Milliseconds within which a share of the answers came, as Prometheus' `histogram_quantile` has it: counts by
-    upper bound (seconds), each with those below it. None where there are none."""
+    """Return a quantile in milliseconds, computed like Prometheus' `histogram_quantile` from cumulative counts by upper
+    bound (seconds); None without counts."""
     total = buckets.get(math.inf, 0)
     below, below_count = 0.0, 0
     for bound, count in sorted(buckets.items()):

@@ -1,4 +1,4 @@
-"""Why, why not and what if: what became of an event, and what would become of one that never came."""
+"""Why, why not and what if: the explanation of an event, and the simulation of a hypothetical one."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,19 +20,19 @@ from notifier.texts import publishing
 from notifier.why.explain import Explanation, explain
 from notifier.why.simulate import Trial, simulate
 
-TOLD = 20  # decisions told with each rule's answer; `notifier explain` pages through a campaign's
+TOLD = 20  # decisions shown with each rule's answer; `notifier explain` pages through a campaign's
 
 ASKED = ("recipient", "event", "at", "data")
 
 
 async def get_why(request: Request, context: ConsoleContext) -> Response:
-    """The form."""
+    """Show the form of the simulation."""
     given = {name: request.query_params.get(name, "") for name in ("recipient", "event", "at")}
     return _page(request, context, {**given, "data": ""})
 
 
 async def post_why(request: Request, context: ConsoleContext) -> Response:
-    """What would happen, decided by the code that decides; nothing is written, nothing is sent."""
+    """Simulate an event with the code that decides real ones; nothing is written, nothing is sent."""
     engine = context.engine
     given = {name: text(request.state.form, name).strip() for name in ASKED}
     try:
@@ -47,14 +47,14 @@ async def post_why(request: Request, context: ConsoleContext) -> Response:
 
 
 async def explained(context: ConsoleContext, **wanted: Any) -> Explanation | None:
-    """What `notifier explain` would say of an event or a delivery; None where there is none."""
+    """Return the explanation of an event or a delivery, as `notifier explain` has it; None where there is none."""
     engine = context.engine
     found = await explaining.read(engine.database, ExplanationQuery(limit=TOLD, **wanted))
     if found is None:
         return None
     sent = found.sent.values()
     await publishing.have_all(engine.database, engine.renderer, ((each.type, each.version) for each in sent))
-    # A campaign's mails take a millisecond each to be made again.
+    # Rendering a campaign's mails again takes a millisecond each.
     return await asyncio.to_thread(explain, engine.catalog, engine.renderer, engine.links, found)
 
 
@@ -77,7 +77,7 @@ def _trial(catalog: Catalog, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _place(error: Exception, said: str) -> tuple[str, str]:
-    """The field that a fault belongs to, and what it is."""
+    """Return the form field that an error belongs to, and its message."""
     pointer = error.pointer or "" if isinstance(error, Problem) else "/event"
     field = "data" if pointer.startswith("/event") else pointer.removeprefix("/")
     return (field if field in ASKED else "data"), f"{said} ({pointer})" if pointer.startswith("/event/") else said

@@ -1,4 +1,4 @@
-"""Texts as a form: the fields of one locale and channel, what they may name, and back to texts. Pure."""
+"""Texts as a form: the fields of one locale and channel, their variables, and back to texts. Pure."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -14,11 +14,11 @@ from notifier.rendering.formats import FORMATS
 from notifier.rendering.texts import Texts, Wording, fields_of
 from notifier.rendering.writing import Table, writing
 
-SPARE_ROWS = 2  # of a mail's table that are empty: a script is not needed to add some
+SPARE_ROWS = 2  # empty rows of a mail's table, so that rows can be added without a script
 
 
 class Written(NamedTuple):
-    """What stands in the form: its texts, their rows where the channel has such, and what is wrong with those."""
+    """The editor form's contents: its texts, their rows where the channel has rows, and the rows' fault."""
 
     table: Table
     rows: list[tuple[str, str]]
@@ -26,13 +26,13 @@ class Written(NamedTuple):
 
     @classmethod
     def of(cls, table: Table, channel: Channel) -> Self:
-        """The form of a channel's texts."""
+        """Return the form contents of a channel's texts."""
         part = _rows_of(channel)
         return cls(table, list(getattr(table, part).items()) if part else [])
 
 
 def written(texts: Texts, channel: Channel) -> Written:
-    """The form of texts that there are; an empty one where the channel has none."""
+    """Return the form contents of a locale's texts; empty where the channel has none."""
     table = texts.table(channel)
     if table is None:
         table = _table(channel, dict.fromkeys(_parts(channel), ""))
@@ -40,7 +40,7 @@ def written(texts: Texts, channel: Channel) -> Written:
 
 
 def read(form: FormData, channel: Channel) -> Written:
-    """What somebody has sent."""
+    """Read the form contents from a posted form."""
     parts: dict[str, Any] = {name: text(form, name) for name in _parts(channel)}
     part = _rows_of(channel)
     if not part:
@@ -55,7 +55,7 @@ def read(form: FormData, channel: Channel) -> Written:
 
 
 def _rows_of(channel: Channel) -> str:
-    """The part that is a table of rows by label; empty where there is none."""
+    """Return the part that is a table of rows by label; "" where the channel has none."""
     rows = writing(channel).rows
     return rows.part if rows else ""
 
@@ -69,12 +69,12 @@ def _table(channel: Channel, parts: Mapping[str, Any]) -> Table:
 
 
 def marks(table: Table) -> dict[str, str]:
-    """What a form shows of each of its parts: enough to tell later whether somebody has changed it."""
+    """Return a hash of each part that a form shows, to detect later whether the part was changed."""
     return {name: _mark(value) for name, value in _flat(table).items()}
 
 
 def read_marks(form: FormData) -> dict[str, str] | None:
-    """The marks that a form was made with; None where it brings none that make sense."""
+    """Read the hashes that a form was made with; None where they are missing or invalid."""
     try:
         return msgspec.json.decode(text(form, "shown"), type=dict[str, str])
     except msgspec.DecodeError:
@@ -82,8 +82,8 @@ def read_marks(form: FormData) -> dict[str, str] | None:
 
 
 def merged(mine: Table, theirs: Table, shown: Mapping[str, str], channel: Channel) -> tuple[Table, dict[str, str]]:
-    """The draft's words with those that were changed in the form over them; and what the draft says of parts that both
-    have changed. `shown` are the marks of what the form began with."""
+    """Merge the form's changes into the present draft; return the result, and the draft's text of parts that both
+    changed. `shown` are the hashes of what the form began with."""
     own, other = _flat(mine), _flat(theirs)
     kept, both = {}, {}
     for name in dict.fromkeys((*own, *other)):
@@ -96,7 +96,7 @@ def merged(mine: Table, theirs: Table, shown: Mapping[str, str], channel: Channe
 
 
 def _flat(table: Table) -> dict[str, str]:
-    """Every source by its part; a row's by `<part>.<label>`."""
+    """Return every source by its part; a row's by `<part>.<label>`."""
     flat: dict[str, str] = {}
     for name, value in msgspec.structs.asdict(table).items():
         flat |= {f"{name}.{label}": row for label, row in value.items()} if isinstance(value, dict) else {name: value}
@@ -104,7 +104,7 @@ def _flat(table: Table) -> dict[str, str]:
 
 
 def _nested(flat: Mapping[str, str], rows: str) -> dict[str, Any]:
-    """What `_flat` made flat, with the rows in the part of this name."""
+    """Undo `_flat`: gather the rows into the part of this name."""
     begins = f"{rows}."
     parts: dict[str, Any] = {name: value for name, value in flat.items() if not rows or not name.startswith(begins)}
     if rows:
@@ -117,19 +117,19 @@ def _mark(value: str | None) -> str:
 
 
 def put(wording: Wording, locale: str, channel: Channel, table: Table) -> dict[str, Texts]:
-    """The wording with other texts in one place."""
+    """Return the wording with the texts of one locale and channel replaced."""
     return {**wording, locale: msgspec.structs.replace(wording[locale], **{channel.value: table})}
 
 
 class FieldFormat(NamedTuple):
-    """How a field is written, and what that is called in short."""
+    """A way to write a field, with a short name."""
 
     name: str
     source: str
 
 
 class Variable(NamedTuple):
-    """A field that texts may name: what it is, and how it is written, once for each filter that fits."""
+    """A field that texts may use: its description, and a way to write it for each filter that fits."""
 
     name: str
     about: str
@@ -138,7 +138,7 @@ class Variable(NamedTuple):
 
 
 def variables(kind: NotificationType) -> list[Variable]:
-    """Everything that the texts of a type may name."""
+    """Return every field that the texts of a type may use."""
     return [
         Variable(name, field.about, f"{field.type}, optional" if field.optional else field.type, _ways(name, field))
         for name, field in fields_of(kind).items()

@@ -1,4 +1,4 @@
-"""What is said: texts per type, channel and locale, filled with an event's data (docs/notification-types.md)."""
+"""Rendering: texts by type, channel and locale, filled with an event's data (docs/notification-types.md)."""
 
 from notifier.rendering.renderer import Rendered, Renderer
 from notifier.rendering.writing import Brand

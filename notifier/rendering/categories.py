@@ -1,4 +1,4 @@
-"""What people call each category, by locale: `templates/_categories/<locale>.toml`."""
+"""The names of categories by locale: `templates/_categories/<locale>.toml`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,8 @@ class CategoryWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_categories(templates: Path, catalog: Catalog) -> Mapping[str, Mapping[str, CategoryWords]]:
-    """The words by locale and category; ConfigurationError where a category of the catalog has none in a locale."""
+    """Load the words by locale and category; raises ConfigurationError where a locale lacks a category of the
+    catalog."""
     told = read_locales(templates / FOLDER, dict[str, CategoryWords])
     needed = sorted({kind.category for kind in catalog.types.values()})
     for locale, words in told.items():

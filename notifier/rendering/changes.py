@@ -1,4 +1,5 @@
-"""What a new wording changes for people, told before it is published: pure, over both and what they render to."""
+"""The changes that a new wording makes for people, computed before it is published from both wordings and their
+messages. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from notifier.rendering.lint import RenderedSample
 from notifier.rendering.texts import Wording, alike, named, places
 from notifier.rendering.writing import measures, writing
 
-EXAMPLES = 3  # of each channel and locale: the first shows what it is about, more would hide other locales
+EXAMPLES = 3  # for each channel and locale: the first shows the change, more would hide other locales
 
 
 class TextExample(msgspec.Struct, frozen=True):
@@ -39,7 +40,7 @@ class TextChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it; empty lists where nothing changes."""
+    """All changes between two wordings; empty lists where nothing changes."""
 
     locales_gained: list[str]
     locales_lost: list[str]
@@ -53,8 +54,8 @@ def compare(
     was: Sequence[RenderedSample],
     will: Sequence[RenderedSample],
 ) -> Changes:
-    """Hold two wordings against each other; `was` and `will` are what they make of the same payloads, at least where
-    they are not alike."""
+    """Compare two wordings; `was` and `will` are their messages for the same payloads, at least where the wordings
+    differ."""
     told = []
     for channel in kind.channels:
         for locale in dict.fromkeys([*before, *after]):
@@ -95,7 +96,7 @@ def _change(
 
 
 def shown_as(tried: TrialResult | None) -> str:
-    """A message as plain words, to be read beside another."""
+    """Return a message as plain words for a comparison."""
     if tried is None:
         return ""
     content = tried.content
@@ -103,7 +104,7 @@ def shown_as(tried: TrialResult | None) -> str:
 
 
 def to_builtins(changes: Changes) -> dict[str, Any]:
-    """The same for JSON: each change has what any channel counts by its name, null where that is another channel's."""
+    """Convert changes for JSON: each change has the measures of all channels by name, null for another channel's."""
     told: dict[str, Any] = msgspec.to_builtins(changes)
     for change, each in zip(changes.changed, told["changed"], strict=True):
         most, examples, own = each.pop("most"), each.pop("examples"), writing(change.channel).measure

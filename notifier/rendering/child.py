@@ -1,6 +1,6 @@
-"""The process that tries texts out: a request a line on its input, an answer a line on its output.
+"""The child process that tries texts: one request a line on its input, one answer a line on its output.
 
-It opens no connection and writes no file, and limits itself once it is warm: memory, files, children.
+The child opens no connection and writes no file, and once warm it limits its own memory, files and child processes.
 """
 
 import re
@@ -26,7 +26,8 @@ _PLACE = re.compile(rf"[\w-]+/([\w-]+)\.toml: ({'|'.join(CHANNELS)})\.(\w+):? ")
 
 
 def main() -> None:
-    """Answer until the input ends; its first line is `ready`, or why it can't be."""
+    """Answer requests until the input ends; the first output line is `ready`, or the reason why the child can't
+    start."""
     try:
         renderer = _warm(load_settings())
     except ConfigurationError as error:
@@ -41,7 +42,8 @@ def main() -> None:
 
 
 def _warm(settings: Settings) -> Renderer:
-    """A renderer that has made a message of all that can be used: locales, zones and MJML are loaded lazily."""
+    """Return a renderer after a message of every kind, so that locales, zones and MJML, which load lazily, are
+    loaded."""
     brand = Brand(settings.brand_name, settings.app_url, settings.postal_address)
     catalog = load_catalog(settings.templates)
     renderer = Renderer(catalog, settings.templates, brand, forgiving=True)
@@ -64,7 +66,7 @@ def _answer(renderer: Renderer, line: bytes) -> TrialAnswer:
 
 
 def _located(error: ConfigurationError) -> Fault:
-    """A fault of one part as a whole, such as MJML that doesn't compile, by the place that its words begin with."""
+    """Assign an error of a whole part, such as MJML that doesn't compile, to the place that its message begins with."""
     if isinstance(error, Unspoken):
         return Fault("", "", "", error.words)
     told = str(error)
@@ -84,7 +86,7 @@ def _try(renderer: Renderer, type_: str, scripts: Scripts, trial: RenderTrial) -
 
 
 def _limit(memory: int) -> None:
-    """From now on only so many bytes more, no new file, no child."""
+    """Limit this process to a number of further bytes, no new files and no child processes."""
     with open("/proc/self/statm") as statm:  # noqa: PTH123 (a file that the kernel makes up)
         taken = int(statm.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + memory, taken + memory))

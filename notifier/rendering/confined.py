@@ -1,8 +1,8 @@
-"""Texts that people wrote are compiled and tried out in a child process, within limits, before anybody sends them.
+"""Texts written by users are compiled and tried in a child process, within limits, before they are sent.
 
-The language's own checks refuse what could run away; this is for what they may not know of. The child is warm: one
-request costs a few milliseconds. Where it takes too long or too much it is killed, and the next request has a new one;
-the process that asks is never touched.
+The template language's checks refuse texts that could run away; the child contains what they miss. The child is warm: a
+request costs a few milliseconds. A child that takes too long or too much memory is killed, and the next request has a
+new one; the calling process is never affected.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ NOTHING = msgspec.Raw(b"null")
 
 
 class RenderTrial(msgspec.Struct, frozen=True):
-    """One message to try a wording with; a mail has a link to unsubscribe where one is given."""
+    """A message to try a wording with; a mail has an unsubscribe link where one is given."""
 
     channel: Channel
     locale: str
@@ -60,7 +60,7 @@ class TrialRequest(msgspec.Struct, frozen=True):
 
 
 class TrialResult(msgspec.Struct, frozen=True):
-    """What came of one trial: on its channel the content's JSON (`raw`, null where there is none), or why not."""
+    """The result of a trial: the content's JSON for its channel (`raw`, null where there is none), or the error."""
 
     channel: Channel
     raw: msgspec.Raw = NOTHING
@@ -69,13 +69,13 @@ class TrialResult(msgspec.Struct, frozen=True):
 
     @property
     def content(self) -> Content | None:
-        """What the message says; None where it can't be made."""
+        """Return the message's content; None where it can't be rendered."""
         content: Content | None = msgspec.json.decode(self.raw, type=channels.spec(self.channel).content | None)
         return content
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One part that can't be used, and why."""
+    """A part that can't be used, and the reason."""
 
     locale: str
     channel: str
@@ -84,7 +84,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class TrialAnswer(msgspec.Struct, frozen=True):
-    """`faults` are empty where the wording is good; only then are there trials."""
+    """The child's answer. `faults` is empty where the wording is usable; only then are there trials."""
 
     faults: list[Fault] = []
     tried: list[TrialResult] = []
@@ -92,7 +92,8 @@ class TrialAnswer(msgspec.Struct, frozen=True):
 
 
 class Confined:
-    """The child, started by `warm_soon` or when it is first needed, and again after it had to be killed."""
+    """The handle of the child process, which is started by `warm_soon` or on first use, and again after it was
+    killed."""
 
     def __init__(self, settings: Settings) -> None:
         chosen = {
@@ -105,17 +106,17 @@ class Confined:
         self._warming: asyncio.Task[None] | None = None
 
     def warm_soon(self) -> None:
-        """Have a child ready by the time that somebody needs it, where none is under way."""
+        """Start a child in the background, unless one is running or starting."""
         if self._warming is None:
             self._warming = once("console.child", self._warm_quietly)
 
     async def warm(self) -> None:
-        """Have a child ready."""
+        """Start a child and wait until it is ready."""
         async with self._one_at_a_time:
             await self._ready()
 
     async def ask(self, request: TrialRequest) -> TrialAnswer:
-        """Compile a wording and try it; what runs away is killed and told as such, never raised."""
+        """Compile a wording and try it; a child that runs away is killed and reported in the answer, never raised."""
         async with self._one_at_a_time:
             child = await self._ready()
             assert child.stdin is not None  # noqa: S101 (it is a pipe)
@@ -126,21 +127,21 @@ class Confined:
                 line = await _within_limits(child.pid, asyncio.create_task(child.stdout.readline()), seconds)
             except TimeoutError:
                 return await self._give_up("too slow")
-            except (OSError, ValueError):  # it is gone, or answers more than a line may hold
+            except (OSError, ValueError):  # the child has ended, or its answer is longer than a line may be
                 return await self._give_up("ended")
             if not line:
                 return await self._give_up("ended")
             return msgspec.json.decode(line, type=TrialAnswer)
 
     async def close(self) -> None:
-        """End the child, be it warm or not."""
+        """End the child, whether or not it is ready."""
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.wait([self._warming])
         await self._kill()
 
     async def _warm_quietly(self) -> None:
-        with contextlib.suppress(ConfigurationError):  # whoever asks for it is told
+        with contextlib.suppress(ConfigurationError):  # the next caller gets the error
             await self.warm()
 
     async def _ready(self) -> asyncio.subprocess.Process:
@@ -175,7 +176,7 @@ class Confined:
 
 
 async def _within_limits(pid: int, answer: asyncio.Task[bytes], seconds: float) -> bytes:
-    """The child's answer; TimeoutError once it has used up so much CPU, or everybody's patience."""
+    """Return the child's answer; raises TimeoutError once the limit of CPU or of wall-clock time is reached."""
     began, allowed = asyncio.get_running_loop().time(), _cpu(pid) + seconds
     try:
         while True:
@@ -189,7 +190,7 @@ async def _within_limits(pid: int, answer: asyncio.Task[bytes], seconds: float) 
 
 
 def _cpu(pid: int) -> float:
-    """Seconds of CPU that a process has used (proc_pid_stat(5): fields 14 and 15); none where it is gone."""
+    """Return the seconds of CPU that a process has used (proc_pid_stat(5): fields 14 and 15); 0 where it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

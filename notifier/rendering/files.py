@@ -1,4 +1,4 @@
-"""Texts as files that people read and git compares: `<locale>.toml`, a table a channel."""
+"""Texts as readable files for git: `<locale>.toml`, with a table for each channel."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\b": "\\b", "\f": "\\f", "\r": "\\r", "\t
 
 
 def write_wording(folder: Path, wording: Wording) -> list[Path]:
-    """Write a type's texts into its folder, and take away those of locales that it has no more; the files written."""
+    """Write a type's texts into its folder, delete the files of removed locales, and return the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.glob("*.toml"):
         if file.name != "type.toml" and file.stem not in wording:
@@ -25,7 +25,7 @@ def write_wording(folder: Path, wording: Wording) -> list[Path]:
 
 
 def to_toml(texts: Texts) -> str:
-    """One locale's texts: reading it back gives the same."""
+    """Return one locale's texts as TOML that reads back to equal texts."""
     tables: Mapping[str, Mapping[str, object]] = msgspec.to_builtins(texts)
     return "\n".join(line for name, table in tables.items() if table for line in _table(name, table)) + "\n"
 

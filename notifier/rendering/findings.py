@@ -1,4 +1,4 @@
-"""What the checks of texts say: one finding each, of how grave it is, where, and what to do about it."""
+"""Findings of the checks of texts: severity, place, and what to do."""
 
 from collections.abc import Iterator
 from typing import Final, Literal, get_args
@@ -12,7 +12,7 @@ LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 
 
 class LintFinding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing, where it is, and what to do about it."""
+    """A finding: its severity, its place in the texts, and what to do about it."""
 
     level: Level
     code: str
@@ -23,17 +23,17 @@ class LintFinding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @property
     def unusable(self) -> bool:
-        """Whether no message can be made at all because of it."""
+        """Whether no message can be rendered because of this finding."""
         return self.code in ("language", "too_costly")
 
     @property
     def place(self) -> str:
-        """Where it is within a type's texts: `de.toml: sms.text`."""
+        """Return the finding's place within a type's texts: `de.toml: sms.text`."""
         inside = ".".join(filter(None, (self.channel, self.part)))
         return ": ".join(filter(None, (self.locale and f"{self.locale}.toml", inside)))
 
 
 def of_empty(part: str, text: str | None) -> Iterator[LintFinding]:
-    """An error where a part of a message that is there says nothing."""
+    """Return an error for a part of a message that is present but empty."""
     if text is not None and not text.strip():
         yield LintFinding(level="error", code="empty", part=part, words=f"the {part} is empty in at least one case")

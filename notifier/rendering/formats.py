@@ -1,6 +1,6 @@
-"""Values as a person reads them, in their locale and time zone (CLDR by way of Babel), and the filters made of them.
+"""Formats: values in a reader's locale and time zone (CLDR through Babel), and the Jinja filters made of them.
 
-Babel takes 10–15 µs a call, so answers are kept: the minute to leave by and the price of a kWh are the same for many.
+Babel takes 10–15 µs a call, so results are cached: the minute to leave by and the price of a kWh are the same for many.
 Times take an aware datetime, money a `Money`; locales are BCP 47 tags that Babel knows, zones IANA names.
 
 Numbers are rounded half up, as bills are. What can't be below zero never reads so, whatever a meter's clock says.
@@ -25,9 +25,9 @@ from jinja2.runtime import Context
 from notifier.domain.catalog import Kind, Money
 from notifier.rendering.moments import NO_BREAK, Zones, label, local
 
-KEPT = 8192  # answers kept of each format: some 2 MB when full
+KEPT = 8192  # cached results of each format: some 2 MB when full
 PRICE_DIGITS = 4  # a kWh or a minute can cost a fraction of a cent
-MAX_DIGITS = 6  # decimals that a text may ask for: micro-anything is beyond what people read
+MAX_DIGITS = 6  # decimals that a text may ask for: nobody reads more
 SMALL_POWER = 10  # kW: below it a tenth is a matter of hours, above nobody reads it
 
 _FIRST = re.compile(r"^1(?= )")
@@ -36,43 +36,44 @@ _BEFORE, _BEHIND = re.compile("¤$"), re.compile("^¤")
 
 @lru_cache(1024)
 def parse_locale(tag: str) -> Locale:
-    """Babel's locale of a tag such as `de-AT`; ValueError or babel.UnknownLocaleError for one CLDR doesn't know."""
+    """Return Babel's locale of a tag such as `de-AT`; raises ValueError or babel.UnknownLocaleError for an unknown
+    one."""
     return Locale.parse(tag, sep="-")
 
 
 def half_up(value: float, digits: int = 0) -> Decimal:
-    """The value with so many decimals, the half of the last one up: 4.85 of 4.845, and never a zero below zero."""
+    """Round half up to a number of decimals: 4.845 becomes 4.85, and never -0."""
     rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     return rounded or abs(rounded)
 
 
 @lru_cache(KEPT)
 def money(value: Money, locale: str) -> str:
-    """An amount to pay: "18,45 €"."""
+    """Format an amount to pay: "18,45 €"."""
     return _currency(value, locale, get_currency_precision(value.currency))
 
 
 @lru_cache(KEPT)
 def price(value: Money, locale: str) -> str:
-    """A price of one unit, with up to four decimals where it has them: "$0.125"."""
+    """Format a unit price with up to four decimals: "$0.125"."""
     return _currency(value, locale, PRICE_DIGITS)
 
 
 @lru_cache(KEPT)
 def number(value: float, locale: str, digits: int = 1) -> str:
-    """A number with at most so many decimals: "1.234,5"."""
+    """Format a number with at most so many decimals: "1.234,5"."""
     return format_decimal(_rounded(value, digits), _decimals(digits), parse_locale(locale))
 
 
 @lru_cache(KEPT)
 def energy(value: float, locale: str, digits: int = 1) -> str:
-    """Kilowatt-hours: "41,1 kWh"."""
+    """Format kilowatt-hours: "41,1 kWh"."""
     return _unit(value, "energy-kilowatt-hour", locale, digits)
 
 
 @lru_cache(KEPT)
 def power(value: float, locale: str, digits: int | None = None) -> str:
-    """Kilowatts: "150 kW", and "3,7 kW" of what is below ten."""
+    """Format kilowatts: "150 kW", with a decimal below ten: "3,7 kW"."""
     if digits is None:
         digits = 1 if half_up(value, 1) < SMALL_POWER else 0
     return _unit(value, "power-kilowatt", locale, digits)
@@ -80,14 +81,14 @@ def power(value: float, locale: str, digits: int | None = None) -> str:
 
 @lru_cache(KEPT)
 def percent(value: float, locale: str) -> str:
-    """A share of a hundred: "46 %" of 46."""
+    """Format a percentage: 46 becomes "46 %"."""
     pattern = parse_locale(locale).percent_formats[None]
     return str(pattern.apply(half_up(max(value, 0)) / 100, parse_locale(locale)))
 
 
 @lru_cache(KEPT)
 def duration(value: float, locale: str) -> str:
-    """Minutes, rounded: "1 h 20 min". The unit symbols are the SI's: the same in every language."""
+    """Format rounded minutes: "1 h 20 min". The unit symbols are the SI's, so they are the same in every language."""
     hours, minutes = divmod(int(half_up(max(value, 0))), 60)
     parts = [(hours, "h")] * bool(hours) + [(minutes, "min")] * bool(minutes or not hours)
     return " ".join(f"{number(amount, locale)}{NO_BREAK}{symbol}" for amount, symbol in parts)
@@ -95,10 +96,10 @@ def duration(value: float, locale: str) -> str:
 
 @lru_cache(KEPT)
 def time(value: datetime, locale: str, zones: str | Zones, form: str = "#", *, one: str | None = None) -> str:
-    """The time of day: "18:57", "6:57 PM"; with its zone where that isn't plain, "18:57 GMT+1".
+    """Format the time of day: "18:57", "6:57 PM"; with its zone where that is ambiguous, "18:57 GMT+1".
 
-    `#` in a `form` becomes the time, its zone stands behind: "18:57 Uhr MEZ" of "# Uhr". `one` is the form for the
-    first hour on the clock, where a language speaks of that one alone in the singular: "la 1:30", "las 2:30".
+    `#` in a `form` is replaced by the time, and the zone is appended: "# Uhr" gives "18:57 Uhr MEZ". `one` is the form
+    for one o'clock in languages that use the singular for it: "la 1:30", "las 2:30".
     """
     at = local(value, zones)
     said = format_time(at, "short", locale=parse_locale(locale))
@@ -108,13 +109,13 @@ def time(value: datetime, locale: str, zones: str | Zones, form: str = "#", *, o
 
 @lru_cache(KEPT)
 def date(value: datetime, locale: str, zones: str | Zones) -> str:
-    """The day: "9. März 2026"."""
+    """Format a date: "9. März 2026"."""
     return _day(format_date(local(value, zones), "long", parse_locale(locale)), locale)
 
 
 @lru_cache(KEPT)
 def date_time(value: datetime, locale: str, zones: str | Zones, form: str = "#", *, one: str | None = None) -> str:
-    """The day without its year, and the time, which takes the forms of `time`: "9. März, 18:57"."""
+    """Format the date without its year, and the time, which takes the forms of `time`: "9. März, 18:57"."""
     spoken = parse_locale(locale)
     day = _day(format_skeleton("MMMMd", local(value, zones).replace(tzinfo=None), locale=spoken), locale)
     pattern = "{1} à {0}" if spoken.language == "fr" else str(get_datetime_format("medium", spoken))
@@ -122,18 +123,19 @@ def date_time(value: datetime, locale: str, zones: str | Zones, form: str = "#",
 
 
 def plural(value: float, locale: str, *, other: str, **forms: str) -> str:
-    """The form for a number by CLDR's rules (zero, one, two, few, many, other); `#` in it becomes the number."""
+    """Choose the form for a number by CLDR's plural rules (zero, one, two, few, many, other) and replace `#` by the
+    number."""
     shown = half_up(value, 1)
     return forms.get(parse_locale(locale).plural_form(shown.normalize() + 0), other).replace("#", number(value, locale))
 
 
 def _day(text: str, locale: str) -> str:
-    """The first of a month is an ordinal in French, and no other day is; CLDR's patterns have none."""
+    """Format the day of the month: in French the first alone is an ordinal, which CLDR's patterns lack."""
     return _FIRST.sub("1er", text) if parse_locale(locale).language == "fr" else text
 
 
 def _currency(value: Money, locale: str, digits: int) -> str:
-    """With CLDR's `currencySpacing` and `currencyDecimal`, of which Babel knows nothing."""
+    """Format a currency with CLDR's `currencySpacing` and `currencyDecimal`, which Babel lacks."""
     spoken = parse_locale(locale)
     pattern: NumberPattern = copy(spoken.currency_formats["standard"])
     pattern.frac_prec = (get_currency_precision(value.currency), digits)
@@ -173,7 +175,7 @@ def _decimals(digits: int) -> str:
 
 
 class Format(NamedTuple):
-    """A filter: what it calls, the kinds of field it takes, and whether it needs the person's zone too."""
+    """A filter: its function, the kinds of field that it accepts, and whether it also needs the reader's time zone."""
 
     function: Callable[..., str]
     kinds: frozenset[Kind]
@@ -200,7 +202,7 @@ FORMATS: Mapping[str, Format] = {
 
 
 def make_filter(form: Format) -> Callable[..., str]:
-    """The Jinja filter that hands a format the `locale` and `zone` (`Zones`) of the message being rendered."""
+    """Make a Jinja filter that passes the `locale` and `zone` (`Zones`) of the message being rendered to a format."""
     function = form.function
 
     @pass_context

@@ -25,12 +25,12 @@ from notifier.domain.text import is_text, text_fault
 from notifier.rendering.formats import FORMATS, Format, make_filter
 
 Fields = Mapping[str, Field]
-Sure = frozenset[str]  # the fields that a condition around this place has found present
+Sure = frozenset[str]  # the fields that the enclosing conditions guarantee to be present
 
-DEFAULT_LOCALE = "en"  # every type has its texts, and whoever speaks a language that it lacks gets them
+DEFAULT_LOCALE = "en"  # every type has texts in this locale, for readers whose language the type lacks
 
 MAX_SOURCE = 40_000  # characters of a part: a mail's design has some thousands, everything else some hundreds
-MAX_DEPTH = 8  # conditions in each other: nobody can read more
+MAX_DEPTH = 8  # depth of nested conditions: nobody can read more
 
 FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError)
 """What filling a text can raise; OSError and LookupError are a time zone that this machine lacks."""
@@ -61,7 +61,7 @@ _TRIALS: Mapping[Kind, object] = {
 
 
 def make_environment(*, html: bool) -> ImmutableSandboxedEnvironment:
-    """A sandbox that knows our filters and nothing else; only HTML is escaped."""
+    """Make a Jinja sandbox with our filters and nothing else; only HTML is escaped."""
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=html, trim_blocks=True, lstrip_blocks=True
     )
@@ -75,25 +75,25 @@ _NOTHING = _TEXTS.from_string("")
 
 
 def one_line(text: str) -> str:
-    """The text with every run of blanks and line breaks as one blank; no-break spaces stay."""
-    return b" ".join(text.encode().split()).decode()  # bytes split at ASCII blanks alone
+    """Collapse every run of blanks and line breaks into one blank; no-break spaces stay."""
+    return b" ".join(text.encode().split()).decode()  # bytes.split splits at ASCII blanks only
 
 
 def make_context(values: dict[str, Any]) -> Context:
-    """What the parts of one message are rendered with: its values, `locale` and `zone`."""
+    """Return the context that a message's parts are rendered with: its values, `locale` and `zone`."""
     return _NOTHING.new_context(values, shared=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One compiled piece of text, such as the title of a push: its file and place, its code, the fields it uses."""
+    """A compiled text, such as the title of a push: its file and place, its code, and the fields that it uses."""
 
     where: str
     root: Callable[[Context], Iterable[str]]
     uses: frozenset[str]
 
     def render(self, context: Context) -> str:
-        """The text; RenderError that names the place and the fields, never their values."""
+        """Render the text; raises RenderError, which names the place and the fields but never their values."""
         try:
             return "".join(self.root(context))
         except FAILURES as error:
@@ -105,9 +105,10 @@ class Part:
 
 
 def compile_text(where: str, source: str, fields: Fields) -> Part:
-    """A part from its source; ConfigurationError with the place and line for what the language doesn't allow.
+    """Compile a part from its source; raises ConfigurationError with place and line where the language forbids
+    something.
 
-    Jinja only parses before the checks: what a constant expression would cost to fold is never folded.
+    Jinja only parses before the checks, so a costly constant expression is never folded.
     """
     if len(source) > MAX_SOURCE:
         raise ConfigurationError(f"{where} has {len(source)} characters; the limit is {MAX_SOURCE}")
@@ -119,7 +120,7 @@ def compile_text(where: str, source: str, fields: Fields) -> Part:
         template = _TEXTS.from_string(tree)
     except TemplateSyntaxError as error:
         raise ConfigurationError(f"{where}, line {error.lineno}: {error.message}") from None
-    except ValueError as error:  # a number that Python won't read, of more digits than anybody can
+    except ValueError as error:  # a number with more digits than Python parses
         raise ConfigurationError(f"{where}: {error}") from None
     except RecursionError:
         raise ConfigurationError(
@@ -129,7 +130,7 @@ def compile_text(where: str, source: str, fields: Fields) -> Part:
 
 
 def _parse(source: str) -> nodes.Template:
-    """A text's tree; what Jinja can't read is told in words of whoever writes texts, not of a parser."""
+    """Parse a text; a syntax error is reported in the words of authors, not of a parser."""
     try:
         return _TEXTS.parse(source)
     except TemplateSyntaxError as error:
@@ -187,7 +188,7 @@ def _check_filter(node: nodes.Filter, field: Field) -> None:
 
 
 def _check_test(node: nodes.Node, fields: Fields, sure: Sure) -> Sure:
-    """Check a condition; the fields that are present wherever it holds."""
+    """Check a condition; return the fields that are present wherever the condition holds."""
     match node:
         case nodes.Name():
             _field(node, fields, frozenset({node.name}))
@@ -222,7 +223,7 @@ def _field(node: nodes.Name, fields: Fields, sure: Sure) -> Field:
 def _constant(node: nodes.Node) -> Any:
     if not isinstance(node, nodes.Const):
         raise _refusal(node)
-    if isinstance(node.value, str) and not is_text(node.value):  # by an escape that Jinja reads, such as \0
+    if isinstance(node.value, str) and not is_text(node.value):  # from an escape that Jinja reads, such as \0
         raise _error(node, f"{node.value!a} has what is no character of a text")
     return node.value
 
@@ -232,7 +233,8 @@ def _filters_for(field: Field) -> str:
 
 
 def _takes(form: Format) -> str:
-    """What may stand in a filter's brackets: `what stands in its brackets doesn't fit; there may be form (text)`."""
+    """Describe a filter's arguments for an error: `what stands in its brackets doesn't fit; there may be form
+    (text)`."""
     given = list(signature(form.function).parameters.values())[2 + form.zoned :]
     told = ", ".join(f"{each.name} ({'a whole number' if 'int' in str(each.annotation) else 'text'})" for each in given)
     return f"what stands in its brackets doesn't fit; {f'there may be {told}' if told else 'it has none'}"

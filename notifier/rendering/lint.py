@@ -1,4 +1,4 @@
-"""What is wrong or doubtful with texts, told to whoever wrote them: pure, over a wording and what it renders to."""
+"""The linter of texts: errors and warnings for their authors, from a wording and its rendered messages. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ PROMOTIONAL: Final[Mapping[str, Sequence[str]]] = {
 
 
 class RenderedSample(msgspec.Struct, frozen=True):
-    """A message as somebody would get it: on a channel, in a locale, made of a named payload."""
+    """A rendered message: its channel, locale and the name of its payload."""
 
     channel: Channel
     locale: str
@@ -39,7 +39,7 @@ def lint(
     seen: Sequence[RenderedSample],
     locales: Iterable[str],
 ) -> list[LintFinding]:
-    """Every finding, errors first. `locales` are those that the network speaks."""
+    """Return all findings, errors first. `locales` are the network's languages."""
     if answer.end != "done":
         return [_stopped(answer)]
     found = [
@@ -62,7 +62,7 @@ def lint(
 
 
 def _sameness(finding: LintFinding) -> tuple[str, ...]:
-    """What of two findings is alike where one is enough; of a part's markup each line is for itself."""
+    """Return the key by which findings are deduplicated; each line of a part's markup has its own."""
     by_line = any(finding.channel == each and finding.part in writing(each).markup for each in channels.channels())
     words = finding.words if by_line else ""
     return finding.code, finding.locale, finding.channel, finding.part, finding.level, words
@@ -86,7 +86,7 @@ def _missing(wording: Wording, locales: Iterable[str]) -> Iterator[LintFinding]:
 
 
 def _left_out(found: Sequence[WordingPart]) -> Iterator[LintFinding]:
-    """What some languages have, and others have nothing in place of."""
+    """Find content that some languages have and others lack."""
     said = {place[:3] for place in found}
     for channel, part in dict.fromkeys((place.channel, place.part) for place in found):
         if part in writing(channel).everywhere:
@@ -118,7 +118,7 @@ def _unused(kind: NotificationType, found: Sequence[WordingPart]) -> Iterator[Li
     told: dict[Channel, dict[str, set[str]]] = {}
     for place in found:
         if place.is_address:
-            continue  # an address names things and tells nobody
+            continue  # addresses aren't read by people
         told.setdefault(place.channel, {}).setdefault(place.locale, set()).update(
             named(place.source) & kind.data.keys()
         )

@@ -1,4 +1,4 @@
-"""Texts by locale: the files that have one each, and which of them somebody reads."""
+"""Texts by locale: reading the files, one for each locale, and choosing the locale for a reader."""
 
 import tomllib
 from collections.abc import Collection
@@ -18,7 +18,7 @@ _Shape = TypeVar("_Shape")
 
 
 def read_locales(folder: Path, shape: type[_Shape]) -> dict[str, _Shape]:
-    """Every `<locale>.toml` of a folder by locale; the default locale must be among them."""
+    """Read every `<locale>.toml` of a folder by locale; the default locale must be among them."""
     texts = {}
     for file in sorted(folder.glob("*.toml")):
         if file.name != "type.toml":
@@ -29,7 +29,7 @@ def read_locales(folder: Path, shape: type[_Shape]) -> dict[str, _Shape]:
 
 
 def closest(locale: str, available: Collection[str]) -> str:
-    """The locale for someone who speaks `locale`: itself, its language, or the default ("de-AT" → "de" → "en")."""
+    """Return the best available match for `locale`: itself, its language, or the default ("de-AT" → "de" → "en")."""
     while locale not in available:
         locale, dash, _ = locale.rpartition("-")
         if not dash:
@@ -38,13 +38,13 @@ def closest(locale: str, available: Collection[str]) -> str:
 
 
 def check_default(folder: str, locales: Collection[str]) -> None:
-    """ConfigurationError where the default locale is not among them."""
+    """Raise ConfigurationError where the default locale is missing."""
     if DEFAULT_LOCALE not in locales:
         raise ConfigurationError(f"{folder}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale")
 
 
 def check_locale_name(locale: str, where: str) -> None:
-    """ConfigurationError for a name that is no locale CLDR knows."""
+    """Raise ConfigurationError for a name that isn't a CLDR locale."""
     if not LOCALE_NAME.fullmatch(locale):
         raise ConfigurationError(f"{where}: a text file is named by its locale, such as de.toml or pt-BR.toml")
     try:

@@ -1,4 +1,4 @@
-"""A moment on the clocks of a place, and the name of its zone where a reader could take it for another."""
+"""Local times, with the name of their zone where a reader could mistake it."""
 
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -14,7 +14,7 @@ ODD_NAMES = frozenset({"fr"})  # languages whose short names CLDR has mixed up: 
 
 
 class Zones(NamedTuple):
-    """Whose clocks a text's times are told by, and the reader's own."""
+    """The time zone of a text's times, and the reader's own."""
 
     told: str
     reader: str
@@ -27,15 +27,15 @@ def _of(zones: "str | Zones") -> tuple[ZoneInfo, ZoneInfo]:
 
 
 def local(value: datetime, zones: str | Zones) -> datetime:
-    """The moment on the clocks that it is told by."""
+    """Return the moment in the zone of the text's times."""
     return value.astimezone(_of(zones)[0])
 
 
 def label(value: datetime, zones: str | Zones, locale: Locale) -> str:
-    """The zone, to stand behind a time, or nothing where everybody knows it.
+    """Return the zone's name to append to a time, or "" where it is obvious.
 
-    It is told where the reader's clocks say another time, in the hour that comes twice when summer time ends, and
-    where it is UTC, which nobody lives by.
+    The zone is named where the reader's local time differs, in the hour that repeats when summer time ends, and for
+    UTC, which nobody lives by.
     """
     told, reader = _of(zones)
     here = value.astimezone(told)
@@ -49,7 +49,7 @@ def label(value: datetime, zones: str | Zones, locale: Locale) -> str:
 
 
 def _name(here: datetime, locale: Locale) -> str | None:
-    """What the people of this language call it, as in "MESZ"."""
+    """Return the zone's short name in a language, such as "MESZ"."""
     if locale.language in ODD_NAMES:
         return None
     name = format_time(here, "z", here.tzinfo, locale)

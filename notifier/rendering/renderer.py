@@ -1,4 +1,5 @@
-"""From a notification type and an event's data to the words of one channel, in one person's language and zone."""
+"""The renderer: from a notification type and an event's data to one channel's content, in a person's language and
+zone."""
 
 import re
 import unicodedata
@@ -36,7 +37,7 @@ _QUOTED = re.compile("'.*'", re.DOTALL)
 
 
 class Rendered(Private, frozen=True):
-    """The content for one channel, the locale of its texts, and the version that they are of."""
+    """The content for one channel, and the locale and version of its texts."""
 
     content: Content
     locale: str
@@ -48,7 +49,7 @@ FILES = 0
 
 
 class _Told(NamedTuple):
-    """What an event's data tells in the texts of a type: its values, and where the notification leads."""
+    """An event's data as the texts of a type use it: its values, and the notification's link."""
 
     data: Mapping[str, Any]
     values: Mapping[str, Any]
@@ -67,17 +68,17 @@ class _Type(msgspec.Struct):
 
 
 class Renderer:
-    """Every text of every type, compiled once; ConfigurationError names the file, the part and the line.
+    """The compiled texts of every type; raises ConfigurationError, which names the file, the part and the line.
 
-    It begins with the texts that ship; versions from the store are added, and one of them is live. `forgiving` leaves
-    out those that can't be used.
+    The renderer starts with the default texts; versions from the store are added, and one of them is live. `forgiving`
+    skips unusable texts.
     """
 
     def __init__(self, catalog: Catalog, templates: Path, brand: Brand, *, forgiving: bool = False) -> None:
         self._brand = msgspec.structs.replace(brand, app_url=brand.app_url.rstrip("/"))
         self._writers = {channel: writing(channel).open(templates, self._brand) for channel in channels.channels()}
         self._limits = {channel: each.longest_value for channel, each in channels.specs().items()}
-        self._kept: dict[tuple[str, str, bytes], Spoken] = {}  # the last asked for last
+        self._kept: dict[tuple[str, str, bytes], Spoken] = {}  # least recently used first
         self._told: dict[tuple[str, str | None], _Told] = {}  # likewise
         self.shipped = {kind.id: read_wording(templates / kind.id, kind) for kind in catalog.types.values()}
         self._types = {kind.id: _load_type(catalog, kind) for kind in catalog.types.values()}
@@ -89,12 +90,12 @@ class Renderer:
                     raise
 
     def compile(self, notification_type: str, wording: Wording) -> Scripts:
-        """Check a wording and compile it; ConfigurationError for the first thing that is wrong with it."""
+        """Check a wording and compile it; raises ConfigurationError for the first error."""
         check_default(notification_type, wording)
         return {locale: self._compile(notification_type, locale, texts) for locale, texts in wording.items()}
 
     def _compile(self, notification_type: str, locale: str, texts: Texts) -> Spoken:
-        """One locale's, out of what is kept where the texts are the same."""
+        """Compile one locale's texts, or return the cached result for equal texts."""
         key = notification_type, locale, msgspec.json.encode(texts)
         spoken = self._kept.pop(key, None)
         if spoken is None:
@@ -108,25 +109,25 @@ class Renderer:
         return spoken
 
     def add(self, notification_type: str, version: int, wording: Wording) -> None:
-        """Add a version, so that it can be rendered; ConfigurationError as of `compile`."""
+        """Add a version, so that it can be rendered; raises ConfigurationError like `compile`."""
         self._types[notification_type].versions[version] = self.compile(notification_type, wording)
 
     def go_live(self, notification_type: str, version: int) -> None:
-        """Send with this version from now on. It must have been added."""
+        """Make a version live. It must have been added."""
         loaded = self._types[notification_type]
         loaded.versions[version]
         loaded.live = version
 
     def kind(self, notification_type: str) -> NotificationType:
-        """What a type is."""
+        """Return the notification type with an id."""
         return self._types[notification_type].notification_type
 
     def live(self, notification_type: str) -> int:
-        """The version that is sent with."""
+        """Return a type's live version."""
         return self._types[notification_type].live
 
     def locales(self, notification_type: str) -> list[str]:
-        """The locales of the texts that are sent with."""
+        """Return the locales of a type's live texts."""
         loaded = self._types[notification_type]
         return sorted(loaded.versions[loaded.live])
 
@@ -146,7 +147,7 @@ class Renderer:
         unsubscribe_url: str | None = None,
         version: int | None = None,
     ) -> Rendered:
-        """The content of one message, in the live version unless another is asked for.
+        """Render one message, in the live version unless another is given.
 
         `data` is the event's, decoded from JSON; with an `event_id` it is read once for all of its messages. Texts are
         in the closest locale that the type has; numbers and times in `locale` itself where that is the same language
@@ -162,7 +163,7 @@ class Renderer:
         self, notification_type: str, scripts: Scripts, channel: Channel, *, locale: str, time_zone: str,
         data: Mapping[str, Any], unsubscribe_url: str | None = None,
     ) -> Rendered:  # fmt: skip
-        """The same of a wording that is compiled and no version yet: one renderer for preview, test and send."""
+        """Render a message from a compiled wording that isn't a version yet, for previews and tests."""
         loaded = self._types[notification_type]
         told = self._tell(loaded, data)
         return self._render(loaded, scripts, FILES, channel, locale, time_zone, told, unsubscribe_url)
@@ -208,7 +209,7 @@ class Renderer:
         unsubscribe_url: str | None = None,
         version: int | None = None,
     ) -> Rendered:
-        """The message about several events' data, a row each; about one it reads as if it came alone.
+        """Render a digest of several events, a row each; a digest of one event reads like a single message.
 
         Raises RenderError as `render` does.
         """
@@ -251,11 +252,11 @@ class Renderer:
         return loaded
 
     def _tell(self, loaded: _Type, data: Mapping[str, Any], event_id: str | None = None) -> _Told:
-        """What an event's data tells, out of what is kept where another of its messages has asked."""
+        """Return an event's data as texts use it, cached for the event's other messages."""
         key = loaded.notification_type.id, event_id
         told = self._told.pop(key, None)
-        if told is None or told.data != data:  # an id may come again once its event was erased
-            # What is stored as an event was checked when it was accepted.
+        if told is None or told.data != data:  # an id may be reused once its event was erased
+            # A stored event's data was checked when the event was accepted.
             values = _read(loaded, loaded.model if event_id is None else loaded.shape, data)
             told = _Told(data, values, self._address(loaded.notification_type, loaded.link, values))
         if event_id is not None:
@@ -265,7 +266,7 @@ class Renderer:
         return told
 
     def _reader(self, link: str, locale: str, spoken: str, zones: Zones) -> dict[str, Any]:
-        """What every text has, for one reader."""
+        """Return the values that every text has, for one reader."""
         formats = _format_locale(locale, spoken)
         return {"brand": self._brand.name, "link": link, "locale": formats, "zone": zones}
 
@@ -273,13 +274,15 @@ class Renderer:
         return {name: self._address(kind, part, values) for name, part in script.addresses.items()}
 
     def _address(self, kind: NotificationType, part: Part, values: Mapping[str, Any]) -> str:
-        """Where a link leads or an image is: a value is one step of its path or one of its parameters, and no more."""
+        """Render the address of a link or image: a value can fill only one path segment or one parameter."""
         named = {name: _quoted(kind.data[name], values[name]) for name in part.uses if name not in OF_ADDRESSES}
         return part.render(make_context({"app_url": self._brand.app_url, **named}))
 
 
 def _load_type(catalog: Catalog, kind: NotificationType) -> _Type:
-    model = cast("type[msgspec.Struct]", catalog.model(kind.event))  # there is one for every event that a type hears
+    model = cast(
+        "type[msgspec.Struct]", catalog.model(kind.event)
+    )  # there is one for every event that triggers the type
     in_links = {name: field for name, field in kind.data.items() if field.type == "text" and not field.optional}
     in_links |= OF_ADDRESSES
     link = compile_text(f"{kind.id}/type.toml: link", kind.link, in_links)
@@ -305,17 +308,18 @@ def _read(loaded: _Type, model: type[msgspec.Struct], data: Mapping[str, Any]) -
 
 
 def _zones(kind: NotificationType, values: Mapping[str, Any], reader: str) -> Zones:
-    """Times of a place are told by its clocks: the fee starts when they say so, wherever the driver lives."""
+    """Return the zones of a message: times of a place are local to that place, wherever the driver lives."""
     return Zones((kind.zone and values[kind.zone]) or reader, reader)
 
 
 def _quoted(field: Field, value: Any) -> Any:
-    """As a part of an address; a code stays as it is, for it is compared and never shown."""
+    """Percent-encode a value for an address; a code stays as it is, because it is compared and never shown."""
     return quote(value, safe="") if isinstance(value, str) and not field.one_of else value
 
 
 def _clean(text: str) -> str:
-    """Without line breaks, controls and direction overrides: a value can't reach beyond its place in the text."""
+    """Remove line breaks, control characters and direction overrides, so that a value can't affect the text around
+    it."""
     return " ".join(_CONTROLS.sub(" ", unicodedata.normalize("NFC", text)).split())
 
 
@@ -331,14 +335,14 @@ def _fitting(values: Mapping[str, Any], limit: int | None) -> Mapping[str, Any]:
 def _row(
     loaded: _Type, script: Script, values: Mapping[str, Any], reader: Mapping[str, Any], time_zone: str
 ) -> tuple[str, str]:
-    """What a digest says of one event."""
+    """Render a digest's row for one event."""
     context = make_context({**values, **reader, "zone": _zones(loaded.notification_type, values, time_zone)})
     return one_line(script.rows["label"].render(context)), script.rows["value"].render(context)
 
 
 @lru_cache(1024)
 def _format_locale(wanted: str, spoken: str) -> str:
-    """The locale for numbers and times: months in a language that the text isn't in would read oddly."""
+    """Return the locale for numbers and times, which must match the text's language."""
     if wanted.split("-")[0] != spoken.split("-")[0]:
         return spoken
     try:

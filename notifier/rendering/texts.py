@@ -45,17 +45,17 @@ _WORD = re.compile(r"\w+")
 
 
 class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One locale's: a table for each channel, by its name, and one for a digest. `make_texts` makes one."""
+    """The texts of one locale: a table for each channel, by its name, and one for the digest. Made by `make_texts`."""
 
     def table(self, name: str) -> Table | None:
-        """The texts of a channel, or of the digest."""
+        """Return the texts of a channel, or of the digest."""
         table: Table | None = getattr(self, name, None)
         return table
 
 
 @cache
 def texts_type() -> type[Texts]:
-    """`Texts` with the tables of the channels that there are, in their order; it is what files and versions hold."""
+    """Return `Texts` with the tables of all existing channels, in order: the schema of files and versions."""
     tables: list[tuple[str, Any]] = [(each.value, writing(each).table) for each in channels.channels()]
     if (collects := digesting()) is not None:
         tables.append((DIGEST, collects[1].table))
@@ -64,7 +64,7 @@ def texts_type() -> type[Texts]:
 
 
 def make_texts(**tables: Table) -> Texts:
-    """One locale's texts from tables by their names; TypeError for one that no channel has."""
+    """Make one locale's texts from tables by name; raises TypeError for a table that no channel has."""
     return texts_type()(**tables)
 
 
@@ -73,12 +73,12 @@ Wording = Mapping[str, Texts]
 
 
 def encode(wording: Wording) -> msgspec.Raw:
-    """A wording as JSON, as the store and the child that tries it have it."""
+    """Encode a wording as JSON for the store and the child process."""
     return msgspec.Raw(msgspec.json.encode(wording))
 
 
 def decode(document: msgspec.Raw) -> dict[str, Texts]:
-    """A wording from its JSON; msgspec.DecodeError where it isn't one."""
+    """Decode a wording from JSON; raises msgspec.DecodeError where it is invalid."""
     wording: dict[str, Texts] = msgspec.json.decode(document, type=dict[str, texts_type()])  # type: ignore[misc]
     return wording
 
@@ -100,7 +100,7 @@ def _with_tables(texts: Texts, shipped: Texts, names: Sequence[str]) -> Texts:
 
 
 def alike(one: Wording, other: Wording, locale: str, channel: Channel) -> bool:
-    """Whether two wordings say the same in a locale on a channel, in what comes together there, too."""
+    """Whether two wordings are equal in a locale on a channel, including the channel's digest."""
     names = (channel.value, DIGEST) if channels.spec(channel).collects else (channel.value,)
     mine, theirs = one.get(locale, Texts()), other.get(locale, Texts())
     return all(mine.table(name) == theirs.table(name) for name in names)
@@ -117,7 +117,7 @@ class Script(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """The compiled texts of a type in one locale: by channel; of a digest, and (its `rows`) of each of its rows."""
+    """The compiled texts of a type in one locale: by channel, of the digest, and of the digest's `rows`."""
 
     channels: Mapping[Channel, Script]
     digest: Script | None
@@ -147,12 +147,12 @@ class WordingPart(NamedTuple):
 
 
 def named(source: str) -> set[str]:
-    """The words within a source's Jinja, the names of fields among them."""
+    """Return the words within a source's Jinja, including the names of fields."""
     return {word for tag in TAGS.findall(source) for word in _WORD.findall(tag)}
 
 
 def places(kind: NotificationType, wording: Wording) -> Iterator[WordingPart]:
-    """Every part that has a source, in the order in which people read them."""
+    """Return every part that has a source, in reading order."""
     collects = digesting()
     for locale, texts in wording.items():
         for channel in kind.channels:
@@ -179,14 +179,14 @@ def fields_of(kind: NotificationType, part: str = "", *, is_address: bool = Fals
 
 
 def read_wording(folder: Path, kind: NotificationType) -> Wording:
-    """A type's texts from its folder; ConfigurationError names the file at fault."""
+    """Read a type's texts from its folder; raises ConfigurationError, which names the file at fault."""
     for name in sorted(RESERVED & kind.data.keys()):
         raise ConfigurationError(f"{kind.id}/type.toml: every text has {name!r} already; give data.{name} another name")
     return read_locales(folder, texts_type())
 
 
 def compile_locale(kind: NotificationType, locale: str, texts: Texts, writers: Mapping[Channel, Writer]) -> Spoken:
-    """Check and compile one locale's texts; ConfigurationError names the first part and line at fault."""
+    """Check and compile one locale's texts; raises ConfigurationError, which names the first part and line at fault."""
     where = f"{kind.id}/{locale}.toml"
     check_locale_name(locale, where)
     for name, part, fault in _unkept(texts):

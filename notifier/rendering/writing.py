@@ -27,7 +27,8 @@ HTML: Final = "html"
 
 
 class Brand(msgspec.Struct, frozen=True):
-    """Who speaks: the name in every SMS and mail, the app that links lead to, the postal address in a mail's footer."""
+    """The sender's brand: its name in every SMS and mail, the app that links open, and the postal address in a mail's
+    footer."""
 
     name: str
     app_url: str
@@ -35,7 +36,7 @@ class Brand(msgspec.Struct, frozen=True):
 
 
 class Filled(msgspec.Struct, frozen=True, gc=False):
-    """The texts of one message, filled in for its reader.
+    """The texts of one message, rendered for its reader.
 
     `parts` and `rows` (label and value) are rendered, `addresses` too, with what they name quoted. `compiled` is what
     the channel's own `Writer.compile` made of the table, and `values` what the texts could name. `unsubscribe_url` is
@@ -54,12 +55,12 @@ class Filled(msgspec.Struct, frozen=True, gc=False):
 
 
 def _nothing(*_: object) -> None:
-    """A channel that has no more to check or compile."""
+    """The default for a channel that has nothing more to check or compile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What puts a channel's messages together, for one brand and one folder of templates.
+    """The composer of a channel's messages, for one brand and one folder of templates.
 
     `write` makes the content; it may raise RenderError. `compile` takes the place for its errors and a table whose
     parts are compiled already, and makes what they don't say of themselves. `check_locale` refuses a locale in which
@@ -72,7 +73,7 @@ class Writer:
 
 
 class Unspoken(ConfigurationError):
-    """A channel has no words of its own in a locale; `words` say so to whoever writes texts."""
+    """Raised where a channel lacks its own words in a locale; `words` is the message for authors."""
 
     def __init__(self, message: str, words: str) -> None:
         super().__init__(message)
@@ -80,7 +81,7 @@ class Unspoken(ConfigurationError):
 
 
 class Box(NamedTuple):
-    """A field of the editor's form: the part of the texts that it holds, its label, its height in lines, a hint."""
+    """A field of the editor's form: its part of the texts, its label, its height in lines, and a hint."""
 
     part: str
     label: str
@@ -89,7 +90,7 @@ class Box(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """Fields of the form that few texts need: they are out of sight until the first one says something."""
+    """Fields of the form that few texts need: they are collapsed until the first one has content."""
 
     title: str
     boxes: Sequence[Box]
@@ -155,7 +156,7 @@ class Writing:
 
 @cache
 def writing(channel: Channel) -> Writing:
-    """What a channel's folder declares; KeyError for `NONE`."""
+    """Return the `Writing` that a channel's folder declares; raises KeyError for `NONE`."""
     channels.spec(channel)
     declared: Writing = channels.part(channel, "writing", "WRITING")
     return declared
@@ -169,10 +170,10 @@ def digesting() -> tuple[Channel, DigestWriting] | None:
 
 
 def measures() -> list[Measure]:
-    """What is counted of messages, of every channel in its order."""
+    """Return the measures of all channels, in the channels' order."""
     return [each for channel in channels.channels() if (each := writing(channel).measure)]
 
 
 def is_framed(channel: Channel) -> bool:
-    """Whether its messages have HTML of their own, which pages show in a frame."""
+    """Whether a channel's messages are HTML, which pages show in a frame."""
     return channel in channels.specs() and HTML in channels.spec(channel).content.__struct_fields__

@@ -1,4 +1,4 @@
-"""Time zones as people look for them: by country and city, in their language (CLDR by way of Babel)."""
+"""Time zones for a list: by country and city, in a reader's language (CLDR through Babel)."""
 
 import unicodedata
 from functools import lru_cache
@@ -14,7 +14,7 @@ NOWHERE = "001"  # CLDR's territory of zones that belong to no country, such as 
 
 @lru_cache(64)
 def time_zones(locale: str) -> tuple[tuple[str, str], ...]:
-    """Every zone that some country goes by, with its label, in the order of the labels: "Austria: Vienna"."""
+    """Return every zone of a country with its label, sorted by label: "Austria: Vienna"."""
     spoken = parse_locale(locale)
     known = available_timezones()
     labels = {
@@ -32,6 +32,6 @@ def _label(spoken: Locale, zone: str, territory: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without accents and case, so that Ägypten stands before Albanien."""
+    """Return a sort key without accents and case, so that Ägypten sorts before Albanien."""
     letters = unicodedata.normalize("NFD", text.casefold())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))

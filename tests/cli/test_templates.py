@@ -284,7 +284,7 @@ def test_an_error_keeps_texts_in_whatever_the_reason(shell: Shell, folder: Path)
 
     assert told.exit_code == 1
     assert "there is no field statoin" in told.stdout
-    assert told.stdout.endswith("Not published: mend the errors, or give --why.\n")
+    assert told.stdout.endswith("Not published: fix the errors, or give --why.\n")
     assert len(read(shell("versions", TYPE, "--json"))) == 1
 
 

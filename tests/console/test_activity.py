@@ -50,7 +50,7 @@ async def test_activity_is_narrowed_by_type_channel_state_and_recipient(enter: E
     for query in ("type=idle-warning", "channel=push", "state=failed", "recipient=bo", "recipient=bo&channel=push"):
         assert listed((await visitor.get(f"/activity?{query}")).body) == ids[:1], query
     assert listed((await visitor.get("/activity?recipient=ada&state=sent")).body) == ids[1:]
-    assert "None like that" in (await visitor.get("/activity?recipient=ada&state=failed")).body
+    assert "No matches" in (await visitor.get("/activity?recipient=ada&state=failed")).body
 
 
 async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
@@ -72,7 +72,7 @@ async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
 
     # Then it is found on the third, and the two before say that they were cut
     assert [(len(page.rows), page.cut) for page in pages] == [(0, True), (0, True), (1, False)]
-    assert "None among the newest" in (await visitor.get("/activity?state=failed")).body
+    assert "No match among the newest" in (await visitor.get("/activity?state=failed")).body
 
 
 # ── Search
@@ -93,7 +93,7 @@ async def test_a_search_leads_to_what_an_id_names(enter: Enter) -> None:
         assert (await visitor.get(f"/search?{query}")).headers["Location"] == f"/console/{place}"
     for query in ("q=bo", f"q={'0' * 32}", "source=csms/berlin&q=1", f"source=csms&q={NOW}"):
         answer = await visitor.get(f"/search?{query}")
-        assert (answer.status, "Nothing is called" in answer.body) == (404, True)
+        assert (answer.status, "Nothing found for" in answer.body) == (404, True)
 
 
 async def test_a_delivery_and_its_event_tell_what_happened_and_no_address(enter: Enter) -> None:
@@ -144,7 +144,7 @@ async def test_an_operator_redrives_once_what_a_page_asked_about(enter: Enter) -
     entries = [each for each in await visitor.rows(audit) if each.action.startswith("dead.")]
     assert [(each.actor, each.action, each.subject) for each in entries] == [("console:operator", "dead.redrive", dead)]
     assert listed((await visitor.get("/dead")).body) == []
-    assert f"taken up by {successor_id(dead)}" in (await visitor.get(f"/deliveries/{dead}")).body
+    assert f"redriven as {successor_id(dead)}" in (await visitor.get(f"/deliveries/{dead}")).body
 
 
 async def test_all_that_the_filters_leave_are_discarded_together(enter: Enter) -> None:
@@ -182,7 +182,7 @@ async def test_ids_that_no_page_of_ours_made_are_refused(enter: Enter, ids: str)
 
     assert (await visitor.post("/dead/redrive", ids=ids)).status == 400
     assert (await visitor.post("/dead/confirm", action="drop", id="0" * 32)).status == 400
-    assert "None chosen" in await confirm(visitor, "redrive")
+    assert "None selected" in await confirm(visitor, "redrive")
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ async def test_an_operator_redrives_what_died_and_sees_it_arrive(site: Site, ope
     page = await opened("operator")
     before = len(await site.texts())
     await page.get_by_role("link", name="Dead letters").click()
-    boxes = page.get_by_role("checkbox", name="Choose ")
+    boxes = page.get_by_role("checkbox", name="Select ")
     await expect(boxes.first).to_be_visible()
     dead = await boxes.count() - 1  # one is for all of them
 
@@ -156,7 +156,7 @@ async def test_an_operator_redrives_what_died_and_sees_it_arrive(site: Site, ope
     await expect(page.get_by_role("heading", name="2 redriven")).to_be_visible()
     await page.get_by_role("row").nth(1).get_by_role("link").nth(1).click()
     async with asyncio.timeout(PATIENCE):
-        while await page.get_by_text("Try 1 at twilio").count() == 0:
+        while await page.get_by_text("Attempt 1 at twilio").count() == 0:
             await page.reload()
     assert len(await site.texts()) == before + 2
 
@@ -195,8 +195,8 @@ async def test_everything_is_reached_by_keys(site: Site, opened: Open) -> None:
 
     # And the keys are listed, and can be switched off
     await page.keyboard.press("?")
-    await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
-    await page.get_by_label("Use these keys").uncheck()
+    await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    await page.get_by_label("Use shortcuts").uncheck()
     await page.keyboard.press("Escape")
     await page.keyboard.press("/")
     await expect(page.locator("#find")).not_to_be_focused()
@@ -222,8 +222,8 @@ async def test_every_action_works_without_a_script(site: Site) -> None:
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url(f"{site.url}/dead")
 
-    await page.get_by_role("checkbox", name="Choose ").last.check()
-    await page.get_by_role("button", name="Discard chosen…").click()
+    await page.get_by_role("checkbox", name="Select ").last.check()
+    await page.get_by_role("button", name="Discard selected…").click()
     await page.get_by_role("button", name="Discard 1").click()
 
     await expect(page.get_by_role("heading", name="1 discarded")).to_be_visible()
@@ -277,7 +277,7 @@ async def test_every_page_is_accessible_fits_a_phone_and_is_drawn(site: Site, op
         await page.goto(f"{site.url}{path}")
         await look(page, name, scheme)
     await page.goto(f"{site.url}/dead")
-    await page.get_by_role("checkbox", name="Choose all").check()
+    await page.get_by_role("checkbox", name="Select all").check()
     await page.get_by_role("button", name="Discard").click()
     await look(page, "confirm", scheme)
     await page.goto(f"{site.url}/account")

@@ -50,7 +50,7 @@ async def test_a_draft_that_is_saved_after_the_session_ended_is_carried_on_after
 
     # Then they are asked, with all of it shown and nothing done yet
     assert (late.status, wrong.status, asked.status) == (401, 401, 200)
-    assert "Carry on with what you sent?" in says(asked)
+    assert "Submit your form now?" in says(asked)
     assert f'action="/console/types/{TYPE}/edit"' in asked.body
     assert fields(asked) == {name: value for name, value in form.items() if name != "writer"}
     assert await versions.draft(visitor.engine.database, TYPE) is None
@@ -72,7 +72,7 @@ async def test_a_form_is_its_writers_alone(enter: Enter) -> None:
     asked = await come_back(visitor, late, "publisher")
 
     # Then nothing of it is shown, and nothing is done
-    assert "somebody else’s" in says(asked)
+    assert "Another user’s form" in says(asked)
     assert "mia" not in asked.body
     assert fields(asked) == {}
     assert await visitor.rows(contact_table) == []
@@ -109,7 +109,7 @@ async def test_a_form_of_an_earlier_session_is_asked_about_in_a_later_one(enter:
 
     # When its form is sent, then it is asked about; from another site it is refused
     async with visitor.session.post(url, data=data, headers={"Origin": visitor.url}) as answered:
-        assert (answered.status, "Carry on with what you sent?" in await answered.text()) == (403, True)
+        assert (answered.status, "Submit your form now?" in await answered.text()) == (403, True)
     for other in ({}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site", "Origin": visitor.url}):
         async with visitor.session.post(url, data=data, headers=other) as answered:
             assert (answered.status, "mia@" in await answered.text()) == (403, False)
@@ -126,7 +126,7 @@ async def test_passwords_are_kept_by_no_page(enter: Enter) -> None:
     asked = await come_back(visitor, late, "viewer")
 
     assert (carried.unpack(kept(late)["kept"]) or Carried(writer="", path="", fields=[("", "")])).fields == []
-    assert "Write your passwords once more" in says(asked)
+    assert "Enter your passwords again" in says(asked)
     assert 'href="/console/account"' in asked.body
 
 

@@ -62,7 +62,7 @@ async def test_types_are_found_by_what_they_are_and_say_who_drafts(desk: Enter) 
     assert all(kind.name in everything_ for kind in CATALOG.types.values())
     assert everything_.count(" draft ") == 1
     assert re.findall(r'href="/console/types/([\w-]+)/edit', found) == ["payment-failed"]
-    assert "None like that" in (await visitor.get("/types?q=nothing")).body
+    assert "No matches" in (await visitor.get("/types?q=nothing")).body
 
 
 # ── The editor
@@ -86,7 +86,7 @@ async def test_a_save_begins_a_draft_and_sends_nothing(desk: Enter) -> None:
 
     assert answer.status == 303
     page = says(await visitor.get(answer.headers["Location"].removeprefix("/console")))
-    assert "Saved as a draft" in page
+    assert "Draft saved" in page
     assert "Draft of author" in page
     draft = await versions.draft(visitor.engine.database, TYPE)
     assert draft is not None
@@ -214,7 +214,7 @@ async def test_a_text_that_means_harm_is_neither_shown_nor_kept_nor_sent_and_the
     tried = await write(visitor, harm, "test", contact="author")
 
     assert (preview.status, saved.status, tried.status) == (200, 422, 422)
-    assert "No message can be made" in says(preview)
+    assert "No message can be rendered" in says(preview)
     assert "docs/notification-types.md" in says(saved)
     assert "Not saved" in says(tried)
     assert await versions.draft(visitor.engine.database, TYPE) is None
@@ -232,7 +232,7 @@ async def test_a_preview_is_for_a_reader_and_says_where_there_is_none_like_that(
 
     assert "Voltline 12:42" in ours
     assert "Whoever speaks fr gets the texts in fr." in none
-    assert "No time zone that is known" in none
+    assert "This time zone is unknown" in none
 
 
 @on_sqlite
@@ -321,8 +321,8 @@ async def test_words_are_drawn_the_way_their_language_is_written_even_where_they
     ("type_", "channel", "new", "why"),
     [
         (TYPE, "sms", "de", "There are texts in de already."),
-        (TYPE, "sms", "../x", "no language that is known"),
-        (TYPE, "sms", "qq", "no language that is known"),
+        (TYPE, "sms", "../x", "language is unknown"),
+        (TYPE, "sms", "qq", "language is unknown"),
         ("session-receipt", "email", "it", "mails have no footer in it yet"),
     ],
 )
@@ -399,7 +399,7 @@ async def test_a_test_goes_only_to_a_contact_of_a_sample_and_not_too_often(desk:
 
     # When tests go to nobody, to who has no phone, and to who wrote STOP
     for name, why in (
-        ("ada", "choose a test contact"), ("eva", "has no address for sms"), ("tom", "is not to be written to"),
+        ("ada", "choose a test contact"), ("eva", "has no address for sms"), ("tom", "is suppressed"),
     ):  # fmt: skip
         answer = await write(visitor, SHORT, "test", contact=name)
         assert (answer.status, why in says(answer)) == (422, True), name

@@ -36,12 +36,12 @@ async def test_health_tells_what_waits_and_whether_the_sum_is_whole(enter: Enter
 
     async with asyncio.timeout(10):
         body = ""
-        while "astray" not in body or "Looking" in body:  # a page waits for neither for long
+        while "unaccounted for" not in body or "Loading" in body:  # a page waits for neither for long
             body = (await visitor.get("/health")).body
 
-    assert "1 astray" in body
+    assert "1 unaccounted for" in body
     assert '<dt>ask</dt><dd class="number">1</dd>' in body
-    assert "1 min late" in body
+    assert "1 min overdue" in body
 
 
 @pytest.mark.parametrize(

@@ -204,8 +204,8 @@ async def test_no_page_shows_a_value_of_the_code_a_name_of_ours_as_its_heading_o
         assert sum("Decided by" in body for body in decided) > len(decided) / 2
         for body in decided:
             for answer in re.findall(r'<section class="answer">(.*?)</section>', body, re.DOTALL):
-                if "Every rule" in answer:
-                    assert 0 < answer.find("Decided by") < answer.find("Every rule")
+                if "All rules" in answer:
+                    assert 0 < answer.find("Decided by") < answer.find("All rules")
 
 
 async def test_a_page_about_one_person_tells_times_by_their_clock_beside_utc(system: LocalSystem) -> None:

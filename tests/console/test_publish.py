@@ -33,7 +33,7 @@ async def test_a_warning_asks_for_a_reason_and_the_version_keeps_who_and_why(des
     # When it is published without one, then it isn't; with one, it is, and sent with from now on
     form = publishing_form(page.body)
     refused = await visitor.post(f"/types/{TYPE}/publish", **form, why=" ")
-    assert (refused.status, "say why" in says(refused)) == (422, True)
+    assert (refused.status, "give a reason" in says(refused)) == (422, True)
     assert (await visitor.post(f"/types/{TYPE}/publish", **form, why="shorter")).status == 303
     assert visitor.engine.renderer.live(TYPE) == 1
     assert await told(visitor, "text.publish") == [("console:publisher", "text.publish", TYPE, "version 1, console")]

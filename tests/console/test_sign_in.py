@@ -107,8 +107,8 @@ async def test_a_wrong_password_and_a_name_that_is_nobodys_are_answered_alike_an
     nobody = await visitor.sign_in("a-password-typed-as-name", "x")
 
     assert (wrong.status, nobody.status) == (401, 401)
-    assert "go together" in wrong.body
-    assert "go together" in nobody.body
+    assert "Wrong name or password" in wrong.body
+    assert "Wrong name or password" in nobody.body
     failures = await told(visitor)
     assert [subject for _, action, subject in failures if action == "user.sign_in_failed"] == [NOBODY, "viewer"]
     assert "typed" not in str(failures)

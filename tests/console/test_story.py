@@ -156,7 +156,7 @@ async def test_a_text_is_changed_checked_tried_published_sent_and_taken_back(sit
     # When they say too much, then it is kept and the checks keep it from people
     await text.fill(TOO_LONG)
     await page.get_by_role("button", name="Save draft").click()
-    await expect(page.get_by_role("status").first).to_contain_text("Saved as a draft")
+    await expect(page.get_by_role("status").first).to_contain_text("Draft saved")
     await page.get_by_role("link", name="Check and publish…").click()
     await expect(page.get_by_text("3 are the most")).to_be_visible()
     await expect(page.get_by_role("button", name="Publish version")).to_have_count(0)
@@ -168,14 +168,14 @@ async def test_a_text_is_changed_checked_tried_published_sent_and_taken_back(sit
     await expect(measure).to_contain_text("1 SMS · $0.075")
     words = await page.locator(".bubble").inner_text()
     await page.get_by_role("button", name="Save and send test").click()
-    await expect(page.get_by_text("Sent to publisher: twilio:127.0.0.1 took it.")).to_be_visible()
+    await expect(page.get_by_text("Sent to publisher: twilio:127.0.0.1 accepted it.")).to_be_visible()
     sent = (await site.texts())[-1]
     assert (sent["to"], sent["content"]["body"].replace("\u00a0", " ")) == (TESTER, words.replace("\u00a0", " "))
 
     # When they publish it for a reason
     await page.get_by_role("link", name="Check and publish…").click()
     await expect(page.locator("ins").first).to_be_visible()
-    await page.get_by_label("Why").fill("shorter, and the station first")
+    await page.get_by_label("Reason").fill("shorter, and the station first")
     await page.screenshot(path=SCREENSHOTS / "story-publish.png", full_page=True)
     await page.get_by_role("button", name="Publish version 2").click()
     await expect(page.get_by_text("Version 2 is published")).to_be_visible()
@@ -188,7 +188,7 @@ async def test_a_text_is_changed_checked_tried_published_sent_and_taken_back(sit
     # And it is seen in activity, its words proven
     await page.get_by_role("link", name="Activity").click()
     await page.get_by_role("row").filter(has_text="sms").first.get_by_role("link").last.click()
-    await expect(page.get_by_text("proven: these are the words that were sent")).to_be_visible()
+    await expect(page.get_by_text("verified: exactly this text was sent")).to_be_visible()
     await expect(page.get_by_text("Dein Auto an Mitte ist voll")).to_be_visible()
     await page.screenshot(path=SCREENSHOTS / "story-proven.png", full_page=True)
 
@@ -196,7 +196,7 @@ async def test_a_text_is_changed_checked_tried_published_sent_and_taken_back(sit
     await page.get_by_role("link", name="version 2").click()
     await page.get_by_role("link", name="Versions").click()
     await page.get_by_role("link", name="version 1", exact=True).click()
-    await page.get_by_label("Why").fill("drivers missed the idle fee")
+    await page.get_by_label("Reason").fill("drivers missed the idle fee")
     await page.get_by_role("button", name="Roll back to version 1").click()
     await expect(page.get_by_text("Version 3 is published")).to_be_visible()
 
@@ -214,7 +214,7 @@ async def test_a_text_is_changed_and_tried_without_a_script(site: Site) -> None:
     await page.get_by_role("button", name="Preview").click()
     await expect(page.locator(".bubble")).to_contain_text("Voltline: move ")
     await page.get_by_role("button", name="Save and send test").click()
-    await expect(page.get_by_text("Sent to publisher: twilio:127.0.0.1 took it.")).to_be_visible()
+    await expect(page.get_by_text("Sent to publisher: twilio:127.0.0.1 accepted it.")).to_be_visible()
     await page.get_by_role("link", name="Check and publish…").click()
     await page.get_by_role("button", name="Discard draft").click()
 
@@ -269,7 +269,7 @@ async def test_every_page_of_texts_is_accessible_fits_a_phone_and_is_drawn(site:
     title = page.get_by_label("Title", exact=True)
     await title.fill(f"Rabatt für dich, {scheme}: {{{{ station }}}}")
     await page.get_by_role("button", name="Save draft").click()
-    await expect(page.get_by_role("status").first).to_contain_text("Saved as a draft")
+    await expect(page.get_by_role("status").first).to_contain_text("Draft saved")
     answer = await (await page.request.get(f"{site.url}/activity?channel=sms&type=charging-complete")).text()
     delivery = answer.partition('href="/console/deliveries/')[2][:32]
     mail = (await (await page.request.get(f"{site.url}/deliveries/{delivery}")).text()).partition("/console/events/")[2]

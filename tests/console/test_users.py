@@ -119,7 +119,7 @@ async def test_a_role_that_somebody_else_has_given_meanwhile_stands(enter: Enter
 
     # Then the second is told, and what was given first stands
     assert (first.status, second.status, nothing.status) == (303, 409, 303)
-    assert "somebody else has given them another role" in second.body
+    assert "somebody else has changed the role" in second.body
     assert 'name="shown" value="author"' in second.body
     roles = {user.name: user.role for user in await admin.rows(console_user)}
     assert roles["viewer"] == "author"

@@ -1,4 +1,4 @@
-// What a script adds. Every page works without it: live parts stand still, and nothing can be reached by keys alone.
+// Every page works without this script: live parts then stand still, and there are no keyboard shortcuts.
 "use strict";
 
 // ── Times: the reader's own beside UTC.
@@ -9,7 +9,7 @@ function localise(within) {
 }
 localise(document);
 
-// ── Live: the part that changes comes drawn by the server. It stands still while somebody is in it, or has paused it.
+// ── Live: the server renders the changing part. It isn't replaced while the user selects or focuses in it, or paused it.
 const part = document.querySelector("[data-live]");
 const state = document.querySelector("[data-live-state]");
 if (part && state) {
@@ -28,7 +28,7 @@ if (part && state) {
   function say(live) {
     told.textContent = live ? "Live" : paused ? "Paused" : "Not live";
     told.className = live ? "live" : "";
-    button.textContent = paused ? "Go on" : "Pause";
+    button.textContent = paused ? "Resume" : "Pause";
   }
   function follow() {
     if (source || paused || document.hidden) return;
@@ -58,14 +58,14 @@ if (part && state) {
   follow();
 }
 
-// ── Choosing: one box for all on the page, and how many are chosen.
+// ── Selecting: a box for all rows on the page, and the number selected.
 const choose = document.querySelector("[data-choose]");
 const first = choose && choose.querySelector("thead th");
 const boxes = choose ? [...choose.querySelectorAll("input[name=id]")] : [];
 if (boxes.length) {
   const all = document.createElement("input");
   all.type = "checkbox";
-  all.setAttribute("aria-label", "Choose all on this page");
+  all.setAttribute("aria-label", "Select all on this page");
   first.textContent = "";
   first.append(all);
   const every = choose.querySelector("[name=every]");
@@ -75,7 +75,7 @@ if (boxes.length) {
     all.checked = chosen === boxes.length;
     all.indeterminate = chosen > 0 && chosen < boxes.length;
     for (const [button, text] of labels) {
-      button.textContent = every.checked ? text.replace("chosen", "all") : chosen ? text.replace("chosen", chosen) : text;
+      button.textContent = every.checked ? text.replace("selected", "all") : chosen ? text.replace("selected", chosen) : text;
     }
   };
   all.addEventListener("change", () => { for (const box of boxes) box.checked = all.checked; count(); });

@@ -1,7 +1,7 @@
-// What a script adds to the editor: the preview and the findings follow as one types, and names are put in by a click.
+// The editor's script: the preview and findings follow the typing, and a click inserts a variable.
 "use strict";
 
-const WAIT = 350; // milliseconds after the last key: the child that tries texts is asked once a pause
+const WAIT = 350; // milliseconds after the last key: one preview a pause in typing
 const editor = document.querySelector("[data-preview]");
 if (editor) {
   const shown = document.getElementById("preview");
@@ -25,7 +25,7 @@ if (editor) {
       status.textContent = "";
     } catch (error) {
       if (error.name === "AbortError") return;
-      status.textContent = "The preview does not answer. Saving still works, or says why it doesn’t.";
+      status.textContent = "The preview is not responding. You can still save.";
     }
     shown.classList.remove("stale");
   }
@@ -64,7 +64,7 @@ if (editor) {
     way.replaceWith(button);
   }
 
-  // ── What is written is not lost by a click.
+  // ── Unsaved changes: leaving the page asks first.
   editor.addEventListener("submit", () => { changed = false; });
   addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
 }
