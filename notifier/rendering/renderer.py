@@ -280,9 +280,7 @@ class Renderer:
 
 
 def _load_type(catalog: Catalog, kind: NotificationType) -> _Type:
-    model = cast(
-        "type[msgspec.Struct]", catalog.model(kind.event)
-    )  # there is one for every event that triggers the type
+    model = cast("type[msgspec.Struct]", catalog.model(kind.event))  # every event that triggers a type has one
     in_links = {name: field for name, field in kind.data.items() if field.type == "text" and not field.optional}
     in_links |= OF_ADDRESSES
     link = compile_text(f"{kind.id}/type.toml: link", kind.link, in_links)

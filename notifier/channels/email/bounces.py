@@ -1,4 +1,4 @@
-"""Bounces: what a mail server reports of a mail that it took and could not deliver (RFC 3464).
+"""Bounces: a mail server's report on a mail that it accepted but could not deliver (RFC 3464).
 
 Every mail goes out under a return path of its own, so that a report is known by where it comes back to, whatever the
 server that wrote it makes of the rest (VERP). Where that address is lost, the returned mail's Message-ID tells.
@@ -54,14 +54,14 @@ _headers: Final = HeaderParser(policy=compat32)
 
 
 class Bounce(Private, frozen=True, kw_only=True):
-    """What was read: the report's `action` if it is one, and what follows from it, if anything."""
+    """The result of reading a mail: the report's `action` if it is a bounce, and the consequence, if any."""
 
     action: str | None = None
     report: Report | None = None
 
 
 class _Status(msgspec.Struct, frozen=True):
-    """What a report says of one recipient."""
+    """A report's status of one recipient."""
 
     action: str
     code: str
@@ -69,7 +69,7 @@ class _Status(msgspec.Struct, frozen=True):
 
 
 def read_bounce(data: bytes) -> Bounce:
-    """What a mail says of one of ours, from its first `MAX_BYTES`; raises nothing, whatever it is."""
+    """Read a bounce of one of our mails from its first `MAX_BYTES`; never raises."""
     head, body = _split(unmarked(data[:MAX_BYTES]))
     if _type(head) != "multipart/report" or _parameter(head, "report-type") != "delivery-status":
         return Bounce()
@@ -95,7 +95,7 @@ def read_bounce(data: bytes) -> Bounce:
 
 
 def _split(data: bytes) -> tuple[Message, bytes]:
-    """Headers, parsed, and what follows them."""
+    """Split a part into its parsed headers and the rest."""
     blank = _BLANK_LINE.search(data[: MAX_HEADERS + 1])
     head, body = (data[: blank.start()], data[blank.end() :]) if blank else (data[:MAX_HEADERS], b"")
     return _parse(head), body
@@ -114,7 +114,7 @@ def _parts(body: bytes, boundary: str) -> Iterator[tuple[Message, bytes]]:
 
 
 def _statuses(content: bytes) -> Iterator[_Status]:
-    """What is said of each recipient; the first block is about the report itself (RFC 3464 §2.1)."""
+    """Return the status of each recipient; the first block is about the report itself (RFC 3464 §2.1)."""
     for block in _BLANK_LINE.split(content, MAX_RECIPIENTS + 1)[1 : MAX_RECIPIENTS + 1]:
         fields = _parse(block[:MAX_HEADERS])
         action = _value(fields, "Action").lower().strip()
@@ -125,7 +125,7 @@ def _statuses(content: bytes) -> Iterator[_Status]:
 
 
 def _code(status: str, diagnostic: str) -> str | None:
-    """The status, or where that says nothing the code in the server's own words, of the same class."""
+    """Return the status or, where it is generic, the code in the server's own words, of the same class."""
     told = _ENHANCED.search(status)
     if told is None:
         return None
@@ -135,7 +135,7 @@ def _code(status: str, diagnostic: str) -> str | None:
 
 
 def _address(text: str) -> str | None:
-    """The mailbox of an address field such as `rfc822; ada@example.com`, written as `recipients` writes it."""
+    """Return the normalised mailbox of an address field such as `rfc822; ada@example.com`."""
     try:
         return check_email(text.partition(";")[2].strip().strip("<>"))
     except ValueError:
@@ -148,7 +148,7 @@ def _returned_to(head: Message) -> str | None:
 
 
 def _message_id(parts: list[tuple[Message, bytes]]) -> str | None:
-    """The reference in the Message-ID of the mail that came back."""
+    """Return the reference in the Message-ID of the returned mail."""
     mails = (_split(content.lstrip())[0] for part, content in parts if _type(part) in _MAIL_TYPES)
     found = (_MESSAGE_ID.match(_value(mail, "Message-ID")) for mail in mails)
     return next((match[1] for match in found if match), None)

@@ -1,4 +1,4 @@
-"""What SMTP's codes mean: `codes.toml`."""
+"""The meanings of SMTP's reply codes, read from `codes.toml`."""
 
 from pathlib import Path
 from typing import Final

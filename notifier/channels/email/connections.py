@@ -1,4 +1,4 @@
-"""SMTP connections, kept open from mail to mail."""
+"""A pool of SMTP connections, kept open between mails."""
 
 import asyncio
 from collections import deque
@@ -20,8 +20,8 @@ MAILS: Final = 100
 class Connections:
     """At most `size` connections, opened when needed and used last in, first out.
 
-    A mail goes to one that is idle, else to a new one; where there may be no more, behind the first mail that the
-    server has asked for (`notifier.channels.email.dialogue`).
+    A mail goes to an idle connection, else to a new one; at the limit, behind the first mail whose content the server
+    has asked for (`notifier.channels.email.dialogue`).
     """
 
     def __init__(self, connect: Callable[["Connections"], Awaitable[Dialogue]], size: int) -> None:
@@ -35,9 +35,10 @@ class Connections:
         self._closed = False
 
     async def send(self, mail: OutgoingMail) -> None:
-        """Hand over a mail; a SendError where it was not taken, of class `deferred` where its turn didn't come in time.
+        """Send a mail; raises a SendError where it was not accepted, of class `deferred` where no connection was free
+        in time.
 
-        Cancelled, it is not sent unless it was already, and its connection ends.
+        A cancelled mail is not sent unless it already was, and its connection ends.
         """
         self._waiting.append(mail)
         self._serve()
@@ -49,7 +50,7 @@ class Connections:
             raise
 
     def close(self) -> None:
-        """Close those that are idle now, and the others when they have no mail any more."""
+        """Close idle connections now, and the others when they have no more mail."""
         self._closed = True
         while self._idle:
             self._idle.pop().hang_up()
@@ -75,12 +76,12 @@ class Connections:
     def _reuse(self) -> Dialogue | None:
         while self._idle:
             dialogue = self._idle.pop()
-            if dialogue.is_open:  # else it is about to say that it has ended
+            if dialogue.is_open:  # otherwise the connection is about to report its end
                 return dialogue
         return None
 
     def _serve(self) -> None:
-        """Find connections for the mails that wait."""
+        """Assign connections to waiting mails."""
         while self._waiting:
             dialogue = self._reuse()
             if dialogue is not None:
@@ -105,7 +106,7 @@ class Connections:
         return dialogue.rest() if mail.outcome.done() else dialogue.begin(mail)
 
     def _look(self) -> None:
-        """Send those away that have waited for too long."""
+        """Fail the mails that have waited too long."""
         self._timer = None
         now = asyncio.get_running_loop().time()
         while self._waiting and self._waiting[0].deadline <= now:

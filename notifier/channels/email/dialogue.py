@@ -49,7 +49,7 @@ class SmtpTimeouts(NamedTuple):
 
 
 class Step(IntEnum):
-    """What of a mail the next reply is to; RSET makes the server forget a refused one."""
+    """The command of a mail that the next reply answers; RSET makes the server forget a refused mail."""
 
     MAIL = 0
     RCPT = 1
@@ -82,7 +82,7 @@ class OutgoingMail:
         self.task = copy_context()
 
     def end(self, failure: Exception | None) -> None:
-        """Tell what became of it, unless nobody waits any more."""
+        """Set the mail's outcome, unless nobody waits for it any more."""
         if self.outcome.done():
             return
         if failure is None:
@@ -92,23 +92,23 @@ class OutgoingMail:
 
 
 class Exchange(Protocol):
-    """Where a dialogue gets its mails from."""
+    """The source of a dialogue's mails."""
 
     def next_mail(self) -> OutgoingMail | None:
-        """The mail that has waited longest; None where none does."""
+        """Return the mail that has waited longest; None where none waits."""
         ...
 
     def rest(self, dialogue: "Dialogue") -> bool:
-        """The dialogue has nothing to do; whether it is to wait for more."""
+        """Note that the dialogue is idle; return whether it should wait for more."""
         ...
 
     def left(self, dialogue: "Dialogue") -> None:
-        """The dialogue's connection has ended."""
+        """Note that the dialogue's connection has ended."""
         ...
 
 
 class Dialogue(asyncio.Protocol):
-    """One connection's mails, at most `most` of them, then for `idle` seconds none.
+    """The mails of one connection: at most `most` of them, closed after `idle` seconds without one.
 
     The transport is connected, encrypted and authenticated.
     """
@@ -137,12 +137,12 @@ class Dialogue(asyncio.Protocol):
         return not (self._ended or self._transport.is_closing())
 
     def begin(self, mail: OutgoingMail) -> None:
-        """Say a mail's envelope; nothing else may be under way."""
+        """Send a mail's envelope; nothing else may be under way."""
         self._transport.write(self._announce(mail))
         self._await(mail, self._timeouts.envelope)
 
     def rest(self) -> None:
-        """Take the next mail, or wait for one; hang up where there is to be none."""
+        """Take the next mail, wait for one, or hang up where none will come."""
         mail = self._next()
         if mail is not None:
             self.begin(mail)
@@ -153,13 +153,13 @@ class Dialogue(asyncio.Protocol):
             self.hang_up()
 
     def hang_up(self) -> None:
-        """Say QUIT and close, without waiting for the server's good-bye."""
+        """Send QUIT and close without waiting for the reply."""
         if self.is_open:
             self._transport.write(b"QUIT\r\n")
         self._end(quietly=True)
 
     def give_up(self, mail: OutgoingMail) -> None:
-        """Nobody waits for a mail any more: the connection ends, once the mail in front of it has its outcome."""
+        """Abandon a mail that nobody waits for: the connection ends once the mail in front has its outcome."""
         if self._mails and self._mails[0] is mail:
             self._end()
 
@@ -176,7 +176,7 @@ class Dialogue(asyncio.Protocol):
             if self._mails:
                 self._hear(self._mails[0], int(line[1]), text)
             else:
-                self._end()  # nobody asked: it says that it leaves, or it is a reply too many
+                self._end()  # unsolicited: the server is leaving, or sent one reply too many
         self._heard_so_far = said[at:]
         if b"\n" in self._heard_so_far or len(self._heard_so_far) > MAX_REPLY:
             self._end()
@@ -185,7 +185,7 @@ class Dialogue(asyncio.Protocol):
         self._end()
 
     def _hear(self, mail: OutgoingMail, code: int, text: bytes) -> None:
-        """A reply to the mail in front."""
+        """Handle a reply to the mail in front."""
         refused = code // 100 != 2
         match mail.step:
             case Step.CONTENT:
@@ -198,7 +198,7 @@ class Dialogue(asyncio.Protocol):
             case Step.RSET:
                 return self._end() if refused else self._done()
             case Step.DATA if code == 354:
-                return self._hand_over(mail) if mail.failure is None else self._end()  # it asks for a mail to nobody
+                return self._hand_over(mail) if mail.failure is None else self._end()  # a mail without recipients
             case Step.DATA:
                 refused = True
         if refused and mail.failure is None:
@@ -215,7 +215,7 @@ class Dialogue(asyncio.Protocol):
         return None if self._pipelining else self._transport.write(mail.commands[mail.step])
 
     def _hand_over(self, mail: OutgoingMail) -> None:
-        """Write the mail that the server has asked for, and the next one's envelope behind it."""
+        """Write the content that the server has asked for, followed by the next mail's envelope."""
         try:
             mail.task.run(fence.check, CODES.provider)
         except SendError as error:
@@ -230,12 +230,12 @@ class Dialogue(asyncio.Protocol):
         return self._watch(behind.deadline)
 
     def _done(self) -> None:
-        """The mail in front has its outcome."""
+        """Finish the mail in front, which has its outcome."""
         mail = self._mails.popleft()
         mail.end(mail.failure)
         if not self._mails:
             self.rest()
-        elif self._mails[0].outcome.done():  # the server waits for a mail that nobody sends any more
+        elif self._mails[0].outcome.done():  # the server waits for an abandoned mail
             self._end()
         else:
             self._await(self._mails[0], self._timeouts.envelope)
@@ -250,7 +250,7 @@ class Dialogue(asyncio.Protocol):
         return b"".join(mail.commands) if self._pipelining else mail.commands[0]
 
     def _end(self, *, quietly: bool = False) -> None:
-        """Close the connection; a reply may still be on its way, and would be taken for one to the next mail."""
+        """Close the connection: a reply still on its way would be mistaken for one to the next mail."""
         if self._ended:
             return
         self._ended = True
@@ -271,7 +271,7 @@ class Dialogue(asyncio.Protocol):
         self._watch(mail.deadline)
 
     def _watch(self, deadline: float) -> None:
-        """Look at the clock then; a timer that comes first is good as well, and looks again."""
+        """Check the deadline at a time; an earlier timer serves as well, and checks again."""
         if self._timer is not None:
             if self._timer.when() <= deadline:
                 return
@@ -294,12 +294,12 @@ class Dialogue(asyncio.Protocol):
 
 
 def refusal_of_us(code: int) -> SendError:
-    """The error of a reply before a recipient is named."""
+    """Return the error of a refusal before any recipient was named."""
     return CODES.classify(f"session {code}", f"session {code // 100}xx")
 
 
 def _refusal(code: int, text: bytes) -> SendError:
-    """The error of a reply. Its enhanced code counts only where it is of the reply's own class."""
+    """Return the error of a refusal. Its enhanced code counts only where it is of the reply's own class."""
     told = str(code)
     enhanced = _ENHANCED.match(text)
     precise = (

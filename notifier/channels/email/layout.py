@@ -44,7 +44,7 @@ _GAP = re.compile(r"\n\s*\n")
 
 
 class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why someone gets the mail, by audience."""
+    """The footer's reason why somebody gets the mail, by audience."""
 
     driver: str
     fleet_managers: str
@@ -54,7 +54,7 @@ class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LayoutWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `_layout/<locale>.toml`: what stands between a label and its value, and the footer."""
+    """One `_layout/<locale>.toml`: the separator between a label and its value, and the footer."""
 
     colon: str
     unsubscribe: str
@@ -62,7 +62,7 @@ class LayoutWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Layout:
-    """The two templates, compiled, and the words by locale. ConfigurationError names the file at fault."""
+    """The two compiled templates and the words by locale; raises ConfigurationError, which names the file at fault."""
 
     def __init__(self, templates: Path, brand: Brand) -> None:
         self._html = _compile(templates / FOLDER / "email.html", html=True)
@@ -77,7 +77,7 @@ class Layout:
         self._brand = {"brand": brand.name, "home": brand.app_url, "postal_address": brand.postal_address}
 
     def check_speaks(self, locale: str) -> None:
-        """Unspoken where mails in this locale would have their footer in another language."""
+        """Raise Unspoken where mails in this locale would have their footer in another language."""
         if closest(locale, self._words).split("-")[0] != locale.split("-")[0]:
             raise Unspoken(
                 f"{FOLDER}/{locale}.toml is missing: a notification type has e-mails in {locale}",
@@ -85,8 +85,8 @@ class Layout:
             )
 
     def compose(self, filled: Filled) -> EmailContent:
-        """The mail of the rendered parts of `[email]` or `[digest]` and their table's rows; rows without a value are
-        left out.
+        """Compose a mail from the rendered parts of `[email]` or `[digest]` and their table's rows; rows without a
+        value are left out.
 
         A design is rendered with the message's values as well.
         """

@@ -31,7 +31,7 @@ _LINES = re.compile(r"[ \t]*\n[ \t]*")
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A compiled mail: its HTML and its text, as templates of the message's values and the layout's names."""
+    """A compiled design: HTML and text templates of the message's values and the layout's names."""
 
     html: Template
     text: Template
@@ -58,7 +58,7 @@ def compile_design(where: str, sections: str, text: str, frame: str) -> Design:
 
 
 def text_of(sections: str) -> str:
-    """The words of MJML sections, in their order, with what links lead to; Jinja stays where it is."""
+    """Return the words of MJML sections in order, with the targets of links; Jinja stays in place."""
     told = _DROPPED.sub("", sections)
     told = _BUTTON.sub(r"\3: \2</mj-button>", told)
     told = _LINK.sub(r"\3 (\2)", told)

@@ -1,4 +1,5 @@
-"""What is wrong with the markup of a mail's design: what could run, send, be fetched in the clear or be led astray.
+"""Errors in the markup of a mail's design: anything that could run, submit, load in the clear or be redirected by a
+field.
 
 Only what is known to be harmless passes: elements and attributes by name, addresses by how they begin, and fields where
 they are words. It is read as mail programs read it, with their entities, quotes and escapes, never by its letters.
@@ -56,7 +57,7 @@ _PLAIN = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class MarkupFault(NamedTuple):
-    """One thing, by the line of its part."""
+    """An error, with its line in the part."""
 
     code: Code
     line: int
@@ -64,7 +65,7 @@ class MarkupFault(NamedTuple):
 
 
 def faults_of(source: str) -> list[MarkupFault]:
-    """What is wrong with a design's MJML, in its order."""
+    """Return the errors in a design's MJML, in order."""
     reader = _Reader()
     reader.feed(_TAG.sub(_marked, source))
     reader.close()

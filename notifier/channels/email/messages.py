@@ -1,4 +1,4 @@
-"""What a mail says, and one mail to one mailbox."""
+"""The content of a mail, and a mail to one mailbox."""
 
 from notifier.domain.messages import Content, Message
 

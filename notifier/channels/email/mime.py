@@ -43,7 +43,7 @@ _END: Final = f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
 class Sender(NamedTuple):
-    """Whom mails come from: the bare address, its domain, and the value of the From header."""
+    """The sender of mails: the bare address, its domain, and the value of the From header."""
 
     address: str
     domain: str
@@ -69,7 +69,8 @@ def make_sender(text: str, name: str | None = None, *, verp: bool = True) -> Sen
 
 
 def compose(message: EmailMessage, sender: Sender, to: str, now: int) -> bytes:
-    """The mail to `to`, a `plain_address`: CRLF lines of at most 998 octets, all ASCII, none beginning with a dot.
+    """Compose the mail to `to`, a `plain_address`: CRLF lines of at most 998 octets, all ASCII, none beginning with a
+    dot.
 
     Raises Refused for a header value that could not stand in a header.
     """
@@ -92,19 +93,18 @@ def compose(message: EmailMessage, sender: Sender, to: str, now: int) -> bytes:
 
 
 def message_id(message: EmailMessage, sender: Sender) -> str:
-    """The Message-ID without its brackets: the same on every attempt, so that a mail sent twice can be seen to be
-    one."""
+    """Return the Message-ID without brackets: the same on every attempt, so that a duplicate can be recognised."""
     return f"{message.reference}@{sender.domain}"
 
 
 def return_path(message: EmailMessage, sender: Sender) -> str:
-    """The address that this one mail bounces to, so that a bounce tells which (variable envelope return path)."""
+    """Return the address to which this mail bounces, by which the bounce is matched (variable envelope return path)."""
     local, _, domain = sender.address.rpartition("@")
     return f"{local}+{message.reference}@{domain}"
 
 
 def plain_address(address: str) -> str:
-    """The address in ASCII, an international domain in its A-label form (RFC 5891).
+    """Return the address in ASCII, with an international domain in its A-label form (RFC 5891).
 
     Raises Refused for anything but one dot-atom before an @ and a domain behind: no lists, names, quotes or literals.
     """
@@ -134,14 +134,14 @@ def _text(text: str) -> str:
 
 
 def _encoded_words(text: str) -> str:
-    """RFC 2047 encoded words of whole letters, a line each."""
+    """Return RFC 2047 encoded words, one a line, none split within a character."""
     if _CONTROL.search(text):
         raise CODES.classify("bad_header")
     data = text.encode("utf-8", "replace")
     words, start = [], 0
     while start < len(data):
         end = min(start + WORD_BYTES, len(data))
-        while end < len(data) and data[end] & 0xC0 == 0x80:  # in the middle of a letter
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # in the middle of a character
             end -= 1
         words.append(f"=?utf-8?B?{b2a_base64(data[start:end], newline=False).decode()}?=")
         start = end
@@ -168,6 +168,6 @@ def _body(text: str) -> bytes:
 
 @lru_cache(maxsize=512)
 def _lines(length: int) -> Struct:
-    """Cuts so many bytes into lines, at once."""
+    """Return a function that cuts so many bytes into lines."""
     whole, rest = divmod(length, LINE)
     return Struct(f"{LINE}s" * whole + (f"{rest}s" if rest else ""))

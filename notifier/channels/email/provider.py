@@ -18,7 +18,7 @@ TIMEOUT: Final = 5
 
 
 def open_transport(account: SmtpAccount, opening: Opening) -> SmtpTransport:
-    """The transport of a mail server, with the sender that the settings name."""
+    """Open the transport of a mail server, with the configured sender."""
     settings = opening.settings
     return SmtpTransport(
         account.host, account.port, Security(account.security), settings.channels[FROM], clock=opening.clock,
@@ -28,7 +28,7 @@ def open_transport(account: SmtpAccount, opening: Opening) -> SmtpTransport:
 
 
 async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
-    """Ask each server whether it takes our sender, and look at what links in mails begin with."""
+    """Check for the doctor that each server accepts our sender, and that the base URL of links in mails is sound."""
     accounts = ACCOUNTS.of(settings)
     if not accounts:
         yield no_account("e-mail", "mails", ACCOUNTS.name, "smtp+starttls://USER:PASSWORD@HOST")
@@ -57,13 +57,13 @@ async def _check(account: SmtpAccount, sender: str) -> DoctorFinding:
 
 
 def _first(error: BaseException) -> BaseException:
-    """What an error came of, at the beginning: a certificate that isn't good, and not that a connection is lost."""
+    """Return an error's first cause: a bad certificate rather than a lost connection."""
     before = error.__cause__ or error.__context__
     return error if before is None else _first(before)
 
 
 async def _ask_the_relay(account: SmtpAccount, sender: str) -> None:
-    """Say to the server what a worker says before a mail: TLS, AUTH, and the sender, with a return path of its own."""
+    """Go through a worker's dialogue before a mail: TLS, AUTH, and the sender with its own return path."""
     local, _, domain = sender.rpartition("@")
     server = SMTP(
         hostname=account.host, port=account.port, use_tls=account.security == "tls",

@@ -1,4 +1,4 @@
-"""What settings say of mails: the servers, and whom mails come from.
+"""Settings of mails: the servers and the sender.
 
 smtp+starttls://user:password@mail.example.com:587?connections=10
 smtps://user:password@mail.example.com
@@ -21,7 +21,7 @@ FROM: Final = "email_from"
 
 
 class SmtpAccount(Account, frozen=True, kw_only=True):
-    """A mail server, how the connection to it is encrypted, and who we are there.
+    """A mail server, its connection's encryption, and our credentials.
 
     With `verp` each mail has a return path of its own, by which its bounce is known.
     """

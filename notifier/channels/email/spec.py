@@ -9,7 +9,7 @@ from notifier.domain.deliveries import Channel, Reason
 
 
 def make_message(envelope: Envelope, reach: Reach, content: EmailContent) -> EmailMessage | None:
-    """The mail to a person's mailbox; None where they have none."""
+    """Make the mail to a person's mailbox; None where they have none."""
     if reach.email is None:
         return None
     return EmailMessage(

@@ -1,4 +1,4 @@
-"""Mails to an SMTP server over connections that stay open.
+"""The SMTP transport: sends mails over connections that stay open.
 
 aiosmtplib connects, encrypts and authenticates; then the mails are `notifier.channels.email.dialogue`'s.
 """
@@ -29,7 +29,7 @@ CONNECTIONS: Final = 10
 
 
 class Security(StrEnum):
-    """How the connection is encrypted. There is no "if offered": an attacker in between would see that it isn't."""
+    """The connection's encryption. There is no "if offered": an attacker in between could suppress the offer."""
 
     TLS = "tls"
     STARTTLS = "starttls"
@@ -101,7 +101,7 @@ class SmtpTransport:
         self._connections = Connections(self._connect, connections)
 
     async def send(self, message: EmailMessage) -> Receipt:
-        """Hand over one mail; the receipt's reference is its Message-ID. Raises a SendError."""
+        """Send a mail; the receipt's reference is its Message-ID. Raises a SendError."""
         recipient = plain_address(message.to)
         mail = compose(message, self._sender, recipient, self._clock.now())
         bounces_to = return_path(message, self._sender) if self._verp else self._sender.address
@@ -110,7 +110,7 @@ class SmtpTransport:
         return Receipt(CODES.provider, message_id(message, self._sender))
 
     async def close(self) -> None:
-        """Close every connection: at once where it is idle, else behind the mail that is under way."""
+        """Close every connection: at once where it is idle, else after the mail under way."""
         self._connections.close()
 
     async def _reach(self) -> socket.socket:

@@ -51,7 +51,8 @@ class DigestTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def open_writer(templates: Path, brand: Brand) -> Writer:
-    """What makes mails in the layout of a folder of templates; ConfigurationError names its file at fault."""
+    """Open the composer of mails with the layout of a folder of templates; raises ConfigurationError, which names the
+    file."""
     layout = Layout(templates, brand)
 
     def compile_table(where: str, table: EmailTexts) -> Design | None:
@@ -61,7 +62,7 @@ def open_writer(templates: Path, brand: Brand) -> Writer:
 
 
 def _compile(where: str, table: EmailTexts, frame: str) -> Design | None:
-    """The design where there is one; ConfigurationError where a mail has neither that nor a body."""
+    """Compile the design where there is one; raises ConfigurationError where a mail has neither a design nor a body."""
     if table.mjml:
         return compile_design(f"{where}.mjml", table.mjml, table.text, frame)
     for name in ("heading", "body", "action"):

@@ -1,4 +1,4 @@
-"""What apps tell us by HTTP: that a push was opened."""
+"""The endpoint by which apps report that a push was opened."""
 
 from typing import Final
 
@@ -14,15 +14,15 @@ from notifier.domain.messages import Report
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What was opened: the `reference` that stands in the push's data."""
+    """The body of the report: the `reference` in the data of the push that was opened."""
 
     reference: Id
 
 
 async def post_opened(request: Request, context: ApiContext) -> Response:
-    """The person has seen a push: it is delivered, and the channels that wait for it stay silent.
+    """Record that a person opened a push: it counts as delivered, and fallback channels that wait for it stay silent.
 
-    A reference that nobody knows is answered alike, and so is the same again.
+    An unknown or repeated reference gets the same answer.
     """
     opened = await read_json(request, Opened, MAX_BODY)
     await context.reports.add([Report(delivery=opened.reference, channel=Channel("push"), state=State.DELIVERED)])

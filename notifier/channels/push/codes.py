@@ -1,4 +1,4 @@
-"""What FCM's codes mean: `codes.toml`."""
+"""The meanings of FCM's error codes, read from `codes.toml`."""
 
 from pathlib import Path
 from typing import Final

@@ -1,6 +1,6 @@
-"""A push as FCM takes it: the same JSON that the Firebase SDK makes of its `Message`, written directly.
+"""The encoder of pushes: the same JSON that the Firebase SDK makes of its `Message`, written directly.
 
-`tests/channels/push` holds it against the SDK's encoder.
+`tests/channels/push` compares the result with the SDK's encoder.
 """
 
 import re
@@ -57,7 +57,8 @@ _PACES: Final[dict[Urgency, _Pace]] = {
 
 
 def encode(message: PushMessage, now: int) -> bytes:
-    """The JSON body of `messages:send`; what the platforms share is said to each in its own words.
+    """Encode the JSON body of `messages:send`; settings that the platforms share are repeated in each platform's own
+    fields.
 
     The same collapse key replaces on every platform: on the screen (Android's tag), and also on the way (APNs' collapse
     id, web push's topic). Not on the way to Android: what FCM shows by itself it collapses under the app's own key,
@@ -109,7 +110,7 @@ def encode(message: PushMessage, now: int) -> bytes:
 
 
 def _enrich(push: dict[str, Any], content: PushContent, notification_type: str) -> None:
-    """Say an image and a button to each platform in its own words.
+    """Add an image and a button in each platform's own fields.
 
     Android draws the image by itself, Apple only by the app's service extension, which `mutable-content` wakes
     (firebase.google.com/docs/cloud-messaging/ios/send-image). A button is the app's: the type's id names the registered
@@ -128,6 +129,6 @@ def _enrich(push: dict[str, Any], content: PushContent, notification_type: str) 
 
 
 def _short(key: str) -> str:
-    """22 characters that stand for a key which is too long or has letters that a header can't carry."""
+    """Return a hash of 22 characters for a key that is too long or has characters that a header can't carry."""
     digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""What a push says, and one push to one device."""
+"""The content of a push, and a push to one device."""
 
 from notifier.domain.messages import Content, Device, Message
 
@@ -18,7 +18,8 @@ class PushContent(Content, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PushMessage(Message, frozen=True, kw_only=True):
-    """One push to one device. `time_to_live` in seconds; `collapse_key` names what it replaces on the phone."""
+    """A push to one device. `time_to_live` is in seconds; a push replaces one with the same `collapse_key` on the
+    phone."""
 
     device: Device
     content: PushContent

@@ -14,7 +14,7 @@ from notifier.runtime.settings import Settings
 
 
 def open_transport(account: FcmAccount, opening: Opening) -> FcmTransport:
-    """The transport of a Firebase project; ConfigurationError where its service account can't be used."""
+    """Open the transport of a Firebase project; raises ConfigurationError where its service account is unusable."""
     return FcmTransport(
         Path(account.service_account), clock=opening.clock, project=account.project, base_url=account.url,
         connections=account.connections, proxies=opening.proxies,
@@ -22,7 +22,7 @@ def open_transport(account: FcmAccount, opening: Opening) -> FcmTransport:
 
 
 async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
-    """Read each project's service account."""
+    """Check for the doctor that each project's service account can be read."""
     accounts = ACCOUNTS.of(settings)
     if not accounts:
         yield no_account("push", "pushes", ACCOUNTS.name, "fcm:///path/of/service-account.json")
@@ -40,5 +40,5 @@ PROVIDER: Final = ProviderSpec(
     accounts=ACCOUNTS.of,
     open=open_transport,
     check=check,
-    ramps=True,  # as Google asks for (firebase.google.com/docs/cloud-messaging/scale-fcm)
+    ramps=True,  # as Google recommends (firebase.google.com/docs/cloud-messaging/scale-fcm)
 )

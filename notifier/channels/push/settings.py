@@ -1,4 +1,4 @@
-"""What settings say of pushes: the accounts at Firebase.
+"""Settings of pushes: the accounts at Firebase.
 
 fcm:///etc/notifier/service-account.json?rate=5000&connections=200
 """
@@ -12,7 +12,8 @@ from notifier.runtime.settings import Setting
 
 
 class FcmAccount(Account, frozen=True, kw_only=True):
-    """A Firebase project: its service account's file, and the project where it sends for another than its own."""
+    """A Firebase project: its service account's file, and the project's id where the account belongs to another
+    project."""
 
     parts = frozenset({"service_account"})
 

@@ -8,7 +8,7 @@ from notifier.domain.deliveries import Channel
 
 
 def make_message(envelope: Envelope, reach: Reach, content: PushContent) -> PushMessage | None:
-    """The push to the device that a delivery is for; None where the person doesn't have it any more."""
+    """Make the push to a delivery's device; None where the person no longer has the device."""
     if reach.device is None:
         return None
     return PushMessage(

@@ -35,7 +35,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 
 
 def read_certificate(service_account: Mapping[str, Any] | Path) -> credentials.Certificate:
-    """A service account from its file or what was in it; ConfigurationError where it is none, without its content."""
+    """Read a service account from a file or its content; raises ConfigurationError, which never quotes the content."""
     try:
         content = json.loads(read_text(service_account)) if isinstance(service_account, Path) else service_account
         return credentials.Certificate(dict(content))
@@ -48,7 +48,7 @@ def read_certificate(service_account: Mapping[str, Any] | Path) -> credentials.C
 
 
 class AccessTokens:
-    """The current token of a service account; one request at a time asks for the next.
+    """The access tokens of a service account; one request at a time fetches the next token.
 
     The credentials' own `before_request` isn't used: it also asks iamcredentials.googleapis.com, in a thread of its
     own, where the account may be used from. `refresh` talks to the `token_uri` of the service account and to nothing
@@ -71,7 +71,7 @@ class AccessTokens:
         self._failure = "token_unavailable"
 
     async def bearer(self) -> str:
-        """The value of the Authorization header; waits only where there is no valid token yet.
+        """Return the value of the Authorization header; waits only where there is no valid token yet.
 
         Raises Misconfigured where the token endpoint refuses the account, and Unavailable where it can't be reached.
         """
@@ -80,13 +80,13 @@ class AccessTokens:
             self._refreshing = once("push.token", self._refresh)
         if now >= self._expires_at:
             if self._refreshing is not None:
-                await asyncio.wait([self._refreshing], timeout=WAIT)  # one that gives up doesn't stop it for the others
+                await asyncio.wait([self._refreshing], timeout=WAIT)  # one caller's end doesn't stop it for others
             if self._clock.now() >= self._expires_at:
                 raise self._codes.classify(self._failure)
         return self._bearer
 
     def refused(self, bearer: str) -> None:
-        """Forget a token that FCM didn't accept, unless it has been replaced by now."""
+        """Drop a token that FCM rejected, unless it has already been replaced."""
         if bearer == self._bearer:
             self._expires_at = self._refresh_at = 0
 
@@ -107,12 +107,12 @@ class AccessTokens:
             self._refreshing = None
 
     def _request(self, url: str, **how: Any) -> Any:
-        """What google-auth makes its requests by."""
+        """Return the HTTP request adapter for google-auth."""
         through = {"https": self._proxies.for_url(url)}
         return Request(self._session)(url, timeout=TIMEOUT, proxies=through, **how)
 
     def _take(self) -> None:
-        """The credentials' new token and the time it is good for; ValueError where it can't be one."""
+        """Return the credentials' new token and its lifetime; raises ValueError for an invalid token."""
         if not _TOKEN.fullmatch(self._credential.token or ""):
             raise ValueError("not a token")
         now, expiry = self._clock.now(), self._credential.expiry

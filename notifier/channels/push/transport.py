@@ -1,4 +1,4 @@
-"""Pushes to FCM over a pool of connections.
+"""The FCM transport: sends pushes over a pool of connections.
 
 The Firebase SDK's own senders aren't used: `send` repeats a POST after a time-out, `send_each` takes a thread a
 message, and `send_each_async` repeats a 503 at once and loses its connections doing so. Its credentials and exceptions
@@ -87,7 +87,7 @@ _failure: Final = msgspec.json.Decoder(_FcmFailure)
 
 
 class FcmTransport:
-    """Sends a Firebase project's pushes.
+    """Sends pushes for a Firebase project.
 
     `service_account` is the file that the Firebase console hands out, or its content; `project` another project than
     its own that it may send for. ConfigurationError where these can't be used.
@@ -117,13 +117,13 @@ class FcmTransport:
         )
 
     async def send(self, message: PushMessage) -> Receipt:
-        """Hand over one push; the receipt's reference is FCM's name for it. Raises a SendError."""
+        """Send a push; the receipt's reference is FCM's message name. Raises a SendError."""
         try:
             body = encode(message, self._clock.now())
         except ValueError:
             raise CODES.classify("not_encodable") from None
         answer = await self._post(body)
-        if _is_token_refused(answer):  # it was revoked, or Google changed its keys: a new one is had at once
+        if _is_token_refused(answer):  # the token was revoked, or Google changed its keys: a new one is fetched at once
             answer = await self._post(body)
         if answer.status == 200:
             return _receipt(answer)
@@ -137,7 +137,7 @@ class FcmTransport:
         return answer
 
     async def close(self) -> None:
-        """Close every connection; sends under way fail."""
+        """Close all connections; sends under way fail."""
         await self._tokens.close()
         await self._http.close()
 
@@ -160,12 +160,13 @@ def _codes(told: _Error) -> list[str]:
 
 
 def _is_token_refused(answer: HttpAnswer) -> bool:
-    """Whether FCM doesn't accept the access token: an FcmError beside a 401 is about Apple's or a browser's instead."""
+    """Whether FCM rejected the access token: a 401 with an FcmError is about Apple's or a browser's credentials
+    instead."""
     return answer.status == 401 and _codes(_told(answer))[:1] in ([], [exceptions.UNAUTHENTICATED])
 
 
 def _error(answer: HttpAnswer, now: int) -> SendError:
-    """The error of a failing answer, with the SDK's exception as its cause where it has one."""
+    """Return the error of a failed response, with the SDK's exception as its cause where there is one."""
     told = _told(answer)
     known = _codes(told)
     violated = {violation.field for detail in told.details for violation in detail.field_violations}

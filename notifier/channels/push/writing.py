@@ -1,4 +1,4 @@
-"""Pushes as authors write them: a title and a body, with them a picture and a button's label."""
+"""Pushes as authors write them: a title and a body, optionally with an image and a button's label."""
 
 import re
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class PushTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 def write(filled: Filled) -> PushContent:
-    """What a phone shows of rendered texts: each part on one line, none that came out empty."""
+    """Make a push's content from rendered texts: each part on one line, without empty parts."""
     parts, image, action = filled.parts, filled.addresses.get("image"), filled.parts.get("action")
     return PushContent(
         title=one_line(parts["title"]),
@@ -62,7 +62,7 @@ def _check(content: PushContent) -> Iterator[LintFinding]:
         address = content.image[:60]
         words = f"the image's address {address!r} is none that begins with https://; phones show nothing"
         yield LintFinding(level="error", code="link", part="image", words=words)
-    size = len(msgspec.json.encode(content)) + len((content.image or "").encode())  # Apple is told of it once more
+    size = len(msgspec.json.encode(content)) + len((content.image or "").encode())  # Apple's payload repeats it
     if size > PAYLOAD - ENVELOPE:
         words = f"the push has {size} bytes of words; {PAYLOAD - ENVELOPE} fit"
         yield LintFinding(level="error", code="payload", words=words)

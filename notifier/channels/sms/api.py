@@ -1,4 +1,4 @@
-"""What Twilio tells us by HTTP: what became of texts, and what people answer to them."""
+"""Twilio's webhooks: delivery receipts, and people's replies."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -21,26 +21,26 @@ from notifier.domain.problems import problem
 MAX_SIGNED: Final = 64 * 1024
 """Bytes of a callback or an incoming text; Twilio sends one or two thousand."""
 
-_accounts = cache(ACCOUNTS.read)  # a setting is read once, and not for each callback
+_accounts = cache(ACCOUNTS.read)  # settings are read once, not for each callback
 
 
 class About(msgspec.Struct, frozen=True):
-    """Which text a callback is about."""
+    """The query of a callback: the reference of its text."""
 
     reference: str = ""
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """What a request says, and the name of the account that signed it."""
+    """The fields of a signed request, and the name of the account that signed it."""
 
     fields: Mapping[str, str]
     account: str
 
 
 async def read_signed_request(request: Request, context: ApiContext) -> Signed:
-    """A request that Twilio signed for our public URL; raises Problem 40302 for any other.
+    """Read a request that Twilio signed for our public URL; raises Problem 40302 for any other.
 
-    The URL is the one we told Twilio, whatever host and scheme a proxy in between has made of it.
+    The signature is over the URL that we gave Twilio, whatever host and scheme a proxy makes of it.
     """
     query = request.scope["query_string"].decode("latin-1")
     url = context.settings.public_url + request.scope["path"] + (f"?{query}" if query else "")
@@ -55,10 +55,10 @@ async def read_signed_request(request: Request, context: ApiContext) -> Signed:
 
 
 async def post_receipt(request: Request, context: ApiContext) -> Response:
-    """Move the delivery that `reference` names forward.
+    """Update the delivery that `reference` names.
 
-    Callbacks come at least once and in any order: repeats, latecomers and references that nobody knows are answered
-    alike and change nothing.
+    Callbacks come at least once and in any order: repeated, late and unknown ones get the same answer and change
+    nothing.
     """
     signed: Signed = request.state.signed
     told = msgspec.convert(signed.fields, StatusCallback)
@@ -69,7 +69,7 @@ async def post_receipt(request: Request, context: ApiContext) -> Response:
 
 
 async def post_inbound(request: Request, context: ApiContext) -> Response:
-    """Heed a person's STOP, START or HELP, and have Twilio confirm it with one text; any other text is passed over."""
+    """Process a person's STOP, START or HELP, which Twilio confirms with one text; any other text is ignored."""
     signed: Signed = request.state.signed
     text = msgspec.convert(signed.fields, IncomingText)
     asked = await heed(context.engine.database, text, context.engine.clock.now())

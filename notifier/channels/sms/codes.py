@@ -1,4 +1,4 @@
-"""What Twilio's codes mean: `codes.toml`."""
+"""The meanings of Twilio's error codes, read from `codes.toml`."""
 
 from pathlib import Path
 from typing import Final

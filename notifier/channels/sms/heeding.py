@@ -1,4 +1,4 @@
-"""What a person's text asks for is done at once, and answered once."""
+"""Incoming keywords: the request of a person's text is carried out at once, and confirmed once."""
 
 from notifier.channels.sms.inbound import IncomingText, Keyword, read_word
 from notifier.channels.sms.messages import NUMBER
@@ -8,10 +8,10 @@ from notifier.store.people import inbound, recipients, suppressions
 
 
 async def heed(database: Database, text: IncomingText, now: int) -> tuple[Keyword, str | None] | None:
-    """Do what a text asks for.
+    """Carry out the request of an incoming text.
 
-    Answers what to confirm, and in whose locale; None where there is nothing to say: the text asked for nothing, asked
-    for what is so already, or is a repeat, or Twilio has answered it.
+    Return what to confirm, and in which locale; None without a reply: where the text asked for nothing, changes
+    nothing, is a repeat, or was answered by Twilio.
     """
     word = read_word(text)
     if word is None or not NUMBER.fullmatch(text.number):

@@ -23,7 +23,7 @@ MAX_TEXT: Final = 200
 
 
 class Keyword(StrEnum):
-    """What a text asks for."""
+    """The request of an incoming text."""
 
     STOP = "STOP"
     START = "START"
@@ -98,7 +98,7 @@ class IncomingText(Private, frozen=True, kw_only=True):
 
 
 def read_word(text: IncomingText) -> Keyword | None:
-    """What a text asks for, if anything, in any case and with whatever punctuation around it."""
+    """Return the request of a text, in any case and with any punctuation; None where it makes no request."""
     said = unicodedata.normalize("NFKC", (text.opt_out_type or text.body)[:MAX_TEXT]).casefold()
     words = _LETTERS.findall(said)
     if word := WORDS.get(" ".join(words)):
@@ -121,7 +121,7 @@ def _is_stop(word: str) -> bool:
 
 
 def _slips(word: str) -> set[str]:
-    """A word, and what a hurried thumb makes of it: two letters swapped or, where it is long, one left out."""
+    """Return a word and its likely typos: two letters swapped or, in a long word, one left out."""
     pairs = range(len(word) - 1)
     swapped = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in pairs}
     shorter = {word[:at] + word[at + 1 :] for at in range(len(word))} if len(word) >= _LONG else set()
@@ -129,7 +129,7 @@ def _slips(word: str) -> set[str]:
 
 
 def _squeezed(word: str) -> str:
-    """The word with each run of a letter as one: STOPPP is STOP."""
+    """Return the word with repeated letters collapsed: STOPPP becomes STOP."""
     return _DOUBLED.sub(r"\1", word)
 
 
@@ -137,12 +137,12 @@ _SLIPS: Final = frozenset(_squeezed(slip) for word in MISSPELT for slip in _slip
 
 
 def answer(word: Keyword, locale: str | None, brand: str, url: str) -> str:
-    """The one text that is sent back, in the language of a locale or else in English."""
+    """Return the reply to a request, in the language of a locale or else in English."""
     language = (locale or "").partition("-")[0]
     return to_gsm7(ANSWERS.get(language, ANSWERS["en"])[word].format(brand=brand, url=url))
 
 
 def twiml(text: str | None) -> str:
-    """What Twilio is to do: send a text back, or nothing."""
+    """Return the TwiML that has Twilio send a reply, or nothing."""
     message = "" if text is None else f"<Message>{escape(text)}</Message>"
     return f'<?xml version="1.0" encoding="UTF-8"?><Response>{message}</Response>'

@@ -1,4 +1,4 @@
-"""What a text says, and one text to one number."""
+"""The content of an SMS, and an SMS to one number."""
 
 import re
 from typing import Final
@@ -16,7 +16,7 @@ class SmsContent(Content, frozen=True, kw_only=True):
 
 
 class SmsMessage(Message, frozen=True, kw_only=True):
-    """One text to one number (E.164). `time_to_live` in seconds, sent as Twilio's ValidityPeriod."""
+    """An SMS to one number (E.164). `time_to_live` is in seconds, sent as Twilio's ValidityPeriod."""
 
     to: str
     content: SmsContent

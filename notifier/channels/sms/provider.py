@@ -14,7 +14,7 @@ from notifier.runtime.settings import Settings
 
 
 def open_transport(account: TwilioAccount, opening: Opening) -> TwilioTransport:
-    """The transport of a Twilio account, which reports to our public address."""
+    """Open the transport of a Twilio account, which sends its callbacks to our public URL."""
     return TwilioTransport(
         account.sid, account.token, account.sender, clock=opening.clock, base_url=account.url,
         callback_url=f"{opening.settings.public_url}{PATH}", connections=account.connections,
@@ -23,7 +23,7 @@ def open_transport(account: TwilioAccount, opening: Opening) -> TwilioTransport:
 
 
 async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
-    """Tell each account's sender; only a text that is sent would show whether the account is good."""
+    """Report each account's sender to the doctor; only sending a text would show whether the account works."""
     accounts = ACCOUNTS.of(settings)
     if not accounts:
         yield no_account("sms", "texts", ACCOUNTS.name, "twilio://SID:TOKEN@api.twilio.com?from=NUMBER")
@@ -33,7 +33,7 @@ async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
 
 
 def segments(message: SmsMessage) -> int:
-    """What a text counts: Twilio's rates are in segments."""
+    """Return the number of segments of a text, which Twilio's rates count."""
     return measure(message.content.text).segments
 
 

@@ -1,4 +1,4 @@
-"""Twilio's status callbacks: what became of a text (twilio.com/docs/messaging/guides/track-outbound-message-status)."""
+"""Twilio's status callbacks, the receipts of texts (twilio.com/docs/messaging/guides/track-outbound-message-status)."""
 
 import re
 from typing import Final
@@ -42,7 +42,7 @@ class StatusCallback(Private, frozen=True, kw_only=True):
 
 
 def read_status(reference: str, told: StatusCallback, account: str) -> Report | None:
-    """What an account tells of the text with this reference; None for a status or a reference that says nothing."""
+    """Read a callback's receipt for the text with this reference; None for a status or reference that tells nothing."""
     state = STATES.get(told.status)
     if state is None or not _REFERENCE.fullmatch(reference):
         return None

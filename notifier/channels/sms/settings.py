@@ -1,4 +1,4 @@
-"""What settings say of texts: the accounts at Twilio, and what a text costs.
+"""Settings of texts: the accounts at Twilio, and the price of a segment.
 
 twilio://SID:TOKEN@api.twilio.com?from=%2B15005550006&rate=100      twilio+http:// for a stand-in
 """

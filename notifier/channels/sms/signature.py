@@ -1,4 +1,4 @@
-"""Requests that Twilio signs: status callbacks and incoming texts (twilio.com/docs/usage/security)."""
+"""Verification of Twilio's signatures on status callbacks and incoming texts (twilio.com/docs/usage/security)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,7 +17,7 @@ MAX_FIELDS: Final = 200
 
 
 def read_signed(token: str, url: str, media: str, signature: str, body: bytes) -> Mapping[str, str] | None:
-    """The fields of a request, or None where it isn't one that Twilio signed with the account's token for this URL.
+    """Return a request's fields, or None where Twilio didn't sign it with the account's token for this URL.
 
     A form is part of the signature. Of JSON only the URL is signed, whose `bodySHA256` tells the body's hash: without
     that anybody may have written it.

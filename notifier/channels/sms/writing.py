@@ -1,4 +1,4 @@
-"""Texts as authors write them: one part, in letters that an SMS has, and as short as it can be."""
+"""Texts as authors write them: one part, in GSM-7 where possible, and as short as possible."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -28,7 +28,7 @@ def write(filled: Filled) -> SmsContent:
 
 
 def room(size: SmsSize) -> int:
-    """Units that fit into as many segments as a text takes."""
+    """Return the units that fit into as many segments as a text takes."""
     alone, among = SIZES[size.encoding]
     return alone if size.segments == 1 else among * size.segments
 
