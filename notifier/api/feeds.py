@@ -51,6 +51,8 @@ class Feed:
         self._told: dict[str, _Snapshot] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._looking = False
+        self._closed = asyncio.Event()
 
     @property
     def connected(self) -> int:
@@ -66,9 +68,11 @@ class Feed:
         return StreamingResponse(self._events(who, last, seconds), media_type="text/event-stream", headers=headers)
 
     async def close(self) -> None:
-        """End the feed's query and its streams."""
+        """End the feed's query and its streams; a query under way ends first, so that its connection is closed."""
+        self._closed.set()
         if self._task is not None:
-            self._task.cancel()
+            if not self._looking:
+                self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
@@ -101,11 +105,16 @@ class Feed:
 
     async def _keep_looking(self) -> None:
         """Run the query repeatedly while anybody is connected."""
-        while self._waiting and not self._ending.is_set():
+        while self._waiting and not self._ending.is_set() and not self._closed.is_set():
+            self._looking = True
             try:
                 self._tell(await self._look(sorted(self._waiting)))
             except StoreUnavailable as error:
                 log.warning("api.feed_store_unavailable", error=str(error))
+            finally:
+                self._looking = False
+            if self._closed.is_set():
+                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY):
                     await self._ending.wait()

@@ -169,3 +169,28 @@ async def test_each_look_has_one_feed_of_a_process(ending: asyncio.Event) -> Non
 
     assert opened.feed(look, "a") is opened.feed(look, "a")
     await opened.close()
+
+
+async def test_a_look_under_way_ends_before_its_feed_is_closed(ending: asyncio.Event) -> None:
+    # Given a look that takes its time
+    began, goes_on, ended = asyncio.Event(), asyncio.Event(), []
+
+    async def look(people: Collection[str]) -> Mapping[str, Any]:
+        began.set()
+        await goes_on.wait()
+        ended.append(people)
+        return {}
+
+    feed = Feed(look, ending)
+    stream = events(feed, "ada")
+    await anext(stream)
+    waiting = asyncio.ensure_future(anext(stream))
+    await began.wait()
+
+    # When the feed is closed meanwhile, then the look ends by itself
+    closing = asyncio.ensure_future(feed.close())
+    await asyncio.sleep(0)
+    goes_on.set()
+    await asyncio.wait_for(closing, 5)
+    assert ended == [["ada"]]
+    waiting.cancel()
