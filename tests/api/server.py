@@ -1,5 +1,6 @@
 """The application under a real server, and a caller of it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -32,6 +33,9 @@ PRICED = Settings(ocpi_driver_prices="any")
 """A network in which drivers pay what operators are paid."""
 
 EVERYTHING = frozenset(SCOPES)
+
+LEAVING = 5.0
+"""Seconds for requests whose callers have left, such as a browser that was closed."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ async def application(
 
 @asynccontextmanager
 async def serve(app: Starlette, head_timeout: float = HEAD_TIMEOUT) -> AsyncIterator[str]:
-    """The URL of the application on a free port of this loop. It stops at once: no request is under way by then."""
+    """The URL of the application on a free port of this loop. It stops once the requests of who left have ended."""
     config = configure(app, head_timeout, port=0)
     config.load()
     server = uvicorn.Server(config)
@@ -143,3 +147,5 @@ async def serve(app: Starlette, head_timeout: float = HEAD_TIMEOUT) -> AsyncIter
         finally:
             for each in server.servers:
                 each.close()
+            if server.server_state.tasks:
+                await asyncio.wait(server.server_state.tasks, timeout=LEAVING)

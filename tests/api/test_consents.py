@@ -6,9 +6,11 @@ from urllib.parse import quote
 
 import pytest
 
+from notifier.domain.channels import channels
 from notifier.store.core.schema import consent, recipient
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller
+from tests.named import EMAIL
 
 WORD = {"category": "offers", "channel": "email", "granted": True, "wording": "2026-03", "source": "signup-form"}
 
@@ -42,7 +44,7 @@ async def test_each_word_is_appended_and_what_they_amount_to_is_told(api: Caller
 
     # Then each stands in the ledger, newest first, and the latest counts
     body = await held(api)
-    assert body["consents"] == {"offers": {"email": False, "push": True, "sms": True}}
+    assert body["consents"] == {"offers": {channel.value: channel != EMAIL for channel in channels()}}
     assert [(each["channel"], each["granted"], each["wording"], each["actor"]) for each in body["ledger"]] == [
         ("email", False, "2026-03", "test"),
         ("all", True, "2026-04", "test"),

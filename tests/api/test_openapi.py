@@ -11,7 +11,7 @@ import openapi_spec_validator
 import pytest
 
 from notifier.api.app import ENDPOINTS
-from notifier.api.endpoints import Endpoint, SignatureScheme
+from notifier.api.endpoints import Endpoint, SignatureScheme, TokenScheme
 from notifier.api.openapi import document
 from notifier.domain.catalog import Catalog
 from notifier.domain.keys import SCOPES
@@ -91,8 +91,9 @@ def test_every_endpoint_is_told_with_its_scope_its_parameters_and_its_problems(e
 
     assert told["summary"]
     assert told["description"]
-    signed = isinstance(endpoint.signed_by, SignatureScheme)
-    schemes = {"key": [endpoint.scope]} if endpoint.scope else {"twilio": []} if signed else {}
+    scheme = endpoint.signed_by
+    by_name: dict[str, list[str]] = {scheme.name: []} if isinstance(scheme, SignatureScheme | TokenScheme) else {}
+    schemes = {"key": [endpoint.scope]} if endpoint.scope else by_name
     assert told["security"] == ([schemes] if schemes else [])
     asked = [field.name for field in msgspec.structs.fields(endpoint.query)] if endpoint.query else []
     sent = [field.encode_name for field in msgspec.structs.fields(endpoint.headers)] if endpoint.headers else []

@@ -35,7 +35,8 @@ ADA = RecipientDetails(
 )  # fmt: skip
 ON = [
     "charging.push", "charging.sms", "idle-fees.push", "idle-fees.sms", "billing.push", "billing.sms", "billing.email",
-    "receipts.push", "operations.email", "operations.webhook", "availability.push", "waitlist.push", "waitlist.sms",
+    "receipts.push", "charging.inbox", "idle-fees.inbox", "billing.inbox", "receipts.inbox",
+    "operations.email", "operations.webhook", "availability.push", "waitlist.push", "waitlist.sms",
 ]  # fmt: skip
 """The boxes with a tick where nobody chose anything; that of the receipts by mail is locked, and so not sent along."""
 
@@ -254,9 +255,9 @@ async def test_what_is_locked_is_shown_with_who_locked_it_and_no_form_switches_i
     await ada.submit(ada.centre_path(), *filled([*ON, "receipts.email", "charging.sms"]))
     await ada.submit(ada.centre_path(), *filled([each for each in ON if not each.startswith("idle-fees")]))
 
-    assert page.count(" disabled ") == 4  # receipts by mail, charging by text, both of the idle fees
+    assert page.count(" disabled ") == 5  # receipts by mail, charging by text, all three of the idle fees
     assert "Toujours envoyé" in page
-    assert page.count("Fixé par le site, mall-7") == 3
+    assert page.count("Fixé par le site, mall-7") == 4
     assert (await ada.chosen()).switches == {}
 
 

@@ -111,6 +111,7 @@ def test_findings_are_one_json_document(shell: Shell, folder: Path) -> None:
     assert [(each["code"], each["locale"], each["channel"], each["part"]) for each in found] == [
         ("language", "fr", "push", "body"),
         ("language", "fr", "sms", "text"),
+        ("language", "fr", "inbox", "body"),
     ]
 
 
@@ -174,11 +175,12 @@ def test_what_people_read_is_shown_by_channel(shell: Shell) -> None:
 
 
 def test_a_folders_texts_are_shown_as_json(shell: Shell, folder: Path) -> None:
-    change(folder, 'title = "', 'action = "Öffnen"\ntitle = "Neu: ')
+    change(folder, "[push]\n", '[push]\naction = "Öffnen"\n')
+    change(folder, 'title = "', 'title = "Neu: ')
 
     told = read(shell("render", TYPE, "--locale", "de", "--from", folder, "--json"))
 
-    assert list(told) == ["push", "sms"]
+    assert list(told) == ["push", "sms", "inbox"]
     assert (told["push"]["title"], told["push"]["action"]) == ("Neu: Dein Auto ist voll geladen", "Öffnen")
     assert "image" not in told["push"]
 

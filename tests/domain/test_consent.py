@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.domain.channels import channels
 from notifier.domain.consent import CHANNELS, Agreed, Consent, apply
 from notifier.domain.recipient_facts import ALL
 
@@ -21,6 +22,9 @@ words = st.builds(
 )
 
 
+EVERYWHERE = {channel.value: True for channel in channels()}
+
+
 def said(category: str, channel: str, granted: bool) -> Consent:
     told = {"category": category, "channel": channel, "granted": granted, "wording": "2026-03", "source": "app"}
     return msgspec.convert(told, Consent)
@@ -31,13 +35,13 @@ def after(*spoken: Consent) -> Agreed:
 
 
 def test_consent_on_all_channels_is_consent_on_each() -> None:
-    assert after(said("offers", ALL, True)) == {"offers": {"push": True, "sms": True, "email": True}}
+    assert after(said("offers", ALL, True)) == {"offers": EVERYWHERE}
 
 
 def test_a_word_changes_only_what_it_is_about() -> None:
     agreed = after(said("offers", ALL, True), said("news", "email", True), said("offers", "sms", False))
 
-    assert agreed == {"offers": {"push": True, "sms": False, "email": True}, "news": {"email": True}}
+    assert agreed == {"offers": EVERYWHERE | {"sms": False}, "news": {"email": True}}
 
 
 def test_texts_that_are_stopped_and_started_again_bring_no_consent_back() -> None:
@@ -48,7 +52,7 @@ def test_texts_that_are_stopped_and_started_again_bring_no_consent_back() -> Non
     agreed = apply(apply(agreed, said(ALL, "sms", False)), said(ALL, "sms", True))
 
     # Then only that is gone, until they agree anew
-    assert agreed["offers"] == {"push": True, "sms": False, "email": True}
+    assert agreed["offers"] == EVERYWHERE | {"sms": False}
     assert apply(agreed, said("offers", "sms", True))["offers"]["sms"]
 
 

@@ -30,6 +30,7 @@ from notifier.store.reading.explaining import ExplanationQuery
 from notifier.why.explain import DecisionView, Explanation, explain
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
+from tests.samples import CATALOG
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 NIGHT = NOW + 4 * HOUR + 30 * MINUTE  # 23:10 in Vienna, on Monday the 9th
@@ -103,7 +104,7 @@ async def test_words_that_are_not_those_that_were_sent_are_not_called_so(
     await decide(engine, [event])
     (before,) = {each.proven for each in (await why(engine, event)).deliveries}
     await deliver_all(engine)
-    renamed = Renderer(engine.catalog, TEMPLATES, Brand("Ampère", "https://other.example.com"))
+    renamed = Renderer(CATALOG, TEMPLATES, Brand("Ampère", "https://other.example.com"))
 
     # When they are explained
     found = await explaining.read(engine.database, ExplanationQuery(event=event))

@@ -7,7 +7,6 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.channels.sms.writing import SmsTexts
-from notifier.domain.catalog import Catalog
 from notifier.domain.clock import ManualClock
 from notifier.domain.errors import Problem
 from notifier.pipeline.decide import decide
@@ -55,9 +54,9 @@ class Listened(Confined):
 
 
 @pytest.fixture
-def renderer(catalog: Catalog) -> Renderer:
+def renderer() -> Renderer:
     """One of this test's own, for it changes what is live."""
-    return Renderer(catalog, TEMPLATES, Brand("Voltline", "https://app.example.com"))
+    return Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com"))
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from notifier.store.core.schema import decision, metadata
 from notifier.store.people import recipients
 from notifier.store.reading import history
 from notifier.why.replaying import Differences, replay
-from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
+from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report, by_providers
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 DAY_BEGINS = NOW - NOW % DAY
@@ -56,7 +56,7 @@ def changed(folder: Path, type_: str, old: str, new: str) -> Catalog:
     text = file.read_text("utf-8")
     assert old in text
     file.write_text(text.replace(old, new, 1), "utf-8")
-    return load_catalog(copy)
+    return by_providers(load_catalog(copy))
 
 
 def changes(told: Differences) -> set[tuple[str, str, str, str, int]]:
@@ -85,7 +85,9 @@ async def test_only_the_day_that_is_asked_about_is_decided_again(engine: WorkerE
 async def test_a_channel_that_is_taken_away_is_a_difference_for_those_who_had_it(
     engine: WorkerEngine, day: int, tmp_path: Path
 ) -> None:
-    catalog = changed(tmp_path, "charging-complete/type.toml", 'channels = ["push", "sms"]', 'channels = ["push"]')
+    catalog = changed(
+        tmp_path, "charging-complete/type.toml", 'channels = ["push", "sms", "inbox"]', 'channels = ["push"]'
+    )
 
     told = await again(engine, catalog)
 

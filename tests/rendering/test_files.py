@@ -36,7 +36,7 @@ def edit(file: Path, old: str, new: str) -> None:
 
 def with_mails(templates: Path, *locales: str) -> None:
     """Turn the type into one of mails alone, in these locales."""
-    edit(templates / "charging-complete" / "type.toml", 'channels = ["push", "sms"]', 'channels = ["email"]')
+    edit(templates / "charging-complete" / "type.toml", 'channels = ["push", "sms", "inbox"]', 'channels = ["email"]')
     for file in (templates / "charging-complete").glob("[!t]*.toml"):
         file.unlink()
     for locale in locales:
@@ -109,7 +109,7 @@ def test_a_text_file_is_named_by_a_locale_that_exists(templates: Path, load: Loa
 
 
 def test_a_locale_file_holds_the_tables_of_the_types_channels_and_no_other(templates: Path, load: Load) -> None:
-    edit(templates / "charging-complete" / "type.toml", 'channels = ["push", "sms"]', 'channels = ["push"]')
+    edit(templates / "charging-complete" / "type.toml", 'channels = ["push", "sms", "inbox"]', 'channels = ["push"]')
 
     with pytest.raises(ConfigurationError, match=re.escape("its tables must be those of the type's channels: [push]")):
         load()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.channels.email.messages import EmailContent
+from notifier.channels.inbox.writing import InboxTexts
 from notifier.channels.push.messages import PushContent
 from notifier.channels.push.writing import PushTexts
 from notifier.channels.sms.messages import SmsContent
@@ -120,9 +121,8 @@ def test_a_link_leads_to_the_app_whatever_the_id_holds(renderer: Renderer) -> No
 def pictured(image: str, **changes: Any) -> PushContent:
     """A push with this image, as if somebody had written it."""
     renderer = Renderer(CATALOG, TEMPLATES, BRAND)
-    texts = {
-        "en": make_texts(push=PushTexts("t", "b", image=image, action=" Open\nsession "), sms=SmsTexts("{{ brand }}"))
-    }
+    push = PushTexts("t", "b", image=image, action=" Open\nsession ")
+    texts = {"en": make_texts(push=push, sms=SmsTexts("{{ brand }}"), inbox=InboxTexts("t", "b"))}
     content = renderer.preview(
         "charging-complete", renderer.compile("charging-complete", texts), PUSH, locale="en", time_zone="UTC",
         data={**COMPLETE, **changes},

@@ -1,0 +1,23 @@
+"""What a message in the inbox says."""
+
+from notifier.domain.messages import Content, Message
+
+
+class InboxContent(Content, frozen=True, kw_only=True, omit_defaults=True):
+    """A title, a text below it, and where it leads (`link`); `action` is that link's label, None for none."""
+
+    title: str
+    body: str
+    link: str | None = None
+    action: str | None = None
+
+
+class InboxMessage(Message, frozen=True, kw_only=True):
+    """One message in one person's inbox."""
+
+    recipient_id: str
+    content: InboxContent
+
+    @property
+    def address(self) -> str:
+        return self.recipient_id
