@@ -21,6 +21,8 @@ words = st.builds(
     source=st.just("app"),
 )
 
+EVERYWHERE = {channel.value: True for channel in channels()}
+
 
 EVERYWHERE = {channel.value: True for channel in channels()}
 
