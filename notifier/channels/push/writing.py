@@ -11,9 +11,9 @@ from notifier.rendering.findings import LintFinding, of_empty
 from notifier.rendering.language import one_line
 from notifier.rendering.writing import Box, Filled, Writer, Writing
 
-TITLE: Final = 50
+TITLE: Final = 40
 """Characters of a push title that a phone shows on one line."""
-BODY: Final = 180
+BODY: Final = 120
 """Characters of a push body that a phone shows before it is opened."""
 ACTION: Final = 20
 """Characters of a button's label that a phone shows beside nothing else."""
