@@ -231,7 +231,7 @@ async def test_a_preview_is_for_a_reader_and_says_where_there_is_none_like_that(
     none = says(await write(visitor, text, "preview", reader="fr", zone="Mars/Base"))
 
     assert "Voltline 12:42" in ours
-    assert "Whoever speaks fr gets the texts in fr." in none
+    assert "Readers of fr get the texts in fr." in none
     assert "This time zone is unknown" in none
 
 
@@ -320,7 +320,7 @@ async def test_words_are_drawn_the_way_their_language_is_written_even_where_they
 @pytest.mark.parametrize(
     ("type_", "channel", "new", "why"),
     [
-        (TYPE, "sms", "de", "There are texts in de already."),
+        (TYPE, "sms", "de", "The type already has texts in de."),
         (TYPE, "sms", "../x", "language is unknown"),
         (TYPE, "sms", "qq", "language is unknown"),
         ("session-receipt", "email", "it", "mails have no footer in it yet"),

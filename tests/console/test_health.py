@@ -93,7 +93,7 @@ async def test_the_share_that_fails_is_of_all_that_ended_lately_and_waiting_is_n
     await become(*ids[40:], state="pending", reason="throttled")
 
     # Then one of forty is few
-    assert tile(await counted(visitor, "40 tried"), "Failures") == ("good", "Few or none")
+    assert tile(await counted(visitor, "40 attempted"), "Failures") == ("good", "Few or none")
 
     # When one that is older than all that is looked at is given up, then it stands in no share, and is told
     visitor.clock.advance(MINUTE)

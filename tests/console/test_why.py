@@ -27,7 +27,7 @@ async def test_what_would_happen_is_told_by_rule_and_nothing_is_written(desk: En
     broken = await visitor.post("/why", event=event, data="{")
     none = await visitor.post("/why", event="no/such")
 
-    assert "Charging complete to ada, Monday 23:10 by their clock" in told
+    assert "Charging complete to ada, Monday 23:10 local time in Europe/Berlin" in told
     assert "Dein Auto ist voll geladen" in told
     assert "There is no device: not sent." in told
     assert [each.status for each in (nobody, when, data, broken, none)] == [422, 422, 422, 422, 400]
