@@ -1,4 +1,4 @@
-"""The doctor: what is configured, what answers, what is missing, and the way out of each."""
+"""The doctor: checks of every part of an installation, each finding with its remedy."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -28,8 +28,8 @@ from notifier.store.core.database import Database
 from notifier.store.core.migrate import revisions
 from notifier.store.reading import ledger
 
-TIMEOUT = 5  # seconds that anything asked may take
-LOOKS, A_LOOK = 100, 1_000  # at so many keys at once of a Redis that others use, too, and so often: a second in all
+TIMEOUT = 5  # seconds for one answer
+LOOKS, A_LOOK = 100, 1_000  # SCAN calls per pattern in a Redis, which others may share, and keys per call: a second
 
 
 async def examine(settings: Settings) -> list[DoctorFinding]:
@@ -71,19 +71,17 @@ async def _database(settings: Settings) -> AsyncIterator[DoctorFinding]:
             DoctorFinding("ledger", "good", f"{told}: it balances")
             if books.balanced
             else DoctorFinding(
-                "ledger", "wrong", f"{told}, {books.imbalance} astray", "notifier ledger shows where they are"
+                "ledger", "wrong", f"{told}, {books.imbalance} unaccounted for", "notifier ledger shows where"
             )
         )
     except (StoreUnavailable, OSError) as error:
-        yield DoctorFinding(
-            "database", "wrong", f"does not answer ({error})", "start it, or mend NOTIFIER_DATABASE_URL"
-        )
+        yield DoctorFinding("database", "wrong", f"does not answer ({error})", "start it, or fix NOTIFIER_DATABASE_URL")
     finally:
         await database.close()
 
 
 async def _namespace(settings: Settings) -> str | None:
-    """What is ours in the broker is called by this; None while the database doesn't say."""
+    """Return the prefix of our names in the broker; None while the database doesn't answer."""
     database = Database(settings.database_url, connections=1)
     try:
         return await open_namespace(settings, database)
@@ -98,23 +96,23 @@ async def _broker(settings: Settings, namespace: str | None) -> DoctorFinding:
         broker = make_broker(settings.broker_url, namespace=namespace or NAMESPACE)
         others = await asyncio.to_thread(_knock, broker)
     except ConfigurationError as error:
-        return DoctorFinding("broker", "wrong", str(error), "mend NOTIFIER_BROKER_URL")
+        return DoctorFinding("broker", "wrong", str(error), "fix NOTIFIER_BROKER_URL")
     except redis.ResponseError as error:
         if isinstance(error, ClusterCrossSlotError | MovedError) or "slot" in str(error):
-            told = "it is a Redis Cluster, which can't be worked with: a queue's keys lie in several slots"
-            return DoctorFinding("broker", "wrong", told, "NOTIFIER_BROKER_URL of one Redis, or of RabbitMQ")
+            told = "it is a Redis Cluster, which is not supported: a queue's keys lie in several slots"
+            return DoctorFinding("broker", "wrong", told, "set NOTIFIER_BROKER_URL to a single Redis, or to RabbitMQ")
         if "unknown command" in str(error) and await asyncio.to_thread(_is_sentinel, broker):
-            told = "it is a Sentinel, which says where a Redis is and is none"
-            return DoctorFinding("broker", "wrong", told, "NOTIFIER_BROKER_URL of an address that leads to the master")
+            told = "it is a Redis Sentinel and holds no queues"
+            return DoctorFinding("broker", "wrong", told, "set NOTIFIER_BROKER_URL to the master's address")
         return DoctorFinding(
-            "broker", "wrong", "refuses what workers do (ResponseError)", "look at its users and its version"
+            "broker", "wrong", "refuses the workers' commands (ResponseError)", "check its users and its version"
         )
     except Exception as error:  # noqa: BLE001 (each broker has errors of its own)
         return DoctorFinding(
-            "broker", "wrong", f"does not answer ({type(error).__name__})", "start it, or mend NOTIFIER_BROKER_URL"
+            "broker", "wrong", f"does not answer ({type(error).__name__})", "start it, or fix NOTIFIER_BROKER_URL"
         )
-    ours = "whose name here isn't known before the database answers" if namespace is None else f"ours is {namespace}"
-    told = f"; there is {', '.join(sorted(others))}, too" if others else ""
+    ours = "our prefix is unknown until the database answers" if namespace is None else f"our prefix is {namespace}"
+    told = f"; also in use by {', '.join(sorted(others))}" if others else ""
     return DoctorFinding("broker", "good", f"{type(broker).__name__}, {ours}{told}")
 
 
@@ -138,7 +136,7 @@ def _is_sentinel(broker: object) -> bool:
 
 
 def _others(broker: TakingRedisBroker) -> set[str]:
-    """Whose keys are in this Redis database, too: other installations, and what versions before names left behind."""
+    """Return the key prefixes of other installations in this Redis database, and of versions that had no namespace."""
     found: set[str] = set()
     for pattern in (f"{NAMESPACE}:*", "dramatiq:*"):
         cursor = 0
@@ -152,21 +150,21 @@ def _others(broker: TakingRedisBroker) -> set[str]:
 
 
 def _installation(key: bytes) -> str:
-    """Whose a key is; without a name of their own those of versions that had none."""
+    """Return the installation that a key belongs to; versions without a namespace share one name."""
     parts = key.decode("utf-8", "replace").split(":")
     named = parts[0] == NAMESPACE and parts[1] not in ("provider", "key")
     return ":".join(parts[:2]) if named else f"{parts[0]}:* of an older version"
 
 
 def _enqueue_and_take(broker: TakingRedisBroker) -> None:
-    """What the web process and workers do, with a message on a queue of its own."""
+    """Enqueue and take a message on the doctor's own queue, as the web process and workers do."""
     client: redis.Redis = broker.client
     keys = [f"{broker.namespace}:doctor", f"{broker.namespace}:doctor.msgs"]
     try:
         client.rpush(keys[0], "1")
         client.hset(keys[1], "1", "doctor")
         if broker.take(keys=keys, args=[1]) != [b"doctor"]:
-            raise ConfigurationError("what was put into a queue did not come out of it")
+            raise ConfigurationError("a message put into a queue did not come out of it")
     finally:
         for key in keys:
             client.delete(key)
@@ -178,14 +176,14 @@ def _templates(settings: Settings) -> DoctorFinding:
         load_categories(settings.templates, catalog)
         Renderer(catalog, settings.templates, Brand(settings.brand_name, settings.app_url, settings.postal_address))
     except ConfigurationError as error:
-        return DoctorFinding("templates", "wrong", str(error), "mend the file that it names")
+        return DoctorFinding("templates", "wrong", str(error), "fix the file named")
     return DoctorFinding(
         "templates", "good", f"{len(catalog.types)} notification types for {len(catalog.event_types)} event types"
     )
 
 
 async def _providers(settings: Settings) -> AsyncIterator[DoctorFinding]:
-    """Of every channel that has a provider, what its folder finds of the accounts."""
+    """Yield the findings about the provider accounts of every channel that has a provider."""
     for channel in channels():
         spec = provider(channel)
         if spec is not None:
@@ -202,7 +200,7 @@ async def _web(settings: Settings) -> DoctorFinding:
         ):
             if response.status == 200:
                 return DoctorFinding("web", "good", f"answers at {settings.public_url}")
-            return DoctorFinding("web", "wrong", f"answers {response.status} at {url}", "look at its log")
+            return DoctorFinding("web", "wrong", f"answers {response.status} at {url}", "check its log")
     except (aiohttp.ClientError, TimeoutError) as error:
         return DoctorFinding(
             "web", "missing", f"no answer at {settings.public_url} ({type(error).__name__})", "start it: notifier web"
@@ -211,13 +209,13 @@ async def _web(settings: Settings) -> DoctorFinding:
 
 def _metrics(settings: Settings) -> DoctorFinding:
     if settings.metrics_dir is None:
-        told = "each process counts for itself: /metrics tells of the web process and the ledger alone"
-        return DoctorFinding("metrics", "missing", told, "NOTIFIER_METRICS_DIR=/a/folder/of/all/processes")
+        told = "each process counts for itself: /metrics covers only the web process and the ledger"
+        return DoctorFinding("metrics", "missing", told, "set NOTIFIER_METRICS_DIR to a folder that all share")
     try:
         settings.metrics_dir.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=settings.metrics_dir):
             pass
     except OSError as error:
-        told = f"nothing can be written in {settings.metrics_dir} ({type(error).__name__})"
-        return DoctorFinding("metrics", "wrong", told, "mend NOTIFIER_METRICS_DIR, or who owns that folder")
+        told = f"{settings.metrics_dir} is not writable ({type(error).__name__})"
+        return DoctorFinding("metrics", "wrong", told, "fix NOTIFIER_METRICS_DIR or that folder's owner")
     return DoctorFinding("metrics", "good", f"all processes count in {settings.metrics_dir}")

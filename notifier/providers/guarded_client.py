@@ -151,7 +151,7 @@ class GuardedClient:
         else:
             if not 300 <= answer.status < 400:
                 return answer._replace(body=answer.body[:MAX_BODY])
-            words = "the endpoint redirects, and redirects are not followed: its URL is to be the one that it names"
+            words = "the endpoint redirects, and redirects aren't followed: give the URL that it redirects to"
             failure = Refused(self._provider, "redirect", words, about="address")
         finally:
             connection.close()

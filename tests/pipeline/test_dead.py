@@ -352,7 +352,7 @@ async def test_a_letter_tells_its_tries_and_what_its_providers_code_means(
         (PUSH, "UNREGISTERED", "the app is no longer registered on this device"),
         (PUSH, "418", "FCM refused the message"),
         (EMAIL, "559", "the server refuses the mail"),
-        (EMAIL, "session 599", "the server turns us or our sender away"),
+        (EMAIL, "session 599", "the server refuses our connection or our sender"),
         (SMS, "99999", None),
         (EMAIL, "5.99.99", None),
         (SMS, None, None),

@@ -80,7 +80,7 @@ async def test_the_doctor_tells_which_is_ours_and_whose_else_is_there(
     (found,) = [each for each in await examine(whole.settings) if each.part == "broker"]
 
     assert found.verdict == "good"
-    assert f"ours is {whole.namespace};" in found.told
+    assert f"our prefix is {whole.namespace};" in found.told
     assert idle.namespace in found.told
     assert "dramatiq:* of an older version" in found.told
 
@@ -91,4 +91,4 @@ async def test_a_name_that_is_set_is_the_name(tmp_path: Path, valkey: str) -> No
 
     (found,) = [each for each in await examine(load_settings(settings)) if each.part == "broker"]
 
-    assert "ours is notifier:blue" in found.told
+    assert "our prefix is notifier:blue" in found.told
