@@ -102,7 +102,7 @@ async def _broker(settings: Settings, namespace: str | None) -> DoctorFinding:
             told = "it is a Redis Cluster, which is not supported: a queue's keys lie in several slots"
             return DoctorFinding("broker", "wrong", told, "set NOTIFIER_BROKER_URL to a single Redis, or to RabbitMQ")
         if "unknown command" in str(error) and await asyncio.to_thread(_is_sentinel, broker):
-            told = "it is a Redis Sentinel and holds no queues"
+            told = "it is a Sentinel, which holds no queues"
             return DoctorFinding("broker", "wrong", told, "set NOTIFIER_BROKER_URL to the master's address")
         return DoctorFinding(
             "broker", "wrong", "refuses the workers' commands (ResponseError)", "check its users and its version"

@@ -1,14 +1,14 @@
-"""The sandbox's own API, for tests, demo and benchmarks in other processes.
+"""The sandbox's control API, for tests, demo and benchmarks in other processes.
 
-GET    /sandbox/ledger                 entries after a number: ?after=0&limit=1000&channel=push&reference=…
+GET    /sandbox/ledger                 entries after a given number: ?after=0&limit=1000&channel=push&reference=…
 GET    /sandbox/summary                counts by channel: accepted, references, duplicates, refused
 GET    /sandbox/references             how often each was accepted, by channel and reference
-GET    /sandbox/faults                 the rules in force, with what is left of `times`
-POST   /sandbox/faults                 one rule or a list of rules, added behind those in force
-DELETE /sandbox/faults                 no more faults
-POST   /sandbox/reset                  an empty ledger and no faults; tokens stay good
+GET    /sandbox/faults                 the rules in force, with the remaining `times`
+POST   /sandbox/faults                 one rule or a list of rules, added after those in force
+DELETE /sandbox/faults                 remove all faults
+POST   /sandbox/reset                  empty the ledger and remove all faults; tokens stay valid
 
-Stand-ins add what their clients need: FCM's gives /sandbox/service-account.json, SMTP's /sandbox/certificate.pem.
+Stand-ins add files that their clients need: FCM's /sandbox/service-account.json, SMTP's /sandbox/certificate.pem.
 """
 
 from itertools import islice
@@ -23,14 +23,14 @@ from notifier.sandbox.faults import FaultRule, Faults
 from notifier.sandbox.ledger import SandboxLedger
 
 PAGE: Final = 1_000
-"""Entries in an answer unless the caller asks for less or more."""
+"""Entries in an answer where the caller gives no `limit`."""
 MAX_PAGE: Final = 10_000
 
 _decode_rules: Final = msgspec.json.Decoder(FaultRule | list[FaultRule]).decode
 
 
 class Api:
-    """Reads the ledger and sets the faults over HTTP."""
+    """The API's handlers: they read the ledger and set the faults."""
 
     def __init__(self, ledger: SandboxLedger, faults: Faults) -> None:
         self._ledger = ledger
@@ -48,7 +48,7 @@ class Api:
         ]
 
     async def _entries(self, request: web.Request) -> web.Response:
-        """`next` is the `after` of the next page; None at the end, where `after` stays as it was."""
+        """Answer with a page of entries; `next` is the `after` of the next page, None on the last."""
         query = request.query
         try:
             channel = Channel(query["channel"]) if "channel" in query else None

@@ -1,4 +1,4 @@
-"""A channel's column on the sandbox's page: what somebody looks at, and what they are shown."""
+"""A channel's column on the sandbox's page: the viewer's selection, and the data its template renders."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 from notifier.domain.clock import DAY, HOUR, MINUTE, to_datetime
 
 SEARCHED: Final = 2_000
-"""Latest messages of a channel in which addresses and replaced messages are looked for."""
+"""Latest messages of a channel that are searched for addresses and replaced messages."""
 
 
 class InboxColumn(NamedTuple):
-    """What somebody looks at: messages to the `picked` addresses, or to all where there are none, as the page's `query`
-    says; `now` is an instant."""
+    """A viewer's selection: the `picked` addresses (all where there are none) and the page's `query`; `now` is an
+    instant."""
 
     picked: frozenset[str]
     query: Mapping[str, str]
@@ -21,14 +21,14 @@ class InboxColumn(NamedTuple):
 
 
 class Column(NamedTuple):
-    """What a column's template is given; one that is `alone` has the page to itself."""
+    """The variables of a column's template; a column that is `alone` fills the page."""
 
     shown: Mapping[str, Any]
     alone: bool = False
 
 
 def ago(instant: int, now: int) -> str:
-    """When something came, as phones put it."""
+    """Format a message's age as phones do: "now", "5 min ago", "18:40", "3 Mar"."""
     age = now - instant
     if age < MINUTE:
         return "now"
@@ -38,11 +38,11 @@ def ago(instant: int, now: int) -> str:
 
 
 def local(instant: int) -> datetime:
-    """An instant on this machine's clock."""
+    """Convert an instant to this machine's time zone."""
     return to_datetime(instant).astimezone()
 
 
 def link(picked: Iterable[str], **more: object) -> str:
-    """The page's URL with these addresses picked and these parameters."""
+    """Return the page's URL with these addresses selected and these parameters."""
     query = urlencode([*(("to", to) for to in sorted(picked)), *more.items()])
     return f"/?{query}" if query else "/"

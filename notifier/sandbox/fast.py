@@ -1,8 +1,8 @@
-"""Providers' HTTP APIs for benchmarks: sends that are answered without a closer look, at a tenth of the cost.
+"""Providers' HTTP APIs for benchmarks: sends are answered without validation, at a tenth of the cost.
 
-A message is counted by its reference and answered as if it were well; no token, field or limit is checked, and nothing
-of it is kept. Delays on order hold. Anything else on the connection (a token, the sandbox's own API, a send
-while another fault is in force) goes to the server that looks, and so does all that follows on it.
+A message is counted by its reference and accepted; no token, field or limit is checked, and no content is kept. Delays
+on order apply. Any other request (a token, the sandbox's own API, a send while another fault is in force) goes to the
+full server, and so does everything after it on the connection.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ _ANSWER: Final = b"HTTP/1.1 %b\r\nContent-Type: application/json; charset=UTF-8\
 _numbers: Final = count(1)
 
 Shortcuts = Sequence[tuple[Channel, Shortcut]]
-"""Those of all channels that have one."""
+"""The shortcuts of all channels that have one."""
 
 
 def shortcuts() -> Shortcuts:
-    """The sends that can be told by their first bytes."""
+    """Return the shortcuts: sends that are recognised by their first bytes."""
     return [(channel, each.shortcut) for channel, each in stand_ins().items() if each.shortcut is not None]
 
 
 class Fast(asyncio.Protocol):
-    """A client's connection; adds itself to `connections` while it lives. `patient` makes a connection that looks."""
+    """A client's connection, listed in `connections` while open. `patient` makes a connection of the full server."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Fast(asyncio.Protocol):
         self._connections.discard(self)
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close the connection at once."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -87,7 +87,7 @@ class Fast(asyncio.Protocol):
             self._transport.write(answer)
 
     def _begun(self, data: bytes) -> tuple[Channel, Shortcut] | None:
-        """The send that begins here; None for any other request, and where it has to be looked at."""
+        """Return the send that begins with these bytes; None for any other request and under faults."""
         if any(rule.action != "delay" for rule in self._faults.rules):
             return None
         for send in self._known:

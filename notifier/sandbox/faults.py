@@ -1,13 +1,13 @@
-"""Faults on order: the stand-ins fail, dawdle, fall silent or hang up, as the rules say.
+"""Faults on order: the stand-ins refuse, delay, hang or disconnect, as the rules say.
 
-    fail          refuse, with the provider's own code or reply
-    delay         take it as ever, answer `seconds` late
-    hang          don't take it, say nothing for `seconds`, then close the connection
-    drop_before   don't take it, close the connection
-    drop_after    take it, then close the connection without an answer: the sender can't know
+    fail          refuse the message, with the provider's own code or reply
+    delay         accept the message, answer `seconds` late
+    hang          don't accept the message, answer nothing for `seconds`, then close the connection
+    drop_before   don't accept the message, close the connection
+    drop_after    accept the message, then close the connection without an answer: the outcome is unknown
 
-Rules are tried in order. Delays add up; the first other rule that matches decides. A rule with `times` is gone once it
-has been applied so often.
+Rules are tried in order. Delays add up; the first other rule that matches decides. A rule with `times` is removed once
+it has been applied so often.
 """
 
 import random
@@ -23,19 +23,19 @@ Action = Literal["fail", "delay", "hang", "drop_before", "drop_after"]
 
 
 class Match(Private, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which messages a rule is for: an address (token, number, mailbox), a reference, or both."""
+    """The messages that a rule applies to: by address (token, number, mailbox), by reference, or by both."""
 
     to: str | None = None
     reference: str | None = None
 
 
 class FaultRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One fault. ValueError where its parts don't go together.
+    """One fault on order. Raises ValueError where its fields contradict each other.
 
     `stage` is where it strikes: `message` is the request, or a mail's final dot; a stand-in may have more (`StandIn`).
     `status` and `code` shape a failing HTTP answer (FCM: `UNREGISTERED`, Twilio: 21610); `code` alone implies its usual
     status. `retry_after` is its header, in seconds. `reply` is a failing SMTP reply ("451 4.7.1 Try again later").
-    `seconds` belongs to delay and hang. `times` None is for ever; `probability` is rolled with the seeded dice.
+    `seconds` belongs to delay and hang. Without `times` it always applies; `probability` is rolled with seeded dice.
     """
 
     channel: ChannelName
@@ -82,7 +82,7 @@ class FaultRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_d
 
 
 def _stand_in(channel: str) -> StandIn:
-    """ValueError where nothing stands in for a channel's provider."""
+    """Return a channel's stand-in; raises ValueError where it has none."""
     found = stand_ins().get(Channel(channel))
     if found is None:
         raise ValueError(f"channel: nothing stands in for {channel}")
@@ -90,19 +90,19 @@ def _stand_in(channel: str) -> StandIn:
 
 
 class Trouble(NamedTuple):
-    """What befalls one message: wait so many seconds before the answer, and what the deciding rule says."""
+    """The faults that one message meets: seconds of delay before the answer, and the rule that decides."""
 
     seconds: float = 0.0
     rule: FaultRule | None = None
 
     @property
     def fails(self) -> FaultRule | None:
-        """The rule, if it refuses the message."""
+        """Return the deciding rule if it refuses the message."""
         return self.rule if self.rule is not None and self.rule.action == "fail" else None
 
     @property
     def not_taken(self) -> bool:
-        """Whether the message is lost without a word."""
+        """Whether the message is neither accepted nor refused."""
         return self.rule is not None and self.rule.action in ("hang", "drop_before")
 
     @property
@@ -122,14 +122,14 @@ class Faults:
         self._dice = random.Random(seed)  # noqa: S311  repeatable, not secret
 
     def add(self, *rules: FaultRule) -> None:
-        """Put copies of these rules behind those in force."""
+        """Add copies of these rules after those in force."""
         self.rules.extend(msgspec.structs.replace(rule) for rule in rules)
 
     def clear(self) -> None:
         self.rules.clear()
 
     def meet(self, channel: Channel, stage: str = "message", to: str = "", reference: str = "") -> Trouble:
-        """What befalls a message now; uses up the rules that apply."""
+        """Return the faults that a message meets now; counts down the `times` of the rules applied."""
         if not self.rules:
             return CALM
         seconds = 0.0

@@ -1,7 +1,7 @@
-"""The sandbox's page: what people would see on their phones and in their mail, a column for each channel.
+"""The sandbox's page: messages as people would see them on their phones and in their mail, a column for each channel.
 
-Everything shown is in the URL: `to` (repeatable) picks addresses, other parameters are the columns'. So the page needs
-no script, a link to it can show one person, and what somebody reads is never drawn anew.
+The URL holds the whole selection: `to` (repeatable) selects addresses, other parameters belong to the columns. So the
+page needs no script, a link to it can show one person, and it never reloads while somebody reads.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from notifier.sandbox.service import Host, Service
 from notifier.sandbox.stand_in import stand_in, stand_ins
 
 ADDRESSES: Final = 8
-"""Addresses offered of each channel, latest first."""
+"""Addresses offered for each channel, latest first."""
 
 _PAGES: Final = Path(__file__).with_name("pages")
 _HEADERS: Final = {
@@ -33,7 +33,7 @@ _HEADERS: Final = {
 
 
 class Address(NamedTuple):
-    """An address that can be picked, with the link that picks it or lets go of it."""
+    """An address on the page, with the link that selects or deselects it."""
 
     label: str
     link: str
@@ -67,7 +67,7 @@ class Inbox:
             columns=[self._drawn(channel, column, look) for channel, column in (alone or columns).items()],
             alone=bool(alone),
         )
-        # Mails may hold what UTF-8 can't: bytes that are no text stay as lone surrogates.
+        # Mails may hold bytes that are no text: they stay as lone surrogates, which UTF-8 can't encode.
         body = page.encode("utf-8", "replace")
         return web.Response(body=body, content_type="text/html", charset="utf-8", headers=_HEADERS)
 
@@ -82,7 +82,7 @@ class Inbox:
 
 
 def _environment() -> Environment:
-    """Templates of the page by name, those of columns under their channel's."""
+    """Return the page's templates by name; columns' templates are under their channel's name."""
     columns = {str(channel): FileSystemLoader(each.page.parent) for channel, each in stand_ins().items()}
     return Environment(
         loader=ChoiceLoader([FileSystemLoader(_PAGES), PrefixLoader(columns)]),

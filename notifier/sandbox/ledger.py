@@ -1,7 +1,7 @@
-"""What arrived at the stand-ins, in order, and whether a real provider would have taken it.
+"""The sandbox's ledger: messages that arrived at the stand-ins, in order, accepted or refused as a provider would.
 
-The ledger is the witness in every audit: it is held against the engine's own books message by message. So it counts
-every message for ever, and forgets addresses and content of all but the last `FULL_ENTRIES`.
+Every audit compares it with the engine's own ledger message by message. So it counts every message for ever, and keeps
+addresses and content of the last `FULL_ENTRIES` only.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ Verdict = Literal["accepted", "refused"]
 
 
 class SandboxContent(Private, frozen=True, kw_only=True):
-    """What a message held; a stand-in's own has its fields, and a tag by which its JSON is told."""
+    """A message's content; each stand-in's subclass adds fields, and a tag that identifies its JSON."""
 
 
 class SandboxEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -60,7 +60,7 @@ class Tally:
 
 
 class SandboxLedger:
-    """The entries, oldest first, and their counts by channel; `full` of the last keep their address and content."""
+    """Entries, oldest first, and their counts by channel; the last `full` entries keep their address and content."""
 
     def __init__(self, clock: Clock, full: int = FULL_ENTRIES) -> None:
         self._clock = clock
@@ -68,14 +68,14 @@ class SandboxLedger:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything; numbers start at 1 again."""
+        """Remove all entries and counts; numbers start at 1 again."""
         self.entries: list[SandboxEntry] = []
         self.tallies: dict[Channel, Tally] = {channel: Tally() for channel in stand_ins()}
 
     def accept(
         self, channel: Channel, to: str, reference: str, content: SandboxContent | None, provider_id: str
     ) -> SandboxEntry:
-        """Enter a message that the provider has taken. Without a reference it counts, but never as a duplicate."""
+        """Enter a message that the provider accepted. Without a reference it counts, but never as a duplicate."""
         tally = self.tallies[channel]
         tally.accepted += 1
         if reference:
@@ -85,32 +85,32 @@ class SandboxLedger:
         return self._enter(channel, to, reference, "accepted", content=content, provider_id=provider_id)
 
     def refuse(self, channel: Channel, code: str, to: str = "", reference: str = "") -> SandboxEntry:
-        """Enter a message that the provider has refused, as far as it was read."""
+        """Enter a message that the provider refused, with the fields read so far."""
         self.tallies[channel].refused[code] += 1
         return self._enter(channel, to, reference, "refused", code=code)
 
     def accepted(self, channel: Channel, reference: str) -> int:
-        """How often messages of this reference were accepted."""
+        """Return how often messages with this reference were accepted."""
         return self.tallies[channel].times.get(reference, 0)
 
     def of(self, reference: str, channel: Channel | None = None) -> list[SandboxEntry]:
-        """The entries of a reference, oldest first."""
+        """Return the entries with a reference, oldest first."""
         return [entry for entry in self.entries if entry.reference == reference and channel in (None, entry.channel)]
 
     def after(self, number: int, channel: Channel | None = None) -> Iterator[SandboxEntry]:
-        """The entries that follow the one with this number, oldest first."""
+        """Return the entries after the one with this number, oldest first."""
         for index in range(max(number, 0), len(self.entries)):
             if channel in (None, self.entries[index].channel):
                 yield self.entries[index]
 
     def latest(self, channel: Channel, to: frozenset[str] = frozenset()) -> Iterator[SandboxEntry]:
-        """Accepted messages that still have their content, newest first; to these addresses, or to all of them."""
+        """Yield accepted messages that still have their content, newest first; to these addresses, or to all."""
         for entry in islice(reversed(self.entries), self._full):
             if entry.channel is channel and entry.verdict == "accepted" and (not to or entry.to in to):
                 yield entry
 
     def summary(self) -> dict[str, dict[str, Any]]:
-        """Counts by channel: accepted, distinct references, duplicates, and refusals by code."""
+        """Return counts by channel: accepted, distinct references, duplicates, and refusals by code."""
         return {
             channel.value: {
                 "accepted": tally.accepted,
@@ -139,7 +139,7 @@ class SandboxLedger:
 
 
 def _without_content(entry: SandboxEntry) -> SandboxEntry:
-    """What stays of an old entry: enough to hold the engine's books against it."""
+    """Return an old entry without address and content: enough to compare with the engine's ledger."""
     return SandboxEntry(
         number=entry.number,
         channel=entry.channel,

@@ -1,4 +1,4 @@
-"""The sandbox as one thing: servers on loopback around one ledger and one set of faults."""
+"""The sandbox: servers on loopback that share one ledger and one set of faults."""
 
 import asyncio
 import signal
@@ -20,7 +20,7 @@ from notifier.sandbox.service import ADDRESS, BACKLOG, Host, services
 from notifier.sandbox.stand_in import HTTP
 
 SHUTDOWN: Final = 0.1
-"""Seconds that requests under way are given at the end; those that hang on order would take all they get."""
+"""Seconds that requests under way are given at shutdown; requests that hang on order would use any time given."""
 
 log = structlog.get_logger()
 
@@ -28,11 +28,11 @@ log = structlog.get_logger()
 class Sandbox:
     """Every channel's stand-in on 127.0.0.1, as an async context manager.
 
-    `ports` are wanted by server ("http", "smtp"); those of servers not named, and 0, are free ones. Once it runs,
-    `ports` tells all of them, `http_url` where the HTTP server is, and `services` what plays each channel's provider.
+    `ports` gives the wanted port by server ("http", "smtp"); a server without one, or with 0, gets a free port. Once
+    the sandbox runs, `ports` has all ports, `http_url` the HTTP server's URL, and `services` each channel's service.
 
-    `callbacks` makes providers report what became of a message, as Twilio does to its StatusCallback. `fast` is for
-    benchmarks: see `notifier.sandbox.fast`. `seed` is of the dice that faults with a probability roll.
+    `callbacks` makes providers report the outcome of a message, as Twilio does to its StatusCallback. `fast` is for
+    benchmarks: see `notifier.sandbox.fast`. `seed` seeds the dice for faults with a probability.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Sandbox:
 
     @property
     def ports(self) -> Mapping[str, int]:
-        """The port of each server, by its name."""
+        """Return the port of each server, by the server's name."""
         return self._host.ports
 
     @property
     def http_url(self) -> str:
-        """Where the HTTP server is."""
+        """Return the HTTP server's URL."""
         return self._host.http_url
 
     async def __aenter__(self) -> "Sandbox":
@@ -78,7 +78,7 @@ class Sandbox:
         await self._stack.aclose()
 
     async def _listen(self, stack: AsyncExitStack) -> None:
-        """Begin to serve HTTP."""
+        """Start the HTTP server."""
         wanted, loop = self._host.ports.get(HTTP.name, 0), asyncio.get_running_loop()
         server = await loop.create_server(self._connection(), ADDRESS, wanted, backlog=BACKLOG)
         stack.callback(self._close, server)
@@ -92,7 +92,7 @@ class Sandbox:
             connection.abort()
 
     def _connection(self) -> Callable[[], asyncio.Protocol]:
-        """What makes a connection of the HTTP server."""
+        """Return the factory of the HTTP server's connections."""
         patient = self._runner.server
         if patient is None:
             raise RuntimeError("the runner has not been set up")
@@ -110,7 +110,7 @@ class Sandbox:
 
 
 async def serve(ports: Mapping[str, int], *, callbacks: bool = True, fast: bool = False) -> None:
-    """Run a sandbox until cancelled, SIGTERM or SIGINT; from then on this process reaches nothing but loopback."""
+    """Run a sandbox until cancelled, SIGTERM or SIGINT; this process can then connect to loopback only."""
     refuse_everything_but_loopback()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What plays a provider in a running sandbox, and what the sandbox lends to it."""
+"""Services, which play providers in a running sandbox, and the host that they run in."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -17,17 +17,17 @@ from notifier.sandbox.ledger import SandboxLedger
 from notifier.sandbox.stand_in import stand_ins
 
 ADDRESS: Final = "127.0.0.1"
-"""Where every server of a sandbox listens."""
+"""The address that every server of a sandbox listens on."""
 BACKLOG: Final = 1_024
 """Connections waiting to be accepted: a sender opens its whole pool at once."""
 
 
 @dataclass(kw_only=True)
 class Host:
-    """What a sandbox lends to the services in it.
+    """The parts of a sandbox that its services share.
 
-    `callbacks` asks those that report to report, `fast` to keep nothing (`notifier.sandbox.fast`). `ports` by server's
-    name are those wanted, 0 for any that is free, and those listened at once it runs; `http_url` is empty until then.
+    `callbacks` turns on services' delivery reports, `fast` keeps no content (`notifier.sandbox.fast`). `ports` by
+    server name are the wanted ports, 0 for any free one, the actual ones once it runs; `http_url` is empty until then.
     """
 
     ledger: SandboxLedger
@@ -40,23 +40,23 @@ class Host:
 
 
 class Service(ABC):
-    """A provider played in one sandbox."""
+    """A provider's stand-in in one running sandbox."""
 
     def running(self) -> AbstractAsyncContextManager[object]:
-        """What it does beside answering HTTP, for as long as the sandbox runs."""
+        """Return the context of the service's work beside HTTP, open while the sandbox runs."""
         return nullcontext()
 
     def routes(self) -> Iterable[web.RouteDef]:
-        """What the sandbox's HTTP server answers for it."""
+        """Return the service's routes on the sandbox's HTTP server."""
         return ()
 
     @abstractmethod
     def column(self, look: InboxColumn) -> Column:
-        """What people would see of its messages."""
+        """Return the column that shows the service's messages as people would see them."""
 
 
 def services(host: Host) -> Mapping[Channel, Service]:
-    """The services of all stand-ins, by channel."""
+    """Make the services of all stand-ins, by channel."""
     return {channel: _class(channel)(host) for channel in stand_ins()}
 
 

@@ -1,9 +1,9 @@
-"""Stand-ins: what plays a channel's provider in the sandbox. A channel's folder declares one in its `sandbox`.
+"""Stand-ins of channels' providers in the sandbox. A channel's folder declares its own in its package `sandbox`.
 
-    STAND_IN   StandIn, what can be said of it while it doesn't run
+    STAND_IN   StandIn, the stand-in's static description
     SERVICE    a `notifier.sandbox.service.Service` class, which plays the provider in a running sandbox
 
-A channel whose messages reach no provider has neither.
+A channel without a provider has neither.
 """
 
 import re
@@ -18,7 +18,7 @@ from notifier.domain.deliveries import Channel
 
 
 class StandInServer(NamedTuple):
-    """A server of the sandbox: its protocol's name, its usual port, and what the command line says of it."""
+    """A server of the sandbox: its protocol's name, its default port, and its help text on the command line."""
 
     name: str
     port: int
@@ -29,10 +29,10 @@ HTTP: Final = StandInServer("http", 8025, "Providers' HTTP APIs, the ledger and 
 
 
 class Shortcut(NamedTuple):
-    """How a send is told and answered without a closer look, for benchmarks (`notifier.sandbox.fast`).
+    """How a send is recognised and answered without validation, for benchmarks (`notifier.sandbox.fast`).
 
     `request` matches the first bytes of a send, `reference` finds the message's reference in its body (group 1).
-    `status` is of the answer ("200 OK"), and `body` its JSON with a `%d` or `%x` for the message's number.
+    `status` is the answer's ("200 OK"), and `body` its JSON with a `%d` or `%x` for the message's number.
     """
 
     request: re.Pattern[bytes]
@@ -43,15 +43,14 @@ class Shortcut(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class StandIn:
-    """What a stand-in is.
+    """A stand-in's static description.
 
-    `title` and `addresses` are its messages' and their addresses' names on the sandbox's page, `label` writes an
-    address there. `page` is the template of its column; a style sheet of the same name beside it is added to the
-    page's.
+    `title` and `addresses` head its messages and their addresses on the sandbox's page; `label` formats an address
+    there. `page` is its column's template; a style sheet of the same name beside the template is added to the page's.
 
-    `account` makes the URL of an account at a server on a port of this machine, None where the channel has no accounts;
-    it finds the account's `files` in a folder, and the sandbox's API gives them by their names. `server` is the one
-    that messages go to. `settings` are what leads there beside an account, or in its place.
+    `account` makes the URL of an account from a folder and a port of this machine, None where the channel has no
+    accounts; the folder holds the account's `files`, which the sandbox's API serves by name. `server` is the server
+    that messages go to. `settings` are further settings that lead to it, beside an account or in its place.
 
     Faults can strike at `stages`, where a message's reference is known, and at `early_stages`, where it isn't yet.
     `check_code` raises ValueError for a code that the provider doesn't have.
@@ -73,19 +72,19 @@ class StandIn:
 
 @cache
 def stand_ins() -> Mapping[Channel, StandIn]:
-    """Every channel's stand-in, in the order in which people see channels; without those that have none."""
+    """Return the stand-ins by channel, in the order in which people see channels; channels without one are left out."""
     found = {channel: part(channel, "sandbox", "STAND_IN") for channel in channels()}
     return {channel: each for channel, each in found.items() if each is not None}
 
 
 def stand_in(channel: Channel) -> StandIn:
-    """A channel's stand-in; KeyError where it has none."""
+    """Return a channel's stand-in; raises KeyError where it has none."""
     return stand_ins()[channel]
 
 
 def settings_of(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
-    """The settings by which the sandbox stands in for every channel's provider: its servers are on these ports, by
-    their names, and keys of accounts in a folder."""
+    """Return the settings that point every channel at the sandbox: `ports` by the servers' names, and the accounts' key
+    files in `folder`."""
     found: dict[str, str] = {}
     for channel, each in stand_ins().items():
         found |= each.settings
@@ -95,5 +94,5 @@ def settings_of(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
 
 
 def servers() -> Sequence[StandInServer]:
-    """Every server that a sandbox runs, the HTTP server first."""
+    """Return every server that a sandbox runs, the HTTP server first."""
     return tuple(dict.fromkeys((HTTP, *(each.server for each in stand_ins().values()))))

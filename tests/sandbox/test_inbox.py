@@ -69,7 +69,7 @@ async def test_everyones_latest_messages_are_shown(sandbox: Sandbox, http: Clien
         assert address in text
     assert "token-2" not in text
     assert 'http-equiv="refresh"' not in text
-    assert '<a class="again" href="/">Look again</a>' in text
+    assert '<a class="again" href="/">Refresh</a>' in text
 
 
 async def test_a_person_is_picked_by_their_addresses(sandbox: Sandbox, http: ClientSession) -> None:

@@ -23,12 +23,12 @@ LOGIN: Final = ("sandbox", "sandbox-" + "password")
 
 
 def account(_folder: Path, port: int) -> str:
-    """The URL of the sandbox's mail server, which asks nobody to log in."""
+    """Return the URL of the sandbox's mail server, which requires no login."""
     return f"smtp://127.0.0.1:{port}"
 
 
 class SmtpService(Service):
-    """A mail server with a certificate of its own, which is made at start."""
+    """A mail server with a self-signed certificate made at start."""
 
     def __init__(self, host: Host) -> None:
         self._host = host

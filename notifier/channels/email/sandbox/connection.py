@@ -19,13 +19,13 @@ from notifier.domain.clock import Clock, to_datetime
 from notifier.runtime.background import once
 
 HANDSHAKE_TIMEOUT: Final = 10.0
-"""Seconds a client has for its TLS handshake."""
+"""Seconds for a client's TLS handshake."""
 CERTIFICATE_LIFE: Final = timedelta(days=30)
-"""Longer than any sandbox runs."""
+"""The certificate's validity: longer than any sandbox runs."""
 
 
 class SandboxConnection(asyncio.Protocol):
-    """A client's connection; adds itself to `connections` while it lives."""
+    """A client's connection, listed in `connections` while open."""
 
     def __init__(self, session: SmtpSession, tls: ssl.SSLContext, connections: "set[SandboxConnection]") -> None:
         self._session = session
@@ -50,13 +50,13 @@ class SandboxConnection(asyncio.Protocol):
             self._timer.cancel()
 
     def abort(self) -> None:
-        """Close at once, whatever is under way."""
+        """Close the connection at once, whatever is under way."""
         self._transport.abort()
         if self._handshake is not None:
             self._handshake.cancel()
 
     def _advance(self) -> None:
-        """Take the session's turns until it waits for the client, or the client has to wait."""
+        """Carry out the session's turns until it waits for the client, or a turn is delayed."""
         replies = []
         while not self._busy and (turn := self._session.next_turn()) is not None:
             if turn.seconds:
@@ -73,7 +73,7 @@ class SandboxConnection(asyncio.Protocol):
         return None
 
     def _late(self, turn: Turn) -> None:
-        """A turn whose time has come."""
+        """Carry out a delayed turn."""
         self._busy = False
         self._transport.write(turn.reply)
         if turn.close:
@@ -82,7 +82,7 @@ class SandboxConnection(asyncio.Protocol):
         return self._advance()
 
     def _end(self, turn: Turn) -> None:
-        """The end of the connection, or of its plain part."""
+        """Close the connection, or switch it to TLS, as the turn says."""
         self._busy = True
         if turn.close:
             self._transport.close()
@@ -106,7 +106,7 @@ class SandboxConnection(asyncio.Protocol):
 
 
 def make_certificate(clock: Clock) -> tuple[ssl.SSLContext, bytes]:
-    """A server's TLS context with a self-signed certificate for localhost and 127.0.0.1; and the certificate as PEM."""
+    """Return a server's TLS context with a self-signed certificate for localhost and 127.0.0.1, and it as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "notifier sandbox")])
     now = to_datetime(clock.now())

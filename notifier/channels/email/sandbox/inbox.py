@@ -1,4 +1,4 @@
-"""Mails in a list, and one that is read: the page's query names it (`mail`) and how it is shown (`view`)."""
+"""The mail column: a list, and the open mail, which the page's query names (`mail`) with its view (`view`)."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from notifier.sandbox.direction import TextDirection
 from notifier.sandbox.ledger import SandboxEntry, SandboxLedger
 
 SHOWN: Final = 30
-"""Mails in the list: a little more than fits a screen."""
+"""Mails in the list: slightly more than fit a screen."""
 SNIPPET: Final = 120
 """Characters of a mail's text in the list."""
 
@@ -33,7 +33,7 @@ class MailSummary(NamedTuple):
 
 
 def column(ledger: SandboxLedger, look: InboxColumn) -> Column:
-    """The mails to the picked mailboxes, newest first, and the one that is read."""
+    """Return the mails to the selected mailboxes, newest first, and the open mail."""
     letters = [
         _letter(entry, read(content.raw), look)
         for entry in islice(ledger.latest(Channel("email"), look.picked), SHOWN)
@@ -51,7 +51,7 @@ def _find(ledger: SandboxLedger, number: int) -> tuple[SandboxEntry, ReceivedMai
 
 
 def _open(entry: SandboxEntry, mail: ReceivedMail, look: InboxColumn) -> Mapping[str, Any]:
-    """The mail that is read: as HTML, as text, or its source."""
+    """Return the open mail's data: as HTML, as text, or its source."""
     reading = read(mail.raw)
     views = ("html", "text", "source") if reading.html else ("text", "source")
     view = look.query.get("view", "html")
@@ -63,7 +63,7 @@ def _open(entry: SandboxEntry, mail: ReceivedMail, look: InboxColumn) -> Mapping
         "time": local(entry.received_at).strftime("%-d %B %Y, %H:%M"),
         "view": view if view in views else views[0],
         "views": [(name, link(look.picked, mail=entry.number, view=name)) for name in views],
-        # Links open a tab of their own: the frame may go nowhere.
+        # Links open in a new tab: the frame may not navigate.
         "html": _HEAD.sub(lambda head: head[0] + '<base target="_blank">', reading.html, count=1),
         "adapts": "prefers-color-scheme" in reading.html,
         "text": reading.text,

@@ -1,4 +1,4 @@
-"""A mail as bytes: what SMTP asks of its form, and the reference it carries."""
+"""A mail as bytes: SMTP's rules of form, and the reference in its Message-ID."""
 
 import re
 from email import message_from_bytes
@@ -9,29 +9,29 @@ from typing import Final
 from notifier.sandbox.ledger import SandboxContent
 
 LINE_BYTES: Final = 998
-"""A line of a message, without its CRLF (RFC 5321 §4.5.3.1.6)."""
+"""Bytes of a message's line, without its CRLF (RFC 5321 §4.5.3.1.6)."""
 MESSAGE_BYTES: Final = 10_485_760
-"""A message, as common providers limit it; told in EHLO."""
+"""Bytes of a message, a common limit of providers; announced in EHLO."""
 
 _MESSAGE_ID: Final = re.compile(rb"^message-id:\s*<([^@>\s]*)", re.IGNORECASE | re.MULTILINE)
 
 
 class ReceivedMail(SandboxContent, frozen=True, kw_only=True, tag="mail"):
-    """What a mail held: the envelope's sender and the message as it arrived, dots unstuffed."""
+    """A mail's content: the envelope's sender and the message as it arrived, dots unstuffed."""
 
     sender: str
     raw: bytes
     encrypted: bool = False
 
     def parsed(self) -> EmailMessage:
-        """The message as Python's email package reads it."""
+        """Parse the message with Python's email package."""
         return message_from_bytes(self.raw, policy=default)
 
 
 def flaw(raw: bytes) -> str | None:
-    """The reply to a message that breaks a limit or a rule of form; None for one that is well.
+    """Return the reply to a message that breaks a limit or a rule of form; None for a valid message.
 
-    A carriage return or line feed that stands alone is how one mail is smuggled into another, so it is refused.
+    A bare carriage return or line feed is refused: SMTP smuggling hides one mail in another that way.
     """
     if len(raw) > MESSAGE_BYTES:
         return "552 5.3.4 Message too large"
@@ -43,11 +43,11 @@ def flaw(raw: bytes) -> str | None:
 
 
 def unstuffed(raw: bytes) -> bytes:
-    """A message without the dots that SMTP put before its own (RFC 5321 §4.5.2)."""
+    """Return a message without SMTP's dot-stuffing (RFC 5321 §4.5.2)."""
     return raw.removeprefix(b".").replace(b"\r\n.", b"\r\n")
 
 
 def reference_of(raw: bytes) -> str:
-    """The local part of a message's Message-ID; empty where it has none."""
+    """Return the local part of a message's Message-ID; empty where it has none."""
     found = _MESSAGE_ID.search(raw.partition(b"\r\n\r\n")[0])
     return found[1].decode("utf-8", "replace") if found else ""

@@ -1,7 +1,7 @@
-"""A mail as its reader sees it, however broken.
+"""Mails as their readers see them, however malformed.
 
-Python's modern email policy raises on much that arrives in real life (a stray comma in From is enough); the older one,
-used here, reads what it can.
+Python's modern email policy raises on many real mails (a stray comma in From is enough); the older policy, used here,
+reads as much as it can.
 """
 
 import re
@@ -19,7 +19,7 @@ _ATTRIBUTE: Final = re.compile(r"\b(lang|dir)\s*=\s*[\"']?([\w-]+)", re.IGNORECA
 
 
 class Reading(NamedTuple):
-    """Who wrote, about what, and the first part of each kind; empty where there is none."""
+    """A mail's sender, subject, and first HTML and text parts; empty where there is none."""
 
     sender: str
     subject: str
@@ -41,7 +41,7 @@ def read(raw: bytes) -> Reading:
 
 
 def way_of_mail(text: str, html: str) -> TextDirection:
-    """The way that a mail's HTML says it is written, else that of its text."""
+    """Return the direction that a mail's HTML declares, else the direction of its text."""
     tag = _HTML.search(html)
     said = {name.lower(): value for name, value in _ATTRIBUTE.findall(tag[0])} if tag else {}
     direction = said.get("dir", "").lower()
@@ -52,7 +52,7 @@ def _header(message: Message, name: str) -> str:
     value = message.get(name, "")
     try:
         return str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, ValueError):  # no such charset, or not what it says
+    except (HeaderParseError, LookupError, ValueError):  # an unknown charset, or bytes that don't fit it
         return str(value)
 
 

@@ -1,4 +1,4 @@
-"""One SMTP conversation, without I/O: bytes in, turns out.
+"""An SMTP session without I/O: bytes in, turns out.
 
 Commands and replies as in RFC 5321, with PIPELINING (RFC 2920), 8BITMIME (6152), SIZE (1870), SMTPUTF8 (6531), STARTTLS
 (3207), AUTH PLAIN and LOGIN (4954) and ENHANCEDSTATUSCODES (2034).
@@ -19,9 +19,9 @@ from notifier.sandbox.ledger import SandboxLedger
 
 CHANNEL: Final = Channel("email")
 EARLY_STAGES: Final = frozenset({"connect", "mail", "rcpt", "data"})
-"""Of the dialogue, before the message is read: what its reference is, only its final dot tells."""
+"""Stages of the dialogue before the message, and with it its reference, has been read."""
 COMMAND_BYTES: Final = 2_048
-"""A command line: RFC 5321's 512 octets, and room for what AUTH and MAIL add."""
+"""Bytes of a command line: RFC 5321's 512 octets, with a margin for AUTH's and MAIL's parameters."""
 RECIPIENTS: Final = 100
 """Recipients of one message, the least a server must take (RFC 5321 §4.5.3.1.8)."""
 
@@ -34,7 +34,7 @@ _numbers: Final = count(1)
 
 
 class Turn(NamedTuple):
-    """What the server does next: after `seconds`, send `reply`, then perhaps close or begin TLS."""
+    """The server's next action: after `seconds`, send `reply`, then perhaps close or start TLS."""
 
     reply: bytes = b""
     seconds: float = 0.0
@@ -49,7 +49,7 @@ _OK: Final = Turn(b"250 2.0.0 Ok\r\n")
 
 @dataclass(slots=True, repr=False)
 class _Envelope:
-    """The mail that is being handed over. `scanned` is how far the content was searched for its end."""
+    """The mail being received. `scanned` is how far its content has been searched for its end."""
 
     sender: str
     utf8: bool
@@ -59,7 +59,7 @@ class _Envelope:
 
 
 class SmtpSession:
-    """A conversation with one client. Faults are matched by recipient and, once it is read, by reference."""
+    """An SMTP session with one client. Faults match by recipient and, once the message is read, by reference."""
 
     def __init__(self, ledger: SandboxLedger, faults: Faults, user: str, password: str) -> None:
         self._ledger = ledger
@@ -72,11 +72,11 @@ class SmtpSession:
         self._envelope: _Envelope | None = None
 
     def receive(self, data: bytes) -> None:
-        """Take in what the client sent."""
+        """Take bytes from the client."""
         self._buffer += data
 
     def next_turn(self) -> Turn | None:
-        """The next thing to do, or None while there is nothing before the client says more."""
+        """Return the next turn, or None until the client sends more."""
         return self._step()
 
     def _greet(self) -> Turn:
@@ -143,7 +143,7 @@ class SmtpSession:
     def _start_tls(self) -> Turn:
         if self._encrypted:
             return _BAD_SEQUENCE
-        # What came in clear behind the command must never be obeyed after it (RFC 3207 §6).
+        # Commands pipelined in the clear after STARTTLS must be discarded (RFC 3207 §6).
         self._buffer.clear()
         self._encrypted = True
         self._hello = False
@@ -165,7 +165,7 @@ class SmtpSession:
                 return Turn(b"504 5.5.4 Mechanism not known\r\n")
 
     def _ask(self, challenge: bytes, perform: Callable[[bytes], Turn]) -> Turn:
-        """Send a challenge, and read the next line as its answer."""
+        """Send an AUTH challenge, and read the next line as its answer."""
 
         def answer() -> Turn | None:
             line = self._line()
@@ -245,7 +245,7 @@ class SmtpSession:
         return turn
 
     def _content(self, envelope: _Envelope) -> Turn | None:
-        """The message, once its final dot is in."""
+        """Handle the message once its final dot has arrived."""
         if self._buffer.startswith(b".\r\n") and not envelope.oversized:
             end = 0
         elif (found := self._buffer.find(b"\r\n.\r\n", envelope.scanned)) >= 0:
@@ -281,7 +281,7 @@ class SmtpSession:
         return Turn(f"250 2.0.0 Ok: queued as {provider_id}\r\n".encode(), trouble.seconds)
 
     def _stage(self, stage: str, reply: bytes, to: str = "") -> Turn:
-        """The reply a stage of the dialogue gives when all is well, or what a fault makes of it."""
+        """Return a stage's regular reply, or the turn that a fault makes of it."""
         trouble = self._faults.meet(CHANNEL, stage, to)
         if trouble.fails is not None:
             return self._refuse(_reply(trouble.fails), trouble.seconds, to, close=stage == "connect")
@@ -294,6 +294,6 @@ class SmtpSession:
 
 
 def _reply(rule: FaultRule) -> str:
-    """The refusal a rule asks for."""
+    """Return the refusal that a rule orders."""
     usual = "421 4.3.2" if rule.stage == "connect" else "451 4.3.0"
     return rule.reply or f"{rule.code or usual} Refused on order"

@@ -22,7 +22,7 @@ KEY: Final = "service-account.json"
 
 
 def account(folder: Path, port: int) -> str:
-    """The URL of the sandbox's Firebase project."""
+    """Return the URL of the sandbox's Firebase project."""
     return f"fcm://{quote(str(folder / KEY))}?url=http://127.0.0.1:{port}"
 
 
@@ -35,7 +35,7 @@ class FcmService(Service):
         self._fcm = Fcm(host.ledger, host.faults, host.clock, self._issuer)
 
     def service_account(self) -> dict[str, str]:
-        """A service-account file's content for `firebase_admin.credentials.Certificate`; tokens come from here."""
+        """Return a service-account file's content for `firebase_admin.credentials.Certificate`, with our token URL."""
         return self._issuer.service_account(self._host.http_url)
 
     def routes(self) -> Iterable[web.RouteDef]:
@@ -61,7 +61,7 @@ STAND_IN: Final = StandIn(
     files=(KEY,),
     shortcut=Shortcut(
         request=re.compile(rb"POST /v1/projects/[^/ ]+/messages:send "),
-        reference=re.compile(rb'"reference": ?"([^"]+)"'),  # within a text its quotes would be escaped
+        reference=re.compile(rb'"reference": ?"([^"]+)"'),  # inside a JSON string its quotes would be escaped
         status=b"200 OK",
         body=b'{"name":"projects/notifier-sandbox/messages/0:%d"}',
     ),

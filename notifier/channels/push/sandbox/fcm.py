@@ -1,4 +1,4 @@
-"""Firebase Cloud Messaging as HTTP v1 speaks: `POST /v1/projects/{project}/messages:send`.
+"""Firebase Cloud Messaging's HTTP v1 API: `POST /v1/projects/{project}/messages:send`.
 
 Shape and limits as on firebase.google.com/docs/reference/fcm/rest/v1/projects.messages and …/ErrorCode. Topics and
 conditions are refused: every notification here goes to one device.
@@ -21,11 +21,11 @@ from notifier.sandbox.ledger import SandboxContent, SandboxLedger
 
 CHANNEL: Final = Channel("push")
 PAYLOAD_BYTES: Final = 4_096
-"""Keys and values of what reaches the device, in UTF-8."""
+"""Bytes of a payload: its keys and values in UTF-8."""
 COLLAPSE_ID_BYTES: Final = 64
 """Apple's limit on the apns-collapse-id header."""
 TTL_SECONDS: Final = 2_419_200
-"""Four weeks."""
+"""The longest time to live in seconds: four weeks."""
 RETRY_AFTER: Final = 60
 """Seconds asked for with 429, FCM's own default."""
 
@@ -50,7 +50,7 @@ _DURATION: Final = re.compile(r"\d{1,7}(\.\d{1,9})?s")
 
 
 class Push(SandboxContent, frozen=True, kw_only=True, tag="push"):
-    """What a push held; `action` is its button's label, `apns_headers` with their names in lower case."""
+    """A push's content; `action` is its button's label; `apns_headers` have lower-case names."""
 
     title: str = ""
     body: str = ""
@@ -131,7 +131,7 @@ class FcmMessage(msgspec.Struct, forbid_unknown_fields=True):
             raise ValueError("data has a reserved key")
 
     def payload_bytes(self) -> int:
-        """Size of the largest payload that one platform would get."""
+        """Return the size in bytes of the largest payload that one platform would get."""
         notification = self.notification
         common = _weight(self.data) + _weight([notification.title, notification.body, notification.image])
         own = (
@@ -161,7 +161,7 @@ class Fcm:
         self._numbers = count(1)
 
     async def send(self, request: web.Request) -> web.Response:
-        """Take a push, or say why not, in google.rpc's error format."""
+        """Accept a push, or refuse it in google.rpc's error format."""
         body = await request.read()
         if not self._issuer.knows(request.headers.get("Authorization", "")):
             return self._refuse("UNAUTHENTICATED", 401, "The access token is missing, unknown or expired.")
@@ -169,7 +169,7 @@ class Fcm:
             return self._refuse("PERMISSION_DENIED", 403, "The service account does not belong to this project.")
         try:
             wanted = _decode(body)
-            # Escapes only make JSON longer, so a short body can't hold a long payload.
+            # JSON escapes only lengthen a body, so a short body can't hold a long payload.
             if len(body) > PAYLOAD_BYTES and wanted.message.payload_bytes() > PAYLOAD_BYTES:
                 raise msgspec.ValidationError(f"the payload is larger than {PAYLOAD_BYTES} bytes - at `$.message`")
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -193,7 +193,7 @@ class Fcm:
         return json_answer({"error": {"code": status, "message": text, "status": code}}, status)
 
     def _refuse_shape(self, text: str) -> web.Response:
-        """400 with both details FCM gives: its own code, and the field that google.rpc.BadRequest names."""
+        """Answer 400 with FCM's two details: its own code, and google.rpc.BadRequest's field."""
         described, _, path = text.partition(" - at `")
         violation = {"field": path.strip("`$.") or "message", "description": described}
         self._ledger.refuse(CHANNEL, "INVALID_ARGUMENT")
@@ -204,7 +204,7 @@ class Fcm:
         return _error(400, "INVALID_ARGUMENT", described, details)
 
     def _fail(self, rule: FaultRule, to: str, reference: str) -> web.Response:
-        """The failure that a rule asks for; a status FCM itself never gives comes as a gateway's page does."""
+        """Answer with the failure that a rule orders; a status that FCM never gives comes as a gateway's page."""
         code = str(rule.code or next((code for code, (status, *_) in ERRORS.items() if status == rule.status), ""))
         if not code and rule.status is None:
             code = "UNAVAILABLE"
@@ -246,13 +246,13 @@ def _content(message: FcmMessage) -> Push:
 
 
 def _check_image(address: str) -> None:
-    """ValueError for what is no address that a device could load, as the SDKs refuse it, too."""
+    """Raise ValueError for a URL that no device could load; the SDKs refuse it, too."""
     if address and not _ADDRESS.fullmatch(address):
         raise ValueError("image must be a URL")
 
 
 def _weight(value: Any) -> int:
-    """Bytes of a value's keys and texts, as FCM counts them."""
+    """Return the bytes of a value's keys and texts, as FCM counts them."""
     match value:
         case str():
             return len(value.encode())

@@ -1,4 +1,4 @@
-"""A phone's lock screen: pushes as they are shown, those that were replaced only counted."""
+"""A phone's lock screen: pushes as shown, with a count of those that each replaced."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -11,11 +11,11 @@ from notifier.sandbox.direction import TextDirection, way
 from notifier.sandbox.ledger import SandboxEntry, SandboxLedger
 
 SHOWN: Final = 12
-"""Pushes on the lock screen: a little more than fits."""
+"""Pushes on the lock screen: slightly more than fit."""
 
 
 class Notice(NamedTuple):
-    """A push on the lock screen; `replaced` counts the earlier ones whose place it took."""
+    """A push on the lock screen; `replaced` counts the earlier pushes that it replaced."""
 
     title: str
     body: str
@@ -27,7 +27,7 @@ class Notice(NamedTuple):
 
 
 def column(ledger: SandboxLedger, look: InboxColumn) -> Column:
-    """The lock screen of the picked devices."""
+    """Return the lock screen of the selected devices."""
     pushes = islice(ledger.latest(Channel("push"), look.picked), SEARCHED)
     notices = [
         Notice(
@@ -45,9 +45,9 @@ def column(ledger: SandboxLedger, look: InboxColumn) -> Column:
 
 
 def on_screen(pushes: Iterable[SandboxEntry]) -> Iterator[tuple[SandboxEntry, Push, int]]:
-    """The pushes a phone still shows, newest first, each with how many earlier ones it replaced.
+    """Return the pushes that a phone still shows, newest first, each with the number that it replaced.
 
-    A push takes the place of those before it to the same device with the same collapse key or apns-collapse-id.
+    A push replaces earlier ones to the same device with the same collapse key or apns-collapse-id.
     """
     kept: list[tuple[SandboxEntry, Push]] = []
     replaced: dict[tuple[str, str], int] = {}
@@ -65,7 +65,7 @@ def on_screen(pushes: Iterable[SandboxEntry]) -> Iterator[tuple[SandboxEntry, Pu
 
 
 def shorten(token: str) -> str:
-    """A device token's two ends."""
+    """Shorten a device token to its two ends."""
     return token if len(token) <= 18 else f"{token[:8]}…{token[-8:]}"
 
 

@@ -1,6 +1,6 @@
 """Google's token endpoint as service accounts use it: the JWT bearer grant (RFC 7523), and bearer tokens (RFC 6750).
 
-The service account's key is made at start and lives in memory; nothing here opens anything but this sandbox.
+The service account's key is made at start and kept in memory; it is valid in this sandbox only.
 """
 
 import secrets
@@ -23,13 +23,13 @@ SCOPES: Final = frozenset(
     {"https://www.googleapis.com/auth/firebase.messaging", "https://www.googleapis.com/auth/cloud-platform"}
 )
 LIFETIME: Final = 3_599
-"""Seconds a token is good for, as Google says it."""
+"""Seconds that a token is valid, as at Google."""
 
 _CLIENT: Final = f"sender@{PROJECT}.iam.gserviceaccount.com"
 
 
 class Issuer:
-    """Hands out access tokens for its one service account, and knows them again."""
+    """Issues and recognises access tokens for one service account."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -40,7 +40,7 @@ class Issuer:
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     def service_account(self, http_url: str) -> dict[str, str]:
-        """A service-account file's content that `firebase_admin.credentials.Certificate` accepts."""
+        """Return a service-account file's content that `firebase_admin.credentials.Certificate` accepts."""
         return {
             "type": "service_account",
             "project_id": PROJECT,
@@ -52,22 +52,22 @@ class Issuer:
         }
 
     def knows(self, authorization: str) -> bool:
-        """Whether an Authorization header holds a bearer token of ours that is still good."""
+        """Whether an Authorization header holds a bearer token of ours that is still valid."""
         scheme, _, token = authorization.partition(" ")
         return scheme.lower() == "bearer" and self._expiry.get(token, 0) > self._clock.now()
 
     async def token(self, request: web.Request) -> web.Response:
-        """POST /token: an assertion for an access token; 400 as in RFC 6749 §5.2."""
+        """Answer POST /token: exchange an assertion for an access token; 400 as in RFC 6749 §5.2."""
         form = parse_qs(await request.text())
         if form.get("grant_type") != [GRANT]:
             return _error("unsupported_grant_type", "the grant type is not the JWT bearer grant")
         try:
-            # Expiry is judged by our own clock, which a test may move; PyJWT would ask the machine's.
+            # Expiry goes by our own clock, which a test may move; PyJWT would use the machine's.
             claims: dict[str, Any] = jwt.decode(
                 form.get("assertion", [""])[0],
                 self._key.public_key(),
                 algorithms=["RS256"],
-                # google-auth names Google's own endpoint, whatever token_uri it asks.
+                # google-auth sets Google's own endpoint as audience, whatever token_uri it uses.
                 audience=[GOOGLE, f"{request.scheme}://{request.host}{request.path}"],
                 issuer=_CLIENT,
                 options={"require": ["iss", "aud", "iat", "exp"], "verify_exp": False, "verify_iat": False},

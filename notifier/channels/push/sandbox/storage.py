@@ -1,7 +1,7 @@
-"""What FCM keeps for an Android phone that is offline.
+"""FCM's storage of messages for an Android phone that is offline.
 
-As on firebase.google.com/docs/cloud-messaging/customize-messages/collapsible-message-types: what it shows by itself
-always collapses, whatever key was sent, under that of the app; of data the key that was sent counts.
+As on firebase.google.com/docs/cloud-messaging/customize-messages/collapsible-message-types: notification messages
+always collapse under the app's key, whatever key was sent; data messages collapse under the key that was sent.
 """
 
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ from notifier.channels.push.sandbox.fcm import Push
 from notifier.sandbox.ledger import SandboxEntry
 
 MOST_KEYS: Final = 4
-"""Collapse keys for a device; which ones are kept is not said, here it is the first."""
+"""Collapse keys for a device; FCM doesn't document which are kept, here the first are."""
 APP: Final = "the app's package"
 """The key of all messages with a notification."""
 MOST_PLAIN: Final = 100
-"""Messages of data without a collapse key for a device; with one more all of them are thrown away."""
+"""Data messages without a collapse key for a device; one more discards all of them."""
 
 
 def kept(entries: Iterable[SandboxEntry], device: str) -> list[SandboxEntry]:
-    """Those of the pushes that a device gets when it is back, had it been offline for all of them."""
+    """Return the pushes that a device gets when it comes back online after all of them."""
     plain: list[SandboxEntry] = []
     by_key: dict[str, SandboxEntry] = {}
     for entry in entries:

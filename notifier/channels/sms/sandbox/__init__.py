@@ -17,25 +17,25 @@ from notifier.sandbox.stand_in import Shortcut, StandIn
 __all__ = ["ACCOUNT_SID", "AUTH_TOKEN", "SERVICE", "STAND_IN", "Sms", "TwilioService"]
 
 ACCOUNT_SID: Final = "AC" + "5a" * 16
-"""The Twilio account that the sandbox plays, as well known as its token: they open nothing else."""
+"""The sandbox's Twilio account; it and its token are public and valid nowhere else."""
 AUTH_TOKEN: Final = "sandbox-" + "token"
 SENDER: Final = "+15005550006"
-"""Twilio's own number for tests, from which texts can be sent."""
+"""Twilio's test number, which can send texts."""
 
 
 def account(_folder: Path, port: int) -> str:
-    """The URL of the sandbox's Twilio account."""
+    """Return the URL of the sandbox's Twilio account."""
     return f"twilio+http://{ACCOUNT_SID}:{AUTH_TOKEN}@127.0.0.1:{port}?from={SENDER.replace('+', '%2B')}"
 
 
 def check_code(code: str | int) -> None:
-    """ValueError for what can't be an error code of Twilio's."""
+    """Raise ValueError for a code that can't be one of Twilio's."""
     if not str(code).isdecimal():
         raise ValueError("code: Twilio's codes are numbers")
 
 
 class TwilioService(Service):
-    """A Twilio account; it reports each text sent, then delivered, where the sandbox is asked for callbacks."""
+    """A Twilio account; with callbacks it reports each text as sent, then delivered."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -51,7 +51,7 @@ class TwilioService(Service):
     def routes(self) -> Iterable[web.RouteDef]:
         messages = f"/{VERSION}/Accounts/{{account}}/Messages"
         yield web.post(f"{messages}.json", self._twilio.create)
-        if not self._host.fast:  # what keeps no text can't say whether it has one
+        if not self._host.fast:  # in fast mode no text is kept, so none can be looked up
             yield web.get(f"{messages}.json", self._twilio.list)
             yield web.get(f"{messages}/{{message}}.json", self._twilio.fetch)
 

@@ -2,7 +2,7 @@
 
 Fields and signature as on twilio.com/docs/messaging/guides/track-outbound-message-status and …/usage/security. Only
 URLs on this machine are called. A rule at stage `delivery` makes a text undelivered (fail, its code), late (delay),
-never heard of again (hang, drop_before), or delivered without a word (drop_after).
+never reported (hang, drop_before), or delivered without a report (drop_after).
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from notifier.sandbox.faults import Faults
 from notifier.sandbox.ledger import FULL_ENTRIES, SandboxEntry
 
 TIMEOUT: Final = ClientTimeout(total=15)
-"""Seconds Twilio waits for a callback's answer."""
+"""Seconds that Twilio waits for a callback's answer."""
 CONCURRENT: Final = 50
-"""Callbacks under way at once: enough for thousands a second on loopback, few enough not to drown the receiver."""
+"""Concurrent callbacks: enough for thousands a second on loopback, few enough not to overload the receiver."""
 UNDELIVERED: Final = 30003
 """The error code of an undelivered text whose rule names none: the handset can't be reached."""
 
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 class Callbacks:
-    """Delivers texts and tells their senders; an async context manager that stops with what is under way cut short."""
+    """Delivers texts and calls back; an async context manager that cancels deliveries under way at its end."""
 
     def __init__(self, faults: Faults, account_sid: str, auth_token: str) -> None:
         self._faults = faults
@@ -53,11 +53,11 @@ class Callbacks:
         await self._session.close()
 
     def status(self, sid: str) -> tuple[str, int | None]:
-        """A text's status, and its error code if it is undelivered."""
+        """Return a text's status, and its error code if it is undelivered."""
         return self._statuses.get(sid, ("sent", None))
 
     def deliver(self, entry: SandboxEntry) -> None:
-        """Begin a text's delivery."""
+        """Start a text's delivery."""
         task = once("sandbox.callback", partial(self._deliver, entry))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -98,7 +98,7 @@ class Callbacks:
             async with (
                 self._turns,
                 self._session.post(
-                    URL(content.status_callback, encoded=True),  # byte for byte what was signed
+                    URL(content.status_callback, encoded=True),  # byte for byte as it was signed
                     data=form,
                     headers={"X-Twilio-Signature": signature, "I-Twilio-Idempotency-Token": f"{entry.number}-{status}"},
                     allow_redirects=False,

@@ -1,4 +1,4 @@
-"""A phone's thread of texts, with what each costs."""
+"""A phone's thread of texts, with each text's segments and encoding."""
 
 from itertools import islice
 from typing import Final, NamedTuple
@@ -10,11 +10,11 @@ from notifier.sandbox.direction import TextDirection, way
 from notifier.sandbox.ledger import SandboxLedger
 
 SHOWN: Final = 24
-"""Texts in the thread: a little more than fits a screen."""
+"""Texts in the thread: slightly more than fit a screen."""
 
 
 class Bubble(NamedTuple):
-    """A text in the thread; `to` is shown where it differs from the one before."""
+    """A text in the thread; `to` is shown where it differs from the previous text's."""
 
     to: str
     body: str
@@ -25,7 +25,7 @@ class Bubble(NamedTuple):
 
 
 def column(ledger: SandboxLedger, look: InboxColumn) -> Column:
-    """The texts to the picked numbers, newest first."""
+    """Return the texts to the selected numbers, newest first."""
     bubbles = [
         Bubble(
             entry.to,

@@ -1,6 +1,6 @@
-"""How many segments a text takes: GSM 03.38 with its extension table, or UCS-2, as on twilio.com/docs/glossary.
+"""The segments of a text: GSM 03.38 with its extension table, or UCS-2, as on twilio.com/docs/glossary.
 
-Written apart from the sender's own count, so that the one can be held against the other.
+Written independently of the sender's own count, so that tests can compare the two.
 """
 
 from typing import Final, Literal
@@ -11,13 +11,13 @@ _BASIC: Final = frozenset(
 )
 _EXTENDED: Final = frozenset("\f^{}\\[~]|€")
 _SIZES: Final[dict[str, tuple[int, int]]] = {"GSM-7": (160, 153), "UCS-2": (70, 67)}
-"""Units in a single segment, and in each of several, whose header takes the rest."""
+"""Units in a single segment, and in each of several, where a header takes the rest."""
 
 Encoding = Literal["GSM-7", "UCS-2"]
 
 
 def segments(text: str) -> tuple[Encoding, int]:
-    """The encoding a text needs and its number of segments; no character is split between two."""
+    """Return the encoding that a text needs and its number of segments; no character is split between two."""
     letters = set(text)
     if letters <= _BASIC | _EXTENDED:
         return "GSM-7", _count([2 if letter in _EXTENDED else 1 for letter in text], *_SIZES["GSM-7"])

@@ -56,7 +56,7 @@ _E164: Final = re.compile(r"\+[1-9]\d{1,14}")
 
 
 class Sms(SandboxContent, frozen=True, kw_only=True, tag="sms"):
-    """What a text held; `sender` is its From, `service` its Messaging Service; `validity` in seconds."""
+    """A text's content; `sender` is its From, `service` its Messaging Service; `validity` is in seconds."""
 
     sender: str
     service: str = ""
@@ -70,8 +70,8 @@ class Sms(SandboxContent, frozen=True, kw_only=True, tag="sms"):
 class Twilio:
     """The account's messages, on the ledger and the faults it is given.
 
-    `deliver`, if given, is called with every text that was taken; `status_of` tells a text's status and error code by
-    its sid.
+    `deliver`, if given, is called with every accepted text; `status_of` returns a text's status and error code by its
+    sid.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Twilio:
         self._status_of = status_of
 
     async def create(self, request: web.Request) -> web.Response:
-        """Take a text, 201; or say why not in Twilio's error format."""
+        """Accept a text with 201, or refuse it in Twilio's error format."""
         form = dict(parse_qsl((await request.read()).decode("utf-8", "replace"), keep_blank_values=True))
         to, callback = form.get("To", ""), form.get("StatusCallback", "")
         reference = parse_qs(urlsplit(callback).query).get("reference", [""])[0]
@@ -119,7 +119,7 @@ class Twilio:
         return await answer(request, trouble, json_answer(self._resource(entry, content, created=True), 201))
 
     async def list(self, request: web.Request) -> web.Response:
-        """The texts, newest first, filtered by To and by when they were sent, a page at a time."""
+        """List the texts, newest first, filtered by To and by the time of sending, a page at a time."""
         if not self._authentic(request):
             return _error("20003")
         query = request.query
@@ -154,7 +154,7 @@ class Twilio:
         )
 
     async def fetch(self, request: web.Request) -> web.Response:
-        """One text by its sid."""
+        """Return one text by its sid."""
         if not self._authentic(request):
             return _error("20003")
         sid = request.match_info["message"]
@@ -175,7 +175,7 @@ class Twilio:
         return _error(code, rule.status, rule.retry_after)
 
     def _resource(self, entry: SandboxEntry, content: Any, *, created: bool = False) -> dict[str, Any]:
-        """The message as Twilio shows it; a Messaging Service counts segments only once it has chosen a sender."""
+        """Return the message as Twilio shows it; a Messaging Service counts segments once it has chosen a sender."""
         status, error = ("queued", None) if created else self._status_of(entry.provider_id)
         date = format_datetime(to_datetime(entry.received_at))
         uri = f"/{VERSION}/Accounts/{self._sid}/Messages/{entry.provider_id}"
@@ -204,7 +204,7 @@ class Twilio:
 
 
 def _fault_in(form: Mapping[str, str]) -> str | None:
-    """The error code of what is wrong with a request, if anything."""
+    """Return the error code of an invalid request; None for a valid one."""
     to, body = form.get("To", ""), form.get("Body", "")
     callback = urlsplit(form.get("StatusCallback", "http://host/"))
     validity = form.get("ValidityPeriod", "1")
@@ -230,7 +230,7 @@ def _error(code: str, status: int | None = None, retry_after: int | None = None)
 
 
 def _sent_between(query: Mapping[str, str]) -> tuple[float, float]:
-    """The instants between which a list's texts were sent, from its DateSent filters; ValueError for no date."""
+    """Parse the DateSent filters into the instants between which texts were sent; ValueError for an invalid date."""
     if "DateSent" in query:
         day = _instant(query["DateSent"])
         return day, day + DAY - 1
@@ -238,7 +238,7 @@ def _sent_between(query: Mapping[str, str]) -> tuple[float, float]:
 
 
 def _instant(date: str | None) -> int:
-    """A filter's date, or date and time, in UTC; 0 for none."""
+    """Parse a filter's date, or date and time, in UTC; 0 for none."""
     if date is None:
         return 0
     moment = datetime.fromisoformat(date)

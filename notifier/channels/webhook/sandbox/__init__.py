@@ -1,4 +1,4 @@
-"""Endpoints in the sandbox: they take webhooks in every form, verify signatures, and show what came."""
+"""Endpoints in the sandbox: they accept webhooks in every form, verify signatures, and show them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,12 +18,12 @@ __all__ = ["SECRET", "SERVICE", "STAND_IN", "EndpointService", "Hook", "endpoint
 
 
 def endpoint_url(sandbox_url: str, form: str, name: str) -> str:
-    """The URL of an endpoint of the sandbox: each name is one, in each form."""
+    """Return the URL of an endpoint of the sandbox; every name is an endpoint, in every form."""
     return sandbox_url + PATH.format(form=form, name=name)
 
 
 class EndpointService(Service):
-    """Endpoints of any names."""
+    """The service of all endpoints, whatever their names."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -37,7 +37,7 @@ class EndpointService(Service):
 
 
 def label(url: str) -> str:
-    """An endpoint on the page: its form and name."""
+    """Format an endpoint for the page: its form and name."""
     return urlsplit(url).path.removeprefix(PATH.partition("{")[0])
 
 

@@ -1,4 +1,4 @@
-"""An endpoint that does as receivers should: it takes only webhooks whose signature is good, and answers at once."""
+"""An endpoint that behaves as receivers should: it accepts only validly signed webhooks, and answers at once."""
 
 import hmac
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from notifier.sandbox.service import Host
 CHANNEL: Final = Channel("webhook")
 PATH: Final = "/webhooks/{form}/{name}"
 SECRET: Final = secret_text(b"the sandbox's own, and well known")
-"""What webhooks to the sandbox in the standard form are to be signed with; it proves nothing elsewhere."""
+"""The signing secret of webhooks to the sandbox in the standard form; it is public and used nowhere else."""
 ROUTING_KEY: Final = "5a" * 16
 """The routing key of the sandbox's PagerDuty."""
 TOLERANCE: Final = 5 * MINUTE
@@ -25,20 +25,20 @@ TOLERANCE: Final = 5 * MINUTE
 
 
 class Hook(SandboxContent, frozen=True, kw_only=True, tag="webhook"):
-    """What a webhook held: its form, and its body as it came."""
+    """A webhook's content: its form, and its body as received."""
 
     form: str
     body: dict[str, Any]
 
 
 class Endpoints:
-    """All endpoints of a sandbox, on its ledger and its faults."""
+    """All endpoints of a sandbox, with its ledger and its faults."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
     async def take(self, request: web.Request) -> web.Response:
-        """Answer 2xx as the service of the form does, or with what is wrong."""
+        """Answer 2xx as the form's service does, or with the error."""
         form, data = request.match_info["form"], await request.read()
         to, reference = f"{self._host.http_url}{request.path}", request.headers.get("webhook-id", "")
         body, wrong = _read(form, data, request.headers, self._host.clock)
@@ -60,7 +60,7 @@ class Endpoints:
 
 
 def _read(form: str, data: bytes, headers: Mapping[str, str], clock: Clock) -> tuple[dict[str, Any], int | None]:
-    """A body, and the status that tells what is wrong with it, if anything."""
+    """Return a webhook's body and, where it is invalid, the status of the answer."""
     try:
         body = msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -79,7 +79,7 @@ def _read(form: str, data: bytes, headers: Mapping[str, str], clock: Clock) -> t
 
 
 def is_signed(data: bytes, headers: Mapping[str, str], secret: str, now: int) -> bool:
-    """Whether a body was signed with a secret, and within five minutes of now."""
+    """Whether a body was signed with a secret within five minutes of now."""
     id_, at, signatures = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
     if not at.isdecimal() or abs(now - int(at) * SECOND) > TOLERANCE:
         return False

@@ -1,4 +1,4 @@
-"""What endpoints got: each webhook's title and text, as its form has them, and the whole body."""
+"""The webhook column: each webhook's title and text as its form has them, and the whole body."""
 
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -31,7 +31,7 @@ class HookCard(NamedTuple):
 
 
 def column(ledger: SandboxLedger, look: InboxColumn) -> Column:
-    """The webhooks to the picked endpoints, newest first."""
+    """Return the webhooks to the selected endpoints, newest first."""
     cards = [
         HookCard(
             urlsplit(entry.to).path.rpartition("/")[2], content.form, ago(entry.received_at, look.now), *told,
@@ -44,7 +44,7 @@ def column(ledger: SandboxLedger, look: InboxColumn) -> Column:
 
 
 def words(hook: Hook) -> tuple[str, str]:
-    """The title and the text that a webhook's receiver would see; empty where its body has none."""
+    """Return the title and the text that a webhook's receiver would see; empty where its body has none."""
     try:
         return _words(hook.form, hook.body)
     except (LookupError, TypeError):
