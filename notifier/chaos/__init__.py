@@ -1,4 +1,4 @@
-"""Faults on purpose: the whole system as real processes, broken from outside, its ledger held against the sandbox's.
+"""Fault injection: the whole system as real processes, broken from outside, its ledger compared with the sandbox's.
 
 Nothing here runs in production, and production code knows nothing of it.
 """

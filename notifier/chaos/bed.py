@@ -1,4 +1,4 @@
-"""The bed that a scenario lies on: a whole local system, people to tell, a producer, and what breaks it."""
+"""The test bed of a scenario: a whole local system, recipients, a producer, and the proxies that break it."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ POST_TIMEOUT = 15  # seconds for one answer of the API
 
 @dataclass(frozen=True)
 class Bed:
-    """A running system and what a scenario does to it."""
+    """A running system, with what a scenario needs to load, break and observe it."""
 
     options: Options
     system: LocalSystem
@@ -48,7 +48,7 @@ class Bed:
     providers: Mapping[str, TcpProxy]
 
     async def post(self, event: load.Event) -> tuple[int, bytes]:
-        """One event without a second try: status and body. Raises what aiohttp raises where there is no answer."""
+        """Report one event without retries; return status and body. Raises aiohttp's errors without an answer."""
         url = f"{self.system.settings.public_url}/v1/events"
         headers = {"Content-Type": "application/cloudevents+json", "Authorization": f"Bearer {self.system.key}"}
         body = msgspec.json.encode({"specversion": "1.0", "source": "chaos", **event})
@@ -56,7 +56,7 @@ class Bed:
             return response.status, await response.read()
 
     async def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric over those whose labels begin so, as `/metrics` tells it."""
+        """Return a metric's sum over the series whose labels begin with these values, from `/metrics`."""
         async with self.session.get(f"{self.system.settings.public_url}/metrics") as response:
             lines = (await response.text()).splitlines()
         wanted = [f'{label}="{value}' for label, value in labels.items()]
@@ -67,7 +67,7 @@ class Bed:
         )
 
     async def quiet(self, within: float = QUIET_TIMEOUT) -> float:
-        """Wait until nothing is left to do, and no longer than so many seconds; how many it took."""
+        """Wait until nothing is left to do, at most `within` seconds; return the seconds that it took."""
 
         async def is_quiet() -> bool:
             return await ledger.is_quiet(self.system.database)
@@ -78,20 +78,20 @@ class Bed:
         return time.monotonic() - began
 
     def broker_away(self) -> AbstractAsyncContextManager[None]:
-        """The broker is down inside this, with all it held where it is ours."""
+        """Take the broker down inside this context; a broker of our own loses its content."""
         return self.broker_proxy.away() if self.broker_proxy else faults.redis_away(self.system)
 
     def broker_silent(self) -> AbstractAsyncContextManager[None]:
-        """The broker hangs inside this."""
+        """Let the broker hang inside this context."""
         return self.broker_proxy.silent() if self.broker_proxy else faults.redis_stopped(self.system)
 
     async def empty_broker(self) -> None:
-        """Everything in the broker is gone."""
+        """Remove everything from the broker."""
         await asyncio.to_thread(faults.flush, self.system.settings.broker_url, self.system.namespace)
 
 
 async def until(holds: Callable[[], Awaitable[bool]], within: float) -> None:
-    """Wait until something holds, TimeoutError after so many seconds; a database that is away is asked again."""
+    """Wait until a condition holds; TimeoutError after `within` seconds. An unavailable database is asked again."""
     async with asyncio.timeout(within):
         while True:
             with contextlib.suppress(StoreUnavailable):
@@ -111,9 +111,9 @@ async def make_bed(
     providers: Mapping[str, str] | None = None,
     people: Mapping[str, RecipientDetails] | None = None,
 ) -> AsyncIterator[Bed]:
-    """Start everything. `proxied` names the servers ("broker", "database") that the scenario takes away; one that is
-    given by its URL then stands behind a proxy, one of our own is stopped itself. `providers` puts the providers of
-    channels behind proxies too, each with what is to be added to its URL ("rate=100")."""
+    """Start a bed. `proxied` names the servers ("broker", "database") that the scenario takes down; a server given by
+    URL is put behind a proxy, a server of our own is stopped itself. `providers` puts the providers of channels behind
+    proxies too, each with parameters to add to its URL ("rate=100")."""
     chosen: dict[str, object] = {**(settings or {})}
     async with AsyncExitStack() as stack:
         database_proxy = broker_proxy = None
@@ -154,7 +154,7 @@ async def make_bed(
 
 
 def _account(channel: str, folder: Path, port: int, more: str) -> str:
-    """The URL of a channel's provider behind a proxy on a port, as LocalSystem has it of the sandbox itself."""
+    """Return the account URL of a channel's provider behind a proxy on a port; ValueError without accounts."""
     account = stand_in(Channel(channel)).account
     if account is None:
         raise ValueError(f"{channel} has no accounts that could be behind a proxy")
@@ -167,5 +167,5 @@ async def _all_up(system: LocalSystem, name: str) -> bool:
 
 
 def hooked(**variables: str) -> dict[str, str]:
-    """The environment of a process that is broken from inside: see `hooks/sitecustomize.py`."""
+    """Return the environment of a process that is broken from inside: see `hooks/sitecustomize.py`."""
     return {"PYTHONPATH": str(HOOKS), **{f"CHAOS_{name.upper()}": value for name, value in variables.items()}}

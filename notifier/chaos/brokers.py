@@ -1,4 +1,4 @@
-"""The broker goes down, forgets everything, fills up, hangs: rows are the truth, so all that is lost is time."""
+"""Scenarios of the broker going down, losing its content, filling up and hanging: they may cost only time."""
 
 import asyncio
 import time
@@ -110,7 +110,7 @@ async def broker_silent(options: Options) -> ScenarioOutcome:
 
 
 async def _due_later(bed: Bed, first: int) -> list[str]:
-    """Report texts that the provider can't take, so that they are due again in some seconds, and let it be well."""
+    """Report texts while the provider fails, so that they are due again in some seconds; then end the fault."""
     await bed.witness.order({"channel": "sms", "action": "fail", "status": 503, "code": 20503})
     accepted = await load.report(bed.producer, load.numbered(load.complete, first, DUE_LATER), DUE_LATER)
 
@@ -124,5 +124,5 @@ async def _due_later(bed: Bed, first: int) -> list[str]:
 
 
 def _longest_wait(seen: Observation, back: int) -> float:
-    """Seconds that the last delivery took from the moment the broker was back."""
+    """Return the seconds from the broker's return to the last delivery's end."""
     return round(max((row.updated_at - back for row in seen.ledger.deliveries.values()), default=0) / SECOND, 1)

@@ -1,4 +1,4 @@
-"""A campaign that is due all at once: written as `decide` would write it, and taken back where it has done its work."""
+"""A campaign that is due all at once: written as `decide` would write it, and removed at the end."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,14 @@ SLICE = 5_000  # rows in one transaction: some 50 ms, so that workers get their 
 
 
 def templates(folder: Path) -> Path:
-    """A folder with the product's types, and the announcement beside them."""
+    """Make a folder with the product's types and the announcement."""
     made = load.templates(folder)
     shutil.copytree(ANNOUNCEMENT, made / "announcement")
     return made
 
 
 async def begin(system: LocalSystem, source: str, targets: Sequence[tuple[str, str]], size: int) -> str:
-    """Write one event and so many pushes, in turn to these pairs of recipient and device; the event's id."""
+    """Write one event with `size` pushes, in turn to these pairs of recipient and device; return the event's id."""
     database, now, id_ = system.database, system.clock.now(), make_id(source, "campaign")
     told = NewEvent(
         id=id_, source=source, source_id="campaign", type="announcement.made", subject=None, occurred_at=now,
@@ -61,7 +61,7 @@ def _messages(event_id: str, targets: Sequence[tuple[str, str]], size: int, now:
 
 
 async def call_off(system: LocalSystem, event_id: str) -> int:
-    """Take back what has not gone out, as if it had never been planned; how many messages that were."""
+    """Remove unsent messages as if they had never been planned; return their number."""
     waiting = (
         sa.select(delivery.c.id).where(delivery.c.event_id == event_id, delivery.c.state == State.PENDING).limit(SLICE)
     )

@@ -1,4 +1,4 @@
-"""A campaign beside alerts: what is bulk never stands before what is urgent."""
+"""A campaign beside alerts: bulk messages never delay urgent ones."""
 
 import tempfile
 import time
@@ -19,13 +19,13 @@ from notifier.store.core.schema import delivery
 RATE = 10  # alerts a second
 SLOWER = 2  # times the baseline that alerts may take beside the campaign
 NOISE = 0.25
-"""Seconds that are nobody's fault: on two cores that send, render and receive a campaign at once, an alert passes five
+"""Seconds of measurement noise: on two cores that send, render and receive a campaign at once, an alert passes five
 processes that each wait for their turn. It is a quarter of what a person would notice."""
 TOLD = 30  # seconds for the last alerts to arrive
 
 
 async def campaign(options: Options) -> ScenarioOutcome:
-    """Alerts alone, then the same beside a campaign that is due all at once."""
+    """Send alerts alone, then alerts beside a campaign that is due all at once."""
     size, seconds = (40_000, 8) if options.short else (1_000_000, 20)
     people = load.people()
     targets = [(person, device_id(each)) for person, details in people.items() for each in details.devices or []]

@@ -1,4 +1,4 @@
-"""Nodes whose wall clocks are a minute off."""
+"""Scenario of nodes whose wall clocks are a minute off."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ EDGE = 20  # messages that are nearly too old, and as many that are just too old
 
 
 async def clock_skew(options: Options) -> ScenarioOutcome:
-    """Web and a worker run a minute fast beside a worker that is right, then a minute slow."""
+    """Run web and a worker a minute fast beside a worker with the right time, then a minute slow."""
     figures: dict[str, object] = {}
     held: dict[str, bool] = {}
     for off in (OFF,) if options.short else (OFF, -OFF):
@@ -69,7 +69,7 @@ async def _skewed(options: Options, off: int) -> tuple[dict[str, object], dict[s
 
 
 def _joined(before: object, value: object) -> object:
-    """Figures of both clocks as one: counts add up, of times the worst is told."""
+    """Merge the figures of both runs: counts add up, of times the worst counts."""
     match before, value:
         case int(), int():
             return before + value
@@ -80,7 +80,7 @@ def _joined(before: object, value: object) -> object:
 
 
 def _started(number: int, at: datetime) -> load.Event:
-    """A message of one push that is soon of no use."""
+    """Make an event of one push that soon expires."""
     data = {
         "driver_id": f"driver-{number}",
         "session_id": f"session-{number}",

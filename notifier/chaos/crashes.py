@@ -1,4 +1,4 @@
-"""Processes that end at the worst moments: between two steps that can't be one."""
+"""Crashes at the worst moments: between two steps that can't be atomic."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ TIME_TO_LIVE = timedelta(minutes=30)  # of charging.complete
 
 
 class Crash(msgspec.Struct, frozen=True):
-    """A process's end at a point: when, in epoch milliseconds, and its source's id of the event it had in hand."""
+    """A process's crash at a point: its time in epoch milliseconds, and the source's id of the event in hand."""
 
     point: str
     at: int
@@ -37,7 +37,7 @@ class Crash(msgspec.Struct, frozen=True):
 
 
 async def crash_points(options: Options) -> ScenarioOutcome:
-    """Every point with a message on each channel in hand, and with one that expires before anybody can look again."""
+    """Crash at every point with a message on each channel in hand, and with one that expires before it can resume."""
     people = {id_: person for name in load.CHANNELS for id_, person in load.people([name], name).items()}
     with tempfile.TemporaryDirectory(prefix="notifier-chaos-") as folder:
         armed = Path(folder)
@@ -117,20 +117,20 @@ def _is_armed(armed: Path) -> bool:
 
 
 async def _look(bed: Bed, crashes: list[Crash]) -> Observation:
-    """What there is to see; every event that was in hand at a crash counts as accepted."""
+    """Return the observation; every event that was in hand at a crash counts as accepted."""
     seen = await look(bed, [])
     ids = {told.source_id: told.id for told in seen.ledger.events.values()}
     return await look(bed, [ids.get(crash.source_id, crash.source_id) for crash in crashes])
 
 
 def _times(seen: Observation) -> Counter[str]:
-    """How often messages of each event arrived, by their source's id of it."""
+    """Count the arrivals of each event's messages, by the source's id of the event."""
     rows = {row.key: row for row in seen.ledger.deliveries.values()}
     return Counter(seen.ledger.events[rows[arrival.key].event_id].source_id for arrival in seen.arrivals)
 
 
 def _swept(seen: Observation, crashes: list[Crash]) -> float:
-    """The longest time from a crash to the end of the delivery that it left behind, in seconds."""
+    """Return the longest time from a crash to the end of the delivery it interrupted, in seconds."""
     ended = {
         seen.ledger.events[row.event_id].source_id: row.updated_at
         for row in sorted(seen.ledger.deliveries.values(), key=lambda row: row.updated_at)
@@ -139,6 +139,6 @@ def _swept(seen: Observation, crashes: list[Crash]) -> float:
 
 
 def _soon_useless(point: str) -> load.Event:
-    """A message to one phone that expires long before a lease ends."""
+    """Make an event of one push that expires long before a lease does."""
     event = load.complete(int(point == TAKEN), "push")
     return event | {"time": datetime.now(UTC) - TIME_TO_LIVE + USEFUL}

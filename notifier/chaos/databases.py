@@ -1,4 +1,4 @@
-"""The database can't be written: nothing is accepted meanwhile, and nobody has to restart anything afterwards."""
+"""Scenario of an unavailable database: nothing is accepted meanwhile, and nothing needs a restart afterwards."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ BEFORE = 2  # seconds of reports before the first outage
 
 
 class ReportAnswer(msgspec.Struct, frozen=True):
-    """How one report was answered, 0 where it was not; times in seconds of the monotonic clock."""
+    """The answer to one report, status 0 for none; times in seconds of the monotonic clock."""
 
     asked: float
     answered: float
@@ -40,7 +40,7 @@ class Outage(msgspec.Struct, frozen=True):
 
 
 async def database_down(options: Options) -> ScenarioOutcome:
-    """The database is away in every way that it can be, with a report every tenth of a second."""
+    """Make the database unavailable in every way, with a report every tenth of a second."""
     seconds = 7 if options.short else 12
     async with make_bed(options, proxied=["database"]) as bed:
         enough = asyncio.Event()
@@ -87,7 +87,7 @@ async def database_down(options: Options) -> ScenarioOutcome:
 
 
 def _ways(bed: Bed) -> dict[str, Callable[[], AbstractAsyncContextManager[None]]]:
-    """How the database of this bed can be away."""
+    """Return the ways in which this bed's database can be unavailable."""
     if bed.database_proxy is not None:
         return {"refused": bed.database_proxy.away, "silent": bed.database_proxy.silent}
     return {
@@ -97,7 +97,7 @@ def _ways(bed: Bed) -> dict[str, Callable[[], AbstractAsyncContextManager[None]]
 
 
 async def _post_on(bed: Bed, events: list[load.Event], enough: asyncio.Event) -> list[ReportAnswer]:
-    """Report an event now and then until it is enough, each one once; `events` is added to."""
+    """Report events at intervals until `enough` is set, each once; append them to `events`."""
     posts = []
     while not enough.is_set():
         events.append(load.payment(len(events)))
@@ -114,6 +114,6 @@ async def _post(bed: Bed, event: load.Event) -> ReportAnswer:
 
 
 def _resumed(outage: Outage, answers: list[ReportAnswer]) -> float:
-    """Seconds from an outage's end to the first report that is taken again."""
+    """Return the seconds from an outage's end to the first report accepted again."""
     taken = [answer.answered for answer in answers if answer.status == 202 and answer.answered > outage.ended]
     return round(min(taken) - outage.ended, 1) if taken else float("inf")

@@ -1,4 +1,4 @@
-"""Faults of what the system stands on: a broker of its own, a SQLite file and a process are taken away."""
+"""Faults of the system's own Redis, SQLite file and processes."""
 
 import asyncio
 import contextlib
@@ -26,29 +26,29 @@ BUSY_TIMEOUT = 30  # seconds to get SQLite's write lock among busy writers
 
 
 def workers_of(system: LocalSystem, name: str = "worker") -> list[int]:
-    """The pids of the worker processes that a supervisor keeps."""
+    """Return the pids of a supervisor's worker processes."""
     pid = system.running[name].pid
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def prompt_workers_of(system: LocalSystem) -> list[int]:
-    """Those of them that work on more than campaigns."""
+    """Return the pids of the workers that work on more than campaigns."""
     return [pid for pid in workers_of(system) if b"--background" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def ready_workers(system: LocalSystem, name: str) -> int:
-    """How many worker processes have come up so far under a supervisor, by its log."""
+    """Count the worker processes that have started so far under a supervisor, by its log."""
     return (system.folder / f"{name}.log").read_bytes().count(b"worker.ready")
 
 
 def deaths(system: LocalSystem, name: str) -> int:
-    """How many worker processes have ended by themselves so far under a supervisor, by its log."""
+    """Count the worker processes that have ended by themselves so far under a supervisor, by its log."""
     return (system.folder / f"{name}.log").read_bytes().count(b"worker.ended")
 
 
 @asynccontextmanager
 async def stopped(system: LocalSystem, name: str) -> AsyncIterator[None]:
-    """A process and its children stand still inside this (SIGSTOP)."""
+    """Stop a process and its children inside this context (SIGSTOP)."""
     group = system.running[name].pid
     os.killpg(group, signal.SIGSTOP)
     try:
@@ -59,7 +59,7 @@ async def stopped(system: LocalSystem, name: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redis_away(system: LocalSystem) -> AsyncIterator[None]:
-    """The system's own Redis is down inside this, and what it held is gone."""
+    """Take the system's own Redis down inside this context; its content is lost."""
     assert system.redis is not None  # noqa: S101 (without a broker's URL the system brings its own)
     await asyncio.to_thread(system.redis.terminate)
     try:
@@ -70,7 +70,7 @@ async def redis_away(system: LocalSystem) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redis_stopped(system: LocalSystem) -> AsyncIterator[None]:
-    """The system's own Redis stands still inside this (SIGSTOP)."""
+    """Stop the system's own Redis inside this context (SIGSTOP)."""
     with redis.Redis.from_url(system.settings.broker_url, socket_timeout=REDIS_TIMEOUT) as client:
         pid = int(client.info("server")["process_id"])
     os.kill(pid, signal.SIGSTOP)
@@ -82,7 +82,7 @@ async def redis_stopped(system: LocalSystem) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redis_full(system: LocalSystem) -> AsyncIterator[None]:
-    """The system's own Redis refuses whatever takes memory inside this."""
+    """Let the system's own Redis refuse writes that need memory inside this context."""
     with redis.Redis.from_url(system.settings.broker_url, socket_timeout=REDIS_TIMEOUT) as client:
         client.config_set("maxmemory", 1)
         try:
@@ -93,7 +93,7 @@ async def redis_full(system: LocalSystem) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def sqlite_locked(system: LocalSystem) -> AsyncIterator[None]:
-    """Another writer has the system's SQLite file inside this."""
+    """Hold the SQLite file's write lock inside this context."""
     file = str(sa.make_url(system.settings.database_url).database)
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT)
     await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
@@ -106,7 +106,7 @@ async def sqlite_locked(system: LocalSystem) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def disk_full(system: LocalSystem) -> AsyncIterator[None]:
-    """No process can make a file longer inside this: as far as they see, the disk is full (RLIMIT_FSIZE)."""
+    """Let no process extend a file inside this context, as if the disk were full (RLIMIT_FSIZE)."""
     pids = [pid for name in system.running if name != "sandbox" for pid in _family(system, name)]
     before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
     for pid, (_, hard) in before.items():
@@ -124,7 +124,7 @@ def _family(system: LocalSystem, name: str) -> list[int]:
 
 
 async def holds_for_good(system: LocalSystem) -> bool:
-    """Whether a process that stands still now holds what no time-out takes from it; docs/reliability.md tells of both.
+    """Whether a stopped process now holds a lock that no time-out releases; docs/reliability.md describes both locks.
 
     SQLite's one lock, and PostgreSQL's row locks where a statement is being prepared: the server waits for the rest of
     the dialogue, and that is neither an idle transaction nor a statement.
@@ -154,7 +154,7 @@ async def _is_preparing(connection: AsyncConnection) -> bool:
 
 
 def flush(url: str, namespace: str) -> None:
-    """Take everything of an installation out of its broker."""
+    """Remove everything of an installation from its broker."""
     if url.startswith("amqp"):
         broker: Any = make_broker(url, namespace=namespace)
         for queue in QUEUES:
@@ -170,7 +170,7 @@ BROKEN = (b"\xff\xfe not JSON", b"{}", b'{"queue_name": 1}')
 
 
 def spoil(url: str, namespace: str) -> None:
-    """Put messages into every queue that nobody can read, and one for an actor that nobody has."""
+    """Put unreadable messages into every queue, and one for an unknown actor."""
     broker: Any = make_broker(url, namespace=namespace)
     try:
         for queue in QUEUES:

@@ -1,4 +1,4 @@
-"""Many callers, one id."""
+"""Scenario of many callers that report the same id."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ CALLERS = 100
 
 
 async def same_id(options: Options) -> ScenarioOutcome:
-    """A hundred concurrent posts with one id, then the same id with another body."""
+    """Post one id a hundred times concurrently, then the same id with another body."""
     rounds = 3 if options.short else 20
     async with make_bed(options) as bed:
         answers: list[list[tuple[int, bytes]]] = []

@@ -1,4 +1,4 @@
-"""What the database says after a scenario, held against what arrived at the sandbox, message by message."""
+"""The database after a scenario, compared with the sandbox's arrivals, message by message."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -59,11 +59,11 @@ class LedgerSnapshot(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the comparison comes to.
+    """The result of comparing ledger and arrivals.
 
-    `lost`: accepted events that nobody decided, deliveries that a decision planned and that are not there, those not in
-    an end state, and those called sent that never arrived. `duplicated`: arrivals after a delivery's first.
-    `unrecorded`: arrivals of deliveries that are called neither sent nor unknown. `late`: arrivals after the time to
+    `lost`: accepted events without a decision, planned deliveries that don't exist, deliveries not in an end state, and
+    deliveries recorded as sent that never arrived. `duplicated`: arrivals after a delivery's first.
+    `unrecorded`: arrivals of deliveries recorded neither as sent nor as unknown. `late`: arrivals after the time to
     live. `states`: deliveries by state.
     """
 
@@ -76,7 +76,7 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read(database: Database) -> LedgerSnapshot:
-    """The ledger as they stand."""
+    """Read the ledger as it stands."""
 
     async def work(connection: AsyncConnection) -> LedgerSnapshot:
         events = await connection.execute(sa.select(*(event.c[name] for name in EventRow.__struct_fields__)))
@@ -90,7 +90,7 @@ async def read(database: Database) -> LedgerSnapshot:
 
 
 async def in_hand(database: Database, until: int | None = None) -> set[tuple[str, str]]:
-    """Channel and id of the deliveries that workers hold now, and have held since `until` where it is given."""
+    """Return channel and id of the deliveries that workers hold now, and held already at `until` where given."""
     query = sa.select(delivery.c.channel, delivery.c.id).where(delivery.c.state == State.SENDING)
     if until is not None:
         query = query.where(delivery.c.updated_at <= until)
@@ -102,7 +102,7 @@ async def in_hand(database: Database, until: int | None = None) -> set[tuple[str
 
 
 async def count(database: Database, *conditions: sa.ColumnElement[bool]) -> int:
-    """How many deliveries fulfil all of the conditions."""
+    """Count the deliveries that fulfil all conditions."""
 
     async def work(connection: AsyncConnection) -> int:
         query = sa.select(sa.func.count()).select_from(delivery).where(*conditions)
@@ -114,7 +114,7 @@ async def count(database: Database, *conditions: sa.ColumnElement[bool]) -> int:
 def compare(
     ledger: LedgerSnapshot, arrivals: Sequence[Arrival], accepted: Collection[str], each: int | None = None
 ) -> Findings:
-    """Hold the ledger against what arrived. `accepted` are the ids of events answered 202; `each` is how many
+    """Compare the ledger with the arrivals. `accepted` are the ids of events answered 202; `each` is how many
     deliveries every one of them must have, where that is the same for all."""
     by_key = {row.key: row for row in ledger.deliveries.values()}
     taken = Counter(arrival.key for arrival in arrivals if arrival.verdict == "accepted")
@@ -143,7 +143,7 @@ def compare(
 
 
 def first_arrivals(arrivals: Sequence[Arrival]) -> dict[tuple[str, str], Arrival]:
-    """The first time that each message was taken."""
+    """Return the time of each message's first acceptance by a provider."""
     first: dict[tuple[str, str], Arrival] = {}
     for arrival in arrivals:
         if arrival.verdict == "accepted":
@@ -166,13 +166,13 @@ def handoff(
 
 
 def p99(ledger: LedgerSnapshot, arrivals: Sequence[Arrival], of: Collection[str]) -> dict[Channel, float]:
-    """Seconds that 99 of 100 messages of these events took at most, by channel, to the millisecond."""
+    """Return the 99th percentile of these events' hand-off times by channel, in seconds to the millisecond."""
     waited = handoff(ledger, arrivals, of)
     return {channel: percentile(waits, 0.99) / SECOND for channel, waits in waited.items()}
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that so large a share of the values don't exceed; 0 where there are none."""
+    """Return the value that this share of the values doesn't exceed; 0 where there are none."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 

@@ -1,4 +1,4 @@
-"""Events to report while things break, and people to tell of them."""
+"""The load of scenarios: events to report, and their recipients."""
 
 import asyncio
 import itertools
@@ -33,7 +33,7 @@ Make = Callable[[int], Event]
 
 
 def templates(folder: Path) -> Path:
-    """A folder with the product's types, which may speak to one person as often as a load has it that few share."""
+    """Make a folder with the product's types, with caps raised so that few people can share a load."""
     made = folder / "templates"
     shutil.copytree(Settings().templates, made)
     policy = (made / FILE).read_text()
@@ -42,7 +42,7 @@ def templates(folder: Path) -> Path:
 
 
 def people(channels: Iterable[str] = CHANNELS, name: str = "driver") -> dict[str, RecipientDetails]:
-    """Drivers who can be reached on these channels only: `driver-0` and so on."""
+    """Make drivers who can be reached on these channels only: `driver-0` and so on."""
     wanted = set(channels)
     return {
         f"{name}-{number}": RecipientDetails(
@@ -58,7 +58,7 @@ def people(channels: Iterable[str] = CHANNELS, name: str = "driver") -> dict[str
 
 
 def payment(number: int, name: str = "driver") -> Event:
-    """Urgent, on all of `CHANNELS`: three deliveries to a driver who has them."""
+    """Make an urgent event on all of `CHANNELS`: three deliveries to a driver who has them."""
     return _event(
         "payment.failed",
         number,
@@ -72,7 +72,7 @@ def payment(number: int, name: str = "driver") -> Event:
 
 
 def complete(number: int, name: str = "driver") -> Event:
-    """Urgent, push and SMS: two deliveries."""
+    """Make an urgent event by push and SMS: two deliveries."""
     return _event(
         "charging.complete",
         number,
@@ -86,7 +86,7 @@ def complete(number: int, name: str = "driver") -> Event:
 
 
 def idle(number: int, name: str = "driver") -> Event:
-    """The most urgent, push and SMS: two deliveries."""
+    """Make an event of the highest urgency by push and SMS: two deliveries."""
     return _event(
         "idle.warning",
         number,
@@ -99,7 +99,7 @@ def idle(number: int, name: str = "driver") -> Event:
 
 
 def numbered(make: Make, first: int = 0, count: int | None = None) -> Iterable[Event]:
-    """Events made of so many numbers, without end where `count` is None."""
+    """Make `count` events with consecutive numbers, endless where `count` is None."""
     numbers = itertools.count(first) if count is None else range(first, first + count)
     return map(make, numbers)
 
@@ -126,7 +126,7 @@ async def report(
 
 
 async def warm_up(producer: AsyncProducer) -> list[str]:
-    """Report until every process has its connections and its texts, as it has on any other day."""
+    """Report until every process has opened its connections and loaded its texts."""
     return await report(producer, numbered(payment, FAR, WARM), WARM / 2)
 
 

@@ -1,4 +1,4 @@
-"""How a scenario is to run."""
+"""Options of a scenario's run."""
 
 import asyncio
 
@@ -20,6 +20,6 @@ class Options(msgspec.Struct, frozen=True):
 
     @property
     def servers(self) -> str:
-        """What it runs on, for people."""
+        """Return the servers that it runs on, in words."""
         database = sa.make_url(self.database).get_backend_name() if self.database else "sqlite"
         return f"{database}, {self.broker.partition(':')[0] if self.broker else 'valkey'}"

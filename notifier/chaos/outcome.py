@@ -1,4 +1,4 @@
-"""What a scenario comes to: its figures, and which of the things that must hold did not."""
+"""A scenario's outcome: its figures, and the demands that did not hold."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from notifier.chaos.witness import Arrival
 
 
 class ScenarioOutcome(msgspec.Struct, frozen=True):
-    """Figures to show, and what was demanded, in words, with whether it held."""
+    """Figures to show, and each demand in words, with whether it held."""
 
     figures: dict[str, Any]
     demands: dict[str, bool]
@@ -26,7 +26,7 @@ class ScenarioOutcome(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """Everything there is to see once it is quiet."""
+    """Everything observed once the system is quiet."""
 
     ledger: LedgerSnapshot
     arrivals: list[Arrival]
@@ -35,12 +35,12 @@ class Observation(msgspec.Struct, frozen=True):
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What every scenario tells; one that knows better when all was well again tells that as `recovered_s`."""
+        """Return every scenario's figures; a scenario with a better measure of recovery overrides `recovered_s`."""
         return {**msgspec.structs.asdict(self.findings), "recovered_s": self.quiet_s}
 
 
 async def look(bed: Bed, accepted: list[str], each: int | None = None, within: float = QUIET_TIMEOUT) -> Observation:
-    """Wait until it is quiet, then hold the ledger against the sandbox's."""
+    """Wait until the system is quiet, then compare its ledger with the sandbox's."""
     seconds = await bed.quiet(within)
     kept = await ledger.read(bed.system.database)
     arrivals = await bed.witness.arrivals()
@@ -48,7 +48,7 @@ async def look(bed: Bed, accepted: list[str], each: int | None = None, within: f
 
 
 def demands(findings: Findings, duplicated: int = 0) -> dict[str, bool]:
-    """What every scenario demands; so many duplicates it may come to."""
+    """Return every scenario's demands; `duplicated` is the number of duplicates permitted."""
     return {
         "something was accepted": findings.accepted > 0,
         "nothing is lost": findings.lost == 0,

@@ -1,4 +1,4 @@
-"""What kills or blocks whoever touches it, in the broker and in the rows, and how it fares with its neighbours."""
+"""Scenario of poison messages and rows, which crash or block workers, and of their neighbours."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ END = 150  # seconds until the last poison is put aside: three leases and some
 
 
 async def poison(options: Options) -> ScenarioOutcome:
-    """Undecodable bytes and unknown actors in every queue, and rows that end the worker which decides or renders."""
+    """Put undecodable bytes and unknown actors into every queue, and rows that crash deciding or rendering workers."""
     seconds = 8 if options.short else 12
     words = [UNDECIDABLE] if options.short else [UNDECIDABLE, UNSENDABLE]
     environments = {"worker": hooked(poison=POISON)}

@@ -1,4 +1,4 @@
-"""Processes that die, stop and restart under load."""
+"""Scenarios of processes that crash, stop and restart under load."""
 
 import asyncio
 import contextlib
@@ -32,14 +32,14 @@ ENDED = 30  # seconds in which a process must end after SIGTERM
 
 
 class Kill(msgspec.Struct, frozen=True):
-    """A worker's end: when, in epoch milliseconds, and what workers held at that moment."""
+    """A worker's kill: its time in epoch milliseconds, and the deliveries that workers held then."""
 
     at: int
     in_hand: frozenset[tuple[str, str]]
 
 
 async def kill9_workers(options: Options) -> ScenarioOutcome:
-    """`kill -9` of one of two worker processes again and again while events come in."""
+    """Kill one of two worker processes (`kill -9`) again and again while events arrive."""
     events, every, rate = (1_000, 3, 150) if options.short else (10_000, 5, 200)
     async with make_bed(options, settings={"worker_processes": 2}) as bed:
         await _slow_providers(bed)
@@ -61,7 +61,7 @@ async def kill9_workers(options: Options) -> ScenarioOutcome:
 
 
 async def worker_stopped(options: Options) -> ScenarioOutcome:
-    """Half of the workers stand still for longer than a lease, then go on as if nothing had happened."""
+    """Stop half of the workers for longer than a lease, then let them continue."""
     seconds, rate = (LEASE / SECOND + AGAIN, 200) if options.short else (90, 200)
     settings: dict[str, object] = {"worker_processes": 2}
     async with make_bed(options, settings=settings, processes=("web", "worker", "worker-2", "clock")) as bed:
@@ -90,7 +90,7 @@ async def worker_stopped(options: Options) -> ScenarioOutcome:
 
 
 async def rolling_sigterm(options: Options) -> ScenarioOutcome:
-    """Workers, web and clock are ended and started again in turn under load."""
+    """Stop and start workers, web and clock in turn under load."""
     turns, rate = (6, 50) if options.short else (50, 50)
     names = ("worker", "web", "worker-2", "clock")
     settings: dict[str, object] = {"worker_processes": 1}
@@ -112,7 +112,7 @@ async def rolling_sigterm(options: Options) -> ScenarioOutcome:
 
 
 async def _stop_with_messages_in_hand(bed: Bed, stack: AsyncExitStack, name: str) -> tuple[int, set[tuple[str, str]]]:
-    """Stop workers at a moment at which they hold messages, and no lock for good; when, and what they hold."""
+    """Stop workers while they hold messages and no lasting lock; return the time and the messages held."""
     for _ in range(STOPS):
         await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311 (no secret)
         async with AsyncExitStack() as attempt:
@@ -135,7 +135,7 @@ async def _slow_providers(bed: Bed, seconds: float = PROVIDER_DELAY) -> None:
 
 
 async def _kill(bed: Bed) -> Kill:
-    """End a worker process that stands still, so that what it holds can be counted."""
+    """Kill a stopped worker process, so that the deliveries it holds can be counted."""
     pid = random.choice(prompt_workers_of(bed.system))  # noqa: S311 (no secret)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
@@ -153,7 +153,7 @@ def _recovered(kept: LedgerSnapshot, kills: list[Kill]) -> float:
 
 
 async def _restart(bed: Bed, name: str) -> float:
-    """End a process and start it again; the seconds that it took to end."""
+    """Restart a process; return the seconds that it took to end."""
     began = time.monotonic()
     await bed.system.stop(name)
     seconds = time.monotonic() - began

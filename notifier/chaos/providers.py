@@ -1,4 +1,4 @@
-"""One channel's provider fails in every way there is beside channels that go on, and comes back to a backlog."""
+"""Scenarios of one channel's provider failing in every way while others work, and returning to a backlog."""
 
 import asyncio
 import contextlib
@@ -24,13 +24,13 @@ from notifier.store.core.schema import delivery
 
 RATE = 10  # events a second: SQLite takes them without a queue
 HANGS = 30  # seconds that the provider says nothing, when it hangs: longer than anybody waits for it
-ASKED = 5  # seconds that the provider asks to be left alone
+ASKED = 5  # seconds of the provider's Retry-After
 UNDER_WAY = 300  # milliseconds: calls that were made before the first refusal had been read, in whatever process
 REFUSED = 10  # texts that the provider will never take
 TOO_LONG, TOO_MANY = 21617, 20429  # Twilio's codes for such a text, and for one too many
 SLOWER = 0.1  # of what the other channels took before
 NOISE = 0.25
-"""Seconds that are nobody's fault: the p99 of some hundred messages is its third-worst, and on two cores that also run
+"""Seconds of measurement noise: the p99 of some hundred messages is its third-worst, and on two cores that also run
 the provider and the producer one wait for the disk or for a turn is as long."""
 OPENED = 20  # seconds from a fault's beginning until the breaker is open: what the first calls wait, and as long again
 CLOSED = 60  # seconds after a fault for the provider to be in use again: a rest, probes, and what they time out
@@ -63,7 +63,7 @@ class Phase(msgspec.Struct, frozen=True):
 
 
 async def provider_faults(options: Options) -> ScenarioOutcome:
-    """Texts meet one fault after the other; pushes and mails of the same events don't notice."""
+    """Let texts meet one fault after another; pushes and mails of the same events must not be affected."""
     seconds = 12 if options.short else 14
     names = [name for name in FAULTS if name != "hangs" or not options.short]  # to the sender the two are alike
     phases: dict[str, Phase] = {}
@@ -102,7 +102,7 @@ async def provider_faults(options: Options) -> ScenarioOutcome:
 
 
 async def backlog(options: Options) -> ScenarioOutcome:
-    """A provider with a rate is gone while texts pile up; it drains at that rate, and the urgent don't stand behind."""
+    """Let texts pile up while a provider with a rate limit is down; they drain at that rate, urgent texts first."""
     size = 500 if options.short else 6_000
     people = load.people(["sms"])
     async with make_bed(options, providers={"sms": f"rate={BACKLOG_RATE}"}, people=people) as bed:
@@ -138,7 +138,7 @@ async def _report(bed: Bed, first: int, seconds: int) -> list[str]:
 
 
 async def _phase(bed: Bed, name: str, first: int, seconds: int) -> Phase:
-    """Report through a fault, then wait until the provider is in use again."""
+    """Report during a fault, then wait until the provider is in use again."""
 
     async def is_(state: Breaker) -> bool:
         return await bed.metric("notifier_breaker_state", provider="twilio") == state
@@ -169,8 +169,8 @@ async def _fault(bed: Bed, name: str) -> AsyncIterator[None]:
 
 
 def _early(arrivals: Sequence[Arrival]) -> int:
-    """Calls within the time that the provider asked for: the first refusal begins it, and what was under way then is
-    not counted."""
+    """Count the calls within the provider's Retry-After, from the first refusal on, without calls that were under way
+    then."""
     early, asked_at = 0, -ASKED * SECOND
     for arrival in arrivals:
         if arrival.channel == Channel("sms"):
@@ -182,7 +182,7 @@ def _early(arrivals: Sequence[Arrival]) -> int:
 
 
 def _again(arrivals: Sequence[Arrival]) -> int:
-    """Calls about texts that had been refused for good."""
+    """Count the calls about texts that had been refused for good."""
     again, refused = 0, set()
     for arrival in arrivals:
         again += arrival.key in refused
@@ -202,7 +202,7 @@ async def _drained(bed: Bed) -> bool:
 
 
 def _most(seen: Observation, seconds: int) -> int:
-    """The most segments that arrived in any so many seconds."""
+    """Return the most segments that arrived in any window of so many seconds."""
     texts = [arrival for arrival in seen.arrivals if arrival.channel == Channel("sms")]
     ends = [arrival.received_at for arrival in texts]
     before = [0, *accumulate(arrival.segments for arrival in texts)]

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback between the system and a server that is not ours to stop: it refuses, or falls silent."""
+"""A TCP proxy on loopback before a server that we can't stop: it refuses connections, or falls silent."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ class TcpProxy:
 
     @asynccontextmanager
     async def away(self) -> AsyncIterator[None]:
-        """Cut every connection and refuse new ones, as a server that went down."""
+        """Cut every connection and refuse new ones inside this context, as a server that went down."""
         self._hang_up()
         try:
             yield
@@ -59,12 +59,12 @@ class TcpProxy:
             self._flows.set()
 
     def cut(self) -> None:
-        """Cut every connection once, as a failover."""
+        """Cut every connection once, as a failover does."""
         for writer in self._writers:
             writer.transport.abort()
 
     def url(self, url: str) -> str:
-        """The URL with this proxy in its server's place."""
+        """Return the URL with this proxy in its server's place."""
         parts = urlsplit(url)
         login, at, _ = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{login}{at}{HOST}:{self.port}"))
@@ -109,6 +109,6 @@ class TcpProxy:
 
 
 def before(url: str) -> TcpProxy:
-    """A proxy for the server of a URL."""
+    """Make a proxy for the server of a URL."""
     parts = urlsplit(url)
     return TcpProxy(parts.hostname or HOST, parts.port or PORTS[parts.scheme.partition("+")[0]])

@@ -27,19 +27,19 @@ MODULES = {
 }
 
 PATIENT = ("redis_down", "broker_silent", "worker_stopped", "clock_skew")
-"""Those that wait most of the time."""
+"""Scenarios that mostly wait."""
 
 
 def rounds(*, side_by_side: bool) -> list[tuple[str, ...]]:
-    """All of them, in the order in which they run: one after the other, but for the patient ones where `side_by_side`,
-    which takes servers that each has for itself."""
+    """Return all scenarios in rounds: one after another, but the patient ones together where `side_by_side`, for which
+    each needs servers of its own."""
     if not side_by_side:
         return [(name,) for name in MODULES]
     return [*((name,) for name in MODULES if name not in PATIENT), PATIENT]
 
 
 def scenario(name: str) -> "Callable[[Options], Awaitable[ScenarioOutcome]]":
-    """The scenario of a name; it is imported only now, for it brings half the system with it."""
+    """Return the scenario of a name; imports it only now, since it imports half the system."""
     found: Callable[[Options], Awaitable[ScenarioOutcome]] = getattr(
         import_module(f"notifier.chaos.{MODULES[name]}"), name
     )

@@ -1,4 +1,4 @@
-"""Servers to break things on: a database of our own on the one named, dropped at the end, and an empty broker."""
+"""Servers for scenarios: a database of our own on the server named, dropped at the end, and an empty broker."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ KEYS = NAMESPACE.encode() + b":"  # what the names of all that the system keeps 
 
 @asynccontextmanager
 async def database_of_our_own(server: str) -> AsyncIterator[str]:
-    """The URL of a database made now on the server of this URL, whose user may make databases; dropped at the end."""
+    """Create a database on the server of this URL and yield its URL; drop it at the end."""
     url = sa.make_url(server)
     if url.get_backend_name() == "sqlite":
         raise ConfigurationError("--database names a server; without it a SQLite file of its own is used")
@@ -38,7 +38,7 @@ async def database_of_our_own(server: str) -> AsyncIterator[str]:
 
 
 async def empty_broker(url: str) -> None:
-    """Take every signal out of a broker; ConfigurationError where it isn't reached or holds what isn't ours."""
+    """Remove every signal from a broker; ConfigurationError where it can't be reached or holds other data."""
     try:
         await asyncio.to_thread(_empty_redis if _is_redis(url) else _empty_rabbitmq, url)
     except (OSError, redis.RedisError) as error:
@@ -65,7 +65,7 @@ def _empty_rabbitmq(url: str) -> None:
 
 
 async def execute(url: str, statement: str) -> None:
-    """Run a statement that no transaction may hold, such as CREATE DATABASE."""
+    """Run a statement that can't be in a transaction, such as CREATE DATABASE."""
     database = Database(url, connections=1)
     try:
         async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:

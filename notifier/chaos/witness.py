@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: what it is told to do to messages, and what it saw arrive."""
+"""The sandbox over HTTP: faults on order, and the messages that arrived."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +13,13 @@ TIMEOUT = 60  # seconds for one answer
 
 
 class _Content(msgspec.Struct, frozen=True):
-    """Of what arrived only what a text counts."""
+    """An arrival's content, of which only a text's segments are read."""
 
     segments: int = 1
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """A message that reached a provider, taken or refused; `received_at` in epoch milliseconds."""
+    """A message that reached a provider, accepted or refused; `received_at` in epoch milliseconds."""
 
     number: int
     channel: Channel
@@ -31,7 +31,7 @@ class Arrival(msgspec.Struct, frozen=True):
 
     @property
     def segments(self) -> int:
-        """What it counts of a rate."""
+        """Return the units that it counts towards a rate limit."""
         return self.content.segments if self.content is not None else 1
 
     @property
@@ -45,14 +45,14 @@ class _EntryPage(msgspec.Struct):
 
 
 class Witness:
-    """One sandbox's API."""
+    """A client of one sandbox's API."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self._url = f"{url}/sandbox"
         self._session = session
 
     async def arrivals(self) -> list[Arrival]:
-        """Everything that arrived, oldest first."""
+        """Return all arrivals, oldest first."""
         found: list[Arrival] = []
         after: int | None = 0
         while after is not None:
@@ -64,17 +64,17 @@ class Witness:
         return found
 
     async def count(self) -> dict[str, int]:
-        """Messages taken so far, by channel."""
+        """Return the number of accepted messages by channel."""
         async with self._session.get(f"{self._url}/summary") as response:
             told: dict[str, dict[str, Any]] = await response.json()
         return {channel: counts["accepted"] for channel, counts in told.items()}
 
     async def order(self, *rules: Mapping[str, Any]) -> None:
-        """Faults from now on, as `notifier.sandbox.faults.Rule` has them."""
+        """Add faults, in the form of `notifier.sandbox.faults.FaultRule`."""
         async with self._session.post(f"{self._url}/faults", json=list(rules)) as response:
             response.raise_for_status()
 
     async def calm(self) -> None:
-        """No more faults."""
+        """Remove all faults."""
         async with self._session.delete(f"{self._url}/faults") as response:
             response.raise_for_status()

@@ -1,1 +1,1 @@
-"""The demo and the replay: charging sessions, real or like real ones, told to people who don't exist."""
+"""The demo and the replay: charging sessions, real or generated, reported to fictitious people."""

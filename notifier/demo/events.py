@@ -1,4 +1,4 @@
-"""What a network tells along a charging session: its course, its receipt, and what goes wrong around it."""
+"""The events that a network reports along a charging session: its course, its receipt, and failures."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from notifier.demo.people import FLEETS, SITE, SITE_ID, checksum, token_of
 
 SOURCE = "demo/pasadena"
 
-# What no data tell and the demo assumes. Money in US dollars.
+# The demo's assumptions, for which there are no data. Money in US dollars.
 PRICE_PER_KWH, FEE_PER_MINUTE, MAX_FEE = 0.22, 0.10, 10.0
 GRACE = timedelta(minutes=60)  # a full car may stay so long before the idle fee starts
 WARNING = timedelta(minutes=15)  # so long before that, the driver is warned
@@ -41,7 +41,7 @@ class TimedEvent(NamedTuple):
 
 
 def events(session: ChargingSession, driver_of: DriverOf) -> list[TimedEvent]:
-    """What is told of a session, in the order of time; the same for the same session and driver.
+    """Return a session's events in the order of time; the same for the same session and driver.
 
     A session that nobody claimed names a token that nobody has.
     """
@@ -62,7 +62,7 @@ def _named(session: ChargingSession, driver: str | None) -> dict[str, str]:
 
 
 def _course(session: ChargingSession, named: dict[str, str], chance: Random) -> Iterator[TimedEvent]:
-    """From arrival to receipt, the receipt last. Charging starts at once and runs at full power."""
+    """Return the events from arrival to receipt, the receipt last. Charging starts at once and runs at full power."""
 
     def event(at: datetime, type_: str, **data: Any) -> TimedEvent:
         about = {"session_id": session.id, "station": session.station} | named
@@ -100,7 +100,7 @@ def _course(session: ChargingSession, named: dict[str, str], chance: Random) -> 
 
 
 def _payment(receipt: TimedEvent, driver: str, chance: Random) -> Iterator[TimedEvent]:
-    """Sometimes the bill can't be charged; a day later it can, or the account is blocked."""
+    """Return the events of a failed payment, in some sessions; a day later it succeeds, or the account is blocked."""
     if chance.random() >= PAYMENT_FAILED:
         return
     subject, again = f"account/{driver}", receipt.at + timedelta(days=1)
@@ -115,7 +115,7 @@ def _payment(receipt: TimedEvent, driver: str, chance: Random) -> Iterator[Timed
 
 
 def _station(session: ChargingSession, chance: Random) -> Iterator[TimedEvent]:
-    """A weak station is sometimes lost after a session, and comes back."""
+    """Return the events of a weak station that goes offline after some sessions, and comes back."""
     if checksum(session.station) % WEAK or chance.random() >= OFFLINE:
         return
     subject, since = f"station/{session.station}", session.departure + 2 * MINUTE

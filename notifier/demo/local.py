@@ -40,7 +40,7 @@ OWN = "local"  # in whose name it keeps things in a broker: one that is given it
 
 
 class LocalSystem:
-    """Use it as an async context manager; `folder` holds its database, keys, sockets and logs.
+    """A whole local system, as an async context manager; `folder` holds its database, keys, sockets and logs.
 
     `settings` override those it would choose, such as `database_url` and `broker_url` for servers that run already.
     `processes` names what to start beside the sandbox: web, worker and clock; "worker-2" is a second one of its kind.
@@ -80,7 +80,7 @@ class LocalSystem:
         await self._stop()
 
     async def start(self, name: str) -> None:
-        """Start one of the processes, or start it again."""
+        """Start one of the processes, or restart it."""
         log = (self.folder / f"{name}.log").open("ab")
         with log:
             self.running[name] = subprocess.Popen(  # noqa: ASYNC220, S603 (our own command; starting it takes a millisecond)
@@ -107,7 +107,7 @@ class LocalSystem:
         await self._answer(f"{self.settings.public_url}/readyz", "web")
 
     def port(self, channel: Channel) -> int:
-        """Where the sandbox takes a channel's messages."""
+        """Return the port on which the sandbox accepts a channel's messages."""
         return self._ports[stand_ins()[channel].server.name]
 
     async def _start(self) -> None:
@@ -190,7 +190,7 @@ class LocalSystem:
 
 
 def _kind(name: str) -> str:
-    """What a process is, without its number."""
+    """Return a process's kind: its name without the number."""
     return name.partition("-")[0]
 
 

@@ -1,4 +1,4 @@
-"""People who don't exist: drivers, fleet managers and site operators, with addresses that reach nobody.
+"""Fictitious people: drivers, fleet managers and site operators, with addresses that reach nobody.
 
 Mail goes to the domains of RFC 2606. Phone numbers are from ranges that regulators keep for fiction and that are valid
 nonetheless: 555-0100 to 0199 in North America (ATIS-0300115), (0)30 23125 000 to 999 in Berlin (Bundesnetzagentur,
@@ -48,7 +48,7 @@ SWITCHES = (
 
 
 def people(count: int, seed: int) -> list[tuple[str, dict[str, Any]]]:
-    """So many recipients, by id and in the shape of RecipientDetails: drivers, and last a few managers and operators.
+    """Make recipients by id, in the shape of RecipientDetails: drivers, and last a few managers and operators.
 
     Some have no mailbox, number or phone with the app, some switched something off: a demo shows that, too.
     """
@@ -60,12 +60,12 @@ def people(count: int, seed: int) -> list[tuple[str, dict[str, Any]]]:
 
 
 def token_of(driver: str) -> str:
-    """A driver's charging token, an OCPI contract id."""
+    """Return a driver's charging token, an OCPI contract id."""
     return f"US-DEM-C{checksum(driver):010}"
 
 
 def checksum(text: str) -> int:
-    """A number that a text always has, here and everywhere."""
+    """Return a text's checksum, the same on every machine."""
     return zlib.crc32(text.encode())
 
 
@@ -95,7 +95,7 @@ def _person(chance: Random, number: int, kind: str) -> tuple[str, dict[str, Any]
 
 
 def _phone(locale: str, number: int) -> str:
-    """A number kept for fiction: Berlin, France, or 555-01xx somewhere in California."""
+    """Return a fictitious phone number: Berlin, France, or 555-01xx somewhere in California."""
     match locale:
         case "de":
             return f"+493023125{number % 1000:03}"

@@ -1,4 +1,4 @@
-"""The demo: a day of charging sessions told to a whole local system, and what became of every message."""
+"""The demo: a day of charging sessions reported to a whole local system, and every message's outcome."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ LOOK_EVERY = 0.25  # seconds
 
 
 class Progress(NamedTuple):
-    """How far it is: events sent of those there are, and the ledger."""
+    """The demo's progress: events sent, their total, and the ledger."""
 
     sent: int
     events: int
@@ -62,7 +62,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScheduledEvent(NamedTuple):
-    """An event and the second of the demo in which it happens."""
+    """An event and the second of the demo in which it is sent."""
 
     second: float
     event: TimedEvent
@@ -89,7 +89,7 @@ async def run(
     due: list[ScheduledEvent],
     show: Callable[[Progress], None],
 ) -> Summary:
-    """Tell everything, wait until it is quiet, and compare our books with the providers'."""
+    """Report every event, wait until the system is quiet, and compare our ledger with the sandbox's."""
     began = time.monotonic()
     await import_recipients(system.database, system.clock, _lines(people), "demo", system.settings.channels)
     telling = asyncio.create_task(_tell(system, due))
@@ -123,7 +123,7 @@ async def run(
 
 
 async def _tell(system: LocalSystem, due: list[ScheduledEvent]) -> None:
-    """Report each slice's events when its time has come, with that moment as theirs."""
+    """Report each slice's events when it is due, with that moment as their time."""
     began = time.monotonic()
     async with AsyncProducer(system.settings.public_url, system.key, "demo") as producer:
         for second, slice_ in _slices(due):
@@ -167,7 +167,7 @@ async def _lines(people: list[tuple[str, dict[str, Any]]]) -> AsyncIterator[byte
 
 
 def read_sessions(file: Path) -> list[ChargingSession]:
-    """The sessions of an ACN-Data file, in the order of their arrival."""
+    """Read the sessions of an ACN-Data file, in the order of arrival."""
     from notifier.demo.sessions import read_acn
 
     return sorted(read_acn(file), key=lambda session: session.arrival)

@@ -1,4 +1,4 @@
-"""What the demo and the replay are made of: sessions, what a network tells along them, and people to tell it to."""
+"""The material of the demo and the replay: sessions, their events, and recipients."""
 
 from notifier.demo.acn import ChargingSession, generate, read_acn
 from notifier.demo.events import TimedEvent, events

@@ -1,4 +1,4 @@
-"""The web component `<notifier-inbox>` as browsers get it: one file, made of the parts beside this one."""
+"""The web component `<notifier-inbox>` as served to browsers: one file, joined from the parts in `component/`."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -13,10 +13,10 @@ PATH: Final = "/inbox/notifier-inbox.js"
 PARTS: Final = ("words.js", "style.js", "drawing.js", "stream.js", "element.js")
 SOURCE: Final = b"\n".join((Path(__file__).with_name("component") / name).read_bytes() for name in PARTS)
 VERSION: Final = sha256(SOURCE).hexdigest()[:12]
-"""Stands in an address after `?v=`, so that browsers may keep the file for ever."""
+"""The file's version, for `?v=` in its URL: browsers may then cache the file for ever."""
 
 FRESH: Final = 300
-"""Seconds that a browser keeps it without asking, where the address names no version."""
+"""Seconds that a browser caches the file where the URL names no version."""
 
 _HEADERS: Final[Mapping[str, str]] = {
     "ETag": f'"{VERSION}"',
@@ -26,7 +26,7 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 
 def respond(request: Request) -> Response:
-    """The file, or 304 for who has it already."""
+    """Answer with the file, or with 304 where the browser's copy is current."""
     pinned = request.query_params.get("v") == VERSION
     kept = "max-age=31536000, immutable" if pinned else f"max-age={FRESH}, must-revalidate"
     headers = {**_HEADERS, "Cache-Control": f"public, {kept}"}

@@ -1,8 +1,8 @@
-"""What stands in a person's inbox: their deliveries on this channel, and what they did to them.
+"""A person's inbox: their deliveries on this channel, and what they did to them.
 
-What is superseded, cancelled or expired leaves the list by itself, for it is asked of the same rows that decide what is
-sent. In the archive is what they put away, and what is out of date by its time alone; what isn't true any more is
-nowhere.
+Superseded, cancelled or expired messages leave the list by themselves, for the list reads the delivery rows. The
+archive has messages that the person archived and messages that merely expired; superseded and cancelled messages are
+in neither.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,13 +23,13 @@ from notifier.store.delivery.notes import Deed
 
 INBOX: Final = Channel("inbox")
 COUNTED: Final = 99
-"""Unread messages that are counted: what is past it is told as more."""
+"""Unread messages that are counted at most; beyond that `more` is set."""
 TOGETHER: Final = 500
-"""Messages that are noted in one transaction."""
+"""Messages that one transaction marks."""
 
 View = Literal["current", "archived"]
 Place = tuple[int, str]
-"""Where in the list a message stands: when it was decided (epoch milliseconds), and its id."""
+"""A message's position in the list: when it was decided (epoch milliseconds), and its id."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ _NOTED: Final = ("seen_at", "read_at", "archived_at")
 
 
 async def is_known(database: Database, who: str) -> bool:
-    """Whether there is such a person."""
+    """Whether a person exists."""
     query = sa.select(recipient.c.id).where(recipient.c.id == who)
 
     async def work(connection: AsyncConnection) -> bool:
@@ -156,7 +156,7 @@ async def up_to(database: Database, who: str, deed: Deed, newest: str | int, now
 
 
 async def note(database: Database, who: str, ids: Sequence[str], deed: Deed, now: int) -> bool:
-    """Note what a person did to messages of theirs; whether there is such a person."""
+    """Record what a person did to their messages; return whether the person exists."""
 
     async def work(connection: AsyncConnection) -> bool:
         return await notes.write(connection, database.dialect, who, ids, deed, now)
@@ -171,7 +171,7 @@ def _from() -> sa.FromClause:
 
 
 def _stands() -> list[sa.ColumnElement[bool]]:
-    """Conditions for what was sent on this channel and is true still."""
+    """Return the conditions for deliveries sent on this channel that are still current."""
     starts_at = sa.case((event.c.occurred_at < event.c.accepted_at, event.c.occurred_at), else_=event.c.accepted_at)
     outdated = (
         sa.select(sa.literal(1))

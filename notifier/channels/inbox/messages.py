@@ -1,10 +1,10 @@
-"""What a message in the inbox says."""
+"""The content of a message in the inbox."""
 
 from notifier.domain.messages import Content, Message
 
 
 class InboxContent(Content, frozen=True, kw_only=True, omit_defaults=True):
-    """A title, a text below it, and where it leads (`link`); `action` is that link's label, None for none."""
+    """A title, a text below it, and a `link`; `action` is the link's label, None for none."""
 
     title: str
     body: str

@@ -1,4 +1,4 @@
-"""Inbox: a list in the app, of everybody who has the app; what isn't true any more leaves it by itself."""
+"""Inbox: a list in the app, for everybody; messages that are no longer current leave it by themselves."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from notifier.domain.deliveries import Channel
 
 
 def make_message(envelope: Envelope, _reach: Reach, content: InboxContent) -> InboxMessage:
-    """The message in its recipient's inbox: everybody has one."""
+    """Make the message in its recipient's inbox: everybody has one."""
     return InboxMessage(
         reference=envelope.reference, recipient_id=envelope.recipient_id, content=content, urgency=envelope.urgency
     )

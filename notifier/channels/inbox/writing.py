@@ -1,4 +1,4 @@
-"""Messages in the inbox as authors write them: a title, a text, and the label of where it leads."""
+"""Messages in the inbox as authors write them: a title, a text, and the link's label."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -11,15 +11,15 @@ from notifier.rendering.language import one_line
 from notifier.rendering.writing import Box, Filled, Writer, Writing
 
 TITLE: Final = 80
-"""Characters of a title that the list shows on two lines of a narrow phone."""
+"""Characters of a title: two lines on a narrow phone."""
 BODY: Final = 400
-"""Characters of a text that is still read in a list: more belongs where the message leads."""
+"""Characters of a text: more belongs on the page that the message links to."""
 ACTION: Final = 30
-"""Characters of the label that stay on one line."""
+"""Characters of the label: one line."""
 
 
 class InboxTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The table `[inbox]`: `action` is the label of where the message leads."""
+    """The texts of the table `[inbox]`: `action` is the link's label."""
 
     title: str
     body: str
@@ -27,7 +27,7 @@ class InboxTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 def write(filled: Filled) -> InboxContent:
-    """What the inbox shows of rendered texts: each part on one line."""
+    """Make the content of rendered texts, each part on one line."""
     parts = filled.parts
     return InboxContent(
         title=one_line(parts["title"]),

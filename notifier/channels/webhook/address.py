@@ -1,4 +1,4 @@
-"""A recipient's endpoint: where webhooks go, in which form, and by what the endpoint knows that they are ours."""
+"""A recipient's endpoint: its URL, the form of its webhooks, and the secrets that authenticate them."""
 
 import re
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from notifier.domain.standard_webhooks import secret_key
 from notifier.providers.destinations import UnsafeDestination, parse_destination
 
 Format = Literal["standard", "slack", "teams", "pagerduty"]
-"""What a body is made for: a program of the receiver's own (Standard Webhooks), or a service that has its own form."""
+"""The form of bodies: for the receiver's own program (Standard Webhooks), or for a service with a form of its own."""
 
 HIDDEN: Final = frozenset({"secret", "previous_secret"})
-"""The members that nobody is shown."""
+"""The members that are never shown."""
 
 _ROUTING_KEY: Final = re.compile(r"[0-9A-Za-z]{32}")
 
@@ -35,14 +35,14 @@ class WebhookEndpoint(Private, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def keys(self) -> list[bytes]:
-        """What bodies are signed with, the newest first."""
+        """Return the signing keys, newest first."""
         return [secret_key(each) for each in (self.secret, self.previous_secret) if each is not None]
 
 
 def check(endpoint: WebhookEndpoint, settings: Mapping[str, str]) -> WebhookEndpoint:
-    """The same with its URL in its one form, and without secrets that its form has no use for.
+    """Return the endpoint with a normalised URL, and without secrets that its form doesn't use.
 
-    ValueError begins with the member at fault, and never tells a value.
+    Raises a ValueError that begins with the member at fault, and never contains a value.
     """
     return msgspec.structs.replace(_with_secrets(endpoint), url=_check_url(endpoint.url, settings))
 

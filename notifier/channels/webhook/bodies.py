@@ -26,7 +26,7 @@ SEVERITIES: Final[Mapping[Urgency, str]] = {
 
 
 def encode(message: WebhookMessage) -> bytes:
-    """The body as JSON, the same at every try; ValueError for half a letter (a lone surrogate), which no JSON holds."""
+    """Encode the body as JSON, identical at every attempt; ValueError for a lone surrogate, which JSON can't hold."""
     return msgspec.json.encode(_FORMS[message.endpoint.format](message))
 
 

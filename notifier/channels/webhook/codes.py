@@ -1,4 +1,4 @@
-"""What an endpoint's answers mean, and what keeps a request from it: `codes.toml`."""
+"""The meaning of endpoints' answers, and of faults that prevent a request: `codes.toml`."""
 
 from pathlib import Path
 from typing import Final

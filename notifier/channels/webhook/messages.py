@@ -1,4 +1,4 @@
-"""What a webhook says, and one webhook to one endpoint."""
+"""A webhook's content, and a webhook to one endpoint."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from notifier.domain.messages import Content, Message
 
 
 class WebhookContent(Content, frozen=True, kw_only=True):
-    """The words for people in it: a `title`, a `text` of a sentence or two, and where they lead (`link`)."""
+    """A webhook's words for people: a `title`, a `text` of a sentence or two, and a `link`."""
 
     title: str
     text: str
@@ -16,7 +16,7 @@ class WebhookContent(Content, frozen=True, kw_only=True):
 
 
 class WebhookMessage(Message, frozen=True, kw_only=True):
-    """One webhook. What is beside the content is for programs, and as `notifier.domain.channels.Envelope` has it."""
+    """One webhook. Fields other than the content are for programs, as in `notifier.domain.channels.Envelope`."""
 
     endpoint: WebhookEndpoint
     content: WebhookContent

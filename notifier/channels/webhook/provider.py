@@ -1,4 +1,4 @@
-"""Endpoints as the providers of webhooks: all of them behind one account, which is always there."""
+"""The provider of webhooks: all endpoints behind one account, which always exists."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
@@ -11,27 +11,27 @@ from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import PREFIX, Settings
 
 ANYWHERE: Final = "https://endpoint.example"
-"""Stands for an endpoint in the internet, whose way out is asked for."""
+"""An example endpoint on the internet, for which the doctor looks up the proxy."""
 
 
 class WebhookAccount(Account, frozen=True, kw_only=True):
-    """What webhooks go out by; no setting names it."""
+    """The account of all webhooks; no setting names it."""
 
     parts = frozenset({"name"})
 
 
 def accounts(_settings: Settings) -> Sequence[WebhookAccount]:
-    """The one that there is."""
+    """Return the only account."""
     return [WebhookAccount(name="webhook", connections=CONNECTIONS)]
 
 
 def open_transport(_account: WebhookAccount, opening: Opening) -> WebhookTransport:
-    """The transport to all endpoints."""
+    """Open the transport to all endpoints."""
     return WebhookTransport(opening.clock, permitted=nets(opening.settings.channels), proxies=opening.proxies)
 
 
 async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
-    """Tell by which way webhooks leave, and which networks of one's own they may go to."""
+    """Report the proxy that webhooks go through, and the private networks that they may go to."""
     permitted = ", ".join(map(str, nets(settings.channels)))
     inside = f"; {permitted} is permitted too, directly" if permitted else ""
     if settings.loopback_only:

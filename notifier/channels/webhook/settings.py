@@ -1,4 +1,4 @@
-"""What settings say of webhooks: the networks that endpoints may stand in beside the internet."""
+"""Settings of webhooks: the networks beside the internet in which endpoints are permitted."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,19 @@ from notifier.providers.destinations import Network
 from notifier.runtime.settings import Setting, looked_at
 
 NETS: Final = "webhook_nets"
-"""The setting of the networks that are permitted."""
+"""The name of the setting with the permitted networks."""
 
 _SEPARATORS: Final = re.compile(r"[\s,]+")
 
 
 @lru_cache(8)
 def read_nets(text: str) -> Sequence[Network]:
-    """The networks of a setting's value; ValueError, which tells its position, for one that is none."""
+    """Parse a setting's networks; ValueError with the position of an invalid one."""
     return tuple(_network(position, each) for position, each in enumerate(filter(None, _SEPARATORS.split(text)), 1))
 
 
 def nets(settings: Mapping[str, str]) -> Sequence[Network]:
-    """The networks that endpoints may stand in, of the settings of channels."""
+    """Return the networks in which endpoints are permitted, from the channels' settings."""
     return read_nets(settings.get(NETS, ""))
 
 

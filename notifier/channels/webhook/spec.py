@@ -13,7 +13,7 @@ CHANNEL: Final = Channel("webhook")
 
 
 def make_message(envelope: Envelope, reach: Reach, content: WebhookContent) -> WebhookMessage | None:
-    """The webhook to a recipient's endpoint; None where they have none."""
+    """Make the webhook to a recipient's endpoint; None where they have none."""
     held = reach.own.get(CHANNEL)
     if held is None:
         return None
@@ -36,5 +36,5 @@ SPEC: Final = ChannelSpec(
     hidden=HIDDEN,
     has_address=lambda known: CHANNEL in known.own,
     make_message=make_message,
-    when_unknown="resend",  # the id is the same, by which the endpoint knows what it has already
+    when_unknown="resend",  # the id stays the same, so the endpoint recognises a repeat
 )

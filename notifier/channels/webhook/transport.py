@@ -1,4 +1,4 @@
-"""Webhooks to endpoints, each a POST of its own to an address that was checked."""
+"""The transport of webhooks: one POST each, to an address that was checked."""
 
 import ssl
 from collections import Counter
@@ -22,7 +22,7 @@ CONNECTIONS: Final = 100
 PER_HOST: Final = LOOKUPS // 2
 """Requests to one host at once, in each process: however slow it is, and its name server, others have their turn."""
 COME_BACK: Final = 60.0
-"""Seconds after which a message is tried again at the latest that found its host busy."""
+"""Seconds after which a message whose host was busy is retried at the latest."""
 
 HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "notifier"}
 
@@ -65,7 +65,7 @@ class WebhookTransport:
         await self._http.close()
 
     def _headers(self, message: WebhookMessage, body: bytes) -> dict[str, str]:
-        """The id in every form, by which a receiver finds what came before; where it has secrets, signatures too."""
+        """Return the headers: the id in every form, by which receivers find repeats, and the signatures, if any."""
         if message.endpoint.format != "standard":
             return {"webhook-id": message.reference}
         return dict(signed_headers(message.endpoint.keys, message.reference, self._clock.now(), body))
@@ -74,10 +74,10 @@ class WebhookTransport:
         try:
             return parse_destination(url, self._permitted).host
         except UnsafeDestination:
-            return ""  # the client tells what is wrong with it, and connects to nobody
+            return ""  # the client reports the fault, and connects to nobody
 
     def _busy(self, host: str) -> SendError:
-        """It comes back once those before it, at one a second, have had their turn."""
+        """Return the error of a busy host: retry after the messages before it, at one a second."""
         self._turned_away[host] += 1
         wait = min(1 + self._turned_away[host] / PER_HOST, COME_BACK)
         return CODES.classify("host_busy", retry_after=wait)

@@ -14,14 +14,14 @@ from notifier.rendering.writing import Box, Filled, Writer, Writing
 
 
 class WebhookTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The table `[webhook]`."""
+    """The texts of the table `[webhook]`."""
 
     title: str
     text: str
 
 
 def write(filled: Filled) -> WebhookContent:
-    """The words of a webhook, each part on one line."""
+    """Make a webhook's content of rendered texts, each part on one line."""
     parts = filled.parts
     return WebhookContent(title=one_line(parts["title"]), text=one_line(parts["text"]), link=filled.link)
 
