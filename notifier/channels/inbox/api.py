@@ -1,4 +1,4 @@
-"""The inbox by HTTP: a token for an app, made by the network's own service; and what the app asks and tells with it."""
+"""The inbox over HTTP: tokens for apps, made by the network's own service, and the requests made with them."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -25,26 +25,26 @@ from notifier.texts import publishing
 from notifier.why.again import make_again
 
 LIMIT: Final = 20
-"""Messages on a page where the app doesn't say."""
+"""Messages on a page where the app gives no `limit`."""
 MOST: Final = 100
-"""Messages on a page: each is made again from its event, some 0.1 ms."""
+"""The largest `limit`: each message is rendered again from its event, some 0.1 ms."""
 MAX_BODY: Final = 1024
 """Bytes of a body: an id or an instant."""
 SLACK: Final = HOUR
-"""Milliseconds by which a clock that decides may be behind the one that lists."""
+"""Milliseconds by which a deciding process's clock may be behind a listing one's."""
 _CURSOR: Final = "^[0-9]{1,16}/[0-9a-f]{32}$"
 
 
 class InboxToken(msgspec.Struct, frozen=True, kw_only=True):
-    """What an app shows for one person, until `expires_at`; anybody who has it sees their inbox."""
+    """An app's token for one person's inbox, valid until `expires_at`; whoever has it sees that inbox."""
 
     token: str
     expires_at: datetime
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which part of the list: what stands now (`current`), or what was put away or is out of date (`archived`).
-    `cursor` is the `next` of the page before."""
+    """The part of the list: current messages (`current`), or archived and expired ones (`archived`). `cursor` is the
+    previous page's `next`."""
 
     view: View = "current"
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = LIMIT
@@ -52,8 +52,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class InboxItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A message, as it was told. `at` is when it was decided, `locale` the language of its words, `action` the label of
-    its `link`."""
+    """A message as it was sent. `at` is when it was decided, `locale` the language of its words, `action` its `link`'s
+    label."""
 
     id: str
     type: str
@@ -106,7 +106,7 @@ async def post_inbox_token(request: Request, context: ApiContext) -> Response:
 
 
 async def get_inbox(request: Request, context: ApiContext) -> Response:
-    """A page of the person's messages, in the words in which they were told."""
+    """Return a page of the person's messages, in the words in which they were sent."""
     listing, engine, visit = read_query(request, Listing), context.engine, _visit(request)
     after = None
     if listing.cursor is not None:
@@ -128,15 +128,15 @@ async def get_inbox(request: Request, context: ApiContext) -> Response:
 
 
 async def get_unread(request: Request, context: ApiContext) -> Response:
-    """How many of the person's messages are unread, 99 at most; `more` says that there are more."""
+    """Return the number of unread messages, 99 at most; `more` says that there are more."""
     who = _visit(request).recipient_id
     return answer((await look(context, [who]))[who], headers={"Cache-Control": "no-store"})
 
 
 async def get_stream(request: Request, context: ApiContext) -> Response:
-    """The same as it changes (server-sent events), until the token ends. Load the list anew at each.
+    """Stream the unread count as it changes (server-sent events), until the token expires. Reload the list at each.
 
-    `Last-Event-ID` leaves out what the app has heard already. A 204 is for an app to ask from time to time instead.
+    `Last-Event-ID` leaves out counts that the app already has. At a 204 an app polls instead.
     """
     visit = _visit(request)
     seconds = (visit.until - context.engine.clock.now()) / SECOND
@@ -145,7 +145,7 @@ async def get_stream(request: Request, context: ApiContext) -> Response:
 
 
 async def look(context: ApiContext, people: Collection[str]) -> Mapping[str, Counts]:
-    """How the inboxes of these people stand."""
+    """Return the counts of these people's inboxes."""
     engine = context.engine
     now = engine.clock.now()
     longest = max((kind.ttl for kind in engine.catalog.types.values() if INBOX in kind.channels), default=0)
@@ -153,32 +153,32 @@ async def look(context: ApiContext, people: Collection[str]) -> Mapping[str, Cou
 
 
 async def post_seen(request: Request, context: ApiContext) -> Response:
-    """The person has seen a message in the list, and not opened it."""
+    """Mark a message as seen: the person saw it in the list, and didn't open it."""
     return await _one(request, context, "seen")
 
 
 async def post_read(request: Request, context: ApiContext) -> Response:
-    """The person has opened a message: it is delivered, and the channels that wait for it stay silent."""
+    """Mark a message as read: the person opened it. It is delivered, and channels that wait for it stay silent."""
     return await _one(request, context, "read")
 
 
 async def post_archived(request: Request, context: ApiContext) -> Response:
-    """The person has put a message away."""
+    """Archive a message."""
     return await _one(request, context, "archived")
 
 
 async def post_all_seen(request: Request, context: ApiContext) -> Response:
-    """The person has seen all messages up to one."""
+    """Mark all messages up to one as seen."""
     return await _all(request, context, "seen")
 
 
 async def post_all_read(request: Request, context: ApiContext) -> Response:
-    """The person calls all messages up to one read: as if they had opened each."""
+    """Mark all messages up to one as read, as if the person had opened each."""
     return await _all(request, context, "read")
 
 
 async def post_all_archived(request: Request, context: ApiContext) -> Response:
-    """The person has put away all messages up to one."""
+    """Archive all messages up to one."""
     return await _all(request, context, "archived")
 
 
@@ -215,7 +215,7 @@ async def _note(context: ApiContext, visit: AppVisit, ids: list[str], deed: Deed
 
 
 def _told(context: ApiContext, item: Item, language: str) -> InboxItem | None:
-    """A message as it was told; None where its words can't be made any more, as when its type is gone."""
+    """Return a message as it was sent; None where it can't be rendered any more, as when its type is gone."""
     again = make_again(context.engine.renderer, item, [language], None)
     if again is None:
         return None
