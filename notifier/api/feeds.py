@@ -26,6 +26,8 @@ HEARTBEAT: Final = 15.0
 """Seconds after which a comment is sent: proxies end what is silent for half a minute or a whole one."""
 MOST: Final = 2_000
 """Connections to a feed of one process: each holds a socket, of which a process commonly has a few thousand."""
+MOST_OF_ONE: Final = 20
+"""Connections for one person: the tabs and devices of a busy one. One token must not take all places."""
 BACK_AFTER: Final = 2_000
 """Milliseconds until who was cut off comes back."""
 
@@ -61,8 +63,9 @@ class Feed:
 
     def follow(self, who: str, last: str | None, seconds: float) -> Response:
         """Stream a person's state for so many seconds at most, beginning at once unless `last` names the current state.
-        Answers 204, at which browsers stop, beyond `MOST` streams and when the process ends."""
-        if self.connected >= MOST or self._ending.is_set():
+        Answers 204, at which browsers stop, beyond `MOST` streams, beyond `MOST_OF_ONE` of one person, and when the
+        process ends."""
+        if self.connected >= MOST or len(self._waiting.get(who, ())) >= MOST_OF_ONE or self._ending.is_set():
             return Response(status_code=204)
         headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
         return StreamingResponse(self._events(who, last, seconds), media_type="text/event-stream", headers=headers)

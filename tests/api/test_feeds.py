@@ -148,6 +148,14 @@ async def test_past_so_many_nobody_comes_in(feed: Feed, monkeypatch: pytest.Monk
     assert feed.follow("bob", None, 60).status_code == 204
 
 
+async def test_one_person_does_not_take_the_places_of_others(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MOST_OF_ONE", 1, raising=False)
+    await read(events(feed, "ada"))
+
+    assert feed.follow("ada", None, 60).status_code == 204
+    assert feed.follow("bob", None, 60).status_code == 200
+
+
 async def test_nobody_looks_once_all_have_gone(feed: Feed, world: World) -> None:
     stream = events(feed, "ada")
     await read(stream)
