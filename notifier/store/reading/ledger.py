@@ -70,19 +70,19 @@ async def read(database: Database) -> Ledger:
         found = list(await connection.execute(sa.union_all(events, deliveries)))
         outbox = next(row for row in found if row.part == "event")
         states = dict.fromkeys(State, 0)
-        channels = dict.fromkeys(Channel, 0)
+        channels = {str(channel): 0 for channel in Channel}  # and those of another release whose rows are here
         reasons: dict[str, int] = {}
         for row in found:
             if row.part == "delivery":
                 states[State(row.state)] += row.number
-                channels[Channel(row.channel)] += row.number
+                channels[row.channel] = channels.get(row.channel, 0) + row.number
                 if row.reason:
                     reasons[row.reason] = reasons.get(row.reason, 0) + row.number
         return Ledger(
             events=outbox.number, decided=outbox.decided, undecided=outbox.undecided,
             quarantined=outbox.quarantined, planned=int(outbox.planned),
             deliveries={str(key): value for key, value in states.items()},
-            by_channel={str(key): value for key, value in channels.items()},
+            by_channel=channels,
             reasons=dict(sorted(reasons.items())),
         )  # fmt: skip
 
