@@ -255,7 +255,7 @@ ENDPOINTS: Final = [
     Endpoint(
         method="POST",
         path="/v1/recipients/{id}/inbox-token",
-        scope="recipients:read",
+        scope="recipients:write",
         handler=post_inbox_token,
         summary="Make a token for a person's inbox",
         gives={200: InboxToken},

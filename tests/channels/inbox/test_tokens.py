@@ -53,9 +53,10 @@ async def test_nobody_touches_anothers_message(app: App, api: Caller) -> None:
 
 
 @on_sqlite
-async def test_a_token_is_made_by_a_key_that_may_read_people_and_for_who_is_there(api: Caller) -> None:
+async def test_a_token_is_made_by_a_key_that_may_change_people_and_for_who_is_there(api: Caller) -> None:
     assert (await api.call("POST", "/v1/recipients/nobody/inbox-token")).problem == (40401, None)
-    key = await add_key(api.engine.database, "events:write")
+    # What only reads makes none: whoever has a token calls messages read, and texts that wait for that stay away
+    key = await add_key(api.engine.database, "events:write", "recipients:read")
     refused = await api.call("POST", "/v1/recipients/nobody/inbox-token", Authorization=f"Bearer {key}")
     assert refused.problem == (40301, None)
 
