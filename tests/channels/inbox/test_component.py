@@ -290,6 +290,23 @@ async def test_what_a_message_says_is_text_and_its_link_no_script(
 
 
 @on_sqlite
+async def test_nothing_of_who_signs_out_stays_on_the_page(browser: Browser, app: App, site: BaseTestServer) -> None:
+    # Given somebody's open inbox with a message
+    await app.complete("7")
+    async with opened(browser, str(site.make_url("/"))) as page:
+        await bell(page).click()
+        await expect(page.locator("notifier-inbox li")).to_have_count(1)
+
+        # When they sign out, and there is nobody to give a token
+        signed_out = "(inbox) => { inbox.getToken = async () => null; inbox.token = null; }"
+        await page.locator("notifier-inbox").evaluate(signed_out)
+
+        # Then neither the message nor its count is left
+        await expect(page.locator("notifier-inbox li")).to_have_count(0)
+        await expect(page.locator("notifier-inbox .count")).to_be_hidden()
+
+
+@on_sqlite
 async def test_browsers_keep_the_file_as_long_as_it_is_the_same(api: Caller) -> None:
     first = await api.call("GET", component.PATH, Authorization="")
     assert first.headers["Content-Type"] == "text/javascript; charset=utf-8"

@@ -42,6 +42,7 @@ export class NotifierInbox extends HTMLElement {
 
   set token(value) {
     this.#token = value || null;
+    if (this.#token === null) this.#forget();
     if (this.isConnected) this.#start();
   }
 
@@ -80,6 +81,7 @@ export class NotifierInbox extends HTMLElement {
   attributeChangedCallback(name, before, now) {
     if (before === now) return;
     if (name === "token") this.#token = now || null;
+    if (name === "token" && !now) this.#forget();
     if (!this.isConnected) return;
     if (name === "lang") this.#speak();
     else this.#start();
@@ -257,6 +259,15 @@ export class NotifierInbox extends HTMLElement {
     const first = this.#items.length;
     await this.#load(`limit=${PAGE}&cursor=${encodeURIComponent(this.#next)}`, true);
     this.list.children[first]?.querySelector(".open").focus();
+  }
+
+  /** Who had the token has signed out: nothing of theirs stays on the page for who comes next. */
+  #forget() {
+    this.#stop();
+    this.#items = [];
+    this.#next = this.#last = null;
+    this.status.textContent = "";
+    this.#recount({ unread: 0, unseen: 0, more: false });
   }
 
   #recount(changed) {
