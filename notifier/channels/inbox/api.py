@@ -134,7 +134,7 @@ async def get_unread(request: Request, context: ApiContext) -> Response:
 
 
 async def get_stream(request: Request, context: ApiContext) -> Response:
-    """Stream the unread count as it changes (server-sent events), until the token expires. Reload the list at each.
+    """Stream unread counts as they change (server-sent events), until the token expires; reload the list at each.
 
     `Last-Event-ID` leaves out counts that the app already has. At a 204 an app polls instead.
     """
