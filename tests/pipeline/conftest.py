@@ -26,7 +26,7 @@ from notifier.sandbox import Sandbox
 from notifier.store.core.database import Database
 from notifier.store.people import recipients
 from tests.named import EMAIL, PUSH, SMS
-from tests.pipeline.samples import NOW, Report, by_providers
+from tests.pipeline.samples import NOW, Report, to_people
 from tests.samples import LINKS
 from tests.stand_ins import service_account
 
@@ -35,7 +35,7 @@ TEMPLATES = Path(__file__).parents[2] / "templates"
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
-    return by_providers(load_catalog(TEMPLATES))
+    return to_people(load_catalog(TEMPLATES))
 
 
 @pytest.fixture(scope="session")

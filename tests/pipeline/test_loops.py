@@ -28,7 +28,7 @@ from notifier.store.reading import explaining
 from notifier.store.reading.explaining import ExplanationQuery
 from notifier.why.explain import explain
 from tests.named import EMAIL, SMS
-from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report
+from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report, to_people
 from tests.pipeline.steps import offline, rows
 from tests.policy.samples import event_of, kind_of, person_of
 from tests.samples import CATALOG
@@ -40,7 +40,7 @@ LIMIT = Cap(MOST, "1 h")
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     """What ships, with limits that a test gets to."""
-    return Catalog(CATALOG.types.values(), Regulation(per_type=LIMIT, types={"idle-warning": Cap(7, "1 h")}))
+    return Catalog(to_people(CATALOG).types.values(), Regulation(per_type=LIMIT, types={"idle-warning": Cap(7, "1 h")}))
 
 
 async def told(engine: WorkerEngine, type_: str, channel: str = SMS) -> Counter[tuple[str, str | None]]:
@@ -58,7 +58,7 @@ async def completions(report: Report, count: int, name: str = "s", **data: str) 
 def limiting(engine: WorkerEngine, type_: str, limit: Cap) -> WorkerEngine:
     """The engine with a policy that limits one type by its name."""
     regulation = msgspec.structs.replace(engine.catalog.regulation, types={type_: limit})
-    return dataclasses.replace(engine, catalog=Catalog(CATALOG.types.values(), regulation), often=Often())
+    return dataclasses.replace(engine, catalog=Catalog(to_people(CATALOG).types.values(), regulation), often=Often())
 
 
 @contextmanager

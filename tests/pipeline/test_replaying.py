@@ -18,7 +18,7 @@ from notifier.store.core.schema import decision, metadata
 from notifier.store.people import recipients
 from notifier.store.reading import history
 from notifier.why.replaying import Differences, replay
-from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report, by_providers
+from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Report, to_people
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 DAY_BEGINS = NOW - NOW % DAY
@@ -56,7 +56,7 @@ def changed(folder: Path, type_: str, old: str, new: str) -> Catalog:
     text = file.read_text("utf-8")
     assert old in text
     file.write_text(text.replace(old, new, 1), "utf-8")
-    return by_providers(load_catalog(copy))
+    return to_people(load_catalog(copy))
 
 
 def changes(told: Differences) -> set[tuple[str, str, str, str, int]]:
@@ -216,7 +216,10 @@ async def test_pages_of_any_size_add_up_to_the_same(
         data: dict[str, Any] = {**sample, "fleet_id": "acme", "vehicle_id": f"v{number}"}
         await decide(engine, [await report("vehicle.not_ready", **data)])
     catalog = changed(
-        tmp_path, "vehicle-not-ready/type.toml", 'channels = ["push", "sms", "email"]', 'channels = ["push", "sms"]'
+        tmp_path,
+        "vehicle-not-ready/type.toml",
+        'channels = ["push", "sms", "email", "webhook"]',
+        'channels = ["push", "sms"]',
     )
     whole = await again(engine, catalog)
     monkeypatch.setattr(history, "EVENTS", 1)

@@ -26,6 +26,7 @@ from tests.channels.webhook.samples import OLD_SECRET, WEBHOOK
 from tests.named import EMAIL
 from tests.pipeline.samples import NOW
 from tests.pipeline.samples import Report as Tell
+from tests.samples import CATALOG
 
 STATION = {"site_id": "gent-zuid", "site": "Gent Zuid", "station_id": "BE*1", "station": "Station 3"}
 
@@ -40,7 +41,7 @@ async def hooks(engine: WorkerEngine) -> AsyncIterator[WorkerEngine]:
 
 def with_transport(engine: WorkerEngine, transport: Any) -> WorkerEngine:
     transports = {**engine.transports, WEBHOOK: transport}
-    return replace(engine, transports=transports)
+    return replace(engine, transports=transports, catalog=CATALOG)
 
 
 async def subscribe(
