@@ -17,6 +17,9 @@ Format = Literal["standard", "slack", "teams", "pagerduty"]
 HIDDEN: Final = frozenset({"secret", "previous_secret"})
 """The members that are never shown."""
 
+PAGERDUTY: Final = ("events.pagerduty.com", "events.eu.pagerduty.com")
+"""The hosts of the Events API v2 (developer.pagerduty.com/docs/events-api-v2-overview)."""
+
 _ROUTING_KEY: Final = re.compile(r"[0-9A-Za-z]{32}")
 
 
@@ -44,14 +47,21 @@ def check(endpoint: WebhookEndpoint, settings: Mapping[str, str]) -> WebhookEndp
 
     Raises a ValueError that begins with the member at fault, and never contains a value.
     """
-    return msgspec.structs.replace(_with_secrets(endpoint), url=_check_url(endpoint.url, settings))
+    return msgspec.structs.replace(_with_secrets(endpoint), url=_check_url(endpoint, settings))
 
 
-def _check_url(url: str, settings: Mapping[str, str]) -> str:
+def _check_url(endpoint: WebhookEndpoint, settings: Mapping[str, str]) -> str:
+    permitted = nets(settings)
     try:
-        return parse_destination(url, nets(settings)).url
+        destination = parse_destination(endpoint.url, permitted)
     except UnsafeDestination as error:
         told = str(error)
+    else:
+        # A routing key stands in the body: whoever may change the URL is not to learn the key from it.
+        is_ours = destination.address is not None and any(destination.address in net for net in permitted)
+        if endpoint.format != "pagerduty" or destination.host in PAGERDUTY or is_ours:
+            return destination.url
+        told = f"must lead to PagerDuty: https://{PAGERDUTY[0]}/v2/enqueue"
     raise ValueError(f"url {told}")
 
 

@@ -96,7 +96,20 @@ def test_what_a_form_has_no_use_for_is_not_kept(form: Format) -> None:
 
 
 def test_pagerdutys_routing_key_is_its_secret() -> None:
-    assert checked(details(format="pagerduty", secret=ROUTING_KEY)).secret == ROUTING_KEY
+    theirs = details(url="https://events.pagerduty.com/v2/enqueue", format="pagerduty", secret=ROUTING_KEY)
+    assert checked(theirs).secret == ROUTING_KEY
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hooks.example/", "https://8.8.8.8/", "https://events.pagerduty.com.evil.example/"]
+)
+def test_a_routing_key_is_sent_to_pagerduty_alone_whoever_changes_the_url(url: str) -> None:
+    told = problem(details(url=url, format="pagerduty", secret=ROUTING_KEY), webhook_nets="127.0.0.0/8")
+
+    assert told.pointer == "/addresses/webhook/url"
+    assert checked(
+        details(url="http://127.0.0.1:8025/hook", format="pagerduty", secret=ROUTING_KEY), webhook_nets="127.0.0.0/8"
+    ).secret
 
 
 def test_a_put_that_leaves_secrets_out_keeps_them() -> None:
