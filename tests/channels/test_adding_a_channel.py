@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
-COPIED: Final = ("notifier", "templates", "tests", "docs")
+COPIED: Final = ("notifier", "workers", "templates", "tests", "docs")
 WALKS: Final = (
     "tests/channels/pager",
     "tests/channels/test_writings.py",

@@ -262,7 +262,7 @@ def test_a_language_more_or_less_is_told(shell: Shell, folder: Path) -> None:
 
     told = shell("diff", TYPE, "--from", folder)
 
-    assert "+ nl is spoken\n- fr is not spoken any more\n" in told.stdout
+    assert "+ nl is added\n- fr is removed\n" in told.stdout
 
 
 def test_where_nothing_changes_that_is_said(shell: Shell, folder: Path) -> None:
@@ -314,7 +314,7 @@ def test_an_earlier_version_comes_back_as_a_new_one(shell: Shell, folder: Path) 
 
     told = shell("rollback", TYPE, 1, "--why", "it confused people")
 
-    assert told.stdout == f"{TYPE} is at version 3, with the words of version 1.\n"
+    assert told.stdout == f"{TYPE} is at version 3, with the texts of version 1.\n"
     assert "rollback:1" in shell("versions", TYPE).stdout
     assert shell("diff", TYPE, "--from", TEMPLATES).stdout == "Nothing changes for anybody.\n"
     assert shell("rollback", TYPE, 9, "--why", "x").exit_code == 1

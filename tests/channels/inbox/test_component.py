@@ -168,12 +168,15 @@ async def test_a_page_from_right_to_left_turns_it(
         await expect(page.locator("notifier-inbox li")).to_have_count(2)
 
         # The panel hangs at the bell's other side and stays on the page, the button to put away stands at the left
-        where = "element => { const box = element.getBoundingClientRect(); return [box.left, box.right] }"
-        panel = await page.locator("notifier-inbox .panel").evaluate(where)
+        # (measured at once, for the list may be drawn anew at any time)
+        panel, title, put = await page.locator("notifier-inbox").evaluate(
+            """inbox => [".panel", ".open", ".put"].map((each) => {
+                const box = inbox.shadowRoot.querySelector(each).getBoundingClientRect();
+                return [box.left, box.right];
+            })"""
+        )
         assert panel[0] >= 0
         assert panel[1] <= DESKTOP["width"]
-        title = await page.locator("notifier-inbox .open").first.evaluate(where)
-        put = await page.locator("notifier-inbox .put").first.evaluate(where)
         assert put[1] <= title[0] + 1
         assert await violations(page) == []
         await page.screenshot(path=screenshots / "inbox-rtl.png")
