@@ -68,7 +68,7 @@ CALLS: list[Call] = [
     ("post_simulate", {}, "Trial", TRIAL, 200),
     ("get_explain", {"source": EVENT["source"], "id": "py-1"}, None, None, 200),
     ("post_cancel", {}, "Cancellation", {"event": {"source": EVENT["source"], "id": "py-1"}}, 200),
-    ("put_session", IN_SESSIONS, "Session", SESSION, 200),
+    ("put_session", IN_SESSIONS, "OcpiSession", SESSION, 200),
     ("patch_session", IN_SESSIONS, "SessionChanges", {"kwh": 2.5, "last_updated": "2026-03-09T17:05:00Z"}, 200),
     ("get_dead", {"limit": 10}, None, None, 200),
     ("get_ledger", {}, None, None, 200),
