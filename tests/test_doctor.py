@@ -5,7 +5,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,19 +81,21 @@ async def test_a_redis_that_does_what_workers_need_is_good(tmp_path: Path, valke
 
 
 @pytest.fixture
-def cluster_url(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
+def cluster_url(tmp_path: Path, unused_tcp_port_factory: Callable[[], int]) -> Iterator[str]:
     """A real node of a cluster, which has all the slots."""
     program = shutil.which("redis-server") or absent("needs redis-server (Debian's package of that name)")
+    # Its bus would be 10,000 ports above its own, where there may be none any more.
+    port, bus = unused_tcp_port_factory(), unused_tcp_port_factory()
     options = ["--cluster-enabled", "yes", "--save", "", "--bind", "127.0.0.1", "--dir", str(tmp_path)]
-    command = [program, "--port", str(unused_tcp_port), *options]
+    command = [program, "--port", str(port), "--cluster-port", str(bus), *options]
     with (
         subprocess.Popen(command, stdout=subprocess.DEVNULL) as node,
-        redis.Redis(port=unused_tcp_port, retry=Retry(ConstantBackoff(0.1), 100)) as client,
+        redis.Redis(port=port, retry=Retry(ConstantBackoff(0.1), 100)) as client,
     ):
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         while "cluster_state:ok" not in str(client.execute_command("CLUSTER", "INFO")):
             pass
-        yield f"redis://127.0.0.1:{unused_tcp_port}"
+        yield f"redis://127.0.0.1:{port}"
         node.terminate()
 
 
