@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from notifier.client import AsyncProducer
+from notifier.domain.channels import channels
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import Problem
 from notifier.domain.messages import Device
@@ -33,17 +34,21 @@ Make = Callable[[int], Event]
 
 
 def templates(folder: Path) -> Path:
-    """Make a folder with the product's types, with caps raised so that few people can share a load."""
+    """Make a folder with the product's types by `CHANNELS`, with caps raised so that few people can share a load."""
     made = folder / "templates"
     shutil.copytree(Settings().templates, made)
+    for other in set(channels()) - set(CHANNELS):
+        for file in made.glob("*/*.toml"):
+            text = re.sub(rf'(?<=channels = \[)(.*), "{other}"', r"\1", file.read_text("utf-8"))
+            file.write_text(re.sub(rf"^\[{other}\]\n(?:(?!\[).*\n?)*", "", text, flags=re.MULTILINE), "utf-8")
     policy = (made / FILE).read_text()
     (made / FILE).write_text(re.sub(r"(?<=\[per_type\]\nmost = )\d+", str(OFTEN), policy))
     return made
 
 
-def people(channels: Iterable[str] = CHANNELS, name: str = "driver") -> dict[str, RecipientDetails]:
+def people(by: Iterable[str] = CHANNELS, name: str = "driver") -> dict[str, RecipientDetails]:
     """Make drivers who can be reached on these channels only: `driver-0` and so on."""
-    wanted = set(channels)
+    wanted = set(by)
     return {
         f"{name}-{number}": RecipientDetails(
             name=f"Driver {number}",
