@@ -13,7 +13,7 @@ from notifier.domain.recipients import MAX_DEVICES, device_id
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import device, recipient
-from notifier.store.people import locking as people
+from notifier.store.people import locking
 
 _COLUMNS = ("id", "recipient_id", "kind", "value", "platform", "last_seen")
 
@@ -47,7 +47,7 @@ async def register(database: Database, recipient_id: str, value: str, step: Call
     """
 
     async def work(connection: AsyncConnection) -> bool:
-        if not await people.lock(connection, database.dialect, [recipient_id]):
+        if not await locking.lock(connection, database.dialect, [recipient_id]):
             return False
         held = await read(connection, recipient_id)
         new = step(next((each for each in held if each.value == value), None))
@@ -64,7 +64,7 @@ async def forget(database: Database, recipient_id: str, value: str) -> None:
     """Delete one device of a person, so that nothing more is sent to it."""
 
     async def work(connection: AsyncConnection) -> None:
-        await people.lock(connection, database.dialect, [recipient_id])
+        await locking.lock(connection, database.dialect, [recipient_id])
         held = await read(connection, recipient_id)
         await _delete(connection, recipient_id, [each for each in held if each.value == value])
 

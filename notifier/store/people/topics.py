@@ -10,7 +10,7 @@ from notifier.domain.topics import audience
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import membership
-from notifier.store.people import locking as people
+from notifier.store.people import locking
 
 
 async def subscribe(database: Database, topic: str, recipient_id: str) -> bool:
@@ -19,7 +19,7 @@ async def subscribe(database: Database, topic: str, recipient_id: str) -> bool:
     row = {"audience": audience(topic), "recipient_id": recipient_id}
 
     async def work(connection: AsyncConnection) -> bool:
-        if not await people.lock(connection, database.dialect, [recipient_id]):
+        if not await locking.lock(connection, database.dialect, [recipient_id]):
             return False
         await connection.execute(_insert(database.dialect), {"rows": rows.encode([row])})
         return True
