@@ -27,10 +27,12 @@ messages: none of them waits, and no breaker opens. Without it, it is what its k
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from notifier.domain.channels import spec
+from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Reason
 from notifier.domain.errors import (
     SEND_ERRORS,
@@ -41,7 +43,7 @@ from notifier.domain.errors import (
     OutcomeUnknown,
     SendError,
 )
-from notifier.providers.retries import Retry, decode
+from notifier.providers.retries import Duration, Retry, decode
 
 DEFAULT = "default"
 DEFERRED = "deferred"  # the class of errors that no provider was asked for
@@ -59,8 +61,18 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     about: About | None = None
 
 
+OURS: Final[Mapping[str, Code]] = {
+    "busy": Code("unavailable", "no connection was free in time", retry=DEFERRED, about="ourselves"),
+    "paced": Code("throttled", "our sending rate for this provider is used up", retry=DEFERRED, about="ourselves"),
+    "resting": Code("unavailable", "the provider is paused for now", retry=DEFERRED, about="ourselves"),
+}
+"""What holds a message back before any provider is asked: the same for all, so no `codes.toml` has it."""
+SOON: Final = Retry(first=Duration(SECOND), factor=1, most=Duration(SECOND))
+"""When it comes back; how long it waits at least is told with each error."""
+
+
 class Codes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A provider's tables; `codes` always has a default, and `retry` whatever may be tried again."""
+    """A provider's tables, with `OURS`; `codes` always has a default, and `retry` whatever may be tried again."""
 
     provider: str
     codes: Mapping[str, Code]
@@ -88,6 +100,7 @@ def load_codes(folder: Path) -> Codes:
         table = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Codes, dec_hook=decode)
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigurationError(f"{where}: {error}") from None
+    table = msgspec.structs.replace(table, codes={**OURS, **table.codes}, retry={DEFERRED: SOON, **table.retry})
     for name, row in table.codes.items():
         if row.kind not in SEND_ERRORS:
             raise ConfigurationError(f"{where}: {name} has kind {row.kind!r}; write one of {', '.join(SEND_ERRORS)}")

@@ -12,7 +12,7 @@ from notifier.domain.channels import part
 from notifier.domain.clock import MINUTE, SECOND, Clock
 from notifier.domain.deliveries import Channel
 from notifier.providers import Transport
-from notifier.providers.codes import AGAIN, DEFERRED, Codes
+from notifier.providers.codes import AGAIN, DEFERRED, SOON, Codes
 from notifier.providers.retries import Duration, Retry
 from notifier.runtime.accounts import A, Account
 from notifier.runtime.finding import DoctorFinding
@@ -62,8 +62,7 @@ def codes(channel: Channel) -> Codes | None:
 
 _HERE: Final = Retry(first=Duration(SECOND), factor=2, most=Duration(10 * MINUTE), attempts=20)
 """For what fails without a provider: our own fault alone, mended within the two hours that twenty tries take."""
-_SOON: Final = Retry(first=Duration(SECOND), factor=1, most=Duration(SECOND))
-_WITHOUT_PROVIDER: Final[Mapping[str, Retry]] = {**dict.fromkeys(AGAIN, _HERE), DEFERRED: _SOON}
+_WITHOUT_PROVIDER: Final[Mapping[str, Retry]] = {**dict.fromkeys(AGAIN, _HERE), DEFERRED: SOON}
 
 
 def retries(channel: Channel) -> Mapping[str, Retry]:
