@@ -20,6 +20,7 @@ from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, delivery_note, event, recipient, supersession
 from notifier.store.delivery import notes
 from notifier.store.delivery.notes import Deed
+from notifier.store.delivery.supersessions import STARTS_AT
 
 INBOX: Final = Channel("inbox")
 COUNTED: Final = 99
@@ -164,18 +165,18 @@ async def note(database: Database, who: str, ids: Sequence[str], deed: Deed, now
     return await database.write(work)
 
 
-def _from() -> sa.FromClause:
-    return delivery.join(event, event.c.id == delivery.c.event_id).outerjoin(
+def _with_notes(deliveries: sa.FromClause) -> sa.FromClause:
+    """Join deliveries with their events, and with what was done to them."""
+    return deliveries.join(event, event.c.id == delivery.c.event_id).outerjoin(
         delivery_note, delivery_note.c.delivery_id == delivery.c.id
     )
 
 
 def _stands() -> list[sa.ColumnElement[bool]]:
     """Return the conditions for deliveries sent on this channel that are still current."""
-    starts_at = sa.case((event.c.occurred_at < event.c.accepted_at, event.c.occurred_at), else_=event.c.accepted_at)
     outdated = (
         sa.select(sa.literal(1))
-        .where(supersession.c.about == delivery.c.about, supersession.c.until >= starts_at)
+        .where(supersession.c.about == delivery.c.about, supersession.c.until >= STARTS_AT)
         .correlate(delivery, event)
     )
     return [delivery.c.channel == INBOX.value, delivery.c.state.in_(_SENT), ~outdated.exists()]
@@ -186,7 +187,7 @@ def _listed(who: str, view: View, now: int) -> sa.Select[Any]:
     away = sa.or_(delivery.c.expires_at <= now, delivery_note.c.archived_at.is_not(None))
     return (
         sa.select(*(delivery.c[name] for name in _OWN))
-        .select_from(_from())
+        .select_from(_with_notes(delivery))
         .where(delivery.c.recipient_id == who, *_stands(), current if view == "current" else away)
     )
 
@@ -214,11 +215,7 @@ def _counts(dialect: str) -> sa.Select[Any]:
             sa.func.max(delivery.c.updated_at).label("newest"),
             sa.func.max(delivery_note.c.updated_at).label("noted"),
         )
-        .select_from(
-            people.join(delivery, delivery.c.recipient_id == people.c.recipient_id)
-            .join(event, event.c.id == delivery.c.event_id)
-            .outerjoin(delivery_note, delivery_note.c.delivery_id == delivery.c.id)
-        )
+        .select_from(_with_notes(people.join(delivery, delivery.c.recipient_id == people.c.recipient_id)))
         .where(
             delivery.c.created_at >= sa.bindparam("since"),
             delivery.c.expires_at > sa.bindparam("now"),

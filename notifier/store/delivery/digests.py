@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import Reason, State
 from notifier.store.core import rows
 from notifier.store.core.schema import STOPPABLE, delivery, event, supersession
-from notifier.store.delivery.supersessions import Supersession
+from notifier.store.delivery.supersessions import STARTS_AT, Supersession
 
 
 class OpenDigest(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +62,6 @@ def _ended(row: Any) -> dict[str, str]:
     return {"id": row.id, "state": supersession.state, "reason": supersession.reason}
 
 
-_STARTS_AT = sa.case((event.c.occurred_at < event.c.accepted_at, event.c.occurred_at), else_=event.c.accepted_at)
-
-
 @cache
 def _open(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.about])
@@ -95,11 +92,11 @@ def _held(dialect: str, *columns: sa.ColumnElement[Any]) -> tuple[sa.Select[Any]
 @cache
 def _outdated(dialect: str) -> sa.Select[Any]:
     query, joined = _held(
-        dialect, delivery.c.id, delivery.c.about, _STARTS_AT.label("starts_at"), supersession.c.until,
+        dialect, delivery.c.id, delivery.c.about, STARTS_AT.label("starts_at"), supersession.c.until,
         supersession.c.reason.label("mark"),
     )  # fmt: skip
     return query.select_from(joined.outerjoin(supersession, supersession.c.about == delivery.c.about)).where(
-        sa.or_(delivery.c.expires_at <= sa.bindparam("now"), supersession.c.until >= _STARTS_AT)
+        sa.or_(delivery.c.expires_at <= sa.bindparam("now"), supersession.c.until >= STARTS_AT)
     )
 
 

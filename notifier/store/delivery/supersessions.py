@@ -16,6 +16,10 @@ from notifier.store.core.schema import STOPPABLE, delivery, event, supersession
 MOST_TOLD = 100  # deliveries that an answer lists: a campaign has millions
 
 
+STARTS_AT = sa.case((event.c.occurred_at < event.c.accepted_at, event.c.occurred_at), else_=event.c.accepted_at)
+"""When an event counts as happened: a producer's clock that runs fast doesn't put it behind what came later."""
+
+
 class Supersession(msgspec.Struct, frozen=True, kw_only=True):
     """Deliveries about `about` whose event happened at or before `until` are out of date, for a reason.
 
@@ -94,9 +98,8 @@ def _waiting(dialect: str) -> tuple[sa.FromClause, list[sa.ColumnElement[bool] |
         .join(event, event.c.id == delivery.c.event_id)
         .outerjoin(_digest, sa.and_(delivery.c.state == State.COLLECTED, _digest.c.id == delivery.c.digest_id))
     )
-    starts_at = sa.case((event.c.occurred_at < event.c.accepted_at, event.c.occurred_at), else_=event.c.accepted_at)
     waits = sa.or_(delivery.c.state != State.COLLECTED, _digest.c.state == State.PENDING)
-    return joined, [sa.text(STOPPABLE), starts_at <= marks.c.until, waits]
+    return joined, [sa.text(STOPPABLE), marks.c.until >= STARTS_AT, waits]
 
 
 @cache
