@@ -21,13 +21,14 @@ from bench.decide import decide
 from bench.distant import distant
 from bench.growth import growth
 from bench.options import DatabaseKind, Options
+from bench.retention import retention
 from bench.segment import segment
 from bench.steady import idle, steady
 
 Scenario = Callable[[Options], Coroutine[Any, Any, dict[str, Any]]]
 SCENARIOS: dict[str, Scenario] = {
     "burst": burst, "mix": mix, "steady": steady, "idle": idle, "alerts": alerts, "distant": distant, "accept": accept,
-    "growth": growth, "decide": lambda options: decide(options.people),
+    "growth": growth, "retention": retention, "decide": lambda options: decide(options.people),
     "segment": lambda options: segment(options.people), "console": lambda options: console(options.rows // 2),
 }  # fmt: skip
 FIGURES = dict.fromkeys(
@@ -36,12 +37,14 @@ FIGURES = dict.fromkeys(
         "ratio_bare_loop", "lost", "duplicated",
     )
 )  # fmt: skip
-"""What every scenario's line has, null where it has no such figure."""
+"""The figures in every scenario's line, null where the scenario has none."""
 
 
 def main() -> None:
     """Run scenarios and print what they found."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started ends with us, as by Ctrl-C
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # processes that were started end with this one, as with Ctrl-C
     usual = Options()
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
@@ -53,7 +56,7 @@ def main() -> None:
         "--rows",
         type=int,
         default=usual.rows,
-        help=f"rows of growth, messages of alerts' campaign (default {usual.rows})",
+        help=f"deliveries of growth and retention, messages of alerts' campaign (default {usual.rows})",
     )
     parser.add_argument("--seconds", type=int, default=usual.seconds, help=f"at each rate (default {usual.seconds})")
     parser.add_argument("--database", choices=get_args(DatabaseKind), default=usual.database)

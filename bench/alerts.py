@@ -16,7 +16,8 @@ from notifier.chaos import bulk
 from notifier.domain.deliveries import Lane
 from notifier.domain.messages import Device
 from notifier.domain.recipients import device_id
-from notifier.store.core.schema import delivery, event
+from notifier.store.core.schema import open_event
+from notifier.store.core.status import rendered as delivery
 
 RATE = 20  # alerts a second
 
@@ -49,8 +50,8 @@ async def _handed_over(bed: Bed) -> None:
     """Wait until nothing but the campaign is left to do."""
     waits = sa.select(
         sa.or_(
-            sa.exists().where(delivery.c.signal_at.is_not(None), delivery.c.lane != Lane.BULK),
-            sa.exists().where(event.c.signal_at.is_not(None), event.c.decided_at.is_(None)),
+            sa.exists().where(delivery.c.next_check_at.is_not(None), delivery.c.lane != Lane.BULK),
+            sa.exists().where(open_event.c.next_check_at.is_not(None)),
         )
     )
 

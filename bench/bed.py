@@ -1,10 +1,10 @@
-"""What a benchmark runs on: a whole system on real servers, its CPU by process, and its books at the end."""
+"""The environment of a benchmark: a whole system on real servers, its CPU by process, and its ledger at the end."""
 
 import asyncio
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +45,12 @@ class Bed:
     sink: Sink | None
     groups: Mapping[str, list[int]]
     warm: int
+    began: int
+    """The instant since which deliveries are made of what the producer reports; those before it are the past's."""
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds so far, by group of processes; of PostgreSQL, what serves our database."""
+        """CPU seconds so far, by group of processes; of PostgreSQL, the backends that serve our database, of MariaDB
+        the whole server."""
         spent = {"producer": time.process_time()} | {name: seconds_of(pids) for name, pids in self.groups.items()}
         if self.system.database.dialect == "postgresql":
             spent["postgresql"] = seconds_of(pids_titled(DATABASE))
@@ -83,20 +86,21 @@ class Bed:
 
     async def stages(self) -> dict[str, float]:
         """CPU seconds so far by the stage of an event's way, all processes together."""
-        async with self.session.get(f"{self.system.settings.public_url}/metrics") as response:
-            response.raise_for_status()
-            families = text_string_to_metric_families(await response.text())
+        families = text_string_to_metric_families(await self.metrics())
         found = (sample for family in families if family.name == STAGES for sample in family.samples)
         return {sample.labels["stage"]: sample.value for sample in found if sample.name == f"{STAGES}_total"}
 
-    async def books(self, events: int, ours: Callable[[str], bool] = lambda _id: True) -> dict[str, Any]:
-        """The ledger, and our rows against what arrived, message by message, after so many events.
+    async def metrics(self) -> str:
+        """What the web process answers to a scrape."""
+        async with self.session.get(f"{self.system.settings.public_url}/metrics") as response:
+            response.raise_for_status()
+            return await response.text()
 
-        `ours` says of a delivery's id whether it came by way of an event: a benchmark may have written others itself.
-        """
+    async def books(self, events: int) -> dict[str, Any]:
+        """The ledger, and the rows since the bed was made against what arrived, message by message, after so many
+        events."""
         books = await ledger.read(self.system.database)
-        rows = await deliveries.states(self.system.database)
-        states = {key: state for key, state in rows.items() if ours(key[1])}
+        states = await deliveries.states(self.system.database, self.began)
         missing = books.imbalance + books.undecided + books.quarantined + max(events + self.warm - books.events, 0)
         compared = compare(states, await self.arrived(), missing)
         return {
@@ -126,11 +130,12 @@ async def make_bed(
             chosen.setdefault("email_providers", f"smtp://127.0.0.1:{mails.port}")
         chosen.setdefault("templates", templates(folder))
         system = await stack.enter_async_context(LocalSystem(folder, chosen, processes, fast=True))
-        await recipients.put(system.database, people(reach), system.clock.now())
+        began = system.clock.now()
+        await recipients.put(system.database, people(reach), began)
         producer = await stack.enter_async_context(AsyncProducer(system.settings.public_url, system.key, "bench"))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         warm = WARM if "worker" in processes else 0
-        bed = Bed(system, producer, session, mails, _groups(system, database), warm)
+        bed = Bed(system, producer, session, mails, _groups(system, database), warm, began)
         await report(producer, range(FAR, FAR + warm))
         await bed.quiet(WARM_TIMEOUT)
         yield bed
@@ -143,4 +148,6 @@ def _groups(system: LocalSystem, database: DatabaseKind) -> dict[str, list[int]]
     groups["stand-ins"] += pids_of_ours("smtp-sink")
     if database == "sqlite":
         return groups | {"redis": pids_of_ours("valkey-server")}
+    if database == "mariadb":
+        groups["mariadb"] = pids_named("mariadbd")
     return groups | {"redis": pids_named("redis-server")}

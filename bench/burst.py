@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.bed import make_bed
 from bench.cpu import largest_child
+from bench.footprint import figures, measure
 from bench.load import Reach, everything, mixed, report
 from bench.options import Options
 from bench.peers.comparing import compare
@@ -23,6 +24,7 @@ async def mix(options: Options) -> dict[str, Any]:
 async def _burst(scenario: str, options: Options, reach: Reach) -> dict[str, Any]:
     async with make_bed(database=options.database, reach=reach) as bed:
         warm, stages, before = await bed.counted(), await bed.stages(), bed.cpu()
+        footprint = await measure(bed.system.database)
         began = time.perf_counter()
         await report(bed.producer, range(options.events))
         accepted = time.perf_counter()
@@ -32,6 +34,7 @@ async def _burst(scenario: str, options: Options, reach: Reach) -> dict[str, Any
         by_stage = {name: spent - stages.get(name, 0) for name, spent in (await bed.stages()).items()}
         memory = largest_child(bed.groups["workers"])
         received = (await bed.counted()) - warm
+        left = await figures(bed.system.database, footprint, received.total())
         books = await bed.books(options.events)
         rate = received.total() / seconds
         peers = await compare(bed, reach, rate) if options.peers else {}
@@ -46,6 +49,7 @@ async def _burst(scenario: str, options: Options, reach: Reach) -> dict[str, Any
         "cpu_us_per_event": {name: round(spent / options.events * 1e6) for name, spent in cpu.items()},
         "stage_us_per_event": {name: round(spent / options.events * 1e6) for name, spent in by_stage.items()},
         "largest_worker_mb": round(memory / 1e6),
+        **left,
         **books,
         **peers,
     }

@@ -14,11 +14,14 @@ import aiohttp
 import msgspec
 import sqlalchemy as sa
 
+from bench import ids
 from bench.servers import servers
 from notifier.channels.sms.writing import SmsTexts
 from notifier.demo.local import LocalSystem
 from notifier.domain.catalog import NotificationType
 from notifier.domain.clock import SECOND
+from notifier.domain.events import undated_id
+from notifier.domain.ids import dated
 from notifier.domain.users import Role, User, hash_password, make_password
 from notifier.rendering.texts import encode, read_wording
 from notifier.store.console import users, versions
@@ -34,31 +37,71 @@ STEP = 20_000  # events written at once: a statement has its time-out here too
 
 # Eight hours at full load: two deliveries an event, one in a hundred dead, 20,000 recipients, one rare type, and one
 # event in fifty of the type that somebody writes texts for.
+REPORTED = "CREATE UNLOGGED TABLE reported (n int PRIMARY KEY, undated uuid, id uuid, at bigint)"
+NUMBERS = """
+INSERT INTO reported (n, undated, id, at)
+SELECT n, undated, dated(undated, at), at
+FROM (SELECT n, undated, CAST(:now AS bigint) - (CAST(:events AS int) - n) * 60 AS at
+      FROM unnest(CAST(:numbers AS int[]), CAST(:undated AS uuid[])) AS given(n, undated)) AS numbered
+"""
+IDENTITIES = """
+INSERT INTO identity (id, first_at) SELECT undated, at FROM reported WHERE n BETWEEN :first AND :last
+"""
 EVENTS = """
-INSERT INTO event (id, source, source_id, type, subject, occurred_at, accepted_at, digest, data, tries, decided_at,
-                   deliveries)
-SELECT md5('event' || n), 'bench', n::text, 'charging.complete', 'S-' || n, at, at, '',
-       CASE WHEN n % 50 = 1 THEN :drafted ELSE '{}' END, 0, at, 2
-FROM (SELECT n, CAST(:now AS bigint) - (CAST(:events AS int) - n) * 60 AS at
-      FROM generate_series(CAST(:first AS int), :last) AS n) AS numbered
+INSERT INTO event (id, source, source_id, type, subject, occurred_at, accepted_at, digest, data)
+SELECT id, 'bench', n::text, 'charging.complete', 'S-' || n, at, at, undated,
+       CASE WHEN n % 50 = 1 THEN :drafted ELSE '{}' END
+FROM reported WHERE n BETWEEN :first AND :last
+"""
+PLANS = """
+INSERT INTO plan (event_id, decided_at, deliveries)
+SELECT id, at, 2 FROM reported WHERE n BETWEEN :first AND :last
+"""
+TALLIES = """
+INSERT INTO tally (id, day, part, state, channel, reason, number)
+SELECT CAST(md5('tally' || state || day) AS uuid), day, 'event', state, '', '',
+       CASE state WHEN 'planned' THEN 2 ELSE 1 END * events
+FROM (SELECT accepted_at / 86400000 AS day, count(*) AS events FROM event GROUP BY 1) AS days,
+     unnest(ARRAY['accepted', 'decided', 'planned']) AS state
 """
 DELIVERIES = """
-INSERT INTO delivery (id, event_id, recipient_id, type, channel, target, lane, about, state, reason, created_at,
-                      updated_at, due_at, expires_at, attempts, crashes, step)
-SELECT md5('delivery' || n || c), md5('event' || n), 'driver-' || n % 20000,
+INSERT INTO delivery (id, event_id, recipient_id, type, channel, target, lane, subject_key, state, created_at, due_at,
+                      expires_at, step)
+SELECT dated(CAST(md5('delivery' || n || c) AS uuid), at), id, 'driver-' || n % 20000,
        CASE WHEN n = 7 THEN 'idle-warning' WHEN n % 50 = 1 THEN 'vehicle-not-ready' ELSE 'charging-complete' END,
        CASE c WHEN 1 THEN 'push' ELSE 'sms' END, '',
-       'urgent', md5(n::text), CASE WHEN n % 50 = 0 AND c = 2 THEN 'failed' ELSE 'delivered' END,
-       CASE WHEN n % 50 = 0 AND c = 2 THEN 'refused' END, at, at, at, at + 3600000, 1, 0, 0
-FROM (SELECT n, CAST(:now AS bigint) - (CAST(:events AS int) - n) * 60 AS at
-      FROM generate_series(CAST(:first AS int), :last) AS n) AS numbered,
-     generate_series(1, 2) AS c
+       'urgent', CAST(md5(n::text) AS uuid), 'sending', at, at, at + 3600000, 0
+FROM reported, generate_series(1, 2) AS c WHERE n BETWEEN :first AND :last
+"""
+OUTCOMES = """
+INSERT INTO outcome (delivery_id, number, at, state, reason, attempts, started_at, answer, provider)
+SELECT dated(CAST(md5('delivery' || n || c) AS uuid), at), 1, at,
+       CASE WHEN n % 50 = 0 AND c = 2 THEN 'failed' ELSE 'delivered' END,
+       CASE WHEN n % 50 = 0 AND c = 2 THEN 'refused' END, 1, at,
+       CASE WHEN n % 50 = 0 AND c = 2 THEN 'refused' ELSE 'sent' END, 'main'
+FROM reported, generate_series(1, 2) AS c WHERE n BETWEEN :first AND :last
+"""
+DEAD = """
+INSERT INTO open_delivery (id, lane, channel, subject_key, state, reason, updated_at, due_at, attempts)
+SELECT dated(CAST(md5('delivery' || n || 2) AS uuid), at), 'urgent', 'sms', CAST(md5(n::text) AS uuid), 'failed',
+       'refused', at, at, 1
+FROM reported WHERE n BETWEEN :first AND :last AND n % 50 = 0
+"""
+OVER = """
+INSERT INTO tally (id, day, part, state, channel, reason, number)
+SELECT CAST(md5('over' || d.created_at / 86400000 || d.channel) AS uuid), d.created_at / 86400000, 'delivery',
+       'delivered', d.channel, '', count(*)
+FROM delivery d LEFT JOIN open_delivery o ON o.id = d.id
+WHERE o.id IS NULL GROUP BY d.created_at / 86400000, d.channel
 """
 AUDIT = """
 INSERT INTO audit (id, at, actor, action, subject, detail)
-SELECT md5('audit' || n), CAST(:now AS bigint) - n * 60, 'console:ada', 'dead.redrive', md5('event' || n), ''
-FROM generate_series(CAST(:first AS int), :last) AS n
+SELECT md5('audit' || n), CAST(:now AS bigint) - n * 60, 'console:ada', 'dead.redrive',
+       translate(CAST(id AS text), '-', ''), ''
+FROM reported WHERE n BETWEEN :first AND :last
 """
+WRITTEN = (IDENTITIES, EVENTS, PLANS, DELIVERIES, OUTCOMES, DEAD, AUDIT)
+"""What is written of the events from `first` to `last`."""
 
 
 async def console(events: int) -> dict[str, Any]:
@@ -66,7 +109,8 @@ async def console(events: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="notifier-bench-") as folder:
         async with servers() as settings, LocalSystem(Path(folder), settings, ("web", "clock")) as system:
             kind = system.catalog.types[DRAFTED]
-            deliveries = await _fill(system.database, events, system.clock.now(), kind.samples[0].data)
+            now = system.clock.now()
+            deliveries = await _fill(system.database, events, now, kind.samples[0].data)
             await _draft(system, kind)
             password = make_password()
             hashed = hash_password(password)
@@ -75,16 +119,17 @@ async def console(events: int) -> dict[str, Any]:
             url = f"{system.settings.public_url}/console"
             async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
                 await _sign_in(session, url, password)
-                pages = {name: await _time(session, url + path) for name, path in _pages(deliveries)}
+                pages = {name: await _time(session, url + path) for name, path in _pages(deliveries, now)}
     slow = [name for name, page in pages.items() if page["p95_ms"] > LIMIT]
     return {"scenario": "console", "deliveries": deliveries, "slow": slow, "pages": pages}
 
 
-def _pages(deliveries: int) -> Iterator[tuple[str, str]]:
-    """Every page that reads what grows, in its dearest form too."""
+def _pages(deliveries: int, now: int) -> Iterator[tuple[str, str]]:
+    """Every page that reads what grows, in its dearest form too; the last event was accepted at `now`."""
     last = deliveries // PER_EVENT
     middle = f"{{}}?after={int(time.time() * SECOND) - last * 30}-{'f' * 32}"
-    delivery, event = _md5(f"delivery{last}2"), _md5(f"event{last}")
+    delivery = dated(md5(f"delivery{last}2".encode(), usedforsecurity=False).hexdigest(), now)
+    event = dated(undated_id("bench", str(last)), now)
     yield "health", "/health"
     yield "activity", "/activity"
     yield "activity, half a million back", middle.format("/activity")
@@ -102,7 +147,7 @@ def _pages(deliveries: int) -> Iterator[tuple[str, str]]:
     yield "dead, half back", middle.format("/dead")
     yield "dead, of a reason that none has", "/dead?reason=throttled"
     yield "audit", "/audit"
-    yield "audit, of who did nothing", "/audit?actor=nobody"
+    yield "audit, of an actor without entries", "/audit?actor=nobody"
     yield "types", "/types"
     yield "editor", f"/types/{DRAFTED}/edit?locale=de&channel=sms"
     yield "publish", f"/types/{DRAFTED}/publish"
@@ -112,22 +157,24 @@ def _pages(deliveries: int) -> Iterator[tuple[str, str]]:
     yield "account", "/account"
 
 
-def _md5(text: str) -> str:
-    return md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
 async def _fill(database: Database, events: int, now: int, data: Mapping[str, Any]) -> int:
     """Write the rows, with this data in what made deliveries of `DRAFTED`; how many deliveries they are."""
     drafted = msgspec.json.encode(data).decode()
     async with database.engine.connect() as connection:
         free = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await free.execute(sa.text("SET statement_timeout = 0"))
+        for statement in ("SET statement_timeout = 0", *ids.FUNCTIONS, REPORTED):
+            await free.execute(sa.text(statement))
         for first in range(1, events + 1, STEP):
-            span = {"now": now, "events": events, "first": first, "last": min(first + STEP - 1, events)}
-            await free.execute(sa.text(EVENTS), {**span, "drafted": drafted})
-            await free.execute(sa.text(DELIVERIES), span)
-            await free.execute(sa.text(AUDIT), {"now": now, "first": span["first"], "last": span["last"]})
-        for table in ("event", "delivery", "audit"):
+            numbers = range(first, min(first + STEP, events + 1))
+            undated = [undated_id("bench", str(number)) for number in numbers]
+            given = {"numbers": list(numbers), "undated": undated, "now": now, "events": events}
+            await free.execute(sa.text(NUMBERS), given)
+            span = {"first": numbers[0], "last": numbers[-1], "now": now, "drafted": drafted}
+            for statement in WRITTEN:
+                await free.execute(sa.text(statement), span)
+        for statement in (TALLIES, OVER):
+            await free.execute(sa.text(statement))
+        for table in ("identity", "event", "plan", "delivery", "outcome", "open_delivery", "audit"):
             await free.execute(sa.text(f"VACUUM ANALYZE {table}"))
         return int((await free.execute(sa.text("SELECT count(*) FROM delivery"))).scalar_one())
 

@@ -12,6 +12,7 @@ from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.recipients import Recipient
 from notifier.pipeline.plan import SendsInWindow, make_plan
 from notifier.store.core import rows
+from notifier.store.delivery import decisions
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 CHUNK = 1000  # people in one plan, as in a transaction
@@ -38,7 +39,7 @@ async def decide(people: int) -> dict[str, Any]:
             plan = make_plan(catalog, [_event(now)], {"segment:all": found}, now, spent)
             planned = time.process_time()
             rows.encode(list(plan.deliveries.values()))
-            rows.encode(plan.decisions)
+            rows.encode(decisions.stored(plan.decisions))
             encoding += time.process_time() - planned
             told[name] = told.get(name, 0.0) + planned - made
     return {

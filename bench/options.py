@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-DatabaseKind = Literal["postgresql", "sqlite"]
+DatabaseKind = Literal["postgresql", "mariadb", "sqlite"]
 
 
 class Options(NamedTuple):

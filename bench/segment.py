@@ -18,7 +18,7 @@ from notifier.demo.local import LocalSystem
 from notifier.domain.clock import SystemClock
 from notifier.domain.segments import Segment
 from notifier.store.core.database import Database
-from notifier.store.core.schema import event
+from notifier.store.core.schema import plan
 from notifier.store.people import segments
 from notifier.store.reading import ledger
 
@@ -118,7 +118,7 @@ async def _memory(database: Database, workers: list[int]) -> AsyncIterator[int]:
     while time.monotonic() < deadline:
         yield round(memory_of(workers) / 1e6)
         async with database.engine.connect() as connection:
-            if (await connection.execute(sa.select(event.c.decided_at))).scalar() is not None:
+            if (await connection.execute(sa.select(plan.c.decided_at))).first() is not None:
                 return
         await asyncio.sleep(SAMPLES)
     raise TimeoutError(f"the campaign was not decided after {TIMEOUT} s")

@@ -1,5 +1,5 @@
-"""The servers that a benchmark runs on: a PostgreSQL database of its own, and a Redis database emptied for it; or the
-embedded default, SQLite and a Valkey that the system brings along."""
+"""The servers that a benchmark runs on: a PostgreSQL or MariaDB database of its own, and a Redis database emptied for
+it; or the embedded default, SQLite and a Valkey that the system brings along."""
 
 import os
 from collections.abc import AsyncIterator
@@ -13,7 +13,13 @@ from notifier.chaos.servers import execute
 from notifier.domain.errors import ConfigurationError
 
 DATABASE = f"notifier_bench_{os.getpid()}"
-POSTGRESQL = os.environ.get("NOTIFIER_TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1/postgres")
+URLS = {
+    "postgresql": os.environ.get("NOTIFIER_TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1/postgres"),
+    "mariadb": os.environ.get("NOTIFIER_TEST_MARIADB_URL", "mariadb://root@127.0.0.1/test"),
+}
+DROP = {
+    "postgresql": f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)", "mariadb": f"DROP DATABASE IF EXISTS {DATABASE}"
+}  # fmt: skip
 REDIS = os.environ.get("NOTIFIER_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
 
@@ -23,21 +29,21 @@ async def servers(database: DatabaseKind = "postgresql") -> AsyncIterator[dict[s
     if database == "sqlite":
         yield {}
         return
-    url = sa.make_url(POSTGRESQL)
+    server = URLS[database]
     try:
-        await execute(POSTGRESQL, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        await execute(POSTGRESQL, f"CREATE DATABASE {DATABASE}")
+        await execute(server, DROP[database])
+        await execute(server, f"CREATE DATABASE {DATABASE}")
         with redis.Redis.from_url(REDIS, socket_timeout=5) as client:
             client.flushdb()
     except (OSError, sa.exc.SQLAlchemyError, redis.RedisError) as error:
         raise ConfigurationError(
-            f"the benchmarks need PostgreSQL and Redis ({type(error).__name__}); "
-            "name them by NOTIFIER_TEST_POSTGRESQL_URL and NOTIFIER_TEST_REDIS_URL"
+            f"the benchmarks need {database} and Redis ({type(error).__name__}); "
+            f"name them by NOTIFIER_TEST_{database.upper()}_URL and NOTIFIER_TEST_REDIS_URL"
         ) from None
     try:
         yield {
-            "database_url": url.set(database=DATABASE).render_as_string(hide_password=False),
+            "database_url": sa.make_url(server).set(database=DATABASE).render_as_string(hide_password=False),
             "broker_url": REDIS,
         }
     finally:
-        await execute(POSTGRESQL, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+        await execute(server, DROP[database])

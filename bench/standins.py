@@ -37,7 +37,7 @@ class Sink:
         """How often each mail arrived, by the local part of its Message-ID; one that is arriving may count already."""
         for file in self._received.iterdir() if self._received else ():
             found = _MESSAGE_ID.search(file.read_bytes())
-            if found is not None:  # else it has only begun
+            if found is not None:  # otherwise the process has only started
                 self._mails[found[1].decode()] += 1
                 file.unlink()
         return dict(self._mails)

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bench.bed import Bed, make_bed
 from bench.load import event, report, report_at
 from bench.options import Options
-from notifier.store.core.schema import delivery
 from notifier.store.core.schema import event as events
+from notifier.store.core.status import rendered as delivery
 
 SHARES = (0.1, 0.5, 0.8)  # of what a burst showed to be possible
 PAGE = 10_000  # entries in one answer, the most that the sandbox gives

@@ -28,12 +28,12 @@ from notifier.runtime.coalesce import Coalescer
 
 T = TypeVar("T")
 
-TIMEOUT = 60.0  # seconds that a call may take unless told otherwise: longer than a failover, or a web's restart
-REQUEST_TIMEOUT = 30.0  # seconds for one request, after which it is sent anew
+TIMEOUT = 60.0  # seconds that a call may take by default: longer than a failover or a restart of the web process
+REQUEST_TIMEOUT = 30.0  # seconds for one request, after which it is sent again
 FIRST_PAUSE = 0.25  # seconds, doubled each time, with full jitter
 MOST_PAUSE = 15.0  # seconds
-BATCH = 1000  # events in one request, the most that the service takes
-TOO_LARGE = 41301  # the problem of a body with more bytes than the service takes: half of it may fit
+BATCH = 1000  # the most events in one request that the service accepts
+TOO_LARGE = 41301  # the problem code of a too large body: half of the batch may fit
 
 
 class ServiceUnavailable(NotifierError):
@@ -67,7 +67,7 @@ class _Item(NamedTuple):
 
 
 _TOO_LATE: Final = _Result("refused")
-"""The answer to what nobody waits for any more."""
+"""The result for a call that nobody awaits any more."""
 
 
 class AsyncProducer:
@@ -132,7 +132,7 @@ class AsyncProducer:
         if not self._open:
             raise RuntimeError("use the producer as a context manager: async with AsyncProducer(…) as producer")
         until = asyncio.get_running_loop().time() + self._timeout
-        # Encoded here, so that data which can't be fails this call and not those that share its batch.
+        # Encoded here, so that data that can't be encoded fails this call only, and not the others in its batch.
         items = [_Item(self._envelope(event), until) for event in events]
         self._calls += 1
         self._idle.clear()
@@ -185,14 +185,14 @@ class AsyncProducer:
                 pass
             left = until - clock()
             if left < max(FIRST_PAUSE, asked):
-                raise ServiceUnavailable(f"{self._url} took nothing within {self._timeout:g} s", asked)
+                raise ServiceUnavailable(f"{self._url} accepted nothing within {self._timeout:g} s", asked)
             jittered = random.uniform(pause / 2, pause)  # noqa: S311 (jitter is no secret)
             await asyncio.sleep(max(min(jittered, left - FIRST_PAUSE), asked))
             pause = min(pause * 2, MOST_PAUSE)
 
     async def _post_once(self, body: bytes) -> Sequence[_Result]:
         if self._session is None:
-            raise RuntimeError("the producer was closed while its callers no longer waited")
+            raise RuntimeError("the producer was closed after its callers stopped waiting")
         # A redirect would turn the POST into a GET.
         async with self._session.post(
             self._url, data=io.BytesIO(body), headers=self._headers, allow_redirects=False
@@ -207,7 +207,7 @@ class AsyncProducer:
             if response.content_type == "application/problem+json":
                 raise _problem(msgspec.json.decode(content))
             raise Problem(
-                0, response.status, "Not an answer of this service", f"{self._url} answered {response.status}"
+                0, response.status, "Not a response of this service", f"{self._url} answered {response.status}"
             )
 
 
@@ -284,7 +284,7 @@ class Producer:
 
 _OPEN: Final[WeakSet[Producer]] = WeakSet()
 _LEFT_BEHIND: Final[list[object]] = []
-"""Of the parent process: never closed here, for what its loop waits for is known to the kernel once for both."""
+"""The parent process's loop: never closed here, since both processes share its kernel poll object."""
 
 
 def _after_fork() -> None:
@@ -292,7 +292,7 @@ def _after_fork() -> None:
         producer.after_fork()
 
 
-if hasattr(os, "register_at_fork"):  # which Windows hasn't, for it can't fork
+if hasattr(os, "register_at_fork"):  # Windows can't fork and lacks this function
     os.register_at_fork(after_in_child=_after_fork)
 
 

@@ -50,7 +50,7 @@ async def _database(settings: Settings) -> AsyncIterator[DoctorFinding]:
         current, newest = await revisions(database)
         if current != newest:
             yield DoctorFinding(
-                "database", "wrong", f"its schema is at {current}, this code needs {newest}", "notifier db upgrade"
+                "database", "wrong", f"the schema is at {current}, this code needs {newest}", "notifier db upgrade"
             )
             return
         yield DoctorFinding("database", "good", f"{database.engine.dialect.name}, schema {current}")
@@ -99,13 +99,16 @@ async def _broker(settings: Settings, namespace: str | None) -> DoctorFinding:
         return DoctorFinding("broker", "wrong", str(error), "fix NOTIFIER_BROKER_URL")
     except redis.ResponseError as error:
         if isinstance(error, ClusterCrossSlotError | MovedError) or "slot" in str(error):
-            told = "it is a Redis Cluster, which is not supported: a queue's keys lie in several slots"
+            told = "the broker is a Redis Cluster, which is not supported: a queue's keys would be in several slots"
             return DoctorFinding("broker", "wrong", told, "set NOTIFIER_BROKER_URL to a single Redis, or to RabbitMQ")
         if "unknown command" in str(error) and await asyncio.to_thread(_is_sentinel, broker):
-            told = "it is a Sentinel, which holds no queues"
+            told = "the broker is a Sentinel, which has no queues"
             return DoctorFinding("broker", "wrong", told, "set NOTIFIER_BROKER_URL to the master's address")
         return DoctorFinding(
-            "broker", "wrong", "refuses the workers' commands (ResponseError)", "check its users and its version"
+            "broker",
+            "wrong",
+            "refuses the workers' commands (ResponseError)",
+            "check the broker's users and its version",
         )
     except Exception as error:  # noqa: BLE001 (each broker has errors of its own)
         return DoctorFinding(
@@ -164,7 +167,7 @@ def _enqueue_and_take(broker: TakingRedisBroker) -> None:
         client.rpush(keys[0], "1")
         client.hset(keys[1], "1", "doctor")
         if broker.take(keys=keys, args=[1]) != [b"doctor"]:
-            raise ConfigurationError("a message put into a queue did not come out of it")
+            raise ConfigurationError("a test message was put into a queue and not received from it")
     finally:
         for key in keys:
             client.delete(key)
@@ -176,7 +179,7 @@ def _templates(settings: Settings) -> DoctorFinding:
         load_categories(settings.templates, catalog)
         Renderer(catalog, settings.templates, Brand(settings.brand_name, settings.app_url, settings.postal_address))
     except ConfigurationError as error:
-        return DoctorFinding("templates", "wrong", str(error), "fix the file named")
+        return DoctorFinding("templates", "wrong", str(error), "fix the file that the message names")
     return DoctorFinding(
         "templates", "good", f"{len(catalog.types)} notification types for {len(catalog.event_types)} event types"
     )
@@ -200,7 +203,7 @@ async def _web(settings: Settings) -> DoctorFinding:
         ):
             if response.status == 200:
                 return DoctorFinding("web", "good", f"answers at {settings.public_url}")
-            return DoctorFinding("web", "wrong", f"answers {response.status} at {url}", "check its log")
+            return DoctorFinding("web", "wrong", f"answers {response.status} at {url}", "check the web process's log")
     except (aiohttp.ClientError, TimeoutError) as error:
         return DoctorFinding(
             "web", "missing", f"no answer at {settings.public_url} ({type(error).__name__})", "start it: notifier web"
@@ -209,8 +212,10 @@ async def _web(settings: Settings) -> DoctorFinding:
 
 def _metrics(settings: Settings) -> DoctorFinding:
     if settings.metrics_dir is None:
-        told = "each process counts for itself: /metrics covers only the web process and the ledger"
-        return DoctorFinding("metrics", "missing", told, "set NOTIFIER_METRICS_DIR to a folder that all share")
+        told = "each process has its own metrics: /metrics covers only the web process and the ledger"
+        return DoctorFinding(
+            "metrics", "missing", told, "set NOTIFIER_METRICS_DIR to a folder that all processes share"
+        )
     try:
         settings.metrics_dir.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=settings.metrics_dir):
@@ -218,4 +223,4 @@ def _metrics(settings: Settings) -> DoctorFinding:
     except OSError as error:
         told = f"{settings.metrics_dir} is not writable ({type(error).__name__})"
         return DoctorFinding("metrics", "wrong", told, "fix NOTIFIER_METRICS_DIR or that folder's owner")
-    return DoctorFinding("metrics", "good", f"all processes count in {settings.metrics_dir}")
+    return DoctorFinding("metrics", "good", f"all processes share their metrics in {settings.metrics_dir}")

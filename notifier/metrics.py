@@ -26,54 +26,65 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 REGISTRY = CollectorRegistry()
 
 events_accepted = Counter("notifier_events_accepted_total", "Events answered 202", ["type"], registry=REGISTRY)
-events_refused = Counter("notifier_events_refused_total", "Events answered with a problem", ["code"], registry=REGISTRY)
+events_refused = Counter("notifier_events_refused_total", "Events refused with a problem", ["code"], registry=REGISTRY)
 events_decided = Counter("notifier_events_decided_total", "Events turned into deliveries", registry=REGISTRY)
 settled = Counter(
-    "notifier_deliveries_settled_total", "Attempts by how they ended", ["channel", "state", "reason"], registry=REGISTRY
+    "notifier_deliveries_settled_total", "Attempts by outcome", ["channel", "state", "reason"], registry=REGISTRY
 )
 provider_seconds = Histogram(
     "notifier_provider_seconds",
-    "Time a provider took to answer",
+    "Duration of a provider's answer",
     ["channel", "outcome"],
     buckets=SECONDS,
     registry=REGISTRY,
 )
 handoff_seconds = Histogram(
-    "notifier_handoff_seconds", "Time from an event (or a redrive) to a provider taking its message", ["channel"],
+    "notifier_handoff_seconds", "Time from an event (or a redrive) until a provider accepts its message", ["channel"],
     buckets=SECONDS, registry=REGISTRY,
 )  # fmt: skip
-signals_lost = Counter("notifier_signals_lost_total", "Signals the broker did not take", ["queue"], registry=REGISTRY)
-signals_again = Counter("notifier_signals_again_total", "Rows the clock signalled", ["queue"], registry=REGISTRY)
+signals_lost = Counter(
+    "notifier_signals_lost_total", "Signals that the broker did not accept", ["queue"], registry=REGISTRY
+)
+signals_again = Counter("notifier_signals_again_total", "Rows that the clock signalled", ["queue"], registry=REGISTRY)
 messages_failed = Counter(
-    "notifier_messages_failed_total", "Signals whose work failed; the clock signals their rows again", ["queue"],
+    "notifier_messages_failed_total", "Signals whose work failed; the clock signals those rows again", ["queue"],
     registry=REGISTRY,
 )  # fmt: skip
 messages_quarantined = Counter(
-    "notifier_messages_quarantined_total", "Signals that can't be read or were taken before", ["queue"],
+    "notifier_messages_quarantined_total", "Signals that can't be read or were processed before", ["queue"],
     registry=REGISTRY,
 )  # fmt: skip
 rows_quarantined = Counter(
-    "notifier_rows_quarantined_total", "Events and deliveries that ended worker after worker", ["kind"],
+    "notifier_rows_quarantined_total", "Events and deliveries put aside because they crashed worker "
+"after worker", ["kind"],
     registry=REGISTRY,
 )  # fmt: skip
+rows_removed = Counter(
+    "notifier_rows_removed_total", "Rows that went, or events that lost their data, when their period of retention was "
+"over",
+    ["kind"], registry=REGISTRY,
+)  # fmt: skip
 receipts = Counter(
-    "notifier_receipts_total", "Deliveries that a provider's later word moved", ["channel", "state", "reason"],
+    "notifier_receipts_total", "Deliveries whose state a provider's receipt changed", ["channel", "state", "reason"],
     registry=REGISTRY,
 )  # fmt: skip
 worker_ends = Counter(
-    "notifier_worker_ends_total", "Worker processes that ended by themselves and were started again", registry=REGISTRY
+    "notifier_worker_ends_total", "Worker processes that ended unexpectedly and were restarted", registry=REGISTRY
 )
-leases_lost = Counter("notifier_leases_lost_total", "Outcomes not recorded: the lease had run out", registry=REGISTRY)
+leases_lost = Counter(
+    "notifier_leases_lost_total", "Outcomes not recorded because the lease had run out", registry=REGISTRY
+)
 clock_tick = Gauge(
     "notifier_clock_tick_timestamp_seconds",
-    "When a clock last finished a round",
+    "Time at which a clock last finished a round",
     multiprocess_mode="max",
     registry=REGISTRY,
 )
 
 
 ledger_imbalance = Gauge(
-    "notifier_audit_imbalance", "Deliveries and events missing or too many, as of the clock's last audit",
+    "notifier_audit_imbalance", "Deliveries and events missing from or surplus in the ledger, as of the clock's "
+"last audit",
     multiprocess_mode="mostrecent", registry=REGISTRY,
 )  # fmt: skip
 
@@ -104,14 +115,25 @@ class LedgerCollector(Collector):
         yield GaugeMetricFamily("notifier_events", "Events accepted", value=self._ledger.events)
         yield GaugeMetricFamily("notifier_events_undecided", "Events not decided yet", value=self._ledger.undecided)
         yield GaugeMetricFamily(
-            "notifier_deliveries_planned", "Deliveries that decisions made", value=self._ledger.planned
+            "notifier_deliveries_planned", "Deliveries that decisions planned", value=self._ledger.planned
         )
         yield GaugeMetricFamily(
             "notifier_events_quarantined", "Events put aside until a person redrives them",
             value=self._ledger.quarantined,
         )  # fmt: skip
         yield GaugeMetricFamily(
-            "notifier_ledger_imbalance", "Deliveries and events missing or too many; anything but 0 is an alarm",
+            "notifier_ledger_sealed_days", "Days of which all is over and the sums are written down",
+            value=self._ledger.days.sealed,
+        )  # fmt: skip
+        yield GaugeMetricFamily(
+            "notifier_ledger_open_days", "Days of the ledger that are not sealed, since something of them "
+"is open or they ended lately",
+            value=self._ledger.days.open,
+        )  # fmt: skip
+        yield GaugeMetricFamily(
+            "notifier_ledger_imbalance", "Deliveries and events missing from or surplus in the ledger; anything "
+"but 0 is "
+"an alarm",
             value=self._ledger.imbalance,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Hold our books against the providers', message by message: what was lost, what was sent twice.
+"""Compare our ledger with the providers' records, message by message: which messages were lost or sent twice.
 
 For the demo, the benchmarks and the fault scenarios, where the sandbox's ledger tells what truly arrived.
 """
@@ -18,8 +18,8 @@ TIMEOUT = 60  # seconds: the sandbox's list of a million references takes a few
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """`lost`: deliveries we call sent that never arrived, or that the books miss. `duplicated`: arrivals after a
-    delivery's first. `unrecorded`: arrivals of deliveries that we don't call sent or unknown."""
+    """`lost`: deliveries that are sent by our ledger but never arrived, or that the ledger lacks. `duplicated`:
+    arrivals after a delivery's first. `unrecorded`: arrivals of deliveries that we don't call sent or unknown."""
 
     lost: int
     duplicated: int
@@ -44,7 +44,7 @@ def compare(
 ) -> Reconciliation:
     """Compare states with arrivals: `states` by channel and id, `arrived` counts by channel and reference.
 
-    What goes to a channel that `arrived` doesn't name reaches no provider: our own books are all there is of it.
+    What goes to a channel that `arrived` doesn't name reaches no provider: only our own ledger records it.
     """
     times = {(channel, reference): count for channel, counts in arrived.items() for reference, count in counts.items()}
     handed_over = {key for key, state in states.items() if state in HANDED_OVER and key[0] in arrived}

@@ -1,7 +1,7 @@
 """From settings to an open engine, and back: what each process does first and last."""
 
-import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from notifier.pipeline.sharing import keeper, open_namespace
 from notifier.providers.bulkheads import Bulkhead
 from notifier.providers.opening import concurrency, open_transports
 from notifier.rendering import Brand, Renderer
-from notifier.runtime.background import forever
+from notifier.runtime.background import cancelled, forever
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.runtime.settings import Settings
 from notifier.store.core import secrets
@@ -26,7 +26,7 @@ from notifier.store.core.migrate import revisions
 from notifier.texts import publishing
 
 LINKS = "links"
-"""The name of the database's own key."""
+"""The name of the signing key that the database generates and keeps."""
 
 
 def guard(settings: Settings) -> None:
@@ -37,38 +37,53 @@ def guard(settings: Settings) -> None:
 
 async def open_engine(settings: Settings) -> Engine:
     """Open the engine of the web process and the clock."""
-    return Engine(**await _open(settings))
+    async with AsyncExitStack() as opened:
+        return Engine(**await _open(settings, opened), opened=opened.pop_all())
 
 
 async def open_worker_engine(settings: Settings, bulkheads: Mapping[Queue, Bulkhead]) -> WorkerEngine:
-    """What a worker works with: transports are built here, on its loop, before the first message. `bulkheads` are
-    those of the queues that it serves."""
-    opened = await _open(settings)
-    keep = keeper(settings, opened["namespace"], opened["database"], opened["clock"])
-    return WorkerEngine(
-        **opened, transports=open_transports(settings, opened["clock"], keep), at_once=concurrency(settings),
-        dispatcher=LocalDispatcher(bulkheads),
-    )  # fmt: skip
+    """Open a worker's engine, with its transports, on the worker's loop and before its first message. `bulkheads` are
+    those of the queues that the worker serves."""
+    async with AsyncExitStack() as opened:
+        basis = await _open(settings, opened)
+        keep = keeper(settings, basis["namespace"], basis["database"], basis["clock"])
+        transports = open_transports(settings, basis["clock"], keep)
+        for transport in transports.values():
+            opened.push_async_callback(transport.close)
+        dispatcher = LocalDispatcher(bulkheads)
+        opened.push_async_callback(dispatcher.close)
+        return WorkerEngine(
+            **basis, transports=transports, at_once=concurrency(settings), dispatcher=dispatcher,
+            opened=opened.pop_all(),
+        )  # fmt: skip
 
 
-async def _open(settings: Settings) -> dict[str, Any]:
+async def close(engine: Engine) -> None:
+    """Close what `open_engine` or `open_worker_engine` opened, the last first: what is under way ends before its
+    signals, so that none is lost."""
+    await engine.opened.aclose()
+
+
+async def _open(settings: Settings, opened: AsyncExitStack) -> dict[str, Any]:
+    """Open what every engine has. `opened` closes it where a later step fails."""
     catalog = load_catalog(settings.templates)
     renderer = load_renderer(settings, catalog)
     database = await open_database(settings)
-    clock = await _clock(database)
+    opened.push_async_callback(database.close)
+    clock = DatabaseClock(database)
+    opened.push_async_callback(clock.close)
+    await clock.start()
     await publishing.ship(database, renderer.shipped, clock)
     await publishing.refresh(database, renderer)
     namespace = await open_namespace(settings, database)
+    signals = Signals(make_broker(settings.broker_url, namespace=namespace))
+    opened.push_async_callback(signals.close)
+    links = await open_links(settings, database)
+    opened.push_async_callback(cancelled, forever("texts", partial(publishing.keep, database, renderer)))
     return {
-        "database": database,
-        "namespace": namespace,
-        "catalog": catalog,
-        "renderer": renderer,
-        "signals": Signals(make_broker(settings.broker_url, namespace=namespace)),
-        "clock": clock,
-        "links": await open_links(settings, database),
-        "background": (forever("texts", partial(publishing.keep, database, renderer)),),
-    }
+        "database": database, "namespace": namespace, "catalog": catalog, "renderer": renderer, "signals": signals,
+        "clock": clock, "links": links,
+    }  # fmt: skip
 
 
 def load_renderer(settings: Settings, catalog: Catalog) -> Renderer:
@@ -78,15 +93,17 @@ def load_renderer(settings: Settings, catalog: Catalog) -> Renderer:
 
 
 async def open_database(settings: Settings) -> Database:
-    """The database, once its schema is the one that this code expects."""
-    database = Database(settings.database_url, settings.database_connections)
-    current, newest = await revisions(database)
-    if current != newest:
-        await database.close()
-        raise ConfigurationError(
-            f"the database is at revision {current}, this code needs {newest}; run `notifier db upgrade`"
-        )
-    return database
+    """Open the database. Raises ConfigurationError where its schema is not the one that this code expects."""
+    async with AsyncExitStack() as opened:
+        database = Database(settings.database_url, settings.database_connections)
+        opened.push_async_callback(database.close)
+        current, newest = await revisions(database)
+        if current != newest:
+            raise ConfigurationError(
+                f"the database is at revision {current}, this code needs {newest}; run `notifier db upgrade`"
+            )
+        opened.pop_all()
+        return database
 
 
 async def open_links(settings: Settings, database: Database) -> Links:
@@ -97,25 +114,3 @@ async def open_links(settings: Settings, database: Database) -> Links:
     keys = read_keys(settings.signing_keys)
     own = await secrets.find(database, LINKS) if keys else await secrets.get(database, LINKS)
     return Links(settings.public_url, keys if own is None else [*keys, own])
-
-
-async def _clock(database: Database) -> DatabaseClock:
-    clock = DatabaseClock(database)
-    await clock.start()
-    return clock
-
-
-async def close(engine: Engine) -> None:
-    """Close what `open_engine` or `open_worker_engine` opened: first what is under way, then its signals, so that none
-    is lost."""
-    for task in engine.background:
-        task.cancel()
-    await asyncio.gather(*engine.background, return_exceptions=True)
-    if isinstance(engine, WorkerEngine):
-        await engine.dispatcher.close()
-    await engine.signals.close()
-    if isinstance(engine, WorkerEngine):
-        await asyncio.gather(*(transport.close() for transport in engine.transports.values()))
-    if isinstance(engine.clock, DatabaseClock):
-        await engine.clock.close()
-    await engine.database.close()

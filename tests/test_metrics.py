@@ -10,12 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from notifier import metrics
 from notifier.domain.deliveries import Channel, State
-from notifier.store.reading.ledger import Ledger
+from notifier.store.reading.ledger import Ledger, LedgerDays
 
 LEDGER = Ledger(
     events=5, decided=2, undecided=1, quarantined=2, planned=7,
     deliveries={**dict.fromkeys(State, 0), State.SENT: 4, State.FAILED: 2}, by_channel=dict.fromkeys(Channel, 0),
-    reasons={},
+    reasons={}, days=LedgerDays(
+        sealed=3, first_sealed="2026-03-05", last_sealed="2026-03-07", corrected=0, open=2, open_since="2026-03-08",
+    ),
 )  # fmt: skip
 
 COUNT = """
@@ -26,9 +28,10 @@ metrics.clock_tick.set(int(sys.argv[1]))
 """
 RENDER = """
 from notifier import metrics
-from notifier.store.reading.ledger import Ledger
+from notifier.store.reading.ledger import Ledger, LedgerDays
 counts = dict.fromkeys(("events", "decided", "undecided", "quarantined", "planned"), 0)
-ledger = Ledger(**counts, deliveries={}, by_channel={}, reasons={})
+days = LedgerDays(sealed=0, first_sealed=None, last_sealed=None, corrected=0, open=0, open_since=None)
+ledger = Ledger(**counts, deliveries={}, by_channel={}, reasons={}, days=days)
 print(metrics.render(ledger).decode())
 """
 
@@ -48,6 +51,8 @@ def test_the_ledger_is_told_with_its_imbalance() -> None:
     assert samples["notifier_events_undecided", ""] == 1
     assert samples["notifier_events_quarantined", ""] == 2
     assert samples["notifier_ledger_imbalance", ""] == 1
+    assert samples["notifier_ledger_sealed_days", ""] == 3
+    assert samples["notifier_ledger_open_days", ""] == 2
 
 
 def test_every_metric_is_named_by_prometheus_rules_and_says_what_it_counts() -> None:

@@ -22,9 +22,9 @@ from notifier.broker.worker import Worker
 from notifier.domain.errors import ConfigurationError, StoreUnavailable
 from workers.main import NotBooted, broker, loop, settings
 
-BACKGROUND = 10  # niceness: a tenth of what others get of a core that both want, and all of one that nobody else does
+BACKGROUND = 10  # niceness: a tenth of the others' share of a busy core, and all of an idle one
 STOP_TIMEOUT = 24_000  # milliseconds for batches under way: longer than a lease
-LATER = 2.0  # seconds: who stops a group of processes reaches this one twice, itself and by `notifier worker`
+LATER = 2.0  # seconds: whoever stops a process group signals this process twice, directly and by `notifier worker`
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="workers", description=__doc__)
     parser.add_argument("--batches", type=int, default=settings.worker_batches, help="of one queue at once")
     parser.add_argument("--queue", dest="queues", action="append", help="only this queue; may be given again")
-    parser.add_argument("--background", action="store_true", help="only with the CPU that nobody else wants")
+    parser.add_argument("--background", action="store_true", help="only with spare CPU")
     arguments = parser.parse_args()
     if arguments.background:
         os.nice(BACKGROUND)
@@ -59,7 +59,7 @@ def main() -> None:
         known = isinstance(why, ConfigurationError | StoreUnavailable | OSError)
         log.critical("worker.not_booted", why=str(why), exc_info=None if known else why)
         metrics.forget()
-        os._exit(1)  # what is open already has threads
+        os._exit(1)  # open connections already have threads
     log.info("worker.ready", batches=arguments.batches, queues=len(queues))
     while not stop.wait(timeout=1.0):
         pass

@@ -25,8 +25,8 @@ from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
-DECIDED_TOGETHER = IDS_A_MESSAGE  # events in one transaction, some 60 ms: a message's aren't to be split
-COLLECTED_AFTER = 50_000  # objects: of a batch's many thousands nearly all end by themselves
+DECIDED_TOGETHER = IDS_A_MESSAGE  # events in one transaction, some 60 ms: a message's events aren't to be split
+COLLECTED_AFTER = 50_000  # objects: nearly all of a batch's many thousands are freed by reference counting
 
 settings = load_settings()
 logs.set_up(settings.log_level, "worker")
@@ -75,10 +75,11 @@ class Loop(AsyncIO):
             self._engine = async_to_sync(open_worker_engine)(settings, own)
             broker.namespace = self._engine.namespace  # type: ignore[attr-defined]  # before the first consumer
         except Exception as error:
-            # Dramatiq would log any other error and go on: a worker without an engine, which takes signals for nothing.
+            # Dramatiq would log any other error and go on: a worker without an engine would consume signals and do
+            # nothing.
             raise NotBooted from error
         gc.collect()
-        gc.freeze()  # the catalog and the texts stay for good: the collector needn't walk them at every look
+        gc.freeze()  # the catalog and the texts stay for good: the garbage collector needn't visit them every time
         gc.set_threshold(COLLECTED_AFTER)
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
@@ -89,12 +90,12 @@ class Loop(AsyncIO):
 
 
 _concurrency = concurrency(settings)
-# A campaign has one batch of a channel in hand at a time: providers are to have room for what is prompt.
+# A campaign has one batch of a channel in hand at a time, so that providers have room for prompt messages.
 bulkheads = {(channel, lane): Bulkhead(1 if lane == Lane.BULK else _concurrency[channel]) for channel, lane in LANES}
 loop = Loop()
 broker = make_broker(settings.broker_url, [loop])
 dramatiq.set_broker(broker)
-broker.declare_queue(CAREFUL)  # no actor's own: every actor's messages may come through it
+broker.declare_queue(CAREFUL)  # shared by all actors: every actor's messages may come through it
 
 
 @dramatiq.actor(queue_name=DECIDE, actor_name="decide")
@@ -131,7 +132,7 @@ def _deliver_actor(channel: Channel, lane: Lane) -> None:
     async def deliver_channel(ids: list[str]) -> None:
         """Send due deliveries of one channel and lane."""
         async with bulkhead.enter(len(ids)):
-            if loop.stopping:  # it would have to end within what is left
+            if loop.stopping:  # it would have to end within the remaining time
                 await loop.engine.signals.deliver({(channel, lane): ids})
             else:
                 await deliver(loop.engine, channel, ids)

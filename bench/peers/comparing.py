@@ -26,7 +26,7 @@ PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 TOKEN = "0" * 32  # Twilio's, in the shape that Apprise asks for; the fast sandbox looks at none
 TOLD = 20  # people: so few that every worker has met everybody before it counts
 WARM = 200  # events before the measured ones
-TIMEOUT = 120  # seconds for a peer to be done
+TIMEOUT = 120  # seconds for a peer to finish
 LOOK_EVERY = 0.02  # seconds
 
 

@@ -2,7 +2,7 @@
 console."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -73,8 +73,8 @@ PATHS = sorted(
     {endpoint.path for endpoint in ENDPOINTS},
     key=lambda path: (path != HOT, "{" in path, -len(path.rpartition("}")[2]), -path.count("/"), path),
 )
-"""In the order in which they are tried: what is written out goes before what a parameter would take too, and what is
-asked for thousands of times a second before everything."""
+"""The routes in matching order: literal paths before those with parameters, and the endpoint that gets thousands of
+requests a second first."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -98,15 +98,15 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        engine = await open_engine()
-        context = app.state.context = _open_context(engine, known, live, body_timeout)
-        console.state.context = open_console(engine, known, live, warm=warm)
-        yield
-        await close_console(console.state.context)
-        await context.feeds.close()
-        await context.intake.close()
-        await context.rates.close()
-        await close(engine)
+        async with AsyncExitStack() as opened:
+            engine = await open_engine()
+            opened.push_async_callback(close, engine)
+            context = app.state.context = _open_context(engine, known, live, body_timeout)
+            for part in (context.rates, context.intake, context.feeds):
+                opened.push_async_callback(part.close)
+            console.state.context = open_console(engine, known, live, warm=warm)
+            opened.push_async_callback(close_console, console.state.context)
+            yield
 
     app = Starlette(
         lifespan=lifespan,
@@ -167,7 +167,7 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         context: ApiContext = request.app.state.context
-        request.scope["pattern"] = path  # what logs say of the request: the path itself may hold a link's token
+        request.scope["pattern"] = path  # the path template for logs: the path itself may contain a link's token
         if endpoint.scope is not None:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)
             refuse_no_text(request)

@@ -16,7 +16,7 @@ from notifier.domain.topics import Topic
 from notifier.store.people import segments, topics
 
 MOST = 1000  # ids on a page
-MAX_SEGMENT = 256 * 1024  # bytes of a segment's JSON: every condition with every value
+MAX_SEGMENT = 256 * 1024  # bytes of a segment's JSON: the most conditions with the most values
 
 T = TypeVar("T")
 

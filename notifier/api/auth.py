@@ -50,7 +50,7 @@ class Authenticator:
             self._known.pop(known, None)
             return None
         if key.used_at is None or now - key.used_at >= USE_NOTED:
-            with suppress(StoreUnavailable):  # a key is valid even where its last use can't be noted
+            with suppress(StoreUnavailable):  # a key is valid even if its last use can't be written
                 await keys.note_use(self._database, key.id, now)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()

@@ -11,7 +11,7 @@ from notifier.domain.problems import problem
 from notifier.providers.shared import Shared
 
 BURST: Final = SECOND
-"""Milliseconds' worth of its rate that a key may be ahead; the batch that passes it is still taken whole."""
+"""Milliseconds' worth of its rate that a key may be ahead; the batch that exceeds it is still accepted whole."""
 
 
 def within_bounds(key: ApiKey, candidate: CheckedEvent | Problem) -> CheckedEvent | Problem:
@@ -19,7 +19,7 @@ def within_bounds(key: ApiKey, candidate: CheckedEvent | Problem) -> CheckedEven
     if isinstance(candidate, Problem):
         return candidate
     if not key.reports_as(candidate.source):
-        return problem(40303, f"the key {key.id} does not report for this source", "/source")
+        return problem(40303, f"the key {key.id} is not bound to this source", "/source")
     return candidate if key.reports_of(candidate.type) else _not_of(key, candidate.type)
 
 
@@ -32,11 +32,11 @@ def check_type(key: ApiKey, event_type: str, pointer: str = "/type") -> None:
 def check_source(key: ApiKey, source: str) -> None:
     """Raise Problem 40303 where the key may not report, and so may not stop, events of this source."""
     if not key.reports_as(source):
-        raise problem(40303, f"the key {key.id} does not report for this source", "/event/source")
+        raise problem(40303, f"the key {key.id} is not bound to this source", "/event/source")
 
 
 def _not_of(key: ApiKey, event_type: str, pointer: str = "/type") -> Problem:
-    return problem(40303, f"the key {key.id} does not report {event_type}", pointer)
+    return problem(40303, f"the key {key.id} is not bound to the event type {event_type}", pointer)
 
 
 class Rates:

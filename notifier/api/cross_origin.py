@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MARK: Final = "cross_origin"
-"""In a request's scope, once it has come to an endpoint that pages of other origins may call."""
+"""The key in a request's scope that marks an endpoint which pages of other origins may call."""
 
 REMEMBERED: Final = 7200
-"""Seconds that a browser needn't ask again: as long as any does."""
+"""Seconds that a browser may cache the preflight's answer: the longest that any does."""
 SENT: Final = "Authorization, Content-Type, Last-Event-ID"
 """Headers that a page may send."""
 

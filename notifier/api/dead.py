@@ -3,7 +3,6 @@
 No answer holds an address or a text; `recipient` is the id that the recipient's service chose.
 """
 
-import re
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -15,9 +14,11 @@ from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.domain.clock import to_datetime
 from notifier.domain.cloudevents import TypeName
-from notifier.domain.deliveries import Channel
+from notifier.domain.deliveries import Channel, HeldChannel
+from notifier.domain.identifiers import Id
+from notifier.domain.ids import FORM, is_id
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
-from notifier.domain.text import WORD
+from notifier.domain.text import END, WORD
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.store.core.database import Database
@@ -28,7 +29,6 @@ from notifier.why.telling import AttemptView, EventView, attempts, meaning
 MOST = 1000  # dead letters on a page, and ids in a request
 MAX_IDS = 64 * 1024  # bytes of a request's JSON: a thousand ids and their punctuation
 
-Id = Annotated[str, msgspec.Meta(max_length=32, pattern="^[0-9a-f]{32}$")]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=WORD)]
 
 
@@ -39,7 +39,7 @@ class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     channel: Channel | None = None
     reason: Reason | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
-    cursor: Annotated[str, msgspec.Meta(max_length=49, pattern="^[0-9]{1,16}-[0-9a-f]{32}$")] | None = None
+    cursor: Annotated[str, msgspec.Meta(max_length=49, pattern=f"^[0-9]{{1,16}}-{FORM}{END}")] | None = None
 
     @property
     def filter(self) -> DeadLetterFilter:
@@ -57,7 +57,7 @@ class DeadLetterSummary(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["delivery", "event"]
     id: str
     type: str
-    channel: Channel | None
+    channel: HeldChannel | None
     state: str
     reason: str | None
     why: str
@@ -80,7 +80,7 @@ class DeadLetterView(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["delivery", "event"]
     id: str
     type: str
-    channel: Channel | None
+    channel: HeldChannel | None
     recipient: str | None
     state: str
     reason: str | None
@@ -118,7 +118,7 @@ async def get_dead(request: Request, context: ApiContext) -> Response:
 async def get_dead_letter(request: Request, context: ApiContext) -> Response:
     """Return a dead letter with its attempts, the meaning of its provider's codes, and its event."""
     id_ = request.path_params["id"]
-    letter = await dead.get(context.engine.database, id_) if re.fullmatch("[0-9a-f]{32}", id_) else None
+    letter = await dead.get(context.engine.database, id_) if is_id(id_) else None
     if letter is None:
         raise problem(40401, "no dead letter has this id")
     return answer(told(letter))

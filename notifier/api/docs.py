@@ -28,7 +28,7 @@ AUDIENCES = {
     "fleet_managers": "the fleet’s managers",
     "site_operators": "the site’s operators",
     "subscribers": "the topic’s subscribers",
-    "segment": "those of the segment who agreed",
+    "segment": "the segment's members who consented",
 }
 KINDS = {
     "text": f"text, up to {MAX_TEXT} characters",

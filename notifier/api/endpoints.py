@@ -74,7 +74,7 @@ class TokenScheme:
 
 
 Link = Literal["unsubscribe_link", "preference_link"]
-"""The kinds of link that we sign."""
+"""The kinds of signed links."""
 
 
 @dataclass(frozen=True, kw_only=True)

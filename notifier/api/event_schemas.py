@@ -9,8 +9,8 @@ from notifier.domain.catalog import Catalog, NotificationType
 REFERENCE = "#/components/schemas/{name}"
 EVENT_DATA = "EventData"
 ENVELOPES: Mapping[str, tuple[str, ...]] = {"CloudEvent": ("data_base64",), "TrialEvent": ()}
-"""Schemas of an event of whatever type, and the members that a schema of one type has no words for: what Base64 holds
-no schema can tell."""
+"""Schemas of an event of any type, and the members that a type's schema can't describe: JSON Schema can't look into
+Base64."""
 
 Schemas = dict[str, Any]
 
@@ -37,7 +37,7 @@ def with_event_types(components: Schemas, catalog: Catalog, data: Mapping[str, s
         }
     any_data = {
         "title": EVENT_DATA,
-        "description": "The data of an event, as its type has them.",
+        "description": "The data of an event, as its type defines them.",
         "anyOf": [_reference(name) for name in data.values()],
     }
     return {**components, **told, **kinds, EVENT_DATA: any_data}

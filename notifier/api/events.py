@@ -74,7 +74,7 @@ async def post_events(request: Request, context: ApiContext) -> Response:
     elif media in (STRUCTURED, "application/json"):
         candidate = context.reader.structured(body, now)
     else:
-        raise problem(41501, f"{media[:60]!r} is not taken here")
+        raise problem(41501, f"{media[:60]!r} is not accepted here")
     (result,) = await _accept(context, request.state.key, [candidate])
     if isinstance(result, Problem):
         raise result

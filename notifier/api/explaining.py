@@ -9,13 +9,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.api.dead import Id
 from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, read_query
 from notifier.domain.cloudevents import Line
-from notifier.domain.events import event_id
+from notifier.domain.identifiers import Id
 from notifier.domain.preferences import Key
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
+from notifier.store.core.database import Database
+from notifier.store.delivery import events
 from notifier.store.reading import explaining
 from notifier.store.reading.explaining import ExplanationQuery
 from notifier.texts import publishing
@@ -38,18 +39,23 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 50
     cursor: Annotated[str, msgspec.Meta(min_length=2, max_length=400, pattern="^[^/]+/")] | None = None
 
-    def wanted(self) -> ExplanationQuery:
+    async def wanted(self, database: Database) -> ExplanationQuery:
         """Return what to read from the store; raises Problem 42205 unless the event is named in exactly one way."""
         by_source = self.source is not None and self.id is not None
         if (self.source is None) != (self.id is None):
-            raise problem(42205, "source and id name an event together", "/id" if self.id is None else "/source")
+            raise problem(
+                42205, "source needs id: together they name an event", "/id" if self.id is None else "/source"
+            )
         if (self.event is not None) + by_source + (self.delivery is not None) != 1:
-            raise problem(42205, "name an event by its id, by source and id, or by one of its deliveries", "/event")
+            raise problem(42205, "give id, source and id, or delivery to name an event", "/event")
         if self.delivery is not None and self.recipient is not None:
-            raise problem(42205, "a delivery has its recipient", "/recipient")
+            raise problem(42205, "recipient can't be combined with delivery, which has one", "/recipient")
         type_, _, last = (self.cursor or "").partition("/")
+        event = self.event
+        if self.source is not None and self.id is not None:
+            event = await events.find(database, self.source, self.id)
         return ExplanationQuery(
-            event=event_id(self.source, self.id) if self.source is not None and self.id is not None else self.event,
+            event=event,
             delivery=self.delivery, recipient=self.recipient, limit=self.limit, after=(type_, last),
         )  # fmt: skip
 
@@ -61,7 +67,7 @@ async def get_explain(request: Request, context: ApiContext) -> Response:
     For somebody who was not notified it says why, even where the event never named them.
     """
     engine = context.engine
-    found = await explaining.read(engine.database, read_query(request, Asked).wanted())
+    found = await explaining.read(engine.database, await read_query(request, Asked).wanted(engine.database))
     if found is None:
         raise problem(40401, "there is no such event or delivery")
     sent = found.sent.values()
@@ -88,7 +94,7 @@ ENDPOINTS = [
         path="/v1/explain",
         scope="explain:read",
         handler=get_explain,
-        summary="Explain what became of an event, and why",
+        summary="Explain what happened to an event, and why",
         query=Asked,
         gives={200: Explanation},
         problems=(40401, 42205),

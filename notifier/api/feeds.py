@@ -23,16 +23,16 @@ from notifier.runtime.background import forever
 EVERY: Final = 1.0
 """Seconds between two looks."""
 HEARTBEAT: Final = 15.0
-"""Seconds after which a comment is sent: proxies end what is silent for half a minute or a whole one."""
+"""Seconds between two comments: proxies close connections that are silent for half a minute or a minute."""
 MOST: Final = 2_000
-"""Connections to a feed of one process: each holds a socket, of which a process commonly has a few thousand."""
+"""Stream connections of one process: each needs a socket, of which a process commonly has a few thousand."""
 MOST_OF_ONE: Final = 20
-"""Connections for one person: the tabs and devices of a busy one. One token must not take all places."""
+"""Connections for one person: the tabs and devices of a busy one. One token must not use up all connections."""
 BACK_AFTER: Final = 2_000
-"""Milliseconds until who was cut off comes back."""
+"""Milliseconds until a disconnected client reconnects."""
 
 Look = Callable[[Any, Collection[str]], Awaitable[Mapping[str, Any]]]
-"""How things stand for each of these people, as JSON can tell it: asked with what it works on."""
+"""Reads the state of each of these people as JSON values, from the given context."""
 
 log = structlog.get_logger(__name__)
 

@@ -25,11 +25,13 @@ BODY_TIMEOUT = 15.0  # seconds for the whole body: a slow sender doesn't hold a 
 
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="notifier"'},
-    415: {"Accept-Encoding": "identity"},  # for a content coding (RFC 9110 §15.5.16); a detail names the media types
+    415: {
+        "Accept-Encoding": "identity"
+    },  # Accept-Encoding of a 415 about a content coding (RFC 9110 §15.5.16); the detail names the media types
     503: {"Retry-After": str(RETRY_AFTER)},
     408: {"Connection": "close"},  # the rest of the body isn't read
 }
-"""Headers that an answer with one of these statuses has."""
+"""Headers of responses with these statuses."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,9 +52,9 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
                     raise problem(41301, f"the body has more than {limit} bytes, which is the limit")
                 parts.append(part)
     except TimeoutError:
-        raise problem(40801, f"the body was not here after {seconds:g} seconds") from None
+        raise problem(40801, f"the body did not arrive within {seconds:g} seconds") from None
     except ClientDisconnect:
-        raise problem(40001, "the connection ended before the body did") from None
+        raise problem(40001, "the connection ended before the whole body arrived") from None
     return unmarked(b"".join(parts))
 
 
@@ -69,16 +71,16 @@ async def stream_body(request: Request) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise problem(40801, f"nothing more of the body was here after {seconds:g} seconds") from None
+            raise problem(40801, f"no more of the body arrived within {seconds:g} seconds") from None
         except ClientDisconnect:
-            raise problem(40001, "the connection ended before the body did") from None
+            raise problem(40001, "the connection ended before the whole body arrived") from None
         yield part
 
 
 def _refuse_coding(request: Request) -> None:
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
-        raise problem(41501, f"the body is coded as {coding[:60]!r}; send it as it is, without Content-Encoding")
+        raise problem(41501, f"the body is encoded as {coding[:60]!r}; send it as it is, without Content-Encoding")
 
 
 async def read_json(request: Request, model: type[Q], limit: int = MAX_BODY) -> Q:
@@ -101,7 +103,7 @@ def refuse_no_text(request: Request) -> None:
     """Raise Problem 42205 where the URL holds characters that no id or name may have (`text.TEXT`)."""
     fault = address_fault(request.scope["raw_path"], request.scope["query_string"])
     if fault is not None:
-        raise problem(42205, "the address has a control character there, or is not UTF-8", f"/{fault}")
+        raise problem(42205, "this part of the address has a control character or is not UTF-8", f"/{fault}")
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -125,7 +127,9 @@ async def on_problem(_request: Request, error: Exception) -> Response:
 async def on_store_unavailable(_request: Request, error: Exception) -> Response:
     """Answer that the database is unavailable: nothing was written, and the caller should send the request again."""
     log.warning("api.store_unavailable", error=str(error))
-    return refusal(problem(50301, "the database does not answer; nothing was taken"), {"Retry-After": str(RETRY_AFTER)})
+    return refusal(
+        problem(50301, "the database does not answer; nothing was written"), {"Retry-After": str(RETRY_AFTER)}
+    )
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -134,10 +138,10 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         return await on_error(request, error)
     if error.status_code == 405:
         return refusal(problem(40501, f"{request.method} is not for {request.url.path}"), error.headers)
-    return refusal(problem(40401, f"nothing is at {request.url.path}"))
+    return refusal(problem(40401, f"there is nothing at {request.url.path}"))
 
 
 async def on_error(request: Request, error: Exception) -> Response:
     """Answer an unexpected error with a 500; its cause is in the log and not in the answer."""
     log.error("api.fault", path=request.scope.get("pattern"), exc_info=error)
-    return refusal(problem(50001, "the fault is logged"))
+    return refusal(problem(50001, "the error is logged"))

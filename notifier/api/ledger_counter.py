@@ -1,4 +1,4 @@
-"""Counts of the ledger for the API. A count reads every row, so one count at a time serves all requests that wait."""
+"""Counts of the ledger for the API. A count reads all that is open, so one at a time serves all requests that wait."""
 
 import asyncio
 from collections.abc import Sequence

@@ -35,11 +35,11 @@ async def put_on_call(request: Request, context: ApiContext) -> Response:
     except UNDECODABLE as error:
         raise from_decoding(42205, error) from None
     if len(set(order)) != len(order):
-        raise problem(42205, "somebody is named twice", "/order")
+        raise problem(42205, "a recipient is listed twice", "/order")
     strangers = await on_call.put(context.engine.database, audience, order, expected(request, OnCall))
     if strangers:
         place = order.index(strangers[0])
-        raise problem(42205, f"this recipient is not of the audience {audience}", f"/order/{place}")
+        raise problem(42205, f"this recipient is not in the audience {audience}", f"/order/{place}")
     return Response(status_code=204)
 
 
@@ -47,7 +47,7 @@ async def get_on_call(request: Request, context: ApiContext) -> Response:
     """Return the on-call order of an audience as it was set."""
     order = await on_call.get(context.engine.database, _audience(request))
     if order is None:
-        raise problem(40401, "nobody looks after this: there is no such audience")
+        raise problem(40401, "no recipient has this audience")
     return versioned(OnCall(order))
 
 

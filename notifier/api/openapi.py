@@ -17,15 +17,15 @@ EVERYWHERE = (50001, 50301)
 AUTHENTICATED = (40101, 40102, 40301, 42205)
 SIGNED = (40302, 42205)
 BY_TOKEN = (40103, 42205)
-IN_PATH = (40401,)  # a path with characters that no parameter may have, such as a line break, leads nowhere
+IN_PATH = (40401,)  # a path with characters that no parameter may have, such as a line break, is not found
 WITH_BODY = (40001, 40801, 41301, 41501)
 NO_SUCH_LINK = {
-    "description": "A page: the link is none of ours, or isn't good any more",
+    "description": "A page: the link is not ours, or no longer valid",
     "content": {"text/html": {"schema": {"type": "string"}}},
 }
 CONDITIONS = {
-    "If-Match": "The ETag of what was read: the write happens only over that",
-    "If-None-Match": "* for a write that happens only where there is nothing yet",
+    "If-Match": "The ETag that was read: the write happens only if the document still has it",
+    "If-None-Match": "** for a write that happens only if there is no document yet",
 }
 PROBLEM_SCHEMA = {
     "type": "object",

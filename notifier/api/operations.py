@@ -56,7 +56,7 @@ ENDPOINTS = [
         path="/readyz",
         scope=None,
         handler=get_readiness,
-        summary="Can it take events?",
+        summary="Can it accept events?",
         gives={200: dict},
     ),
     Endpoint(
@@ -67,7 +67,7 @@ ENDPOINTS = [
         path="/v1/ledger",
         scope="ledger:read",
         handler=get_ledger,
-        summary="The conservation sum: accepted against where it all is",
+        summary="The ledger: accepted events against deliveries by state",
         gives={200: LedgerAnswer},
     ),
     Endpoint(

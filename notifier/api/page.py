@@ -27,7 +27,7 @@ from notifier.rendering.zones import time_zones
 FOLDER = Path(__file__).with_name("pages")
 STYLE = (FOLDER / "style.css").read_text("utf-8")
 VERSION = sha256(STYLE.encode()).hexdigest()[:12]
-"""Stands in the style sheet's address, so that browsers may keep it for ever."""
+"""The version in the style sheet's address, so that browsers may cache it for ever."""
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (

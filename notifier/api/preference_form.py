@@ -17,7 +17,7 @@ from notifier.policy.rules import quiet_of
 Mistake = Literal["not_a_time", "needs_both", "alike", "not_listed"]
 PACES: tuple[Pace, ...] = ("at_once", "hourly", "daily")
 NO_QUIET = QuietHours("00:00", "00:00")
-"""No quiet hours, where a tenant presets some."""
+"""The value for no quiet hours, which overrides a tenant's preset."""
 
 _TIME = re.compile("([01]?[0-9]|2[0-3]):[0-5][0-9]")
 _PACE = "pace."

@@ -27,7 +27,7 @@ from notifier.rendering.zones import time_zones
 from notifier.store.people import recipients
 
 SOURCE = "preference-page"
-"""Where a consent was given or taken back, in its record."""
+"""The source in a consent's record: the preference centre."""
 
 
 class PreferenceLink(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from notifier.store.people import preferences
 
 MOST = 1000  # changes in one response
 TENANTS = (NETWORK, "fleet:", "host:")
-"""How the names of tenants begin; `network` is a whole one."""
+"""The prefixes of tenants' names; `network` is a complete name."""
 
 
 class LatestQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -160,7 +160,7 @@ ENDPOINTS = [
         path="/v1/recipients/{id}/preferences/history",
         scope="recipients:read",
         handler=get_preference_history,
-        summary="Read how a person's preferences came about",
+        summary="Read the history of a person's preferences",
         query=LatestQuery,
         gives={200: History},
         problems=(40401, 42203, 42205),

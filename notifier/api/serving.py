@@ -1,56 +1,64 @@
 """The HTTP server of the web process: uvicorn, with the gaps that it leaves closed.
 
-The server ignores every `Upgrade`, limits the time for the head of a request, and on shutdown has the application end
-its streams before it waits for the requests under way.
+The server ignores every `Upgrade`, limits the time for the head of a request, lets a client that it refuses read why,
+and on shutdown has the application end its streams before it waits for the requests under way.
 """
 
 import asyncio
 import socket
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from notifier.api.lingering import LINGER, LingeringTransport
 from notifier.console.live import Streams
 from notifier.domain.errors import ConfigurationError
 
-HEAD_TIMEOUT: Final = 10.0  # seconds for the whole head of a request: on a bad line it takes one or two
+HEAD_TIMEOUT: Final = 10.0  # seconds for the whole head of a request: on a bad line one takes one or two
 MAX_HEAD: Final = 64 * 1024  # bytes of an incomplete head: eight times what servers commonly accept
 BACKLOG: Final = 2048  # connections that may wait to be accepted: uvicorn's own figure
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol with two changes.
+    """uvicorn's HTTP/1.1 protocol with three changes.
 
     An `Upgrade` is ignored (RFC 9110 §7.8): httptools would end the request at its head and lose the body. The head of
-    a request has a time limit in seconds: uvicorn would wait for ever.
+    a request has a time limit in seconds: uvicorn would wait for ever. A connection that is closed inside a request
+    lingers, likewise limited: uvicorn would close it at once, and its client would read a reset instead of the answer.
     """
 
-    def __init__(self, *args: Any, head_timeout: float, **more: Any) -> None:
+    def __init__(self, *args: Any, head_timeout: float, linger: float, **more: Any) -> None:
         super().__init__(*args, **more)
         self._head_timeout = head_timeout
+        self._linger = linger
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_size = 0
         self._in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._connection = LingeringTransport(transport, lambda: self._in_body or self._head_size > 0, self._linger)
+        super().connection_made(cast(asyncio.Transport, self._connection))
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.on_lost()
         self._wait_no_more()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
         self._unset_keepalive_if_required()
         in_head = not self._in_body
         try:
             self._feed(data)
         except httptools.HttpParserError:
+            self._head_size += len(data)
             self._refuse(400, "Invalid HTTP request received.")
             return
         if self.cycle is None or self.cycle.response_complete:  # between requests: part of a head, or an old body
@@ -58,7 +66,7 @@ class Protocol(HttpToolsProtocol):
             if in_head and not self._in_body:
                 self._head_size += len(data)
                 if self._head_size > MAX_HEAD:
-                    self._refuse(431, f"The head of a request may have {MAX_HEAD} bytes.")
+                    self._refuse(431, f"The head of a request may have at most {MAX_HEAD} bytes.")
 
     def on_headers_complete(self) -> None:
         self._in_body = True
@@ -105,7 +113,7 @@ class Protocol(HttpToolsProtocol):
 
     def _on_late_head(self) -> None:
         if self._head_size:
-            self._refuse(408, f"The head of the request was not here after {self._head_timeout:g} seconds.")
+            self._refuse(408, f"The head of the request did not arrive within {self._head_timeout:g} seconds.")
         else:
             self.transport.close()
 
@@ -118,9 +126,11 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def configure(app: Starlette, head_timeout: float = HEAD_TIMEOUT, **more: Any) -> uvicorn.Config:
+def configure(
+    app: Starlette, head_timeout: float = HEAD_TIMEOUT, linger: float = LINGER, **more: Any
+) -> uvicorn.Config:
     """Return uvicorn's configuration for the application. The caller enters the application's lifespan."""
-    protocol: Any = partial(Protocol, head_timeout=head_timeout)
+    protocol: Any = partial(Protocol, head_timeout=head_timeout, linger=linger)
     return uvicorn.Config(
         app, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False, **more
     )
@@ -169,6 +179,6 @@ def listen(host: str, port: int) -> list[socket.socket]:
         for each in opened:
             each.close()
         raise ConfigurationError(
-            f"can't listen on {host} port {port} ({error.strerror}); NOTIFIER_HOST and NOTIFIER_PORT say where to"
+            f"can't listen on {host} port {port} ({error.strerror}); set NOTIFIER_HOST and NOTIFIER_PORT"
         ) from None
     return opened

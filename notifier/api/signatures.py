@@ -30,7 +30,7 @@ def by_app_token(channel: Channel) -> TokenScheme:
         if kind.lower() == "bearer":
             visit = context.engine.links.read_app_token(channel, token.strip(), context.engine.clock.now())
         if visit is None:
-            raise problem(40103, f"the request has no token that is good for {channel}")
+            raise problem(40103, f"the request has no valid token for {channel}")
         return visit
 
     return TokenScheme(

@@ -11,19 +11,18 @@ from notifier.api.bounds import check_source, check_type
 from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_json
 from notifier.domain.catalog import MAX_TEXT, NotificationType
-from notifier.domain.events import event_id
+from notifier.domain.identifiers import Id
 from notifier.domain.keys import ApiKey
 from notifier.domain.problems import problem
 from notifier.domain.text import TEXT
 from notifier.pipeline import stopping
 from notifier.pipeline.stopping import Stopping
-from notifier.store.delivery import deliveries
+from notifier.store.delivery import deliveries, events
 
 MAX_BODY = 16 * 1024  # bytes: a few names and ids
 GIVE_CANCELLATION = "give type and about, or event, and nothing else"
 GIVE_ACKNOWLEDGEMENT = "give type and about, or delivery, and nothing else"
 
-Id = Annotated[str, msgspec.Meta(max_length=32, pattern="^[0-9a-f]{32}$")]
 About = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT, pattern=TEXT)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=TEXT)]
 
@@ -66,8 +65,9 @@ async def post_cancel(request: Request, context: ApiContext) -> Response:
         case Cancellation(type=None, about=None, event=EventName(source=source, id=id_)):
             check_source(key, source)
             check = partial(check_type, key, pointer="/event")
-            stopped = await stopping.cancel_event(context.engine, event_id(source, id_), key.name, check)
-            if stopped is None:
+            named = await events.find(context.engine.database, source, id_)
+            stopped = named and await stopping.cancel_event(context.engine, named, key.name, check)
+            if not stopped:
                 raise problem(40401, "no event has this source and id", "/event")
             return answer(stopped)
         case _:
@@ -102,7 +102,11 @@ def _kind(context: ApiContext, type_: str, pointer: str = "/type") -> Notificati
 
 def _escalating(kind: NotificationType, pointer: str) -> NotificationType:
     if not kind.escalation:
-        raise problem(42205, f"{kind.id} has no escalation: all are told at once, and nobody waits", pointer)
+        raise problem(
+            42205,
+            f"{kind.id} has no escalation: everybody is notified at once, so there is nothing to acknowledge",
+            pointer,
+        )
     return kind
 
 
@@ -112,7 +116,7 @@ ENDPOINTS = [
         path="/v1/cancel",
         scope="events:write",
         handler=post_cancel,
-        summary="Cancel what has not gone out yet",
+        summary="Cancel notifications that have not been sent yet",
         takes={"application/json": Cancellation},
         gives={200: Stopping},
         problems=(40303, 40401, 42205),
@@ -122,7 +126,7 @@ ENDPOINTS = [
         path="/v1/acknowledge",
         scope="events:write",
         handler=post_acknowledge,
-        summary="Acknowledge: nobody else on call is told",
+        summary="Acknowledge: nobody else on call is notified",
         takes={"application/json": Acknowledgement},
         gives={200: Stopping},
         problems=(40303, 40401, 42205),

@@ -16,10 +16,10 @@ from notifier.policy import Cell, Spot, make_grid
 from notifier.store.people import recipients
 
 UNDO = "undo"
-"""The field of the form that takes it back. Every other POST unsubscribes, whatever a mail program puts into it."""
+"""The form field that undoes the unsubscription. Every other POST unsubscribes, whatever its body."""
 
 SOURCE = "unsubscribe-page"
-"""Where a consent was taken back, in its record."""
+"""The source in a withdrawn consent's record: the unsubscribe link."""
 
 State = Literal["ask", "off", "done", "undone"]
 

@@ -41,9 +41,9 @@ def expected(request: Request, shape: Callable[[Any], Any] = lambda held: held) 
             return
         found = set() if held is None else {"*", etag(shape(held))}
         if wanted and not wanted & found:
-            raise problem(41201, "another version stands here than If-Match names; read it again")
+            raise problem(41201, "the stored version differs from the one in If-Match; read the document again")
         if unwanted & found:
-            raise problem(41201, "there is already what If-None-Match says there must not be")
+            raise problem(41201, "the document already exists, and If-None-Match requires that it doesn't")
 
     return check
 

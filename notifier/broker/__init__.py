@@ -33,8 +33,8 @@ __all__ = [
     "make_broker",
 ]  # fmt: skip
 
-SOCKET_TIMEOUT = 3  # seconds: a broker that hangs holds up one signal this long, then the clock sends it
-HEARTBEAT = 30  # seconds between RabbitMQ's, after which either side knows that the other is gone
+SOCKET_TIMEOUT = 3  # seconds: a broker that hangs delays one signal this long, then the clock sends it
+HEARTBEAT = 30  # seconds between RabbitMQ's heartbeats, by which either side notices that the other is gone
 
 
 class _Options(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -96,4 +96,4 @@ def make_broker(
     if parts.scheme in ("amqp", "amqps"):
         timeouts = f"socket_timeout={SOCKET_TIMEOUT}&blocked_connection_timeout={SOCKET_TIMEOUT}&heartbeat={HEARTBEAT}"
         return OnceRabbitmqBroker(url=f"{url}{'&' if parts.query else '?'}{timeouts}", confirm_delivery=True, **options)
-    raise ConfigurationError("NOTIFIER_BROKER_URL begins with redis://, rediss://, unix://, amqp:// or amqps://")
+    raise ConfigurationError("NOTIFIER_BROKER_URL must begin with redis://, rediss://, unix://, amqp:// or amqps://")

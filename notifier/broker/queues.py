@@ -5,15 +5,15 @@ from typing import Final
 from notifier.domain.deliveries import Channel, Lane
 
 NAMESPACE: Final = "notifier"
-"""What the names of all keys and queues in a broker begin with; a colon and the installation's own name follow."""
+"""The prefix of all keys and queues in a broker; a colon and the installation's namespace follow."""
 
 DECIDE: Final = "decide"
 DECIDE_URGENT: Final = "decide.urgent"
-"""Events that somebody has to hear of at once: no burst of others is decided before them."""
+"""Events of urgent notification types: no burst of other events is decided before them."""
 EXPAND: Final = "expand"
 ASK: Final = "ask"
 CAREFUL: Final = "careful"
-"""Whatever may have ended a worker, one row a message, one message at a time: it can take nothing else with it."""
+"""Rows that may have crashed a worker: one row a message, one message at a time, so a crash affects no other row."""
 LANES: Final[dict[tuple[Channel, Lane], str]] = {
     (channel, lane): f"{channel}.{lane}" for channel in Channel if channel != Channel.NONE for lane in Lane
 }
@@ -21,8 +21,8 @@ LANES: Final[dict[tuple[Channel, Lane], str]] = {
 PROMPT: Final = [DECIDE_URGENT, DECIDE, ASK, *(queue for (_, lane), queue in LANES.items() if lane != Lane.BULK)]
 BULK: Final = [queue for (_, lane), queue in LANES.items() if lane == Lane.BULK]
 BACKGROUND: Final = ([CAREFUL, EXPAND], [CAREFUL, *BULK])
-"""For two worker processes: what campaigns go through, and what may end one of them. The other goes on with what waits
-behind that."""
+"""The queues of the two background worker processes: campaigns and rows that may crash a process. While one restarts
+the other works on."""
 QUEUES: Final = [*PROMPT, CAREFUL, EXPAND, *BULK]
 
 

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class OnceConsumer(_RabbitmqConsumer):
-    """Skips messages that RabbitMQ redelivers: a worker died with them, and the clock signals their rows again.
+    """Skips messages that RabbitMQ redelivers: a worker died with them, and the clock signals those rows again.
 
     Unreadable messages go to the queue's dead letters (`<queue>.XQ`), kept for a week.
     """
@@ -36,7 +36,7 @@ class OnceConsumer(_RabbitmqConsumer):
     def hold(self) -> None:
         """Take no more messages."""
         self._held = True
-        with suppress(pika.exceptions.AMQPError):  # it is closed
+        with suppress(pika.exceptions.AMQPError):  # the connection is closed
             self.connection.add_callback_threadsafe(self.channel.cancel)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
@@ -61,7 +61,7 @@ class OnceConsumer(_RabbitmqConsumer):
             self.ack(message)  # type: ignore[no-untyped-call]
             return None
         if message.queue_name != self.queue_name:
-            # It would be acknowledged to that queue's consumer, which doesn't know it.
+            # An acknowledgement would go to that queue's consumer, which doesn't know the message.
             self.known_tags.remove(message._tag)  # noqa: SLF001 (Dramatiq's consumer and its message)
             self._nack(message._tag)  # noqa: SLF001
             return None

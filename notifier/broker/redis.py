@@ -26,8 +26,8 @@ from notifier.broker import queues
 from notifier.broker.worker import HELD_PAUSE
 
 POOL_CONNECTIONS = 64  # a worker's threads and its queues' consumers, with room to spare
-FULL_PAUSE = 0.002  # seconds to look again when all that may be held is in hand
-QUARANTINED = 1_000  # unreadable messages kept for a look
+FULL_PAUSE = 0.002  # seconds between two looks while the worker holds as many messages as it may
+QUARANTINED = 1_000  # unreadable messages kept for inspection
 
 TAKE = """
 local ids = redis.call('LPOP', KEYS[1], ARGV[1])
@@ -68,7 +68,7 @@ class TakingConsumer(_RedisConsumer):
     def __init__(self, broker: "TakingRedisBroker", queue_name: str, prefetch: int, timeout: int) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._queue = f"{broker.namespace}:{queue_name}"
-        self._dry = False  # the last look found nothing
+        self._dry = False  # the last look found no message
         self._held = False
 
     def ack(self, message: MessageProxy) -> None:
@@ -121,7 +121,7 @@ class TakingConsumer(_RedisConsumer):
 
     def _wait(self) -> bool:
         """Wait inside Redis for a message; whether there is one."""
-        # Moving a list's first element to the place it came from changes nothing, and blocks while there is none.
+        # Moving a list's first element to where it was changes nothing, and blocks while the list is empty.
         return self.broker.client.blmove(self._queue, self._queue, self.timeout / 1000, "LEFT", "LEFT") is not None
 
     def _read(self, data: bytes) -> MessageProxy | None:
@@ -129,7 +129,7 @@ class TakingConsumer(_RedisConsumer):
             message: Message[Any] | None = Message.decode(data)
         except DecodeError:
             message = None
-        # A message of another queue would be acknowledged to that queue's consumer, which doesn't know it.
+        # An acknowledgement would go to the other queue's consumer, which doesn't know the message.
         if message is None or message.queue_name != self.queue_name:
             log.error("broker.message_unreadable", queue=self.queue_name, bytes=len(data))
             metrics.messages_quarantined.labels(self.queue_name).inc()

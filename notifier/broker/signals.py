@@ -15,8 +15,8 @@ from notifier import metrics
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES
 from notifier.domain.deliveries import Channel, Lane
 
-IDS_A_MESSAGE = 250  # what the message and the transactions of its batch cost is spread by then
-IDS_OF_A_CAMPAIGN = 100  # in a message of bulk: what is prompt waits for the database while it works at one batch
+IDS_A_MESSAGE = 250  # large enough to spread the cost of the message and its batch's transactions
+IDS_OF_A_CAMPAIGN = 100  # in a bulk message: prompt messages wait for the database while it works on one batch
 
 log = structlog.get_logger(__name__)
 

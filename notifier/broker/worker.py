@@ -17,9 +17,9 @@ from dramatiq.errors import BrokerConnectionError
 WAIT: Final = 2_000
 """Milliseconds that a consumer waits for its queue at a time: well below the broker's time-out for any answer."""
 LAST: Final = 2 * WAIT
-"""Milliseconds for all consumers to end, each of which may have begun to wait just now."""
+"""Milliseconds for all consumers to end; each may just have begun a wait."""
 HELD_PAUSE: Final = 0.1
-"""Seconds after which a consumer looks whether it is to end, when it takes no more."""
+"""Seconds between two checks of a consumer that takes no more messages whether it has to end."""
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ class Worker(dramatiq.Worker):
         for queue, messages in waiting.items():
             try:
                 self.consumers[queue].requeue_messages(messages)
-            except BrokerConnectionError as error:  # the clock signals their rows again
+            except BrokerConnectionError as error:  # the clock signals those rows again
                 log.warning("worker.not_given_back", queue=queue, messages=len(messages), error=type(error).__name__)
 
 

@@ -9,12 +9,12 @@ from notifier.chaos.options import Options
 from notifier.chaos.outcome import Observation, ScenarioOutcome, demands, look
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import State
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 
 DUE_LATER = 1_000  # rows that fall due while the broker is away
 RESUMED = 60  # seconds in which everything must be done once it is due and the broker is back
 FAILED = 30  # seconds for every row to have met the provider's failure, or its breaker
-ANSWERED = 1  # second in which a report is answered, whatever the broker does
+ANSWERED = 1  # seconds within which a report is answered, whatever the broker does
 RATE = 100  # events a second
 
 

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.chaos import load
 from notifier.demo.local import LocalSystem
 from notifier.domain.clock import DAY
-from notifier.domain.deliveries import Channel, Lane, State, make_id
-from notifier.store.core.schema import delivery, event
+from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.ids import dated, make_id
+from notifier.store.core.schema import delivery, open_delivery
 from notifier.store.delivery import deliveries, events
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.delivery.events import NewEvent
@@ -32,16 +33,18 @@ def templates(folder: Path) -> Path:
 
 async def begin(system: LocalSystem, source: str, targets: Sequence[tuple[str, str]], size: int) -> str:
     """Write one event with `size` pushes, in turn to these pairs of recipient and device; return the event's id."""
-    database, now, id_ = system.database, system.clock.now(), make_id(source, "campaign")
+    database, now, undated = system.database, system.clock.now(), make_id(source, "campaign")
+    id_ = dated(undated, now)
     told = NewEvent(
-        id=id_, source=source, source_id="campaign", type="announcement.made", subject=None, occurred_at=now,
-        accepted_at=now, digest=id_, data=msgspec.Raw(b'{"driver_id": "everybody", "offer_id": "nights"}'),
-        signal_at=now + DAY,
+        id=undated, source=source, source_id="campaign", type="announcement.made", subject=None, occurred_at=now,
+        accepted_at=now, digest=undated, data=msgspec.Raw(b'{"driver_id": "everybody", "offer_id": "nights"}'),
+        next_check_at=now + DAY,
     )  # fmt: skip
 
     async def decided(connection: AsyncConnection) -> None:
         await events.insert(connection, database.dialect, [told])
-        await events.mark_decided(connection, database.dialect, {id_: size}, now)
+        stored = msgspec.structs.replace(told, id=id_)
+        await events.mark_decided(connection, database.dialect, [stored], {id_: size}, now)
 
     await database.write(decided)
     messages = _messages(id_, targets, size, now)
@@ -54,24 +57,28 @@ def _messages(event_id: str, targets: Sequence[tuple[str, str]], size: int, now:
     for number in range(size):
         person, target = targets[number % len(targets)]
         yield NewDelivery(
-            id=make_id("campaign", str(number)), event_id=event_id, recipient_id=person, type="announcement",
-            channel=Channel("push"), target=target, lane=Lane.BULK, about=make_id("campaign"), state=State.PENDING,
-            reason=None, created_at=now, updated_at=now, due_at=now, expires_at=now + DAY, signal_at=now,
+            id=dated(make_id("campaign", str(number)), now), event_id=event_id, recipient_id=person,
+            type="announcement", channel=Channel("push"), target=target, lane=Lane.BULK,
+            subject_key=make_id("campaign"), state=State.PENDING, reason=None, created_at=now, updated_at=now,
+            due_at=now, expires_at=now + DAY, next_check_at=now,
         )  # fmt: skip
 
 
 async def call_off(system: LocalSystem, event_id: str) -> int:
     """Remove unsent messages as if they had never been planned; return their number."""
     waiting = (
-        sa.select(delivery.c.id).where(delivery.c.event_id == event_id, delivery.c.state == State.PENDING).limit(SLICE)
+        sa.select(open_delivery.c.id)
+        .join(delivery, delivery.c.id == open_delivery.c.id)
+        .where(delivery.c.event_id == event_id, open_delivery.c.state == State.PENDING)
+        .limit(SLICE)
     )
 
     async def work(connection: AsyncConnection) -> int:
         ids = list((await connection.execute(waiting.with_for_update(skip_locked=True))).scalars())
         if ids:
+            await connection.execute(sa.delete(open_delivery).where(open_delivery.c.id.in_(ids)))
             await connection.execute(sa.delete(delivery).where(delivery.c.id.in_(ids)))
-            fewer = event.c.deliveries - len(ids)
-            await connection.execute(sa.update(event).where(event.c.id == event_id).values(deliveries=fewer))
+            await events.plan_more(connection, system.database.dialect, {event_id: -len(ids)})
         return len(ids)
 
     left = 0

@@ -14,7 +14,7 @@ from notifier.chaos.options import Options
 from notifier.chaos.outcome import ScenarioOutcome, demands, look
 from notifier.domain.deliveries import State
 from notifier.domain.recipients import device_id
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 
 RATE = 10  # alerts a second
 SLOWER = 2  # times the baseline that alerts may take beside the campaign
@@ -40,7 +40,9 @@ async def campaign(options: Options) -> ScenarioOutcome:
             more = load.numbered(load.payment, seconds * RATE, seconds * RATE)
             beside = await load.report(bed.producer, more, RATE)
             with suppress(TimeoutError):  # the demands say what is missing
-                await until(partial(_are_told, bed, beside), TOLD)  # or the last would wait for what is taken back
+                await until(
+                    partial(_are_told, bed, beside), TOLD
+                )  # otherwise the last alert would wait for the cancelled rows
             left = await bulk.call_off(bed.system, offer)
             seen = await look(bed, [*warm, *alone, *beside, offer])
     before, during = (p99(seen.ledger, seen.arrivals, ids) for ids in (alone, beside))

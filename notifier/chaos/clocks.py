@@ -14,7 +14,7 @@ OFF = 61  # seconds
 ASKED = 5  # seconds that the provider asks to wait at each text's first try
 EARLY = 1  # second that a text may go before that
 TIME_TO_LIVE = timedelta(minutes=10)  # of session.started
-USEFUL = timedelta(seconds=40)  # that a message which is nearly too old is still of use: less than a clock is off
+USEFUL = timedelta(seconds=40)  # seconds that a nearly expired message has left: less than the clock's error
 EDGE = 20  # messages that are nearly too old, and as many that are just too old
 
 
@@ -62,8 +62,8 @@ async def _skewed(options: Options, off: int) -> tuple[dict[str, object], dict[s
         {
             **demands(seen.findings),
             f"nothing is sent more than {EARLY} s before it is due": earliest >= -EARLY,
-            "what is nearly too old is sent": all(states[event["id"]] == "sent" for event in nearly),
-            "what is too old is not": all(states[event["id"]] == "expired" for event in too_old),
+            "a nearly expired message is sent": all(states[event["id"]] == "sent" for event in nearly),
+            "an expired message is not sent": all(states[event["id"]] == "expired" for event in too_old),
         },
     )
 

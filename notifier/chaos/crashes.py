@@ -16,12 +16,12 @@ from notifier.chaos.options import Options
 from notifier.chaos.outcome import Observation, ScenarioOutcome, demands, look
 from notifier.domain.clock import SECOND
 
-ACCEPTED = "after notifier.store.delivery.events.add"  # the event is written, nobody was signalled
+ACCEPTED = "after notifier.store.delivery.events.add"  # the event is written, no worker was signalled
 CLAIMED = "before notifier.pipeline.deliver.hand_over"  # the provider has nothing yet, and the ledger can't know
-TAKEN = "before notifier.store.delivery.leases.settle"  # the provider took it, the ledger doesn't say so
+TAKEN = "before notifier.store.delivery.leases.settle"  # the provider accepted it, the ledger doesn't say so
 SETTLED = "after notifier.store.delivery.leases.settle"  # the ledger says so, the broker has no answer
 IN_HAND = [(point, channel) for point in (CLAIMED, TAKEN) for channel in load.CHANNELS] + [(SETTLED, "push")]
-"""Crashes one after the other, all before the first one's lease ends, so that each has one message in hand."""
+"""Consecutive crashes, all before the first one's lease ends, so that each has one message in hand."""
 CRASHED = 20  # seconds for a process to come to the point; a worker that ended starts again meanwhile
 SWEPT = 30  # seconds in which what a crash left behind must be done
 USEFUL = timedelta(seconds=10)  # that a message which must not be sent late is still of use when it is reported
@@ -54,7 +54,7 @@ async def crash_points(options: Options) -> ScenarioOutcome:
             for point, channel in IN_HAND[::2] if options.short else IN_HAND:
                 crashes.append(await _crash_worker(bed, armed / point, load.payment(len(crashes), channel)))
             await bed.quiet()
-            status, _ = await bed.post(report)  # whoever got no answer reports it again
+            status, _ = await bed.post(report)  # the producer reports an event again that got no answer
             seen = await _look(bed, expiring + crashes)
     times = _times(seen)
     swept = _swept(seen, crashes)
@@ -70,7 +70,7 @@ async def crash_points(options: Options) -> ScenarioOutcome:
         | {
             f"what a crash left behind is done in {SWEPT} s": swept <= SWEPT,
             "no crash makes more than one duplicate": max(times.values()) <= 2,
-            "only what the provider had taken is doubled": all(
+            "only messages that the provider had accepted are duplicated": all(
                 times[crash.source_id] == 1 for crash in crashes if crash.point != TAKEN
             ),
             "the crashed report is accepted when it is repeated": status == 202,

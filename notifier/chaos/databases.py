@@ -58,13 +58,14 @@ async def database_down(options: Options) -> ScenarioOutcome:
         enough.set()
         answers = await posting
         quiet = await bed.quiet()
-        # Whoever didn't hear 202 reports again, and who did may: the same id is the same event.
+        # A producer without a 202 reports again, and one with a 202 may: the same id is the same event.
         accepted = await load.report(bed.producer, events, len(events))
         seen = await look(bed, accepted, each=3)
     inside = {outage.kind: [answer for answer in answers if outage.holds(answer)] for outage in outages}
     statuses = {kind: dict(Counter(answer.status for answer in found)) for kind, found in inside.items()}
     resumed = {outage.kind: _resumed(outage, answers) for outage in outages}
-    # What a provider took while nobody could write that down is unknown, and sent again as its type says.
+    # A message that a provider accepted while its outcome couldn't be written is unknown, and resent if its type says
+    # so.
     in_hand = sum(row.crashes for row in seen.ledger.deliveries.values())
     taken = sum(answer.status == 202 for answer in answers)
     return ScenarioOutcome(
@@ -81,7 +82,7 @@ async def database_down(options: Options) -> ScenarioOutcome:
         | {
             "no 202 while it can't be written": not any(202 in found for found in statuses.values()),
             "reports were made meanwhile": all(found or kind == "silent" for kind, found in statuses.items()),
-            f"all resumes within {RESUMED} s": max(*resumed.values(), quiet) <= RESUMED,
+            f"everything resumes within {RESUMED} s": max(*resumed.values(), quiet) <= RESUMED,
         },
     )
 

@@ -14,7 +14,8 @@ from notifier.reconcile import HANDED_OVER
 from notifier.sandbox.stand_in import stand_ins
 from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery, event
+from notifier.store.core.status import rendered as delivery
+from notifier.store.delivery import events
 
 LATE = 1 * SECOND  # after its time to live: what was begun before may still be on its way
 
@@ -79,10 +80,11 @@ async def read(database: Database) -> LedgerSnapshot:
     """Read the ledger as it stands."""
 
     async def work(connection: AsyncConnection) -> LedgerSnapshot:
-        events = await connection.execute(sa.select(*(event.c[name] for name in EventRow.__struct_fields__)))
+        every = events.WITH_PROGRESS.subquery()
+        found = await connection.execute(sa.select(*(every.c[name] for name in EventRow.__struct_fields__)))
         deliveries = await connection.execute(sa.select(*(delivery.c[name] for name in DeliveryRow.__struct_fields__)))
         return LedgerSnapshot(
-            {row.id: rows.read(row, EventRow, strict=True) for row in events},
+            {row.id: rows.read(row, EventRow, strict=True) for row in found},
             {row.id: rows.read(row, DeliveryRow) for row in deliveries},
         )
 

@@ -21,7 +21,7 @@ from notifier.runtime.settings import Settings
 PEOPLE = 200
 WARM = 100  # events, within two seconds: a few for each process
 FAR = 10**6  # where those events' numbers begin: nobody else's
-FEE_IN = timedelta(minutes=15)  # from an idle warning: after that it is of no use
+FEE_IN = timedelta(minutes=15)  # time to live of an idle warning
 OFTEN = 1000  # messages of one type in an hour to one of so few people
 SLICE = 0.05  # seconds of events that travel together
 LOCALES = ("en", "de", "fr", "es")

@@ -53,6 +53,6 @@ def demands(findings: Findings, duplicated: int = 0) -> dict[str, bool]:
         "something was accepted": findings.accepted > 0,
         "nothing is lost": findings.lost == 0,
         f"at most {duplicated} duplicates": findings.duplicated <= duplicated,
-        "nothing arrived that the books don't know": findings.unrecorded == 0,
+        "nothing arrived that the ledger lacks": findings.unrecorded == 0,
         "nothing arrived after its time to live": findings.late == 0,
     }

@@ -11,7 +11,7 @@ from notifier.domain.deliveries import State
 
 UNDECIDABLE, UNSENDABLE = "undecidable", "unsendable"
 POISON = f"{UNDECIDABLE} notifier.policy.decide; {UNSENDABLE} notifier.pipeline.prepare.prepare"
-TRIES = 3  # of a thing that ends workers, until it is put aside
+TRIES = 3  # crashes by one row until it is put aside
 DELAYED = 5  # seconds that neighbours may be late for it
 IN_HAND = 30  # seconds for those that a dying worker had in hand: the provider may have them, so the lease has to end
 RATE = 30  # events a second beside it
@@ -54,10 +54,10 @@ async def poison(options: Options) -> ScenarioOutcome:
         | {"poisoned": len(words), "deaths": deaths, "neighbours_waited_s": delayed, "in_hand_waited_s": in_hand},
         demands(seen.findings, len(waits[True]))
         | {
-            "what ends workers is put aside": len(aside) == len(words) and all(aside),
+            "rows that crash workers are put aside": len(aside) == len(words) and all(aside),
             f"after {TRIES} tries": deaths <= TRIES * len(words),
             f"neighbours are late by {DELAYED} s": delayed <= DELAYED,
-            f"those in a dying worker's hand by {IN_HAND} s": in_hand <= IN_HAND,
+            f"those in a crashing worker's hands by {IN_HAND} s": in_hand <= IN_HAND,
         },
     )
 

@@ -55,7 +55,7 @@ async def kill9_workers(options: Options) -> ScenarioOutcome:
         demands(seen.findings, in_flight)
         | {
             "workers were killed with messages in hand": in_flight > 0,
-            f"all that they held was done in {RECOVERED} s": recovered <= RECOVERED,
+            f"everything that they held was done in {RECOVERED} s": recovered <= RECOVERED,
         },
     )
 
@@ -83,8 +83,8 @@ async def worker_stopped(options: Options) -> ScenarioOutcome:
         demands(seen.findings, len(held))
         | {
             "workers were stopped with messages in hand": len(held) > 0,
-            "the others did all before they woke": quiet,
-            "who woke after the lease sent nothing": not after,
+            "the others did everything before the stopped workers woke": quiet,
+            "workers that woke after the lease sent nothing": not after,
         },
     )
 

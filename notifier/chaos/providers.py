@@ -20,7 +20,7 @@ from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import OPEN, Channel, State
 from notifier.providers.breaker import BreakerState as Breaker
 from notifier.providers.pacing import BURST
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 
 RATE = 10  # events a second: SQLite takes them without a queue
 HANGS = 30  # seconds that the provider says nothing, when it hangs: longer than anybody waits for it
@@ -41,8 +41,8 @@ URGENT = 5  # urgent texts a second while it drains
 PROMPT = 10  # seconds in which an urgent text goes out
 WINDOWS = (1, 10)  # seconds
 LATE = 100
-"""Milliseconds that a text may take longer than the one before it from its slot to the provider's books: so much later
-one may arrive, and so much closer together the next ones."""
+"""Milliseconds that a text may take longer than the one before it from its slot to the provider's records: so much
+later one may arrive, and so much closer together the next ones."""
 DRAINED = 300  # seconds for the longest backlog
 
 FAULTS: dict[str, dict[str, object] | None] = {
@@ -95,7 +95,7 @@ async def provider_faults(options: Options) -> ScenarioOutcome:
             f"the breaker opens within {OPENED} s": all(phases[name].opened_s is not None for name in names),
             f"it is closed again within {CLOSED} s": closed <= CLOSED,
             "no call is made before Retry-After has run out": early == 0,
-            "what is refused for good is tried once": failed == REFUSED and again == 0,
+            "a permanent refusal is tried once": failed == REFUSED and again == 0,
             "every other text arrives": all(row.state in (State.SENT, State.FAILED) for row in rows),
         },
     )  # fmt: skip

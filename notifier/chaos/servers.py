@@ -15,7 +15,7 @@ from notifier.domain.errors import ConfigurationError
 from notifier.store.core.database import Database
 
 REDIS_TIMEOUT = 5  # seconds for one command
-KEYS = NAMESPACE.encode() + b":"  # what the names of all that the system keeps in Redis begin with
+KEYS = NAMESPACE.encode() + b":"  # the prefix of all of the system's keys in Redis
 
 
 @asynccontextmanager
@@ -52,7 +52,7 @@ def _is_redis(url: str) -> bool:
 def _empty_redis(url: str) -> None:
     with redis.Redis.from_url(url, socket_timeout=REDIS_TIMEOUT) as client:
         if any(not key.startswith(KEYS) for key in client.scan_iter(count=1000)):
-            raise ConfigurationError("--broker: that Redis database holds other things too; name an empty one")
+            raise ConfigurationError("--broker: the Redis database contains other keys; name an empty one")
         client.flushdb()
 
 

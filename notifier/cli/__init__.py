@@ -24,11 +24,11 @@ COMMANDS = {
     "sandbox": "sandbox", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
     "db": "manage", "segments": "segments", "dead": "dead", "cancel": "stop", "bounces": "bounces",
     "explain": "explaining", "simulate": "explaining", "replay-day": "explaining", "templates": "templates",
-    "users": "users", "ledger": "inspect",
+    "users": "users", "retention": "retention", "ledger": "inspect",
     "doctor": "inspect",
 }  # fmt: skip
-"""Each command and its module. It is imported when the command is called: prometheus-client, once imported, no longer
-looks where processes count together (`processes`)."""
+"""Each command and its module. The module is imported when the command is called: prometheus-client reads the folder of
+shared metrics only at its import (`processes`)."""
 
 
 class Commands(click.Group):

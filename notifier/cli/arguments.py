@@ -6,6 +6,7 @@ from typing import Any
 import click
 import msgspec
 
+from notifier.domain.identifiers import read_id
 from notifier.domain.text import is_text
 
 MAX_ACTOR = 190  # characters: the width of the audit log's actor column
@@ -23,14 +24,26 @@ class Text(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
         """Return the checked text; raises BadParameter, which names the argument."""
         if not is_text(value):
-            self.fail("it has a control character, or is not in the shell's encoding", param, context)
+            self.fail("the value has a control character, or is not in the shell's encoding", param, context)
         try:
             return msgspec.convert(value, self._shape)
         except msgspec.ValidationError:
             self.fail(self._told, param, context)
 
 
+class IdText(Text):
+    """A parameter type for an id, which may be copied from a database; what is none is left as it is, to be told so."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the id as the notifier writes it."""
+        given = super().convert(value, param, context)
+        return read_id(given) or given
+
+
 TEXT = Text()
+ID = IdText()
 
 
 def checked(command: click.Command) -> click.Command:

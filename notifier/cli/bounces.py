@@ -60,7 +60,7 @@ def _mails(source: Path) -> Iterator[bytes]:
 def _piped() -> Iterator[bytes]:
     yield sys.stdin.buffer.read(MAX_BYTES)
     while sys.stdin.buffer.read(MAX_BYTES):
-        pass  # a mail server takes a pipe closed early for a failure
+        pass  # a mail server treats a pipe that is closed early as a failure
 
 
 def _kept(source: Path) -> Iterator[bytes]:
@@ -109,13 +109,13 @@ def _tell(bounce: Bounce, done: Recorded, as_json: bool) -> None:
         told = {"delivery": delivery, "action": bounce.action, "code": code, **msgspec.structs.asdict(done)}
         click.echo(json.dumps(told))
     elif bounce.action is None:
-        click.echo("No bounce.")
+        click.echo("This mail is no bounce.")
     elif delivery is None:
         click.echo(f"Nothing to do: {bounce.action}.")
     elif not done.moved:
-        click.echo(f"{delivery}: nothing new.")
+        click.echo(f"{delivery}: already known.")
     else:
-        more = "; its mailbox is not written to again" if done.suppressed else ""
+        more = "; its mailbox is suppressed" if done.suppressed else ""
         click.echo(f"{delivery}: undelivered, {code}{more}.")
 
 

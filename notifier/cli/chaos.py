@@ -13,7 +13,7 @@ from rich.console import Console
 from notifier.chaos.options import Options
 from notifier.chaos.scenarios import MODULES, rounds, scenario
 
-TIMEOUT = 600  # seconds for one scenario; the longest takes half of this
+TIMEOUT = 600  # seconds for one scenario; the longest needs half of this
 
 
 @click.command()
@@ -28,7 +28,7 @@ def chaos(name: str, short: bool, database: str | None, broker: str | None, as_j
     SCENARIO is `all` or one of the scenarios in docs/reliability.md. Nothing leaves this machine. Exits with 1 where a
     guarantee did not hold.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a signal must not leave a running system behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a signal must not leave the system running
     options = Options(short, database, broker)
     names = rounds(side_by_side=not broker) if name == "all" else [(name,)]
     told = [each for together in names for each in _run(together, options, as_json)]

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from notifier.api.dead import DeadLetterPage, DeadLetterQuery, DeadLetterView, find_page, told
-from notifier.cli.arguments import actor
+from notifier.cli.arguments import ID, actor
 from notifier.cli.manage import on_database
 from notifier.cli.piecemeal import told_if_cut_short
 from notifier.domain.deliveries import Channel
@@ -42,7 +42,7 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
 def letters(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument and options of a command that acts on dead letters."""
     return _options(
-        click.argument("ids", nargs=-1, metavar="ID…"),
+        click.argument("ids", nargs=-1, metavar="ID…", type=ID),
         filters,
         click.option(
             "--all", "every", is_flag=True, help="All that match the filters, after a confirmation of the number."
@@ -78,7 +78,7 @@ def list_(as_json: bool, **given: Any) -> None:
     try:
         wanted = msgspec.convert(given, DeadLetterQuery)
     except msgspec.ValidationError:
-        raise click.BadParameter("write the `next` of the page before", param_hint="--cursor") from None
+        raise click.BadParameter("pass the `next` value of the previous page", param_hint="--cursor") from None
     page = on_database(lambda database: find_page(database, wanted))
     if as_json:
         click.echo(msgspec.json.encode(page))
@@ -87,7 +87,7 @@ def list_(as_json: bool, **given: Any) -> None:
 
 
 @dead.command()
-@click.argument("letter_id", metavar="ID")
+@click.argument("letter_id", metavar="ID", type=ID)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(letter_id: str, as_json: bool) -> None:
     """Show a dead letter with its attempts, the meaning of its provider's codes, and its event."""
@@ -119,9 +119,9 @@ def discard(**given: Any) -> None:
 
 def _act(verb: str, act: Act, ids: tuple[str, ...], every: bool, yes: bool, as_json: bool, **given: Any) -> None:
     if bool(ids) == every:
-        raise click.UsageError(f"name what to {verb}: IDs, or --all with filters")
+        raise click.UsageError(f"name the dead letters to {verb}: IDs, or --all with filters")
     if ids and any(given.values()):
-        raise click.UsageError("filters go with --all")
+        raise click.UsageError("filters need --all")
     wanted = msgspec.convert({**given, "limit": PAGE}, DeadLetterQuery)
     if every and not yes:
         number = on_database(lambda database: store.count(database, wanted.filter))
@@ -169,7 +169,7 @@ async def _run(act: Act, ids: tuple[str, ...], wanted: DeadLetterQuery, results:
 
 
 def _show(page: DeadLetterPage) -> None:
-    # Not a table: in a narrow window its ids would be cut off and couldn't be copied.
+    # Not a table: a narrow window would cut off its ids, which then couldn't be copied.
     for line in page.letters:
         channel = line.channel or line.kind
         click.echo(f"{line.id}  {line.at:%Y-%m-%d %H:%M}  {channel:<6} {line.reason or line.state:<18} {line.type}")

@@ -44,7 +44,7 @@ MOST_SECONDS = 90  # seconds at most, for the largest files
 )
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
 def demo(file: Path | None, count: int, seconds: float | None, ends: bool, as_json: bool) -> None:
-    """Watch charging sessions become messages in a push, an SMS and an e-mail inbox.
+    """Watch charging sessions become messages on people's phones: pushes, texts, mails, and in the app.
 
     Starts SQLite, a private Redis, the sandbox, web, workers and clock on this machine, reports the events of a
     charging site, and compares the messages received by the stand-ins for FCM, Twilio and the mail server with the
@@ -123,7 +123,12 @@ def _tell(console: Console, summary: Summary) -> None:
         console.print(f"  {count:>6}  {reason.replace('_', ' ')}", style="dim")
     if summary.waiting:
         console.print(
-            f"  {summary.waiting:>6}  wait for their time: a digest's window, a turn on call, quiet hours", style="dim"
+            f"  {summary.waiting:>6}  wait until they are due: a digest's window, a turn on call, quiet hours",
+            style="dim",
         )
-    verdict = "[green]Nothing was lost, nothing was sent twice.[/]" if summary.ok else "[red]The books don't agree.[/]"
+    verdict = (
+        "[green]Nothing was lost, nothing was sent twice.[/]"
+        if summary.ok
+        else "[red]The ledger and the providers' records differ.[/]"
+    )
     console.print(f"{verdict} lost {summary.lost}, duplicated {summary.duplicated}, unrecorded {summary.unrecorded}")

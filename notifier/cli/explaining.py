@@ -14,6 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from notifier.api.explaining import Asked
+from notifier.cli.arguments import ID
 from notifier.cli.manage import on_database
 from notifier.cli.report import read_argument
 from notifier.domain.catalog import load_catalog
@@ -42,14 +43,14 @@ MARKS = {
     "suppress": "[red]✗[/]",
     "expire": "[red]✗[/]",
 }
-"""How a rule's answer looks: it lets it pass, sends, holds, or ends it."""
+"""The symbol and style of a rule's verdict: none, send, hold, or end."""
 
 
 @click.command()
-@click.argument("event", required=False)
-@click.option("--source", help="With --id: the event as its source named it, instead of our id.")
+@click.argument("event", required=False, type=ID)
+@click.option("--source", help="With --id: the event's source, if the id is the source's and not ours.")
 @click.option("--id", "id_", help="The id that the source gave the event.")
-@click.option("--delivery", help="The event of this delivery, for its recipient.")
+@click.option("--delivery", type=ID, help="The event of this delivery, for its recipient.")
 @click.option("--recipient", help="Only this recipient; for somebody who was not notified, why not.")
 @click.option(
     "--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="Maximum number of decisions."
@@ -71,14 +72,14 @@ def explain(event: str | None, id_: str | None, as_json: bool, **given: Any) -> 
     renderer = load_renderer(settings, catalog)
 
     async def read(database: Database) -> tuple[Found | None, Links]:
-        found = await explaining.read(database, asked.wanted())
+        found = await explaining.read(database, await asked.wanted(database))
         sent = found.sent.values() if found else ()
         await publishing.have_all(database, renderer, ((each.type, each.version) for each in sent))
         return found, await open_links(settings, database)
 
     found, links = on_database(read)
     if found is None:
-        raise click.ClickException("there is no such event or delivery in this database")
+        raise click.ClickException("this database has no such event or delivery")
     told = explain_found(catalog, renderer, links, found)
     if as_json:
         click.echo(msgspec.json.encode(told))
@@ -175,7 +176,7 @@ def _explain(console: Console, told: Explanation) -> None:
     console.print(
         f"[bold]{escape(event.type)}[/]  {escape(event.source_id)} of {escape(event.source)}  [dim]{event.id}[/]"
     )
-    for line in told.why_not:
+    for line in (*told.why_not, *told.gone):
         console.print(escape(line))
     for each in told.decisions:
         _decision(console, each)
@@ -185,7 +186,7 @@ def _explain(console: Console, told: Explanation) -> None:
 
 def _decision(console: Console, told: DecisionView) -> None:
     console.print()
-    console.print(f"[bold]{escape(told.name)}[/] for [bold]{escape(told.recipient or 'nobody known')}[/]")
+    console.print(f"[bold]{escape(told.name)}[/] for [bold]{escape(told.recipient or 'an unknown recipient')}[/]")
     zone = ZoneInfo(told.time_zone)
     for moment in told.timeline:
         channel = moment.channel or ""
@@ -196,10 +197,10 @@ def _decision(console: Console, told: DecisionView) -> None:
         console.print(f"\n  [bold]{phrases.way(answer.channel)}[/]: {escape(answer.words)}")
         _rules(console, answer.rules)
         if answer.unchanged is False:
-            console.print("    [yellow]The type or the rules have changed since: today they would decide otherwise.[/]")
+            console.print("    [yellow]The type or the rules have changed since: today the decision would differ.[/]")
     for delivery in told.deliveries:
         if delivery.content is not None:
-            proof = {True: "proven by its hash", False: "NOT what was sent: texts have changed", None: "not proven"}
+            proof = {True: "proven by its hash", False: "NOT as sent: the texts have changed", None: "not proven"}
             made = f"{delivery.template.locale}, {delivery.template.time_zone or 'UTC'}"
             console.print(f"\n  [bold]{phrases.way(delivery.channel)}[/], {made}, {proof[delivery.proven]}:")
             _content(console, delivery.content)
@@ -220,7 +221,7 @@ def _simulate(console: Console, told: Simulation) -> None:
     for line in told.why_not:
         console.print(escape(line))
     for fate in told.fates:
-        who = escape(fate.recipient or "nobody known")
+        who = escape(fate.recipient or "an unknown recipient")
         console.print(f"\n[bold]{escape(fate.name)}[/] for [bold]{who}[/], where it is {fate.local_time}")
         for answer in fate.answers:
             console.print(f"  [bold]{phrases.way(answer.channel)}[/]: {escape(answer.words)}")
@@ -228,11 +229,11 @@ def _simulate(console: Console, told: Simulation) -> None:
             if answer.content is not None:
                 _content(console, answer.content)
     for line in told.takes_back:
-        console.print(f"It takes back: {escape(line)}.")
+        console.print(f"It cancels or supersedes: {escape(line)}.")
     if told.more:
-        console.print(f"And {told.more} people more.")
+        console.print(f"And {told.more} more people.")
     if not told.fates and not told.why_not:
-        console.print("Nobody would be told.")
+        console.print("Nobody would be notified.")
 
 
 def _replay(console: Console, told: Differences) -> None:
@@ -240,11 +241,11 @@ def _replay(console: Console, told: Differences) -> None:
         f"{told.events} events, {told.decisions} decisions, {told.answers} answers: {told.differ} would differ."
     )
     if told.by_today:
-        console.print(
-            f"{told.by_today} decisions don't say where people stood; they were made by where they stand today."
-        )
+        console.print(f"{told.by_today} decisions have no recipient facts; today's facts were used instead.")
     if told.failed:
-        console.print(f"{told.failed} events have data that these types don't take.")
+        console.print(f"{told.failed} events have data that doesn't fit these types.")
+    if told.gone:
+        console.print(f"{told.gone} events have no data any more: they are not kept for so long.")
     if told.changes:
         table = Table("answers", "type", "channel", "before", "after", "such as")
         for each in told.changes:

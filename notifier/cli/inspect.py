@@ -3,11 +3,13 @@
 import asyncio
 import json
 from dataclasses import asdict
+from datetime import datetime
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from notifier.cli import recounting
 from notifier.cli.manage import on_database
 from notifier.doctor import examine
 from notifier.runtime.finding import DoctorFinding
@@ -18,8 +20,28 @@ from notifier.store.reading import ledger as ledger_store
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option("--check", is_flag=True, help="Exit with 1 where the ledger doesn't balance.")
-def ledger(as_json: bool, check: bool) -> None:
-    """Check that nothing was lost: events accepted and deliveries planned, against their present states."""
+@click.option(
+    "--recount", "day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY",
+    help="Count the rows of a day (2026-11-24, in UTC) and compare them with the books.",
+)  # fmt: skip
+def ledger(as_json: bool, check: bool, day: datetime | None) -> None:
+    """Check that nothing was lost: events accepted and deliveries planned, against their present states.
+
+    The ledger counts no row of what is over. A day of which all is over is sealed: its sums are written down once, and
+    what comes later is a correction beside them. A recount proves such sums against the rows of that day, a part at a
+    time, while messages go out:
+
+    \b
+      notifier ledger --recount 2026-11-24
+    \b
+    It exits with
+      0  where books and rows agree
+      1  where they differ; the lines that do are listed
+      3  where retention has removed rows of the day, which can't be recounted any more
+      4  where the day moved during each of three counts, so that there is no verdict yet
+    """
+    if day is not None:
+        raise SystemExit(recounting.run(day, as_json=as_json))
     books = on_database(ledger_store.read)
     if as_json:
         click.echo(json.dumps(books.as_dict()))
@@ -29,12 +51,17 @@ def ledger(as_json: bool, check: bool) -> None:
         for state, count in books.deliveries.items():
             table.add_row(state, str(count))
         table.add_section()
-        table.add_row("all of these", str(books.total))
+        table.add_row("total", str(books.total))
         table.add_row("planned by decisions", str(books.planned))
         Console().print(table)
         for reason, count in books.reasons.items():
             click.echo(f"{count:>8}  {reason}")
-        click.echo("It balances." if books.balanced else f"It does NOT balance: {books.imbalance} unaccounted for.")
+        click.echo(recounting.told(books.days))
+        click.echo(
+            "The ledger balances."
+            if books.balanced
+            else f"The ledger does NOT balance: {books.imbalance} unaccounted for."
+        )
     if check and not books.balanced:
         raise SystemExit(1)
 

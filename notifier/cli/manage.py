@@ -4,17 +4,19 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from notifier.cli.arguments import Text, actor
+from notifier.cli.piecemeal import writing_whole
 from notifier.domain.catalog import load_catalog
-from notifier.domain.clock import SystemClock, parse_duration, to_datetime
+from notifier.domain.clock import SystemClock, parse_duration, to_datetime, to_instant
 from notifier.domain.keys import ANY_PARTY, SCOPES, ApiKey, KeyName, make_key, make_party
 from notifier.people.export import export_recipient
 from notifier.people.importing import ImportAnswer, import_recipients
@@ -24,6 +26,7 @@ from notifier.store.console import keys as key_store
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
 from notifier.store.people import erasures
+from notifier.why.archive import archive
 
 T = TypeVar("T")
 
@@ -57,6 +60,42 @@ def upgrade() -> None:
     on_database(lambda database: migrate.upgrade(database, lambda what: click.echo(what, err=True)), schema=False)
     current, _ = on_database(migrate.revisions)
     click.echo(f"The schema is at revision {current}.")
+
+
+@db.command("export")
+@click.option(
+    "--before",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    required=True,
+    metavar="DAY",
+    help="Events accepted before this day (2026-11-24) began, in UTC.",
+)
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path),
+    help="A new file, or a folder to make one in; compressed where its name ends in .gz. Standard output by default.",
+)  # fmt: skip
+def export_events(day: datetime, target: Path | None) -> None:
+    """Write the events before a DAY with all that belongs to them as NDJSON: a copy of what retention removes.
+
+    \b
+    One event a line, with its deliveries, their attempts, and the decisions about it:
+      notifier db export --before 2026-10-01 --to /backup
+      zcat /backup/events-before-2026-10-01.ndjson.gz | head -1
+
+    What an erasure or retention has blanked is blank here too. It contains personal data; nobody else may read the
+    file. A file that is there is complete: until then it has the ending .part.
+    """
+    before = to_instant(day.replace(tzinfo=UTC))
+    if target is None:
+        on_database(lambda database: _export_events(database, before, lambda piece: click.echo(piece, nl=False)))
+        return
+    file = target / f"events-before-{day:%Y-%m-%d}.ndjson.gz" if target.is_dir() else target
+    if file.exists():
+        raise click.BadParameter(f"{file} exists already; choose another name", param_hint="--to")
+    with writing_whole(file) as write:
+        count = on_database(lambda database: _export_events(database, before, write))
+    click.echo(f"{count:,} events written to {file}.", err=True)
 
 
 def _lifetime(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -205,6 +244,19 @@ async def _export(database: Database, recipient_id: str) -> bool:
         click.echo(piece, nl=False)
     click.echo()
     return True
+
+
+async def _export_events(database: Database, before: int, write: Callable[[bytes], object]) -> int:
+    count = 0
+    columns = SpinnerColumn(), TextColumn("Events"), TextColumn("{task.completed:,.0f}")
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("Events", total=None)
+        async for piece in archive(database, before):
+            write(piece)
+            if piece.endswith(b"\n"):
+                count += 1
+                progress.update(task, completed=count)
+    return count
 
 
 async def _import(database: Database, file: Path) -> ImportAnswer:

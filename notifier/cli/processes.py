@@ -15,7 +15,7 @@ from notifier.runtime import logs
 from notifier.runtime.settings import Settings, load_settings
 
 RESTART_DELAY = 500  # milliseconds until a consumer that lost its broker reconnects
-GRACE = 25  # seconds that requests under way have to finish after SIGTERM
+GRACE = 25  # seconds for requests under way to finish after SIGTERM
 
 
 @click.command()

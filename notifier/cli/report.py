@@ -25,7 +25,7 @@ from notifier.runtime.settings import load_settings
 @click.option(
     "--data", default="{}", help="The event's data, a JSON object; @FILE reads it from a file, - from standard input."
 )
-@click.option("--id", "event_id", help="The event's id: repeating it is the same event. Random by default.")
+@click.option("--id", "event_id", help="The event's id: a repeated id is the same event. Random by default.")
 @click.option("--source", default="notifier-cli", show_default=True, help="The event's source.")
 @click.option("--subject", help="The event's subject.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
@@ -82,7 +82,7 @@ def _producer(source: str) -> Producer:
     settings = load_settings()
     if not settings.api_key:
         raise ConfigurationError(
-            "NOTIFIER_API_KEY is not set; `notifier keys create NAME --scope events:write` makes one"
+            "NOTIFIER_API_KEY is not set; `notifier keys create NAME --scope events:write` creates a key"
         )
     return Producer(settings.public_url, settings.api_key, source)
 

@@ -4,15 +4,16 @@ import click
 import uvloop
 
 from notifier.cli.processes import prepare
-from notifier.sandbox import serve
+from notifier.sandbox import Access, serve
 from notifier.sandbox.stand_in import servers
 
 
 def _run(*, callbacks: bool, fast: bool, **ports: int) -> None:
     """Stand in for FCM, Twilio and a mail server on this machine, and show what arrived."""
-    prepare("sandbox")
+    settings = prepare("sandbox")
+    access = Access(settings.public_url, settings.api_key) if settings.api_key else None
     named = {name.removesuffix("_port"): port for name, port in ports.items()}
-    uvloop.run(serve(named, callbacks=callbacks, fast=fast))
+    uvloop.run(serve(named, callbacks=callbacks, fast=fast, access=access))
 
 
 sandbox = click.Command(

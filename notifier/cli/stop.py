@@ -6,11 +6,11 @@ import click
 import msgspec
 
 from notifier.cli.arguments import actor
-from notifier.domain.events import event_id
 from notifier.pipeline import stopping
 from notifier.pipeline.stopping import Stopping
 from notifier.runtime.settings import load_settings
 from notifier.startup import close, guard, open_engine
+from notifier.store.delivery import events
 
 
 @click.command()
@@ -23,7 +23,7 @@ def cancel(type: str | None, about: str | None, event: tuple[str, str] | None, a
     channel. Repeating the command does no harm.
     """
     if (event is None) != (type is not None and about is not None) or (event and type):
-        raise click.UsageError("name a TYPE and what it is ABOUT, or --event SOURCE ID")
+        raise click.UsageError("give a TYPE and its subject (ABOUT), or --event SOURCE ID")
     stopped = asyncio.run(_cancel(type or "", about or "", event))
     if as_json:
         click.echo(msgspec.json.encode(stopped))
@@ -39,8 +39,9 @@ async def _cancel(type_: str, about: str, event: tuple[str, str] | None) -> Stop
     engine = await open_engine(settings)
     try:
         if event is not None:
-            stopped = await stopping.cancel_event(engine, event_id(*event), actor())
-            if stopped is None:
+            named = await events.find(engine.database, *event)
+            stopped = named and await stopping.cancel_event(engine, named, actor())
+            if not stopped:
                 raise click.ClickException("no event has this source and id")
             return stopped
         if type_ not in engine.catalog.types:

@@ -11,9 +11,10 @@ import structlog
 
 LOOK_EVERY = 0.2  # seconds
 PAUSE = 1.0  # seconds before a process that ended soon after its start is restarted
-MOST = 15.0  # seconds of that pause at most; it doubles each time that a process can't open what it needs
+# the longest such pause in seconds; it doubles each time that a process can't open its database, broker or port
+MOST = 15.0
 SOON = 5.0  # seconds
-LONG = 60.0  # seconds: what says so after these had opened what it needs
+LONG = 60.0  # seconds after which a process that reports a failed start had already opened everything
 STOP_TIMEOUT = 29.0  # seconds for all processes to end after SIGTERM; then they are killed
 
 log = structlog.get_logger(__name__)
@@ -81,7 +82,8 @@ class _Process:
         soon = lived < (LONG if says_it_cannot else SOON)
         again_in = self._pause if soon else 0.0
         log.warning("worker.ended", status=self._child.returncode, lived=round(lived, 1), again_in=again_in)
-        # What a signal ended may well start now; what says that it can't is asked ever more slowly.
+        # A process that a signal ended may well start again now; one that reports a failed start is restarted ever more
+        # slowly.
         self._pause = min(2 * again_in, MOST) if soon and says_it_cannot else PAUSE
         return again_in
 

@@ -35,7 +35,7 @@ COLOURS = {"error": "red", "warning": "yellow", "hint": None}
 TYPE = click.argument("type_", metavar="TYPE")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 WHY = Text(publishing.Reason, f"at most {publishing.MAX_REASON} characters")
-MAX_NUMBER = 2**31 - 1  # the highest version number that the column holds
+MAX_NUMBER = 2**31 - 1  # the highest version number that the column can store
 FOLDER = click.option(
     "--from", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Use the texts of a folder like templates/ instead of the published ones.",
@@ -332,4 +332,4 @@ def _print_changes(found: Changes) -> None:
             click.secho(f"  - {example.before}", fg="red")
             click.secho(f"  + {example.after}", fg="green")
     if not found.changed and not found.locales_gained and not found.locales_lost:
-        click.echo("Nothing changes for anybody.")
+        click.echo("No message changes.")

@@ -33,7 +33,7 @@ def users() -> None:
 def create(name: str, role: str, generate: bool, as_json: bool) -> None:
     """Create a user called NAME with a password that is typed here or generated."""
     if not NAME.fullmatch(name):
-        told = "small letters, digits and . _ - @, at most 64, beginning with a letter or digit"
+        told = "lower-case letters, digits and . _ - @, at most 64, beginning with a letter or digit"
         raise click.BadParameter(told, param_hint="NAME")
     password = _password(generate or as_json)
     now = SystemClock().now()

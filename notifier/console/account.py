@@ -49,7 +49,7 @@ async def post_password(request: Request, context: ConsoleContext) -> Response:
 
 
 def _differ(new: str, again: str) -> str | None:
-    return None if new == again else "not the same as above"
+    return None if new == again else "the two passwords differ"
 
 
 SCREENS = [

@@ -102,7 +102,7 @@ def open_console(engine: Engine, settings: Settings, streams: Streams, *, warm: 
         engine=engine, watch=watch, streams=streams, screens=SCREENS, secure=settings.public_url.startswith("https:"),
         confined=confined, reader=EventReader(engine.catalog),
         tester=Tester(settings, engine.namespace, engine.database, engine.clock),
-        prices=_prices(settings), brand=settings.brand_name,
+        prices=_prices(settings), settings=settings.channels, brand=settings.brand_name,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from notifier.console.visits import FIELD, is_ours
 from notifier.domain.users import PERMISSIONS
 
 WRITER = "writer"
-"""The field of every form that names whom its page was made for."""
+"""The field of every form with the user for whom its page was rendered."""
 KEPT = "kept"
 """The field of the sign-in page that holds a form."""
 SECRETS = frozenset({"old", "new", "again"})
@@ -47,7 +47,7 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OF_THE_FORM = frozenset({"shown", "revision", "based_on"})
-"""Fields that nobody has written: what a form keeps to itself."""
+"""Fields that no user fills in: the form's own."""
 
 
 def of(request: Request) -> Carried | None:

@@ -1,18 +1,15 @@
 """Test contacts: the people to whom tests of texts are sent. Their addresses are entered here and shown nowhere."""
 
-import msgspec
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from notifier.console import contact_form
 from notifier.console.forms import text
 from notifier.console.pages import page
 from notifier.console.screens import BASE, ConsoleContext, Screen
-from notifier.domain.messages import Device
-from notifier.domain.preferences import Key
-from notifier.domain.recipients import check_email, check_phone
 from notifier.store.console import contacts
-from notifier.store.console.contacts import Contact
 
 
 async def get_contacts(request: Request, context: ConsoleContext) -> Response:
@@ -22,26 +19,13 @@ async def get_contacts(request: Request, context: ConsoleContext) -> Response:
 
 async def post_contacts(request: Request, context: ConsoleContext) -> Response:
     """Add a contact, or change a contact's addresses. No address is shown, so an empty field removes none."""
-    form = request.state.form
-    name = text(form, "name").strip()
-    given: dict[str, str] = {}
-    faults: dict[str, str] = {}
-    try:
-        msgspec.convert(name, Key)
-    except msgspec.ValidationError:
-        faults["name"] = "One word of at most 100 characters."
-    for field, check in (("phone", check_phone), ("email", check_email), ("token", _check_token)):
-        try:
-            if address := text(form, field).strip():
-                given[field] = check(address)
-        except ValueError as error:
-            faults[field] = str(error)
-    if not faults and not given:
-        faults["phone"] = "Give at least one address."
-    if faults:
+    form, database = request.state.form, context.engine.database
+    given = {name: text(form, name).strip() for name in contact_form.names()}
+    held = await contacts.find(database, given["name"])
+    new, faults = contact_form.read(given, held, context.settings)
+    if new is None:
         return await _list(request, context, status=422, faults=faults)
-    new = Contact(name=name, **given)
-    await contacts.put(context.engine.database, new, request.state.visit.actor, context.engine.clock.now())
+    await contacts.put(database, new, request.state.visit.actor, context.engine.clock.now())
     return RedirectResponse(f"{BASE}/contacts", 303)
 
 
@@ -55,16 +39,12 @@ async def post_remove(request: Request, context: ConsoleContext) -> Response:
 
 async def _list(request: Request, context: ConsoleContext, *, faults: dict[str, str], status: int = 200) -> Response:
     everybody = await contacts.every(context.engine.database)
-    form = getattr(request.state, "form", {})
-    given = {name: form.get(name, "") for name in ("name", "phone", "email", "token")}
-    return page(request, context, "contacts.html", status=status, contacts=everybody, faults=faults, given=given)
-
-
-def _check_token(token: str) -> str:
-    try:
-        return msgspec.convert({"value": token}, Device).value
-    except msgspec.ValidationError:
-        raise ValueError("token is not one; write the app's FCM registration token") from None
+    form = getattr(request.state, "form", FormData())
+    given = {name: text(form, name) for name in contact_form.names()}
+    return page(
+        request, context, "contacts.html", status=status, contacts=everybody, faults=faults,
+        given=given, own=contact_form.own_fields(),
+    )  # fmt: skip
 
 
 SCREENS = [

@@ -1,6 +1,5 @@
 """Dead letters: list, select, confirm, redrive or discard. Only the confirmed ids are acted on."""
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.exceptions import HTTPException
@@ -11,6 +10,7 @@ from notifier.console.forms import read_filter, read_place, text
 from notifier.console.pages import page
 from notifier.console.screens import ConsoleContext, Screen
 from notifier.domain.channels import channels
+from notifier.domain.ids import is_id
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.pipeline.engine import Engine
@@ -22,7 +22,6 @@ from notifier.store.reading.dead import DeadLetterFilter
 PAGE = 50  # dead letters
 MOST = 500  # redriven or discarded together: one transaction, and a list that a person can still check
 
-_IDS = re.compile("[0-9a-f]{32}(?: [0-9a-f]{32})*")
 _ACTIONS: dict[str, Callable[[Engine, Sequence[str], str], Awaitable[list[Result]]]] = {
     "redrive": pipeline.redrive,
     "discard": pipeline.discard,
@@ -59,7 +58,7 @@ async def post_confirm(request: Request, context: ConsoleContext) -> Response:
         ids = [letter.id for letter in found]
     else:
         ids = [str(value) for value in form.getlist("id")]
-    if any(not _IDS.fullmatch(id_) or " " in id_ for id_ in ids):
+    if not all(map(is_id, ids)):
         raise HTTPException(400)
     return page(
         request, context, "dead_confirm.html", status=200 if ids else 422, action=action, ids=ids[:MOST], every=every,
@@ -78,9 +77,8 @@ async def post_discard(request: Request, context: ConsoleContext) -> Response:
 
 
 async def _act(request: Request, context: ConsoleContext, action: str) -> Response:
-    chosen = text(request.state.form, "ids")
-    ids = chosen.split(" ")
-    if not _IDS.fullmatch(chosen) or len(ids) > MOST:
+    ids = text(request.state.form, "ids").split(" ")
+    if len(ids) > MOST or not all(map(is_id, ids)):
         raise HTTPException(400)
     results = await _ACTIONS[action](context.engine, ids, request.state.visit.actor)
     refused = [result for result in results if result.status == "refused"]
@@ -91,7 +89,7 @@ async def _act(request: Request, context: ConsoleContext, action: str) -> Respon
 
 
 SCREENS = [
-    Screen(path="/dead", handler=get_dead, permission="read", title="Dead letters", group="Mend", key="d"),
+    Screen(path="/dead", handler=get_dead, permission="read", title="Dead letters", group="Resolve", key="d"),
     Screen(path="/dead/confirm", handler=post_confirm, permission="operate", method="POST"),
     Screen(path="/dead/redrive", handler=post_redrive, permission="operate", method="POST"),
     Screen(path="/dead/discard", handler=post_discard, permission="operate", method="POST"),

@@ -243,15 +243,16 @@ async def _test(request: Request, context: ConsoleContext, editing: Editing, fou
     content = found.tried.content if found.tried else None
     if contact is None:
         return "Not sent: choose a test contact.", 422
-    if editing.reader.sample not in {sample.name for sample in editing.notification_type.samples}:
+    sample = next((each for each in editing.notification_type.samples if each.name == editing.reader.sample), None)
+    if sample is None:
         return "Not sent: a real event's data is personal and goes to nobody else. Choose one of the samples.", 422
     if content is None:
         return "Not sent: no message can be rendered from this sample.", 422
-    message = to_contact(contact, editing.notification_type, editing.channel, content)
+    message = to_contact(contact, editing.notification_type, editing.channel, content, sample.data)
     address = contact.address(editing.channel)
-    if message is None or address is None:
+    if message is None:
         return f"Not sent: {contact.name} has no address for {editing.channel}.", 422
-    if await suppressions.reason(engine.database, editing.channel, address):
+    if isinstance(address, str) and await suppressions.reason(engine.database, editing.channel, address):
         return f"Not sent: {contact.name}'s address is suppressed.", 422
     if await audit.count(engine.database, actor, tester.ACTION, now - WINDOW) >= MOST:
         return f"Not sent: you have sent {MOST} tests within 15 minutes. Wait a little.", 429

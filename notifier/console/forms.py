@@ -13,6 +13,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from notifier.domain.ids import FORM
 from notifier.domain.text import is_text
 from notifier.store.core.paging import PageKey
 
@@ -20,7 +21,7 @@ MAX_FORM = 256 * 1024  # bytes: a page of ids, or a text for a template, with a 
 MAX_FIELDS = 1000
 FORM_TIMEOUT = 15.0  # seconds for the whole form
 
-_PLACE = re.compile(r"([0-9]{1,16})-([0-9a-f]{32})")
+_PLACE = re.compile(f"([0-9]{{1,16}})-({FORM})")
 _Filter = TypeVar("_Filter", bound=msgspec.Struct)
 
 

@@ -13,7 +13,7 @@ from notifier.domain.errors import StoreUnavailable
 
 EVERY = 2.0  # seconds between two renderings
 LIFE = 20.0  # seconds of a stream: an ended session is noticed when the browser reconnects
-MOST = 100  # streams of a process; beyond that pages stand still until reloaded
+MOST = 100  # streams of a process; beyond that pages don't refresh until reloaded
 
 log = structlog.get_logger(__name__)
 

@@ -1,10 +1,9 @@
 """Search, and the page of one event or delivery."""
 
 import contextlib
-import re
 from itertools import product
 from typing import NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,27 +15,25 @@ from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.console.why import explained
 from notifier.domain.channels import specs
 from notifier.domain.clock import Clock
-from notifier.domain.deliveries import State
-from notifier.domain.events import event_id
+from notifier.domain.deliveries import DEAD, State
+from notifier.domain.identifiers import read_id
 from notifier.domain.recipients import check_email, check_phone
 from notifier.domain.users import PERMISSIONS
 from notifier.rendering.writing import is_framed
 from notifier.store.core import audit
 from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
+from notifier.store.delivery import earlier, events
 from notifier.store.people import erasures, suppressions
 from notifier.store.reading import activity
 from notifier.store.reading.activity import OF_EVENT, DeliveryDetails, EventDetails
-from notifier.store.reading.dead import DEAD_STATES
 from notifier.why.explain import DecisionView, DeliveryView, Explanation
 from notifier.why.telling import meaning
 
-MOST_LETTERS = 10  # letters of an id that is searched in every case: 1,024 spellings, some milliseconds
+MOST_LETTERS = 10  # letters of an id that is searched in upper and lower case: 1,024 spellings, some milliseconds
 
 CHECKS = {"phone": check_phone, "email": check_email}
-"""How an address of a kind (`ChannelSpec.key`) is read."""
-
-_ID = re.compile("[0-9a-f]{32}")
+"""The parser of each kind of address (`ChannelSpec.key`)."""
 
 
 class TimelineItem(NamedTuple):
@@ -130,7 +127,7 @@ async def get_delivery(request: Request, context: ConsoleContext) -> Response:
     made, sent = _of_person(explanation, told.id)
     kind = context.engine.catalog.types.get(told.type)
     name = kind.name if kind else words(told.type.replace("-", "_")).capitalize()
-    waits = told.state in DEAD_STATES and told.handled_at is None and told.redriven_as is None
+    waits = told.state in DEAD and told.handled_at is None and told.redriven_as is None
     return page(
         request, context, "delivery.html", name=name, delivery=told, event=event, waits=waits,
         moments=_of_delivery(told, event, context.engine.clock), meaning=meaning(told.channel, told.code), made=made,
@@ -169,12 +166,13 @@ def _of_person(told: Explanation | None, delivery: str) -> tuple[DecisionView | 
 
 async def _find(database: Database, asked: str, source: str) -> str | None:
     if source:
-        id_ = event_id(source, asked)
-        return f"{BASE}/events/{id_}" if await activity.get_event(database, id_) else None
-    if _ID.fullmatch(asked.lower()):
-        for place, get in (("deliveries", activity.get), ("events", activity.get_event)):
-            if await get(database, asked.lower()):
-                return f"{BASE}/{place}/{quote(asked.lower())}"
+        id_ = await events.find(database, source, asked)
+        return f"{BASE}/events/{id_}" if id_ and await activity.get_event(database, id_) else None
+    if named := read_id(asked):
+        for id_ in (named, *await earlier.all_of(database, named)):
+            for place, get in (("deliveries", activity.get), ("events", activity.get_event)):
+                if await get(database, id_):
+                    return f"{BASE}/{place}/{id_}"
     if await activity.knows_recipient(database, asked):
         return _to_person(asked)
     return None

@@ -58,7 +58,7 @@ TONES = {
     State.PENDING: "wait", State.SENDING: "wait", State.SENT: "good", State.DELIVERED: "good", State.UNKNOWN: "warn",
     State.FAILED: "bad", State.UNDELIVERED: "bad",
 }  # fmt: skip
-"""How a state looks; what isn't here has ended as it should, and is quiet."""
+"""The look of a state; states that aren't listed ended as intended and have a neutral look."""
 
 
 class Secured:

@@ -19,7 +19,7 @@ from notifier.rendering.confined import Confined
 
 BASE = "/console"
 
-Group = Literal["Watch", "Write", "Mend", "Administer"]
+Group = Literal["Watch", "Write", "Resolve", "Administer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class ConsoleContext:
     """What screens work with, in `request.app.state.context`.
 
     `secure` is whether users connect by https; `confined` renders every preview and test, `prices` are the configured
-    prices of a channel's unit.
+    prices of a channel's unit, `settings` those of the channels.
     """
 
     engine: Engine
@@ -55,6 +55,7 @@ class ConsoleContext:
     reader: EventReader
     tester: Tester
     prices: Mapping[Channel, Money]
+    settings: Mapping[str, str]
     brand: str
 
 

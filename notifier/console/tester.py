@@ -8,8 +8,9 @@ from typing import Any
 from notifier.domain.catalog import NotificationType
 from notifier.domain.channels import Envelope, Reach, spec
 from notifier.domain.clock import MINUTE, Clock
-from notifier.domain.deliveries import Channel, make_id
+from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError, Misconfigured, OutcomeUnknown, SendError
+from notifier.domain.ids import make_id
 from notifier.domain.messages import Content, Device, Message, Receipt
 from notifier.pipeline.sharing import keeper
 from notifier.providers import Transport
@@ -24,7 +25,7 @@ PATIENCE = 20.0  # seconds for a provider's answer: as much as a delivery's leas
 TIME_TO_LIVE = 600  # seconds that a provider retries: the user is waiting
 
 ACTION = "text.test"
-"""What the audit calls a test: its lines are also what is counted."""
+"""The audit log's action of a test send; the rate limit counts these entries."""
 
 
 class Tester:
@@ -60,16 +61,19 @@ class Tester:
             await transport.close()
 
 
-def to_contact(contact: Contact, kind: NotificationType, channel: Channel, content: Content) -> Message | None:
-    """Return the message that brings a contact exactly these words; None where the contact has no address for it."""
+def to_contact(
+    contact: Contact, kind: NotificationType, channel: Channel, content: Content, data: Mapping[str, Any]
+) -> Message | None:
+    """Return the message that brings a contact exactly these words, with a sample's data where its channel sends them;
+    None where the contact has no address for it."""
     if not contact.address(channel):
         return None
     reference = make_id("test", secrets.token_hex(16))
     device = Device(value=contact.token) if contact.token else None
-    reach = Reach(email=contact.email, phone=contact.phone, device=device)
+    reach = Reach(email=contact.email, phone=contact.phone, device=device, own=contact.own)
     envelope = Envelope(
         reference=reference, recipient_id=contact.name, notification_type=kind.id, occurred_at=0,
         collapse_key=reference, subject=contact.name, subject_key=reference, time_to_live=TIME_TO_LIVE,
-        urgency=kind.urgency,
+        urgency=kind.urgency, data=data,
     )  # fmt: skip
     return spec(channel).make_message(envelope, reach, content)

@@ -25,7 +25,7 @@ from notifier.store.reading.ledger import Ledger
 T = TypeVar("T")
 
 LOOK_EVERY = SECOND  # milliseconds that a result is cached, at least
-REST = 20  # times its own duration that a count of the ledger, which reads every row, is cached
+REST = 20  # times its own duration that a count of the ledger, of a day or of failures is cached
 PATIENCE = 0.04  # seconds that a page waits for a query under way
 SAMPLE_EVERY = 15.0  # seconds between two samples of the providers' metrics
 WINDOW = 5 * MINUTE  # milliseconds of the window of providers' speed and answers

@@ -90,7 +90,7 @@ def _session(row: dict[str, str], where: str) -> ChargingSession:
         claimed=column("claimed", _flag),
     )
     if session.departure <= session.arrival:
-        raise ConfigurationError(f"{where}, column 'departure': it is not after the arrival")
+        raise ConfigurationError(f"{where}, column 'departure': it must be after the arrival")
     return session
 
 

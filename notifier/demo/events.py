@@ -14,7 +14,7 @@ SOURCE = "demo/pasadena"
 PRICE_PER_KWH, FEE_PER_MINUTE, MAX_FEE = 0.22, 0.10, 10.0
 GRACE = timedelta(minutes=60)  # a full car may stay so long before the idle fee starts
 WARNING = timedelta(minutes=15)  # so long before that, the driver is warned
-LINGER = timedelta(minutes=10)  # who leaves sooner after charging is not told that it is complete
+LINGER = timedelta(minutes=10)  # who leaves sooner after charging gets no message that charging is complete
 PAUSE = timedelta(minutes=6)  # of charging that is interrupted and resumes
 INTERRUPTED, RESUMED = 0.04, 0.6  # share of sessions; share of those
 PAYMENT_FAILED = 0.04  # share of claimed sessions

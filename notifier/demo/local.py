@@ -26,7 +26,7 @@ from notifier.domain.catalog import load_catalog
 from notifier.domain.clock import SystemClock
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
-from notifier.domain.keys import SCOPES, make_key
+from notifier.domain.keys import SCOPES, Scope, make_key
 from notifier.pipeline.sharing import open_namespace
 from notifier.runtime.settings import Settings, environment, load_settings, to_environment
 from notifier.sandbox.stand_in import HTTP, servers, settings_of, stand_ins
@@ -36,7 +36,9 @@ from notifier.store.core.database import Database
 
 READY_TIMEOUT = 30  # seconds for a process to answer after its start
 STOP_TIMEOUT = 30  # seconds for a process to end after SIGTERM
-OWN = "local"  # in whose name it keeps things in a broker: one that is given it finds as it was left
+APP_SCOPES = frozenset[Scope]({"explain:read", "recipients:read", "recipients:write"})
+"""What the sandbox may ask, to show people's inboxes in the app (docs/inbox.md)."""
+OWN = "local"  # the namespace of its keys in a broker: with a given broker they are kept between runs
 
 
 class LocalSystem:
@@ -62,7 +64,7 @@ class LocalSystem:
         self.redis: ValkeyServer | None = None
         self._given = dict(settings or {})
         self._names = processes
-        self._environments = environments or {}
+        self._environments = dict(environments or {})
         self._fast = fast
 
     async def __aenter__(self) -> Self:
@@ -114,13 +116,19 @@ class LocalSystem:
         web_port = _free_port()
         self._ports = {server.name: _free_port() for server in servers()}
         self.sandbox_url = f"http://127.0.0.1:{self._ports[HTTP.name]}"
+        public_url = self._given.get("public_url", f"http://127.0.0.1:{web_port}")
+        # The sandbox starts first, and the keys are known before there is a database to keep them in.
+        self.key, kept = make_key("local", frozenset(SCOPES), self.clock.now())
+        app_key, app_kept = make_key("sandbox", APP_SCOPES, self.clock.now())
+        access = to_environment({"public_url": public_url, "api_key": app_key})
+        self._environments["sandbox"] = {**access, **self._environments.get("sandbox", {})}
         self.environment: dict[str, object] = {}
         await self.start("sandbox")
         accounts = await self._accounts()
         chosen: dict[str, object] = {
             "database_url": f"sqlite:///{self.folder / 'notifier.db'}",
             "port": web_port,
-            "public_url": f"http://127.0.0.1:{web_port}",
+            "public_url": public_url,
             "namespace": OWN,
             "metrics_dir": self.folder / "metrics",
             **accounts,
@@ -136,8 +144,8 @@ class LocalSystem:
         shutil.rmtree(self.folder / "metrics", ignore_errors=True)
         await migrate.upgrade(self.database)
         self.namespace = await open_namespace(self.settings, self.database)
-        self.key, kept = make_key("local", frozenset(SCOPES), self.clock.now())
-        await keys.add(self.database, kept)
+        for each in (kept, app_kept):
+            await keys.add(self.database, each)
         for name in self._names:
             await self.start(name)
         if "web" in self._names:
@@ -160,7 +168,7 @@ class LocalSystem:
         return f"unix://{path}"
 
     async def _stop(self) -> None:
-        # Those who feed the others end first, the stand-ins last.
+        # Processes that feed others end first, the stand-ins last.
         for kind in ("web", "clock", "worker", "sandbox"):
             for name in [name for name in self.running if _kind(name) == kind]:
                 await self.stop(name)

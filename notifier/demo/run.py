@@ -24,11 +24,11 @@ from notifier.store.reading import ledger
 from notifier.store.reading.ledger import Ledger
 
 HOUR_IN_DEMO = (
-    0.4  # seconds that an hour of a session takes: enough for what is told early to be sent before it is untrue
+    0.4  # seconds that an hour of a session takes: enough for an early message to be sent before it no longer applies
 )
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*")
 SLICE = 0.05  # seconds of events that travel together
-WAITS = 30 * SECOND  # what is due later than this is left waiting: a digest, a turn, quiet hours
+WAITS = 30 * SECOND  # messages due later than this stay pending: a digest, a turn on call, quiet hours
 QUIET_TIMEOUT = 120  # seconds after the last event for everything to be delivered
 LOOK_EVERY = 0.25  # seconds
 
@@ -113,7 +113,7 @@ async def run(
         by_channel=books.by_channel,
         reasons=books.reasons,
         provider_received=compared.received,
-        # What the service never accepted is as lost as what a provider never got.
+        # An event that was never accepted is as lost as a message that no provider got.
         lost=compared.lost + len(due) - books.events + _open(books) - waiting,
         waiting=waiting,
         duplicated=compared.duplicated,

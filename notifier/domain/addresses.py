@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from notifier.domain.channels import specs
 from notifier.domain.messages import Private
 
 NO_SETTINGS: Final[Mapping[str, str]] = {}
-"""What checks have where nothing is set: all that a setting permits is refused."""
+"""The settings of a check when none are given: everything that a setting could permit is refused."""
 
 _OWN: Final = {spec.channel.value: spec for spec in specs().values() if spec.own_address is not None}
 
@@ -44,20 +45,33 @@ def check_addresses(given: Addresses, settings: Mapping[str, str]) -> Addresses:
 
 
 def keep_hidden(given: Addresses, held: Mapping[str, Any]) -> Addresses:
-    """Complete new addresses with the hidden members of the stored ones, where the new ones leave them out."""
+    """Complete new addresses with the hidden members of the stored ones, where the new ones leave them out; null takes
+    one away."""
     final: dict[str, Any] = {}
     for name, spec in _OWN.items():
         address, before = getattr(given, name), held.get(name, {})
         if address is not None:
-            left_out = {each for each in spec.hidden & before.keys() if getattr(address, each) is None}
+            left_out = {each for each in spec.hidden & before.keys() if getattr(address, each) is UNSET}
             final[name] = msgspec.structs.replace(address, **{each: before[each] for each in left_out})
     return msgspec.structs.replace(given, **final)
 
 
+def of_this_release(held: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored addresses without those of a channel that only another release has, as while one is rolled out."""
+    return {name: address for name, address in held.items() if name in _OWN}
+
+
+def laid_upon(held: Mapping[str, Any], given: Addresses) -> dict[str, Any]:
+    """The addresses to store where new ones replace stored ones. Those that aren't `of_this_release` stay: nobody can
+    name them here."""
+    others = {name: held[name] for name in held.keys() - _OWN.keys()}
+    return {**others, **msgspec.to_builtins(given)}
+
+
 def shown(held: Mapping[str, Any]) -> dict[str, Any]:
-    """Stored addresses without their hidden members."""
+    """Stored addresses without their hidden members. Which those are of a channel that only another release has, nobody
+    knows here, so that its address isn't shown."""
     return {
         name: {member: value for member, value in address.items() if member not in _OWN[name].hidden}
-        for name, address in held.items()
-        if name in _OWN
+        for name, address in of_this_release(held).items()
     }

@@ -23,6 +23,7 @@ from notifier.domain.errors import ConfigurationError
 from notifier.domain.messages import Urgency
 from notifier.domain.reading import read_text
 from notifier.domain.regulation import FILE, Regulation, load_regulation
+from notifier.domain.retention import Part
 from notifier.domain.sayable import make_check
 from notifier.domain.text import LINE, STEP, TEXT
 
@@ -45,11 +46,11 @@ AUDIENCE_FIELDS: Mapping[Audience, tuple[tuple[str, str], ...]] = {
     "subscribers": (("topic", "topic"),),
     "segment": (("segment", "segment_id"),),
 }
-"""The fields of an event's data that name an audience, each with the group that it names one of, most exact first."""
+"""The fields of an event's data that name an audience, each with the group of its audience key, most exact first."""
 
 LOCALE_NAME = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 MAX_TEXT = 500  # characters in a text field: longer than any station name or address, shorter than an essay
-MAX_NUMBER = 1e12  # kWh, percent or money in any currency: more is a mistake, and no text could tell it
+MAX_NUMBER = 1e12  # kWh, percent or money in any currency: a larger number is a mistake, and no text could show it
 MAX_INTEGER = 2**53 - 1  # what JSON carries unharmed between any two programs (RFC 8259 §6)
 
 
@@ -284,6 +285,7 @@ def load_catalog(templates: Path) -> Catalog:
     types = [_load_type(file) for file in files]
     catalog = Catalog(types, load_regulation(templates))
     _check_limits(catalog)
+    _check_retention(catalog)
     for kind in types:
         for role, other in [*(("supersedes", each) for each in kind.supersedes), *(("closes", e) for e in kind.closes)]:
             if other not in catalog.types:
@@ -293,7 +295,7 @@ def load_catalog(templates: Path) -> Catalog:
             shared = catalog.types[other].about
             if shared not in kind.data or kind.data[shared].optional:
                 raise ConfigurationError(
-                    f"{kind.id}/type.toml: {role} names {other!r}, so its data needs {shared!r}, not optional"
+                    f"{kind.id}/type.toml: {role} names {other!r}, so its data needs {shared!r} as a required field"
                 )
         for sample in kind.samples:
             try:
@@ -308,7 +310,19 @@ def _check_limits(catalog: Catalog) -> None:
         if id_ not in catalog.types:
             raise ConfigurationError(f"{FILE}: types.{id_}: there is no such notification type")
         if catalog.types[id_].class_ == "security":
-            raise ConfigurationError(f"{FILE}: types.{id_}: what is about security is held back by no limit")
+            raise ConfigurationError(f"{FILE}: types.{id_}: a security notification type can't have a limit")
+
+
+def _check_retention(catalog: Catalog) -> None:
+    """Raise ConfigurationError where an event's data would go while a message about it may still be sent or shown."""
+    retention = catalog.regulation.retention
+    for kind in catalog.types.values():
+        period = retention.period(Part.DATA, kind.class_)
+        if period is not None and period < kind.ttl:
+            raise ConfigurationError(
+                f"{FILE}: retention: data of the class {kind.class_} ({retention.told(Part.DATA, kind.class_)}) must "
+                f"be kept at least for the time_to_live of {kind.id} ({kind.time_to_live})"
+            )
 
 
 def _load_type(file: Path) -> NotificationType:
@@ -321,6 +335,39 @@ def _load_type(file: Path) -> NotificationType:
                 parse_duration(duration)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise ConfigurationError(f"{where}: {error}") from None
+    _check_data(kind, where)
+    for role, names in (
+        ("about", (kind.about,)), ("same", kind.same), ("digest.key", kind.digest.key if kind.digest else ()),
+    ):  # fmt: skip
+        for name in names:
+            if name not in kind.data or kind.data[name].optional:
+                raise ConfigurationError(f"{where}: {role} names {name!r}, which must be a required field of its data")
+    if kind.one_shot and kind.audience != "subscribers":
+        raise ConfigurationError(f"{where}: one_shot ends a subscription; it needs the audience subscribers")
+    if kind.until is not None and (kind.until not in kind.data or kind.data[kind.until].type != "time"):
+        raise ConfigurationError(f"{where}: until names {kind.until!r}, which must be a field of type time in its data")
+    if not kind.channels or Channel.NONE in kind.channels:
+        raise ConfigurationError(f"{where}: channels must name one or more of {', '.join(channels())}")
+    if kind.digest and not any(spec(channel).collects for channel in kind.channels):
+        collects = " or ".join(channel for channel in channels() if spec(channel).collects)
+        raise ConfigurationError(f"{where}: only messages by {collects} come together, so a digest needs that channel")
+    if kind.digest and (kind.fallback or kind.escalation):
+        raise ConfigurationError(
+            f"{where}: a digest delays messages, so it can't be combined with fallback or escalation; keep one"
+        )
+    if kind.mandatory and kind.class_ == "marketing":
+        raise ConfigurationError(f"{where}: mandatory can't be set for marketing, which every person may switch off")
+    for channel, what in kind.when_unknown.items():
+        if what == "ask" and not spec(channel).can_ask:
+            raise ConfigurationError(
+                f"{where}: when_unknown: the provider of {channel} has no status query; take another value than ask"
+            )
+    if not kind.samples:
+        raise ConfigurationError(f"{where}: add at least one [[samples]]; previews and checks need it")
+    return kind
+
+
+def _check_data(kind: NotificationType, where: str) -> None:
     for name, field in kind.data.items():
         if not name.isidentifier() or keyword.iskeyword(name):
             raise ConfigurationError(f"{where}: {name!r} can't be a field; use letters, digits and _")
@@ -329,34 +376,7 @@ def _load_type(file: Path) -> NotificationType:
         if field.min is not None and field.type not in ("number", "integer"):
             raise ConfigurationError(f"{where}: min is for numbers, and {name!r} is {field.type}")
     if [field.type for field in kind.data.values()].count("zone") > 1:
-        raise ConfigurationError(f"{where}: its times are of one place, so its data has one zone at most")
+        raise ConfigurationError(f"{where}: data can have at most one field of type zone, for all its times")
     for _, name in AUDIENCE_FIELDS[kind.audience]:
         if name not in kind.data or kind.data[name].type != "text":
-            raise ConfigurationError(f"{where}: its audience is found by {name!r}, which must be a text of its data")
-    for role, names in (
-        ("about", (kind.about,)), ("same", kind.same), ("digest.key", kind.digest.key if kind.digest else ()),
-    ):  # fmt: skip
-        for name in names:
-            if name not in kind.data or kind.data[name].optional:
-                raise ConfigurationError(f"{where}: {role} names {name!r}, which must be a required field of its data")
-    if kind.one_shot and kind.audience != "subscribers":
-        raise ConfigurationError(f"{where}: one_shot ends a subscription, so it is for the audience subscribers")
-    if kind.until is not None and (kind.until not in kind.data or kind.data[kind.until].type != "time"):
-        raise ConfigurationError(f"{where}: until names {kind.until!r}, which must be a time of its data")
-    if not kind.channels or Channel.NONE in kind.channels:
-        raise ConfigurationError(f"{where}: channels takes one or more of {', '.join(channels())}")
-    if kind.digest and not any(spec(channel).collects for channel in kind.channels):
-        collects = " or ".join(channel for channel in channels() if spec(channel).collects)
-        raise ConfigurationError(f"{where}: only messages by {collects} come together, so a digest needs that channel")
-    if kind.digest and (kind.fallback or kind.escalation):
-        raise ConfigurationError(
-            f"{where}: what waits in a digest can't hurry; take digest, or fallback and escalation"
-        )
-    if kind.mandatory and kind.class_ == "marketing":
-        raise ConfigurationError(f"{where}: mandatory is not for marketing, which everybody may switch off")
-    for channel, what in kind.when_unknown.items():
-        if what == "ask" and not spec(channel).can_ask:
-            raise ConfigurationError(f"{where}: when_unknown: the provider of {channel} can't be asked what it has")
-    if not kind.samples:
-        raise ConfigurationError(f"{where}: give at least one [[samples]]; previews and checks need it")
-    return kind
+            raise ConfigurationError(f"{where}: the audience is found by {name!r}, which must be a field of type text")

@@ -9,7 +9,8 @@ What needs more than the domain is declared beside it, each for the wing that as
     codes.py      CODES (notifier.providers.codes): what its provider's codes mean, and when it is tried again
     settings.py   SETTINGS (notifier.runtime.settings): its accounts and what else is set of it; may be missing
     api.py        ENDPOINTS: what providers and apps tell it by HTTP; may be missing
-    sandbox       STAND_IN and SERVICE (notifier.sandbox.stand_in): what stands in for its provider; may be missing
+    sandbox       STAND_IN and SERVICE (notifier.sandbox.stand_in): what stands in for its provider, and its column on
+                  the sandbox's page; may be missing
     words.toml    what people call it, in each language of the pages
 """
 
@@ -30,7 +31,7 @@ from notifier.domain.messages import Content, Device, Message, Private, Urgency
 FOLDERS: Final = Path(__file__).parents[1] / "channels"
 
 Unknown = Literal["resend", "ask", "wait", "fail"]
-"""What becomes of a message that the provider may or may not have."""
+"""How a message whose outcome at the provider is unknown is handled."""
 
 
 class KnownAddresses(Private, frozen=True, gc=False):
@@ -91,7 +92,8 @@ class ChannelSpec:
     `content` is what its messages say. `own_address` is the shape of an address that is of this channel alone, which
     services write as `addresses.<channel>` of a recipient. `check_address` gives one its final form, by the settings of
     channels; it raises a ValueError that begins with the member at fault and tells the shape expected. Members that are
-    `hidden` prove who we are: nobody is shown them, and a write that leaves one out keeps it. They are text or None.
+    `hidden` prove who we are: nobody is shown them, a write that leaves one out keeps it, and null takes it away. They
+    are text, None, or UNSET where they are left out.
 
     `has_address` tells whether a person can be reached at all; `make_message` puts content, envelope and the person's
     address as of now together, None where there is none.
@@ -105,7 +107,7 @@ class ChannelSpec:
     otherwise; `can_ask` whether the provider can be asked. `collects` says that messages can come together in a digest,
     `unsubscribes` that a message has a link by which its category is switched off. `longest_value` is the most
     characters of a text value, None where there is room. `contact` names the field of a test contact that holds an
-    address of its kind.
+    address of its kind; an `own_address` is asked for by its members.
     """
 
     channel: Channel

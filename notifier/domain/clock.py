@@ -15,7 +15,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _DURATION = re.compile(r"([1-9][0-9]{0,5}) (s|min|h|d)")
-_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux; CLOCK_MONOTONIC stands still in a suspend
+_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux; CLOCK_MONOTONIC stops during a suspend
 _UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
 
 

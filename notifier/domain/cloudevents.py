@@ -10,13 +10,13 @@ import msgspec
 from notifier.domain.catalog import Catalog, EventType
 from notifier.domain.clock import to_instant
 from notifier.domain.errors import Problem
-from notifier.domain.events import event_id
+from notifier.domain.events import undated_id
 from notifier.domain.headers import attributes
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.domain.sayable import make_check
 from notifier.domain.text import LINE
 
-MAX_BATCH = 1000  # events in one call: one transaction of them stays under 50 ms
+MAX_BATCH = 1000  # events in one call: the transaction that writes them stays under 50 ms
 MAX_EVENT = 64 * 1024  # bytes: CloudEvents 1.0 §5 asks every intermediary to take this much
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -26,7 +26,7 @@ Attribute = Annotated[str, msgspec.Meta(min_length=1)]
 TypeName = EventType
 
 check_time = make_check({"time": "time"})
-"""The check of the `time` that an event gives; its ValueError names it."""
+"""Checks an event's `time`; raises a ValueError that names the field."""
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +119,7 @@ class EventReader:
         data = bytes(envelope.data)
         if envelope.data_base64 is not None:
             if data:
-                return problem(40002, "data are given twice; take data or data_base64", "/data_base64")
+                return problem(40002, "the event has both data and data_base64; give one of them", "/data_base64")
             data = envelope.data_base64
         try:
             return self._checked(envelope, at, data or b"{}")
@@ -137,11 +137,11 @@ class EventReader:
             raise from_decoding(42202, error, "/data") from None
         whom = self._whom[envelope.type]
         if whom and all(getattr(decoded, name) is None for name in whom):
-            raise problem(42202, f"it names nobody whom it is for; give {' or '.join(whom)}", "/data")
+            raise problem(42202, f"the data names no audience; give {' or '.join(whom)}", "/data")
         fitting = msgspec.json.encode(decoded)
         told = (envelope.type, envelope.subject or "", str(at) if envelope.time else "")
         return CheckedEvent(
-            id=event_id(envelope.source, envelope.id),
+            id=undated_id(envelope.source, envelope.id),
             source=envelope.source,
             source_id=envelope.id,
             type=envelope.type,

@@ -20,7 +20,8 @@ CHANNELS: Final[tuple[ChannelName, ...]] = get_args(ChannelName)
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=LINE)]
 Agreed = Mapping[str, Mapping[str, bool]]
-"""The latest word by category and channel: `{"offers": {"email": true}}`. What is not there was never given."""
+"""The latest decision by category and channel: `{"offers": {"email": true}}`. A missing entry means that consent was
+never given."""
 
 
 class Consent(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,7 +40,7 @@ class Consent(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def checked(self) -> "Consent":
         """Return the consent; ValueError if it would grant every category at once."""
         if self.granted and self.category == ALL:
-            raise ValueError("category must be one where consent is given; all is for taking it back")
+            raise ValueError("category must be a category's id to give consent; all can only be taken back")
         return self
 
 

@@ -20,7 +20,6 @@ conditions from it.
 from collections import defaultdict
 from collections.abc import Iterable
 from enum import StrEnum
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -54,13 +53,19 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 }
 
 OPEN: Final = frozenset({State.PENDING, State.SENDING})
-"""States in which the message can still go out."""
+"""States in which the message can still be sent."""
 
 UNREACHED: Final = frozenset({State.SUPPRESSED, State.EXPIRED, State.FAILED, State.UNDELIVERED})
-"""Ends after which the person has not heard of it: the next channel need not wait any longer."""
+"""Final states in which the person was not reached: the next fallback channel need not wait any longer."""
 
 TOLD: Final = frozenset({State.SENDING, State.SENT, State.DELIVERED, State.UNKNOWN})
-"""States in which the person has heard of it, or may have."""
+"""States in which the person was reached, or may have been."""
+
+DEAD: Final = (State.FAILED, State.UNDELIVERED)
+"""States in which a delivery waits for a person, who sends it again or lets it be."""
+
+OVER: Final = frozenset({*_ENDS, State.SENT, State.DELIVERED} - {State.FAILED})
+"""States in which neither the clock nor a person has anything left to do: at most a receipt is still to come."""
 
 TERMINAL: Final = frozenset(state for state, nexts in MOVES.items() if not nexts)
 
@@ -93,6 +98,12 @@ if TYPE_CHECKING:
 else:
     Channel = StrEnum("Channel", {**{name.upper(): name for name in CHANNELS}, "NONE": "none"})
     ChannelName = Literal[tuple(CHANNELS)]
+
+HeldChannel = str
+"""A channel as a row names it: maybe one that only another release has, as while one is rolled out. What is read to be
+shown holds such names, of which `channel_of` makes channels; what is read to be sent is of known channels alone."""
+
+_BY_NAME: Final = {channel.value: channel for channel in Channel}
 
 
 class Lane(StrEnum):
@@ -137,23 +148,16 @@ class Reason(StrEnum):
     NOTHING_LEFT = "nothing_left"
 
 
-def make_id(*parts: str) -> str:
-    """The id of what these parts make the same thing: 32 hex digits (BLAKE2b, 128 bits).
-
-    An event's id is the hash of its source and the id its source gave it; a delivery's is the hash of its type,
-    collapse key, recipient, channel and address. So what is the same twice has one row, whoever writes it and however
-    often.
-    """
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    framed = b"".join([len(data).to_bytes(4, "big") + data for data in encoded])
-    return blake2b(framed, digest_size=16).hexdigest()
-
-
 def check_moves(moves: Iterable[tuple[State, State]]) -> None:
     """Raise ValueError for the first move that `MOVES` doesn't allow."""
     for before, after in moves:
         if not may_move(before, after):
             raise ValueError(f"a delivery can't go from {before} to {after}")
+
+
+def channel_of(name: HeldChannel) -> Channel | None:
+    """The channel of a name that a row holds; None where only another release has it."""
+    return _BY_NAME.get(name)
 
 
 def by_queue(due: Iterable[tuple[str, Channel, Lane]]) -> dict[tuple[Channel, Lane], list[str]]:

@@ -1,14 +1,14 @@
 """Everything that can go wrong, as one family.
 
     NotifierError
-    ├── ConfigurationError      a setting, a template folder or a key file is wrong: mend it, then start again
+    ├── ConfigurationError      a setting, a template folder or a key file is wrong: fix it, then start again
     ├── Problem                 a caller's request can't be taken; numbered, told as RFC 9457 problem JSON
     ├── StoreUnavailable        the database can't be read or written now: nothing was taken, try again
-    ├── RenderError             a message can't be made from its texts and data: mend the type, or who sends the event
+    ├── RenderError             a message can't be made from its texts and data: fix the type, or the event's producer
     └── SendError               a provider did not take a message
         ├── Refused             this message, for good: its content or its sender
         ├── AddressGone         this address, for good: the device, number or mailbox is no more
-        ├── OptedOut            the person told the carrier to stop
+        ├── OptedOut            the person opted out at the carrier
         ├── Misconfigured       our account, key or sender: it needs a person, the message keeps waiting
         ├── Throttled           too fast: never processed, wait `retry_after`
         ├── Unavailable         the provider is down or was not reached: never processed, try again
@@ -21,11 +21,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 About = Literal["address", "message", "provider", "account", "ourselves"]
-"""Whose fault an error is: only the provider's and our account's at it say anything of other messages."""
+"""What an error is about. Only errors about the provider, or about our account there, say anything about other
+messages."""
 
 
 MAX_CODE = 40
-"""Characters of a provider's code that are kept: more than any has, and what its column holds."""
+"""Characters of a provider's code that are stored: longer than any known code, and the width of its column."""
 
 
 class NotifierError(Exception):

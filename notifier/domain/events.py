@@ -1,18 +1,24 @@
 """An event: what an upstream service says has happened."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
-from notifier.domain.deliveries import make_id
+from notifier.domain.ids import make_id
+
+BLANK: Final = "{}"
+"""The data of an event, as JSON, that are no longer kept: every type's data have a required member, so that no event is
+accepted with as little."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted event; `source` and `source_id` are CloudEvents' `source` and `id`.
 
     `occurred_at` is the producer's time and `accepted_at` ours, both epoch milliseconds. `data` fits the schema of the
-    notification types that listen to `type`. `cursor` is the last recipient that was
-    looked at, where it speaks to a segment that is decided in part.
+    notification types that listen to `type`. `cursor` is the last recipient that was looked at, where it speaks to a
+    segment that is decided in part. `first_seen` is when the first event with the same collapse key was accepted, by
+    notification type.
     """
 
     id: str
@@ -25,6 +31,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     data: dict[str, Any]
     cursor: str | None = None
+    first_seen: Mapping[str, int] = {}
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether its data are no longer kept."""
+        return not self.data
 
     @property
     def starts_at(self) -> int:
@@ -32,6 +44,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.occurred_at, self.accepted_at)
 
 
-def event_id(source: str, source_id: str) -> str:
-    """The id of an event: the same `source` and `id` are the same event (CloudEvents 1.0 §3.1)."""
+def undated_id(source: str, source_id: str) -> str:
+    """An event's id before it is dated: the same `source` and `id` are the same event (CloudEvents 1.0 §3.1)."""
     return make_id("event", source, source_id)

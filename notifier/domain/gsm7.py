@@ -7,7 +7,7 @@ BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-EXTENSION = "\f^{}\\[~]|€"  # each takes an escape, and so two of the 160
+EXTENSION = "\f^{}\\[~]|€"  # each is sent with an escape, so it takes two of the 160
 
 _ODD = re.compile(f"[^{re.escape(BASIC + EXTENSION)}]")
 _PLAIN = {
@@ -23,9 +23,9 @@ _PLAIN = {
     ),
     **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""),
 }
-# Letters of no width that make words of Persian, and families of emoji, where a text has such letters at all
+# Zero-width characters that Persian words and combined emoji need
 _JOINERS = "\u200c\u200d"
-# Letters that Unicode doesn't take apart
+# Letters that Unicode's decomposition leaves whole
 _BARE = {"œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i"}
 
 

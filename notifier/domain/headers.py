@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 from notifier.domain.problems import problem
 
 PREFIX = b"ce-"
-DATA = b"ce-data"  # passed over: in this mode the data are the body
+DATA = b"ce-data"  # ignored: in binary mode the body is the data
 
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -21,9 +21,9 @@ def attributes(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
             continue
         name = header[len(PREFIX) :].decode("latin-1")
         if name == "data_base64":
-            raise problem(40002, "the data of a binary event are its body", f"/{name}")
+            raise problem(40002, "in binary mode the body is the data; leave this header out", f"/{name}")
         if name in found:
-            raise problem(40002, "this attribute came in two headers", f"/{name}")
+            raise problem(40002, "this attribute is in two headers; send one", f"/{name}")
         found[name] = _text(name, value.strip())
     return found
 
@@ -33,9 +33,9 @@ def _text(name: str, value: bytes) -> str:
     if value.startswith(b'"'):
         quoted = _QUOTED.fullmatch(value)
         if quoted is None:
-            raise problem(40002, "the header's value begins with a quote that doesn't end it", f"/{name}")
+            raise problem(40002, "the header's value begins with a quote but does not end with one", f"/{name}")
         value = _ESCAPED.sub(rb"\1", quoted[1])
     try:
         return unquote_to_bytes(value).decode()
     except UnicodeDecodeError:
-        raise problem(40002, "the header's value is not UTF-8, percent-decoded", f"/{name}") from None
+        raise problem(40002, "the header's value is not percent-encoded UTF-8", f"/{name}") from None

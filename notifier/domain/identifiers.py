@@ -4,6 +4,7 @@ comes in, and behind that letter by letter.
 | identifier | compares |
 |---|---|
 | charging tokens (RFID uids, contract ids), topics (EVSE ids) | without case (OCPI's CiString), kept in capitals |
+| events, deliveries | as 32 hex digits in small letters; people may give them as a database shows them |
 | recipients, fleets, sites | letter by letter: they are the caller's own |
 | locales | without case, `_` as `-` (RFC 5646 §2.1.1); texts are looked up by RFC 4647 §3.4 |
 | phone numbers | as E.164, old forms as the new one |
@@ -12,28 +13,36 @@ comes in, and behind that letter by letter.
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
+
+import msgspec
+
+from notifier.domain.ids import FORM, LENGTH, is_id
+from notifier.domain.text import END
+
+Id = Annotated[str, msgspec.Meta(max_length=LENGTH, pattern=f"^{FORM}{END}")]
+"""An id where a service gives one."""
 
 CASELESS: Final = frozenset({"token", "topic"})
 """Groups of audience keys whose names are CiStrings."""
 
 _SMALL: Final = {ord(letter): ord(letter.upper()) for letter in "abcdefghijklmnopqrstuvwxyz"}
-"""Of ASCII only, as OCPI's CiString has it: other letters' capitals may be longer than they are."""
+"""ASCII only, as OCPI defines CiString: upper case can make other letters longer."""
 
-MAX_LOCALE: Final = 35  # letters: what RFC 5646 §4.4.1 asks everybody to keep
+MAX_LOCALE: Final = 35  # characters: the length that RFC 5646 §4.4.1 asks every implementation to support
 
 _LOCALE: Final = re.compile(
     r"[a-z]{2,3}(-[a-z]{3}){0,3}(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*"
     r"(-[0-9a-wy-z](-[a-z0-9]{2,8})+)*(-x(-[a-z0-9]{1,8})+)?",
     re.ASCII,
 )
-"""A language tag by RFC 5646 §2.1, but for what is reserved: languages of four to eight letters, of which there are
-none, and those that are private altogether."""
+"""A language tag by RFC 5646 §2.1, without languages of four to eight letters (reserved, none exist) and without tags
+that are entirely private use."""
 
 _RENUMBERED: Final[Mapping[str, tuple[tuple[re.Pattern[str], str], ...]]] = {
-    # IFT's plan of 3 August 2019: the 1 before mobile numbers is gone.
+    # IFT's plan of 3 August 2019: mobile numbers lost the 1 in front.
     "+52": ((re.compile(r"\+521(\d{10})"), r"+52\1"),),
-    # A mobile number is dialled with a 9 from abroad and without it in a text; no two lines differ in it alone.
+    # A mobile number is dialled with a 9 from abroad and without it in a text; no two numbers differ only in the 9.
     "+54": ((re.compile(r"\+54([1-8]\d{9})"), r"+549\1"),),
     # Anatel, resolution 553/2010: mobile numbers got a ninth digit, a 9 in front (trunked 7s did not).
     "+55": ((re.compile(r"\+55([1-9]\d)([689]\d{7})"), r"+55\g<1>9\2"),),
@@ -46,10 +55,10 @@ _RENUMBERED: Final[Mapping[str, tuple[tuple[re.Pattern[str], str], ...]]] = {
     # ARCEP Bénin, 30 November 2024: 01 in front of all numbers.
     "+229": ((re.compile(r"\+229(\d{8})"), r"+22901\1"),),
 }
-"""Old forms of numbers (E.164), by their country, and what they are now."""
+"""Old forms of numbers (E.164), by their country, each with its present form."""
 
 RENUMBERED: Final = tuple(_RENUMBERED)
-"""How the numbers of countries begin that have old forms."""
+"""Prefixes of the countries whose numbers have old forms."""
 
 
 def audience(group: str, name: object) -> str:
@@ -70,7 +79,7 @@ def locale(text: str) -> str | None:
     first, *others = tag.split("-")
     parts, free = [first], True
     for part in others:
-        free = free and len(part) > 1  # behind a single letter all are small
+        free = free and len(part) > 1  # after a singleton all subtags are in lower case
         parts.append(_cased(part) if free else part)
     return "-".join(parts)
 
@@ -112,3 +121,10 @@ def old_forms(number: str) -> list[str]:
 def mailbox(address: str) -> str:
     """The form in which mailboxes compare."""
     return address.lower()
+
+
+def read_id(text: str) -> str | None:
+    """The id that a person copied, be it from PostgreSQL, which shows it with hyphens, or from MariaDB's `HEX()`, which
+    shows it in upper case; None where the text is none."""
+    plain = text.replace("-", "").lower()
+    return plain if is_id(plain) else None

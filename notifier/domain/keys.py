@@ -18,13 +18,13 @@ Scope = Literal[
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 ANY_ENDING: Final = "*"
-"""Ends a source that stands for all that begin so."""
+"""The end of a source that matches every source with the part before it."""
 
 KeyName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=LINE)]
-"""What a key is called, and with it whoever did something by it."""
+"""A key's name. The audit log names it as the actor of what was done with the key."""
 
 _ID_BYTES = 8
-_SECRET_BYTES = 32  # 256 bits of randomness: a fast hash is enough, there is nothing to guess
+_SECRET_BYTES = 32  # 256 random bits can't be guessed, so a fast hash is enough
 ANY_PARTY: Final = "any"
 """Stands for every party of an OCPI network."""
 
@@ -83,7 +83,7 @@ def make_party(text: str) -> str:
     """A party of an OCPI network as a key keeps it, such as `DE*ABC`; ValueError where it is none."""
     match = _PARTY.fullmatch(text)
     if match is None:
-        raise ValueError("a party is a country of two letters and an id of three, such as DE*ABC")
+        raise ValueError("a party is a country code of two letters, a * and an id of three characters, such as DE*ABC")
     return f"{match[1]}*{match[2]}".upper()
 
 

@@ -21,9 +21,11 @@ from notifier.domain.messages import Private
 Purpose = Literal["unsubscribe", "undo", "preferences"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
-VISIT = DAY  # milliseconds that a link to the preference centre is good: it shows and changes all of a person's choices
-UNDO = HOUR  # milliseconds in which an unsubscription is taken back on its page, by whoever is still looking at it
-APP_TOKEN = HOUR  # milliseconds that an app's token is good: a stolen one is soon no use
+VISIT = (
+    DAY  # milliseconds that a link to the preference centre is valid: it shows and changes all of a person's choices
+)
+UNDO = HOUR  # milliseconds in which whoever still has the page open can undo an unsubscription there
+APP_TOKEN = HOUR  # milliseconds that an app's token is valid: a stolen one soon stops working
 MAX_TOKEN = 800  # characters: the longest recipient id and category, and the signature
 MIN_KEY = 32  # characters of a signing key: 128 bits in hex
 
@@ -123,7 +125,7 @@ class Links:
         try:
             payload = self._signers[salt].unsign(token)
             signature = token.rpartition(".")[2].encode("ascii")
-            # Base64 is read leniently: strange characters are passed over, and the last one's spare bits count nothing.
+            # Decoding is lenient: it skips characters that are not Base64 and ignores the last one's spare bits.
             if base64_encode(base64_decode(signature)) != signature:
                 return None
             return msgspec.json.decode(base64_decode(payload), type=shape)
@@ -136,6 +138,6 @@ def read_keys(text: str) -> list[bytes]:
     keys = text.split()
     if any(len(key) < MIN_KEY for key in keys):
         raise ConfigurationError(
-            f"NOTIFIER_SIGNING_KEYS: a key has {MIN_KEY} or more characters; `openssl rand -hex 32` makes one"
+            f"NOTIFIER_SIGNING_KEYS: each key needs {MIN_KEY} or more characters; `openssl rand -hex 32` makes one"
         )
     return [key.encode() for key in keys]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.ids import LENGTH
 from notifier.domain.text import WORD
 
 Urgency = Literal["low", "normal", "high", "urgent"]
@@ -26,8 +27,9 @@ class Content(Private, frozen=True):
 
 
 def content_hash(content: Content) -> str:
-    """SHA-256 over the content's JSON, members in their order: proves later which words were sent."""
-    return sha256(msgspec.json.encode(content)).hexdigest()
+    """The first 128 bits of SHA-256 over the content's JSON, members in their order: tells later which words were
+    sent."""
+    return sha256(msgspec.json.encode(content)).hexdigest()[:LENGTH]
 
 
 class Device(Private, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -54,7 +56,7 @@ class Message(Private, frozen=True, kw_only=True):
 
 
 MAX_REFERENCE = 190
-"""Characters of a provider's own id that are kept: more than any gives, and what its column holds."""
+"""Characters of a provider's message id that are stored: longer than any known id, and the width of its column."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -75,7 +77,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if len(self.reference) > MAX_REFERENCE or not self.reference.isprintable():
-            # It is sent all the same, and the row must be written.
+            # The message was sent whatever its reference looks like, so the row must be writable.
             kept = "".join(filter(str.isprintable, self.reference))[:MAX_REFERENCE]
             msgspec.structs.force_setattr(self, "reference", kept)
 

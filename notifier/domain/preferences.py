@@ -7,22 +7,24 @@ What nobody chose is open, and the next level answers: the person, each tenant f
 from collections.abc import Mapping
 from datetime import time
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from notifier.domain.deliveries import Channel, ChannelName
+from notifier.domain.deliveries import Channel, ChannelName, channel_of
 from notifier.domain.messages import Private
 from notifier.domain.text import STEP, WORD
 
 Pace = Literal["at_once", "hourly", "daily"]
-MAX_CATEGORIES = 200  # of one document: more than any network has, and a history of full documents stays small
+MAX_CATEGORIES = 200  # of one document: more than any network has, and a history of full documents is still small
 
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=WORD)]
 RecipientId = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=STEP)]
 ClockTime = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9](?![\\s\\S])")]
 Some = msgspec.Meta(max_length=MAX_CATEGORIES)
 Grid = Annotated[dict[Key, dict[ChannelName, bool]], Some]
+
+C = TypeVar("C", bound="Choices")
 
 NETWORK = "network"
 """The tenant that everybody belongs to: the charging network itself."""
@@ -83,15 +85,67 @@ class Defaults(Choices, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return channels is not None and (not channels or channel in channels)
 
 
+def apart(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A stored document of choices in two: what this release understands of it, and what is of channels that only
+    another one has, as while that one is rolled out."""
+    known, others = dict(document), {}
+    if "channels" in document:
+        known["channels"], others["channels"] = _channels_apart(document["channels"])
+    for member in {"switches", "locked"} & document.keys():
+        parts = {category: _channels_apart(each) for category, each in document[member].items()}
+        # What is locked on channels of the other release alone isn't locked on all, as no channels would say.
+        known[member] = {category: mine for category, (mine, theirs) in parts.items() if mine or not theirs}
+        others[member] = {category: theirs for category, (_, theirs) in parts.items() if theirs}
+    return known, {member: value for member, value in others.items() if value}
+
+
+def together(known: Any, others: Any) -> Any:
+    """A document of choices from its two parts, as `apart` has them."""
+    if isinstance(known, list):
+        return [*known, *others] if known else known  # none are all of them
+    result = dict(known)
+    for name, value in others.items():
+        result[name] = together(result[name], value) if name in result else value
+    return result
+
+
+def _channels_apart(named: Any) -> tuple[Any, Any]:
+    if isinstance(named, list):
+        return [each for each in named if channel_of(each)], [each for each in named if not channel_of(each)]
+    mine = {name: value for name, value in named.items() if channel_of(name)}
+    return mine, {name: value for name, value in named.items() if name not in mine}
+
+
 NO_PREFERENCES = Preferences()
-SHARED = 4096  # documents that people have in common: most never chose anything, the others from a handful of switches
-_decode = msgspec.json.Decoder(Preferences).decode
+SHARED = (
+    4096  # cached documents; people share them: most never chose anything, the others flipped one of a few switches
+)
 
 
 @lru_cache(SHARED)
 def read_preferences(document: str) -> Preferences:
     """Preferences from the store's JSON; what many people chose alike is read once."""
-    return _decode(document)
+    return _read(document, Preferences)
+
+
+def read_defaults(document: str) -> Defaults:
+    """A tenant's presets from the store's JSON."""
+    return _read(document, Defaults)
+
+
+def _read(document: str, kind: type[C]) -> C:
+    try:
+        return msgspec.json.decode(document, type=kind)
+    except msgspec.ValidationError:  # of another release
+        return msgspec.convert(apart(msgspec.json.decode(document))[0], kind)
+
+
+def rewritten(held: str | None, after: Choices) -> dict[str, Any]:
+    """The document to store where choices replace a stored document: those on channels that only another release has
+    stay."""
+    others = {} if held is None else apart(msgspec.json.decode(held))[1]
+    document: dict[str, Any] = together(chosen(after), others)
+    return document
 
 
 def chosen(choices: msgspec.Struct) -> Mapping[str, Any]:

@@ -14,30 +14,32 @@ from notifier.domain.errors import Problem
 TITLES: Mapping[int, tuple[str, str]] = {
     40001: ("Malformed JSON", "The body is not JSON (RFC 8259). Send UTF-8, no NaN, no comments."),
     40002: ("Not a CloudEvent", "The envelope needs specversion 1.0, id, source and type (CloudEvents 1.0)."),
-    40101: ("API key missing", "Send the key as `Authorization: Bearer ntf_…`. `notifier keys create` makes one."),
-    40102: ("API key not valid", "It is mistyped, revoked or has expired. `notifier keys list` shows the good ones."),
-    40103: ("App token not valid", "It is missing, mistyped, for something else, or has ended. Have a new one made."),
-    40301: ("Scope missing", "The key is good but not for this. Make one with the scope that the detail names."),
+    40101: ("API key missing", "Send the key as `Authorization: Bearer ntf_…`. `notifier keys create` creates one."),
+    40102: ("API key not valid", "It is mistyped, revoked or expired. `notifier keys list` shows the valid ones."),
+    40103: ("App token not valid", "It is missing, mistyped, expired or for another use. Request a new one."),
+    40301: ("Scope missing", "The key is valid but lacks a scope. Create one with the scope that the detail names."),
     40302: ("Signature not valid", "Only Twilio calls this. Check NOTIFIER_PUBLIC_URL and NOTIFIER_SMS_PROVIDERS."),
-    40303: ("Not this key's", "The key is bound to other sources or event types; `notifier keys list` shows them."),
+    40303: ("Outside the key's bounds", ("The key is bound to other sources or event types; `notifier keys list` "
+"shows them.")),
     40401: ("Not found", "There is nothing under this address."),
-    40501: ("Method not allowed", "The address exists but takes other methods; the Allow header names them."),
+    40501: ("Method not allowed", "This address accepts other methods; the Allow header names them."),
     40801: ("Body too slow", "The body did not arrive in time. Send it again."),
-    40901: ("Conflict with an earlier event", "This source and id came with another body. Give each event its own id."),
-    40902: ("Somebody else was quicker", "What this builds on has changed. Read it again, then decide anew."),
-    41201: ("Another version stands", "It was changed since you read it. Read it again, then write over what you saw."),
+    40901: ("Conflict with an earlier event", ("This source and id came with another body before. Give each event its "
+"own id.")),
+    40902: ("Conflict with another change", "Another request changed this first. Read the current state, then retry."),
+    41201: ("Version conflict", "It was changed after you read it. Read it again and write with the new ETag."),
     41301: ("Body too large", "Send less at once; the detail names the limit."),
     41501: ("Media type not supported", "Send application/cloudevents+json, …-batch+json or application/json."),
-    42201: ("Unknown event type", "No notification type listens to this event. The detail lists those that are known."),
-    42202: ("Event data doesn't fit", "The pointer names the field; the notification type's page says what it takes."),
-    42203: ("Recipient doesn't fit", "The pointer names the field and the detail the shape it takes."),
-    42204: ("OCPI object doesn't fit", "The pointer names the field; OCPI 2.2.1 says what it takes."),
-    42205: ("Request doesn't fit", "The pointer names the parameter or member, the detail what it takes."),
-    42206: ("Segment doesn't fit", "The pointer names the condition or member, the detail what it takes."),
-    42207: ("Texts can't be used", "The detail names the part; docs/notification-types.md says what texts can do."),
-    42901: ("Too many events", "The key has a rate. Send the same again after the seconds in Retry-After."),
-    50001: ("Something broke here", "Our fault, and logged. Send the request again: a repeat does no harm."),
-    50301: ("Store unavailable", "Nothing was taken. Send the same again after the seconds in Retry-After."),
+    42201: ("Unknown event type", "No notification type listens to this event type. The detail lists the known ones."),
+    42202: ("Event data doesn't fit", "The pointer names the field; the notification type's page documents it."),
+    42203: ("Recipient doesn't fit", "The pointer names the field, the detail the expected shape."),
+    42204: ("OCPI object doesn't fit", "The pointer names the field; OCPI 2.2.1 defines it."),
+    42205: ("Request doesn't fit", "The pointer names the parameter or member, the detail the expected value."),
+    42206: ("Segment doesn't fit", "The pointer names the condition or member, the detail the expected value."),
+    42207: ("Texts can't be used", "The detail names the part; docs/notification-types.md describes the language."),
+    42901: ("Too many events", "The key's rate is exceeded. Repeat the request after the seconds in Retry-After."),
+    50001: ("Internal error", "The error is ours and is logged. Repeat the request: a repeat does no harm."),
+    50301: ("Store unavailable", "Nothing was written. Repeat the request after the seconds in Retry-After."),
 }  # fmt: skip
 
 RETRY_AFTER = 2  # seconds: longer than a failover's reconnect, shorter than a producer's patience
@@ -49,7 +51,7 @@ def problem(code: int, detail: str, pointer: str | None = None, **more: Any) -> 
 
 
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""All that msgspec raises for JSON that it can't take."""
+"""Every exception that msgspec raises for JSON that it can't decode."""
 
 _PLACE = re.compile(r"(?P<said>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
@@ -76,12 +78,16 @@ def from_decoding(code: int, error: Exception, within: str = "") -> Problem:
     if unknown := _UNKNOWN.fullmatch(said):
         name = unknown[1].replace("~", "~0").replace("/", "~1")
         return problem(code, "there is no such member", f"{pointer}/{name}")
-    if said.startswith("Invalid enum value"):  # msgspec tells the value
-        return problem(code, "it is none of the values that are known here", pointer or None)
+    if said.startswith("Invalid enum value"):  # msgspec quotes the value
+        return problem(code, "unknown value; the API's documentation lists the allowed ones", pointer or None)
     if said == "Invalid RFC3339 encoded datetime":
-        return problem(code, "it is no time that is taken here: RFC 3339, and no leap second (:60)", pointer or None)
+        return problem(
+            code,
+            "not an RFC 3339 time, such as 2026-03-09T22:10:00Z; leap seconds (:60) are not accepted",
+            pointer or None,
+        )
     if "matching regex" in said:
-        return problem(code, "some of its characters are not allowed here", pointer or None)
+        return problem(code, "the value has characters that are not allowed here", pointer or None)
     return problem(code, said, pointer or None)
 
 

@@ -4,15 +4,16 @@ The same facts go into the decision's record, so that it can be explained later 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Private
-from notifier.domain.preferences import NO_PREFERENCES, Defaults, Preferences
+from notifier.domain.preferences import NO_PREFERENCES, Defaults, Preferences, apart
 
 ALL = "all"
-"""The channel of a consent that is given for every channel."""
+"""The channel name of a consent that holds for every channel."""
 
 
 def of_type(type_id: str) -> str:
@@ -20,14 +21,14 @@ def of_type(type_id: str) -> str:
     return f"type:{type_id}"
 
 
-class RecipientFacts(Private, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class RecipientFacts(Private, frozen=True, kw_only=True, gc=False):
     """What the rules ask of one person, as it was at that moment.
 
     `defaults` are their tenants', the nearest first, each with its name; `consents` the latest word by category and
     channel; `suppressed` why a channel's address is not to be written to; `region` ISO 3166, such as `US-FL`;
     `reachable` the channels they have an address for; `sends_in_window` when notifications of capped categories were
     sent to them within the cap's window (epoch milliseconds), and those of single types (`of_type`) where they were
-    counted: `spent` in a decision's record.
+    counted: `spent` where they are shown.
     """
 
     preferences: Preferences = NO_PREFERENCES
@@ -57,3 +58,21 @@ class RecipientFacts(Private, frozen=True, kw_only=True, omit_defaults=True, gc=
     def consented(self, category: str, channel: Channel) -> bool:
         """Whether there is consent to a category on a channel: what nobody gave is not there."""
         return self.consents.get(category, {}).get(channel, False)
+
+
+def read_facts(told: Mapping[str, Any]) -> RecipientFacts:
+    """Facts from a decision's record. What is chosen or preset of channels that only another release has is left
+    out."""
+    try:
+        return msgspec.convert(told, RecipientFacts)
+    except msgspec.ValidationError:
+        known = {
+            "preferences": apart(told.get("preferences", {}))[0],
+            "defaults": [(name, apart(preset)[0]) for name, preset in told.get("defaults", ())],
+        }
+        return msgspec.convert({**told, **known}, RecipientFacts)
+
+
+def facts_shown(facts: RecipientFacts) -> dict[str, Any]:
+    """Facts by their names; what there is none of is left out."""
+    return {name: value for name, value in msgspec.to_builtins(facts).items() if value}

@@ -12,8 +12,8 @@ import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from notifier.domain import identifiers
-from notifier.domain.addresses import NO_SETTINGS, Addresses, check_addresses, keep_hidden
-from notifier.domain.deliveries import make_id
+from notifier.domain.addresses import NO_SETTINGS, Addresses, check_addresses, keep_hidden, of_this_release
+from notifier.domain.ids import make_id
 from notifier.domain.messages import Device, Private
 from notifier.domain.preferences import Key, Preferences, PreferencesPatch, RecipientId, merged
 from notifier.domain.recipient_facts import RecipientFacts
@@ -21,28 +21,28 @@ from notifier.domain.sayable import zones
 from notifier.domain.segments import Value
 from notifier.domain.text import LINE
 
-MAX_DEVICES = 20  # a person's phones, tablets and browsers; more is a leak in the caller's registration
+MAX_DEVICES = 20  # a person's phones, tablets and browsers; more point to a leak in the caller's registration
 MAX_AUDIENCES = 200  # fleets, sites and charging tokens of one recipient
-MAX_TENANTS = 10  # whose presets hold for one person: their fleet, its company, the host
+MAX_TENANTS = 10  # tenants whose presets apply to one person: their fleet, its company, the host
 COSTLY = (phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST)
-MAX_ATTRIBUTES = 50  # of a recipient: segments are made of a handful
+MAX_ATTRIBUTES = 50  # of a recipient: segments use a handful
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=LINE)]
 Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?(?![\\s\\S])")]
 
 T = TypeVar("T", bound=PreferencesPatch)
 
-MAX_LOCAL = 64  # letters before the @ of a mailbox (RFC 5321 §4.5.3.1.1)
+MAX_LOCAL = 64  # characters before the @ of a mailbox (RFC 5321 §4.5.3.1.1)
 
 _INVISIBLE = re.compile(
     "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]|^[ \t\u00a0]+|[ \t\u00a0]+(?![\\s\\S])"
 )
-"""What comes along when an address is copied: blanks around it; letters of no width and marks of direction anywhere."""
+"""Characters that copying adds to an address: spaces around it; zero-width characters and direction marks anywhere."""
 
-# Ofcom's numbers for tests and films, which no table of valid numbers has.
+# Ofcom's numbers for tests and films, which no table of valid numbers includes.
 _FOR_TESTS = re.compile(r"\+447700900[0-9]{3}")
 
-# A name for a local network's own mailboxes (RFC 6762), which its relay knows; the library's way to let one in.
+# .local (RFC 6762) names mailboxes of a local network, which its relay knows; the library permits the name this way.
 if "local" in SPECIAL_USE_DOMAIN_NAMES:
     SPECIAL_USE_DOMAIN_NAMES.remove("local")
 
@@ -130,15 +130,15 @@ def check_email(text: str) -> str:
     local = told.rpartition("@")[0]
     if local.isprintable() and not local.isascii():
         raise ValueError(
-            "email has other letters than ASCII before the @, which need SMTPUTF8, and that is not spoken here; "
+            "email has non-ASCII characters before the @, which need SMTPUTF8, and that is not supported; "
             "write it as name@example.com"
         )
     if len(local) > MAX_LOCAL:
-        raise ValueError(f"email has more than {MAX_LOCAL} letters before the @; write it as name@example.com")
+        raise ValueError(f"email has more than {MAX_LOCAL} characters before the @; write it as name@example.com")
     try:
         return validate_email(told, check_deliverability=False, allow_quoted_local=False).normalized
-    except EmailNotValidError:  # whose text may hold the address
-        raise ValueError("email is not one valid address; write it as name@example.com") from None
+    except EmailNotValidError:  # the error's text may contain the address
+        raise ValueError("email must be one valid address; write it as name@example.com") from None
 
 
 def check_phone(text: str) -> str:
@@ -146,9 +146,9 @@ def check_phone(text: str) -> str:
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:
-        raise ValueError("phone is not a number in international form; write it as +49 151 23456789") from None
+        raise ValueError("phone must be a number in international form; write it as +49 151 23456789") from None
     if number.extension:
-        raise ValueError("phone has an extension, which no text can reach; write it as +49 151 23456789")
+        raise ValueError("phone has an extension, which no SMS can reach; write it as +49 151 23456789")
     written = _e164(number)
     if not phonenumbers.is_valid_number(number):
         number = phonenumbers.parse(identifiers.line(written), None)
@@ -156,7 +156,7 @@ def check_phone(text: str) -> str:
     if not phonenumbers.is_valid_number(number) and not _FOR_TESTS.fullmatch(written):
         raise ValueError("phone can't exist: its country has no such number; write it as +49 151 23456789")
     if phonenumbers.number_type(number) in COSTLY:
-        raise ValueError("phone is a number that costs its callers more; write a person's own, as +49 151 23456789")
+        raise ValueError("phone is a premium-rate number; write a person's own, as +49 151 23456789")
     return written
 
 
@@ -218,9 +218,9 @@ def patched(
 
     `held` is shaped as RecipientDetails, its preferences whole.
     """
-    after = merged(held, patch)
+    after = merged({**held, "addresses": of_this_release(held["addresses"])}, patch)
     if "phone" in patch and "region" not in patch and held["phone"] and held["region"] == country_of(held["phone"]):
-        del after["region"]  # it was the old number's
+        del after["region"]  # the region came from the old number
     if "devices" not in patch:
         del after["devices"]
     elif patch["devices"] is None:

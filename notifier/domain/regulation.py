@@ -1,4 +1,5 @@
-"""Policy as data (`templates/_policy.toml`): how often a category may speak to a person, and when marketing may.
+"""Policy as data (`templates/_policy.toml`): how often a category may speak to a person, when marketing may, and for
+how long what is over is kept (`retention`).
 
     [caps.offers]
     most = 2
@@ -34,9 +35,10 @@ from typing import Annotated
 
 import msgspec
 
-from notifier.domain.clock import parse_duration
+from notifier.domain.clock import DAY, parse_duration
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.reading import read_text
+from notifier.domain.retention import Retention
 
 FILE = "_policy.toml"
 DEFAULT = "default"
@@ -85,12 +87,13 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True)
 
 
 class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """The frequency caps and sending windows of a templates folder's `_policy.toml`."""
+    """The frequency caps, sending windows and periods of retention of a templates folder's `_policy.toml`."""
 
     caps: Mapping[str, Cap] = {}
     per_type: Cap | None = None
     types: Mapping[str, Cap] = {}
     windows: Mapping[str, Window] = msgspec.field(default_factory=lambda: {DEFAULT: Window(every="09:00-20:00")})
+    retention: Retention = Retention()
 
     def limit_of(self, type_id: str, category: str) -> Cap | None:
         """How often one type may speak to one person; None where nothing says so, or its category's cap says less."""
@@ -108,6 +111,12 @@ class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     def longest(self) -> int:
         """The longest window of a type, in milliseconds."""
         return max((limit.milliseconds for limit in self.limits), default=0)
+
+    @cached_property
+    def looks_back(self) -> int:
+        """How old a delivery may be that a cap still counts, in milliseconds: its longest window, and the day for which
+        a message may be held before it is due."""
+        return max((cap.milliseconds for cap in (*self.caps.values(), *self.limits)), default=0) + DAY
 
     @cached_property
     def _found(self) -> dict[str | None, tuple[str, Window]]:
@@ -134,15 +143,18 @@ def load_regulation(templates: Path) -> Regulation:
         told = msgspec.convert(tomllib.loads(read_text(file)), Regulation)
         for cap in (*told.caps.values(), *told.limits):
             parse_duration(cap.window)
+        told.retention.check(told.looks_back)
     except FileNotFoundError:
         return Regulation()
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise ConfigurationError(f"{FILE}: {error}") from None
     for name, window in told.windows.items():
         if any(opens >= closes for opens, closes in window.days):
-            raise ConfigurationError(f"{FILE}: windows.{name}: a window opens before it closes, on the same day")
+            raise ConfigurationError(f"{FILE}: windows.{name}: a window must open before it closes, on the same day")
     if DEFAULT not in told.windows:
-        raise ConfigurationError(f"{FILE}: add [windows.{DEFAULT}], for whoever lives nowhere else")
+        raise ConfigurationError(
+            f"{FILE}: add [windows.{DEFAULT}], for people in countries without a window of their own"
+        )
     return told
 
 

@@ -9,13 +9,14 @@ from zoneinfo import available_timezones
 
 EARLIEST = datetime(1, 1, 3, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
-"""Python's calendar; what is nearer to an end of it has no date in some zone, and is a clock that was never set."""
+"""The limits of Python's calendar. A moment nearer to either end has no date in some zone, and comes from a clock that
+was never set."""
 
 SEEN = re.compile(
     "[^\\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
     "\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
-"""A letter that people see: no blank, no control, nothing of no width."""
+"""A visible character: no space, no control character, nothing of zero width."""
 
 Check = Callable[[Any], None]
 
@@ -38,15 +39,15 @@ def make_check(kinds: Mapping[str, str]) -> Check:
         for name in names["text"]:
             value = getattr(data, name)
             if value is not None and not is_seen(value):
-                raise ValueError(f"a text of blanks tells nobody anything; leave the member out - at `$.{name}`")
+                raise ValueError(f"the text is blank; leave the member out - at `$.{name}`")
         for name in names["time"]:
             value = getattr(data, name)
             if value is not None and not is_showable(value):
-                raise ValueError(f"no clock can show this time; was it ever set? - at `$.{name}`")
+                raise ValueError(f"the time is outside the calendar's range; was the clock ever set? - at `$.{name}`")
         for name in names["zone"]:
             value = getattr(data, name)
             if value is not None and value not in zones():
-                raise ValueError(f"this is no IANA time zone; write it as 'Europe/Berlin' - at `$.{name}`")
+                raise ValueError(f"not an IANA time zone; write it as 'Europe/Berlin' - at `$.{name}`")
 
     return check
 

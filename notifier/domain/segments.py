@@ -17,7 +17,7 @@ import msgspec
 
 from notifier.domain.text import LINE, STEP, TEXT
 
-MAX_CONDITIONS = 20  # in each list: more is a list of people, which is what a topic is for
+MAX_CONDITIONS = 20  # in each list: for a longer list of people there are topics
 MAX_VALUES = 100  # of one `in`
 MAX_TEXT = 500  # characters, as an attribute has at most
 MAX_INTEGER = 2**53 - 1  # what JSON carries unharmed between any two programs (RFC 8259 §6)
@@ -72,9 +72,9 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         if isinstance(self.value, list) != (self.operator == "in"):
-            raise ValueError("'in' takes a list of values, every other operator one value")
+            raise ValueError("'in' needs a list of values, every other operator a single value")
         if self.operator == "exists" and not isinstance(self.value, bool):
-            raise ValueError("'exists' takes true or false")
+            raise ValueError("'exists' needs true or false")
         if self.operator in COMPARE and isinstance(self.value, bool):
             raise ValueError(f"{self.operator!r} takes a number or a text")
         if self.attribute is None and self.operator != "exists":

@@ -14,7 +14,7 @@ Encoding = Literal["gsm7", "ucs2"]
 GSM7: Final = frozenset(BASIC + EXTENSION)
 
 SIZES: Final[dict[Encoding, tuple[int, int]]] = {"gsm7": (160, 153), "ucs2": (70, 67)}
-"""Units of a segment that stands alone, and of one among several, whose header takes the rest."""
+"""Units of a single segment, and of one of several, where a header takes the rest."""
 
 
 class SmsSize(NamedTuple):

@@ -14,15 +14,15 @@ from typing import Final
 from notifier.domain.clock import SECOND
 
 PREFIX: Final = "whsec_"
-"""What a secret in text begins with."""
+"""The prefix of a secret in text form."""
 MIN_KEY: Final = 24
-"""Bytes of a secret at the least (Standard Webhooks, "Signature scheme")."""
+"""The shortest secret in bytes (Standard Webhooks, "Signature scheme")."""
 MAX_KEY: Final = 64
-"""Bytes of a secret at the most: HMAC-SHA256 would hash a longer one down."""
+"""The longest secret in bytes: HMAC-SHA256 would hash a longer one first."""
 MAX_KEYS: Final = 4
 """Secrets of one endpoint at a time: the newest, and older ones until all of its receivers have changed over."""
 
-_MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_:-]{1,128}")  # no dot: it would shift what is signed as what
+_MESSAGE_ID: Final = re.compile(r"[A-Za-z0-9_:-]{1,128}")  # no dot, which separates the signed parts
 
 
 def secret_text(key: bytes) -> str:
@@ -40,7 +40,7 @@ def secret_key(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         key = None
     if key is None:
-        raise ValueError(f"must be base64 behind {PREFIX}")
+        raise ValueError(f"must be base64 after {PREFIX}")
     _check_length(key)
     return key
 

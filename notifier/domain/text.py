@@ -13,11 +13,11 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 _JOINER = "\u200d"
 
 END = r"(?![\s\S])"
-"""The end of a text."""
+"""A regular expression for the end of a text."""
 
 _UNSEEN = "\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
-"""Spaces of every width, none among them, and marks that turn the direction: characters, not escapes, which not every
-reader of a pattern knows."""
+"""Spaces of every width, including zero, and marks that change the writing direction. They are characters rather than
+escapes, which not every regular-expression engine knows."""
 
 _BLANK = rf"\x00-\x20\x7f-\xa0{_UNSEEN}"
 
@@ -28,10 +28,10 @@ LINE = r"^[^\x00-\x1f\x7f-\x9f" + f"\u2028\u2029]*{END}"
 """One line: no control characters, nothing that breaks a line."""
 
 WORD = rf"^[^{_BLANK}]*{END}"
-"""A line without spaces, seen or unseen: identifiers, tokens."""
+"""A line without visible or invisible spaces: identifiers, tokens."""
 
 STEP = rf"^([^{_BLANK}/.]|\.[^{_BLANK}/.]|\.\.[^{_BLANK}/])[^{_BLANK}/]*{END}"
-"""A word that can stand between two slashes of a path: neither `.` nor `..`, which clients take for a way up."""
+"""A path segment: neither `.` nor `..`, which clients resolve to the parent."""
 
 _TEXT = re.compile(TEXT)
 _HALF = re.compile("[\ud800-\udfff]")
@@ -52,7 +52,10 @@ def text_fault(text: str) -> str | None:
     for number, line in enumerate(text.split("\n"), 1):
         if not is_text(line):
             letter = next(letter for letter in line if not is_text(letter))
-            return f"line {number}: U+{ord(letter):04X} is no character of a text, and not every database keeps it"
+            return (
+                f"line {number}: U+{ord(letter):04X} is not allowed in texts: not every database can store "
+                "it; remove it"
+            )
     return None
 
 
@@ -97,7 +100,7 @@ def _within(text: str, place: int) -> bool:
     before, after = text[place - 1], text[place]
     if _JOINER in (before, after) or unicodedata.category(after) in ("Mn", "Me", "Mc"):
         return True
-    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":  # skin tones, tags of flags
+    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":  # skin tones and flag tags
         return True
     flags = 0
     while flags < place and "\U0001f1e6" <= text[place - 1 - flags] <= "\U0001f1ff":

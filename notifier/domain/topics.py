@@ -10,7 +10,7 @@ from notifier.domain.text import STEP
 
 Topic = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=STEP)]
 GROUP = "topic"
-"""The group of audience keys that topics have (`catalog.AUDIENCE_FIELDS`)."""
+"""The audience-key group of topics (`catalog.AUDIENCE_FIELDS`)."""
 
 
 def audience(topic: str) -> str:

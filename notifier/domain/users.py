@@ -19,13 +19,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from notifier.domain.clock import HOUR, MINUTE
 
-IDLE = HOUR  # milliseconds without a page after which a session is over: a desk that is left
-ABSOLUTE = 12 * HOUR  # milliseconds after which it is over in any case: a shift
-TOUCH = MINUTE  # milliseconds that a session's last use is told late: no write for every page
+IDLE = HOUR  # milliseconds without a request after which a session ends: an unattended desk
+ABSOLUTE = 12 * HOUR  # milliseconds after which a session ends in any case: a shift
+TOUCH = MINUTE  # milliseconds by which a session's recorded last use may be late: it saves a write for every page
 
-TRIES = 5  # wrong passwords for a name, after which it rests
-ADDRESS_TRIES = 50  # and from one address: an office's people share one
-LOCK = 15 * MINUTE  # milliseconds that it rests: 480 guesses a day
+TRIES = 5  # wrong passwords for a name, after which the name is blocked for a while
+ADDRESS_TRIES = 50  # the same for one address, which a whole office may share
+LOCK = 15 * MINUTE  # milliseconds of the block: it leaves 480 guesses a day
 
 MIN_PASSWORD = 12  # characters
 MAX_PASSWORD = 200
@@ -45,7 +45,7 @@ class Role(StrEnum):
 
 
 Permission = Literal["read", "write", "publish", "operate", "administer"]
-"""Look; edit drafts; let them out; redrive and discard; users and the audit log."""
+"""Read; edit drafts; publish them; redrive and discard dead letters; manage users and read the audit log."""
 
 _ALL: tuple[Permission, ...] = get_args(Permission)
 
@@ -113,7 +113,7 @@ def make_password() -> str:
 def password_fault(password: str) -> str | None:
     """Why a chosen password is not allowed, in words; None if it is allowed."""
     if len(password) < MIN_PASSWORD:
-        return f"at least {MIN_PASSWORD} characters; a few words are easier to keep in mind than signs"
+        return f"at least {MIN_PASSWORD} characters; a few words are easier to remember than symbols"
     if len(password) > MAX_PASSWORD:
         return f"at most {MAX_PASSWORD} characters"
     return None

@@ -26,7 +26,7 @@ def post(body: bytes | Mapping[str, Any] | Cdr, *, priced: bool = True) -> OcpiE
     ids = _ids(cdr, cdr.id).checked()
     place, idle = cdr.cdr_location, cdr.total_parking_cost
     tax, idle_fee = cdr.total_cost.tax, idle and idle.due
-    # Where even its city is blank it is the party's: a location's id says nothing to a driver.
+    # Where even the city is blank, the party's name is shown: a location's id says nothing to a driver.
     station = next(filter(is_seen, (place.name or "", place.address, place.city)), None)
     optional = {
         "address": ", ".join(filter(is_seen, (place.address, place.city))),
@@ -52,14 +52,14 @@ def why_not(cdr: Cdr, *, priced: bool) -> str | None:
     """Why a CDR brings its driver no receipt; None if it brings one."""
     total = cdr.total_cost.due
     if cdr.credit:
-        return "a credit CDR brings no receipt"
+        return "no receipt: the CDR is a credit"
     if cdr.home_charging_compensation:
-        return "what charging at home is compensated with is owed to the driver, and no bill"
+        return "no receipt: a home charging compensation is owed to the driver"
     if not priced:
-        return f"no receipt: nothing says that drivers pay the prices of {cdr.country_code}*{cdr.party_id}"
+        return f"no receipt: NOTIFIER_OCPI_DRIVER_PRICES doesn't name {cdr.country_code}*{cdr.party_id}"
     if total is None:
-        return "no receipt: total_cost tells no taxes, so it is no total"
-    return "no receipt: a negative total is no bill" if total < 0 else None
+        return "no receipt: total_cost has no taxes, so the total is unknown"
+    return "no receipt: the total is negative" if total < 0 else None
 
 
 def withdrawal(cdr: Cdr) -> OcpiEvent | None:
@@ -69,7 +69,7 @@ def withdrawal(cdr: Cdr) -> OcpiEvent | None:
         return None
     data = {"session_id": _about(cdr, cdr.credit_reference_id or "")}
     event = make_event("receipt.withdrawn", "cdr", _ids(cdr, cdr.id).checked(), cdr.last_updated, data)
-    # A corrected CDR may come in the same second, and is not taken back.
+    # A corrected CDR may come in the same second; its receipt must not be superseded.
     return msgspec.structs.replace(event, time=event.time - 1)
 
 

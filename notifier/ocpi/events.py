@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from notifier.domain.clock import to_instant
-from notifier.domain.deliveries import make_id
+from notifier.domain.ids import make_id
 from notifier.domain.messages import Private
 from notifier.ocpi.objects import CdrId, CountryCode, PartyId, Timestamp, check
 
 StationName = Callable[[str, str], str]
-"""The name that drivers know a station by, from its location's id and its EVSE's uid."""
+"""Gives the name by which drivers know a station, from the location's id and the EVSE's uid."""
 
 
 class OcpiObjectId(NamedTuple):

@@ -16,7 +16,9 @@ from notifier.domain.messages import Private
 from notifier.domain.sayable import is_showable
 from notifier.domain.text import END, LINE
 
-MAX_NUMBER = 1e9  # kWh, hours, amperes or money: more than any session holds, and far from what a float can't count
+MAX_NUMBER = (
+    1e9  # kWh, hours, amperes or money: more than any session has, and far below the limit of a float's exact integers
+)
 MAX_TEXT = 255  # characters: OCPI's longest string that we use (a location's name)
 MAX_STREET = 200  # characters: OCPI says 45, real addresses are longer, and street and town must fit our texts of 500
 
@@ -57,7 +59,7 @@ class Timestamp(datetime):
 
 DateTime = Annotated[
     Timestamp, msgspec.Meta(extra_json_schema={"type": "string", "pattern": f"^{_TIMESTAMP.pattern}$"})
-]  # not the format date-time, for which makers of clients write an offset
+]  # not the format date-time, for which client generators write an offset
 
 
 class Tax(Private, frozen=True):
@@ -216,11 +218,11 @@ def check(value: object, kind: type[T]) -> T:
     """The value as one of these types; OcpiInvalid names the first member that doesn't fit, never what it holds."""
     try:
         converted = msgspec.convert(value, kind, dec_hook=_timestamp)
-        msgspec.json.encode(converted, enc_hook=str)  # raises for a lone surrogate, which no pattern looks for
+        msgspec.json.encode(converted, enc_hook=str)  # raises for a lone surrogate, which no pattern checks
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
-    except UnicodeEncodeError:  # msgspec raises it without a place
-        raise OcpiInvalid(_lone_surrogate(value), "a lone surrogate is no character") from None
+    except UnicodeEncodeError:  # msgspec raises this error without a path
+        raise OcpiInvalid(_lone_surrogate(value), "the text has a lone surrogate, which is no character") from None
     return converted
 
 
@@ -260,8 +262,8 @@ def _invalid(message: str) -> OcpiInvalid:
     pointer = "".join(f"/{name or index}" for name, index in _STEP.findall(path))
     if missing := _MISSING.search(detail):
         return OcpiInvalid(f"{pointer}/{missing[1]}", "this member is required")
-    if detail.startswith("Invalid enum value"):  # msgspec tells the value
-        return OcpiInvalid(pointer, "it is none of the values that OCPI knows here")
+    if detail.startswith("Invalid enum value"):  # msgspec quotes the value
+        return OcpiInvalid(pointer, "unknown value; OCPI 2.2.1 lists the allowed ones")
     if "matching regex" in detail:
-        return OcpiInvalid(pointer, "some of its characters are not allowed here")
+        return OcpiInvalid(pointer, "the value has characters that are not allowed here")
     return OcpiInvalid(pointer, detail)

@@ -14,7 +14,9 @@ from notifier.domain.messages import Private
 from notifier.ocpi.events import OcpiEvent, OcpiObjectId, StationName, location_id, make_event, money
 from notifier.ocpi.objects import ChargingPeriod, OcpiInvalid, OcpiSession, SessionStatus, Timestamp, check, plain, read
 
-MAX_PERIODS = 1_000  # kept of one session, the newest: a period a minute for sixteen hours; peers may add without end
+MAX_PERIODS = (
+    1_000  # newest charging periods kept of one session: one a minute for sixteen hours; peers may add without end
+)
 
 FULL = 100  # percent, of STATE_OF_CHARGE (mod_cdrs, CdrDimensionType)
 
@@ -65,10 +67,10 @@ def patch(
     """
     ids = ids.checked()
     if stored is None:
-        raise UnknownSession(f"session {ids.text} is not known here; PUT it first")
+        raise UnknownSession(f"session {ids.text} is unknown; PUT it first")
     changes = read(body)
     if "last_updated" not in changes:
-        raise OcpiInvalid("/last_updated", "every PATCH must have it")
+        raise OcpiInvalid("/last_updated", "every PATCH needs this member")
     session = _checked({**stored.session, **changes}, ids)
     if "charging_periods" in changes:
         known = _known(stored).charging_periods or []

@@ -15,7 +15,7 @@ from notifier.store.core.database import Database
 from notifier.store.people import consents, preferences
 
 PERSON = "person"
-"""Who chose, in the history and the consent ledger: whoever held a link of theirs."""
+"""The actor in the history and the consent ledger: whoever had the person's link."""
 
 
 class Said(msgspec.Struct, frozen=True):

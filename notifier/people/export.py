@@ -11,10 +11,12 @@ from notifier.domain.addresses import shown
 from notifier.domain.clock import to_datetime
 from notifier.domain.recipients import RecipientDetails
 from notifier.store.core.database import Database
+from notifier.store.delivery.decisions import answers_told, facts_told
 from notifier.store.people import consents, preferences, recipients
 from notifier.store.reading import export
+from notifier.store.reading.tries import ATTEMPT
 
-ALL = 1_000_000  # entries of one person's preferences or consents: all that there can be
+ALL = 1_000_000  # entries of one person's preferences or consents: the most that can exist
 
 
 class PreferenceChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +171,7 @@ async def _sent(database: Database, recipient_id: str, after: Any) -> tuple[Sequ
     return found, [
         {
             **_told({name: getattr(row, name) for name in (*export.DELIVERY, *export.NOTE)}),
-            "attempts": [_told({name: getattr(each, name) for name in export.ATTEMPT}) for each in tried[row.id]],
+            "attempts": [_told({name: getattr(each, name) for name in ATTEMPT}) for each in tried[row.id]],
             "event": {
                 "id": row.event_id,
                 "type": row.event_type,
@@ -188,8 +190,8 @@ async def _decided(database: Database, recipient_id: str, after: Any) -> tuple[S
             "event": row.event_id,
             "type": row.type,
             "decided_at": to_datetime(row.decided_at),
-            "answers": msgspec.Raw(row.answers.encode()),
-            "standing": None if row.standing is None else msgspec.Raw(row.standing.encode()),
+            "answers": answers_told(row),
+            "standing": facts_told(row),
         }
         for row in found
     ]

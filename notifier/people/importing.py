@@ -16,7 +16,7 @@ from notifier.store.people import recipients
 
 BATCH = 500  # recipients written in one transaction
 MAX_LINE = 64 * 1024  # bytes of one recipient's JSON
-TOLD_REFUSALS = 100  # refused lines that the answer lists; it counts all
+TOLD_REFUSALS = 100  # refused lines that the response lists; it counts all of them
 
 
 class RefusedLine(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ async def import_recipients(
         except (*UNDECODABLE, ValueError) as error:
             told.refuse(number, to_problem(error))
             continue
-        # The same recipient twice: the later line stands, as it would in two calls.
+        # If a recipient occurs twice, the later line wins, as it would in two calls.
         told.written += 1
         batch[given.id] = details
         if len(batch) == BATCH:

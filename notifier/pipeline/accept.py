@@ -35,7 +35,7 @@ class Intake:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writer: Coalescer[CheckedEvent, str] = Coalescer(self._write, limit=MAX_BATCH)
+        self._writer: Coalescer[CheckedEvent, events.Stored] = Coalescer(self._write, limit=MAX_BATCH)
         self._signals: set[asyncio.Task[None]] = set()
 
     async def accept(self, candidates: Sequence[CheckedEvent | Problem]) -> list[Accepted | Problem]:
@@ -44,9 +44,9 @@ class Intake:
         Raises StoreUnavailable where nothing could be written.
         """
         fit = [candidate for candidate in candidates if isinstance(candidate, CheckedEvent)]
-        digests = iter(await self._writer.add(fit))
+        stored = iter(await self._writer.add(fit))
         answers = [
-            candidate if isinstance(candidate, Problem) else _answer(candidate, next(digests))
+            candidate if isinstance(candidate, Problem) else _answer(candidate, next(stored))
             for candidate in candidates
         ]
         _count(candidates, answers)
@@ -68,12 +68,12 @@ class Intake:
         await asyncio.gather(*self._signals)
 
     @metered(Stage.ACCEPT)
-    async def _write(self, batch: list[CheckedEvent]) -> list[str]:
+    async def _write(self, batch: list[CheckedEvent]) -> list[events.Stored]:
         now = self._engine.clock.now()
         first = {checked.id: checked for checked in reversed(batch)}
-        digests = await events.add(self._engine.database, [new_event(checked, now) for checked in first.values()])
-        self.signal({checked.id: checked.type for checked in first.values()})
-        return [digests[checked.id] for checked in batch]
+        stored = await events.add(self._engine.database, [new_event(checked, now) for checked in first.values()])
+        self.signal({stored[undated].id: checked.type for undated, checked in first.items()})
+        return [stored[checked.id] for checked in batch]
 
 
 def _count(candidates: Sequence[CheckedEvent | Problem], answers: Sequence[Accepted | Problem]) -> None:
@@ -94,15 +94,15 @@ def new_event(checked: CheckedEvent, now: int) -> events.NewEvent:
     return events.NewEvent(
         id=checked.id, source=checked.source, source_id=checked.source_id, type=checked.type, subject=checked.subject,
         occurred_at=checked.occurred_at, accepted_at=now, digest=checked.digest, data=checked.data,
-        signal_at=now + SIGNAL_AGAIN,
+        next_check_at=now + SIGNAL_AGAIN,
     )  # fmt: skip
 
 
-def _answer(checked: CheckedEvent, digest: str) -> Accepted | Problem:
-    if digest != checked.digest:
+def _answer(checked: CheckedEvent, stored: events.Stored) -> Accepted | Problem:
+    if stored.digest != checked.digest:
         return problem(
             40901,
             f"source {checked.source!r} already sent another event with id {checked.source_id!r}",
             "/id",
         )
-    return Accepted(checked.source, checked.source_id, checked.id)
+    return Accepted(checked.source, checked.source_id, stored.id)

@@ -37,8 +37,8 @@ async def accept_session(
         new[:] = [new_event(_checked(reader, event), now) for event in change.events]
         return change.stored, new
 
-    await sessions.update(engine.database, ids.checked().text, take, now)
-    intake.signal({event.id: event.type for event in new})
+    stored = await sessions.update(engine.database, ids.checked().text, take, now)
+    intake.signal({stored[event.id].id: event.type for event in new})
     return changes[0].dropped
 
 
@@ -52,7 +52,7 @@ async def accept_cdr(
     """
     cdr = check(read(body), Cdr)
     if not speaks_for(cdr.country_code, cdr.party_id):
-        raise OcpiInvalid("/party_id", "the key speaks for other parties than this CDR's")
+        raise OcpiInvalid("/party_id", "the key is for other parties than this CDR's")
     drivers = priced(cdr.country_code, cdr.party_id)
     event = cdrs.withdrawal(cdr) or cdrs.post(cdr, priced=drivers)
     why = cdrs.why_not(cdr, priced=drivers)

@@ -24,10 +24,12 @@ from notifier.store.delivery.leases import Attempt, Settled
 from notifier.store.people.addresses import Gone
 from notifier.store.people.suppressions import Suppression
 
-LEASE = 23 * SECOND  # a worker's hold on a delivery: soon over where it died, and renewed while it is on the wire
-FENCE = 3 * SECOND  # before its lease ends a worker stops sending: what it starts then could outlive the lease
-RENEWALS = 4  # looks in a lease's time: a database that is away for one or two of them costs none
-TOGETHER = 500  # deliveries in one transaction: some 20 ms, and by then a statement's own cost is spread
+LEASE = (
+    23 * SECOND
+)  # a worker's lease on a delivery: short in case the worker dies, and renewed while the message is being sent
+FENCE = 3 * SECOND  # this long before the lease ends a worker starts no more sends: they could outlive the lease
+RENEWALS = 4  # renewals in a lease's time: one or two failed ones lose no lease
+TOGETHER = 500  # deliveries in one transaction: some 20 ms, and large enough to spread a statement's fixed cost
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -57,11 +59,12 @@ class OnWire(Lease):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A delivery claimed by this process: the lease's token and expiry."""
+    """A delivery claimed by this process: the lease's token and expiry; `together` if it is one of `batch_leases`."""
 
     token: str
     ends_at: int
     ready: Ready
+    together: bool = False
 
 
 class Settlement(msgspec.Struct, frozen=True):
@@ -139,9 +142,12 @@ class ClaimBatcher:
         old = [each for each in self._wire if each.ends_at <= young and not each.is_over]
         for start in range(0, len(old), TOGETHER):
             part = old[start : start + TOGETHER]
-            tokens = {each.claim.ready.id: each.claim.token for each in part}
+            tokens, together = (
+                {each.claim.ready.id: each.claim.token for each in part if each.claim.together is kind}
+                for kind in (False, True)
+            )
             try:
-                kept = await leases.renew(self._database, tokens, now, ends_at)
+                kept = await leases.renew(self._database, tokens, together, now, ends_at)
             except Exception as error:  # noqa: BLE001 (the next look may be luckier, and until then each lease lasts)
                 log.warning("deliver.not_renewed", deliveries=len(part), error=type(error).__name__)
                 return
@@ -155,7 +161,7 @@ class ClaimBatcher:
             token, now = secrets.token_hex(16), self._clock.now()
             taken = await leases.claim(self._database, list(dict.fromkeys(part)), token, now, now + self._hold.lasts)
             held = {ready.id: Claim(token, now + self._hold.lasts, ready) for ready in taken}
-            # Of two who ask for one delivery at the same moment the first one has it.
+            # If two callers claim one delivery at the same moment, the first gets it.
             return [held.pop(id_, None) for id_ in part]
 
         return await _each(work, ids)

@@ -14,29 +14,34 @@ from notifier.broker import CAREFUL, DECIDE, LANES
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Lane, State, by_queue
 from notifier.domain.errors import StoreUnavailable
-from notifier.pipeline import erasure
+from notifier.pipeline import erasure, retention, sealing
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
-from notifier.runtime.background import keep_going
-from notifier.store.delivery import deliveries, due, events
+from notifier.runtime.background import keep_going, pause
+from notifier.store.delivery import deliveries, due, events, tallies
 from notifier.store.delivery.deliveries import Move
 from notifier.store.delivery.due import DueDelivery
 from notifier.store.reading import ledger
 
-TICK = 1.0  # seconds between two looks while little is due: what waits for a time of day or a retry waits in minutes
-BATCH = 1000  # rows taken up in one look
-FULL_QUEUE = 16  # messages (of up to 250 ids): a second's work or two; what is more waits as rows
-FEW = 50  # rows left behind: less than the broker loses, about as much as a dying worker takes with it
-MAX_TRIES = 2  # careful tries of an event, after the first one, before it is put aside
-AUDIT_EVERY = 30 * SECOND  # between two checks of the ledger: it counts every row
+TICK = 1.0  # seconds between two rounds while little is due: what waits for a time of day or a retry waits in minutes
+BATCH = 1000  # rows signalled in one round
+FULL_QUEUE = 16  # messages (of up to 250 ids): one or two seconds of work; further rows wait in the database
+FEW = 50  # rows left behind: fewer than a broker's loss leaves, about as many as a crashing worker
+MAX_TRIES = 2  # isolated attempts at an event, after the first one, before it is put aside
+AUDIT_EVERY = 30 * SECOND  # between two checks of the ledger
+FOLDED = 5_000  # tallies merged in one transaction: some 50 ms
+FOLDS = 10  # such transactions before an audit: more tallies than any load leaves between two
 
 log = structlog.get_logger(__name__)
 
 
 async def run(engine: Engine, stop: asyncio.Event) -> None:
-    """Tick until told to stop, and sweep up behind erasures. While the database is away, wait for it."""
+    """Tick until told to stop, sweep up behind erasures, remove what is kept no longer, and seal days that are over.
+    While the database is away, wait for it."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(keep_going("erasure", partial(erasure.run, engine, stop)))
+        tasks.create_task(keep_going("retention", partial(retention.run, engine, stop)))
+        tasks.create_task(keep_going("sealing", partial(sealing.run, engine, stop)))
         tasks.create_task(keep_going("clock.tick", partial(_tick, engine, stop)))
 
 
@@ -53,7 +58,7 @@ async def _tick(engine: Engine, stop: asyncio.Event) -> None:
             log.warning("clock.store_unavailable", error=str(error))
             busy = False
         if not busy:
-            await _pause(stop)
+            await pause(stop, TICK)
 
 
 async def tick(engine: Engine) -> bool:
@@ -70,7 +75,10 @@ async def tick(engine: Engine) -> bool:
 
 
 async def audit(engine: Engine) -> None:
-    """Check the ledger, and log an error where it doesn't balance."""
+    """Merge the tallies, check the ledger, and log an error where it doesn't balance."""
+    for _ in range(FOLDS):
+        if await tallies.fold(engine.database, FOLDED) < FOLDED // 2:
+            break
     books = await ledger.read(engine.database)
     metrics.ledger_imbalance.set(books.imbalance)
     if not books.balanced:
@@ -85,9 +93,9 @@ async def _signal_events(engine: Engine, now: int, room: set[str]) -> int:
         await events.quarantine(engine.database, dead, now)
         metrics.rows_quarantined.labels("event").inc(len(dead))
         log.error("clock.events_quarantined", events=dead)
-    # What was tried in company and not decided goes alone, so that one bad event keeps no other back. So do a few that
-    # nobody took: they may be what a worker died with. Many mean that the broker lost them. While the queue for such is
-    # full, what was tried waits, and what wasn't goes in company.
+    # An event that was tried in a batch and not decided is signalled alone, so that one bad event delays no other. So
+    # are a few events that no worker took: they may have crashed one. Many of them mean that the broker lost them.
+    # While the queue of isolated rows is full, tried events wait, and untried ones go in batches.
     for count in range(MAX_TRIES) if CAREFUL in room else [0]:
         found = [id_ for id_, tried in tries.items() if tried == count]
         alone = count > 0 or (len(found) <= FEW and CAREFUL in room)
@@ -138,11 +146,3 @@ async def _resolve(engine: Engine, unknown: list[DueDelivery], now: int) -> set[
 
 def _queues(found: Iterable[DueDelivery]) -> dict[tuple[Channel, Lane], list[str]]:
     return by_queue((each.id, each.channel, each.lane) for each in found)
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(TICK):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -7,17 +7,19 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.catalog import Catalog, NotificationType
-from notifier.domain.deliveries import Lane, State, by_queue
+from notifier.domain.deliveries import DEAD, Channel, Lane, State, by_queue, channel_of
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.policy import phrases
 from notifier.store.core import audit
 from notifier.store.delivery import deliveries
+from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.reading import dead
-from notifier.store.reading.dead import DEAD_STATES, Candidate, CandidateEvent, DeadLetter, Redriven, successor_id
+from notifier.store.reading.dead import Candidate, CandidateEvent, DeadLetter, successor_id
 
-AT_ONCE = 100  # redriven together they are signalled at once; of more the clock lets in what there is room for
+# up to this many redriven deliveries are signalled at once; of more the clock signals as many as there is room for
+AT_ONCE = 100
 
-Refusal = Literal["not_found", "not_dead", "redriven", "discarded", "type_gone"]
+Refusal = Literal["not_found", "not_dead", "redriven", "discarded", "type_gone", "channel_gone", "data_gone"]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,24 +46,26 @@ async def redrive(engine: Engine, ids: Sequence[str], actor: str) -> list[Result
     now = engine.clock.now()
     ids = list(dict.fromkeys(ids))
 
-    async def work(connection: AsyncConnection) -> tuple[list[Result], list[Redriven], list[str]]:
+    async def work(connection: AsyncConnection) -> tuple[list[Result], list[NewDelivery], list[str]]:
         dialect = engine.database.dialect
         letters = await dead.take(connection, dialect, ids)
         before = await deliveries.existing(connection, dialect, [successor_id(id_) for id_ in ids])
-        results = [_redrive(engine.catalog, id_, letters.get(id_), before) for id_ in ids]
-        done = [letters[result.id] for result in results if result.status == "redriven"]
+        behind = {each.event_id for each in letters.values() if isinstance(each, Candidate)}
+        blank = await dead.blank(connection, dialect, behind)
+        results = [_redrive(engine.catalog, id_, letters.get(id_), before, blank) for id_ in ids]
+        done = [letters[each.id] for each in results if each.status == "redriven" and each.id in letters]
         taken_up = [each for each in done if isinstance(each, Candidate) and successor_id(each.id) not in before]
         released = [each.id for each in done if isinstance(each, CandidateEvent)]
         at_once = len(taken_up) <= AT_ONCE
         new = [_successor(engine.catalog.types[each.type], each, now, at_once) for each in taken_up]
-        await dead.redrive(connection, dialect, new, now)
+        await dead.redrive(connection, dialect, taken_up, new, now)
         await dead.release(connection, dialect, released, now + SIGNAL_AGAIN)
         await _record(connection, dialect, "dead.redrive", [*(each.id for each in taken_up), *released], actor, now)
         return results, new, released
 
     results, new, released = await engine.database.write(work)
     await engine.signals.decide(released)
-    signalled = (each for each in new if each.signal_at != now)
+    signalled = (each for each in new if each.next_check_at != now)
     await engine.signals.deliver(by_queue((each.id, each.channel, each.lane) for each in signalled))
     return results
 
@@ -88,15 +92,27 @@ async def discard(engine: Engine, ids: Sequence[str], actor: str) -> list[Result
     return await engine.database.write(work)
 
 
-def _redrive(catalog: Catalog, id_: str, letter: Candidate | CandidateEvent | None, before: set[str]) -> Result:
+def _redrive(
+    catalog: Catalog, id_: str, letter: Candidate | CandidateEvent | None, before: set[str], blank: set[str]
+) -> Result:
     if successor_id(id_) in before:
         return Result(id=id_, status="redriven", delivery=successor_id(id_))
     refusal = _refusal(letter)
-    if refusal is None and isinstance(letter, Candidate) and letter.type not in catalog.types:
-        refusal = "type_gone"
+    if refusal is None and isinstance(letter, Candidate):
+        refusal = _gone(catalog, letter, blank)
     if refusal is not None:
         return Result(id=id_, status="refused", reason=refusal)
     return Result(id=id_, status="redriven", delivery=successor_id(id_) if isinstance(letter, Candidate) else None)
+
+
+def _gone(catalog: Catalog, letter: Candidate, blank: set[str]) -> Refusal | None:
+    """What a redrive of a delivery lacks here, such as a channel that only another release has, or its event's data;
+    None where it lacks nothing."""
+    if letter.type not in catalog.types:
+        return "type_gone"
+    if letter.event_id in blank:
+        return "data_gone"
+    return "channel_gone" if channel_of(letter.channel) is None else None
 
 
 def _discard(id_: str, letter: Candidate | CandidateEvent | None, before: set[str]) -> Result:
@@ -111,7 +127,7 @@ def _refusal(letter: Candidate | CandidateEvent | None) -> Refusal | None:
     match letter:
         case None:
             return "not_found"
-        case Candidate() if letter.state not in DEAD_STATES:
+        case Candidate() if letter.state not in DEAD:
             return "not_dead"
         case CandidateEvent() if letter.quarantined_at is None:
             return "not_dead"
@@ -119,13 +135,13 @@ def _refusal(letter: Candidate | CandidateEvent | None) -> Refusal | None:
             return None if letter.handled_at is None else "discarded"
 
 
-def _successor(kind: NotificationType, letter: Candidate, now: int, at_once: bool) -> Redriven:
+def _successor(kind: NotificationType, letter: Candidate, now: int, at_once: bool) -> NewDelivery:
     signalled = at_once and letter.lane != Lane.BULK
-    return Redriven(
+    return NewDelivery(
         id=successor_id(letter.id), event_id=letter.event_id, recipient_id=letter.recipient_id, type=letter.type,
-        channel=letter.channel, target=letter.target, lane=letter.lane, about=letter.about, state=State.PENDING,
-        reason=None, created_at=now, updated_at=now, due_at=now, expires_at=now + kind.ttl,
-        signal_at=now + SIGNAL_AGAIN if signalled else now, digest_id=letter.digest_id, redrive_of=letter.id,
+        channel=Channel(letter.channel), target=letter.target, lane=letter.lane, subject_key=letter.subject_key,
+        state=State.PENDING, reason=None, created_at=now, updated_at=now, due_at=now, expires_at=now + kind.ttl,
+        next_check_at=now + SIGNAL_AGAIN if signalled else now, digest_id=letter.digest_id, redrive_of=letter.id,
     )  # fmt: skip
 
 

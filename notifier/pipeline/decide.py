@@ -20,16 +20,16 @@ from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
 from notifier.pipeline.local_claims import LocalClaims, claim_locally, due_immediately, write_as_claimed
 from notifier.pipeline.plan import Plan, audience_keys
-from notifier.pipeline.planning import read_and_plan
+from notifier.pipeline.planning import read_and_plan, with_first_seen
 from notifier.pipeline.signalling import begin_try, signal_due
 from notifier.runtime.stages import Stage, metered
-from notifier.store.delivery import deliveries, events, supersessions
+from notifier.store.delivery import deliveries, events, identities, supersessions
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients, topics
 
 log = structlog.get_logger(__name__)
 
-RACES = 3  # times that another transaction may have made one of the same deliveries at the same moment
+RACES = 3  # retries after a conflict with a transaction that wrote one of the same deliveries
 
 
 class _Raced(Exception):
@@ -116,9 +116,9 @@ async def _transact(engine: WorkerEngine, ids: Sequence[str], now: int, connecti
     dialect = engine.database.dialect
     split = _split(engine.catalog, await events.take_undecided(connection, dialect, ids))
     await events.look_again(connection, dialect, split.wide, now + EXPAND_AGAIN)
-    batch = split.together
-    if not batch:
+    if not split.together:
         return _Decided(split)
+    batch = await with_first_seen(connection, dialect, engine.catalog, split.together, identities.first_seen)
     members = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
     plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members, often=engine.often)
     await supersessions.add(connection, dialect, plan.supersessions)
@@ -128,7 +128,7 @@ async def _transact(engine: WorkerEngine, ids: Sequence[str], now: int, connecti
     await _end_subscriptions(connection, dialect, engine.catalog, batch, new)
     await deliveries.add_decisions(connection, dialect, plan.decisions)
     made = Counter(delivery.event_id for delivery in new)
-    await events.mark_decided(connection, dialect, {event.id: made[event.id] for event in batch}, now)
+    await events.mark_decided(connection, dialect, batch, made, now)
     return _Decided(split, new, taken)
 
 
@@ -140,11 +140,12 @@ async def _take(
     give."""
     due = due_immediately(engine.catalog, plan.deliveries.values(), now)
     chosen = {queue: each[: engine.dispatcher.takes(queue, len(each))] for queue, each in due.items()}
-    abouts = {delivery.about for each in chosen.values() for delivery in each}
-    if not abouts:
+    subject_keys = {delivery.subject_key for each in chosen.values() for delivery in each}
+    if not subject_keys:
         return {}
-    known = await supersessions.of(connection, engine.database.dialect, abouts)
-    return claim_locally(chosen, batch, members, known, secrets.token_hex(16), engine.clock.now() + engine.hold.lasts)
+    known = await supersessions.of(connection, engine.database.dialect, subject_keys)
+    tokens = {queue: secrets.token_hex(16) for queue in chosen}
+    return claim_locally(chosen, batch, members, known, tokens, engine.clock.now() + engine.hold.lasts)
 
 
 def _begin(engine: WorkerEngine, decided: _Decided) -> None:
@@ -162,14 +163,12 @@ async def _write_new(
 ) -> list[NewDelivery]:  # fmt: skip
     """Write the deliveries that don't exist yet, and their digests; returns the deliveries written."""
     if not any(each.state == State.COLLECTED for each in planned):
-        if await deliveries.add(connection, dialect, planned) == len(planned):
-            return planned
-        return await deliveries.own(connection, dialect, planned)
-    # A digest is not to be opened for what was told before: looked up first.
+        return await deliveries.add(connection, dialect, planned)
+    # Duplicates are looked up first: they must not open a digest.
     known = await deliveries.existing(connection, dialect, [each.id for each in planned])
     new = [each for each in planned if each.id not in known]
     new = await collect(connection, dialect, catalog, batch, new, now)
-    if await deliveries.add(connection, dialect, new) != len(new):
+    if len(await deliveries.add(connection, dialect, new)) != len(new):
         raise _Raced
     return new
 

@@ -25,9 +25,10 @@ from notifier.store.delivery.deliveries import Ready
 from notifier.store.delivery.heard import heard
 from notifier.store.delivery.leases import Settled
 
-SETTLE_EVERY = 0.2  # seconds: a slow answer keeps the quick ones' outcomes unwritten no longer than this
-ASK_AGAIN = 0.5  # seconds until a database is asked again that did not answer
-METERED = 16  # each of so many messages is measured for all: a send waits several times, and each asks the clock twice
+SETTLE_EVERY = 0.2  # seconds: a slow answer delays the outcomes of quick ones by no more than this
+ASK_AGAIN = 0.5  # seconds between attempts to reach a database that did not answer
+# one message in so many is measured for all: a send waits several times, and each measurement reads the clock twice
+METERED = 16
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -71,7 +72,7 @@ async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Claim
     if done:
         sending.result()
     elif held:
-        # Mail servers may take ten minutes for an answer. Nobody else is to wait for them meanwhile.
+        # Mail servers may take ten minutes for an answer. Other messages must not wait for them.
         engine.dispatcher.let_linger((channel, held[0].ready.lane), sending)
     return len(held)
 
@@ -99,7 +100,8 @@ class _Batch:
                 done, under_way = await asyncio.wait(under_way, timeout=SETTLE_EVERY)
                 self._end_lost(under_way)
                 if self._waiting and asyncio.get_running_loop().time() > self._lease.began + BEGIN_WITHIN:
-                    # Slow answers keep those that send: it is too late for the others, and this one is told so.
+                    # Slow answers occupy all senders: for the remaining messages it is too late, and this one is
+                    # settled as such.
                     under_way.add(asyncio.create_task(self._send_in_turn()))
                 if self._tried:
                     ended, self._tried = self._tried, []
@@ -131,15 +133,15 @@ class _Batch:
                 tried = await _try(self._engine, self._channel, prepared, wire)
             finally:
                 self._engine.claims.off_the_wire(wire)
-            self._tried.append(tried)  # not before the wait: meanwhile what was tried may be settled already
+            self._tried.append(tried)  # read after the wait: meanwhile the attempt may be settled already
 
 
 async def _untold(engine: WorkerEngine, ready: Sequence[Ready]) -> set[str]:
     """Ids of deliveries that close something of which their recipient has not heard."""
-    closing = [(each, abouts) for each in ready if (abouts := closed_by(engine.catalog, each))]
-    things = {(each.recipient_id, about) for each, abouts in closing for about in (each.about, *abouts)}
+    closing = [(each, keys) for each in ready if (keys := closed_by(engine.catalog, each))]
+    things = {(each.recipient_id, key) for each, keys in closing for key in (each.subject_key, *keys)}
     found = await heard(engine.database, things)
-    return {each.id for each, abouts in closing if not is_open(each, abouts, found)}
+    return {each.id for each, keys in closing if not is_open(each, keys, found)}
 
 
 def _prepare(engine: WorkerEngine, ready: Ready, *, told: bool) -> Prepared:
@@ -176,9 +178,9 @@ async def _send(engine: WorkerEngine, channel: Channel, message: Message) -> Rec
     except SendError as error:
         return error
     except Exception as error:
-        # A fault of ours. The outcomes of the batch's other messages must be settled all the same.
+        # An error of ours. The outcomes of the batch's other messages must still be settled.
         log.error("deliver.fault", channel=channel, exc_info=error)
-        return OutcomeUnknown(channel, "fault", "something broke here in the middle of the send")
+        return OutcomeUnknown(channel, "fault", "an internal error interrupted the send")
     return receipt
 
 
@@ -194,7 +196,9 @@ async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried]) -
 
 def _settlement(tried: _Tried, now: int, random: Random) -> Settlement:
     ready, outcome = tried.prepared.ready, tried.outcome
-    settled = settle(ready, tried.claim.token, outcome, tried.prepared.words, now, random)
+    settled = settle(
+        ready, tried.claim.token, outcome, tried.prepared.words, now, random, together=tried.claim.together
+    )
     if isinstance(outcome, Unsent):
         return Settlement(settled)
     return Settlement(

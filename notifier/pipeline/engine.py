@@ -1,7 +1,7 @@
 """A process's open resources: one `Engine`, made at its start and closed at its end."""
 
-import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random, SystemRandom
@@ -20,16 +20,16 @@ from notifier.providers import Transport
 from notifier.rendering import Renderer
 from notifier.store.core.database import Database
 
-SIGNAL_AGAIN = 3 * SECOND  # what was signalled and not taken by then was lost or is stuck: the clock signals again
-CHUNK = 1000  # recipients of a segment that one transaction looks at: a fraction of a second's work
-EXPAND_AGAIN = 25 * SECOND  # the same for a campaign's next chunk, which waits for whatever is prompt
+SIGNAL_AGAIN = 3 * SECOND  # a signal that no worker took by then is lost or stuck: the clock signals again
+CHUNK = 1000  # recipients of a segment per transaction: a fraction of a second's work
+EXPAND_AGAIN = 25 * SECOND  # the same for a campaign's next chunk, which waits for prompt work
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     """The database, the signals, the texts and, in workers, the channels' transports.
 
-    `background` are tasks that run while the engine is open; `chunk` counts recipients; `namespace` prefixes all of its
+    `opened` closes what was opened for the engine; `chunk` counts recipients; `namespace` prefixes all of its
     names in a broker; `often` remembers people about whom it decides often.
     """
 
@@ -42,7 +42,7 @@ class Engine:
     namespace: str = NAMESPACE
     chunk: int = CHUNK
     often: Often = field(default_factory=Often)
-    background: tuple[asyncio.Task[None], ...] = ()
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
 @dataclass(frozen=True, kw_only=True)

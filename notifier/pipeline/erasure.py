@@ -2,36 +2,28 @@
 decision under way about them has ended. A send may take longer: its worker checks for erasure when it settles."""
 
 import asyncio
+from functools import partial
 
 import structlog
 
 from notifier.domain.clock import MINUTE, SECOND
-from notifier.domain.errors import StoreUnavailable
 from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.engine import Engine
+from notifier.runtime.background import every
 from notifier.store.delivery import sweeping
 from notifier.store.people import erasures
 
-EVERY = 2.0  # seconds between two looks
-BATCH = 20  # people swept up behind in one go: one look at every document serves them all
-ENDED = LEASE + 5 * SECOND  # by then no decision or receipt of before is under way; a send that is writes no words
-AGAIN = MINUTE  # until a sweep that was begun and not ended is taken up again; twice at once does no harm
+EVERY = 2.0  # seconds between two rounds
+BATCH = 20  # people whose remaining data is removed in one round: one scan of the documents serves them all
+ENDED = LEASE + 5 * SECOND  # by then no earlier decision or receipt is under way; a send under way writes no content
+AGAIN = MINUTE  # until an unfinished sweep is started again; two at once do no harm
 
 log = structlog.get_logger(__name__)
 
 
 async def run(engine: Engine, stop: asyncio.Event) -> None:
     """Sweep until told to stop, beside the clock's ticks: scanning every document takes longer than a tick."""
-    while not stop.is_set():
-        try:
-            await sweep(engine)
-        except StoreUnavailable as error:
-            log.warning("erasure.store_unavailable", error=str(error))
-        try:
-            async with asyncio.timeout(EVERY):
-                await stop.wait()
-        except TimeoutError:
-            continue
+    await every("erasure", EVERY, partial(sweep, engine), stop)
 
 
 async def sweep(engine: Engine) -> int:

@@ -13,10 +13,11 @@ from notifier.domain.errors import StoreUnavailable
 from notifier.domain.events import Event
 from notifier.pipeline.engine import EXPAND_AGAIN, Engine
 from notifier.pipeline.plan import Plan, people_of, plan_nobody, plan_supersessions, plan_type
+from notifier.pipeline.planning import with_first_seen
 from notifier.pipeline.signalling import begin_try, signal_due
 from notifier.pipeline.spending import read_spent
 from notifier.runtime.stages import Stage, metered
-from notifier.store.delivery import deliveries, events, supersessions
+from notifier.store.delivery import deliveries, events, identities, supersessions
 from notifier.store.people import recipients, segments
 from notifier.store.people.segments import NO_CHUNK, Chunk
 
@@ -53,7 +54,9 @@ async def _expand(engine: Engine, id_: str) -> int:
     if outcome is None:
         return 0
     finished, plan = outcome
-    await signal_due(engine, plan.deliveries.values(), now)  # what was there already was signalled before: no harm
+    await signal_due(
+        engine, plan.deliveries.values(), now
+    )  # rows that existed already were signalled before: a second signal does no harm
     if not finished:
         await engine.signals.expand([id_])
     return int(finished)
@@ -66,7 +69,7 @@ async def _transact(engine: Engine, id_: str, now: int, connection: AsyncConnect
     taken = await events.take_undecided(connection, dialect, [id_])
     if not taken:
         return None
-    (event,) = taken
+    (event,) = await with_first_seen(connection, dialect, engine.catalog, taken, identities.first_seen)
     segment = await segments.read(connection, str(event.data["segment_id"]))
     chunk = NO_CHUNK
     if segment is not None:
@@ -81,7 +84,7 @@ async def _transact(engine: Engine, id_: str, now: int, connection: AsyncConnect
     await deliveries.add_decisions(connection, dialect, plan.decisions)
     await supersessions.add(connection, dialect, plan.supersessions)
     again_at = now + EXPAND_AGAIN if chunk.more else None
-    await events.advance(connection, id_, added, chunk.last or event.cursor, now, again_at)
+    await events.advance(connection, dialect, event, len(added), chunk.last or event.cursor, now, again_at)
     return not chunk.more, plan
 
 

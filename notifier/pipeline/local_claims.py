@@ -21,7 +21,7 @@ from notifier.store.delivery.deliveries import NewDelivery, Ready
 from notifier.store.delivery.supersessions import Supersession
 
 LocalClaims = Mapping[Queue, list[Claim]]
-"""The deliveries of a decision that this process sends itself, by queue, all under one lease."""
+"""The deliveries of a decision that this process sends itself, by queue, each queue's under one lease."""
 
 
 def due_immediately(catalog: Catalog, planned: Iterable[NewDelivery], now: int) -> dict[Queue, list[NewDelivery]]:
@@ -36,14 +36,20 @@ def due_immediately(catalog: Catalog, planned: Iterable[NewDelivery], now: int) 
 
 def claim_locally(
     chosen: Mapping[Queue, list[NewDelivery]], batch: Iterable[Event], members: Mapping[str, list[Recipient]],
-    marks: Mapping[str, Supersession], token: str, ends_at: int,
+    marks: Mapping[str, Supersession], tokens: Mapping[Queue, str], ends_at: int,
 ) -> LocalClaims:  # fmt: skip
-    """The chosen deliveries as claims under a token until the lease ends, with everything needed to send them."""
+    """The chosen deliveries as claims under their queue's token until the lease ends, with everything needed to send
+    them."""
     events = {event.id: event for event in batch}
     people = {person.id: person for person in chain.from_iterable(members.values())}
     return {
         queue: [
-            Claim(token, ends_at, _ready(each, events[each.event_id], people[each.recipient_id], marks.get(each.about)))
+            Claim(
+                tokens[queue],
+                ends_at,
+                _ready(each, events[each.event_id], people[each.recipient_id], marks.get(each.subject_key)),
+                together=True,
+            )
             for each in deliveries
         ]
         for queue, deliveries in chosen.items()
@@ -54,7 +60,7 @@ def write_as_claimed(planned: Iterable[NewDelivery], taken: LocalClaims) -> list
     """The planned rows, with locally claimed ones in the state that a claim would leave them in."""
     held = {each.ready.id: each for each in chain.from_iterable(taken.values())}
     return [
-        msgspec.structs.replace(each, state=State.SENDING, lease_token=own.token, signal_at=own.ends_at, attempts=1)
+        msgspec.structs.replace(each, state=State.SENDING, lease_token=own.token, next_check_at=own.ends_at, attempts=1)
         if (own := held.get(each.id)) is not None
         else each
         for each in planned
@@ -68,8 +74,8 @@ def _ready(delivery: NewDelivery, event: Event, person: Recipient, supersession:
         device = next((each for each in person.devices if device_id(each) == delivery.target), None)
     return Ready(
         id=delivery.id, event_id=event.id, recipient_id=person.id, type=delivery.type, channel=delivery.channel,
-        lane=delivery.lane, target=delivery.target, about=delivery.about, created_at=delivery.created_at,
-        expires_at=delivery.expires_at, redrive_of=None, attempts=0, occurred_at=event.occurred_at,
+        lane=delivery.lane, target=delivery.target, subject_key=delivery.subject_key, created_at=delivery.created_at,
+        expires_at=delivery.expires_at, redrive_of=None, attempts=0, crashes=0, occurred_at=event.occurred_at,
         accepted_at=event.accepted_at, data=event.data, facts=person.facts,
         reach=Reach(name=person.name, email=person.email, phone=person.phone, device=device, own=person.own),
         address_key=None if spec.key is None else getattr(person, f"{spec.key}_key"),

@@ -2,7 +2,7 @@
 claim."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from time import monotonic, process_time
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,13 +16,14 @@ from notifier.domain.deliveries import Channel, Lane
 from notifier.providers.bulkheads import Bulkhead
 
 MOST_BEGUN: Final = 8
-"""Batches of one queue under way that no signal came for, where a rate and no connections make the room."""
+"""Concurrent batches of one queue without a signal, for channels that are limited by a rate and not by connections."""
 AHEAD: Final = 0.5
-"""Seconds that a decision waits for room at the most: what a batch of each channel takes on two busy cores."""
+"""The most seconds that a decision waits for a free slot: the time of a batch of each channel on two busy cores."""
 LOOK: Final = 0.05
-"""Seconds between two looks whether the process is busy: a few of the scheduler's turns."""
+"""Seconds between two checks whether the process is busy: a few of the scheduler's time slices."""
 BUSY: Final = 0.2
-"""Of a core: in a burst a process has two thirds of one, and next to nothing where it waits for answers."""
+"""The share of a core above which a process is busy: in a burst it uses two thirds, and almost nothing while it waits
+for answers."""
 
 log = structlog.get_logger(__name__)
 Queue = tuple[Channel, Lane]
@@ -30,10 +31,16 @@ NOWHERE: Final[Mapping[Queue, Bulkhead]] = MappingProxyType({})
 
 
 class LocalDispatcher:
-    """The bulkheads of the queues that this process serves, and the batches that it started without a signal."""
+    """The bulkheads of the queues that this process serves, and the batches that it started without a signal.
 
-    def __init__(self, bulkheads: Mapping[Queue, Bulkhead] = NOWHERE) -> None:
+    `spent` is how many seconds of CPU the process has used so far.
+    """
+
+    def __init__(
+        self, bulkheads: Mapping[Queue, Bulkhead] = NOWHERE, spent: Callable[[], float] = process_time
+    ) -> None:
         self._bulkheads = bulkheads
+        self._spent = spent
         self._begun: dict[Queue, set[asyncio.Task[None]]] = {queue: set() for queue in bulkheads}
         self._lingering: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -43,7 +50,7 @@ class LocalDispatcher:
         bulkhead = self._bulkheads.get(queue)
         if self._closed or bulkhead is None or not bulkhead.has_room or len(self._begun[queue]) >= MOST_BEGUN:
             return 0
-        return min(wanted, IDS_A_MESSAGE)  # a batch as a signal's: others may have room for the rest
+        return min(wanted, IDS_A_MESSAGE)  # a batch of a signal's size: other processes may have room for the rest
 
     def begin(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:
         """Start work on a batch of local claims, in its bulkhead."""
@@ -58,9 +65,9 @@ class LocalDispatcher:
         """
         until = monotonic() + AHEAD
         while full := [each for each in self._bulkheads.values() if not each.has_room]:
-            began, spent = monotonic(), process_time()
+            began, spent = monotonic(), self._spent()
             await full[0].wait_for_room(LOOK)
-            if monotonic() > until or process_time() - spent < BUSY * (monotonic() - began):
+            if monotonic() > until or self._spent() - spent < BUSY * (monotonic() - began):
                 return
 
     def let_linger(self, queue: Queue, sending: asyncio.Task[None]) -> None:
@@ -85,6 +92,6 @@ class LocalDispatcher:
         try:
             await work
         except Exception as error:
-            # As where a message's work fails: the rows are there, and the clock looks when their lease ends.
+            # As for a failed signal: the rows exist, and the clock finds them when their lease ends.
             metrics.messages_failed.labels(LANES[queue]).inc()
             log.error("deliver.failed", queue=LANES[queue], exc_info=error)

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from notifier.domain.recipient_facts import of_type
 from notifier.domain.regulation import Cap
 
-SHARE = 10  # of a limit a tenth may be told by each process before it asks the database what all of them have told
-REMEMBERED = 100_000  # pairs of person and type: 10 MB; what is forgotten sooner comes too slowly to be a loop
+SHARE = (
+    10  # the share of a limit that each process may use before it reads the total of all processes from the database
+)
+REMEMBERED = 100_000  # pairs of person and type: 10 MB; a pair that is evicted comes too slowly to be a loop
 
 
 class Often:
@@ -25,7 +27,7 @@ class Often:
 
     def comes_up(self, type_id: str, recipient_id: str, limit: Cap) -> bool:
         """Whether events are frequent enough that the limit may be reached; the event is remembered either way."""
-        key = hash((type_id, recipient_id))  # two that share one are counted for nothing, and nothing more
+        key = hash((type_id, recipient_id))  # a collision only causes a needless count
         count = self._now.get(key, 0) + 1
         self._now[key] = count
         return count + self._before.get(key, 0) > limit.most // SHARE

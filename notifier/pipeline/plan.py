@@ -8,17 +8,19 @@ import msgspec
 
 from notifier import policy
 from notifier.domain.catalog import Catalog, NotificationType
-from notifier.domain.deliveries import Channel, Reason, State, make_id
+from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.events import Event
+from notifier.domain.ids import dated, make_id
 from notifier.domain.recipient_facts import RecipientFacts, of_type
 from notifier.domain.recipients import Recipient
 from notifier.pipeline.engine import SIGNAL_AGAIN
 from notifier.policy import ChannelAnswer, Rule
-from notifier.store.delivery.deliveries import Decision, NewDelivery
+from notifier.store.delivery.decisions import Decision
+from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.delivery.supersessions import Supersession
 
 SendsInWindow = dict[str, dict[str, tuple[int, ...]]]
-"""When people were told of capped categories, by recipient and category (`recipient_facts.sends_in_window`), and by
+"""When people were notified in capped categories, by recipient and category (`recipient_facts.sends_in_window`), and by
 types with a limit (`recipient_facts.told_by_type`), where they were counted."""
 
 
@@ -34,7 +36,7 @@ class Plan:
 class _Shared(NamedTuple):
     """The fields shared by all deliveries of one event and type: their subject, and when they expire."""
 
-    about: str
+    subject_key: str
     expires_at: int
     now: int
 
@@ -57,14 +59,14 @@ def make_plan(
 def plan_supersessions(plan: Plan, catalog: Catalog, event: Event) -> None:
     """Add the supersessions that an event causes."""
     plan.supersessions += [
-        Supersession(about=mark.about, until=mark.until, reason=mark.reason, event_id=event.id)
+        Supersession(subject_key=mark.subject_key, until=mark.until, reason=mark.reason, event_id=event.id)
         for mark in policy.outdates(catalog, event)
     ]
 
 
 def people_of(kind: NotificationType, event: Event, members: Mapping[str, list[Recipient]]) -> list[Recipient]:
     """The recipients of a type's notification about an event."""
-    # The most exact name decides: a token that is somebody else's must not tell a stranger.
+    # The most exact name decides: a token of another person must not notify a stranger.
     found = (members[key] for key in policy.audiences(kind, event.data) if key in members)
     return next(found, [])
 
@@ -77,7 +79,7 @@ def plan_type(
     if not people:
         subscribed = kind.audience == "subscribers"
         plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
-    shared = _Shared(policy.about(kind, event.data), policy.expires_at(kind, event), now)
+    shared = _Shared(policy.subject_key(kind, event.data), policy.expires_at(kind, event), now)
     turn = 0
     capped, by_type = kind.category in catalog.regulation.caps, of_type(kind.id)
     for person in people:
@@ -110,8 +112,8 @@ def plan_nobody(plan: Plan, kind: NotificationType, event: Event, reason: Reason
     """Add the decision that a type notifies nobody about an event, and why."""
     nobody = ChannelAnswer(channel=Channel.NONE, state=State.SUPPRESSED, due_at=now, rule=Rule.ADDRESS, reason=reason)
     # By event and not by collapse key: every event about a person we don't know is counted.
-    id_ = make_id("delivery", kind.id, event.id, "", Channel.NONE, "")
-    shared = _Shared(policy.about(kind, event.data), policy.expires_at(kind, event), now)
+    id_ = dated(make_id("delivery", kind.id, event.id, "", Channel.NONE, ""), event.accepted_at)
+    shared = _Shared(policy.subject_key(kind, event.data), policy.expires_at(kind, event), now)
     plan.deliveries[id_] = _delivery(kind, event, "", nobody, id_, shared)
     plan.decisions.append(_decision(kind, event, "", [_told(nobody, id_)], now, None))
 
@@ -133,12 +135,12 @@ def _delivery(
 ) -> NewDelivery:
     now, pending = shared.now, answer.state == State.PENDING
     signalled_here = pending and kind.immediate and answer.due_at <= now
-    signal_at = now + SIGNAL_AGAIN if signalled_here else answer.due_at if pending else None
+    next_check_at = now + SIGNAL_AGAIN if signalled_here else answer.due_at if pending else None
     return NewDelivery(
         id=id_, event_id=event.id, recipient_id=recipient_id, type=kind.id, channel=answer.channel,
-        target=answer.target, step=answer.step,
-        lane=kind.lane, about=shared.about, state=answer.state, reason=answer.reason, created_at=now, updated_at=now,
-        due_at=answer.due_at, expires_at=shared.expires_at, signal_at=signal_at,
+        target=answer.target, step=answer.step, lane=kind.lane, subject_key=shared.subject_key, state=answer.state,
+        reason=answer.reason, created_at=now, updated_at=now,
+        due_at=answer.due_at, expires_at=shared.expires_at, next_check_at=next_check_at,
     )  # fmt: skip
 
 

@@ -1,9 +1,11 @@
 """Read what is known of the people that events name, and plan their deliveries, for `decide` and `simulate` alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier import policy
 from notifier.domain.catalog import Catalog
 from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient
@@ -11,6 +13,32 @@ from notifier.pipeline.often import Often
 from notifier.pipeline.plan import Plan, make_plan
 from notifier.pipeline.spending import read_spent
 from notifier.runtime.stages import Stage, meter
+
+Dates = Callable[[AsyncConnection, str, Mapping[str, int]], Awaitable[Mapping[str, int]]]
+"""`identities.first_seen` or `identities.known`."""
+
+
+async def with_first_seen(
+    connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Iterable[Event], dates: Dates
+) -> list[Event]:
+    """The events, with the instants at which the first ones were accepted that say the same."""
+    told = {
+        event.id: {
+            kind.id: policy.collapse_key(kind, event.data)
+            for kind in catalog.listeners.get(event.type, [])
+            if not kind.in_place
+        }
+        for event in batch
+    }
+    seen: dict[str, int] = {}
+    for event in batch:
+        for key in told[event.id].values():
+            seen[key] = min(event.accepted_at, seen.get(key, event.accepted_at))
+    first = await dates(connection, dialect, seen)
+    return [
+        msgspec.structs.replace(event, first_seen={kind: first[key] for kind, key in told[event.id].items()})
+        for event in batch
+    ]
 
 
 async def read_and_plan(

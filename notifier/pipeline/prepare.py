@@ -50,9 +50,9 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
         return Prepared(ready, Unsent(State.CANCELLED, Reason.TYPE_GONE))
     data = ready.data
     if data is None:
-        raise RenderError(f"{ready.type}: its event's data can't be read")
+        raise RenderError(f"{ready.type}: the event's data can't be read")
     if ready.digest_items is None and (useless_from := policy.useless_from(kind, data)) < ready.expires_at:
-        # A redrive has a time to live of its own, and no longer use than its event.
+        # A redrive has its own time to live, but is no longer of use than its event.
         ready = msgspec.structs.replace(ready, expires_at=useless_from)
     if (ended := _ended(kind, ready, now)) is not None:
         return Prepared(ready, ended)
@@ -90,7 +90,7 @@ def closed_by(catalog: Catalog, ready: Ready) -> set[str]:
     if kind is None or ready.data is None:
         return set()
     try:
-        return {policy.about(catalog.types[other], ready.data) for other in kind.closes}
+        return {policy.subject_key(catalog.types[other], ready.data) for other in kind.closes}
     except (LookupError, TypeError):
         return set()  # `prepare` finds out
 
@@ -100,10 +100,10 @@ def is_open(ready: Ready, closes: Collection[str], heard: Iterable[Heard]) -> bo
     since. Deliveries of the same event say the same, on another channel or device, and don't count.
     """
     mine = [each for each in heard if each.recipient_id == ready.recipient_id]
-    since = max((each.created_at for each in mine if each.about in closes), default=None)
+    since = max((each.created_at for each in mine if each.subject_key in closes), default=None)
     before = (ready.created_at, ready.id)
     others = (each for each in mine if each.event_id != ready.event_id)
-    closed = [e.created_at for e in others if e.about == ready.about and (e.created_at, e.id) < before]
+    closed = [e.created_at for e in others if e.subject_key == ready.subject_key and (e.created_at, e.id) < before]
     return since is not None and all(at < since for at in closed)
 
 
@@ -143,13 +143,14 @@ def _render(
         )
     envelope = Envelope(
         reference=ready.id, recipient_id=ready.recipient_id, notification_type=kind.id, occurred_at=ready.occurred_at,
-        collapse_key=policy.sameness(kind, data), subject=str(data[kind.about]), subject_key=ready.about, closes=closes,
+        collapse_key=policy.collapse_key(kind, data), subject=str(data[kind.about]), subject_key=ready.subject_key,
+        closes=closes,
         time_to_live=max((ready.expires_at - now) // SECOND, 1), urgency=kind.urgency, unsubscribe_url=unsubscribe,
         data=data,
     )  # fmt: skip
     message = channels.spec(ready.channel).make_message(envelope, ready.reach, rendered.content)
     if message is None:
-        raise RenderError(f"{kind.id}: its recipient has no address for {ready.channel} any more")
+        raise RenderError(f"{kind.id}: the recipient no longer has an address for {ready.channel}")
     return Prepared(
         ready, message, RenderRecord(rendered.locale, facts.zone, content_hash(rendered.content), rendered.version)
     )

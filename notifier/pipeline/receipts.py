@@ -16,13 +16,13 @@ from notifier.domain.messages import Report
 from notifier.providers.retries import Retry
 from notifier.providers.spec import retries
 from notifier.store.core.database import Database
-from notifier.store.delivery import fallback_steps, receipts
+from notifier.store.delivery import earlier, fallback_steps, receipts
 from notifier.store.delivery.receipts import DeliveryStatus
 from notifier.store.people import suppressions
 from notifier.store.people.suppressions import AddressKey, Suppression
 
 BATCH = 500  # reports written together
-ONCE_MORE = 2  # tries of what its provider took and then could not deliver: the first one, and a later one
+ONCE_MORE = 2  # attempts at a message that its provider accepted and then could not deliver: the first and a later one
 
 _DICE = SystemRandom()
 
@@ -42,15 +42,15 @@ async def record(database: Database, reports: Sequence[Report], now: int) -> lis
     key = await suppressions.address_key(database)
 
     async def work(connection: AsyncConnection) -> list[Recorded]:
-        standings = await receipts.lock(connection, database.dialect, [report.delivery for report in reports])
-        moved = advance(standings, reports)
-        moves = {report.delivery: report for report, counted in zip(reports, moved, strict=True) if counted}
-        await receipts.write(connection, database.dialect, moves, now)
+        standings, told = await _lock(connection, database.dialect, reports)
+        moved = advance(standings, told)
+        moves = {report.delivery: report for report, counted in zip(told, moved, strict=True) if counted}
+        await receipts.write(connection, database.dialect, standings, moves, now)
         again = await _wait_again(connection, database.dialect, standings, moves, now)
         ended = [id_ for id_, report in moves.items() if report.state in UNREACHED and id_ not in again]
         await fallback_steps.bring_forward(connection, database.dialect, ended, now)
-        named = [_named(report, key) if counted else set() for report, counted in zip(reports, moved, strict=True)]
-        # Mails about mails are easily forged: one that knows a delivery may speak of its own address only.
+        named = [_named(report, key) if counted else set() for report, counted in zip(told, moved, strict=True)]
+        # Bounce mails are easily forged: one that names a delivery may only affect that delivery's address.
         held = await suppressions.still_held(connection, database.dialect, set[Named]().union(*named))
         await suppressions.add(connection, database.dialect, {each for _, each in held}, now)
         return [Recorded(counted, not held.isdisjoint(each)) for counted, each in zip(moved, named, strict=True)]
@@ -60,6 +60,21 @@ async def record(database: Database, reports: Sequence[Report], now: int) -> lis
         if done.moved:
             metrics.receipts.labels(report.channel, report.state, report.reason or "").inc()
     return recorded
+
+
+async def _lock(
+    connection: AsyncConnection, dialect: str, reports: Sequence[Report]
+) -> tuple[Mapping[str, DeliveryStatus], Sequence[Report]]:
+    """Lock the deliveries of reports, and name by their ids of today those that providers know by earlier ones."""
+    standings = await receipts.lock(connection, dialect, [report.delivery for report in reports])
+    unknown = {report.delivery for report in reports} - standings.keys()
+    renamed = await earlier.deliveries(connection, dialect, unknown) if unknown else {}
+    if not renamed:
+        return standings, reports
+    standings = {**standings, **await receipts.lock(connection, dialect, sorted(renamed.values()))}
+    return standings, [
+        msgspec.structs.replace(report, delivery=renamed.get(report.delivery, report.delivery)) for report in reports
+    ]
 
 
 def advance(standings: Mapping[str, DeliveryStatus], reports: Sequence[Report]) -> list[bool]:
@@ -80,12 +95,12 @@ def counts(status: DeliveryStatus, report: Report) -> bool:
     """Whether a report moves a delivery."""
     if status.channel != report.channel or not may_move(status.state, report.state):
         return False
-    # What went out twice is delivered where either was, and undelivered only where the last one was not.
+    # A message that was sent twice is delivered if either was, and undelivered only if the last one was not.
     known = status.provider_reference, report.reference
     same = None not in known and known[0] == known[1]
     match status.state, report.state:
         case (State.PENDING, State.SENT) | (State.SENDING, State.UNDELIVERED) if same:
-            return False  # it tells once more of the text after which this one goes out again
+            return False  # the receipt repeats the outcome of the earlier text, which has been retried since
         case _, State.UNDELIVERED:
             return None in known or same
         case _:
@@ -107,7 +122,7 @@ async def _wait_again(
     found = await receipts.tries(connection, dialect, list(passing))
     due: dict[str, int] = {}
     for id_, written in found.items():
-        tries = written + (standings[id_].state == State.SENDING)  # which its worker has not written down yet
+        tries = written + (standings[id_].state == State.SENDING)  # the worker has not recorded the outcome yet
         due_at = now + passing[id_].pause(max(tries, 1), None, _DICE)
         if tries < ONCE_MORE and due_at < standings[id_].expires_at:
             due[id_] = due_at

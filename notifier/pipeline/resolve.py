@@ -20,7 +20,7 @@ from notifier.store.delivery import deliveries, unknown_checks
 from notifier.store.delivery.deliveries import Move, Ready
 from notifier.store.delivery.due import DueDelivery
 
-MAX_CRASHES = 2  # workers that may end with a delivery in hand, and one before it was claimed, until it is put aside
+MAX_CRASHES = 2  # crashes of workers with a delivery in hand, and one before its claim, until the delivery is put aside
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
             state=answer.state if isinstance(answer, Receipt) else State.PENDING,
             reason=None,
             due_at=now,
-            signal_at=None if isinstance(answer, Receipt) else now + SIGNAL_AGAIN,
+            next_check_at=None if isinstance(answer, Receipt) else now + SIGNAL_AGAIN,
         )
         for each, answer in zip(ready, found, strict=True)
         if not isinstance(answer, SendError)
@@ -90,7 +90,7 @@ async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendE
         return None
     try:
         async with asyncio.timeout((LEASE - FENCE) / SECOND):
-            # Not since the event: what is redriven has the words of the one before.
+            # Not since the event: a redrive has the content of the earlier delivery.
             receipt: Receipt | None = await transport.find(message, since=ready.created_at)
     except TimeoutError:
         error: SendError = Unavailable(ready.channel, "lease_ended", "no answer in time")
@@ -109,5 +109,5 @@ def _move(due: DueDelivery, state: State, reason: Reason | None, now: int) -> Mo
         state=state,
         reason=reason,
         due_at=now,
-        signal_at=now if state == State.PENDING else None,
+        next_check_at=now if state == State.PENDING else None,
     )

@@ -37,15 +37,17 @@ class RenderRecord(msgspec.Struct, frozen=True):
 
 
 NOT_RENDERED: Final = RenderRecord()
-"""Of what ended before it had any."""
+"""The render record of a delivery that ended before it was rendered."""
 
 
 def settle(
-    ready: Ready, token: str, outcome: Receipt | SendError | Unsent, words: RenderRecord, now: int, random: Random
-) -> Settled:
-    """The next state of a delivery held under a token, and its due time where it is to be retried."""
+    ready: Ready, token: str, outcome: Receipt | SendError | Unsent, words: RenderRecord, now: int, random: Random, *,
+    together: bool = False,
+) -> Settled:  # fmt: skip
+    """The next state of a delivery held under a token (of a batch lease, where `together`), and its due time where it
+    is to be retried."""
     provider = reference = None
-    due_at, signal_at = now, None
+    due_at, next_check_at = now, None
     match outcome:
         case Receipt():
             state, reason = outcome.state, None
@@ -53,13 +55,13 @@ def settle(
         case Unsent():
             state, reason = outcome.state, outcome.reason
             if outcome.due_at is not None:
-                due_at = signal_at = outcome.due_at
+                due_at = next_check_at = outcome.due_at
         case OutcomeUnknown():
             state, reason, provider = State.UNKNOWN, outcome.kind, outcome.provider
             if retry_of(ready, outcome).exhausted(ready.attempts + 1):
                 reason = Reason.ATTEMPTS_EXHAUSTED.value
             else:
-                signal_at = now + _pause(ready, outcome, random)
+                next_check_at = now + _pause(ready, outcome, random)
         case OptedOut():
             state, reason, provider = State.SUPPRESSED, outcome.kind, outcome.provider
         case SendError() if not outcome.retry:
@@ -68,16 +70,17 @@ def settle(
             state, reason, provider = State.FAILED, Reason.ATTEMPTS_EXHAUSTED.value, outcome.provider
         case SendError():
             state, reason, provider = State.PENDING, outcome.kind, outcome.provider
-            due_at = signal_at = now + _pause(ready, outcome, random)
+            due_at = next_check_at = now + _pause(ready, outcome, random)
             if due_at >= ready.expires_at:
-                # It could only be sent when it is of no use any more: say so now.
-                state, due_at, signal_at = State.EXPIRED, now, None
+                # The retry would come after the message expires: it expires now.
+                state, due_at, next_check_at = State.EXPIRED, now, None
     return Settled(
-        id=ready.id, recipient_id=ready.recipient_id, lease_token=token, state=state, reason=reason,
+        id=ready.id, recipient_id=ready.recipient_id, channel=ready.channel,
+        crashes=ready.crashes, lease_token=token, together=together, state=state, reason=reason,
         code=outcome.code if isinstance(outcome, SendError) else None,
-        due_at=due_at, signal_at=signal_at, attempts=ready.attempts + was_tried(ready, outcome), provider=provider,
-        provider_reference=reference, locale=words.locale, time_zone=words.time_zone, content_hash=words.content_hash,
-        version=words.version,
+        due_at=due_at, next_check_at=next_check_at, attempts=ready.attempts + was_tried(ready, outcome),
+        provider=provider, provider_reference=reference, locale=words.locale, time_zone=words.time_zone,
+        content_hash=words.content_hash, version=words.version,
     )  # fmt: skip
 
 

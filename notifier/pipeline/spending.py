@@ -14,7 +14,7 @@ from notifier.pipeline.plan import SendsInWindow, people_of
 from notifier.store.people import recipient_facts
 
 Asked = list[tuple[NotificationType, list[Recipient]]]
-"""Each type that listens to an event, and those whom it is to tell of it."""
+"""Each type that listens to an event, with the people whom it has to notify."""
 
 
 async def read_spent(

@@ -31,7 +31,7 @@ class Stopping(msgspec.Struct, frozen=True, kw_only=True):
 
 async def cancel(engine: Engine, kind: NotificationType, about: str, actor: str) -> Stopping:
     """Stop a type's notifications about a subject, for events up to now. Raises StoreUnavailable."""
-    things = [(policy.about(kind, {kind.about: about}), engine.clock.now())]
+    things = [(policy.subject_key(kind, {kind.about: about}), engine.clock.now())]
     return await _stop(engine, things, Reason.CANCELLED, actor, f"{kind.id} {about}")
 
 
@@ -44,27 +44,29 @@ async def cancel_event(
     if event is None:
         return None
     check(event.type)
+    if event.is_blank:  # no longer kept, or erased: nothing of it is open
+        return Stopping(stopped=0, deliveries=[])
     kinds = engine.catalog.listeners.get(event.type, [])
-    things = [(policy.about(kind, event.data), event.starts_at) for kind in kinds]
+    things = [(policy.subject_key(kind, event.data), event.starts_at) for kind in kinds]
     return await _stop(engine, things, Reason.CANCELLED, actor, f"event {event_id}")
 
 
 async def acknowledge(engine: Engine, kind: NotificationType, about: str, actor: str) -> Stopping:
     """Acknowledge a subject, so that nobody else is notified of it. Raises StoreUnavailable."""
-    things = [(policy.about(kind, {kind.about: about}), engine.clock.now())]
+    things = [(policy.subject_key(kind, {kind.about: about}), engine.clock.now())]
     return await _stop(engine, things, Reason.ACKNOWLEDGED, actor, f"{kind.id} {about}")
 
 
 async def acknowledge_delivery(engine: Engine, delivery: Subject, actor: str) -> Stopping:
     """Acknowledge a delivery's subject. Raises StoreUnavailable."""
-    things = [(delivery.about, engine.clock.now())]
+    things = [(delivery.subject_key, engine.clock.now())]
     return await _stop(engine, things, Reason.ACKNOWLEDGED, actor, f"delivery {delivery.id}")
 
 
 async def _stop(engine: Engine, things: Sequence[tuple[str, int]], reason: Reason, actor: str, told: str) -> Stopping:
     """Write supersessions of subjects, each up to an instant; their source is the audit's entry."""
     entry = audit.AuditEntry(at=engine.clock.now(), actor=actor, action=reason, subject=told[:MAX_SUBJECT])
-    new = [Supersession(about=about, until=until, reason=reason, event_id=entry.id) for about, until in things]
+    new = [Supersession(subject_key=key, until=until, reason=reason, event_id=entry.id) for key, until in things]
 
     async def work(connection: AsyncConnection) -> Stopping:
         dialect = engine.database.dialect

@@ -12,7 +12,7 @@ from notifier.domain.recipient_facts import RecipientFacts
 from notifier.policy.hours import local, next_time
 
 DAILY_AT: Final = time(8)
-"""When a daily digest comes, on the person's clock: before the day's work."""
+"""The local time of a daily digest: before the day's work."""
 
 
 def digest_due(kind: NotificationType, channel: Channel, facts: RecipientFacts, now: int) -> int | None:

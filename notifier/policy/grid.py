@@ -15,10 +15,10 @@ from notifier.domain.recipient_facts import RecipientFacts
 from notifier.policy.rules import switched_off
 
 FOR_ANYBODY: frozenset[Audience] = frozenset({"subscribers", "segment"})
-"""Audiences that anybody may come to be in."""
+"""Audiences that every person may come to belong to."""
 
 Spot = tuple[str, Channel]
-"""A category on a channel."""
+"""A cell of the preference grid: a category on a channel."""
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from notifier.domain.clock import MINUTE, SECOND
 DAYS_AHEAD = 8  # a week and a day: every window opens at least once a week
 
 Holds = Callable[[datetime], bool]
-"""Whether a moment on the person's wall (an aware datetime) is one at which nothing may be sent."""
+"""Tells whether nothing may be sent at a moment of the person's local time (an aware datetime)."""
 
 
 def local(instant: int, zone: str) -> datetime:
@@ -54,7 +54,7 @@ def next_time(instant: int, zone: str, at: time) -> int:
 def _instant(shown: datetime, zone: str) -> int:
     """When a wall clock shows a time; where it skips that time, the moment at which it does."""
     first, second = (round(shown.replace(fold=fold).timestamp() * SECOND) for fold in (0, 1))
-    if first <= second:  # it comes once, or twice
+    if first <= second:  # a local time comes once, or twice where clocks are set back
         return second if shown.fold else first
     before = local(second, zone).utcoffset()
     late, early = first // MINUTE, second // MINUTE  # clocks change on whole minutes

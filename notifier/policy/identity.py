@@ -9,13 +9,14 @@ import msgspec
 from notifier.domain import identifiers
 from notifier.domain.catalog import AUDIENCE_FIELDS, Catalog, NotificationType
 from notifier.domain.clock import to_instant
-from notifier.domain.deliveries import Channel, Reason, make_id
+from notifier.domain.deliveries import Channel, Reason
 from notifier.domain.events import Event
+from notifier.domain.ids import dated, make_id
 
 NEVER: Final = 2**63 - 1
-"""An instant that doesn't come."""
+"""An instant that never comes."""
 
-SHARED = 1024  # what a batch is about, and what it is the same as: everybody who hears of one event has these in common
+SHARED = 1024  # cached keys of a batch's events: all recipients of one event share them
 
 _shared_id = lru_cache(SHARED)(make_id)
 
@@ -26,20 +27,24 @@ def audiences(kind: NotificationType, data: dict[str, Any]) -> list[str]:
     return [identifiers.audience(group, data[field]) for group, field in fields if data.get(field) is not None]
 
 
-def about(kind: NotificationType, data: dict[str, Any]) -> str:
+def subject_key(kind: NotificationType, data: dict[str, Any]) -> str:
     """The id of what a notification is about: events that cancel or replace it name the same."""
     return _shared_id("about", kind.id, str(data[kind.about]))
 
 
-def sameness(kind: NotificationType, data: dict[str, Any]) -> str:
+def collapse_key(kind: NotificationType, data: dict[str, Any]) -> str:
     """The collapse key: two events with the same are one notification, and a newer push takes the older's place."""
     return _shared_id("same", kind.id, *[str(data[field]) for field in kind.same])
 
 
 def delivery_id(kind: NotificationType, event: Event, recipient_id: str, channel: Channel, target: str) -> str:
-    """The id of a delivery. A type that updates in place makes one per event, every other one per collapse key."""
-    key = event.id if kind.in_place else sameness(kind, event.data)
-    return make_id("delivery", kind.id, key, recipient_id, channel, target)
+    """The id of a delivery. A type that updates in place makes one per event, every other one per collapse key.
+
+    It has the date of the first event with the same.
+    """
+    key = event.id if kind.in_place else collapse_key(kind, event.data)
+    first = event.first_seen.get(kind.id, event.accepted_at)
+    return dated(make_id("delivery", kind.id, key, recipient_id, channel, target), first)
 
 
 def digest_group(kind: NotificationType, data: dict[str, Any], recipient_id: str) -> str:
@@ -62,7 +67,7 @@ def expires_at(kind: NotificationType, event: Event) -> int:
 class Outdated(msgspec.Struct, frozen=True):
     """Deliveries about `about` whose event happened at or before `until` are out of date, for a reason."""
 
-    about: str
+    subject_key: str
     until: int
     reason: Reason
 
@@ -70,18 +75,18 @@ class Outdated(msgspec.Struct, frozen=True):
 def outdates(catalog: Catalog, event: Event) -> list[Outdated]:
     """What an event makes untrue: types it cancels, those its own types replace, and their older selves in place."""
     marks = [
-        Outdated(about(kind, event.data), event.starts_at, Reason.CANCELLED)
+        Outdated(subject_key(kind, event.data), event.starts_at, Reason.CANCELLED)
         for kind in catalog.cancels.get(event.type, [])
     ]
     for kind in catalog.listeners.get(event.type, []):
         marks += [
-            Outdated(about(catalog.types[other], event.data), event.starts_at, Reason.CANCELLED)
+            Outdated(subject_key(catalog.types[other], event.data), event.starts_at, Reason.CANCELLED)
             for other in kind.closes
         ]
         marks += [
-            Outdated(about(catalog.types[other], event.data), event.starts_at, Reason.SUPERSEDED)
+            Outdated(subject_key(catalog.types[other], event.data), event.starts_at, Reason.SUPERSEDED)
             for other in kind.supersedes
         ]
         if kind.in_place:
-            marks.append(Outdated(about(kind, event.data), event.starts_at - 1, Reason.SUPERSEDED))
+            marks.append(Outdated(subject_key(kind, event.data), event.starts_at - 1, Reason.SUPERSEDED))
     return marks

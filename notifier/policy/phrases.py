@@ -8,72 +8,76 @@ from typing import Final
 
 from notifier.domain.channels import spec
 from notifier.domain.clock import DAY
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import Channel, HeldChannel, State, channel_of
 from notifier.domain.regulation import WEEKDAYS
 from notifier.policy.hours import local
 from notifier.policy.rules import Case, Rule, Verdict, over_type, quiet_of, switched
 
-THIS_WEEK = 6 * DAY  # milliseconds within which a weekday alone says which day is meant
+THIS_WEEK = 6 * DAY  # milliseconds within which a weekday alone is unambiguous
 
 REASONS: Final[Mapping[str, str]] = {
     "acknowledged": "somebody has acknowledged it",
     "address_gone": "the device, number or mailbox doesn't exist or can't receive",
-    "attempts_exhausted": "every try failed, and there were as many as there may be",
+    "attempts_exhausted": "every attempt failed, and no more are allowed",
     "bad_number": "the number doesn't exist or can't receive texts",
     "bounced": "mail to this mailbox came back",
-    "cancelled": "it is not true any more",
-    "digest": "it goes out together with others",
+    "cancelled": "the event no longer applies",
+    "digest": "it is sent together with others",
     "empty_audience": "nobody is in its audience",
-    "expired": "it would be of no use any more",
-    "lease_expired": "the worker that had it in hand ended, and the provider may have it",
+    "expired": "it is too late to be of use",
+    "lease_expired": "the worker that was sending it ended, and the provider may have it",
     "legal_window": "marketing may not be sent at that hour where the person lives",
-    "misconfigured": "our account, key or sender was wrong when it was sent",
+    "misconfigured": "our account, key or sender was misconfigured when it was sent",
     "no_address": "there is no device, number or mailbox to send it to",
-    "no_consent": "the person has not consented, and marketing needs that",
-    "not_resent": "the provider may or may not have it, and its type says that it is not to be sent twice",
-    "not_told": "the person was never told of what it resolves",
-    "nothing_left": "nothing was left to tell when its time had come",
-    "opted_out": "the person told the carrier to stop",
-    "over_cap": "the person had as many messages of this kind as they may have in that time",
-    "quarantined": "it ended worker after worker, or can't be decided; the workers' log says where",
+    "no_consent": "the person has not consented, which marketing requires",
+    "not_resent": "the provider may or may not have it, and its notification type forbids sending it twice",
+    "not_told": "the person was never notified of what it resolves",
+    "nothing_left": "nothing was left to send when the digest was due",
+    "opted_out": "the person opted out at the carrier",
+    "over_cap": "the person had reached the limit on messages of this kind",
+    "quarantined": "it crashed worker after worker, or can't be decided; the workers' log has the error",
     "quiet_hours": "the person has quiet hours",
     "reached": "another channel reached the person",
-    "recipient_gone": "the person is no longer known here",
-    "refused": "the provider will never take it: its content, its size or its sender",
+    "recipient_gone": "the person is no longer registered",
+    "refused": "the provider refuses it for good: its content, its size or its sender",
     "render_failed": "the message can't be made from its texts and data; the workers' log names the field",
-    "repeat": "the same was told before",
-    "stopped": "the person wrote STOP and has not taken it back",
-    "superseded": "newer news took its place",
-    "switched_off": "the person, or whoever presets for them, switched it off",
-    "throttled": "it was one too many for the provider or the carrier",
-    "type_gone": "there is no such notification type any more",
+    "repeat": "it is a duplicate of an earlier message",
+    "stopped": "the person wrote STOP and has not written START since",
+    "superseded": "a newer message superseded it",
+    "switched_off": "the person, or a preset of their network, fleet or host, switched it off",
+    "throttled": "the provider or the carrier limited the rate",
+    "type_gone": "its notification type no longer exists",
     "unavailable": "the phone, the mailbox or the carrier could not be reached in time",
     "unknown": "the provider can't say what became of it",
-    "unknown_segment": "the event names a segment that is not there",
-    "unknown_recipient": "the event names nobody that is known here",
-    "waits_turn": "another channel, or another person on call, is tried first",
+    "unknown_segment": "the event names a segment that does not exist",
+    "unknown_recipient": "nobody that the event names is registered",
+    "waits_turn": "another channel or another person on call comes first",
 }
 """Every `Reason`, and every kind of error that a provider's answer can be."""
 
 STATES: Final[Mapping[State, str]] = {
-    State.PENDING: "waits to be sent",
-    State.SENDING: "a worker has it in hand",
-    State.SENT: "the provider took it",
+    State.PENDING: "waiting to be sent",
+    State.SENDING: "a worker is sending it",
+    State.SENT: "the provider accepted it",
     State.DELIVERED: "it arrived",
     State.UNDELIVERED: "it did not arrive",
     State.UNKNOWN: "the provider may or may not have it",
     State.SUPPRESSED: "not sent",
     State.EXPIRED: "not sent in time",
-    State.SUPERSEDED: "not sent, for newer news took its place",
-    State.CANCELLED: "not sent, for it is not true any more",
+    State.SUPERSEDED: "not sent, because a newer message superseded it",
+    State.CANCELLED: "not sent, because the event no longer applies",
     State.COLLECTED: "goes out as part of a digest",
     State.FAILED: "could not be sent",
 }
 
 
-def way(channel: Channel) -> str:
-    """A channel as the way of a message: "by push"; "on any channel" of a row that stands for none."""
-    return "on any channel" if channel == Channel.NONE else spec(channel).by
+def way(channel: HeldChannel) -> str:
+    """A channel as the way of a message: "by push"; "on any channel" of a row that stands for none. One that only
+    another release has is told by its name."""
+    if channel == Channel.NONE:
+        return "on any channel"
+    known = channel_of(channel)
+    return f"by {channel}" if known is None else spec(known).by
 
 
 def _address(channel: Channel) -> str:
@@ -105,7 +109,7 @@ def answer(state: State, because: str | None, due_at: int, decided_at: int, zone
     if state not in (State.PENDING, State.COLLECTED):
         return STATES[state] if because is None else f"{STATES[state]}: {reason(because)}"
     if due_at <= decided_at:
-        return "to be sent at once"
+        return "to be sent immediately"
     until = f"held until {moment(due_at, zone, decided_at)}, their time"
     return until if because is None else f"{until}: {reason(because)}"
 
@@ -123,11 +127,13 @@ def _outcome(case: Case, said: Verdict) -> str:
         case "send":
             return "it may go out"
         case "hold":
-            return "held, and nothing says until when" if until is None else f"held until {until}, their time"
+            return "held, without a known end" if until is None else f"held until {until}, their time"
         case "suppress":
             return "not sent"
         case "expire":
-            return "not sent, for it is of no use any more" + ("" if until is None else f" at {until}, their time")
+            return "not sent, because it is too late to be of use" + (
+                "" if until is None else f" at {until}, their time"
+            )
 
 
 def _told(case: Case, said: Verdict) -> str:
@@ -140,11 +146,11 @@ def _told(case: Case, said: Verdict) -> str:
             over = f"Its time to live of {case.kind.time_to_live} is over"
             return over if case.kind.until is None else f"{over}, or its “{case.kind.until}” is past"
         case Rule.SUPPRESSION:
-            return f"The {_address(channel)} is not to be written to ({reason(said.reason or 'suppressed')})"
+            return f"The {_address(channel)} is suppressed ({reason(said.reason or 'suppressed')})"
         case Rule.CONSENT:
-            return f"The person has not consented to {category} messages {way(channel)}, and marketing needs that"
+            return f"The person has not consented to {category} messages {way(channel)}, which marketing requires"
         case Rule.MANDATORY:
-            return "The type is mandatory, so that nobody can switch it off and it waits for no hour"
+            return "The type is mandatory, so nobody can switch it off and no quiet hours apply"
         case Rule.EVERYTHING:
             return "The person switched everything off"
         case Rule.LOCKED:
@@ -159,12 +165,12 @@ def _told(case: Case, said: Verdict) -> str:
             return f"{by} presets {category} messages {way(channel)} as off, and the person chose nothing else"
         case Rule.TYPE:
             if said.action == "send":
-                return "No rule speaks against it"
-            return f"This type goes out {way(channel)} only to those who switch it on"
+                return "No rule forbids it"
+            return f"This type is sent {way(channel)} only to people who switched it on"
         case Rule.CAP if over_type(case):
-            return f"This type has told the person {_limit(case)}, which is all that it may"
+            return f"This type has notified the person {_limit(case)}, which is its limit"
         case Rule.CAP:
-            return f"The person has had {_cap(case)} of {category} messages, which is all there may be"
+            return f"The person has had {_cap(case)} of {category} messages, which is the limit"
         case Rule.QUIET_HOURS:
             return _quiet(case)
         case Rule.LEGAL_WINDOW:
@@ -197,13 +203,13 @@ def _window(case: Case) -> str:
     name, window = case.regulation.window(case.facts.region)
     day = local(case.at, case.facts.zone).weekday()
     opens, closes = window.days[day]
-    where = "where no other hours hold" if name == "default" else f"in {name}"
+    where = "where no other window applies" if name == "default" else f"in {name}"
     return f"Marketing may be sent from {opens:%H:%M} to {closes:%H:%M} on a {WEEKDAYS[day].capitalize()} {where}"
 
 
 def _consented(case: Case) -> str:
     if case.kind.class_ != "marketing":
-        return "It is not marketing, so that no consent is asked for"
+        return "It is not marketing, so no consent is needed"
     return f"The person has consented to {case.kind.category} messages {way(case.channel)}"
 
 
@@ -212,7 +218,7 @@ def _switched(case: Case) -> str:
     _, rule, by = switched(case.kind, case.channel, case.facts)
     match rule:
         case Rule.LOCKED:
-            return f"{by} locked {cell} as on: what the person chose doesn't count"
+            return f"{by} locked {cell} as on: the person's choice doesn't apply"
         case Rule.TENANT:
             return f"{by} presets {cell} as on"
         case Rule.TYPE:
@@ -224,7 +230,7 @@ def _switched(case: Case) -> str:
 def _within_cap(case: Case) -> str:
     limit = case.regulation.caps.get(case.kind.category)
     if limit is None and case.regulation.limit_of(case.kind.id, case.kind.category):
-        return f"This type may tell the person {_limit(case)}, and nothing of that speaks against it"
+        return f"This type may notify the person {_limit(case)}, and that limit is not reached"
     if limit is None:
         return f"Nothing limits how many {case.kind.category} messages a person may have"
     return f"The person has had {_cap(case)} of {case.kind.category} messages"
@@ -234,20 +240,20 @@ def _not_quiet(case: Case) -> str:
     if quiet_of(case.facts)[0] is None:
         return "There are no quiet hours"
     if case.kind.through_quiet_hours:
-        return f"{_quiet(case)}, and this type goes through them"
+        return f"{_quiet(case)}, and this type ignores them"
     return f"{_quiet(case)}, and it is {local(case.at, case.facts.zone):%H:%M}"
 
 
 def _in_window(case: Case) -> str:
     if case.kind.class_ != "marketing":
-        return "It is not marketing, so that the law leaves it every hour"
+        return "It is not marketing, so the law permits every hour"
     return f"{_window(case)}, and it is {local(case.at, case.facts.zone):%H:%M}"
 
 
 _PASSES: Final[Mapping[str, Callable[[Case], str]]] = {
     "address": lambda case: f"There is a {_address(case.channel)}",
     "expiry": lambda case: f"Its time to live of {case.kind.time_to_live} is not over",
-    "suppression": lambda case: f"The {_address(case.channel)} may be written to",
+    "suppression": lambda case: f"The {_address(case.channel)} is not suppressed",
     "consent": _consented,
     "mandatory": lambda _: "The type is not mandatory",
     "everything": lambda _: "The person has not switched everything off",

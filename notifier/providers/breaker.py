@@ -1,11 +1,11 @@
-"""A circuit breaker: a provider that fails is left alone, then probed, and comes back.
+"""A circuit breaker: a failing provider gets no messages for a while, then probes, and comes back.
 
     closed ── fails ──▶ open ── its rest is over ──▶ half-open ── probes pass ──▶ closed
                           ▲                              │
                           └───────── a probe fails ──────┘
 
-Plain state in one process; nothing here waits. What opens it is told to the other processes, and what they tell makes
-it open (`notifier.providers.shared`); each then probes for itself.
+Plain state in one process; nothing here waits. An opened breaker is told to the other processes, and opens theirs
+(`notifier.providers.shared`); each then probes for itself.
 """
 
 from dataclasses import dataclass
@@ -15,25 +15,27 @@ from typing import Final, Literal
 from notifier.domain.clock import HOUR, SECOND, Clock
 
 IN_A_ROW: Final = 10
-"""Failures without a success between them that open it, however slowly they come."""
+"""Consecutive failures that open the breaker, however slowly they come."""
 WINDOW: Final = 30 * SECOND
-"""What the share of failures is taken of: half of it, and the half before as long as that is needed."""
+"""The window over which the share of failures is computed: its current half, and the half before while needed."""
 LEAST: Final = 20
-"""Outcomes within the window before a share says anything."""
+"""Outcomes within the window below which the share means nothing."""
 SHARE: Final = 0.5
-"""Failures among them that open it: every other message is better sent by another provider, or later."""
+"""The share of failures that opens the breaker: at one in two, messages are better sent by another provider, or
+later."""
 RESTS: Final = {"unavailable": 5 * SECOND, "unknown": 10 * SECOND, "misconfigured": 60 * SECOND}
-"""How long it stays open, by what opened it. Short, for whoever waits for an alert waits as long once the provider is
-back; longer where each probe may be a message sent twice, and where a person has to mend it."""
+"""How long the breaker stays open, by the kind of failure that opened it. Short, since an alert waits up to that long
+once the provider is back; longer where each probe may be a message sent twice, and where a person has to fix the
+setup."""
 PROBES: Final = 3
-"""Messages let through after a rest. When all of them come well through it closes."""
+"""Probe messages let through after a rest. When all of them succeed, the breaker closes."""
 PROBE_PAUSE: Final = SECOND
-"""While the probes are under way everyone else comes back so much later."""
+"""The delay of all other messages while the probes are under way."""
 MAX_ASKED: Final = HOUR
-"""The longest that a provider's Retry-After is kept to: a date that is wrong by a year must not close a channel."""
+"""The longest Retry-After that is followed: a date that is wrong by a year must not close a channel."""
 
 Outcome = Literal["good", "neither", "unavailable", "unknown", "misconfigured"]
-"""What a call says of the provider: that it works, nothing, or how it fails."""
+"""What a call's outcome tells about the provider: that it works, nothing, or how it fails."""
 
 
 class BreakerState(IntEnum):
@@ -52,7 +54,7 @@ class Breaker:
         self._until = 0
         self._tripped = False
         self._closed_at = -HOUR
-        self._epoch = 0  # the outcome of a call that began in another one says nothing of how it is now
+        self._epoch = 0  # a call that began in an earlier state says nothing about the current one
         self._change()
 
     @property

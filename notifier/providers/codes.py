@@ -13,8 +13,8 @@
     …
 
 `kind` is a key of `notifier.domain.errors.SEND_ERRORS`, `meaning` our own words, `retry_after` the seconds for which
-the provider is left alone where its answer names none. `default` is for what no other row knows. Codes come and go:
-a new one is a new row.
+the provider gets no messages where its answer names none. `default` is for codes without a row of their own. Codes come
+and go: a new one is a new row.
 
 When the message is tried again says the `[retry.…]` table (`notifier.providers.retries`) of the row's `retry` or, where
 it has none, of its kind.
@@ -46,9 +46,9 @@ from notifier.domain.errors import (
 from notifier.providers.retries import Duration, Retry, decode
 
 DEFAULT = "default"
-DEFERRED = "deferred"  # the class of errors that no provider was asked for
+DEFERRED = "deferred"  # the class of errors before any provider was asked
 AGAIN = frozenset({kind for kind, error in SEND_ERRORS.items() if error.retry} | {OutcomeUnknown.kind})
-"""The kinds of error after which a message may go out once more."""
+"""The kinds of error after which a message may be retried."""
 
 
 class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,12 +63,18 @@ class Code(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 OURS: Final[Mapping[str, Code]] = {
     "busy": Code("unavailable", "no connection was free in time", retry=DEFERRED, about="ourselves"),
-    "paced": Code("throttled", "our sending rate for this provider is used up", retry=DEFERRED, about="ourselves"),
-    "resting": Code("unavailable", "the provider is paused for now", retry=DEFERRED, about="ourselves"),
+    "paced": Code("throttled", "this provider's rate limit is reached", retry=DEFERRED, about="ourselves"),
+    "resting": Code(
+        "unavailable",
+        "the provider is paused by its circuit breaker or its Retry-After",
+        retry=DEFERRED,
+        about="ourselves",
+    ),
 }
-"""What holds a message back before any provider is asked: the same for all, so no `codes.toml` has it."""
+"""Errors that hold a message back before any provider is asked. They are the same for all channels, so no `codes.toml`
+has them."""
 SOON: Final = Retry(first=Duration(SECOND), factor=1, most=Duration(SECOND))
-"""When it comes back; how long it waits at least is told with each error."""
+"""The retry schedule of a held-back message; each error gives its minimum wait."""
 
 
 class Codes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,11 +112,11 @@ def load_codes(folder: Path) -> Codes:
             raise ConfigurationError(f"{where}: {name} has kind {row.kind!r}; write one of {', '.join(SEND_ERRORS)}")
         if row.retry is not None and (row.kind not in AGAIN or row.retry not in table.retry):
             raise ConfigurationError(f"{where}: {name} has retry {row.retry!r}, which is no table or never comes")
-    for kind in AGAIN:  # also for what has no code, such as a connection that is refused
+    for kind in AGAIN:  # it is also for errors without a code, such as a refused connection
         if kind not in table.retry:
             raise ConfigurationError(f"{where}: add a table [retry.{kind}]")
     if DEFAULT not in table.codes:
-        raise ConfigurationError(f"{where}: add a row {DEFAULT!r} for codes that no other row knows")
+        raise ConfigurationError(f"{where}: add a row {DEFAULT!r} for codes without a row of their own")
     return table
 
 

@@ -24,27 +24,28 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 PORTS: Final = frozenset({443, 4443, 8443, 9443, 10443})
-"""Ports that HTTPS is conventionally served on; no other service that answers to strangers is."""
+"""Ports on which HTTPS is conventionally served and no other public service is."""
 MAX_URL: Final = 2048
 """Characters of a URL: what every client and proxy takes."""
 MAX_NAME: Final = 253
-"""Letters of a host's name without a dot at its end (RFC 1035 §2.3.4, less the lengths of its first and last label)."""
+"""Characters of a host's name without a dot at its end (RFC 1035 §2.3.4, less the lengths of its first and last
+label)."""
 
 FAULTS: Final[Mapping[str, str]] = {
-    "not_a_url": "must begin with https:// and a host, and have no blank and no other letter that must be encoded",
+    "not_a_url": "must begin with https:// and a host, and have no space and no other character that must be encoded",
     "url_too_long": f"has more than {MAX_URL} characters",
-    "user_info": "has a user name or password in it",
-    "fragment": "has a # in it; it ends with its path or its query",
+    "user_info": "contains a user name or password",
+    "fragment": "contains a #; end it with the path or the query",
     "bad_port": "has a port that is not a number from 1 to 65535",
     "bad_host": "has a host that is neither a name nor an IP address",
-    "name_too_long": f"has a host's name of more than {MAX_NAME} letters",
-    "zone_id": "has an IPv6 address with a zone, which means something on one machine only",
+    "name_too_long": f"has a host's name of more than {MAX_NAME} characters",
+    "zone_id": "has an IPv6 address with a zone, which is valid on one machine only",
     "ipv4_notation": "has an IPv4 address that is not written as four decimal numbers",
     "not_https": "must begin with https://",
-    "port_not_allowed": f"has a port that is none of {', '.join(map(str, sorted(PORTS)))}",
+    "port_not_allowed": f"has an invalid port of {', '.join(map(str, sorted(PORTS)))}",
     "no_address": "has a host without an address",
     "metadata": "leads to the metadata service of a cloud",
-    "unspecified": "leads to an address that stands for this network or machine",
+    "unspecified": "leads to an address that means this network or machine",
     "loopback": "leads to the machine itself",
     "private": "leads to a private network",
     "link_local": "leads to a link-local address",
@@ -52,10 +53,10 @@ FAULTS: Final[Mapping[str, str]] = {
     "multicast": "leads to a multicast address",
     "documentation": "leads to an address that is for documentation only",
     "benchmarking": "leads to an address that is for benchmarks only",
-    "embedded": "leads to an IPv6 address that stands for an IPv4 address",
-    "reserved": "leads to an address that is not reached from everywhere",
+    "embedded": "leads to an IPv6 address that maps an IPv4 address",
+    "reserved": "leads to an address that is not globally reachable",
 }
-"""What can be wrong with a URL, by its code, in words that go on from "the URL"."""
+"""The faults of a URL by their code, in words that follow "the URL"."""
 
 
 class UnsafeDestination(ValueError):
@@ -102,16 +103,16 @@ class Destination:
 
 _OWN_PORTS: Final[Mapping[str, int]] = {"https": 443, "http": 80}
 
-# A backslash ends no host here, and browsers take it for a slash: it is refused like all that RFC 3986 doesn't know.
+# Browsers read a backslash as a slash, and RFC 3986 doesn't: it is refused like every character outside RFC 3986.
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#\s\\]+)(?P<target>[/?][!-~]*)?")
 _NOT_IN_TARGET: Final = re.compile(r'["<>\\^`{|}]')
 _LITERAL: Final = re.compile(r"\[(?P<host>[^\]]*)\](?::(?P<port>.*))?", re.DOTALL)
 _NAMED: Final = re.compile(r"(?P<host>[^:\[\]]+)(?::(?P<port>.*))?", re.DOTALL)
 _PORT: Final = re.compile(r"[0-9]{1,5}")
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"  # names within Docker have a "_"
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"  # host names within Docker may have a "_"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
-"""The last label of what a resolver may take for an IPv4 address (WHATWG URL, "ends in a number"): no name ends so."""
+"""Matches the last label of a host that a resolver may read as an IPv4 address (WHATWG URL, "ends in a number")."""
 
 
 def parse_destination(url: str, permitted: Sequence[Network] = ()) -> Destination:
@@ -193,7 +194,7 @@ _SPECIAL: Final[Mapping[str, Sequence[Network]]] = {
     # protocol assignments; relays of 6to4; class E with the broadcast
     "reserved": _networks("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4", "2001::/23"),
 }  # fmt: skip
-"""Networks that are not for requests to strangers, by fault. The first that has an address names its fault."""
+"""Networks to which webhooks may not go, by fault. The first network that contains an address gives its fault."""
 
 
 def _read(url: str) -> Destination:

@@ -15,8 +15,9 @@ from notifier.domain.errors import Unavailable
 from notifier.providers.codes import DEFERRED
 
 BEGIN_WITHIN: Final = 5.0
-"""Seconds of its lease within which a message is in a provider's hands, whatever it waited for and whoever failed
-before: what is left then is that provider's. What takes longer waits as a row, and surely was not sent."""
+"""Seconds of the lease within which a message must be handed to a provider, whatever it waited for and whichever
+provider failed before; the rest of the lease is for that provider's answer. A message that takes longer goes back to
+its row, unsent."""
 
 
 class Lease:
@@ -76,5 +77,9 @@ def check(provider: str) -> None:
     """
     if is_over():
         raise Unavailable(
-            provider, "lease_ended", "the lease ran out before it was sent", retry_class=DEFERRED, about="ourselves"
+            provider,
+            "lease_ended",
+            "the lease ran out before the message was sent",
+            retry_class=DEFERRED,
+            about="ourselves",
         )

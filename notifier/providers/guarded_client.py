@@ -40,9 +40,9 @@ from notifier.providers.http_connection import Connection, Tunnel, begin, reach,
 from notifier.runtime.proxies import DIRECT, Proxies
 
 LOOKUP_TIMEOUT: Final = 3.0
-"""Seconds for a name's addresses: a resolver that works has them in well under one."""
+"""Seconds for a DNS look-up: a working resolver answers in well under one."""
 LOOKUPS: Final = 8
-"""Names of strangers that are looked up at once."""
+"""Concurrent DNS look-ups of webhook hosts."""
 MAX_BODY: Final = 4_096
 """Bytes of an answer's body that are kept: enough for the words of an error. A receiver's status says the rest."""
 MAX_READ: Final = 32_768
@@ -50,7 +50,7 @@ MAX_READ: Final = 32_768
 servers send at the most."""
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""Gives all addresses of a name, as text and the best one first; an OSError where it has none."""
+"""Looks up all addresses of a name as text, the best one first; OSError where it has none."""
 
 
 class NoAddresses(OSError):
@@ -161,7 +161,8 @@ class GuardedClient:
         addresses = await self._addresses(destination)
         inside = admit(destination, addresses, self._permitted)
         proxy = None if inside else self._proxies.of(destination.origin)
-        # One of those that were checked, the resolver's first: a try that fails there is made again, and asks again.
+        # One of the checked addresses, the resolver's first: if the connection fails, the retry looks the name up
+        # again.
         address = addresses[0]
         if proxy is None:
             opened = await reach([_literal(address, destination.port)], None)

@@ -15,8 +15,8 @@ from notifier.runtime.addresses import web_address
 TOTAL_TIMEOUT: Final = 10.0
 """Seconds for a whole request: both providers answer in well under one, and a delivery's lease leaves 20 s for all."""
 CONNECT_TIMEOUT: Final = 5.0
-"""Seconds for a place in the pool, TCP and TLS. Shorter than the total, so that running out of the total always means
-that the request was sent."""
+"""Seconds for a place in the pool, TCP and TLS. Shorter than the total, so a total time-out always means that the
+request was sent."""
 
 T = TypeVar("T")
 

@@ -23,10 +23,10 @@ from notifier.providers.slots import SlotPool
 from notifier.runtime.proxies import DIRECT, Proxies
 
 KEEP_ALIVE: Final = 15.0
-"""Seconds a connection may idle: less than the load balancers' minute, so that a request hardly ever meets a closing
-one."""
+"""Seconds a connection may idle: less than the load balancers' minute, so a request rarely meets a connection that is
+closing."""
 DNS_TTL: Final = 60.0
-"""Seconds a provider's addresses are remembered."""
+"""Seconds that a provider's addresses are cached."""
 
 
 class HttpClient:
@@ -58,7 +58,7 @@ class HttpClient:
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
         self._slots = SlotPool(connections)
-        self._idle: deque[Connection] = deque()  # used last in, first out: the one at the left idles longest
+        self._idle: deque[Connection] = deque()  # used last in, first out: the leftmost has idled longest
         self._open: set[Connection] = set()
         self._reaping: asyncio.TimerHandle | None = None
         self._resolving = asyncio.Lock()
@@ -83,7 +83,7 @@ class HttpClient:
             return await self._ask(b"GET %b%b HTTP/1.1\r\n%b\r\n" % (self._path, target, self._headers))
         except OutcomeUnknown as error:
             code = error.code
-        raise Unavailable(self._provider, code, "the question was not answered")
+        raise Unavailable(self._provider, code, "the status query was not answered")
 
     async def close(self) -> None:
         """Close every connection; requests under way fail."""
@@ -98,7 +98,8 @@ class HttpClient:
         try:
             await self._slots.take(began + self._timeouts.connect)
         except TimeoutError:
-            # Requests of our own keep them: it says nothing of the provider, and is no try.
+            # Our own requests hold all connections: that says nothing about the provider and doesn't count as an
+            # attempt.
             raise Unavailable(
                 self._provider, "busy", "no connection was free in time", retry_class=DEFERRED, about="ourselves"
             ) from None

@@ -19,7 +19,7 @@ from notifier.providers.tunnel import NoTunnel, open_tunnel
 from notifier.runtime.proxies import HttpProxy
 
 HAPPY_EYEBALLS: Final = 0.25
-"""Seconds that one address is tried before the next one is too (RFC 8305 §5)."""
+"""Seconds that one address is tried before the next is tried in parallel (RFC 8305 §5)."""
 MAX_ANSWER: Final = 1_048_576
 """Bytes of an answer, head and body: a hundred times the longest that a provider gives."""
 
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         """Write a request; its answer, or OutcomeUnknown, at the loop's time `deadline` at the latest."""
         self._answer = None
         self._received = 0
-        self.on_message_begin()  # else an end of the connection would give the last answer again
+        self.on_message_begin()  # otherwise a closed connection would return the previous answer again
         self._waiting = self._loop.create_future()
         self._timer = self._loop.call_at(deadline, self._lose, "TimeoutError")
         self._transport.write(request)
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._waiting is None:  # what nobody asked for could be taken for the next answer
+        if self._waiting is None:  # unrequested data could be read as the next answer
             return self.close()
         self._received += len(data)
         try:
@@ -101,13 +101,13 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._body = b""
         self._headed = self._framed = False
-        self._reusable = self._reusable and self._answer is None  # nothing may be behind an answer
+        self._reusable = self._reusable and self._answer is None  # no data may follow an answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        self._headed = self._answers.get_status_code() >= 200  # behind a 100 or a 103 comes the answer
+        self._headed = self._answers.get_status_code() >= 200  # the answer follows a 100 or a 103
         self._framed = b"content-length" in self._headers or b"transfer-encoding" in self._headers
 
     def on_body(self, data: bytes) -> None:
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if waiting is not None and not waiting.done():
-            waiting.set_exception(OutcomeUnknown(self._provider, code, "it was sent, and the answer never came"))
+            waiting.set_exception(OutcomeUnknown(self._provider, code, "the request was sent, and no answer came"))
         return None
 
 

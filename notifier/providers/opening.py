@@ -20,7 +20,7 @@ from notifier.runtime.accounts import Account
 from notifier.runtime.settings import Settings
 
 IN_BACKGROUND = 2
-"""Worker processes beside those for what is prompt (`broker.queues.BACKGROUND`): each may send."""
+"""Worker processes beside those for prompt messages (`broker.queues.BACKGROUND`): each may send."""
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ def _together(
     shared = Shared(keep(), clock)
     opened = Providers([Provider(account, each, terms, shared, clock) for account, each in providers], shared)
     for account, each in providers:
-        if isinstance(each, Unusable):  # for the health page: before anything is sent, and after
+        if isinstance(each, Unusable):  # the health page reads them before the first message is sent
             metrics.breaker_state.labels(account.name).set(BreakerState.OPEN)
     return opened
 

@@ -15,26 +15,27 @@ from notifier.domain.clock import MINUTE, SECOND
 from notifier.domain.messages import Urgency
 
 PATIENCE: Final[dict[Urgency, int]] = {"low": 500, "normal": 650, "high": 800, "urgent": SECOND}
-"""Milliseconds that a message waits for its slot, at most: the shortest is the clock's tick, for what falls due between
-two ticks comes at once, and the longest leaves the rest of the lease to the provider."""
+"""The most milliseconds that a message waits for its slot: at least the clock's tick, since all rows due between two
+ticks come at once; at most so long that the rest of the lease is left to the provider."""
 BURST: Final = 50
-"""Milliseconds' worth of the rate that may go at once after a pause: an event loop is late by as much at times."""
+"""Milliseconds' worth of the rate that may be sent at once after a pause: an event loop is sometimes that late."""
 RAMP: Final = MINUTE
 """From a standstill to the full rate, as Google asks for (firebase.google.com/docs/cloud-messaging/scale-fcm)."""
 RAMP_FROM: Final = 0.1
-"""Of the rate, at a standstill."""
+"""The share of the rate at the start of the ramp."""
 RAMP_LEAST: Final = 50.0
-"""A second: no provider needs to be spared as few as these."""
+"""Messages a second that need no ramp: few enough for any provider."""
 IDLE: Final = MINUTE
-"""Without a message for so long a provider stands still."""
+"""A provider without a message for this long starts its ramp anew."""
 AWAY: Final = 5 * MINUTE
-"""The longest that a message is sent away for: by then it may be another provider's turn."""
+"""The longest that a message is deferred: by then another provider may be available."""
 OVERBOOKED: Final = 1.5
-"""Of those who come back some are turned away again, and some have ended: with as many more no slot stays free."""
+"""How many more messages than slots are called back: some are deferred again and some have ended, and no slot should
+stay free."""
 GOLDEN: Final = 0.6180339887498949
-"""The step that leaves no gap however often it is taken (the golden ratio's fraction)."""
+"""The step of a low-discrepancy sequence (the golden ratio's fraction): it spreads evenly however many there are."""
 BACKLOG: Final = 500.0
-"""Messages a second and process that come back to a provider without a rate."""
+"""Messages a second and process that return to a provider without a rate."""
 
 
 def ramped(rate: float, elapsed: float) -> float:
@@ -86,6 +87,7 @@ class Backlog:
         if last - now < AWAY:
             self._last[urgency] = last + cost * SECOND / (rate * OVERBOOKED)
             return last - now
-        # More than can go until then: somewhere in between, so that at any moment there is somebody for a free slot.
+        # More messages than slots until then: the wait is spread over that time, so that a free slot always finds a
+        # message.
         self._turn = (self._turn + GOLDEN) % 1
         return wait + self._turn * max(AWAY - wait, 0.0)

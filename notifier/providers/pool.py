@@ -30,19 +30,19 @@ from notifier.runtime.background import once
 from notifier.runtime.coalesce import Coalescer
 
 ASKED_TOGETHER: Final = 500
-"""Messages in one question: a few batches, and well below a millisecond of Redis's time."""
+"""Messages in one call to Redis: a few batches, and well below a millisecond of its time."""
 LAST_SLOT: Final = max(PATIENCE.values()) / SECOND
-"""Seconds of these for the last wait, the one for a slot."""
+"""Seconds of `fence.ROOM` for the last wait, the one for a slot."""
 LEAST_SHARE: Final = 0.05
-"""Of its messages, for a provider that has just come back; the rest returns within `pacing.RAMP`."""
+"""The share of messages that a provider gets when it has just come back; the rest returns within `pacing.RAMP`."""
 FRESH: Final = 250
-"""Milliseconds for which the word that a provider without a rate doesn't rest holds for all its messages: what
-another process is told meanwhile comes as late as if they were under way."""
+"""Milliseconds that the answer "not resting" is cached for a provider without a rate. A rest that another process
+reports meanwhile is noticed that much later."""
 TOLD_AHEAD: Final = 250
-"""Milliseconds on top of what the others are told to rest, so that answers which come together are told once."""
+"""Milliseconds added to the rest that other processes are told, so that simultaneous answers are told once."""
 
 HELD_BACK: Final = "held"
-"""The outcome in the metric of requests of a message that the provider wasn't asked to take."""
+"""The outcome label, in the metric of requests, of a message for which the provider was not called."""
 
 WHAT_IT_SAYS: Final[Mapping[str, Outcome]] = {
     "unavailable": "unavailable",
@@ -50,8 +50,8 @@ WHAT_IT_SAYS: Final[Mapping[str, Outcome]] = {
     "misconfigured": "misconfigured",
     "throttled": "neither",
 }
-"""What an error of a kind tells the breaker, where it is general. One about a single message says that the provider
-works."""
+"""What each kind of error about a provider or account tells the breaker. An error about a single message shows that the
+provider works."""
 
 M = TypeVar("M", bound=Message)
 
@@ -122,7 +122,7 @@ class Provider(Generic[M]):
         taken: list[SlotPool] = []
         try:
             if await self._take_connection(ask, deadline - LAST_SLOT, taken):
-                # Its slot is over, and others wait beside it: together they could pass the rate.
+                # The message's slot is over, and others wait as well: together they could exceed the rate.
                 await self._wait_for_slot(ask)
             return await self._send(message)
         finally:
@@ -187,7 +187,7 @@ class Provider(Generic[M]):
             raise slot
         if slot:
             await asyncio.sleep(slot / SECOND)
-        self._refuse_at_rest(ask)  # others may have been told so meanwhile
+        self._refuse_at_rest(ask)  # other processes may have been told so meanwhile
 
     def _refuse_at_rest(self, ask: _Ask) -> None:
         rest = self._breaker.rest()
@@ -330,7 +330,7 @@ def rank(providers: Sequence[Provider[M]], message: M) -> Sequence[Provider[M]]:
 
 def _lot(provider: Provider[Any], address: str) -> float:
     digest = blake2b(f"{provider.name}\0{address}".encode("utf-8", "surrogatepass"), digest_size=7).digest()
-    drawn = (int.from_bytes(digest) + 0.5) / 2**56  # between 0 and 1, and neither
+    drawn = (int.from_bytes(digest) + 0.5) / 2**56  # between 0 and 1, both excluded
     return provider.weight * provider.share / -math.log(drawn)
 
 

@@ -21,9 +21,10 @@ import msgspec
 from notifier.domain.clock import parse_duration
 
 LONGEST = 366 * 24 * 3600 * 1000
-"""Milliseconds, a year, that a provider can make a message wait: it expires long before, and no column overflows."""
+"""Milliseconds, a year: the longest wait that a provider can ask for. The message expires long before, and no column
+overflows."""
 MAX_DOUBLINGS = 60
-"""Of `first`: by then any `most` is reached, and no number is too large."""
+"""The largest factor of `first`: it reaches any `most`, and no number overflows."""
 
 
 class Duration(int):

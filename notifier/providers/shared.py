@@ -1,6 +1,6 @@
-"""What the workers of a provider know together: up to when its rate is spoken for, and until when it rests.
+"""The pace of a provider that all workers share: up to which instant its rate is used, and until when it rests.
 
-Nothing here is the truth about a message: where nobody keeps it, every process goes by what it knows itself.
+This state decides nothing about a message: where it can't be shared, each process goes by its own.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from notifier.domain.clock import SECOND, Clock
 from notifier.domain.errors import StoreUnavailable
 
 TIMEOUT: Final = 0.25
-"""Seconds for an answer: a hundred times what it takes, and not felt where nothing answers."""
+"""Seconds for Redis to answer: a hundred times the usual, and short enough not to matter where Redis is down."""
 ASK_AGAIN: Final = 5 * SECOND
-"""After a failure nobody is asked for so long."""
+"""How long Redis is not asked after a failure."""
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -15,8 +15,8 @@ KEPT: Final = HOUR
 """How long a provider's key outlives its last use."""
 
 # KEYS[1]  <namespace>:provider:<channel>:<name> or <namespace>:key:<id>, a hash:
-#     paced     the rate is spoken for up to this instant
-#     began     when traffic began after a standstill
+#     paced     the rate is used up to this instant
+#     began     when traffic began after a pause
 #     until     no call begins before this instant
 #     tripped   1 where a breaker opened, 0 where the provider asked for it
 # Instants are microseconds of Redis's own clock: no process's clock counts.
@@ -85,7 +85,7 @@ class InRedis:
     async def take(
         self, key: str, rate: float, ramps: bool, ahead: float, asked: Sequence[tuple[float, float]]
     ) -> Taken:
-        counted = asked if rate else ()  # without a rate all that counts is whether the provider rests
+        counted = asked if rate else ()  # without a rate only the provider's rest counts
         parts = (number for cost, patience in counted for number in (cost, round(patience * 1000)))
         answer = await self._take(
             keys=[f"{self._namespace}:{key}"], args=[rate, int(ramps), round(ahead * 1000), *parts]

@@ -25,7 +25,7 @@ class SlotPool:
             async with asyncio.timeout_at(deadline):
                 await slot
         except (TimeoutError, asyncio.CancelledError):
-            if slot.done() and not slot.cancelled():  # it came in the same moment
+            if slot.done() and not slot.cancelled():  # the answer came at the same moment
                 self.give_back()
             raise
         return True
@@ -34,7 +34,7 @@ class SlotPool:
         """Leave a slot, to who has waited longest."""
         while self._waiting:
             slot = self._waiting.popleft()
-            if not slot.done():  # else nobody waits for it any more
+            if not slot.done():  # otherwise nobody waits for the slot any more
                 slot.set_result(None)
                 return
         self._free += 1

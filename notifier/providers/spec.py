@@ -61,7 +61,8 @@ def codes(channel: Channel) -> Codes | None:
 
 
 _HERE: Final = Retry(first=Duration(SECOND), factor=2, most=Duration(10 * MINUTE), attempts=20)
-"""For what fails without a provider: our own fault alone, mended within the two hours that twenty tries take."""
+"""The retry schedule of errors before any provider: only our own faults, which are fixed within the two hours of twenty
+attempts."""
 _WITHOUT_PROVIDER: Final[Mapping[str, Retry]] = {**dict.fromkeys(AGAIN, _HERE), DEFERRED: SOON}
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from notifier.runtime.proxies import HttpProxy
 
 MAX_HEAD: Final = 16_384
-"""Bytes of a proxy's answer: many times what any says before a tunnel."""
+"""Bytes of a proxy's answer to CONNECT: many times the longest known."""
 A_READ: Final = 4_096
 
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
@@ -42,5 +42,5 @@ async def open_tunnel(connected: socket.socket, proxy: HttpProxy, host: str, por
         raise NoTunnel("proxy_unreadable")
     if not 200 <= int(status[1]) < 300:
         raise NoTunnel(f"proxy_{status[1].decode()}")
-    if not head.endswith(_END):  # a server speaks TLS only when it is spoken to
+    if not head.endswith(_END):  # a TLS server sends nothing before the client does
         raise NoTunnel("proxy_unreadable")

@@ -22,17 +22,18 @@ from notifier.runtime.background import once
 from notifier.runtime.settings import Settings, to_environment
 
 SECONDS = 0.45
-"""Of its CPU for each locale of a request: an editor's preview is there within half a second, or refused."""
+"""Seconds of the child's CPU for each locale of a request: an editor's preview is ready within half a second, or
+refused."""
 PATIENCE = 5.0
-"""Seconds by the clock: a child on a busy machine is not to blame, one that stands still is."""
+"""Seconds of wall time: long enough for a busy machine, and an end for a child that hangs."""
 LOOK_EVERY = 0.05
-"""Seconds between two looks at what a child has used."""
+"""Seconds between two checks of a child's CPU and memory."""
 MEMORY = 64 * 1024 * 1024
-"""Bytes that a child may take beyond what it has when it is warm."""
+"""Bytes that a child may allocate beyond its warm size."""
 START = 15.0
-"""Seconds for a child to come up on a busy machine; it is kept warm, so nobody waits for it."""
+"""Seconds for a child to start on a busy machine; it is kept warm, so no request waits for the start."""
 READY = b"ready\n"
-"""A child's first line when it is warm; any other says what keeps it from that."""
+"""A child's first line when it is warm; any other line is its error."""
 MAX_LINE = 8 * 1024 * 1024
 """Bytes of one request or answer: every text of a type in every locale, with its previews."""
 
@@ -161,7 +162,7 @@ class Confined:
                 await child.wait()
         await self._kill()
         why = said.decode().strip() or "`notifier doctor` says what is wrong"
-        raise ConfigurationError(f"the process that tries texts out doesn't start: {why}")
+        raise ConfigurationError(f"the process that renders drafts doesn't start: {why}")
 
     async def _give_up(self, end: Literal["too slow", "ended"]) -> TrialAnswer:
         await self._kill()

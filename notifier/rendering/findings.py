@@ -8,7 +8,7 @@ import msgspec
 Level = Literal["error", "warning", "hint"]
 
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
-"""The gravest first. An error keeps a version from being published, a warning asks for a reason, a hint for nothing."""
+"""The most severe first. An error prevents publishing, a warning needs a reason, a hint nothing."""
 
 
 class LintFinding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

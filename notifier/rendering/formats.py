@@ -27,8 +27,8 @@ from notifier.rendering.moments import NO_BREAK, Zones, label, local
 
 KEPT = 8192  # cached results of each format: some 2 MB when full
 PRICE_DIGITS = 4  # a kWh or a minute can cost a fraction of a cent
-MAX_DIGITS = 6  # decimals that a text may ask for: nobody reads more
-SMALL_POWER = 10  # kW: below it a tenth is a matter of hours, above nobody reads it
+MAX_DIGITS = 6  # decimals that a text may use: people read no more
+SMALL_POWER = 10  # kW: below it a tenth changes the charging time by hours, above it nobody needs one
 
 _FIRST = re.compile(r"^1(?= )")
 _BEFORE, _BEHIND = re.compile("¤$"), re.compile("^¤")

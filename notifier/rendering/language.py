@@ -29,11 +29,11 @@ Sure = frozenset[str]  # the fields that the enclosing conditions guarantee to b
 
 DEFAULT_LOCALE = "en"  # every type has texts in this locale, for readers whose language the type lacks
 
-MAX_SOURCE = 40_000  # characters of a part: a mail's design has some thousands, everything else some hundreds
-MAX_DEPTH = 8  # depth of nested conditions: nobody can read more
+MAX_SOURCE = 40_000  # characters of a part: a mail's design has some thousands, other parts some hundreds
+MAX_DEPTH = 8  # depth of nested conditions: more are unreadable
 
 FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, OSError)
-"""What filling a text can raise; OSError and LookupError are a time zone that this machine lacks."""
+"""Exceptions of rendering a text; OSError and LookupError mean a time zone that this machine lacks."""
 
 _UNENDED = "a condition has no end: write {% endif %} behind it"
 _UNREADABLE = "what stands in {{ … }} or {% … %} can't be read: a bracket, a name or a sign is missing or too many"
@@ -50,7 +50,7 @@ _REFUSED: Mapping[type[nodes.Node], str] = {
     nodes.CondExpr: "a condition within {{ … }}",
     nodes.Test: "“is …”",
 }
-"""What the language doesn't have, as whoever writes texts would call it."""
+"""Constructs of Jinja that texts may not use, in the authors' words."""
 
 _TRIALS: Mapping[Kind, object] = {
     "money": Money(1.5, "EUR"),
@@ -120,7 +120,7 @@ def compile_text(where: str, source: str, fields: Fields) -> Part:
         template = _TEXTS.from_string(tree)
     except TemplateSyntaxError as error:
         raise ConfigurationError(f"{where}, line {error.lineno}: {error.message}") from None
-    except ValueError as error:  # a number with more digits than Python parses
+    except ValueError as error:  # a number has more digits than Python parses
         raise ConfigurationError(f"{where}: {error}") from None
     except RecursionError:
         raise ConfigurationError(
@@ -141,7 +141,7 @@ def _parse(source: str) -> nodes.Template:
 def _check_all(body: Iterable[nodes.Node], fields: Fields, sure: Sure, depth: int = 0) -> None:
     for node in body:
         if depth > MAX_DEPTH:
-            raise _error(node, f"conditions stand in each other {depth} deep; {MAX_DEPTH} are enough")
+            raise _error(node, f"conditions are nested {depth} deep; {MAX_DEPTH} are enough")
         match node:
             case nodes.Output():
                 for shown in node.nodes:
@@ -223,7 +223,7 @@ def _field(node: nodes.Name, fields: Fields, sure: Sure) -> Field:
 def _constant(node: nodes.Node) -> Any:
     if not isinstance(node, nodes.Const):
         raise _refusal(node)
-    if isinstance(node.value, str) and not is_text(node.value):  # from an escape that Jinja reads, such as \0
+    if isinstance(node.value, str) and not is_text(node.value):  # from an escape that Jinja decodes, such as \0
         raise _error(node, f"{node.value!a} has what is no character of a text")
     return node.value
 

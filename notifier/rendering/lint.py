@@ -20,7 +20,7 @@ PROMOTIONAL: Final[Mapping[str, Sequence[str]]] = {
     "fr": ("remise", "promotion", "promo", "offre", "bon de réduction", "soldes", "code promo", "essai gratuit"),
     "es": ("descuento", "oferta", "promoción", "cupón", "rebaja", "vale de", "prueba gratis"),
 }
-"""Words that sell, by language: one in a service message makes marketing of it, with all that the law asks then."""
+"""Sales phrases by language: one of them turns a service message into marketing, which the law restricts."""
 
 
 class RenderedSample(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ def _missing(wording: Wording, locales: Iterable[str]) -> Iterator[LintFinding]:
         if locale not in wording:
             yield LintFinding(
                 level="warning", code="missing_locale", locale=locale,
-                words=f"there are no texts in {locale}: whoever speaks it gets another language",
+                words=f"there are no texts in {locale}: its speakers get another language",
             )  # fmt: skip
 
 
@@ -107,7 +107,10 @@ def _of_sources(kind: NotificationType, found: Sequence[WordingPart]) -> Iterato
                 if re.search(rf"(?<!\w){re.escape(word)}", plain, re.IGNORECASE):
                     yield LintFinding(
                         level="warning", code="promotional", **at,
-                        words=f"“{word}” sells: it makes marketing of a {kind.class_} message, which needs consent",
+                        words=(
+f"“{word}” is a sales phrase: it makes marketing of a {kind.class_} message, "
+"which needs consent"
+),
                     )  # fmt: skip
         check = writing(place.channel).markup.get(place.part)
         for finding in check(place.source) if check else ():
@@ -128,7 +131,7 @@ def _unused(kind: NotificationType, found: Sequence[WordingPart]) -> Iterator[Li
     for name in sorted(kind.data.keys() - needed - anywhere):
         yield LintFinding(
             level="hint", code="dead_variable", part=name,
-            words=f"the data has {name} ({kind.data[name].about.lower()}), and no text says it",
+            words=f"the data has {name} ({kind.data[name].about.lower()}), and no text mentions it",
         )  # fmt: skip
     for channel, locales in told.items():
         everywhere = set[str]().union(*locales.values())

@@ -40,7 +40,9 @@ def closest(locale: str, available: Collection[str]) -> str:
 def check_default(folder: str, locales: Collection[str]) -> None:
     """Raise ConfigurationError where the default locale is missing."""
     if DEFAULT_LOCALE not in locales:
-        raise ConfigurationError(f"{folder}/{DEFAULT_LOCALE}.toml is missing: it is for whoever speaks no other locale")
+        raise ConfigurationError(
+            f"{folder}/{DEFAULT_LOCALE}.toml is missing: it is the fallback for all other languages"
+        )
 
 
 def check_locale_name(locale: str, where: str) -> None:

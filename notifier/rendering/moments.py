@@ -9,8 +9,8 @@ from babel import Locale
 from babel.dates import format_time
 
 NO_BREAK = "\u00a0"
-LONGEST_NAME = 4  # letters of a zone's short name: CLDR has whole sentences in place of some
-ODD_NAMES = frozenset({"fr"})  # languages whose short names CLDR has mixed up: "WEST" is its French winter in Lisbon
+LONGEST_NAME = 4  # characters of a zone's short name: CLDR has whole phrases in place of some
+ODD_NAMES = frozenset({"fr"})  # languages with wrong short names in CLDR: "WEST" is its French winter in Lisbon
 
 
 class Zones(NamedTuple):

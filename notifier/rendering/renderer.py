@@ -26,11 +26,11 @@ from notifier.rendering.texts import OF_ADDRESSES, Script, Scripts, Spoken, Text
 from notifier.rendering.writing import Brand, Filled, digesting, writing
 
 KEPT = 200_000
-"""Bytes of texts whose compiled form is kept, locale by locale: a draft is much like what is live, and like itself a
-moment ago. What ships has a quarter of that; compiled it takes fifty times as much."""
+"""Bytes of source text whose compiled form is cached, by locale: a draft is much like the live version, and like its
+previous state. The shipped texts have a quarter of that; compiled they take fifty times as much."""
 
 TOLD = 1024
-"""Events whose values are kept: what goes out by several channels does so within the same moments."""
+"""Events whose values are cached: the messages of several channels are rendered within moments."""
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _QUOTED = re.compile("'.*'", re.DOTALL)
@@ -45,7 +45,7 @@ class Rendered(Private, frozen=True):
 
 
 FILES = 0
-"""Stands for the texts that come in files, until a version of the store is live."""
+"""The version number of the texts in files, until a version of the store is live."""
 
 
 class _Told(NamedTuple):
@@ -79,7 +79,7 @@ class Renderer:
         self._writers = {channel: writing(channel).open(templates, self._brand) for channel in channels.channels()}
         self._limits = {channel: each.longest_value for channel, each in channels.specs().items()}
         self._kept: dict[tuple[str, str, bytes], Spoken] = {}  # least recently used first
-        self._told: dict[tuple[str, str | None], _Told] = {}  # likewise
+        self._told: dict[tuple[str, str | None], _Told] = {}  # least recently used first, too
         self.shipped = {kind.id: read_wording(templates / kind.id, kind) for kind in catalog.types.values()}
         self._types = {kind.id: _load_type(catalog, kind) for kind in catalog.types.values()}
         for name, wording in self.shipped.items():
@@ -297,8 +297,8 @@ def _read(loaded: _Type, model: type[msgspec.Struct], data: Mapping[str, Any]) -
         values = msgspec.structs.asdict(msgspec.convert(data, model))
     except msgspec.ValidationError as error:
         told = _QUOTED.sub("…", str(error))  # msgspec quotes the value it refuses
-        words = f"what this event says doesn't fit its type any more: {told}"
-        raise RenderError(f"{loaded.notification_type.id}: its data doesn't fit: {told}", words) from None
+        words = f"the event's data no longer fits its type: {told}"
+        raise RenderError(f"{loaded.notification_type.id}: the data doesn't fit: {told}", words) from None
     for name, least in loaded.least.items():
         if values[name] is not None and values[name] < least:
             values[name] = None if loaded.notification_type.data[name].optional else least

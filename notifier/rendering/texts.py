@@ -33,13 +33,13 @@ OF_DIGEST: Mapping[str, Field] = {
 RESERVED = frozenset({*BUILT_IN, *OF_DIGEST, *OF_ADDRESSES, "locale", "zone"})
 
 DIGEST = "digest"
-"""The table about several events at once, and with a dot behind it how the names of its parts begin."""
+"""The name of the table for digests, and with a dot after it the prefix of its parts' names."""
 
 OF_ONE = ("label", "value")
-"""A digest's parts that each of its rows has, and which say something of one event."""
+"""The parts of a digest that each row has, about one event."""
 
 TAGS = re.compile(r"[{][{%][^}]*[}%][}]")
-"""What of a source is Jinja's."""
+"""Matches the Jinja constructs of a source."""
 
 _WORD = re.compile(r"\w+")
 
@@ -78,8 +78,12 @@ def encode(wording: Wording) -> msgspec.Raw:
 
 
 def decode(document: msgspec.Raw) -> dict[str, Texts]:
-    """Decode a wording from JSON; raises msgspec.DecodeError where it is invalid."""
-    wording: dict[str, Texts] = msgspec.json.decode(document, type=dict[str, texts_type()])  # type: ignore[misc]
+    """Decode a wording from JSON, without tables of channels that only another release has; raises msgspec.DecodeError
+    where it is invalid."""
+    told = msgspec.json.decode(document, type=dict[str, dict[str, Any]])
+    tables = set(texts_type().__struct_fields__)
+    known = {locale: {name: texts[name] for name in tables & texts.keys()} for locale, texts in told.items()}
+    wording: dict[str, Texts] = msgspec.convert(known, dict[str, texts_type()])  # type: ignore[misc]
     return wording
 
 

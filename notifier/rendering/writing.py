@@ -14,7 +14,7 @@ import msgspec
 
 from notifier.domain import channels
 from notifier.domain.catalog import Audience
-from notifier.domain.deliveries import Channel
+from notifier.domain.deliveries import Channel, HeldChannel, channel_of
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.messages import Content
 from notifier.rendering.findings import LintFinding
@@ -174,6 +174,7 @@ def measures() -> list[Measure]:
     return [each for channel in channels.channels() if (each := writing(channel).measure)]
 
 
-def is_framed(channel: Channel) -> bool:
+def is_framed(channel: HeldChannel) -> bool:
     """Whether a channel's messages are HTML, which pages show in a frame."""
-    return channel in channels.specs() and HTML in channels.spec(channel).content.__struct_fields__
+    declared = channels.specs().get(known) if (known := channel_of(channel)) else None
+    return declared is not None and HTML in declared.content.__struct_fields__

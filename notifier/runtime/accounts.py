@@ -22,7 +22,7 @@ from notifier.runtime.addresses import host_name, web_address
 from notifier.runtime.settings import PREFIX, Setting, Settings, looked_at
 
 MAX_NAME: Final = 40
-"""Characters of a provider's name: what the column of a delivery's provider holds."""
+"""Characters of a provider's name: the width of the column delivery.provider."""
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]*\Z")]
 Word = Annotated[str, msgspec.Meta(min_length=1)]
@@ -39,7 +39,7 @@ class Account(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     parts: ClassVar[frozenset[str]]
-    """The fields that the URL itself tells, which are no options."""
+    """The fields that come from the URL itself and not from its options."""
 
     name: _Name
     weight: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 1.0
@@ -90,8 +90,8 @@ class Accounts(Generic[A]):
             except msgspec.ValidationError as error:
                 problem = f"does not fit: {error}"
             except ValueError:
-                problem = "is not a URL; percent-encode what has a meaning in one"
-            # Not within the except: urlsplit's errors quote what they could not read.
+                problem = "is not a URL; percent-encode reserved characters"
+            # Raised outside the except block: urlsplit's errors quote the text that they couldn't parse.
             raise ConfigurationError(f"{PREFIX}{self.name.upper()}, URL {position}: {problem}")
         return accounts
 
@@ -100,16 +100,16 @@ class Accounts(Generic[A]):
         if url.scheme not in self.schemes:
             raise BadUrl(f"must begin with {' or '.join(f'{scheme}://' for scheme in self.schemes)}")
         if url.fragment:
-            raise BadUrl("has a '#'; write %23")
+            raise BadUrl("has a '#'; write it as %23")
         parts, options = self.schemes[url.scheme](url), _options(url.query)
         known = set(self.kind.__struct_encode_fields__) - self.kind.parts
-        if not known >= options.keys():  # what they are may be a part of a password
-            raise BadUrl(f"has an option that is none of {', '.join(sorted(known))}")
+        if not known >= options.keys():  # the unknown option is not quoted: it may be part of a password
+            raise BadUrl(f"has an unknown option; the options are {', '.join(sorted(known))}")
         if "url" in options:
             options["url"] = _address(options["url"])
         account = msgspec.convert({**parts, **options}, self.kind, strict=False)
         if account.name in taken:
-            raise BadUrl("has the name of one before it; give each a name= of its own")
+            raise BadUrl("has the same name as an earlier one; give each its own name=")
         return account
 
 
@@ -141,5 +141,5 @@ def _options(query: str) -> dict[str, str]:
         name, _, value = pair.partition("=")
         if name in options:
             raise BadUrl("gives an option twice")
-        options[name] = unquote(value, errors="strict")  # a "+" is meant: it begins a phone number
+        options[name] = unquote(value, errors="strict")  # keep a "+": it begins a phone number
     return options

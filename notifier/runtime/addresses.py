@@ -13,9 +13,9 @@ from email_validator import EmailNotValidError, validate_email
 MAX_ADDRESS: Final = 254
 """Characters of a mailbox's address (RFC 5321 §4.5.3.1.3)."""
 MAX_LOCAL: Final = 64
-"""Characters before its @ (RFC 5321 §4.5.3.1.1)."""
+"""Characters before the @ of a mailbox's address (RFC 5321 §4.5.3.1.1)."""
 MAX_VERP_LOCAL: Final = 31
-"""Likewise of the sender's: a return path adds a plus and a delivery's id."""
+"""Characters before the @ in the sender's address: the return path adds a plus and a delivery's id to it."""
 MAX_WEB_ADDRESS: Final = 100
 """Characters of a web address: with a signed link's 800 it stays on one line of a mail's header (RFC 5322 §2.1.1)."""
 
@@ -23,7 +23,9 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _MAILBOX: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _NAMED: Final = re.compile(r"(?:\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|(?P<plain>[^<>\"]*?))\s*<(?P<address>[^<>]*)>")
-_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?")  # names within Docker have a "_"
+_HOST: Final = re.compile(
+    r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?"
+)  # host names within Docker may have a "_"
 _PATH: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")  # RFC 3986 §3.3
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -44,7 +46,7 @@ class Mailbox(NamedTuple):
 def web_address(text: str) -> str:
     """An http or https address in its one form: scheme and host in small letters, and no slash at its end."""
     if not re.fullmatch("[!-~]+", text):
-        raise ValueError("has a blank in it, or a letter that is not ASCII; an international host begins with xn--")
+        raise ValueError("contains a space or a non-ASCII character; write an international host in its xn-- form")
     if len(text) > MAX_WEB_ADDRESS:
         raise ValueError(f"has more than {MAX_WEB_ADDRESS} characters")
     try:
@@ -55,11 +57,11 @@ def web_address(text: str) -> str:
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must begin with https:// or http:// and a host")
     if url.username is not None:
-        raise ValueError("has a user name in it; there is none to give")
+        raise ValueError("contains a user name; remove it")
     if "?" in text or "#" in text:
-        raise ValueError("has a ? or a # in it; it ends with its path")
+        raise ValueError("contains a ? or a #; end it with the path")
     if not _PATH.fullmatch(url.path):
-        raise ValueError("has a character in its path that must be percent-encoded")
+        raise ValueError("has a character in the path that must be percent-encoded")
     host = f"[{_address_of(url.hostname)}]" if ":" in url.hostname else host_name(url.hostname)
     return f"{url.scheme}://{host}{'' if port is None else f':{port}'}{url.path.rstrip('/')}"
 
@@ -91,11 +93,11 @@ def mailbox(text: str) -> Mailbox:
         address = named["address"].strip()
     found = ascii_mailbox(address)
     if found is None:
-        raise ValueError("must be one address, bare or as Name <name@example.com>")
+        raise ValueError("must be one address: name@example.com or Name <name@example.com>")
     if len(found.rpartition("@")[0]) > MAX_LOCAL:
         raise ValueError(f"has more than {MAX_LOCAL} characters before the @")
     if name and _CONTROL.search(name):
-        raise ValueError("has a control character in its name")
+        raise ValueError("has a control character in the name")
     return Mailbox(found, (name or "").strip() or None)
 
 
@@ -110,7 +112,7 @@ def ascii_mailbox(address: str) -> str | None:
 def _with_ascii_domain(address: str) -> str:
     local, _, domain = address.rpartition("@")
     try:
-        # The local part of the question is made up: an error of the validator would quote the real one.
+        # Validates with a made-up local part: the validator's error would quote the real one.
         checked = validate_email(f"a@{domain}", check_deliverability=False)
     except EmailNotValidError:
         return ""

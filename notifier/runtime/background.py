@@ -11,11 +11,13 @@ from typing import Final
 import structlog
 from prometheus_client import Counter
 
+from notifier.domain.errors import StoreUnavailable
+
 PAUSE: Final = 2.0
-"""Seconds until work that failed begins again: little for who waits for it, much for a log that it fills."""
+"""Seconds until failed work is started again: short for whoever waits for it, long enough not to flood the log."""
 
 failures: Final = Counter(
-    "notifier_background_failures_total", "Work in the background that failed and was begun again or given up",
+    "notifier_background_failures_total", "Background work that failed and was started again or given up",
     ["task"], registry=None,
 )  # fmt: skip
 
@@ -35,6 +37,33 @@ async def keep_going(name: str, work: Callable[[], Awaitable[None]], pause: floa
 def forever(name: str, work: Callable[[], Awaitable[None]], pause: float = PAUSE) -> asyncio.Task[None]:
     """Start a task that is restarted when it fails. The caller keeps the task and cancels it in the end."""
     return asyncio.create_task(keep_going(name, work, pause), name=name)
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until told to stop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def every(name: str, seconds: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:
+    """Do work, and again after each pause of so long, until told to stop; while the database is away, say so and
+    wait."""
+    away = f"{name}.store_unavailable"
+    while not stop.is_set():
+        try:
+            await work()
+        except StoreUnavailable as error:
+            log.warning(away, error=str(error))
+        await pause(stop, seconds)
+
+
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task, and wait until it has ended."""
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def once(name: str, work: Callable[[], Awaitable[object]]) -> asyncio.Task[None]:

@@ -19,22 +19,24 @@ def broker_url(text: str) -> str:
     except ValueError:
         raise ValueError("is not a URL") from None
     if "sentinel" in url.scheme or "cluster" in url.scheme or "," in url.netloc.rpartition("@")[2]:
-        raise ValueError("names Sentinels or a cluster; it takes one Redis, or an address that leads to the master")
+        raise ValueError(
+            "names Sentinels or a cluster; write the address of a single Redis, or one that leads to the master"
+        )
     if url.scheme not in ("redis", "rediss", "unix", "amqp", "amqps"):
         raise ValueError("must begin with redis://, rediss://, unix://, amqp:// or amqps://")
     if port == 0:
-        raise ValueError("has the port 0, which nobody listens on")
-    # Clients tell the scheme by its first letters, and want those small.
+        raise ValueError("has the port 0, on which no server listens")
+    # Clients match the scheme's first letters, and only in lower case.
     told = url.scheme + text[len(url.scheme) :]
     if url.scheme == "unix" and not url.path:
-        raise ValueError("names no socket")
+        raise ValueError("names no socket; write unix:///path/of/the/socket")
     if url.scheme in ("redis", "rediss") and not re.fullmatch("/?|/[0-9]+/?", url.path, re.ASCII):
-        # The client takes database 0 for it, which may be somebody else's.
-        raise ValueError("names its database by something else than a number")
+        # Otherwise the client would use database 0, which may belong to another application.
+        raise ValueError("names a database that is not a number")
     try:
         _read_by_its_client(told)
     except (ValueError, TypeError, SyntaxError, redis.RedisError):
-        raise ValueError("has an option that its client doesn't know, or not with this value") from None
+        raise ValueError("has an option that the client doesn't know or whose value it refuses") from None
     return told
 
 
@@ -43,4 +45,4 @@ def _read_by_its_client(url: str) -> None:
         pika.URLParameters(url)
     else:
         pool: Any = redis.BlockingConnectionPool.from_url(url, max_connections=1)
-        pool.make_connection()  # which doesn't connect
+        pool.make_connection()  # the client doesn't connect yet

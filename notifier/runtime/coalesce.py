@@ -45,7 +45,7 @@ class Coalescer(Generic[T, R]):
         try:
             while self._waiting:
                 await self._flush_one(self._next())
-        except asyncio.CancelledError:  # the program ends: nobody may wait for an answer that won't come
+        except asyncio.CancelledError:  # the program is ending: callers must not wait for an answer that won't come
             for _, done in self._waiting:
                 done.cancel()
             self._waiting = []

@@ -27,7 +27,7 @@ _HOST = r"(?:\[[^\]]*\]|[^/?:@,\[\]]*)(?::[0-9]*)?"
 _URL = r"(?P<scheme>[A-Za-z][A-Za-z0-9+]*)://(?:(?P<user>[^:/?@]*)(?::(?P<password>%s*))?@)?%s"
 _REST = rf"(?P<hosts>{_HOST}(?:,{_HOST})*)(?:/(?P<database>[^?]*))?(?:\?(?P<query>.*))?"
 _AS_WRITTEN: Final = tuple(re.compile(_URL % (letter, _REST)) for letter in ("[^@/?]", "[^@]"))
-"""As RFC 3986 has it, and with a password that should have been percent-encoded."""
+"""A URL as RFC 3986 defines it, or with a password that should have been percent-encoded."""
 
 _KNOWN_ELSEWHERE: Final = frozenset(
     {
@@ -38,7 +38,7 @@ _KNOWN_ELSEWHERE: Final = frozenset(
         "sslsni", "tcp_user_timeout", "timeout", "useUnicode", "user", "write_timeout",
     }
 )  # fmt: skip
-"""What others take: these may be told by their name, for none is part of a password."""
+"""Options that other drivers take. Errors may name them, since none can be part of a password."""
 
 _Seconds = Annotated[int, msgspec.Meta(ge=1, le=60)]
 _Word = Annotated[str, msgspec.Meta(min_length=1)]
@@ -89,11 +89,11 @@ _CALLED_ALSO: Final[Mapping[str, str]] = {
     "tls": "ssl", "ssl-ca": "ssl_ca", "serverSslCert": "ssl_ca", "ssl-cert": "ssl_cert", "ssl-key": "ssl_key",
     "connect-timeout": "connect_timeout", "socket": "unix_socket",
 }  # fmt: skip
-"""MariaDB's and MySQL's connectors don't agree on names."""
+"""Option names that MariaDB's and MySQL's connectors spell differently."""
 _MEANT: Final[Mapping[str, str]] = {
     "disabled": "disable", "required": "trust", "verify_ca": "verify-ca", "verify_identity": "verify-full",
 }  # fmt: skip
-"""MySQL's words for MariaDB's."""
+"""MySQL's values of ssl-mode, each with MariaDB's equivalent."""
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_ca", "ssl_cert", "ssl_key")
 
 
@@ -122,10 +122,11 @@ def read_database_url(text: str) -> DatabaseUrl:
     except _BadDatabaseUrl as error:
         problem = str(error)
     except msgspec.ValidationError as error:
-        problem = f"has a value of {str(error).rpartition('$.')[2].rstrip('`')} that can't be taken"  # which it quotes
+        # The value stays out of the message: it may be secret.
+        problem = f"has an invalid value of {str(error).rpartition('$.')[2].rstrip('`')}"
     except ValueError:
-        problem = "is not a URL; percent-encode what has a meaning in one"
-    # Not within the except: the errors may quote what they could not read.
+        problem = "is not a URL; percent-encode reserved characters"
+    # Raised outside the except block: the errors may quote the text that they couldn't parse.
     raise ConfigurationError(f"NOTIFIER_DATABASE_URL {problem}; write it as postgresql://user:password@host/name")
 
 
@@ -152,14 +153,14 @@ def _read(text: str) -> DatabaseUrl:
             "names an in-memory SQLite, which processes can't share, or no file; write sqlite:////var/lib/notifier.db"
         )
     if backend == "mysql" and len(url.hosts) > 1:
-        raise _BadDatabaseUrl("names several hosts, which is for PostgreSQL")
+        raise _BadDatabaseUrl("names several hosts, which only PostgreSQL supports")
     return url
 
 
 def _host(text: str) -> tuple[str, int | None]:
     host, _, port = text.rpartition(":") if re.search(r":[0-9]*\Z", text) else (text, "", "")
     if port and not 0 < int(port) < 65536:
-        raise _BadDatabaseUrl("has a port that is none")
+        raise _BadDatabaseUrl("has an invalid port")
     return unquote(host.removeprefix("[").removesuffix("]")), int(port) if port else None
 
 
@@ -183,7 +184,7 @@ def _options(backend: Backend, query: str) -> Options:
 
 def _look_at_file(name: str, path: str | None) -> None:
     if path is not None and path != "system" and not Path(path).is_file():
-        raise _BadDatabaseUrl(f"names a file by {name} that is not there")
+        raise _BadDatabaseUrl(f"names a file in {name} that does not exist")
 
 
 def _whole(read: Options) -> Options:
@@ -195,5 +196,5 @@ def _whole(read: Options) -> Options:
                 "has sslmode=verify-…, which needs sslrootcert=/path/of/the/ca.pem, or sslrootcert=system"
             )
     if isinstance(read, MysqlOptions) and bool(read.ssl_cert) != bool(read.ssl_key):
-        raise _BadDatabaseUrl("needs ssl_cert and ssl_key, or neither")
+        raise _BadDatabaseUrl("needs both ssl_cert and ssl_key, or neither")
     return read

@@ -61,13 +61,13 @@ def _kind(host: object) -> str | None:
 def _refuse_outside(act: str, host: object) -> None:
     kind = _kind(host)
     if kind is not None:
-        raise OutboundError(f"{act} {kind} was refused: this process may talk to its own machine only")
+        raise OutboundError(f"{act} {kind} was refused: this process may only talk to its own machine")
 
 
 def _refuse_name(host: object) -> None:
     """A literal address or none at all needs no query; any name but `localhost` does."""
     if host and _kind(host) == "a host name":
-        raise OutboundLookupError(EAI_FAIL, "looking up a host name was refused: it would ask the network")
+        raise OutboundLookupError(EAI_FAIL, "looking up a host name was refused: it needs the network")
 
 
 def _refuse_reverse(host: object) -> None:
@@ -77,7 +77,7 @@ def _refuse_reverse(host: object) -> None:
 
 
 def _connect(sock: Any, address: Any) -> None:
-    if sock.family == AF_UNIX or address is None:  # sendmsg on a connected socket names no address
+    if sock.family == AF_UNIX or address is None:  # sendmsg on a connected socket has no address argument
         return
     if sock.family not in (AF_INET, AF_INET6):
         raise OutboundError("connecting to an address that is neither IP nor UNIX was refused")
@@ -119,7 +119,7 @@ def _uvloop_methods(loop_class: Any) -> dict[str, Any]:
         loop: Any, factory: Any, local_addr: Any = None, remote_addr: Any = None, **more: Any
     ) -> Any:
         # An endpoint without a remote address may send anywhere, unless it is bound to loopback: then the kernel keeps
-        # what it sends on this machine.
+        # its datagrams on this machine.
         sock = more.get("sock")
         end = remote_addr or local_addr or (sock.getsockname() if sock else None)
         if isinstance(end, tuple):

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from notifier.runtime.addresses import host_name
 
 PORT: Final = 80
-"""Of a proxy whose address names none."""
+"""The port of a proxy whose address names none."""
 
 _SEPARATORS: Final = re.compile(r"[\s,]+")
 _WITH_PORT: Final = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*):(?P<port>[0-9]+)")
@@ -90,11 +90,9 @@ def proxy_address(text: str) -> str:
     except ValueError:
         raise ValueError("is not a URL") from None
     if url.scheme != "http":
-        raise ValueError(
-            "must begin with http://: a proxy is asked for a tunnel in the clear, what goes through is TLS"
-        )
+        raise ValueError("must begin with http://: the tunnel is requested in the clear, and its traffic is TLS")
     if not url.hostname or url.path.strip("/") or url.query or url.fragment:
-        raise ValueError("must be a host and a port, and nothing behind them")
+        raise ValueError("must be a host and a port, with nothing after them")
     host = host_name(url.hostname)
     user = f"{url.netloc.rpartition('@')[0]}@" if url.username is not None else ""
     return f"http://{user}{f'[{host}]' if ':' in host else host}:{port}"

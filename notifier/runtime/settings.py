@@ -32,7 +32,8 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 _PACKAGE = Path(__file__).resolve().parents[1]
 _IN_WHEEL = _PACKAGE / "_templates"
 SHIPPED = _IN_WHEEL if _IN_WHEEL.is_dir() else _PACKAGE.parent / "templates"
-"""The texts that come with this code: within the package where it was installed from a wheel, beside it in a clone."""
+"""The folder of the texts that ship with this code: within the package when installed from a wheel, beside it in a
+clone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if value == "":
             continue
         if name in given:
-            raise ConfigurationError(f"{PREFIX}{name.upper()} is set both directly and by _FILE; keep one")
+            raise ConfigurationError(f"{PREFIX}{name.upper()} is set both directly and as a _FILE; keep one")
         given[name] = _read(variable, name, value) if in_file else value
     values = {name: _convert(name, value) for name, value in given.items()} | _usual(environ, given)
     own = {name: value for name, value in values.items() if name in _FIELDS}
@@ -200,7 +201,7 @@ def read_price(name: str, text: str) -> Money | None:
     try:
         amount, currency = text.split()
         return msgspec.convert({"amount": float(amount), "currency": currency}, Money)
-    except ValueError:  # which msgspec's is, too
+    except ValueError:  # msgspec's ValidationError is a ValueError, too
         raise ConfigurationError(f"{PREFIX}{name.upper()}: write an amount and a currency, such as 0.075 USD") from None
 
 
@@ -217,26 +218,26 @@ def _convert(name: str, value: str, variable: str | None = None) -> Any:
             return Path(value)
         return msgspec.convert(value, _FIELDS[name].type, strict=False)
     except ConfigurationError:
-        raise  # it names the variable, and what of it is wrong
-    except ValueError as error:  # which msgspec's is, too
+        raise  # the error names the variable and its fault
+    except ValueError as error:  # msgspec's ValidationError is a ValueError, too
         problem = str(error)
     raise ConfigurationError(f"{variable or PREFIX + name.upper()}: {problem}; write it as {setting.example}")
 
 
 def _in_one_line(value: str) -> None:
     if _CONTROL.search(value):
-        raise ValueError("has a line break or another control character in it")
+        raise ValueError("contains a line break or another control character")
 
 
 def _level(value: str) -> str:
     if value.lower() not in get_args(_FIELDS["log_level"].type):
-        raise ValueError("is none of debug, info, warning and error")
+        raise ValueError("must be debug, info, warning or error")
     return value.lower()
 
 
 def _namespace(value: str) -> str:
     if not _NAMESPACE.fullmatch(value):
-        raise ValueError("must be at most 40 letters and digits, with dots, dashes and underscores between them")
+        raise ValueError("must be at most 40 letters and digits, with dots, hyphens and underscores between them")
     return value
 
 
@@ -252,7 +253,7 @@ def looked_at(read: Callable[[str], object]) -> Callable[[str], str]:
 
 _OWN: Final[Mapping[str, Setting]] = {
     "database_url": Setting(
-        about="where everything is kept: `sqlite:///…`, `postgresql://…`, `mariadb://…` or `mysql://…`",
+        about="where all data is stored: `sqlite:///…`, `postgresql://…`, `mariadb://…` or `mysql://…`",
         example="postgresql://user:password@host/name",
         read=looked_at(read_database_url),
         secret=True,
@@ -264,52 +265,55 @@ _OWN: Final[Mapping[str, Setting]] = {
         secret=True,
     ),
     "namespace": Setting(
-        about="what its keys and queues are called by; the database's own id unless set",
+        about="the prefix of keys and queues in the broker; the database's own id unless set",
         example="voltline",
         read=_namespace,
     ),
-    "templates": Setting(about="the folder of types and texts; those that ship unless set", example="/srv/templates"),
+    "templates": Setting(
+        about="the folder of notification types and texts; unless set, the one that ships", example="/srv/templates"
+    ),
     "host": Setting(
         about="the address on which the web process listens",
         example="0.0.0.0",  # noqa: S104 (what one sets in a container)
         read=host_name,
     ),
-    "port": Setting(about="and its port; 0 for any that is free", example="8080"),
+    "port": Setting(about="the port on which the web process listens; 0 for any free one", example="8080"),
     "public_url": Setting(
-        about="where people and providers reach the web process: in links, and where Twilio calls back",
+        about="the URL at which people and providers reach the web process; links and Twilio's callbacks use it",
         example="https://notify.example.com",
         read=web_address,
     ),
     "worker_processes": Setting(
-        about="processes for what is prompt; two more go through segments and campaigns", example="2"
+        about="worker processes for prompt messages; two more process segments and campaigns", example="2"
     ),
-    "worker_batches": Setting(about="batches of one queue at once, in each process", example="4"),
-    "database_connections": Setting(about="the most that one process opens", example="10"),
-    "brand_name": Setting(about="what messages and pages call us", example="Voltline"),
+    "worker_batches": Setting(about="concurrent batches of one queue in each process", example="4"),
+    "database_connections": Setting(about="the most database connections of one process", example="10"),
+    "brand_name": Setting(about="the brand's name in messages and pages", example="Voltline"),
     "app_url": Setting(
-        about="the app's address: what links in messages begin with",
+        about="the app's address: the beginning of links in messages",
         example="https://app.example.com",
         read=web_address,
     ),
     "postal_address": Setting(
-        about="at the foot of mails; laws ask for it in marketing",
+        about="the postal address at the foot of mails; the law requires it in marketing",
         example="Voltline, 1 Main Street, Springfield",
         several_lines=True,
     ),
     "ocpi_driver_prices": Setting(
-        about="whose OCPI prices drivers pay, such as `DE*ABC BE*BEC` (`any`: all); no other's are shown",
+        about="OCPI parties whose prices drivers pay, such as `DE*ABC BE*BEC` (`any`: all); no other prices are shown",
         example="DE*ABC BE*BEC",
         read=looked_at(read_parties),
     ),
     "signing_keys": Setting(
-        about="what signs links in messages, newest first; the database makes one for itself when unset",
+        about="the keys that sign links in messages, newest first; generated and kept in the database when unset",
         example="0123456789abcdef0123456789abcdef",
         read=looked_at(read_keys),
         secret=True,
         several_lines=True,
     ),
     "api_key": Setting(
-        about="the key by which `notifier send` and `notifier replay` report events",
+        about="the API key with which `notifier send` and `notifier replay` report events, "
+        "and `notifier sandbox` shows the app's inboxes",
         example="ntf_id_secret",
         secret=True,
     ),
@@ -321,16 +325,16 @@ _OWN: Final[Mapping[str, Setting]] = {
         secret=True,
     ),
     "no_proxy": Setting(
-        about="hosts, domains and networks that are reached without it; `NO_PROXY` unless set",
+        about="hosts, domains and networks that are reached without the proxy; `NO_PROXY` unless set",
         example="example.com,10.0.0.0/8",
     ),
     "metrics_dir": Setting(
-        about="a folder where all processes count together; each counts for itself when unset",
+        about="a folder in which all processes share their metrics; each has its own when unset",
         example="/run/notifier/metrics",
     ),
     "log_level": Setting(about="`debug`, `info`, `warning` or `error`", example="info", read=_level),
 }
-"""The settings that are no channel's."""
+"""The settings that belong to no channel."""
 
 
 @cache
@@ -350,7 +354,7 @@ def every() -> Mapping[str, Setting]:
 
 
 def _read(variable: str, name: str, path: str) -> str:
-    # Else the key in the file would be taken for a path, and shown as one.
+    # Otherwise the key in the file would be taken for a path, and shown in an error.
     if name in _FIELDS and _FIELDS[name].type in _PATHS:
         raise ConfigurationError(f"{variable}: {PREFIX}{name.upper()} is a path already; set that")
     try:

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 cpu_seconds: Final = Counter(
-    "notifier_stage_cpu_seconds_total", "CPU time by the stage of an event's way", ["stage"], registry=None
+    "notifier_stage_cpu_seconds_total", "CPU time by stage of an event's processing", ["stage"], registry=None
 )
 
 

@@ -10,5 +10,8 @@ people see them; other processes use the API (`notifier.sandbox.api`).
 from notifier.sandbox.faults import FaultRule, Faults, Match
 from notifier.sandbox.ledger import SandboxContent, SandboxEntry, SandboxLedger
 from notifier.sandbox.server import Sandbox, serve
+from notifier.sandbox.service import Access
 
-__all__ = ["FaultRule", "Faults", "Match", "Sandbox", "SandboxContent", "SandboxEntry", "SandboxLedger", "serve"]
+__all__ = [
+    "Access", "FaultRule", "Faults", "Match", "Sandbox", "SandboxContent", "SandboxEntry", "SandboxLedger", "serve",
+]  # fmt: skip

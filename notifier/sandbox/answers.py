@@ -22,5 +22,5 @@ async def answer(request: web.Request, trouble: Trouble, response: web.Response)
     if trouble.seconds:
         await asyncio.sleep(trouble.seconds)
     if trouble.silent and request.transport is not None:
-        request.transport.close()  # aiohttp then finds nobody to write the response to
+        request.transport.close()  # aiohttp then finds no connection for the response
     return response

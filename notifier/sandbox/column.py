@@ -21,10 +21,12 @@ class InboxColumn(NamedTuple):
 
 
 class Column(NamedTuple):
-    """The variables of a column's template; a column that is `alone` fills the page."""
+    """The variables of a column's template; a column that is `alone` fills the page. One that `frames` has a frame with
+    another page of the sandbox."""
 
     shown: Mapping[str, Any]
     alone: bool = False
+    frames: bool = False
 
 
 def ago(instant: int, now: int) -> str:

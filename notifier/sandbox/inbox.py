@@ -22,10 +22,12 @@ ADDRESSES: Final = 8
 """Addresses offered for each channel, latest first."""
 
 _PAGES: Final = Path(__file__).with_name("pages")
+_POLICY: Final = (
+    # Mails bring styles of their own; scripts, remote images and frames of other sites are never allowed.
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 _HEADERS: Final = {
-    # Mails bring styles of their own; scripts, remote images and frames of other pages are never allowed.
-    "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "base-uri 'self'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -46,8 +48,8 @@ class Inbox:
     def __init__(self, host: Host, services: Mapping[Channel, Service]) -> None:
         self._host = host
         self._services = services
-        self._environment = _environment()
-        self._style = _style()
+        self._environment = _environment(services)
+        self._style = _style(services)
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/", self._page), web.get("/sandbox/inbox.css", self._css)]
@@ -57,22 +59,26 @@ class Inbox:
 
     async def _page(self, request: web.Request) -> web.Response:
         look = InboxColumn(frozenset(request.query.getall("to", [])), request.query, self._host.clock.now())
-        columns = {channel: service.column(look) for channel, service in self._services.items()}
+        in_order = sorted(self._services.items(), key=lambda each: not each[1].phone)
+        columns = {channel: service.column(look) for channel, service in in_order}
         alone = {channel: column for channel, column in columns.items() if column.alone}
+        drawn = alone or columns
         page = self._environment.get_template("inbox.html").render(
             here=str(request.rel_url),
             counts=[(stand_in(Channel(name)).title, count) for name, count in self._host.ledger.summary().items()],
             people=[(each.addresses, self._addresses(channel, look.picked)) for channel, each in stand_ins().items()],
             everyone=not look.picked,
-            columns=[self._drawn(channel, column, look) for channel, column in (alone or columns).items()],
+            columns=[self._drawn(channel, column, look) for channel, column in drawn.items()],
             alone=bool(alone),
         )
         # Mails may hold bytes that are no text: they stay as lone surrogates, which UTF-8 can't encode.
         body = page.encode("utf-8", "replace")
-        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=_HEADERS)
+        framing = "; frame-src 'self'" if any(column.frames for column in drawn.values()) else ""
+        headers = {**_HEADERS, "Content-Security-Policy": _POLICY + framing}
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)
 
     def _drawn(self, channel: Channel, column: Column, look: InboxColumn) -> Markup:
-        template = self._environment.get_template(f"{channel}/{stand_in(channel).page.name}")
+        template = self._environment.get_template(f"{channel}/{self._services[channel].page.name}")
         return Markup(template.render(now=local(look.now), **column.shown))  # noqa: S704 (our own template, escaped)
 
     def _addresses(self, channel: Channel, picked: frozenset[str]) -> list[Address]:
@@ -81,9 +87,9 @@ class Inbox:
         return [Address(label(to), link(picked ^ {to}), to in picked) for to in islice(lately, ADDRESSES)]
 
 
-def _environment() -> Environment:
+def _environment(services: Mapping[Channel, Service]) -> Environment:
     """Return the page's templates by name; columns' templates are under their channel's name."""
-    columns = {str(channel): FileSystemLoader(each.page.parent) for channel, each in stand_ins().items()}
+    columns = {str(channel): FileSystemLoader(each.page.parent) for channel, each in services.items()}
     return Environment(
         loader=ChoiceLoader([FileSystemLoader(_PAGES), PrefixLoader(columns)]),
         autoescape=True,
@@ -93,6 +99,6 @@ def _environment() -> Environment:
     )
 
 
-def _style() -> str:
-    files = [_PAGES / "inbox.css", *(each.page.with_suffix(".css") for each in stand_ins().values())]
+def _style(services: Mapping[Channel, Service]) -> str:
+    files = [_PAGES / "inbox.css", *(each.page.with_suffix(".css") for each in services.values())]
     return "\n".join(file.read_text("utf-8") for file in files if file.exists())

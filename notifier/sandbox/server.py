@@ -16,11 +16,11 @@ from notifier.sandbox.fast import Fast, shortcuts
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.inbox import Inbox
 from notifier.sandbox.ledger import SandboxLedger
-from notifier.sandbox.service import ADDRESS, BACKLOG, Host, services
+from notifier.sandbox.service import ADDRESS, BACKLOG, Access, Host, services
 from notifier.sandbox.stand_in import HTTP
 
 SHUTDOWN: Final = 0.1
-"""Seconds that requests under way are given at shutdown; requests that hang on order would use any time given."""
+"""Seconds that requests under way are given at shutdown; requests that hang by a rule would use any time given."""
 
 log = structlog.get_logger()
 
@@ -32,7 +32,8 @@ class Sandbox:
     the sandbox runs, `ports` has all ports, `http_url` the HTTP server's URL, and `services` each channel's service.
 
     `callbacks` makes providers report the outcome of a message, as Twilio does to its StatusCallback. `fast` is for
-    benchmarks: see `notifier.sandbox.fast`. `seed` seeds the dice for faults with a probability.
+    benchmarks: see `notifier.sandbox.fast`. `seed` seeds the dice for faults with a probability. With `access` to the
+    notifier that sends here, the page shows people's inboxes in the app.
     """
 
     def __init__(
@@ -43,13 +44,15 @@ class Sandbox:
         fast: bool = False,
         seed: int = 0,
         clock: Clock | None = None,
+        access: Access | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self.ledger = SandboxLedger(clock, full=0) if fast else SandboxLedger(clock)
         self.faults = Faults(seed)
         self._host = Host(
-            ledger=self.ledger, faults=self.faults, clock=clock, callbacks=callbacks, fast=fast, ports=dict(ports or {})
-        )
+            ledger=self.ledger, faults=self.faults, clock=clock, callbacks=callbacks, fast=fast, access=access,
+            ports=dict(ports or {}),
+        )  # fmt: skip
         self.services = services(self._host)
         self._connections: set[Fast] = set()
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN)
@@ -65,7 +68,7 @@ class Sandbox:
         return self._host.http_url
 
     async def __aenter__(self) -> "Sandbox":
-        async with AsyncExitStack() as stack:  # a port that is taken leaves nothing behind
+        async with AsyncExitStack() as stack:  # a port in use must leave no open server behind
             for service in self.services.values():
                 await stack.enter_async_context(service.running())
             stack.push_async_callback(self._runner.cleanup)
@@ -109,14 +112,16 @@ class Sandbox:
         return app
 
 
-async def serve(ports: Mapping[str, int], *, callbacks: bool = True, fast: bool = False) -> None:
+async def serve(
+    ports: Mapping[str, int], *, callbacks: bool = True, fast: bool = False, access: Access | None = None
+) -> None:
     """Run a sandbox until cancelled, SIGTERM or SIGINT; this process can then connect to loopback only."""
     refuse_everything_but_loopback()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Sandbox(ports, callbacks=callbacks, fast=fast) as sandbox:
+    async with Sandbox(ports, callbacks=callbacks, fast=fast, access=access) as sandbox:
         others = {f"{name}_port": port for name, port in sandbox.ports.items() if name != HTTP.name}
         log.info("sandbox.ready", http_url=sandbox.http_url, **others)
         await stop.wait()

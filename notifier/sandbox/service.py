@@ -4,22 +4,30 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
+from typing import ClassVar, Final
 
 from aiohttp import web
 
-from notifier.domain.channels import part
+from notifier.domain.channels import channels, part
 from notifier.domain.clock import Clock
 from notifier.domain.deliveries import Channel
+from notifier.domain.messages import Private
 from notifier.sandbox.column import Column, InboxColumn
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.ledger import SandboxLedger
-from notifier.sandbox.stand_in import stand_ins
 
 ADDRESS: Final = "127.0.0.1"
 """The address that every server of a sandbox listens on."""
 BACKLOG: Final = 1_024
 """Connections waiting to be accepted: a sender opens its whole pool at once."""
+
+
+class Access(Private, frozen=True):
+    """Where the notifier answers whose messages arrive in a sandbox, and an API key of its."""
+
+    url: str
+    key: str
 
 
 @dataclass(kw_only=True)
@@ -28,6 +36,7 @@ class Host:
 
     `callbacks` turns on services' delivery reports, `fast` keeps no content (`notifier.sandbox.fast`). `ports` by
     server name are the wanted ports, 0 for any free one, the actual ones once it runs; `http_url` is empty until then.
+    Without `access` the sandbox knows only what arrives.
     """
 
     ledger: SandboxLedger
@@ -35,12 +44,20 @@ class Host:
     clock: Clock
     callbacks: bool = False
     fast: bool = False
+    access: Access | None = None
     ports: dict[str, int] = field(default_factory=dict)
     http_url: str = ""
 
 
 class Service(ABC):
-    """A provider's stand-in in one running sandbox."""
+    """A channel's part in one running sandbox: its provider, where it has one, and its column on the page.
+
+    `page` is the column's template; a style sheet of the same name beside the template is added to the page's. A column
+    that is a `phone` stands before those that aren't.
+    """
+
+    page: ClassVar[Path]
+    phone: ClassVar[bool] = False
 
     def running(self) -> AbstractAsyncContextManager[object]:
         """Return the context of the service's work beside HTTP, open while the sandbox runs."""
@@ -56,10 +73,8 @@ class Service(ABC):
 
 
 def services(host: Host) -> Mapping[Channel, Service]:
-    """Make the services of all stand-ins, by channel."""
-    return {channel: _class(channel)(host) for channel in stand_ins()}
-
-
-def _class(channel: Channel) -> Callable[[Host], Service]:
-    found: Callable[[Host], Service] = part(channel, "sandbox", "SERVICE")
-    return found
+    """Make the services of all channels that have a place in the sandbox."""
+    found: dict[Channel, Callable[[Host], Service] | None] = {
+        channel: part(channel, "sandbox", "SERVICE") for channel in channels()
+    }
+    return {channel: make(host) for channel, make in found.items() if make is not None}

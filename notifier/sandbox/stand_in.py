@@ -1,9 +1,11 @@
 """Stand-ins of channels' providers in the sandbox. A channel's folder declares its own in its package `sandbox`.
 
-    STAND_IN   StandIn, the stand-in's static description
-    SERVICE    a `notifier.sandbox.service.Service` class, which plays the provider in a running sandbox
+    STAND_IN   StandIn, the stand-in's static description; None where no provider is behind the channel
+    SERVICE    a `notifier.sandbox.service.Service` class, which plays the provider in a running sandbox and draws its
+               column on the page
 
-A channel without a provider has neither.
+What arrives over the wire is counted for stand-ins alone. A channel with STAND_IN = None has a column on the page, and
+nothing of it is in the ledger, the summary or the faults. A channel without the package has no place in the sandbox.
 """
 
 import re
@@ -45,8 +47,7 @@ class Shortcut(NamedTuple):
 class StandIn:
     """A stand-in's static description.
 
-    `title` and `addresses` head its messages and their addresses on the sandbox's page; `label` formats an address
-    there. `page` is its column's template; a style sheet of the same name beside the template is added to the page's.
+    `title` and `addresses` head its count and its addresses on the sandbox's page; `label` formats an address there.
 
     `account` makes the URL of an account from a folder and a port of this machine, None where the channel has no
     accounts; the folder holds the account's `files`, which the sandbox's API serves by name. `server` is the server
@@ -58,7 +59,6 @@ class StandIn:
 
     title: str
     addresses: str
-    page: Path
     account: Callable[[Path, int], str] | None = None
     files: Sequence[str] = ()
     server: StandInServer = HTTP
@@ -72,7 +72,7 @@ class StandIn:
 
 @cache
 def stand_ins() -> Mapping[Channel, StandIn]:
-    """Return the stand-ins by channel, in the order in which people see channels; channels without one are left out."""
+    """Return the stand-ins by channel, in the order in which people see channels; without a provider there is none."""
     found = {channel: part(channel, "sandbox", "STAND_IN") for channel in channels()}
     return {channel: each for channel, each in found.items() if each is not None}
 

@@ -23,9 +23,9 @@ from notifier.store.console.versions import Draft, Version
 from notifier.store.reading import payloads
 from notifier.texts import publishing
 
-PAYLOADS = 10  # real ones that a wording is tried with: enough to meet its conditions, quick in four locales
-TOGETHER = 6  # locales asked about at once: the largest mails of all payloads stay within a child's answer
-ZONE = "Europe/Berlin"  # that trials are made for: any one will do, as long as it is the same before and after
+PAYLOADS = 10  # real events that texts are rendered with: enough to reach their conditions, quick in four locales
+TOGETHER = 6  # locales in one request: with the largest mails the response stays within the child's limit
+ZONE = "Europe/Berlin"  # the recipient of trial messages: any will do, if both versions get the same
 
 
 class GateReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from notifier.store.console import versions
 from notifier.store.console.versions import Draft, Version
 from notifier.store.core.database import Database
 
-REFRESH = 2.0  # seconds until every process sends with what was published: a look at one small table
+REFRESH = 2.0  # seconds until every process sends with the published version: a query of one small table
 SHIPPED = "shipped"
 MAX_REASON = 500  # characters: a reason, not a report
 
@@ -33,7 +33,7 @@ def decode(document: msgspec.Raw) -> dict[str, Texts]:
     try:
         return texts.decode(document)
     except msgspec.DecodeError as error:
-        raise ConfigurationError(f"the texts are not as texts are: {error}") from None
+        raise ConfigurationError(f"the texts don't have the expected shape: {error}") from None
 
 
 def read(renderer: Renderer, type_: str, document: msgspec.Raw) -> dict[str, Texts]:

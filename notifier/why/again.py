@@ -6,8 +6,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from notifier.domain.deliveries import Channel
+from notifier.domain.deliveries import Channel, HeldChannel, channel_of
 from notifier.domain.errors import RenderError
+from notifier.domain.events import BLANK
 from notifier.domain.messages import Content, content_hash
 from notifier.rendering import Renderer
 
@@ -20,7 +21,7 @@ class SentDelivery(Protocol):
     @property
     def type(self) -> str: ...
     @property
-    def channel(self) -> Channel: ...
+    def channel(self) -> HeldChannel: ...
     @property
     def locale(self) -> str | None: ...
     @property
@@ -47,18 +48,20 @@ class Again(NamedTuple):
 def make_again(
     renderer: Renderer, sent: SentDelivery, languages: Iterable[str | None], unsubscribe_url: str | None
 ) -> Again | None:
-    """Render a sent message again; None where nothing was sent, or it can't be rendered any more.
+    """Render a sent message again; None where nothing was sent, or it can't be rendered any more, as when its event's
+    data are no longer kept.
 
     The row keeps the locale of the texts, and numbers and dates may have been in a nearer one: one of the `languages`,
     such as the person's at the decision, or now. A mail had a link to unsubscribe, or none. Which of them it was the
     hash says; where none of them fits, the first is the best guess.
     """
-    if sent.locale is None:
+    channel = channel_of(sent.channel)
+    if sent.locale is None or channel is None or not is_kept(sent):
         return None
     guess: Again | None = None
     for locale in dict.fromkeys(filter(None, (*reversed(list(languages)), sent.locale))):
         for link in dict.fromkeys((unsubscribe_url, None)):
-            content = _render(renderer, sent, locale, link)
+            content = _render(renderer, channel, sent, locale, link)
             if content is not None and content_hash(content) == sent.content_hash:
                 return Again(content, True, link)
             if guess is None and content is not None:
@@ -66,12 +69,19 @@ def make_again(
     return guess
 
 
-def _render(renderer: Renderer, sent: SentDelivery, locale: str, unsubscribe_url: str | None) -> Content | None:
+def is_kept(sent: SentDelivery) -> bool:
+    """Whether the data of which a message was made are kept."""
+    return BLANK not in ((sent.data,) if sent.held is None else sent.held)
+
+
+def _render(
+    renderer: Renderer, channel: Channel, sent: SentDelivery, locale: str, unsubscribe_url: str | None
+) -> Content | None:
     zone = sent.time_zone or UTC
     try:
         if sent.held is None:
             made = renderer.render(
-                sent.type, sent.channel, locale=locale, time_zone=zone, data=msgspec.json.decode(sent.data),
+                sent.type, channel, locale=locale, time_zone=zone, data=msgspec.json.decode(sent.data),
                 unsubscribe_url=unsubscribe_url, version=sent.version,
             )  # fmt: skip
         else:

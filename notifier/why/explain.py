@@ -14,25 +14,26 @@ from notifier import policy
 from notifier.domain import channels
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.clock import to_datetime
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import HeldChannel, State, channel_of
 from notifier.domain.events import Event
 from notifier.domain.links import Links
 from notifier.domain.messages import Content, Private
+from notifier.domain.recipient_facts import facts_shown
 from notifier.policy import Case, phrases
 from notifier.policy.deciding import STATES
 from notifier.rendering import Renderer
 from notifier.store.reading.explaining import Answered, DecisionRecord, DeliveryRecord, Found, SupersessionRecord
 from notifier.why import telling
-from notifier.why.again import make_again
+from notifier.why.again import is_kept, make_again
 from notifier.why.telling import AttemptView, EventView
 
 UTC = "UTC"
 
 HIDDEN = "https://…/u/…"
-"""Stands where a mail has a link that works."""
+"""The placeholder for a working link in a mail."""
 
 MessageParts = dict[str, str]
-"""A message's content, by the names of the parts that it has."""
+"""A message's content by the names of its parts."""
 
 
 class RuleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,10 +48,10 @@ class AnswerView(msgspec.Struct, frozen=True, kw_only=True):
     """The decision for a channel. `rules` answer in their order; the first whose `says` isn't None decides.
 
     They are asked by the type and the rules as they are today: `unchanged` is False where those would decide otherwise
-    now, None where nobody wrote down where the person stood, or the type is gone.
+    now, None where nobody wrote down where the person stood, or the type is gone, or the channel.
     """
 
-    channel: Channel
+    channel: HeldChannel
     answer: State
     reason: str | None
     words: str
@@ -70,11 +71,11 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
 class DeliveryView(Private, frozen=True, kw_only=True):
     """A delivery as it is now. `content` is rendered again from its event; `proven` says whether it is identical to
-    what was sent: None where nothing was sent, or no hash was kept."""
+    what was sent: None where nothing was sent, or what it takes to say so is not kept."""
 
     id: str
     event: str
-    channel: Channel
+    channel: HeldChannel
     state: State
     reason: str | None
     words: str
@@ -97,7 +98,7 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the timeline."""
 
     at: datetime
-    channel: Channel | None
+    channel: HeldChannel | None
     words: str
 
 
@@ -116,13 +117,14 @@ class DecisionView(Private, frozen=True, kw_only=True):
 
 
 class Explanation(Private, frozen=True, kw_only=True):
-    """Everything about an event, or what it meant for one person. `why_not` says why nothing was decided, `next` is the
-    cursor of the next page."""
+    """Everything about an event, or what it meant for one person. `why_not` says why nothing was decided, `gone` what
+    of it isn't kept any more; `next` is the cursor of the next page."""
 
     event: EventView
     state: Literal["waits", "decided", "quarantined"]
     decisions: list[DecisionView]
     why_not: list[str]
+    gone: list[str]
     next: str | None
 
 
@@ -139,8 +141,18 @@ def explain(catalog: Catalog, renderer: Renderer, links: Links, found: Found) ->
         state="decided" if found.decided_at else "quarantined" if found.quarantined_at else "waits",
         decisions=[_decision(catalog, renderer, links, found, each) for each in found.decisions],
         why_not=[] if found.decisions else _undecided(catalog, found),
+        gone=list(_gone(found)),
         next=None if last is None else f"{last.type}/{last.recipient_id}",
     )
+
+
+def _gone(found: Found) -> Iterator[str]:
+    """What of an event's records is known to be no longer kept."""
+    if found.event.is_blank:
+        yield "What the event carried is no longer kept, so no message can be shown."
+    named = {each.delivery for made in found.decisions for each in made.answers if each.delivery is not None}
+    if missing := len(named - found.sent.keys()):
+        yield f"{'1 delivery is' if missing == 1 else f'{missing} deliveries are'} no longer kept."
 
 
 def rules_told(case: Case) -> list[RuleView]:
@@ -184,6 +196,8 @@ def _undecided(catalog: Catalog, found: Found) -> list[str]:
         return ["The event waits to be decided."]
     if found.recipient and not found.known:
         return [f"Nobody with the id {found.recipient} is known here."]
+    if found.event.is_blank and catalog.listeners.get(found.event.type):
+        return ["Decisions about it, if there were any, are no longer kept: nothing says whom it was about."]
     if found.recipient:
         return why_not(catalog, found.event, found.recipient, found.audiences)
     return [f"No notification type listened to {found.event.type}; it only took others back."]
@@ -201,7 +215,7 @@ def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, 
         recipient=made.recipient_id or None,
         decided_at=to_datetime(made.decided_at),
         time_zone=zone,
-        standing=None if made.standing is None else msgspec.to_builtins(made.standing),
+        standing=None if made.standing is None else facts_shown(made.standing),
         answers=answers,
         deliveries=deliveries,
         timeline=sorted(_timeline(found, made, answers, sent, deliveries), key=lambda moment: moment.at),
@@ -212,7 +226,7 @@ def _is_of(sent: DeliveryRecord, made: DecisionRecord, every: dict[str, Delivery
     """Whether a decision names a delivery, a digest that holds it, or a delivery that it replaces."""
     named = {each.delivery for each in made.answers}
     named |= {every[id_].digest_id for id_ in named if id_ in every}
-    while sent.id not in named:
+    while sent.id not in named and sent.redrive_of not in named:
         if sent.redrive_of is None or sent.redrive_of not in every:
             return False
         sent = every[sent.redrive_of]
@@ -224,8 +238,9 @@ def _answer(
 ) -> AnswerView:
     rules: list[RuleView] = []
     unchanged = None
-    if kind is not None and made.standing is not None:
-        case = policy.case_of(kind, event, answered.channel, made.standing, made.decided_at, catalog.regulation)
+    channel = channel_of(answered.channel)
+    if kind is not None and made.standing is not None and channel is not None:
+        case = policy.case_of(kind, event, channel, made.standing, made.decided_at, catalog.regulation)
         rules = rules_told(case)
         unchanged = _agrees(policy.judge(case), answered)
     return AnswerView(
@@ -263,12 +278,13 @@ def _as_sent(
     catalog: Catalog, renderer: Renderer, links: Links, made: DecisionRecord, sent: DeliveryRecord
 ) -> tuple[MessageParts | None, bool | None]:
     """The content of a sent message, and whether it is proven; a working link is not shown."""
-    if sent.locale is None:
+    channel = channel_of(sent.channel)
+    if sent.locale is None or channel is None or not is_kept(sent):
         return None, None
     link = None
     kind = catalog.types.get(sent.type)
-    if kind is not None and channels.specs()[sent.channel].unsubscribes:
-        link = links.unsubscribe_url(sent.recipient_id, kind.category, sent.channel)
+    if kind is not None and channels.spec(channel).unsubscribes:
+        link = links.unsubscribe_url(sent.recipient_id, kind.category, channel)
     again = make_again(renderer, sent, [sent.language, made.standing.language if made.standing else None], link)
     if again is None:
         return None, None if sent.content_hash is None else False
@@ -299,7 +315,7 @@ def _timeline(
     for answer in answers:
         yield _moment(made.decided_at, answer.channel, f"decided {phrases.way(answer.channel)}: {answer.words}")
     for row, each in zip(sent, told, strict=True):
-        yield from _way(row, each, found.marks.get(row.about))
+        yield from _way(row, each, found.marks.get(row.subject_key))
 
 
 def _way(row: DeliveryRecord, told: DeliveryView, mark: SupersessionRecord | None) -> Iterable[TimelineEntry]:
@@ -311,7 +327,7 @@ def _way(row: DeliveryRecord, told: DeliveryView, mark: SupersessionRecord | Non
             at=each.ended_at, channel=row.channel, words=f"try {each.number} at {each.provider}: {said}"
         )
     if row.crashes:
-        yield _moment(row.updated_at, row.channel, f"workers that ended with it in hand: {row.crashes}")
+        yield _moment(row.updated_at, row.channel, f"workers that crashed with it in hand: {row.crashes}")
     if row.state in (State.SUPERSEDED, State.CANCELLED) and mark is not None:
         yield _moment(mark.accepted_at, row.channel, f"{mark.type} ({mark.source_id} of {mark.source}) took it back")
     if row.updated_at > row.created_at or row.state != State.PENDING:
@@ -319,5 +335,5 @@ def _way(row: DeliveryRecord, told: DeliveryView, mark: SupersessionRecord | Non
         yield _moment(row.updated_at, row.channel, f"{told.words}{said}")
 
 
-def _moment(at: int, channel: Channel | None, said: str) -> TimelineEntry:
+def _moment(at: int, channel: HeldChannel | None, said: str) -> TimelineEntry:
     return TimelineEntry(at=to_datetime(at), channel=channel, words=said)

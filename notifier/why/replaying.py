@@ -15,19 +15,19 @@ from notifier.domain.catalog import Catalog
 from notifier.domain.clock import DAY
 from notifier.domain.deliveries import State
 from notifier.domain.events import Event
+from notifier.domain.ids import instant_of
 from notifier.domain.recipient_facts import of_type
 from notifier.domain.recipients import Recipient
 from notifier.pipeline.plan import SendsInWindow, audience_keys, make_plan
 from notifier.policy import phrases
 from notifier.store.core.database import Database
-from notifier.store.delivery.deliveries import Decision
+from notifier.store.delivery.decisions import Decision
 from notifier.store.people import recipient_facts, recipients
 from notifier.store.reading import history
 from notifier.store.reading.explaining import Answered, DecisionRecord
 from notifier.store.reading.history import DecisionKey
 
-EXAMPLES = 3  # of each difference: to look at by `notifier explain`
-HEX = 12  # digits of an id that say how far it is in their order
+EXAMPLES = 3  # examples of each difference: events for `notifier explain`
 
 Members = Mapping[str, list[Recipient]]
 
@@ -58,7 +58,7 @@ class ReplayDifference(msgspec.Struct, frozen=True, kw_only=True):
 
 class Differences(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a replay. `by_today` counts decisions for which only today's facts are known, `failed` events
-    whose data these types don't accept."""
+    whose data these types don't accept, `gone` those whose data are no longer kept."""
 
     events: int
     decisions: int
@@ -66,6 +66,7 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
     differ: int
     by_today: int
     failed: int
+    gone: int
     changes: list[ReplayDifference]
 
 
@@ -73,7 +74,7 @@ class _Tally:
     """Running counts of a replay."""
 
     def __init__(self) -> None:
-        self.events = self.decisions = self.answers = self.by_today = self.failed = 0
+        self.events = self.decisions = self.answers = self.by_today = self.failed = self.gone = 0
         self.changes: dict[tuple[str, str, str, str], tuple[int, list[ReplayExample]]] = {}
 
     def compare(self, event: Event, before: Outcomes, after: Outcomes, at: int) -> None:
@@ -96,7 +97,7 @@ class _Tally:
         ]
         return Differences(
             events=self.events, decisions=self.decisions, answers=self.answers,
-            differ=sum(each.count for each in changes), by_today=self.by_today, failed=self.failed,
+            differ=sum(each.count for each in changes), by_today=self.by_today, failed=self.failed, gone=self.gone,
             changes=sorted(changes, key=lambda each: (-each.count, each.type, each.channel, each.before, each.after)),
         )  # fmt: skip
 
@@ -104,7 +105,7 @@ class _Tally:
 async def replay(database: Database, catalog: Catalog, day: int, progress: Callable[[float], None]) -> Differences:
     """Decide again, by a catalog's types and rules, the events decided on the day that begins at an instant.
 
-    `progress` is told the share of all events that have been walked over, from 0 to 1.
+    `progress` is told how much of the time of all events until then has been walked over, from 0 to 1.
     """
     tally = _Tally()
     async for events, done in _walk(database, day):
@@ -116,6 +117,7 @@ async def replay(database: Database, catalog: Catalog, day: int, progress: Calla
 
 async def _walk(database: Database, day: int) -> AsyncIterator[tuple[list[tuple[Event, int]], float]]:
     after: str | None = ""
+    first: int | None = None
     while after is not None:
         begin = after
 
@@ -123,12 +125,18 @@ async def _walk(database: Database, day: int) -> AsyncIterator[tuple[list[tuple[
             return await history.walk(connection, begin, day, day + DAY)
 
         events, after = await database.look(work)
-        yield events, 1.0 if after is None else int(after[:HEX], 16) / 16**HEX
+        if after is None:
+            yield events, 1.0
+        else:  # ids follow each other as their events do
+            first = instant_of(after) if first is None else first
+            yield events, (instant_of(after) - first) / (day + DAY - first)
 
 
 async def _replay(database: Database, catalog: Catalog, events: Sequence[tuple[Event, int]], tally: _Tally) -> None:
-    fit = {event.id: (event, at) for event, at in events if _fits(catalog, event)}
-    tally.failed += len(events) - len(fit)
+    kept = [(event, at) for event, at in events if not event.is_blank]
+    tally.gone += len(events) - len(kept)
+    fit = {event.id: (event, at) for event, at in kept if _fits(catalog, event)}
+    tally.failed += len(kept) - len(fit)
     begun: set[str] = set()
     async for made in _decisions(database, list(fit)):
         spent, today = await _read(database, catalog, [event for event, _ in fit.values()], made)
@@ -136,7 +144,7 @@ async def _replay(database: Database, catalog: Catalog, events: Sequence[tuple[E
             _again(catalog, fit[id_][0], list(group), spent, today, tally, new=id_ not in begun)
             begun.add(id_)
     rest = [each for id_, each in fit.items() if id_ not in begun]
-    if any(catalog.listeners.get(event.type) for event, _ in rest):  # none listened then
+    if any(catalog.listeners.get(event.type) for event, _ in rest):  # no type listened at that time
         _, today = await _read(database, catalog, [event for event, _ in rest], [])
         for event, at in rest:
             tally.compare(event, {}, _planned(make_plan(catalog, [event], today, at, {}).decisions), at)
@@ -292,8 +300,8 @@ def _outcomes(made: Iterable[tuple[str, str, Sequence[Answered]]]) -> Outcomes:
 
 def _told(outcome: Outcome | None, at: int) -> str:
     if outcome is None:
-        return "nothing is decided"
+        return "no decision"
     state, reason, due_at = outcome
     if state == State.PENDING:
-        return "to be sent at once" if due_at <= at else f"held: {phrases.reason(reason or 'pending')}"
+        return "to be sent immediately" if due_at <= at else f"held: {phrases.reason(reason or 'pending')}"
     return phrases.state(state, reason)

@@ -22,22 +22,23 @@ from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.recipients import Recipient, RecipientDetails, check_preferences
 from notifier.domain.sayable import is_showable
 from notifier.pipeline.plan import audience_keys
-from notifier.pipeline.planning import read_and_plan
+from notifier.pipeline.planning import read_and_plan, with_first_seen
 from notifier.policy import phrases
 from notifier.policy.hours import local, next_free
 from notifier.rendering import Renderer
 from notifier.store.core.database import Database
-from notifier.store.delivery import deliveries
-from notifier.store.delivery.deliveries import Decision, NewDelivery
+from notifier.store.delivery import deliveries, identities
+from notifier.store.delivery.decisions import Decision
+from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import preferences, recipients
 from notifier.store.reading import explaining
 from notifier.store.reading.explaining import SupersessionRecord
 from notifier.why.explain import HIDDEN, MessageParts, RuleView, content_told, rules_told, why_not
 
-MOST_PEOPLE = 100  # told of one by one: what becomes of a campaign is a question for `notifier replay-day`
+MOST_PEOPLE = 100  # people reported one by one: for a campaign there is `notifier replay-day`
 SOURCE = "simulation"
 SOMEBODY = "somebody"
-"""The id of a person who is only supposed."""
+"""The id of a hypothetical person."""
 
 Members = dict[str, list[Recipient]]
 
@@ -127,7 +128,9 @@ async def simulate(
         dialect = database.dialect
         person = await _person(connection, dialect, trial, supposed)
         at = _instant(trial.at, person, now)
-        event = _event(reader, trial.event, at)
+        (event,) = await with_first_seen(
+            connection, dialect, catalog, [_event(reader, trial.event, at)], identities.known
+        )  # fmt: skip
         keys = list(audience_keys(catalog, [event]))
         members = await _members(connection, dialect, keys, person, supposed is not None)
         plan = await read_and_plan(connection, dialect, catalog, [event], at, members, hold=False)
@@ -135,7 +138,7 @@ async def simulate(
             plan.decisions,
             plan.deliveries,
             await deliveries.existing(connection, dialect, list(plan.deliveries)),
-            await explaining.marks(connection, dialect, {each.about for each in plan.deliveries.values()}),
+            await explaining.marks(connection, dialect, {each.subject_key for each in plan.deliveries.values()}),
         )
         told = [each for each in plan.decisions if person is None or each.recipient_id == person.id]
         audiences = frozenset(key for key, group in members.items() if person is not None and person in group)
@@ -173,7 +176,7 @@ async def _person(
             raise problem(42205, "there is no recipient with this id", "/recipient")
         person = found
     elif trial.preferences is not None:
-        raise problem(42205, "preferences are a person's; name the recipient", "/preferences")
+        raise problem(42205, "preferences need a recipient; name one", "/preferences")
     else:
         return None
     if trial.preferences is None:
@@ -213,7 +216,7 @@ def _instant(at: str | None, person: Recipient | None, now: int) -> int:
     except ValueError:
         raise problem(42205, "write an instant such as 2026-03-09T22:10:00Z, or a time of day: 23:10", "/at") from None
     if person is None:
-        raise problem(42205, "a time of day is by somebody's clock; name the recipient", "/at")
+        raise problem(42205, "a time of day needs a recipient's time zone; name the recipient", "/at")
     found = next_free(now, person.facts.zone, lambda wall: f"{wall:%H:%M}" != at, [shown])
     return now if found is None else found
 
@@ -222,13 +225,13 @@ def _read_instant(text: str) -> int:
     moment = datetime.fromisoformat(text)
     instant = to_instant(moment)
     if not is_showable(moment):
-        raise ValueError("it has no date in some zone")
+        raise ValueError("the time has no date in some zone")
     return instant
 
 
 def _event(reader: EventReader, trial: TrialEvent, at: int) -> Event:
     if trial.time is not None and not is_showable(trial.time):
-        raise problem(42205, "no clock can show this time; was it ever set?", "/event/time")
+        raise problem(42205, "the time is outside the calendar's range; was the clock ever set?", "/event/time")
     occurred = at if trial.time is None else to_instant(trial.time)
     try:
         checked = reader.made(trial.type, SOURCE, SOURCE, SOURCE, occurred, trial.data)
@@ -278,13 +281,13 @@ def _foreseen(
     facts = made.standing
     zone = "UTC" if facts is None else facts.zone
     said = phrases.answer(answer, told["reason"], told["due_at"], at, zone)
-    mark = seen.marks.get(delivery.about)
+    mark = seen.marks.get(delivery.subject_key)
     repeat = delivery.id in seen.known
     goes_out = answer == State.PENDING and not repeat
     if repeat:
         said = f"nothing more is sent: {phrases.reason('repeat')}"
     elif goes_out and mark is not None and event.starts_at <= mark.until:
-        said, goes_out = f"{said}; but {mark.type} has taken it back, so that it would not be sent", False
+        said, goes_out = f"{said}; but {mark.type} has cancelled or superseded it, so it would not be sent", False
     rules: list[RuleView] = []
     if facts is not None:
         rules = rules_told(policy.case_of(kind, event, channel, facts, at, catalog.regulation))

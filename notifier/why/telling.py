@@ -7,9 +7,9 @@ from datetime import datetime
 import msgspec
 
 from notifier.domain.clock import to_datetime
-from notifier.domain.deliveries import Channel
+from notifier.domain.deliveries import HeldChannel, channel_of
 from notifier.providers.spec import codes
-from notifier.store.reading.dead import AttemptRecord
+from notifier.store.reading.tries import AttemptRecord
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,17 +36,18 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: datetime
 
 
-def meaning(channel: Channel | None, code: str | None) -> str | None:
+def meaning(channel: HeldChannel | None, code: str | None) -> str | None:
     """The meaning of a provider's code, from its channel's `codes.toml`; None where the code isn't listed."""
-    table = None if channel is None else codes(channel)
+    known = None if channel is None else channel_of(channel)
+    table = None if known is None else codes(known)
     if table is None or code is None:
         return None
-    known = table.codes
-    row = known.get(code) or known.get(re.sub(r"(?<!\S)(\d)\d\d$", r"\1xx", code))
+    listed = table.codes
+    row = listed.get(code) or listed.get(re.sub(r"(?<!\S)(\d)\d\d$", r"\1xx", code))
     return None if row is None else row.meaning
 
 
-def attempts(channel: Channel | None, tried: Iterable[AttemptRecord]) -> list[AttemptView]:
+def attempts(channel: HeldChannel | None, tried: Iterable[AttemptRecord]) -> list[AttemptView]:
     """Attempts at a channel's providers, with their codes' meaning."""
     return [
         AttemptView(

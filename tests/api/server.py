@@ -16,6 +16,7 @@ from yarl import URL
 
 from notifier.api.app import create_app
 from notifier.api.http import BODY_TIMEOUT
+from notifier.api.lingering import LINGER
 from notifier.api.serving import HEAD_TIMEOUT, configure
 from notifier.broker import QUEUES, make_broker
 from notifier.broker.signals import Signals
@@ -85,7 +86,7 @@ class Caller:
         """Report an event or, by the content type, a batch."""
         return await self.call("POST", "/v1/events", body, Content_Type=content_type, **headers)
 
-    async def rows(self, table: sa.Table) -> list[Any]:
+    async def rows(self, table: sa.FromClause) -> list[Any]:
         """All rows of a table."""
         async with self.engine.database.engine.connect() as connection:
             return list(await connection.execute(sa.select(table)))
@@ -107,6 +108,7 @@ async def application(
     catalog: Catalog = CATALOG,
     renderer: Renderer = RENDERER,
     head_timeout: float = HEAD_TIMEOUT,
+    linger: float = LINGER,
 ) -> AsyncIterator[Caller]:
     """The application on a database, served, and called with a key that may do everything."""
     broker = make_broker(broker_url)
@@ -126,17 +128,18 @@ async def application(
     async def close(_engine: Engine) -> None:
         await engine.signals.close()
 
+    app = create_app(open_engine, close, settings=settings, body_timeout=body_timeout)
     async with (
-        serve(create_app(open_engine, close, settings=settings, body_timeout=body_timeout), head_timeout) as url,
+        serve(app, head_timeout, linger) as url,
         aiohttp.ClientSession() as session,
     ):
         yield Caller(url, session, engine, await add_key(database))
 
 
 @asynccontextmanager
-async def serve(app: Starlette, head_timeout: float = HEAD_TIMEOUT) -> AsyncIterator[str]:
+async def serve(app: Starlette, head_timeout: float = HEAD_TIMEOUT, linger: float = LINGER) -> AsyncIterator[str]:
     """The URL of the application on a free port of this loop. It stops once the requests of who left have ended."""
-    config = configure(app, head_timeout, port=0)
+    config = configure(app, head_timeout, linger, port=0)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = LifespanOff(config)

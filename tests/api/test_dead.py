@@ -9,13 +9,14 @@ import sqlalchemy as sa
 
 from notifier.domain.clock import HOUR
 from notifier.pipeline.decide import decide
-from notifier.store.core.schema import attempt, delivery
 from notifier.store.core.staff import audit
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import events
 from notifier.store.reading.dead import successor_id
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller, add_key
 from tests.samples import NOW, with_data
+from tests.states import become
 
 ADA = b'{"name": "Ada", "email": "ada@example.com", "phone": "+4915123456789", "devices": [{"value": "token-1"}]}'
 
@@ -30,10 +31,9 @@ async def die(api: Caller, number: int = 7, *, state: str = "failed", reason: st
     mail = sa.and_(delivery.c.event_id == event, delivery.c.channel == "email")
     async with api.engine.database.engine.begin() as connection:
         id_: str = (await connection.execute(sa.select(delivery.c.id).where(mail))).scalar_one()
-        died = {"state": state, "reason": reason, "updated_at": api.clock.now(), "signal_at": None, "attempts": 1}
-        await connection.execute(sa.update(delivery).where(mail).values(died))
-        tried = {"number": 1, "started_at": NOW, "ended_at": NOW + 40, "provider": "smtp", "outcome": "address_gone"}
-        await connection.execute(sa.insert(attempt).values(delivery_id=id_, code="5.1.1", **tried))
+        died = {"state": state, "reason": reason, "updated_at": api.clock.now(), "next_check_at": None, "attempts": 1}
+        tried = {"started_at": NOW, "provider": "smtp", "answer": "address_gone", "code": "5.1.1"}
+        await become(connection, [id_], **died, **tried)
     return id_
 
 
@@ -77,8 +77,7 @@ async def test_a_dead_letter_is_listed_and_told_with_its_reason_in_words_and_no_
 async def test_a_receipts_code_is_told_with_its_meaning(api: Caller) -> None:
     id_ = await die(api, state="undelivered", reason="unavailable")
     async with api.engine.database.engine.begin() as connection:
-        change = sa.update(delivery).where(delivery.c.id == id_).values(channel="sms", code="30003")
-        await connection.execute(change)
+        await become(connection, [id_], channel="sms", code="30003")
 
     letter = (await api.call("GET", f"/v1/dead/{id_}")).body
 

@@ -10,8 +10,9 @@ from notifier.channels.sms.heeding import heed
 from notifier.channels.sms.inbound import IncomingText
 from notifier.pipeline.decide import decide
 from notifier.pipeline.erasure import ENDED, sweep
-from notifier.store.core.schema import decision, delivery, recipient
+from notifier.store.core.schema import decision, recipient
 from notifier.store.core.staff import audit
+from notifier.store.core.status import rendered as delivery
 from notifier.store.reading import export
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller

@@ -37,7 +37,7 @@ async def test_an_event_is_explained_by_our_id_and_by_its_sources(api: Caller) -
     assert (by_id.status, by_source.body) == (200, by_id.body)
     (told,) = by_id.body["decisions"]
     assert (told["recipient"], told["type"], told["time_zone"]) == ("ada", "payment-failed", "Europe/Berlin")
-    assert {answer["channel"]: answer["words"] for answer in told["answers"]}["email"] == "to be sent at once"
+    assert {answer["channel"]: answer["words"] for answer in told["answers"]}["email"] == "to be sent immediately"
     assert by_id.body["event"]["source_id"] == "attempt-7"
     for delivery in told["deliveries"]:
         by_delivery = await api.call("GET", f"/v1/explain?delivery={delivery['id']}")

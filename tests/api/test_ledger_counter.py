@@ -18,11 +18,11 @@ pytestmark = on_sqlite
 
 @contextmanager
 def counted(api: Caller) -> Iterator[list[str]]:
-    """The statements meanwhile that read every event."""
+    """The statements meanwhile that read the books."""
     found: list[str] = []
 
     def on_statement(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        if re.search(r"count\(\*\).*FROM event", statement, re.DOTALL | re.IGNORECASE):
+        if re.search(r"count\(\*\).*FROM open_event", statement, re.DOTALL | re.IGNORECASE):
             found.append(statement)
 
     engine = api.engine.database.engine.sync_engine

@@ -164,7 +164,7 @@ async def test_a_credit_is_taken_and_is_no_receipt(api: Caller, verbatim: Callab
     answer = await api.call("POST", CDRS, json.dumps(json.loads(verbatim("cdr_example")) | {"credit": True}))
 
     assert answer.status == 201
-    assert is_success(answer, "a credit CDR brings no receipt")
+    assert is_success(answer, "no receipt: the CDR is a credit")
     assert await told(api) == []
 
 
@@ -179,7 +179,7 @@ async def test_a_credit_cdr_stops_the_receipt_before_and_says_so(api: Caller, ve
     answer = await api.call("POST", CDRS, json.dumps(credit))
 
     # Then the answer says what becomes of the receipt
-    said = "a credit CDR brings no receipt; the one before is stopped if it has not gone out"
+    said = "no receipt: the CDR is a credit; the one before is stopped if it has not gone out"
     assert is_success(answer, said)
     assert await told(api) == ["session.receipt", "receipt.withdrawn"]
 

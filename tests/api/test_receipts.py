@@ -29,8 +29,9 @@ from notifier.rendering import Brand, Renderer
 from notifier.runtime.settings import Settings
 from notifier.sandbox import FaultRule, Match, Sandbox
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery, suppression
+from notifier.store.core.schema import suppression
 from notifier.store.core.staff import audit
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients
@@ -90,8 +91,8 @@ async def twilio(database: Database, valkey: str) -> AsyncIterator[Twilio]:
     await recipients.put(database, {"ada": RecipientDetails(phone=PHONE, locale="fr")}, NOW)
     sent = NewDelivery(
         id=REFERENCE, event_id=REFERENCE, recipient_id="ada", type="charging-complete", channel=SMS, target="",
-        lane=Lane.URGENT, about=REFERENCE, state=State.SENT, reason=None, created_at=NOW, updated_at=NOW, due_at=NOW,
-        expires_at=NOW, signal_at=None,
+        lane=Lane.URGENT, subject_key=REFERENCE, state=State.SENT, reason=None, created_at=NOW, updated_at=NOW,
+        due_at=NOW, expires_at=NOW, next_check_at=None,
     )  # fmt: skip
     await database.write(lambda connection: deliveries.add(connection, database.dialect, [sent]))
     settings = Settings(public_url=PUBLIC, channels={"sms_providers": ACCOUNTS})
@@ -370,7 +371,7 @@ async def test_what_twilio_tells_of_our_texts_is_in_the_books(database: Database
             assert {row.state for id_, row in rows.items() if id_ != "d7"} == {"delivered"}
             assert (rows["d7"].state, rows["d7"].reason, rows["d7"].code) == ("undelivered", "address_gone", "30006")
             assert {row.locale for row in rows.values()} == {"en"}
-            assert all(row.lease_token is None and row.signal_at is None for row in rows.values())
+            assert all(row.lease_token is None and row.next_check_at is None for row in rows.values())
             (found,) = await api.rows(suppression)
             assert found.reason == "bad_number"
         await transport.close()

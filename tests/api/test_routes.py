@@ -222,7 +222,7 @@ def test_the_numbers_that_the_code_names_are_those_that_are_written_down() -> No
 async def test_a_fault_of_ours_is_a_problem_and_tells_nothing_of_itself(api: Caller) -> None:
     # Given a database without its tables
     async with api.engine.database.engine.begin() as connection:
-        await connection.run_sync(metadata.tables["delivery"].drop)
+        await connection.run_sync(metadata.tables["open_delivery"].drop)
 
     # When the ledger is asked for
     answer = await api.call("GET", "/v1/ledger")

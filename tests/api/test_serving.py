@@ -1,14 +1,17 @@
 """The server under the application: clients that offer more than HTTP/1.1, and those that it lets go of."""
 
 import asyncio
+import http.client
 import json
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from notifier.api.http import MAX_BODY
 from notifier.api.serving import MAX_HEAD
 from notifier.store.core.database import Database
 from notifier.store.core.schema import charging_session, event, recipient
@@ -121,6 +124,14 @@ class Wire:
         self.writer.close()
         return rest
 
+    async def babble(self) -> None:
+        """Send byte by byte for as long as the connection is up, and read nothing."""
+        async with asyncio.timeout(10):
+            while True:
+                self.writer.write(b"x")
+                await self.writer.drain()
+                await asyncio.sleep(0.02)
+
 
 @pytest.mark.parametrize("more", UPGRADES)
 @pytest.mark.parametrize("chunked", [False, True])
@@ -183,8 +194,8 @@ async def test_an_ocpi_object_and_a_form_of_the_console_come_whole_too(api: Call
 
 @pytest.fixture
 async def hurried(database: Database, valkey: str) -> AsyncIterator[Caller]:
-    """The application, with little patience for heads."""
-    async with application(database, valkey, head_timeout=PATIENCE) as caller:
+    """The application, with little patience for heads, and for clients that it has refused."""
+    async with application(database, valkey, head_timeout=PATIENCE, linger=PATIENCE) as caller:
         yield caller
 
 
@@ -260,3 +271,34 @@ async def test_the_rest_of_a_body_that_was_refused_is_passed_over_but_not_for_ev
         wire.writer.write(b"x")
         await asyncio.wait([rest], timeout=0.02)
     assert await rest == b""
+
+
+def posted(url: str, path: str, body: bytes, **headers: str) -> int:
+    """The status that Python's own client gets, which sends all of a body before it reads, and asks for a close."""
+    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)) as connection:
+        connection.request("POST", path, body, {"Connection": "close"} | headers)
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize(
+    ("path", "keyed", "status"), [("/nowhere", True, 404), (EVENTS, True, 413), (EVENTS, False, 401)]
+)
+async def test_who_is_refused_before_the_end_of_a_long_body_is_told_so(
+    api: Caller, path: str, keyed: bool, status: int
+) -> None:
+    # Given a body that is longer than what is under way at any time, and that nobody reads
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {api.key}"} if keyed else {})
+
+    # When all of it is sent before the answer is read, then the answer is there, and not a reset
+    assert await asyncio.to_thread(posted, api.url, path, b"x" * 2 * MAX_BODY, **headers) == status
+
+
+async def test_a_connection_that_was_ended_is_read_for_a_while_and_then_dropped(hurried: Caller) -> None:
+    # Given a request that is refused before its end
+    wire = await Wire.to(hurried)
+    wire.writer.write(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n")
+    assert (await wire.reader.read()).startswith(b"HTTP/1.1 404")
+
+    # When its client sends on, and never closes, then it ends all the same
+    with pytest.raises(ConnectionError):
+        await wire.babble()

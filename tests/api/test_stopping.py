@@ -7,12 +7,11 @@ import pytest
 
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import State
-from notifier.domain.events import event_id
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
-from notifier.store.core.schema import delivery
 from notifier.store.core.staff import audit
+from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key
@@ -24,8 +23,9 @@ from tests.samples import NOW
 async def tell(api: Caller, type_: str, data: dict[str, Any]) -> None:
     """An event `e-1` of a service, decided."""
     event = {"specversion": "1.0", "id": "e-1", "source": "csms", "type": type_, "data": data}
-    assert (await api.post(json.dumps(event))).status == 202
-    await decide(api.engine, [event_id("csms", "e-1")])
+    told = await api.post(json.dumps(event))
+    assert told.status == 202
+    await decide(api.engine, [told.body["event"]])
 
 
 async def call(api: Caller, path: str, **body: Any) -> Any:

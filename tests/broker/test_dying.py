@@ -19,7 +19,7 @@ from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
 from notifier.domain.clock import SECOND
 from notifier.runtime.settings import environment
-from notifier.store.core.schema import event
+from notifier.store.core.schema import event, plan
 from tests.samples import EVENT
 
 DYING = Path(__file__).with_name("more_actors.py")
@@ -50,8 +50,8 @@ async def decided(system: LocalSystem, count: int) -> dict[str, int]:
     async with asyncio.timeout(30):
         while True:
             async with system.database.engine.connect() as connection:
-                query = sa.select(event.c.source_id, event.c.decided_at - event.c.accepted_at)
-                found = list(await connection.execute(query.where(event.c.decided_at.is_not(None))))
+                query = sa.select(event.c.source_id, plan.c.decided_at - event.c.accepted_at)
+                found = list(await connection.execute(query.join(plan, plan.c.event_id == event.c.id)))
             if len(found) == count:
                 return {row[0]: row[1] for row in found}
             await asyncio.sleep(0.05)

@@ -20,7 +20,7 @@ from notifier.demo.local import LocalSystem
 from notifier.domain.deliveries import State
 from notifier.domain.recipients import RecipientDetails
 from notifier.runtime.settings import environment
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
 from tests.named import SMS
 from tests.samples import EVENT

@@ -66,7 +66,7 @@ def test_a_channel_is_added_by_the_pages_files_and_commands_alone(tmp_path: Path
             file.write_text(block[2], "utf-8")
 
     # Then its message is written, and it passes what all channels do
-    assert "by pager: to be sent at once" in told
+    assert "by pager: to be sent immediately" in told
     assert "line Gent Zuid offline" in told
     run(tmp_path, "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "pager or page_of", *WALKS)
     run(tmp_path, "ruff", "check", "notifier/channels/pager", "tests/channels/pager")

@@ -14,7 +14,8 @@ from notifier.domain.clock import SECOND
 from notifier.domain.errors import SEND_ERRORS, AddressGone, ConfigurationError, OptedOut, Throttled
 from notifier.domain.messages import Receipt
 from notifier.providers.codes import AGAIN, DEFERRED, Codes, load_codes
-from notifier.store.core.schema import attempt, delivery
+from notifier.store.core.schema import outcome
+from notifier.store.core.status import rendered as delivery
 
 TABLES = {table.provider: table for table in (push.CODES, sms.CODES, email.CODES)}
 
@@ -191,12 +192,12 @@ def test_what_a_provider_says_fits_its_columns() -> None:
     receipt = Receipt("fcm", "projects/p/messages/\0" + "1" * 600)
 
     # Then what is kept of them fits
-    assert len(error.code) <= min(width(delivery.c.code), width(attempt.c.code))
+    assert len(error.code) <= min(width(delivery.c.code), width(outcome.c.code))
     assert len(receipt.reference) == width(delivery.c.provider_reference)
     assert receipt.reference.startswith("projects/p/messages/1")
 
 
-def width(column: sa.Column[Any]) -> int:
+def width(column: sa.ColumnElement[Any]) -> int:
     assert isinstance(column.type, sa.String)
     return column.type.length or 0
 

@@ -73,11 +73,15 @@ def test_texts_are_kept_as_tables_in_the_order_of_their_channels() -> None:
             assert list(texts) == [name for name in (*channels(), DIGEST) if name in texts]
 
 
-def test_a_table_that_no_channel_has_is_refused() -> None:
-    document = msgspec.Raw(b'{"en":{"pigeon":{"text":"coo"}}}')
+def test_a_stored_table_of_another_releases_channel_is_passed_over_and_one_of_the_wrong_shape_is_refused() -> None:
+    newer = msgspec.Raw(b'{"en":{"pigeon":{"text":"coo"},"sms":{"text":"Hello"}}}')
+    wrong = msgspec.Raw(b'{"en":{"sms":{"words":"Hello"}}}')
 
-    with pytest.raises(ConfigurationError, match=r"the texts are not as texts are: .*unknown field `pigeon`.*"):
-        publishing.decode(document)
+    (texts,) = publishing.decode(newer).values()
+    assert texts.table("sms") == writing(Channel("sms")).table(text="Hello")
+    assert [name for name in channels() if texts.table(name)] == ["sms"]
+    with pytest.raises(ConfigurationError, match=r"the texts don't have the expected shape: .*sms"):
+        publishing.decode(wrong)
 
 
 def test_no_texts_have_no_table() -> None:

@@ -14,7 +14,7 @@ from notifier.cli import main
 from notifier.domain.deliveries import Lane, State
 from notifier.domain.recipients import RecipientDetails
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients
@@ -39,8 +39,8 @@ async def _fill(url: str) -> None:
     new = [
         NewDelivery(
             id=id_, event_id=id_, recipient_id="ada", type="session-receipt", channel=EMAIL, target="",
-            lane=Lane.NORMAL, about=id_, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1,
-            expires_at=2, signal_at=None,
+            lane=Lane.NORMAL, subject_key=id_, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1,
+            expires_at=2, next_check_at=None,
         )
         for id_ in (DELIVERY, OTHER)
     ]  # fmt: skip
@@ -82,13 +82,13 @@ def test_a_mail_server_pipes_a_bounce_in(url: str) -> None:
 @pytest.mark.parametrize(
     ("mail", "said"),
     [
-        (POSTFIX.encode(), f"{DELIVERY}: undelivered, 5.1.1; its mailbox is not written to again."),
+        (POSTFIX.encode(), f"{DELIVERY}: undelivered, 5.1.1; its mailbox is suppressed."),
         (dsn("5.2.2"), f"{DELIVERY}: undelivered, 5.2.2."),
         (dsn("4.4.1", "delayed"), "Nothing to do: delayed."),
-        (dsn(reference="0" * 32), f"{'0' * 32}: nothing new."),
-        (b"To: a@example.com\n\nI am away.", "No bounce."),
-        (b"", "No bounce."),
-        (b"\xff" * 2_000_000, "No bounce."),
+        (dsn(reference="0" * 32), f"{'0' * 32}: already known."),
+        (b"To: a@example.com\n\nI am away.", "This mail is no bounce."),
+        (b"", "This mail is no bounce."),
+        (b"\xff" * 2_000_000, "This mail is no bounce."),
     ],
 )
 def test_it_says_in_words_what_it_did_and_never_whom_it_is_about(url: str, mail: bytes, said: str) -> None:

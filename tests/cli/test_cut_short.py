@@ -78,7 +78,7 @@ def test_a_redrive_says_how_many_were_redriven_before_the_database_went_away(
     # Then it says what was done
     done = PAGE if every else 0
     assert (told.exit_code, told.stdout) == (69, "")
-    assert told.stderr.startswith(f"Interrupted. Until then: {done} redriven, 0 refused.\n")
+    assert told.stderr.startswith(f"Interrupted. Done so far: {done} redriven, 0 refused.\n")
     assert counted(file, "delivery") == 2 * PAGE + done
 
 
@@ -102,6 +102,6 @@ async def test_a_replay_says_how_many_were_accepted_before_a_line_that_ends_it(t
 
     # Then it says what was taken, and where it ended
     assert (told.exit_code, told.stdout) == (1, "")
-    assert f"Interrupted. Until then: {2 * BATCH - 1} accepted, 1 refused, up to line {2 * BATCH}.\n" in told.stderr
+    assert f"Interrupted. Done so far: {2 * BATCH - 1} accepted, 1 refused, up to line {2 * BATCH}.\n" in told.stderr
     assert f"Error: line {2 * BATCH + 1} is not a JSON object" in told.stderr
     assert len(await api.rows(event)) == 2 * BATCH - 1

@@ -13,11 +13,13 @@ from click.testing import CliRunner, Result
 
 from notifier.cli import main
 from notifier.cli.dead import PAGE
-from notifier.domain.deliveries import make_id
+from notifier.domain.ids import make_id
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery, event
 from notifier.store.core.staff import audit
+from notifier.store.core.status import rendered as delivery
 from notifier.store.reading.dead import successor_id
+from tests.states import put
+from tests.written import write_events
 
 AT = 1_773_078_000_000  # 2026-03-09T17:40:00Z
 
@@ -38,7 +40,7 @@ class Shell:
         assert told.exit_code == 0, told.output
         return json.loads(told.stdout)
 
-    def rows(self, table: sa.Table) -> list[Any]:
+    def rows(self, table: sa.FromClause) -> list[Any]:
         async def read(database: Database) -> list[Any]:
             async with database.engine.connect() as connection:
                 return list(await connection.execute(sa.select(table)))
@@ -51,9 +53,10 @@ class Shell:
 
     def die_together(self, numbers: range, **given: Any) -> list[str]:
         """The ids of many."""
-        told = {"source": "csms", "type": "charging.complete", "digest": "", "data": "{}", "deliveries": 1}
+        told = {"source": "csms", "type": "charging.complete", "digest": "", "deliveries": 1}
+        told["data"] = '{"session_id":"101"}'
         text = {"recipient_id": "ada", "type": "charging-complete", "channel": "sms", "target": "", "lane": "urgent"}
-        died = {"about": make_id("101"), "state": "failed", "reason": "refused", "attempts": 1, **given}
+        died = {"subject_key": make_id("101"), "state": "failed", "reason": "refused", "attempts": 1, **given}
         at = {"created_at": AT, "due_at": AT, "expires_at": AT}
         events = [
             {**told, "id": make_id("event", str(number)), "source_id": str(number), "subject": f"A-{number}"}
@@ -68,8 +71,8 @@ class Shell:
 
         async def write(database: Database) -> None:
             async with database.engine.begin() as connection:
-                await connection.execute(sa.insert(event), events)
-                await connection.execute(sa.insert(delivery), deliveries)
+                await write_events(connection, events)
+                await put(connection, *deliveries)
 
         asyncio.run(self._on_database(write))
         return [make_id("delivery", str(number)) for number in numbers]
@@ -106,7 +109,7 @@ def test_a_dead_letter_is_shown_with_its_reason_in_words(shell: Shell) -> None:
 
     told = shell("show", id_).output
 
-    for said in (id_, "the provider will never take it", "A-1", "'1' of 'csms'", "2026-03-09T17:40:00"):
+    for said in (id_, "the provider refuses it for good", "A-1", "'1' of 'csms'", "2026-03-09T17:40:00"):
         assert said in told
     assert shell.read("show", id_)["event"]["subject"] == "A-1"
     assert shell("show", "0" * 32).exit_code == 1

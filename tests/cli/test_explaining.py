@@ -53,19 +53,20 @@ class Shell:
             await recipients.put(database, {"ada": ADA, "cem": RecipientDetails()}, NOW)
             checked = EventReader(catalog).made("charging.complete", "csms", "17", "subject", NOW, COMPLETE)
             assert isinstance(checked, CheckedEvent)
-            await events.add(database, [new_event(checked, NOW)])
+            id_ = (await events.add(database, [new_event(checked, NOW)]))[checked.id].id
 
             async def work(connection: Any) -> None:
-                undecided = await events.take_undecided(connection, database.dialect, [checked.id])
+                undecided = await events.take_undecided(connection, database.dialect, [id_])
                 keys = list(audience_keys(catalog, undecided))
                 members = await recipients.in_audiences(connection, database.dialect, keys)
                 plan = await read_and_plan(connection, database.dialect, catalog, undecided, NOW, members)
                 await deliveries.add(connection, database.dialect, list(plan.deliveries.values()))
                 await deliveries.add_decisions(connection, database.dialect, plan.decisions)
-                await events.mark_decided(connection, database.dialect, {checked.id: len(plan.deliveries)}, NOW)
+                made = {id_: len(plan.deliveries)}
+                await events.mark_decided(connection, database.dialect, undecided, made, NOW)
 
             await database.write(work)
-            return checked.id
+            return id_
         finally:
             await database.close()
 

@@ -76,4 +76,4 @@ def test_what_is_no_text_is_refused_by_the_name_of_its_place(
         named = place.opts[-1] if isinstance(place, click.Option) else str(place.metavar or place.name)
         assert "Invalid value for" in told.output
         assert named.strip("[]….").split("]")[0].lower() in told.output.lower()
-        assert "it has a control character, or is not in the shell's encoding" in told.output
+        assert "the value has a control character, or is not in the shell's encoding" in told.output

@@ -87,7 +87,7 @@ def test_users_are_listed_disabled_and_let_in_again(shell: Shell, url: str) -> N
     ("arguments", "answer", "code", "told"),
     [
         (("create", "ada", "--role", "admin"), "short\nshort\n", 1, "at least 12 characters"),
-        (("create", "Ada L", "--role", "admin", "--generate"), None, 2, "small letters"),
+        (("create", "Ada L", "--role", "admin", "--generate"), None, 2, "lower-case letters"),
         (("create", "ada", "--role", "king", "--generate"), None, 2, "king"),
         (("disable", "bo"), None, 1, "notifier users list"),
         (("reset", "bo", "--generate"), None, 1, "notifier users list"),

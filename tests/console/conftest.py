@@ -43,7 +43,7 @@ class Visitor:
         assert isinstance(self.engine.clock, ManualClock)
         return self.engine.clock
 
-    async def rows(self, table: sa.Table) -> list[Any]:
+    async def rows(self, table: sa.FromClause) -> list[Any]:
         """All rows of a table."""
         return await Caller(self.url, self.session, self.engine).rows(table)
 

@@ -4,21 +4,22 @@ import asyncio
 import re
 
 import pytest
-import sqlalchemy as sa
 
 from notifier.console.pages import plainly
-from notifier.domain.deliveries import State, make_id
+from notifier.domain.deliveries import State
 from notifier.store.core import paging
-from notifier.store.core.schema import delivery, event
 from notifier.store.core.staff import audit
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import events
 from notifier.store.reading import activity
 from notifier.store.reading.activity import DeliveryFilter
 from notifier.store.reading.dead import successor_id
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, Visitor, signed_in
-from tests.console.rows import fill, listed
+from tests.console.rows import event_of, fill, listed
 from tests.samples import CATALOG, NOW
+from tests.states import become
+from tests.written import write_events
 
 # ── Activity
 
@@ -44,8 +45,8 @@ async def test_activity_is_narrowed_by_type_channel_state_and_recipient(enter: E
     visitor = await signed_in(enter, "viewer")
     ids = await fill(visitor, 3)
     async with visitor.engine.database.engine.begin() as connection:
-        change = sa.update(delivery).where(delivery.c.id == ids[0])
-        await connection.execute(change.values(type="idle-warning", channel="push", state="failed", recipient_id="bo"))
+        changed = {"type": "idle-warning", "channel": "push", "state": "failed", "recipient_id": "bo"}
+        await become(connection, ids[:1], **changed)
 
     for query in ("type=idle-warning", "channel=push", "state=failed", "recipient=bo", "recipient=bo&channel=push"):
         assert listed((await visitor.get(f"/activity?{query}")).body) == ids[:1], query
@@ -62,7 +63,7 @@ async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
     ids = await fill(visitor, 10)
     database = visitor.engine.database
     async with database.engine.begin() as connection:
-        await connection.execute(sa.update(delivery).where(delivery.c.id == ids[-1]).values(state="failed"))
+        await become(connection, ids[-1:], state="failed")
 
     # When pages are read one after the other
     wanted = DeliveryFilter(state=State.FAILED)
@@ -81,7 +82,7 @@ async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
 async def test_a_search_leads_to_what_an_id_names(enter: Enter) -> None:
     visitor = await signed_in(enter, "viewer")
     (id_,) = await fill(visitor, 1)
-    of = make_id("event", "csms/berlin", str(NOW))
+    of = event_of(NOW)
 
     for query, place in (
         (f"q={id_}", f"deliveries/{id_}"),
@@ -101,7 +102,7 @@ async def test_a_delivery_and_its_event_tell_what_happened_and_no_address(enter:
     (id_,) = await fill(visitor, 1, state="failed", reason="address_gone")
 
     page = (await visitor.get(f"/deliveries/{id_}")).body
-    of = (await visitor.get(f"/events/{make_id('event', 'csms/berlin', str(NOW))}")).body
+    of = (await visitor.get(f"/events/{event_of(NOW)}")).body
 
     for said in (id_, "charging-complete", "csms/berlin", str(NOW), "2026-03-09 17:40:00", "number or mailbox doesn"):
         assert said in page
@@ -124,9 +125,7 @@ async def test_an_operator_redrives_once_what_a_page_asked_about(enter: Enter) -
     visitor = await signed_in(enter, "operator")
     dead, sent = await fill(visitor, 2, state="failed", reason="refused")
     async with visitor.engine.database.engine.begin() as connection:
-        await connection.execute(
-            sa.update(delivery).where(delivery.c.id == sent).values(state="delivered", reason=None)
-        )
+        await become(connection, [sent], state="delivered", reason=None)
     assert listed((await visitor.get("/dead")).body) == [dead]
 
     # When it is chosen, nothing happens but a question
@@ -151,7 +150,7 @@ async def test_all_that_the_filters_leave_are_discarded_together(enter: Enter) -
     visitor = await signed_in(enter, "operator")
     ids = await fill(visitor, 60, state="failed", reason="refused")
     async with visitor.engine.database.engine.begin() as connection:
-        await connection.execute(sa.update(delivery).where(delivery.c.id == ids[0]).values(reason="address_gone"))
+        await become(connection, ids[:1], reason="address_gone")
 
     page = (await visitor.post("/dead/confirm", action="discard", every="yes", reason="refused")).body
     confirmed = re.search(r'name="ids" value="([^"]+)"', page)
@@ -164,10 +163,10 @@ async def test_all_that_the_filters_leave_are_discarded_together(enter: Enter) -
 
 async def test_a_quarantined_event_can_be_redriven_too(enter: Enter) -> None:
     visitor = await signed_in(enter, "operator")
-    await fill(visitor, 1)
-    of = make_id("event", "csms/berlin", str(NOW))
+    of = event_of(NOW)
+    happened = {"id": of, "source": "csms/berlin", "source_id": str(NOW), "type": "charging.complete", "digest": ""}
     async with visitor.engine.database.engine.begin() as connection:
-        await connection.execute(sa.update(event).values(decided_at=None, deliveries=None))
+        await write_events(connection, [happened | {"data": "{}", "occurred_at": NOW, "accepted_at": NOW}])
     await events.quarantine(visitor.engine.database, [of], NOW)
 
     assert listed((await visitor.get("/dead?reason=quarantined")).body) == [of]

@@ -294,6 +294,8 @@ async def look(page: Page, name: str, scheme: str) -> None:
     for size, (width, height) in SIZES.items():
         await page.set_viewport_size({"width": width, "height": height})
         if (scheme, size) != ("dark", "phone"):  # colours were looked at, and so was the phone
+            for frame in page.frames:  # a mail that isn't drawn yet has no document to look at
+                await frame.wait_for_load_state()
             found = await Axe().run(page)
             assert found.violations_count == 0, f"{name}, {scheme}, {size}: {found.generate_report()}"
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name}, {size}: too wide"

@@ -191,7 +191,7 @@ async def test_a_push_gets_a_button_and_a_picture(desk: Enter) -> None:
     saved = await write(visitor, "", where=where, **fields, image="https://i.example/{{ station }}.png")
 
     # Then the preview says what is wrong, the draft has both, and its page shows them
-    assert "none that begins with https://" in says(wrong)
+    assert "does not begin with https://" in says(wrong)
     assert saved.status == 303
     kept = publishing.decode((await gate.draft(visitor.engine, TYPE)).wording)["de"].table("push")
     assert kept == PushTexts("Fertig", "{{ station }}", "https://i.example/{{ station }}.png", "Öffnen")
@@ -246,7 +246,7 @@ async def test_rows_of_a_mails_table_need_labels_of_their_own(desk: Enter) -> No
     assert answer.status == 422
     assert "Each row needs a label of its own." in answer.body
     assert 'value="v"' in answer.body
-    assert "is empty: a mail without a design of its own needs it" in says(answer)
+    assert "is empty: a mail without its own design needs it" in says(answer)
 
 
 def test_the_rows_of_a_form_become_a_table() -> None:
@@ -453,7 +453,7 @@ async def test_contacts_are_kept_with_addresses_that_no_page_shows(desk: Enter) 
     kept = await visitor.post("/contacts", name="mia", phone="+49 151 12345678", email="Mia@Example.com", token="t-1")
 
     assert (wrong.status, nothing.status, kept.status) == (422, 422, 303)
-    for said in ("One word", "phone is not a number", "email is not one", "token is not one"):
+    for said in ("One word", "phone must be a number", "email must be one", "token must be"):
         assert said in says(wrong)
     assert "Give at least one address." in says(nothing)
     page = (await visitor.get("/contacts")).body

@@ -14,7 +14,8 @@ from notifier.console import watch
 from notifier.console.pages import duration
 from notifier.console.watch import MetricsSample, Remembered, quantile
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
-from notifier.store.core.schema import delivery, event
+from notifier.store.core.books import tally
+from notifier.store.core.status import rendered as delivery
 from notifier.store.reading import failing
 from notifier.why.telling import meaning
 from tests.api.conftest import on_sqlite
@@ -22,6 +23,7 @@ from tests.console.conftest import Enter, Visitor, signed_in
 from tests.console.rows import fill, listed
 from tests.named import SMS
 from tests.samples import NOW
+from tests.states import become
 
 
 async def test_health_tells_what_waits_and_whether_the_sum_is_whole(enter: Enter) -> None:
@@ -29,9 +31,10 @@ async def test_health_tells_what_waits_and_whether_the_sum_is_whole(enter: Enter
     visitor = await signed_in(enter, "viewer")
     await fill(visitor, 2)
     async with visitor.engine.database.engine.begin() as connection:
-        await connection.execute(sa.update(event).where(event.c.source_id == str(NOW)).values(deliveries=0))
-        late = sa.update(delivery).where(delivery.c.created_at == NOW)
-        await connection.execute(late.values(state="pending", signal_at=NOW - MINUTE))
+        planned = sa.and_(tally.c.state == "planned", tally.c.number == 2)
+        await connection.execute(sa.update(tally).where(planned).values(number=1))
+        late = list(await connection.scalars(sa.select(delivery.c.id).where(delivery.c.created_at == NOW)))
+        await become(connection, late, state="pending", next_check_at=NOW - MINUTE)
     await visitor.engine.signals.ask(["0" * 32])
 
     async with asyncio.timeout(10):
@@ -42,6 +45,7 @@ async def test_health_tells_what_waits_and_whether_the_sum_is_whole(enter: Enter
     assert "1 unaccounted for" in body
     assert '<dt>ask</dt><dd class="number">1</dd>' in body
     assert "1 min overdue" in body
+    assert re.search(r"0 days are sealed, \d+ (is|are) open \(since 2\d\d\d-\d\d-\d\d\)\.", body)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +60,9 @@ async def test_health_tells_what_fails_by_channel_and_type_and_what_waits_for_a_
     visitor = await signed_in(enter, "viewer")
     ids = await fill(visitor, 60)
     visitor.clock.advance(2 * MINUTE)
-    dead = sa.update(delivery).where(delivery.c.id.in_(ids[:failed])).values(state="undelivered", code="30003")
     async with visitor.engine.database.engine.begin() as connection:
-        await connection.execute(dead.values(updated_at=visitor.clock.now()))
+        now = visitor.clock.now()
+        await become(connection, ids[:failed], state="undelivered", code="30003", updated_at=now)
 
     body = await counted(visitor, told)
 
@@ -83,14 +87,10 @@ async def test_the_share_that_fails_is_of_all_that_ended_lately_and_waiting_is_n
     visitor.clock.advance(HOUR // 2)
     now = visitor.clock.now()
 
-    async def become(*which: str, **values: object) -> None:
-        async with visitor.engine.database.engine.begin() as connection:
-            change = sa.update(delivery).where(delivery.c.id.in_(which))
-            await connection.execute(change.values(updated_at=now, **values))
-
-    await become(*ids[:39], state="sent")
-    await become(ids[39], state="undelivered", code="30003")
-    await become(*ids[40:], state="pending", reason="throttled")
+    async with visitor.engine.database.engine.begin() as connection:
+        await become(connection, ids[:39], state="sent", updated_at=now)
+        await become(connection, ids[39:40], state="undelivered", code="30003", updated_at=now)
+        await become(connection, ids[40:], state="pending", reason="throttled", updated_at=now)
 
     # Then one of forty is few
     assert tile(await counted(visitor, "40 attempted"), "Failures") == ("good", "Few or none")

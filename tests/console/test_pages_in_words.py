@@ -19,7 +19,8 @@ from notifier.domain.preferences import PreferencesPatch, QuietHours
 from notifier.domain.recipients import RecipientDetails
 from notifier.domain.users import PERMISSIONS, Role, User
 from notifier.store.console import users
-from notifier.store.core.schema import delivery, event
+from notifier.store.core.schema import open_event
+from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
 from tests.console.conftest import Visitor, password_hash
 from tests.console.words import EDIT, SHORT, TYPE, hidden, says
@@ -127,7 +128,7 @@ async def underway(system: LocalSystem) -> int:
     """Events that wait for their decision, and deliveries that are due."""
     due = (delivery.c.state.in_(("pending", "sending")), delivery.c.due_at <= system.clock.now())
     async with system.database.engine.connect() as connection:
-        undecided = await connection.scalar(sa.select(sa.func.count()).where(event.c.decided_at.is_(None)))
+        undecided = await connection.scalar(sa.select(sa.func.count()).select_from(open_event))
         unsent = await connection.scalar(sa.select(sa.func.count()).where(*due))
     return int(undecided or 0) + int(unsent or 0)
 

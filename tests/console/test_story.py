@@ -158,7 +158,7 @@ async def test_a_text_is_changed_checked_tried_published_sent_and_taken_back(sit
     await page.get_by_role("button", name="Save draft").click()
     await expect(page.get_by_role("status").first).to_contain_text("Draft saved")
     await page.get_by_role("link", name="Check and publish…").click()
-    await expect(page.get_by_text("3 are the most")).to_be_visible()
+    await expect(page.get_by_text("3 is the limit")).to_be_visible()
     await expect(page.get_by_role("button", name="Publish version")).to_have_count(0)
     await page.screenshot(path=SCREENSHOTS / "story-blocked.png", full_page=True)
 

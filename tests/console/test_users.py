@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import make_id
+from notifier.domain.ids import make_id
 from notifier.store.core.staff import audit, console_user
 from tests.api.conftest import on_sqlite
 from tests.console.conftest import Enter, signed_in
@@ -41,7 +41,7 @@ async def test_an_administrator_makes_a_user_who_signs_in_and_chooses_another_pa
     [
         ({"old": "wrong", "new": "a few plain words", "again": "a few plain words"}, "not your password"),
         ({"old": "x", "new": "short", "again": "short"}, "at least 12 characters"),
-        ({"old": "x", "new": "a few plain words", "again": "others entirely"}, "not the same"),
+        ({"old": "x", "new": "a few plain words", "again": "others entirely"}, "two passwords differ"),
     ],
 )
 @on_sqlite

@@ -300,7 +300,10 @@ def test_nothing_else_is_a_duration(text: str) -> None:
 
 def test_a_type_is_of_one_place_and_only_a_number_has_a_least(tmp_path: Path) -> None:
     for extra, fault in (
-        ('[data.a]\ntype = "zone"\nabout = "One"\n\n[data.b]\ntype = "zone"\nabout = "Two"\n', "one zone at most"),
+        (
+            '[data.a]\ntype = "zone"\nabout = "One"\n\n[data.b]\ntype = "zone"\nabout = "Two"\n',
+            "at most one field of type zone",
+        ),
         ('[data.a]\ntype = "text"\nmin = 0\nabout = "One"\n', "min is for numbers"),
     ):
         (tmp_path / "stuck").mkdir(exist_ok=True)
@@ -314,7 +317,7 @@ def test_a_type_is_of_one_place_and_only_a_number_has_a_least(tmp_path: Path) ->
     ("policy", "fault"),
     [
         ("[types.cable-stuk]", r"_policy\.toml: types\.cable-stuk: there is no such notification type"),
-        ("[types.cable-stuck]", r"_policy\.toml: types\.cable-stuck: what is about security is held back by no limit"),
+        ("[types.cable-stuck]", r"_policy\.toml: types\.cable-stuck: a security notification type can't have a limit"),
     ],
 )
 def test_a_limit_is_for_a_type_that_is_there_and_may_be_held_back(tmp_path: Path, policy: str, fault: str) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.domain.deliveries import MOVES, OPEN, TERMINAL, State, check_moves, make_id, may_come_before, may_move
+from notifier.domain.deliveries import MOVES, OPEN, TERMINAL, State, check_moves, may_come_before, may_move
+from notifier.domain.ids import make_id
 
 STATES = st.sampled_from(State)
 PARTS = st.lists(st.text(st.characters(), max_size=6), max_size=5).map(tuple)

@@ -39,7 +39,7 @@ def test_a_text_of_blanks_is_refused_with_its_field(event: str, name: str, blank
     problem = read(event, name, blank)
 
     assert (problem.code, problem.pointer) == (42202, f"/data/{name}")
-    assert "blanks" in problem.detail
+    assert "blank" in problem.detail
 
 
 @pytest.mark.parametrize(("event", "name"), fields("time"))

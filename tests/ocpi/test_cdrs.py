@@ -101,8 +101,8 @@ def test_a_credit_cdr_is_no_receipt(example: Example) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"total_cost": {"excl_vat": 4.0}}, "tells no taxes"),
-        ({"total_cost": {"before_taxes": 4.0}}, "tells no taxes"),
+        ({"total_cost": {"excl_vat": 4.0}}, "has no taxes"),
+        ({"total_cost": {"before_taxes": 4.0}}, "has no taxes"),
         ({"total_cost": {"excl_vat": -4.0, "incl_vat": -4.4}}, "negative"),
         ({"home_charging_compensation": True}, "owed to the driver"),
     ],

@@ -10,7 +10,8 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.receipts import Recorded, record
-from notifier.store.core.schema import delivery, suppression
+from notifier.store.core.schema import suppression
+from notifier.store.core.status import rendered as delivery
 from tests.named import EMAIL, SMS
 from tests.pipeline.samples import COMPLETE, RECEIPT
 from tests.pipeline.samples import Report as Tell

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from notifier.domain.deliveries import State
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 from tests.named import EMAIL, PUSH, SMS
 
 OFFER = {

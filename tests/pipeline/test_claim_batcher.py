@@ -18,7 +18,7 @@ from notifier.pipeline.claim_batcher import LEASE, Claim, Settlement
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.settle import attempt
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import due
 from notifier.store.delivery.leases import Settled
 from tests.named import SMS
@@ -55,9 +55,19 @@ def transactions(engine: WorkerEngine) -> Iterator[list[str]]:
 
 def sent(claim: Claim, now: int, **other: Any) -> Settlement:
     settled = Settled(
-        id=claim.ready.id, recipient_id=claim.ready.recipient_id, lease_token=claim.token, state=State.SENT,
-        reason=None, due_at=now, signal_at=None, attempts=1, provider="twilio", provider_reference="SM1", locale="de",
-    )  # fmt: skip
+        id=claim.ready.id,
+        recipient_id=claim.ready.recipient_id,
+        channel=claim.ready.channel,
+        lease_token=claim.token,
+        state=State.SENT,
+        reason=None,
+        due_at=now,
+        next_check_at=None,
+        attempts=1,
+        provider="twilio",
+        provider_reference="SM1",
+        locale="de",
+    )
     changed = msgspec.structs.replace(settled, **other)
     return Settlement(changed, attempt(claim.ready, Receipt("twilio", "SM1"), now, now))
 
@@ -95,7 +105,7 @@ async def test_an_outcome_that_the_store_does_not_take_keeps_no_other_back(
     # When they are settled together
     with capture_logs() as told:
         await engine.claims.settle(
-            [sent(each, clock.now(), **({"due_at": None} if each.ready.id == bad else {})) for each in held]
+            [sent(each, clock.now(), **({"attempts": None} if each.ready.id == bad else {})) for each in held]
         )
 
     # Then the others are, and the log says that one isn't

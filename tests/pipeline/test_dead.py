@@ -15,8 +15,9 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
 from notifier.sandbox import FaultRule, Sandbox
-from notifier.store.core.schema import delivery, event
+from notifier.store.core.schema import open_event
 from notifier.store.core.staff import audit
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import deliveries, events
 from notifier.store.delivery.deliveries import Move
 from notifier.store.reading import dead, ledger
@@ -24,12 +25,13 @@ from notifier.store.reading.dead import DeadLetterFilter, successor_id
 from notifier.why.telling import meaning
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, WARNING, Report
+from tests.states import become
 
 REFUSED = FaultRule(channel="sms", action="fail", status=400, code="21612", times=1)
 """Twilio refuses one text for good: no route leads to its number."""
 
 
-async def rows(engine: WorkerEngine, table: sa.Table = delivery, **where: Any) -> list[Any]:
+async def rows(engine: WorkerEngine, table: sa.FromClause = delivery, **where: Any) -> list[Any]:
     query = sa.select(table).where(*(table.c[name] == value for name, value in where.items()))
     async with engine.database.engine.connect() as connection:
         return list(await connection.execute(query.order_by(table.c.id)))
@@ -52,7 +54,7 @@ async def fail_text(engine: WorkerEngine, sandbox: Sandbox, report: Report, **da
 
 async def set_state(engine: WorkerEngine, id_: str, state: State) -> None:
     """Put a pending delivery where a provider or a receipt would."""
-    move = Move(id=id_, before=State.PENDING, state=state, reason=None, due_at=NOW, signal_at=None)
+    move = Move(id=id_, before=State.PENDING, state=state, reason=None, due_at=NOW, next_check_at=None)
     assert await deliveries.move(engine.database, [move], engine.clock.now()) == 1
 
 
@@ -81,7 +83,7 @@ async def test_a_redriven_delivery_is_a_new_one_and_arrives(
     assert (before.state, before.reason, before.handled_at) == ("failed", "refused", clock.now())
     assert (after.state, after.redrive_of, after.due_at) == ("sent", old, clock.now())
     assert after.expires_at == clock.now() + 30 * MINUTE
-    for name in ("event_id", "recipient_id", "type", "channel", "target", "lane", "about"):
+    for name in ("event_id", "recipient_id", "type", "channel", "target", "lane", "subject_key"):
         assert getattr(after, name) == getattr(before, name)
     assert sandbox.ledger.accepted(SMS, after.id) == 1
 
@@ -172,7 +174,7 @@ async def test_a_delivery_whose_type_is_gone_is_left_as_it_is(
 ) -> None:
     old = await fail_text(engine, sandbox, report)
     async with engine.database.engine.begin() as connection:
-        await connection.execute(sa.update(delivery).where(delivery.c.id == old).values(type="no-such-type"))
+        await become(connection, [old], type="no-such-type")
 
     assert await redrive(engine, [old], "ada") == [Result(id=old, status="refused", reason="type_gone")]
     assert await dead.count(engine.database, DeadLetterFilter()) == 1
@@ -201,15 +203,15 @@ async def test_a_quarantined_event_is_decided_after_all(engine: WorkerEngine, dr
     # Given an event that was put aside after its tries
     id_ = await quarantined(engine, report)
     async with engine.database.engine.begin() as connection:
-        await connection.execute(sa.update(event).values(tries=2))
+        await connection.execute(sa.update(open_event).values(tries=2))
     assert await decide(engine, [id_]) == 0
 
     # When it is redriven
     assert await redrive(engine, [id_], "ada") == [Result(id=id_, status="redriven")]
 
     # Then it is an event like any other, with all its tries before it
-    (row,) = await rows(engine, event)
-    assert (row.quarantined_at, row.tries, row.signal_at) == (None, 0, engine.clock.now() + SIGNAL_AGAIN)
+    (row,) = await rows(engine, open_event)
+    assert (row.quarantined_at, row.tries, row.next_check_at) == (None, 0, engine.clock.now() + SIGNAL_AGAIN)
     assert (await ledger.read(engine.database)).quarantined == 0
     assert await decide(engine, [id_]) == 1
     assert (await redrive(engine, [id_], "ada"))[0].reason == "not_dead"
@@ -254,8 +256,8 @@ async def test_of_a_crowd_redriven_together_the_clock_lets_in_what_there_is_room
     ids = [await report("charging.complete", **session) for session in sessions]
     await decide(engine, ids)
     async with engine.database.engine.begin() as connection:
-        texts = delivery.c.channel == "sms"
-        await connection.execute(sa.update(delivery).where(texts).values(state="undelivered", signal_at=None))
+        texts = list(await connection.scalars(sa.select(delivery.c.id).where(delivery.c.channel == "sms")))
+        await become(connection, texts, state="undelivered", next_check_at=None)
 
     # When all are redriven
     letters = await dead.find(engine.database, DeadLetterFilter(), None, 1000)
@@ -265,9 +267,9 @@ async def test_of_a_crowd_redriven_together_the_clock_lets_in_what_there_is_room
     assert {result.status for result in results} == {"redriven"}
     new = [row for row in await rows(engine) if row.redrive_of]
     assert len(new) == AT_ONCE + 1
-    assert {row.signal_at for row in new} == {clock.now()}
+    assert {row.next_check_at for row in new} == {clock.now()}
     await tick(engine)
-    assert {row.signal_at for row in await rows(engine) if row.redrive_of} == {clock.now() + SIGNAL_AGAIN}
+    assert {row.next_check_at for row in await rows(engine) if row.redrive_of} == {clock.now() + SIGNAL_AGAIN}
     assert (await ledger.read(engine.database)).balanced
 
 
@@ -283,8 +285,9 @@ async def test_a_page_goes_on_where_the_one_before_ended_whatever_dies_meanwhile
         await decide(engine, [id_])
         state = "failed" if number % 3 == 1 else "undelivered"
         async with engine.database.engine.begin() as connection:
-            change = sa.update(delivery).where(delivery.c.event_id == id_, delivery.c.channel == "sms")
-            await connection.execute(change.values(state=state, updated_at=clock.now(), signal_at=None))
+            text = sa.select(delivery.c.id).where(delivery.c.event_id == id_, delivery.c.channel == "sms")
+            ids = list(await connection.scalars(text))
+            await become(connection, ids, state=state, updated_at=clock.now(), next_check_at=None)
 
     for number in range(12):
         await die(number)
@@ -337,7 +340,7 @@ async def test_a_letter_tells_its_tries_and_what_its_providers_code_means(
     (tried,) = letter.tried
     assert (tried.number, tried.provider, tried.outcome, tried.code) == (1, "twilio", "refused", "21612")
     assert meaning(letter.channel, tried.code)
-    assert explain(letter) == "the provider will never take it: its content, its size or its sender"
+    assert explain(letter) == "the provider refuses it for good: its content, its size or its sender"
 
     # And once it was redriven, what took it up, which is no dead letter
     await redrive(engine, [old], "ada")

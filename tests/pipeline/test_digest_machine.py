@@ -31,7 +31,8 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery, event
+from notifier.store.core.schema import event
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import leases
 from notifier.store.people import recipients
 from notifier.store.reading import ledger

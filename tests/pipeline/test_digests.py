@@ -310,7 +310,9 @@ async def test_the_wait_for_a_provider_takes_no_more_items_in(
 
     await lose(engine, report, "3")
 
-    assert (await one(engine, about=(await rows(engine, state=State.COLLECTED))[-1].about)).digest_id != digest.id
+    assert (
+        await one(engine, subject_key=(await rows(engine, state=State.COLLECTED))[-1].subject_key)
+    ).digest_id != digest.id
     clock.advance(digest.due_at - clock.now() + SECOND)
     await deliver_due(engine)
     assert "3 stations" not in mails(sandbox)[0]

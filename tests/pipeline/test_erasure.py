@@ -27,20 +27,21 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.erasure import ENDED, sweep
 from notifier.sandbox import Sandbox
 from notifier.store.core.schema import (
-    attempt,
     charging_session,
     consent,
     decision,
-    delivery,
     event,
     membership,
     metadata,
+    outcome,
     suppression,
 )
 from notifier.store.core.schema import erasure as erasure_table
 from notifier.store.core.staff import audit
+from notifier.store.core.status import TELLING
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import deliveries, events, notes, sessions
-from notifier.store.delivery.receipts import TELLING
+from notifier.store.delivery.decisions import Decision
 from notifier.store.people import consents, devices, erasures, preferences, recipients, topics
 from notifier.store.reading import ledger
 from tests.named import EMAIL, PUSH, SMS
@@ -60,7 +61,7 @@ BEA = RecipientDetails(name="Bea", phone="+4915198765432", email="bea@example.co
 AGREED = Consent(category="offers", channel="all", granted=True, wording="2026-03", source="app")
 
 
-async def rows(engine: WorkerEngine, table: sa.Table) -> list[Any]:
+async def rows(engine: WorkerEngine, table: sa.FromClause) -> list[Any]:
     async with engine.database.engine.connect() as connection:
         return list(await connection.execute(sa.select(table).order_by(*table.primary_key)))
 
@@ -197,7 +198,7 @@ async def test_the_books_keep_a_pseudonym_and_what_became_of_each_message(
     engine: WorkerEngine, clock: ManualClock, sandbox: Sandbox, lived: list[str]
 ) -> None:
     before = {row.id: row for row in await rows(engine, delivery) if row.recipient_id == ID}
-    tries = len(await rows(engine, attempt))
+    tries = [row for row in await rows(engine, outcome) if row.answer]
 
     await erase(engine, clock)
 
@@ -205,15 +206,15 @@ async def test_the_books_keep_a_pseudonym_and_what_became_of_each_message(
     pseudonym = (await erasures.pseudonym(engine.database))(ID)
     for id_, row in before.items():
         pending = row.state == State.PENDING
-        expected = ("cancelled", "recipient_gone", None) if pending else (row.state, row.reason, row.signal_at)
-        assert (after[id_].state, after[id_].reason, after[id_].signal_at) == expected
+        expected = ("cancelled", "recipient_gone", None) if pending else (row.state, row.reason, row.next_check_at)
+        assert (after[id_].state, after[id_].reason, after[id_].next_check_at) == expected
         assert after[id_].recipient_id == pseudonym
     assert {row.state for row in before.values()} >= {"pending", "sent"}
     assert {row.recipient_id for row in await rows(engine, decision)} == {pseudonym, "bea"}
     assert {row.recipient_id for row in await rows(engine, consent)} == {pseudonym, "bea"}
-    assert len(await rows(engine, attempt)) == tries
+    assert len([row for row in await rows(engine, outcome) if row.answer]) == len(tries)
     (closed,) = await rows(engine, erasure_table)
-    assert (closed.id, closed.names, closed.signal_at) == (pseudonym, "[]", None)
+    assert (closed.id, closed.names, closed.next_check_at) == (pseudonym, "[]", None)
 
 
 async def test_from_the_first_moment_nothing_more_is_sent(
@@ -276,15 +277,16 @@ async def test_what_a_worker_was_just_deciding_is_swept_up_by_the_second_sweep(
     await sweep(engine)
     async with engine.database.engine.begin() as connection:
         dialect = engine.database.dialect
-        row = dict.fromkeys(("due_at", "expires_at", "updated_at"), 0) | {"about": "a" * 32}
+        row = dict.fromkeys(("due_at", "expires_at", "updated_at"), 0) | {"subject_key": "a" * 32}
         new = deliveries.NewDelivery(
             id="d" * 32, event_id=late, recipient_id=ID, type="charging-complete", channel=SMS, target="",
-            lane="normal", state=State.PENDING, reason=None, created_at=NOW, signal_at=NOW, **row,  # type: ignore[arg-type]
+            lane="normal", state=State.PENDING, reason=None, created_at=NOW, next_check_at=NOW, **row,  # type: ignore[arg-type]
         )  # fmt: skip
         await deliveries.add(connection, dialect, [new])
-        told = deliveries.Decision(event_id=late, type="charging-complete", recipient_id=ID, decided_at=NOW, answers=[])
+        told = Decision(event_id=late, type="charging-complete", recipient_id=ID, decided_at=NOW, answers=[])
         await deliveries.add_decisions(connection, dialect, [told])
-        await events.mark_decided(connection, dialect, {late: 1}, NOW)
+        (decided,) = await events.take_undecided(connection, dialect, [late])
+        await events.mark_decided(connection, dialect, [decided], {late: 1}, NOW)
 
     # When that comes
     clock.advance(ENDED)

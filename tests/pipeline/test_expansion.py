@@ -3,6 +3,7 @@ twice, and the ledger balances after every chunk."""
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,8 +17,10 @@ from notifier.pipeline import clock as ticking
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
 from notifier.pipeline.expand import expand
-from notifier.store.core.schema import decision, delivery, event, recipient
+from notifier.store.core.schema import decision, recipient
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import events
+from notifier.store.delivery.events import WITH_PROGRESS
 from notifier.store.people import recipients, segments
 from notifier.store.reading import ledger
 from tests.pipeline.samples import NOW, OFFER, Report
@@ -61,9 +64,9 @@ async def rows(engine: WorkerEngine) -> list[tuple[str, str, str, str | None]]:
         return [tuple(row) for row in await connection.execute(sa.select(*(delivery.c[name] for name in names)))]
 
 
-async def the_event(engine: WorkerEngine) -> sa.Row[tuple[str | int | None, ...]]:
+async def the_event(engine: WorkerEngine) -> Any:
     async with engine.database.engine.connect() as connection:
-        return (await connection.execute(sa.select(event))).one()
+        return (await connection.execute(WITH_PROGRESS)).one()
 
 
 async def test_every_member_is_decided_once_though_each_chunk_is_followed_by_a_crash(
@@ -78,7 +81,7 @@ async def test_every_member_is_decided_once_though_each_chunk_is_followed_by_a_c
         chunks += 1
         row = await the_event(small)
         assert (row.decided_at, row.tries) == (None, 0)  # what gets on is not put aside
-        assert row.signal_at == small.clock.now() + EXPAND_AGAIN
+        assert row.next_check_at == small.clock.now() + EXPAND_AGAIN
         books = await ledger.read(small.database)
         assert (books.balanced, books.planned, books.undecided) == (True, len(await rows(small)), 1)
         assert chunks < 10

@@ -22,7 +22,7 @@ from notifier.policy.rules import RULES
 from notifier.rendering import Brand, Renderer
 from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import events
 from notifier.store.people import recipients
 from notifier.store.reading import explaining
@@ -78,7 +78,7 @@ async def test_what_was_sent_is_told_from_the_report_to_the_receipt_with_its_wor
 
     # Then its way is told in order, by channel
     assert lines(told)[0] == "test reported charging.complete (1)"
-    assert "decided by SMS: to be sent at once" in lines(told)
+    assert "decided by SMS: to be sent immediately" in lines(told)
     assert lines(told)[-1] == "it arrived"
     assert any(line.startswith("try 1 at ") and line.endswith(": sent") for line in lines(told))
 
@@ -244,7 +244,7 @@ async def test_an_unplug_that_took_a_warning_back_is_named(
 
     # Then it says what took it back on every channel, and that nothing was sent
     assert sandbox.ledger.entries == []
-    assert {each.words for each in told.deliveries} == {"not sent, for it is not true any more"}
+    assert {each.words for each in told.deliveries} == {"not sent, because the event no longer applies"}
     assert lines(told).count("session.ended (2 of test) took it back") == len(told.deliveries)
     assert {each.content for each in told.deliveries} == {None}
 
@@ -336,7 +336,7 @@ async def test_an_event_about_nobody_known_and_one_that_is_put_aside_say_so(
     put_aside = await ask(engine, event=aside)
 
     assert (told.recipient, told.standing) == (None, None)
-    assert [each.words for each in told.answers] == ["not sent: the event names nobody that is known here"]
+    assert [each.words for each in told.answers] == ["not sent: nobody that the event names is registered"]
     assert [each.state for each in told.deliveries] == [State.SUPPRESSED]
     assert (put_aside.state, len(put_aside.why_not)) == ("quarantined", 1)
 

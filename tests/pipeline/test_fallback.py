@@ -99,7 +99,7 @@ async def test_the_text_comes_at_once_where_no_phone_takes_the_push(
     # When the other fails, then the text is due at once
     await deliver(engine, PUSH, [second.id])
     text = await one(engine, channel="sms")
-    assert (text.due_at, text.signal_at, text.reason) == (NOW, NOW, None)
+    assert (text.due_at, text.next_check_at, text.reason) == (NOW, NOW, None)
     await deliver_due(engine)
     assert sandbox.ledger.accepted(SMS, text.id) == 1
 

@@ -14,7 +14,7 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import FaultRule
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
 

@@ -16,8 +16,9 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.store.core.database import Database
-from notifier.store.core.schema import consent, delivery, suppression
+from notifier.store.core.schema import consent, suppression
 from notifier.store.core.staff import audit
+from notifier.store.core.status import rendered as delivery
 from notifier.store.people import consents, recipients, suppressions
 from notifier.store.people.suppressions import Suppression
 from tests.named import SMS
@@ -36,7 +37,7 @@ async def suppress(database: Database, reason: Reason) -> None:
     await database.write(lambda connection: suppressions.add(connection, database.dialect, found, NOW))
 
 
-async def rows(database: Database, table: sa.Table) -> list[Any]:
+async def rows(database: Database, table: sa.FromClause) -> list[Any]:
     async with database.engine.connect() as connection:
         return list(await connection.execute(sa.select(table)))
 

@@ -1,5 +1,7 @@
 """What a worker delivers itself of what it decides is its own from the first moment, and all is known of it."""
 
+import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +25,8 @@ from notifier.pipeline.planning import read_and_plan
 from notifier.pipeline.prepare import prepare
 from notifier.providers.bulkheads import Bulkhead
 from notifier.sandbox import Sandbox
-from notifier.store.core.schema import delivery
+from notifier.store.core.schema import lease
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import deliveries, events, supersessions
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.delivery.supersessions import Supersession
@@ -36,6 +39,21 @@ from tests.pipeline.samples import COMPLETE, RECEIPT, WARNING, Dying, Report
 
 def rooms(places: float = float("inf")) -> dict[Queue, Bulkhead]:
     return {queue: Bulkhead(places) for queue in LANES}
+
+
+class Holding(LocalDispatcher):
+    """Batches begin when the test says so, so that what is written before the first of them can be looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(rooms())
+        self.may_begin = asyncio.Event()
+
+    def begin(self, queue: Queue, messages: int, work: Coroutine[Any, Any, object]) -> None:
+        super().begin(queue, messages, self._when_told(work))
+
+    async def _when_told(self, work: Coroutine[Any, Any, object]) -> None:
+        await self.may_begin.wait()
+        await work
 
 
 @pytest.fixture
@@ -57,9 +75,11 @@ def waiting(valkey: str) -> dict[str, int]:
 
 
 async def test_what_is_decided_is_delivered_without_a_signal_and_without_a_claim(
-    worker: WorkerEngine, sandbox: Sandbox, driver: str, report: Report, valkey: str
+    engine: WorkerEngine, sandbox: Sandbox, driver: str, report: Report, valkey: str
 ) -> None:
     event = await report("charging.complete", **COMPLETE)
+    dispatcher = Holding()
+    worker = replace(engine, dispatcher=dispatcher)
 
     # When a worker with room decides it
     assert await decide(worker, [event]) == 1
@@ -67,12 +87,16 @@ async def test_what_is_decided_is_delivered_without_a_signal_and_without_a_claim
     # Then the rows are its own at once, and nobody was told that they are due
     taken = await rows(worker)
     assert {(row.channel, row.state, row.attempts) for row in taken} == {("push", "sending", 1), ("sms", "sending", 1)}
-    assert len({row.lease_token for row in taken}) == 1
-    assert all(row.signal_at == worker.clock.now() + LEASE for row in taken)
+    assert len({row.lease_token for row in taken}) == 2  # one for each queue
+    async with worker.database.engine.connect() as connection:
+        held = {row.token: row for row in await connection.execute(sa.select(lease))}
+    assert {row.lease_token for row in taken} == held.keys()
+    assert {row.ends_at for row in held.values()} == {worker.clock.now() + LEASE}
     assert set(waiting(valkey)) <= {DECIDE, DECIDE_URGENT}
 
     # And they go out
-    await worker.dispatcher.close()
+    dispatcher.may_begin.set()
+    await dispatcher.close()
     assert {(row.channel, row.state, row.attempts) for row in await rows(worker)} == {
         ("push", "sent", 1),
         ("sms", "sent", 1),
@@ -109,9 +133,13 @@ async def planned(engine: WorkerEngine, event: str) -> list[Claim]:
         batch = await events.take_undecided(connection, dialect, [event])
         members = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
         plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members)
-        known = await supersessions.of(connection, dialect, {each.about for each in plan.deliveries.values()})
+        known = await supersessions.of(connection, dialect, {each.subject_key for each in plan.deliveries.values()})
         chosen = due_immediately(engine.catalog, plan.deliveries.values(), now)
-        return [each for held in claim_locally(chosen, batch, members, known, "t", now).values() for each in held]
+        return [
+            each
+            for held in claim_locally(chosen, batch, members, known, dict.fromkeys(chosen, "t"), now).values()
+            for each in held
+        ]
 
     return await engine.database.read(work)
 
@@ -138,9 +166,9 @@ async def test_a_worker_knows_of_what_it_takes_what_a_claim_would_have_answered(
     # Given a driver whose mailbox is suppressed, and a mark about the same thing, before or after the event
     key = (await suppressions.address_key(engine.database))(EMAIL, "ada@example.com")
     event = await report(type_, **data)
-    about = (await planned(engine, event))[0].ready.about
+    about = (await planned(engine, event))[0].ready.subject_key
     supersession = None if marked is None else Supersession(
-        about=about, until=engine.clock.now() + marked, reason=Reason.CANCELLED, event_id=event
+        subject_key=about, until=engine.clock.now() + marked, reason=Reason.CANCELLED, event_id=event
     )  # fmt: skip
 
     async def spoil(connection: AsyncConnection) -> None:

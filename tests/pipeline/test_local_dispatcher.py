@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 
 import pytest
 
@@ -162,16 +163,10 @@ async def test_nothing_is_waited_for_where_there_is_room(nearby: LocalDispatcher
     await nearby.close()
 
 
-async def test_a_busy_process_waits_for_room_and_not_for_ever(nearby: LocalDispatcher) -> None:
-    # Given a full room, and a process that has more to do than it gets done
-    batch, idle = begin(nearby), False
-
-    async def work() -> None:
-        while not idle:
-            sum(range(10_000))
-            await asyncio.sleep(0)
-
-    working = asyncio.create_task(work())
+async def test_a_busy_process_waits_for_room_and_not_for_ever(room: Bulkhead) -> None:
+    # Given a full room, and a process that uses its core all the time
+    nearby = LocalDispatcher({QUEUE: room}, spent=monotonic)
+    batch = begin(nearby)
 
     # Then what is decided waits its time
     assert await seconds_to_catch_up(nearby) >= AHEAD
@@ -180,11 +175,10 @@ async def test_a_busy_process_waits_for_room_and_not_for_ever(nearby: LocalDispa
     asyncio.get_running_loop().call_later(LOOK, batch.go.set)
     assert await seconds_to_catch_up(nearby) < AHEAD
     assert batch.ended
-    idle = True
-    await working
 
 
-async def test_a_process_that_only_waits_for_a_provider_decides_meanwhile(nearby: LocalDispatcher) -> None:
+async def test_a_process_that_only_waits_for_a_provider_decides_meanwhile(room: Bulkhead) -> None:
+    nearby = LocalDispatcher({QUEUE: room}, spent=lambda: 0.0)
     batch = begin(nearby)
 
     assert LOOK <= await seconds_to_catch_up(nearby) < AHEAD

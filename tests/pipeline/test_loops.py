@@ -67,7 +67,7 @@ def counts(engine: WorkerEngine) -> Iterator[list[str]]:
     found: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "min(delivery.due_at)" in statement:
+        if "min(status.due_at)" in statement:
             found.append(statement)
 
     sa.event.listen(engine.database.engine.sync_engine, "before_cursor_execute", note)
@@ -193,8 +193,8 @@ async def test_why_it_was_held_back_is_told_in_words(engine: WorkerEngine, drive
     assert found is not None
     said = msgspec.json.encode(explain(engine.catalog, engine.renderer, engine.links, found)).decode()
 
-    assert "the person had as many messages of this kind as they may have in that time" in said
-    assert f"This type has told the person {MOST} times within 1 h, which is all that it may: not sent." in said
+    assert "the person had reached the limit on messages of this kind" in said
+    assert f"This type has notified the person {MOST} times within 1 h, which is its limit: not sent." in said
 
 
 @given(

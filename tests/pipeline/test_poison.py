@@ -26,7 +26,8 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import SIGNAL_AGAIN, WorkerEngine
 from notifier.pipeline.resolve import MAX_CRASHES, ask
 from notifier.sandbox import Sandbox
-from notifier.store.core.schema import delivery, event
+from notifier.store.core.schema import event, open_event, plan
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import events, leases, unknown_checks
 from notifier.store.reading import ledger
 from tests.named import PUSH, SMS
@@ -79,13 +80,13 @@ async def spoil(engine: WorkerEngine, id_: str, data: str = "[]") -> None:
         await connection.execute(sa.update(event).where(event.c.id == id_).values(data=data))
 
 
-async def rows(engine: WorkerEngine, table: sa.Table, **where: Any) -> list[Any]:
+async def rows(engine: WorkerEngine, table: sa.FromClause, **where: Any) -> list[Any]:
     query = sa.select(table).where(*(table.c[name] == value for name, value in where.items()))
     async with engine.database.engine.connect() as connection:
         return list(await connection.execute(query))
 
 
-async def the(engine: WorkerEngine, table: sa.Table, id_: str) -> Any:
+async def the(engine: WorkerEngine, table: sa.FromClause, id_: str) -> Any:
     (row,) = await rows(engine, table, id=id_)
     return row
 
@@ -108,7 +109,7 @@ async def test_an_event_that_cannot_be_decided_is_put_aside_and_keeps_no_other_o
 
     # When they are decided together, then all the others are, at once
     assert await decide(engine, ids) == 99
-    assert (await the(engine, event, bad)).tries == 1
+    assert (await the(engine, open_event, bad)).tries == 1
 
     # When the clock signals it again, then it goes alone, and is tried a second time
     clock.advance(SIGNAL_AGAIN)
@@ -161,9 +162,9 @@ async def test_an_event_that_ends_its_worker_does_so_three_times_at_most(
 
     # Then the others were decided meanwhile, and that one is put aside
     assert ends == 3
-    assert {row.id for row in await rows(engine, event) if row.decided_at is None} == {deadly}
-    assert max(row.decided_at for row in await rows(engine, event) if row.decided_at) <= NOW + 2 * SIGNAL_AGAIN
-    assert (await the(engine, event, deadly)).quarantined_at is not None
+    assert {row.event_id for row in await rows(engine, plan)} == {*ids} - {deadly}
+    assert max(row.decided_at for row in await rows(engine, plan)) <= NOW + 2 * SIGNAL_AGAIN
+    assert (await the(engine, open_event, deadly)).quarantined_at is not None
     assert (await ledger.read(engine.database)).balanced
 
 
@@ -181,7 +182,7 @@ async def test_a_signal_that_came_twice_is_one_try(
 
     # Then each event is tried by one of them, and counted once
     assert sorted(id_ for taken in begun for id_ in taken) == sorted(ids)
-    assert {row.tries for row in await rows(engine, event)} == {1}
+    assert {row.tries for row in await rows(engine, open_event)} == {1}
 
 
 async def test_an_event_is_not_judged_while_it_is_tried(
@@ -198,7 +199,7 @@ async def test_an_event_is_not_judged_while_it_is_tried(
     await tick(engine)
 
     # Then the try may end well
-    assert (await the(engine, event, id_)).quarantined_at is None
+    assert (await the(engine, open_event, id_)).quarantined_at is None
     assert await decide(engine, [id_]) == 1
 
 
@@ -235,7 +236,7 @@ async def test_a_delivery_that_ends_its_worker_is_put_aside(
 
     # Then it has failed, after as many as may be, and is a dead letter; and the other one was sent
     aside = await the(engine, delivery, deadly)
-    assert (aside.state, aside.reason, aside.signal_at) == ("failed", "quarantined", None)
+    assert (aside.state, aside.reason, aside.next_check_at) == ("failed", "quarantined", None)
     assert 1 + ends == MAX_CRASHES
     assert (await the(engine, delivery, other)).state == "sent"
     assert sandbox.ledger.accepted(channel, other) == 1

@@ -18,7 +18,7 @@ from notifier.rendering.texts import Texts, decode
 from notifier.runtime.settings import Settings
 from notifier.sandbox import Sandbox
 from notifier.store.console import versions
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 from notifier.texts import gate, publishing
 from tests.named import SMS
 from tests.pipeline.samples import COMPLETE, NOW, Report

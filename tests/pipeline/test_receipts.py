@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from notifier.channels.sms.receipts import StatusCallback, read_status
 from notifier.domain.clock import HOUR, MINUTE, ManualClock
 from notifier.domain.deliveries import MOVES, TERMINAL, Lane, State
+from notifier.domain.ids import make_id
 from notifier.domain.messages import Report
 from notifier.pipeline import clock as clock_step
 from notifier.pipeline.claim_batcher import LEASE
@@ -20,7 +21,7 @@ from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.database import Database
 from notifier.store.delivery import deliveries, due, leases
 from notifier.store.delivery.deliveries import NewDelivery
-from notifier.store.delivery.leases import Settled
+from notifier.store.delivery.leases import Attempt, Settled
 from notifier.store.delivery.receipts import DeliveryStatus
 from notifier.store.reading import ledger
 from tests.named import SMS
@@ -59,7 +60,7 @@ async def test_a_text_that_could_not_be_delivered_tells_why(engine: WorkerEngine
     assert await tell_one(engine, told(sent.id)) == NOTHING
 
     after = await row(engine, sent.id)
-    assert (after.state, after.reason, after.code, after.signal_at) == ("undelivered", "refused", "30007", None)
+    assert (after.state, after.reason, after.code, after.next_check_at) == ("undelivered", "refused", "30007", None)
     assert await suppressed(engine) == []
 
 
@@ -151,22 +152,38 @@ async def test_a_receipt_that_overtakes_its_worker_stands_and_the_worker_adds_wh
 ) -> None:
     # Given a worker that has handed a text over and not settled yet
     waiting = await text(engine, report, sent=False)
-    await leases.claim(engine.database, [waiting.id], "token", NOW, NOW + LEASE)
+    await leases.claim(engine.database, [waiting.id], make_id("token"), NOW, NOW + LEASE)
 
     # When the receipt comes first
     assert await tell_one(engine, told(waiting.id, state, reference="SM1")) == MOVED
     settled = Settled(
-        id=waiting.id, recipient_id="ada", lease_token="token", state=State.UNKNOWN, reason="unknown", due_at=NOW,
-        signal_at=NOW, attempts=1, provider="twilio", provider_reference=None, locale="de", time_zone="Europe/Vienna",
-        content_hash="0" * 64, version=7,
+        id=waiting.id,
+        recipient_id="ada",
+        channel=SMS,
+        lease_token=make_id("token"),
+        state=State.UNKNOWN,
+        reason="unknown",
+        due_at=NOW,
+        next_check_at=NOW,
+        attempts=1,
+        provider="twilio",
+        provider_reference=None,
+        locale="de",
+        time_zone="Europe/Vienna",
+        content_hash="0" * 32,
+        version=7,
+    )
+
+    tried = Attempt(
+        delivery_id=waiting.id, number=1, started_at=NOW, ended_at=NOW, provider="twilio", outcome="unknown", code=None
     )  # fmt: skip
 
     # Then the worker's outcome is recorded beside it, once, and moves nothing
-    assert await leases.settle(engine.database, [settled], [], [], NOW) == 1
-    assert await leases.settle(engine.database, [settled], [], [], NOW) == 0
+    assert await leases.settle(engine.database, [settled], [tried], [], NOW) == 1
+    assert await leases.settle(engine.database, [settled], [tried], [], NOW) == 0
     after = await row(engine, waiting.id)
     assert (after.state, after.locale, after.provider_reference, after.lease_token) == (state, "de", "SM1", None)
-    assert (after.time_zone, after.content_hash, after.version) == ("Europe/Vienna", "0" * 64, 7)
+    assert (after.time_zone, after.content_hash, after.version) == ("Europe/Vienna", "0" * 32, 7)
     assert after.provider == "twilio"
     clock.advance(LEASE)
     assert await due.return_expired_leases(engine.database, clock.now(), 10) == 0
@@ -177,7 +194,7 @@ async def test_a_worker_that_died_after_the_send_is_put_right_by_the_receipt(
 ) -> None:
     # Given a worker that died between Twilio's answer and writing it down
     waiting = await text(engine, report, sent=False)
-    await leases.claim(engine.database, [waiting.id], "token", NOW, NOW + LEASE)
+    await leases.claim(engine.database, [waiting.id], make_id("token"), NOW, NOW + LEASE)
 
     # When Twilio says that it has the text, and the lease runs out
     assert await tell_one(engine, told(waiting.id, State.SENT)) == MOVED
@@ -203,7 +220,7 @@ async def test_an_unknown_delivery_is_known_by_its_receipt(
 
     # Then it is settled, and the clock has nothing more to do with it
     after = await row(engine, unknown.id)
-    assert (after.state, after.reason, after.code, after.signal_at) == (state, None, None, None)
+    assert (after.state, after.reason, after.code, after.next_check_at) == (state, None, None, None)
 
 
 async def test_what_is_to_be_sent_again_is_not_once_a_receipt_says_that_it_arrived(
@@ -228,12 +245,20 @@ SIDS = st.sampled_from([None, "SM1", "SM2"])
 REPORTS = st.lists(st.tuples(STATES, SIDS), max_size=8)
 
 
+def known_as(state: State, reference: str | None) -> DeliveryStatus:
+    return DeliveryStatus(
+        id="d", recipient_id="ada", channel=SMS, state=state, reason=None, attempts=1, crashes=0, started_at=None,
+        batch_token=None,
+        provider=None, provider_reference=reference, expires_at=NOW,
+    )  # fmt: skip
+
+
 @given(st.sampled_from(State), SIDS, REPORTS, st.integers(0, 8))
 def test_reports_move_a_delivery_alike_however_they_are_batched(
     state: State, sid: str | None, reports: list[tuple[State, str | None]], cut: int
 ) -> None:
     # Given a delivery anywhere, and reports in any order
-    start = DeliveryStatus(id="d", channel=SMS, state=state, provider_reference=sid, expires_at=NOW)
+    start = known_as(state, sid)
     batch = [told("d", each, reference=reference) for each, reference in reports]
 
     # When they come in one batch
@@ -248,7 +273,7 @@ def test_reports_move_a_delivery_alike_however_they_are_batched(
     for report, counted in zip(batch[:cut], moved[:cut], strict=True):
         if counted:
             known = report.reference or now.provider_reference
-            now = DeliveryStatus(id="d", channel=SMS, state=report.state, provider_reference=known, expires_at=NOW)
+            now = known_as(report.state, known)
     assert advance({"d": now}, batch[cut:]) == moved[cut:]
 
 
@@ -272,11 +297,11 @@ async def test_no_interleaving_of_workers_clocks_and_receipts_moves_an_end(
     database: Database, steps: list[tuple[str, State]]
 ) -> None:
     # Given a delivery that is due
-    id_, now, token = f"{next(_numbers):032x}", NOW, "none"
+    id_, now, token = f"{next(_numbers):032x}", NOW, make_id("none")
     new = NewDelivery(
-        id=id_, event_id=id_, recipient_id="ada", type="t", channel=SMS, target="", lane=Lane.NORMAL, about=id_,
+        id=id_, event_id=id_, recipient_id="ada", type="t", channel=SMS, target="", lane=Lane.NORMAL, subject_key=id_,
         state=State.PENDING, reason=None, created_at=NOW, updated_at=NOW, due_at=NOW, expires_at=NOW + HOUR,
-        signal_at=NOW,
+        next_check_at=NOW,
     )  # fmt: skip
     await database.write(lambda connection: deliveries.add(connection, database.dialect, [new]))
     state = State.PENDING
@@ -288,20 +313,30 @@ async def test_no_interleaving_of_workers_clocks_and_receipts_moves_an_end(
             case "report":
                 await record(database, [told(id_, wished)], now)
             case "claim":
-                if await leases.claim(database, [id_], f"token-{number}", now, now + LEASE):
-                    token = f"token-{number}"
+                if await leases.claim(database, [id_], make_id("token", str(number)), now, now + LEASE):
+                    token = make_id("token", str(number))
             case "settle":
                 settled = Settled(
-                    id=id_, recipient_id="ada", lease_token=token, state=wished, reason=None, due_at=now,
-                    signal_at=None, attempts=1, provider="twilio", provider_reference="SM1", locale="de",
-                )  # fmt: skip
+                    id=id_,
+                    recipient_id="ada",
+                    channel=SMS,
+                    lease_token=token,
+                    state=wished,
+                    reason=None,
+                    due_at=now,
+                    next_check_at=None,
+                    attempts=1,
+                    provider="twilio",
+                    provider_reference="SM1",
+                    locale="de",
+                )
                 await leases.settle(database, [settled], [], [], now)
             case "lease":
                 now += LEASE
                 await due.return_expired_leases(database, now, 10)
             case "resend":
                 move = deliveries.Move(
-                    id=id_, before=State.UNKNOWN, state=wished, reason=None, due_at=now, signal_at=now
+                    id=id_, before=State.UNKNOWN, state=wished, reason=None, due_at=now, next_check_at=now
                 )
                 await deliveries.move(database, [move], now)
 

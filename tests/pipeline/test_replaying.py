@@ -91,7 +91,7 @@ async def test_a_channel_that_is_taken_away_is_a_difference_for_those_who_had_it
 
     told = await again(engine, catalog)
 
-    assert changes(told) == {("charging-complete", "sms", "to be sent at once", "nothing is decided", 1)}
+    assert changes(told) == {("charging-complete", "sms", "to be sent immediately", "no decision", 1)}
     assert told.changes[0].examples[0].recipient == "ada"
 
 
@@ -106,7 +106,7 @@ async def test_rules_are_asked_by_where_people_stood_then_whatever_they_chose_si
 
     # When the day is decided again, then the mail that waited would not have
     assert changes(await again(engine, catalog)) == {
-        ("session-receipt", "email", "held: the person has quiet hours", "to be sent at once", 1)
+        ("session-receipt", "email", "held: the person has quiet hours", "to be sent immediately", 1)
     }
 
 
@@ -126,9 +126,9 @@ async def test_a_cap_that_is_new_counts_what_was_sent_by_then(
     told = await again(engine, catalog)
 
     # Then the third would not have gone out, on either channel
-    over = "not sent: the person had as many messages of this kind as they may have in that time"
+    over = "not sent: the person had reached the limit on messages of this kind"
     assert changes(told) == {
-        ("charging-complete", channel, "to be sent at once", over, 1) for channel in ("push", "sms")
+        ("charging-complete", channel, "to be sent immediately", over, 1) for channel in ("push", "sms")
     }
 
 
@@ -146,9 +146,9 @@ async def test_a_limit_of_a_type_that_is_new_counts_what_was_sent_by_then_and_an
 
     # When they let twelve through, then two more would have gone out on each channel
     catalog = changed(tmp_path, "_policy.toml", "most = 10", "most = 12")
-    over = "not sent: the person had as many messages of this kind as they may have in that time"
+    over = "not sent: the person had reached the limit on messages of this kind"
     assert {each[:4] for each in changes(await again(engine, catalog))} == {
-        ("charging-complete", channel, over, "to be sent at once") for channel in ("push", "sms")
+        ("charging-complete", channel, over, "to be sent immediately") for channel in ("push", "sms")
     }
 
 
@@ -162,8 +162,8 @@ async def test_a_type_that_is_gone_and_one_that_is_new_are_differences(
 
     told = changes(await again(engine, Catalog(kinds.values(), catalog.regulation)))
 
-    assert ("charging-complete", "push", "to be sent at once", "nothing is decided", 1) in told
-    assert ("charge-done", "push", "nothing is decided", "to be sent at once", 1) in told
+    assert ("charging-complete", "push", "to be sent immediately", "no decision", 1) in told
+    assert ("charge-done", "push", "no decision", "to be sent immediately", 1) in told
 
 
 async def test_an_event_that_only_took_others_back_may_be_told_of_by_a_new_type(engine: WorkerEngine, day: int) -> None:
@@ -176,7 +176,7 @@ async def test_an_event_that_only_took_others_back_may_be_told_of_by_a_new_type(
 
     told = changes(await again(engine, Catalog(kinds.values(), engine.catalog.regulation)))
 
-    assert told == {("goodbye", "none", "nothing is decided", "not sent: the event names nobody that is known here", 1)}
+    assert told == {("goodbye", "none", "no decision", "not sent: nobody that the event names is registered", 1)}
 
 
 async def test_an_event_whose_data_these_types_do_not_take_is_counted_and_passed_over(

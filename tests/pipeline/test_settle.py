@@ -30,11 +30,30 @@ DICE = Random(1)  # noqa: S311 (repeatable, not secret)
 
 def ready(channel: Channel, *, attempts: int = 0, expires_in: int = 30 * DAY) -> Ready:
     return Ready(
-        id="1", event_id="2", recipient_id="ada", type="t", channel=channel, lane=Lane.NORMAL, target="", about="3",
-        created_at=NOW, expires_at=NOW + expires_in, attempts=attempts, occurred_at=NOW, accepted_at=NOW, data={},
-        redrive_of=None, reach=Reach(), facts=None, address_key=None, supersession=None, reached=False,
-        told=True, digest_items=None,
-    )  # fmt: skip
+        id="1",
+        event_id="2",
+        recipient_id="ada",
+        type="t",
+        channel=channel,
+        lane=Lane.NORMAL,
+        target="",
+        subject_key="3",
+        created_at=NOW,
+        expires_at=NOW + expires_in,
+        attempts=attempts,
+        crashes=0,
+        occurred_at=NOW,
+        accepted_at=NOW,
+        data={},
+        redrive_of=None,
+        reach=Reach(),
+        facts=None,
+        address_key=None,
+        supersession=None,
+        reached=False,
+        told=True,
+        digest_items=None,
+    )
 
 
 @pytest.mark.parametrize(("channel", "code"), CODES)
@@ -50,13 +69,13 @@ def test_every_code_leads_where_it_says_and_comes_again_only_where_it_may(channe
     if error.retry:
         retry = TABLES[channel].retry[error.retry_class]
         assert settled.state == State.PENDING
-        assert settled.signal_at == settled.due_at >= NOW + max(retry.least, (error.retry_after or 0) * SECOND)
+        assert settled.next_check_at == settled.due_at >= NOW + max(retry.least, (error.retry_after or 0) * SECOND)
     elif isinstance(error, OutcomeUnknown):
         assert settled.state == State.UNKNOWN
-        assert settled.signal_at is not None
+        assert settled.next_check_at is not None
     else:
         assert settled.state in (State.FAILED, State.SUPPRESSED)
-        assert settled.signal_at is None
+        assert settled.next_check_at is None
 
 
 @pytest.mark.parametrize(("channel", "code"), CODES)
@@ -66,7 +85,7 @@ def test_no_code_is_tried_for_ever(channel: Channel, code: str) -> None:
     while tries < 100:
         settled = settle(ready(channel, attempts=attempts), "token", error, RenderRecord("en"), NOW, DICE)
         attempts, tries = settled.attempts, tries + 1
-        if settled.signal_at is None:
+        if settled.next_check_at is None:
             break
 
     if was_tried(ready(channel), error):
@@ -117,7 +136,7 @@ def test_where_the_answer_is_the_receipt_the_person_has_it() -> None:
 
     check_moves([(State.SENDING, taken.state), (State.SENDING, arrived.state)])
     assert (taken.state, arrived.state) == (State.SENT, State.DELIVERED)
-    assert (arrived.provider, arrived.provider_reference, arrived.signal_at) == ("main", "1", None)
+    assert (arrived.provider, arrived.provider_reference, arrived.next_check_at) == ("main", "1", None)
 
 
 @pytest.mark.parametrize("outcome", [Receipt("main", "1"), sms.CODES.classify("21211")])

@@ -14,7 +14,7 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import FaultRule
 from notifier.store.core.database import BUSY_TIMEOUT
-from notifier.store.core.schema import delivery
+from notifier.store.core.status import rendered as delivery
 from tests.named import EMAIL, SMS
 from tests.pipeline.samples import COMPLETE, Report
 from tests.pipeline.steps import deliver_due, offline, online, rows

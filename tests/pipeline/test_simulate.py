@@ -16,7 +16,8 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
-from notifier.store.core.schema import delivery, metadata
+from notifier.store.core.schema import decision, metadata
+from notifier.store.core.status import rendered as delivery
 from notifier.store.people import preferences, recipients
 from notifier.why.simulate import Simulation, Trial, simulate
 from tests.named import EMAIL
@@ -69,13 +70,13 @@ async def test_a_simulation_writes_nothing_and_its_words_are_those_that_then_go_
     foreseen = sorted(str((each.content or {}).get("body") or (each.content or {})["text"]) for each in fate.answers)
     assert sorted(entry.content.body for entry in sandbox.ledger.entries) == foreseen  # type: ignore[union-attr]
     assert {each.answer for each in fate.answers} == {State.PENDING}
-    assert {each.words for each in fate.answers} == {"to be sent at once"}
+    assert {each.words for each in fate.answers} == {"to be sent immediately"}
 
 
 async def test_the_engine_itself_refuses_to_write_while_it_only_looks(engine: WorkerEngine, driver: str) -> None:
     # Given work that writes
     async def work(connection: Any) -> None:
-        await connection.execute(sa.delete(delivery))
+        await connection.execute(sa.delete(decision))
 
     # When it is let look, then the database refuses, and is no worse for it
     with pytest.raises((StoreUnavailable, sa.exc.DBAPIError)):
@@ -155,7 +156,7 @@ async def test_somebody_supposed_takes_the_place_of_whoever_the_event_names(
     # Then the answers are theirs, in their language
     (fate,) = told.fates
     assert fate.recipient == "somebody"
-    assert answers(told)["push"] == ("pending", "to be sent at once")
+    assert answers(told)["push"] == ("pending", "to be sent immediately")
     assert answers(told)["sms"][0] == "suppressed"
     assert next(each.locale for each in fate.answers if each.content) == "fr"
 
@@ -173,9 +174,11 @@ async def test_what_was_told_before_and_what_has_been_taken_back_would_not_be_se
     later = await foresee(engine, "idle.warning", WARNING, recipient="ada", at="2026-03-09T17:41:00Z")
 
     # Then the first is a repeat, the second not true any more, and one of a later moment would go out
-    assert {words for _, words in answers(again).values()} == {"nothing more is sent: the same was told before"}
-    assert all("session.ended has taken it back" in words for _, words in answers(warning).values())
-    assert {words for _, words in answers(later).values()} == {"to be sent at once"}
+    assert {words for _, words in answers(again).values()} == {
+        "nothing more is sent: it is a duplicate of an earlier message"
+    }
+    assert all("session.ended has cancelled or superseded it" in words for _, words in answers(warning).values())
+    assert {words for _, words in answers(later).values()} == {"to be sent immediately"}
 
 
 async def test_it_says_what_an_event_would_take_back(engine: WorkerEngine, driver: str) -> None:
@@ -204,7 +207,7 @@ async def test_a_person_with_other_preferences_is_still_the_one_in_the_audience(
     told = await foresee(engine, "charging.complete", COMPLETE, recipient="ada", preferences=off)
 
     assert answers(told)["sms"] == (
-        "suppressed", "not sent: the person, or whoever presets for them, switched it off",
+        "suppressed", "not sent: the person, or a preset of their network, fleet or host, switched it off",
     )  # fmt: skip
     stored = await preferences.get(engine.database, "ada")
     assert stored == Preferences()

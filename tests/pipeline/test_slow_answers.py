@@ -24,7 +24,8 @@ from notifier.pipeline.local_dispatcher import LocalDispatcher
 from notifier.providers.bulkheads import Bulkhead
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import FaultRule
-from notifier.store.core.schema import attempt, delivery
+from notifier.store.core.schema import outcome
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import due
 from tests.named import EMAIL
 from tests.pipeline.samples import NOW, RECEIPT, Report
@@ -207,7 +208,9 @@ async def until_renewed(worker: WorkerEngine) -> None:
         first = None
         while True:
             async with worker.database.engine.connect() as connection:
-                ends = await connection.scalar(sa.select(delivery.c.signal_at).where(delivery.c.state == State.SENDING))
+                ends = await connection.scalar(
+                    sa.select(delivery.c.next_check_at).where(delivery.c.state == State.SENDING)
+                )
             if first is not None and ends is not None and ends > first:
                 return
             first = ends
@@ -221,4 +224,5 @@ async def states(worker: WorkerEngine) -> set[str]:
 
 async def tries(worker: WorkerEngine) -> int:
     async with worker.database.engine.connect() as connection:
-        return int(await connection.scalar(sa.select(sa.func.count()).select_from(attempt)) or 0)
+        tried = sa.select(sa.func.count()).where(outcome.c.answer.is_not(None))
+        return int(await connection.scalar(tried) or 0)

@@ -24,13 +24,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from notifier.broker import LANES
 from notifier.broker.signals import Signals
 from notifier.domain.catalog import load_catalog
-from notifier.domain.clock import MINUTE, SECOND, ManualClock
+from notifier.domain.clock import DAY, MINUTE, SECOND, ManualClock
 from notifier.domain.cloudevents import EventReader
-from notifier.domain.deliveries import MOVES, TERMINAL, Channel, State
+from notifier.domain.deliveries import DEAD, MOVES, TERMINAL, Channel, State
 from notifier.domain.errors import OutcomeUnknown, Refused, SendError, Unavailable
 from notifier.domain.messages import Device, Receipt, Report
 from notifier.domain.recipients import RecipientDetails
-from notifier.pipeline import clock, dead, receipts
+from notifier.pipeline import clock, dead, receipts, sealing
 from notifier.pipeline.accept import Accepted, Intake
 from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.decide import decide
@@ -43,12 +43,13 @@ from notifier.providers.bulkheads import Bulkhead
 from notifier.rendering import Brand, Renderer
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery, event
-from notifier.store.delivery import events, leases, unknown_checks
+from notifier.store.core.schema import event, lease, plan
+from notifier.store.core.status import rendered as delivery
+from notifier.store.delivery import events, leases, tallies, unknown_checks
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
-from notifier.store.reading.dead import DEAD_STATES
+from notifier.store.reading.recount import recount
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Dying
 from tests.samples import LINKS
@@ -121,6 +122,14 @@ class Provider:
         return
 
 
+BY_RECEIPT = (State.SENT, State.DELIVERED, State.UNDELIVERED)
+
+
+def stands(row: Any) -> tuple[Any, ...]:
+    """What is to come of a delivery, beside what is known of it."""
+    return row.state, row.reason, row.next_check_at
+
+
 class Worker:
     """What a worker holds: its token, and what it claimed under it."""
 
@@ -175,9 +184,13 @@ class Deliveries(RuleBasedStateMachine):
         self.runner.close()
         self.folder.cleanup()
 
-    async def rows(self, table: sa.Table = delivery) -> list[Any]:
+    async def rows(self, table: sa.FromClause = delivery) -> list[Any]:
         async with self.engine.database.engine.connect() as connection:
-            return list(await connection.execute(sa.select(table).order_by(table.c.id)))
+            return list(
+                await connection.execute(
+                    sa.select(table).order_by(*(table.primary_key if isinstance(table, sa.Table) else [table.c.id]))
+                )
+            )
 
     def some(self, which: list[int] | None, *first: str) -> list[Any]:
         """The deliveries that numbers stand for, each once; those in the states `first` have the first numbers."""
@@ -187,7 +200,8 @@ class Deliveries(RuleBasedStateMachine):
 
     def some_events(self, which: list[int] | None) -> list[str]:
         """The ids of events, undecided ones first."""
-        found = sorted(self.run(self.rows(event)), key=lambda row: row.decided_at is not None)
+        decided = {row.event_id for row in self.run(self.rows(plan))}
+        found = sorted(self.run(self.rows(event)), key=lambda row: row.id in decided)
         numbers = range(len(found)) if which is None else {number % len(found) for number in which}
         return [found[number].id for number in numbers]
 
@@ -289,9 +303,11 @@ class Deliveries(RuleBasedStateMachine):
         attempts = [attempt(ready, result, now, now) for ready in worker.held]
         recorded = self.run(leases.settle(self.engine.database, settled, attempts, [], now))
         after = self.run(self.rows())
-        changed = {new.id for old, new in zip(self.found, after, strict=True) if old != new}
+        changed = {new.id for old, new in zip(self.found, after, strict=True) if stands(old) != stands(new)}
         assert changed == own, "an outcome counts under the lease's token alone"
-        assert recorded == len(own)
+        late = {each.id for each in worker.held} - own
+        overtaken = [row for row in self.found if row.id in late and not row.lease_token and row.state in BY_RECEIPT]
+        assert recorded == len(own) + len(overtaken)
 
     def overtake(self, worker: Worker, how: str) -> None:
         """What may happen to a worker's deliveries before it comes to settle them."""
@@ -332,10 +348,21 @@ class Deliveries(RuleBasedStateMachine):
     @rule(which=subsets, act=st.sampled_from([dead.redrive, dead.discard]))
     def handle(self, which: list[int] | None, act: Any) -> None:
         before = {row.id: row.state for row in self.found}
-        ids = [*(row.id for row in self.some(which, *DEAD_STATES)), *self.some_events(which)]
+        ids = [*(row.id for row in self.some(which, *DEAD)), *self.some_events(which)]
         results: list[dead.Result] = self.run(act(self.engine, ids, "ada"))
         for result in results:
-            assert result.delivery is None or before[result.id] in DEAD_STATES, "only what is dead is redriven"
+            assert result.delivery is None or before[result.id] in DEAD, "only what is dead is redriven"
+
+    @rule(limit=st.integers(2, 50))
+    def fold(self, limit: int) -> None:
+        self.run(tallies.fold(self.engine.database, limit))
+
+    @rule(days=st.sampled_from([0, 1, 1]))
+    def seal(self, days: int) -> None:
+        """Days that have ended are sealed, where all of them is over."""
+        self.time_passes(days * DAY)
+        self.run(sealing.seal(self.engine, asyncio.Event()))
+        self.the_rows_are_as_many_as_the_books_say()
 
     # What holds, whatever happens
 
@@ -349,16 +376,21 @@ class Deliveries(RuleBasedStateMachine):
             assert was not in TERMINAL or row.state == was
         redriven = [row.redrive_of for row in self.found if row.redrive_of]
         assert len(redriven) == len(set(redriven)), "one id, one redrive"
+        leased = {row.token for row in self.run(self.rows(lease))}
         for row in self.found:
             assert row.lease_token is not None or row.state != "sending", row
-            assert row.signal_at is not None or row.state not in ("pending", "sending"), (
-                "the clock looks at what is open"
-            )
+            is_scheduled = row.next_check_at is not None or row.batch_token in leased
+            assert is_scheduled or row.state not in ("pending", "sending"), "the clock looks at what is open"
 
     @invariant()
     def the_books_balance(self) -> None:
         books = self.run(ledger.read(self.engine.database))
         assert books.balanced, books
+
+    def the_rows_are_as_many_as_the_books_say(self) -> None:
+        for day in range(tallies.day(NOW), tallies.day(self.clock.now()) + 1):
+            recounted = self.run(recount(self.engine.database, day))
+            assert recounted.verdict == "agrees", recounted
 
 
 TestDeliveries = Deliveries.TestCase

@@ -127,10 +127,10 @@ async def test_what_is_in_a_workers_hands_or_gone_is_not_counted_as_stopped_sile
 
 async def test_a_mark_that_reaches_less_far_takes_no_other_ones_place(engine: WorkerEngine) -> None:
     # Given a session that has ended
-    ended = Supersession(about="a" * 32, until=NOW, reason=Reason.CANCELLED, event_id="1" * 32)
+    ended = Supersession(subject_key="a" * 32, until=NOW, reason=Reason.CANCELLED, event_id="1" * 32)
     # And an event of before, which is decided later
-    before = Supersession(about="a" * 32, until=NOW - MINUTE, reason=Reason.SUPERSEDED, event_id="2" * 32)
-    after = Supersession(about="a" * 32, until=NOW + MINUTE, reason=Reason.ACKNOWLEDGED, event_id="3" * 32)
+    before = Supersession(subject_key="a" * 32, until=NOW - MINUTE, reason=Reason.SUPERSEDED, event_id="2" * 32)
+    after = Supersession(subject_key="a" * 32, until=NOW + MINUTE, reason=Reason.ACKNOWLEDGED, event_id="3" * 32)
 
     async def put(*new: Supersession) -> tuple[int, str, str]:
         await engine.database.write(lambda connection: supersessions.add(connection, engine.database.dialect, new))
@@ -144,7 +144,7 @@ async def test_a_mark_that_reaches_less_far_takes_no_other_ones_place(engine: Wo
 
 
 def test_what_a_mark_says_is_how_its_deliveries_end() -> None:
-    ends = {reason: Supersession(about="", until=0, reason=reason, event_id="").state for reason in STOPS}
+    ends = {reason: Supersession(subject_key="", until=0, reason=reason, event_id="").state for reason in STOPS}
 
     assert ends == {
         Reason.SUPERSEDED: State.SUPERSEDED, Reason.CANCELLED: State.CANCELLED, Reason.ACKNOWLEDGED: State.CANCELLED,

@@ -12,7 +12,8 @@ from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
-from notifier.store.core.schema import delivery, membership
+from notifier.store.core.schema import membership
+from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients, topics
 from notifier.store.reading import ledger
 from tests.pipeline.samples import AVAILABLE, NOW, Report

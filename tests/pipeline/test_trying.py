@@ -18,9 +18,12 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.providers import Transport
 from notifier.providers.pool import Provider, Providers, Terms
 from notifier.sandbox import FaultRule, Sandbox
-from notifier.store.core.schema import attempt, delivery
+from notifier.store.core.schema import outcome
+from notifier.store.core.status import rendered as delivery
+from notifier.store.reading.tries import TRY
 from tests.named import PUSH, SMS
 from tests.pipeline.samples import COMPLETE, Report
+from tests.states import TOLD, become
 
 
 def with_rate(engine: WorkerEngine, rate: float | None) -> WorkerEngine:
@@ -77,7 +80,9 @@ async def text(engine: WorkerEngine) -> Any:
 
 async def attempts(engine: WorkerEngine) -> list[Any]:
     async with engine.database.engine.connect() as connection:
-        return list(await connection.execute(sa.select(attempt).order_by(attempt.c.number)))
+        return list(
+            await connection.execute(sa.select(*TRY).where(outcome.c.answer.is_not(None)).order_by(outcome.c.number))
+        )
 
 
 async def test_a_text_whose_turn_is_not_near_waits_as_a_row_and_uses_up_no_try(
@@ -89,9 +94,8 @@ async def test_a_text_whose_turn_is_not_near_waits_as_a_row_and_uses_up_no_try(
     first = (await text(engine)).id
     await deliver(paced, SMS, [first])
     async with engine.database.engine.begin() as connection:
-        await connection.execute(sa.delete(attempt))
         again = {"state": State.PENDING, "due_at": clock.now(), "attempts": 0}
-        await connection.execute(sa.update(delivery).where(delivery.c.id == first).values(again))
+        await become(connection, [first], **again, **dict.fromkeys(TOLD))
 
     # When it is tried at once
     assert await deliver(paced, SMS, [first]) == 1

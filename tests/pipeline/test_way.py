@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from notifier.domain.clock import HOUR, MINUTE, SECOND, ManualClock
 from notifier.domain.deliveries import Channel, State
+from notifier.domain.ids import make_id
 from notifier.domain.messages import Device
 from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
@@ -15,7 +16,8 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import FaultRule, Match, Sandbox
-from notifier.store.core.schema import decision, delivery, device
+from notifier.store.core.schema import decision, device
+from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import due, leases
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
@@ -285,8 +287,9 @@ async def test_a_worker_whose_lease_ran_out_records_nothing(
 
     # When it settles after all
     late = leases.Settled(
-        id=claimed[0].id, recipient_id="ada", lease_token="first", state=State.SENT, reason=None, due_at=clock.now(),
-        signal_at=None, attempts=1, provider="twilio", provider_reference="SM1", locale="de",
+        id=claimed[0].id, recipient_id="ada", channel=SMS, lease_token=make_id("first"), state=State.SENT,
+        reason=None, due_at=clock.now(), next_check_at=None, attempts=1, provider="twilio",
+        provider_reference="SM1", locale="de",
     )  # fmt: skip
     recorded = await leases.settle(engine.database, [late], [], [], clock.now())
 

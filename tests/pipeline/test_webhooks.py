@@ -19,7 +19,8 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import FaultRule, Sandbox
-from notifier.store.core.schema import attempt, delivery, recipient
+from notifier.store.core.schema import outcome, recipient
+from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
 from tests.channels.webhook.conftest import LOOPBACK
 from tests.channels.webhook.samples import OLD_SECRET, WEBHOOK
@@ -180,7 +181,7 @@ async def test_nothing_of_a_webhook_is_kept_but_its_code(hooks: WorkerEngine, sa
     await subscribe(hooks, sandbox)
     row = await send(hooks, await report("station.offline", since="2026-03-09T17:40:00Z", **STATION))
     async with hooks.database.engine.connect() as connection:
-        tried = (await connection.execute(sa.select(attempt))).one()
+        tried = (await connection.execute(sa.select(outcome))).one()
 
     kept = repr((tuple(row), tuple(tried)))
     assert SECRET not in kept

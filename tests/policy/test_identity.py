@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +40,11 @@ def test_an_audience_is_what_the_data_names_and_nothing_else(audience: Audience,
 def test_two_events_are_one_delivery_exactly_where_they_are_the_same(
     kind: NotificationType, one: Event, other: Event, somebody: str, somebody_else: str
 ) -> None:
+    """Given any two events, and when each collapse key was first seen
+    When a delivery is made of each
+    Then it is one exactly where its type takes the events for the same, and the person is."""
     same = one.id == other.id if kind.in_place else all(one.data[name] == other.data[name] for name in kind.same)
+    one, other = (msgspec.structs.replace(each, first_seen={kind.id: NOW}) for each in (one, other))
 
     ids = [
         policy.delivery_id(kind, event, person, SMS, "") for event, person in ((one, somebody), (other, somebody_else))
@@ -73,8 +78,8 @@ def test_an_event_cancels_the_types_that_name_it_about_the_same_thing_and_up_to_
 
     marks = policy.outdates(CATALOG, ended)
 
-    assert {(mark.about, mark.until, mark.reason) for mark in marks} == {
-        (policy.about(CATALOG.types[name], {"session_id": session}), min(at, NOW), Reason.CANCELLED)
+    assert {(mark.subject_key, mark.until, mark.reason) for mark in marks} == {
+        (policy.subject_key(CATALOG.types[name], {"session_id": session}), min(at, NOW), Reason.CANCELLED)
         for name in ("idle", "progress")
     }
 
@@ -83,8 +88,8 @@ def test_an_event_cancels_the_types_that_name_it_about_the_same_thing_and_up_to_
 def test_in_place_only_what_is_older_is_replaced_while_another_type_gives_way_at_once(at: int) -> None:
     marks = policy.outdates(CATALOG, event_of(type_="session.progress", at=at))
 
-    idle, progress = (policy.about(CATALOG.types[name], {"session_id": "101"}) for name in ("idle", "progress"))
-    assert {mark.about: (mark.until, mark.reason) for mark in marks} == {
+    idle, progress = (policy.subject_key(CATALOG.types[name], {"session_id": "101"}) for name in ("idle", "progress"))
+    assert {mark.subject_key: (mark.until, mark.reason) for mark in marks} == {
         idle: (min(at, NOW), Reason.SUPERSEDED),
         progress: (min(at, NOW) - 1, Reason.SUPERSEDED),
     }
@@ -100,5 +105,7 @@ def test_types_about_the_same_session_are_about_different_things(one: str, other
     # An event may make one type's notifications untrue and leave another's standing.
     idle, progress = CATALOG.types["idle"], CATALOG.types["progress"]
 
-    assert policy.about(idle, {"session_id": one}) != policy.about(progress, {"session_id": other})
-    assert (policy.about(idle, {"session_id": one}) == policy.about(idle, {"session_id": other})) == (one == other)
+    assert policy.subject_key(idle, {"session_id": one}) != policy.subject_key(progress, {"session_id": other})
+    assert (policy.subject_key(idle, {"session_id": one}) == policy.subject_key(idle, {"session_id": other})) == (
+        one == other
+    )

@@ -107,7 +107,7 @@ def cases() -> Iterable[tuple[str, Case, str]]:
     locked = Defaults(locked={"charging": ["sms"]})
     yield (
         "switches", case_of(defaults=(("network", locked),), preferences=Preferences(categories={"charging": False})),
-        "network locked charging messages by SMS as on: what the person chose doesn't count.",
+        "network locked charging messages by SMS as on: the person's choice doesn't apply.",
     )  # fmt: skip
     offers = {"class_": "marketing", "category": "offers"}
     yield (
@@ -116,20 +116,20 @@ def cases() -> Iterable[tuple[str, Case, str]]:
     )  # fmt: skip
     yield (
         "cap", case_of(lines=offers, sends_in_window={"offers": (NOW - DAY, NOW - HOUR, NOW - 8 * DAY)}),
-        "The person has had 2 of 2 within 7 d of offers messages, which is all there may be: not sent.",
+        "The person has had 2 of 2 within 7 d of offers messages, which is the limit: not sent.",
     )  # fmt: skip
     often = {of_type("idle"): (NOW - HOUR, NOW - 1, NOW)}
     yield (
         "cap", case_of(sends_in_window=often),
-        "This type has told the person 2 times within 1 h, which is all that it may: not sent.",
+        "This type has notified the person 2 times within 1 h, which is its limit: not sent.",
     )  # fmt: skip
     yield (
         "cap", case_of(at=NOW + HOUR, sends_in_window=often),
-        "This type may tell the person 2 times within 1 h, and nothing of that speaks against it.",
+        "This type may notify the person 2 times within 1 h, and that limit is not reached.",
     )  # fmt: skip
     yield (
         "suppression", case_of(suppressed={"sms": "stopped"}),
-        "The phone number is not to be written to (the person wrote STOP and has not taken it back): not sent.",
+        "The phone number is suppressed (the person wrote STOP and has not written START since): not sent.",
     )  # fmt: skip
     yield "address", case_of(PUSH, reachable=frozenset()), "There is no device: not sent."
 
@@ -145,5 +145,5 @@ def test_an_answer_tells_its_day_by_weekday_within_the_week_and_by_date_after_it
 
     assert soon == "held until 17:40 on Tuesday, their time: the person has quiet hours"
     assert "17:40 on Monday 2026-03-16" in late
-    assert phrases.answer(State.PENDING, None, NOW, NOW, "UTC") == "to be sent at once"
+    assert phrases.answer(State.PENDING, None, NOW, NOW, "UTC") == "to be sent immediately"
     assert phrases.answer(State.SUPPRESSED, "stopped", NOW, NOW, "UTC").startswith("not sent: the person wrote STOP")

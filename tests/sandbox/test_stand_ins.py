@@ -35,7 +35,7 @@ async def test_each_has_a_column_and_a_count_on_the_page(
 
     # Then
     assert f"<dt>{stand_in(channel).title}</dt>" in page
-    assert page.count("<section") == len(stand_ins())
+    assert page.count("<section") == len(sandbox.services)
 
 
 @EVERY

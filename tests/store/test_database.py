@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -69,8 +70,8 @@ async def test_a_repeat_logs_nothing_with_an_id_in_it(database: Database, caplog
     # MariaDB warns of each row that is there already, with its key, and its driver would log that.
     again = NewDelivery(
         id="5f" * 16, event_id="5e" * 16, recipient_id="ada", type="charging-complete", channel=SMS, target="",
-        lane=Lane.URGENT, about="5d" * 16, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1,
-        expires_at=1, signal_at=None,
+        lane=Lane.URGENT, subject_key="5d" * 16, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1,
+        expires_at=1, next_check_at=None,
     )  # fmt: skip
 
     for _ in range(2):
@@ -108,6 +109,41 @@ async def test_the_writers_of_a_process_queue_for_sqlite_instead_of_asking_it_ag
     end.set()
     await asyncio.gather(first, *others)
     assert begun[3:] == ["BEGIN", "quick"] * 3
+
+
+def connections() -> set[threading.Thread]:
+    """SQLite's connections in this process: each has a thread of its own."""
+    return {thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_database_closes_once_its_transactions_have_ended(database_url: str) -> None:
+    # Given a transaction that is under way, and one that waits for its turn
+    database, begun, end, before = Database(database_url), asyncio.Event(), asyncio.Event(), connections()
+
+    async def slow(connection: AsyncConnection) -> None:
+        await connection.execute(sa.text("SELECT 1"))
+        begun.set()
+        await end.wait()
+
+    under_way = [asyncio.create_task(database.write(work)) for work in (slow, lambda connection: slow(connection))]
+    await begun.wait()
+    opened = connections() - before
+
+    # When the database is closed, then new transactions are refused
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await database.ping()
+    assert not closing.done()
+
+    # And when they have ended, then no connection is left
+    end.set()
+    await asyncio.gather(*under_way, closing)
+    for connection in opened:
+        await asyncio.to_thread(connection.join, 10)
+    assert opened
+    assert not opened & connections()
 
 
 async def test_a_folder_that_is_named_as_the_file_stays_as_open_as_it_is(tmp_path: Path) -> None:

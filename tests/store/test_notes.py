@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.ids import make_id
 from notifier.domain.recipients import RecipientDetails
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery_note
@@ -13,7 +14,7 @@ from notifier.store.delivery.notes import Deed
 from notifier.store.people import erasures, recipients
 from tests.samples import NOW
 
-ONE, OTHER = "1" * 32, "2" * 32
+ONE, OTHER = make_id("one"), make_id("other")
 
 
 async def note(database: Database, deed: Deed, *ids: str, who: str = "ada", now: int = NOW) -> bool:

@@ -1,6 +1,7 @@
 """What was stored before identifiers had one form gets it by the upgrade, which may be run again."""
 
 import sqlalchemy as sa
+from alembic import command
 
 from notifier.channels.sms.heeding import heed
 from notifier.channels.sms.inbound import IncomingText
@@ -13,14 +14,16 @@ from notifier.store.people import recipients, suppressions, topics
 from tests.named import SMS
 from tests.samples import NOW
 
-BEFORE = sa.text("UPDATE alembic_version SET version_num = '0009'")
+VERSION = sa.text("UPDATE alembic_version SET version_num = :revision")
 
 
 async def again(database: Database) -> None:
-    """Run the upgrade from just before on, as if it had been killed at its end."""
+    """Run the revision once more, as if it had been killed at its end."""
+    newest, _ = await migrate.revisions(database)
     async with database.engine.begin() as connection:
-        await connection.execute(BEFORE)
-    await migrate.upgrade(database)
+        await connection.execute(VERSION, {"revision": "0010"})
+        await connection.run_sync(lambda sync: command.upgrade(migrate.config(sync), "0011"))
+        await connection.execute(VERSION, {"revision": newest})
 
 
 async def test_tokens_and_topics_that_were_stored_in_small_letters_are_found(database: Database) -> None:

@@ -19,8 +19,8 @@ async def test_mariadb_looks_a_batch_up_by_its_index(database: Database) -> None
     new = [
         NewDelivery(
             id=id_, event_id=id_, recipient_id="ada", type="t", channel=SMS, target="", lane=Lane.NORMAL,
-            about=id_, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1, expires_at=2,
-            signal_at=None,
+            subject_key=id_, state=State.SENT, reason=None, created_at=1, updated_at=1, due_at=1, expires_at=2,
+            next_check_at=None,
         )
         for id_ in ids
     ]  # fmt: skip

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -16,20 +15,10 @@ from notifier.store.core import migrate
 from notifier.store.core.database import Database
 from notifier.store.core.resumable import Tell
 from notifier.store.core.schema import metadata
+from tests.store.conftest import Ended
 
 KILLS = 4  # of a real process: the others below are of this one, after every change
 STEPS = 12  # changes of which the processes are killed at the last
-
-
-class Ended(Exception):
-    """What ends an upgrade here."""
-
-
-@pytest.fixture
-async def bare(bare_url: str) -> AsyncIterator[Database]:
-    opened = Database(bare_url, connections=2)
-    yield opened
-    await opened.close()
 
 
 async def test_an_upgrade_that_is_ended_at_any_of_its_changes_is_run_again_and_ends_well(bare: Database) -> None:

@@ -12,7 +12,8 @@ from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
-from notifier.store.core.schema import attempt, delivery, event
+from notifier.store.core.schema import event, outcome
+from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
 from tests.named import PUSH
 
@@ -61,10 +62,10 @@ def data(number: int) -> dict[str, object]:
 async def until_sent(system: LocalSystem, pushes: int) -> list[int]:
     """Wait for so many pushes to be sent; the milliseconds from accepting each event to the provider taking it."""
     query = (
-        sa.select(attempt.c.ended_at - event.c.accepted_at)
-        .join(delivery, delivery.c.id == attempt.c.delivery_id)
+        sa.select(outcome.c.at - event.c.accepted_at)
+        .join(delivery, delivery.c.id == outcome.c.delivery_id)
         .join(event, event.c.id == delivery.c.event_id)
-        .where(delivery.c.channel == PUSH, attempt.c.outcome == "sent")
+        .where(delivery.c.channel == PUSH, outcome.c.answer == "sent")
         .order_by(event.c.accepted_at)
     )
     deadline = time.monotonic() + 40

@@ -18,6 +18,7 @@ import msgspec
 
 from notifier.channels.email.codes import CODES
 from notifier.domain.deliveries import Channel, State
+from notifier.domain.ids import FORM
 from notifier.domain.messages import Private, Report
 from notifier.domain.reading import unmarked
 from notifier.domain.recipients import check_email
@@ -26,15 +27,15 @@ from notifier.providers.codes import suppresses
 EMAIL: Final = Channel("email")
 
 MAX_BYTES: Final = 512 * 1024
-"""Bytes of a report that are read: text, status and the returned mail, of which ours have at most a fifth."""
+"""Bytes of a report that are read: text, status and the returned mail. Our mails have at most a fifth of that."""
 MAX_HEADERS: Final = 64 * 1024
-"""Bytes of headers, of the report as of each of its parts."""
+"""Bytes of the headers of the report, and of each of its parts."""
 MAX_VALUE: Final = 1_000
-"""Characters of a header's value: one that is longer than a line may be says nothing to us (RFC 5322 §2.1.1)."""
+"""Characters of a header's value: a value longer than a line may be is ignored (RFC 5322 §2.1.1)."""
 MAX_PARTS: Final = 10
-"""Parts of a report; RFC 3462 knows three."""
+"""Parts of a report; RFC 3462 defines three."""
 MAX_RECIPIENTS: Final = 10
-"""Recipients that a report tells of; a mail of ours has one, and a mailing list behind it may have more."""
+"""Recipients in a report; our mails have one, and a mailing list behind it may add more."""
 MAX_BOUNDARY: Final = 70
 """Characters of a boundary (RFC 2046 §5.1.1)."""
 
@@ -45,8 +46,8 @@ _RETURNED_TO: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "To")
 _STATUS_TYPES: Final = ("message/delivery-status", "message/global-delivery-status")
 _MAIL_TYPES: Final = ("message/rfc822", "text/rfc822-headers", "message/global", "message/global-headers")
 
-_VERP: Final = re.compile(r"\+([0-9a-f]{32})@")
-_MESSAGE_ID: Final = re.compile(r"\s*<([0-9a-f]{32})@")
+_VERP: Final = re.compile(rf"\+({FORM})@")
+_MESSAGE_ID: Final = re.compile(rf"\s*<({FORM})@")
 _BLANK_LINE: Final = re.compile(rb"\r?\n[ \t]*\r?\n")
 _ENHANCED: Final = re.compile(r"\b([245])\.([0-9]{1,3})\.([0-9]{1,3})\b")
 

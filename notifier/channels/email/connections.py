@@ -14,7 +14,7 @@ IDLE: Final = 30.0
 """Seconds a connection waits for the next mail: well below the five minutes after which a server may hang up (RFC 5321
 §4.5.3.2.7)."""
 MAILS: Final = 100
-"""Mails a connection carries, so that a relay behind a load balancer gets its share anew."""
+"""Mails per connection, so that each relay behind a load balancer gets its share."""
 
 
 class Connections:
@@ -85,7 +85,7 @@ class Connections:
         while self._waiting:
             dialogue = self._reuse()
             if dialogue is not None:
-                dialogue.rest()  # which takes the next mail
+                dialogue.rest()  # the connection takes the next mail
             elif self._open < self._size and (mail := self.next_mail()) is not None:
                 self._open += 1
                 task = once("email.open", partial(self._open_for, mail))

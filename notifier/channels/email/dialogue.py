@@ -25,9 +25,10 @@ from notifier.domain.errors import SendError
 from notifier.providers import fence
 
 AT_ONCE: Final = 3
-"""Mails for a connection: the one that the server is taking, the one behind it, and one that is ready to follow."""
+"""Mails in hand for a connection: the one that the server is taking, the one after it, and one that is ready to
+follow."""
 MAX_REPLY: Final = 32_768
-"""Bytes of a reply: far more than any server says."""
+"""Bytes of a reply: far more than any server sends."""
 
 _REPLY: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
 _ENHANCED: Final = re.compile(rb"([45]\.[0-9]{1,3}\.)[0-9]{1,3}(?![0-9])")
@@ -192,7 +193,7 @@ class Dialogue(asyncio.Protocol):
                 if refused:
                     mail.failure = _refusal(code, text)
                 if refused and (code // 100 != 4 or code == _SHUTTING_DOWN):
-                    # A server that answers in the middle of a mail, that it is too big, may answer again at its end.
+                    # A server that refuses a mail in the middle as too big may answer again at its end.
                     return self._end()
                 return self._done()
             case Step.RSET:
@@ -206,7 +207,7 @@ class Dialogue(asyncio.Protocol):
         if code == _SHUTTING_DOWN:
             return self._end()
         if mail.step == Step.DATA or (refused and not self._pipelining):
-            # The server goes on waiting for the rest unless it is told to forget.
+            # The server waits for the rest unless RSET ends the mail.
             mail.step = Step.RSET
             self._await(mail, self._timeouts.envelope)
             return self._transport.write(b"RSET\r\n")

@@ -38,7 +38,7 @@ NAMES = frozenset(
         "unsubscribe_url",
     ]
 )
-"""What the two templates may use; docs/notification-types.md says what each is."""
+"""The names that the two templates may use; docs/notification-types.md describes each."""
 
 _GAP = re.compile(r"\n\s*\n")
 
@@ -81,7 +81,7 @@ class Layout:
         if closest(locale, self._words).split("-")[0] != locale.split("-")[0]:
             raise Unspoken(
                 f"{FOLDER}/{locale}.toml is missing: a notification type has e-mails in {locale}",
-                f"mails have no footer in {locale} yet; a developer writes it (_layout, {locale})",
+                f"mails have no footer in {locale} yet; a developer has to add it (_layout, {locale})",
             )
 
     def compose(self, filled: Filled) -> EmailContent:

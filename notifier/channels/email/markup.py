@@ -46,14 +46,14 @@ def compile_design(where: str, sections: str, text: str, frame: str) -> Design:
         raise ConfigurationError(f"{where}: mails with a design need _layout/email.mjml with {PLACE} in it")
     try:
         page = mjml2html(frame.replace(PLACE, sections, 1))
-    except ValueError as error:  # an include is one, too: nothing is read from this machine
+    except ValueError as error:  # MJML includes are refused here, too: nothing is read from this machine
         raise ConfigurationError(f"{where}: {error}") from None
     size = len(page.encode())
     if size > MAX_HTML:
         raise ConfigurationError(f"{where} makes {size // 1024} kB of HTML; mail programs cut off after 100")
     try:
         return Design(_HTML.from_string(page), _TEXT.from_string(text or text_of(sections)))
-    except TemplateSyntaxError as error:  # its placeholders stand where MJML has torn them apart
+    except TemplateSyntaxError as error:  # MJML has moved the parts of a placeholder away from each other
         raise ConfigurationError(f"{where}: a placeholder is cut in two by a tag ({error.message})") from None
 
 

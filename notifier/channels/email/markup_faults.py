@@ -22,12 +22,12 @@ _MJML: Final = (
     "hero image navbar navbar-link raw section social social-element spacer style table text wrapper"
 )
 ELEMENTS: Final = frozenset(_INLINE.split()) | frozenset(f"mj-{name}" for name in _MJML.split())
-"""What a design is made of; what is missing here runs, asks for input, fetches, or changes what the rest means."""
+"""The elements that a design may use; the others run code, ask for input, fetch, or change the meaning of the rest."""
 
 ADDRESS: Final = re.compile(r"background|cite|.*(href|src|url|icon)", re.IGNORECASE)
-"""Attributes that are one address."""
+"""Attributes whose value is one address."""
 SPOKEN: Final = frozenset({"alt", "title", "aria-label", "summary", "abbr"})
-"""Attributes that are words, and so may have fields in them."""
+"""Attributes whose value is text that people read, so it may contain fields."""
 REFUSED: Final = re.compile(
     r"on.*|.*action|.*srcset|ping|poster|data|code|codebase|classid|archive|manifest|profile|longdesc|usemap|"
     r"dynsrc|lowsrc|http-equiv|srcdoc|xml.*|xlink.*|contenteditable",
@@ -88,7 +88,9 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in ELEMENTS:
-            self._add("foreign", f"<{tag}> has no place in a mail: it runs, sends, fetches or does nothing there")
+            self._add(
+                "foreign", f"<{tag}> is not allowed in a mail: it runs, sends or fetches something, or has no effect"
+            )
         self._style = tag in STYLES
         for name, value in attrs:
             for code, words in _of_attribute(name, value or ""):
@@ -97,7 +99,7 @@ class _Reader(HTMLParser):
         if tag in IMAGES and not any(not alt or alt.strip() for alt in alts):
             self._add(
                 "image_alt",
-                'an image has no alt text; write alt="what it shows", or alt="" where it only decorates',
+                'an image has no alt text; write alt="what it shows", or alt="" if it is decoration',
             )
 
     def handle_endtag(self, tag: str) -> None:
@@ -129,7 +131,7 @@ class _Reader(HTMLParser):
 def _of_attribute(written: str, value: str) -> Iterator[tuple[Code, str]]:
     name = written.strip(_CHOICE)
     if not name:
-        return  # a condition around the next one
+        return  # the condition encloses the next one
     if not _PLAIN.fullmatch(name) or REFUSED.fullmatch(name):
         told = re.sub(rf"[{_FIELD}{_LINK}{_CHOICE}]", "{…}", name)
         yield "foreign", f"the attribute {told} runs, sends or fetches something in a mail"
@@ -142,7 +144,7 @@ def _of_attribute(written: str, value: str) -> Iterator[tuple[Code, str]]:
 def _of_address(name: str, address: str) -> Iterator[tuple[Code, str]]:
     for each in filter(None, address.split(_CHOICE)):
         if _FIELD in each or (_LINK in each and each != _LINK):
-            yield "field_in_markup", f"{name} has a field in it; an address is fixed, or {{{{ link }}}} as a whole"
+            yield "field_in_markup", f"{name} has a field in it; write a fixed address, or {{{{ link }}}} as a whole"
         elif not _SAFE.match(each):
             yield "link", f"the address {each[:60]!r} does not begin with https://; nobody can follow it safely"
 
@@ -150,9 +152,12 @@ def _of_address(name: str, address: str) -> Iterator[tuple[Code, str]]:
 def _of_css(text: str) -> Iterator[tuple[Code, str]]:
     plain = _COMMENT.sub("", _ESCAPE.sub(_unescaped, text.replace(_CHOICE, "")))
     if _FIELD in plain or _LINK in plain:
-        yield "field_in_markup", "a style or a color has a field in it; a field is words, and no part of the markup"
+        yield "field_in_markup", "a style or a color has a field in it; fields are text only, so write a fixed value"
     if _RUNS.search(plain):
-        yield "foreign", "a style that imports or runs something doesn't work in mails, or tells others who reads them"
+        yield (
+            "foreign",
+            "a style that imports or runs something doesn't work in mails, or tells third parties who reads them",
+        )
     elif _URL.search(plain) or _CLEAR.search(plain):
         yield "link", "a style fetches from an address that does not begin with https://"
 

@@ -22,7 +22,8 @@ MAX_LINK: Final = 900
 """Characters of an unsubscribe address: with its header's name it stays below a line's 998 (RFC 5322 §2.1.1),
 unfolded."""
 MAX_PLAIN: Final = 64
-"""Characters of a subject or a name that go as they are, on a line of at most 78; longer ones become encoded words."""
+"""Characters of an ASCII subject or name that stays as it is, on a line of at most 78; longer ones become encoded
+words."""
 WORD_BYTES: Final = 39
 """UTF-8 bytes of an encoded word, which makes 64 characters: with `Subject: ` a line of at most 76 (RFC 2047 §2)."""
 LINE: Final = 76
@@ -141,7 +142,7 @@ def _encoded_words(text: str) -> str:
     words, start = [], 0
     while start < len(data):
         end = min(start + WORD_BYTES, len(data))
-        while end < len(data) and data[end] & 0xC0 == 0x80:  # in the middle of a character
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # the cut is in the middle of a character
             end -= 1
         words.append(f"=?utf-8?B?{b2a_base64(data[start:end], newline=False).decode()}?=")
         start = end

@@ -36,9 +36,10 @@ async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
         yield await _check(account, mailbox(settings.channels[FROM]).address)
     if accounts and settings.public_url.startswith("http://"):
         told = (
-            f"links in List-Unsubscribe begin with {settings.public_url}: mailbox providers take https alone (RFC 8058)"
+            f"links in List-Unsubscribe begin with {settings.public_url}: mailbox providers accept only "
+            "https (RFC 8058)"
         )
-        way_out = "NOTIFIER_PUBLIC_URL=https://…, and let the relay DKIM-sign that header"
+        way_out = "set NOTIFIER_PUBLIC_URL to https://…, and let the relay DKIM-sign that header"
         yield DoctorFinding("e-mail", "missing", told, way_out)
 
 
@@ -46,14 +47,17 @@ async def _check(account: SmtpAccount, sender: str) -> DoctorFinding:
     try:
         await _ask_the_relay(account, sender)
     except SMTPResponseException as error:
-        told = f"{account.name}: the server refuses what workers say to it ({type(error).__name__}, {error.code})"
-        way_out = "mend its user, password or the sender; &verp=false where it takes no local+id@ as the sender"
+        told = f"{account.name}: the server refuses the workers' commands ({type(error).__name__}, {error.code})"
+        way_out = (
+            "fix the user, the password or the sender in NOTIFIER_EMAIL_PROVIDERS; add &verp=false if it "
+            "refuses local+id@ as the sender"
+        )
         return DoctorFinding("e-mail", "wrong", told, way_out)
     except (SMTPException, OSError, TimeoutError) as error:
         told = f"{account.name}: the server does not answer as it should ({type(_first(error)).__name__})"
-        return DoctorFinding("e-mail", "wrong", told, "start it, or mend NOTIFIER_EMAIL_PROVIDERS")
+        return DoctorFinding("e-mail", "wrong", told, "start it, or fix NOTIFIER_EMAIL_PROVIDERS")
     security = "not encrypted" if account.security == "none" else account.security
-    return DoctorFinding("e-mail", "good", f"{account.name}: {security}, takes our sender{pace(account)}")
+    return DoctorFinding("e-mail", "good", f"{account.name}: {security}, accepts our sender{pace(account)}")
 
 
 def _first(error: BaseException) -> BaseException:

@@ -45,7 +45,7 @@ def _smtp(url: SplitResult) -> dict[str, object]:
     if not url.hostname or url.path.strip("/"):
         raise BadUrl(f"must be {url.scheme}://user:password@host:port")
     if bool(url.username) != bool(url.password):
-        raise BadUrl("needs a user name and a password, or neither")
+        raise BadUrl("needs both a user name and a password, or neither")
     security, port = _SCHEMES[url.scheme]
     if url.password and security == "none":
         raise BadUrl("would send a password in the clear; write smtp+starttls:// or smtps://")
@@ -66,12 +66,14 @@ def _room_for_return_paths(settings: Mapping[str, str]) -> None:
     servers = ACCOUNTS.read(settings[ACCOUNTS.name])
     wanted = not servers or any(server.verp for server in servers)
     if wanted and len(mailbox(settings[FROM]).address.rpartition("@")[0]) > MAX_VERP_LOCAL:
-        told = f"has more than {MAX_VERP_LOCAL} characters before the @, which leaves a return path no room"
-        raise ConfigurationError(f"{PREFIX}{FROM.upper()}: {told}; verp=false for each mail server has none")
+        told = f"has more than {MAX_VERP_LOCAL} characters before the @, which leaves no room for a return path"
+        raise ConfigurationError(f"{PREFIX}{FROM.upper()}: {told}; shorten it, or set verp=false for each mail server")
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {
-    ACCOUNTS.name: ACCOUNTS.setting("mail servers, a URL each", "smtp+starttls://user:password@mail.example.com:587"),
+    ACCOUNTS.name: ACCOUNTS.setting(
+        "mail servers, one URL for each", "smtp+starttls://user:password@mail.example.com:587"
+    ),
     FROM: Setting(
         about="the address that mails come from",
         example="Voltline <notify@example.com>",

@@ -25,7 +25,7 @@ from notifier.providers import fence
 from notifier.providers.http_connection import HAPPY_EYEBALLS
 
 CONNECTIONS: Final = 10
-"""Connections to the server: what a relay grants one client without more ado."""
+"""Connections to the server: as many as relays commonly grant one client."""
 
 
 class Security(StrEnum):
@@ -38,7 +38,7 @@ class Security(StrEnum):
 
 TIMEOUTS: Final = SmtpTimeouts()
 NOT_KNOWN: Final = frozenset({500, 502, 504})
-"""What a server without extensions says to EHLO (RFC 5321 §3.2)."""
+"""Reply codes to EHLO of a server without extensions (RFC 5321 §3.2)."""
 
 
 async def _greet(smtp: SMTP) -> None:
@@ -93,7 +93,7 @@ class SmtpTransport:
             username=username or None,
             password=password or None,
             local_hostname=self._sender.domain,
-            timeout=None,  # one time-out around several commands is ours
+            timeout=None,  # the time-out around several commands is ours
         )
         self._server = (host, port)
         self._idle = idle
@@ -143,5 +143,5 @@ class SmtpTransport:
             smtp.close()
             raise
         smtp.close()
-        # Not within the except: aiosmtplib's errors hold what the server said.
+        # Raised outside the except block: aiosmtplib's errors quote the server's replies.
         raise failure

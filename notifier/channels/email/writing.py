@@ -16,7 +16,8 @@ from notifier.rendering.findings import Level, LintFinding, of_empty
 from notifier.rendering.writing import Box, Brand, DigestWriting, Fold, Measure, Writer, Writing
 
 LARGE: Final = 80 * 1024
-"""Bytes of HTML at which it is time to cut; Gmail does it at 102 kB, and hides the rest with the unsubscribe link."""
+"""Bytes of HTML above which a mail is too long: Gmail cuts it at 102 kB, and hides the rest with the unsubscribe
+link."""
 TOO_LARGE: Final = 100 * 1024
 MAX_ROWS: Final = 100
 """Rows of a digest's table: some 60 kB, and Gmail cuts a mail at 102 kB."""
@@ -67,7 +68,7 @@ def _compile(where: str, table: EmailTexts, frame: str) -> Design | None:
         return compile_design(f"{where}.mjml", table.mjml, table.text, frame)
     for name in ("heading", "body", "action"):
         if not getattr(table, name).strip():
-            raise ConfigurationError(f"{where}.{name} is empty: a mail without a design of its own needs it")
+            raise ConfigurationError(f"{where}.{name} is empty: a mail without its own design needs it")
     return None
 
 
@@ -99,17 +100,17 @@ WRITING: Final = Writing(
     table=EmailTexts,
     boxes=(
         Box("subject", "Subject", 2),
-        Box("preheader", "Preheader", 2, "What a mail list shows after the subject."),
+        Box("preheader", "Preheader", 2, "The preview text that a mail list shows after the subject."),
         Box("heading", "Heading", 2),
         Box("body", "Body", 8, "An empty line begins another paragraph."),
         Box("action", "Button", 1, "It leads to the type's link."),
     ),
-    rows=Box("details", "Table", 1, "A row whose value comes out empty is left out."),
+    rows=Box("details", "Table", 1, "A row with an empty value is left out."),
     folded=Fold(
         "A design of its own",
         (
             Box("mjml", "Design (MJML)", 12, "Sections of MJML, in place of heading, body, button and table."),
-            Box("text", "Its plain text", 6, "Made from the design where this is empty."),
+            Box("text", "Its plain text", 6, "Made from the design if this is empty."),
         ),
     ),
     optional=frozenset({"heading", "body", "action", "mjml", "text"}),

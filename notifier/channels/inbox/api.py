@@ -12,14 +12,16 @@ from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import JSON, answer, read_json, read_query
 from notifier.api.recipients import NOBODY, recipient_id
 from notifier.api.signatures import by_app_token
-from notifier.api.stopping import Id
 from notifier.channels.inbox import component, items
 from notifier.channels.inbox.items import INBOX, Counts, Item, View
 from notifier.domain.clock import HOUR, SECOND, to_datetime, to_instant
 from notifier.domain.deliveries import State
+from notifier.domain.identifiers import Id
+from notifier.domain.ids import FORM
 from notifier.domain.links import APP_TOKEN, AppVisit
 from notifier.domain.messages import Report
 from notifier.domain.problems import problem
+from notifier.domain.text import END
 from notifier.store.delivery.notes import Deed
 from notifier.texts import publishing
 from notifier.why.again import make_again
@@ -31,8 +33,8 @@ MOST: Final = 100
 MAX_BODY: Final = 1024
 """Bytes of a body: an id or an instant."""
 SLACK: Final = HOUR
-"""Milliseconds by which a deciding process's clock may be behind a listing one's."""
-_CURSOR: Final = "^[0-9]{1,16}/[0-9a-f]{32}$"
+"""Milliseconds by which the clock of a deciding process may lag behind that of a listing one."""
+_CURSOR: Final = f"^[0-9]{{1,16}}/{FORM}{END}"
 
 
 class InboxToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +91,7 @@ class UpTo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             return self.up_to
         if self.until is not None and self.up_to is None:
             return to_instant(self.until)
-        raise problem(42205, "name the newest message or an instant, and not both", "/up_to")
+        raise problem(42205, "give either up_to (the newest message's id) or until (an instant), not both", "/up_to")
 
 
 async def post_inbox_token(request: Request, context: ApiContext) -> Response:
@@ -208,7 +210,7 @@ async def _all(request: Request, context: ApiContext, deed: Deed) -> Response:
 
 
 async def _note(context: ApiContext, visit: AppVisit, ids: list[str], deed: Deed, now: int) -> None:
-    if deed == "read" and ids:  # first of all, so that no text goes out because a note couldn't be written
+    if deed == "read" and ids:  # acknowledged first, so that no fallback is sent because the note couldn't be written
         await context.reports.add([Report(delivery=id_, channel=INBOX, state=State.DELIVERED) for id_ in ids])
     if ids and not await items.note(context.engine.database, visit.recipient_id, ids, deed, now):
         raise _gone()
@@ -263,14 +265,14 @@ ENDPOINTS: Final = [
     ),
     _for_apps("GET", "/v1/inbox", get_inbox, "List a person's messages", query=Listing, gives={200: InboxPage}),
     _for_apps("GET", "/v1/inbox/unread", get_unread, "Count a person's unread messages", gives={200: Counts}),
-    _for_apps("GET", "/v1/inbox/stream", get_stream, "Hear of changes in an inbox", gives={200: None, 204: None}),
+    _for_apps("GET", "/v1/inbox/stream", get_stream, "Stream changes of an inbox", gives={200: None, 204: None}),
     *(
-        _for_apps("POST", f"/v1/inbox/{deed}", handler, f"Note that all messages were {deed}", takes={JSON: UpTo},
+        _for_apps("POST", f"/v1/inbox/{deed}", handler, f"Mark all messages as {deed}", takes={JSON: UpTo},
                   gives={204: None}, problems=(40401,))
         for deed, handler in (("seen", post_all_seen), ("read", post_all_read), ("archived", post_all_archived))
     ),
     *(
-        _for_apps("POST", f"/v1/inbox/{{id}}/{deed}", handler, f"Note that a message was {deed}", gives={204: None},
+        _for_apps("POST", f"/v1/inbox/{{id}}/{deed}", handler, f"Mark a message as {deed}", gives={204: None},
                   problems=(40401,))
         for deed, handler in (("seen", post_seen), ("read", post_read), ("archived", post_archived))
     ),

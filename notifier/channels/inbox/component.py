@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 PATH: Final = "/inbox/notifier-inbox.js"
 
-PARTS: Final = ("words.js", "style.js", "drawing.js", "stream.js", "element.js")
+PARTS: Final = ("words.js", "style.js", "drawing.js", "message.js", "asking.js", "stream.js", "element.js")
 SOURCE: Final = b"\n".join((Path(__file__).with_name("component") / name).read_bytes() for name in PARTS)
 VERSION: Final = sha256(SOURCE).hexdigest()[:12]
 """The file's version, for `?v=` in its URL: browsers may then cache the file for ever."""

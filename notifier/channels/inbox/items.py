@@ -18,6 +18,7 @@ from notifier.domain.preferences import read_preferences
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, delivery_note, event, recipient, supersession
+from notifier.store.core.status import rendered, status
 from notifier.store.delivery import notes
 from notifier.store.delivery.notes import Deed
 from notifier.store.delivery.supersessions import STARTS_AT
@@ -95,8 +96,8 @@ async def page(database: Database, who: str, view: View, after: Place | None, li
     query = _listed(who, view, now).add_columns(event.c.data, *(delivery_note.c[name] for name in _NOTED))
     if after is not None:
         at, id_ = after
-        query = query.where(delivery.c.created_at <= at, sa.or_(delivery.c.created_at < at, delivery.c.id < id_))
-    query = query.order_by(delivery.c.created_at.desc(), delivery.c.id.desc()).limit(limit + 1)
+        query = query.where(rendered.c.created_at <= at, sa.or_(rendered.c.created_at < at, rendered.c.id < id_))
+    query = query.order_by(rendered.c.created_at.desc(), rendered.c.id.desc()).limit(limit + 1)
 
     async def work(connection: AsyncConnection) -> Listed | None:
         person = (await connection.execute(known)).first()
@@ -123,7 +124,7 @@ async def counts(database: Database, people: Collection[str], since: int, now: i
 
 async def one(database: Database, who: str, id_: str, now: int) -> bool:
     """Whether a message stands in a person's list, or in their archive."""
-    either = [_listed(who, view, now).where(delivery.c.id == id_) for view in ("current", "archived")]
+    either = [_listed(who, view, now).where(rendered.c.id == id_) for view in ("current", "archived")]
 
     async def work(connection: AsyncConnection) -> bool:
         return any([(await connection.execute(query)).first() is not None for query in either])
@@ -135,8 +136,8 @@ async def up_to(database: Database, who: str, deed: Deed, newest: str | int, now
     """The ids of the messages in a person's list to which they haven't done this, from one of them (or an instant) on
     and older, so many as are noted at once; None where there is no such message."""
     undone = delivery_note.c[f"{deed}_at"].is_(None)
-    place = sa.select(delivery.c.created_at, delivery.c.id).where(
-        delivery.c.id == newest, delivery.c.recipient_id == who, delivery.c.channel == INBOX.value
+    place = sa.select(rendered.c.created_at, rendered.c.id).where(
+        rendered.c.id == newest, rendered.c.recipient_id == who, rendered.c.channel == INBOX.value
     )
 
     async def work(connection: AsyncConnection) -> list[str] | None:
@@ -146,7 +147,7 @@ async def up_to(database: Database, who: str, deed: Deed, newest: str | int, now
             if found is None:
                 return None
             at, id_ = found
-        own = delivery.c
+        own = rendered.c
         older = own.created_at <= at if id_ is None else sa.or_(
             own.created_at < at, sa.and_(own.created_at == at, own.id <= id_)
         )  # fmt: skip
@@ -165,30 +166,30 @@ async def note(database: Database, who: str, ids: Sequence[str], deed: Deed, now
     return await database.write(work)
 
 
-def _with_notes(deliveries: sa.FromClause) -> sa.FromClause:
+def _with_notes(deliveries: sa.FromClause, of: sa.FromClause) -> sa.FromClause:
     """Join deliveries with their events, and with what was done to them."""
-    return deliveries.join(event, event.c.id == delivery.c.event_id).outerjoin(
-        delivery_note, delivery_note.c.delivery_id == delivery.c.id
+    return deliveries.join(event, event.c.id == of.c.event_id).outerjoin(
+        delivery_note, delivery_note.c.delivery_id == of.c.id
     )
 
 
-def _stands() -> list[sa.ColumnElement[bool]]:
+def _stands(of: sa.FromClause) -> list[sa.ColumnElement[bool]]:
     """Return the conditions for deliveries sent on this channel that are still current."""
     outdated = (
         sa.select(sa.literal(1))
-        .where(supersession.c.about == delivery.c.about, supersession.c.until >= STARTS_AT)
-        .correlate(delivery, event)
+        .where(supersession.c.subject_key == of.c.subject_key, supersession.c.until >= STARTS_AT)
+        .correlate(of, event)
     )
-    return [delivery.c.channel == INBOX.value, delivery.c.state.in_(_SENT), ~outdated.exists()]
+    return [of.c.channel == INBOX.value, of.c.state.in_(_SENT), ~outdated.exists()]
 
 
 def _listed(who: str, view: View, now: int) -> sa.Select[Any]:
-    current = sa.and_(delivery.c.expires_at > now, delivery_note.c.archived_at.is_(None))
-    away = sa.or_(delivery.c.expires_at <= now, delivery_note.c.archived_at.is_not(None))
+    current = sa.and_(rendered.c.expires_at > now, delivery_note.c.archived_at.is_(None))
+    away = sa.or_(rendered.c.expires_at <= now, delivery_note.c.archived_at.is_not(None))
     return (
-        sa.select(*(delivery.c[name] for name in _OWN))
-        .select_from(_with_notes(delivery))
-        .where(delivery.c.recipient_id == who, *_stands(), current if view == "current" else away)
+        sa.select(*(rendered.c[name] for name in _OWN))
+        .select_from(_with_notes(rendered, rendered))
+        .where(rendered.c.recipient_id == who, *_stands(rendered), current if view == "current" else away)
     )
 
 
@@ -208,19 +209,19 @@ def _counts(dialect: str) -> sa.Select[Any]:
     unseen = sa.case((delivery_note.c.seen_at.is_(None), one), else_=nothing)
     return (
         sa.select(
-            delivery.c.recipient_id,
+            status.c.recipient_id,
             sa.func.count().label("items"),
             sa.func.sum(unread).label("unread"),
             sa.func.sum(unseen).label("unseen"),
-            sa.func.max(delivery.c.updated_at).label("newest"),
+            sa.func.max(status.c.updated_at).label("newest"),
             sa.func.max(delivery_note.c.updated_at).label("noted"),
         )
-        .select_from(_with_notes(people.join(delivery, delivery.c.recipient_id == people.c.recipient_id)))
+        .select_from(_with_notes(people.join(status, status.c.recipient_id == people.c.recipient_id), status))
         .where(
-            delivery.c.created_at >= sa.bindparam("since"),
-            delivery.c.expires_at > sa.bindparam("now"),
+            status.c.created_at >= sa.bindparam("since"),
+            status.c.expires_at > sa.bindparam("now"),
             delivery_note.c.archived_at.is_(None),
-            *_stands(),
+            *_stands(status),
         )
-        .group_by(delivery.c.recipient_id)
+        .group_by(status.c.recipient_id)
     )  # fmt: skip

@@ -47,7 +47,7 @@ def _check(content: InboxContent) -> Iterator[LintFinding]:
     for part, text, limit in shown:
         yield from of_empty(part, text)
         if text is not None and len(text) > limit:
-            words = f"the {part} has {len(text)} characters; a list is read up to about {limit}"
+            words = f"the {part} has {len(text)} characters; people read up to about {limit}"
             yield LintFinding(level="warning", code="long", part=part, words=words)
 
 
@@ -57,7 +57,12 @@ WRITING: Final = Writing(
     boxes=(
         Box("title", "Title", 2),
         Box("body", "Text", 6),
-        Box("action", "Label of the link", 1, "None where this is empty. The whole message leads to the type's link."),
+        Box(
+            "action",
+            "Label of the link",
+            1,
+            "No label if this is empty. The whole message leads to the type's link.",
+        ),
     ),
     optional=frozenset({"action"}),
     everywhere=frozenset({"action"}),

@@ -8,8 +8,9 @@ from starlette.responses import Response
 
 from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import JSON, read_json
-from notifier.api.stopping import MAX_BODY, Id
+from notifier.api.stopping import MAX_BODY
 from notifier.domain.deliveries import Channel, State
+from notifier.domain.identifiers import Id
 from notifier.domain.messages import Report
 
 

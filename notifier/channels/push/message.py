@@ -22,10 +22,10 @@ MAX_TOPIC: Final = 32
 """Characters of web push's `Topic`, of the URL-safe base64 alphabet (RFC 8030 §5.4)."""
 
 _WEB_LINK: Final = "https://"
-"""How a link begins that a click on a web push may open: FCM refuses a message with any other."""
+"""The prefix of a link that a click on a web push may open: FCM refuses a message with any other."""
 
 ACTION: Final = "open"
-"""What a web push calls its button, for the service worker that hears of the click."""
+"""The action name of a web push's button, for the service worker that handles the click."""
 
 _PRINTABLE: Final = re.compile(rf"[!-~]{{1,{MAX_APNS_COLLAPSE_ID}}}")
 _TOPIC: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_TOPIC}}}")
@@ -77,11 +77,7 @@ def encode(message: PushMessage, now: int) -> bytes:
         "android": {
             "ttl": f"{time_to_live}s",
             "priority": pace.android,
-            "notification": {
-                "tag": key,
-                "channel_id": message.urgency,
-                "notification_priority": pace.shown,
-            },
+            "notification": {"tag": key, "channel_id": message.urgency, "notification_priority": pace.shown},
         },
         "apns": {
             "headers": {

@@ -21,15 +21,15 @@ from notifier.runtime.background import once
 from notifier.runtime.proxies import DIRECT, Proxies
 
 AHEAD: Final = 10 * MINUTE
-"""How long before its end a token is replaced, in the background: time for many failures of the token endpoint."""
+"""How long before its expiry a token is replaced in the background: enough for many failures of the token endpoint."""
 PAUSE: Final = 5 * SECOND
-"""After a failure the endpoint is left alone for so long."""
+"""How long the endpoint is not called after a failure."""
 TIMEOUT: Final = 10.0
 """Seconds for a request to the token endpoint."""
 WAIT: Final = 4.0
-"""Seconds that a sender waits for its answer: together with a push they stay within a delivery's lease."""
+"""Seconds that a sender waits for a token: together with a push that stays within a delivery's lease."""
 LIFETIME: Final = HOUR
-"""How long a token is good for whose answer doesn't say: Google's own lifetime."""
+"""The lifetime of a token whose response names none: Google's own."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 
@@ -43,7 +43,10 @@ def read_certificate(service_account: Mapping[str, Any] | Path) -> credentials.C
         told = f"the service account can't be read from {service_account} ({type(error).__name__})"
         raise ConfigurationError(told) from None
     except (ValueError, AttributeError, TypeError):
-        problem = "the service account is not one as Firebase hands it out: type, project_id, private_key, client_email"
+        problem = (
+            "the service account file must have type, project_id, private_key and client_email, as "
+            "Firebase generates it"
+        )
     raise ConfigurationError(problem)
 
 
@@ -63,7 +66,9 @@ class AccessTokens:
         self._clock = clock
         self._proxies = proxies
         self._session = requests.Session()
-        self._session.trust_env = False  # what the settings don't tell and ~/.netrc have no say in where the proof goes
+        self._session.trust_env = (
+            False  # proxies outside our settings and ~/.netrc must not affect where the signed assertion goes
+        )
         self._bearer = ""
         self._expires_at = 0
         self._refresh_at = 0
@@ -80,7 +85,9 @@ class AccessTokens:
             self._refreshing = once("push.token", self._refresh)
         if now >= self._expires_at:
             if self._refreshing is not None:
-                await asyncio.wait([self._refreshing], timeout=WAIT)  # one caller's end doesn't stop it for others
+                await asyncio.wait(
+                    [self._refreshing], timeout=WAIT
+                )  # one cancelled caller doesn't cancel it for others
             if self._clock.now() >= self._expires_at:
                 raise self._codes.classify(self._failure)
         return self._bearer
@@ -116,7 +123,7 @@ class AccessTokens:
         if not _TOKEN.fullmatch(self._credential.token or ""):
             raise ValueError("not a token")
         now, expiry = self._clock.now(), self._credential.expiry
-        # The library says until when by the machine's clock; what counts here is for how long.
+        # The library gives the expiry by the machine's clock; only the lifetime is used here.
         left = to_instant(expiry.replace(tzinfo=UTC)) - SystemClock().now() if expiry else LIFETIME
         self._expires_at = now + left
         self._refresh_at = now + max(left - AHEAD, left // 2)

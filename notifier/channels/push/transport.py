@@ -55,7 +55,7 @@ CAUSES: Final[Mapping[str, type[exceptions.FirebaseError]]] = {
 
 DEVICE_FIELDS: Final = frozenset({"message.token", "message.fid"})
 INVALID_DEVICE: Final = "invalid_device"
-"""Of an invalid argument, the one that is the device: FCM's code is the same for all."""
+"""The field of an invalid argument that means the device: FCM's code is the same for all fields."""
 
 _CODE: Final = re.compile(r"[A-Z][A-Z_]{1,49}")
 

@@ -16,11 +16,11 @@ TITLE: Final = 40
 BODY: Final = 120
 """Characters of a push body that a phone shows before it is opened."""
 ACTION: Final = 20
-"""Characters of a button's label that a phone shows beside nothing else."""
+"""Characters of a button's label that a phone shows if it is the only button."""
 PAYLOAD: Final = 4096
 """Bytes that FCM takes (firebase.google.com/docs/cloud-messaging/concept-options)."""
 ENVELOPE: Final = 1024
-"""Bytes of them that are not words: token, link, keys, Android's and Apple's parts."""
+"""Bytes of that limit that are not text: token, link, keys, Android's and Apple's parts."""
 
 _HTTPS = re.compile(r"https://[^/?#\s]+\S*")
 
@@ -60,11 +60,11 @@ def _check(content: PushContent) -> Iterator[LintFinding]:
             yield LintFinding(level="warning", code="cut_off", part=part, words=words)
     if content.image is not None and not _HTTPS.fullmatch(content.image):
         address = content.image[:60]
-        words = f"the image's address {address!r} is none that begins with https://; phones show nothing"
+        words = f"the image's address {address!r} does not begin with https://; phones won't show it"
         yield LintFinding(level="error", code="link", part="image", words=words)
     size = len(msgspec.json.encode(content)) + len((content.image or "").encode())  # Apple's payload repeats it
     if size > PAYLOAD - ENVELOPE:
-        words = f"the push has {size} bytes of words; {PAYLOAD - ENVELOPE} fit"
+        words = f"the push has {size} bytes of text; {PAYLOAD - ENVELOPE} fit"
         yield LintFinding(level="error", code="payload", words=words)
 
 
@@ -74,8 +74,8 @@ WRITING: Final = Writing(
     boxes=(
         Box("title", "Title", 2),
         Box("body", "Body", 6),
-        Box("action", "Button", 1, "None where this is empty. It leads to the type's link."),
-        Box("image", "Picture", 2, "None where this is empty. Its address, by https; only text can be named in it."),
+        Box("action", "Button", 1, "No button if this is empty. The button leads to the type's link."),
+        Box("image", "Picture", 2, "No image if this is empty. Its https address; only text fields can be used in it."),
     ),
     optional=frozenset({"image", "action"}),
     everywhere=frozenset({"image", "action"}),

@@ -51,7 +51,7 @@ async def read_signed_request(request: Request, context: ApiContext) -> Signed:
         fields = read_signed(account.token, url, media, signature, body)
         if fields is not None:
             return Signed(fields, account.name)
-    raise problem(40302, "no account of ours has signed this for this address under NOTIFIER_PUBLIC_URL")
+    raise problem(40302, "the signature matches none of our accounts for this address under NOTIFIER_PUBLIC_URL")
 
 
 async def post_receipt(request: Request, context: ApiContext) -> Response:
@@ -92,7 +92,7 @@ ENDPOINTS: Final = [
         scope=None,
         signed_by=TWILIO,
         handler=post_receipt,
-        summary="What became of a text (Twilio's status callback)",
+        summary="Report a text's status (Twilio's status callback)",
         query=About,
         takes={FORM: StatusCallback, JSON: StatusCallback},
         gives={204: None},
@@ -103,7 +103,7 @@ ENDPOINTS: Final = [
         scope=None,
         signed_by=TWILIO,
         handler=post_inbound,
-        summary="A person's answer to a text (Twilio's incoming message)",
+        summary="Report a person's reply to a text (Twilio's incoming message)",
         takes={FORM: IncomingText, JSON: IncomingText},
         gives={200: None},
     ),

@@ -1,9 +1,9 @@
 """Texts that people send us: STOP, START and HELP (twilio.com/docs/messaging/guides/webhook-request).
 
-A word counts where it is the whole text. STOP also counts with a slip of the thumb in it, and among a few words of
-which every one belongs to asking for an end ("please stop texting me"): a wish to be left alone is good in any
-reasonable form (47 CFR 64.1200(a)(10)). Any other word, every "don't", "not" or "charging", makes it another text:
-whoever asks for less of one thing has not asked for nothing at all.
+A keyword counts if it is the whole text. STOP also counts with a typo, and among a few words that all belong to an
+opt-out ("please stop texting me"): an opt-out is valid in any reasonable form (47 CFR 64.1200(a)(10)). Any other word,
+every "don't", "not" or "charging", makes it an ordinary text: whoever asks for less of one thing has not opted out of
+everything.
 """
 
 import re
@@ -19,7 +19,7 @@ from notifier.domain.gsm7 import to_gsm7
 from notifier.domain.messages import Private
 
 MAX_TEXT: Final = 200
-"""Characters of a text that are looked at: no word with all the punctuation of an angry person is longer."""
+"""Characters of a text that are read: no keyword is longer, even with all the punctuation of an angry person."""
 
 
 class Keyword(StrEnum):
@@ -65,10 +65,10 @@ ANSWERS: Final[Mapping[str, Mapping[Keyword, str]]] = {
 """By language; one segment each. Carriers ask for the English words, whatever the language around them."""
 
 MAX_WORDS: Final = 6
-"""Of a text that asks for an end in words of its own: what is longer has something else to say."""
+"""Words of a text that asks for an end in a sentence: a longer text has something else to say."""
 
 MISSPELT: Final = ("stop", "stopall", "unsubscribe", "optout")
-"""Words that count with a slip in them. The others (end, cancel, quit …) are too near to words with other meanings."""
+"""Keywords that count even with a typo. The others (end, cancel, quit …) are too near to words with other meanings."""
 
 _POLITE: Final = "please pls plz kindly thanks thank you bitte danke svp merci gracias por favor"
 _OBJECT: Final = (
@@ -76,12 +76,12 @@ _OBJECT: Final = (
     "me us my number phone all the these your more any to from"
 )
 AROUND_STOP: Final = frozenset(f"{_POLITE} {_OBJECT}".split())
-"""What may stand beside STOP: politeness, and what is to stop for whom. No "it", "this" or "now", which may mean the
-charging; and no negation."""
+"""Words that may stand beside STOP: politeness, what should stop and for whom. No "it", "this" or "now", which may mean
+the charging; and no negation."""
 
 _LETTERS: Final = re.compile(r"[^\W_]+")
 _DOUBLED: Final = re.compile(r"(.)\1+")
-_LONG: Final = 7  # letters of a word that is still itself with one of them missing
+_LONG: Final = 7  # letters of the shortest word that is recognised with one letter missing
 
 
 class IncomingText(Private, frozen=True, kw_only=True):

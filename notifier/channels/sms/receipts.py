@@ -9,25 +9,25 @@ from notifier.channels.sms.codes import CODES
 from notifier.channels.sms.messages import NUMBER
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.errors import Throttled, Unavailable
+from notifier.domain.ids import is_id
 from notifier.domain.messages import Private, Report
 from notifier.providers.codes import suppresses
 
 SMS: Final = Channel("sms")
 
 PATH: Final = "/v1/receipts/twilio"
-"""Where Twilio tells it, under our public URL."""
+"""The path of Twilio's status callback, under our public URL."""
 
 STATES: Final = {
     **dict.fromkeys(("accepted", "scheduled", "queued", "sending", "sent"), State.SENT),
     **dict.fromkeys(("delivered", "read"), State.DELIVERED),
     **dict.fromkeys(("undelivered", "failed", "canceled"), State.UNDELIVERED),
 }
-"""What a status makes of a delivery. The first ones say no more than that Twilio has the text."""
+"""The outcome of a delivery by Twilio's status. The first ones only say that Twilio has the text."""
 
 PASSES: Final = frozenset({Unavailable.kind, Throttled.kind})
-"""The kinds of trouble after which a later try may come through; what is misconfigured needs a person."""
+"""The kinds of trouble after which a later try may come through; a misconfiguration needs a person."""
 
-_REFERENCE: Final = re.compile(r"[0-9a-f]{32}")
 _SID: Final = re.compile(r"(SM|MM)[0-9a-f]{32}")
 _CODE: Final = re.compile(r"[0-9]{1,6}")
 
@@ -44,7 +44,7 @@ class StatusCallback(Private, frozen=True, kw_only=True):
 def read_status(reference: str, told: StatusCallback, account: str) -> Report | None:
     """Read a callback's receipt for the text with this reference; None for a status or reference that tells nothing."""
     state = STATES.get(told.status)
-    if state is None or not _REFERENCE.fullmatch(reference):
+    if state is None or not is_id(reference):
         return None
     sid = told.sid if _SID.fullmatch(told.sid) else None
     report = Report(delivery=reference, channel=SMS, provider=account, state=state, reference=sid)

@@ -12,7 +12,7 @@ from notifier.runtime.accounts import Account, Accounts, BadUrl, Count, Word, ho
 from notifier.runtime.settings import Setting, looked_at, read_price
 
 PRICE: Final = "sms_price"
-"""The setting of what one text costs."""
+"""The setting with the price of one text."""
 
 
 class TwilioAccount(Account, frozen=True, kw_only=True, rename={"sender": "from"}):
@@ -44,10 +44,10 @@ ACCOUNTS: Final = Accounts(channel="sms", kind=TwilioAccount, schemes={"twilio":
 
 SETTINGS: Final[Mapping[str, Setting]] = {
     ACCOUNTS.name: ACCOUNTS.setting(
-        "Twilio accounts, a URL each", "twilio://SID:TOKEN@api.twilio.com?from=%2B15005550006"
+        "Twilio accounts, one URL for each", "twilio://SID:TOKEN@api.twilio.com?from=%2B15005550006"
     ),
     PRICE: Setting(
-        about="what one text costs, such as `0.075 USD`, for what authors see; no cost is told when unset",
+        about="the price of one text, such as `0.075 USD`, which authors are shown; no price is shown when unset",
         example="0.075 USD",
         read=looked_at(partial(read_price, PRICE)),
     ),

@@ -29,8 +29,8 @@ SPEC: Final = ChannelSpec(
     key="phone",
     canonical=identifiers.line,
     gone=Reason.BAD_NUMBER,
-    when_unknown="ask",  # Twilio lists what it has; a person would read a second text
+    when_unknown="ask",  # Twilio can be queried; a resent text would be read twice
     can_ask=True,
-    longest_value=60,  # what is longer costs another segment, and pushes the sentence's end out of sight
+    longest_value=60,  # a longer value costs another segment, and pushes the sentence's end out of sight
     contact="phone",
 )

@@ -29,7 +29,7 @@ MAX_VALIDITY: Final = 36_000
 """Seconds, ten hours: Twilio queues no text longer."""
 
 PAGE: Final = 50
-"""Texts to one number that are looked through for one: more than anybody gets in the minutes that count."""
+"""Texts to one number that are searched for one of ours: more than anybody gets in the relevant minutes."""
 
 _MESSAGING_SERVICE: Final = re.compile(r"MG[0-9a-f]{32}")
 

@@ -13,7 +13,7 @@ from notifier.rendering.language import one_line
 from notifier.rendering.writing import Box, Filled, Measure, Writer, Writing
 
 MANY_SEGMENTS: Final = 3
-"""Of an SMS: what is longer is a letter, and costs like one."""
+"""The most segments of a text: a longer one is a letter, and costs like one."""
 
 
 class SmsTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,14 +36,14 @@ def room(size: SmsSize) -> int:
 def _check(content: SmsContent) -> Iterator[LintFinding]:
     size = measure(content.text)
     if size.segments > MANY_SEGMENTS:
-        words = f"the text takes {size.segments} SMS; {MANY_SEGMENTS} are the most. Say less"
+        words = f"the text takes {size.segments} SMS; {MANY_SEGMENTS} is the limit. Shorten it"
         yield LintFinding(level="error", code="segments", words=words)
     elif size.segments > 1:
         words = f"the text takes {size.segments} SMS, each at full price; one holds {SIZES[size.encoding][0]}"
         yield LintFinding(level="warning", code="segments", words=words)
     if size.encoding == "ucs2":
         strange = next(letter for letter in content.text if letter not in GSM7)
-        words = f"“{strange}” is none of an SMS's own characters: with it one SMS holds 70, not 160"
+        words = f"“{strange}” is not in the GSM-7 alphabet: with it one SMS holds 70 characters, not 160"
         yield LintFinding(level="warning", code="ucs2", words=words)
     yield from of_empty("text", content.text)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from notifier.channels.webhook.settings import nets
 from notifier.domain.messages import Private
@@ -12,10 +13,10 @@ from notifier.domain.standard_webhooks import secret_key
 from notifier.providers.destinations import UnsafeDestination, parse_destination
 
 Format = Literal["standard", "slack", "teams", "pagerduty"]
-"""The form of bodies: for the receiver's own program (Standard Webhooks), or for a service with a form of its own."""
+"""The format of bodies: Standard Webhooks for the receiver's own program, or a service's own format."""
 
 HIDDEN: Final = frozenset({"secret", "previous_secret"})
-"""The members that are never shown."""
+"""The members that are never shown, since they are secret."""
 
 PAGERDUTY: Final = ("events.pagerduty.com", "events.eu.pagerduty.com")
 """The hosts of the Events API v2 (developer.pagerduty.com/docs/events-api-v2-overview)."""
@@ -27,19 +28,19 @@ class WebhookEndpoint(Private, frozen=True, kw_only=True, forbid_unknown_fields=
     """An endpoint, as `addresses.webhook` of a recipient.
 
     For the `standard` form, `secret` is what bodies are signed with: `whsec_` and 24 to 64 bytes in base64, made by who
-    writes it. While it is replaced, `previous_secret` signs too. For `pagerduty`, `secret` is the integration's routing
-    key. `slack` and `teams` have none: their URL itself is what proves who we are.
+    writes it. While it is replaced, `previous_secret` signs too; null ends that. For `pagerduty`, `secret` is the
+    integration's routing key. `slack` and `teams` have none: their URL itself is what proves who we are.
     """
 
     url: str
     format: Format = "standard"
-    secret: str | None = None
-    previous_secret: str | None = None
+    secret: str | UnsetType | None = UNSET
+    previous_secret: str | UnsetType | None = UNSET
 
     @property
     def keys(self) -> list[bytes]:
         """Return the signing keys, newest first."""
-        return [secret_key(each) for each in (self.secret, self.previous_secret) if each is not None]
+        return [secret_key(each) for each in (self.secret, self.previous_secret) if each]
 
 
 def check(endpoint: WebhookEndpoint, settings: Mapping[str, str]) -> WebhookEndpoint:
@@ -57,7 +58,7 @@ def _check_url(endpoint: WebhookEndpoint, settings: Mapping[str, str]) -> str:
     except UnsafeDestination as error:
         told = str(error)
     else:
-        # A routing key stands in the body: whoever may change the URL is not to learn the key from it.
+        # The body contains the routing key: whoever may change the URL must not learn the key from it.
         is_ours = destination.address is not None and any(destination.address in net for net in permitted)
         if endpoint.format != "pagerduty" or destination.host in PAGERDUTY or is_ours:
             return destination.url
@@ -68,17 +69,18 @@ def _check_url(endpoint: WebhookEndpoint, settings: Mapping[str, str]) -> str:
 def _with_secrets(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     match endpoint.format:
         case "slack" | "teams":
-            return msgspec.structs.replace(endpoint, secret=None, previous_secret=None)
+            return msgspec.structs.replace(endpoint, secret=UNSET, previous_secret=UNSET)
         case "pagerduty":
             if not _ROUTING_KEY.fullmatch(endpoint.secret or ""):
                 raise ValueError("secret must be the routing key of an Events API v2 integration, 32 letters")
-            return msgspec.structs.replace(endpoint, previous_secret=None)
+            return msgspec.structs.replace(endpoint, previous_secret=UNSET)
         case "standard":
-            if endpoint.secret is None:
-                raise ValueError("secret is needed to sign with: whsec_ and 24 to 64 random bytes in base64")
+            if endpoint.secret is None or endpoint.secret is UNSET:
+                raise ValueError("secret is required, to sign requests: whsec_ and 24 to 64 random bytes in base64")
             _check_secret("secret", endpoint.secret)
-            if endpoint.previous_secret is not None:
-                _check_secret("previous_secret", endpoint.previous_secret)
+            if endpoint.previous_secret is None or endpoint.previous_secret is UNSET:
+                return msgspec.structs.replace(endpoint, previous_secret=UNSET)
+            _check_secret("previous_secret", endpoint.previous_secret)
             return endpoint
 
 

@@ -33,16 +33,18 @@ def open_transport(_account: WebhookAccount, opening: Opening) -> WebhookTranspo
 async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
     """Report the proxy that webhooks go through, and the private networks that they may go to."""
     permitted = ", ".join(map(str, nets(settings.channels)))
-    inside = f"; {permitted} is permitted too, directly" if permitted else ""
+    inside = f"; {permitted} is permitted too, without a proxy" if permitted else ""
     if settings.loopback_only:
-        told = f"none leaves this machine: {PREFIX}LOOPBACK_ONLY is set{inside}"
+        told = f"no webhook leaves this machine: {PREFIX}LOOPBACK_ONLY is set{inside}"
         yield DoctorFinding(
-            "webhooks", "missing", told, f"unset {PREFIX}LOOPBACK_ONLY; {PREFIX}{NETS.upper()} permits nets"
+            "webhooks", "missing", told, f"unset {PREFIX}LOOPBACK_ONLY; {PREFIX}{NETS.upper()} permits private networks"
         )
         return
     proxy = settings.proxies().of(ANYWHERE)
-    way = "directly" if proxy is None else f"through {proxy.host}:{proxy.port}, which has to open tunnels to addresses"
-    yield DoctorFinding("webhooks", "good", f"to the internet by https, {way}{inside}")
+    way = (
+        "directly" if proxy is None else f"through {proxy.host}:{proxy.port}, which must permit CONNECT to IP addresses"
+    )
+    yield DoctorFinding("webhooks", "good", f"to the internet over https, {way}{inside}")
 
 
 PROVIDER: Final = ProviderSpec(accounts=accounts, open=open_transport, check=check)

@@ -30,12 +30,12 @@ def _network(position: int, text: str) -> Network:
     try:
         return ip_network(text)
     except ValueError:
-        raise ValueError(f"number {position} is no network, or has bits set behind its prefix") from None
+        raise ValueError(f"entry {position} is not a network in CIDR form, or has bits set after its prefix") from None
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {
     NETS: Setting(
-        about="networks of your own that webhooks may go to, over http and on any port too; none unless set",
+        about="private networks that webhooks may go to, over http and on any port too; none unless set",
         example="10.20.0.0/16,192.168.7.4/32",
         read=looked_at(read_nets),
         several_lines=True,

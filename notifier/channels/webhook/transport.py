@@ -20,7 +20,7 @@ from notifier.runtime.proxies import DIRECT, Proxies
 CONNECTIONS: Final = 100
 """Requests under way at once, in each process."""
 PER_HOST: Final = LOOKUPS // 2
-"""Requests to one host at once, in each process: however slow it is, and its name server, others have their turn."""
+"""Requests to one host at once, in each process: a slow host or name server must not block the others."""
 COME_BACK: Final = 60.0
 """Seconds after which a message whose host was busy is retried at the latest."""
 
@@ -74,7 +74,7 @@ class WebhookTransport:
         try:
             return parse_destination(url, self._permitted).host
         except UnsafeDestination:
-            return ""  # the client reports the fault, and connects to nobody
+            return ""  # the client reports the fault and doesn't connect
 
     def _busy(self, host: str) -> SendError:
         """Return the error of a busy host: retry after the messages before it, at one a second."""

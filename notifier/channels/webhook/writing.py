@@ -38,7 +38,7 @@ WRITING: Final = Writing(
     title="Webhook",
     table=WebhookTexts,
     boxes=(
-        Box("title", "Title", 2, "A channel's headline, an alert's summary."),
+        Box("title", "Title", 2, "The headline in a Slack channel, the summary of an alert."),
         Box("text", "Text", 6, "Line breaks become spaces, so break lines where they read well."),
     ),
     open=lambda _templates, _brand: Writer(write),

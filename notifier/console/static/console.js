@@ -1,4 +1,4 @@
-// Every page works without this script: live parts then stand still, and there are no keyboard shortcuts.
+// Every page works without this script: live parts then don't refresh, and there are no keyboard shortcuts.
 "use strict";
 
 // ── Times: the reader's own beside UTC.

@@ -1,5 +1,6 @@
 """Test contacts: colleagues who agreed to receive tests of texts. They are never recipients."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,18 +16,20 @@ from notifier.store.core.staff import test_contact
 
 
 class Contact(Private, frozen=True, kw_only=True):
-    """A test contact; `phone` is E.164, `token` an FCM registration token."""
+    """A test contact; `phone` is E.164, `token` an FCM registration token. `own` are addresses that are of one channel
+    alone, by the channel's name, as a recipient has them."""
 
     name: str
     phone: str | None = None
     email: str | None = None
     token: str | None = None
+    own: Mapping[str, Any] = {}
 
-    def address(self, channel: Channel) -> str | None:
-        """The contact's address on a channel."""
+    def address(self, channel: Channel) -> Any:
+        """The contact's address on a channel: a text, or an object where it is of this channel alone; None where there
+        is none."""
         field = spec(channel).contact
-        address: str | None = getattr(self, field) if field else None
-        return address
+        return getattr(self, field) if field else self.own.get(channel)
 
     @property
     def channels(self) -> list[Channel]:
@@ -55,14 +58,17 @@ async def find(database: Database, name: str) -> Contact | None:
 
 
 async def put(database: Database, contact: Contact, actor: str, now: int) -> None:
-    """Write a test contact; fields of an existing contact stay as they are where the new value is None."""
-    given = {name: value for name, value in msgspec.structs.asdict(contact).items() if value is not None}
-    columns = [test_contact.c[name] for name in given]
-    write = rows.upsert if len(columns) > 1 else rows.insert  # without an address there is nothing to overwrite
-    statement = write(database.dialect, test_contact, columns)
+    """Write a test contact; addresses of an existing contact that the new one lacks stay as they are."""
+    given = {name: value for name, value in msgspec.structs.asdict(contact).items() if value}
+    own = given.pop("own", None)
+    held = sa.select(test_contact.c.addresses).where(test_contact.c.name == contact.name)
 
     async def work(connection: AsyncConnection) -> None:
-        await connection.execute(statement, {"rows": rows.encode([given])})
+        before = await rows.hold(connection, database.dialect, test_contact, held, {"name": contact.name})
+        new = given if own is None else given | {"addresses": {**_own(before and before.addresses), **own}}
+        if len(new) > 1:  # without an address there is nothing to write
+            statement = rows.upsert(database.dialect, test_contact, [test_contact.c[name] for name in new])
+            await connection.execute(statement, {"rows": rows.encode([new])})
         await _tell(connection, database.dialect, now, actor, "contact.put", contact.name)
 
     await database.write(work)
@@ -85,4 +91,9 @@ async def _tell(connection: AsyncConnection, dialect: str, now: int, actor: str,
 
 
 def _contact(row: sa.Row[Any]) -> Contact:
-    return rows.read(row, Contact, strict=True)
+    told = dict(row._mapping)  # noqa: SLF001 (a public name)
+    return Contact(own=_own(told.pop("addresses")), **told)
+
+
+def _own(document: str | None) -> dict[str, Any]:
+    return msgspec.json.decode(document, type=dict[str, Any]) if document else {}

@@ -12,14 +12,14 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import make_id
+from notifier.domain.ids import make_id
 from notifier.domain.users import ABSOLUTE, IDLE, LOCK, ConsoleSession
 from notifier.store.core import audit, rows
 from notifier.store.core.database import Database
 from notifier.store.core.staff import console_guess, console_session, console_user
 
 NOBODY = "(nobody)"
-"""The audit's subject for a name that is no user's: what was typed may be a password."""
+"""The audit log's subject for a name that no user has: the typed text may be a password."""
 
 
 async def take_try(database: Database, limits: Mapping[str, int], now: int) -> bool:

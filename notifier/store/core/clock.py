@@ -1,7 +1,6 @@
 """The database's clock: leases, due times and expiry follow it, so that a node whose own clock is off does no harm."""
 
 import asyncio
-import contextlib
 
 import sqlalchemy as sa
 import structlog
@@ -9,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.clock import elapsed
 from notifier.domain.errors import StoreUnavailable
-from notifier.runtime.background import forever
+from notifier.runtime.background import cancelled, forever
 from notifier.store.core.database import Database
 
 SYNC_EVERY = 30.0  # seconds: two quartz clocks drift apart by a millisecond or so meanwhile
@@ -46,9 +45,7 @@ class DatabaseClock:
     async def close(self) -> None:
         """Stop asking the database for its time."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await cancelled(self._task)
 
     async def _keep(self) -> None:
         while True:

@@ -1,12 +1,12 @@
 """One database: connections, transactions, and what differs between engines in handling them."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import sqlite3
 import ssl
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -26,16 +26,17 @@ from notifier.store.core.sqlite_write_queue import SqliteWriteQueue
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-CONNECT_TIMEOUT = 5  # seconds: a database that takes longer to answer is down for a caller that waits for its 202
-STATEMENT_TIMEOUT = 20  # seconds: no statement of ours runs a tenth as long
-IDLE_TIMEOUT = 10  # seconds: a process that stands still in a transaction loses it, and its rows are others' again
+CONNECT_TIMEOUT = 5  # seconds: for a caller that waits for its 202 a database that takes longer is down
+STATEMENT_TIMEOUT = 20  # seconds: none of our statements takes a tenth of this
+IDLE_TIMEOUT = 10  # seconds: a process that hangs in a transaction loses it, and other processes get its rows
 POOL_TIMEOUT = 10  # seconds to wait for a free connection before saying that the store is unavailable
 BUSY_TIMEOUT = 5_000  # milliseconds that SQLite waits for another process's write
-CONFLICT_TRIES = 5  # times that a transaction which another one made give way runs in all
+CONFLICT_TRIES = 5  # attempts in all of a transaction that a deadlock or a conflict aborted
 CONFLICT_PAUSE = 0.02  # seconds, doubled each time, with full jitter
+CLOSE_TIMEOUT = STATEMENT_TIMEOUT + 5  # seconds that closing waits for transactions: longer than any statement may take
 
 SESSION = {
-    # A plan that was cached while a table was nearly empty would be kept when it is full.
+    # Otherwise a plan that was cached while a table was nearly empty would be kept when it is full.
     "plan_cache_mode": "force_custom_plan",
     "statement_timeout": str(STATEMENT_TIMEOUT * 1000),
     "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT * 1000),
@@ -43,27 +44,29 @@ SESSION = {
     # Our statements look up the ids of a batch. Priced for spinning disks, a scan of the whole table looks cheaper than
     # a hundred look-ups as long as the table is small, and costs ten times as much.
     "random_page_cost": "1.1",
-    # They are written from the batch outwards, so the planner needn't look for the order of their joins: that takes
-    # longer than the rest of its work.
+    # Our statements name their tables from the batch outwards, so the planner needn't search for the order of the
+    # joins, which takes longer than the rest of its work.
     "join_collapse_limit": "1",
 }
-"""What each session of PostgreSQL's begins with."""
+"""The settings of each PostgreSQL session."""
 
 PATIENT = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
-"""What is different where a statement may take its time."""
+"""The settings that differ where a statement may take long."""
 
 READ_ONLY = {
     "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
     "mysql": "SET TRANSACTION READ ONLY",
     "sqlite": "PRAGMA query_only = ON",
 }
-"""What a transaction that only looks begins with."""
+"""The statement that begins a read-only transaction."""
 
-DEADLOCKS = {"40001", "40P01"}  # SQLSTATE: PostgreSQL's and the standard's serialization failure and deadlock
-MYSQL_DEADLOCKS = {1205, 1213, 1020}  # lock wait time-out, deadlock, and MariaDB's "record has changed since last read"
+DEADLOCKS = {"40001", "40P01", "23505"}
+"""SQLSTATEs of serialization failures, deadlocks, and of keys that another transaction has written meanwhile."""
+MYSQL_DEADLOCKS = {1205, 1213, 1020, 1062}
+"""Lock wait time-out, deadlock, MariaDB's "record has changed since last read", and a key written meanwhile."""
 
 
-# It repeats the server's warnings, such as those of a repeat that INSERT IGNORE passes over, with ids in them.
+# asyncmy repeats the server's warnings with ids in them, such as those of a repeat that INSERT IGNORE skips.
 logging.getLogger("asyncmy").setLevel(logging.ERROR)
 
 
@@ -81,7 +84,11 @@ class Database:
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         self._writer = self.engine.execution_options(notifier_write=True)
         self._turns = SqliteWriteQueue(Path(f"{self.engine.url.database}-turn")) if self.dialect == "sqlite" else None
-        # One SELECT needs no BEGIN and COMMIT around it where the engine gives every statement its snapshot.
+        self._under_way = 0  # transactions
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+        # A single SELECT needs no BEGIN and COMMIT where the engine gives every statement its snapshot.
         self._reader = (
             self.engine.execution_options(isolation_level="AUTOCOMMIT")
             if self.dialect == "postgresql" and not pooled(read.options)
@@ -90,14 +97,16 @@ class Database:
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a read-only transaction."""
-        return await _run(self._reader, work)
+        with self._transaction():
+            return await _run(self._reader, work)
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a committed transaction; a conflict may run `work` more than once."""
-        if self._turns is None:
-            return await _run(self._writer, work)
-        async with self._turns.turn():
-            return await _run(self._writer, work)
+        with self._transaction():
+            if self._turns is None:
+                return await _run(self._writer, work)
+            async with self._turns.turn():
+                return await _run(self._writer, work)
 
     async def look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a transaction in which the engine itself refuses to write."""
@@ -107,10 +116,11 @@ class Database:
             try:
                 return await work(connection)
             finally:
-                if self.dialect == "sqlite":  # where it is the connection's and not the transaction's
+                if self.dialect == "sqlite":  # where the setting belongs to the connection and not to the transaction
                     await connection.exec_driver_sql("PRAGMA query_only = OFF")
 
-        return await _run(self.engine, guarded)
+        with self._transaction():
+            return await _run(self.engine, guarded)
 
     def patient(self) -> "Database":
         """This database without time limits on statements and transactions: for migrations."""
@@ -125,10 +135,31 @@ class Database:
         await self.read(work)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, once the transactions that are under way have ended; new ones are refused.
+
+        A connection that is in use when its pool is closed would never be closed.
+        """
+        self._closed = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._idle.wait()
         await self.engine.dispose()
         if self._turns is not None:
             self._turns.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Count a transaction, for `close` to wait for; raise StoreUnavailable where the database is closed."""
+        if self._closed:
+            raise StoreUnavailable("the database's connections are closed: this process is stopping")
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
 
 @metered(Stage.STORE)
@@ -145,7 +176,7 @@ async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[
                     raise StoreUnavailable(_told(error)) from error
                 raise
             if tries == CONFLICT_TRIES:
-                raise StoreUnavailable("the transaction met others at every try; try again") from error
+                raise StoreUnavailable("the transaction conflicted with others at every attempt; try again") from error
         except (OSError, TimeoutError, sa.exc.TimeoutError) as error:
             raise StoreUnavailable(f"the database can't be reached ({type(error).__name__})") from error
         await asyncio.sleep(random.uniform(0, CONFLICT_PAUSE * 2**tries))  # noqa: S311 (jitter is no secret)
@@ -169,7 +200,7 @@ def _postgresql(url: DatabaseUrl, options: PostgresqlOptions, connections: int, 
     if told["sslrootcert"] == "system":
         told["sslrootcert"] = ssl.get_default_verify_paths().cafile
     arguments: dict[str, Any] = {
-        # asyncpg reads libpq's words in a URL of its own, and only there.
+        # asyncpg reads libpq's parameters only from a URL of its own.
         "dsn": f"postgresql://?{urlencode({name: value for name, value in told.items() if value is not None})}",
         "timeout": ours["connect_timeout"] or CONNECT_TIMEOUT,
         "command_timeout": None if patient else STATEMENT_TIMEOUT + 5,
@@ -178,8 +209,9 @@ def _postgresql(url: DatabaseUrl, options: PostgresqlOptions, connections: int, 
         "server_settings": {name: ours[name] for name in ("application_name", "options") if ours[name]},
     }  # fmt: skip
     if pooled(options):
-        # Each transaction may have another server behind it: it knows no statement of the one before, and what a
-        # session sets at its start would be others'. docs/settings.md has what the role should have instead.
+        # Behind a pooler each transaction may have another server session: it has none of the prepared statements
+        # before, and session settings would affect others. docs/settings.md lists the settings that the role should
+        # have instead.
         arguments |= {
             "statement_cache_size": 0, "prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: "",
         }  # fmt: skip
@@ -195,7 +227,7 @@ def pooled(options: object) -> bool:
 
 def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: bool) -> AsyncEngine:
     (host, port) = url.hosts[0] if url.hosts else (None, None)
-    # What MySQL takes for a comment MariaDB executes; MySQL has no such time-out.
+    # MariaDB executes this comment; MySQL, which has no such time-out, ignores it.
     prepare = f"SET time_zone = '+00:00' /*M! , idle_transaction_timeout = {0 if patient else IDLE_TIMEOUT} */"
     arguments: dict[str, Any] = {
         "connect_timeout": options.connect_timeout or CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": prepare,
@@ -240,24 +272,24 @@ def _sqlite(url: sa.URL, connections: int) -> AsyncEngine:
 
     @sa.event.listens_for(engine.sync_engine, "do_connect")
     def look(_dialect: Any, _record: Any, arguments: Any, options: Any) -> None:
-        # Where a file can't be opened aiosqlite leaves its thread to end by itself, which meets a loop that is closed.
+        # If a file can't be opened, aiosqlite leaves its thread to end by itself, possibly after the loop is closed.
         sqlite3.connect(*arguments, **options).close()
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions are begun below, not by the driver's guess
+        connection.isolation_level = None  # we begin transactions below; the driver must not
         cursor = connection.cursor()
         try:
             for pragma in (f"busy_timeout={BUSY_TIMEOUT}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 cursor.execute(f"PRAGMA {pragma}")
-        except BaseException:  # no database: the pool leaves it to us to end the connection, and its thread
+        except BaseException:  # no database: the pool leaves it to us to close the connection with its thread
             connection.close()
             raise
         cursor.close()
 
     @sa.event.listens_for(engine.sync_engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        # A deferred transaction that turns to writing fails where another wrote meanwhile; IMMEDIATE waits.
+        # A deferred transaction fails at its first write if another wrote meanwhile; IMMEDIATE waits.
         write = connection.get_execution_options().get("notifier_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
@@ -277,7 +309,7 @@ def _make_private(file: Path) -> None:
         for each in (file, *beside) if mode != private and _may_be_sqlite(file) else ():
             if each.exists():
                 each.chmod(private)
-    except OSError as error:  # somebody else's file, or no file system for it: the first statement says so
+    except OSError as error:  # not a SQLite file, or an unsuitable file system: the first statement raises
         log.warning("database.not_private", error=type(error).__name__)
 
 
@@ -289,7 +321,7 @@ def _may_be_sqlite(file: Path) -> bool:
     if not file.is_file():
         return False
     try:
-        with closing(sqlite3.connect(file)) as connection:
+        with contextlib.closing(sqlite3.connect(file)) as connection:
             connection.execute("PRAGMA schema_version")
     except sqlite3.DatabaseError as error:
         return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
@@ -303,9 +335,11 @@ def _gave_way(error: DBAPIError) -> bool:
 
 
 def _unavailable(error: DBAPIError) -> bool:
-    if error.statement is None and not isinstance(error, sa.exc.IntegrityError):  # it keeps us out
+    if error.statement is None and not isinstance(
+        error, sa.exc.IntegrityError
+    ):  # another process has locked the database
         return True
-    # A value that the engine can't hold (class 22) is our fault: the same would fail again, however often.
+    # A value that the engine can't store (class 22) is our fault: a retry would fail again.
     if str(getattr(error.orig, "sqlstate", "")).startswith("22"):
         return False
     return (
@@ -320,4 +354,4 @@ def _told(error: DBAPIError) -> str:
     values."""
     if error.statement is None and error.orig is not None and error.orig.args:
         return f"the database can't be used: {' '.join(str(error.orig.args[-1]).split())}"
-    return f"the database does not take it ({type(error.orig).__name__})"
+    return f"the database refused a value ({type(error.orig).__name__})"

@@ -20,17 +20,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.store.core.database import Database
 from notifier.store.core.resumable import Tell
 
-LOOK_AGAIN = 0.2  # seconds between two looks whether another process has ended its upgrade
+LOOK_AGAIN = 0.2  # seconds between two checks whether another process has finished its upgrade
 
 _RUNNING: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
-"""A lock for each loop: Alembic keeps in globals what it works on, and gives way in the middle of it."""
+"""A lock per event loop: Alembic keeps its state in globals, and yields to other tasks in the middle of its work."""
 
 _NAMED_LOCK = "SELECT GET_LOCK(CONCAT('notifier-', MD5(DATABASE())), 0)"
 LOCKS = {
-    # It ends with its transaction, which a pooler can't take apart.
+    # The lock ends with its transaction, which a pooler can't split.
     "postgresql": "SELECT pg_try_advisory_xact_lock(hashtext('notifier db upgrade'))",
-    # It is the server's, for all of its databases, and ends with the connection. A statement goes on after its client
-    # was killed; so does the lock.
+    # The lock is server-wide, for all databases, and ends with the connection. A statement goes on after its client was
+    # killed; so does the lock.
     "mysql": _NAMED_LOCK,
     "mariadb": _NAMED_LOCK,
 }

@@ -10,6 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import KeyedColumnElement
 
 from notifier.store.core import rows
 from notifier.store.core.database import Database
@@ -17,6 +18,10 @@ from notifier.store.core.database import Database
 T = TypeVar("T", bound=msgspec.Struct)
 
 LOOKED_AT = 20_000  # rows for a page, at most: some 20 ms on an index that is in memory
+
+
+Order = tuple[KeyedColumnElement[int], KeyedColumnElement[str]]
+"""The columns by which pages follow each other: an instant and the id, of one table."""
 
 
 class PageKey(NamedTuple):
@@ -38,7 +43,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 async def find(
     database: Database,
     model: type[T],
-    order: tuple[sa.Column[int], sa.Column[str]],
+    order: Order,
     *,
     within: Sequence[sa.ColumnElement[bool]] = (),
     only: Mapping[str, Any],
@@ -72,7 +77,7 @@ async def find(
     return await database.read(work)
 
 
-def _past(order: tuple[sa.Column[int], sa.Column[str]], place: PageKey | None) -> list[sa.ColumnElement[bool]]:
+def _past(order: Order, place: PageKey | None) -> list[sa.ColumnElement[bool]]:
     if place is None:
         return []
     at, id_ = order

@@ -16,12 +16,24 @@ from alembic.ddl.sqlite import SQLiteImpl
 
 Tell = Callable[[str], None]
 
-SHOWN = 100  # characters of a statement that is told: what it changes, and not its whole text
+SHOWN = 100  # characters of a logged statement: enough to see what it changes
 
 
 def has_column(connection: sa.Connection, table: str, column: str) -> bool:
     """Whether a table has a column now."""
     return any(each["name"] == column for each in sa.inspect(connection).get_columns(table))
+
+
+def has_table(connection: sa.Connection, table: str) -> bool:
+    """Whether there is a table now."""
+    found: bool = sa.inspect(connection).has_table(table)
+    return found
+
+
+def keep(connection: sa.Connection) -> None:
+    """Commit rows that were moved, where changes of tables are committed one by one anyhow."""
+    if connection.dialect.name in ("mysql", "mariadb"):
+        connection.execute(sa.text("COMMIT"))
 
 
 class _Looks(DefaultImpl):
@@ -56,7 +68,7 @@ class _Looks(DefaultImpl):
             super().drop_column(table_name, column, **kw)
 
     def alter_column(self, table_name: str, column_name: str, **kw: Any) -> None:
-        # One that was renamed already is given the same definition again, which changes nothing.
+        # A column that was renamed already gets the same definition again, which changes nothing.
         renamed = kw.get("name")
         if (
             renamed
@@ -118,7 +130,7 @@ class _Looks(DefaultImpl):
         return any(each["name"] == constraint.name for each in known)
 
 
-# That a class names a dialect makes it the one that Alembic takes there.
+# Alembic uses a class with this dialect's name for the dialect.
 class _PostgreSQL(_Looks, PostgresqlImpl):
     __dialect__ = "postgresql"
 

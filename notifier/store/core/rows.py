@@ -4,7 +4,7 @@ One parameter instead of rows × columns keeps the client's cost at about 1 µs 
 once with SQLAlchemy, serves a batch of one and of five hundred on every engine. Only the row set's text differs.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -12,24 +12,35 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
+    Delete,
+    Exists,
     FromClause,
     Insert,
     Integer,
+    Join,
     Row,
     Select,
     SmallInteger,
     Table,
     TextClause,
+    Update,
+    and_,
     case,
+    exists,
     select,
     text,
     true,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import NamedFromClause
+from sqlalchemy.sql.visitors import iterate
 
-from notifier.store.core.columns import Json
+from notifier.domain.ids import LENGTH, is_id
+from notifier.store.core.columns import Json, NativeId
 
 T = TypeVar("T")
 _Insert = postgresql.Insert | sqlite.Insert | mysql.Insert
@@ -54,8 +65,13 @@ def encode(rows: Sequence[Any]) -> str:
 
 
 def ids(of: Iterable[str]) -> str:
-    """Encode ids as the value of a batch parameter with the one column `id`."""
-    return encode([{"id": id_} for id_ in of])
+    """Encode ids of our own as the value of a batch parameter with the one column `id`, without what is none."""
+    return names(id_ for id_ in of if is_id(id_))
+
+
+def names(of: Iterable[str]) -> str:
+    """Encode ids that others have given as the value of a batch parameter with the one column `id`."""
+    return encode([{"id": name} for name in of])
 
 
 def read(row: Row[*tuple[Any, ...]], kind: type[T], *, strict: bool = False) -> T:
@@ -63,8 +79,8 @@ def read(row: Row[*tuple[Any, ...]], kind: type[T], *, strict: bool = False) -> 
 
     With `strict`, a column has to have the field's own type already.
     """
-    # Not its mapping: asked for a field that is no column, SQLAlchemy makes an exception first, and takes twenty times
-    # as long as all of the rest.
+    # The row's mapping is not used: for a field that is no column SQLAlchemy first creates an exception, which takes
+    # twenty times as long as the rest.
     return msgspec.convert(dict(zip(_names(row._fields), row, strict=True)), kind, strict=strict)
 
 
@@ -78,7 +94,8 @@ def locked(dialect: str, columns: Sequence[Column[Any]]) -> Select[Any]:
     """A SELECT that locks a batch of rows by id, in key order: two overlapping batches wait for each other."""
     table = columns[0].table
     wanted = batch(dialect, [table.c.id])
-    query = select(*columns).join(wanted, wanted.c.id == table.c.id).order_by(table.c.id)
+    found = lookup(wanted, table, table.c.id == wanted.c.id)
+    query = select(*columns).select_from(found).order_by(table.c.id)
     return locking(query, dialect, table)
 
 
@@ -87,6 +104,87 @@ def locking(
 ) -> Select[Any]:
     """The query, locking the rows that it reads of one table; only PostgreSQL wants that table named."""
     return query.with_for_update(read=read, skip_locked=skip_locked, of=table if dialect == "postgresql" else None)
+
+
+class _Lookup(Join):
+    inherit_cache = True
+
+    @property
+    def on(self) -> ColumnElement[bool]:
+        assert self.onclause is not None  # noqa: S101 (`lookup` gives one)
+        return self.onclause
+
+
+class _BatchUpdate(Update):
+    inherit_cache = True
+
+
+class _BatchDelete(Delete):
+    inherit_cache = True
+
+
+def lookup(left: FromClause, table: FromClause, on: ColumnElement[bool]) -> Join:
+    """A join whose right side is looked up row by row of the left side, by its primary key or by the index of the
+    column that it is joined by.
+
+    MariaDB doesn't know how few rows a row set has. Of a table that is nearly empty it would rather read all rows, and
+    lock them too, those that other workers have in hand.
+    """
+    return _Lookup(left, table, on)
+
+
+def update(table: Table, wanted: NamedFromClause, *conditions: ColumnElement[bool]) -> Update:
+    """UPDATE those rows of a table whose primary key a row set names, looked up as `lookup` does it."""
+    return _BatchUpdate(table).where(*_same_key(table, wanted), *conditions)
+
+
+def delete(dialect: str, table: Table, wanted: NamedFromClause, *conditions: ColumnElement[bool]) -> Delete:
+    """DELETE those rows of a table whose primary key, or the one column with which it begins, a row set names; looked
+    up as `lookup` does it."""
+    if dialect != "sqlite":
+        return _BatchDelete(table).where(*_same_key(table, wanted), *conditions)
+    (key,) = (column for column in table.primary_key if column.name in wanted.c)  # SQLite has no DELETE … USING
+    chosen = select(key).select_from(wanted).join(table, key == wanted.c[key.name]).where(*conditions)
+    return Delete(table).where(key.in_(chosen.correlate(None)))
+
+
+def _same_key(table: Table, wanted: NamedFromClause) -> list[ColumnElement[bool]]:
+    return [column == wanted.c[column.name] for column in table.primary_key if column.name in wanted.c]
+
+
+@compiles(_Lookup, "mysql", "mariadb")
+def _lookup(join: _Lookup, compiler: SQLCompiler, **kw: Any) -> str:
+    kw["asfrom"] = True
+    left, table, on = (compiler.process(part, **kw) for part in (join.left, join.right, join.on))
+    return f"{left} STRAIGHT_JOIN {table} FORCE INDEX ({_index(join)}) ON {on}"
+
+
+def _index(join: _Lookup) -> str:
+    """The index of the columns of the right side by which a lookup is made."""
+    own = [each for each in iterate(join.on) if isinstance(each, Column) and each.table is join.right]
+    if any(column.primary_key for column in own):
+        return "PRIMARY"
+    (column,) = own
+    return f"ix_{column.table.name}_{column.name}"
+
+
+@compiles(_BatchUpdate, "mysql", "mariadb")
+def _update(statement: _BatchUpdate, compiler: SQLCompiler, **kw: Any) -> str:
+    table = compiler.preparer.format_table(statement.table)
+    return _looked_up(compiler.visit_update(statement, **kw), table, "UPDATE ", f" SET {table}.")
+
+
+@compiles(_BatchDelete, "mysql", "mariadb")
+def _delete(statement: _BatchDelete, compiler: SQLCompiler, **kw: Any) -> str:
+    table = compiler.preparer.format_table(statement.table)
+    deleted = compiler.visit_delete(statement, **kw)  # type: ignore[no-untyped-call]
+    return _looked_up(deleted, table, " USING ", " WHERE ")
+
+
+def _looked_up(statement: str, table: str, before: str, after: str) -> str:
+    """The statement with its table behind the row set: SQLAlchemy puts it before, from where it can't be forced."""
+    moved = statement.replace(f"{before}{table}, ", before, 1)
+    return moved.replace(after, f" STRAIGHT_JOIN {table} FORCE INDEX (PRIMARY){after}", 1)
 
 
 async def hold(
@@ -108,14 +206,26 @@ async def hold(
 
 def _text(dialect: str, columns: Sequence[Column[Any]], name: str) -> TextClause:
     if dialect == "postgresql":
-        shape = ", ".join(f"{c.name} {'bigint' if isinstance(c.type, INTEGERS) else 'text'}" for c in columns)
+        shape = ", ".join(f"{c.name} {_recordset_type(c)}" for c in columns)
         return text(f"SELECT * FROM json_to_recordset(CAST(:{name} AS json)) AS t({shape})")  # noqa: S608
     if dialect == "sqlite":
         shape = ", ".join(f"json_extract(value, '$.{c.name}') AS {c.name}" for c in columns)
         return text(f"SELECT {shape} FROM json_each(:{name})")  # noqa: S608
-    # Quoted, for some are words of SQL's.
+    # Quoted, since some are SQL keywords.
     shape = ", ".join(f"`{c.name}` {_json_table_type(c)} PATH '$.{c.name}'" for c in columns)
-    return text(f"SELECT t.* FROM JSON_TABLE(:{name}, '$[*]' COLUMNS({shape})) AS t")  # noqa: S608
+    values = ", ".join(f"UNHEX(t.`{c.name}`) AS `{c.name}`" if _is_native(c) else f"t.`{c.name}`" for c in columns)
+    return text(f"SELECT {values} FROM JSON_TABLE(:{name}, '$[*]' COLUMNS({shape})) AS t")  # noqa: S608
+
+
+def _recordset_type(column: Column[Any]) -> str:
+    if isinstance(column.type, INTEGERS):
+        return "bigint"
+    return "uuid" if _is_native(column) else "text"
+
+
+def _is_native(column: Column[Any]) -> bool:
+    """Whether MariaDB and PostgreSQL hold the column's ids as bytes."""
+    return isinstance(column.type.dialect_impl(mysql.dialect()), NativeId)
 
 
 def _json_table_type(column: Column[Any]) -> str:
@@ -123,10 +233,37 @@ def _json_table_type(column: Column[Any]) -> str:
         return "BIGINT"
     if isinstance(column.type, Json):
         return "JSON"
-    # The column's own character set, or MariaDB compares with no index and reads the whole table for a batch.
+    # With the column's own character set: otherwise MariaDB uses no index and reads the whole table for a batch.
     own = column.type.dialect_impl(mysql.dialect())
+    if isinstance(own, NativeId):
+        return f"CHAR({LENGTH}) CHARACTER SET ascii COLLATE ascii_bin"
     charset, collation = getattr(own, "charset", None) or "utf8mb4", getattr(own, "collation", None) or "utf8mb4_bin"
     return f"VARCHAR({getattr(own, 'length', None) or 5000}) CHARACTER SET {charset} COLLATE {collation}"
+
+
+def append(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> Insert:
+    """INSERT a batch whose keys nobody has, at least cost; where somebody has one after all, the transaction gives
+    way."""
+    return _insert(dialect, table, columns)
+
+
+def append_missing(
+    dialect: str,
+    table: Table,
+    columns: Sequence[Column[Any]],
+    unless: Callable[[NamedFromClause], Exists] | None = None,
+) -> Insert:
+    """INSERT those rows of a batch whose key nobody has, and for which nothing exists that `unless` looks for.
+
+    Cheaper than `insert`, which writes down for each row that there was no conflict. Where another transaction writes
+    one of them at the same moment, this one gives way.
+    """
+
+    def missing(source: NamedFromClause) -> ColumnElement[bool]:
+        there = exists().where(*_same_key(table, source))
+        return ~there if unless is None else and_(~there, ~unless(source))
+
+    return _insert(dialect, table, columns, missing)
 
 
 def insert(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> Insert:
@@ -152,7 +289,7 @@ def upsert(
         if only_if_not_less is None:
             return statement.on_duplicate_key_update({name: new[name] for name in names})
         newer = new[only_if_not_less.name] >= only_if_not_less
-        # It assigns one after the other: the column that is compared comes last.
+        # MariaDB assigns one after the other: the compared column comes last.
         names.sort(key=lambda name: name == only_if_not_less.name)
         return statement.on_duplicate_key_update(
             [(name, case((newer, new[name]), else_=table.c[name])) for name in names]
@@ -164,11 +301,14 @@ def upsert(
     )
 
 
-def _insert(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> _Insert:
+def _insert(
+    dialect: str, table: Table, columns: Sequence[Column[Any]],
+    which: Callable[[NamedFromClause], ColumnElement[bool]] = lambda _source: true(),
+) -> _Insert:  # fmt: skip
     """Rows go in by key order, so that two batches that meet wait for each other instead of deadlocking."""
     source = batch(dialect, columns)
     key = [source.c[column.name] for column in table.primary_key if column.name in source.c]
     names = [column.name for column in columns]
-    # SQLite's grammar needs the WHERE, or it reads ON CONFLICT as a join's condition.
-    chosen = select(*(source.c[name] for name in names)).where(true()).order_by(*key)
+    # SQLite's grammar needs the WHERE; without it ON CONFLICT is read as a join's condition.
+    chosen = select(*(source.c[name] for name in names)).where(which(source)).order_by(*key)
     return _INSERTS[dialect](table).from_select(names, chosen)

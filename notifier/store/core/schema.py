@@ -1,83 +1,151 @@
-"""The tables. Instants are epoch milliseconds (UTC), ids the hash of what makes a thing the same
-(`deliveries.make_id`).
+"""The tables. Instants are epoch milliseconds (UTC), ids the hash of what makes a thing the same (`domain.ids`). Those
+of events and deliveries are dated: they follow each other as the events did, and `identity` says which date one has.
 
-`signal_at` is the clock's column: when it must look at the row next, null once nothing more can happen by itself. Its
-index holds open rows only (on MariaDB, which has no partial indexes, all rows), so a look costs the same at any size.
+An event is written once (`event`). What a worker or the clock may still have to do for it is in `open_event`, a row
+that is deleted once the event is decided; what was decided of it is in `plan`. A delivery is written once as well
+(`delivery`): what isn't over of it is in `open_delivery`, what became of it in `outcome`; `lease` holds what workers
+took as they decided it. So the rows that are changed and looked through are as few as what is open, whatever is over.
+What the books say stands in `core.books`. `core.status` reads a delivery as it is now.
+
+`next_check_at` is the clock's column: when it must look at the row next, null once nothing more can happen by itself.
+Its index holds open rows only (on MariaDB, which has no partial indexes, all rows), so a look costs the same at any
+size.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text, text
 
-from notifier.store.core import staff  # noqa: F401 (its tables are of the same metadata)
-from notifier.store.core.columns import DOCUMENT, ID, MYSQL_OPTIONS, NAME, WORD
+from notifier.store.core import books, staff  # noqa: F401 (their tables are of the same metadata)
+from notifier.store.core.columns import DOCUMENT, HEX, ID, MYSQL_OPTIONS, NAME, TAIL, WORD
 from notifier.store.core.columns import metadata as metadata
+
+identity = Table(  # when a thing with an undated id was first seen
+    "identity",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("first_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    **MYSQL_OPTIONS,
+)
 
 event = Table(
     "event",
     metadata,
     Column("id", ID, primary_key=True),
+    Column("digest", ID, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
     Column("source", String(1000), nullable=False),
     Column("source_id", String(1000), nullable=False),
     Column("type", NAME, nullable=False),
     Column("subject", String(1000)),
-    Column("occurred_at", BigInteger, nullable=False),
-    Column("accepted_at", BigInteger, nullable=False),
-    Column("digest", ID, nullable=False),
     Column("data", DOCUMENT, nullable=False),
-    Column("tries", SmallInteger, nullable=False, server_default="0"),
-    Column("decided_at", BigInteger),
-    Column("deliveries", Integer),
+    **MYSQL_OPTIONS,
+)
+
+open_event = Table(
+    "open_event",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("next_check_at", BigInteger),
     Column("quarantined_at", BigInteger),
     Column("handled_at", BigInteger),
-    Column("signal_at", BigInteger),
+    Column("deliveries", Integer),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("cursor", NAME),
     **MYSQL_OPTIONS,
 )
 
-delivery = Table(
+plan = Table(
+    "plan",
+    metadata,
+    Column("event_id", ID, primary_key=True),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("deliveries", Integer, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+delivery = Table(  # as it was decided: written once
     "delivery",
     metadata,
     Column("id", ID, primary_key=True),
     Column("event_id", ID, nullable=False),
+    Column("subject_key", ID, nullable=False),
+    Column("digest_id", ID),
+    Column("redrive_of", ID),
+    Column("lease_token", ID),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("step", SmallInteger, nullable=False, server_default="0"),
     Column("recipient_id", NAME, nullable=False),
     Column("type", NAME, nullable=False),
     Column("channel", WORD, nullable=False),
-    Column("target", ID, nullable=False),
+    Column("target", HEX, nullable=False),
     Column("lane", WORD, nullable=False),
-    Column("about", ID, nullable=False),
     Column("state", WORD, nullable=False),
     Column("reason", WORD),
-    Column("code", WORD),
-    Column("created_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-    Column("due_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    Column("signal_at", BigInteger),
-    Column("attempts", SmallInteger, nullable=False),
-    Column("crashes", SmallInteger, nullable=False, server_default="0"),
-    Column("lease_token", ID),
-    Column("provider", WORD),
-    Column("provider_reference", NAME),
-    Column("locale", WORD),
-    Column("redrive_of", ID),
-    Column("handled_at", BigInteger),
-    Column("step", SmallInteger, nullable=False, server_default="0"),
-    Column("digest_id", ID),
-    Column("time_zone", String(64)),
-    Column("content_hash", String(64)),
-    Column("version", Integer),
     **MYSQL_OPTIONS,
 )
 
-attempt = Table(
-    "attempt",
+earlier_delivery = Table(  # a delivery of before ids were dated, by the first 20 digits of its id then
+    "earlier_delivery",
+    metadata,
+    Column("tail", TAIL, primary_key=True),
+    Column("id", ID, nullable=False),
+    sqlite_with_rowid=False,
+    **MYSQL_OPTIONS,
+)
+
+open_delivery = Table(  # a delivery that isn't over, as it is now; a dead letter stays until a person handles it
+    "open_delivery",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("subject_key", ID, nullable=False),
+    Column("lease_token", ID),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("next_check_at", BigInteger),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("crashes", SmallInteger, nullable=False, server_default="0"),
+    Column("lane", WORD, nullable=False),
+    Column("channel", WORD, nullable=False),
+    Column("state", WORD, nullable=False),
+    Column("reason", WORD),
+    Column("code", WORD),
+    **MYSQL_OPTIONS,
+)
+
+lease = Table(  # of deliveries that a worker took as it decided them, by one channel
+    "lease",
+    metadata,
+    Column("token", ID, primary_key=True),
+    Column("channel", WORD, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("deliveries", DOCUMENT, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+outcome = Table(  # what became of a delivery, step by step: appended
+    "outcome",
     metadata,
     Column("delivery_id", ID, primary_key=True),
+    Column("content_hash", ID),
+    Column("at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("handled_at", BigInteger),
+    Column("version", Integer),
     Column("number", SmallInteger, primary_key=True, autoincrement=False),
-    Column("started_at", BigInteger, nullable=False),
-    Column("ended_at", BigInteger, nullable=False),
-    Column("provider", WORD, nullable=False),
-    Column("outcome", WORD, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("crashes", SmallInteger, nullable=False, server_default="0"),
+    Column("state", WORD, nullable=False),
+    Column("reason", WORD),
     Column("code", WORD),
+    Column("answer", WORD),
+    Column("provider", WORD),
+    Column("provider_reference", NAME),
+    Column("locale", WORD),
+    Column("time_zone", String(64)),
     **MYSQL_OPTIONS,
 )
 
@@ -108,7 +176,7 @@ decision = Table(
 supersession = Table(
     "supersession",
     metadata,
-    Column("about", ID, primary_key=True),
+    Column("subject_key", ID, primary_key=True),
     Column("until", BigInteger, nullable=False),
     Column("reason", WORD, nullable=False),
     Column("event_id", ID, nullable=False),
@@ -122,9 +190,9 @@ recipient = Table(
     Column("kind", WORD, nullable=False),
     Column("name", String(200)),
     Column("email", String(320)),
-    Column("email_key", ID),
+    Column("email_key", HEX),
     Column("phone", String(20)),
-    Column("phone_key", ID),
+    Column("phone_key", HEX),
     Column("addresses", DOCUMENT),
     Column("locale", WORD, nullable=False),
     Column("time_zone", String(64), nullable=False),
@@ -141,7 +209,7 @@ recipient = Table(
 device = Table(
     "device",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", HEX, primary_key=True),
     Column("recipient_id", NAME, nullable=False),
     Column("kind", WORD, nullable=False),
     Column("value", Text, nullable=False),
@@ -162,7 +230,7 @@ membership = Table(
 preference_change = Table(
     "preference_change",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", HEX, primary_key=True),
     Column("recipient_id", NAME, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("actor", NAME, nullable=False),
@@ -173,7 +241,7 @@ preference_change = Table(
 consent = Table(
     "consent",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", HEX, primary_key=True),
     Column("recipient_id", NAME, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("category", NAME, nullable=False),
@@ -207,7 +275,7 @@ segment = Table(
 suppression = Table(
     "suppression",
     metadata,
-    Column("address_key", ID, primary_key=True),
+    Column("address_key", HEX, primary_key=True),
     Column("reason", WORD, nullable=False),
     Column("since", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
@@ -216,10 +284,10 @@ suppression = Table(
 erasure = Table(
     "erasure",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", HEX, primary_key=True),
     Column("names", DOCUMENT, nullable=False),
     Column("requested_at", BigInteger, nullable=False),
-    Column("signal_at", BigInteger),
+    Column("next_check_at", BigInteger),
     **MYSQL_OPTIONS,
 )
 
@@ -245,11 +313,31 @@ provider = Table(
 charging_session = Table(
     "charging_session",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", HEX, primary_key=True),
     Column("state", DOCUMENT, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
 )
+
+retention_mark = Table(
+    "retention_mark",
+    metadata,
+    Column("name", NAME, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("id", HEX, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+retention_late = Table(
+    "retention_late",
+    metadata,
+    Column("part", WORD, primary_key=True),
+    Column("id", ID, primary_key=True),
+    **MYSQL_OPTIONS,
+)
+
+
+# Indexes: as few as the questions need that are asked beside a primary key, each with its question.
 
 
 def _open(table: Table, column: Column[int]) -> None:
@@ -261,45 +349,44 @@ def _open(table: Table, column: Column[int]) -> None:
     )
 
 
-_open(event, event.c.signal_at)
-Index(
-    "ix_delivery_due", delivery.c.lane, delivery.c.channel, delivery.c.state, delivery.c.signal_at,
-    postgresql_where=delivery.c.signal_at.is_not(None), sqlite_where=delivery.c.signal_at.is_not(None),
+_open(open_event, open_event.c.next_check_at)  # which events does the clock signal?
+_open(erasure, erasure.c.next_check_at)  # which erasures are to be swept up?
+Index("ix_lease_ends_at", lease.c.ends_at)  # which leases have ended?
+Index(  # which deliveries of a queue are due, and which of their leases have ended?
+    "ix_open_delivery_due", open_delivery.c.lane, open_delivery.c.channel, open_delivery.c.state,
+    open_delivery.c.next_check_at, postgresql_where=open_delivery.c.next_check_at.is_not(None),
+    sqlite_where=open_delivery.c.next_check_at.is_not(None),
 )  # fmt: skip
-_open(erasure, erasure.c.signal_at)
+# What may a supersession still stop, and which digest of a group is open?
+Index("ix_open_delivery_subject_key", open_delivery.c.subject_key)
 
-# What waits for a person. SQLite takes a partial index only for a query that repeats its words.
-DEAD = "state IN ('failed', 'undelivered') AND handled_at IS NULL"
+# Which dead letters wait for a person? SQLite uses a partial index only for a query that repeats its condition.
+IS_DEAD = "open_delivery.state IN ('failed', 'undelivered')"
+_DEAD = text(IS_DEAD.replace("open_delivery.", ""))
+Index(
+    "ix_open_delivery_dead", open_delivery.c.state, open_delivery.c.updated_at, open_delivery.c.id,
+    postgresql_where=_DEAD, sqlite_where=_DEAD,
+)  # fmt: skip
 QUARANTINED = "quarantined_at IS NOT NULL AND handled_at IS NULL"
 Index(
-    "ix_delivery_dead", delivery.c.state, delivery.c.updated_at, delivery.c.id, postgresql_where=text(DEAD),
-    sqlite_where=text(DEAD),
-)  # fmt: skip
-Index(
-    "ix_event_quarantined", event.c.quarantined_at, event.c.id, postgresql_where=text(QUARANTINED),
+    "ix_open_event_quarantined", open_event.c.quarantined_at, open_event.c.id, postgresql_where=text(QUARANTINED),
     sqlite_where=text(QUARANTINED),
 )  # fmt: skip
 
-# What a mark may still stop. In words that no other query says: PostgreSQL, whose statistics are always behind a burst,
-# takes a handful of open rows for granted, and would read all of this index to find the hundred rows of a batch.
-STOPPABLE = "lower(delivery.state) IN ('pending', 'sending', 'collected')"
-_STOPPABLE = STOPPABLE.replace("delivery.", "")
-Index(
-    "ix_delivery_about", delivery.c.about, postgresql_where=text(_STOPPABLE), sqlite_where=text(_STOPPABLE)
-)  # fmt: skip
-
 DIGEST = "digest_id IS NOT NULL"
-Index("ix_delivery_digest_id", delivery.c.digest_id, postgresql_where=text(DIGEST), sqlite_where=text(DIGEST))
-
-Index("ix_event_accepted_at", event.c.accepted_at)
+Index(  # what goes out in this digest?
+    "ix_delivery_digest_id", delivery.c.digest_id, postgresql_where=text(DIGEST), sqlite_where=text(DIGEST)
+)
+Index("ix_delivery_event_id", delivery.c.event_id)  # what became of this event?
+Index("ix_delivery_created_at", delivery.c.created_at)  # which are the newest? (those of a batch share an entry)
+# What has this person heard, since when, and what is there about them to be exported or erased?
+Index("ix_delivery_recipient_id", delivery.c.recipient_id, delivery.c.created_at)
+Index("ix_decision_recipient_id", decision.c.recipient_id, decision.c.decided_at)
+Index("ix_delivery_note_recipient_id", delivery_note.c.recipient_id)
 Index("ix_consent_recipient_id", consent.c.recipient_id, consent.c.at)
 Index("ix_preference_change_recipient_id", preference_change.c.recipient_id, preference_change.c.at)
-Index("ix_decision_recipient_id", decision.c.recipient_id, decision.c.decided_at)
-Index("ix_delivery_created_at", delivery.c.created_at, delivery.c.id)  # the newest, page by page
-Index("ix_delivery_event_id", delivery.c.event_id)
-Index("ix_delivery_recipient_id", delivery.c.recipient_id, delivery.c.created_at)
-Index("ix_delivery_note_recipient_id", delivery_note.c.recipient_id)  # whose they were, once they are erased
-Index("ix_device_recipient_id", device.c.recipient_id)
-Index("ix_membership_recipient_id", membership.c.recipient_id)
-Index("ix_recipient_phone_key", recipient.c.phone_key)  # whose text came in
-Index("ix_recipient_email_key", recipient.c.email_key)
+
+Index("ix_device_recipient_id", device.c.recipient_id)  # which devices has this person?
+Index("ix_membership_recipient_id", membership.c.recipient_id)  # in which audiences is this person?
+Index("ix_recipient_phone_key", recipient.c.phone_key)  # who sent this text?
+Index("ix_recipient_email_key", recipient.c.email_key)  # whose mailbox is this?

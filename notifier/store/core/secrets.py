@@ -12,7 +12,7 @@ from notifier.store.core.database import Database
 from notifier.store.core.schema import secret
 
 BYTES: Final = 32
-"""As many as SHA-256 gives: a longer key makes no HMAC safer."""
+"""Bytes of a key: as many as SHA-256 returns; a longer key makes an HMAC no safer."""
 
 _known: Final[WeakKeyDictionary[Database, dict[str, bytes]]] = WeakKeyDictionary()
 
@@ -42,7 +42,7 @@ async def _make(database: Database, name: str) -> str:
     row = {"name": name, "value": secrets.token_hex(BYTES)}
 
     async def work(connection: AsyncConnection) -> str:
-        # Of two who make it at once the second waits for the first, and then reads what that one wrote.
+        # If two processes create the key at once, the second waits for the first and then reads its key.
         statement = rows.insert(database.dialect, secret, list(secret.c))
         await connection.execute(statement, {"rows": rows.encode([row])})
         found: str = (await connection.execute(sa.select(secret.c.value).where(secret.c.name == name))).scalar_one()

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-WAIT = 1.0  # seconds for a turn: several times what all who write at once take
+WAIT = 1.0  # seconds to wait for a turn: several times what all concurrent writers take
 
 
 class SqliteWriteQueue:
@@ -67,7 +67,7 @@ class SqliteWriteQueue:
             async with asyncio.timeout(WAIT):
                 await asyncio.shield(got)
         except BaseException as error:
-            # The thread waits on, and says when the queue moves again.
+            # The thread goes on waiting, and reports when the queue moves again.
             self._file, self._stuck = None, True
             got.add_done_callback(lambda _: self._move_on(file))
             if not isinstance(error, TimeoutError):
@@ -77,7 +77,7 @@ class SqliteWriteQueue:
 
     def _open(self) -> int:
         if self._file is None:
-            # To read, for others may have made it: flock asks for no more.
+            # Opened for reading, since another user may have made the file: flock needs no more.
             self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._file
 
@@ -101,11 +101,11 @@ def _wait_in_a_thread(file: int) -> asyncio.Future[None]:
     got = loop.create_future()
 
     def wait() -> None:
-        with suppress(OSError):  # a file system that has no locks after all: the turn is a courtesy
+        with suppress(OSError):  # a file system without locks: the queue is an optimisation only
             fcntl.flock(file, fcntl.LOCK_EX)
         try:
             loop.call_soon_threadsafe(got.set_result, None)
-        except RuntimeError:  # the loop is closed: nobody wants it any more
+        except RuntimeError:  # the loop is closed: nobody waits for the turn any more
             os.close(file)
 
     threading.Thread(target=wait, name="turns", daemon=True).start()

@@ -5,7 +5,7 @@ Instants are epoch milliseconds (UTC).
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, SmallInteger, String, Table, Text
 
-from notifier.store.core.columns import DOCUMENT, ID, MYSQL_OPTIONS, NAME, WORD, metadata
+from notifier.store.core.columns import DOCUMENT, HEX, MYSQL_OPTIONS, NAME, WORD, metadata
 
 template_version = Table(
     "template_version",
@@ -35,7 +35,7 @@ template_draft = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", HEX, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("actor", NAME, nullable=False),
     Column("action", WORD, nullable=False),
@@ -47,7 +47,7 @@ audit = Table(
 api_key = Table(
     "api_key",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", HEX, primary_key=True),
     Column("name", NAME, nullable=False),
     Column("secret_hash", String(64), nullable=False),
     Column("scopes", NAME, nullable=False),
@@ -87,7 +87,7 @@ console_session = Table(
 console_guess = Table(
     "console_guess",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", HEX, primary_key=True),
     Column("tries", SmallInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
@@ -100,6 +100,7 @@ test_contact = Table(
     Column("phone", WORD),
     Column("email", String(320)),
     Column("token", Text),
+    Column("addresses", DOCUMENT),
     **MYSQL_OPTIONS,
 )
 

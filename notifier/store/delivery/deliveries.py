@@ -1,7 +1,7 @@
 """Deliveries: written by `decide`, signalled by the clock, loaded with everything needed to send them. `leases` is how
 workers hold them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,19 +10,37 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.channels import Reach
-from notifier.domain.deliveries import UNREACHED, Channel, Lane, Reason, State
+from notifier.domain.deliveries import DEAD, OVER, UNREACHED, Channel, Lane, Reason, State
 from notifier.domain.recipient_facts import RecipientFacts
 from notifier.store.core import rows
+from notifier.store.core.columns import tail_of
 from notifier.store.core.database import Database
-from notifier.store.core.schema import decision, delivery, device, event, recipient, supersession, suppression
-from notifier.store.delivery import digests, fallback_steps
+from notifier.store.core.schema import (
+    decision,
+    delivery,
+    device,
+    earlier_delivery,
+    event,
+    open_delivery,
+    recipient,
+    supersession,
+    suppression,
+)
+from notifier.store.core.status import status
+from notifier.store.delivery import batch_leases, digests, earlier, fallback_steps, outcomes
+from notifier.store.delivery.batch_leases import BatchLease
+from notifier.store.delivery.decisions import Decision, stored
+from notifier.store.delivery.outcomes import End
 from notifier.store.delivery.supersessions import Supersession
 from notifier.store.people import addresses, recipient_facts
 from notifier.store.people.suppressions import ADDRESS_KEY
 
 
 class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A delivery as `decide` writes it: pending and due, ended at once with a reason, or taken by who decides it."""
+    """A delivery as `decide` writes it: pending and due, ended at once with a reason, or taken by who decides it.
+
+    A row of `delivery`, and of `open_delivery` where it isn't over.
+    """
 
     id: str
     event_id: str
@@ -31,29 +49,19 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     channel: Channel
     target: str
     lane: Lane
-    about: str
+    subject_key: str
     state: State
     reason: str | None
     created_at: int
     updated_at: int
     due_at: int
     expires_at: int
-    signal_at: int | None
+    next_check_at: int | None
     attempts: int = 0
     step: int = 0
     digest_id: str | None = None
     lease_token: str | None = None
-
-
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision for one recipient: one answer per channel, and the recipient's facts at the time."""
-
-    event_id: str
-    type: str
-    recipient_id: str
-    decided_at: int
-    answers: list[dict[str, Any]]
-    standing: RecipientFacts | None = None
+    redrive_of: str | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,11 +81,12 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     lane: Lane
     target: str
-    about: str
+    subject_key: str
     created_at: int
     expires_at: int
     redrive_of: str | None
     attempts: int
+    crashes: int
     occurred_at: int
     accepted_at: int
     data: dict[str, Any] | None
@@ -104,7 +113,7 @@ class Subject(msgspec.Struct, frozen=True):
 
     id: str
     type: str
-    about: str
+    subject_key: str
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +124,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     reason: str | None
     due_at: int
-    signal_at: int | None
+    next_check_at: int | None
 
 
 async def existing(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> set[str]:
@@ -124,24 +133,45 @@ async def existing(connection: AsyncConnection, dialect: str, ids: Sequence[str]
     return {row.id for row in found}
 
 
-async def add(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> int:
-    """Write deliveries; returns how many were new."""
+_WHOSE = ("id", "event_id", "created_at")
+
+
+async def add(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> list[NewDelivery]:
+    """Write deliveries that don't exist yet; returns those that belong to their events: other events had already made
+    the rest."""
     if not deliveries:
-        return 0
-    return (await connection.execute(_insert(dialect), {"rows": rows.encode(deliveries)})).rowcount
+        return []
+    new = list(deliveries)
+    if (await connection.execute(_insert(dialect), {"rows": rows.encode(deliveries)})).rowcount != len(deliveries):
+        wanted = rows.encode([{name: getattr(each, name) for name in _WHOSE} for each in deliveries])
+        found = {row.id for row in await connection.execute(_own(dialect), {"rows": wanted})}
+        new = [each for each in deliveries if each.id in found]
+    if open_ := [each for each in new if each.state not in OVER and each.lease_token is None]:
+        await connection.execute(_open(dialect), {"rows": rows.encode(open_)})
+    await batch_leases.add(connection, dialect, _leases(new))
+    await outcomes.book(connection, dialect, (each for each in new if each.state in OVER))
+    return new
 
 
-async def own(connection: AsyncConnection, dialect: str, deliveries: Sequence[NewDelivery]) -> list[NewDelivery]:
-    """Of deliveries just added, those that belong to their events; other events had already made the rest."""
-    wanted = rows.encode([{"id": each.id, "event_id": each.event_id} for each in deliveries])
-    found = {row.id for row in await connection.execute(_own(dialect), {"rows": wanted})}
-    return [each for each in deliveries if each.id in found]
+def _leases(taken: Iterable[NewDelivery]) -> list[BatchLease]:
+    """The leases on deliveries that are written as taken; each token is of one channel."""
+    found: dict[str, list[NewDelivery]] = {}
+    for each in taken:
+        if each.lease_token is not None:
+            found.setdefault(each.lease_token, []).append(each)
+    return [
+        BatchLease(
+            token=token, channel=held[0].channel, ends_at=held[0].next_check_at or held[0].created_at,
+            waiting=len(held), deliveries=[each.id for each in held],
+        )
+        for token, held in found.items()
+    ]  # fmt: skip
 
 
 async def add_decisions(connection: AsyncConnection, dialect: str, decisions: Sequence[Decision]) -> None:
     """Write decisions and their reasons."""
     if decisions:
-        await connection.execute(_insert_decisions(dialect), {"rows": rows.encode(decisions)})
+        await connection.execute(_insert_decisions(dialect), {"rows": rows.encode(stored(decisions))})
 
 
 async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) -> bool:
@@ -150,19 +180,21 @@ async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) 
     return (await connection.execute(query)).first() is not None
 
 
-_CHANNELS = {channel.value: channel for channel in Channel}
+IS_KNOWN = open_delivery.c.channel.in_(sorted(Channel))
+"""Whether a delivery's channel is one of this release: those of another are left to processes of that one."""
+
 _AS_THEY_ARE = (
-    "id", "event_id", "recipient_id", "type", "target", "about", "created_at", "expires_at", "redrive_of", "attempts",
-    "occurred_at", "accepted_at", "address_key",
+    "id", "event_id", "recipient_id", "type", "target", "subject_key", "created_at", "expires_at", "redrive_of",
+    "attempts", "crashes", "occurred_at", "accepted_at", "address_key",
 )  # fmt: skip
-"""Columns that are members of `Ready` as they come."""
+"""Columns that become members of `Ready` unchanged."""
 
 
 async def load(database: Database, ids: Sequence[str], state: State) -> list[Ready]:
     """Load deliveries that are in a state, without claiming them: two workers may load the same ones."""
 
     async def work(connection: AsyncConnection) -> list[Ready]:
-        query = ready(database.dialect).where(delivery.c.state == sa.bindparam("state"))
+        query = ready(database.dialect).where(open_delivery.c.state == sa.bindparam("state"))
         found = await connection.execute(query, {"rows": rows.ids(ids), "state": state})
         return await read(connection, database.dialect, list(found))
 
@@ -180,7 +212,7 @@ async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row
     data = {event_id: _data(document) for event_id, document in documents.items()}
     return [
         Ready(
-            **{name: getattr(row, name) for name in _AS_THEY_ARE}, channel=_CHANNELS[row.channel], lane=Lane(row.lane),
+            **{name: getattr(row, name) for name in _AS_THEY_ARE}, channel=Channel(row.channel), lane=Lane(row.lane),
             reached=bool(row.reached), reach=addresses.reach(row), data=data[row.event_id],
             facts=standings.get(row.id), supersession=_mark(row), told=True,
             digest_items=None if row.digest_id is None else items.get(row.digest_id, ()),
@@ -202,29 +234,44 @@ def _mark(row: Any) -> Supersession | None:
     if row.marked_until is None:
         return None
     return Supersession(
-        about=row.about, until=row.marked_until, reason=Reason(row.marked_reason), event_id=row.marked_event_id
+        subject_key=row.subject_key,
+        until=row.marked_until,
+        reason=Reason(row.marked_reason),
+        event_id=row.marked_event_id,
     )
 
 
 async def move(database: Database, moves: Sequence[Move], now: int) -> int:
     """Move deliveries that no worker holds; returns how many were still in the state where their move begins."""
 
+    wanted = {move.id: move for move in moves}
+
     async def work(connection: AsyncConnection) -> int:
-        parameters = {"rows": rows.encode(moves), "now": now}
-        moved = (await connection.execute(_move(database.dialect), parameters)).rowcount
-        ended = [move.id for move in moves if move.state in UNREACHED]
-        await fallback_steps.bring_forward(connection, database.dialect, ended, now)
-        return moved
+        dialect = database.dialect
+        locked = await outcomes.lock(connection, dialect, wanted)
+        held = {id_: each for id_, each in locked.items() if each.state == wanted[id_].before}
+        ends = {id_: End(wanted[id_].state, wanted[id_].reason) for id_ in held}
+        going_on = [wanted[id_] for id_ in held if wanted[id_].state not in OVER]
+        await outcomes.end(connection, dialect, {id_: how for id_, how in ends.items() if how.state in OVER}, held, now)
+        await outcomes.note(
+            connection, dialect, {id_: how for id_, how in ends.items() if how.state in DEAD}, held, now
+        )
+        if going_on:
+            await connection.execute(_move(dialect), {"rows": rows.encode(going_on), "now": now})
+        unreached = [id_ for id_ in held if wanted[id_].state in UNREACHED]
+        await fallback_steps.bring_forward(connection, dialect, unreached, now)
+        return len(held)
 
     return await database.write(work) if moves else 0
 
 
 async def get(database: Database, id_: str) -> Subject | None:
-    """A delivery's type and subject; None where there is no such delivery."""
-    query = sa.select(delivery.c.id, delivery.c.type, delivery.c.about).where(delivery.c.id == id_)
+    """A delivery's type and subject, by its id or the one that it had; None where there is no such delivery."""
+    named = delivery.c.id == sa.bindparam("id")
+    query = sa.select(delivery.c.id, delivery.c.type, delivery.c.subject_key).where(named)
 
     async def work(connection: AsyncConnection) -> Subject | None:
-        row = (await connection.execute(query)).first()
+        row = await earlier.row_of_delivery(connection, database.dialect, query, id_)
         return None if row is None else Subject(*row)
 
     return await database.read(work)
@@ -233,7 +280,7 @@ async def get(database: Database, id_: str) -> Subject | None:
 async def waiting(database: Database, now: int) -> int:
     """Count deliveries that are due in the future and were never tried."""
     query = sa.select(sa.func.count()).where(
-        delivery.c.state == State.PENDING, delivery.c.due_at > now, delivery.c.attempts == 0
+        open_delivery.c.state == State.PENDING, open_delivery.c.due_at > now, open_delivery.c.attempts == 0
     )
 
     async def work(connection: AsyncConnection) -> int:
@@ -242,11 +289,12 @@ async def waiting(database: Database, now: int) -> int:
     return await database.read(work)
 
 
-async def states(database: Database) -> dict[tuple[str, str], State]:
-    """The state of every delivery, by channel and id: for comparisons, not for the hot path."""
+async def states(database: Database, since: int = 0) -> dict[tuple[str, str], State]:
+    """The state of each delivery created since an instant, by channel and id: for comparisons, not for the hot path."""
+    query = sa.select(status.c.channel, status.c.id, status.c.state).where(status.c.created_at >= since)
 
     async def work(connection: AsyncConnection) -> dict[tuple[str, str], State]:
-        found = await connection.execute(sa.select(delivery.c.channel, delivery.c.id, delivery.c.state))
+        found = await connection.execute(query)
         return {(row.channel, row.id): State(row.state) for row in found}
 
     return await database.read(work)
@@ -260,32 +308,45 @@ def _existing(dialect: str) -> sa.Select[tuple[str]]:
 
 @cache
 def _own(dialect: str) -> sa.Select[tuple[str]]:
-    wanted = rows.batch(dialect, [delivery.c.id, delivery.c.event_id])
-    same = sa.and_(wanted.c.id == delivery.c.id, wanted.c.event_id == delivery.c.event_id)
-    return sa.select(delivery.c.id).join(wanted, same)
+    wanted = rows.batch(dialect, [delivery.c[name] for name in _WHOSE])
+    return sa.select(delivery.c.id).join(wanted, sa.and_(*(wanted.c[name] == delivery.c[name] for name in _WHOSE)))
 
 
 @cache
 def _insert(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, delivery, [delivery.c[name] for name in NewDelivery.__struct_fields__])
+    columns = [column for column in delivery.c if column.name in NewDelivery.__struct_fields__]
+
+    def told_earlier(new: sa.FromClause) -> sa.Exists:
+        return sa.exists().where(earlier_delivery.c.tail == tail_of(dialect, new.c.id))
+
+    return rows.append_missing(dialect, delivery, columns, told_earlier)
+
+
+@cache
+def _open(dialect: str) -> sa.Insert:
+    columns = [column for column in open_delivery.c if column.name in NewDelivery.__struct_fields__]
+    return rows.append(dialect, open_delivery, columns)
 
 
 @cache
 def _insert_decisions(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, decision, [decision.c[name] for name in Decision.__struct_fields__])
+    return rows.append(dialect, decision, [decision.c[name] for name in Decision.__struct_fields__])
 
 
 @cache
 def ready(dialect: str) -> sa.Select[Any]:
     """The query behind `read`, for callers that add which deliveries they want."""
     wanted = rows.batch(dialect, [delivery.c.id])
-    own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "about")
+    own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "subject_key")
     return (
         sa.select(
             *(delivery.c[name] for name in (*own, "created_at", "expires_at", "redrive_of", "digest_id")),
             fallback_steps.REACHED.label("reached"),
-            # Those that have ended: a claim counts the one it begins.
-            (delivery.c.attempts - sa.case((delivery.c.state == State.SENDING, 1), else_=0)).label("attempts"),
+            # The number of finished attempts: a claim counts the one that it begins.
+            (open_delivery.c.attempts - sa.case((open_delivery.c.state == State.SENDING, 1), else_=0)).label(
+                "attempts"
+            ),
+            open_delivery.c.crashes,
             event.c.occurred_at,
             event.c.accepted_at,
             event.c.data.label("document"),
@@ -298,22 +359,20 @@ def ready(dialect: str) -> sa.Select[Any]:
             ),
             *(supersession.c[name].label(f"marked_{name}") for name in ("until", "reason", "event_id")),
         )
-        .select_from(wanted)
-        .join(delivery, delivery.c.id == wanted.c.id)
+        .select_from(rows.lookup(wanted, open_delivery, open_delivery.c.id == wanted.c.id))
+        .join(delivery, delivery.c.id == open_delivery.c.id)
         .join(event, event.c.id == delivery.c.event_id)
         .outerjoin(recipient, recipient.c.id == delivery.c.recipient_id)
         .outerjoin(device, sa.and_(device.c.id == delivery.c.target, device.c.recipient_id == delivery.c.recipient_id))
         .outerjoin(suppression, suppression.c.address_key == ADDRESS_KEY)
-        .outerjoin(supersession, supersession.c.about == delivery.c.about)
+        .outerjoin(supersession, supersession.c.subject_key == delivery.c.subject_key)
     )
 
 
 @cache
 def _move(dialect: str) -> sa.Update:
-    names = ("id", "state", "reason", "due_at", "signal_at")
-    moves = rows.batch(dialect, [*(delivery.c[name] for name in names), sa.Column("before", delivery.c.state.type)])
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == moves.c.id, delivery.c.state == moves.c.before)
-        .values({name: moves.c[name] for name in names[1:]} | {"updated_at": sa.bindparam("now")})
+    names = ("id", "state", "reason", "due_at", "next_check_at")
+    moves = rows.batch(dialect, [open_delivery.c[name] for name in names])
+    return rows.update(open_delivery, moves).values(
+        {name: moves.c[name] for name in names[1:]} | {"updated_at": sa.bindparam("now")}
     )

@@ -14,39 +14,45 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import Reason, State
 from notifier.store.core import rows
-from notifier.store.core.schema import STOPPABLE, delivery, event, supersession
+from notifier.store.core.schema import delivery, event, open_delivery, outcome, supersession
+from notifier.store.delivery import outcomes
+from notifier.store.delivery.outcomes import End
 from notifier.store.delivery.supersessions import STARTS_AT, Supersession
 
 
 class OpenDigest(msgspec.Struct, frozen=True, kw_only=True):
-    """A digest that accepts items: its id, group (in `delivery.about`), due time and expiry."""
+    """A digest that accepts items: its id, group (in `delivery.subject_key`), due time and expiry."""
 
     id: str
-    about: str
+    subject_key: str
     due_at: int
     expires_at: int
 
 
 async def take_open(connection: AsyncConnection, dialect: str, groups: Iterable[str], now: int) -> list[OpenDigest]:
     """Lock the unclaimed digests of these groups until the transaction ends, so that none is claimed meanwhile."""
-    wanted = rows.encode([{"about": group} for group in groups])
+    wanted = rows.encode([{"subject_key": group} for group in groups])
     found = await connection.execute(_open(dialect), {"rows": wanted, "now": now})
     return [rows.read(row, OpenDigest, strict=True) for row in found]
 
 
 async def settle_items(connection: AsyncConnection, dialect: str, digests: Sequence[str], now: int) -> None:
-    """End items of claimed digests that are superseded or too late."""
+    """Close the items of claimed digests: those that are superseded or too late end, the others go out with them."""
     if not digests:
         return
-    found = await connection.execute(_outdated(dialect), {"rows": rows.ids(digests), "now": now})
-    ended = [
-        {"id": row.id, "state": State.EXPIRED, "reason": Reason.EXPIRED}
+    mine = [row.id for row in await connection.execute(_open_items(dialect), {"rows": rows.ids(digests)})]
+    if not mine:
+        return
+    held = await outcomes.lock(connection, dialect, mine)
+    found = await connection.execute(_outdated(dialect), {"rows": rows.ids(held), "now": now})
+    ended = {
+        row.id: End(State.EXPIRED, Reason.EXPIRED)
         if row.until is None or row.starts_at > row.until
-        else _ended(row)
+        else _superseded(row)
         for row in found
-    ]
-    if ended:
-        await connection.execute(_end(dialect), {"rows": rows.encode(ended), "now": now})
+    }
+    await outcomes.end(connection, dialect, ended, held, now)
+    await outcomes.retire(connection, dialect, [each for id_, each in held.items() if id_ not in ended])
 
 
 async def items(connection: AsyncConnection, dialect: str, digests: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -57,60 +63,68 @@ async def items(connection: AsyncConnection, dialect: str, digests: Iterable[str
     return held
 
 
-def _ended(row: Any) -> dict[str, str]:
-    supersession = Supersession(about=row.about, until=row.until, reason=Reason(row.mark), event_id="")
-    return {"id": row.id, "state": supersession.state, "reason": supersession.reason}
+def _superseded(row: Any) -> End:
+    supersession = Supersession(subject_key=row.subject_key, until=row.until, reason=Reason(row.mark), event_id="")
+    return End(supersession.state, supersession.reason)
 
 
 @cache
 def _open(dialect: str) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [delivery.c.about])
+    wanted = rows.batch(dialect, [open_delivery.c.subject_key])
+    there = rows.lookup(wanted, open_delivery, open_delivery.c.subject_key == wanted.c.subject_key)
     query = (
-        sa.select(*(delivery.c[name] for name in OpenDigest.__struct_fields__))
-        .select_from(wanted)
-        .join(delivery, delivery.c.about == wanted.c.about)
+        sa.select(*(open_delivery.c[name] for name in ("id", "subject_key", "due_at")), delivery.c.expires_at)
+        .select_from(rows.lookup(there, delivery, delivery.c.id == open_delivery.c.id))
         .where(
-            sa.text(STOPPABLE),
-            delivery.c.state == State.PENDING,
+            open_delivery.c.state == State.PENDING,
             delivery.c.digest_id == delivery.c.id,
-            delivery.c.due_at > sa.bindparam("now"),
-            # Tried before, it may be with its provider.
-            delivery.c.attempts == 0,
-            delivery.c.crashes == 0,
+            open_delivery.c.due_at > sa.bindparam("now"),
+            # It was attempted before, so its provider may have it.
+            open_delivery.c.attempts == 0,
+            open_delivery.c.crashes == 0,
         )
-        .order_by(delivery.c.id)
+        .order_by(open_delivery.c.id)
     )
-    return rows.locking(query, dialect, delivery)
+    return rows.locking(query, dialect, open_delivery)
 
 
-def _held(dialect: str, *columns: sa.ColumnElement[Any]) -> tuple[sa.Select[Any], sa.FromClause]:
+@cache
+def _open_items(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.id])
-    joined = wanted.join(delivery, delivery.c.digest_id == wanted.c.id).join(event, event.c.id == delivery.c.event_id)
-    return sa.select(*columns).where(delivery.c.state == State.COLLECTED), joined
+    return (
+        sa.select(open_delivery.c.id)
+        .select_from(wanted)
+        .join(delivery, delivery.c.digest_id == wanted.c.id)
+        .join(open_delivery, open_delivery.c.id == delivery.c.id)
+        .where(open_delivery.c.state == State.COLLECTED)
+    )
 
 
 @cache
 def _outdated(dialect: str) -> sa.Select[Any]:
-    query, joined = _held(
-        dialect, delivery.c.id, delivery.c.about, STARTS_AT.label("starts_at"), supersession.c.until,
-        supersession.c.reason.label("mark"),
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.select(
+            delivery.c.id, delivery.c.subject_key, STARTS_AT.label("starts_at"), supersession.c.until,
+            supersession.c.reason.label("mark"),
+        )
+        .select_from(wanted)
+        .join(delivery, delivery.c.id == wanted.c.id)
+        .join(event, event.c.id == delivery.c.event_id)
+        .outerjoin(supersession, supersession.c.subject_key == delivery.c.subject_key)
+        .where(sa.or_(delivery.c.expires_at <= sa.bindparam("now"), supersession.c.until >= STARTS_AT))
     )  # fmt: skip
-    return query.select_from(joined.outerjoin(supersession, supersession.c.about == delivery.c.about)).where(
-        sa.or_(delivery.c.expires_at <= sa.bindparam("now"), supersession.c.until >= STARTS_AT)
-    )
 
 
 @cache
 def _items(dialect: str) -> sa.Select[Any]:
-    query, joined = _held(dialect, delivery.c.digest_id, event.c.data)
-    return query.select_from(joined).order_by(delivery.c.digest_id, event.c.occurred_at, event.c.id)
-
-
-@cache
-def _end(dialect: str) -> sa.Update:
-    ended = rows.batch(dialect, [delivery.c.id, delivery.c.state, delivery.c.reason])
+    """What became of an item instead of going out is an outcome; what goes out has none."""
+    wanted = rows.batch(dialect, [delivery.c.id])
     return (
-        sa.update(delivery)
-        .where(delivery.c.id == ended.c.id, delivery.c.state == State.COLLECTED)
-        .values(state=ended.c.state, reason=ended.c.reason, updated_at=sa.bindparam("now"))
+        sa.select(delivery.c.digest_id, event.c.data)
+        .select_from(wanted)
+        .join(delivery, delivery.c.digest_id == wanted.c.id)
+        .join(event, event.c.id == delivery.c.event_id)
+        .where(delivery.c.state == State.COLLECTED, ~sa.exists().where(outcome.c.delivery_id == delivery.c.id))
+        .order_by(delivery.c.digest_id, event.c.occurred_at, event.c.id)
     )

@@ -1,8 +1,8 @@
 """The clock's queries: deliveries that are due, and leases that have expired.
 
-Every query is by queue: one channel and lane in one state is a range of one index (`ix_delivery_due`), and only its
-beginning is read. So a query costs the same beside a campaign of a million rows as on an empty table, and while nothing
-is due nothing is locked or written.
+Every query is by queue: one channel and lane in one state is a range of one index (`ix_open_delivery_due`), and only
+its beginning is read. So a query costs the same beside a campaign of a million rows as on an empty table, and while
+nothing is due nothing is locked or written.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import Channel, Lane, Reason, State
 from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery
+from notifier.store.core.schema import delivery, open_delivery
+from notifier.store.delivery import batch_leases
 
 Queue = tuple[Channel, Lane]
 
@@ -72,57 +73,56 @@ async def return_expired_leases(database: Database, now: int, limit: int) -> int
     async def lose(connection: AsyncConnection) -> int:
         return (await connection.execute(_lose(database.dialect), {"rows": rows.ids(found), "now": now})).rowcount
 
-    return await database.write(lose) if found else 0
+    lost = await database.write(lose) if found else 0
+    return lost + await batch_leases.end_expired(database, now, limit)
 
 
 @cache
-def _first(queues: tuple[Queue, ...], states: tuple[State, ...]) -> sa.CompoundSelect[Any]:
+def _first(queues: tuple[Queue, ...], states: tuple[State, ...]) -> sa.Select[Any]:
     """The first due rows of each queue in each state, in one statement."""
-    again = (delivery.c.signal_at > delivery.c.due_at).label("again")
-    columns = [*(delivery.c[name] for name in DueDelivery.__struct_fields__ if name != "again"), again]
+    again = (open_delivery.c.next_check_at > open_delivery.c.due_at).label("again")
+    columns = [*(open_delivery.c[name] for name in ("id", "channel", "lane", "state", "crashes")), again]
     parts = []
     for channel, lane in queues:
         for state in states:
             part = (
                 sa.select(*columns)
                 .where(
-                    delivery.c.lane == lane, delivery.c.channel == channel, delivery.c.state == state,
-                    delivery.c.signal_at <= sa.bindparam("now"),
+                    open_delivery.c.lane == lane, open_delivery.c.channel == channel, open_delivery.c.state == state,
+                    open_delivery.c.next_check_at <= sa.bindparam("now"),
                 )
-                .order_by(delivery.c.signal_at).limit(sa.bindparam("limit"))
+                .order_by(open_delivery.c.next_check_at).limit(sa.bindparam("limit"))
             )  # fmt: skip
             parts.append(sa.select(part.subquery()))
-    return sa.union_all(*parts)
+    due = sa.union_all(*parts).subquery()
+    decided = sa.select(*due.c, delivery.c.type, delivery.c.expires_at)
+    return decided.join(delivery, delivery.c.id == due.c.id)
 
 
 @cache
 def _signalled(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.update(delivery)
-        .where(
-            delivery.c.id == wanted.c.id,
-            delivery.c.state.in_([State.PENDING, State.UNKNOWN]),
-            delivery.c.signal_at <= sa.bindparam("now"),
-        )
-        .values(signal_at=sa.bindparam("again_at"))
-    )
+    wanted = rows.batch(dialect, [open_delivery.c.id])
+    return rows.update(
+        open_delivery,
+        wanted,
+        open_delivery.c.state.in_([State.PENDING, State.UNKNOWN]),
+        open_delivery.c.next_check_at <= sa.bindparam("now"),
+    ).values(next_check_at=sa.bindparam("again_at"))
 
 
 @cache
 def _lose(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.update(delivery)
-        .where(
-            delivery.c.id == wanted.c.id, delivery.c.state == State.SENDING, delivery.c.signal_at <= sa.bindparam("now")
-        )
-        .values(
-            state=State.UNKNOWN.value,
-            reason=Reason.LEASE_EXPIRED.value,
-            crashes=delivery.c.crashes + 1,
-            lease_token=None,
-            signal_at=sa.bindparam("now"),
-            updated_at=sa.bindparam("now"),
-        )
+    wanted = rows.batch(dialect, [open_delivery.c.id])
+    return rows.update(
+        open_delivery,
+        wanted,
+        open_delivery.c.state == State.SENDING,
+        open_delivery.c.next_check_at <= sa.bindparam("now"),
+    ).values(
+        state=State.UNKNOWN.value,
+        reason=Reason.LEASE_EXPIRED.value,
+        crashes=open_delivery.c.crashes + 1,
+        lease_token=None,
+        next_check_at=sa.bindparam("now"),
+        updated_at=sa.bindparam("now"),
     )

@@ -1,27 +1,42 @@
-"""Events: the outbox that `accept` writes and `decide` empties."""
+"""Events: the outbox that `accept` writes and `decide` empties.
 
-from collections.abc import Sequence
+An event is a row of `event`, written once. Until it is decided it has a row of `open_event` too, which workers lock and
+the clock looks at; then one of `plan` in its place.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.selectable import NamedFromClause
 
-from notifier.domain.events import Event
+from notifier.domain.events import Event, undated_id
+from notifier.domain.ids import dated, instant_of
 from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import event
+from notifier.store.core.schema import event, open_event, plan
+from notifier.store.delivery import earlier, identities, tallies
+from notifier.store.delivery.tallies import Tally
 
-_COLUMNS = (
-    event.c.id, event.c.source, event.c.source_id, event.c.type, event.c.subject, event.c.occurred_at,
-    event.c.accepted_at, event.c.digest, event.c.data, event.c.signal_at,
+WITH_PROGRESS = (
+    sa.select(
+        *event.c, plan.c.decided_at, sa.func.coalesce(plan.c.deliveries, open_event.c.deliveries).label("deliveries"),
+        sa.func.coalesce(open_event.c.tries, 0).label("tries"),
+        *(open_event.c[name] for name in ("next_check_at", "cursor", "quarantined_at", "handled_at")),
+    ).select_from(
+        event.outerjoin(open_event, open_event.c.id == event.c.id).outerjoin(plan, plan.c.event_id == event.c.id)
+    )
 )  # fmt: skip
-_OPEN = (event.c.decided_at.is_(None), event.c.quarantined_at.is_(None))
+"""Events with how far they have come, as a query to be narrowed: `decided_at` is null while an event is open,
+`deliveries` is how many were planned so far."""
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event to be written; `data` is its JSON, `signal_at` when the clock signals it if nobody else has."""
+    """An event to be written; `id` is not dated yet, `data` is its JSON, `next_check_at` when the clock signals it if
+    nobody else has."""
 
     id: str
     source: str
@@ -32,29 +47,58 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: int
     digest: str
     data: msgspec.Raw
-    signal_at: int
+    next_check_at: int
 
 
-async def add(database: Database, events: Sequence[NewEvent]) -> dict[str, str]:
-    """Write events in one transaction; events whose id exists stay as they are.
+class Stored(msgspec.Struct, frozen=True):
+    """An event's id and the digest stored for it: one that differs from the digest given means that another event has
+    that id."""
 
-    Returns the digest stored for each id: a digest that differs from the one given means that another event has that
-    id.
-    """
+    id: str
+    digest: str
 
-    async def work(connection: AsyncConnection) -> dict[str, str]:
+
+async def add(database: Database, events: Sequence[NewEvent]) -> dict[str, Stored]:
+    """Write events in one transaction; those that exist stay as they are. Returns what is stored, by the undated ids
+    given."""
+
+    async def work(connection: AsyncConnection) -> dict[str, Stored]:
         return await insert(connection, database.dialect, events)
 
     return await database.write(work)
 
 
-async def insert(connection: AsyncConnection, dialect: str, events: Sequence[NewEvent]) -> dict[str, str]:
-    """Write events inside the caller's transaction, as `add` does."""
-    encoded = rows.encode(events)
-    if (await connection.execute(_insert(dialect), {"rows": encoded})).rowcount == len(events):
-        return {new.id: new.digest for new in events}
-    found = await connection.execute(_digests(dialect), {"rows": encoded})
-    return {row.id: row.digest for row in found}
+async def insert(connection: AsyncConnection, dialect: str, events: Sequence[NewEvent]) -> dict[str, Stored]:
+    """Write events inside the caller's transaction, as `add` does.
+
+    One that was there before, and isn't kept any more, is a repeat of which nobody can say whether it is the same.
+    """
+    first = await identities.first_seen(connection, dialect, {each.id: each.accepted_at for each in events})
+    named = {each.id: dated(each.id, first[each.id]) for each in events}
+    given = [msgspec.structs.replace(each, id=named[each.id]) for each in events if first[each.id] == each.accepted_at]
+    new: Collection[NewEvent] = given
+    digests = {named[each.id]: each.digest for each in events}
+    written = (await connection.execute(_insert(dialect), {"rows": rows.encode(given)})).rowcount if given else 0
+    if written != len(events):
+        found = list(await connection.execute(_known(dialect), {"rows": rows.ids(digests)}))
+        digests |= {row.id: row.digest for row in found}
+        own = {row.id for row in found if row.is_new}
+        new = {each.id: each for each in given if each.id in own}.values()
+    if new:
+        opened = [{"id": each.id, "next_check_at": each.next_check_at} for each in new]
+        await connection.execute(_open(dialect), {"rows": rows.encode(opened)})
+        await tallies.add(connection, dialect, [_tally("accepted", each.accepted_at, 1) for each in new])
+    return {undated: Stored(id_, digests[id_]) for undated, id_ in named.items()}
+
+
+async def find(database: Database, source: str, source_id: str) -> str | None:
+    """The id of the event that its source calls so; None where there is none."""
+    undated = undated_id(source, source_id)
+
+    async def work(connection: AsyncConnection) -> str | None:
+        return await earlier.event(connection, database.dialect, undated)
+
+    return await database.read(work)
 
 
 async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> list[Event]:
@@ -67,29 +111,61 @@ async def get(database: Database, id_: str) -> Event | None:
     """An event; None where there is none."""
 
     async def work(connection: AsyncConnection) -> Event | None:
-        row = (await connection.execute(sa.select(event).where(event.c.id == id_))).first()
+        row = (await connection.execute(WITH_PROGRESS.where(event.c.id == id_))).first()
         return None if row is None else _event(row)
 
     return await database.read(work)
 
 
-async def mark_decided(connection: AsyncConnection, dialect: str, deliveries: dict[str, int], now: int) -> None:
-    """Mark events as decided, with the number of deliveries made of each."""
-    encoded = rows.encode([{"id": id_, "deliveries": count} for id_, count in deliveries.items()])
-    await connection.execute(_decided(dialect), {"rows": encoded, "now": now})
+async def mark_decided(
+    connection: AsyncConnection, dialect: str, decided: Sequence[Event | NewEvent], made: Mapping[str, int], now: int
+) -> None:
+    """Close events as decided. `made` is the number of deliveries made of each, by its id."""
+    plans = [{"event_id": each.id, "decided_at": now, "deliveries": made.get(each.id, 0)} for each in decided]
+    await connection.execute(_plan(dialect), {"rows": rows.encode(plans)})
+    await connection.execute(_close(dialect), {"rows": rows.ids(each.id for each in decided)})
+    told = [
+        tally
+        for each in decided
+        for tally in (
+            _tally("decided", each.accepted_at, 1), _tally("planned", each.accepted_at, made.get(each.id, 0)),
+        )
+    ]  # fmt: skip
+    await tallies.add(connection, dialect, told)
 
 
 async def advance(
-    connection: AsyncConnection, id_: str, deliveries: int, cursor: str | None, now: int, again_at: int | None
-) -> None:
+    connection: AsyncConnection, dialect: str, of: Event, deliveries: int, cursor: str | None, now: int,
+    again_at: int | None,
+) -> None:  # fmt: skip
     """Note a chunk of an event's audience: so many deliveries more, and up to which recipient. It is closed where there
     is no `again_at`, at which the clock signals it if nobody else does.
 
     What gets on is not what ends workers: its tries are counted anew.
     """
-    more = {"deliveries": sa.func.coalesce(event.c.deliveries, 0) + deliveries, "cursor": cursor, "tries": 0}
-    closed = {"decided_at": now if again_at is None else None, "signal_at": again_at}
-    await connection.execute(sa.update(event).where(event.c.id == id_).values(**more, **closed))
+    this, so_far = open_event.c.id == of.id, sa.func.coalesce(open_event.c.deliveries, 0) + deliveries
+    told = [_tally("planned", of.accepted_at, deliveries)]
+    if again_at is None:
+        whole = sa.select(open_event.c.id, sa.literal(now), so_far).where(this)
+        await connection.execute(sa.insert(plan).from_select(["event_id", "decided_at", "deliveries"], whole))
+        await connection.execute(sa.delete(open_event).where(this))
+        told.append(_tally("decided", of.accepted_at, 1))
+    else:
+        again = {"deliveries": so_far, "cursor": cursor, "tries": 0, "next_check_at": again_at}
+        await connection.execute(sa.update(open_event).where(this).values(again))
+    await tallies.add(connection, dialect, told)
+
+
+async def plan_more(connection: AsyncConnection, dialect: str, more: Mapping[str, int]) -> None:
+    """Count deliveries (fewer where negative) into the plans of events by their ids."""
+    parameters = {
+        "rows": rows.encode([{"id": id_, "event_id": id_, "more": count} for id_, count in sorted(more.items())])
+    }
+    # First where events are open: who closes one meanwhile has written its plan once the lock on its row is free.
+    for table in (open_event, plan):
+        await connection.execute(_plan_more(dialect, table), parameters)
+    told = [_tally("planned", instant_of(id_), count) for id_, count in more.items()]
+    await tallies.add(connection, dialect, told)
 
 
 async def look_again(connection: AsyncConnection, dialect: str, ids: Sequence[str], at: int) -> None:
@@ -104,7 +180,8 @@ async def due(database: Database, now: int, again_at: int, limit: int) -> dict[s
     Nobody looks at them again before `again_at`, but for another clock that looks at the same moment: it signals them
     too, which does no harm. While nothing is due nothing is locked and nothing written.
     """
-    query = sa.select(event.c.id, event.c.tries).where(event.c.signal_at <= now).order_by(event.c.signal_at)
+    own = open_event.c
+    query = sa.select(own.id, own.tries).where(own.next_check_at <= now).order_by(own.next_check_at)
 
     async def look(connection: AsyncConnection) -> dict[str, int]:
         return {row.id: row.tries for row in await connection.execute(query.limit(limit))}
@@ -154,76 +231,94 @@ def _event(row: Any) -> Event:
     )  # fmt: skip
 
 
+def _tally(state: str, accepted_at: int, number: int) -> Tally:
+    return Tally(day=tallies.day(accepted_at), part="event", state=state, number=number)
+
+
+def _batch(dialect: str) -> NamedFromClause:
+    return rows.batch(dialect, [open_event.c.id])
+
+
+def _same(wanted: NamedFromClause) -> sa.ColumnElement[bool]:
+    return open_event.c.id == wanted.c.id
+
+
 @cache
 def _insert(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, event, _COLUMNS)
+    return rows.append_missing(dialect, event, list(event.c))
 
 
 @cache
-def _digests(dialect: str) -> sa.Select[tuple[str, str]]:
+def _open(dialect: str) -> sa.Insert:
+    return rows.append(dialect, open_event, [open_event.c.id, open_event.c.next_check_at])
+
+
+@cache
+def _known(dialect: str) -> sa.Select[Any]:
+    """Events by id. Those that this very transaction has written are neither open nor planned yet; of others one look
+    sees the one or the other."""
     wanted = rows.batch(dialect, [event.c.id])
-    return sa.select(event.c.id, event.c.digest).join(wanted, wanted.c.id == event.c.id)
+    is_open = sa.exists().where(open_event.c.id == event.c.id)
+    is_planned = sa.exists().where(plan.c.event_id == event.c.id)
+    return sa.select(event.c.id, event.c.digest, sa.not_(sa.or_(is_open, is_planned)).label("is_new")).join(
+        wanted, wanted.c.id == event.c.id
+    )
 
 
 @cache
 def _undecided(dialect: str) -> sa.Select[tuple[str, ...]]:
-    wanted = rows.batch(dialect, [event.c.id])
-    query = sa.select(event).join(wanted, wanted.c.id == event.c.id).where(*_OPEN)
-    return rows.locking(query, dialect, event, skip_locked=True)
+    wanted = _batch(dialect)
+    found = rows.lookup(rows.lookup(wanted, open_event, _same(wanted)), event, event.c.id == open_event.c.id)
+    query = sa.select(event, open_event.c.cursor).select_from(found).where(open_event.c.quarantined_at.is_(None))
+    return rows.locking(query, dialect, open_event, skip_locked=True)
 
 
 @cache
-def _decided(dialect: str) -> sa.Update:
-    done = rows.batch(dialect, [event.c.id, event.c.deliveries])
-    return (
-        sa.update(event)
-        .where(event.c.id == done.c.id)
-        .values(decided_at=sa.bindparam("now"), deliveries=done.c.deliveries, signal_at=None)
-    )
+def _plan(dialect: str) -> sa.Insert:
+    return rows.append(dialect, plan, list(plan.c))
+
+
+@cache
+def _close(dialect: str) -> sa.Delete:
+    return rows.delete(dialect, open_event, _batch(dialect))
+
+
+@cache
+def _plan_more(dialect: str, table: sa.Table) -> sa.Update:
+    (key,) = table.primary_key
+    more = rows.batch(dialect, [key, sa.Column("more", sa.Integer)])
+    so_far = sa.func.coalesce(table.c.deliveries, 0)
+    return rows.update(table, more).values(deliveries=so_far + more.c.more)
 
 
 @cache
 def _untried(dialect: str) -> sa.Select[str]:
-    wanted = rows.batch(dialect, [event.c.id])
+    wanted = _batch(dialect)
     query = (
-        sa.select(event.c.id)
-        .join(wanted, wanted.c.id == event.c.id)
-        .where(*_OPEN, event.c.tries == sa.bindparam("tries"))
+        sa.select(open_event.c.id)
+        .select_from(rows.lookup(wanted, open_event, _same(wanted)))
+        .where(open_event.c.quarantined_at.is_(None), open_event.c.tries == sa.bindparam("tries"))
     )
-    return rows.locking(query, dialect, event, skip_locked=True)
+    return rows.locking(query, dialect, open_event, skip_locked=True)
 
 
 @cache
 def _tried(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [event.c.id])
-    return (
-        sa.update(event)
-        .where(event.c.id == wanted.c.id)
-        .values(tries=event.c.tries + 1, signal_at=sa.bindparam("look_at"))
-    )
+    tried = {"tries": open_event.c.tries + 1, "next_check_at": sa.bindparam("look_at")}
+    return rows.update(open_event, _batch(dialect)).values(tried)
 
 
 @cache
 def _look_again(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [event.c.id])
-    return sa.update(event).where(event.c.id == wanted.c.id).values(signal_at=sa.bindparam("look_at"))
+    return rows.update(open_event, _batch(dialect)).values(next_check_at=sa.bindparam("look_at"))
 
 
 @cache
 def _quarantine(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [event.c.id])
-    return (
-        sa.update(event)
-        .where(event.c.id == wanted.c.id, event.c.decided_at.is_(None))
-        .values(quarantined_at=sa.bindparam("now"), signal_at=None)
-    )
+    return rows.update(open_event, _batch(dialect)).values(quarantined_at=sa.bindparam("now"), next_check_at=None)
 
 
 @cache
 def _signalled(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [event.c.id])
-    return (
-        sa.update(event)
-        .where(event.c.id == wanted.c.id, event.c.decided_at.is_(None), event.c.signal_at <= sa.bindparam("now"))
-        .values(signal_at=sa.bindparam("again_at"))
-    )
+    is_due = open_event.c.next_check_at <= sa.bindparam("now")
+    return rows.update(open_event, _batch(dialect), is_due).values(next_check_at=sa.bindparam("again_at"))

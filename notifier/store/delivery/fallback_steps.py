@@ -9,12 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import UNREACHED, State
 from notifier.store.core import rows
-from notifier.store.core.schema import delivery
+from notifier.store.core.schema import delivery, open_delivery
+from notifier.store.core.status import status
 
-_earlier = delivery.alias("earlier")
+_earlier = status.alias("earlier")
 _later = delivery.alias("later")
+_waiting = open_delivery.alias("waiting")
 _SAME = ("event_id", "type", "recipient_id")
-"""What the steps of a notification share."""
+"""The columns that all fallback steps of a notification share."""
 
 
 def _before(step: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Exists:
@@ -24,7 +26,7 @@ def _before(step: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Exis
 
 
 REACHED = sa.case((delivery.c.step > 0, _before(delivery, _earlier.c.state == State.DELIVERED)), else_=sa.false())
-"""Whether an earlier step has reached the person. Most deliveries are the first step, and look at nothing."""
+"""Whether an earlier fallback step has reached the person. Most deliveries are the first step and need no look-up."""
 
 
 IS_FOLLOWED = (
@@ -32,12 +34,13 @@ IS_FOLLOWED = (
     .where(
         *(_later.c[name] == delivery.c[name] for name in _SAME),
         _later.c.step > delivery.c.step,
-        _later.c.state == State.PENDING,
+        _waiting.c.id == _later.c.id,
+        _waiting.c.state == State.PENDING,
     )
     .correlate(delivery)
     .exists()
 )
-"""Whether another channel comes after a delivery."""
+"""Whether another fallback step comes after a delivery."""
 
 
 async def bring_forward(connection: AsyncConnection, dialect: str, ended: Sequence[str], now: int) -> int:
@@ -62,14 +65,15 @@ def _next(dialect: str) -> sa.Select[Any]:
         sa.select(_later.c.id)
         .distinct()
         .select_from(ended)
-        .join(delivery, delivery.c.id == ended.c.id)
-        .join(_later, sa.and_(*(_later.c[name] == delivery.c[name] for name in _SAME)))
+        .join(status, status.c.id == ended.c.id)
+        .join(_later, sa.and_(*(_later.c[name] == status.c[name] for name in _SAME)))
+        .join(_waiting, _waiting.c.id == _later.c.id)
         .where(
-            delivery.c.state.in_(sorted(UNREACHED)),
-            _later.c.step > delivery.c.step,
-            _later.c.state == State.PENDING,
-            _later.c.attempts == 0,
-            _later.c.due_at > sa.bindparam("now"),
+            status.c.state.in_(sorted(UNREACHED)),
+            _later.c.step > status.c.step,
+            _waiting.c.state == State.PENDING,
+            _waiting.c.attempts == 0,
+            _waiting.c.due_at > sa.bindparam("now"),
             ~_before(_later, _earlier.c.state.not_in(sorted(UNREACHED))),
         )
     )
@@ -77,10 +81,8 @@ def _next(dialect: str) -> sa.Select[Any]:
 
 @cache
 def _hurry(dialect: str) -> sa.Update:
-    waiting = rows.batch(dialect, [delivery.c.id])
-    now = sa.bindparam("now", type_=delivery.c.due_at.type)
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == waiting.c.id, delivery.c.state == State.PENDING)
-        .values(due_at=now, signal_at=now, updated_at=now, reason=None)
+    waiting = rows.batch(dialect, [open_delivery.c.id])
+    now = sa.bindparam("now", type_=open_delivery.c.due_at.type)
+    return rows.update(open_delivery, waiting, open_delivery.c.state == State.PENDING).values(
+        due_at=now, next_check_at=now, updated_at=now, reason=None
     )

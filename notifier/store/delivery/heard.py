@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import TOLD, State
 from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery
+from notifier.store.core.schema import delivery, open_delivery
+from notifier.store.core.status import status
 
 Thing = tuple[str, str]
 """A recipient's id, and the id of a notification's subject."""
@@ -23,7 +24,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     event_id: str
     recipient_id: str
-    about: str
+    subject_key: str
     created_at: int
 
 
@@ -35,11 +36,13 @@ async def heard(database: Database, things: Collection[Thing]) -> list[Heard]:
 
     async def work(connection: AsyncConnection) -> list[Heard]:
         dialect = database.dialect
-        wanted = [{"recipient_id": recipient, "about": about} for recipient, about in sorted(things)]
-        found = list(await connection.execute(_about(dialect), {"rows": rows.encode(wanted)}))
+        wanted = {"rows": rows.encode([{"recipient_id": who, "subject_key": key} for who, key in sorted(things)])}
+        await connection.execute(_hold(dialect), wanted)
+        found = list(await connection.execute(_about(dialect), wanted))
         digests = [{"digest_id": id_} for id_ in sorted({row.digest_id for row in found if _collected(row)})]
         sent: set[str] = set()
         if digests:
+            await connection.execute(_hold_digests(dialect), {"rows": rows.encode(digests)})
             answered = await connection.execute(_digests(dialect), {"rows": rows.encode(digests)})
             sent = {row.digest_id for row in answered if row.state in TOLD}
         return [
@@ -56,21 +59,39 @@ def _collected(row: Any) -> bool:
 
 
 @cache
-def _about(dialect: str) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [delivery.c.recipient_id, delivery.c.about])
-    names = (*Heard.__struct_fields__, "state", "digest_id")
-    query = sa.select(*(delivery.c[name] for name in names)).join(
-        wanted, sa.and_(delivery.c.recipient_id == wanted.c.recipient_id, delivery.c.about == wanted.c.about)
+def _hold(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [open_delivery.c.subject_key, delivery.c.recipient_id])
+    there = rows.lookup(wanted, open_delivery, open_delivery.c.subject_key == wanted.c.subject_key)
+    query = (
+        sa.select(open_delivery.c.id)
+        .select_from(rows.lookup(there, delivery, delivery.c.id == open_delivery.c.id))
+        .where(delivery.c.recipient_id == wanted.c.recipient_id)
     )
-    return rows.locking(query.order_by(delivery.c.id), dialect, delivery, read=True)
+    return rows.locking(query.order_by(open_delivery.c.id), dialect, open_delivery, read=True)
+
+
+@cache
+def _about(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.recipient_id, delivery.c.subject_key])
+    names = (*Heard.__struct_fields__, "state", "digest_id")
+    return sa.select(*(status.c[name] for name in names)).join(
+        wanted, sa.and_(status.c.recipient_id == wanted.c.recipient_id, status.c.subject_key == wanted.c.subject_key)
+    )
+
+
+@cache
+def _hold_digests(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.digest_id])
+    found = rows.lookup(wanted, open_delivery, open_delivery.c.id == wanted.c.digest_id)
+    query = sa.select(open_delivery.c.id).select_from(found)
+    return rows.locking(query.order_by(open_delivery.c.id), dialect, open_delivery, read=True)
 
 
 @cache
 def _digests(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.digest_id])
-    query = (
-        sa.select(delivery.c.digest_id, delivery.c.state)
-        .join(wanted, delivery.c.digest_id == wanted.c.digest_id)
-        .where(delivery.c.state != State.COLLECTED)
+    return (
+        sa.select(status.c.digest_id, status.c.state)
+        .join(wanted, status.c.digest_id == wanted.c.digest_id)
+        .where(status.c.state != State.COLLECTED)
     )
-    return rows.locking(query.order_by(delivery.c.id), dialect, delivery, read=True)

@@ -18,7 +18,7 @@ IMPLIES: Final[dict[Deed, tuple[Deed, ...]]] = {
     "read": ("seen", "read"),
     "archived": ("seen", "archived"),
 }
-"""What somebody has done who did this: nobody reads what they don't see."""
+"""What each note implies: who reads a message has seen it."""
 
 _COLUMNS: Final = ("delivery_id", "recipient_id", "updated_at")
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class SharedProviderState(msgspec.Struct, frozen=True):
-    """Of one provider, in milliseconds since 1970: its rate is spoken for up to an instant, its traffic began at one
+    """Of one provider, in milliseconds since 1970: its rate is used up to an instant, its traffic began at one
     after a standstill, it rests until one; and whether a breaker `tripped`, or the provider asked for that."""
 
     spoken_for: float = 0.0

@@ -2,55 +2,66 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import OVER, HeldChannel, State
 from notifier.domain.errors import OutcomeUnknown
 from notifier.domain.messages import Report
 from notifier.store.core import rows
-from notifier.store.core.schema import attempt, delivery
-from notifier.store.delivery import fallback_steps
-
-TELLING: Final = ("locale", "time_zone", "content_hash")
-"""What a delivery's row keeps of its words, and tells of its recipient: how and where they live, and what was said."""
+from notifier.store.core.schema import delivery, open_delivery, outcome
+from notifier.store.core.status import status_of
+from notifier.store.delivery import batch_leases, fallback_steps, late, outcomes, tallies
+from notifier.store.delivery.outcomes import Opened, Outcome
 
 
 class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery's state, and the provider's own id for it where known."""
+    """A delivery's state, and what is known of it."""
 
     id: str
-    channel: Channel
+    recipient_id: str
+    channel: HeldChannel
     state: State
+    reason: str | None
+    attempts: int
+    crashes: int
+    started_at: int | None
+    batch_token: str | None
+    provider: str | None
     provider_reference: str | None
     expires_at: int
 
 
 async def lock(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, DeliveryStatus]:
     """Lock deliveries for this transaction; unknown ids are left out."""
-    wanted = rows.encode([{"id": id_} for id_ in ids])
-    found = await connection.execute(_lock(dialect), {"rows": wanted})
+    await late.lock(connection, dialect, ids)
+    found = await connection.execute(status_of(dialect, DeliveryStatus.__struct_fields__), {"rows": rows.ids(ids)})
     standings = (rows.read(row, DeliveryStatus) for row in found)
     return {status.id: status for status in standings}
 
 
-async def write(connection: AsyncConnection, dialect: str, moves: Mapping[str, Report], now: int) -> None:
-    """Write the states to which reports have moved deliveries locked by this transaction.
-
-    The lease's token stays, for `settle_overtaken`.
-    """
-    if moves:
-        told = [
-            {
-                "id": id_, "state": report.state, "reason": report.reason, "code": report.code,
-                "provider": report.provider, "provider_reference": report.reference,
-            }
-            for id_, report in moves.items()
-        ]  # fmt: skip
-        await connection.execute(_write(dialect), {"rows": rows.encode(told), "now": now})
+async def write(
+    connection: AsyncConnection, dialect: str, standings: Mapping[str, DeliveryStatus], moves: Mapping[str, Report],
+    now: int,
+) -> None:  # fmt: skip
+    """Write the states to which reports have moved deliveries locked by this transaction."""
+    if not moves:
+        return
+    taken = [token for id_ in moves if (token := standings[id_].batch_token) is not None]
+    if taken:
+        await batch_leases.take_off(connection, dialect, taken)
+    await outcomes.append(connection, dialect, [_outcome(standings[id_], report, now) for id_, report in moves.items()])
+    await outcomes.close(connection, dialect, moves)
+    back = [_reopened(standings[id_], report) for id_, report in moves.items() if report.state not in OVER]
+    await outcomes.open_(connection, dialect, back, now)
+    before = [standings[id_] for id_ in moves]
+    after = [msgspec.structs.replace(each, state=moves[each.id].state, reason=moves[each.id].reason) for each in before]
+    booked = [outcomes.over(each, -1) for each in before if each.state in OVER]
+    booked += [outcomes.over(each) for each in after if each.state in OVER]
+    await tallies.add(connection, dialect, booked)
 
 
 async def tries(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, int]:
@@ -60,63 +71,33 @@ async def tries(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -
 
 
 async def wait_again(connection: AsyncConnection, dialect: str, due: Mapping[str, int]) -> None:
-    """Make deliveries wait for one more attempt, each until its instant."""
+    """Make deliveries that failed wait for one more attempt, each until its instant."""
     wanted = rows.encode([{"id": id_, "due_at": due_at} for id_, due_at in due.items()])
     await connection.execute(_wait_again(dialect), {"rows": wanted})
 
 
-async def settle_overtaken(connection: AsyncConnection, dialect: str, parameters: Mapping[str, object]) -> int:
-    """Settle those of a worker's deliveries, still under their leases, that a receipt has moved on already; how many.
-
-    Of the outcome counts what the receipt doesn't tell: what explains its words, and who has them. `parameters` are
-    those of `leases.settle`.
-    """
-    return (await connection.execute(_settle_overtaken(dialect), parameters)).rowcount
-
-
-def words(outcome: sa.FromClause) -> dict[str, sa.ColumnElement[Any]]:
-    """What explains the words of an outcome later, where they are still their recipient's: nothing of who was erased
-    while they were being sent, however long that took."""
-    theirs = delivery.c.recipient_id == outcome.c.recipient_id
-    return {name: sa.case((theirs, outcome.c[name]), else_=None) for name in TELLING} | {"version": outcome.c.version}
+def _reopened(status: DeliveryStatus, report: Report) -> Opened:
+    """What is open of a delivery that came back."""
+    return Opened(
+        id=status.id, state=report.state, reason=report.reason, code=report.code, attempts=status.attempts,
+        crashes=status.crashes,
+    )  # fmt: skip
 
 
-@cache
-def _lock(dialect: str) -> sa.Select[Any]:
-    columns = (
-        delivery.c.id,
-        delivery.c.channel,
-        delivery.c.state,
-        delivery.c.provider_reference,
-        delivery.c.expires_at,
-    )
-    return rows.locked(dialect, columns)
-
-
-@cache
-def _write(dialect: str) -> sa.Update:
-    names = ("id", "state", "reason", "code", "provider", "provider_reference")
-    told = rows.batch(dialect, [delivery.c[name] for name in names])
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == told.c.id)
-        .values(
-            state=told.c.state,
-            reason=told.c.reason,
-            code=told.c.code,
-            provider=sa.func.coalesce(told.c.provider, delivery.c.provider),
-            provider_reference=sa.func.coalesce(told.c.provider_reference, delivery.c.provider_reference),
-            signal_at=None,
-            updated_at=sa.bindparam("now"),
-        )
-    )
+def _outcome(status: DeliveryStatus, report: Report, now: int) -> Outcome:
+    return Outcome(
+        delivery_id=status.id, recipient_id=status.recipient_id, at=now, state=State(report.state),
+        reason=report.reason, code=report.code, attempts=status.attempts, crashes=status.crashes,
+        started_at=status.started_at, provider=report.provider or status.provider,
+        provider_reference=report.reference or status.provider_reference,
+    )  # fmt: skip
 
 
 @cache
 def _tries(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.id])
-    out = attempt.c.outcome.in_([State.SENT, OutcomeUnknown.kind])
-    count = sa.select(sa.func.count()).where(attempt.c.delivery_id == delivery.c.id, out).scalar_subquery()
+    out = outcome.c.answer.in_([State.SENT, OutcomeUnknown.kind])
+    count = sa.select(sa.func.count()).where(outcome.c.delivery_id == delivery.c.id, out).scalar_subquery()
     return (
         sa.select(delivery.c.id, count.label("tries"))
         .join(wanted, wanted.c.id == delivery.c.id)
@@ -126,29 +107,7 @@ def _tries(dialect: str) -> sa.Select[Any]:
 
 @cache
 def _wait_again(dialect: str) -> sa.Update:
-    due = rows.batch(dialect, [delivery.c.id, delivery.c.due_at])
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == due.c.id)
-        .values(state=State.PENDING.value, due_at=due.c.due_at, signal_at=due.c.due_at)
-    )
-
-
-@cache
-def _settle_overtaken(dialect: str) -> sa.Update:
-    provider = ("provider", "provider_reference")  # as the receipt tells them, where it does
-    names = ("id", "recipient_id", "lease_token", *TELLING, "version", *provider)
-    outcome = rows.batch(dialect, [delivery.c[name] for name in names])
-    return (
-        sa.update(delivery)
-        .where(
-            delivery.c.id == outcome.c.id,
-            delivery.c.lease_token == outcome.c.lease_token,
-            delivery.c.state != State.SENDING,
-        )
-        .values(
-            words(outcome)
-            | {name: sa.func.coalesce(delivery.c[name], outcome.c[name]) for name in provider}
-            | {"lease_token": None, "updated_at": sa.bindparam("now")}
-        )
+    due = rows.batch(dialect, [open_delivery.c.id, open_delivery.c.due_at])
+    return rows.update(open_delivery, due).values(
+        state=State.PENDING.value, due_at=due.c.due_at, next_check_at=due.c.due_at
     )

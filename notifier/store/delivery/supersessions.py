@@ -9,11 +9,13 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import Channel, Reason, State
+from notifier.domain.deliveries import HeldChannel, Reason, State
 from notifier.store.core import rows
-from notifier.store.core.schema import STOPPABLE, delivery, event, supersession
+from notifier.store.core.schema import delivery, event, open_delivery, supersession
+from notifier.store.core.status import status
+from notifier.store.delivery import batch_leases
 
-MOST_TOLD = 100  # deliveries that an answer lists: a campaign has millions
+MOST_TOLD = 100  # deliveries that a response lists: a campaign has millions
 
 
 STARTS_AT = sa.case((event.c.occurred_at < event.c.accepted_at, event.c.occurred_at), else_=event.c.accepted_at)
@@ -26,7 +28,7 @@ class Supersession(msgspec.Struct, frozen=True, kw_only=True):
     `event_id` is what said so: an event, or the audit's entry where it was a person.
     """
 
-    about: str
+    subject_key: str
     until: int
     reason: Reason
     event_id: str
@@ -42,7 +44,7 @@ class StoppedDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     type: str
-    channel: Channel
+    channel: HeldChannel
     recipient: str
     state: State
 
@@ -52,14 +54,14 @@ async def add(connection: AsyncConnection, dialect: str, marks: Sequence[Superse
     if marks:
         newest: dict[str, Supersession] = {}
         for supersession in sorted(marks, key=lambda supersession: supersession.until):
-            newest[supersession.about] = supersession
+            newest[supersession.subject_key] = supersession
         await connection.execute(_mark(dialect), {"rows": rows.encode(list(newest.values()))})
 
 
-async def of(connection: AsyncConnection, dialect: str, abouts: Collection[str]) -> dict[str, Supersession]:
+async def of(connection: AsyncConnection, dialect: str, keys: Collection[str]) -> dict[str, Supersession]:
     """The supersessions of these subjects."""
-    found = await connection.execute(_of(dialect), {"rows": rows.encode([{"about": about} for about in abouts])})
-    return {row.about: rows.read(row, Supersession) for row in found}
+    found = await connection.execute(_of(dialect), {"rows": rows.encode([{"subject_key": key} for key in keys])})
+    return {row.subject_key: rows.read(row, Supersession) for row in found}
 
 
 async def stopped(
@@ -70,7 +72,10 @@ async def stopped(
         return 0, []
     parameters = {"rows": rows.encode(marks)}
     count: int = (await connection.execute(_count(dialect), parameters)).scalar_one()
-    found = await connection.execute(_stopped(dialect), parameters)
+    found = list(await connection.execute(_stopped(dialect), parameters))
+    if taken := await batch_leases.waiting(connection):
+        held = list(await connection.execute(_taken(dialect), parameters | {"taken": rows.ids(taken)}))
+        count, found = count + len(held), (held + found)[:MOST_TOLD]
     return count, [rows.read(row, StoppedDelivery, strict=True) for row in found]
 
 
@@ -82,24 +87,26 @@ def _mark(dialect: str) -> sa.Insert:
 
 @cache
 def _of(dialect: str) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [supersession.c.about])
+    wanted = rows.batch(dialect, [supersession.c.subject_key])
     columns = (supersession.c[name] for name in Supersession.__struct_fields__)
-    return sa.select(*columns).join(wanted, wanted.c.about == supersession.c.about)
+    return sa.select(*columns).join(wanted, wanted.c.subject_key == supersession.c.subject_key)
 
 
-_digest = delivery.alias("digest")
+STOPPABLE = (State.PENDING, State.SENDING, State.COLLECTED)
+_digest = open_delivery.alias("digest")
 
 
-def _waiting(dialect: str) -> tuple[sa.FromClause, list[sa.ColumnElement[bool] | sa.TextClause]]:
+def _waiting(dialect: str) -> tuple[sa.FromClause, list[sa.ColumnElement[bool]]]:
     """Open deliveries that the batch's supersessions stop, and those in unclaimed digests."""
-    marks = rows.batch(dialect, [supersession.c.about, supersession.c.until])
+    marks = rows.batch(dialect, [supersession.c.subject_key, supersession.c.until])
     joined = (
-        marks.join(delivery, delivery.c.about == marks.c.about)
+        marks.join(open_delivery, open_delivery.c.subject_key == marks.c.subject_key)
+        .join(delivery, delivery.c.id == open_delivery.c.id)
         .join(event, event.c.id == delivery.c.event_id)
-        .outerjoin(_digest, sa.and_(delivery.c.state == State.COLLECTED, _digest.c.id == delivery.c.digest_id))
+        .outerjoin(_digest, sa.and_(open_delivery.c.state == State.COLLECTED, _digest.c.id == delivery.c.digest_id))
     )
-    waits = sa.or_(delivery.c.state != State.COLLECTED, _digest.c.state == State.PENDING)
-    return joined, [sa.text(STOPPABLE), marks.c.until >= STARTS_AT, waits]
+    waits = sa.or_(open_delivery.c.state != State.COLLECTED, _digest.c.state == State.PENDING)
+    return joined, [open_delivery.c.state.in_(STOPPABLE), marks.c.until >= STARTS_AT, waits]
 
 
 @cache
@@ -109,10 +116,26 @@ def _count(dialect: str) -> sa.Select[Any]:
 
 
 @cache
+def _taken(dialect: str) -> sa.Select[Any]:
+    """Deliveries that are being sent by who decided them."""
+    marks = rows.batch(dialect, [supersession.c.subject_key, supersession.c.until])
+    taken = rows.batch(dialect, [delivery.c.id], "taken")
+    own = (status.c[name] for name in ("id", "type", "channel", "state"))
+    return (
+        sa.select(*own, status.c.recipient_id.label("recipient"))
+        .select_from(taken)
+        .join(status, status.c.id == taken.c.id)
+        .join(marks, marks.c.subject_key == status.c.subject_key)
+        .join(event, event.c.id == status.c.event_id)
+        .where(status.c.batch_token.is_not(None), marks.c.until >= STARTS_AT)
+    )
+
+
+@cache
 def _stopped(dialect: str) -> sa.Select[Any]:
     joined, conditions = _waiting(dialect)
-    names = ("id", "type", "channel", "state")
+    own = (*(delivery.c[name] for name in ("id", "type", "channel")), open_delivery.c.state)
     return (
-        sa.select(*(delivery.c[name] for name in names), delivery.c.recipient_id.label("recipient"))
-        .select_from(joined).where(*conditions).order_by(delivery.c.due_at, delivery.c.id).limit(MOST_TOLD)
+        sa.select(*own, delivery.c.recipient_id.label("recipient"))
+        .select_from(joined).where(*conditions).order_by(open_delivery.c.due_at, delivery.c.id).limit(MOST_TOLD)
     )  # fmt: skip

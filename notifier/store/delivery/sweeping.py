@@ -14,8 +14,10 @@ from notifier.domain.erasure import names
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.scanning import find
-from notifier.store.core.schema import charging_session, consent, decision, delivery, event
-from notifier.store.delivery.receipts import TELLING
+from notifier.store.core.schema import charging_session, consent, decision, delivery, event, outcome
+from notifier.store.core.status import TELLING
+from notifier.store.delivery import outcomes
+from notifier.store.delivery.outcomes import End
 from notifier.store.people.erasures import Erasure, forget_events
 
 CHUNK: Final = 500  # rows in one transaction
@@ -64,8 +66,9 @@ async def _forget_deliveries(connection: AsyncConnection, dialect: str, erased: 
     found = list(await connection.execute(query))
     if found:
         parameters = {"rows": rows.ids(sorted(row.id for row in found))}
-        await connection.execute(_cancel(dialect), parameters | {"now": now})
         await connection.execute(_rename_deliveries(dialect), parameters | {"pseudonym": erased.id})
+        await connection.execute(_forget_words(dialect), parameters)
+        await _cancel(connection, dialect, [row.id for row in found], now)
         await forget_events(connection, dialect, {row.event_id for row in found}, [erased], told=True)
     return len(found)
 
@@ -107,26 +110,26 @@ async def _delete_sessions(database: Database, ids: Sequence[str], erased: Seque
     await database.write(work)
 
 
-@cache
-def _cancel(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == wanted.c.id, delivery.c.state == State.PENDING)
-        .values(
-            state=State.CANCELLED.value,
-            reason=Reason.RECIPIENT_GONE.value,
-            signal_at=None,
-            updated_at=sa.bindparam("now"),
-        )
-    )
+async def _cancel(connection: AsyncConnection, dialect: str, ids: Sequence[str], now: int) -> None:
+    """End pending deliveries; what was collected goes out with no digest any more."""
+    held = await outcomes.lock(connection, dialect, ids)
+    pending = {
+        id_: End(State.CANCELLED, Reason.RECIPIENT_GONE) for id_, each in held.items() if each.state == State.PENDING
+    }
+    await outcomes.end(connection, dialect, pending, held, now)
+    await outcomes.retire(connection, dialect, [each for each in held.values() if each.state == State.COLLECTED])
 
 
 @cache
 def _rename_deliveries(dialect: str) -> sa.Update:
     wanted = rows.batch(dialect, [delivery.c.id])
-    left: dict[str, object] = {"recipient_id": sa.bindparam("pseudonym")} | dict.fromkeys(TELLING)
-    return sa.update(delivery).where(delivery.c.id == wanted.c.id).values(left)
+    return sa.update(delivery).where(delivery.c.id == wanted.c.id).values(recipient_id=sa.bindparam("pseudonym"))
+
+
+@cache
+def _forget_words(dialect: str) -> sa.Update:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return sa.update(outcome).where(outcome.c.delivery_id == wanted.c.id).values(dict.fromkeys(TELLING))
 
 
 @cache
@@ -143,5 +146,6 @@ def _rename_decisions(dialect: str) -> sa.Update:
 def _sessions(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [charging_session.c.id])
     columns = (charging_session.c.id, charging_session.c.state)
-    query = sa.select(*columns).join(wanted, wanted.c.id == charging_session.c.id)
+    there = rows.lookup(wanted, charging_session, wanted.c.id == charging_session.c.id)
+    query = sa.select(*columns).select_from(there)
     return rows.locking(query, dialect, charging_session)

@@ -1,4 +1,4 @@
-"""Unknown deliveries while their providers are asked: held by `signal_at`, and counted as crashes until the answer.
+"""Unknown deliveries while their providers are asked: held by `next_check_at`, and counted as crashes until the answer.
 
 A status query has to render the message, and a message whose rendering kills a worker must not do so again and again.
 """
@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import State
 from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery
+from notifier.store.core.schema import open_delivery
+from notifier.store.delivery.deliveries import IS_KNOWN
 
 
 async def begin(database: Database, ids: Sequence[str], free_until: int, held_until: int) -> list[str]:
@@ -43,31 +44,31 @@ async def end(database: Database, ids: Sequence[str], look_at: int) -> None:
 
 @cache
 def _free(dialect: str) -> sa.Select[str]:
-    wanted = rows.batch(dialect, [delivery.c.id])
+    wanted = rows.batch(dialect, [open_delivery.c.id])
     query = (
-        sa.select(delivery.c.id)
-        .join(wanted, wanted.c.id == delivery.c.id)
-        .where(delivery.c.state == State.UNKNOWN, delivery.c.signal_at <= sa.bindparam("free_until"))
+        sa.select(open_delivery.c.id)
+        .select_from(rows.lookup(wanted, open_delivery, open_delivery.c.id == wanted.c.id))
+        .where(
+            open_delivery.c.state == State.UNKNOWN,
+            open_delivery.c.next_check_at <= sa.bindparam("free_until"),
+            IS_KNOWN,
+        )
     )
-    return rows.locking(query, dialect, delivery, skip_locked=True)
+    return rows.locking(query, dialect, open_delivery, skip_locked=True)
 
 
 @cache
 def _hold(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == wanted.c.id)
-        .values(crashes=delivery.c.crashes + 1, signal_at=sa.bindparam("held_until"))
+    wanted = rows.batch(dialect, [open_delivery.c.id])
+    return rows.update(open_delivery, wanted).values(
+        crashes=open_delivery.c.crashes + 1, next_check_at=sa.bindparam("held_until")
     )
 
 
 @cache
 def _release(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    look_at = sa.case((delivery.c.state == State.UNKNOWN, sa.bindparam("look_at")), else_=delivery.c.signal_at)
-    return (
-        sa.update(delivery)
-        .where(delivery.c.id == wanted.c.id)
-        .values(crashes=delivery.c.crashes - 1, signal_at=look_at)
+    wanted = rows.batch(dialect, [open_delivery.c.id])
+    look_at = sa.case(
+        (open_delivery.c.state == State.UNKNOWN, sa.bindparam("look_at")), else_=open_delivery.c.next_check_at
     )
+    return rows.update(open_delivery, wanted).values(crashes=open_delivery.c.crashes - 1, next_check_at=look_at)

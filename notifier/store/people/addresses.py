@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.addresses import Addresses
+from notifier.domain.addresses import Addresses, laid_upon
 from notifier.domain.channels import KnownAddresses, Reach, specs
 from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Device, Private
@@ -52,24 +52,31 @@ def reach(row: Any) -> Reach:
 
 
 async def replace(connection: AsyncConnection, dialect: str, given: Mapping[str, Addresses]) -> None:
-    """Overwrite the single-channel addresses of the recipients given; an empty object clears them."""
+    """Overwrite the single-channel addresses of the recipients given; an empty object clears those of all channels that
+    are known here."""
     if given:
-        wanted = [{"id": id_, "addresses": each} for id_, each in sorted(given.items())]
+        found = await connection.execute(_held(dialect), {"rows": rows.names(sorted(given))})
+        wanted = [{"id": row.id, "addresses": laid_upon(own(row.addresses), given[row.id])} for row in found]
         await connection.execute(_replace(dialect), {"rows": rows.encode(wanted)})
 
 
 async def forget(connection: AsyncConnection, gone: Sequence[Gone]) -> None:
-    """Forget addresses that are gone; an address replaced meanwhile stays."""
+    """Forget addresses that are gone, in a transaction that has locked their people; one replaced meanwhile stays."""
     if devices := [each.device_id for each in gone if each.device_id is not None]:
         await connection.execute(sa.delete(device).where(device.c.id.in_(devices)))
-    for each in sorted((each for each in gone if each.device_id is None), key=lambda each: each.recipient_id):
+    for each in (each for each in gone if each.device_id is None):
         mine = recipient.c.id == each.recipient_id
-        found = await connection.execute(sa.select(recipient.c.addresses).where(mine).with_for_update())
+        found = await connection.execute(sa.select(recipient.c.addresses).where(mine))
         held = dict(own(found.scalar()))
         if held.get(each.channel) == each.own:
             del held[each.channel]
             left = msgspec.json.encode(held).decode()
             await connection.execute(sa.update(recipient).where(mine).values(addresses=left))
+
+
+@cache
+def _held(dialect: str) -> sa.Select[Any]:
+    return rows.locked(dialect, [recipient.c.id, recipient.c.addresses])
 
 
 @cache

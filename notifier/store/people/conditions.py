@@ -23,7 +23,7 @@ KINDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "number": ("INTEGER", "UNSIGNED INTEGER", "DOUBLE", "DECIMAL"),
     },
 }  # fmt: skip
-"""What each engine calls the kinds of a JSON value."""
+"""The names of JSON types in each engine."""
 
 
 def belongs(dialect: str, segment: Segment) -> Column:
@@ -66,7 +66,7 @@ def _read(dialect: str, condition: Condition, value: Value) -> Column:
     kind = kind_of(value)
     found = _attribute(dialect, condition.attribute)
     told = _binary(dialect, found) if kind == "text" else sa.cast(found, sa.Double()) if kind == "number" else found
-    # CASE, for no engine promises that AND looks at its left side first, and a text is no number.
+    # CASE, since no engine guarantees that AND evaluates its left side first, and a text can't be cast to a number.
     return sa.case((_kind(dialect, condition.attribute).in_(KINDS[dialect][kind]), told))
 
 
@@ -84,7 +84,7 @@ def _binary(dialect: str, text: Column) -> Column:
     """Text that compares by code point, whatever the database's language."""
     if dialect == "postgresql":
         return sa.collate(text, "C")
-    return sa.cast(text, sa.LargeBinary()) if dialect == "mysql" else text  # MySQL's own pad with spaces
+    return sa.cast(text, sa.LargeBinary()) if dialect == "mysql" else text  # MySQL's other collations pad with spaces
 
 
 def _word(dialect: str, field: str) -> Column:
@@ -99,7 +99,7 @@ FIRST: Mapping[str, Callable[[Column], Column]] = {
     "postgresql": lambda text: sa.func.split_part(text, "-", 1),
     "mysql": lambda text: sa.func.substring_index(text, "-", 1),
 }
-"""What stands before the first hyphen of a text."""
+"""The part of a text before its first hyphen."""
 
 
 def _attribute(dialect: str, name: str) -> Column:

@@ -40,7 +40,7 @@ async def append(
     """
     if not said:
         return {}
-    found = await connection.execute(_locked(dialect), {"rows": rows.ids(said)})
+    found = await connection.execute(_locked(dialect), {"rows": rows.names(said)})
     before = {row.id: row.consents for row in found}
     entries = {id_: _entries(said[id_], actor, now) for id_ in before}
     written = [
@@ -88,7 +88,7 @@ async def get(database: Database, recipient_id: str, limit: int) -> tuple[Agreed
 
 
 def _entries(said: Sequence[Consent], actor: str, now: int) -> list[ConsentEntry]:
-    # Ids that sort as the words were said.
+    # The ids sort in the order of the consents.
     return [
         ConsentEntry(
             id=f"{now:012x}{number:04x}{secrets.token_hex(8)}", at=now, category=word.category, channel=word.channel,

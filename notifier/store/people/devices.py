@@ -80,7 +80,7 @@ async def replace(connection: AsyncConnection, dialect: str, owned: Mapping[str,
 
 
 async def _add(connection: AsyncConnection, dialect: str, owned: Mapping[str, Sequence[Device]]) -> None:
-    # One that is named twice is the last one's.
+    # A token that is listed twice keeps its last entry.
     added: dict[str, dict[str, Any]] = {
         device_id(each): {"id": device_id(each), "recipient_id": id_, **msgspec.structs.asdict(each)}
         for id_, theirs in owned.items()

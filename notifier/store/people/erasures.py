@@ -25,19 +25,20 @@ from notifier.store.core.schema import (
     erasure,
     event,
     membership,
+    plan,
     preference_change,
     recipient,
 )
 
-KEY_BITS: Final = 128  # of the HMAC's 256: as many as the ids that it takes the place of
-SKEW: Final = 5 * SECOND  # by which the clock of a worker that was just deciding may run ahead
+KEY_BITS: Final = 128  # bits of the HMAC's 256: as many as in the ids that it replaces
+SKEW: Final = 5 * SECOND  # milliseconds by which the clock of a deciding worker may run ahead
 _TOKEN: Final = "token:"  # noqa: S105 (how the audience of a charging token begins)
 
 _PARTS: Final = re.compile(r"[/:#?&=,; ]")
-"""What parts of a subject stand between: `driver/42`."""
+"""The separators of a subject's parts: `driver/42`."""
 
 Pseudonym = Callable[[str], str]
-"""What stands in place of a recipient's id once they are erased: 32 hex digits."""
+"""Matches the pseudonym that replaces an erased recipient's id: 32 hex digits."""
 
 
 class Erasure(Private, frozen=True, kw_only=True):
@@ -79,7 +80,7 @@ async def begin(database: Database, ids: Collection[str], actor: str, now: int) 
 
     async def work(connection: AsyncConnection) -> None:
         dialect = database.dialect
-        await connection.execute(_lock(dialect), {"rows": rows.ids(sorted(keys))})
+        await connection.execute(_lock(dialect), {"rows": rows.names(sorted(keys))})
         known = {id_: [id_] for id_ in keys}
         for row in await connection.execute(_tokens(dialect), owners):
             known[row.recipient_id].append(row.audience.removeprefix(_TOKEN))
@@ -90,7 +91,7 @@ async def begin(database: Database, ids: Collection[str], actor: str, now: int) 
                 "id": keys[id_],
                 "names": list(dict.fromkeys([*told, *earlier.get(keys[id_], [])])),
                 "requested_at": now,
-                "signal_at": now,
+                "next_check_at": now,
             }
             for id_, told in known.items()
         ]
@@ -105,7 +106,7 @@ async def begin(database: Database, ids: Collection[str], actor: str, now: int) 
 
 async def due(database: Database, now: int, again_at: int, limit: int) -> list[Erasure]:
     """Erasures that are due for a sweep; the clock that gets one has it until `again_at`."""
-    query = sa.select(erasure).where(erasure.c.signal_at <= now).order_by(erasure.c.signal_at).limit(limit)
+    query = sa.select(erasure).where(erasure.c.next_check_at <= now).order_by(erasure.c.next_check_at).limit(limit)
 
     async def work(connection: AsyncConnection) -> list[Erasure]:
         found = [
@@ -130,7 +131,7 @@ async def settle(database: Database, swept: Sequence[Erasure], again_at: int | N
             "id": each.id,
             "requested_at": each.requested_at,
             "names": each.names if again_at else [],
-            "signal_at": again_at,
+            "next_check_at": again_at,
         }
         for each in swept
     ]
@@ -163,7 +164,7 @@ def _forgotten(row: Any, erased: Sequence[Erasure], told: bool) -> dict[str, Any
     whose = [each for each in erased if row.accepted_at <= each.until and names(data, each.known)]
     if not whose and not told:
         return None
-    if row.decided_at is not None and not row.shared:
+    if row.decided and not row.shared:
         return {"id": row.id, "data": {}, "subject": None, "source_id": ""}
     for each in whose:
         data = redact(data, each.known, each.id)
@@ -213,7 +214,7 @@ def _delete(dialect: str) -> list[sa.Delete]:
 @cache
 def _take(dialect: str) -> sa.Update:
     wanted = rows.batch(dialect, [erasure.c.id])
-    return sa.update(erasure).where(erasure.c.id == wanted.c.id).values(signal_at=sa.bindparam("again_at"))
+    return sa.update(erasure).where(erasure.c.id == wanted.c.id).values(next_check_at=sa.bindparam("again_at"))
 
 
 @cache
@@ -222,7 +223,7 @@ def _settle(dialect: str) -> sa.Update:
     return (
         sa.update(erasure)
         .where(erasure.c.id == told.c.id, erasure.c.requested_at == told.c.requested_at)
-        .values(names=told.c.names, signal_at=told.c.signal_at)
+        .values(names=told.c.names, next_check_at=told.c.next_check_at)
     )
 
 
@@ -238,10 +239,11 @@ def _events(dialect: str) -> sa.Select[Any]:
             recipient.c.id.not_in(sa.bindparam("erased", expanding=True)),
         )
     )
-    columns = ("id", "data", "subject", "source_id", "accepted_at", "decided_at")
+    decided = sa.exists().where(plan.c.event_id == event.c.id)
+    columns = ("id", "data", "subject", "source_id", "accepted_at")
     query = (
-        sa.select(*(event.c[name] for name in columns), others.exists().label("shared"))
-        .join(wanted, wanted.c.id == event.c.id)
+        sa.select(*(event.c[name] for name in columns), decided.label("decided"), others.exists().label("shared"))
+        .select_from(rows.lookup(wanted, event, wanted.c.id == event.c.id))
         .order_by(event.c.id)
     )
     return rows.locking(query, dialect, event)

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.consent import Consent
-from notifier.domain.deliveries import Reason, make_id
+from notifier.domain.deliveries import Reason
+from notifier.domain.ids import make_id
 from notifier.domain.recipient_facts import ALL
 from notifier.store.core import audit
 from notifier.store.core.audit import AuditEntry
@@ -17,7 +18,12 @@ from notifier.store.people import consents, suppressions
 from notifier.store.people.suppressions import Suppression
 
 PERSON: Final = "recipient"
-"""The actor of what people say themselves."""
+"""The actor of consents and opt-outs that people send themselves."""
+
+STOPPED: Final = "sms.stop"
+STARTED: Final = "sms.start"
+ACTIONS: Final = (STOPPED, STARTED)
+"""What texts do, in the audit. These entries stay for ever: by them a text that is reported again counts once."""
 
 STOP: Final = Consent(category=ALL, channel="sms", granted=False, wording="STOP", source="sms")
 START: Final = Consent(category=ALL, channel="sms", granted=True, wording="START", source="sms")
@@ -27,7 +33,7 @@ async def stop(database: Database, sid: str, key: str, now: int) -> bool:
     """Suppress a number, by its key, on account of the text message with this id; whether that changed anything."""
 
     async def work(connection: AsyncConnection) -> bool:
-        if not await _note(connection, database.dialect, sid, "sms.stop", key, now):
+        if not await _note(connection, database.dialect, sid, STOPPED, key, now):
             return False
         await _tell(connection, database.dialect, key, STOP, now)
         return await suppressions.add(connection, database.dialect, [Suppression(key, Reason.STOPPED)], now) == 1
@@ -39,7 +45,7 @@ async def start(database: Database, sid: str, key: str, now: int) -> bool:
     """Lift the stop of a number, by its key, on account of the text message with this id; whether there was one."""
 
     async def work(connection: AsyncConnection) -> bool:
-        if not await _note(connection, database.dialect, sid, "sms.start", key, now):
+        if not await _note(connection, database.dialect, sid, STARTED, key, now):
             return False
         await _tell(connection, database.dialect, key, START, now)
         return await suppressions.lift_stop(connection, key)

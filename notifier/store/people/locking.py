@@ -13,8 +13,8 @@ from notifier.store.core.schema import recipient
 
 T = TypeVar("T")
 Check = Callable[[T | None], None]
-"""Asked before a document is written, in the same transaction: raises where the one that stands (None where there is
-none) is not the one that was meant."""
+"""Called before a document is written, in the same transaction: raises if the stored one (None if there is none) is not
+the expected one."""
 
 
 def anything(_: object) -> None:
@@ -27,7 +27,7 @@ async def lock(connection: AsyncConnection, dialect: str, ids: Collection[str]) 
     Every writer of a person's rows calls this first: a row written after the person's erasure would tell of them for
     ever.
     """
-    found = await connection.execute(_lock(dialect), {"rows": rows.ids(ids)})
+    found = await connection.execute(_lock(dialect), {"rows": rows.names(ids)})
     return {row.id for row in found}
 
 

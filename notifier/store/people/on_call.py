@@ -13,7 +13,7 @@ from notifier.store.core.schema import membership
 from notifier.store.people.locking import Check, anything
 
 FIRST = (sa.case((membership.c.position == 0, 1), else_=0), membership.c.position)
-"""By what to order people: those on call first, in their order."""
+"""The sort order of people: those on call first, in their order."""
 
 
 async def put(database: Database, audience: str, order: Sequence[str], check: Check[list[str]] = anything) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.preferences import Defaults, Preferences, chosen, read_preferences
+from notifier.domain.preferences import Defaults, Preferences, chosen, read_defaults, read_preferences, rewritten
 from notifier.store.core import audit, rows
 from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
@@ -17,7 +17,7 @@ from notifier.store.core.schema import preference_change, recipient, tenant
 from notifier.store.people.locking import Check, anything
 
 Step = Callable[[Preferences], Preferences]
-"""From what a person chose to what they choose now."""
+"""A change: from a person's preferences to their new ones."""
 
 
 class PreferenceEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +66,10 @@ async def take_steps(
     changes nothing leaves no history."""
     if not steps:
         return {}
-    found = await connection.execute(_before(dialect), {"rows": rows.ids(steps)})
+    found = await connection.execute(_before(dialect), {"rows": rows.names(steps)})
     before = {row.id: row.preferences for row in found}
     after = {id_: steps[id_](read_preferences(document)) for id_, document in before.items()}
-    documents = {id_: chosen(each) for id_, each in after.items()}
+    documents = {id_: rewritten(before[id_], each) for id_, each in after.items()}
     changes = [
         {"id": secrets.token_hex(16), "recipient_id": id_, "at": now, "actor": actor, "preferences": document}
         for id_, document in documents.items()
@@ -105,7 +105,7 @@ async def defaults(connection: AsyncConnection, dialect: str, names: Sequence[st
         return {}
     wanted = {"rows": rows.encode([{"name": name} for name in names])}
     found = await connection.execute(_defaults(dialect), wanted)
-    return {row.name: msgspec.json.decode(row.defaults, type=Defaults) for row in found}
+    return {row.name: read_defaults(row.defaults) for row in found}
 
 
 async def get_defaults(database: Database, name: str) -> Defaults | None:
@@ -127,8 +127,9 @@ async def put_defaults(
 
     async def work(connection: AsyncConnection) -> None:
         held = await rows.hold(connection, database.dialect, tenant, before, row)
-        check(None if held is None else msgspec.json.decode(held.defaults, type=Defaults))
-        await connection.execute(_put_defaults(database.dialect), {"rows": rows.encode([row])})
+        check(None if held is None else read_defaults(held.defaults))
+        document = rewritten(None if held is None else held.defaults, given)
+        await connection.execute(_put_defaults(database.dialect), {"rows": rows.encode([row | {"defaults": document}])})
         await audit.add(connection, database.dialect, [entry])
 
     await database.write(work)

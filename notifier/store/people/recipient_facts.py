@@ -16,6 +16,7 @@ from notifier.domain.recipient_facts import RecipientFacts, of_type
 from notifier.domain.regulation import Regulation
 from notifier.store.core import rows
 from notifier.store.core.schema import delivery, recipient
+from notifier.store.core.status import status
 from notifier.store.people import addresses, preferences
 
 COLUMNS = ("addresses", "locale", "time_zone", "region", "tenants", "preferences", "consents")
@@ -24,13 +25,13 @@ COLUMNS = ("addresses", "locale", "time_zone", "region", "tenants", "preferences
 _SUPPRESSED = {channel: f"suppressed_{channel}" for channel in addresses.KEYED}
 
 SPENT = (State.PENDING, State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED, State.UNKNOWN, State.COLLECTED)
-"""States that count to a cap: what was sent, and what is about to be."""
+"""States that count towards a cap: sent, or about to be."""
 
 TOLD = tuple(state for state in SPENT if state != State.COLLECTED)
-"""Those that count to a type's limit: what is collected is told by its digest, once."""
+"""States that count towards a type's limit: collected items count once, with their digest."""
 
 LONGEST_WAIT = DAY
-"""How long, in milliseconds, a message may have been held before its time comes: a night, or until the next window."""
+"""Milliseconds that a message may be held before it is due: a night, or until the next window."""
 
 _consents = lru_cache(SHARED)(msgspec.json.Decoder(dict[str, dict[str, bool]]).decode)
 _tenants = lru_cache(SHARED)(msgspec.json.Decoder(tuple[str, ...]).decode)
@@ -53,7 +54,7 @@ async def make(
 async def hold(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> None:
     """Lock people's rows until the transaction ends, so that two concurrent decisions can't both use the last place
     under a cap."""
-    if ids and dialect != "sqlite":  # whose writers come one after the other
+    if ids and dialect != "sqlite":  # SQLite's writers run one after the other
         await connection.execute(_lock(dialect), {"rows": _people(ids)})
 
 
@@ -124,7 +125,8 @@ def _standing(row: Any, tenants: Sequence[str], presets: Mapping[str, Defaults],
 @cache
 def _lock(dialect: str) -> sa.Select[tuple[str]]:
     people = rows.batch(dialect, [delivery.c.recipient_id])
-    query = sa.select(recipient.c.id).join(people, people.c.recipient_id == recipient.c.id).order_by(recipient.c.id)
+    there = rows.lookup(people, recipient, people.c.recipient_id == recipient.c.id)
+    query = sa.select(recipient.c.id).select_from(there).order_by(recipient.c.id)
     return rows.locking(query, dialect, recipient)
 
 
@@ -135,25 +137,25 @@ def _spent(dialect: str) -> sa.Select[Any]:
 
 @cache
 def _by_type(dialect: str) -> sa.Select[Any]:
-    return _told(dialect, delivery.c.type)
+    return _told(dialect, status.c.type)
 
 
-def _told(dialect: str, *more: sa.Column[Any]) -> sa.Select[Any]:
+def _told(dialect: str, *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
     people = rows.batch(dialect, [delivery.c.recipient_id])
-    at = sa.func.min(delivery.c.due_at).label("at")
+    at = sa.func.min(status.c.due_at).label("at")
     theirs = (
-        delivery.c.recipient_id == people.c.recipient_id,
-        delivery.c.created_at > sa.bindparam("since"),
-        delivery.c.type.in_(sa.bindparam("types", expanding=True)),
-        delivery.c.state.in_(sa.bindparam("states", expanding=True)),
+        status.c.recipient_id == people.c.recipient_id,
+        status.c.created_at > sa.bindparam("since"),
+        status.c.type.in_(sa.bindparam("types", expanding=True)),
+        status.c.state.in_(sa.bindparam("states", expanding=True)),
     )
     if dialect == "postgresql":
-        # Person by person: of a table that grew since it was last analysed the planner expects one row, and would look
-        # through all of it for every person.
-        each = sa.select(at, *more).where(*theirs).group_by(delivery.c.event_id, *more)
+        # Person by person: the planner expects one row of a table that grew since its last analysis, and would scan all
+        # of it for every person.
+        each = sa.select(at, *more).where(*theirs).group_by(status.c.event_id, *more)
         told = each.correlate(people).lateral("told")
         query = sa.select(people.c.recipient_id, *told.c).select_from(people.join(told, sa.true()))
         return query.order_by(people.c.recipient_id, told.c.at)
-    columns = (delivery.c.recipient_id, at, *more)
-    query = sa.select(*columns).select_from(people).join(delivery, theirs[0]).where(*theirs[1:])
-    return query.group_by(delivery.c.recipient_id, delivery.c.event_id, *more).order_by(delivery.c.recipient_id, at)
+    columns = (status.c.recipient_id, at, *more)
+    query = sa.select(*columns).select_from(people).join(status, theirs[0]).where(*theirs[1:])
+    return query.group_by(status.c.recipient_id, status.c.event_id, *more).order_by(status.c.recipient_id, at)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.messages import Device
-from notifier.domain.preferences import laid_upon
+from notifier.domain.preferences import chosen, laid_upon, read_preferences
 from notifier.domain.recipients import Recipient, RecipientDetails
 from notifier.domain.topics import GROUP
 from notifier.store.core import rows
@@ -21,7 +21,7 @@ from notifier.store.people.suppressions import AddressKey, address_key
 
 _PLAIN = ("kind", "name", "email", "phone", "locale", "time_zone", "region")
 _GIVEN = (*_PLAIN, "tenants", "attributes")
-"""Columns that hold what a recipient's service says of them, as it says it."""
+"""Columns that hold a recipient's details as the recipient's service wrote them."""
 _KEPT = ("created_at", "preferences", "consents")
 """Columns that a recipient's service doesn't overwrite: the person's own."""
 
@@ -126,7 +126,8 @@ async def _read(connection: AsyncConnection, id_: str) -> dict[str, Any] | None:
     held = sa.select(membership.c.audience).where(membership.c.recipient_id == id_)
     audiences = list((await connection.execute(held)).scalars())
     found = {name: getattr(row, name) for name in _PLAIN}
-    documents = {name: msgspec.json.decode(getattr(row, name)) for name in ("tenants", "attributes", "preferences")}
+    documents = {name: msgspec.json.decode(getattr(row, name)) for name in ("tenants", "attributes")}
+    documents["preferences"] = chosen(read_preferences(row.preferences))
     groups = {
         f"{group}s": sorted(key.partition(":")[2] for key in audiences if key.startswith(f"{group}:"))
         for group in ("token", "fleet", "site")

@@ -15,10 +15,10 @@ from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, recipient, suppression
 from notifier.store.people.addresses import KEYED
 
-KEY_BITS = 128  # of the HMAC's 256: no two addresses of a planet collide
+KEY_BITS = 128  # bits of the HMAC's 256: enough that no two addresses collide
 
 AddressKey = Callable[[Channel, str], str]
-"""The key of a number (E.164) or a mailbox."""
+"""Gives the key of a number (E.164) or a mailbox."""
 
 ADDRESS_KEY = sa.case(*((delivery.c.channel == channel, recipient.c[column]) for channel, column in KEYED.items()))
 """The key of the address that a delivery goes to, where the two tables are joined."""

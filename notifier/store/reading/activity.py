@@ -6,16 +6,18 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.deliveries import Channel, HeldChannel, Lane, State
 from notifier.domain.preferences import read_preferences
 from notifier.store.core import paging, rows
 from notifier.store.core.database import Database
 from notifier.store.core.paging import Page, PageKey
-from notifier.store.core.schema import delivery, event, recipient
+from notifier.store.core.schema import delivery, event, open_delivery, open_event, recipient
+from notifier.store.core.status import rendered, status
+from notifier.store.delivery.events import WITH_PROGRESS
 from notifier.store.reading import dead
-from notifier.store.reading.dead import AttemptRecord
+from notifier.store.reading.tries import AttemptRecord
 
-OF_EVENT = 100  # deliveries told of one event: a campaign has any number
+OF_EVENT = 100  # deliveries listed for one event: a campaign has any number
 
 PEOPLE = 20  # people found by one address: a family shares a number, a fleet a mailbox
 
@@ -36,7 +38,7 @@ class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     recipient_id: str
     type: str
-    channel: Channel
+    channel: HeldChannel
     lane: Lane
     state: State
     reason: str | None
@@ -80,15 +82,18 @@ class EventDetails(msgspec.Struct, frozen=True, kw_only=True):
     tries: int
 
 
-_OWN = [delivery.c[name] for name in DeliveryDetails.__struct_fields__ if name not in ("redriven_as", "tried")]
+_OF_EVENT = WITH_PROGRESS.with_only_columns(
+    *(column for column in WITH_PROGRESS.selected_columns if column.key in EventDetails.__struct_fields__)
+)
+_OWN = [rendered.c[name] for name in DeliveryDetails.__struct_fields__ if name not in ("redriven_as", "tried")]
 
 
 async def find(database: Database, wanted: DeliveryFilter, after: PageKey | None, limit: int) -> Page[DeliverySummary]:
     """A page of deliveries, newest first."""
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     whose = given.pop("recipient", None)
-    within = [] if whose is None else [delivery.c.recipient_id == whose]
-    order = (delivery.c.created_at, delivery.c.id)
+    within = [] if whose is None else [status.c.recipient_id == whose]
+    order = (status.c.created_at, status.c.id)
     return await paging.find(database, DeliverySummary, order, within=within, only=given, after=after, limit=limit)
 
 
@@ -96,11 +101,11 @@ async def get(database: Database, id_: str) -> tuple[DeliveryDetails, EventDetai
     """A delivery and its event; None where there is no such delivery."""
 
     async def work(connection: AsyncConnection) -> tuple[DeliveryDetails, EventDetails] | None:
-        row = (await connection.execute(sa.select(*_OWN).where(delivery.c.id == id_))).first()
+        row = (await connection.execute(sa.select(*_OWN).where(rendered.c.id == id_))).first()
         if row is None:
             return None
         told = rows.read(row, DeliveryDetails)
-        tried, redriven_as = await dead.history(connection, id_)
+        tried, redriven_as = await dead.history(connection, database.dialect, id_)
         told = msgspec.structs.replace(told, tried=tried, redriven_as=redriven_as)
         of = await _event(connection, told.event_id)
         return None if of is None else (told, of)
@@ -115,9 +120,9 @@ async def get_event(database: Database, id_: str) -> tuple[EventDetails, list[De
         told = await _event(connection, id_)
         if told is None:
             return None
-        columns = [delivery.c[name] for name in DeliverySummary.__struct_fields__]
-        # No order: sorting a campaign's million to show a hundred would take a second.
-        found = await connection.execute(sa.select(*columns).where(delivery.c.event_id == id_).limit(OF_EVENT))
+        columns = [status.c[name] for name in DeliverySummary.__struct_fields__]
+        # Unordered: sorting a campaign's million rows to show a hundred would take a second.
+        found = await connection.execute(sa.select(*columns).where(status.c.event_id == id_).limit(OF_EVENT))
         lines = [rows.read(row, DeliverySummary) for row in found]
         return told, sorted(lines, key=lambda line: (line.created_at, line.id))
 
@@ -181,8 +186,8 @@ async def waiting_since(database: Database) -> tuple[int | None, int | None]:
 
     async def work(connection: AsyncConnection) -> tuple[int | None, int | None]:
         oldest = [
-            sa.select(sa.func.min(table.c.signal_at)).where(table.c.signal_at.is_not(None)).scalar_subquery()
-            for table in (event, delivery)
+            sa.select(sa.func.min(table.c.next_check_at)).where(table.c.next_check_at.is_not(None)).scalar_subquery()
+            for table in (open_event, open_delivery)
         ]
         row = (await connection.execute(sa.select(*oldest))).one()
         return row[0], row[1]
@@ -191,6 +196,5 @@ async def waiting_since(database: Database) -> tuple[int | None, int | None]:
 
 
 async def _event(connection: AsyncConnection, id_: str) -> EventDetails | None:
-    columns = [event.c[name] for name in EventDetails.__struct_fields__]
-    row = (await connection.execute(sa.select(*columns).where(event.c.id == id_))).first()
+    row = (await connection.execute(_OF_EVENT.where(event.c.id == id_))).first()
     return None if row is None else rows.read(row, EventDetails)

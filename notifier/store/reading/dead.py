@@ -5,7 +5,7 @@ conditions are text.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -13,15 +13,18 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import Channel, Lane, State, make_id
+from notifier.domain.deliveries import DEAD, Channel, HeldChannel, Lane, State
+from notifier.domain.events import BLANK
+from notifier.domain.ids import NOTHING, dated, instant_of, is_id, make_id
 from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import DEAD, QUARANTINED, attempt, delivery, event
+from notifier.store.core.schema import IS_DEAD, QUARANTINED, delivery, event, open_delivery, open_event, plan
+from notifier.store.core.status import status, status_of
+from notifier.store.delivery import deliveries, events, late, outcomes
 from notifier.store.delivery.deliveries import NewDelivery
-
-DEAD_STATES = (State.FAILED, State.UNDELIVERED)
-
-_Condition = sa.ColumnElement[bool] | sa.TextClause
+from notifier.store.delivery.outcomes import Outcome
+from notifier.store.reading import tries
+from notifier.store.reading.tries import AttemptRecord
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,23 +42,12 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["delivery", "event"]
     id: str
     type: str
-    channel: Channel | None
+    channel: HeldChannel | None
     state: str
     reason: str | None
     at: int
     attempts: int
     event_id: str
-
-
-class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at a provider."""
-
-    number: int
-    started_at: int
-    ended_at: int
-    provider: str
-    outcome: str
-    code: str | None
 
 
 class DeadLetterDetails(DeadLetter, frozen=True, kw_only=True):
@@ -85,11 +77,19 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     recipient_id: str
     type: str
-    channel: Channel
+    channel: HeldChannel
     target: str
     lane: Lane
-    about: str
+    subject_key: str
     state: State
+    reason: str | None
+    code: str | None
+    created_at: int
+    updated_at: int
+    attempts: int
+    crashes: int
+    provider: str | None
+    provider_reference: str | None
     digest_id: str | None
     handled_at: int | None
 
@@ -102,16 +102,10 @@ class CandidateEvent(msgspec.Struct, frozen=True, kw_only=True):
     handled_at: int | None
 
 
-class Redriven(NewDelivery, frozen=True, kw_only=True):
-    """A delivery that replaces a dead one."""
-
-    redrive_of: str
-
-
 def successor_id(id_: str) -> str:
     """The id of the delivery that replaces a dead one: always the same, so there is at most one, however often it is
     redriven."""
-    return make_id("redrive", id_)
+    return dated(make_id("redrive", id_), instant_of(id_)) if is_id(id_) else NOTHING
 
 
 async def find(
@@ -121,12 +115,8 @@ async def find(
 
     async def work(connection: AsyncConnection) -> list[DeadLetter]:
         parts = [
-            sa.select(*_line(table))
-            .where(*conditions, *_earlier(table, before))
-            .order_by(_died(table).desc(), table.c.id.desc())
-            .limit(limit)
-            .subquery()
-            for table, conditions in _parts(wanted)
+            query.where(*_earlier(died, id_, before)).order_by(died.desc(), id_.desc()).limit(limit).subquery()
+            for query, died, id_ in _parts(wanted)
         ]
         merged = sa.union_all(*(sa.select(part) for part in parts)).subquery()
         page = sa.select(merged).order_by(merged.c.at.desc(), merged.c.id.desc()).limit(limit)
@@ -141,8 +131,7 @@ async def count(database: Database, wanted: DeadLetterFilter) -> int:
 
     async def work(connection: AsyncConnection) -> int:
         parts = [
-            sa.select(sa.func.count()).select_from(table).where(*conditions).scalar_subquery()
-            for table, conditions in _parts(wanted)
+            sa.select(sa.func.count()).select_from(query.subquery()).scalar_subquery() for query, _, _ in _parts(wanted)
         ]
         return int((await connection.execute(sa.select(sum(parts, start=sa.literal(0))))).scalar_one())
 
@@ -157,95 +146,119 @@ async def get(database: Database, id_: str) -> DeadLetterDetails | None:
             row = (await connection.execute(query, {"id": id_})).first()
             if row is not None:
                 letter = rows.read(row, DeadLetterDetails)
-                tried, redriven_as = await history(connection, id_)
+                tried, redriven_as = await history(connection, database.dialect, id_)
                 return msgspec.structs.replace(letter, tried=tried, redriven_as=redriven_as)
         return None
 
     return await database.read(work)
 
 
-async def history(connection: AsyncConnection, id_: str) -> tuple[list[AttemptRecord], str | None]:
+async def history(connection: AsyncConnection, dialect: str, id_: str) -> tuple[list[AttemptRecord], str | None]:
     """A delivery's attempts in order, and the delivery that replaced it."""
-    tried = await connection.execute(_tried, {"id": id_})
-    return (
-        [rows.read(each, AttemptRecord, strict=True) for each in tried],
-        await connection.scalar(_successor, {"id": successor_id(id_)}),
-    )
+    tried = await tries.read(connection, dialect, [id_])
+    return tried[id_], await connection.scalar(_successor, {"id": successor_id(id_)})
 
 
 async def take(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, Candidate | CandidateEvent]:
     """Lock the deliveries and events with these ids until the transaction ends."""
-    parameters = {"rows": rows.ids(ids)}
-    found: dict[str, Candidate | CandidateEvent] = {}
-    for table, kind in ((delivery, Candidate), (event, CandidateEvent)):
-        taken = await connection.execute(_locked(dialect, table, kind.__struct_fields__), parameters)
-        found |= {row.id: rows.read(row, kind) for row in taken}
+    parameters = {"rows": rows.ids(sorted(ids))}
+    await late.lock(connection, dialect, ids)
+    found: dict[str, Candidate | CandidateEvent] = {
+        row.id: rows.read(row, Candidate)
+        for row in await connection.execute(status_of(dialect, Candidate.__struct_fields__), parameters)
+    }
+    taken = await connection.execute(_locked_events(dialect), parameters)
+    found |= {row.id: rows.read(row, CandidateEvent) for row in taken}
+    others = rows.ids(id_ for id_ in ids if id_ not in found)
+    for row in await connection.execute(_decided(dialect), {"rows": others}):
+        found[row.event_id] = CandidateEvent(id=row.event_id, quarantined_at=None, handled_at=None)
     return found
 
 
-async def redrive(connection: AsyncConnection, dialect: str, new: Sequence[Redriven], now: int) -> None:
-    """Write the new deliveries, count them into their events' plans, and mark the dead ones as handled."""
+async def blank(connection: AsyncConnection, dialect: str, events: Collection[str]) -> set[str]:
+    """Those of some events whose data are no longer kept, so that no message can be made of them."""
+    if not events:
+        return set()
+    return set((await connection.execute(_blank(dialect), {"rows": rows.ids(sorted(events))})).scalars())
+
+
+async def redrive(
+    connection: AsyncConnection, dialect: str, letters: Sequence[Candidate], new: Sequence[NewDelivery], now: int
+) -> None:
+    """Write the deliveries that replace dead ones, count them into their events' plans, and mark the dead ones as
+    handled."""
     if not new:
         return
-    await connection.execute(_insert(dialect), {"rows": rows.encode(new)})
-    more = [{"id": id_, "deliveries": count} for id_, count in Counter(each.event_id for each in new).items()]
-    await connection.execute(_plan_more(dialect), {"rows": rows.encode(more)})
-    handled = rows.ids(each.redrive_of for each in new)
-    await connection.execute(_handle(dialect, delivery), {"rows": handled, "now": now})
+    await deliveries.add(connection, dialect, new)
+    await events.plan_more(connection, dialect, Counter(each.event_id for each in new))
+    await _handle(connection, dialect, letters, now)
 
 
-async def release(connection: AsyncConnection, dialect: str, events: Sequence[str], signal_at: int) -> None:
+async def release(connection: AsyncConnection, dialect: str, ids: Sequence[str], next_check_at: int) -> None:
     """Release quarantined events, to be decided after all."""
-    if events:
-        await connection.execute(_release(dialect), {"rows": rows.ids(events), "signal_at": signal_at})
+    if ids:
+        await connection.execute(_release(dialect), {"rows": rows.ids(ids), "next_check_at": next_check_at})
 
 
 async def discard(
     connection: AsyncConnection, dialect: str, letters: Sequence[Candidate | CandidateEvent], now: int
 ) -> None:
     """Mark dead letters as handled, without any other change."""
-    for table, kind in ((delivery, Candidate), (event, CandidateEvent)):
-        ids = [letter.id for letter in letters if isinstance(letter, kind)]
-        if ids:
-            await connection.execute(_handle(dialect, table), {"rows": rows.ids(ids), "now": now})
+    await _handle(connection, dialect, [each for each in letters if isinstance(each, Candidate)], now)
+    ids = [letter.id for letter in letters if isinstance(letter, CandidateEvent)]
+    if ids:
+        await connection.execute(_handle_events(dialect), {"rows": rows.ids(ids), "now": now})
 
 
-def _parts(wanted: DeadLetterFilter) -> list[tuple[sa.Table, list[_Condition]]]:
-    """The sources of dead letters that a filter leaves, each with its conditions."""
+async def _handle(connection: AsyncConnection, dialect: str, letters: Sequence[Candidate], now: int) -> None:
+    """Write that a person has handled dead letters, which are over with that."""
+    told = [
+        Outcome(
+            delivery_id=each.id, recipient_id=each.recipient_id, at=each.updated_at, state=each.state,
+            reason=each.reason, code=each.code, attempts=each.attempts, crashes=each.crashes, provider=each.provider,
+            provider_reference=each.provider_reference, handled_at=now,
+        )
+        for each in letters
+    ]  # fmt: skip
+    await outcomes.append(connection, dialect, told)
+    await outcomes.retire(connection, dialect, letters)
+
+
+def _parts(wanted: DeadLetterFilter) -> list[tuple[sa.Select[Any], sa.Column[int], sa.Column[str]]]:
+    """The lines of each source of dead letters that a filter leaves, with when they died and their ids: the order of an
+    index."""
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
-    narrowed = [delivery.c[name] == value for name, value in given.items()]
-    parts: list[tuple[sa.Table, list[_Condition]]] = [
-        (delivery, [sa.text(DEAD), delivery.c.state == state, *narrowed]) for state in DEAD_STATES
-    ]
+    columns = {"type": delivery.c.type, "channel": open_delivery.c.channel, "reason": open_delivery.c.reason}
+    narrowed = [columns[name] == value for name, value in given.items()]
+    died, id_ = open_delivery.c.updated_at, open_delivery.c.id
+    dead = _deliveries.where(sa.text(IS_DEAD), *narrowed)
+    parts = [(dead.where(open_delivery.c.state == state), died, id_) for state in DEAD]
     if wanted.channel is None and wanted.reason in (None, "quarantined"):
         of_type = [] if wanted.type is None else [event.c.type == wanted.type]
-        parts.append((event, [sa.text(QUARANTINED), *of_type]))
+        parts.append((_events.where(sa.text(QUARANTINED), *of_type), open_event.c.quarantined_at, open_event.c.id))
     return parts
 
 
-def _died(table: sa.Table) -> sa.Column[int]:
-    return table.c.quarantined_at if table is event else table.c.updated_at
+_deliveries = (
+    sa.select(
+        sa.literal("delivery").label("kind"), open_delivery.c.id, delivery.c.type, open_delivery.c.channel,
+        open_delivery.c.state, open_delivery.c.reason, open_delivery.c.updated_at.label("at"),
+        open_delivery.c.attempts, delivery.c.event_id,
+    )
+    .select_from(open_delivery.join(delivery, delivery.c.id == open_delivery.c.id))
+)  # fmt: skip
+_events = sa.select(
+    sa.literal("event").label("kind"), open_event.c.id, event.c.type, sa.null().label("channel"),
+    sa.literal("quarantined").label("state"), sa.literal("quarantined").label("reason"),
+    open_event.c.quarantined_at.label("at"), open_event.c.tries.label("attempts"), open_event.c.id.label("event_id"),
+).select_from(open_event.join(event, event.c.id == open_event.c.id))  # fmt: skip
 
 
-def _earlier(table: sa.Table, before: tuple[int, str] | None) -> list[sa.ColumnElement[bool]]:
+def _earlier(died: sa.Column[int], id_: sa.Column[str], before: tuple[int, str] | None) -> list[sa.ColumnElement[bool]]:
     if before is None:
         return []
-    died = _died(table)
-    at, id_ = before
-    return [died <= at, sa.or_(died < at, table.c.id < id_)]
-
-
-def _line(table: sa.Table) -> list[sa.ColumnElement[Any]]:
-    if table is event:
-        return [
-            sa.literal("event").label("kind"), event.c.id, event.c.type, sa.null().label("channel"),
-            sa.literal("quarantined").label("state"), sa.literal("quarantined").label("reason"),
-            event.c.quarantined_at.label("at"), event.c.tries.label("attempts"), event.c.id.label("event_id"),
-        ]  # fmt: skip
-    return [
-        sa.literal("delivery").label("kind"), delivery.c.id, delivery.c.type, delivery.c.channel, delivery.c.state,
-        delivery.c.reason, delivery.c.updated_at.label("at"), delivery.c.attempts, delivery.c.event_id,
-    ]  # fmt: skip
+    at, last = before
+    return [died <= at, sa.or_(died < at, id_ < last)]
 
 
 _OF_EVENT = (
@@ -256,57 +269,52 @@ _OF_EVENT = (
 
 _delivery_letter = (
     sa.select(
-        *_line(delivery),
-        *(delivery.c[name] for name in ("recipient_id", "code", "created_at", "expires_at", "crashes")),
-        *(delivery.c[name] for name in ("handled_at", "redrive_of")),
+        sa.literal("delivery").label("kind"),
+        *(status.c[name] for name in ("id", "type", "channel", "state", "reason", "attempts", "event_id")),
+        status.c.updated_at.label("at"),
+        *(status.c[name] for name in ("recipient_id", "code", "created_at", "expires_at", "crashes")),
+        *(status.c[name] for name in ("handled_at", "redrive_of")),
         *_OF_EVENT,
     )
-    .join(event, event.c.id == delivery.c.event_id)
-    .where(delivery.c.id == sa.bindparam("id"), delivery.c.state.in_(DEAD_STATES))
+    .join(event, event.c.id == status.c.event_id)
+    .where(status.c.id == sa.bindparam("id"), status.c.state.in_(DEAD))
 )
-_event_letter = sa.select(
-    *_line(event),
+_event_letter = _events.add_columns(
     event.c.accepted_at.label("created_at"),
     sa.literal(0).label("crashes"),
-    event.c.handled_at,
+    open_event.c.handled_at,
     *(sa.null().label(name) for name in ("recipient_id", "code", "expires_at", "redrive_of")),
     *_OF_EVENT,
-).where(event.c.id == sa.bindparam("id"), event.c.quarantined_at.is_not(None))
+).where(open_event.c.id == sa.bindparam("id"), open_event.c.quarantined_at.is_not(None))
 _successor = sa.select(delivery.c.id).where(delivery.c.id == sa.bindparam("id"))
-_tried = (
-    sa.select(*(attempt.c[name] for name in AttemptRecord.__struct_fields__))
-    .where(attempt.c.delivery_id == sa.bindparam("id"))
-    .order_by(attempt.c.number)
-)
 
 
 @cache
-def _locked(dialect: str, table: sa.Table, names: tuple[str, ...]) -> sa.Select[Any]:
-    return rows.locked(dialect, [table.c[name] for name in names])
+def _locked_events(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [open_event.c.id])
+    found = rows.lookup(wanted, open_event, open_event.c.id == wanted.c.id)
+    query = sa.select(*(open_event.c[name] for name in CandidateEvent.__struct_fields__)).select_from(found)
+    return rows.locking(query.order_by(open_event.c.id), dialect, open_event)
 
 
 @cache
-def _insert(dialect: str) -> sa.Insert:
-    return rows.insert(dialect, delivery, [delivery.c[name] for name in Redriven.__struct_fields__])
+def _decided(dialect: str) -> sa.Select[tuple[str]]:
+    wanted = rows.batch(dialect, [event.c.id])
+    return sa.select(plan.c.event_id).join(wanted, wanted.c.id == plan.c.event_id)
 
 
 @cache
-def _plan_more(dialect: str) -> sa.Update:
-    more = rows.batch(dialect, [event.c.id, event.c.deliveries])
-    return sa.update(event).where(event.c.id == more.c.id).values(deliveries=event.c.deliveries + more.c.deliveries)
+def _blank(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [event.c.id])
+    return sa.select(event.c.id).join(wanted, wanted.c.id == event.c.id).where(event.c.data == BLANK)
 
 
 @cache
 def _release(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [event.c.id])
-    return (
-        sa.update(event)
-        .where(event.c.id == wanted.c.id)
-        .values(quarantined_at=None, tries=0, signal_at=sa.bindparam("signal_at"))
-    )
+    anew: dict[str, Any] = {"quarantined_at": None, "tries": 0, "next_check_at": sa.bindparam("next_check_at")}
+    return rows.update(open_event, rows.batch(dialect, [open_event.c.id])).values(anew)
 
 
 @cache
-def _handle(dialect: str, table: sa.Table) -> sa.Update:
-    wanted = rows.batch(dialect, [table.c.id])
-    return sa.update(table).where(table.c.id == wanted.c.id).values(handled_at=sa.bindparam("now"))
+def _handle_events(dialect: str) -> sa.Update:
+    return rows.update(open_event, rows.batch(dialect, [open_event.c.id])).values(handled_at=sa.bindparam("now"))

@@ -11,17 +11,22 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.deliveries import HeldChannel, State
 from notifier.domain.events import Event
 from notifier.domain.preferences import read_preferences
-from notifier.domain.recipient_facts import RecipientFacts
+from notifier.domain.recipient_facts import RecipientFacts, read_facts
 from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import attempt, decision, delivery, event, membership, recipient, supersession
-from notifier.store.delivery import digests
-from notifier.store.reading.dead import AttemptRecord, successor_id
+from notifier.store.core.schema import decision, delivery, event, membership, recipient, supersession
+from notifier.store.core.status import rendered
+from notifier.store.delivery import digests, earlier
+from notifier.store.delivery.decisions import answers_told, facts_told
+from notifier.store.delivery.events import WITH_PROGRESS
+from notifier.store.reading import tries
+from notifier.store.reading.dead import successor_id
+from notifier.store.reading.tries import AttemptRecord
 
-REDRIVES = 5  # times that a delivery's redrives are followed: what a person tried oftener is told by `?delivery=`
+REDRIVES = 5  # redrives of a delivery that are followed; later ones are explained by `?delivery=`
 
 
 class ExplanationQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +45,7 @@ class ExplanationQuery(msgspec.Struct, frozen=True, kw_only=True):
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """A decision's answer for a channel, as recorded."""
 
-    channel: Channel
+    channel: HeldChannel
     answer: State
     due_at: int
     reason: str | None = None
@@ -69,8 +74,8 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     recipient_id: str
     type: str
-    channel: Channel
-    about: str
+    channel: HeldChannel
+    subject_key: str
     state: State
     reason: str | None
     code: str | None
@@ -97,7 +102,7 @@ class SupersessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What superseded a subject: up to which instant, the state in which its deliveries end, and the event that says
     so."""
 
-    about: str
+    subject_key: str
     until: int
     reason: State
     event_id: str
@@ -124,10 +129,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     audiences: frozenset[str] = frozenset()
 
 
-_answers = msgspec.json.Decoder(list[Answered]).decode
-_standing = msgspec.json.Decoder(RecipientFacts | None).decode  # MariaDB keeps a null as JSON's
 _SENT = tuple(name for name in DeliveryRecord.__struct_fields__ if name not in ("data", "language", "held"))
-_MARK = ("about", "until", "reason", "event_id")
+_MARK = ("subject_key", "until", "reason", "event_id")
 
 
 async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
@@ -136,11 +139,11 @@ async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
     async def work(connection: AsyncConnection) -> Found | None:
         id_, person = wanted.event, wanted.recipient
         if wanted.delivery is not None:
-            named = (await connection.execute(_DELIVERY, {"id": wanted.delivery})).first()
+            named = await earlier.row_of_delivery(connection, database.dialect, _DELIVERY, wanted.delivery)
             if named is None:
                 return None
             id_, person = named.event_id, named.recipient_id
-        row = (await connection.execute(_EVENT, {"id": id_})).first()
+        row = None if id_ is None else await earlier.row_of_event(connection, database.dialect, _EVENT, id_)
         if row is None:
             return None
         decisions = await _decisions(connection, wanted, row.id, person)
@@ -152,8 +155,8 @@ async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
         found = Found(
             event=read_event(row), decided_at=row.decided_at, quarantined_at=row.quarantined_at, recipient=person,
             decisions=page, more=len(decisions) > len(page), sent=sent,
-            tried=await _tried(connection, database.dialect, sent),
-            marks=await marks(connection, database.dialect, {each.about for each in sent.values()}),
+            tried=await tries.read(connection, database.dialect, sent),
+            marks=await marks(connection, database.dialect, {each.subject_key for each in sent.values()}),
         )  # fmt: skip
         if decisions or person is None:
             return found
@@ -163,11 +166,11 @@ async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
     return await database.look(work)
 
 
-async def marks(connection: AsyncConnection, dialect: str, abouts: Iterable[str]) -> dict[str, SupersessionRecord]:
+async def marks(connection: AsyncConnection, dialect: str, keys: Iterable[str]) -> dict[str, SupersessionRecord]:
     """The supersessions of these subjects."""
-    wanted = rows.encode([{"about": about} for about in abouts])
+    wanted = rows.encode([{"subject_key": key} for key in keys])
     found = await connection.execute(_marks(dialect), {"rows": wanted})
-    return {row.about: rows.read(row, SupersessionRecord) for row in found}
+    return {row.subject_key: rows.read(row, SupersessionRecord) for row in found}
 
 
 def read_event(row: Any) -> Event:
@@ -181,9 +184,11 @@ def read_event(row: Any) -> Event:
 
 def read_decision(row: Any) -> DecisionRecord:
     """Convert a row to a decision."""
+    facts = facts_told(row)
     return DecisionRecord(
         event_id=row.event_id, type=row.type, recipient_id=row.recipient_id, decided_at=row.decided_at,
-        answers=_answers(row.answers), standing=None if row.standing is None else _standing(row.standing),
+        answers=msgspec.convert(answers_told(row), list[Answered]),
+        standing=None if facts is None else read_facts(facts),
     )  # fmt: skip
 
 
@@ -193,7 +198,7 @@ async def _decisions(
     type_, last = wanted.after
     later = sa.or_(decision.c.type > type_, sa.and_(decision.c.type == type_, decision.c.recipient_id > last))
     query = sa.select(decision).where(decision.c.event_id == event_id, later)
-    if wanted.after == ("", ""):  # somebody whom nobody knew has no id, and comes first
+    if wanted.after == ("", ""):  # an unknown recipient has no id, and comes first
         query = sa.select(decision).where(decision.c.event_id == event_id)
     if recipient_id is not None:
         query = query.where(decision.c.recipient_id == recipient_id)
@@ -226,16 +231,8 @@ def _read_sent(row: Any) -> DeliveryRecord:
     return msgspec.convert({**told, "language": language}, DeliveryRecord, strict=False)
 
 
-async def _tried(connection: AsyncConnection, dialect: str, ids: Iterable[str]) -> dict[str, list[AttemptRecord]]:
-    tried: dict[str, list[AttemptRecord]] = {}
-    for row in await connection.execute(_attempts(dialect), {"rows": rows.ids(ids)}):
-        each = {name: getattr(row, name) for name in AttemptRecord.__struct_fields__}
-        tried.setdefault(row.delivery_id, []).append(AttemptRecord(**each))
-    return tried
-
-
 _DELIVERY = sa.select(delivery.c.event_id, delivery.c.recipient_id).where(delivery.c.id == sa.bindparam("id"))
-_EVENT = sa.select(event).where(event.c.id == sa.bindparam("id"))
+_EVENT = WITH_PROGRESS.where(event.c.id == sa.bindparam("id"))
 _GROUPS = (
     sa.select(membership.c.audience)
     .select_from(recipient.outerjoin(membership, membership.c.recipient_id == recipient.c.id))
@@ -248,31 +245,24 @@ def _deliveries(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery.c.id])
     return (
         sa.select(
-            *(delivery.c[name] for name in _SENT), event.c.data, recipient.c.locale.label("known"),
+            *(rendered.c[name] for name in _SENT), event.c.data, recipient.c.locale.label("known"),
             recipient.c.preferences.label("chosen"),
         )
         .select_from(wanted)
-        .join(delivery, delivery.c.id == wanted.c.id)
-        .join(event, event.c.id == delivery.c.event_id)
-        .outerjoin(recipient, recipient.c.id == delivery.c.recipient_id)
-        .order_by(delivery.c.created_at, delivery.c.step, delivery.c.channel, delivery.c.id)
+        .join(rendered, rendered.c.id == wanted.c.id)
+        .join(event, event.c.id == rendered.c.event_id)
+        .outerjoin(recipient, recipient.c.id == rendered.c.recipient_id)
+        .order_by(rendered.c.created_at, rendered.c.step, rendered.c.channel, rendered.c.id)
     )  # fmt: skip
 
 
 @cache
-def _attempts(dialect: str) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [delivery.c.id])
-    query = sa.select(attempt).join(wanted, wanted.c.id == attempt.c.delivery_id)
-    return query.order_by(attempt.c.delivery_id, attempt.c.number)
-
-
-@cache
 def _marks(dialect: str) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [supersession.c.about])
+    wanted = rows.batch(dialect, [supersession.c.subject_key])
     told = (event.c[name] for name in ("type", "source", "source_id", "accepted_at"))
     return (
         sa.select(*(supersession.c[name] for name in _MARK), *told)
         .select_from(wanted)
-        .join(supersession, supersession.c.about == wanted.c.about)
+        .join(supersession, supersession.c.subject_key == wanted.c.subject_key)
         .join(event, event.c.id == supersession.c.event_id)
     )

@@ -1,25 +1,26 @@
 """All data about one person, read in pages along the indexes, so that a long history needs no memory."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import KeyedColumnElement
 
-from notifier.store.core import rows
 from notifier.store.core.database import Database
-from notifier.store.core.schema import attempt, decision, delivery, delivery_note, event, recipient, suppression
+from notifier.store.core.schema import decision, delivery_note, event, recipient, suppression
+from notifier.store.core.status import rendered
 from notifier.store.people.addresses import KEYED
+from notifier.store.reading import tries
+from notifier.store.reading.tries import AttemptRecord
 
-PAGE = 200  # deliveries or decisions read at once, with what belongs to them
+PAGE = 200  # deliveries or decisions read at once, with their attempts and messages
 
 DELIVERY = (
     "id", "type", "channel", "state", "reason", "code", "created_at", "updated_at", "due_at", "expires_at", "provider",
     "provider_reference", "locale", "time_zone", "content_hash",
 )  # fmt: skip
 NOTE = ("seen_at", "read_at", "archived_at")
-ATTEMPT = ("number", "started_at", "ended_at", "provider", "outcome", "code")
 EVENT = ("source", "source_id", "subject", "occurred_at", "accepted_at", "data")
 
 
@@ -40,35 +41,30 @@ async def suppressions(database: Database, recipient_id: str) -> list[Any]:
 
 async def deliveries(
     database: Database, recipient_id: str, after: Any | None
-) -> tuple[list[Any], Mapping[str, list[Any]]]:
+) -> tuple[list[Any], Mapping[str, list[AttemptRecord]]]:
     """A page of one person's deliveries, oldest first, each with its event; and the attempts of each by its id.
 
     `after` is the last row of the page before.
     """
-    place = (delivery.c.created_at, delivery.c.id)
+    place = (rendered.c.created_at, rendered.c.id)
     query = (
         sa.select(
-            *(delivery.c[name] for name in DELIVERY),
-            delivery.c.event_id,
+            *(rendered.c[name] for name in DELIVERY),
+            rendered.c.event_id,
             event.c.type.label("event_type"),
             *(event.c[name] for name in EVENT),
             *(delivery_note.c[name] for name in NOTE),
         )
-        .join(event, event.c.id == delivery.c.event_id)
-        .outerjoin(delivery_note, delivery_note.c.delivery_id == delivery.c.id)
-        .where(delivery.c.recipient_id == recipient_id, *_behind(place, after))
+        .join(event, event.c.id == rendered.c.event_id)
+        .outerjoin(delivery_note, delivery_note.c.delivery_id == rendered.c.id)
+        .where(rendered.c.recipient_id == recipient_id, *_behind(place, after))
         .order_by(*place)
         .limit(PAGE)
     )
 
-    async def work(connection: AsyncConnection) -> tuple[list[Any], Mapping[str, list[Any]]]:
+    async def work(connection: AsyncConnection) -> tuple[list[Any], Mapping[str, list[AttemptRecord]]]:
         found = list(await connection.execute(query))
-        tried: dict[str, list[Any]] = {row.id: [] for row in found}
-        if found:
-            wanted = {"rows": rows.encode([{"delivery_id": id_} for id_ in tried])}
-            for row in await connection.execute(_attempts(database.dialect), wanted):
-                tried[row.delivery_id].append(row)
-        return found, tried
+        return found, await tries.read(connection, database.dialect, [row.id for row in found])
 
     return await database.read(work)
 
@@ -89,18 +85,8 @@ async def decisions(database: Database, recipient_id: str, after: Any | None) ->
     return await database.read(work)
 
 
-def _behind(place: Sequence[sa.Column[Any]], after: Any | None) -> list[sa.ColumnElement[bool]]:
+def _behind(place: Sequence[KeyedColumnElement[Any]], after: Any | None) -> list[sa.ColumnElement[bool]]:
     if after is None:
         return []
-    values = [getattr(after, column.name) for column in place]
-    return [sa.tuple_(*place) > sa.tuple_(*(sa.literal(value) for value in values))]
-
-
-@cache
-def _attempts(dialect: str) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [attempt.c.delivery_id])
-    return (
-        sa.select(attempt.c.delivery_id, *(attempt.c[name] for name in ATTEMPT))
-        .join(wanted, wanted.c.delivery_id == attempt.c.delivery_id)
-        .order_by(attempt.c.delivery_id, attempt.c.number)
-    )
+    values = [sa.literal(getattr(after, column.key), column.type) for column in place]
+    return [sa.tuple_(*place) > sa.tuple_(*values)]

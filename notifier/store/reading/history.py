@@ -9,11 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.events import Event
+from notifier.domain.ids import first_id
 from notifier.store.core import rows
 from notifier.store.core.schema import decision, event
+from notifier.store.delivery.events import WITH_PROGRESS
 from notifier.store.reading.explaining import DecisionRecord, read_decision, read_event
 
-EVENTS = 1000  # rows of `event` that a page walks over, whatever their day: one statement takes milliseconds
+EVENTS = 1000  # rows of `event` that a page reads, whatever their day: one statement takes milliseconds
 DECISIONS = 2000  # decisions on a page
 
 
@@ -29,11 +31,9 @@ async def walk(
     connection: AsyncConnection, after: str, since: int, until: int
 ) -> tuple[list[tuple[Event, int]], str | None]:
     """The events decided from `since` to before `until`, each with the time of its decision, among the next `EVENTS` of
-    all by id; and the last id scanned, None at the end.
-
-    Ids are hashes, so that how far an id is in their order tells how much is done.
-    """
-    found = list(await connection.execute(_WALK, {"after": after, "limit": EVENTS}))
+    all that were accepted before that; and the last id scanned, None at the end."""
+    parameters = {"after": after, "until": first_id(until), "limit": EVENTS}
+    found = list(await connection.execute(_WALK, parameters))
     wanted = [row for row in found if row.decided_at is not None and since <= row.decided_at < until]
     return [(read_event(row), row.decided_at) for row in wanted], found[-1].id if len(found) == EVENTS else None
 
@@ -47,7 +47,11 @@ async def decisions(
     return [read_decision(row) for row in await connection.execute(_decisions(dialect), parameters)]
 
 
-_WALK = sa.select(event).where(event.c.id > sa.bindparam("after")).order_by(event.c.id).limit(sa.bindparam("limit"))
+_WALK = (
+    WITH_PROGRESS.where(event.c.id > sa.bindparam("after"), event.c.id < sa.bindparam("until"))
+    .order_by(event.c.id)
+    .limit(sa.bindparam("limit"))
+)
 
 
 @cache

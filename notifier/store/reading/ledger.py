@@ -1,23 +1,40 @@
 """The conservation ledger: what was accepted, against where it all is now."""
 
+from typing import Any, Final
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import Channel, State
+from notifier.store.core.books import seal, tally
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery, event
+from notifier.store.core.schema import lease, open_delivery, open_event
+from notifier.store.delivery import tallies
+
+
+class LedgerDays(msgspec.Struct, frozen=True, kw_only=True):
+    """The days of the books: how many are sealed, the first and the last of them, and on how many of them something was
+    corrected since; how many are open, and the first of them."""
+
+    sealed: int
+    first_sealed: str | None
+    last_sealed: str | None
+    corrected: int
+    open: int
+    open_since: str | None
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """Counts that must agree.
 
-    Every event is `decided`, `undecided` (the clock will signal it) or `quarantined` (a person has to redrive it); each
-    is counted by columns of its own, so an event that nobody will look at shows.
+    Every event is `decided`, `undecided` (the clock will signal it) or `quarantined` (a person has to redrive it).
+    `events`, `decided` and `planned` are sums of the tallies that accepting, deciding and redriving wrote down, those
+    of sealed days as they were carried over; `undecided` and `quarantined` count rows of what is open, so an event that
+    nobody will look at shows.
 
-    `planned` is the sum that the decisions (and redrives) wrote down, event by event, of the deliveries they made;
-    `deliveries` counts the rows that are there, by state. They are written by different statements, so a row that is
-    lost, doubled or made up shows.
+    `planned` is how many deliveries the decisions (and redrives) made; `deliveries` counts the rows that are there, by
+    state. They are written by different statements, so a row that is lost, doubled or made up shows.
     """
 
     events: int
@@ -28,6 +45,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: dict[str, int]
     by_channel: dict[str, int]
     reasons: dict[str, int]
+    days: LedgerDays
 
     @property
     def total(self) -> int:
@@ -45,32 +63,35 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
     def as_dict(self) -> dict[str, object]:
         """The ledger for JSON, with the verdict."""
-        return {"balanced": self.balanced, **msgspec.structs.asdict(self)}
+        return {"balanced": self.balanced, **msgspec.to_builtins(self)}
 
 
 async def read(database: Database) -> Ledger:
     """The ledger at one moment."""
 
     async def work(connection: AsyncConnection) -> Ledger:
-        # One statement, so one snapshot: between two, a decision could slip in and unbalance them for a moment.
-        waits = sa.and_(event.c.decided_at.is_(None), event.c.signal_at.is_not(None))
-        events = sa.select(
-            sa.literal("event").label("part"), sa.literal("").label("state"), sa.literal("").label("channel"),
-            sa.literal("").label("reason"), sa.func.count().label("number"),
-            sa.func.count(event.c.decided_at).label("decided"),
-            sa.func.count(sa.case((waits, 1))).label("undecided"),
-            sa.func.count(event.c.quarantined_at).label("quarantined"),
-            sa.func.coalesce(sa.func.sum(event.c.deliveries), 0).label("planned"),
-        )  # fmt: skip
-        reason = sa.func.coalesce(delivery.c.reason, "")
-        deliveries = sa.select(
-            sa.literal("delivery"), delivery.c.state, delivery.c.channel, reason, sa.func.count(),
-            *[sa.literal(0)] * 4,
-        ).group_by(delivery.c.state, delivery.c.channel, reason)  # fmt: skip
-        found = list(await connection.execute(sa.union_all(events, deliveries)))
-        outbox = next(row for row in found if row.part == "event")
+        # One statement, so one snapshot: between two statements a decision could be written and unbalance the sums for
+        # a moment.
+        reason = sa.func.coalesce(open_delivery.c.reason, "")
+        open_ = sa.select(
+            sa.literal("delivery"), open_delivery.c.state, open_delivery.c.channel, reason, sa.func.count(),
+        ).group_by(open_delivery.c.state, open_delivery.c.channel, reason)  # fmt: skip
+        waits = {"undecided": open_event.c.next_check_at, "quarantined": open_event.c.quarantined_at}
+        opened = [
+            sa.select(
+                sa.literal("event"), sa.literal(state), sa.literal(""), sa.literal(""), sa.func.count()
+            ).where(column.is_not(None))
+            for state, column in waits.items()
+        ]  # fmt: skip
+        leased = sa.select(
+            sa.literal("delivery"), sa.literal(State.SENDING.value), lease.c.channel, sa.literal(""),
+            sa.cast(sa.func.sum(lease.c.waiting), sa.BigInteger),
+        ).group_by(lease.c.channel)  # fmt: skip
+        every: sa.CompoundSelect[Any] = sa.union_all(tallies.sums(), *opened, open_, leased)
+        found = list(await connection.execute(every))
+        outbox = {row.state: row.number for row in found if row.part == "event"}
         states = dict.fromkeys(State, 0)
-        channels = {str(channel): 0 for channel in Channel}  # and those of another release whose rows are here
+        channels = {str(channel): 0 for channel in Channel}  # and the states of other releases with rows here
         reasons: dict[str, int] = {}
         for row in found:
             if row.part == "delivery":
@@ -78,22 +99,49 @@ async def read(database: Database) -> Ledger:
                 channels[row.channel] = channels.get(row.channel, 0) + row.number
                 if row.reason:
                     reasons[row.reason] = reasons.get(row.reason, 0) + row.number
+        numbers = {name: outbox.get(name, 0) for name in ("decided", "undecided", "quarantined", "planned")}
         return Ledger(
-            events=outbox.number, decided=outbox.decided, undecided=outbox.undecided,
-            quarantined=outbox.quarantined, planned=int(outbox.planned),
+            events=outbox.get("accepted", 0), **numbers,
             deliveries={str(key): value for key, value in states.items()},
             by_channel=channels,
-            reasons=dict(sorted(reasons.items())),
+            reasons=dict(sorted(reasons.items())), days=await _days(connection),
         )  # fmt: skip
 
     return await database.read(work)
 
 
+async def _days(connection: AsyncConnection) -> LedgerDays:
+    """The days of the books. Only what is open, or was corrected within the hour, has tallies of its day."""
+    sealed = (await connection.execute(_SEALED)).one()
+    listed = list(await connection.execute(_TOLD))
+    open_ = sorted(row.day for row in listed if row.sealed is None)
+    lately = [row for row in listed if row.sealed is not None and row.corrections is None]
+    return LedgerDays(
+        sealed=sealed.number, first_sealed=_date(sealed.first), last_sealed=_date(sealed.last),
+        corrected=sealed.corrected + len(lately), open=len(open_), open_since=_date(min(open_, default=None)),
+    )  # fmt: skip
+
+
+def _date(day: int | None) -> str | None:
+    return None if day is None else tallies.date_of(day)
+
+
+_SEALED: Final = sa.select(
+    sa.func.count().label("number"), sa.func.min(seal.c.day).label("first"), sa.func.max(seal.c.day).label("last"),
+    sa.func.count(seal.c.corrections).label("corrected"),
+)  # fmt: skip
+_told = sa.select(tally.c.day).distinct().where(tally.c.day > tallies.CARRIED).subquery("told")
+_TOLD: Final = sa.select(_told.c.day, seal.c.day.label("sealed"), seal.c.corrections).select_from(
+    _told.outerjoin(seal, seal.c.day == _told.c.day)
+)
+
+
 async def is_quiet(database: Database, until: int | None = None) -> bool:
     """Whether no work is left for the clock (until an instant, where one is given): no event to decide, no delivery to
     send or retry."""
-    # The first one by its index: asked for any, PostgreSQL reads the whole table until it meets one.
-    by_index = (event.c.signal_at,), (delivery.c.lane, delivery.c.channel, delivery.c.state, delivery.c.signal_at)
+    # The first row by the index: asked for any row, PostgreSQL would scan the table until it finds one.
+    of = open_delivery.c
+    by_index = (open_event.c.next_check_at,), (of.lane, of.channel, of.state, of.next_check_at), (lease.c.ends_at,)
 
     async def work(connection: AsyncConnection) -> bool:
         waiting = [
@@ -104,6 +152,6 @@ async def is_quiet(database: Database, until: int | None = None) -> bool:
             .scalar_subquery()
             for order in by_index
         ]
-        return (await connection.execute(sa.select(*waiting))).one() == (None, None)
+        return (await connection.execute(sa.select(*waiting))).one() == (None, None, None)
 
     return await database.read(work)

@@ -8,7 +8,7 @@ import pytest
 
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import ManualClock
-from tests.channels.email.samples import QUICK, SENDER, Opener
+from tests.channels.email.samples import PATIENT, SENDER, Opener
 from tests.channels.email.server import MailServer
 
 
@@ -39,7 +39,7 @@ async def transports(server: MailServer, clock: ManualClock) -> AsyncIterator[Op
 
     def opener(**options: Any) -> SmtpTransport:
         transport = SmtpTransport(
-            "127.0.0.1", server.port, Security.NONE, SENDER, **{"clock": clock, "timeouts": QUICK, **options}
+            "127.0.0.1", server.port, Security.NONE, SENDER, **{"clock": clock, "timeouts": PATIENT, **options}
         )
         opened.append(transport)
         return transport

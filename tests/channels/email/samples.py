@@ -9,9 +9,21 @@ from notifier.channels.email.transport import SmtpTransport
 from tests.channels import canary
 
 SENDER = "no-reply@voltline.example"
-QUICK = SmtpTimeouts(wait=0.5, connect=0.3, greeting=0.3, envelope=0.2, data=0.2, mail=0.2)
+PATIENT = SmtpTimeouts(wait=5.0, connect=5.0, greeting=5.0, envelope=5.0, data=5.0, mail=5.0)
+"""For tests that end before any time-out, on however busy a machine."""
+
+WAITED_FOR = {
+    "greeting": "greeting", "EHLO": "greeting", "MAIL": "envelope", "RCPT": "envelope", "RSET": "envelope",
+    "DATA": "data", "mail": "mail",
+}  # fmt: skip
+"""The time-out of each step of a server's."""
 
 Opener = Callable[..., SmtpTransport]
+
+
+def impatient(step: str) -> SmtpTimeouts:
+    """Time-outs for a test that waits for the one of a step, and for no other."""
+    return PATIENT._replace(**{WAITED_FOR[step]: 0.3})
 
 
 def mail(**changes: Any) -> EmailMessage:

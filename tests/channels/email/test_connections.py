@@ -8,7 +8,7 @@ from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.transport import SmtpTransport
 from notifier.domain.errors import AddressGone, OutcomeUnknown, SendError, Unavailable
 from notifier.domain.messages import Receipt
-from tests.channels.email.samples import Opener, mail
+from tests.channels.email.samples import PATIENT, Opener, impatient, mail
 from tests.channels.email.server import DROP, HANG, MailServer
 
 STEPS = ("MAIL", "RCPT", "DATA", "mail")
@@ -30,8 +30,9 @@ async def test_a_refused_recipient_leaves_the_connection_in_use(smtp: SmtpTransp
 
 
 @pytest.mark.parametrize("trouble", [DROP, HANG, "550"])
-async def test_a_server_that_does_not_forget_is_left(smtp: SmtpTransport, server: MailServer, trouble: str) -> None:
+async def test_a_server_that_does_not_forget_is_left(transports: Opener, server: MailServer, trouble: str) -> None:
     # Given
+    smtp = transports(connections=1, timeouts=impatient("RSET"))
     server.on("RCPT", "550 5.1.1")
     server.on("RSET", trouble)
 
@@ -68,8 +69,9 @@ async def test_a_cancelled_mail_never_leaves_its_reply_to_the_next(
     assert b"<next@voltline.example>" in server.mails[-1][1]
 
 
-async def test_a_mail_that_timed_out_never_leaves_its_reply_behind(smtp: SmtpTransport, server: MailServer) -> None:
+async def test_a_mail_that_timed_out_never_leaves_its_reply_behind(transports: Opener, server: MailServer) -> None:
     # Given
+    smtp = transports(connections=1, timeouts=impatient("RCPT"))
     server.gates["RCPT"] = asyncio.Event()
     server.on("RCPT", "550 5.1.1")
     with pytest.raises(Unavailable):
@@ -120,8 +122,9 @@ async def test_a_refusal_among_many_is_the_right_mails(transports: Opener, serve
     }
 
 
-async def test_no_free_connection_in_time_sent_nothing(smtp: SmtpTransport, server: MailServer) -> None:
+async def test_no_free_connection_in_time_sent_nothing(transports: Opener, server: MailServer) -> None:
     # Given one connection, on which a mail waits longer than another waits for it
+    smtp = transports(connections=1, timeouts=PATIENT._replace(wait=0.5, mail=0.3))
     under_way = asyncio.create_task(smtp.send(mail()))
     server.gates["mail"] = asyncio.Event()
     await server.until(lambda server: len(server.mails) == 1)

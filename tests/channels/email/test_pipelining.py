@@ -4,15 +4,12 @@ import asyncio
 
 import pytest
 
-from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.transport import SmtpTransport
 from notifier.domain.errors import AddressGone, OutcomeUnknown, SendError, Unavailable
 from notifier.domain.messages import Receipt
 from notifier.providers.codes import DEFERRED
-from tests.channels.email.samples import Opener, mail
+from tests.channels.email.samples import PATIENT, Opener, impatient, mail
 from tests.channels.email.server import DROP, HANG, MailServer
-
-PATIENT = SmtpTimeouts(wait=1.0, connect=1.0, greeting=1.0, envelope=1.0, data=1.0, mail=0.3)
 
 
 @pytest.fixture(params=[True], ids=["pipelining"])
@@ -40,7 +37,7 @@ def arrived(server: MailServer) -> list[str]:
 
 async def test_the_next_mails_envelope_comes_with_the_mail(transports: Opener, server: MailServer) -> None:
     # Given two mails, and a server that has said nothing to the first one yet
-    pair = await two(transports(connections=1, timeouts=PATIENT), server)
+    pair = await two(transports(connections=1), server)
 
     # When it answers
     server.gates["mail"].set()
@@ -55,7 +52,7 @@ async def test_what_ends_the_mail_in_front_leaves_the_one_behind_unsent(
     transports: Opener, server: MailServer, trouble: str
 ) -> None:
     # Given
-    smtp = transports(connections=1, timeouts=PATIENT)
+    smtp = transports(connections=1, timeouts=impatient("mail") if trouble == HANG else PATIENT)
     server.on("mail", trouble)
     first, second = await two(smtp, server)
 
@@ -76,7 +73,7 @@ async def test_what_ends_the_mail_in_front_leaves_the_one_behind_unsent(
 async def test_a_mail_that_is_deferred_at_its_end_costs_no_connection(transports: Opener, server: MailServer) -> None:
     # Given two mails on one connection
     server.on("mail", "451 4.3.0")
-    first, second = await two(transports(connections=1, timeouts=PATIENT), server)
+    first, second = await two(transports(connections=1), server)
 
     # When the server defers the one in front after its final dot
     server.gates["mail"].set()
@@ -90,7 +87,7 @@ async def test_a_mail_that_is_deferred_at_its_end_costs_no_connection(transports
 
 async def test_what_is_refused_behind_a_mail_is_the_one_behind(transports: Opener, server: MailServer) -> None:
     # Given
-    smtp = transports(connections=1, timeouts=PATIENT)
+    smtp = transports(connections=1)
     first, second = await two(smtp, server)
     server.on("RCPT", "550 5.1.1")
 
@@ -105,7 +102,7 @@ async def test_what_is_refused_behind_a_mail_is_the_one_behind(transports: Opene
 
 async def test_a_mail_given_up_behind_another_harms_nobody(transports: Opener, server: MailServer) -> None:
     # Given
-    smtp = transports(connections=1, timeouts=PATIENT)
+    smtp = transports(connections=1)
     first, second = await two(smtp, server)
 
     # When the second one is cancelled, then the first one is sent and the second one never
@@ -120,7 +117,7 @@ async def test_a_mail_given_up_behind_another_harms_nobody(transports: Opener, s
 
 async def test_a_mail_whose_turn_does_not_come_in_time_harms_nobody(transports: Opener, server: MailServer) -> None:
     # Given a server that takes its time, and mails that wait for less
-    smtp = transports(connections=1, timeouts=PATIENT._replace(wait=0.2, mail=5.0))
+    smtp = transports(connections=1, timeouts=PATIENT._replace(wait=0.2))
     first, second = await two(smtp, server)
 
     # When / Then
@@ -135,7 +132,7 @@ async def test_a_mail_whose_turn_does_not_come_in_time_harms_nobody(transports: 
 
 async def test_a_mail_given_up_in_front_leaves_the_one_behind_unsent(transports: Opener, server: MailServer) -> None:
     # Given
-    first, second = await two(transports(connections=1, timeouts=PATIENT), server)
+    first, second = await two(transports(connections=1), server)
 
     # When
     first.cancel()
@@ -162,7 +159,7 @@ async def test_a_server_that_asks_for_a_mail_to_nobody_gets_none(transports: Ope
 @pytest.mark.parametrize("stray", ["250 Ok\r\n250 Ok", "250-Ok\r\n250 Ok\r\n421 Bye"])
 async def test_a_reply_too_many_is_never_taken_for_success(transports: Opener, server: MailServer, stray: str) -> None:
     # Given a server that says more than it was asked
-    smtp = transports(connections=1, timeouts=PATIENT)
+    smtp = transports(connections=1)
     server.on("mail", stray)
     await smtp.send(mail(reference="first"))
 

@@ -19,7 +19,7 @@ from notifier.domain.errors import (
 )
 from notifier.domain.messages import Receipt
 from tests.channels import canary
-from tests.channels.email.samples import SENDER, Opener, mail
+from tests.channels.email.samples import SENDER, Opener, impatient, mail
 from tests.channels.email.server import DROP, HANG, MailServer, refusing
 
 STEPS = ("MAIL", "RCPT", "DATA", "mail")
@@ -130,9 +130,10 @@ async def test_greylisting_is_given_its_five_minutes(smtp: SmtpTransport, server
 @pytest.mark.parametrize("step", STEPS[:3])
 @pytest.mark.parametrize("trouble", [DROP, HANG, "nonsense"])
 async def test_what_breaks_before_the_mail_was_sent_can_be_tried_again(
-    smtp: SmtpTransport, server: MailServer, caplog: pytest.LogCaptureFixture, step: str, trouble: str
+    transports: Opener, server: MailServer, caplog: pytest.LogCaptureFixture, step: str, trouble: str
 ) -> None:
     # Given
+    smtp = transports(connections=1, timeouts=impatient(step))
     server.on(step, trouble)
 
     # When
@@ -148,9 +149,10 @@ async def test_what_breaks_before_the_mail_was_sent_can_be_tried_again(
 
 @pytest.mark.parametrize("trouble", [DROP, HANG, "nonsense"])
 async def test_what_breaks_after_the_final_dot_is_unknown(
-    smtp: SmtpTransport, server: MailServer, caplog: pytest.LogCaptureFixture, trouble: str
+    transports: Opener, server: MailServer, caplog: pytest.LogCaptureFixture, trouble: str
 ) -> None:
     # Given
+    smtp = transports(connections=1, timeouts=impatient("mail"))
     server.on("mail", trouble)
 
     # When
@@ -178,9 +180,10 @@ async def test_a_second_attempt_has_the_same_message_id(smtp: SmtpTransport, ser
 @pytest.mark.parametrize("step", ["greeting", "EHLO"])
 @pytest.mark.parametrize("trouble", [DROP, HANG])
 async def test_a_server_that_does_not_come_to_the_point_was_not_reached(
-    smtp: SmtpTransport, server: MailServer, step: str, trouble: str
+    transports: Opener, server: MailServer, step: str, trouble: str
 ) -> None:
     # Given
+    smtp = transports(connections=1, timeouts=impatient(step))
     server.on(step, trouble)
 
     # When

@@ -11,7 +11,8 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.providers.opening import RowAlone
-from notifier.store.core.schema import delivery, event
+from notifier.store.core.schema import event
+from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
 from tests.api.server import Answer, Caller
 from tests.samples import NOW

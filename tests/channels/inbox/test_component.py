@@ -264,6 +264,19 @@ async def test_all_of_it_can_be_done_by_keyboard(browser: Browser, app: App, sit
 
 
 @on_sqlite
+async def test_a_page_that_opens_the_list_by_itself_leaves_the_focus_where_it_is(
+    browser: Browser,
+    app: App,
+    site: BaseTestServer,
+) -> None:
+    await app.complete("1")
+    async with opened(browser, str(site.make_url("/"))) as page:
+        await page.locator("notifier-inbox").evaluate("(inbox) => inbox.show({ focus: false })")
+        await expect(page.locator("notifier-inbox .panel")).to_be_visible()
+        assert await page.evaluate("document.activeElement.tagName") == "BODY"
+
+
+@on_sqlite
 async def test_a_token_that_has_ended_is_asked_for_anew(browser: Browser, app: App, site: BaseTestServer) -> None:
     await app.complete("7")
     async with opened(browser, str(site.make_url("/"))) as page:

@@ -1,12 +1,15 @@
 """The inbox's list: what was told is what is shown, newest first; what isn't true any more leaves it by itself."""
 
+import asyncio
+
 import pytest
 
 from notifier.channels.inbox import items
-from notifier.domain.clock import MINUTE
+from notifier.domain.clock import DAY, MINUTE
 from notifier.domain.deliveries import State
 from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.decide import decide
+from notifier.pipeline.retention import sweep
 from notifier.store.people import recipients
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
@@ -101,6 +104,22 @@ async def test_what_is_expired_goes_to_the_archive_by_itself(app: App) -> None:
     assert await app.unread() == (0, 0, False)
     (item,) = await app.items("?view=archived")
     assert item["archived_at"] is None
+
+
+async def test_what_is_kept_no_longer_leaves_the_archive_by_itself(app: App) -> None:
+    # Given two messages in the archive, a month apart
+    await app.complete("7")
+    app.api.clock.advance(31 * DAY)
+    await app.complete("8")
+    app.api.clock.advance(30 * MINUTE)
+    await app.sign_in()
+    assert len(await app.items("?view=archived")) == 2
+
+    # When the data of the first go, as its period is over
+    await sweep(app.engine, asyncio.Event())
+
+    # Then it can't be shown any more
+    assert [each["link"] for each in await app.items("?view=archived")] == ["https://app.example.com/sessions/8"]
 
 
 async def test_what_is_not_sent_is_not_shown(app: App) -> None:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from notifier.channels.webhook.address import Format, WebhookEndpoint
 from notifier.channels.webhook.messages import WebhookMessage
@@ -92,7 +93,7 @@ def test_a_member_of_another_shape_is_refused_with_its_place(member: str) -> Non
 @pytest.mark.parametrize("form", ["slack", "teams"])
 def test_what_a_form_has_no_use_for_is_not_kept(form: Format) -> None:
     kept = checked(details(format=form, previous_secret=OLD_SECRET))
-    assert (kept.secret, kept.previous_secret) == (None, None)
+    assert (kept.secret, kept.previous_secret) == (UNSET, UNSET)
 
 
 def test_pagerdutys_routing_key_is_its_secret() -> None:
@@ -123,8 +124,32 @@ def test_a_put_that_leaves_secrets_out_keeps_them() -> None:
     # And where nothing is held, a secret is asked for
     held: list[dict[str, Any] | None] = [None, {"addresses": {}}]
     for nothing in held:
-        with pytest.raises(ValueError, match=r"^addresses\.webhook\.secret is needed"):
+        with pytest.raises(ValueError, match=r"^addresses\.webhook\.secret is required"):
             put_over(nothing, given)
+
+
+@pytest.mark.parametrize(
+    ("told", "secrets"),
+    [
+        ({"previous_secret": None}, (SECRET, UNSET)),
+        ({"secret": OLD_SECRET, "previous_secret": SECRET}, (OLD_SECRET, SECRET)),
+        ({"secret": OLD_SECRET, "previous_secret": None}, (OLD_SECRET, UNSET)),
+        ({"secret": OLD_SECRET}, (OLD_SECRET, OLD_SECRET)),
+    ],
+)
+def test_a_put_ends_a_rotation_by_a_null(told: dict[str, object], secrets: tuple[object, object]) -> None:
+    body = {"addresses": {"webhook": {"url": "https://hooks.example/", **told}}}
+
+    kept = checked(put_over({"addresses": {"webhook": HELD}}, decode_details(msgspec.json.encode(body))))
+
+    assert (kept.secret, kept.previous_secret) == secrets
+
+
+def test_a_put_that_takes_the_only_secret_away_is_told_that_one_is_needed() -> None:
+    given = decode_details(b'{"addresses": {"webhook": {"url": "https://hooks.example/", "secret": null}}}')
+
+    with pytest.raises(ValueError, match=r"^addresses\.webhook\.secret is required"):
+        put_over({"addresses": {"webhook": HELD}}, given)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +157,10 @@ def test_a_put_that_leaves_secrets_out_keeps_them() -> None:
     [
         ({"url": "https://moved.example/"}, (SECRET, OLD_SECRET)),
         ({"secret": OLD_SECRET, "previous_secret": SECRET}, (OLD_SECRET, SECRET)),
-        ({"previous_secret": None}, (SECRET, None)),
+        ({"previous_secret": None}, (SECRET, UNSET)),
     ],
 )
-def test_a_patch_changes_what_it_names(patch: dict[str, object], secrets: tuple[str, str | None]) -> None:
+def test_a_patch_changes_what_it_names(patch: dict[str, object], secrets: tuple[object, object]) -> None:
     held = {**msgspec.structs.asdict(RecipientDetails()), "addresses": {"webhook": HELD}, "preferences": {}}
 
     kept = checked(patched(held, {"addresses": {"webhook": patch}}))

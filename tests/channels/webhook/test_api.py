@@ -73,6 +73,19 @@ async def test_a_secret_that_was_changed_is_another_version(api: Caller) -> None
     assert (await held(api))["webhook"] == {"url": URL, "secret": OLD_SECRET}
 
 
+async def test_a_put_with_a_null_ends_a_rotation(api: Caller) -> None:
+    # Given an endpoint whose secret is being replaced
+    webhook = {"url": URL, "secret": OLD_SECRET, "previous_secret": SECRET}
+    await api.call("PUT", PATH, json.dumps(WHOLE | {"addresses": {"webhook": webhook}}))
+
+    # When the old secret is taken away by whoever knows neither
+    ended = WHOLE | {"addresses": {"webhook": {"url": URL, "previous_secret": None}}}
+    assert (await api.call("PUT", PATH, json.dumps(ended))).status == 204
+
+    # Then the new one alone is kept
+    assert await held(api) == {"webhook": {"url": URL, "secret": OLD_SECRET}}
+
+
 @pytest.mark.parametrize("empty", [{"addresses": {}}, {"addresses": {"webhook": None}}])
 async def test_an_endpoint_is_taken_away(api: Caller, empty: dict[str, Any]) -> None:
     await api.call("PUT", PATH, json.dumps(WHOLE))

@@ -30,6 +30,8 @@ def account(_folder: Path, port: int) -> str:
 class SmtpService(Service):
     """A mail server with a self-signed certificate made at start."""
 
+    page = Path(__file__).with_name("inbox.html")
+
     def __init__(self, host: Host) -> None:
         self._host = host
         self._tls, self.certificate = make_certificate(host.clock)
@@ -66,7 +68,6 @@ class SmtpService(Service):
 STAND_IN: Final = StandIn(
     title="E-mail",
     addresses="Mailboxes",
-    page=Path(__file__).with_name("inbox.html"),
     account=account,
     server=SMTP,
     early_stages=EARLY_STAGES,

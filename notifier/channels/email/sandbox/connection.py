@@ -96,7 +96,7 @@ class SandboxConnection(asyncio.Protocol):
             transport = await loop.start_tls(
                 self._transport, self, self._tls, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT
             )
-        except OSError:  # ssl.SSLError and time-outs are among them
+        except OSError:  # OSError includes ssl.SSLError and time-outs
             return self._transport.abort()
         if transport is None:
             return None

@@ -52,7 +52,7 @@ def _header(message: Message, name: str) -> str:
     value = message.get(name, "")
     try:
         return str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, ValueError):  # an unknown charset, or bytes that don't fit it
+    except (HeaderParseError, LookupError, ValueError):  # an unknown charset, or bytes that are invalid in it
         return str(value)
 
 

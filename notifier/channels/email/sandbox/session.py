@@ -19,7 +19,7 @@ from notifier.sandbox.ledger import SandboxLedger
 
 CHANNEL: Final = Channel("email")
 EARLY_STAGES: Final = frozenset({"connect", "mail", "rcpt", "data"})
-"""Stages of the dialogue before the message, and with it its reference, has been read."""
+"""Stages of the dialogue before the message with its reference has been read."""
 COMMAND_BYTES: Final = 2_048
 """Bytes of a command line: RFC 5321's 512 octets, with a margin for AUTH's and MAIL's parameters."""
 RECIPIENTS: Final = 100
@@ -180,7 +180,7 @@ class SmtpSession:
     def _plain(self, encoded: bytes) -> Turn:
         try:
             _, user, password = b64decode(encoded, validate=True).split(b"\0")
-        except ValueError:  # binascii's error is one too
+        except ValueError:  # binascii.Error is a ValueError, too
             return Turn(b"501 5.5.2 Not a PLAIN answer\r\n")
         return self._verdict(user, password)
 

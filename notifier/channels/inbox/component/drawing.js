@@ -1,5 +1,3 @@
-const UNSAFE = new Set(["javascript:", "data:", "vbscript:", "blob:"]); // where no link of a message leads
-
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   bell: "M6 9a6 6 0 0 1 12 0c0 6 2.5 7 2.5 7h-17S6 15 6 9M10 19.5a2.2 2.2 0 0 0 4 0",
@@ -29,20 +27,4 @@ function icon(name) {
 
 function fill(text, value) {
   return text.replace("{0}", value);
-}
-
-/** Where a message leads; null where it leads nowhere that a page may. */
-function safe(link) {
-  try {
-    return link && !UNSAFE.has(new URL(link, document.baseURI).protocol) ? link : null;
-  } catch {
-    return null;
-  }
-}
-
-class Refused extends Error {
-  constructor(status) {
-    super(`the inbox answered ${status}`);
-    this.status = status;
-  }
 }

@@ -1,11 +1,9 @@
-const PAGE = 20; // messages that are asked for at once
+const PAGE = 20; // messages in one request
 
 export class NotifierInbox extends HTMLElement {
   static observedAttributes = ["token", "src", "lang"];
 
-  #token = null;
-  #getToken = null;
-  #asking = null; // the promise of a token that somebody is asked for
+  #server = new Asking(this);
   #items = [];
   #next = null;
   #view = "current";
@@ -23,7 +21,7 @@ export class NotifierInbox extends HTMLElement {
     root.adoptedStyleSheets = [STYLE];
     this.#build(root);
     for (const name of ["token", "getToken"].filter((each) => Object.hasOwn(this, each))) {
-      const value = this[name]; // that was set before the browser knew what this is
+      const value = this[name]; // properties that were set before the element was defined
       delete this[name];
       this[name] = value;
     }
@@ -37,23 +35,23 @@ export class NotifierInbox extends HTMLElement {
 
   /** The person's token, as `POST /v1/recipients/{id}/inbox-token` makes it. */
   get token() {
-    return this.#token;
+    return this.#server.token;
   }
 
   set token(value) {
-    this.#token = value || null;
-    if (this.#token === null) this.#forget();
+    this.#server.token = value || null;
+    if (this.#server.token === null) this.#forget();
     if (this.isConnected) this.#start();
   }
 
-  /** Asked for a token where there is none or it has ended: a function that gives one, or a promise of it. */
+  /** A function that returns a token or a promise of one; it is called where there is no token or the token has expired. */
   get getToken() {
-    return this.#getToken;
+    return this.#server.getToken;
   }
 
   set getToken(value) {
-    this.#getToken = value;
-    if (this.isConnected && this.#token === null) this.#start();
+    this.#server.getToken = value;
+    if (this.isConnected && this.#server.token === null) this.#start();
   }
 
   /** How many messages are unread, 99 at most. */
@@ -80,19 +78,19 @@ export class NotifierInbox extends HTMLElement {
 
   attributeChangedCallback(name, before, now) {
     if (before === now) return;
-    if (name === "token") this.#token = now || null;
+    if (name === "token") this.#server.token = now || null;
     if (name === "token" && !now) this.#forget();
     if (!this.isConnected) return;
     if (name === "lang") this.#speak();
     else this.#start();
   }
 
-  /** Open the list; the focus goes into it. */
-  async show() {
+  /** Open the list; the focus goes into it, but where `focus` is false, for a page that opens it by itself. */
+  async show({ focus = true } = {}) {
     if (this.open) return;
     this.panel.hidden = false;
     this.bell.setAttribute("aria-expanded", "true");
-    this.panel.focus();
+    if (focus) this.panel.focus();
     await this.refresh();
     await this.#tellSeen();
   }
@@ -112,7 +110,7 @@ export class NotifierInbox extends HTMLElement {
     await this.#load(`limit=${wanted}`, false);
   }
 
-  // What it is made of
+  // The element's parts
 
   #build(root) {
     this.count = make("span", { className: "count", part: "count", "aria-hidden": "true", hidden: true });
@@ -182,39 +180,20 @@ export class NotifierInbox extends HTMLElement {
     const place = [...this.list.children].findIndex((each) => each.dataset.id === kept);
     this.list.replaceChildren(...this.#items.map((item) => this.#row(item, words, language)));
     if (kept === undefined) return;
-    // The focus stays with its message; where that has left the list, it goes to the one that took its place.
+    // The focus stays with its message; if that has left the list, the focus goes to the message in its place.
     const rows = [...this.list.children];
     const row = rows.find((each) => each.dataset.id === kept) ?? rows[Math.min(place, rows.length - 1)];
     (row?.querySelector(`.${was}`) ?? row?.querySelector(".open") ?? this.panel).focus();
   }
 
   #row(item, words, language) {
-    const fresh = item.read_at === null, link = safe(item.link), archived = this.#view === "archived";
-    const title = make("span", { className: "title", part: "title" },
-      fresh && !archived ? make("span", { className: "dot" }, make("span", { className: "heard", textContent: `${words.unread}. ` })) : null,
-      make("bdi", { lang: item.locale, textContent: item.title }));
-    const when = new Intl.DateTimeFormat(this.#locale ?? language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(item.at));
-    const inside = [
-      title,
-      make("span", { className: "body", part: "body" }, make("bdi", { lang: item.locale, textContent: item.body })),
-      item.action ? make("span", { className: "act", part: "action" }, make("bdi", { lang: item.locale, textContent: item.action })) : null,
-      make("time", { className: "when", part: "time", dateTime: item.at }, make("bdi", { textContent: when }), archived && item.archived_at === null ? ` · ${words.past}` : ""),
-    ];
-    const opener = link === null
-      ? make("button", { type: "button", className: "open", part: "item" }, ...inside)
-      : make("a", { href: link, className: "open", part: "item" }, ...inside);
-    opener.addEventListener("click", (event) => this.#openItem(item, event));
-    const row = make("li", { className: fresh && !archived ? "unread" : "" }, opener);
-    row.dataset.id = item.id;
-    if (!archived) {
-      const put = make("button", { type: "button", className: "put", part: "archive", "aria-label": fill(words.put, item.title) }, icon("put"));
-      put.addEventListener("click", () => this.#archive(item));
-      row.append(put);
-    }
+    const row = drawMessage(item, words, this.#locale ?? language, this.#view === "archived");
+    row.querySelector(".open").addEventListener("click", (event) => this.#openItem(item, event));
+    row.querySelector(".put")?.addEventListener("click", () => this.#archive(item));
     return row;
   }
 
-  // What people do
+  // Actions of people
 
   #openItem(item, event) {
     const asked = new CustomEvent("notifier-open", { bubbles: true, composed: true, cancelable: true, detail: { ...item } });
@@ -261,7 +240,7 @@ export class NotifierInbox extends HTMLElement {
     this.list.children[first]?.querySelector(".open").focus();
   }
 
-  /** Who had the token has signed out: nothing of theirs stays on the page for who comes next. */
+  /** The person has signed out: nothing of theirs stays on the page for the next one. */
   #forget() {
     this.#stop();
     this.#items = [];
@@ -276,13 +255,13 @@ export class NotifierInbox extends HTMLElement {
     this.dispatchEvent(new CustomEvent("notifier-count", { bubbles: true, composed: true, detail: { ...this.#counts } }));
   }
 
-  // What it asks the server
+  // Requests to the server
 
   async #load(query, onward) {
     this.#loading?.abort();
     const loading = (this.#loading = new AbortController());
     try {
-      const answer = await this.#ask(`?view=${this.#view}&${query}`, { signal: loading.signal });
+      const answer = await this.#server.ask(`?view=${this.#view}&${query}`, { signal: loading.signal });
       const page = await answer.json();
       if (loading.signal.aborted) return;
       this.#items = onward ? [...this.#items, ...page.items] : page.items;
@@ -302,40 +281,13 @@ export class NotifierInbox extends HTMLElement {
   async #tell(path, body) {
     const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
     try {
-      await this.#ask(path, { method: "POST", keepalive: true, ...sent }); // the page may be left meanwhile
+      await this.#server.ask(path, { method: "POST", keepalive: true, ...sent }); // the page may be left meanwhile
     } catch {
-      if (this.isConnected) this.refresh(); // it is shown as it is
+      if (this.isConnected) this.refresh(); // the list stays as it is
     }
   }
 
-  /** The answer to a request; asked once more with a new token where the one it had has ended. Throws. */
-  async #ask(path, options = {}, patience = PATIENCE) {
-    for (let tries = 0; ; tries++) {
-      const token = this.#token ?? (await this.#newToken());
-      const signal = AbortSignal.any([options.signal, patience && AbortSignal.timeout(patience)].filter(Boolean));
-      const headers = { ...options.headers, Authorization: `Bearer ${token}` };
-      const base = (this.getAttribute("src") ?? "").replace(/\/+$/, "");
-      const answer = await fetch(`${base}/v1/inbox${path}`, { ...options, headers, signal, credentials: "omit", cache: "no-store" });
-      if (answer.ok) return answer;
-      if (answer.status !== 401 || tries > 0) throw new Refused(answer.status);
-      if (this.#token === token) this.#token = null;
-    }
-  }
-
-  /** A token, for which somebody is asked once at a time; rejected where nobody gives one. */
-  #newToken() {
-    this.#asking ??= this.#askForToken().finally(() => (this.#asking = null));
-    return this.#asking;
-  }
-
-  async #askForToken() {
-    this.dispatchEvent(new CustomEvent("notifier-token", { bubbles: true, composed: true }));
-    this.#token ??= (await this.#getToken?.()) || null;
-    if (this.#token === null) throw new Refused(401);
-    return this.#token;
-  }
-
-  // Live: a stream of how things stand, and looks from time to time where there is none
+  // Live updates: a stream of the inbox's state, or polling where no stream is to be had
 
   #onVisible = () => (document.hidden ? this.#stop() : this.#start());
   #onPointer = (event) => {
@@ -370,18 +322,18 @@ export class NotifierInbox extends HTMLElement {
       }
       const pause = failures > 2 ? POLL : Math.min(BACK * 2 ** failures, BACK_MOST);
       await new Promise((resolve) => {
-        this.#timer = setTimeout(resolve, pause * (0.75 + Math.random() / 2)); // not all at the same moment
+        this.#timer = setTimeout(resolve, pause * (0.75 + Math.random() / 2)); // spread, so that clients don't poll at the same moment
         signal.addEventListener("abort", resolve, { once: true });
       });
     }
   }
 
-  /** Listen until the stream ends; whether there was one. */
+  /** Listen until the stream ends; returns whether there was one. */
   async #listen(signal) {
     const dead = new AbortController();
     const both = AbortSignal.any([signal, dead.signal]);
     const headers = { Accept: "text/event-stream", ...(this.#last && { "Last-Event-ID": this.#last }) };
-    const answer = await this.#ask("/stream", { headers, signal: both }, 0);
+    const answer = await this.#server.ask("/stream", { headers, signal: both }, 0);
     if (answer.status !== 200 || !answer.body) return false;
     await readEvents(answer.body, (event) => this.#hear(event), () => dead.abort());
     return true;
@@ -393,7 +345,7 @@ export class NotifierInbox extends HTMLElement {
   }
 
   async #look(signal) {
-    this.#stand(await (await this.#ask("/unread", { signal })).json());
+    this.#stand(await (await this.#server.ask("/unread", { signal })).json());
   }
 
   #stand({ unread, unseen, more }) {

@@ -1,4 +1,4 @@
-// What it looks like: every colour, the radius and the font can be set from outside, and every part styled.
+// The element's style: every colour, the radius and the font can be set from outside, and every part styled.
 const STYLE = new CSSStyleSheet();
 STYLE.replaceSync(`
 :host {

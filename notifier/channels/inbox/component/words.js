@@ -1,6 +1,6 @@
 // <notifier-inbox src="https://notify.example.com" token="…">: a bell with a count, and the messages behind it.
 // One file, no dependency, nothing inline: it runs under `script-src https://notify.example.com`, and its styles are
-// a constructed sheet, which `style-src` lets pass. docs/inbox.md says what it takes and tells.
+// a constructed sheet, which `style-src` lets pass. docs/inbox.md describes its attributes and events.
 
 const WORDS = {
   en: {

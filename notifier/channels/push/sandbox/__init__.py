@@ -29,6 +29,9 @@ def account(folder: Path, port: int) -> str:
 class FcmService(Service):
     """A Firebase project with one service account."""
 
+    page = Path(__file__).with_name("inbox.html")
+    phone = True
+
     def __init__(self, host: Host) -> None:
         self._host = host
         self._issuer = Issuer(host.clock)
@@ -56,7 +59,6 @@ STAND_IN: Final = StandIn(
     title="Push",
     addresses="Devices",
     label=inbox.shorten,
-    page=Path(__file__).with_name("inbox.html"),
     account=account,
     files=(KEY,),
     shortcut=Shortcut(

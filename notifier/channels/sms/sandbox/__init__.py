@@ -37,6 +37,9 @@ def check_code(code: str | int) -> None:
 class TwilioService(Service):
     """A Twilio account; with callbacks it reports each text as sent, then delivered."""
 
+    page = Path(__file__).with_name("inbox.html")
+    phone = True
+
     def __init__(self, host: Host) -> None:
         self._host = host
         self._callbacks = Callbacks(host.faults, ACCOUNT_SID, AUTH_TOKEN)
@@ -62,9 +65,8 @@ class TwilioService(Service):
 STAND_IN: Final = StandIn(
     title="SMS",
     addresses="Numbers",
-    page=Path(__file__).with_name("inbox.html"),
     account=account,
-    stages=frozenset({"message", "delivery"}),  # the latter once Twilio has the text: its failure is a callback
+    stages=frozenset({"message", "delivery"}),  # once Twilio has the text, its failure comes as a callback
     check_code=check_code,
     shortcut=Shortcut(
         request=re.compile(rb"POST /2010-04-01/Accounts/[^/ ]+/Messages\.json "),

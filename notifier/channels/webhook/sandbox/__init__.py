@@ -25,6 +25,8 @@ def endpoint_url(sandbox_url: str, form: str, name: str) -> str:
 class EndpointService(Service):
     """The service of all endpoints, whatever their names."""
 
+    page = Path(__file__).with_name("inbox.html")
+
     def __init__(self, host: Host) -> None:
         self._host = host
         self._endpoints = Endpoints(host)
@@ -44,7 +46,6 @@ def label(url: str) -> str:
 STAND_IN: Final = StandIn(
     title="Webhooks",
     addresses="Endpoints",
-    page=Path(__file__).with_name("inbox.html"),
     settings={NETS: f"{ADDRESS}/32"},
     label=label,
 )

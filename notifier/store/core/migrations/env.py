@@ -11,7 +11,7 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=True,
     transactional_ddl=True,
-    transaction_per_migration=True,  # what is done stays done, also where the next one is killed
+    transaction_per_migration=True,  # a finished revision stays even if the next one is killed
     on_version_apply=lambda step, **_: given["tell"](f"{step.up_revision_id} is done: {step.up_revision.doc}"),
     tell=given["tell"],
 )

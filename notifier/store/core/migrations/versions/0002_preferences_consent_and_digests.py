@@ -60,7 +60,7 @@ def _add_columns() -> None:
     empty = {"tenants": "[]", "attributes": "{}", "preferences": "{}", "consents": "{}"}
     for name in empty:
         op.add_column("recipient", sa.Column(name, JSON))
-    if has_column(op.get_bind(), "recipient", "switches"):  # else they have moved, and whoever ran this was ended then
+    if has_column(op.get_bind(), "recipient", "switches"):  # otherwise a killed run has already moved them
         recipient = sa.table("recipient", *(sa.column(name, sa.Text()) for name in (*empty, "switches")))
         op.execute(sa.update(recipient).values(empty))
         switched = sa.literal('{"switches":') + recipient.c.switches + sa.literal("}")  # each engine's concatenation

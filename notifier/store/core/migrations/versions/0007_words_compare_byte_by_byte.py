@@ -9,7 +9,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-LENGTHS = (32, 40, 190)  # of ids, words and names, and of nothing else
+LENGTHS = (32, 40, 190)  # the collation of ids, words and names only
 
 
 def upgrade() -> None:
@@ -30,5 +30,5 @@ def upgrade() -> None:
     quote = connection.dialect.identifier_preparer.quote
     for table, column, length in found:
         changes.setdefault(table, []).append(f'ALTER COLUMN {quote(column)} TYPE varchar({length}) COLLATE "C"')
-    for table, parts in changes.items():  # together: each index is made anew once
+    for table, parts in changes.items():  # in one statement: each index is rebuilt once
         op.execute(f"ALTER TABLE {quote(table)} {', '.join(parts)}")

@@ -1,5 +1,5 @@
 """Charging tokens and topics are kept in capitals, and a line of the phone under one key, whichever form of its number
-was given: a STOP that came from an old form is heeded for the new one."""
+was given: a STOP from an old form of a number holds for the new one."""
 
 import hmac
 
@@ -14,8 +14,8 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-PAGE = 1000  # rows that are looked at together
-KEY_DIGITS = 32  # of an address's key
+PAGE = 1000  # rows read in one query
+KEY_DIGITS = 32  # characters of an address's key
 
 membership = sa.table("membership", *map(sa.column, ("audience", "recipient_id", "position")))
 recipient = sa.table("recipient", *map(sa.column, ("id", "phone", "phone_key")))
@@ -28,7 +28,7 @@ def upgrade() -> None:
     for group in sorted(CASELESS):
         _capitals(connection, group)
     found = connection.execute(sa.select(secret.c.value).where(secret.c.name == "address")).scalar()
-    if found is not None:  # else there is no address yet
+    if found is not None:  # otherwise there is no address yet
         for prefix in RENUMBERED:
             _lines(connection, bytes.fromhex(found), prefix)
 
@@ -93,7 +93,7 @@ def _heed(connection: Connection, old: str, now: str) -> None:
         connection.execute(sa.insert(suppression).values({**kept[old]._asdict(), "address_key": now}))
     elif (
         old != now and old in kept and kept[old].reason == "stopped"
-    ):  # what the person said stands over what a provider found
+    ):  # the person's word takes precedence over a provider's report
         told = sa.update(suppression).where(suppression.c.address_key == now)
         connection.execute(told.values(reason="stopped"))
 

@@ -1,4 +1,4 @@
-"""What people did to messages that they are shown in an app: saw, read, put away."""
+"""What people did with messages in an app's inbox: seen, read, archived."""
 
 from typing import Any
 
