@@ -3,7 +3,7 @@ returned."""
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from queue import Empty, PriorityQueue
 from threading import Thread
@@ -30,9 +30,17 @@ class Work(PriorityQueue[Any]):
     Dramatiq's threads wake up once a second: of tens of them it is a third of what a process costs that does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, late: Callable[[], object]) -> None:
         super().__init__()
+        self._late = late
         self._closed = False
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Add a message; what is added when it is closed, by a consumer that was just handing it over, is told of by
+        `late`, in the caller's thread: no thread takes it any more."""
+        super().put(item, block, timeout)
+        if self._closed:
+            self._late()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ARG002
         """The next message; raises Empty where the queue is closed, or where it is empty and the caller
@@ -73,7 +81,7 @@ class Worker(dramatiq.Worker):
     def __init__(self, broker: dramatiq.Broker, queues: Collection[str], batches: int) -> None:
         super().__init__(broker, queues=set(queues), worker_threads=batches * len(queues), worker_timeout=WAIT)
         self.queue_prefetch = batches
-        self.work_queue = self._work = Work()
+        self.work_queue = self._work = Work(late=self._give_back)
 
     def drain(self, timeout: int) -> None:
         """Stop: take no more, give back at once what was not begun, and let what is under way finish, for so many

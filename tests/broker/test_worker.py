@@ -114,7 +114,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 def test_a_worker_that_is_to_end_takes_no_more_and_gives_back_at_once_what_it_has_not_begun(broker_url: str) -> None:
     # Given a worker whose two threads are at something, and which holds messages behind them
-    done, go = list[str](), threading.Event()
+    begun, done, go = list[str](), list[str](), threading.Event()
 
     def start(batches: int, holds: int) -> tuple[Worker, Callable[..., object]]:
         broker = make_broker(broker_url)
@@ -122,6 +122,7 @@ def test_a_worker_that_is_to_end_takes_no_more_and_gives_back_at_once_what_it_ha
         @dramatiq.actor(broker=broker, queue_name=DECIDE, actor_name="decide")
         def decide(ids: list[str]) -> None:
             if "long" in ids:
+                begun.extend(ids)
                 go.wait(AT_LAST)
             done.extend(ids)
 
@@ -134,7 +135,7 @@ def test_a_worker_that_is_to_end_takes_no_more_and_gives_back_at_once_what_it_ha
     ending, send = start(batches=2, holds=8)
     for id_ in ["long", "long", "1", "2", "3", "4"]:
         send([id_])
-    eventually(lambda: ending.work_queue.qsize() == 4)
+    eventually(lambda: len(begun) == 2 and ending.work_queue.qsize() == 4)
 
     # When it is to end, and more comes that others can take
     draining = threading.Thread(target=ending.drain, args=[int(AT_LAST * 1000)])
@@ -161,7 +162,7 @@ def test_a_worker_that_is_to_end_takes_no_more_and_gives_back_at_once_what_it_ha
 
 def test_a_thread_sleeps_until_there_is_work_or_none_comes_any_more() -> None:
     # Given a thread that takes what there is, and notes when it looked in vain
-    work, seen = Work(), Queue[int | None]()
+    work, seen = Work(late=lambda: None), Queue[int | None]()
 
     def take() -> None:
         while True:
@@ -187,7 +188,7 @@ def test_a_thread_sleeps_until_there_is_work_or_none_comes_any_more() -> None:
 
 def test_what_no_thread_has_begun_is_given_back() -> None:
     # Given messages that wait, and no more are to be begun
-    work = Work()
+    work = Work(late=lambda: None)
     work.put(2)
     work.put(1)
     work.close()
@@ -215,3 +216,19 @@ def test_what_was_taken_is_no_reason_to_stop_reading_when_redis_goes_away(tmp_pa
     with pytest.raises(BrokerConnectionError):
         consumer.close()
     consumer.close()
+
+
+def test_what_a_consumer_hands_over_once_no_thread_takes_it_is_given_back_at_once() -> None:
+    # Given a worker that is to end, whose messages were given back
+    given_back = list[int]()
+    work = Work(late=lambda: given_back.append(work.get_nowait()))
+    work.put(1)
+    work.close()
+    assert work.get_nowait() == 1
+    assert given_back == []
+
+    # When a consumer hands over what it had taken just before
+    work.put(2)
+
+    # Then that is given back, too, and doesn't wait for what is under way
+    assert given_back == [2]
