@@ -4,6 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from notifier.domain.catalog import load_catalog
 from notifier.domain.events import Event
 from notifier.domain.messages import Device
@@ -11,7 +13,6 @@ from notifier.domain.preferences import Defaults, QuietHours, read_preferences
 from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.recipients import Recipient
 from notifier.pipeline.plan import SendsInWindow, make_plan
-from notifier.store.core import rows
 from notifier.store.delivery import decisions
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -38,8 +39,8 @@ async def decide(people: int) -> dict[str, Any]:
             made = time.process_time()
             plan = make_plan(catalog, [_event(now)], {"segment:all": found}, now, spent)
             planned = time.process_time()
-            rows.encode(list(plan.deliveries.values()))
-            rows.encode(decisions.stored(plan.decisions))
+            msgspec.json.encode(list(plan.deliveries.values()))
+            msgspec.json.encode(decisions.stored(plan.decisions))
             encoding += time.process_time() - planned
             told[name] = told.get(name, 0.0) + planned - made
     return {

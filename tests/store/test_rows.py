@@ -1,10 +1,13 @@
-"""How a batch travels: what it costs doesn't grow with the table."""
+"""How a batch travels: it arrives as it was, and what it costs doesn't grow with the table."""
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
 from notifier.domain.deliveries import Lane, State
+from notifier.store.core import rows
 from notifier.store.core.database import Database
+from notifier.store.core.schema import recipient
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from tests.named import SMS
@@ -34,6 +37,22 @@ async def test_mariadb_looks_a_batch_up_by_its_index(database: Database) -> None
 
     # Then not many more were read
     assert sum(int(value) for _, value in counters) < 50
+
+
+@pytest.mark.parametrize(
+    "text", ["'", "\\", "\\'", "'; DROP TABLE recipient; --", '"', "%s %(rows)s :rows", "\n\t\x1a", "é😀"]
+)
+async def test_a_text_arrives_as_it_was(database: Database, text: str) -> None:
+    given = rows.batch(database.dialect, [recipient.c.id, recipient.c.name, recipient.c.attributes])
+    query = sa.select(given.c.id, given.c.name, given.c.attributes)
+
+    # When a text is a name, and stands in a document
+    async with database.engine.connect() as connection:
+        (row,) = await connection.execute(query, {"rows": [{"id": "ada", "name": text, "attributes": {"note": text}}]})
+
+    # Then it is read as it was
+    assert (row.id, row.name) == ("ada", text)
+    assert msgspec.json.decode(row.attributes) == {"note": text}
 
 
 async def test_an_id_of_letters_that_no_id_has_is_not_found(database: Database) -> None:

@@ -112,7 +112,7 @@ async def page(database: Database, who: str, view: View, after: Place | None, li
 
 async def counts(database: Database, people: Collection[str], since: int, now: int) -> dict[str, Counts]:
     """How each of these people's lists stands. `since` is when the oldest message that can still stand was decided."""
-    parameters = {"rows": rows.encode([{"recipient_id": who} for who in people]), "since": since, "now": now}
+    parameters = {"rows": [{"recipient_id": who} for who in people], "since": since, "now": now}
 
     async def work(connection: AsyncConnection) -> dict[str, Counts]:
         found = await connection.execute(_counts(database.dialect), parameters)

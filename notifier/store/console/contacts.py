@@ -68,7 +68,7 @@ async def put(database: Database, contact: Contact, actor: str, now: int) -> Non
         new = given if own is None else given | {"addresses": {**_own(before and before.addresses), **own}}
         if len(new) > 1:  # without an address there is nothing to write
             statement = rows.upsert(database.dialect, test_contact, [test_contact.c[name] for name in new])
-            await connection.execute(statement, {"rows": rows.encode([new])})
+            await connection.execute(statement, {"rows": [new]})
         await _tell(connection, database.dialect, now, actor, "contact.put", contact.name)
 
     await database.write(work)

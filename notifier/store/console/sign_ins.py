@@ -28,7 +28,7 @@ async def take_try(database: Database, limits: Mapping[str, int], now: int) -> b
 
     async def work(connection: AsyncConnection) -> bool:
         await connection.execute(sa.delete(console_guess).where(console_guess.c.last_at <= now - LOCK))
-        new = rows.encode([{"id": key, "tries": 0, "last_at": now} for key in keys])
+        new = [{"id": key, "tries": 0, "last_at": now} for key in keys]
         await connection.execute(_insert(database.dialect), {"rows": new})
         left = True
         for key in keys:

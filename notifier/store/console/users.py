@@ -18,7 +18,7 @@ async def add(database: Database, user: User, actor: str) -> bool:
 
     async def work(connection: AsyncConnection) -> bool:
         dialect = database.dialect
-        if (await connection.execute(_insert(dialect), {"rows": rows.encode([user])})).rowcount == 0:
+        if (await connection.execute(_insert(dialect), {"rows": [user]})).rowcount == 0:
             return False
         await audit.add(connection, dialect, [_entry(user.created_at, actor, "user.create", user.name, user.role)])
         return True

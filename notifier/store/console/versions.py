@@ -126,7 +126,7 @@ async def save_draft(database: Database, new: Draft) -> bool:
     async def work(connection: AsyncConnection) -> bool:
         if new.revision == 1:
             statement = rows.insert(database.dialect, template_draft, list(template_draft.c))
-            saved = (await connection.execute(statement, {"rows": rows.encode([new])})).rowcount == 1
+            saved = (await connection.execute(statement, {"rows": [new]})).rowcount == 1
         else:
             change = sa.update(template_draft).where(_revision(new.type, new.revision - 1))
             saved = (await connection.execute(change.values(values))).rowcount == 1
@@ -156,7 +156,7 @@ def _revision(type_: str, revision: int) -> sa.ColumnElement[bool]:
 
 async def _add(connection: AsyncConnection, dialect: str, new: Sequence[Version]) -> int:
     statement = rows.insert(dialect, template_version, list(template_version.c))
-    return (await connection.execute(statement, {"rows": rows.encode(new)})).rowcount
+    return (await connection.execute(statement, {"rows": new})).rowcount
 
 
 async def _tell(

@@ -30,7 +30,7 @@ async def add(connection: AsyncConnection, dialect: str, entries: Sequence[Audit
     """Write audit entries; returns how many of their ids were new."""
     if not entries:
         return 0
-    return (await connection.execute(_insert(dialect), {"rows": rows.encode(entries)})).rowcount
+    return (await connection.execute(_insert(dialect), {"rows": entries})).rowcount
 
 
 async def tell(database: Database, entry: AuditEntry) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import asyncmy
+import asyncmy.converters
 import msgspec
 import sqlalchemy as sa
 import structlog
@@ -21,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from notifier.domain.errors import StoreUnavailable
 from notifier.runtime.database_url import DatabaseUrl, MysqlOptions, PostgresqlOptions, read_database_url
 from notifier.runtime.stages import Stage, metered
+from notifier.store.core.rows import MysqlJson, quoted
 from notifier.store.core.sqlite_write_queue import SqliteWriteQueue
 
 T = TypeVar("T")
@@ -227,11 +229,15 @@ def pooled(options: object) -> bool:
 
 def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: bool) -> AsyncEngine:
     (host, port) = url.hosts[0] if url.hosts else (None, None)
-    # MariaDB executes this comment; MySQL, which has no such time-out, ignores it.
-    prepare = f"SET time_zone = '+00:00' /*M! , idle_transaction_timeout = {0 if patient else IDLE_TIMEOUT} */"
+    # MariaDB executes this comment; MySQL, which has no such time-out, ignores it. `rows.quoted` escapes backslashes.
+    prepare = (
+        "SET time_zone = '+00:00', sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')"
+        f" /*M! , idle_transaction_timeout = {0 if patient else IDLE_TIMEOUT} */"
+    )
     arguments: dict[str, Any] = {
         "connect_timeout": options.connect_timeout or CONNECT_TIMEOUT, "charset": "utf8mb4", "init_command": prepare,
         "read_timeout": None if patient else STATEMENT_TIMEOUT + 5, "async_creator_fn": _connect_mysql,
+        "conv": asyncmy.converters.conversions | {MysqlJson: quoted},
     }  # fmt: skip
     if options.unix_socket:
         arguments["unix_socket"] = options.unix_socket

@@ -44,7 +44,7 @@ async def _make(database: Database, name: str) -> str:
     async def work(connection: AsyncConnection) -> str:
         # If two processes create the key at once, the second waits for the first and then reads its key.
         statement = rows.insert(database.dialect, secret, list(secret.c))
-        await connection.execute(statement, {"rows": rows.encode([row])})
+        await connection.execute(statement, {"rows": [row]})
         found: str = (await connection.execute(sa.select(secret.c.value).where(secret.c.name == name))).scalar_one()
         return found
 

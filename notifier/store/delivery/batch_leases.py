@@ -35,7 +35,7 @@ class BatchLease(msgspec.Struct, frozen=True, kw_only=True):
 async def add(connection: AsyncConnection, dialect: str, leases: Iterable[BatchLease]) -> None:
     """Write leases on deliveries that this transaction has written."""
     if new := list(leases):
-        await connection.execute(_insert(dialect), {"rows": rows.encode(new)})
+        await connection.execute(_insert(dialect), {"rows": new})
 
 
 async def take_off(connection: AsyncConnection, dialect: str, tokens: Iterable[str]) -> bool:
@@ -44,7 +44,7 @@ async def take_off(connection: AsyncConnection, dialect: str, tokens: Iterable[s
     The leases are locked until the transaction ends.
     """
     counts = Counter(tokens)
-    taken = rows.encode([{"token": token, "waiting": counts[token]} for token in sorted(counts)])
+    taken = [{"token": token, "waiting": counts[token]} for token in sorted(counts)]
     if (await connection.execute(_take_off(dialect), {"rows": taken})).rowcount != len(counts):
         return False
     await connection.execute(_forget(dialect), {"rows": taken})
@@ -97,8 +97,8 @@ async def end_expired(database: Database, now: int, limit: int) -> int:
     return await database.write(work) if found else 0
 
 
-def _tokens(tokens: Iterable[str]) -> str:
-    return rows.encode([{"token": token} for token in sorted(set(tokens))])
+def _tokens(tokens: Iterable[str]) -> list[dict[str, str]]:
+    return [{"token": token} for token in sorted(set(tokens))]
 
 
 @cache

@@ -142,12 +142,12 @@ async def add(connection: AsyncConnection, dialect: str, deliveries: Sequence[Ne
     if not deliveries:
         return []
     new = list(deliveries)
-    if (await connection.execute(_insert(dialect), {"rows": rows.encode(deliveries)})).rowcount != len(deliveries):
-        wanted = rows.encode([{name: getattr(each, name) for name in _WHOSE} for each in deliveries])
+    if (await connection.execute(_insert(dialect), {"rows": deliveries})).rowcount != len(deliveries):
+        wanted = [{name: getattr(each, name) for name in _WHOSE} for each in deliveries]
         found = {row.id for row in await connection.execute(_own(dialect), {"rows": wanted})}
         new = [each for each in deliveries if each.id in found]
     if open_ := [each for each in new if each.state not in OVER and each.lease_token is None]:
-        await connection.execute(_open(dialect), {"rows": rows.encode(open_)})
+        await connection.execute(_open(dialect), {"rows": open_})
     await batch_leases.add(connection, dialect, _leases(new))
     await outcomes.book(connection, dialect, (each for each in new if each.state in OVER))
     return new
@@ -171,7 +171,7 @@ def _leases(taken: Iterable[NewDelivery]) -> list[BatchLease]:
 async def add_decisions(connection: AsyncConnection, dialect: str, decisions: Sequence[Decision]) -> None:
     """Write decisions and their reasons."""
     if decisions:
-        await connection.execute(_insert_decisions(dialect), {"rows": rows.encode(stored(decisions))})
+        await connection.execute(_insert_decisions(dialect), {"rows": stored(decisions)})
 
 
 async def has_decisions(connection: AsyncConnection, event_id: str, type_: str) -> bool:
@@ -257,7 +257,7 @@ async def move(database: Database, moves: Sequence[Move], now: int) -> int:
             connection, dialect, {id_: how for id_, how in ends.items() if how.state in DEAD}, held, now
         )
         if going_on:
-            await connection.execute(_move(dialect), {"rows": rows.encode(going_on), "now": now})
+            await connection.execute(_move(dialect), {"rows": going_on, "now": now})
         unreached = [id_ for id_ in held if wanted[id_].state in UNREACHED]
         await fallback_steps.bring_forward(connection, dialect, unreached, now)
         return len(held)

@@ -31,7 +31,7 @@ class OpenDigest(msgspec.Struct, frozen=True, kw_only=True):
 
 async def take_open(connection: AsyncConnection, dialect: str, groups: Iterable[str], now: int) -> list[OpenDigest]:
     """Lock the unclaimed digests of these groups until the transaction ends, so that none is claimed meanwhile."""
-    wanted = rows.encode([{"subject_key": group} for group in groups])
+    wanted = [{"subject_key": group} for group in groups]
     found = await connection.execute(_open(dialect), {"rows": wanted, "now": now})
     return [rows.read(row, OpenDigest, strict=True) for row in found]
 

@@ -22,7 +22,7 @@ async def deliveries(connection: AsyncConnection, dialect: str, ids: Collection[
     tails = {id_[: LENGTH - DATE]: id_ for id_ in ids if is_id(id_)}
     if not tails:
         return {}
-    found = await connection.execute(_renamed(dialect), {"rows": rows.encode([{"tail": tail} for tail in tails])})
+    found = await connection.execute(_renamed(dialect), {"rows": [{"tail": tail} for tail in tails]})
     return {tails[row.tail]: row.id for row in found}
 
 

@@ -78,7 +78,7 @@ async def insert(connection: AsyncConnection, dialect: str, events: Sequence[New
     given = [msgspec.structs.replace(each, id=named[each.id]) for each in events if first[each.id] == each.accepted_at]
     new: Collection[NewEvent] = given
     digests = {named[each.id]: each.digest for each in events}
-    written = (await connection.execute(_insert(dialect), {"rows": rows.encode(given)})).rowcount if given else 0
+    written = (await connection.execute(_insert(dialect), {"rows": given})).rowcount if given else 0
     if written != len(events):
         found = list(await connection.execute(_known(dialect), {"rows": rows.ids(digests)}))
         digests |= {row.id: row.digest for row in found}
@@ -86,7 +86,7 @@ async def insert(connection: AsyncConnection, dialect: str, events: Sequence[New
         new = {each.id: each for each in given if each.id in own}.values()
     if new:
         opened = [{"id": each.id, "next_check_at": each.next_check_at} for each in new]
-        await connection.execute(_open(dialect), {"rows": rows.encode(opened)})
+        await connection.execute(_open(dialect), {"rows": opened})
         await tallies.add(connection, dialect, [_tally("accepted", each.accepted_at, 1) for each in new])
     return {undated: Stored(id_, digests[id_]) for undated, id_ in named.items()}
 
@@ -122,7 +122,7 @@ async def mark_decided(
 ) -> None:
     """Close events as decided. `made` is the number of deliveries made of each, by its id."""
     plans = [{"event_id": each.id, "decided_at": now, "deliveries": made.get(each.id, 0)} for each in decided]
-    await connection.execute(_plan(dialect), {"rows": rows.encode(plans)})
+    await connection.execute(_plan(dialect), {"rows": plans})
     await connection.execute(_close(dialect), {"rows": rows.ids(each.id for each in decided)})
     told = [
         tally
@@ -158,9 +158,7 @@ async def advance(
 
 async def plan_more(connection: AsyncConnection, dialect: str, more: Mapping[str, int]) -> None:
     """Count deliveries (fewer where negative) into the plans of events by their ids."""
-    parameters = {
-        "rows": rows.encode([{"id": id_, "event_id": id_, "more": count} for id_, count in sorted(more.items())])
-    }
+    parameters = {"rows": [{"id": id_, "event_id": id_, "more": count} for id_, count in sorted(more.items())]}
     # First where events are open: who closes one meanwhile has written its plan once the lock on its row is free.
     for table in (open_event, plan):
         await connection.execute(_plan_more(dialect, table), parameters)

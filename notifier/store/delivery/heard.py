@@ -36,14 +36,14 @@ async def heard(database: Database, things: Collection[Thing]) -> list[Heard]:
 
     async def work(connection: AsyncConnection) -> list[Heard]:
         dialect = database.dialect
-        wanted = {"rows": rows.encode([{"recipient_id": who, "subject_key": key} for who, key in sorted(things)])}
+        wanted = {"rows": [{"recipient_id": who, "subject_key": key} for who, key in sorted(things)]}
         await connection.execute(_hold(dialect), wanted)
         found = list(await connection.execute(_about(dialect), wanted))
         digests = [{"digest_id": id_} for id_ in sorted({row.digest_id for row in found if _collected(row)})]
         sent: set[str] = set()
         if digests:
-            await connection.execute(_hold_digests(dialect), {"rows": rows.encode(digests)})
-            answered = await connection.execute(_digests(dialect), {"rows": rows.encode(digests)})
+            await connection.execute(_hold_digests(dialect), {"rows": digests})
+            answered = await connection.execute(_digests(dialect), {"rows": digests})
             sent = {row.digest_id for row in answered if row.state in TOLD}
         return [
             Heard(**{name: getattr(row, name) for name in Heard.__struct_fields__})

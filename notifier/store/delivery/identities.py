@@ -18,7 +18,7 @@ async def first_seen(connection: AsyncConnection, dialect: str, seen: Mapping[st
     """
     if not seen:
         return seen
-    new = rows.encode([{"id": id_, "first_at": at} for id_, at in seen.items()])
+    new = [{"id": id_, "first_at": at} for id_, at in seen.items()]
     if (await connection.execute(_insert(dialect), {"rows": new})).rowcount == len(seen):
         return seen
     return await known(connection, dialect, seen)

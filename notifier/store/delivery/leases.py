@@ -103,10 +103,10 @@ async def renew(
 
     async def renew_alone(connection: AsyncConnection) -> Set[str]:
         wanted = [{"id": id_, "lease_token": held[id_]} for id_ in sorted(held)]
-        parameters = {"rows": rows.encode(wanted), "lease_ends": lease_ends, "now": now}
+        parameters = {"rows": wanted, "lease_ends": lease_ends, "now": now}
         if (await connection.execute(_renew(database.dialect), parameters)).rowcount == len(held):
             return held.keys()
-        kept = await connection.execute(_kept(database.dialect), {"rows": rows.encode(wanted)})
+        kept = await connection.execute(_kept(database.dialect), {"rows": wanted})
         return set(kept.scalars())
 
     return await database.write(work)
@@ -163,7 +163,7 @@ async def _record(
     if over and (await connection.execute(_end(dialect), {"rows": _held(over)})).rowcount != len(over):
         raise _Lost
     if open_:
-        parameters = {"rows": rows.encode(open_), "now": now}
+        parameters = {"rows": open_, "now": now}
         if (await connection.execute(_go_on(dialect), parameters)).rowcount != len(open_):
             raise _Lost
     await outcomes.append(connection, dialect, _told(alone, tries, now))
@@ -229,10 +229,8 @@ def outcome_of(settled: Settled, attempt: Attempt | None, now: int) -> Outcome:
     )  # fmt: skip
 
 
-def _held(settled: Sequence[Settled]) -> str:
-    return rows.encode(
-        sorted(({"id": each.id, "lease_token": each.lease_token} for each in settled), key=itemgetter("id"))
-    )
+def _held(settled: Sequence[Settled]) -> list[dict[str, str]]:
+    return sorted(({"id": each.id, "lease_token": each.lease_token} for each in settled), key=itemgetter("id"))
 
 
 @cache

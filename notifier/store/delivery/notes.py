@@ -34,8 +34,8 @@ async def write(
         return False
     new = [{"delivery_id": id_, "recipient_id": recipient_id, "updated_at": now} for id_ in sorted(ids)]
     if new:
-        await connection.execute(_insert(dialect), {"rows": rows.encode(new)})
-        await connection.execute(_note(dialect, deed), {"rows": rows.encode(new), "now": now})
+        await connection.execute(_insert(dialect), {"rows": new})
+        await connection.execute(_note(dialect, deed), {"rows": new, "now": now})
     return True
 
 

@@ -92,14 +92,14 @@ class End(msgspec.Struct, frozen=True):
 async def append(connection: AsyncConnection, dialect: str, outcomes: Sequence[Outcome]) -> None:
     """Write outcomes, each behind the last one of its delivery; the caller has locked the deliveries."""
     if outcomes:
-        await connection.execute(_append(dialect), {"rows": rows.encode(outcomes)})
+        await connection.execute(_append(dialect), {"rows": outcomes})
 
 
 async def append_first(connection: AsyncConnection, dialect: str, outcomes: Sequence[Outcome]) -> int:
     """Write the first outcomes of deliveries; returns of how many there was none."""
     if not outcomes:
         return 0
-    return (await connection.execute(_append(dialect, first=True), {"rows": rows.encode(outcomes)})).rowcount
+    return (await connection.execute(_append(dialect, first=True), {"rows": outcomes})).rowcount
 
 
 async def lock(connection: AsyncConnection, dialect: str, ids: Iterable[str]) -> dict[str, Held]:
@@ -149,7 +149,7 @@ async def open_(
     an outcome already."""
     if not opened:
         return 0
-    parameters = {"rows": rows.encode(opened), "now": now}
+    parameters = {"rows": opened, "now": now}
     return (await connection.execute(_open(dialect, first=first), parameters)).rowcount
 
 

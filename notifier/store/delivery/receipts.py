@@ -72,7 +72,7 @@ async def tries(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -
 
 async def wait_again(connection: AsyncConnection, dialect: str, due: Mapping[str, int]) -> None:
     """Make deliveries that failed wait for one more attempt, each until its instant."""
-    wanted = rows.encode([{"id": id_, "due_at": due_at} for id_, due_at in due.items()])
+    wanted = [{"id": id_, "due_at": due_at} for id_, due_at in due.items()]
     await connection.execute(_wait_again(dialect), {"rows": wanted})
 
 

@@ -87,7 +87,7 @@ async def remove_deliveries(connection: AsyncConnection, dialect: str, chunk: Ch
     if chunk.go:
         for column in (outcome.c.delivery_id, delivery_note.c.delivery_id, delivery.c.id):
             await _delete(connection, dialect, column, done)
-        tails = rows.encode([{"tail": id_[DATE:]} for id_ in done])
+        tails = [{"tail": id_[DATE:]} for id_ in done]
         await connection.execute(_forget_earlier(dialect), {"rows": tails})
     return Acted(len(done), open_)
 
@@ -164,9 +164,7 @@ async def _delete(connection: AsyncConnection, dialect: str, column: sa.Column[s
 
 async def _remove_decisions(connection: AsyncConnection, dialect: str, events: Sequence[str]) -> tuple[int, bool]:
     """Remove the decisions about events, as many as one transaction takes; whether that was all."""
-    found = list(
-        await connection.execute(_decisions(dialect), {"rows": rows.encode(_named(decision.c.event_id, events))})
-    )
+    found = list(await connection.execute(_decisions(dialect), {"rows": _named(decision.c.event_id, events)}))
     if len(found) <= TOGETHER:
         return await _delete(connection, dialect, decision.c.event_id, events), True
     last = found[TOGETHER - 1]
@@ -187,13 +185,13 @@ async def _change(
 ) -> int:
     if not ids:
         return 0
-    return (await connection.execute(statement, {"rows": rows.encode(_named(column, ids))})).rowcount
+    return (await connection.execute(statement, {"rows": _named(column, ids)})).rowcount
 
 
 async def _number(
     connection: AsyncConnection, query: sa.Select[Any], column: sa.Column[str], ids: Sequence[str]
 ) -> int:
-    found = await connection.execute(query, {"rows": rows.encode(_named(column, ids))})
+    found = await connection.execute(query, {"rows": _named(column, ids)})
     return int(found.scalar_one())
 
 
@@ -202,7 +200,7 @@ async def _ids(
 ) -> frozenset[str]:
     if not ids:
         return frozenset()
-    return frozenset((await connection.execute(query, {"rows": rows.encode(_named(column, ids))})).scalars())
+    return frozenset((await connection.execute(query, {"rows": _named(column, ids)})).scalars())
 
 
 def _named(column: sa.Column[str], ids: Sequence[str]) -> list[dict[str, str]]:

@@ -133,7 +133,7 @@ async def _step(connection: AsyncConnection, dialect: str, walk: Walk, place: Pl
     ]  # fmt: skip
     acted = await _act(connection, dialect, walk, Chunk([row.id for row in mine], removal.before, now, go))
     if go and acted.open:
-        late = rows.encode([{"part": walk.part, "id": id_} for id_ in acted.open])
+        late = [{"part": walk.part, "id": id_} for id_ in acted.open]
         await connection.execute(rows.insert(dialect, retention_late, list(retention_late.c)), {"rows": late})
     return _made(walk, acted, mine, found, place, now)
 

@@ -34,7 +34,7 @@ async def update(database: Database, name: str, step: Step, now: int) -> Mapping
         if after != before:
             row = {"id": id_, "state": after, "updated_at": now}
             statement = rows.upsert(database.dialect, charging_session, list(charging_session.c))
-            await connection.execute(statement, {"rows": rows.encode([row])})
+            await connection.execute(statement, {"rows": [row]})
         return await events.insert(connection, database.dialect, new) if new else {}
 
     return await database.write(work)

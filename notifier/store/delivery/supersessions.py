@@ -55,12 +55,12 @@ async def add(connection: AsyncConnection, dialect: str, marks: Sequence[Superse
         newest: dict[str, Supersession] = {}
         for supersession in sorted(marks, key=lambda supersession: supersession.until):
             newest[supersession.subject_key] = supersession
-        await connection.execute(_mark(dialect), {"rows": rows.encode(list(newest.values()))})
+        await connection.execute(_mark(dialect), {"rows": list(newest.values())})
 
 
 async def of(connection: AsyncConnection, dialect: str, keys: Collection[str]) -> dict[str, Supersession]:
     """The supersessions of these subjects."""
-    found = await connection.execute(_of(dialect), {"rows": rows.encode([{"subject_key": key} for key in keys])})
+    found = await connection.execute(_of(dialect), {"rows": [{"subject_key": key} for key in keys]})
     return {row.subject_key: rows.read(row, Supersession) for row in found}
 
 
@@ -70,7 +70,7 @@ async def stopped(
     """Count the deliveries that supersessions stop, and list the first; those in a digest count."""
     if not marks:
         return 0, []
-    parameters = {"rows": rows.encode(marks)}
+    parameters = {"rows": marks}
     count: int = (await connection.execute(_count(dialect), parameters)).scalar_one()
     found = list(await connection.execute(_stopped(dialect), parameters))
     if taken := await batch_leases.waiting(connection):

@@ -81,7 +81,7 @@ async def _forget_decisions(connection: AsyncConnection, dialect: str, erased: E
     )
     if found:
         keys = [dict(row._mapping) for row in found]  # noqa: SLF001 (a public name)
-        parameters = {"rows": rows.encode(keys), "pseudonym": erased.id}
+        parameters = {"rows": keys, "pseudonym": erased.id}
         await connection.execute(_rename_decisions(dialect), parameters)
         await forget_events(connection, dialect, {row.event_id for row in found}, [erased], told=True)
     return len(found)

@@ -61,7 +61,7 @@ async def add(connection: AsyncConnection, dialect: str, tallies: Sequence[Tally
         sums[each.day, each.part, each.state, each.channel, each.reason] += each.number
     made = [_row(key, number) for key, number in sums.items() if number]
     if made:
-        await connection.execute(_insert(dialect), {"rows": rows.encode(made)})
+        await connection.execute(_insert(dialect), {"rows": made})
 
 
 async def fold(database: Database, limit: int) -> int:
@@ -91,7 +91,7 @@ async def fold(database: Database, limit: int) -> int:
         sums = {key: sum(row.number for row in same) for key, same in merged.items()}
         made = [_row(key, number) for key, number in sums.items() if number]
         if made:
-            await connection.execute(_insert(database.dialect), {"rows": rows.encode(made)})
+            await connection.execute(_insert(database.dialect), {"rows": made})
         return len(gone) - len(made)
 
     return await database.write(work)
@@ -110,7 +110,7 @@ async def carry_over(connection: AsyncConnection, dialect: str, day: int, limit:
     carried = {kind: number for kind, number in whole.items() if number}
     if carried:
         made = [_row((CARRIED, *kind), number) for kind, number in carried.items()]
-        await connection.execute(_insert(dialect), {"rows": rows.encode(made)})
+        await connection.execute(_insert(dialect), {"rows": made})
     return carried
 
 

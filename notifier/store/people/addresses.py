@@ -57,7 +57,7 @@ async def replace(connection: AsyncConnection, dialect: str, given: Mapping[str,
     if given:
         found = await connection.execute(_held(dialect), {"rows": rows.names(sorted(given))})
         wanted = [{"id": row.id, "addresses": laid_upon(own(row.addresses), given[row.id])} for row in found]
-        await connection.execute(_replace(dialect), {"rows": rows.encode(wanted)})
+        await connection.execute(_replace(dialect), {"rows": wanted})
 
 
 async def forget(connection: AsyncConnection, gone: Sequence[Gone]) -> None:

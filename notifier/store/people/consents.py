@@ -49,7 +49,7 @@ async def append(
         for each in told
     ]
     if written:
-        await connection.execute(_append(dialect), {"rows": rows.encode(written)})
+        await connection.execute(_append(dialect), {"rows": written})
     changed = []
     for id_, document in before.items():
         agreed = _decode(document)
@@ -57,7 +57,7 @@ async def append(
         if after != agreed:
             changed.append({"id": id_, "consents": after})
     if changed:
-        await connection.execute(_write(dialect), {"rows": rows.encode(changed), "now": now})
+        await connection.execute(_write(dialect), {"rows": changed, "now": now})
     return entries
 
 

@@ -74,7 +74,7 @@ async def forget(database: Database, recipient_id: str, value: str) -> None:
 async def replace(connection: AsyncConnection, dialect: str, owned: Mapping[str, Sequence[Device]]) -> None:
     """Replace all devices of these people, in a transaction that has locked the people."""
     if owned:
-        owners = rows.encode([{"recipient_id": id_} for id_ in owned])
+        owners = [{"recipient_id": id_} for id_ in owned]
         await connection.execute(_clear(dialect), {"rows": owners})
         await _add(connection, dialect, owned)
 
@@ -87,7 +87,7 @@ async def _add(connection: AsyncConnection, dialect: str, owned: Mapping[str, Se
         for each in theirs
     }
     if added:
-        await connection.execute(_upsert(dialect), {"rows": rows.encode(list(added.values()))})
+        await connection.execute(_upsert(dialect), {"rows": list(added.values())})
 
 
 async def _delete(connection: AsyncConnection, recipient_id: str, gone: Sequence[Device]) -> None:

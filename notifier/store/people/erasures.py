@@ -76,7 +76,7 @@ async def begin(database: Database, ids: Collection[str], actor: str, now: int) 
     """
     key = await pseudonym(database)
     keys = {id_: key(id_) for id_ in ids}
-    owners = {"rows": rows.encode([{"recipient_id": id_} for id_ in sorted(keys)])}
+    owners = {"rows": [{"recipient_id": id_} for id_ in sorted(keys)]}
 
     async def work(connection: AsyncConnection) -> None:
         dialect = database.dialect
@@ -95,7 +95,7 @@ async def begin(database: Database, ids: Collection[str], actor: str, now: int) 
             }
             for id_, told in known.items()
         ]
-        await connection.execute(_request(dialect), {"rows": rows.encode(wanted)})
+        await connection.execute(_request(dialect), {"rows": wanted})
         for delete in _delete(dialect):
             await connection.execute(delete, owners)
         entries = [AuditEntry(at=now, actor=actor, action="recipient.erase", subject=each) for each in keys.values()]
@@ -137,7 +137,7 @@ async def settle(database: Database, swept: Sequence[Erasure], again_at: int | N
     ]
 
     async def work(connection: AsyncConnection) -> None:
-        await connection.execute(_settle(database.dialect), {"rows": rows.encode(told)})
+        await connection.execute(_settle(database.dialect), {"rows": told})
 
     if told:
         await database.write(work)
@@ -156,7 +156,7 @@ async def forget_events(
     parameters = {"rows": rows.ids(sorted(ids)), "erased": [each.names[0] for each in erased]}
     found = [_forgotten(row, erased, told) for row in await connection.execute(_events(dialect), parameters)]
     if changed := [each for each in found if each is not None]:
-        await connection.execute(_write_events(dialect), {"rows": rows.encode(changed)})
+        await connection.execute(_write_events(dialect), {"rows": changed})
 
 
 def _forgotten(row: Any, erased: Sequence[Erasure], told: bool) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """The on-call order of an audience, kept in its memberships: from 1, and 0 for members without a place."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -28,7 +28,7 @@ async def put(database: Database, audience: str, order: Sequence[str], check: Ch
         if strangers:
             return strangers
         await connection.execute(sa.update(membership).where(membership.c.audience == audience).values(position=0))
-        await connection.execute(_place(database.dialect), {"rows": rows.encode(places), "group": audience})
+        await connection.execute(_place(database.dialect), {"rows": places, "group": audience})
         return []
 
     return await database.write(work)
@@ -52,7 +52,9 @@ def _order(members: Sequence[sa.Row[tuple[str, int]]]) -> list[str] | None:
     return [row.recipient_id for row in members if row.position > 0] if members else None
 
 
-async def places(connection: AsyncConnection, dialect: str, owners: str) -> dict[tuple[str, str], int]:
+async def places(
+    connection: AsyncConnection, dialect: str, owners: Sequence[Mapping[str, str]]
+) -> dict[tuple[str, str], int]:
     """The places of recipients (a batch of `recipient_id`) in on-call orders, by audience and id."""
     found = await connection.execute(_placed(dialect), {"rows": owners})
     return {(row.audience, row.recipient_id): row.position for row in found}

@@ -77,8 +77,8 @@ async def take_steps(
     ]
     if changes:
         written = [{"id": each["recipient_id"], "preferences": each["preferences"]} for each in changes]
-        await connection.execute(_write(dialect), {"rows": rows.encode(written), "now": now})
-        await connection.execute(_remember(dialect), {"rows": rows.encode(changes)})
+        await connection.execute(_write(dialect), {"rows": written, "now": now})
+        await connection.execute(_remember(dialect), {"rows": changes})
     return after
 
 
@@ -103,7 +103,7 @@ async def defaults(connection: AsyncConnection, dialect: str, names: Sequence[st
     """The preset preferences of these tenants; tenants without any are left out."""
     if not names:
         return {}
-    wanted = {"rows": rows.encode([{"name": name} for name in names])}
+    wanted = {"rows": [{"name": name} for name in names]}
     found = await connection.execute(_defaults(dialect), wanted)
     return {row.name: read_defaults(row.defaults) for row in found}
 
@@ -129,7 +129,7 @@ async def put_defaults(
         held = await rows.hold(connection, database.dialect, tenant, before, row)
         check(None if held is None else read_defaults(held.defaults))
         document = rewritten(None if held is None else held.defaults, given)
-        await connection.execute(_put_defaults(database.dialect), {"rows": rows.encode([row | {"defaults": document}])})
+        await connection.execute(_put_defaults(database.dialect), {"rows": [row | {"defaults": document}]})
         await audit.add(connection, database.dialect, [entry])
 
     await database.write(work)

@@ -79,8 +79,8 @@ async def told_by_type(
     return found
 
 
-def _people(ids: Collection[str]) -> str:
-    return rows.encode([{"recipient_id": id_} for id_ in sorted(set(ids))])
+def _people(ids: Collection[str]) -> list[dict[str, str]]:
+    return [{"recipient_id": id_} for id_ in sorted(set(ids))]
 
 
 async def sends_in_window(

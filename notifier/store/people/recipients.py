@@ -85,8 +85,8 @@ async def _write(
         for id_, given in details.items()
         for audience in given.audiences(id_)
     ]
-    owners = rows.encode([{"recipient_id": id_} for id_ in details])
-    await connection.execute(_upsert(dialect), {"rows": rows.encode(written)})
+    owners = [{"recipient_id": id_} for id_ in details]
+    await connection.execute(_upsert(dialect), {"rows": written})
     places = await on_call.places(connection, dialect, owners)
     await devices.replace(connection, dialect, owned)
     own = {id_: given.addresses for id_, given in details.items() if given.addresses is not None}
@@ -94,7 +94,7 @@ async def _write(
     await connection.execute(_clear(dialect), {"rows": owners})
     if memberships:
         placed = [each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships]
-        await connection.execute(_insert_memberships(dialect), {"rows": rows.encode(placed)})
+        await connection.execute(_insert_memberships(dialect), {"rows": placed})
 
 
 def _row(key: AddressKey, id_: str, given: RecipientDetails, now: int) -> dict[str, Any]:
@@ -168,7 +168,7 @@ async def in_audiences(
     """The recipients of each audience key, those on call in their order; a key without any is not in the answer."""
     if not audiences:
         return {}
-    wanted = {"rows": rows.encode([{"audience": key} for key in dict.fromkeys(audiences)])}
+    wanted = {"rows": [{"audience": key} for key in dict.fromkeys(audiences)]}
     found = list(await connection.execute(_members(dialect), wanted))
     members: dict[str, list[str]] = {}
     for row in found:

@@ -37,7 +37,7 @@ async def put(database: Database, id_: str, given: Segment, now: int, check: Che
     async def work(connection: AsyncConnection) -> None:
         held = await rows.hold(connection, database.dialect, segment, _one(id_), row)
         check(None if held is None else _segment(held))
-        await connection.execute(_upsert(database.dialect), {"rows": rows.encode([row])})
+        await connection.execute(_upsert(database.dialect), {"rows": [row]})
 
     await database.write(work)
 

@@ -52,9 +52,9 @@ async def add(connection: AsyncConnection, dialect: str, suppressions: Collectio
     stops_last = sorted(suppressions, key=lambda each: each.reason == Reason.STOPPED)
     found = {each.address_key: each.reason for each in stops_last}
     new = [{"address_key": key, "reason": reason, "since": now} for key, reason in found.items()]
-    news = (await connection.execute(_insert(dialect), {"rows": rows.encode(new)})).rowcount
+    news = (await connection.execute(_insert(dialect), {"rows": new})).rowcount
     if stopped := [{"address_key": key} for key, reason in found.items() if reason == Reason.STOPPED]:
-        parameters = {"rows": rows.encode(stopped), "now": now}
+        parameters = {"rows": stopped, "now": now}
         news += (await connection.execute(_stop(dialect), parameters)).rowcount
     return news
 
@@ -84,7 +84,7 @@ async def still_held(
     if not named:
         return set()
     wanted = [{"id": id_, "address_key": each.address_key} for id_, each in named]
-    found = await connection.execute(_held(dialect), {"rows": rows.encode(wanted)})
+    found = await connection.execute(_held(dialect), {"rows": wanted})
     held = {(row.id, row.address_key) for row in found}
     return {(id_, each) for id_, each in named if (id_, each.address_key) in held}
 

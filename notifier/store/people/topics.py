@@ -21,7 +21,7 @@ async def subscribe(database: Database, topic: str, recipient_id: str) -> bool:
     async def work(connection: AsyncConnection) -> bool:
         if not await locking.lock(connection, database.dialect, [recipient_id]):
             return False
-        await connection.execute(_insert(database.dialect), {"rows": rows.encode([row])})
+        await connection.execute(_insert(database.dialect), {"rows": [row]})
         return True
 
     return await database.write(work)
@@ -53,7 +53,7 @@ async def end(connection: AsyncConnection, dialect: str, subscriptions: Collecti
     if not subscriptions:
         return 0
     ended = [{"audience": key, "recipient_id": id_} for key, id_ in sorted(subscriptions)]
-    return (await connection.execute(_end(dialect), {"rows": rows.encode(ended)})).rowcount
+    return (await connection.execute(_end(dialect), {"rows": ended})).rowcount
 
 
 @cache

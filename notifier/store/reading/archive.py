@@ -59,7 +59,7 @@ async def deliveries(
     """A page of the deliveries of these events, by event and id, and the attempts of each by its id."""
 
     async def work(connection: AsyncConnection) -> tuple[list[Any], Mapping[str, list[AttemptRecord]]]:
-        parameters = {"rows": rows.encode([{"event_id": id_} for id_ in ids]), **_parameters(after)}
+        parameters = {"rows": [{"event_id": id_} for id_ in ids], **_parameters(after)}
         found = list(await connection.execute(_deliveries(database.dialect), parameters))
         return found, await tries.read(connection, database.dialect, [row.id for row in found])
 
@@ -70,7 +70,7 @@ async def decisions(database: Database, ids: Sequence[str], after: Key) -> list[
     """A page of the decisions about these events, by event, type and recipient."""
 
     async def work(connection: AsyncConnection) -> list[Any]:
-        parameters = {"rows": rows.encode([{"event_id": id_} for id_ in ids]), **_parameters(after)}
+        parameters = {"rows": [{"event_id": id_} for id_ in ids], **_parameters(after)}
         return list(await connection.execute(_decisions(database.dialect), parameters))
 
     return await database.read(work)

@@ -168,7 +168,7 @@ async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
 
 async def marks(connection: AsyncConnection, dialect: str, keys: Iterable[str]) -> dict[str, SupersessionRecord]:
     """The supersessions of these subjects."""
-    wanted = rows.encode([{"subject_key": key} for key in keys])
+    wanted = [{"subject_key": key} for key in keys]
     found = await connection.execute(_marks(dialect), {"rows": wanted})
     return {row.subject_key: rows.read(row, SupersessionRecord) for row in found}
 

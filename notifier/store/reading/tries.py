@@ -35,7 +35,7 @@ async def read(connection: AsyncConnection, dialect: str, ids: Collection[str]) 
     """The attempts of each of these deliveries, in order; an empty list where there was none."""
     tried: dict[str, list[AttemptRecord]] = {id_: [] for id_ in ids}
     if tried:
-        wanted = rows.encode([{"delivery_id": id_} for id_ in tried])
+        wanted = [{"delivery_id": id_} for id_ in tried]
         for row in await connection.execute(_tries(dialect), {"rows": wanted}):
             tried[row.delivery_id].append(AttemptRecord(**{name: getattr(row, name) for name in ATTEMPT}))
     return tried
