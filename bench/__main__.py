@@ -60,6 +60,9 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=int, default=usual.seconds, help=f"at each rate (default {usual.seconds})")
     parser.add_argument("--database", choices=get_args(DatabaseKind), default=usual.database)
+    parser.add_argument(
+        "--buckets", type=int, default=usual.buckets, help="burst and mix on PostgreSQL: parts of the database"
+    )
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="burst and mix: ours alone")
     parser.add_argument("--json", action="store_true", help="only the JSON lines")
     given = vars(parser.parse_args())

@@ -115,6 +115,7 @@ class Bed:
 async def make_bed(
     *,
     database: DatabaseKind = "postgresql",
+    buckets: int = 1,
     settings: Mapping[str, object] | None = None,
     processes: tuple[str, ...] = ("web", "worker", "clock"),
     reach: Reach = everything,
@@ -125,7 +126,7 @@ async def make_bed(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notifier-bench-")))
         mails = stack.enter_context(sink()) if sinking else None
-        chosen = {**await stack.enter_async_context(servers(database)), **(settings or {})}
+        chosen = {**await stack.enter_async_context(servers(database, buckets)), **(settings or {})}
         if mails is not None:
             chosen.setdefault("email_providers", f"smtp://127.0.0.1:{mails.port}")
         chosen.setdefault("templates", templates(folder))

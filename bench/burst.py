@@ -22,7 +22,7 @@ async def mix(options: Options) -> dict[str, Any]:
 
 
 async def _burst(scenario: str, options: Options, reach: Reach) -> dict[str, Any]:
-    async with make_bed(database=options.database, reach=reach) as bed:
+    async with make_bed(database=options.database, buckets=options.buckets, reach=reach) as bed:
         warm, stages, before = await bed.counted(), await bed.stages(), bed.cpu()
         footprint = await measure(bed.system.database)
         began = time.perf_counter()
@@ -41,6 +41,7 @@ async def _burst(scenario: str, options: Options, reach: Reach) -> dict[str, Any
     return {
         "scenario": scenario,
         "database": options.database,
+        "buckets": options.buckets,
         "events": options.events,
         "events_per_s": round(options.events / seconds),
         "deliveries_per_s": round(rate),

@@ -21,7 +21,7 @@ WRITTEN = {
 
 OCCUPIED = {
     "postgresql": "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class"
-    " WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace",
+    r" WHERE relkind IN ('r', 'p') AND relnamespace::regnamespace::text ~ '^(public|bucket_\d+)$'",
     "mysql": "SELECT sum(file_size - data_free) FROM information_schema.innodb_sys_tablespaces JOIN"
     " information_schema.tables ON name = concat(table_schema, '/', table_name) WHERE table_schema = database()",
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
@@ -55,8 +55,9 @@ async def figures(database: Database, before: Footprint, deliveries: int) -> dic
 
     The tallies are merged first, as the clock does before it audits: the bytes of that belong to the deliveries.
     """
-    while await tallies.fold(database, FOLDED):
-        pass
+    for each in database.buckets:
+        while await tallies.fold(each, FOLDED):
+            pass
     after = await measure(database)
     log = None if before.log is None or after.log is None else round((after.log - before.log) / deliveries)
     return {

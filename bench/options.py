@@ -6,11 +6,13 @@ DatabaseKind = Literal["postgresql", "mariadb", "sqlite"]
 
 
 class Options(NamedTuple):
-    """How much of everything; `peers` says whether others do the same job beside it."""
+    """How much of everything; `peers` says whether others do the same job beside it, `buckets` into how many the
+    database is divided."""
 
     events: int = 5_000
     people: int = 1_000_000
     rows: int = 1_000_000
     seconds: int = 10
     database: DatabaseKind = "postgresql"
+    buckets: int = 1
     peers: bool = True

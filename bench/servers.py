@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from bench.options import DatabaseKind
 from notifier.chaos.servers import execute
 from notifier.domain.errors import ConfigurationError
+from notifier.store.core import migrate
+from notifier.store.core.database import Database
 
 DATABASE = f"notifier_bench_{os.getpid()}"
 URLS = {
@@ -24,8 +26,8 @@ REDIS = os.environ.get("NOTIFIER_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
 
 @asynccontextmanager
-async def servers(database: DatabaseKind = "postgresql") -> AsyncIterator[dict[str, object]]:
-    """Settings that name the servers; the database is made anew and dropped at the end."""
+async def servers(database: DatabaseKind = "postgresql", buckets: int = 1) -> AsyncIterator[dict[str, object]]:
+    """Settings that name the servers; the database is made anew, in so many buckets, and dropped at the end."""
     if database == "sqlite":
         yield {}
         return
@@ -40,10 +42,16 @@ async def servers(database: DatabaseKind = "postgresql") -> AsyncIterator[dict[s
             f"the benchmarks need {database} and Redis ({type(error).__name__}); "
             f"name them by NOTIFIER_TEST_{database.upper()}_URL and NOTIFIER_TEST_REDIS_URL"
         ) from None
+    url = sa.make_url(server).set(database=DATABASE).render_as_string(hide_password=False)
     try:
-        yield {
-            "database_url": sa.make_url(server).set(database=DATABASE).render_as_string(hide_password=False),
-            "broker_url": REDIS,
-        }
+        if buckets > 1:
+            await _divide(url, buckets)
+        yield {"database_url": url, "broker_url": REDIS}
     finally:
         await execute(server, DROP[database])
+
+
+async def _divide(url: str, buckets: int) -> None:
+    database = Database(url, connections=1)
+    await migrate.create(database, buckets)
+    await database.close()

@@ -24,6 +24,7 @@ from notifier.rendering.categories import load_categories
 from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import Settings
 from notifier.store.console import keys
+from notifier.store.core import buckets
 from notifier.store.core.database import Database
 from notifier.store.core.migrate import revisions
 from notifier.store.reading import ledger
@@ -53,7 +54,9 @@ async def _database(settings: Settings) -> AsyncIterator[DoctorFinding]:
                 "database", "wrong", f"the schema is at {current}, this code needs {newest}", "notifier db upgrade"
             )
             return
-        yield DoctorFinding("database", "good", f"{database.engine.dialect.name}, schema {current}")
+        await buckets.find(database)
+        parts = f", {len(database.buckets)} buckets" if len(database.buckets) > 1 else ""
+        yield DoctorFinding("database", "good", f"{database.engine.dialect.name}, schema {current}{parts}")
         now = SystemClock().now()
         good = [key for key in await keys.every(database) if key.good_at(now)]
         if not good:

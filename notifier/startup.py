@@ -19,7 +19,7 @@ from notifier.rendering import Brand, Renderer
 from notifier.runtime.background import cancelled, forever
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.runtime.settings import Settings
-from notifier.store.core import secrets
+from notifier.store.core import buckets, secrets
 from notifier.store.core.clock import DatabaseClock
 from notifier.store.core.database import Database
 from notifier.store.core.migrate import revisions
@@ -102,6 +102,7 @@ async def open_database(settings: Settings) -> Database:
             raise ConfigurationError(
                 f"the database is at revision {current}, this code needs {newest}; run `notifier db upgrade`"
             )
+        await buckets.find(database)
         opened.pop_all()
         return database
 

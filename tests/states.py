@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import OVER
+from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, open_delivery, outcome
 from notifier.store.core.status import rendered
 from notifier.store.delivery import outcomes, tallies
@@ -40,6 +41,12 @@ async def become(connection: AsyncConnection, ids: Sequence[str], **values: Any)
         if is_over(before):
             await _book(connection, before, -1)
         await _put_state(connection, after)
+
+
+async def become_there(database: Database, ids: Sequence[str], **values: Any) -> None:
+    """Change what is known of deliveries, in whatever bucket each is."""
+    for each in database.buckets:
+        await each.write(lambda connection: become(connection, ids, **values))
 
 
 def is_over(row: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from notifier.domain.deliveries import Channel, State
 from notifier.store.reading.ledger import Ledger, LedgerDays
 
 LEDGER = Ledger(
-    events=5, decided=2, undecided=1, quarantined=2, planned=7,
+    imbalance=1, events=5, copies=0, decided=2, undecided=1, quarantined=2, planned=7,
     deliveries={**dict.fromkeys(State, 0), State.SENT: 4, State.FAILED: 2}, by_channel=dict.fromkeys(Channel, 0),
     reasons={}, days=LedgerDays(
         sealed=3, first_sealed="2026-03-05", last_sealed="2026-03-07", corrected=0, open=2, open_since="2026-03-08",
@@ -29,7 +29,7 @@ metrics.clock_tick.set(int(sys.argv[1]))
 RENDER = """
 from notifier import metrics
 from notifier.store.reading.ledger import Ledger, LedgerDays
-counts = dict.fromkeys(("events", "decided", "undecided", "quarantined", "planned"), 0)
+counts = dict.fromkeys(("imbalance", "events", "decided", "undecided", "quarantined", "planned"), 0)
 days = LedgerDays(sealed=0, first_sealed=None, last_sealed=None, corrected=0, open=0, open_since=None)
 ledger = Ledger(**counts, deliveries={}, by_channel={}, reasons={}, days=days)
 print(metrics.render(ledger).decode())

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Sequence
+from functools import partial
 
 import dramatiq
 import uvloop
@@ -45,8 +46,7 @@ class Loop(AsyncIO):
         super().__init__()
         self._engine: WorkerEngine | None = None
         self.stopping = False
-        self.deciding: Coalescer[str, None] = Coalescer(self._decide_in_turn, DECIDED_TOGETHER)
-        self.deciding_urgent: Coalescer[str, None] = Coalescer(self._decide, DECIDED_TOGETHER)
+        self._deciding: dict[tuple[int, bool], Coalescer[str, None]] = {}
 
     @property
     def engine(self) -> WorkerEngine:
@@ -57,14 +57,22 @@ class Loop(AsyncIO):
     def stop(self) -> None:
         """Begin no batch any more, and let the leases of what is on the wire end: said by another thread."""
         self.stopping = True
-        self.engine.claims.stop_renewing()
+        for engine in self.engine.buckets:
+            engine.claims.stop_renewing()
 
-    async def _decide_in_turn(self, ids: Sequence[str]) -> Sequence[None]:
+    async def decide(self, bucket: int, ids: Sequence[str], *, urgent: bool) -> None:
+        """Decide events of a bucket, together with others that come meanwhile."""
+        if (bucket, urgent) not in self._deciding:
+            work = partial(self._decide if urgent else self._decide_in_turn, bucket)
+            self._deciding[bucket, urgent] = Coalescer(work, DECIDED_TOGETHER)
+        await self._deciding[bucket, urgent].add(ids)
+
+    async def _decide_in_turn(self, bucket: int, ids: Sequence[str]) -> Sequence[None]:
         await self.engine.dispatcher.catch_up()
-        return await self._decide(ids)
+        return await self._decide(bucket, ids)
 
-    async def _decide(self, ids: Sequence[str]) -> Sequence[None]:
-        await decide(self.engine, list(dict.fromkeys(ids)))
+    async def _decide(self, bucket: int, ids: Sequence[str]) -> Sequence[None]:
+        await decide(self.engine.buckets[bucket], list(dict.fromkeys(ids)))
         return [None] * len(ids)
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
@@ -99,43 +107,44 @@ broker.declare_queue(CAREFUL)  # shared by all actors: every actor's messages ma
 
 
 @dramatiq.actor(queue_name=DECIDE, actor_name="decide")
-async def decide_events(ids: list[str], *, tries: int | None = None) -> None:
+async def decide_events(ids: list[str], *, tries: int | None = None, bucket: int = 0) -> None:
     """Decide events that wait for a decision."""
     if tries is None:
-        await loop.deciding.add(ids)
+        await loop.decide(bucket, ids, urgent=False)
     else:
-        await decide(loop.engine, ids, tries=tries)
+        await decide(loop.engine.buckets[bucket], ids, tries=tries)
 
 
 @dramatiq.actor(queue_name=DECIDE_URGENT, actor_name="decide_urgent")
-async def decide_urgent_events(ids: list[str]) -> None:
+async def decide_urgent_events(ids: list[str], *, bucket: int = 0) -> None:
     """Decide urgent events, which somebody has to hear of at once."""
-    await loop.deciding_urgent.add(ids)
+    await loop.decide(bucket, ids, urgent=True)
 
 
 @dramatiq.actor(queue_name=EXPAND, actor_name="expand")
-async def expand_events(ids: list[str]) -> None:
+async def expand_events(ids: list[str], *, bucket: int = 0) -> None:
     """Expand the next chunk of the segments of campaign events."""
-    await expand(loop.engine, ids)
+    await expand(loop.engine.buckets[bucket], ids)
 
 
 @dramatiq.actor(queue_name=ASK, actor_name="ask")
-async def ask_provider(ids: list[str]) -> None:
+async def ask_provider(ids: list[str], *, bucket: int = 0) -> None:
     """Ask the provider about deliveries whose outcome is unknown."""
-    await ask(loop.engine, ids)
+    await ask(loop.engine.buckets[bucket], ids)
 
 
 def _deliver_actor(channel: Channel, lane: Lane) -> None:
     bulkhead = bulkheads[channel, lane]
 
     @dramatiq.actor(queue_name=LANES[channel, lane], actor_name=f"deliver_{channel}_{lane}")
-    async def deliver_channel(ids: list[str]) -> None:
+    async def deliver_channel(ids: list[str], *, bucket: int = 0) -> None:
         """Send due deliveries of one channel and lane."""
+        engine = loop.engine.buckets[bucket]
         async with bulkhead.enter(len(ids)):
             if loop.stopping:  # it would have to end within the remaining time
-                await loop.engine.signals.deliver({(channel, lane): ids})
+                await engine.signals.deliver({(channel, lane): ids})
             else:
-                await deliver(loop.engine, channel, ids)
+                await deliver(engine, channel, ids)
 
 
 for _channel, _lane in LANES:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any
 
 import dramatiq
@@ -30,21 +31,30 @@ class Signals:
     """
 
     def __init__(self, broker: dramatiq.Broker) -> None:
+        self._keywords: dict[str, int] = {}
         self._broker = broker
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="signals")
 
+    def of(self, bucket: int) -> "Signals":
+        """Signals about the rows of one bucket."""
+        return copy(self)._about(bucket)  # noqa: SLF001
+
+    def _about(self, bucket: int) -> "Signals":
+        self._keywords = {"bucket": bucket}
+        return self
+
     async def decide_urgent(self, ids: Sequence[str]) -> None:
         """Signal that urgent events wait for a decision."""
-        await self._send(_messages(DECIDE_URGENT, "decide_urgent", ids))
+        await self._send(self._messages(DECIDE_URGENT, "decide_urgent", ids))
 
     async def decide(self, ids: Sequence[str], *, tries: int | None = None, alone: bool = False) -> None:
         """Signal that events wait for a decision."""
         keywords = {} if tries is None else {"tries": tries}
-        await self._send(_messages(DECIDE, "decide", ids, alone=alone, **keywords))
+        await self._send(self._messages(DECIDE, "decide", ids, alone=alone, **keywords))
 
     async def expand(self, ids: Sequence[str]) -> None:
         """Signal that events wait for the next chunk of their segments."""
-        await self._send(_messages(EXPAND, "expand", ids))
+        await self._send(self._messages(EXPAND, "expand", ids))
 
     async def deliver(self, ids_by_queue: Mapping[tuple[Channel, Lane], Sequence[str]], *, alone: bool = False) -> None:
         """Signal that deliveries are due."""
@@ -52,7 +62,7 @@ class Signals:
             [
                 message
                 for (channel, lane), ids in ids_by_queue.items()
-                for message in _messages(
+                for message in self._messages(
                     LANES[channel, lane], f"deliver_{channel}_{lane}", ids, alone=alone, size=_size(lane)
                 )
             ]
@@ -60,7 +70,7 @@ class Signals:
 
     async def ask(self, ids: Sequence[str], *, alone: bool = False) -> None:
         """Signal that a provider is to be asked whether it has these deliveries."""
-        await self._send(_messages(ASK, "ask", ids, alone=alone))
+        await self._send(self._messages(ASK, "ask", ids, alone=alone))
 
     async def depths(self) -> dict[str, int]:
         """The number of messages waiting in each queue; queues of an unreachable broker are missing."""
@@ -70,6 +80,15 @@ class Signals:
         """Wait for the last signals, then close the broker's connections."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._broker.close)
         self._thread.shutdown()
+
+    def _messages(
+        self, queue: str, actor: str, ids: Sequence[str], *, alone: bool = False, size: int = IDS_A_MESSAGE,
+        **keywords: Any,
+    ) -> list[dramatiq.Message[None]]:  # fmt: skip
+        keywords |= self._keywords
+        if alone:
+            return [_message(CAREFUL, actor, [id_], keywords) for id_ in ids]
+        return [_message(queue, actor, list(part), keywords) for part in _parts(ids, size)]
 
     async def _send(self, messages: list[dramatiq.Message[None]]) -> None:
         if messages:
@@ -108,14 +127,6 @@ class Signals:
 
 def _size(lane: Lane) -> int:
     return IDS_OF_A_CAMPAIGN if lane == Lane.BULK else IDS_A_MESSAGE
-
-
-def _messages(
-    queue: str, actor: str, ids: Sequence[str], *, alone: bool = False, size: int = IDS_A_MESSAGE, **keywords: Any
-) -> list[dramatiq.Message[None]]:
-    if alone:
-        return [_message(CAREFUL, actor, [id_], keywords) for id_ in ids]
-    return [_message(queue, actor, list(part), keywords) for part in _parts(ids, size)]
 
 
 def _parts(ids: Sequence[str], size: int) -> Iterable[Sequence[str]]:

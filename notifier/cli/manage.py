@@ -23,7 +23,7 @@ from notifier.people.importing import ImportAnswer, import_recipients
 from notifier.runtime.settings import load_settings
 from notifier.startup import open_database
 from notifier.store.console import keys as key_store
-from notifier.store.core import migrate
+from notifier.store.core import buckets, migrate
 from notifier.store.core.database import Database
 from notifier.store.people import erasures
 from notifier.why.archive import archive
@@ -60,6 +60,38 @@ def upgrade() -> None:
     on_database(lambda database: migrate.upgrade(database, lambda what: click.echo(what, err=True)), schema=False)
     current, _ = on_database(migrate.revisions)
     click.echo(f"The schema is at revision {current}.")
+
+
+@db.command("create")
+@click.option("--buckets", "number", type=click.IntRange(2), required=True, help="How many parts, for good.")
+def create_database(number: int) -> None:
+    """Make the schema of an empty PostgreSQL database in so many BUCKETS.
+
+    People are spread over them, each with all about them, so that servers of a cluster can share the work
+    (docs/scale.md). The number stays: choose some times as many as there will ever be servers. A database on one server
+    needs none; `notifier db upgrade` makes it.
+    """
+
+    async def work(database: Database) -> None:
+        await migrate.create(database, number, lambda what: click.echo(what, err=True))
+
+    on_database(work, schema=False)
+    click.echo(f"The database has {number} buckets.")
+
+
+@db.command()
+def distribute() -> None:
+    """Spread the buckets of a database over the servers of its Citus cluster.
+
+    Run it on the coordinator, after `notifier db create` and again after servers were added; it may be interrupted and
+    run again (docs/scale.md).
+    """
+
+    async def work(database: Database) -> None:
+        await buckets.distribute(database, lambda what: click.echo(what, err=True))
+
+    on_database(work)
+    click.echo("The buckets are distributed.")
 
 
 @db.command("export")

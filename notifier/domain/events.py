@@ -18,7 +18,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     `occurred_at` is the producer's time and `accepted_at` ours, both epoch milliseconds. `data` fits the schema of the
     notification types that listen to `type`. `cursor` is the last recipient that was looked at, where it speaks to a
     segment that is decided in part. `first_seen` is when the first event with the same collapse key was accepted, by
-    notification type.
+    notification type. `audiences` are the audience keys that a copy of it is decided for, None where it is no copy.
     """
 
     id: str
@@ -32,6 +32,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
     cursor: str | None = None
     first_seen: Mapping[str, int] = {}
+    audiences: frozenset[str] | None = None
 
     @property
     def is_blank(self) -> bool:

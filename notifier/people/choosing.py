@@ -11,6 +11,7 @@ from notifier.domain.consent import Consent
 from notifier.domain.links import Unsubscribe
 from notifier.domain.preferences import Preferences
 from notifier.policy import Spot
+from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.people import consents, preferences
 
@@ -32,6 +33,7 @@ async def switch(database: Database, link: Unsubscribe, said: Said, *, on: bool,
     return await save(database, link.recipient_id, step, said, now)
 
 
+@of_person
 async def save(
     database: Database, recipient_id: str, step: Callable[[Preferences], Preferences], said: Said, now: int
 ) -> bool:

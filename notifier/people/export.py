@@ -10,6 +10,7 @@ import msgspec
 from notifier.domain.addresses import shown
 from notifier.domain.clock import to_datetime
 from notifier.domain.recipients import RecipientDetails
+from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.delivery.decisions import answers_told, facts_told
 from notifier.store.people import consents, preferences, recipients
@@ -121,6 +122,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     decisions: list[ExportedDecision]
 
 
+@of_person
 async def export_recipient(database: Database, recipient_id: str) -> AsyncIterator[bytes] | None:
     """The pieces of an `Export` as JSON; None where there is no such recipient."""
     profile = await recipients.get(database, recipient_id)

@@ -83,7 +83,7 @@ async def _write(
     try:
         await recipients.put(database, batch, now, actor)
     except StoreUnavailable:
-        detail = f"the database does not answer; the first {before} good lines are written, the others are not"
+        detail = f"the database does not answer; the first {before} good lines are written; send the others again"
         raise problem(50301, detail, written=before, refused=told.refused) from None
     return told.written
 

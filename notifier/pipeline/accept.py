@@ -12,10 +12,12 @@ from functools import partial
 import msgspec
 
 from notifier import metrics
+from notifier.domain.buckets import bucket_of, home
 from notifier.domain.cloudevents import MAX_BATCH, CheckedEvent
 from notifier.domain.errors import Problem
 from notifier.domain.problems import problem
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
+from notifier.pipeline.signalling import signal_undecided
 from notifier.runtime.background import once
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.stages import Stage, metered
@@ -35,7 +37,9 @@ class Intake:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writer: Coalescer[CheckedEvent, events.Stored] = Coalescer(self._write, limit=MAX_BATCH)
+        self._writers: list[Coalescer[CheckedEvent, events.Stored]] = [
+            Coalescer(partial(self._write, each), limit=MAX_BATCH) for each in engine.buckets
+        ]
         self._signals: set[asyncio.Task[None]] = set()
 
     async def accept(self, candidates: Sequence[CheckedEvent | Problem]) -> list[Accepted | Problem]:
@@ -44,7 +48,7 @@ class Intake:
         Raises StoreUnavailable where nothing could be written.
         """
         fit = [candidate for candidate in candidates if isinstance(candidate, CheckedEvent)]
-        stored = iter(await self._writer.add(fit))
+        stored = iter(await self._store(fit))
         answers = [
             candidate if isinstance(candidate, Problem) else _answer(candidate, next(stored))
             for candidate in candidates
@@ -52,28 +56,38 @@ class Intake:
         _count(candidates, answers)
         return answers
 
-    def signal(self, types: Mapping[str, str]) -> None:
-        """Signal that events wait for a decision, without making the caller wait for the broker. `types` are their
-        event types by id."""
-        urgent = [id_ for id_, type_ in types.items() if type_ in self._engine.catalog.urgent]
-        others = [id_ for id_, type_ in types.items() if type_ not in self._engine.catalog.urgent]
-        for ids, signal in (urgent, self._engine.signals.decide_urgent), (others, self._engine.signals.decide):
-            if ids:
-                task = once("signal", partial(signal, ids))
-                self._signals.add(task)
-                task.add_done_callback(self._signals.discard)
+    def signal(self, engine: Engine, types: Mapping[str, str]) -> None:
+        """Signal that events of a bucket wait for a decision, without making the caller wait for the broker. `types`
+        are their event types by id."""
+        task = once("signal", partial(signal_undecided, engine, types))
+        self._signals.add(task)
+        task.add_done_callback(self._signals.discard)
 
     async def close(self) -> None:
         """Wait for signals under way."""
         await asyncio.gather(*self._signals)
 
+    async def _store(self, fit: Sequence[CheckedEvent]) -> Sequence[events.Stored]:
+        """Write events, each in the bucket where it is at home."""
+        if len(self._writers) == 1:
+            return await self._writers[0].add(fit)
+        homes = [bucket_of(_home(checked), len(self._writers)) for checked in fit]
+        parts = {home: [checked for checked, its in zip(fit, homes, strict=True) if its == home] for home in set(homes)}
+        written = await asyncio.gather(*(self._writers[home].add(part) for home, part in parts.items()))
+        stored = {home: iter(each) for home, each in zip(parts, written, strict=True)}
+        return [next(stored[home]) for home in homes]
+
     @metered(Stage.ACCEPT)
-    async def _write(self, batch: list[CheckedEvent]) -> list[events.Stored]:
-        now = self._engine.clock.now()
+    async def _write(self, engine: Engine, batch: list[CheckedEvent]) -> list[events.Stored]:
+        now = engine.clock.now()
         first = {checked.id: checked for checked in reversed(batch)}
-        stored = await events.add(self._engine.database, [new_event(checked, now) for checked in first.values()])
-        self.signal({stored[undated].id: checked.type for undated, checked in first.items()})
+        stored = await events.add(engine.database, [new_event(checked, now) for checked in first.values()])
+        self.signal(engine, {stored[undated].id: checked.type for undated, checked in first.items()})
         return [stored[checked.id] for checked in batch]
+
+
+def _home(checked: CheckedEvent) -> str:
+    return home(checked.source, checked.source_id, checked.subject, msgspec.json.decode(checked.data))
 
 
 def _count(candidates: Sequence[CheckedEvent | Problem], answers: Sequence[Accepted | Problem]) -> None:

@@ -37,8 +37,10 @@ async def accept_session(
         new[:] = [new_event(_checked(reader, event), now) for event in change.events]
         return change.stored, new
 
-    stored = await sessions.update(engine.database, ids.checked().text, take, now)
-    intake.signal({stored[event.id].id: event.type for event in new})
+    name = ids.checked().text
+    there = engine.of(name)
+    stored = await sessions.update(there.database, name, take, now)
+    intake.signal(there, {stored[event.id].id: event.type for event in new})
     return changes[0].dropped
 
 

@@ -39,19 +39,21 @@ async def run(engine: Engine, stop: asyncio.Event) -> None:
     """Tick until told to stop, sweep up behind erasures, remove what is kept no longer, and seal days that are over.
     While the database is away, wait for it."""
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(keep_going("erasure", partial(erasure.run, engine, stop)))
-        tasks.create_task(keep_going("retention", partial(retention.run, engine, stop)))
-        tasks.create_task(keep_going("sealing", partial(sealing.run, engine, stop)))
-        tasks.create_task(keep_going("clock.tick", partial(_tick, engine, stop)))
+        for each in engine.buckets:
+            tasks.create_task(keep_going("erasure", partial(erasure.run, each, stop)))
+            tasks.create_task(keep_going("retention", partial(retention.run, each, stop)))
+            tasks.create_task(keep_going("sealing", partial(sealing.run, each, stop)))
+            tasks.create_task(keep_going("clock.tick", partial(_tick, each, stop)))
 
 
 async def _tick(engine: Engine, stop: asyncio.Event) -> None:
+    """Tick for a bucket; that of the first looks at the books of all."""
     audited_at = 0
     while not stop.is_set():
         try:
             busy = await tick(engine)
-            if engine.clock.now() - audited_at >= AUDIT_EVERY:
-                await audit(engine)
+            if engine.database.bucket == 0 and engine.clock.now() - audited_at >= AUDIT_EVERY:
+                await audit(engine.whole)
                 audited_at = engine.clock.now()
             metrics.clock_tick.set_to_current_time()
         except StoreUnavailable as error:
@@ -76,9 +78,10 @@ async def tick(engine: Engine) -> bool:
 
 async def audit(engine: Engine) -> None:
     """Merge the tallies, check the ledger, and log an error where it doesn't balance."""
-    for _ in range(FOLDS):
-        if await tallies.fold(engine.database, FOLDED) < FOLDED // 2:
-            break
+    for database in engine.database.buckets:
+        for _ in range(FOLDS):
+            if await tallies.fold(database, FOLDED) < FOLDED // 2:
+                break
     books = await ledger.read(engine.database)
     metrics.ledger_imbalance.set(books.imbalance)
     if not books.balanced:

@@ -1,6 +1,7 @@
 """Dead letters: redrive or discard them. A state never moves back: a redrive makes a new delivery."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -41,10 +42,34 @@ async def redrive(engine: Engine, ids: Sequence[str], actor: str) -> list[Result
     """Redrive dead letters; returns one result for each id, in order.
 
     A delivery is replaced by a new one, due now, with its type's full time to live; redriving again gives the same
-    answer. An event is decided after all. Raises StoreUnavailable, and then nothing has changed.
+    answer. An event is decided after all. Raises StoreUnavailable, and then nothing has changed but what other buckets
+    than the one that is away have of them.
     """
-    now = engine.clock.now()
     ids = list(dict.fromkeys(ids))
+    return _join(await asyncio.gather(*(_redrive_in(each, ids, actor) for each in engine.buckets)))
+
+
+async def discard(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
+    """Discard dead letters: they stay as they are, and are no longer listed.
+
+    One result for each id, in order. Raises StoreUnavailable, as `redrive` does.
+    """
+    ids = list(dict.fromkeys(ids))
+    return _join(await asyncio.gather(*(_discard_in(each, ids, actor) for each in engine.buckets)))
+
+
+def _join(found: Iterable[Sequence[Result]]) -> list[Result]:
+    """The result for each id of several buckets: a delivery is in one, and an event may be dead in some."""
+    return [min(of_one, key=_weight) for of_one in zip(*found, strict=True)]
+
+
+def _weight(result: Result) -> int:
+    return 2 if result.reason == "not_found" else int(result.status == "refused")
+
+
+async def _redrive_in(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
+    """Redrive the dead letters that a bucket has."""
+    now = engine.clock.now()
 
     async def work(connection: AsyncConnection) -> tuple[list[Result], list[NewDelivery], list[str]]:
         dialect = engine.database.dialect
@@ -70,13 +95,9 @@ async def redrive(engine: Engine, ids: Sequence[str], actor: str) -> list[Result
     return results
 
 
-async def discard(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
-    """Discard dead letters: they stay as they are, and are no longer listed.
-
-    One result for each id, in order. Raises StoreUnavailable, and then nothing has changed.
-    """
+async def _discard_in(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
+    """Discard the dead letters that a bucket has."""
     now = engine.clock.now()
-    ids = list(dict.fromkeys(ids))
 
     async def work(connection: AsyncConnection) -> list[Result]:
         dialect = engine.database.dialect

@@ -18,6 +18,7 @@ from notifier.pipeline import deliver
 from notifier.pipeline.bisect_failures import bisect_failures
 from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
+from notifier.pipeline.forwarding import Forwarded, forward, reaches_out
 from notifier.pipeline.local_claims import LocalClaims, claim_locally, due_immediately, write_as_claimed
 from notifier.pipeline.plan import Plan, audience_keys
 from notifier.pipeline.planning import read_and_plan, with_first_seen
@@ -39,10 +40,12 @@ class _Raced(Exception):
 @dataclass
 class BatchSplit:
     """The events of a batch by how they are decided: together in one transaction; afterwards, because they end the same
-    subscriptions; and those that address segments, which `expand` decides in chunks."""
+    subscriptions; once they were forwarded to other buckets; and those that address segments, which `expand` decides
+    in chunks."""
 
     together: list[Event] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
+    outward: list[Event] = field(default_factory=list)
     wide: list[str] = field(default_factory=list)
 
 
@@ -84,21 +87,21 @@ async def _decide_apart(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, 
 
 
 async def _decide(engine: WorkerEngine, ids: Sequence[str]) -> int:
-    decided = 0
+    decided, forwarded = 0, Forwarded()
     while ids:
-        done, split = await _decide_together(engine, ids)
+        done, split = await _decide_together(engine, ids, forwarded)
         metrics.events_decided.inc(done)
-        decided, ids = decided + done, split.waiting
+        decided, ids = decided + done, [*split.waiting, *await forward(engine, split.outward, forwarded)]
     return decided
 
 
 @metered(Stage.DECIDE)
-async def _decide_together(engine: WorkerEngine, ids: Sequence[str]) -> tuple[int, BatchSplit]:
+async def _decide_together(engine: WorkerEngine, ids: Sequence[str], forwarded: Forwarded) -> tuple[int, BatchSplit]:
     """Decide events in one transaction; returns how many, and those that come after it."""
     now = engine.clock.now()
     for _ in range(RACES):
         try:
-            decided = await engine.database.write(partial(_transact, engine, ids, now))
+            decided = await engine.database.write(partial(_transact, engine, ids, now, forwarded))
         except _Raced:
             continue
         break
@@ -110,16 +113,19 @@ async def _decide_together(engine: WorkerEngine, ids: Sequence[str]) -> tuple[in
     return len(decided.split.together), decided.split
 
 
-async def _transact(engine: WorkerEngine, ids: Sequence[str], now: int, connection: AsyncConnection) -> _Decided:
+async def _transact(
+    engine: WorkerEngine, ids: Sequence[str], now: int, forwarded: Forwarded, connection: AsyncConnection
+) -> _Decided:
     """Decide those of the events that one transaction can, and write all that comes of them; _Raced where another
     transaction has made one of the same rows meanwhile."""
     dialect = engine.database.dialect
-    split = _split(engine.catalog, await events.take_undecided(connection, dialect, ids))
+    split = _split(engine, await events.take_undecided(connection, dialect, ids), forwarded)
     await events.look_again(connection, dialect, split.wide, now + EXPAND_AGAIN)
     if not split.together:
         return _Decided(split)
     batch = await with_first_seen(connection, dialect, engine.catalog, split.together, identities.first_seen)
-    members = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
+    named = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
+    members = forwarded.with_members(named)
     plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members, often=engine.often)
     await supersessions.add(connection, dialect, plan.supersessions)
     taken = await _take(connection, engine, batch, members, plan, now)
@@ -173,14 +179,16 @@ async def _write_new(
     return new
 
 
-def _split(catalog: Catalog, batch: Iterable[Event]) -> BatchSplit:
-    split = BatchSplit()
+def _split(engine: WorkerEngine, batch: Iterable[Event], forwarded: Forwarded) -> BatchSplit:
+    split, catalog, buckets = BatchSplit(), engine.catalog, len(engine.whole.buckets)
     ending: set[str] = set()
     for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
         kinds = catalog.listeners.get(event.type, [])
         topics_ = {key for kind in kinds if kind.one_shot for key in policy.audiences(kind, event.data)}
         if any(kind.audience == "segment" for kind in kinds):
             split.wide.append(event.id)
+        elif event.id not in forwarded.ids and reaches_out(catalog, event, buckets):
+            split.outward.append(event)
         elif topics_ & ending:
             split.waiting.append(event.id)
         else:

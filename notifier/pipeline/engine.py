@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, Self
 
 from notifier.broker import NAMESPACE
 from notifier.broker.signals import Signals
+from notifier.domain.buckets import bucket_of
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import SECOND, Clock
 from notifier.domain.deliveries import Channel
@@ -42,7 +43,25 @@ class Engine:
     namespace: str = NAMESPACE
     chunk: int = CHUNK
     often: Often = field(default_factory=Often)
+    part_of: "Engine | None" = None
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def whole(self) -> "Engine":
+        """The engine of the whole database, of which this may be a bucket's."""
+        return self.part_of or self
+
+    @cached_property
+    def buckets(self) -> tuple[Self, ...]:
+        """The engine of each bucket of the database."""
+        parts = self.database.buckets
+        if len(parts) == 1:
+            return (self,)
+        return tuple(replace(self, database=part, signals=self.signals.of(part.bucket), part_of=self) for part in parts)
+
+    def of(self, key: str) -> Self:
+        """The engine of a person's bucket, by the person's id."""
+        return self.buckets[bucket_of(key, len(self.buckets))]
 
 
 @dataclass(frozen=True, kw_only=True)

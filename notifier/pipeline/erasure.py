@@ -32,10 +32,12 @@ async def sweep(engine: Engine) -> int:
     due = await erasures.due(engine.database, now, now + AGAIN, BATCH)
     if not due:
         return 0
-    count = sum([await sweeping.forget_told(engine.database, each, now) for each in due])
+    everywhere = engine.database.whole.buckets  # events that name a person are wherever they reached anybody
+    count = sum([await sweeping.forget_told(part, each, now) for each in due for part in everywhere])
     ended = [each for each in due if now >= each.requested_at + ENDED]
     if ended:
-        await sweeping.forget_named(engine.database, ended)
+        for part in everywhere:
+            await sweeping.forget_named(part, ended)
         await erasures.settle(engine.database, ended, None)
     first = [each for each in due if each not in ended]
     await erasures.settle(engine.database, first, now + ENDED)

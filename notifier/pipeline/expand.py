@@ -12,7 +12,8 @@ from notifier.domain.deliveries import Reason
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.events import Event
 from notifier.pipeline.engine import EXPAND_AGAIN, Engine
-from notifier.pipeline.plan import Plan, people_of, plan_nobody, plan_supersessions, plan_type
+from notifier.pipeline.forwarding import Forwarded, forward, reaches_out
+from notifier.pipeline.plan import Plan, kinds_of, people_of, plan_nobody, plan_supersessions, plan_type
 from notifier.pipeline.planning import with_first_seen
 from notifier.pipeline.signalling import begin_try, signal_due
 from notifier.pipeline.spending import read_spent
@@ -50,7 +51,10 @@ async def _expand(engine: Engine, id_: str) -> int:
     out and tells none twice. Types with other audiences are decided with the first chunk.
     """
     now = engine.clock.now()
-    outcome = await engine.database.write(partial(_transact, engine, id_, now))
+    forwarded = Forwarded()
+    if not await _forward(engine, id_, forwarded):
+        return 0
+    outcome = await engine.database.write(partial(_transact, engine, id_, now, forwarded))
     if outcome is None:
         return 0
     finished, plan = outcome
@@ -62,7 +66,20 @@ async def _expand(engine: Engine, id_: str) -> int:
     return int(finished)
 
 
-async def _transact(engine: Engine, id_: str, now: int, connection: AsyncConnection) -> tuple[bool, Plan] | None:
+async def _forward(engine: Engine, id_: str, forwarded: Forwarded) -> bool:
+    """Forward an event before its first chunk; False where a bucket that it reaches doesn't answer."""
+    if len(engine.whole.buckets) == 1:
+        return True
+    begun = await events.undecided(engine.database, [id_])
+    outward = [
+        each for each in begun if each.cursor is None and reaches_out(engine.catalog, each, len(engine.whole.buckets))
+    ]
+    return len(await forward(engine, outward, forwarded)) == len(outward)
+
+
+async def _transact(
+    engine: Engine, id_: str, now: int, forwarded: Forwarded, connection: AsyncConnection
+) -> tuple[bool, Plan] | None:
     """Write an event's next chunk and its progress: whether it was the last, and its plan; None where the event is no
     longer undecided."""
     dialect = engine.database.dialect
@@ -74,8 +91,10 @@ async def _transact(engine: Engine, id_: str, now: int, connection: AsyncConnect
     chunk = NO_CHUNK
     if segment is not None:
         chunk = await segments.chunk(connection, dialect, segment, event.cursor or "", engine.chunk)
-    plan = await _plan(engine, connection, event, chunk, now)
+    plan = await _plan(engine, connection, event, chunk, now, forwarded)
     for kind in _wide(engine.catalog, event):
+        if event.audiences is not None:
+            continue  # where it was accepted it is said once that nobody hears of it
         if segment is None:
             plan_nobody(plan, kind, event, Reason.UNKNOWN_SEGMENT, now)
         elif not chunk.people and not chunk.more and not await deliveries.has_decisions(connection, id_, kind.id):
@@ -88,16 +107,18 @@ async def _transact(engine: Engine, id_: str, now: int, connection: AsyncConnect
     return not chunk.more, plan
 
 
-async def _plan(engine: Engine, connection: AsyncConnection, event: Event, chunk: Chunk, now: int) -> Plan:
+async def _plan(
+    engine: Engine, connection: AsyncConnection, event: Event, chunk: Chunk, now: int, forwarded: Forwarded
+) -> Plan:
     """The plan of a chunk; the first chunk includes the event's other types."""
     plan, catalog = Plan(), engine.catalog
     wide = _wide(catalog, event)
     is_first = event.cursor is None
-    others = [kind for kind in catalog.listeners.get(event.type, []) if is_first and kind not in wide]
+    others = [kind for kind in kinds_of(catalog, event) if is_first and kind not in wide]
     members = {key: chunk.people for kind in wide for key in policy.audiences(kind, event.data)}
     if is_first:
-        wanted = [key for kind in others for key in policy.audiences(kind, event.data)]
-        members |= await recipients.in_audiences(connection, engine.database.dialect, wanted)
+        wanted = [key for kind in others for key in policy.own_audiences(kind, event)]
+        members |= forwarded.with_members(await recipients.in_audiences(connection, engine.database.dialect, wanted))
         plan_supersessions(plan, catalog, event)
     spent = await read_spent(
         connection, engine.database.dialect, catalog, [event], members, now, often=engine.often

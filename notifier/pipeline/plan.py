@@ -51,38 +51,49 @@ def make_plan(
     plan = Plan()
     for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
         plan_supersessions(plan, catalog, event)
-        for kind in catalog.listeners.get(event.type, []):
+        for kind in kinds_of(catalog, event):
             plan_type(plan, catalog, kind, event, people_of(kind, event, members), now, spent)
     return plan
 
 
 def plan_supersessions(plan: Plan, catalog: Catalog, event: Event) -> None:
     """Add the supersessions that an event causes."""
-    plan.supersessions += [
+    plan.supersessions += supersessions_of(catalog, event)
+
+
+def supersessions_of(catalog: Catalog, event: Event) -> list[Supersession]:
+    """The supersessions that an event causes."""
+    return [
         Supersession(subject_key=mark.subject_key, until=mark.until, reason=mark.reason, event_id=event.id)
         for mark in policy.outdates(catalog, event)
     ]
 
 
-def people_of(kind: NotificationType, event: Event, members: Mapping[str, list[Recipient]]) -> list[Recipient]:
-    """The recipients of a type's notification about an event."""
+def kinds_of(catalog: Catalog, event: Event) -> list[NotificationType]:
+    """The types to decide about an event: all that listen, and of a copy those whose people are where it is."""
+    kinds = catalog.listeners.get(event.type, [])
+    return kinds if event.audiences is None else [kind for kind in kinds if policy.own_audiences(kind, event)]
+
+
+def people_of(kind: NotificationType, event: Event, members: Mapping[str, list[Recipient]]) -> list[Recipient] | None:
+    """The recipients of a type's notification about an event, none where all of them are in other buckets; None where
+    there is nobody."""
     # The most exact name decides: a token of another person must not notify a stranger.
-    found = (members[key] for key in policy.audiences(kind, event.data) if key in members)
-    return next(found, [])
+    return next((members[key] for key in policy.own_audiences(kind, event) if key in members), None)
 
 
 def plan_type(
-    plan: Plan, catalog: Catalog, kind: NotificationType, event: Event, people: Sequence[Recipient], now: int,
+    plan: Plan, catalog: Catalog, kind: NotificationType, event: Event, people: Sequence[Recipient] | None, now: int,
     spent: SendsInWindow,
 ) -> None:  # fmt: skip
     """Add a type's deliveries and decisions for these people."""
-    if not people:
+    if people is None:
         subscribed = kind.audience == "subscribers"
         plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
     shared = _Shared(policy.subject_key(kind, event.data), policy.expires_at(kind, event), now)
     turn = 0
     capped, by_type = kind.category in catalog.regulation.caps, of_type(kind.id)
-    for person in people:
+    for person in people or ():
         mine = spent.get(person.id)
         counted = mine is not None and by_type in mine
         asked = _with_spent(person, spent) if capped or counted else person
@@ -127,7 +138,7 @@ def audience_keys(catalog: Catalog, batch: Iterable[Event]) -> Iterable[str]:
     """The audiences that events name, for all the types that listen."""
     for event in batch:
         for kind in catalog.listeners.get(event.type, []):
-            yield from policy.audiences(kind, event.data)
+            yield from policy.own_audiences(kind, event)
 
 
 def _delivery(

@@ -15,6 +15,7 @@ from notifier.domain.deliveries import UNREACHED, State, may_move
 from notifier.domain.messages import Report
 from notifier.providers.retries import Retry
 from notifier.providers.spec import retries
+from notifier.store.core.buckets import over
 from notifier.store.core.database import Database
 from notifier.store.delivery import earlier, fallback_steps, receipts
 from notifier.store.delivery.receipts import DeliveryStatus
@@ -37,8 +38,18 @@ class Recorded(msgspec.Struct, frozen=True):
     suppressed: bool = False
 
 
+def _either(found: Sequence[list[Recorded]]) -> list[Recorded]:
+    """The effect of each report where its delivery is."""
+    return [
+        Recorded(any(each.moved for each in of_one), any(each.suppressed for each in of_one))
+        for of_one in zip(*found, strict=True)
+    ]
+
+
+@over(_either)
 async def record(database: Database, reports: Sequence[Report], now: int) -> list[Recorded]:
-    """Apply each report, in order and in one transaction."""
+    """Apply each report, in order and in one transaction. Its delivery is in one bucket, which nobody can tell by its
+    id: all are asked for the batch, and where it isn't known it changes nothing."""
     key = await suppressions.address_key(database)
 
     async def work(connection: AsyncConnection) -> list[Recorded]:

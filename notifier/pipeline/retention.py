@@ -3,7 +3,7 @@ chunk at a time, and rests after each, so that messages hardly notice."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from time import monotonic
 
@@ -18,6 +18,7 @@ from notifier.runtime.background import every, pause
 from notifier.store.core.ageing import Place, Step
 from notifier.store.core.database import Database
 from notifier.store.delivery import retention as store
+from notifier.store.delivery.retention import Walk
 
 EVERY = 60.0  # seconds between two rounds: periods are told in days
 REST = 3.0  # times as long as a chunk took: the database removes for a quarter of the time at most
@@ -52,10 +53,10 @@ async def remove(
 
     Walks that begin anew do so once in a while; with `everything` they do at once.
     """
-    for walk in store.walks(removals(catalog, now)):
-        due = everything or await store.is_due(database, walk, now)
+    for bucket, walk in _walks(database, catalog, now):
+        due = everything or await store.is_due(bucket, walk, now)
         while due:
-            step = await store.step(database, walk, now)
+            step = await store.step(bucket, walk, now)
             metrics.rows_removed.labels(walk.part).inc(step.number)
             yield walk.part, step
             due = not step.ended
@@ -63,10 +64,18 @@ async def remove(
 
 async def preview(database: Database, catalog: Catalog, now: int) -> AsyncIterator[tuple[Part, Step]]:
     """Count what would go at an instant, chunk by chunk, and change nothing."""
-    for walk in store.walks(removals(catalog, now)):
+    for bucket, walk in _walks(database, catalog, now):
         place: Place | None = None
         ended = False
         while not ended:
-            step = await store.look(database, walk, now, place)
+            step = await store.look(bucket, walk, now, place)
             yield walk.part, step
             place, ended = step.place, step.ended
+
+
+def _walks(database: Database, catalog: Catalog, now: int) -> Iterator[tuple[Database, Walk]]:
+    """The walks of each bucket; the first one's clock walks over what all share."""
+    for walk in store.walks(removals(catalog, now)):
+        for bucket in database.buckets:
+            if bucket.bucket == 0 or walk.part not in store.SHARED:
+                yield bucket, walk

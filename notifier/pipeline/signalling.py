@@ -1,7 +1,7 @@
 """Signal due work: events to be tried, and deliveries signalled by the worker that decides them
 instead of the clock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from notifier.domain.catalog import Catalog
 from notifier.domain.deliveries import State, by_queue
@@ -15,6 +15,15 @@ async def begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]
     if not ids:
         return []
     return await events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
+
+
+async def signal_undecided(engine: Engine, types: Mapping[str, str]) -> None:
+    """Signal that events wait for a decision. `types` are their event types by id."""
+    urgent = [id_ for id_, type_ in types.items() if type_ in engine.catalog.urgent]
+    others = [id_ for id_, type_ in types.items() if type_ not in engine.catalog.urgent]
+    for ids, signal in (urgent, engine.signals.decide_urgent), (others, engine.signals.decide):
+        if ids:
+            await signal(ids)
 
 
 def is_immediate(catalog: Catalog, delivery: NewDelivery, now: int) -> bool:

@@ -10,7 +10,7 @@ from notifier.domain.recipient_facts import of_type
 from notifier.domain.recipients import Recipient
 from notifier.domain.regulation import Cap
 from notifier.pipeline.often import Often
-from notifier.pipeline.plan import SendsInWindow, people_of
+from notifier.pipeline.plan import SendsInWindow, kinds_of, people_of
 from notifier.store.people import recipient_facts
 
 Asked = list[tuple[NotificationType, list[Recipient]]]
@@ -23,9 +23,7 @@ async def read_spent(
 ) -> SendsInWindow:  # fmt: skip
     """The counts for category caps and type limits that apply to this batch."""
     regulation = catalog.regulation
-    asked = [
-        (kind, people_of(kind, event, members)) for event in batch for kind in catalog.listeners.get(event.type, [])
-    ]
+    asked = [(kind, people_of(kind, event, members) or []) for event in batch for kind in kinds_of(catalog, event)]
     wanted: dict[str, list[str]] = {}
     for kind, people in asked:
         if kind.category in regulation.caps:

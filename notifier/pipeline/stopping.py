@@ -5,6 +5,7 @@ fallback step or digest the delivery waits in, and repeating it changes nothing.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain, islice
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,9 +15,12 @@ from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Reason
 from notifier.pipeline.engine import Engine
 from notifier.store.core import audit
+from notifier.store.core.audit import AuditEntry
+from notifier.store.core.buckets import over
+from notifier.store.core.database import Database
 from notifier.store.delivery import events, supersessions
 from notifier.store.delivery.deliveries import Subject
-from notifier.store.delivery.supersessions import StoppedDelivery, Supersession
+from notifier.store.delivery.supersessions import MOST_TOLD, StoppedDelivery, Supersession
 
 MAX_SUBJECT = 190  # characters of the audit's column
 
@@ -64,15 +68,31 @@ async def acknowledge_delivery(engine: Engine, delivery: Subject, actor: str) ->
 
 
 async def _stop(engine: Engine, things: Sequence[tuple[str, int]], reason: Reason, actor: str, told: str) -> Stopping:
-    """Write supersessions of subjects, each up to an instant; their source is the audit's entry."""
-    entry = audit.AuditEntry(at=engine.clock.now(), actor=actor, action=reason, subject=told[:MAX_SUBJECT])
+    """Write supersessions of subjects, each up to an instant; their source is the audit's entry.
+
+    They are written in every bucket, for an event about the subject may have reached any, or be on its way there.
+    """
+    entry = AuditEntry(at=engine.clock.now(), actor=actor, action=reason, subject=told[:MAX_SUBJECT])
     new = [Supersession(subject_key=key, until=until, reason=reason, event_id=entry.id) for key, until in things]
+    return await _write(engine.database, new, entry)
+
+
+def _all(found: Sequence[Stopping]) -> Stopping:
+    """What was stopped in all buckets."""
+    listed = chain.from_iterable(each.deliveries for each in found)
+    return Stopping(stopped=sum(each.stopped for each in found), deliveries=list(islice(listed, MOST_TOLD)))
+
+
+@over(_all)
+async def _write(database: Database, new: Sequence[Supersession], entry: AuditEntry) -> Stopping:
+    """Write supersessions in a bucket, and the one entry of the audit with whichever is the first: so where a bucket
+    doesn't answer, what was stopped in others is in the audit, and the same again stops the rest."""
 
     async def work(connection: AsyncConnection) -> Stopping:
-        dialect = engine.database.dialect
+        dialect = database.dialect
         await supersessions.add(connection, dialect, new)
         await audit.add(connection, dialect, [entry])
         count, found = await supersessions.stopped(connection, dialect, new)
         return Stopping(stopped=count, deliveries=found)
 
-    return await engine.database.write(work)
+    return await database.write(work)

@@ -11,6 +11,8 @@ from notifier.policy.identity import (
     digest_group,
     expires_at,
     outdates,
+    outdates_for_many,
+    own_audiences,
     subject_key,
     useless_from,
 )  # fmt: skip
@@ -40,6 +42,8 @@ __all__ = [
     "make_grid",
     "may_switch",
     "outdates",
+    "outdates_for_many",
+    "own_audiences",
     "subject_key",
     "switch",
     "trace",

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from notifier.domain import identifiers
+from notifier.domain.buckets import DRIVER
 from notifier.domain.catalog import AUDIENCE_FIELDS, Catalog, NotificationType
 from notifier.domain.clock import to_instant
 from notifier.domain.deliveries import Channel, Reason
@@ -25,6 +26,13 @@ def audiences(kind: NotificationType, data: dict[str, Any]) -> list[str]:
     """The audience keys that an event's data names for a type, most exact first; empty where it names nobody."""
     fields = AUDIENCE_FIELDS[kind.audience]
     return [identifiers.audience(group, data[field]) for group, field in fields if data.get(field) is not None]
+
+
+def own_audiences(kind: NotificationType, event: Event) -> list[str]:
+    """Those of the audience keys that an event is decided for where it is: a copy (`domain.buckets`) has some of
+    them."""
+    named = audiences(kind, event.data)
+    return named if event.audiences is None else [key for key in named if key in event.audiences]
 
 
 def subject_key(kind: NotificationType, data: dict[str, Any]) -> str:
@@ -70,6 +78,15 @@ class Outdated(msgspec.Struct, frozen=True):
     subject_key: str
     until: int
     reason: Reason
+
+
+def outdates_for_many(catalog: Catalog, event: Event) -> bool:
+    """Whether what an event makes untrue may be on its way to others than the one person whom it names by id."""
+    kinds = list(catalog.cancels.get(event.type, []))
+    for kind in catalog.listeners.get(event.type, []):
+        kinds += [catalog.types[other] for other in (*kind.closes, *kind.supersedes)]
+        kinds += [kind] if kind.in_place else []
+    return any(kind.audience != "driver" or DRIVER not in event.data for kind in kinds)
 
 
 def outdates(catalog: Catalog, event: Event) -> list[Outdated]:

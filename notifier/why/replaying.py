@@ -20,6 +20,7 @@ from notifier.domain.recipient_facts import of_type
 from notifier.domain.recipients import Recipient
 from notifier.pipeline.plan import SendsInWindow, audience_keys, make_plan
 from notifier.policy import phrases
+from notifier.store.core.buckets import in_each
 from notifier.store.core.database import Database
 from notifier.store.delivery.decisions import Decision
 from notifier.store.people import recipient_facts, recipients
@@ -30,6 +31,8 @@ from notifier.store.reading.history import DecisionKey
 EXAMPLES = 3  # examples of each difference: events for `notifier explain`
 
 Members = Mapping[str, list[Recipient]]
+
+_Facts = tuple[SendsInWindow, Members]
 
 Outcome = tuple[State, str | None, int]
 """An answer's state, its reason, and when it is due."""
@@ -119,12 +122,7 @@ async def _walk(database: Database, day: int) -> AsyncIterator[tuple[list[tuple[
     after: str | None = ""
     first: int | None = None
     while after is not None:
-        begin = after
-
-        async def work(connection: AsyncConnection, begin: str = begin) -> tuple[list[tuple[Event, int]], str | None]:
-            return await history.walk(connection, begin, day, day + DAY)
-
-        events, after = await database.look(work)
+        events, after = await history.walk(database, after, day, day + DAY)
         if after is None:
             yield events, 1.0
         else:  # ids follow each other as their events do
@@ -162,13 +160,8 @@ async def _decisions(database: Database, events: Sequence[str]) -> AsyncIterator
     """The decisions about events, by parts, for a campaign's don't fit in memory; others' aren't torn apart."""
     after: DecisionKey | None = DecisionKey()
     while after is not None and events:
-        begin = after
-
-        async def work(connection: AsyncConnection, begin: DecisionKey = begin) -> list[DecisionRecord]:
-            return await history.decisions(connection, database.dialect, events, begin)
-
-        made = await database.look(work)
-        if len(made) < history.DECISIONS:
+        made, more = await history.decisions(database, events, after)
+        if not more:
             after = None
         else:
             made = [each for each in made if each.event_id != made[-1].event_id] or made
@@ -178,7 +171,7 @@ async def _decisions(database: Database, events: Sequence[str]) -> AsyncIterator
 
 async def _read(
     database: Database, catalog: Catalog, events: Sequence[Event], made: Sequence[DecisionRecord]
-) -> tuple[SendsInWindow, Members]:
+) -> _Facts:
     """What people were sent of the capped categories, up to today; and who is in the audiences of events today, for
     types that nobody decided then and decisions that don't say where people stood."""
     types_made: dict[str, set[str]] = {}
@@ -202,7 +195,7 @@ async def _read(
             limited.setdefault(kind.id, set()).add(each.recipient_id)
     since = min((each.decided_at for each in made), default=0)
 
-    async def work(connection: AsyncConnection) -> tuple[SendsInWindow, Members]:
+    async def work(connection: AsyncConnection) -> _Facts:
         dialect = database.dialect
         spent = await recipient_facts.sends_in_window(connection, dialect, wanted, types, catalog.regulation, since)
         by_type = await recipient_facts.told_by_type(connection, dialect, limited, since - catalog.regulation.longest)
@@ -210,7 +203,21 @@ async def _read(
             spent.setdefault(id_, {}).update(told)
         return spent, await recipients.in_audiences(connection, dialect, list(audience_keys(catalog, asked)))
 
-    return await database.look(work)
+    found = await in_each(database, lambda bucket: bucket.look(work))
+    return found[0] if len(found) == 1 else _joined(found)
+
+
+def _joined(found: Sequence[_Facts]) -> _Facts:
+    """What several buckets know of their people, each of whom is in one."""
+    spent: SendsInWindow = {}
+    members: dict[str, list[Recipient]] = {}
+    for told, here in found:
+        for id_, sent in told.items():
+            mine = spent.setdefault(id_, {})
+            mine |= {name: moments for name, moments in sent.items() if moments or name not in mine}
+        for key, group in here.items():
+            members.setdefault(key, []).extend(group)
+    return spent, members
 
 
 def _again(

@@ -1,6 +1,6 @@
 """Simulate: what an event would send to whom, by the code that decides, and writing nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, time
 from typing import Annotated, Any
 
@@ -26,11 +26,12 @@ from notifier.pipeline.planning import read_and_plan, with_first_seen
 from notifier.policy import phrases
 from notifier.policy.hours import local, next_free
 from notifier.rendering import Renderer
+from notifier.store.core import buckets
 from notifier.store.core.database import Database
 from notifier.store.delivery import deliveries, identities
 from notifier.store.delivery.decisions import Decision
 from notifier.store.delivery.deliveries import NewDelivery
-from notifier.store.people import preferences, recipients
+from notifier.store.people import preferences, reach, recipients
 from notifier.store.reading import explaining
 from notifier.store.reading.explaining import SupersessionRecord
 from notifier.why.explain import HIDDEN, MessageParts, RuleView, content_told, rules_told, why_not
@@ -109,22 +110,69 @@ class Simulation(Private, frozen=True, kw_only=True):
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """The data that was read: the plan's decisions and deliveries, which of these exist already, and what supersedes
-    them."""
+    """The data that was read: the event at its moment, the person of interest and their audiences, the plan's decisions
+    of interest and its deliveries, which of these exist already, and what supersedes them."""
 
+    at: int
+    event: Event
+    person: Recipient | None
+    audiences: frozenset[str]
     decisions: Sequence[Decision]
     deliveries: Mapping[str, NewDelivery]
     known: set[str]
-    marks: Mapping[str, SupersessionRecord]
+    marks: Mapping[str, SupersessionRecord] = {}
 
 
 async def simulate(
     database: Database, catalog: Catalog, reader: EventReader, renderer: Renderer, trial: Trial, now: int
 ) -> Simulation:
-    """Simulate an event; raises Problem where the event, the time or the person is invalid."""
-    supposed = _checked(trial)
+    """Simulate an event; raises Problem where the event, the time or the person is invalid.
 
-    async def work(connection: AsyncConnection) -> Simulation:
+    Each bucket decides for its own people, as with copies of a real event; a person who is asked for has one.
+    """
+    supposed = _checked(trial)
+    if len(database.buckets) == 1:
+        return await _simulate(database, catalog, reader, renderer, trial, supposed, (), now)
+    keys = frozenset(audience_keys(catalog, [_event(reader, trial.event, now)]))
+    elsewhere = set[str]() if supposed else await _present(database, keys)
+    where = database
+    if isinstance(trial.recipient, str):
+        where = buckets.of(database, trial.recipient)
+    elif supposed is not None:
+        where = buckets.of(database, SOMEBODY)
+    told = await buckets.in_each(
+        where, lambda bucket: _simulate(bucket, catalog, reader, renderer, trial, supposed, elsewhere, now)
+    )
+    return told[0] if len(told) == 1 else _joined(catalog, trial.event.type, told)
+
+
+def _some(found: Sequence[set[str]]) -> set[str]:
+    return set[str]().union(*found)
+
+
+@buckets.over(_some)
+async def _present(database: Database, audiences: frozenset[str]) -> set[str]:
+    """Those of some audiences that have members anywhere."""
+    return await reach.present(database, audiences)
+
+
+def _joined(catalog: Catalog, type_: str, told: Sequence[Simulation]) -> Simulation:
+    """What an event comes to in all buckets; that there is nobody is told once, and not where there is somebody."""
+    fates: list[Fate] = []
+    for kind in catalog.listeners.get(type_, []):
+        own = [fate for each in told for fate in each.fates if fate.type == kind.id]
+        fates += [fate for fate in own if fate.recipient is not None] or own[:1]
+    more = sum(each.more for each in told) + max(len(fates) - MOST_PEOPLE, 0)
+    return msgspec.structs.replace(told[0], fates=fates[:MOST_PEOPLE], more=more)
+
+
+async def _simulate(
+    database: Database, catalog: Catalog, reader: EventReader, renderer: Renderer, trial: Trial,
+    supposed: Supposed | None, elsewhere: Collection[str], now: int,
+) -> Simulation:  # fmt: skip
+    """Simulate an event in one bucket; `elsewhere` are audiences that have members there or in others."""
+
+    async def work(connection: AsyncConnection) -> _Seen:
         dialect = database.dialect
         person = await _person(connection, dialect, trial, supposed)
         at = _instant(trial.at, person, now)
@@ -132,25 +180,28 @@ async def simulate(
             connection, dialect, catalog, [_event(reader, trial.event, at)], identities.known
         )  # fmt: skip
         keys = list(audience_keys(catalog, [event]))
-        members = await _members(connection, dialect, keys, person, supposed is not None)
+        here = await _members(connection, dialect, keys, person, supposed is not None)
+        members = {**{key: [] for key in elsewhere}, **here}
         plan = await read_and_plan(connection, dialect, catalog, [event], at, members, hold=False)
-        seen = _Seen(
-            plan.decisions,
+        return _Seen(
+            at, event, person,
+            frozenset(key for key, group in members.items() if person is not None and person in group),
+            [each for each in plan.decisions if person is None or each.recipient_id == person.id],
             plan.deliveries,
             await deliveries.existing(connection, dialect, list(plan.deliveries)),
-            await explaining.marks(connection, dialect, {each.subject_key for each in plan.deliveries.values()}),
-        )
-        told = [each for each in plan.decisions if person is None or each.recipient_id == person.id]
-        audiences = frozenset(key for key, group in members.items() if person is not None and person in group)
-        return Simulation(
-            at=to_datetime(at),
-            fates=[_fate(catalog, renderer, event, made, seen, at) for made in told[:MOST_PEOPLE]],
-            takes_back=_takes_back(catalog, event),
-            why_not=why_not(catalog, event, person.id, audiences) if person is not None and not told else [],
-            more=max(len(told) - MOST_PEOPLE, 0),
-        )
+        )  # fmt: skip
 
-    return await database.look(work)
+    seen = await database.look(work)
+    keys = {each.subject_key for each in seen.deliveries.values()}
+    seen = msgspec.structs.replace(seen, marks=await explaining.marks_everywhere(database.whole, keys))
+    person = seen.person
+    return Simulation(
+        at=to_datetime(seen.at),
+        fates=[_fate(catalog, renderer, made, seen) for made in seen.decisions[:MOST_PEOPLE]],
+        takes_back=_takes_back(catalog, seen.event),
+        why_not=[] if person is None or seen.decisions else why_not(catalog, seen.event, person.id, seen.audiences),
+        more=max(len(seen.decisions) - MOST_PEOPLE, 0),
+    )
 
 
 def _checked(trial: Trial) -> Supposed | None:
@@ -263,20 +314,20 @@ def _takes_back(catalog: Catalog, event: Event) -> list[str]:
     return [f"{kind.name}, about the same {about.replace('_', ' ')}" for kind, about in kinds]
 
 
-def _fate(catalog: Catalog, renderer: Renderer, event: Event, made: Decision, seen: _Seen, at: int) -> Fate:
+def _fate(catalog: Catalog, renderer: Renderer, made: Decision, seen: _Seen) -> Fate:
     kind = catalog.types[made.type]
     zone = "UTC" if made.standing is None else made.standing.zone
     return Fate(
         type=kind.id, name=kind.name, recipient=made.recipient_id or None, time_zone=zone,
-        local_time=f"{local(at, zone):%A %H:%M}",
-        answers=[_foreseen(catalog, renderer, kind, event, made, each, seen, at) for each in made.answers],
+        local_time=f"{local(seen.at, zone):%A %H:%M}",
+        answers=[_foreseen(catalog, renderer, kind, made, each, seen) for each in made.answers],
     )  # fmt: skip
 
 
 def _foreseen(
-    catalog: Catalog, renderer: Renderer, kind: NotificationType, event: Event, made: Decision, told: dict[str, Any],
-    seen: _Seen, at: int,
-) -> Foreseen:  # fmt: skip
+    catalog: Catalog, renderer: Renderer, kind: NotificationType, made: Decision, told: dict[str, Any], seen: _Seen
+) -> Foreseen:
+    event, at = seen.event, seen.at
     channel, answer, delivery = Channel(told["channel"]), State(told["answer"]), seen.deliveries[told["delivery"]]
     facts = made.standing
     zone = "UTC" if facts is None else facts.zone

@@ -1,11 +1,20 @@
 """The application over each database, with the bundled Valkey as broker and a clock that tests move."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from notifier.store.core.database import Database
 from tests.api.server import Caller, application
+from tests.conftest import prepare
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "buckets"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path, migrated: set[str]) -> str:
+    """An empty database of each engine, and one with buckets."""
+    return prepare(request, tmp_path, empty_sqlite, migrated)
+
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tests of what doesn't depend on the database."""

@@ -28,6 +28,7 @@ from notifier.rendering import Renderer
 from notifier.runtime.settings import Settings
 from notifier.store.console import keys
 from notifier.store.core.database import Database
+from tests import everywhere
 from tests.samples import CATALOG, LINKS, NOW, RENDERER
 
 PRICED = Settings(ocpi_driver_prices="any")
@@ -88,8 +89,7 @@ class Caller:
 
     async def rows(self, table: sa.FromClause) -> list[Any]:
         """All rows of a table."""
-        async with self.engine.database.engine.connect() as connection:
-            return list(await connection.execute(sa.select(table)))
+        return await everywhere.rows(self.engine.database, table)
 
 
 async def add_key(database: Database, *scopes: Scope, **bounds: Any) -> str:

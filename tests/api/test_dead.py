@@ -5,18 +5,17 @@ import json
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from notifier.domain.clock import HOUR
-from notifier.pipeline.decide import decide
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import events
 from notifier.store.reading.dead import successor_id
+from tests import everywhere
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller, add_key
 from tests.samples import NOW, with_data
-from tests.states import become
+from tests.states import become_there
 
 ADA = b'{"name": "Ada", "email": "ada@example.com", "phone": "+4915123456789", "devices": [{"value": "token-1"}]}'
 
@@ -27,14 +26,12 @@ async def die(api: Caller, number: int = 7, *, state: str = "failed", reason: st
     event = json.loads(with_data(attempt=number))
     event["data"]["driver_id"] = "A-1"
     event = (await api.post(json.dumps({**event, "id": f"attempt-{number}", "subject": f"A-{number}"}))).body["event"]
-    await decide(api.engine, [event])
-    mail = sa.and_(delivery.c.event_id == event, delivery.c.channel == "email")
-    async with api.engine.database.engine.begin() as connection:
-        id_: str = (await connection.execute(sa.select(delivery.c.id).where(mail))).scalar_one()
-        died = {"state": state, "reason": reason, "updated_at": api.clock.now(), "next_check_at": None, "attempts": 1}
-        tried = {"started_at": NOW, "provider": "smtp", "answer": "address_gone", "code": "5.1.1"}
-        await become(connection, [id_], **died, **tried)
-    return id_
+    await everywhere.decide(api.engine, [event])
+    (id_,) = [row.id for row in await api.rows(delivery) if (row.event_id, row.channel) == (event, "email")]
+    died = {"state": state, "reason": reason, "updated_at": api.clock.now(), "next_check_at": None, "attempts": 1}
+    tried = {"started_at": NOW, "provider": "smtp", "answer": "address_gone", "code": "5.1.1"}
+    await become_there(api.engine.database, [id_], **died, **tried)
+    return str(id_)
 
 
 async def post(api: Caller, action: str, *ids: Any, **headers: str) -> Answer:
@@ -76,8 +73,7 @@ async def test_a_dead_letter_is_listed_and_told_with_its_reason_in_words_and_no_
 
 async def test_a_receipts_code_is_told_with_its_meaning(api: Caller) -> None:
     id_ = await die(api, state="undelivered", reason="unavailable")
-    async with api.engine.database.engine.begin() as connection:
-        await become(connection, [id_], channel="sms", code="30003")
+    await become_there(api.engine.database, [id_], channel="sms", code="30003")
 
     letter = (await api.call("GET", f"/v1/dead/{id_}")).body
 
@@ -160,7 +156,8 @@ async def test_a_redrive_answers_for_each_id_and_the_same_again_is_answered_alik
 
 async def test_a_quarantined_event_is_a_dead_letter_too(api: Caller) -> None:
     event = (await api.post(with_data(attempt=1))).body["event"]
-    await events.quarantine(api.engine.database, [event], api.clock.now())
+    for each in api.engine.database.buckets:
+        await events.quarantine(each, [event], api.clock.now())
 
     (line,) = (await api.call("GET", "/v1/dead")).body["letters"]
     letter = (await api.call("GET", f"/v1/dead/{event}")).body

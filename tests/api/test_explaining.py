@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from notifier.pipeline.decide import decide
 from notifier.store.core.schema import metadata
+from tests import everywhere
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller, add_key
 from tests.samples import EVENT, encoded
@@ -20,7 +20,7 @@ async def happen(api: Caller) -> str:
     """The id of an event about Ada that is decided."""
     await api.call("PUT", "/v1/recipients/ada", ADA)
     event: str = (await api.post(encoded(data=TRIAL["event"]["data"]))).body["event"]
-    await decide(api.engine, [event])
+    await everywhere.decide(api.engine, [event])
     return event
 
 

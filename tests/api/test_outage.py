@@ -148,7 +148,7 @@ async def test_an_import_says_what_was_written_before_the_database_went_away(out
     # Then it says what is written, and only that is there
     assert is_unavailable(answer)
     assert (answer.body["written"], answer.body["refused"]) == (STEP, 1)
-    assert f"the first {STEP} good lines are written, the others are not" in answer.body["detail"]
+    assert f"the first {STEP} good lines are written; send the others again" in answer.body["detail"]
     await outage.end()
     assert len(await rows_once_back(api, recipient)) == STEP
 

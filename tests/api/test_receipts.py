@@ -28,6 +28,7 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
 from notifier.runtime.settings import Settings
 from notifier.sandbox import FaultRule, Match, Sandbox
+from notifier.store.core import buckets
 from notifier.store.core.database import Database
 from notifier.store.core.schema import suppression
 from notifier.store.core.staff import audit
@@ -94,7 +95,8 @@ async def twilio(database: Database, valkey: str) -> AsyncIterator[Twilio]:
         lane=Lane.URGENT, subject_key=REFERENCE, state=State.SENT, reason=None, created_at=NOW, updated_at=NOW,
         due_at=NOW, expires_at=NOW, next_check_at=None,
     )  # fmt: skip
-    await database.write(lambda connection: deliveries.add(connection, database.dialect, [sent]))
+    there = buckets.of(database, "ada")
+    await there.write(lambda connection: deliveries.add(connection, there.dialect, [sent]))
     settings = Settings(public_url=PUBLIC, channels={"sms_providers": ACCOUNTS})
     async with application(database, valkey, settings=settings) as api:
         yield Twilio(api)

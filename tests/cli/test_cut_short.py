@@ -59,7 +59,7 @@ def test_an_import_says_how_many_were_written_before_the_database_went_away(tmp_
 
     # Then it says what is there
     assert (told.exit_code, told.stdout) == (69, "")
-    assert f"the first {STEP} good lines are written, the others are not" in told.stderr
+    assert f"the first {STEP} good lines are written; send the others again" in told.stderr
     assert counted(file, "recipient") == STEP
 
 

@@ -33,28 +33,42 @@ SERVERS = {
     "embedded": (None, None),
     "postgresql, redis": ("postgresql", "redis"),
     "mariadb, rabbitmq": ("mariadb", "rabbitmq"),
+    "buckets, redis": ("buckets", "redis"),
+    "citus, redis": ("citus", "redis"),
 }
 
 
 @pytest.fixture(params=SERVERS)
-async def system(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LocalSystem]:
-    """A running system, its database and broker empty."""
+def servers(request: pytest.FixtureRequest) -> dict[str, object]:
+    """Settings that name an empty database and an empty broker."""
     database, broker = SERVERS[request.param]
-    settings: dict[str, object] = {"worker_processes": 1}
-    if database is not None and broker is not None:
-        settings |= {"database_url": server_url(database), "broker_url": server_url(broker)}
-        await _empty(str(settings["database_url"]), str(settings["broker_url"]))
-    async with LocalSystem(tmp_path, settings) as started:
+    if database is None or broker is None:
+        return {}
+    made = {"buckets": "buckets_url", "citus": "citus_url"}
+    url: str = request.getfixturevalue(made[database]) if database in made else server_url(database)
+    if database not in made:
+        asyncio.run(_empty(url))
+    _empty_broker(server_url(broker))
+    return {"database_url": url, "broker_url": server_url(broker)}
+
+
+@pytest.fixture
+async def system(servers: dict[str, object], tmp_path: Path) -> AsyncIterator[LocalSystem]:
+    """A running system, its database and broker empty."""
+    async with LocalSystem(tmp_path, {"worker_processes": 1, **servers}) as started:
         yield started
 
 
-async def _empty(database_url: str, broker_url: str) -> None:
+async def _empty(database_url: str) -> None:
     database = Database(database_url, connections=1)
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.drop_all)
         await connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
     await migrate.upgrade(database)
     await database.close()
+
+
+def _empty_broker(broker_url: str) -> None:
     if broker_url.startswith("redis"):
         with redis.Redis.from_url(broker_url) as client:
             client.flushdb()

@@ -5,6 +5,8 @@ archive has messages that the person archived and messages that merely expired; 
 in neither.
 """
 
+import asyncio
+from collections import ChainMap
 from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, Final, Literal
@@ -15,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.preferences import read_preferences
-from notifier.store.core import rows
+from notifier.store.core import buckets, rows
+from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, delivery_note, event, recipient, supersession
 from notifier.store.core.status import rendered, status
@@ -80,6 +83,7 @@ _OWN: Final = (
 _NOTED: Final = ("seen_at", "read_at", "archived_at")
 
 
+@of_person
 async def is_known(database: Database, who: str) -> bool:
     """Whether a person exists."""
     query = sa.select(recipient.c.id).where(recipient.c.id == who)
@@ -90,6 +94,7 @@ async def is_known(database: Database, who: str) -> bool:
     return await database.read(work)
 
 
+@of_person
 async def page(database: Database, who: str, view: View, after: Place | None, limit: int, now: int) -> Listed | None:
     """A page of a person's list, newest first; None where there is no such person."""
     known = sa.select(recipient.c.locale, recipient.c.preferences).where(recipient.c.id == who)
@@ -112,16 +117,23 @@ async def page(database: Database, who: str, view: View, after: Place | None, li
 
 async def counts(database: Database, people: Collection[str], since: int, now: int) -> dict[str, Counts]:
     """How each of these people's lists stands. `since` is when the oldest message that can still stand was decided."""
+    parts = buckets.by_bucket(database, people).items()
+    counted = await asyncio.gather(*(_counts_of(there, part, since, now) for there, part in parts))
+    found = dict(ChainMap(*counted))
+    return {who: found.get(who, NOTHING) for who in people}
+
+
+async def _counts_of(database: Database, people: Collection[str], since: int, now: int) -> dict[str, Counts]:
     parameters = {"rows": [{"recipient_id": who} for who in people], "since": since, "now": now}
 
     async def work(connection: AsyncConnection) -> dict[str, Counts]:
         found = await connection.execute(_counts(database.dialect), parameters)
         return {row.recipient_id: _count(row) for row in found}
 
-    counted = await database.read(work) if people else {}
-    return {who: counted.get(who, NOTHING) for who in people}
+    return await database.read(work)
 
 
+@of_person
 async def one(database: Database, who: str, id_: str, now: int) -> bool:
     """Whether a message stands in a person's list, or in their archive."""
     either = [_listed(who, view, now).where(rendered.c.id == id_) for view in ("current", "archived")]
@@ -132,6 +144,7 @@ async def one(database: Database, who: str, id_: str, now: int) -> bool:
     return await database.read(work)
 
 
+@of_person
 async def up_to(database: Database, who: str, deed: Deed, newest: str | int, now: int) -> list[str] | None:
     """The ids of the messages in a person's list to which they haven't done this, from one of them (or an instant) on
     and older, so many as are noted at once; None where there is no such message."""
@@ -157,6 +170,7 @@ async def up_to(database: Database, who: str, deed: Deed, newest: str | int, now
     return await database.read(work)
 
 
+@of_person
 async def note(database: Database, who: str, ids: Sequence[str], deed: Deed, now: int) -> bool:
     """Record what a person did to their messages; return whether the person exists."""
 

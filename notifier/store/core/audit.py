@@ -33,6 +33,16 @@ async def add(connection: AsyncConnection, dialect: str, entries: Sequence[Audit
     return (await connection.execute(_insert(dialect), {"rows": entries})).rowcount
 
 
+async def has(database: Database, id_: str) -> bool:
+    """Whether the audit has an entry with this id."""
+    query = sa.select(audit.c.id).where(audit.c.id == id_)
+
+    async def work(connection: AsyncConnection) -> bool:
+        return (await connection.execute(query)).first() is not None
+
+    return await database.read(work)
+
+
 async def tell(database: Database, entry: AuditEntry) -> None:
     """Record in the audit an action that changes no row."""
 

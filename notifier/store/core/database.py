@@ -6,7 +6,8 @@ import logging
 import random
 import sqlite3
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -23,6 +24,7 @@ from notifier.domain.errors import StoreUnavailable
 from notifier.runtime.database_url import DatabaseUrl, MysqlOptions, PostgresqlOptions, read_database_url
 from notifier.runtime.stages import Stage, metered
 from notifier.store.core.rows import MysqlJson, quoted
+from notifier.store.core.session import COMMON, Session
 from notifier.store.core.sqlite_write_queue import SqliteWriteQueue
 
 T = TypeVar("T")
@@ -86,29 +88,40 @@ class Database:
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         self._writer = self.engine.execution_options(notifier_write=True)
         self._turns = SqliteWriteQueue(Path(f"{self.engine.url.database}-turn")) if self.dialect == "sqlite" else None
-        self._under_way = 0  # transactions
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._closed = False
+        self._open = _Transactions()
         # A single SELECT needs no BEGIN and COMMIT where the engine gives every statement its snapshot.
         self._reader = (
             self.engine.execution_options(isolation_level="AUTOCOMMIT")
             if self.dialect == "postgresql" and not pooled(read.options)
             else self.engine
         )
+        self._session = Session(pooled=pooled(read.options))
+        self.whole = self
+        self.bucket = 0
+        self.buckets: tuple[Database, ...] = (self,)
+
+    def split(self, schemas: Sequence[str]) -> None:
+        """Divide the database: each bucket's tables are in a schema of its own (`core.buckets`)."""
+        self._session = Session(pooled=self._session.pooled, schema=COMMON)
+        self.buckets = tuple(copy(self)._become(number, schema) for number, schema in enumerate(schemas))  # noqa: SLF001
+
+    def _become(self, number: int, schema: str) -> "Database":
+        self.bucket, self.buckets = number, (self,)
+        self._session = Session(pooled=self._session.pooled, schema=schema)
+        return self
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a read-only transaction."""
-        with self._transaction():
-            return await _run(self._reader, work)
+        with self._open.one():
+            return await _run(self._reader, self._session, work)
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a committed transaction; a conflict may run `work` more than once."""
-        with self._transaction():
+        with self._open.one():
             if self._turns is None:
-                return await _run(self._writer, work)
+                return await _run(self._writer, self._session, work)
             async with self._turns.turn():
-                return await _run(self._writer, work)
+                return await _run(self._writer, self._session, work)
 
     async def look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """The result of `work` in a transaction in which the engine itself refuses to write."""
@@ -121,12 +134,19 @@ class Database:
                 if self.dialect == "sqlite":  # where the setting belongs to the connection and not to the transaction
                     await connection.exec_driver_sql("PRAGMA query_only = OFF")
 
-        with self._transaction():
-            return await _run(self.engine, guarded)
+        with self._open.one():
+            return await _run(self.engine, self._session, guarded)
 
     def patient(self) -> "Database":
         """This database without time limits on statements and transactions: for migrations."""
-        return Database(self._url, connections=2, patient=True)
+        patient = Database(self._url, connections=2, patient=True)
+        return patient if self._session.schema is None else patient._become(self.bucket, self._session.schema)
+
+    async def look_into(self, connection: AsyncConnection) -> None:
+        """Have a connection of one's own see the tables of this bucket alone."""
+        if self._session.schema is not None:
+            await connection.exec_driver_sql(f"SET search_path TO {self._session.schema}")
+            await connection.commit()
 
     async def ping(self) -> None:
         """Raise StoreUnavailable where the database doesn't answer."""
@@ -141,17 +161,24 @@ class Database:
 
         A connection that is in use when its pool is closed would never be closed.
         """
-        self._closed = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._idle.wait()
+        await self._open.end()
         await self.engine.dispose()
         if self._turns is not None:
             self._turns.close()
 
+
+class _Transactions:
+    """The transactions that are under way, of all buckets."""
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Count a transaction, for `close` to wait for; raise StoreUnavailable where the database is closed."""
+    def one(self) -> Iterator[None]:
+        """Count a transaction, for `end` to wait for; raise StoreUnavailable where the database is closed."""
         if self._closed:
             raise StoreUnavailable("the database's connections are closed: this process is stopping")
         self._under_way += 1
@@ -163,14 +190,21 @@ class Database:
             if not self._under_way:
                 self._idle.set()
 
+    async def end(self) -> None:
+        """Refuse new transactions, and wait for those that are under way."""
+        self._closed = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self._idle.wait()
+
 
 @metered(Stage.STORE)
-async def _run(engine: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+async def _run(engine: AsyncEngine, session: Session, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
     tries = 0
     while True:
         tries += 1
         try:
-            async with engine.begin() as connection:
+            async with session.begin(engine) as connection:
                 return await work(connection)
         except DBAPIError as error:
             if not _gave_way(error):

@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateSchema
 
+from notifier.domain.buckets import MOST
+from notifier.domain.errors import ConfigurationError
+from notifier.store.core import buckets
 from notifier.store.core.database import Database
 from notifier.store.core.resumable import Tell
+from notifier.store.core.schema import metadata
 
 LOOK_AGAIN = 0.2  # seconds between two checks whether another process has finished its upgrade
 
@@ -40,30 +45,86 @@ def quiet(_what: str) -> None:
     """Reports progress to nobody."""
 
 
-def config(connection: Connection | None = None, tell: Tell = quiet) -> Config:
-    """Alembic's configuration; its env.py runs on the given connection."""
+def config(
+    connection: Connection | None = None, tell: Tell = quiet, elsewhere: Collection[str] = frozenset()
+) -> Config:
+    """Alembic's configuration; its env.py runs on the given connection. Tables that stand in another schema are left
+    out."""
     made = Config()
     made.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    made.attributes.update(connection=connection, tell=tell)
+    made.attributes.update(connection=connection, tell=tell, elsewhere=elsewhere)
     return made
 
 
 async def upgrade(database: Database, tell: Tell = quiet) -> None:
-    """Bring the schema to the newest revision; does nothing where the schema is already there.
+    """Bring the schema to the newest revision, that of every bucket too; does nothing where it is already there.
 
     Of several callers at once, one works and the others wait for it. An upgrade that was interrupted is resumed. `tell`
     is called with each change before it begins. Raises StoreUnavailable where the database doesn't answer.
     """
     await database.ping()
+    await buckets.find(database)
+    if len(database.buckets) == 1:
+        await _upgrade(database, tell, [])
+        return
+    shared = [table for table in metadata.sorted_tables if table.name in buckets.SHARED]
+    for each in database.buckets:
+        await _upgrade(each, partial(_tell_of, tell, each.bucket), shared)
+    # The last one: it is where the revision of the whole is read.
+    await _upgrade(database, tell, [table for table in metadata.sorted_tables if table not in shared])
+
+
+def _tell_of(tell: Tell, bucket: int, what: str) -> None:
+    tell(f"bucket {bucket}: {what}")
+
+
+async def create(database: Database, number: int, tell: Tell = quiet) -> None:
+    """Make the schema of an empty database of so many buckets; one that was interrupted is gone on with.
+
+    Raises ConfigurationError where the database is another already, and StoreUnavailable.
+    """
+    if not 1 < number <= MOST:
+        raise ConfigurationError(f"a database has 2 to {MOST} buckets, not {number}; one needs no option")
+    if database.dialect != "postgresql":
+        raise ConfigurationError("only a PostgreSQL database can have buckets, for which it has schemas")
+    await buckets.find(database)
+    made = len(database.buckets)
+    current, _ = await revisions(database)
+    if made != number and (made > 1 or current is not None):
+        raise ConfigurationError(
+            f"this database is in use with {made} bucket{'s' if made > 1 else ''}; the number is chosen once, for an"
+            " empty one"
+        )
+
+    async def work(connection: AsyncConnection) -> None:
+        for bucket in range(number):
+            await connection.execute(CreateSchema(buckets.schema_of(bucket), if_not_exists=True))
+
+    await database.write(work)
+    await buckets.find(database)
+    await upgrade(database, tell)
+
+
+async def _upgrade(database: Database, tell: Tell, elsewhere: Sequence[sa.Table]) -> None:
+    """Bring one schema to the newest revision, without tables that stand in another."""
 
     def run(connection: Connection) -> None:
-        command.upgrade(config(connection, tell), "head")
+        own = [table for table in metadata.sorted_tables if table not in elsewhere]
+        made = config(connection, tell, [table.name for table in elsewhere])
+        if elsewhere and MigrationContext.configure(connection).get_current_revision() is None:
+            # Earlier revisions move rows between all tables, of which a new schema has some only.
+            tell(f"{len(own)} tables")
+            metadata.create_all(connection, own)
+            command.stamp(made, "head")
+        else:
+            command.upgrade(made, "head")
 
     one_at_a_time = _RUNNING.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     patient = database.patient()
     try:
         async with one_at_a_time, patient.engine.connect() as connection, alone(patient, connection, tell):
             await connection.execution_options(notifier_write=True)
+            await patient.look_into(connection)
             await connection.run_sync(run)
             await connection.commit()
     finally:

@@ -40,6 +40,8 @@ class _Looks(DefaultImpl):
     """Skips changes that are already made, and reports the others before each begins."""
 
     def create_table(self, table: sa.Table, **kw: Any) -> None:
+        if self._is_elsewhere(table.name):
+            return
         if not self._look.has_table(table.name):
             self._tell(f"table {table.name}")
             super().create_table(table, **kw)
@@ -58,16 +60,22 @@ class _Looks(DefaultImpl):
             super().rename_table(old_table_name, new_table_name, schema)
 
     def add_column(self, table_name: str, column: sa.Column[Any], **kw: Any) -> None:
+        if self._is_elsewhere(table_name):
+            return
         if not has_column(self._bind, table_name, column.name):
             self._tell(f"column {table_name}.{column.name}")
             super().add_column(table_name, column, **kw)
 
     def drop_column(self, table_name: str, column: sa.Column[Any], **kw: Any) -> None:
+        if self._is_elsewhere(table_name):
+            return
         if has_column(self._bind, table_name, column.name):
             self._tell(f"no column {table_name}.{column.name}")
             super().drop_column(table_name, column, **kw)
 
     def alter_column(self, table_name: str, column_name: str, **kw: Any) -> None:
+        if self._is_elsewhere(table_name):
+            return
         # A column that was renamed already gets the same definition again, which changes nothing.
         renamed = kw.get("name")
         if (
@@ -80,21 +88,29 @@ class _Looks(DefaultImpl):
         super().alter_column(table_name, column_name, **kw)
 
     def create_index(self, index: sa.Index, **kw: Any) -> None:
+        if index.table is not None and self._is_elsewhere(index.table.name):
+            return
         if not self._has_index(index):
             self._tell(f"index {index.name}")
             super().create_index(index, **kw)
 
     def drop_index(self, index: sa.Index, **kw: Any) -> None:
+        if index.table is not None and self._is_elsewhere(index.table.name):
+            return
         if self._has_index(index):
             self._tell(f"no index {index.name}")
             super().drop_index(index, **kw)
 
     def add_constraint(self, const: Any, **kw: Any) -> None:
+        if self._is_elsewhere(const.table.name):
+            return
         if not self._has_constraint(const):
             self._tell(f"constraint {const.name}")
             super().add_constraint(const, **kw)
 
     def drop_constraint(self, const: Any, **kw: Any) -> None:
+        if self._is_elsewhere(const.table.name):
+            return
         if self._has_constraint(const):
             self._tell(f"no constraint {const.name}")
             super().drop_constraint(const, **kw)
@@ -102,6 +118,10 @@ class _Looks(DefaultImpl):
     def execute(self, sql: Any, execution_options: dict[str, Any] | None = None) -> None:
         self._tell(" ".join(str(sql).split())[:SHOWN])
         super().execute(sql, execution_options)
+
+    def _is_elsewhere(self, table: str) -> bool:
+        """Whether a table stands in another schema of a database with buckets."""
+        return table in self.context_opts["elsewhere"]
 
     @property
     def _bind(self) -> sa.Connection:

@@ -289,6 +289,10 @@ def _json_table_type(column: Column[Any]) -> str:
     return f"VARCHAR({getattr(own, 'length', None) or 5000}) CHARACTER SET {charset} COLLATE {collation}"
 
 
+def _any_row(_source: NamedFromClause) -> ColumnElement[bool]:
+    return true()
+
+
 def append(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> Insert:
     """INSERT a batch whose keys nobody has, at least cost; where somebody has one after all, the transaction gives
     way."""
@@ -351,7 +355,7 @@ def upsert(
 
 def _insert(
     dialect: str, table: Table, columns: Sequence[Column[Any]],
-    which: Callable[[NamedFromClause], ColumnElement[bool]] = lambda _source: true(),
+    which: Callable[[NamedFromClause], ColumnElement[bool]] = _any_row,
 ) -> _Insert:  # fmt: skip
     """Rows go in by key order, so that two batches that meet wait for each other instead of deadlocking."""
     source = batch(dialect, columns)
@@ -359,4 +363,14 @@ def _insert(
     names = [column.name for column in columns]
     # SQLite's grammar needs the WHERE; without it ON CONFLICT is read as a join's condition.
     chosen = select(*(source.c[name] for name in names)).where(which(source)).order_by(*key)
-    return _INSERTS[dialect](table).from_select(names, chosen)
+    return _INSERTS[dialect](table).from_select(names, chosen if which is _any_row else apart(dialect, chosen))
+
+
+def apart(dialect: str, query: Select[Any]) -> Select[Any]:
+    """A query whose rows are inserted, and which reads tables beside a batch: read first, on PostgreSQL.
+
+    Citus 13 makes a statement of the two that no server understands.
+    """
+    if dialect != "postgresql":
+        return query
+    return select(query.cte("chosen").prefix_with("MATERIALIZED"))

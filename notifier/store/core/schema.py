@@ -52,6 +52,7 @@ open_event = Table(
     Column("deliveries", Integer),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("cursor", NAME),
+    Column("audiences", DOCUMENT),
     **MYSQL_OPTIONS,
 )
 
@@ -224,6 +225,14 @@ membership = Table(
     Column("audience", NAME, primary_key=True),
     Column("recipient_id", NAME, primary_key=True),
     Column("position", SmallInteger, nullable=False, server_default="0"),
+    **MYSQL_OPTIONS,
+)
+
+reach = Table(  # the buckets in which an audience has, or had, members; of all buckets
+    "reach",
+    metadata,
+    Column("audience", NAME, primary_key=True),
+    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
     **MYSQL_OPTIONS,
 )
 

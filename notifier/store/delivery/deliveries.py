@@ -13,6 +13,7 @@ from notifier.domain.channels import Reach
 from notifier.domain.deliveries import DEAD, OVER, UNREACHED, Channel, Lane, Reason, State
 from notifier.domain.recipient_facts import RecipientFacts
 from notifier.store.core import rows
+from notifier.store.core.buckets import first, over, total
 from notifier.store.core.columns import tail_of
 from notifier.store.core.database import Database
 from notifier.store.core.schema import (
@@ -265,6 +266,7 @@ async def move(database: Database, moves: Sequence[Move], now: int) -> int:
     return await database.write(work) if moves else 0
 
 
+@over(first)
 async def get(database: Database, id_: str) -> Subject | None:
     """A delivery's type and subject, by its id or the one that it had; None where there is no such delivery."""
     named = delivery.c.id == sa.bindparam("id")
@@ -277,6 +279,7 @@ async def get(database: Database, id_: str) -> Subject | None:
     return await database.read(work)
 
 
+@over(total)
 async def waiting(database: Database, now: int) -> int:
     """Count deliveries that are due in the future and were never tried."""
     query = sa.select(sa.func.count()).where(
@@ -289,6 +292,11 @@ async def waiting(database: Database, now: int) -> int:
     return await database.read(work)
 
 
+def _all(found: Sequence[dict[tuple[str, str], State]]) -> dict[tuple[str, str], State]:
+    return {key: state for part in found for key, state in part.items()}
+
+
+@over(_all)
 async def states(database: Database, since: int = 0) -> dict[tuple[str, str], State]:
     """The state of each delivery created since an instant, by channel and id: for comparisons, not for the hot path."""
     query = sa.select(status.c.channel, status.c.id, status.c.state).where(status.c.created_at >= since)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.ids import DATE, LENGTH, dated, is_id
 from notifier.store.core import rows
+from notifier.store.core.buckets import joined, over
 from notifier.store.core.database import Database
 from notifier.store.core.schema import earlier_delivery
 from notifier.store.delivery import identities
@@ -46,6 +47,7 @@ async def event(connection: AsyncConnection, dialect: str, id_: str) -> str | No
     return None if first[id_] == NEVER else dated(id_, first[id_])
 
 
+@over(joined)
 async def all_of(database: Database, id_: str) -> list[str]:
     """The ids that the delivery or event has now whose id was this; none where there was none."""
 

@@ -4,7 +4,7 @@ An event is a row of `event`, written once. Until it is decided it has a row of 
 the clock looks at; then one of `plan` in its place.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.sql.selectable import NamedFromClause
 from notifier.domain.events import Event, undated_id
 from notifier.domain.ids import dated, instant_of
 from notifier.store.core import rows
+from notifier.store.core.buckets import first, over
 from notifier.store.core.database import Database
 from notifier.store.core.schema import event, open_event, plan
 from notifier.store.delivery import earlier, identities, tallies
@@ -25,7 +26,7 @@ WITH_PROGRESS = (
     sa.select(
         *event.c, plan.c.decided_at, sa.func.coalesce(plan.c.deliveries, open_event.c.deliveries).label("deliveries"),
         sa.func.coalesce(open_event.c.tries, 0).label("tries"),
-        *(open_event.c[name] for name in ("next_check_at", "cursor", "quarantined_at", "handled_at")),
+        *(open_event.c[name] for name in ("next_check_at", "cursor", "audiences", "quarantined_at", "handled_at")),
     ).select_from(
         event.outerjoin(open_event, open_event.c.id == event.c.id).outerjoin(plan, plan.c.event_id == event.c.id)
     )
@@ -84,13 +85,56 @@ async def insert(connection: AsyncConnection, dialect: str, events: Sequence[New
         digests |= {row.id: row.digest for row in found}
         own = {row.id for row in found if row.is_new}
         new = {each.id: each for each in given if each.id in own}.values()
-    if new:
-        opened = [{"id": each.id, "next_check_at": each.next_check_at} for each in new]
-        await connection.execute(_open(dialect), {"rows": opened})
-        await tallies.add(connection, dialect, [_tally("accepted", each.accepted_at, 1) for each in new])
+    await _begin(connection, dialect, new, {})
     return {undated: Stored(id_, digests[id_]) for undated, id_ in named.items()}
 
 
+async def copy(
+    connection: AsyncConnection, dialect: str, audiences: Mapping[str, Collection[str]], of: Iterable[Event],
+    next_check_at: int,
+) -> list[str]:  # fmt: skip
+    """Write copies of another bucket's events, to be decided for the audiences that each is given for, by its id;
+    returns the ids of those that are new."""
+    given = {
+        each.id: NewEvent(
+            id=each.id, source=each.source, source_id=each.source_id, type=each.type, subject=each.subject,
+            occurred_at=each.occurred_at, accepted_at=each.accepted_at, digest=each.digest,
+            data=msgspec.Raw(msgspec.json.encode(each.data)), next_check_at=next_check_at,
+        )
+        for each in of
+    }  # fmt: skip
+    found = await connection.execute(_known(dialect), {"rows": rows.ids(given)})
+    new = [given[id_] for id_ in sorted(given.keys() - {row.id for row in found})]
+    if new:
+        await connection.execute(_insert(dialect), {"rows": new})
+    await _begin(connection, dialect, new, audiences)
+    return [each.id for each in new]
+
+
+async def _begin(
+    connection: AsyncConnection, dialect: str, new: Collection[NewEvent], audiences: Mapping[str, Collection[str]]
+) -> None:
+    """Open events that were written in this transaction, and count them."""
+    if new:
+        keys = {id_: sorted(named) for id_, named in audiences.items()}
+        opened = [{"id": each.id, "next_check_at": each.next_check_at, "audiences": keys.get(each.id)} for each in new]
+        await connection.execute(_open(dialect), {"rows": opened})
+        told = [_tally("accepted", each.accepted_at, 1) for each in new]
+        told += [_tally("copied", each.accepted_at, 1) for each in new if each.id in audiences]
+        await tallies.add(connection, dialect, told)
+
+
+async def undecided(database: Database, ids: Sequence[str]) -> list[Event]:
+    """Undecided events, whoever has them in hand."""
+
+    async def work(connection: AsyncConnection) -> list[Event]:
+        found = await connection.execute(_open_events(database.dialect), {"rows": rows.ids(ids)})
+        return [_event(row) for row in found]
+
+    return await database.read(work)
+
+
+@over(first)
 async def find(database: Database, source: str, source_id: str) -> str | None:
     """The id of the event that its source calls so; None where there is none."""
     undated = undated_id(source, source_id)
@@ -107,6 +151,12 @@ async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequenc
     return [_event(row) for row in found]
 
 
+def _fullest(found: Sequence[Event | None]) -> Event | None:
+    """The event of several buckets, one that still has its data where any has."""
+    return first(sorted(found, key=lambda each: each is None or each.is_blank))
+
+
+@over(_fullest)
 async def get(database: Database, id_: str) -> Event | None:
     """An event; None where there is none."""
 
@@ -147,7 +197,8 @@ async def advance(
     told = [_tally("planned", of.accepted_at, deliveries)]
     if again_at is None:
         whole = sa.select(open_event.c.id, sa.literal(now), so_far).where(this)
-        await connection.execute(sa.insert(plan).from_select(["event_id", "decided_at", "deliveries"], whole))
+        names = ["event_id", "decided_at", "deliveries"]
+        await connection.execute(sa.insert(plan).from_select(names, rows.apart(dialect, whole)))
         await connection.execute(sa.delete(open_event).where(this))
         told.append(_tally("decided", of.accepted_at, 1))
     else:
@@ -158,10 +209,10 @@ async def advance(
 
 async def plan_more(connection: AsyncConnection, dialect: str, more: Mapping[str, int]) -> None:
     """Count deliveries (fewer where negative) into the plans of events by their ids."""
-    parameters = {"rows": [{"id": id_, "event_id": id_, "more": count} for id_, count in sorted(more.items())]}
+    counts = [{"id": id_, "event_id": id_, "more": count} for id_, count in sorted(more.items())]
     # First where events are open: who closes one meanwhile has written its plan once the lock on its row is free.
     for table in (open_event, plan):
-        await connection.execute(_plan_more(dialect, table), parameters)
+        await connection.execute(_plan_more(dialect, table), {"rows": counts})
     told = [_tally("planned", instant_of(id_), count) for id_, count in more.items()]
     await tallies.add(connection, dialect, told)
 
@@ -170,6 +221,17 @@ async def look_again(connection: AsyncConnection, dialect: str, ids: Sequence[st
     """Keep the clock from signalling undecided events until an instant: a worker has them."""
     if ids:
         await connection.execute(_look_again(dialect), {"rows": rows.ids(ids), "look_at": at})
+
+
+async def put_off(database: Database, ids: Sequence[str], at: int) -> None:
+    """Have the clock signal undecided events at an instant. Their tries are counted anew: what they wait for is not
+    what ends workers."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(_put_off(database.dialect), {"rows": rows.ids(ids), "look_at": at})
+
+    if ids:
+        await database.write(work)
 
 
 async def due(database: Database, now: int, again_at: int, limit: int) -> dict[str, int]:
@@ -225,8 +287,13 @@ def _event(row: Any) -> Event:
     return Event(
         id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
         occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
-        data=msgspec.json.decode(row.data), cursor=row.cursor,
+        data=msgspec.json.decode(row.data), cursor=row.cursor, audiences=_audiences(row.audiences),
     )  # fmt: skip
+
+
+def _audiences(document: str | None) -> frozenset[str] | None:
+    # MariaDB makes a document of a null that comes in a batch.
+    return None if document is None else msgspec.json.decode(document, type=frozenset[str] | None)
 
 
 def _tally(state: str, accepted_at: int, number: int) -> Tally:
@@ -248,7 +315,7 @@ def _insert(dialect: str) -> sa.Insert:
 
 @cache
 def _open(dialect: str) -> sa.Insert:
-    return rows.append(dialect, open_event, [open_event.c.id, open_event.c.next_check_at])
+    return rows.append(dialect, open_event, [open_event.c[name] for name in ("id", "next_check_at", "audiences")])
 
 
 @cache
@@ -265,10 +332,15 @@ def _known(dialect: str) -> sa.Select[Any]:
 
 @cache
 def _undecided(dialect: str) -> sa.Select[tuple[str, ...]]:
+    return rows.locking(_open_events(dialect), dialect, open_event, skip_locked=True)
+
+
+@cache
+def _open_events(dialect: str) -> sa.Select[tuple[str, ...]]:
     wanted = _batch(dialect)
     found = rows.lookup(rows.lookup(wanted, open_event, _same(wanted)), event, event.c.id == open_event.c.id)
-    query = sa.select(event, open_event.c.cursor).select_from(found).where(open_event.c.quarantined_at.is_(None))
-    return rows.locking(query, dialect, open_event, skip_locked=True)
+    progress = (open_event.c.cursor, open_event.c.audiences)
+    return sa.select(event, *progress).select_from(found).where(open_event.c.quarantined_at.is_(None))
 
 
 @cache
@@ -309,6 +381,11 @@ def _tried(dialect: str) -> sa.Update:
 @cache
 def _look_again(dialect: str) -> sa.Update:
     return rows.update(open_event, _batch(dialect)).values(next_check_at=sa.bindparam("look_at"))
+
+
+@cache
+def _put_off(dialect: str) -> sa.Update:
+    return rows.update(open_event, _batch(dialect)).values(tries=0, next_check_at=sa.bindparam("look_at"))
 
 
 @cache

@@ -179,7 +179,7 @@ def _append(dialect: str, *, first: bool = False) -> sa.Insert:
     query = sa.select(new.c.delivery_id, number, *told).join(delivery, delivery.c.id == new.c.delivery_id)
     if first:
         query = query.where(~sa.exists().where(before.c.delivery_id == delivery.c.id))
-    return sa.insert(outcome).from_select(["delivery_id", "number", *names], query)
+    return sa.insert(outcome).from_select(["delivery_id", "number", *names], rows.apart(dialect, query))
 
 
 @cache
@@ -193,7 +193,7 @@ def _open(dialect: str, *, first: bool) -> sa.Insert:
     ).join(new, new.c.id == delivery.c.id)  # fmt: skip
     if first:
         query = query.where(~sa.exists().where(outcome.c.delivery_id == delivery.c.id))
-    return sa.insert(open_delivery).from_select([*decided, "due_at", *told, "updated_at"], query)
+    return sa.insert(open_delivery).from_select([*decided, "due_at", *told, "updated_at"], rows.apart(dialect, query))
 
 
 @cache

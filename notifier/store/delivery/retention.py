@@ -24,6 +24,8 @@ from notifier.store.delivery.removing import Act, Acted, Chunk
 
 LATE_AGAIN: Final = HOUR
 """Milliseconds between two looks at the rows that were open when their turn came."""
+SHARED: Final = frozenset({Part.AUDIT})
+"""Parts whose table all buckets share, so that one walks over it."""
 IDS_AGAIN: Final = DAY
 """Milliseconds between two walks by ids: each reads its whole table."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.consent import Agreed, Consent, apply
 from notifier.store.core import rows
+from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.core.schema import consent, recipient
 
@@ -61,6 +62,7 @@ async def append(
     return entries
 
 
+@of_person
 async def add(database: Database, recipient_id: str, word: Consent, actor: str, now: int) -> ConsentEntry | None:
     """Append one statement of one person; None where there is no such recipient."""
 
@@ -71,6 +73,7 @@ async def add(database: Database, recipient_id: str, word: Consent, actor: str, 
     return await database.write(work)
 
 
+@of_person
 async def get(database: Database, recipient_id: str, limit: int) -> tuple[Agreed, list[ConsentEntry]] | None:
     """A person's consents, and the latest ledger entries, newest first; None where there is no such recipient."""
     columns = [consent.c[name] for name in ConsentEntry.__struct_fields__]

@@ -1,6 +1,12 @@
-"""Devices: where a person's pushes go. Each belongs to one person, the last one who registered it."""
+"""Devices: where a person's pushes go. Each belongs to one person, the last one who registered it.
 
-from collections.abc import Callable, Mapping, Sequence
+Whoever had it in another bucket loses it afterwards, in a transaction of its own; a call that ends in between had no
+answer, and is made again. Of two who register one at the same moment both may lose it, until their app does so again:
+better than that both keep it, and one hears what is the other's.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -8,9 +14,11 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.buckets import bucket_of
 from notifier.domain.messages import Device
 from notifier.domain.recipients import MAX_DEVICES, device_id
 from notifier.store.core import rows
+from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.core.schema import device, recipient
 from notifier.store.people import locking
@@ -18,6 +26,7 @@ from notifier.store.people import locking
 _COLUMNS = ("id", "recipient_id", "kind", "value", "platform", "last_seen")
 
 
+@of_person
 async def of(database: Database, recipient_id: str) -> list[Device] | None:
     """A person's devices; None where there is no such recipient."""
     known = sa.select(recipient.c.id).where(recipient.c.id == recipient_id)
@@ -40,26 +49,46 @@ async def read(connection: AsyncConnection, recipient_id: str) -> list[Device]:
     return [rows.read(row, Device) for row in await connection.execute(query)]
 
 
+@of_person
 async def register(database: Database, recipient_id: str, value: str, step: Callable[[Device | None], Device]) -> bool:
     """Write the device that `step` makes of the stored one; False where there is no such recipient.
 
     Beyond `MAX_DEVICES` the least recently used are deleted.
     """
 
-    async def work(connection: AsyncConnection) -> bool:
+    async def work(connection: AsyncConnection) -> Device | None:
         if not await locking.lock(connection, database.dialect, [recipient_id]):
-            return False
+            return None
         held = await read(connection, recipient_id)
         new = step(next((each for each in held if each.value == value), None))
         others = sorted((each for each in held if each.value != value), key=lambda each: -each.last_seen)
         gone = [each for each in held if each.value == value] + others[MAX_DEVICES - 1 :]
         await _delete(connection, recipient_id, gone)
         await _add(connection, database.dialect, {recipient_id: [new]})
-        return True
+        return new
 
-    return await database.write(work)
+    new = await database.write(work)
+    if new is not None:
+        await take_from_others(database, {recipient_id: [new]})
+    return new is not None
 
 
+async def take_from_others(database: Database, owned: Mapping[str, Sequence[Device]]) -> None:
+    """Take devices from whoever has them in another bucket than these people, who registered them."""
+    buckets = database.whole.buckets
+    owner = {device_id(each): bucket_of(id_, len(buckets)) for id_, theirs in owned.items() for each in theirs}
+    moved = [sorted(id_ for id_, bucket in owner.items() if bucket != each.bucket) for each in buckets]
+    await asyncio.gather(*(_take(each, ids) for each, ids in zip(buckets, moved, strict=True) if ids))
+
+
+async def _take(database: Database, ids: Collection[str]) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(_delete_all(database.dialect), {"rows": rows.ids(ids)})
+
+    await database.write(work)
+
+
+@of_person
 async def forget(database: Database, recipient_id: str, value: str) -> None:
     """Delete one device of a person, so that nothing more is sent to it."""
 
@@ -100,6 +129,11 @@ async def _delete(connection: AsyncConnection, recipient_id: str, gone: Sequence
 def _clear(dialect: str) -> sa.Delete:
     owners = rows.batch(dialect, [device.c.recipient_id])
     return sa.delete(device).where(device.c.recipient_id.in_(sa.select(owners.c.recipient_id)))
+
+
+@cache
+def _delete_all(dialect: str) -> sa.Delete:
+    return rows.delete(dialect, device, rows.batch(dialect, [device.c.id]))
 
 
 @cache

@@ -15,7 +15,7 @@ from notifier.domain.clock import SECOND
 from notifier.domain.erasure import names, redact
 from notifier.domain.identifiers import audience
 from notifier.domain.messages import Private
-from notifier.store.core import audit, rows, secrets
+from notifier.store.core import audit, buckets, rows, secrets
 from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
 from notifier.store.core.schema import (
@@ -72,8 +72,14 @@ async def begin(database: Database, ids: Collection[str], actor: str, now: int) 
     """Delete people's own rows, and have the clock sweep up the rest.
 
     From here on nothing more is sent to them. Erasure may be asked for again, and for an id that was never written:
-    then only the sweep happens.
+    then only the sweep happens. People of several buckets are erased one bucket after the other; where one doesn't
+    answer (StoreUnavailable), those of others may be erased, and all are asked for again.
     """
+    for there, part in buckets.by_bucket(database, ids).items():
+        await _begin(there, part, actor, now)
+
+
+async def _begin(database: Database, ids: Collection[str], actor: str, now: int) -> None:
     key = await pseudonym(database)
     keys = {id_: key(id_) for id_ in ids}
     owners = {"rows": [{"recipient_id": id_} for id_ in sorted(keys)]}

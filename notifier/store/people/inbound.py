@@ -1,6 +1,13 @@
 """Text messages from people: each counts once, however often it is reported, and is recorded in the audit and in the
-consent ledger of everybody with that number."""
+consent ledger of everybody with that number.
 
+The audit and the suppressions are of all buckets, the ledgers of one each. What a text asks for is written in the other
+buckets first, and in the one that the number falls to together with its entry in the audit: until then a repeat does it
+again, and a statement may stand twice in a ledger. A stop is in force as soon as any bucket has written it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import sqlalchemy as sa
@@ -10,7 +17,7 @@ from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Reason
 from notifier.domain.ids import make_id
 from notifier.domain.recipient_facts import ALL
-from notifier.store.core import audit
+from notifier.store.core import audit, buckets
 from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
 from notifier.store.core.schema import recipient
@@ -28,35 +35,56 @@ ACTIONS: Final = (STOPPED, STARTED)
 STOP: Final = Consent(category=ALL, channel="sms", granted=False, wording="STOP", source="sms")
 START: Final = Consent(category=ALL, channel="sms", granted=True, wording="START", source="sms")
 
+Step = Callable[[AsyncConnection], Awaitable[bool]]
+"""What a text asks for in one bucket; whether that changed what is suppressed."""
+
 
 async def stop(database: Database, sid: str, key: str, now: int) -> bool:
     """Suppress a number, by its key, on account of the text message with this id; whether that changed anything."""
 
-    async def work(connection: AsyncConnection) -> bool:
-        if not await _note(connection, database.dialect, sid, STOPPED, key, now):
-            return False
+    async def tell(connection: AsyncConnection) -> bool:
         await _tell(connection, database.dialect, key, STOP, now)
         return await suppressions.add(connection, database.dialect, [Suppression(key, Reason.STOPPED)], now) == 1
 
-    return await database.write(work)
+    return await _heed(database, _entry(sid, STOPPED, key, now), tell, tell)
 
 
 async def start(database: Database, sid: str, key: str, now: int) -> bool:
     """Lift the stop of a number, by its key, on account of the text message with this id; whether there was one."""
 
-    async def work(connection: AsyncConnection) -> bool:
-        if not await _note(connection, database.dialect, sid, STARTED, key, now):
-            return False
+    async def tell(connection: AsyncConnection) -> bool:
         await _tell(connection, database.dialect, key, START, now)
+        return False
+
+    async def lift(connection: AsyncConnection) -> bool:
+        await tell(connection)
         return await suppressions.lift_stop(connection, key)
 
-    return await database.write(work)
+    return await _heed(database, _entry(sid, STARTED, key, now), tell, lift)
 
 
-async def _note(connection: AsyncConnection, dialect: str, sid: str, action: str, key: str, now: int) -> bool:
-    """Record what a text message asked for; False where it is already recorded."""
-    entry = AuditEntry(id=make_id("inbound", sid), at=now, actor=PERSON, action=action, subject=key)
-    return await audit.add(connection, dialect, [entry]) == 1
+def _entry(sid: str, action: str, key: str, now: int) -> AuditEntry:
+    """The record of what a text message asked for: the same id, however often it is reported."""
+    return AuditEntry(id=make_id("inbound", sid), at=now, actor=PERSON, action=action, subject=key)
+
+
+async def _heed(database: Database, entry: AuditEntry, elsewhere: Step, here: Step) -> bool:
+    """Do what a text message asks for, `here` in the bucket of the number and `elsewhere` in each other; whether that
+    changed anything, which nothing does that is already recorded."""
+    if await audit.has(database, entry.id):
+        return False
+    home = buckets.of(database, entry.subject)
+    others = (each.write(elsewhere) for each in database.buckets if each is not home)
+    told = await asyncio.gather(*others, return_exceptions=True)
+    for each in told:
+        if isinstance(each, BaseException):
+            raise each
+
+    async def work(connection: AsyncConnection) -> bool:
+        is_new = await audit.add(connection, database.dialect, [entry]) == 1
+        return is_new and await here(connection)
+
+    return await home.write(work) or any(told)
 
 
 async def _tell(connection: AsyncConnection, dialect: str, key: str, word: Consent, now: int) -> None:

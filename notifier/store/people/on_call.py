@@ -2,54 +2,83 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.errors import StoreUnavailable
 from notifier.store.core import rows
-from notifier.store.core.database import Database
+from notifier.store.core.database import CONFLICT_TRIES, Database
 from notifier.store.core.schema import membership
 from notifier.store.people.locking import Check, anything
+
+Place = tuple[int, str]
+"""A member's place in the on-call order, 0 for none, and their id."""
 
 FIRST = (sa.case((membership.c.position == 0, 1), else_=0), membership.c.position)
 """The sort order of people: those on call first, in their order."""
 
 
 async def put(database: Database, audience: str, order: Sequence[str], check: Check[list[str]] = anything) -> list[str]:
-    """Set the on-call order; where some are not members nothing changes, and they are returned."""
-    places = [{"recipient_id": id_, "position": place} for place, id_ in enumerate(order, 1)]
+    """Set the on-call order; where some are not members nothing changes, and they are returned.
 
-    async def work(connection: AsyncConnection) -> list[str]:
-        members = list(await connection.execute(_members(audience).with_for_update()))
+    All buckets are read first, and then each is written while it is as it was read: of two who set an order at the same
+    moment, the one who finds the other's in a bucket begins anew. A call that ends between two buckets leaves a part of
+    each order, in which everybody still has a turn, until it is made again. Raises StoreUnavailable.
+    """
+    for _ in range(CONFLICT_TRIES):
+        held = [await _read(each, audience) for each in database.buckets]
+        members = sorted(chain.from_iterable(held))
         check(_order(members))
-        known = {row.recipient_id for row in members}
-        strangers = [id_ for id_ in order if id_ not in known]
+        strangers = [id_ for id_ in order if id_ not in {id_ for _, id_ in members}]
         if strangers:
             return strangers
-        await connection.execute(sa.update(membership).where(membership.c.audience == audience).values(position=0))
-        await connection.execute(_place(database.dialect), {"rows": places, "group": audience})
-        return []
-
-    return await database.write(work)
+        for each, before in zip(database.buckets, held, strict=True):
+            if not await _write(each, before, audience, order):
+                break
+        else:
+            return []
+    raise StoreUnavailable("others set this on-call order at every attempt; try again")
 
 
 async def get(database: Database, audience: str) -> list[str] | None:
     """The recipients with a place in the on-call order; None where the audience has no members."""
+    return _order(sorted(chain.from_iterable([await _read(each, audience) for each in database.buckets])))
 
-    async def work(connection: AsyncConnection) -> list[str] | None:
-        return _order(list(await connection.execute(_members(audience))))
+
+async def _read(database: Database, audience: str) -> list[Place]:
+    """The members of an audience in a bucket."""
+
+    async def work(connection: AsyncConnection) -> list[Place]:
+        return await _members(connection, audience)
 
     return await database.read(work)
 
 
-def _members(audience: str) -> sa.Select[tuple[str, int]]:
-    of_audience = sa.select(membership.c.recipient_id, membership.c.position).where(membership.c.audience == audience)
-    return of_audience.order_by(membership.c.position)
+async def _write(database: Database, before: list[Place], audience: str, order: Sequence[str]) -> bool:
+    """Write the places of members in a bucket; False where these were changed meanwhile."""
+    places = [{"recipient_id": id_, "position": place} for place, id_ in enumerate(order, 1)]
+
+    async def work(connection: AsyncConnection) -> bool:
+        if await _members(connection, audience, hold=True) != before:
+            return False
+        await connection.execute(sa.update(membership).where(membership.c.audience == audience).values(position=0))
+        await connection.execute(_place(database.dialect), {"rows": places, "group": audience})
+        return True
+
+    return not before or await database.write(work)
 
 
-def _order(members: Sequence[sa.Row[tuple[str, int]]]) -> list[str] | None:
-    return [row.recipient_id for row in members if row.position > 0] if members else None
+async def _members(connection: AsyncConnection, audience: str, *, hold: bool = False) -> list[Place]:
+    query = sa.select(membership.c.position, membership.c.recipient_id).where(membership.c.audience == audience)
+    found = await connection.execute(query.with_for_update() if hold else query)
+    return sorted((row.position, row.recipient_id) for row in found)
+
+
+def _order(members: Sequence[Place]) -> list[str] | None:
+    return [id_ for position, id_ in members if position > 0] if members else None
 
 
 async def places(

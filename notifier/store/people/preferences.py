@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.preferences import Defaults, Preferences, chosen, read_defaults, read_preferences, rewritten
 from notifier.store.core import audit, rows
 from notifier.store.core.audit import AuditEntry
+from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.core.schema import preference_change, recipient, tenant
 from notifier.store.people.locking import Check, anything
@@ -28,6 +29,7 @@ class PreferenceEntry(msgspec.Struct, frozen=True, kw_only=True):
     preferences: dict[str, Any]
 
 
+@of_person
 async def get(database: Database, recipient_id: str) -> Preferences | None:
     """A person's preferences; None where there is no such recipient."""
     query = sa.select(recipient.c.preferences).where(recipient.c.id == recipient_id)
@@ -39,6 +41,7 @@ async def get(database: Database, recipient_id: str) -> Preferences | None:
     return await database.read(work)
 
 
+@of_person
 async def change(database: Database, recipient_id: str, step: Step, actor: str, now: int) -> Preferences | None:
     """Change a person's preferences by one step; None where there is no such recipient.
 
@@ -82,6 +85,7 @@ async def take_steps(
     return after
 
 
+@of_person
 async def history(database: Database, recipient_id: str, limit: int) -> list[PreferenceEntry]:
     """The latest changes of one person's preferences, newest first."""
     query = (

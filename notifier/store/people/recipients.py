@@ -12,10 +12,11 @@ from notifier.domain.messages import Device
 from notifier.domain.preferences import chosen, laid_upon, read_preferences
 from notifier.domain.recipients import Recipient, RecipientDetails
 from notifier.domain.topics import GROUP
-from notifier.store.core import rows
+from notifier.store.core import buckets, rows
+from notifier.store.core.buckets import first, of_person, over
 from notifier.store.core.database import Database
 from notifier.store.core.schema import device, membership, recipient, suppression
-from notifier.store.people import addresses, devices, on_call, preferences, recipient_facts
+from notifier.store.people import addresses, devices, on_call, preferences, reach, recipient_facts
 from notifier.store.people.addresses import KEYED
 from notifier.store.people.suppressions import AddressKey, address_key
 
@@ -31,19 +32,25 @@ async def put(database: Database, details: Mapping[str, RecipientDetails], now: 
     so do subscriptions to topics.
 
     Devices move here from whoever had them. Preferences that are given are recorded in their history as changes by
-    `actor`.
+    `actor`. People of several buckets are written one bucket after the other, and where one doesn't answer
+    (StoreUnavailable) those of others may be written; the same again changes nothing of them.
     """
-    if not details:
-        return
+    for there, part in buckets.by_bucket(database, details).items():
+        await _put(there, {id_: details[id_] for id_ in part}, now, actor)
+    await devices.take_from_others(database, _devices(details))
+
+
+async def _put(database: Database, details: Mapping[str, RecipientDetails], now: int, actor: str) -> None:
     key = await address_key(database)
 
     async def work(connection: AsyncConnection) -> None:
-        await _write(connection, database.dialect, key, details, now)
+        await _write(connection, database, key, details, now)
         await preferences.take_steps(connection, database.dialect, _told(details), actor, now)
 
     await database.write(work)
 
 
+@of_person
 async def change(
     database: Database, id_: str, step: Callable[[dict[str, Any] | None], RecipientDetails], now: int, actor: str
 ) -> dict[str, Any]:
@@ -52,18 +59,26 @@ async def change(
     Concurrent changes of one recipient wait for each other; an error raised by `step` leaves everything as it was.
     """
     key = await address_key(database)
+    written: dict[str, RecipientDetails] = {}
 
     async def work(connection: AsyncConnection) -> dict[str, Any]:
         dialect = database.dialect
         known = sa.select(recipient.c.id).where(recipient.c.id == id_)
         blank = _row(key, id_, RecipientDetails(), now)
         there = await rows.hold(connection, dialect, recipient, known, blank)
-        given = step(None if there is None else await _read(connection, id_))
-        await _write(connection, dialect, key, {id_: given}, now)
-        await preferences.take_steps(connection, dialect, _told({id_: given}), actor, now)
+        written[id_] = step(None if there is None else await _read(connection, id_))
+        await _write(connection, database, key, written, now)
+        await preferences.take_steps(connection, dialect, _told(written), actor, now)
         return await _read(connection, id_) or {}
 
-    return await database.write(work)
+    changed = await database.write(work)
+    await devices.take_from_others(database, _devices(written))
+    return changed
+
+
+def _devices(details: Mapping[str, RecipientDetails]) -> dict[str, list[Device]]:
+    """The devices of those whose devices are told of."""
+    return {id_: given.devices for id_, given in details.items() if given.devices is not None}
 
 
 def _told(details: Mapping[str, RecipientDetails]) -> dict[str, preferences.Step]:
@@ -76,10 +91,10 @@ def _told(details: Mapping[str, RecipientDetails]) -> dict[str, preferences.Step
 
 
 async def _write(
-    connection: AsyncConnection, dialect: str, key: AddressKey, details: Mapping[str, RecipientDetails], now: int
+    connection: AsyncConnection, database: Database, key: AddressKey, details: Mapping[str, RecipientDetails], now: int
 ) -> None:
+    dialect = database.dialect
     written = [_row(key, id_, given, now) for id_, given in details.items()]
-    owned = {id_: given.devices for id_, given in details.items() if given.devices is not None}
     memberships = [
         {"audience": audience, "recipient_id": id_}
         for id_, given in details.items()
@@ -88,13 +103,14 @@ async def _write(
     owners = [{"recipient_id": id_} for id_ in details]
     await connection.execute(_upsert(dialect), {"rows": written})
     places = await on_call.places(connection, dialect, owners)
-    await devices.replace(connection, dialect, owned)
+    await devices.replace(connection, dialect, _devices(details))
     own = {id_: given.addresses for id_, given in details.items() if given.addresses is not None}
     await addresses.replace(connection, dialect, own)
     await connection.execute(_clear(dialect), {"rows": owners})
     if memberships:
         placed = [each | {"position": places.get((each["audience"], each["recipient_id"]), 0)} for each in memberships]
         await connection.execute(_insert_memberships(dialect), {"rows": placed})
+        await reach.join(connection, database, [each["audience"] for each in memberships])
 
 
 def _row(key: AddressKey, id_: str, given: RecipientDetails, now: int) -> dict[str, Any]:
@@ -110,6 +126,7 @@ def _row(key: AddressKey, id_: str, given: RecipientDetails, now: int) -> dict[s
     }
 
 
+@of_person
 async def get(database: Database, id_: str) -> dict[str, Any] | None:
     """Everything stored about one recipient, as RecipientDetails; None where there is none."""
 
@@ -136,6 +153,7 @@ async def _read(connection: AsyncConnection, id_: str) -> dict[str, Any] | None:
     return {**found, **documents, "devices": listed, "addresses": dict(addresses.own(row.addresses)), **groups}
 
 
+@of_person
 async def find(database: Database, id_: str) -> tuple[Recipient, frozenset[str]] | None:
     """One recipient as the pipeline reads it, and the groups (`driver`, `site` …) that they are in; None where there is
     none."""
@@ -152,6 +170,7 @@ async def find(database: Database, id_: str) -> tuple[Recipient, frozenset[str]]
     return await database.read(work)
 
 
+@over(first)
 async def locale_of(database: Database, phone_key: str) -> str | None:
     """The locale of the recipient who has a number, by the number's key; None where nobody has it."""
     query = sa.select(recipient.c.locale).where(recipient.c.phone_key == phone_key).order_by(recipient.c.id).limit(1)

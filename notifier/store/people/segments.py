@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.recipients import Recipient
 from notifier.domain.segments import Segment
 from notifier.store.core import rows
+from notifier.store.core.buckets import over, total
 from notifier.store.core.database import Database
 from notifier.store.core.schema import device, recipient, segment
 from notifier.store.people import recipients
@@ -82,6 +83,7 @@ async def delete(database: Database, id_: str, check: Check[Segment] = anything)
     return await database.write(work)
 
 
+@over(total)
 async def count(database: Database, wanted: Segment) -> int:
     """Count the people who belong to a segment now."""
     query = sa.select(sa.func.count()).select_from(recipient).where(belongs(database.dialect, wanted))

@@ -1,16 +1,18 @@
 """Subscriptions to topics: memberships that people make and end themselves, and that a one-shot notification ends."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
+from itertools import chain
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.topics import audience
-from notifier.store.core import rows
+from notifier.store.core import buckets, rows
+from notifier.store.core.buckets import over
 from notifier.store.core.database import Database
 from notifier.store.core.schema import membership
-from notifier.store.people import locking
+from notifier.store.people import locking, reach
 
 
 async def subscribe(database: Database, topic: str, recipient_id: str) -> bool:
@@ -18,13 +20,16 @@ async def subscribe(database: Database, topic: str, recipient_id: str) -> bool:
     the same as once."""
     row = {"audience": audience(topic), "recipient_id": recipient_id}
 
+    there = buckets.of(database, recipient_id)
+
     async def work(connection: AsyncConnection) -> bool:
-        if not await locking.lock(connection, database.dialect, [recipient_id]):
+        if not await locking.lock(connection, there.dialect, [recipient_id]):
             return False
-        await connection.execute(_insert(database.dialect), {"rows": [row]})
+        await connection.execute(_insert(there.dialect), {"rows": [row]})
+        await reach.join(connection, there, [audience(topic)])
         return True
 
-    return await database.write(work)
+    return await there.write(work)
 
 
 async def unsubscribe(database: Database, topic: str, recipient_id: str) -> None:
@@ -34,11 +39,20 @@ async def unsubscribe(database: Database, topic: str, recipient_id: str) -> None
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(sa.delete(membership).where(*one))
 
-    await database.write(work)
+    await buckets.of(database, recipient_id).write(work)
+
+
+def _in_order(found: Sequence[list[str]]) -> list[str]:
+    return sorted(chain.from_iterable(found))
 
 
 async def subscribers(database: Database, topic: str, after: str, limit: int) -> list[str]:
     """The ids of a topic's subscribers, in order, from the one behind `after` on."""
+    return (await _subscribers(database, topic, after, limit))[:limit]
+
+
+@over(_in_order)
+async def _subscribers(database: Database, topic: str, after: str, limit: int) -> list[str]:
     id_ = membership.c.recipient_id
     query = sa.select(id_).where(membership.c.audience == audience(topic), id_ > after).order_by(id_).limit(limit)
 

@@ -1,6 +1,7 @@
 """Recent activity, and the details of one event or delivery. No address is read."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 
 import msgspec
 import sqlalchemy as sa
@@ -8,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import Channel, HeldChannel, Lane, State
 from notifier.domain.preferences import read_preferences
-from notifier.store.core import paging, rows
+from notifier.store.core import buckets, paging, rows
+from notifier.store.core.buckets import first, of_person, over, sums
 from notifier.store.core.database import Database
 from notifier.store.core.paging import Page, PageKey
 from notifier.store.core.schema import delivery, event, open_delivery, open_event, recipient
 from notifier.store.core.status import rendered, status
 from notifier.store.delivery.events import WITH_PROGRESS
-from notifier.store.reading import dead
+from notifier.store.reading import dead, merging
 from notifier.store.reading.tries import AttemptRecord
 
 OF_EVENT = 100  # deliveries listed for one event: a campaign has any number
@@ -92,14 +94,31 @@ async def find(database: Database, wanted: DeliveryFilter, after: PageKey | None
     """A page of deliveries, newest first."""
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     whose = given.pop("recipient", None)
-    within = [] if whose is None else [status.c.recipient_id == whose]
-    order = (status.c.created_at, status.c.id)
-    return await paging.find(database, DeliverySummary, order, within=within, only=given, after=after, limit=limit)
+    where = database if whose is None else buckets.of(database, whose)
+    find_in = partial(
+        paging.find, model=DeliverySummary, order=(status.c.created_at, status.c.id),
+        within=[] if whose is None else [status.c.recipient_id == whose], only=given, after=after, limit=limit,
+        looked_at=paging.LOOKED_AT // len(where.buckets),
+    )  # fmt: skip
+    pages = await buckets.in_each(where, find_in)
+    return pages[0] if len(pages) == 1 else paging.merge(pages, _place, limit)
+
+
+def _place(line: DeliverySummary) -> PageKey:
+    return PageKey(line.created_at, line.id)
 
 
 async def get(database: Database, id_: str) -> tuple[DeliveryDetails, EventDetails] | None:
     """A delivery and its event; None where there is no such delivery."""
+    found = await _get(database, id_)
+    if found is None or len(database.buckets) == 1:
+        return found
+    of = await get_event(database, found[1].id)
+    return found if of is None else (found[0], of[0])
 
+
+@over(first)
+async def _get(database: Database, id_: str) -> tuple[DeliveryDetails, EventDetails] | None:
     async def work(connection: AsyncConnection) -> tuple[DeliveryDetails, EventDetails] | None:
         row = (await connection.execute(sa.select(*_OWN).where(rendered.c.id == id_))).first()
         if row is None:
@@ -113,10 +132,32 @@ async def get(database: Database, id_: str) -> tuple[DeliveryDetails, EventDetai
     return await database.read(work)
 
 
-async def get_event(database: Database, id_: str) -> tuple[EventDetails, list[DeliverySummary]] | None:
+_Listed = tuple[EventDetails, list[DeliverySummary]] | None
+
+
+def _whole(found: Sequence[_Listed]) -> _Listed:
+    """An event and its deliveries by what several buckets have of them."""
+    parts = [each for each in found if each is not None]
+    if not parts:
+        return None
+    of = [part[0] for part in parts]
+    made = [each.deliveries for each in of if each.deliveries is not None]
+    decided_at, quarantined_at, handled_at = merging.progress(
+        (each.decided_at, each.quarantined_at, each.handled_at) for each in of
+    )
+    told = msgspec.structs.replace(
+        of[0], subject=None if any(each.subject is None for each in of) else of[0].subject, decided_at=decided_at,
+        quarantined_at=quarantined_at, handled_at=handled_at, deliveries=sum(made) if made else None,
+        tries=max(each.tries for each in of),
+    )  # fmt: skip
+    return told, sorted((line for part in parts for line in part[1]), key=_place)[:OF_EVENT]
+
+
+@over(_whole)
+async def get_event(database: Database, id_: str) -> _Listed:
     """An event and its deliveries, `OF_EVENT` of them at most, oldest first; None where there is no such event."""
 
-    async def work(connection: AsyncConnection) -> tuple[EventDetails, list[DeliverySummary]] | None:
+    async def work(connection: AsyncConnection) -> _Listed:
         told = await _event(connection, id_)
         if told is None:
             return None
@@ -124,11 +165,12 @@ async def get_event(database: Database, id_: str) -> tuple[EventDetails, list[De
         # Unordered: sorting a campaign's million rows to show a hundred would take a second.
         found = await connection.execute(sa.select(*columns).where(status.c.event_id == id_).limit(OF_EVENT))
         lines = [rows.read(row, DeliverySummary) for row in found]
-        return told, sorted(lines, key=lambda line: (line.created_at, line.id))
+        return told, sorted(lines, key=_place)
 
     return await database.read(work)
 
 
+@of_person
 async def knows_recipient(database: Database, id_: str) -> bool:
     """Whether a recipient with this id exists or existed."""
 
@@ -140,6 +182,7 @@ async def knows_recipient(database: Database, id_: str) -> bool:
     return await database.read(work)
 
 
+@of_person
 async def zone_of(database: Database, recipient_id: str) -> str | None:
     """A recipient's time zone: their own choice before what their service says; None where there is no
     such recipient."""
@@ -152,6 +195,11 @@ async def zone_of(database: Database, recipient_id: str) -> str | None:
     return await database.read(work)
 
 
+def _people(found: Sequence[list[str]]) -> list[str]:
+    return sorted(id_ for part in found for id_ in part)[:PEOPLE]
+
+
+@over(_people)
 async def find_people(database: Database, ids: Collection[str], address_keys: Collection[str]) -> list[str]:
     """The ids of people with one of these ids or address keys, by indexes, `PEOPLE` of each at most."""
     questions = [
@@ -171,6 +219,7 @@ async def find_people(database: Database, ids: Collection[str], address_keys: Co
     return await database.read(work)
 
 
+@over(sums)
 async def made_since(database: Database, instant: int) -> dict[str, int]:
     """Count the deliveries of each type made since an instant; reads every one of them."""
     query = sa.select(delivery.c.type, sa.func.count().label("number")).where(delivery.c.created_at > instant)
@@ -181,10 +230,19 @@ async def made_since(database: Database, instant: int) -> dict[str, int]:
     return await database.read(work)
 
 
-async def waiting_since(database: Database) -> tuple[int | None, int | None]:
+_Waiting = tuple[int | None, int | None]
+
+
+def _longest(found: Sequence[_Waiting]) -> _Waiting:
+    events, deliveries = ([at for at in each if at is not None] for each in zip(*found, strict=True))
+    return min(events, default=None), min(deliveries, default=None)
+
+
+@over(_longest)
+async def waiting_since(database: Database) -> _Waiting:
     """When the longest-waiting event and delivery fell due; None where none is open."""
 
-    async def work(connection: AsyncConnection) -> tuple[int | None, int | None]:
+    async def work(connection: AsyncConnection) -> _Waiting:
         oldest = [
             sa.select(sa.func.min(table.c.next_check_at)).where(table.c.next_check_at.is_not(None)).scalar_subquery()
             for table in (open_event, open_delivery)

@@ -17,6 +17,7 @@ from notifier.domain.deliveries import DEAD, Channel, HeldChannel, Lane, State
 from notifier.domain.events import BLANK
 from notifier.domain.ids import NOTHING, dated, instant_of, is_id, make_id
 from notifier.store.core import rows
+from notifier.store.core.buckets import in_each, over, total
 from notifier.store.core.database import Database
 from notifier.store.core.schema import IS_DEAD, QUARANTINED, delivery, event, open_delivery, open_event, plan
 from notifier.store.core.status import status, status_of
@@ -112,6 +113,21 @@ async def find(
     database: Database, wanted: DeadLetterFilter, before: tuple[int, str] | None, limit: int
 ) -> list[DeadLetter]:
     """A page of dead letters, newest first; `before` is the time and id of the last one on the page before."""
+    found = await in_each(database, lambda bucket: _find(bucket, wanted, before, limit))
+    return found[0] if len(found) == 1 else _newest(found, limit)
+
+
+def _newest(found: Sequence[list[DeadLetter]], limit: int) -> list[DeadLetter]:
+    """The first dead letters of pages of several buckets; an event that was put aside in several is one."""
+    once: dict[str, DeadLetter] = {}
+    for letter in sorted((letter for page in found for letter in page), key=lambda letter: (letter.at, letter.id)):
+        once[letter.id] = letter
+    return sorted(once.values(), key=lambda letter: (letter.at, letter.id), reverse=True)[:limit]
+
+
+async def _find(
+    database: Database, wanted: DeadLetterFilter, before: tuple[int, str] | None, limit: int
+) -> list[DeadLetter]:
 
     async def work(connection: AsyncConnection) -> list[DeadLetter]:
         parts = [
@@ -126,6 +142,7 @@ async def find(
     return await database.read(work)
 
 
+@over(total)
 async def count(database: Database, wanted: DeadLetterFilter) -> int:
     """Count the dead letters."""
 
@@ -138,6 +155,13 @@ async def count(database: Database, wanted: DeadLetterFilter) -> int:
     return await database.read(work)
 
 
+def _open_first(found: Sequence[DeadLetterDetails | None]) -> DeadLetterDetails | None:
+    """A dead letter; of an event that was put aside in several buckets as one has it where nobody has handled it."""
+    there = [letter for letter in found if letter is not None]
+    return min(there, key=lambda letter: letter.handled_at or 0, default=None)
+
+
+@over(_open_first)
 async def get(database: Database, id_: str) -> DeadLetterDetails | None:
     """One dead letter with its attempts, handled or not; None where there is none with this id."""
 

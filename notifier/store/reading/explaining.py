@@ -5,6 +5,7 @@ A handful of queries, whatever the event's size; each reads by a key, and decisi
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -16,13 +17,14 @@ from notifier.domain.events import Event
 from notifier.domain.preferences import read_preferences
 from notifier.domain.recipient_facts import RecipientFacts, read_facts
 from notifier.store.core import rows
+from notifier.store.core.buckets import in_each, of_person, over
 from notifier.store.core.database import Database
 from notifier.store.core.schema import decision, delivery, event, membership, recipient, supersession
 from notifier.store.core.status import rendered
 from notifier.store.delivery import digests, earlier
 from notifier.store.delivery.decisions import answers_told, facts_told
 from notifier.store.delivery.events import WITH_PROGRESS
-from notifier.store.reading import tries
+from notifier.store.reading import merging, tries
 from notifier.store.reading.dead import successor_id
 from notifier.store.reading.tries import AttemptRecord
 
@@ -135,7 +137,37 @@ _MARK = ("subject_key", "until", "reason", "event_id")
 
 async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
     """The records that explain an event; None where there is no such event or delivery."""
+    if len(database.buckets) == 1:
+        return await _read(database, wanted)
+    longer = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
+    found = await in_each(database, lambda bucket: _read(bucket, longer))
+    parts = [part for part in found if part is not None]
+    return await _joined(database, parts, wanted.limit) if parts else None
 
+
+async def _joined(database: Database, parts: Sequence[Found], limit: int) -> Found:
+    """All records about an event that is in several buckets. What the person who was asked about has to do with it is
+    known in their bucket, be the event there or not; what takes others back, where it was accepted."""
+    decisions = merging.told_once(sorted(chain.from_iterable(part.decisions for part in parts), key=_place))
+    whole = min(parts, key=lambda part: not part.event.is_blank)  # what is blank in one is shown in none
+    decided_at, quarantined_at, _ = merging.progress((part.decided_at, part.quarantined_at, None) for part in parts)
+    known, audiences = whole.known, whole.audiences
+    if not decisions and whole.recipient is not None:
+        known, audiences = await _standing(database, whole.recipient)
+    sent = {id_: each for part in parts for id_, each in part.sent.items()}
+    return msgspec.structs.replace(
+        whole, decided_at=decided_at, quarantined_at=quarantined_at, decisions=decisions[:limit],
+        more=len(decisions) > limit, sent=sent, known=known, audiences=audiences,
+        tried={id_: each for part in parts for id_, each in part.tried.items()},
+        marks=await marks_everywhere(database, {each.subject_key for each in sent.values()}),
+    )  # fmt: skip
+
+
+def _place(made: DecisionRecord) -> tuple[str, str]:
+    return made.type, made.recipient_id
+
+
+async def _read(database: Database, wanted: ExplanationQuery) -> Found | None:
     async def work(connection: AsyncConnection) -> Found | None:
         id_, person = wanted.event, wanted.recipient
         if wanted.delivery is not None:
@@ -160,10 +192,32 @@ async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
         )  # fmt: skip
         if decisions or person is None:
             return found
-        groups = [each for (each,) in await connection.execute(_GROUPS, {"id": person})]
-        return msgspec.structs.replace(found, known=bool(groups), audiences=frozenset(filter(None, groups)))
+        known, audiences = await _groups(connection, person)
+        return msgspec.structs.replace(found, known=known, audiences=audiences)
 
     return await database.look(work)
+
+
+@of_person
+async def _standing(database: Database, person: str) -> tuple[bool, frozenset[str]]:
+    return await database.read(lambda connection: _groups(connection, person))
+
+
+async def _groups(connection: AsyncConnection, person: str) -> tuple[bool, frozenset[str]]:
+    """Whether a person is known, and in which audiences they are."""
+    found = [each for (each,) in await connection.execute(_GROUPS, {"id": person})]
+    return bool(found), frozenset(filter(None, found))
+
+
+def _furthest(found: Sequence[dict[str, SupersessionRecord]]) -> dict[str, SupersessionRecord]:
+    every = sorted((each for part in found for each in part.values()), key=lambda each: each.until)
+    return {each.subject_key: each for each in every}
+
+
+@over(_furthest)
+async def marks_everywhere(database: Database, keys: Collection[str]) -> dict[str, SupersessionRecord]:
+    """The supersessions of these subjects by every bucket that has the event which says so."""
+    return await database.read(lambda connection: marks(connection, database.dialect, keys))
 
 
 async def marks(connection: AsyncConnection, dialect: str, keys: Iterable[str]) -> dict[str, SupersessionRecord]:

@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import DEAD, HeldChannel, State
 from notifier.domain.errors import Throttled
 from notifier.store.core import rows
+from notifier.store.core.buckets import joined, over, total
 from notifier.store.core.columns import last_id
 from notifier.store.core.database import Database
 from notifier.store.core.schema import IS_DEAD, QUARANTINED, delivery, open_delivery, open_event, outcome
 from notifier.store.core.status import status
 
-MOST = 5_000  # newest deliveries, and newest dead letters of each state, that are read: a bound on the query
+MOST = 5_000  # newest deliveries, and newest dead letters of each state, that are read in all buckets: a bound
 MOST_DEAD = 1_000  # dead letters of a kind that are counted: beyond that the exact number matters little
 
 _TRIED = (State.SENT, State.DELIVERED, State.UNKNOWN, *DEAD, State.PENDING, State.EXPIRED)
@@ -41,18 +42,21 @@ class OutcomeCount(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in (*DEAD, State.PENDING, State.EXPIRED)
 
 
+@over(joined)
 async def outcomes(database: Database, since: int) -> list[OutcomeCount]:
     """What became since an instant of the newest deliveries, where a provider was asked.
 
     One set gives both what failed and of how many: what was made before and has ended since is in it either way. Dead
     letters older than those are `older`: of how many they are can't be told by an index.
     """
-    newest = _among(sa.select(delivery.c.id).order_by(delivery.c.created_at.desc(), delivery.c.id.desc()))
+    most = MOST // len(database.whole.buckets)
+    newest = _among(sa.select(delivery.c.id).order_by(delivery.c.created_at.desc(), delivery.c.id.desc()), most)
     died = [
         _among(
             sa.select(open_delivery.c.id)
             .where(sa.text(IS_DEAD), open_delivery.c.state == state, open_delivery.c.updated_at > since)
-            .order_by(open_delivery.c.updated_at.desc(), open_delivery.c.id.desc())
+            .order_by(open_delivery.c.updated_at.desc(), open_delivery.c.id.desc()),
+            most,
         )
         for state in DEAD
     ]
@@ -84,12 +88,13 @@ async def outcomes(database: Database, since: int) -> list[OutcomeCount]:
     return await database.read(work)
 
 
-def _among(chosen: sa.Select[Any]) -> sa.Subquery:
+def _among(chosen: sa.Select[Any], most: int) -> sa.Subquery:
     """The first deliveries of a query for ids."""
-    first = chosen.limit(MOST).subquery()
+    first = chosen.limit(most).subquery()
     return sa.select(*_READ).join(first, first.c.id == status.c.id).subquery()
 
 
+@over(total)
 async def waiting(database: Database) -> int:
     """Count unhandled dead letters, up to `MOST_DEAD` of each kind."""
     dead = sa.select(open_delivery.c.id).where(sa.text(IS_DEAD)).limit(MOST_DEAD)

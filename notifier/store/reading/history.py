@@ -1,6 +1,6 @@
 """A past day's events and decisions, in pages: each goes on where the one before ended, and holds only so many rows."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -11,8 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.events import Event
 from notifier.domain.ids import first_id
 from notifier.store.core import rows
+from notifier.store.core.buckets import in_each
+from notifier.store.core.database import Database
 from notifier.store.core.schema import decision, event
 from notifier.store.delivery.events import WITH_PROGRESS
+from notifier.store.reading import merging
 from notifier.store.reading.explaining import DecisionRecord, read_decision, read_event
 
 EVENTS = 1000  # rows of `event` that a page reads, whatever their day: one statement takes milliseconds
@@ -27,24 +30,62 @@ class DecisionKey(msgspec.Struct, frozen=True):
     recipient_id: str = ""
 
 
-async def walk(
-    connection: AsyncConnection, after: str, since: int, until: int
-) -> tuple[list[tuple[Event, int]], str | None]:
-    """The events decided from `since` to before `until`, each with the time of its decision, among the next `EVENTS` of
-    all that were accepted before that; and the last id scanned, None at the end."""
-    parameters = {"after": after, "until": first_id(until), "limit": EVENTS}
-    found = list(await connection.execute(_WALK, parameters))
-    wanted = [row for row in found if row.decided_at is not None and since <= row.decided_at < until]
-    return [(read_event(row), row.decided_at) for row in wanted], found[-1].id if len(found) == EVENTS else None
+DecidedEvent = tuple[Event, int]
+"""An event, and when it was decided."""
+
+
+async def walk(database: Database, after: str, since: int, until: int) -> tuple[list[DecidedEvent], str | None]:
+    """The events decided from `since` to before `until` among the next `EVENTS` of all that were accepted before that;
+    and the last id scanned, None at the end. One that is in several buckets is told once."""
+    found = await in_each(database, lambda bucket: _walk(bucket, after, since, until))
+    if len(found) == 1:
+        return found[0]
+    events, end = merging.merge([page for page, _ in found], [last for _, last in found], lambda each: each[0].id)
+    # What is blank in one bucket is told as blank.
+    ordered = sorted(events, key=lambda each: (each[0].is_blank, each[1]))
+    once = {event.id: (event, at) for event, at in ordered}
+    return [once[id_] for id_ in sorted(once)], end
+
+
+async def _walk(database: Database, after: str, since: int, until: int) -> tuple[list[DecidedEvent], str | None]:
+    limit = merging.share(database, EVENTS)
+    parameters = {"after": after, "until": first_id(until), "limit": limit}
+
+    async def work(connection: AsyncConnection) -> tuple[list[DecidedEvent], str | None]:
+        found = list(await connection.execute(_WALK, parameters))
+        wanted = [row for row in found if row.decided_at is not None and since <= row.decided_at < until]
+        return [(read_event(row), row.decided_at) for row in wanted], found[-1].id if len(found) == limit else None
+
+    return await database.look(work)
 
 
 async def decisions(
-    connection: AsyncConnection, dialect: str, events: Iterable[str], after: DecisionKey
-) -> list[DecisionRecord]:
-    """The next decisions about these events, by event, type and recipient."""
+    database: Database, events: Collection[str], after: DecisionKey
+) -> tuple[list[DecisionRecord], bool]:
+    """The next decisions about these events, by event, type and recipient, and whether there are more."""
+    found = await in_each(database, lambda bucket: _decided(bucket, events, after))
+    if len(found) == 1:
+        return found[0][0], found[0][1] is not None
+    made, end = merging.merge([page for page, _ in found], [last for _, last in found], _place)
+    return merging.told_once(made, more=end is not None), end is not None
+
+
+async def _decided(
+    database: Database, events: Collection[str], after: DecisionKey
+) -> tuple[list[DecisionRecord], tuple[str, ...] | None]:
+    limit = merging.share(database, DECISIONS)
     wanted = rows.ids(id_ for id_ in events if id_ >= after.event_id)
-    parameters = {"rows": wanted, "limit": DECISIONS, **msgspec.structs.asdict(after)}
-    return [read_decision(row) for row in await connection.execute(_decisions(dialect), parameters)]
+    parameters = {"rows": wanted, "limit": limit, **msgspec.structs.asdict(after)}
+
+    async def work(connection: AsyncConnection) -> list[DecisionRecord]:
+        return [read_decision(row) for row in await connection.execute(_decisions(database.dialect), parameters)]
+
+    made = await database.look(work)
+    return made, _place(made[-1]) if len(made) == limit else None
+
+
+def _place(made: DecisionRecord) -> tuple[str, ...]:
+    return made.event_id, made.type, made.recipient_id
 
 
 _WALK = (

@@ -1,6 +1,7 @@
 """The conservation ledger: what was accepted, against where it all is now."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import Channel, State
 from notifier.store.core.books import seal, tally
+from notifier.store.core.buckets import in_each, over, sums
 from notifier.store.core.database import Database
 from notifier.store.core.schema import lease, open_delivery, open_event
 from notifier.store.delivery import tallies
@@ -15,7 +17,7 @@ from notifier.store.delivery import tallies
 
 class LedgerDays(msgspec.Struct, frozen=True, kw_only=True):
     """The days of the books: how many are sealed, the first and the last of them, and on how many of them something was
-    corrected since; how many are open, and the first of them."""
+    corrected since; how many are open, and the first of them. In several buckets a day is open while it is in one."""
 
     sealed: int
     first_sealed: str | None
@@ -35,9 +37,16 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
     `planned` is how many deliveries the decisions (and redrives) made; `deliveries` counts the rows that are there, by
     state. They are written by different statements, so a row that is lost, doubled or made up shows.
+
+    `imbalance` is how many deliveries and events are missing or too many; anything but 0 is an alarm. It is added up
+    over buckets, each with books of its own, so that what one lacks doesn't make up for what another has too many.
+    `copies` are events that were forwarded to another bucket, where they are decided as well: `events` and they are
+    together what is `decided`, `undecided` and `quarantined`.
     """
 
+    imbalance: int
     events: int
+    copies: int
     decided: int
     undecided: int
     quarantined: int
@@ -52,12 +61,6 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.deliveries.values())
 
     @property
-    def imbalance(self) -> int:
-        """Deliveries and events that are missing or too many; anything but 0 is an alarm."""
-        astray = self.events - self.decided - self.undecided - self.quarantined
-        return abs(self.planned - self.total) + abs(astray)
-
-    @property
     def balanced(self) -> bool:
         return self.imbalance == 0
 
@@ -67,8 +70,32 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read(database: Database) -> Ledger:
-    """The ledger at one moment."""
+    """The ledger at one moment, of each bucket at one."""
+    parts = await in_each(database, _read)
+    return parts[0] if len(parts) == 1 else _added(parts, await in_each(database, _listed))
 
+
+def _added(parts: Sequence[Ledger], days: Sequence["_Listed"]) -> Ledger:
+    """The ledger of several buckets."""
+    numbers = {
+        name: sum(getattr(part, name) for part in parts)
+        for name in ("imbalance", "events", "copies", "decided", "undecided", "quarantined", "planned")
+    }
+    open_, known = set[int]().union(*(each.open for each in days)), set[int]().union(*(each.sealed for each in days))
+    sealed, corrected = known - open_, set[int]().union(*(each.corrected for each in days)) - open_
+    return Ledger(
+        **numbers, deliveries=sums([part.deliveries for part in parts]),
+        by_channel=sums([part.by_channel for part in parts]),
+        reasons=dict(sorted(sums([part.reasons for part in parts]).items())),
+        days=LedgerDays(
+            sealed=len(sealed), first_sealed=_date(min(sealed, default=None)),
+            last_sealed=_date(max(sealed, default=None)), corrected=len(corrected), open=len(open_),
+            open_since=_date(min(open_, default=None)),
+        ),
+    )  # fmt: skip
+
+
+async def _read(database: Database) -> Ledger:
     async def work(connection: AsyncConnection) -> Ledger:
         # One statement, so one snapshot: between two statements a decision could be written and unbalance the sums for
         # a moment.
@@ -100,8 +127,12 @@ async def read(database: Database) -> Ledger:
                 if row.reason:
                     reasons[row.reason] = reasons.get(row.reason, 0) + row.number
         numbers = {name: outbox.get(name, 0) for name in ("decided", "undecided", "quarantined", "planned")}
+        accepted, copies = outbox.get("accepted", 0), outbox.get("copied", 0)
+        astray = accepted - numbers["decided"] - numbers["undecided"] - numbers["quarantined"]
         return Ledger(
-            events=outbox.get("accepted", 0), **numbers,
+            imbalance=abs(numbers["planned"] - sum(states.values())) + abs(astray),
+            events=accepted - copies, copies=copies,
+            **numbers,
             deliveries={str(key): value for key, value in states.items()},
             by_channel=channels,
             reasons=dict(sorted(reasons.items())), days=await _days(connection),
@@ -122,6 +153,26 @@ async def _days(connection: AsyncConnection) -> LedgerDays:
     )  # fmt: skip
 
 
+class _Listed(NamedTuple):
+    """A bucket's days: the sealed ones, those of them on which something was corrected, and the open ones."""
+
+    sealed: set[int]
+    corrected: set[int]
+    open: set[int]
+
+
+async def _listed(database: Database) -> _Listed:
+    """The days of one of several buckets, which have to be known one by one to be joined with the others'."""
+
+    async def work(connection: AsyncConnection) -> _Listed:
+        sealed = {row.day: row.corrected for row in await connection.execute(_EACH_SEALED)}
+        told = {row.day for row in await connection.execute(_TOLD)}
+        corrected = {day for day, is_corrected in sealed.items() if is_corrected or day in told}
+        return _Listed(set(sealed), corrected, told - sealed.keys())
+
+    return await database.read(work)
+
+
 def _date(day: int | None) -> str | None:
     return None if day is None else tallies.date_of(day)
 
@@ -130,12 +181,14 @@ _SEALED: Final = sa.select(
     sa.func.count().label("number"), sa.func.min(seal.c.day).label("first"), sa.func.max(seal.c.day).label("last"),
     sa.func.count(seal.c.corrections).label("corrected"),
 )  # fmt: skip
+_EACH_SEALED: Final = sa.select(seal.c.day, seal.c.corrections.is_not(None).label("corrected"))
 _told = sa.select(tally.c.day).distinct().where(tally.c.day > tallies.CARRIED).subquery("told")
 _TOLD: Final = sa.select(_told.c.day, seal.c.day.label("sealed"), seal.c.corrections).select_from(
     _told.outerjoin(seal, seal.c.day == _told.c.day)
 )
 
 
+@over(all)
 async def is_quiet(database: Database, until: int | None = None) -> bool:
     """Whether no work is left for the clock (until an instant, where one is given): no event to decide, no delivery to
     send or retry."""

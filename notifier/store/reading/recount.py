@@ -5,7 +5,7 @@ books are read before and after: what differs counts only where they stood still
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -33,7 +33,9 @@ Verdict = Literal["agrees", "differs", "removed", "moved"]
 Progress = Callable[[float], None]
 """Hears which share of a count is done."""
 
-ACCEPTED, DECIDED, PLANNED, OPEN = (("event", state, "", "") for state in ("accepted", "decided", "planned", "open"))
+ACCEPTED, DECIDED, PLANNED, OPEN, COPIED = (
+    ("event", state, "", "") for state in ("accepted", "decided", "planned", "open", "copied")
+)
 
 
 class RecountLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +65,10 @@ class Recount(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[RecountLine]
 
 
+_WORST: Final[Sequence[Verdict]] = ("differs", "moved", "removed", "agrees")
+"""Verdicts of buckets in the order in which one is that of all."""
+
+
 class _Books(msgspec.Struct, frozen=True):
     """What the books say of a day, with what is open of it."""
 
@@ -73,7 +79,34 @@ class _Books(msgspec.Struct, frozen=True):
 async def recount(
     database: Database, day: int, progress: Progress = lambda _share: None, at_once: int = SLICE
 ) -> Recount:
-    """Count the rows of a day (a number since 1970, UTC) and compare them with the books."""
+    """Count the rows of a day (a number since 1970, UTC) and compare them with the books, bucket after bucket."""
+    parts = len(database.buckets)
+    found: list[Recount] = []
+
+    def progressed(share: float) -> None:
+        progress((len(found) + share) / parts)
+
+    for bucket in database.buckets:
+        found += [await _recount(bucket, day, progressed, at_once)]
+    return found[0] if parts == 1 else _whole(found)
+
+
+def _whole(found: Sequence[Recount]) -> Recount:
+    """The recount of several buckets. Each has lines of its own where it differs; the day is sealed once it is in all
+    that have anything of it."""
+    sealed = [each.sealed_at for each in found if each.sealed_at is not None or each.events or each.deliveries]
+    return Recount(
+        day=found[0].day, verdict=min((each.verdict for each in found), key=_WORST.index),
+        sealed_at=max((at for at in sealed if at is not None), default=None) if None not in sealed else None,
+        events=sum(each.events for each in found), deliveries=sum(each.deliveries for each in found),
+        lines=sorted(
+            (line for each in found for line in each.lines),
+            key=lambda line: (line.part, line.state, line.channel, line.reason),
+        ),
+    )  # fmt: skip
+
+
+async def _recount(database: Database, day: int, progress: Progress, at_once: int) -> Recount:
     for _ in range(TRIES):
         before = await _books(database, day)
         found = await _count(database, day, progress, at_once)
@@ -116,6 +149,7 @@ async def _books(database: Database, day: int) -> _Books:
                 told[row.part, row.state, row.channel, row.reason] += row.number
         for channel, number in (await _leased(connection, database.dialect, day)).items():
             told["delivery", State.SENDING.value, channel, ""] += number
+        told.pop(COPIED, None)  # of the accepted ones, and nothing of which there are rows
         told[OPEN] = told[ACCEPTED] - told[DECIDED]
         return _Books(sealed_at, {kind: number for kind, number in told.items() if number})
 

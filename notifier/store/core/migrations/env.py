@@ -14,6 +14,7 @@ context.configure(
     transaction_per_migration=True,  # a finished revision stays even if the next one is killed
     on_version_apply=lambda step, **_: given["tell"](f"{step.up_revision_id} is done: {step.up_revision.doc}"),
     tell=given["tell"],
+    elsewhere=given["elsewhere"],
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,157 @@
+"""Forward events to the buckets of the people whom they reach: each gets a copy, which is decided there.
+
+An event is forwarded before it is decided where it was accepted, and as often as that is tried: a copy that is there is
+left as it is. So whatever ends in between, nobody is left out and nobody hears twice.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier import policy
+from notifier.domain.buckets import bucket_of
+from notifier.domain.catalog import Catalog
+from notifier.domain.errors import StoreUnavailable
+from notifier.domain.events import Event
+from notifier.domain.recipients import Recipient
+from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
+from notifier.pipeline.plan import supersessions_of
+from notifier.pipeline.signalling import signal_undecided
+from notifier.store.delivery import events as store
+from notifier.store.delivery import supersessions
+from notifier.store.delivery.supersessions import Supersession
+from notifier.store.people import reach
+
+PERSON: Final = "driver:"
+"""What the audience key of one person by id begins with: its bucket is known."""
+SEGMENT: Final = "segment:"
+"""What the audience keys of segments begin with: they have members wherever people are."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Forwarded:
+    """Events that were forwarded, and the audiences of theirs that have members in other buckets."""
+
+    ids: set[str] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
+
+    def with_members(self, members: Mapping[str, list[Recipient]]) -> dict[str, list[Recipient]]:
+        """The members of audiences here, none of one whose members are all elsewhere."""
+        return {**{key: [] for key in self.elsewhere}, **members}
+
+
+@dataclass
+class _Parcel:
+    """What one bucket is sent: events with the audiences that each has there, and what they make untrue."""
+
+    events: dict[str, Event] = field(default_factory=dict)
+    audiences: dict[str, set[str]] = field(default_factory=dict)
+    marks: list[Supersession] = field(default_factory=list)
+    of: set[str] = field(default_factory=set)  # ids of events in it
+
+    def add(self, event: Event, audience: str) -> None:
+        self.events[event.id] = event
+        self.audiences.setdefault(event.id, set()).add(audience)
+        self.of.add(event.id)
+
+
+def reaches_out(catalog: Catalog, event: Event, buckets: int) -> bool:
+    """Whether an event may reach people in other buckets than the one where it was accepted."""
+    if buckets == 1 or event.audiences is not None:
+        return False
+    named = (key for kind in catalog.listeners.get(event.type, []) for key in policy.audiences(kind, event.data))
+    return policy.outdates_for_many(catalog, event) or any(not key.startswith(PERSON) for key in named)
+
+
+async def forward(engine: Engine, events: Sequence[Event], forwarded: Forwarded) -> list[str]:
+    """Send copies of events of a bucket to the others that they reach; returns the ids of those of which all were
+    sent. The rest are put off: they wait for a bucket that doesn't answer."""
+    if not events:
+        return []
+    here = engine.database.bucket
+    found = await _present(engine, events)
+    parcels = _pack(engine.catalog, events, here, found, len(engine.whole.buckets))
+    forwarded.elsewhere |= {key for key, buckets in found.items() if buckets - {here}}
+    sent = await asyncio.gather(*(_send(engine.whole.buckets[number], parcel) for number, parcel in parcels.items()))
+    unsent = {id_ for parcel, is_sent in zip(parcels.values(), sent, strict=True) if not is_sent for id_ in parcel.of}
+    done = [event.id for event in events if event.id not in unsent]
+    forwarded.ids |= set(done)
+    await store.put_off(engine.database, sorted(unsent), engine.clock.now() + SIGNAL_AGAIN)
+    return done
+
+
+async def _present(engine: Engine, events: Iterable[Event]) -> dict[str, set[int]]:
+    """The buckets in which each audience that events name has members."""
+    buckets, here = engine.database.whole.buckets, engine.database.bucket
+    named = {
+        key
+        for event in events
+        for kind in engine.catalog.listeners.get(event.type, [])
+        for key in policy.audiences(kind, event.data)
+    }
+    segments = {key for key in named if key.startswith(SEGMENT)}
+    people = {key for key in named if key.startswith(PERSON)}
+    may_be = await reach.of(engine.database, named - segments - people)
+    may_be |= {key: {bucket_of(key.removeprefix(PERSON), len(buckets))} for key in people}
+    asked: dict[int, set[str]] = {here: named - segments}
+    for key, numbers in may_be.items():
+        for number in numbers:
+            asked.setdefault(number, set()).add(key)
+
+    async def look(number: int, keys: set[str]) -> tuple[int, set[str]]:
+        try:
+            return number, await reach.present(buckets[number], keys)
+        except StoreUnavailable:
+            if number == here:
+                raise
+            return number, keys  # who reaches that bucket waits for it
+
+    found: dict[str, set[int]] = {key: set(range(len(buckets))) for key in segments}
+    for number, keys in await asyncio.gather(*(look(number, keys) for number, keys in asked.items())):
+        for key in keys:
+            found.setdefault(key, set()).add(number)
+    return found
+
+
+def _pack(
+    catalog: Catalog, events: Iterable[Event], here: int, found: Mapping[str, set[int]], buckets: int
+) -> dict[int, _Parcel]:
+    """What each of the other buckets is sent."""
+    parcels = {number: _Parcel() for number in range(buckets) if number != here}
+    for event in events:
+        for kind in catalog.listeners.get(event.type, []):
+            # The most exact name decides, wherever its people are.
+            key = next((key for key in policy.audiences(kind, event.data) if key in found), None)
+            for number in found.get(key or "", set()) - {here}:
+                parcels[number].add(event, key or "")
+        if policy.outdates_for_many(catalog, event):
+            marks = supersessions_of(catalog, event)
+            for parcel in parcels.values():
+                parcel.marks += marks
+                parcel.of.add(event.id)
+    return {number: parcel for number, parcel in parcels.items() if parcel.of}
+
+
+async def _send(there: Engine, parcel: _Parcel) -> bool:
+    """Write what a bucket is sent; False where it doesn't answer."""
+    database, again_at = there.database, there.clock.now() + SIGNAL_AGAIN
+
+    async def work(connection: AsyncConnection) -> list[str]:
+        await supersessions.add(connection, database.dialect, parcel.marks)
+        if not parcel.events:
+            return []
+        return await store.copy(connection, database.dialect, parcel.audiences, parcel.events.values(), again_at)
+
+    try:
+        new = await database.write(work)
+    except StoreUnavailable as error:
+        log.warning("forward.bucket_away", bucket=database.bucket, events=len(parcel.of), error=str(error))
+        return False
+    await signal_undecided(there, {id_: parcel.events[id_].type for id_ in new})
+    return True
