@@ -1,6 +1,6 @@
 """An event: what an upstream service says has happened."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     notification types that listen to `type`. `cursor` is the last recipient that was looked at, where it speaks to a
     segment that is decided in part. `first_seen` is when the first event with the same collapse key was accepted, by
     notification type. `audiences` are the audience keys that a copy of it is decided for, None where it is no copy.
+    `ahead` is, by audience key, how many people in other buckets have their turn before each one here, in their order.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None = None
     first_seen: Mapping[str, int] = {}
     audiences: frozenset[str] | None = None
+    ahead: Mapping[str, Sequence[int]] = {}
 
     @property
     def is_blank(self) -> bool:

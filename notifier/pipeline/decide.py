@@ -123,7 +123,8 @@ async def _transact(
     await events.look_again(connection, dialect, split.wide, now + EXPAND_AGAIN)
     if not split.together:
         return _Decided(split)
-    batch = await with_first_seen(connection, dialect, engine.catalog, split.together, identities.first_seen)
+    together = forwarded.with_turns(split.together)
+    batch = await with_first_seen(connection, dialect, engine.catalog, together, identities.first_seen)
     named = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
     members = forwarded.with_members(named)
     plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members, often=engine.often)

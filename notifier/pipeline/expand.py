@@ -86,6 +86,7 @@ async def _transact(
     taken = await events.take_undecided(connection, dialect, [id_])
     if not taken:
         return None
+    taken = forwarded.with_turns(taken)
     (event,) = await with_first_seen(connection, dialect, engine.catalog, taken, identities.first_seen)
     segment = await segments.read(connection, str(event.data["segment_id"]))
     chunk = NO_CHUNK

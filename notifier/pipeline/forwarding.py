@@ -5,16 +5,19 @@ left as it is. So whatever ends in between, nobody is left out and nobody hears 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
+import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
 from notifier.domain.buckets import bucket_of
-from notifier.domain.catalog import Catalog
+from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient
@@ -24,12 +27,15 @@ from notifier.pipeline.signalling import signal_undecided
 from notifier.store.delivery import events as store
 from notifier.store.delivery import supersessions
 from notifier.store.delivery.supersessions import Supersession
-from notifier.store.people import reach
+from notifier.store.people import on_call, reach
 
 PERSON: Final = "driver:"
 """What the audience key of one person by id begins with: its bucket is known."""
 SEGMENT: Final = "segment:"
 """What the audience keys of segments begin with: they have members wherever people are."""
+
+Line = Mapping[int, Sequence[int]]
+"""The places of an audience's members, in the order of their turns, by bucket."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +46,15 @@ class Forwarded:
 
     ids: set[str] = field(default_factory=set)
     elsewhere: set[str] = field(default_factory=set)
+    ahead: dict[str, list[int]] = field(default_factory=dict)  # of the people here
 
     def with_members(self, members: Mapping[str, list[Recipient]]) -> dict[str, list[Recipient]]:
         """The members of audiences here, none of one whose members are all elsewhere."""
         return {**{key: [] for key in self.elsewhere}, **members}
+
+    def with_turns(self, batch: Iterable[Event]) -> list[Event]:
+        """Events with the turns that people in other buckets have before those here."""
+        return [msgspec.structs.replace(each, ahead=self.ahead) if each.id in self.ids else each for each in batch]
 
 
 @dataclass
@@ -51,13 +62,13 @@ class _Parcel:
     """What one bucket is sent: events with the audiences that each has there, and what they make untrue."""
 
     events: dict[str, Event] = field(default_factory=dict)
-    audiences: dict[str, set[str]] = field(default_factory=dict)
+    audiences: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     marks: list[Supersession] = field(default_factory=list)
     of: set[str] = field(default_factory=set)  # ids of events in it
 
-    def add(self, event: Event, audience: str) -> None:
+    def add(self, event: Event, audience: str, ahead: list[int]) -> None:
         self.events[event.id] = event
-        self.audiences.setdefault(event.id, set()).add(audience)
+        self.audiences.setdefault(event.id, {})[audience] = ahead
         self.of.add(event.id)
 
 
@@ -76,7 +87,9 @@ async def forward(engine: Engine, events: Sequence[Event], forwarded: Forwarded)
         return []
     here = engine.database.bucket
     found = await _present(engine, events)
-    parcels = _pack(engine.catalog, events, here, found, len(engine.whole.buckets))
+    lines = await _lines(engine, events, found)
+    parcels = _pack(engine.catalog, events, here, found, lines, len(engine.whole.buckets))
+    forwarded.ahead |= {key: _ahead(of_key, here) for key, of_key in lines.items()}
     forwarded.elsewhere |= {key for key, buckets in found.items() if buckets - {here}}
     sent = await asyncio.gather(*(_send(engine.whole.buckets[number], parcel) for number, parcel in parcels.items()))
     unsent = {id_ for parcel, is_sent in zip(parcels.values(), sent, strict=True) if not is_sent for id_ in parcel.of}
@@ -119,17 +132,54 @@ async def _present(engine: Engine, events: Iterable[Event]) -> dict[str, set[int
     return found
 
 
+async def _lines(engine: Engine, events: Iterable[Event], found: Mapping[str, set[int]]) -> Mapping[str, Line]:
+    """The lines of people whom events ask one after the other."""
+    buckets = engine.database.whole.buckets
+    asked: dict[int, set[str]] = {}
+    for event in events:
+        for kind, key in _reached(engine.catalog, event, found):
+            for number in found[key] if kind.escalation else ():
+                asked.setdefault(number, set()).add(key)
+
+    async def look(number: int, keys: set[str]) -> dict[str, list[int]]:
+        try:
+            return await on_call.lines(buckets[number], keys)
+        except StoreUnavailable:
+            return {}  # nobody waits for who can't be asked
+
+    lines: dict[str, dict[int, list[int]]] = {}
+    for number, of_bucket in zip(asked, await asyncio.gather(*(look(*each) for each in asked.items())), strict=True):
+        for key, places in of_bucket.items():
+            lines.setdefault(key, {})[number] = places
+    return lines
+
+
+def _ahead(line: Line, bucket: int) -> list[int]:
+    """How many in other buckets have their turn before each one in this: who is on call by their places, and the others
+    behind them, by their buckets."""
+    others = sorted((place or inf, number) for number, places in line.items() if number != bucket for place in places)
+    return [bisect(others, (place or inf, bucket)) for place in line.get(bucket, ())]
+
+
+def _reached(catalog: Catalog, event: Event, found: Mapping[str, set[int]]) -> Iterator[tuple[NotificationType, str]]:
+    """The types that reach anybody with an event, each with its audience: the most exact name decides, wherever its
+    people are."""
+    for kind in catalog.listeners.get(event.type, []):
+        key = next((key for key in policy.audiences(kind, event.data) if key in found), None)
+        if key is not None:
+            yield kind, key
+
+
 def _pack(
-    catalog: Catalog, events: Iterable[Event], here: int, found: Mapping[str, set[int]], buckets: int
-) -> dict[int, _Parcel]:
+    catalog: Catalog, events: Iterable[Event], here: int, found: Mapping[str, set[int]], lines: Mapping[str, Line],
+    buckets: int,
+) -> dict[int, _Parcel]:  # fmt: skip
     """What each of the other buckets is sent."""
     parcels = {number: _Parcel() for number in range(buckets) if number != here}
     for event in events:
-        for kind in catalog.listeners.get(event.type, []):
-            # The most exact name decides, wherever its people are.
-            key = next((key for key in policy.audiences(kind, event.data) if key in found), None)
-            for number in found.get(key or "", set()) - {here}:
-                parcels[number].add(event, key or "")
+        for _, key in _reached(catalog, event, found):
+            for number in found[key] - {here}:
+                parcels[number].add(event, key, _ahead(lines.get(key, {}), number))
         if policy.outdates_for_many(catalog, event):
             marks = supersessions_of(catalog, event)
             for parcel in parcels.values():

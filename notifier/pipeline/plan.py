@@ -1,7 +1,8 @@
 """The rows that a batch of events leads to: pure, from the recipients read before."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -91,13 +92,14 @@ def plan_type(
         subscribed = kind.audience == "subscribers"
         plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
     shared = _Shared(policy.subject_key(kind, event.data), policy.expires_at(kind, event), now)
-    turn = 0
+    turns = _turns(kind, event)
+    asked_here = 0
     capped, by_type = kind.category in catalog.regulation.caps, of_type(kind.id)
-    for person in people or ():
+    for person, elsewhere in zip(people or (), turns, strict=False):
         mine = spent.get(person.id)
         counted = mine is not None and by_type in mine
         asked = _with_spent(person, spent) if capped or counted else person
-        answers = policy.decide(kind, event, asked, now, catalog.regulation, turn)
+        answers = policy.decide(kind, event, asked, now, catalog.regulation, asked_here + elsewhere)
         told, fresh = [], False
         for answer in answers:
             id_ = policy.delivery_id(kind, event, person.id, answer.channel, answer.target)
@@ -106,12 +108,18 @@ def plan_type(
             told.append(_told(answer, id_))
         plan.decisions.append(_decision(kind, event, person.id, told, now, asked.facts))
         if any(answer.state in (State.PENDING, State.COLLECTED) for answer in answers):
-            turn += 1
+            asked_here += 1
             if capped:
                 mine = spent.setdefault(person.id, {})
                 mine[kind.category] = (*mine.get(kind.category, ()), now)
             if mine is not None and counted and fresh:
                 mine[by_type] = (*mine[by_type], *_first(answers))
+
+
+def _turns(kind: NotificationType, event: Event) -> Iterator[int]:
+    """How many in other buckets count as asked before each person here; of who came since, as before the last."""
+    ahead = next((event.ahead[key] for key in policy.own_audiences(kind, event) if key in event.ahead), ())
+    return chain(ahead, repeat(ahead[-1] if ahead else 0))
 
 
 def _first(answers: Iterable[ChannelAnswer]) -> list[int]:

@@ -9,10 +9,10 @@ from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import State
 from notifier.domain.messages import Device
 from notifier.domain.recipients import RecipientDetails
-from notifier.pipeline.decide import decide
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
+from tests import everywhere
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key
 from tests.named import EMAIL, PUSH
@@ -25,7 +25,7 @@ async def tell(api: Caller, type_: str, data: dict[str, Any]) -> None:
     event = {"specversion": "1.0", "id": "e-1", "source": "csms", "type": type_, "data": data}
     told = await api.post(json.dumps(event))
     assert told.status == 202
-    await decide(api.engine, [told.body["event"]])
+    await everywhere.decide(api.engine, [told.body["event"]])
 
 
 async def call(api: Caller, path: str, **body: Any) -> Any:

@@ -35,6 +35,10 @@ WITH_PROGRESS = (
 `deliveries` is how many were planned so far."""
 
 
+Audiences = Mapping[str, Sequence[int]]
+"""The audience keys that a copy of an event is for, each with `Event.ahead`."""
+
+
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event to be written; `id` is not dated yet, `data` is its JSON, `next_check_at` when the clock signals it if
     nobody else has."""
@@ -90,7 +94,7 @@ async def insert(connection: AsyncConnection, dialect: str, events: Sequence[New
 
 
 async def copy(
-    connection: AsyncConnection, dialect: str, audiences: Mapping[str, Collection[str]], of: Iterable[Event],
+    connection: AsyncConnection, dialect: str, audiences: Mapping[str, Audiences], of: Iterable[Event],
     next_check_at: int,
 ) -> list[str]:  # fmt: skip
     """Write copies of another bucket's events, to be decided for the audiences that each is given for, by its id;
@@ -112,12 +116,13 @@ async def copy(
 
 
 async def _begin(
-    connection: AsyncConnection, dialect: str, new: Collection[NewEvent], audiences: Mapping[str, Collection[str]]
+    connection: AsyncConnection, dialect: str, new: Collection[NewEvent], audiences: Mapping[str, Audiences]
 ) -> None:
     """Open events that were written in this transaction, and count them."""
     if new:
-        keys = {id_: sorted(named) for id_, named in audiences.items()}
-        opened = [{"id": each.id, "next_check_at": each.next_check_at, "audiences": keys.get(each.id)} for each in new]
+        opened = [
+            {"id": each.id, "next_check_at": each.next_check_at, "audiences": audiences.get(each.id)} for each in new
+        ]
         await connection.execute(_open(dialect), {"rows": opened})
         told = [_tally("accepted", each.accepted_at, 1) for each in new]
         told += [_tally("copied", each.accepted_at, 1) for each in new if each.id in audiences]
@@ -284,16 +289,18 @@ async def quarantine(database: Database, ids: Sequence[str], now: int) -> None:
 
 
 def _event(row: Any) -> Event:
+    audiences = _audiences(row.audiences)
     return Event(
         id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
         occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
-        data=msgspec.json.decode(row.data), cursor=row.cursor, audiences=_audiences(row.audiences),
+        data=msgspec.json.decode(row.data), cursor=row.cursor, audiences=None if audiences is None else frozenset(audiences),
+        ahead=audiences or {},
     )  # fmt: skip
 
 
-def _audiences(document: str | None) -> frozenset[str] | None:
+def _audiences(document: str | None) -> Audiences | None:
     # MariaDB makes a document of a null that comes in a batch.
-    return None if document is None else msgspec.json.decode(document, type=frozenset[str] | None)
+    return None if document is None else msgspec.json.decode(document, type=Audiences | None)
 
 
 def _tally(state: str, accepted_at: int, number: int) -> Tally:

@@ -1,6 +1,6 @@
 """The on-call order of an audience, kept in its memberships: from 1, and 0 for members without a place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -81,9 +81,20 @@ def _order(members: Sequence[Place]) -> list[str] | None:
     return [id_ for position, id_ in members if position > 0] if members else None
 
 
-async def places(
-    connection: AsyncConnection, dialect: str, owners: Sequence[Mapping[str, str]]
-) -> dict[tuple[str, str], int]:
+async def lines(database: Database, audiences: Collection[str]) -> dict[str, list[int]]:
+    """The places of all members of each of these audiences in a bucket, in the order of their turns."""
+    wanted = {"rows": [{"audience": key} for key in sorted(audiences)]}
+
+    async def work(connection: AsyncConnection) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for row in await connection.execute(_lines(database.dialect), wanted):
+            found.setdefault(row.audience, []).append(row.position)
+        return found
+
+    return await database.read(work) if audiences else {}
+
+
+async def places(connection: AsyncConnection, dialect: str, owners: str) -> dict[tuple[str, str], int]:
     """The places of recipients (a batch of `recipient_id`) in on-call orders, by audience and id."""
     found = await connection.execute(_placed(dialect), {"rows": owners})
     return {(row.audience, row.recipient_id): row.position for row in found}
@@ -96,6 +107,16 @@ def _placed(dialect: str) -> sa.Select[Any]:
         sa.select(membership.c.audience, membership.c.recipient_id, membership.c.position)
         .join(owners, owners.c.recipient_id == membership.c.recipient_id)
         .where(membership.c.position > 0)
+    )
+
+
+@cache
+def _lines(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [membership.c.audience])
+    return (
+        sa.select(membership.c.audience, membership.c.position)
+        .join(wanted, wanted.c.audience == membership.c.audience)
+        .order_by(*FIRST, membership.c.recipient_id)
     )
 
 
