@@ -2,7 +2,6 @@
 there is one bucket the same comes of it."""
 
 from collections.abc import Iterator, Mapping
-from copy import copy
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -27,14 +26,13 @@ from notifier.pipeline.erasure import ENDED, sweep
 from notifier.pipeline.expand import expand
 from notifier.pipeline.forwarding import Forwarded, forward
 from notifier.sandbox import Sandbox
-from notifier.store.core.buckets import schema_of
-from notifier.store.core.database import Database
 from notifier.store.core.schema import event, membership, open_event
 from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import events
 from notifier.store.people import consents, erasures, on_call, recipients, segments, topics
 from tests import everywhere
 from tests.conftest import BUCKETS, prepare
+from tests.everywhere import living_in, without
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.samples import AVAILABLE, NOW, OFFER, RECEIPT, Report
 from tests.pipeline.steps import LATE_VAN
@@ -55,11 +53,6 @@ in_buckets = pytest.mark.parametrize("database_url", ["buckets"], indirect=True)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path, migrated: set[str]) -> str:
     """An empty database of one piece, and one with buckets."""
     return prepare(request, tmp_path, empty_sqlite, migrated)
-
-
-def living_in(bucket: int) -> str:
-    """The id of somebody who lives in a bucket."""
-    return next(id_ for id_ in (f"p{bucket}-{number}" for number in count()) if bucket_of(id_, BUCKETS) == bucket)
 
 
 PEOPLE = [living_in((HOME + step) % BUCKETS) for step in range(BUCKETS)]
@@ -115,18 +108,6 @@ def mailed(sandbox: Sandbox) -> list[str]:
 
 async def undecided(engine: WorkerEngine) -> int:
     return len(await everywhere.rows(engine.database, open_event))
-
-
-def without(engine: WorkerEngine, bucket: int) -> WorkerEngine:
-    """The engine while the server of one bucket doesn't answer."""
-    nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing", connections=1)
-    nowhere.split([schema_of(number) for number in range(BUCKETS)])
-    left = copy(engine.database)
-    parts = [nowhere.buckets[bucket] if each.bucket == bucket else copy(each) for each in engine.database.buckets]
-    for each in parts:
-        each.whole = left
-    left.buckets = tuple(parts)
-    return replace(engine, database=left)
 
 
 # People in several buckets
@@ -266,7 +247,7 @@ async def test_while_a_bucket_does_not_answer_its_people_wait_and_those_of_other
     away, *rest = others()
     await subscribe(engine, away, *rest)
     id_ = await report("station.available", **AVAILABLE)
-    left = without(engine, bucket_of(away, BUCKETS))
+    left = replace(engine, database=without(engine.database, bucket_of(away, BUCKETS)))
 
     # When it is decided, over and over
     for _ in range(3):
@@ -294,7 +275,7 @@ async def test_nobody_on_call_waits_for_who_lives_in_a_bucket_that_does_not_answ
     await write(engine, first, second, kind="fleet_manager", fleets=["acme"])
     await on_call.put(engine.database, "fleet:acme", [first, second])
     id_ = await report("vehicle.not_ready", **LATE_VAN)
-    left = without(engine, bucket_of(first, BUCKETS))
+    left = replace(engine, database=without(engine.database, bucket_of(first, BUCKETS)))
 
     await decide(left.buckets[HOME], [id_])
     await decide(left.of(second), [id_])

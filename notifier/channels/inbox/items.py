@@ -5,7 +5,6 @@ archive has messages that the person archived and messages that merely expired; 
 in neither.
 """
 
-import asyncio
 from collections import ChainMap
 from collections.abc import Collection, Sequence
 from functools import cache
@@ -117,8 +116,8 @@ async def page(database: Database, who: str, view: View, after: Place | None, li
 
 async def counts(database: Database, people: Collection[str], since: int, now: int) -> dict[str, Counts]:
     """How each of these people's lists stands. `since` is when the oldest message that can still stand was decided."""
-    parts = buckets.by_bucket(database, people).items()
-    counted = await asyncio.gather(*(_counts_of(there, part, since, now) for there, part in parts))
+    parts = buckets.by_bucket(database, people)
+    counted = await buckets.in_each(database, lambda there: _counts_of(there, parts.get(there, []), since, now))
     found = dict(ChainMap(*counted))
     return {who: found.get(who, NOTHING) for who in people}
 
@@ -130,7 +129,7 @@ async def _counts_of(database: Database, people: Collection[str], since: int, no
         found = await connection.execute(_counts(database.dialect), parameters)
         return {row.recipient_id: _count(row) for row in found}
 
-    return await database.read(work)
+    return await database.read(work) if people else {}
 
 
 @of_person

@@ -5,8 +5,7 @@ answer, and is made again. Of two who register one at the same moment both may l
 better than that both keep it, and one hears what is the other's.
 """
 
-import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,10 +13,9 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.buckets import bucket_of
 from notifier.domain.messages import Device
 from notifier.domain.recipients import MAX_DEVICES, device_id
-from notifier.store.core import rows
+from notifier.store.core import buckets, rows
 from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.core.schema import device, recipient
@@ -75,17 +73,18 @@ async def register(database: Database, recipient_id: str, value: str, step: Call
 
 async def take_from_others(database: Database, owned: Mapping[str, Sequence[Device]]) -> None:
     """Take devices from whoever has them in another bucket than these people, who registered them."""
-    buckets = database.whole.buckets
-    owner = {device_id(each): bucket_of(id_, len(buckets)) for id_, theirs in owned.items() for each in theirs}
-    moved = [sorted(id_ for id_, bucket in owner.items() if bucket != each.bucket) for each in buckets]
-    await asyncio.gather(*(_take(each, ids) for each, ids in zip(buckets, moved, strict=True) if ids))
+    where = {device_id(each): buckets.of(database.whole, id_) for id_, theirs in owned.items() for each in theirs}
 
+    async def take(other: Database) -> None:
+        ids = sorted(id_ for id_, there in where.items() if there is not other)
 
-async def _take(database: Database, ids: Collection[str]) -> None:
-    async def work(connection: AsyncConnection) -> None:
-        await connection.execute(_delete_all(database.dialect), {"rows": rows.ids(ids)})
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(_delete_all(database.dialect), {"rows": rows.ids(ids)})
 
-    await database.write(work)
+        if ids:
+            await other.write(work)
+
+    await buckets.in_each(database.whole, take)
 
 
 @of_person
