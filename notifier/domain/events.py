@@ -1,6 +1,6 @@
 """An event: what an upstream service says has happened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +33,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
     cursor: str | None = None
     first_seen: Mapping[str, int] = {}
-    audiences: frozenset[str] | None = None
+    audiences: Collection[str] | None = None
     ahead: Mapping[str, Sequence[int]] = {}
 
     @property

@@ -34,7 +34,6 @@ WITH_PROGRESS = (
 """Events with how far they have come, as a query to be narrowed: `decided_at` is null while an event is open,
 `deliveries` is how many were planned so far."""
 
-
 Audiences = Mapping[str, Sequence[int]]
 """The audience keys that a copy of an event is for, each with `Event.ahead`."""
 
@@ -289,18 +288,13 @@ async def quarantine(database: Database, ids: Sequence[str], now: int) -> None:
 
 
 def _event(row: Any) -> Event:
-    audiences = _audiences(row.audiences)
+    # MariaDB makes a document of a null that comes in a batch.
+    audiences = None if row.audiences is None else msgspec.json.decode(row.audiences, type=Audiences | None)
     return Event(
         id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
         occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
-        data=msgspec.json.decode(row.data), cursor=row.cursor, audiences=None if audiences is None else frozenset(audiences),
-        ahead=audiences or {},
+        data=msgspec.json.decode(row.data), cursor=row.cursor, audiences=audiences, ahead=audiences or {},
     )  # fmt: skip
-
-
-def _audiences(document: str | None) -> Audiences | None:
-    # MariaDB makes a document of a null that comes in a batch.
-    return None if document is None else msgspec.json.decode(document, type=Audiences | None)
 
 
 def _tally(state: str, accepted_at: int, number: int) -> Tally:

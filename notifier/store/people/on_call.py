@@ -25,8 +25,8 @@ async def put(database: Database, audience: str, order: Sequence[str], check: Ch
     """Set the on-call order; where some are not members nothing changes, and they are returned.
 
     All buckets are read first, and then each is written while it is as it was read: of two who set an order at the same
-    moment, the one who finds the other's in a bucket begins anew. A call that ends between two buckets leaves a part of
-    each order, in which everybody still has a turn, until it is made again. Raises StoreUnavailable.
+    moment, the one who finds the other's in a bucket begins anew, with `check`. A call that ends between two buckets
+    leaves a part of each order, in which everybody still has a turn, until one is set again. Raises StoreUnavailable.
     """
     for _ in range(CONFLICT_TRIES):
         held = [await _read(each, audience) for each in database.buckets]
