@@ -1,6 +1,6 @@
 """The on-call order of an audience, kept in its memberships: from 1, and 0 for members without a place."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -94,7 +94,9 @@ async def lines(database: Database, audiences: Collection[str]) -> dict[str, lis
     return await database.read(work) if audiences else {}
 
 
-async def places(connection: AsyncConnection, dialect: str, owners: str) -> dict[tuple[str, str], int]:
+async def places(
+    connection: AsyncConnection, dialect: str, owners: Sequence[Mapping[str, str]]
+) -> dict[tuple[str, str], int]:
     """The places of recipients (a batch of `recipient_id`) in on-call orders, by audience and id."""
     found = await connection.execute(_placed(dialect), {"rows": owners})
     return {(row.audience, row.recipient_id): row.position for row in found}
