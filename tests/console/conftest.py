@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,9 +20,16 @@ from notifier.runtime.settings import Settings
 from notifier.store.console import users
 from notifier.store.core.database import Database
 from tests.api.server import Answer, Caller, application
+from tests.conftest import prepare
 from tests.samples import CATALOG, NOW, RENDERER, TEMPLATES
 
 PASSWORD = "one for the tests"
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "buckets"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path, migrated: set[str]) -> str:
+    """An empty database of each engine, and one with buckets."""
+    return prepare(request, tmp_path, empty_sqlite, migrated)
 
 
 @cache

@@ -2,10 +2,13 @@
 
 import asyncio
 import re
+from itertools import count
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.console.pages import plainly
+from notifier.domain.buckets import bucket_of
 from notifier.domain.deliveries import State
 from notifier.store.core import paging
 from notifier.store.core.staff import audit
@@ -14,11 +17,12 @@ from notifier.store.delivery import events
 from notifier.store.reading import activity
 from notifier.store.reading.activity import DeliveryFilter
 from notifier.store.reading.dead import successor_id
-from tests.api.conftest import on_sqlite
+from tests.api.conftest import in_one_piece, on_sqlite
+from tests.conftest import BUCKETS
 from tests.console.conftest import Enter, Visitor, signed_in
 from tests.console.rows import event_of, fill, listed
 from tests.samples import CATALOG, NOW
-from tests.states import become
+from tests.states import become_there
 from tests.written import write_events
 
 # ── Activity
@@ -43,17 +47,24 @@ async def test_activity_is_read_page_by_page_newest_first(enter: Enter) -> None:
 
 async def test_activity_is_narrowed_by_type_channel_state_and_recipient(enter: Enter) -> None:
     visitor = await signed_in(enter, "viewer")
-    ids = await fill(visitor, 3)
-    async with visitor.engine.database.engine.begin() as connection:
-        changed = {"type": "idle-warning", "channel": "push", "state": "failed", "recipient_id": "bo"}
-        await become(connection, ids[:1], **changed)
+    ids = await fill(visitor, 3, recipient_id="ada")
+    bo = next(name for name in map("bo-{}".format, count()) if bucket_of(name, BUCKETS) == bucket_of("ada", BUCKETS))
+    changed = {"type": "idle-warning", "channel": "push", "state": "failed", "recipient_id": bo}
+    await become_there(visitor.engine.database, ids[:1], **changed)
 
-    for query in ("type=idle-warning", "channel=push", "state=failed", "recipient=bo", "recipient=bo&channel=push"):
+    for query in (
+        "type=idle-warning",
+        "channel=push",
+        "state=failed",
+        f"recipient={bo}",
+        f"recipient={bo}&channel=push",
+    ):
         assert listed((await visitor.get(f"/activity?{query}")).body) == ids[:1], query
     assert listed((await visitor.get("/activity?recipient=ada&state=sent")).body) == ids[1:]
     assert "No matches" in (await visitor.get("/activity?recipient=ada&state=failed")).body
 
 
+@in_one_piece
 async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
     enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,8 +73,7 @@ async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
     visitor = await signed_in(enter, "viewer")
     ids = await fill(visitor, 10)
     database = visitor.engine.database
-    async with database.engine.begin() as connection:
-        await become(connection, ids[-1:], state="failed")
+    await become_there(database, ids[-1:], state="failed")
 
     # When pages are read one after the other
     wanted = DeliveryFilter(state=State.FAILED)
@@ -124,8 +134,7 @@ async def test_an_operator_redrives_once_what_a_page_asked_about(enter: Enter) -
     # Given a dead letter, and a delivery that arrived
     visitor = await signed_in(enter, "operator")
     dead, sent = await fill(visitor, 2, state="failed", reason="refused")
-    async with visitor.engine.database.engine.begin() as connection:
-        await become(connection, [sent], state="delivered", reason=None)
+    await become_there(visitor.engine.database, [sent], state="delivered", reason=None)
     assert listed((await visitor.get("/dead")).body) == [dead]
 
     # When it is chosen, nothing happens but a question
@@ -149,8 +158,7 @@ async def test_an_operator_redrives_once_what_a_page_asked_about(enter: Enter) -
 async def test_all_that_the_filters_leave_are_discarded_together(enter: Enter) -> None:
     visitor = await signed_in(enter, "operator")
     ids = await fill(visitor, 60, state="failed", reason="refused")
-    async with visitor.engine.database.engine.begin() as connection:
-        await become(connection, ids[:1], reason="address_gone")
+    await become_there(visitor.engine.database, ids[:1], reason="address_gone")
 
     page = (await visitor.post("/dead/confirm", action="discard", every="yes", reason="refused")).body
     confirmed = re.search(r'name="ids" value="([^"]+)"', page)
@@ -165,9 +173,13 @@ async def test_a_quarantined_event_can_be_redriven_too(enter: Enter) -> None:
     visitor = await signed_in(enter, "operator")
     of = event_of(NOW)
     happened = {"id": of, "source": "csms/berlin", "source_id": str(NOW), "type": "charging.complete", "digest": ""}
-    async with visitor.engine.database.engine.begin() as connection:
+
+    async def write(connection: AsyncConnection) -> None:
         await write_events(connection, [happened | {"data": "{}", "occurred_at": NOW, "accepted_at": NOW}])
-    await events.quarantine(visitor.engine.database, [of], NOW)
+
+    there = visitor.engine.database.buckets[-1]
+    await there.write(write)
+    await events.quarantine(there, [of], NOW)
 
     assert listed((await visitor.get("/dead?reason=quarantined")).body) == [of]
     assert "Redrive…" in (await visitor.get(f"/events/{of}")).body

@@ -15,26 +15,24 @@ from notifier.console.pages import duration
 from notifier.console.watch import MetricsSample, Remembered, quantile
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, ManualClock
 from notifier.store.core.books import tally
-from notifier.store.core.status import rendered as delivery
 from notifier.store.reading import failing
 from notifier.why.telling import meaning
-from tests.api.conftest import on_sqlite
+from tests import everywhere
+from tests.api.conftest import in_one_piece, on_sqlite
 from tests.console.conftest import Enter, Visitor, signed_in
 from tests.console.rows import fill, listed
 from tests.named import SMS
 from tests.samples import NOW
-from tests.states import become
+from tests.states import become_there
 
 
 async def test_health_tells_what_waits_and_whether_the_sum_is_whole(enter: Enter) -> None:
     # Given a delivery that nobody planned, and one that fell due a minute ago
     visitor = await signed_in(enter, "viewer")
-    await fill(visitor, 2)
-    async with visitor.engine.database.engine.begin() as connection:
-        planned = sa.and_(tally.c.state == "planned", tally.c.number == 2)
-        await connection.execute(sa.update(tally).where(planned).values(number=1))
-        late = list(await connection.scalars(sa.select(delivery.c.id).where(delivery.c.created_at == NOW)))
-        await become(connection, late, state="pending", next_check_at=NOW - MINUTE)
+    ids = await fill(visitor, 2, recipient_id="ada")
+    planned = sa.and_(tally.c.state == "planned", tally.c.number == 2)
+    await everywhere.write(visitor.engine.database, sa.update(tally).where(planned).values(number=1), tally)
+    await become_there(visitor.engine.database, ids[-1:], state="pending", next_check_at=NOW - MINUTE)
     await visitor.engine.signals.ask(["0" * 32])
 
     async with asyncio.timeout(10):
@@ -60,9 +58,8 @@ async def test_health_tells_what_fails_by_channel_and_type_and_what_waits_for_a_
     visitor = await signed_in(enter, "viewer")
     ids = await fill(visitor, 60)
     visitor.clock.advance(2 * MINUTE)
-    async with visitor.engine.database.engine.begin() as connection:
-        now = visitor.clock.now()
-        await become(connection, ids[:failed], state="undelivered", code="30003", updated_at=now)
+    died = {"state": "undelivered", "code": "30003", "updated_at": visitor.clock.now()}
+    await become_there(visitor.engine.database, ids[:failed], **died)
 
     body = await counted(visitor, told)
 
@@ -78,6 +75,7 @@ async def test_health_tells_what_fails_by_channel_and_type_and_what_waits_for_a_
     assert tile(body, "Dead letters") == waiting
 
 
+@in_one_piece
 async def test_the_share_that_fails_is_of_all_that_ended_lately_and_waiting_is_no_failure(
     enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,10 +85,10 @@ async def test_the_share_that_fails_is_of_all_that_ended_lately_and_waiting_is_n
     visitor.clock.advance(HOUR // 2)
     now = visitor.clock.now()
 
-    async with visitor.engine.database.engine.begin() as connection:
-        await become(connection, ids[:39], state="sent", updated_at=now)
-        await become(connection, ids[39:40], state="undelivered", code="30003", updated_at=now)
-        await become(connection, ids[40:], state="pending", reason="throttled", updated_at=now)
+    database = visitor.engine.database
+    await become_there(database, ids[:39], state="sent", updated_at=now)
+    await become_there(database, ids[39:40], state="undelivered", code="30003", updated_at=now)
+    await become_there(database, ids[40:], state="pending", reason="throttled", updated_at=now)
 
     # Then one of forty is few
     assert tile(await counted(visitor, "40 attempted"), "Failures") == ("good", "Few or none")

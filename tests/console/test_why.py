@@ -1,8 +1,9 @@
 """What if: what would happen is told, and nothing does."""
 
+import pytest
+
 from notifier.domain.recipients import RecipientDetails
 from notifier.store.people import recipients
-from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.api.test_routes import everything
 from tests.console.conftest import Enter, signed_in
@@ -10,7 +11,7 @@ from tests.console.words import NUMBER, TYPE, says
 from tests.samples import NOW
 
 
-@on_sqlite
+@pytest.mark.parametrize("database_url", ["sqlite", "buckets"], indirect=True)
 async def test_what_would_happen_is_told_by_rule_and_nothing_is_written(desk: Enter) -> None:
     visitor = await signed_in(desk, "viewer")
     ada = RecipientDetails(name="Ada", phone=NUMBER, locale="de", time_zone="Europe/Berlin")
