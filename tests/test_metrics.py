@@ -29,7 +29,7 @@ metrics.clock_tick.set(int(sys.argv[1]))
 RENDER = """
 from notifier import metrics
 from notifier.store.reading.ledger import Ledger, LedgerDays
-counts = dict.fromkeys(("imbalance", "events", "decided", "undecided", "quarantined", "planned"), 0)
+counts = dict.fromkeys(("imbalance", "events", "copies", "decided", "undecided", "quarantined", "planned"), 0)
 days = LedgerDays(sealed=0, first_sealed=None, last_sealed=None, corrected=0, open=0, open_since=None)
 ledger = Ledger(**counts, deliveries={}, by_channel={}, reasons={}, days=days)
 print(metrics.render(ledger).decode())

@@ -56,10 +56,11 @@ async def events(database: Database, after: Place, before: int) -> list[Any]:
 def _whole(copies: Sequence[Any]) -> Any:
     """An event by what several buckets have of it; what is blank in one is blank."""
     told = min(copies, key=lambda row: row.data != BLANK)
-    progress = merging.progress((row.decided_at, row.quarantined_at, row.handled_at) for row in copies)
-    return SimpleNamespace(
-        **told._mapping | dict(zip(("decided_at", "quarantined_at", "handled_at"), progress, strict=True))  # noqa: SLF001
+    decided_at, quarantined_at, handled_at = merging.progress(
+        (row.decided_at, row.quarantined_at, row.handled_at) for row in copies
     )
+    known = {"decided_at": decided_at, "quarantined_at": quarantined_at, "handled_at": handled_at}
+    return SimpleNamespace(**{**told._asdict(), **known})
 
 
 async def _events(database: Database, after: Place, before: int, limit: int) -> list[Any]:
