@@ -67,7 +67,7 @@ def counts(engine: WorkerEngine) -> Iterator[list[str]]:
     found: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "min(status.due_at)" in statement:
+        if "min(delivery.due_at)" in statement:
             found.append(statement)
 
     sa.event.listen(engine.database.engine.sync_engine, "before_cursor_execute", note)

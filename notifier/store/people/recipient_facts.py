@@ -15,13 +15,13 @@ from notifier.domain.preferences import NETWORK, SHARED, Defaults, read_preferen
 from notifier.domain.recipient_facts import RecipientFacts, of_type
 from notifier.domain.regulation import Regulation
 from notifier.store.core import rows
-from notifier.store.core.schema import delivery, recipient
-from notifier.store.core.status import status
+from notifier.store.core.schema import delivery, outcome, recipient
 from notifier.store.people import addresses, preferences
 
 COLUMNS = ("addresses", "locale", "time_zone", "region", "tenants", "preferences", "consents")
 """Columns of `recipient` from which its facts are made, beside `email` and `phone`."""
 
+_unsent = outcome.alias("unsent")
 _SUPPRESSED = {channel: f"suppressed_{channel}" for channel in addresses.KEYED}
 
 SPENT = (State.PENDING, State.SENDING, State.SENT, State.DELIVERED, State.UNDELIVERED, State.UNKNOWN, State.COLLECTED)
@@ -29,6 +29,9 @@ SPENT = (State.PENDING, State.SENDING, State.SENT, State.DELIVERED, State.UNDELI
 
 TOLD = tuple(state for state in SPENT if state != State.COLLECTED)
 """States that count towards a type's limit: collected items count once, with their digest."""
+
+UNSENT = tuple(state for state in State if state not in SPENT)
+"""States in which a message has ended that nobody got: none follows them."""
 
 LONGEST_WAIT = DAY
 """Milliseconds that a message may be held before it is due: a night, or until the next window."""
@@ -137,25 +140,29 @@ def _spent(dialect: str) -> sa.Select[Any]:
 
 @cache
 def _by_type(dialect: str) -> sa.Select[Any]:
-    return _told(dialect, status.c.type)
+    return _told(dialect, delivery.c.type)
 
 
 def _told(dialect: str, *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
     people = rows.batch(dialect, [delivery.c.recipient_id])
-    at = sa.func.min(status.c.due_at).label("at")
+    at = sa.func.min(delivery.c.due_at).label("at")
+    unsent = sa.and_(_unsent.c.delivery_id == delivery.c.id, _unsent.c.state.in_(UNSENT))
+    sent = delivery.outerjoin(_unsent, unsent)
     theirs = (
-        status.c.recipient_id == people.c.recipient_id,
-        status.c.created_at > sa.bindparam("since"),
-        status.c.type.in_(sa.bindparam("types", expanding=True)),
-        status.c.state.in_(sa.bindparam("states", expanding=True)),
+        delivery.c.recipient_id == people.c.recipient_id,
+        delivery.c.created_at > sa.bindparam("since"),
+        delivery.c.type.in_(sa.bindparam("types", expanding=True)),
+        delivery.c.state.in_(sa.bindparam("states", expanding=True)),
+        _unsent.c.delivery_id.is_(None),
     )
     if dialect == "postgresql":
         # Person by person: the planner expects one row of a table that grew since its last analysis, and would scan all
         # of it for every person.
-        each = sa.select(at, *more).where(*theirs).group_by(status.c.event_id, *more)
+        each = sa.select(at, *more).select_from(sent).where(*theirs).group_by(delivery.c.event_id, *more)
         told = each.correlate(people).lateral("told")
         query = sa.select(people.c.recipient_id, *told.c).select_from(people.join(told, sa.true()))
         return query.order_by(people.c.recipient_id, told.c.at)
-    columns = (status.c.recipient_id, at, *more)
-    query = sa.select(*columns).select_from(people).join(status, theirs[0]).where(*theirs[1:])
-    return query.group_by(status.c.recipient_id, status.c.event_id, *more).order_by(status.c.recipient_id, at)
+    columns = (delivery.c.recipient_id, at, *more)
+    known = people.join(delivery, theirs[0]).outerjoin(_unsent, unsent)
+    query = sa.select(*columns).select_from(known).where(*theirs[1:])
+    return query.group_by(delivery.c.recipient_id, delivery.c.event_id, *more).order_by(delivery.c.recipient_id, at)
