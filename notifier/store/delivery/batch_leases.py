@@ -41,14 +41,15 @@ async def add(connection: AsyncConnection, dialect: str, leases: Iterable[BatchL
 async def take_off(connection: AsyncConnection, dialect: str, tokens: Iterable[str]) -> bool:
     """Take deliveries off the leases with these tokens, a token for each; whether all were on a lease still.
 
-    The leases are locked until the transaction ends.
+    The leases are locked until the transaction ends. Who hasn't locked them before may be told no where others take
+    deliveries off at the same moment.
     """
     counts = Counter(tokens)
-    taken = [{"token": token, "waiting": counts[token]} for token in sorted(counts)]
-    if (await connection.execute(_take_off(dialect), {"rows": taken})).rowcount != len(counts):
-        return False
-    await connection.execute(_forget(dialect), {"rows": taken})
-    return True
+    taken = {"rows": [{"token": token, "waiting": counts[token]} for token in sorted(counts)]}
+    found = (await connection.execute(_end(dialect), taken)).rowcount
+    if found < len(counts):
+        found += (await connection.execute(_take_off(dialect), taken)).rowcount
+    return found == len(counts)
 
 
 async def renew(connection: AsyncConnection, dialect: str, tokens: Collection[str], ends_at: int) -> set[str]:
@@ -110,12 +111,13 @@ def _insert(dialect: str) -> sa.Insert:
 def _take_off(dialect: str) -> sa.Update:
     taken = rows.batch(dialect, [lease.c.token, lease.c.waiting])
     left = lease.c.waiting - taken.c.waiting
-    return rows.update(lease, taken, lease.c.waiting >= taken.c.waiting).values(waiting=left)
+    return rows.update(lease, taken, lease.c.waiting > taken.c.waiting).values(waiting=left)
 
 
 @cache
-def _forget(dialect: str) -> sa.Delete:
-    return rows.delete(dialect, lease, rows.batch(dialect, [lease.c.token]), lease.c.waiting == 0)
+def _end(dialect: str) -> sa.Delete:
+    taken = rows.batch(dialect, [lease.c.token, lease.c.waiting])
+    return rows.delete(dialect, lease, taken, lease.c.waiting == taken.c.waiting)
 
 
 @cache
