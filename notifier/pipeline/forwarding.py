@@ -89,7 +89,7 @@ async def forward(engine: Engine, events: Sequence[Event], forwarded: Forwarded)
     found = await _present(engine, events)
     lines = await _lines(engine, events, found)
     parcels = _pack(engine.catalog, events, here, found, lines, len(engine.whole.buckets))
-    forwarded.ahead |= {key: _ahead(of_key, here) for key, of_key in lines.items()}
+    forwarded.ahead |= {key: turns_ahead(of_key, here) for key, of_key in lines.items()}
     forwarded.elsewhere |= {key for key, buckets in found.items() if buckets - {here}}
     sent = await asyncio.gather(*(_send(engine.whole.buckets[number], parcel) for number, parcel in parcels.items()))
     unsent = {id_ for parcel, is_sent in zip(parcels.values(), sent, strict=True) if not is_sent for id_ in parcel.of}
@@ -154,7 +154,7 @@ async def _lines(engine: Engine, events: Iterable[Event], found: Mapping[str, se
     return lines
 
 
-def _ahead(line: Line, bucket: int) -> list[int]:
+def turns_ahead(line: Line, bucket: int) -> list[int]:
     """How many in other buckets have their turn before each one in this: who is on call by their places, and the others
     behind them, by their buckets."""
     others = sorted((place or inf, number) for number, places in line.items() if number != bucket for place in places)
@@ -179,7 +179,7 @@ def _pack(
     for event in events:
         for _, key in _reached(catalog, event, found):
             for number in found[key] - {here}:
-                parcels[number].add(event, key, _ahead(lines.get(key, {}), number))
+                parcels[number].add(event, key, turns_ahead(lines.get(key, {}), number))
         if policy.outdates_for_many(catalog, event):
             marks = supersessions_of(catalog, event)
             for parcel in parcels.values():

@@ -1,6 +1,6 @@
 """Simulate: what an event would send to whom, by the code that decides, and writing nothing."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from notifier.domain.problems import problem
 from notifier.domain.recipient_facts import RecipientFacts
 from notifier.domain.recipients import Recipient, RecipientDetails, check_preferences
 from notifier.domain.sayable import is_showable
+from notifier.pipeline.forwarding import turns_ahead
 from notifier.pipeline.plan import audience_keys
 from notifier.pipeline.planning import read_and_plan, with_first_seen
 from notifier.policy import phrases
@@ -31,7 +32,7 @@ from notifier.store.core.database import Database
 from notifier.store.delivery import deliveries, identities
 from notifier.store.delivery.decisions import Decision
 from notifier.store.delivery.deliveries import NewDelivery
-from notifier.store.people import preferences, reach, recipients
+from notifier.store.people import on_call, preferences, reach, recipients
 from notifier.store.reading import explaining
 from notifier.store.reading.explaining import SupersessionRecord
 from notifier.why.explain import HIDDEN, MessageParts, RuleView, content_told, rules_told, why_not
@@ -132,28 +133,39 @@ async def simulate(
     """
     supposed = _checked(trial)
     if len(database.buckets) == 1:
-        return await _simulate(database, catalog, reader, renderer, trial, supposed, (), now)
-    keys = frozenset(audience_keys(catalog, [_event(reader, trial.event, now)]))
-    elsewhere = set[str]() if supposed else await _present(database, keys)
+        return await _simulate(database, catalog, reader, renderer, trial, supposed, [], now)
     where = database
     if isinstance(trial.recipient, str):
         where = buckets.of(database, trial.recipient)
     elif supposed is not None:
         where = buckets.of(database, SOMEBODY)
+    lines = [] if supposed else await _lines(database, catalog, _event(reader, trial.event, now))
     told = await buckets.in_each(
-        where, lambda bucket: _simulate(bucket, catalog, reader, renderer, trial, supposed, elsewhere, now)
+        where, lambda bucket: _simulate(bucket, catalog, reader, renderer, trial, supposed, lines, now)
     )
     return told[0] if len(told) == 1 else _joined(catalog, trial.event.type, told)
 
 
-def _some(found: Sequence[set[str]]) -> set[str]:
-    return set[str]().union(*found)
+Lines = Sequence[Mapping[str, list[int]]]
+"""The places of the members of each audience, in the order of their turns, bucket by bucket."""
 
 
-@buckets.over(_some)
-async def _present(database: Database, audiences: frozenset[str]) -> set[str]:
-    """Those of some audiences that have members anywhere."""
-    return await reach.present(database, audiences)
+async def _lines(database: Database, catalog: Catalog, event: Event) -> Lines:
+    """Who is in the audiences that an event names, in all buckets; places are read where people are asked in turn."""
+    named = set(audience_keys(catalog, [event]))
+    present = await buckets.in_each(database, lambda bucket: reach.present(bucket, named))
+    kinds = [kind for kind in catalog.listeners.get(event.type, []) if kind.escalation]
+    in_turn = {key for kind in kinds for key in policy.audiences(kind, event.data)}
+    placed = await buckets.in_each(database, lambda bucket: on_call.lines(bucket, in_turn))
+    return [{key: line.get(key, []) for key in here} for here, line in zip(present, placed, strict=True)]
+
+
+def _ahead(lines: Lines, bucket: int) -> dict[str, list[int]]:
+    """How many in other buckets have their turn before each one in this, for the audiences that have members there."""
+    return {
+        key: turns_ahead({number: line[key] for number, line in enumerate(lines) if key in line}, bucket)
+        for key in set[str]().union(*lines)
+    }
 
 
 def _joined(catalog: Catalog, type_: str, told: Sequence[Simulation]) -> Simulation:
@@ -168,9 +180,10 @@ def _joined(catalog: Catalog, type_: str, told: Sequence[Simulation]) -> Simulat
 
 async def _simulate(
     database: Database, catalog: Catalog, reader: EventReader, renderer: Renderer, trial: Trial,
-    supposed: Supposed | None, elsewhere: Collection[str], now: int,
+    supposed: Supposed | None, lines: Lines, now: int,
 ) -> Simulation:  # fmt: skip
-    """Simulate an event in one bucket; `elsewhere` are audiences that have members there or in others."""
+    """Simulate an event in one bucket; `lines` are those of all, where there are several."""
+    ahead = _ahead(lines, database.bucket)
 
     async def work(connection: AsyncConnection) -> _Seen:
         dialect = database.dialect
@@ -181,7 +194,8 @@ async def _simulate(
         )  # fmt: skip
         keys = list(audience_keys(catalog, [event]))
         here = await _members(connection, dialect, keys, person, supposed is not None)
-        members = {**{key: [] for key in elsewhere}, **here}
+        members = {**{key: [] for key in ahead}, **here}
+        event = msgspec.structs.replace(event, ahead=ahead)
         plan = await read_and_plan(connection, dialect, catalog, [event], at, members, hold=False)
         return _Seen(
             at, event, person,

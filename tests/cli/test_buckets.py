@@ -25,16 +25,20 @@ from notifier.store.core import buckets
 from notifier.store.core.database import Database
 from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import events, seals, tallies
-from notifier.store.people import recipients, topics
+from notifier.store.people import on_call, recipients, topics
 from tests import everywhere
 from tests.conftest import BUCKETS
 from tests.named import PUSH
 from tests.pipeline.samples import AVAILABLE, COMPLETE, NOW
+from tests.pipeline.steps import LATE_VAN
 from tests.samples import LINKS, RENDERER
 from tests.states import become_there
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 DATE = "2026-03-09"
+
+pytestmark = pytest.mark.timeout(180)
+"""Seconds: each test runs several commands, and the first of them makes a database."""
 
 
 def living_in(bucket: int) -> str:
@@ -193,18 +197,45 @@ def test_a_simulation_reaches_whomever_the_event_would(shell: Shell) -> None:
             await topics.subscribe(database, AVAILABLE["topic"], id_)
 
     shell.on_database(subscribe)
-    again = {**AVAILABLE, "since": "2026-03-09T18:38:00Z"}
 
-    everybody = shell.read("simulate", "station.available", "--data", json.dumps(again))
-    one = shell.read("simulate", "station.available", "--data", json.dumps(again), "--recipient", PEOPLE[2])
-    other = shell.read("simulate", "station.available", "--data", json.dumps(again), "--recipient", PEOPLE[0])
+    # When it is tried that the station is free again, for all and for two of them
+    free = ("simulate", "station.available", "--data", json.dumps({**AVAILABLE, "since": "2026-03-09T18:38:00Z"}))
+    everybody, one, other = (shell.read(*free, *who) for who in ((), *(("--recipient", id_) for id_ in PEOPLE[1::-1])))
+
+    # Then each would hear once, but for the one who is asked for by name and wouldn't
+    assert sorted(fate["recipient"] for fate in everybody["fates"]) == PEOPLE[1:]
+    assert [fate["recipient"] for fate in one["fates"]] == [PEOPLE[1]]
+    assert (other["fates"], len(other["why_not"])) == ([], 1)
+
+
+def test_a_simulation_says_once_that_there_is_nobody(shell: Shell) -> None:
     nobody = shell.read("simulate", "charging.complete", "--data", json.dumps({**COMPLETE, "driver_id": "nobody"}))
 
-    assert sorted(fate["recipient"] for fate in everybody["fates"]) == PEOPLE[1:]
-    assert [fate["recipient"] for fate in one["fates"]] == [PEOPLE[2]]
-    assert (other["fates"], len(other["why_not"])) == ([], 1)
     assert {fate["recipient"] for fate in nobody["fates"]} == {None}
     assert len({fate["type"] for fate in nobody["fates"]}) == len(nobody["fates"])
+
+
+def test_people_of_several_buckets_are_asked_in_turn_in_a_simulation_too(shell: Shell) -> None:
+    # Given a fleet's managers in several buckets, in an order
+    managers = [PEOPLE[place] for place in (6, 1, 4)]
+
+    async def write(database: Database) -> None:
+        boss = RecipientDetails(kind="fleet_manager", fleets=["acme"], email="m@example.com")
+        await recipients.put(database, dict.fromkeys(managers, boss), NOW)
+        assert await on_call.put(database, "fleet:acme", managers) == []
+
+    shell.on_database(write)
+
+    # When an alert to them is tried
+    told = shell.read("simulate", "vehicle.not_ready", "--data", json.dumps(LATE_VAN), "--at", "2026-03-09T17:40:00Z")
+
+    # Then each would hear a turn after the one before
+    due = {
+        fate["recipient"]: min(answer["due_at"] for answer in fate["answers"] if answer["answer"] == "pending")
+        for fate in told["fates"]
+    }
+    assert sorted(due, key=lambda id_: due[id_]) == managers
+    assert len(set(due.values())) == len(managers)
 
 
 def test_a_day_that_is_decided_again_differs_in_nothing(shell: Shell) -> None:
