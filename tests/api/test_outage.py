@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from notifier.domain.clock import DAY
 from notifier.people.importing import BATCH as STEP
+from notifier.store.core import buckets
 from notifier.store.core.database import Database
 from notifier.store.core.schema import charging_session, event, recipient
 from tests.api.conftest import on_sqlite
@@ -56,6 +57,7 @@ async def outage(database_url: str, valkey: str) -> AsyncIterator[Outage]:
         return
     async with Proxy(url.host or "127.0.0.1", url.port or PORTS[url.get_backend_name()]) as proxy:
         database = Database(url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False), 4)
+        await buckets.find(database)
         async with application(database, valkey) as api:
             yield Outage(api, proxy.go_away, proxy.come_back)
         await database.close()
