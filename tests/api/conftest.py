@@ -16,6 +16,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: P
     return prepare(request, tmp_path, empty_sqlite, migrated)
 
 
+in_one_piece = pytest.mark.parametrize("database_url", ["sqlite", "postgresql", "mariadb"], indirect=True)
+"""For what only a database of one piece keeps: of two events with one id each may have a bucket (docs/scale.md)."""
+
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tests of what doesn't depend on the database."""
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 COMMON = "public"
@@ -45,7 +44,7 @@ class Session:
             assert driver is not None  # noqa: S101 (asyncpg's)
             try:
                 await driver.execute(f"SET {_PATH} TO {self.schema}, {COMMON}")
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except Exception as error:
                 await connection.invalidate()  # past SQLAlchemy, which therefore doesn't know that it is broken
                 raise ConnectionError(f"the connection can't be used ({type(error).__name__})") from error
             raw.info[_PATH] = self.schema
