@@ -22,9 +22,6 @@ in_one_piece = pytest.mark.parametrize("database_url", ["sqlite", "postgresql", 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tests of what doesn't depend on the database."""
 
-in_one_piece = pytest.mark.parametrize("database_url", ["sqlite", "postgresql", "mariadb"], indirect=True)
-"""For tests of what differs by engine and is counted otherwise in buckets."""
-
 
 @pytest.fixture
 async def api(database: Database, valkey: str) -> AsyncIterator[Caller]:

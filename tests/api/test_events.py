@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from notifier.store.core.schema import event
+from tests.api.conftest import in_one_piece
 from tests.api.server import Answer, Caller
 from tests.samples import EVENT, NOW, encoded, with_data
 
