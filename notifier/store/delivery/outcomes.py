@@ -189,7 +189,7 @@ def _open(dialect: str, *, first: bool) -> sa.Insert:
     new = rows.batch(dialect, [open_delivery.c[name] for name in ("id", "due_at", *told)])
     query = sa.select(
         *(delivery.c[name] for name in decided), sa.func.coalesce(new.c.due_at, delivery.c.due_at),
-        *(new.c[name] for name in told), sa.bindparam("now"),
+        *(new.c[name] for name in told), sa.bindparam("now", type_=sa.BigInteger()),
     ).join(new, new.c.id == delivery.c.id)  # fmt: skip
     if first:
         query = query.where(~sa.exists().where(outcome.c.delivery_id == delivery.c.id))
