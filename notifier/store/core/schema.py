@@ -394,7 +394,6 @@ Index("ix_decision_recipient_id", decision.c.recipient_id, decision.c.decided_at
 Index("ix_delivery_note_recipient_id", delivery_note.c.recipient_id)
 Index("ix_consent_recipient_id", consent.c.recipient_id, consent.c.at)
 Index("ix_preference_change_recipient_id", preference_change.c.recipient_id, preference_change.c.at)
-
 Index("ix_device_recipient_id", device.c.recipient_id)  # which devices has this person?
 Index("ix_membership_recipient_id", membership.c.recipient_id)  # in which audiences is this person?
 Index("ix_recipient_phone_key", recipient.c.phone_key)  # who sent this text?
