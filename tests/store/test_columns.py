@@ -59,7 +59,7 @@ IN = {
     "recipient.name": most(recipients.Name), "recipient.email": MAILBOX, "recipient.phone": NUMBER,
     "recipient.locale": LOCALE, "recipient.time_zone": ZONE, "recipient.region": 6,
     "device.recipient_id": PERSON, "membership.audience": AUDIENCE, "membership.recipient_id": PERSON,
-    "delivery_note.recipient_id": PERSON,
+    "reach.audience": AUDIENCE, "delivery_note.recipient_id": PERSON,
     "preference_change.recipient_id": PERSON, "preference_change.actor": MAX_ACTOR,
     "consent.recipient_id": PERSON, "consent.category": KEY, "consent.wording": most(consent.Line),
     "consent.source": most(consent.Line), "consent.actor": MAX_ACTOR,
