@@ -19,7 +19,7 @@ _DIGITS: Final = 8  # of a hash: enough that buckets differ in size by chance al
 
 def bucket_of(key: str, buckets: int) -> int:
     """The bucket of a person by id, or of another thing by its name."""
-    return int(make_id("bucket", key)[:_DIGITS], 16) % buckets
+    return 0 if buckets == 1 else int(make_id("bucket", key)[:_DIGITS], 16) % buckets
 
 
 def home(source: str, source_id: str, subject: str | None, data: dict[str, Any]) -> str:

@@ -72,7 +72,9 @@ class Intake:
         if len(self._writers) == 1:
             return await self._writers[0].add(fit)
         homes = [bucket_of(_home(checked), len(self._writers)) for checked in fit]
-        parts = {home: [checked for checked, its in zip(fit, homes, strict=True) if its == home] for home in set(homes)}
+        parts: dict[int, list[CheckedEvent]] = {}
+        for checked, its in zip(fit, homes, strict=True):
+            parts.setdefault(its, []).append(checked)
         written = await asyncio.gather(*(self._writers[home].add(part) for home, part in parts.items()))
         stored = {home: iter(each) for home, each in zip(parts, written, strict=True)}
         return [next(stored[home]) for home in homes]

@@ -16,7 +16,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
-from notifier.domain.buckets import bucket_of
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.events import Event
@@ -29,8 +28,6 @@ from notifier.store.delivery import supersessions
 from notifier.store.delivery.supersessions import Supersession
 from notifier.store.people import on_call, reach
 
-PERSON: Final = "driver:"
-"""What the audience key of one person by id begins with: its bucket is known."""
 SEGMENT: Final = "segment:"
 """What the audience keys of segments begin with: they have members wherever people are."""
 
@@ -64,12 +61,15 @@ class _Parcel:
     events: dict[str, Event] = field(default_factory=dict)
     audiences: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     marks: list[Supersession] = field(default_factory=list)
-    of: set[str] = field(default_factory=set)  # ids of events in it
+
+    @property
+    def of(self) -> set[str]:
+        """The ids of the events of which something is in it."""
+        return self.events.keys() | {mark.event_id for mark in self.marks}
 
     def add(self, event: Event, audience: str, ahead: list[int]) -> None:
         self.events[event.id] = event
         self.audiences.setdefault(event.id, {})[audience] = ahead
-        self.of.add(event.id)
 
 
 def reaches_out(catalog: Catalog, event: Event, buckets: int) -> bool:
@@ -77,7 +77,7 @@ def reaches_out(catalog: Catalog, event: Event, buckets: int) -> bool:
     if buckets == 1 or event.audiences is not None:
         return False
     named = (key for kind in catalog.listeners.get(event.type, []) for key in policy.audiences(kind, event.data))
-    return policy.outdates_for_many(catalog, event) or any(not key.startswith(PERSON) for key in named)
+    return policy.outdates_for_many(catalog, event) or any(not reach.is_person(key) for key in named)
 
 
 async def forward(engine: Engine, events: Sequence[Event], forwarded: Forwarded) -> list[str]:
@@ -109,9 +109,7 @@ async def _present(engine: Engine, events: Iterable[Event]) -> dict[str, set[int
         for key in policy.audiences(kind, event.data)
     }
     segments = {key for key in named if key.startswith(SEGMENT)}
-    people = {key for key in named if key.startswith(PERSON)}
-    may_be = await reach.of(engine.database, named - segments - people)
-    may_be |= {key: {bucket_of(key.removeprefix(PERSON), len(buckets))} for key in people}
+    may_be = await reach.of(engine.database, named - segments)
     asked: dict[int, set[str]] = {here: named - segments}
     for key, numbers in may_be.items():
         for number in numbers:
@@ -184,7 +182,6 @@ def _pack(
             marks = supersessions_of(catalog, event)
             for parcel in parcels.values():
                 parcel.marks += marks
-                parcel.of.add(event.id)
     return {number: parcel for number, parcel in parcels.items() if parcel.of}
 
 

@@ -1,5 +1,6 @@
 """Keys that tell repeats apart from new notifications, and what an event makes out of date."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -80,30 +81,24 @@ class Outdated(msgspec.Struct, frozen=True):
     reason: Reason
 
 
-def outdates_for_many(catalog: Catalog, event: Event) -> bool:
-    """Whether what an event makes untrue may be on its way to others than the one person whom it names by id."""
-    kinds = list(catalog.cancels.get(event.type, []))
-    for kind in catalog.listeners.get(event.type, []):
-        kinds += [catalog.types[other] for other in (*kind.closes, *kind.supersedes)]
-        kinds += [kind] if kind.in_place else []
-    return any(kind.audience != "driver" or DRIVER not in event.data for kind in kinds)
-
-
 def outdates(catalog: Catalog, event: Event) -> list[Outdated]:
     """What an event makes untrue: types it cancels, those its own types replace, and their older selves in place."""
-    marks = [
-        Outdated(subject_key(kind, event.data), event.starts_at, Reason.CANCELLED)
-        for kind in catalog.cancels.get(event.type, [])
-    ]
+    return [Outdated(subject_key(kind, event.data), until, reason) for kind, until, reason in _outdated(catalog, event)]
+
+
+def outdates_for_many(catalog: Catalog, event: Event) -> bool:
+    """Whether what an event makes untrue may be on its way to others than the one person whom it names by id."""
+    return any(kind.audience != "driver" or DRIVER not in event.data for kind, _, _ in _outdated(catalog, event))
+
+
+def _outdated(catalog: Catalog, event: Event) -> Iterator[tuple[NotificationType, int, Reason]]:
+    """The types of which an event makes notifications untrue, up to when, and why."""
+    for kind in catalog.cancels.get(event.type, []):
+        yield kind, event.starts_at, Reason.CANCELLED
     for kind in catalog.listeners.get(event.type, []):
-        marks += [
-            Outdated(subject_key(catalog.types[other], event.data), event.starts_at, Reason.CANCELLED)
-            for other in kind.closes
-        ]
-        marks += [
-            Outdated(subject_key(catalog.types[other], event.data), event.starts_at, Reason.SUPERSEDED)
-            for other in kind.supersedes
-        ]
+        for other in kind.closes:
+            yield catalog.types[other], event.starts_at, Reason.CANCELLED
+        for other in kind.supersedes:
+            yield catalog.types[other], event.starts_at, Reason.SUPERSEDED
         if kind.in_place:
-            marks.append(Outdated(subject_key(kind, event.data), event.starts_at - 1, Reason.SUPERSEDED))
-    return marks
+            yield kind, event.starts_at - 1, Reason.SUPERSEDED

@@ -1,35 +1,48 @@
 """Reach: in which buckets an audience has members. A row is written with the first member there, and stays: whoever
-finds one looks whether anybody is left."""
+finds one looks whether anybody is left. One person's own audience needs none: their bucket is known by their id."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.buckets import bucket_of
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import membership, reach
 
+PERSON: Final = "driver:"
+"""What the audience key of one person by id begins with."""
+
+
+def is_person(audience: str) -> bool:
+    """Whether an audience is one person, by id."""
+    return audience.startswith(PERSON)
+
 
 async def join(connection: AsyncConnection, database: Database, audiences: Collection[str]) -> None:
     """Note that audiences have members in this bucket."""
-    if audiences and len(database.whole.buckets) > 1:
-        joined = [{"audience": key, "bucket": database.bucket} for key in sorted(set(audiences))]
+    groups = sorted({key for key in audiences if not is_person(key)}) if len(database.whole.buckets) > 1 else []
+    if groups:
+        joined = [{"audience": key, "bucket": database.bucket} for key in groups]
         await connection.execute(_insert(database.dialect), {"rows": joined})
 
 
-async def of(database: Database, audiences: Collection[str]) -> dict[str, set[int]]:
+async def of(database: Database, audiences: Set[str]) -> dict[str, set[int]]:
     """The buckets in which each of these audiences may have members."""
+    parts = len(database.whole.buckets)
+    found = {key: {bucket_of(key.removeprefix(PERSON), parts)} for key in audiences if is_person(key)}
+    groups = audiences - found.keys()
 
-    async def work(connection: AsyncConnection) -> dict[str, set[int]]:
-        found: dict[str, set[int]] = {}
-        for row in await connection.execute(_of(database.dialect), _wanted(audiences)):
+    async def work(connection: AsyncConnection) -> None:
+        for row in await connection.execute(_of(database.dialect), _wanted(groups)):
             found.setdefault(row.audience, set()).add(row.bucket)
-        return found
 
-    return await database.read(work) if audiences else {}
+    if groups:
+        await database.read(work)
+    return found
 
 
 async def present(database: Database, audiences: Collection[str]) -> set[str]:
