@@ -138,7 +138,8 @@ class ClaimBatcher:
         """Renew, in one statement, the leases of deliveries being sent since the previous round."""
         now, asked = self._clock.now(), elapsed()
         ends_at = now + self._hold.lasts
-        young = ends_at - self._hold.lasts // RENEWALS
+        # Half a round's time: rounds don't come exactly on time, and a lease that one leaves out lasts two rounds less.
+        young = ends_at - self._hold.lasts // RENEWALS // 2
         old = [each for each in self._wire if each.ends_at <= young and not each.is_over]
         for start in range(0, len(old), TOGETHER):
             part = old[start : start + TOGETHER]

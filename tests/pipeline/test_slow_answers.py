@@ -1,6 +1,6 @@
 """Answers that take longer than a lease: it is renewed while its message is on the wire, and nobody else waits.
 
-Time is scaled: a lease lasts two seconds instead of 23, so a mail server's minutes are seconds.
+Time is scaled: a lease lasts three seconds instead of 23, so a mail server's minutes are seconds.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.transport import Security, SmtpTransport
-from notifier.domain.clock import SECOND, SystemClock, elapsed
+from notifier.domain.clock import SECOND, ManualClock, SystemClock, elapsed
 from notifier.domain.deliveries import Lane, State
-from notifier.pipeline.claim_batcher import Hold
+from notifier.pipeline.claim_batcher import RENEWALS, Hold
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
@@ -30,8 +30,8 @@ from notifier.store.delivery import due
 from tests.named import EMAIL
 from tests.pipeline.samples import NOW, RECEIPT, Report
 
-HOLD = Hold(lasts=2 * SECOND, fence=SECOND // 2)
-SLOW = 4.0  # seconds: two leases
+HOLD = Hold(lasts=3 * SECOND, fence=SECOND // 2)
+SLOW = 6.0  # seconds: two leases
 NORMAL = (EMAIL, Lane.NORMAL)
 
 
@@ -89,6 +89,31 @@ async def test_a_mail_whose_answer_takes_two_leases_is_sent_once_and_its_lease_n
     assert await states(worker) == {State.SENT}
     assert [sandbox.ledger.accepted(EMAIL, id_) for id_ in ids] == [1, 1, 1]
     assert await tries(worker) == len(ids)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_lease_is_renewed_in_each_round_though_one_comes_a_moment_early(
+    engine: WorkerEngine, clock: ManualClock, sandbox: Sandbox, mails: Callable[[int], Any]
+) -> None:
+    # Given a mail on the wire, and a round that comes each quarter of its lease
+    worker = replace(engine, hold=HOLD)
+    sandbox.faults.add(FaultRule(channel="email", action="hang", seconds=60))
+    ids = await mails(1)
+    clock.advance(SECOND)
+    sending = asyncio.create_task(deliver(worker, EMAIL, ids))
+    await until_claimed(worker)
+
+    # When each round comes a millisecond before a quarter is over, by the clock that leases are kept by
+    for _ in range(3):
+        clock.advance(HOLD.lasts // RENEWALS - 1)
+
+        # Then it renews the lease
+        async with asyncio.timeout(20):
+            while await lease_ends(worker) != clock.now() + HOLD.lasts:  # noqa: ASYNC110 (a row that nobody else tells of)
+                await asyncio.sleep(0.05)
+    worker.claims.stop_renewing()
+    await sending
+    await worker.dispatcher.close()
 
 
 async def test_a_mail_that_is_never_answered_is_unknown_when_the_servers_time_is_over(
@@ -207,14 +232,23 @@ async def until_renewed(worker: WorkerEngine) -> None:
     async with asyncio.timeout(20):
         first = None
         while True:
-            async with worker.database.engine.connect() as connection:
-                ends = await connection.scalar(
-                    sa.select(delivery.c.next_check_at).where(delivery.c.state == State.SENDING)
-                )
+            ends = await lease_ends(worker)
             if first is not None and ends is not None and ends > first:
                 return
             first = ends
             await asyncio.sleep(0.05)
+
+
+async def until_claimed(worker: WorkerEngine) -> None:
+    async with asyncio.timeout(20):
+        while await lease_ends(worker) is None:  # noqa: ASYNC110 (a row that nobody else tells of)
+            await asyncio.sleep(0.05)
+
+
+async def lease_ends(worker: WorkerEngine) -> int | None:
+    async with worker.database.engine.connect() as connection:
+        query = sa.select(delivery.c.next_check_at).where(delivery.c.state == State.SENDING)
+        return await connection.scalar(query)
 
 
 async def states(worker: WorkerEngine) -> set[str]:
