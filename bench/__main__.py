@@ -23,12 +23,14 @@ from bench.growth import growth
 from bench.options import DatabaseKind, Options
 from bench.retention import retention
 from bench.segment import segment
+from bench.snapshot import snapshot
 from bench.steady import idle, steady
 
 Scenario = Callable[[Options], Coroutine[Any, Any, dict[str, Any]]]
 SCENARIOS: dict[str, Scenario] = {
     "burst": burst, "mix": mix, "steady": steady, "idle": idle, "alerts": alerts, "distant": distant, "accept": accept,
-    "growth": growth, "retention": retention, "decide": lambda options: decide(options.people),
+    "growth": growth, "retention": retention, "snapshot": snapshot,
+    "decide": lambda options: decide(options.people),
     "segment": lambda options: segment(options.people), "console": lambda options: console(options.rows // 2),
 }  # fmt: skip
 FIGURES = dict.fromkeys(
