@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tests.api.conftest import on_sqlite
 from tests.api.server import Caller
 from tests.api.test_openapi import DOCUMENT
 from tests.conftest import absent
+from tests.fetched import fetched
 from tests.samples import EVENT
 
 pytestmark = [on_sqlite, pytest.mark.timeout(300)]  # tools are fetched once, and started several times
@@ -82,25 +82,6 @@ CALLS: list[Call] = [
     ("get_readiness", {}, None, None, 200),
     ("get_problem", {"number": "42202"}, None, None, 200),
 ]
-
-
-def fetched(what: tuple[str, ...], *command: str) -> Path:
-    """A folder with what a package manager was asked for, kept from one run to the next; skips where it can't be had.
-
-    In the command, `{}` is the folder.
-    """
-    name = "-".join(each.replace("/", "_") for each in what)
-    folder = Path(tempfile.gettempdir()) / f"notifier-tests-{os.getuid()}-{name}"
-    if folder.exists():
-        return folder
-    begun = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        subprocess.run([*(part.replace("{}", str(begun)) for part in command), *what], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        shutil.rmtree(begun)
-        absent(f"needs {' and '.join(what)}, which can't be had: {error}")
-    begun.rename(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
