@@ -92,9 +92,7 @@ class Bed:
 
     async def metrics(self) -> str:
         """What the web process answers to a scrape."""
-        async with self.session.get(f"{self.system.settings.public_url}/metrics") as response:
-            response.raise_for_status()
-            return await response.text()
+        return await self.system.metrics(self.session)
 
     async def books(self, events: int) -> dict[str, Any]:
         """The ledger, and the rows since the bed was made against what arrived, message by message, after so many

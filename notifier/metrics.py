@@ -1,29 +1,49 @@
 """The processes' metrics, by Prometheus' naming rules. No label ever holds an address, an id or a person's name.
 
-Every process writes its numbers to `NOTIFIER_METRICS_DIR`, and the web process answers `/metrics` for all of them;
-without that folder each counts for itself.
+Every process tells its own on its port for metrics (`notifier.monitoring`). Where processes share a folder,
+`NOTIFIER_METRICS_DIR`, each counts there as well, and the web process's `/metrics` tells them of all.
 """
 
 import os
 from bisect import bisect_left
 from collections import Counter as Counted
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from notifier.domain.clock import SECOND
 from notifier.providers.metrics import EVERY
-from notifier.runtime import background
+from notifier.runtime import background, loop_lag
 from notifier.runtime.stages import cpu_seconds
+from notifier.store.core.database import Connections
+from notifier.store.delivery.due import Backlog, Queue
 from notifier.store.reading.ledger import Ledger
 
+disable_created_metrics()  # type: ignore[no-untyped-call] # a series more for each counter, which nothing of ours reads
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Of Prometheus' text format."""
+
+ANSWERED = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds until an answer begins: events are accepted in some milliseconds, and callers give up after ten seconds."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 REGISTRY = CollectorRegistry()
+OF_CLOCK = CollectorRegistry()
+"""What only a clock tells: of any other process it would be a 0 that says nothing."""
 
 events_accepted = Counter("notifier_events_accepted_total", "Events answered 202", ["type"], registry=REGISTRY)
 events_refused = Counter("notifier_events_refused_total", "Events refused with a problem", ["code"], registry=REGISTRY)
@@ -74,23 +94,54 @@ worker_ends = Counter(
 leases_lost = Counter(
     "notifier_leases_lost_total", "Outcomes not recorded because the lease had run out", registry=REGISTRY
 )
+lease_renewals = Counter(
+    "notifier_lease_renewals_total", "Leases of messages being sent, by what became of their renewal", ["outcome"],
+    registry=REGISTRY,
+)  # fmt: skip
+request_seconds = Histogram(
+    "notifier_http_request_seconds", "Time from a request's head until its answer begins",
+    ["route", "method", "status"], buckets=ANSWERED, registry=REGISTRY,
+)  # fmt: skip
 clock_tick = Gauge(
     "notifier_clock_tick_timestamp_seconds",
     "Time at which a clock last finished a round",
     multiprocess_mode="max",
-    registry=REGISTRY,
+    registry=OF_CLOCK,
 )
-
-
 ledger_imbalance = Gauge(
     "notifier_audit_imbalance", "Deliveries and events missing from or surplus in the ledger, as of the clock's "
 "last audit",
-    multiprocess_mode="mostrecent", registry=REGISTRY,
+    multiprocess_mode="mostrecent", registry=OF_CLOCK,
 )  # fmt: skip
 
 
-for _metric in (*EVERY, cpu_seconds, background.failures):
+class PoolCollector(Collector):
+    """The connections to the database of the process that `watched` tells of, as gauges; nothing before it is set."""
+
+    watched: Callable[[], Connections] | None = None
+
+    def collect(self) -> Iterable[Metric]:
+        if self.watched is None:
+            return
+        now = self.watched()
+        for name, help_, value in (
+            ("notifier_database_connections_max", "The most connections that the process opens", now.most),
+            ("notifier_database_connections_in_use", "Connections in use", now.in_use),
+            ("notifier_database_transactions_waiting", "Transactions that wait for a connection", now.waiting),
+        ):
+            yield GaugeMetricFamily(name, help_, value=value)
+
+
+pool = PoolCollector()
+
+for _metric in (*EVERY, cpu_seconds, background.failures, loop_lag.seconds, pool):
     REGISTRY.register(_metric)
+
+
+@cache
+def requests_of(route: str, method: str, status_class: int) -> Histogram:
+    """The series of an endpoint's requests: looking it up by its labels costs more than what it observes."""
+    return request_seconds.labels(route, method, f"{status_class}xx")
 
 
 def observe_all(histogram: Histogram, values: Sequence[float]) -> None:
@@ -138,19 +189,36 @@ class LedgerCollector(Collector):
         )  # fmt: skip
 
 
-def render(ledger: Ledger) -> bytes:
-    """The text of `/metrics`: this process's numbers or, where they share a folder, those of all."""
-    books = CollectorRegistry()
-    books.register(LedgerCollector(ledger))
-    return generate_latest(_registry()) + generate_latest(books)
+class BacklogCollector(Collector):
+    """What is due and not taken yet, queue by queue, as gauges; `now` is in epoch milliseconds."""
+
+    def __init__(self, backlogs: Mapping[Queue, Backlog], now: int) -> None:
+        self._backlogs = backlogs
+        self._now = now
+
+    def collect(self) -> Iterable[Metric]:
+        labels = ["channel", "lane"]
+        due = GaugeMetricFamily(
+            "notifier_deliveries_due", "Deliveries that are due and that no worker has taken", labels=labels
+        )
+        oldest = GaugeMetricFamily(
+            "notifier_oldest_due_delivery_seconds", "Time since the oldest of them fell due", labels=labels
+        )
+        for (channel, lane), (number, since) in self._backlogs.items():
+            due.add_metric([channel, lane], number)
+            oldest.add_metric([channel, lane], 0 if since is None else max(self._now - since, 0) / SECOND)
+        yield due
+        yield oldest
 
 
-def collect() -> list[Metric]:
-    """Collect the metrics without the ledger, for readers in this process. It reads files: not for a loop."""
-    return list(_registry().collect())
+def render(*collectors: Collector) -> bytes:
+    """The text of metrics in Prometheus' format."""
+    return b"".join(map(generate_latest, collectors))
 
 
-def _registry() -> CollectorRegistry:
+def of_all() -> CollectorRegistry:
+    """The counters of all processes where they share a folder, and else of this one. Collecting reads files: not for a
+    loop."""
     shared = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if not shared:
         return REGISTRY

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+from notifier import metrics
 from notifier.broker import make_broker
 from notifier.broker.signals import Signals
 from notifier.domain.catalog import Catalog, load_catalog
@@ -16,6 +17,7 @@ from notifier.pipeline.sharing import keeper, open_namespace
 from notifier.providers.bulkheads import Bulkhead
 from notifier.providers.opening import concurrency, open_transports
 from notifier.rendering import Brand, Renderer
+from notifier.runtime import loop_lag
 from notifier.runtime.background import cancelled, forever
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.runtime.settings import Settings
@@ -80,6 +82,8 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> dict[str, Any]:
     opened.push_async_callback(signals.close)
     links = await open_links(settings, database)
     opened.push_async_callback(cancelled, forever("texts", partial(publishing.keep, database, renderer)))
+    opened.push_async_callback(cancelled, forever("loop_lag", loop_lag.watch))
+    metrics.pool.watched = database.connections
     return {
         "database": database, "namespace": namespace, "catalog": catalog, "renderer": renderer, "signals": signals,
         "clock": clock, "links": links,

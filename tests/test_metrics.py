@@ -9,7 +9,10 @@ from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from notifier import metrics
-from notifier.domain.deliveries import Channel, State
+from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import Channel, Lane, State
+from notifier.store.core.database import Connections
+from notifier.store.delivery.due import Backlog
 from notifier.store.reading.ledger import Ledger, LedgerDays
 
 LEDGER = Ledger(
@@ -19,6 +22,17 @@ LEDGER = Ledger(
         sealed=3, first_sealed="2026-03-05", last_sealed="2026-03-07", corrected=0, open=2, open_since="2026-03-08",
     ),
 )  # fmt: skip
+BACKLOGS = {(Channel("sms"), Lane.URGENT): Backlog(3, 7 * SECOND), (Channel("sms"), Lane.BULK): Backlog()}
+NOW = 10 * SECOND
+
+
+def everything() -> bytes:
+    """All that any process tells."""
+    pool = metrics.PoolCollector()
+    pool.watched = lambda: Connections(most=10, in_use=2, waiting=1)
+    of_database = metrics.LedgerCollector(LEDGER), metrics.BacklogCollector(BACKLOGS, NOW)
+    return metrics.render(metrics.REGISTRY, metrics.OF_CLOCK, *of_database, pool)
+
 
 COUNT = """
 import sys
@@ -28,11 +42,10 @@ metrics.clock_tick.set(int(sys.argv[1]))
 """
 RENDER = """
 from notifier import metrics
-from notifier.store.reading.ledger import Ledger, LedgerDays
-counts = dict.fromkeys(("imbalance", "events", "copies", "decided", "undecided", "quarantined", "planned"), 0)
-days = LedgerDays(sealed=0, first_sealed=None, last_sealed=None, corrected=0, open=0, open_since=None)
-ledger = Ledger(**counts, deliveries={}, by_channel={}, reasons={}, days=days)
-print(metrics.render(ledger).decode())
+from notifier.domain.clock import SECOND
+from notifier.store.core.database import Connections
+from notifier.store.delivery.due import Backlog
+print(metrics.render(metrics.of_all()).decode())
 """
 
 
@@ -43,7 +56,7 @@ def read(text: bytes) -> dict[tuple[str, str], float]:
 
 
 def test_the_ledger_is_told_with_its_imbalance() -> None:
-    samples = read(metrics.render(LEDGER))
+    samples = read(metrics.render(metrics.LedgerCollector(LEDGER)))
 
     assert samples["notifier_deliveries", "sent"] == 4
     assert samples["notifier_deliveries", "pending"] == 0
@@ -55,13 +68,30 @@ def test_the_ledger_is_told_with_its_imbalance() -> None:
     assert samples["notifier_ledger_open_days", ""] == 2
 
 
+def test_what_is_due_is_told_by_queue_also_where_nothing_is() -> None:
+    samples = read(metrics.render(metrics.BacklogCollector(BACKLOGS, NOW)))
+
+    assert samples["notifier_deliveries_due", "sms,urgent"] == 3
+    assert samples["notifier_oldest_due_delivery_seconds", "sms,urgent"] == 3
+    assert samples["notifier_deliveries_due", "sms,bulk"] == 0
+    assert samples["notifier_oldest_due_delivery_seconds", "sms,bulk"] == 0
+
+
+def test_a_process_that_has_no_clock_tells_nothing_of_one() -> None:
+    # A tick of 1970 would be an alarm, and an imbalance of 0 would say that somebody looked.
+    told = metrics.render(metrics.REGISTRY)
+
+    assert b"notifier_clock_tick" not in told
+    assert b"notifier_audit_imbalance" not in told
+
+
 def test_every_metric_is_named_by_prometheus_rules_and_says_what_it_counts() -> None:
-    for family in text_string_to_metric_families(metrics.render(LEDGER).decode()):
+    for family in text_string_to_metric_families(everything().decode()):
         assert re.fullmatch(r"notifier_[a-z_]+", family.name)
         assert family.documentation
         assert {label for sample in family.samples for label in sample.labels} <= {
-            "channel", "code", "kind", "le", "outcome", "provider", "queue", "reason", "stage", "state", "task",
-            "type",
+            "channel", "code", "kind", "lane", "le", "method", "outcome", "provider", "queue", "reason", "route",
+            "stage", "state", "status", "task", "type",
         }  # fmt: skip
 
 
@@ -106,9 +136,9 @@ def samples(histogram: Histogram) -> list[tuple[str, str, float]]:
 
 def test_every_metric_stands_in_the_page_for_operators() -> None:
     page = (Path(__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
-    families = text_string_to_metric_families(metrics.render(LEDGER).decode())
+    families = text_string_to_metric_families(everything().decode())
     counted = {family.name + "_total" if family.type == "counter" else family.name for family in families}
 
     told = set(re.findall(r"notifier_[a-z_]+", page))
 
-    assert told == {name for name in counted if not name.endswith("_created")}  # the client's own: when it began
+    assert told == counted

@@ -42,12 +42,15 @@ from notifier.api.http import (
     on_store_unavailable,
     refuse_no_text,
 )
+from notifier.api.latency import PATTERN, Latency
 from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
+from notifier.api.scrapes import Scrapes
 from notifier.api.signatures import read_link
 from notifier.console.app import close_console, create_console, open_console
 from notifier.console.live import Streams
 from notifier.console.screens import BASE
+from notifier.domain.clock import SECOND
 from notifier.domain.cloudevents import EventReader
 from notifier.domain.errors import Problem, StoreUnavailable
 from notifier.pipeline.accept import Intake
@@ -58,6 +61,7 @@ from notifier.providers.shared import Shared
 from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
 from notifier.runtime.coalesce import Coalescer
+from notifier.runtime.recent import Recent
 from notifier.runtime.settings import Settings
 
 ENDPOINTS = docs.endpoints(
@@ -76,6 +80,9 @@ PATHS = sorted(
 """The routes in matching order: literal paths before those with parameters, and the endpoint that gets thousands of
 requests a second first."""
 
+READY_FOR = (
+    SECOND  # milliseconds that a good answer of the database is remembered: anybody may ask whether we are ready
+)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -121,13 +128,14 @@ def create_app(
             HTTPException: on_http_exception,
             Exception: on_error,
         },
-        middleware=[Middleware(ocpi.Echo), Middleware(CrossOrigin)],
+        middleware=[Middleware(Latency, BASE), Middleware(ocpi.Echo), Middleware(CrossOrigin)],
     )
     app.router.redirect_slashes = False  # such a redirect would lead to whatever host the caller claims
     return app
 
 
 def _open_context(engine: Engine, settings: Settings, streams: Streams, body_timeout: float) -> ApiContext:
+    books = LedgerCounter(engine.database, engine.clock)
     return ApiContext(
         engine=engine,
         reader=EventReader(engine.catalog),
@@ -135,7 +143,9 @@ def _open_context(engine: Engine, settings: Settings, streams: Streams, body_tim
         reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
         authenticator=Authenticator(engine.database, engine.clock),
         rates=Rates(Shared(keeper(settings, engine.namespace, engine.database, engine.clock)(), engine.clock)),
-        books=LedgerCounter(engine.database, engine.clock),
+        books=books,
+        scrapes=Scrapes(engine, books),
+        readiness=Recent(engine.database.ping, engine.clock, READY_FOR),
         settings=settings,
         pages=Pages(
             load_categories(settings.templates, engine.catalog),
@@ -167,7 +177,7 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         context: ApiContext = request.app.state.context
-        request.scope["pattern"] = path  # the path template for logs: the path itself may contain a link's token
+        request.scope[PATTERN] = path
         if endpoint.scope is not None:
             request.state.key = await context.authenticator.admit(request, endpoint.scope)
             refuse_no_text(request)

@@ -14,6 +14,7 @@ from notifier.api.bounds import Rates
 from notifier.api.feeds import Feeds
 from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
+from notifier.api.scrapes import Scrapes
 from notifier.domain.catalog import Catalog
 from notifier.domain.channels import channels, part
 from notifier.domain.cloudevents import EventReader
@@ -23,12 +24,14 @@ from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import Recorded
 from notifier.runtime.coalesce import Coalescer
+from notifier.runtime.recent import Recent
 from notifier.runtime.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiContext:
-    """What handlers work with, kept in `request.app.state.context`; `body_timeout` is in seconds."""
+    """What handlers work with, kept in `request.app.state.context`; `body_timeout` is in seconds, and
+    `readiness` raises where the process can't accept events."""
 
     engine: Engine
     reader: EventReader
@@ -37,6 +40,8 @@ class ApiContext:
     authenticator: Authenticator
     rates: Rates
     books: LedgerCounter
+    scrapes: Scrapes
+    readiness: Recent[None]
     settings: Settings
     pages: Pages
     feeds: Feeds

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from notifier.api.latency import PATTERN
 from notifier.domain.errors import Problem
 from notifier.domain.problems import RETRY_AFTER, UNDECODABLE, from_decoding, problem
 from notifier.domain.reading import unmarked
@@ -143,5 +144,5 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def on_error(request: Request, error: Exception) -> Response:
     """Answer an unexpected error with a 500; its cause is in the log and not in the answer."""
-    log.error("api.fault", path=request.scope.get("pattern"), exc_info=error)
+    log.error("api.fault", path=request.scope.get(PATTERN), exc_info=error)
     return refusal(problem(50001, "the error is logged"))

@@ -3,10 +3,10 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier import metrics
 from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer
 from notifier.domain.problems import TITLES, problem
+from notifier.metrics import MEDIA_TYPE
 from notifier.store.reading.ledger import Ledger
 
 
@@ -21,16 +21,20 @@ async def get_health(_request: Request, _context: ApiContext) -> Response:
     return answer({"status": "ok"})
 
 
+async def get_liveness(_request: Request, _context: ApiContext) -> Response:
+    """Answer 200 while the process is up, by the name that Kubernetes has for it."""
+    return answer({"status": "ok"})
+
+
 async def get_readiness(_request: Request, context: ApiContext) -> Response:
     """Answer 200 while the process can accept events, which needs its database to answer."""
-    await context.engine.database.ping()
+    await context.readiness.get()
     return answer({"status": "ok"})
 
 
 async def get_metrics(_request: Request, context: ApiContext) -> Response:
-    """Return the counters of all processes and a recent count of the ledger, in Prometheus' text format."""
-    text = metrics.render(await context.books.lately())
-    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+    """Return the counters of all processes and recent counts of the ledger and the queues, in Prometheus' format."""
+    return Response(await context.scrapes.of_all(), media_type=MEDIA_TYPE)
 
 
 async def get_ledger(_request: Request, context: ApiContext) -> Response:
@@ -52,6 +56,9 @@ ENDPOINTS = [
         method="GET", path="/healthz", scope=None, handler=get_health, summary="Is the process up?", gives={200: dict}
     ),
     Endpoint(
+        method="GET", path="/livez", scope=None, handler=get_liveness, summary="Is the process up?", gives={200: dict}
+    ),
+    Endpoint(
         method="GET",
         path="/readyz",
         scope=None,
@@ -60,7 +67,12 @@ ENDPOINTS = [
         gives={200: dict},
     ),
     Endpoint(
-        method="GET", path="/metrics", scope=None, handler=get_metrics, summary="Prometheus metrics", gives={200: None}
+        method="GET",
+        path="/metrics",
+        scope="metrics:read",
+        handler=get_metrics,
+        summary="Prometheus metrics",
+        gives={200: None},
     ),
     Endpoint(
         method="GET",

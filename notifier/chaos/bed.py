@@ -57,8 +57,7 @@ class Bed:
 
     async def metric(self, name: str, **labels: str) -> float:
         """Return a metric's sum over the series whose labels begin with these values, from `/metrics`."""
-        async with self.session.get(f"{self.system.settings.public_url}/metrics") as response:
-            lines = (await response.text()).splitlines()
+        lines = (await self.system.metrics(self.session)).splitlines()
         wanted = [f'{label}="{value}' for label, value in labels.items()]
         return sum(
             float(line.rpartition(" ")[2])

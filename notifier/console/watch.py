@@ -167,7 +167,7 @@ class Watch:
             await asyncio.sleep(SAMPLE_EVERY)
 
     async def _read(self) -> MetricsSample:
-        return read(await asyncio.to_thread(metrics.collect), self._engine.clock.now())
+        return read(await asyncio.to_thread(lambda: list(metrics.of_all().collect())), self._engine.clock.now())
 
     async def _look(self) -> Health:
         depths = await self._engine.signals.depths()

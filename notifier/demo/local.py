@@ -108,6 +108,13 @@ class LocalSystem:
         """Wait until the API answers; ConfigurationError where it doesn't in time."""
         await self._answer(f"{self.settings.public_url}/readyz", "web")
 
+    async def metrics(self, session: aiohttp.ClientSession) -> str:
+        """Return what the web process answers to a scrape, which is of all processes."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        async with session.get(f"{self.settings.public_url}/metrics", headers=headers) as response:
+            response.raise_for_status()
+            return await response.text()
+
     def port(self, channel: Channel) -> int:
         """Return the port on which the sandbox accepts a channel's messages."""
         return self._ports[stand_ins()[channel].server.name]

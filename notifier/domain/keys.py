@@ -13,7 +13,7 @@ from notifier.domain.text import LINE
 
 Scope = Literal[
     "events:write", "opened:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write",
-    "ledger:read", "dead:read", "dead:write", "explain:read", "ocpi",
+    "ledger:read", "metrics:read", "dead:read", "dead:write", "explain:read", "ocpi",
 ]  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 

@@ -151,11 +151,16 @@ class ClaimBatcher:
                 kept = await leases.renew(self._database, tokens, together, now, ends_at)
             except Exception as error:  # noqa: BLE001 (the next look may be luckier, and until then each lease lasts)
                 log.warning("deliver.not_renewed", deliveries=len(part), error=type(error).__name__)
+                metrics.lease_renewals.labels("failed").inc(len(part))
                 return
-            for each in part:
-                if each.claim.ready.id in kept:
-                    each.ends_at = ends_at
-                    each.ends = asked + (self._hold.lasts - self._hold.fence) / SECOND
+            renewed = [each for each in part if each.claim.ready.id in kept]
+            for each in renewed:
+                each.ends_at = ends_at
+                each.ends = asked + (self._hold.lasts - self._hold.fence) / SECOND
+            # One whose send has ended meanwhile needs no lease any more.
+            lost = sum(each.claim.ready.id not in kept and each in self._wire for each in part)
+            metrics.lease_renewals.labels("renewed").inc(len(renewed))
+            metrics.lease_renewals.labels("lost").inc(lost)
 
     async def _claim(self, ids: Sequence[str]) -> Sequence[Claim | None]:
         async def work(part: Sequence[str]) -> Sequence[Claim | None]:

@@ -59,8 +59,8 @@ async def decided(system: LocalSystem, count: int) -> dict[str, int]:
 
 async def metric(system: LocalSystem, name: str) -> float:
     """The sum of a counter over its labels, as `/metrics` tells it."""
-    async with aiohttp.ClientSession() as session, session.get(f"{system.settings.public_url}/metrics") as response:
-        lines = (await response.text()).splitlines()
+    async with aiohttp.ClientSession() as session:
+        lines = (await system.metrics(session)).splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].split()[0] == name)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from notifier import metrics
 from notifier.channels.email.dialogue import SmtpTimeouts
 from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.clock import SECOND, ManualClock, SystemClock, elapsed
@@ -102,6 +103,7 @@ async def test_a_lease_is_renewed_in_each_round_though_one_comes_a_moment_early(
     clock.advance(SECOND)
     sending = asyncio.create_task(deliver(worker, EMAIL, ids))
     await until_claimed(worker)
+    before = renewals("renewed")
 
     # When each round comes a millisecond before a quarter is over, by the clock that leases are kept by
     for _ in range(3):
@@ -112,6 +114,7 @@ async def test_a_lease_is_renewed_in_each_round_though_one_comes_a_moment_early(
             while await lease_ends(worker) != clock.now() + HOLD.lasts:  # noqa: ASYNC110 (a row that nobody else tells of)
                 await asyncio.sleep(0.05)
     worker.claims.stop_renewing()
+    assert renewals("renewed") >= before + 2  # the last may be counted a moment after it is written
     await sending
     await worker.dispatcher.close()
 
@@ -226,6 +229,11 @@ async def test_where_outcomes_cannot_be_settled_no_sender_is_left_behind(
     # And the clock finds both, of which nobody knows what became of them
     assert await due.return_expired_leases(worker.database, worker.clock.now(), 100) == len(ids)
     assert await states(worker) == {State.UNKNOWN}
+
+
+def renewals(outcome: str) -> float:
+    """How many renewals ended so."""
+    return float(metrics.lease_renewals.labels(outcome)._value.get())
 
 
 async def until_renewed(worker: WorkerEngine) -> None:

@@ -129,6 +129,7 @@ async def test_a_database_closes_once_its_transactions_have_ended(database_url: 
     under_way = [asyncio.create_task(database.write(work)) for work in (slow, lambda connection: slow(connection))]
     await begun.wait()
     opened = connections() - before
+    assert database.connections() == (10, 1, 1)
 
     # When the database is closed, then new transactions are refused
     closing = asyncio.create_task(database.close())

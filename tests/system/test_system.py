@@ -124,7 +124,7 @@ async def test_an_event_from_the_shell_is_in_the_inbox_within_seconds(system: Lo
         assert "20,5 kWh" in text
 
         # And the metrics and the ledger tell of it, and of the one in the app's inbox
-        await _until_counted(session, f"{settings.public_url}/metrics", 'notifier_deliveries{state="sent"} 2.0')
+        await _until_counted(session, system, 'notifier_deliveries{state="sent"} 2.0')
     told = json.loads(await _notifier(system, "ledger", "--json", "--check"))
     assert (told["balanced"], told["deliveries"]["sent"]) == (True, 2)
     found = json.loads(await _notifier(system, "doctor", "--json"))
@@ -175,13 +175,12 @@ async def _first_sms(session: aiohttp.ClientSession, system: LocalSystem) -> str
             await asyncio.sleep(0.05)
 
 
-async def _until_counted(session: aiohttp.ClientSession, url: str, line: str) -> None:
+async def _until_counted(session: aiohttp.ClientSession, system: LocalSystem, line: str) -> None:
     """Wait for a line of the metrics: a text is in the inbox a moment before its delivery is settled."""
     async with asyncio.timeout(20):
         while True:
-            async with session.get(url) as response:
-                if line in await response.text():
-                    return
+            if line in await system.metrics(session):
+                return
             await asyncio.sleep(0.05)
 
 

@@ -6,10 +6,10 @@ import logging
 import random
 import sqlite3
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import urlencode
 
 import asyncmy
@@ -26,6 +26,7 @@ from notifier.runtime.stages import Stage, metered
 from notifier.store.core.rows import MysqlJson, quoted
 from notifier.store.core.session import COMMON, Session
 from notifier.store.core.sqlite_write_queue import SqliteWriteQueue
+from notifier.store.core.transactions import Transactions
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -36,8 +37,8 @@ IDLE_TIMEOUT = 10  # seconds: a process that hangs in a transaction loses it, an
 POOL_TIMEOUT = 10  # seconds to wait for a free connection before saying that the store is unavailable
 BUSY_TIMEOUT = 5_000  # milliseconds that SQLite waits for another process's write
 CONFLICT_TRIES = 5  # attempts in all of a transaction that a deadlock or a conflict aborted
-CONFLICT_PAUSE = 0.02  # seconds, doubled each time, with full jitter
 CLOSE_TIMEOUT = STATEMENT_TIMEOUT + 5  # seconds that closing waits for transactions: longer than any statement may take
+CONFLICT_PAUSE = 0.02  # seconds, doubled each time, with full jitter
 
 SESSION = {
     # Otherwise a plan that was cached while a table was nearly empty would be kept when it is full.
@@ -74,6 +75,14 @@ MYSQL_DEADLOCKS = {1205, 1213, 1020, 1062}
 logging.getLogger("asyncmy").setLevel(logging.ERROR)
 
 
+class Connections(NamedTuple):
+    """The connections of a process: the most there may be, those in use, and transactions that wait for one."""
+
+    most: int
+    in_use: int
+    waiting: int
+
+
 class Database:
     """A pool of connections to one database.
 
@@ -88,7 +97,7 @@ class Database:
         self.dialect = "mysql" if self.engine.dialect.name == "mariadb" else self.engine.dialect.name
         self._writer = self.engine.execution_options(notifier_write=True)
         self._turns = SqliteWriteQueue(Path(f"{self.engine.url.database}-turn")) if self.dialect == "sqlite" else None
-        self._open = _Transactions()
+        self._open = Transactions()
         # A single SELECT needs no BEGIN and COMMIT where the engine gives every statement its snapshot.
         self._reader = (
             self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -156,46 +165,21 @@ class Database:
 
         await self.read(work)
 
+    def connections(self) -> Connections:
+        """How the pool is used now; all buckets share it. On SQLite a writer waits for its turn as well."""
+        pool = cast(sa.QueuePool, self.engine.pool)
+        in_use = pool.checkedout()
+        return Connections(pool.size(), in_use, max(self._open.under_way - in_use, 0))
+
     async def close(self) -> None:
         """Close every connection, once the transactions that are under way have ended; new ones are refused.
 
         A connection that is in use when its pool is closed would never be closed.
         """
-        await self._open.end()
+        await self._open.end(CLOSE_TIMEOUT)
         await self.engine.dispose()
         if self._turns is not None:
             self._turns.close()
-
-
-class _Transactions:
-    """The transactions that are under way, of all buckets."""
-
-    def __init__(self) -> None:
-        self._under_way = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._closed = False
-
-    @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        """Count a transaction, for `end` to wait for; raise StoreUnavailable where the database is closed."""
-        if self._closed:
-            raise StoreUnavailable("the database's connections are closed: this process is stopping")
-        self._under_way += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
-
-    async def end(self) -> None:
-        """Refuse new transactions, and wait for those that are under way."""
-        self._closed = True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._idle.wait()
 
 
 @metered(Stage.STORE)

@@ -5,9 +5,9 @@ its beginning is read. So a query costs the same beside a campaign of a million 
 nothing is due nothing is locked or written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import Channel, Lane, Reason, State
 from notifier.store.core import rows
+from notifier.store.core.buckets import over
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, open_delivery
 from notifier.store.delivery import batch_leases
@@ -34,6 +35,38 @@ class DueDelivery(msgspec.Struct, frozen=True):
     expires_at: int
     crashes: int
     again: bool
+
+
+class Backlog(NamedTuple):
+    """The deliveries of a queue that are due and that no worker has taken: their number, and when the oldest fell due;
+    None where there is none."""
+
+    deliveries: int = 0
+    oldest: int | None = None
+
+
+def _together(found: Sequence[Mapping[Queue, Backlog]]) -> dict[Queue, Backlog]:
+    """The backlogs of several buckets as one."""
+    return {
+        queue: Backlog(
+            sum(each[queue].deliveries for each in found),
+            min((since for each in found if (since := each[queue].oldest) is not None), default=None),
+        )
+        for queue in found[0]
+    }
+
+
+@over(_together)
+async def backlogs(database: Database, now: int, signalled_until: int, queues: Sequence[Queue]) -> dict[Queue, Backlog]:
+    """The backlog of each of these queues. A delivery that was signalled and not taken yet is of it: the clock looks at
+    it again by `signalled_until`. The cost is that of what is due."""
+    query = _backlogs(tuple(queues))
+
+    async def work(connection: AsyncConnection) -> dict[Queue, Backlog]:
+        found = await connection.execute(query, {"now": now, "until": signalled_until})
+        return {(Channel(row.channel), Lane(row.lane)): Backlog(row.deliveries, row.oldest) for row in found}
+
+    return await database.read(work)
 
 
 async def take(database: Database, now: int, again_at: int, limit: int, queues: Sequence[Queue]) -> list[DueDelivery]:
@@ -97,6 +130,24 @@ def _first(queues: tuple[Queue, ...], states: tuple[State, ...]) -> sa.Select[An
     due = sa.union_all(*parts).subquery()
     decided = sa.select(*due.c, delivery.c.type, delivery.c.expires_at)
     return decided.join(delivery, delivery.c.id == due.c.id)
+
+
+@cache
+def _backlogs(queues: tuple[Queue, ...]) -> sa.CompoundSelect[Any]:
+    """Count what is due of each queue, in one statement."""
+    return sa.union_all(
+        *(
+            sa.select(
+                sa.literal(channel.value).label("channel"), sa.literal(lane.value).label("lane"),
+                sa.func.count().label("deliveries"), sa.func.min(open_delivery.c.due_at).label("oldest"),
+            ).where(
+                open_delivery.c.lane == lane, open_delivery.c.channel == channel,
+                open_delivery.c.state == State.PENDING, open_delivery.c.next_check_at <= sa.bindparam("until"),
+                open_delivery.c.due_at <= sa.bindparam("now"),
+            )
+            for channel, lane in queues
+        )
+    )  # fmt: skip
 
 
 @cache

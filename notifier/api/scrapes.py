@@ -1,0 +1,74 @@
+"""What the web process tells Prometheus: its own metrics or those of all processes, and what the database holds.
+
+What is expensive is remembered: a text for a second, and each look at the database for twenty times as long as it took.
+So the number of scrapers costs nothing, and neither does the number of deliveries that are over.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Final, TypeVar
+
+import structlog
+from prometheus_client.registry import Collector
+
+from notifier import metrics
+from notifier.api.ledger_counter import GOOD_FOR, REST, LedgerCounter
+from notifier.broker import LANES
+from notifier.domain.errors import StoreUnavailable
+from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
+from notifier.runtime.recent import Recent
+from notifier.store.delivery import due
+from notifier.store.delivery.due import Backlog, Queue
+
+T = TypeVar("T")
+
+PATIENCE: Final = 3.0
+"""Seconds that a scrape waits for the database: less than the ten after which Prometheus gives up. What isn't known by
+then is left out, and all the rest is told."""
+
+log = structlog.get_logger(__name__)
+
+
+class Scrapes:
+    """The texts of `/metrics`: of this process, and of all processes where they share a folder."""
+
+    def __init__(self, engine: Engine, books: LedgerCounter) -> None:
+        self._engine = engine
+        self._books = books
+        self._backlogs = Recent(self._look, engine.clock, GOOD_FOR, REST)
+        self._own = Recent(self._tell_own, engine.clock, GOOD_FOR)
+        self._all = Recent(self._tell_all, engine.clock, GOOD_FOR)
+
+    async def own(self) -> bytes:
+        """Return the metrics of this process and of the database."""
+        return await self._own.get()
+
+    async def of_all(self) -> bytes:
+        """Return the metrics of all processes that share a folder, and of the database."""
+        return await self._all.get()
+
+    async def _tell_own(self) -> bytes:
+        return metrics.render(metrics.REGISTRY, *await self._of_database())
+
+    async def _tell_all(self) -> bytes:
+        found = await self._of_database()
+        return await asyncio.to_thread(lambda: metrics.render(metrics.of_all(), *found))
+
+    async def _of_database(self) -> Sequence[Collector]:
+        ledger, backlogs = await asyncio.gather(_known(self._books.lately()), _known(self._backlogs.get()))
+        told: list[Collector] = [] if ledger is None else [metrics.LedgerCollector(ledger)]
+        return told if backlogs is None else [*told, metrics.BacklogCollector(backlogs, self._engine.clock.now())]
+
+    async def _look(self) -> Mapping[Queue, Backlog]:
+        now = self._engine.clock.now()
+        return await due.backlogs(self._engine.database, now, now + SIGNAL_AGAIN, tuple(LANES))
+
+
+async def _known(asked: Awaitable[T]) -> T | None:
+    """An answer of the database; None where it has none in time."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await asked
+    except (StoreUnavailable, TimeoutError) as error:
+        log.warning("metrics.not_seen", error=type(error).__name__)
+        return None
