@@ -17,6 +17,7 @@ import pytest
 from notifier.runtime.settings import environment
 from tests.conftest import absent
 from tests.deploy.dockerfile import stages
+from tests.deploy.namespaces import namespaced
 
 pytestmark = pytest.mark.timeout(900)  # everything is installed anew
 
@@ -68,21 +69,6 @@ cd /tmp
 shift
 exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs "$@"
 """
-
-
-def namespaced(script: str, *arguments: str) -> list[str]:
-    """The command that runs a script of the shell with mounts of its own."""
-    unshare = shutil.which("unshare") or absent("needs unshare, of util-linux")
-    return [
-        unshare,
-        "--mount",
-        *([] if os.getuid() == 0 else ["--map-root-user"]),
-        "sh",
-        "-euc",
-        script,
-        "sh",
-        *arguments,
-    ]
 
 
 @pytest.fixture(scope="module")
