@@ -100,7 +100,7 @@ def test_processes_are_given_the_time_that_they_take_to_stop() -> None:
     # When the units are read
     common = read(UNITS / "notifier-.service.d" / "common.conf")["Service"]
 
-    # Then systemd waits longer, tells only the supervisor, which tells the others, and leaves be what a person has to mend
+    # Then systemd waits longer, tells only the supervisor, which tells the others, and leaves what a person has to mend
     assert float(common["TimeoutStopSec"]) > longest
     assert common["KillMode"] == "mixed"
     assert int(common["RestartPreventExitStatus"]) == EXIT_CONFIGURATION
