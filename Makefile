@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 PEERS := .venv-bench/ready
 
-.PHONY: help demo quick test coverage check format bench chaos lock clean
+.PHONY: help demo quick test coverage check format bench chaos observability lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -68,6 +68,9 @@ bench: $(READY) $(PEERS)  ## events/s, latencies, CPU and peers at the same job,
 
 chaos: $(READY)  ## every fault scenario on the embedded default; ARGS="--short" for the short form
 	$(BIN)/notifier chaos all --json $(ARGS)
+
+observability: $(READY)  ## the Grafana dashboard and Prometheus' alerts anew from deploy/observability.py
+	$(BIN)/python deploy/observability.py
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate
 lock: ## requirements.lock, requirements-dev.lock and bench/requirements.lock anew from pyproject.toml (needs uv)
