@@ -215,9 +215,11 @@ async def _web(settings: Settings) -> DoctorFinding:
 
 def _metrics(settings: Settings) -> DoctorFinding:
     if settings.metrics_dir is None:
-        told = "each process has its own metrics: /metrics covers only the web process and the ledger"
+        if settings.metrics_listen:
+            return DoctorFinding("metrics", "good", f"each process tells its own at {settings.metrics_listen}")
+        told = "nothing tells those of workers and the clock: /metrics covers only the web process and the ledger"
         return DoctorFinding(
-            "metrics", "missing", told, "set NOTIFIER_METRICS_DIR to a folder that all processes share"
+            "metrics", "missing", told, "set NOTIFIER_METRICS_LISTEN to where each process is to answer Prometheus"
         )
     try:
         settings.metrics_dir.mkdir(parents=True, exist_ok=True)

@@ -64,6 +64,15 @@ async def test_through_which_proxy_a_provider_is_reached_is_told_without_its_pas
     assert "canary" not in found.told
 
 
+@pytest.mark.parametrize(("settings", "verdict"), [({}, "missing"), ({"metrics_listen": ":9464"}, "good")])
+async def test_metrics_are_told_by_a_port_in_every_process(
+    settings: dict[str, str], verdict: str, tmp_path: Path
+) -> None:
+    (found,) = await findings(tmp_path, "metrics", **settings)
+
+    assert found.verdict == verdict
+
+
 async def test_a_folder_of_metrics_that_cannot_be_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from notifier import metrics
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Lane, State
+from notifier.monitoring.totals import Told, by_state
 from notifier.store.core.database import Connections
 from notifier.store.delivery.due import Backlog
 from notifier.store.reading.ledger import Ledger, LedgerDays
@@ -31,7 +32,8 @@ def everything() -> bytes:
     pool = metrics.PoolCollector()
     pool.watched = lambda: Connections(most=10, in_use=2, waiting=1)
     of_database = metrics.LedgerCollector(LEDGER), metrics.BacklogCollector(BACKLOGS, NOW)
-    return metrics.render(metrics.REGISTRY, metrics.OF_CLOCK, *of_database, pool)
+    group = Told([by_state({"working": 4})])
+    return metrics.render(metrics.REGISTRY, metrics.OF_CLOCK, *of_database, pool, group)
 
 
 COUNT = """

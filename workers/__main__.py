@@ -1,4 +1,4 @@
-"""One worker process: `python -m workers [--batches N] [--background] [--queue …]`; `notifier worker` keeps them up.
+"""One worker process: `python -m workers [--batches N] [--background] [--queue …] …`; `notifier worker` keeps them up.
 
 It holds so many messages of each queue and has a thread for every one of them, so that no queue waits for another: a
 provider that hangs holds up its own channel and lane. A thread does nothing but wait for the event loop.
@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=settings.worker_batches, help="of one queue at once")
     parser.add_argument("--queue", dest="queues", action="append", help="only this queue; may be given again")
     parser.add_argument("--background", action="store_true", help="only with spare CPU")
+    parser.add_argument("--report-to", type=int, help="the inherited socket on which `notifier worker` asks")
     arguments = parser.parse_args()
+    loop.report_to = arguments.report_to
     if arguments.background:
         os.nice(BACKGROUND)
     stop, told_at = threading.Event(), 0.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 from collections.abc import Sequence
 from functools import partial
 
@@ -10,10 +11,14 @@ import uvloop
 from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO, MiddlewareError
 
+from notifier import metrics
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES, make_broker
 from notifier.broker.signals import IDS_A_MESSAGE
 from notifier.domain.deliveries import Channel, Lane
 from notifier.domain.errors import ConfigurationError
+from notifier.monitoring import reports
+from notifier.monitoring.pages import Readiness
+from notifier.monitoring.totals import families
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
@@ -22,6 +27,7 @@ from notifier.pipeline.resolve import ask
 from notifier.providers.bulkheads import Bulkhead
 from notifier.providers.opening import concurrency
 from notifier.runtime import logs
+from notifier.runtime.background import cancelled, once
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
@@ -46,6 +52,7 @@ class Loop(AsyncIO):
         super().__init__()
         self._engine: WorkerEngine | None = None
         self.stopping = False
+        self.report_to: int | None = None
         self._deciding: dict[tuple[int, bool], Coalescer[str, None]] = {}
 
     @property
@@ -82,6 +89,8 @@ class Loop(AsyncIO):
             super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
             self._engine = async_to_sync(open_worker_engine)(settings, own)
             broker.namespace = self._engine.namespace  # type: ignore[attr-defined]  # before the first consumer
+            if self.report_to is not None:
+                async_to_sync(self._report)(self.report_to)
         except Exception as error:
             # Dramatiq would log any other error and go on: a worker without an engine would consume signals and do
             # nothing.
@@ -89,6 +98,15 @@ class Loop(AsyncIO):
         gc.collect()
         gc.freeze()  # the catalog and the texts stay for good: the garbage collector needn't visit them every time
         gc.set_threshold(COLLECTED_AFTER)
+
+    async def _report(self, descriptor: int) -> None:
+        """Answer the supervisor's questions from now on."""
+        line = socket.socket(fileno=descriptor)
+        line.set_inheritable(False)
+        needs = {"database": self.engine.database.ping, "broker": self.engine.signals.ping}
+        told = partial(families, metrics.REGISTRY)
+        reporting = once("reports", partial(reports.answer, line, Readiness(needs, self.engine.clock), told))
+        self.engine.opened.push_async_callback(cancelled, reporting)
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         try:

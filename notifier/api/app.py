@@ -53,6 +53,8 @@ from notifier.console.screens import BASE
 from notifier.domain.clock import SECOND
 from notifier.domain.cloudevents import EventReader
 from notifier.domain.errors import Problem, StoreUnavailable
+from notifier.monitoring.listener import listening
+from notifier.monitoring.pages import Readiness, pages_of
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import BATCH, record
@@ -113,6 +115,10 @@ def create_app(
                 opened.push_async_callback(part.close)
             console.state.context = open_console(engine, known, live, warm=warm)
             opened.push_async_callback(close_console, console.state.context)
+            if known.metrics_listen:
+                ready = Readiness({"database": context.readiness.get}, engine.clock)
+                pages = pages_of(ready, context.scrapes.own)
+                await opened.enter_async_context(listening(known.metrics_listen, pages))
             yield
 
     app = Starlette(

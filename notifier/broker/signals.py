@@ -76,6 +76,10 @@ class Signals:
         """The number of messages waiting in each queue; queues of an unreachable broker are missing."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._depths)
 
+    async def ping(self) -> None:
+        """Raise ConnectionError where the broker doesn't answer."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._ping)
+
     async def close(self) -> None:
         """Wait for the last signals, then close the broker's connections."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._broker.close)
@@ -105,6 +109,16 @@ class Signals:
                 lost_messages, name = len(messages) - number, type(error).__name__
                 log.warning("signals.lost", queue=message.queue_name, messages=lost_messages, error=name)
                 return
+
+    def _ping(self) -> None:
+        try:
+            if isinstance(self._broker, RedisBroker):
+                self._broker.client.ping()
+            elif isinstance(self._broker, RabbitmqBroker):
+                self._broker.declare_queue(DECIDE, ensure=True)
+                self._broker.get_queue_message_counts(DECIDE)
+        except Exception as error:  # noqa: BLE001 (as above)
+            raise ConnectionError(type(error).__name__) from None
 
     def _depths(self) -> dict[str, int]:
         try:

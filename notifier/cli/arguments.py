@@ -8,6 +8,7 @@ import msgspec
 
 from notifier.domain.identifiers import read_id
 from notifier.domain.text import is_text
+from notifier.runtime.addresses import listen_address
 
 MAX_ACTOR = 190  # characters: the width of the audit log's actor column
 
@@ -40,6 +41,19 @@ class IdText(Text):
         """Return the id as the notifier writes it."""
         given = super().convert(value, param, context)
         return read_id(given) or given
+
+
+class ListenAddress(click.ParamType[str]):
+    """A parameter type for an address to listen on, `host:port`."""
+
+    name = "host:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        """Return the address in its one form; raises BadParameter."""
+        try:
+            return listen_address(str(value))
+        except ValueError as error:
+            self.fail(f"it {error}", param, context)
 
 
 TEXT = Text()

@@ -1,13 +1,18 @@
 """The supervisor of worker processes: restarts one that dies, without affecting the others."""
 
+import asyncio
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from types import FrameType
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import structlog
+
+if TYPE_CHECKING:  # imported by the caller, after the processes' shared metrics folder has been set
+    from notifier.monitoring.group import Group, Member
 
 LOOK_EVERY = 0.2  # seconds
 PAUSE = 1.0  # seconds before a process that ended soon after its start is restarted
@@ -20,38 +25,54 @@ STOP_TIMEOUT = 29.0  # seconds for all processes to end after SIGTERM; then they
 log = structlog.get_logger(__name__)
 
 
-def supervise(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> None:
-    """Run a process of each command until SIGTERM or SIGINT, which is passed on, as is a second one."""
+def supervise(
+    commands: Sequence[Sequence[str]], environment: Mapping[str, str], group: "Group | None" = None, listen: str = ""
+) -> None:
+    """Run a process of each command until SIGTERM or SIGINT, which is passed on, as is a second one.
+
+    A `group`, of as many members, answers for them on the address `listen`. Raises ConfigurationError where it can't.
+    """
+    asyncio.run(_supervise(commands, environment, group, listen))
+
+
+async def _supervise(
+    commands: Sequence[Sequence[str]], environment: Mapping[str, str], group: "Group | None", listen: str
+) -> None:
     stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.append, number)
+    async with AsyncExitStack() as opened:
+        members: Sequence[Member | None] = [None] * len(commands)
+        if group is not None:
+            from notifier.monitoring.listener import listening
 
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        stopping.append(number)
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    running = [_Process(command, environment) for command in commands]
-    while not stopping:
-        time.sleep(LOOK_EVERY)
-        for process in running:
-            process.keep()
-    passed_on = 0
-    deadline = time.monotonic() + STOP_TIMEOUT
-    while any(process.alive for process in running):
-        if len(stopping) > passed_on:
-            passed_on = len(stopping)
+            await opened.enter_async_context(listening(listen, group.pages()))
+            opened.push_async_callback(group.close)
+            members = group.members
+        running = [_Process(*each, environment) for each in zip(commands, members, strict=True)]
+        while not stopping:
+            await asyncio.sleep(LOOK_EVERY)
             for process in running:
-                process.signal(signal.SIGTERM)
-        if time.monotonic() > deadline:
-            for process in running:
-                process.signal(signal.SIGKILL)
-        time.sleep(LOOK_EVERY / 4)
+                process.keep()
+        passed_on = 0
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while any(process.alive for process in running):
+            if len(stopping) > passed_on:
+                passed_on = len(stopping)
+                for process in running:
+                    process.signal(signal.SIGTERM)
+            if time.monotonic() > deadline:
+                for process in running:
+                    process.signal(signal.SIGKILL)
+            await asyncio.sleep(LOOK_EVERY / 4)
 
 
 class _Process:
-    """A supervised process, when it was started, and when to restart it."""
+    """A supervised process, when it was started, and when to restart it; a `member` hears its reports."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], member: "Member | None", environment: Mapping[str, str]) -> None:
         self._command = command
+        self._member = member
         self._environment = dict(environment)
         self._pause = PAUSE
         self._again_at: float | None = None
@@ -93,7 +114,13 @@ class _Process:
 
     def _start(self) -> None:
         self._started_at = time.monotonic()
-        self._child = subprocess.Popen(self._command, env=self._environment)  # noqa: S603 (our own command)
+        if self._member is None:
+            self._child = subprocess.Popen(self._command, env=self._environment)  # noqa: S603 (our own command)
+            return
+        with self._member.begin() as line:
+            self._child = subprocess.Popen(  # noqa: S603 (as above)
+                [*self._command, "--report-to", str(line.fileno())], env=self._environment, pass_fds=[line.fileno()]
+            )
 
 
 def python(*arguments: str) -> list[str]:

@@ -18,6 +18,7 @@ MAX_VERP_LOCAL: Final = 31
 """Characters before the @ in the sender's address: the return path adds a plus and a delivery's id to it."""
 MAX_WEB_ADDRESS: Final = 100
 """Characters of a web address: with a signed link's 800 it stays on one line of a mail's header (RFC 5322 §2.1.1)."""
+MAX_PORT: Final = 65_535
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -73,6 +74,25 @@ def host_name(text: str) -> str:
     if not _HOST.fullmatch(text):
         raise ValueError("is neither a host's name nor an IP address")
     return text.lower()
+
+
+def listen_address(text: str) -> str:
+    """An address to listen on in its one form, `host:port`; `:port` is every address of the machine."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > MAX_PORT:
+        raise ValueError("must be host:port, or :port for every address of the machine")
+    if not host:
+        return f":{int(port)}"
+    if ":" in host and not host.startswith("["):
+        raise ValueError("has an IPv6 address without brackets: [::1]:9464")
+    named = host_name(host)
+    return f"[{named}]:{int(port)}" if ":" in named else f"{named}:{int(port)}"
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of what `listen_address` wrote; the host is empty where it is every address."""
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _address_of(text: str) -> str:

@@ -20,7 +20,7 @@ from notifier.domain.errors import ConfigurationError
 from notifier.domain.keys import read_parties
 from notifier.domain.links import read_keys
 from notifier.domain.reading import read_text
-from notifier.runtime.addresses import host_name, web_address
+from notifier.runtime.addresses import host_name, listen_address, web_address
 from notifier.runtime.broker_url import broker_url
 from notifier.runtime.database_url import read_database_url
 from notifier.runtime.proxies import DIRECT, Proxies, proxy_address
@@ -91,6 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     https_proxy: str = ""
     no_proxy: str = ""
 
+    metrics_listen: str = ""
     metrics_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -328,8 +329,13 @@ _OWN: Final[Mapping[str, Setting]] = {
         about="hosts, domains and networks that are reached without the proxy; `NO_PROXY` unless set",
         example="example.com,10.0.0.0/8",
     ),
+    "metrics_listen": Setting(
+        about="where a process answers `/livez`, `/readyz` and `/metrics`: `host:port`, or `:port`; nowhere unless set",
+        example="127.0.0.1:9464",
+        read=listen_address,
+    ),
     "metrics_dir": Setting(
-        about="a folder in which all processes share their metrics; each has its own when unset",
+        about="a folder in which all processes share their metrics, for the console; each has its own when unset",
         example="/run/notifier/metrics",
     ),
     "log_level": Setting(about="`debug`, `info`, `warning` or `error`", example="info", read=_level),

@@ -121,6 +121,23 @@ async def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
     assert process.status == 78
 
 
+@pytest.mark.parametrize("command", ["web", "worker", "clock"])
+async def test_a_port_for_metrics_that_is_taken_is_told_in_one_line(command: str, tmp_path: Path, valkey: str) -> None:
+    # Given a database that is there, and a port that another process has
+    url = f"sqlite:///{tmp_path / 'notifier.db'}"
+    database = Database(url, connections=1)
+    await migrate.upgrade(database)
+    await database.close()
+    (taken,) = listen("127.0.0.1", 0)
+    settings = {"database_url": url, "broker_url": valkey, "port": 0}
+
+    process = await asyncio.to_thread(ended, command, **settings, metrics_listen=f"127.0.0.1:{taken.getsockname()[1]}")
+
+    taken.close()
+    assert "NOTIFIER_METRICS_LISTEN" in process.said
+    assert process.status == 78
+
+
 async def test_a_web_process_with_a_live_page_open_ends_the_page_first(tmp_path: Path, valkey: str) -> None:
     async with (
         LocalSystem(tmp_path, {"broker_url": valkey}, processes=("web",)) as system,

@@ -38,6 +38,7 @@ def other_than_default(name: str) -> Any:
         "sms_price": "0.075 USD",
         "ocpi_driver_prices": "DE*ABC any",
         "host": "another.host",
+        "metrics_listen": "another.host:9464",
         "database_url": "sqlite:///another.db",
         "broker_url": "amqps://another",
         "public_url": "https://another.example/path",
