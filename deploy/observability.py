@@ -140,6 +140,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
              ("notifier_database_connections_max", "{{instance}} at most"),
              ("notifier_database_transactions_waiting", "{{instance}} waiting")),
         ),
+        Panel("Processes of workers", "short", (("sum by (state) (notifier_worker_processes)", "{{state}}"),)),
         Panel("CPU by stage", "percentunit", ((rate("notifier_stage_cpu_seconds_total", "stage"), "{{stage}}"),)),
         Panel(
             "Leases", "ops",
@@ -210,6 +211,12 @@ RULES: tuple[Alert, ...] = (
         "0s", WARNING,
         "Worker processes end by themselves",
         "They are started again. Look for `worker.ended` in the workers' log, and for memory that ran out.",
+    ),
+    Alert(
+        "NotifierWorkerIncomplete",
+        'max by (job, instance, state) (notifier_worker_processes{state=~"stuck|ended"}) > 0', "2m", WARNING,
+        "Processes of the worker {{ $labels.instance }} are {{ $labels.state }}",
+        "One that has ended can't start: the workers' log says why. One that is stuck fails /livez: start it again.",
     ),
     Alert(
         "NotifierProviderPaused", "max by (provider) (notifier_breaker_state) == 2", "5m", WARNING,

@@ -180,6 +180,11 @@ CASES = [
         "the first rows are put aside", {'notifier_rows_quarantined_total{kind="event"}': "_x20 2x60"}, 25,
         {"NotifierWorkersCrash"},
     ),
+    Case(
+        "a process is stuck", {'notifier_worker_processes{state="stuck"}': "0x5 1x60"}, 20,
+        {"NotifierWorkerIncomplete"},
+    ),
+    Case("a process starts again", {'notifier_worker_processes{state="ended"}': "0x5 1x1 0x60"}, 20, set()),
     Case("a provider rests", {'notifier_breaker_state{provider="fcm"}': "0x5 2x60"}, 20, {"NotifierProviderPaused"}),
     Case("a provider is tried again", {'notifier_breaker_state{provider="fcm"}': "0x5 2x1 1x60"}, 20, set()),
     Case("outcomes come too late", {"notifier_leases_lost_total": "0x20 3x60"}, 25, {"NotifierLeasesLost"}),
