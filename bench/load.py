@@ -32,9 +32,9 @@ def mixed(number: int) -> Iterable[str]:
     return ["push", *(["email"] if number % 5 == 0 else []), *(["sms"] if number % 10 == 1 else [])]
 
 
-def people(reach: Reach = everything) -> dict[str, RecipientDetails]:
+def people(reach: Reach = everything, count: int = PEOPLE) -> dict[str, RecipientDetails]:
     """Drivers by id, `driver-0` and so on, each with the addresses of the channels that reach them."""
-    return {f"driver-{number}": _person(number, frozenset(reach(number))) for number in range(PEOPLE)}
+    return {f"driver-{number}": _person(number, frozenset(reach(number))) for number in range(count)}
 
 
 def _person(number: int, channels: frozenset[str]) -> RecipientDetails:
@@ -48,10 +48,10 @@ def _person(number: int, channels: frozenset[str]) -> RecipientDetails:
     )
 
 
-def payload(number: int) -> Event:
+def payload(number: int, count: int = PEOPLE) -> Event:
     """What an event with a number tells: a payment failed, to be said on every channel."""
     return {
-        "driver_id": f"driver-{number % PEOPLE}",
+        "driver_id": f"driver-{number % count}",
         "account_id": f"account-{number}",
         "attempt": 1,
         "amount": {"amount": 18.45 + number % 50, "currency": "EUR"},
@@ -60,24 +60,24 @@ def payload(number: int) -> Event:
     }
 
 
-def event(number: int) -> Event:
-    """The event with a number."""
-    return {"type": "payment.failed", "id": str(number), "time": datetime.now(UTC), "data": payload(number)}
+def event(number: int, count: int = PEOPLE) -> Event:
+    """The event with a number, for one of so many people."""
+    return {"type": "payment.failed", "id": str(number), "time": datetime.now(UTC), "data": payload(number, count)}
 
 
-async def report(producer: AsyncProducer, numbers: range) -> None:
-    """Report events as fast as they are taken."""
+async def report(producer: AsyncProducer, numbers: range, count: int = PEOPLE) -> None:
+    """Report events for so many people as fast as they are taken."""
     free = asyncio.Semaphore(REQUESTS)
 
     async def send(batch: Iterable[int]) -> None:
         async with free:
-            await _send(producer, batch)
+            await _send(producer, batch, count)
 
     await asyncio.gather(*(send(numbers[first : first + BATCH]) for first in range(0, len(numbers), BATCH)))
 
 
-async def report_at(producer: AsyncProducer, numbers: range, rate: float) -> None:
-    """Report events at a rate a second; a slow answer doesn't slow down what comes after it."""
+async def report_at(producer: AsyncProducer, numbers: range, rate: float, count: int = PEOPLE) -> None:
+    """Report events for so many people at a rate a second; a slow answer doesn't slow down what comes after it."""
     size = max(1, round(rate * SLICE))
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -86,10 +86,10 @@ async def report_at(producer: AsyncProducer, numbers: range, rate: float) -> Non
             if not numbers[first:]:
                 break
             await asyncio.sleep(max(0.0, began + first / rate - loop.time()))
-            group.create_task(_send(producer, numbers[first : first + size]))
+            group.create_task(_send(producer, numbers[first : first + size], count))
 
 
-async def _send(producer: AsyncProducer, numbers: Iterable[int]) -> None:
-    for result in await producer.send_many([event(number) for number in numbers]):
+async def _send(producer: AsyncProducer, numbers: Iterable[int], count: int) -> None:
+    for result in await producer.send_many([event(number, count) for number in numbers]):
         if isinstance(result, Exception):
             raise result

@@ -18,7 +18,11 @@ from bench.load import report_at
 from bench.options import Options
 from bench.steady import latencies, percentiles
 from notifier.chaos.load import templates
+from notifier.domain.clock import DAY
 from notifier.domain.regulation import FILE
+from notifier.store.core import partitions
+from notifier.store.core.database import Database
+from notifier.store.core.partitions import Stretch
 from notifier.store.core.schema import event
 
 KEPT = "30 d"  # data, decisions, deliveries and events
@@ -39,6 +43,7 @@ async def retention(options: Options) -> dict[str, Any]:
             await report_at(bed.producer, range(LOOK + count), RATE)
             await bed.quiet()
             await bed.system.stop("clock")  # it would begin before the day is whole
+            await _divide(bed.system.database, bed.began)
             await old.add(options.rows, [AGO])
             await bed.system.start("clock")
             before, began = bed.cpu(), time.perf_counter()
@@ -60,6 +65,18 @@ async def retention(options: Options) -> dict[str, Any]:
         "cpu_us_per_removed": {name: round(spent / options.rows * 1e6, 1) for name, spent in cpu.items()},
         "alone_ms": alone, "beside_ms": told, "p99_ratio": round(told["p99"] / max(alone["p99"], 1), 2), **books,
     }  # fmt: skip
+
+
+async def _divide(database: Database, now: int) -> None:
+    """Make partitions of the day that goes, which the clock would have made at that time; its copies span one day and
+    the one before."""
+    first = (now // DAY - AGO - 1) * DAY
+
+    async def work(connection: AsyncConnection) -> None:
+        for part in partitions.GROUPS:
+            await partitions.make(connection, part, [Stretch(first, first + 2 * DAY)])
+
+    await database.write(work)
 
 
 def _kept_shortly(folder: Path) -> Path:

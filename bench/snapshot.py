@@ -8,11 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from bench.bed import Bed, make_bed
-from bench.load import report, report_at
+from bench.load import people, report, report_at
 from bench.options import Options
 from notifier.domain.errors import ConfigurationError
 from notifier.store.core.database import Database
+from notifier.store.people import recipients
 
+CROWD = 20_000  # people: so nobody hears more in ten minutes than a person might in a busy day
 SHARE = 0.5  # of what the first burst showed to be possible, while the snapshot is held
 SHOWN = ("workers", "clock", "postgresql")
 
@@ -22,11 +24,12 @@ async def snapshot(options: Options) -> dict[str, Any]:
     if options.database != "postgresql":
         raise ConfigurationError("snapshot runs on PostgreSQL: it tells how old a server's snapshot may get")
     async with make_bed() as bed:
+        await recipients.put(bed.system.database, people(count=CROWD), bed.began)
         before = await _burst(bed, range(options.events))
         rate = before["events_per_s"] * SHARE
         async with _held(bed.system.database):
             numbers = range(options.events, options.events + round(rate * options.seconds))
-            await report_at(bed.producer, numbers, rate)
+            await report_at(bed.producer, numbers, rate, CROWD)
             await bed.quiet()
             held = await _burst(bed, range(numbers.stop, numbers.stop + options.events))
         after = await _burst(bed, range(numbers.stop + options.events, numbers.stop + 2 * options.events))
@@ -56,7 +59,7 @@ async def _held(database: Database) -> AsyncIterator[None]:
 
 async def _burst(bed: Bed, numbers: range) -> dict[str, Any]:
     before, began = bed.cpu(), time.perf_counter()
-    await report(bed.producer, numbers)
+    await report(bed.producer, numbers, CROWD)
     await bed.quiet()
     seconds = time.perf_counter() - began
     cpu = {name: spent - before[name] for name, spent in bed.cpu().items()}

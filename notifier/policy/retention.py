@@ -59,6 +59,13 @@ def removals(catalog: Catalog, now: int) -> list[Removal]:
     return found
 
 
+def longest(catalog: Catalog, part: Part) -> int | None:
+    """For how many milliseconds anything of a part is kept, whatever its type; None is for ever."""
+    known = [*_periods(catalog, part).values(), catalog.regulation.retention.period(part)]
+    periods = [period for period in known if period is not None]
+    return max(periods) + (AFTERWARDS if part == Part.EVENTS else 0) if len(periods) == len(known) else None
+
+
 def _periods(catalog: Catalog, part: Part) -> Mapping[str, int | None]:
     """The period of each type that the catalog knows; None is for ever."""
     if part == Part.DELIVERIES:

@@ -4,26 +4,19 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
 from notifier.store.core.schema import metadata
+from tests.store.conftest import differences
 
 
 async def test_a_migrated_database_has_exactly_the_tables_of_the_schema(database: Database) -> None:
-    # Given a migrated database, when it is compared with the schema
-    def compare(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
-
+    # Given a migrated database, when it is compared with the schema, then there is nothing to migrate
     async with database.engine.connect() as connection:
-        differences = await connection.run_sync(compare)
-
-    # Then there is nothing to migrate
-    assert differences == []
+        assert await connection.run_sync(differences) == []
 
 
 async def test_on_postgresql_ids_names_and_words_compare_byte_by_byte(database: Database) -> None:

@@ -7,15 +7,13 @@ from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
 from notifier.runtime.settings import environment
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
 from notifier.store.core.resumable import Tell
 from notifier.store.core.schema import metadata
-from tests.store.conftest import Ended
+from tests.store.conftest import Ended, differences
 
 KILLS = 4  # of a real process: the others below are of this one, after every change
 STEPS = 12  # changes of which the processes are killed at the last
@@ -162,7 +160,4 @@ async def _start(url: str) -> asyncio.subprocess.Process:
 async def _is_whole(database: Database) -> None:
     current, newest = await migrate.revisions(database)
     async with database.engine.connect() as connection:
-        differences = await connection.run_sync(
-            lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)
-        )
-    assert (current, differences) == (newest, [])
+        assert (current, await connection.run_sync(differences)) == (newest, [])

@@ -25,6 +25,12 @@ MYSQL_OPTIONS: dict[str, Any] = {
 }
 
 
+def by_instant(column: str) -> dict[str, Any]:
+    """The options of a table that PostgreSQL divides by the instants with which a column's ids begin
+    (`core.partitions`)."""
+    return {**MYSQL_OPTIONS, "postgresql_partition_by": f"RANGE ({column})"}
+
+
 class Json(Text):
     """A JSON document stored as text, written and read whole; only `conditions` queries inside one."""
 

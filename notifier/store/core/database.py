@@ -52,6 +52,9 @@ SESSION = {
     # Our statements name their tables from the batch outwards, so the planner needn't search for the order of the
     # joins, which takes longer than the rest of its work.
     "join_collapse_limit": "1",
+    # The server has no statistics of a table in partitions as a whole: it would read all instead of a batch's ids.
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
 }
 """The settings of each PostgreSQL session."""
 

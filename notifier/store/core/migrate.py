@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateSchema
 
 from notifier.domain.buckets import MOST
 from notifier.domain.errors import ConfigurationError
-from notifier.store.core import buckets
+from notifier.store.core import buckets, partitions  # noqa: F401 (a table has its default partition by the latter)
 from notifier.store.core.database import Database
 from notifier.store.core.resumable import Tell
 from notifier.store.core.schema import metadata

@@ -15,7 +15,7 @@ size.
 from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text, text
 
 from notifier.store.core import books, staff  # noqa: F401 (their tables are of the same metadata)
-from notifier.store.core.columns import DOCUMENT, HEX, ID, MYSQL_OPTIONS, NAME, TAIL, WORD
+from notifier.store.core.columns import DOCUMENT, HEX, ID, MYSQL_OPTIONS, NAME, TAIL, WORD, by_instant
 from notifier.store.core.columns import metadata as metadata
 
 identity = Table(  # when a thing with an undated id was first seen
@@ -39,7 +39,7 @@ event = Table(
     Column("type", NAME, nullable=False),
     Column("subject", String(1000)),
     Column("data", DOCUMENT, nullable=False),
-    **MYSQL_OPTIONS,
+    **by_instant("id"),
 )
 
 open_event = Table(
@@ -62,7 +62,7 @@ plan = Table(
     Column("event_id", ID, primary_key=True),
     Column("decided_at", BigInteger, nullable=False),
     Column("deliveries", Integer, nullable=False),
-    **MYSQL_OPTIONS,
+    **by_instant("event_id"),
 )
 
 delivery = Table(  # as it was decided: written once
@@ -85,7 +85,7 @@ delivery = Table(  # as it was decided: written once
     Column("lane", WORD, nullable=False),
     Column("state", WORD, nullable=False),
     Column("reason", WORD),
-    **MYSQL_OPTIONS,
+    **by_instant("id"),
 )
 
 earlier_delivery = Table(  # a delivery of before ids were dated, by the first 20 digits of its id then
@@ -147,7 +147,7 @@ outcome = Table(  # what became of a delivery, step by step: appended
     Column("provider_reference", NAME),
     Column("locale", WORD),
     Column("time_zone", String(64)),
-    **MYSQL_OPTIONS,
+    **by_instant("delivery_id"),
 )
 
 delivery_note = Table(
@@ -159,7 +159,7 @@ delivery_note = Table(
     Column("read_at", BigInteger),
     Column("archived_at", BigInteger),
     Column("updated_at", BigInteger, nullable=False),
-    **MYSQL_OPTIONS,
+    **by_instant("delivery_id"),
 )
 
 decision = Table(
@@ -171,7 +171,7 @@ decision = Table(
     Column("decided_at", BigInteger, nullable=False),
     Column("answers", DOCUMENT, nullable=False),
     Column("standing", DOCUMENT),
-    **MYSQL_OPTIONS,
+    **by_instant("event_id"),
 )
 
 supersession = Table(

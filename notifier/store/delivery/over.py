@@ -54,6 +54,33 @@ def open_wide_events(dialect: str) -> sa.Select[Any]:
     )
 
 
+def open_deliveries_between(first: str, last: str, before: int) -> sa.Select[Any]:
+    """The ids of deliveries from `first` on and before `last` that are open at the instant `now`, or were made at
+    `before` or later."""
+    young = delivery.c.created_at >= before
+    return sa.select(delivery.c.id).where(delivery.c.id >= first, delivery.c.id < last, sa.or_(young, _is_open()))
+
+
+def open_events_between(first: str, last: str) -> sa.CompoundSelect[Any]:
+    """The ids of events from `first` on and before `last` that are open, or of which a delivery is open at the instant
+    `now`."""
+    undecided = sa.select(open_event.c.id).where(
+        open_event.c.id >= first, open_event.c.id < last, open_event.c.handled_at.is_(None)
+    )
+    awaited = sa.select(delivery.c.event_id).where(delivery.c.event_id >= first, delivery.c.event_id < last, _is_open())
+    return sa.union(undecided, awaited)
+
+
+def wanted_events_between(first: str, last: str) -> sa.CompoundSelect[Any]:
+    """The ids of events from `first` on and before `last` that stay: those that are open, of which a delivery is left,
+    or that were put aside and discarded, which the books count."""
+    undecided = sa.select(open_event.c.id).where(open_event.c.id >= first, open_event.c.id < last)
+    left = sa.select(delivery.c.event_id).where(delivery.c.event_id >= first, delivery.c.event_id < last)
+    decided = sa.select(sa.literal(1)).where(plan.c.event_id == event.c.id).correlate(event)
+    aside = sa.select(event.c.id).where(event.c.id >= first, event.c.id < last, ~decided.exists())
+    return sa.union(undecided, left, aside)
+
+
 @cache
 def plans(dialect: str) -> sa.Select[Any]:
     """How many deliveries were made of each of a batch of events that are decided.

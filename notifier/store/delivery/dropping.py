@@ -1,0 +1,124 @@
+"""Drop a stretch of what is over and too old: its partitions, whatever number of rows they have, and in a moment.
+
+The few rows of it that stay (what is open, what was made later under an older id) are copied to the default partition
+in the same transaction, which is also that of all tables of the part: a clock that is killed leaves all of it or none.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.retention import Part
+from notifier.store.core import partitions, rows
+from notifier.store.core.database import Database
+from notifier.store.core.partitions import GROUPS, Stretch
+from notifier.store.core.schema import delivery, earlier_delivery, open_delivery, open_event, retention_mark
+from notifier.store.delivery import over
+
+STAY_AT_MOST: Final = 10_000
+"""Rows that are copied while everybody waits: in some 100 ms. With more of them a stretch is left for a later look."""
+
+
+async def due(database: Database, part: Part, before: int) -> list[Stretch]:
+    """The stretches of a part of which all instants are before another, the oldest first."""
+    found = await database.read(lambda connection: partitions.stretches(connection, GROUPS[part][0]))
+    return [stretch for stretch in found if stretch.ends <= before]
+
+
+async def begins(database: Database, part: Part, period: int, before: int) -> int:
+    """The instant up to which what is older than another goes by itself: the beginning of the stretch that holds that
+    one, where it is of the length that belongs to the period, for such a stretch is dropped soon."""
+    found = await database.read(lambda connection: partitions.stretches(connection, GROUPS[part][0]))
+    soon = (each.begins for each in found if each.begins <= before < each.ends)
+    return next((at for at in soon if at > before - partitions.length(period)), before)
+
+
+async def drop(database: Database, part: Part, stretch: Stretch, before: int, now: int) -> int | None:
+    """Remove what is over of a stretch; returns how many rows of the part's first table went.
+
+    None where more has to stay than can be copied, or another clock was quicker. Raises StoreUnavailable where the
+    tables can't be had for a moment.
+    """
+    patient = database.patient()
+    try:
+        number, copied, staying = await patient.look(
+            lambda connection: _staying(connection, part, stretch, before, now)
+        )
+    finally:
+        await patient.close()
+    if len(staying) > STAY_AT_MOST or copied > STAY_AT_MOST:
+        return None
+
+    async def work(connection: AsyncConnection) -> bool:
+        names = ", ".join(table.name for table in GROUPS[part])
+        await connection.execute(sa.text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
+        parts = {table: (await partitions.stretches(connection, table)).get(stretch) for table in GROUPS[part]}
+        if None in parts.values():
+            return False
+        late = (await connection.execute(_late(part, stretch), {"now": now})).scalars()
+        kept = [*staying, *late]
+        for table, name in parts.items():
+            await _replace(connection, table, str(name), kept)
+        mark = {"name": f"{part}/dropped", "at": stretch.ends, "id": ""}
+        await connection.execute(rows.upsert("postgresql", retention_mark, list(retention_mark.c)), {"rows": [mark]})
+        return True
+
+    if not await partitions.briefly(database, work):
+        return None
+    if part == Part.DELIVERIES:
+        await database.write(lambda connection: _forget_earlier(connection, stretch))
+    return number - copied
+
+
+async def _staying(
+    connection: AsyncConnection, part: Part, stretch: Stretch, before: int, now: int
+) -> tuple[int, int, list[str]]:
+    """How many rows a stretch has, how many of them stay, and the ids by which they do."""
+    table, (first, last) = GROUPS[part][0], stretch.bounds
+    key = next(iter(table.primary_key))
+    count = sa.select(sa.func.count()).select_from(table).where(key >= first, key < last)
+    if part == Part.DELIVERIES:
+        query: sa.Select[Any] | sa.CompoundSelect[Any] = over.open_deliveries_between(first, last, before)
+    else:
+        between = over.open_events_between if part == Part.DECISIONS else over.wanted_events_between
+        query = between(first, last)
+    number = int((await connection.execute(count)).scalar_one())
+    staying = list((await connection.execute(query.limit(STAY_AT_MOST + 1), {"now": now})).scalars())
+    some = count.where(key == sa.any_(sa.bindparam("staying", staying, type_=ARRAY(key.type))))
+    return number, int((await connection.execute(some)).scalar_one()), staying
+
+
+def _late(part: Part, stretch: Stretch) -> sa.CompoundSelect[Any]:
+    """The ids that came since the instant `now` at which it was looked, or are open now: few, and found by an index."""
+    first, last = stretch.bounds
+    id_ = delivery.c.id if part == Part.DELIVERIES else delivery.c.event_id
+    open_ = (open_delivery if part == Part.DELIVERIES else open_event).c.id
+    return sa.union(
+        sa.select(open_).where(open_ >= first, open_ < last),
+        sa.select(id_).where(delivery.c.created_at >= sa.bindparam("now"), id_ >= first, id_ < last),
+    )
+
+
+async def _replace(connection: AsyncConnection, table: sa.Table, name: str, staying: Sequence[str]) -> None:
+    """Drop a partition; what stays of it goes where there is none for it."""
+    key = next(iter(table.primary_key))
+    await connection.execute(sa.text(f"ALTER TABLE {table.name} DETACH PARTITION {name}"))
+    if staying:
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        copy = sa.text(
+            f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {name} WHERE {key.name} = ANY(:staying)"  # noqa: S608 (our names)
+        ).bindparams(sa.bindparam("staying", type_=ARRAY(key.type)))
+        await connection.execute(copy, {"staying": list(staying)})
+    await connection.execute(sa.text(f"DROP TABLE {name}"))
+
+
+async def _forget_earlier(connection: AsyncConnection, stretch: Stretch) -> None:
+    """Forget the ids of before of deliveries that are gone. They have no index by the present ones; where there never
+    were any, there is nothing to look through."""
+    first, last = stretch.bounds
+    gone = ~sa.select(sa.literal(1)).where(delivery.c.id == earlier_delivery.c.id).exists()
+    own = earlier_delivery.c.id >= first, earlier_delivery.c.id < last
+    await connection.execute(sa.delete(earlier_delivery).where(*own, gone))
