@@ -27,6 +27,7 @@ PIP = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version
 HELM = ("helm-python-sdk==0.2.2",)
 SCHEMAS = ("kubernetes-validate==1.37.0",)
 VERSIONS = ["1.27", "1.37"]  # the oldest Kubernetes that the chart says it takes, and the newest that schemas are of
+OTHERS = {"keda.sh", "monitoring.coreos.com"}
 DRAIN = 5  # seconds before SIGTERM in which proxies learn that a pod of web ends
 
 EVERYTHING = {
@@ -35,6 +36,7 @@ EVERYTHING = {
     "web": {"maxReplicas": 5},
     "worker": {"maxReplicas": 9},
     "ingress": {"enabled": True, "className": "nginx", "annotations": {"a/b": "c"}},
+    "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "nodeSelector": {"disk": "ssd"},
     "tolerations": [{"key": "only", "operator": "Exists"}],
     "podAnnotations": {"team": "csms"},
@@ -104,8 +106,8 @@ def test_helm_finds_no_fault_with_the_chart(told: dict[str, Any]) -> None:
 
 
 def test_kubernetes_knows_all_of_what_is_rendered(documents: list[dict[str, Any]]) -> None:
-    # Given what the chart renders, but for what KEDA defines
-    ours = [each for each in documents if not each["apiVersion"].startswith("keda.sh/")]
+    # Given what the chart renders, but for what KEDA and Prometheus' operator define
+    ours = [each for each in documents if each["apiVersion"].partition("/")[0] not in OTHERS]
     assert {"Deployment", "Job", "NetworkPolicy", "PodDisruptionBudget", "Service"} <= {each["kind"] for each in ours}
 
     # When it is held against Kubernetes' strict schemas, in which a member too many is a fault
@@ -145,6 +147,19 @@ def test_pods_have_the_time_that_processes_take_to_stop(documents: list[dict[str
     assert found["worker"]["terminationGracePeriodSeconds"] > STOP_TIMEOUT
     assert found["web"]["terminationGracePeriodSeconds"] > GRACE + DRAIN
     assert found["web"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", str(DRAIN)]
+
+
+def test_every_process_is_probed_on_a_port_that_it_has(documents: list[dict[str, Any]]) -> None:
+    # Given the pods of the processes
+    found = {name: pod["containers"][0] for name, pod in pods(documents).items() if name != "migration"}
+
+    # When their probes are read
+    # Then each asks a port that the container has, for what a process answers there
+    for container in found.values():
+        ports = {each["name"] for each in container["ports"]}
+        for probe, path in (("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+            assert container[probe]["httpGet"]["path"] == path
+            assert container[probe]["httpGet"]["port"] in ports
 
 
 def test_selectors_find_pods_of_one_process(documents: list[dict[str, Any]]) -> None:

@@ -55,6 +55,7 @@ securityContext:
 envFrom:
   - secretRef: {name: {{ .root.Values.secretSettings }}}
 env:
+  - {name: NOTIFIER_METRICS_LISTEN, value: ":9464"}
 {{- range $name, $value := .root.Values.settings }}
   - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
