@@ -85,12 +85,14 @@ def test_there_is_a_unit_for_each_process_and_it_starts_that() -> None:
     # When the units are read
     started = {service: shlex.split(read(UNITS / service)["Service"]["ExecStart"]) for service in SERVICES}
 
-    # Then they start the same commands, which exist
+    # Then they start the same commands, with options that these know
     assert {service.removeprefix("notifier-").removesuffix(".service") for service in SERVICES} == processes.keys()
     for name, command in processes.items():
         program, *words = started[f"notifier-{name}.service"]
         assert [Path(program).name, *words[:1]] == command.split()
-        assert main.get_command(click.Context(main), words[0])
+        known = main.get_command(click.Context(main), words[0])
+        assert known is not None
+        known.make_context(name, [word.replace("${METRICS_ADDRESS}", "127.0.0.1") for word in words[1:]])
 
 
 def test_processes_are_given_the_time_that_they_take_to_stop() -> None:
