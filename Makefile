@@ -21,7 +21,7 @@ $(READY): requirements-dev.lock pyproject.toml
 # What the benchmarks' peers need and we don't: Celery, Apprise, psycopg. No dependency of ours may bend to theirs.
 $(PEERS): bench/requirements.lock
 	$(PYTHON) -m venv --clear .venv-bench
-	.venv-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bench/requirements.lock
 	@touch $@
 
 demo: $(READY)  ## charging sessions become messages, on this machine, with nothing else installed
