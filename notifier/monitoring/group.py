@@ -36,10 +36,11 @@ State = Literal["working", "starting", "stuck", "ended"]
 
 
 class Member:
-    """One of a group's processes, through all its lives; `now` is in seconds."""
+    """One of a group's processes, through all its lives; `now` is in seconds, and so is `patience`, for a report."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], patience: float) -> None:
         self._now = now
+        self._patience = patience
         self.past = Counts()
         self.gauges = Gauges()
         self.report: Report | None = None
@@ -66,13 +67,18 @@ class Member:
         self._line.add_done_callback(lambda _: ours.close())  # also of one that is cancelled before it began
         return theirs
 
-    async def look(self) -> None:
-        """Have a report of now, where the process gives one in time."""
-        if self.state in ("working", "stuck"):
-            self._wanted.set()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
-                    await self._heard.wait()
+    async def look(self) -> bool:
+        """Have a report of now; whether the process gave one in time. Of one that is stuck there is nothing to wait
+        for."""
+        if self.state != "working":
+            return False
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._heard.wait()
+        except TimeoutError:
+            return False
+        return self.report is not None
 
     async def close(self) -> None:
         """Ask no more."""
@@ -111,10 +117,10 @@ class Member:
 
 
 class Group:
-    """The processes of a worker, and the pages that tell of them; `now` is in seconds."""
+    """The processes of a worker, and the pages that tell of them; see `Member` for `now` and `patience`."""
 
-    def __init__(self, size: int, now: Callable[[], float] = elapsed) -> None:
-        self.members = [Member(now) for _ in range(size)]
+    def __init__(self, size: int, now: Callable[[], float] = elapsed, patience: float = PATIENCE) -> None:
+        self.members = [Member(now, patience) for _ in range(size)]
         clock = SystemClock()
         self._looked = Recent(self._look, clock, GOOD_FOR)
         self._text = Recent(self._tell, clock, GOOD_FOR)
@@ -130,12 +136,11 @@ class Group:
 
     async def ready(self) -> Answer:
         """503 where a process doesn't work, or can't reach what it needs."""
-        await self._looked.get()
-        states = self._states()
+        all_answer = await self._looked.get()
         faults = {name: fault for each in self._reports() for name, fault in each.faults.items()}
-        if states["working"] < len(self.members):
-            faults["processes"] = "not all work"
-        return status(faults, processes=states)
+        if not all_answer:
+            faults["processes"] = "not all answer"
+        return status(faults, processes=self._states())
 
     async def scrape(self) -> Answer:
         """The metrics of all, and of the supervisor."""
@@ -146,8 +151,8 @@ class Group:
         for each in self.members:
             await each.close()
 
-    async def _look(self) -> None:
-        await asyncio.gather(*(each.look() for each in self.members))
+    async def _look(self) -> bool:
+        return all(await asyncio.gather(*(each.look() for each in self.members)))
 
     async def _tell(self) -> bytes:
         await self._looked.get()
