@@ -43,6 +43,11 @@ def is_id(text: str) -> bool:
     return _is_formed(text) is not None
 
 
+def next_id(id_: str) -> str:
+    """The least id that follows an id."""
+    return f"{int(id_, 16) + 1:0{LENGTH}x}"
+
+
 def first_id(instant: int) -> str:
     """The least dated id of an instant: ids from it on are of that instant or later."""
     return dated(NOTHING, instant)

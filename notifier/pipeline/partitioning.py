@@ -42,11 +42,14 @@ async def _partition(engine: Engine, stop: asyncio.Event, dropped: Counter[Part]
         for stretch in await dropping.due(engine.database, part, before):
             if stop.is_set():
                 return
-            number = await dropping.drop(engine.database, part, stretch, before, now)
+            gone = await dropping.drop(engine.database, part, stretch, before, now)
             days = [tallies.date_of(tallies.day(at)) for at in (stretch.begins, stretch.ends)]
-            if number is None:
+            if gone is None:
                 log.warning("partitioning.left", part=part, begins=days[0], ends=days[1])
                 continue
-            dropped[part] += number
-            metrics.rows_removed.labels(part).inc(number)
-            log.info("partitioning.dropped", part=part, begins=days[0], ends=days[1], rows=number)
+            dropped[part] += gone.number
+            metrics.rows_removed.labels(part).inc(gone.number)
+            log.info(
+                "partitioning.dropped", part=part, begins=days[0], ends=days[1], rows=gone.number,
+                held_ms=round(gone.held * 1000),
+            )  # fmt: skip

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -61,6 +62,16 @@ async def divided(engine: WorkerEngine, clock: ManualClock) -> WorkerEngine:
     await partition(engine, asyncio.Event())
     clock.advance(DAY)
     return engine
+
+
+@asynccontextmanager
+async def reading(database: Database) -> AsyncIterator[None]:
+    """A transaction that reads deliveries, and takes its time."""
+    patient = database.patient()
+    async with patient.engine.connect() as connection:
+        await connection.execute(sa.select(sa.func.count()).select_from(delivery))
+        yield
+    await patient.close()
 
 
 async def partitioned(engine: WorkerEngine) -> Counter[Part]:
@@ -319,8 +330,7 @@ async def test_a_backup_that_holds_the_tables_is_waited_for_without_holding_up_o
     # Given somebody who reads the tables in a long transaction, and a clock that would drop a stretch of them
     await told_complete(divided, report, 1)
     clock.advance(PERIOD + 2 * DAY)
-    async with divided.database.engine.connect() as reading:
-        await reading.execute(sa.select(sa.func.count()).select_from(delivery))
+    async with reading(divided.database):
         beside = asyncio.create_task(partitioned(divided))
 
         # When others go on meanwhile, then nothing holds them up, and the stretch is there
@@ -342,8 +352,7 @@ async def test_what_is_made_while_the_tables_are_waited_for_stays_with_what_beca
     clock.advance(PERIOD + 2 * DAY)
     now, before = clock.now(), clock.now() - PERIOD
     stretch, *_ = await dropping.due(divided.database, Part.DELIVERIES, before)
-    async with divided.database.engine.connect() as reading:
-        await reading.execute(sa.select(sa.func.count()).select_from(delivery))
+    async with reading(divided.database):
         beside = asyncio.create_task(dropping.drop(divided.database, Part.DELIVERIES, stretch, before, now))
         async with asyncio.timeout(20):
             while not await waits_for_tables(divided):  # noqa: ASYNC110 (another session of the server)

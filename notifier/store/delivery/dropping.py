@@ -4,13 +4,17 @@ The few rows of it that stay (what is open, what was made later under an older i
 in the same transaction, which is also that of all tables of the part: a clock that is killed leaves all of it or none.
 """
 
+import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.clock import elapsed
+from notifier.domain.ids import next_id
 from notifier.domain.retention import Part
 from notifier.store.core import partitions, rows
 from notifier.store.core.database import Database
@@ -20,6 +24,17 @@ from notifier.store.delivery import over
 
 STAY_AT_MOST: Final = 10_000
 """Rows that are copied while everybody waits: in some 100 ms. With more of them a stretch is left for a later look."""
+
+
+SLICE: Final = 10_000
+"""Rows of which one statement looks what stays: in some 60 ms."""
+
+
+class Dropped(NamedTuple):
+    """How many rows of the part's first table went, and for how many seconds nobody else had the tables."""
+
+    number: int
+    held: float
 
 
 async def due(database: Database, part: Part, before: int) -> list[Stretch]:
@@ -36,25 +51,22 @@ async def begins(database: Database, part: Part, period: int, before: int) -> in
     return next((at for at in soon if at > before - partitions.length(period)), before)
 
 
-async def drop(database: Database, part: Part, stretch: Stretch, before: int, now: int) -> int | None:
-    """Remove what is over of a stretch; returns how many rows of the part's first table went.
+async def drop(database: Database, part: Part, stretch: Stretch, before: int, now: int) -> Dropped | None:
+    """Remove what is over of a stretch.
 
     None where more has to stay than can be copied, or another clock was quicker. Raises StoreUnavailable where the
     tables can't be had for a moment.
     """
-    patient = database.patient()
-    try:
-        number, copied, staying = await patient.look(
-            lambda connection: _staying(connection, part, stretch, before, now)
-        )
-    finally:
-        await patient.close()
+    number, copied, staying = await _look(database, part, stretch, before, now)
     if len(staying) > STAY_AT_MOST or copied > STAY_AT_MOST:
         return None
+    locked_at = 0.0
 
     async def work(connection: AsyncConnection) -> bool:
+        nonlocal locked_at
         names = ", ".join(table.name for table in GROUPS[part])
         await connection.execute(sa.text(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE"))
+        locked_at = elapsed()
         parts = {table: (await partitions.stretches(connection, table)).get(stretch) for table in GROUPS[part]}
         if None in parts.values():
             return False
@@ -68,17 +80,42 @@ async def drop(database: Database, part: Part, stretch: Stretch, before: int, no
 
     if not await partitions.briefly(database, work):
         return None
+    dropped = Dropped(number - copied, elapsed() - locked_at)
     if part == Part.DELIVERIES:
         await database.write(lambda connection: _forget_earlier(connection, stretch))
-    return number - copied
+    return dropped
+
+
+async def _look(
+    database: Database, part: Part, stretch: Stretch, before: int, now: int
+) -> tuple[int, int, Sequence[str]]:
+    """How many rows a stretch has, how many of them stay, and the ids by which they do. Nothing is locked, and others
+    go first: after each slice comes a pause as long as it took."""
+    number = copied = 0
+    staying: list[str] = []
+    first, end = stretch.bounds
+    while first < end:
+        began = elapsed()
+        last, some, kept, ids = await database.look(
+            partial(_staying, part=part, first=first, end=end, before=before, now=now)
+        )
+        first, number, copied = last, number + some, copied + kept
+        staying += ids
+        if copied > STAY_AT_MOST or len(staying) > STAY_AT_MOST:
+            break
+        await asyncio.sleep(elapsed() - began)
+    return number, copied, staying
 
 
 async def _staying(
-    connection: AsyncConnection, part: Part, stretch: Stretch, before: int, now: int
-) -> tuple[int, int, list[str]]:
-    """How many rows a stretch has, how many of them stay, and the ids by which they do."""
-    table, (first, last) = GROUPS[part][0], stretch.bounds
+    connection: AsyncConnection, part: Part, first: str, end: str, before: int, now: int
+) -> tuple[str, int, int, Sequence[str]]:
+    """Where the slice that begins with `first` ends, how many rows it has, and which stay."""
+    table = GROUPS[part][0]
     key = next(iter(table.primary_key))
+    behind = sa.select(key).where(key >= first, key < end).order_by(key).offset(SLICE).limit(1)
+    found = await connection.scalar(behind)
+    last = end if found is None else next_id(found)
     count = sa.select(sa.func.count()).select_from(table).where(key >= first, key < last)
     if part == Part.DELIVERIES:
         query: sa.Select[Any] | sa.CompoundSelect[Any] = over.open_deliveries_between(first, last, before)
@@ -86,9 +123,9 @@ async def _staying(
         between = over.open_events_between if part == Part.DECISIONS else over.wanted_events_between
         query = between(first, last)
     number = int((await connection.execute(count)).scalar_one())
-    staying = list((await connection.execute(query.limit(STAY_AT_MOST + 1), {"now": now})).scalars())
+    staying = (await connection.execute(query.limit(STAY_AT_MOST + 1), {"now": now})).scalars().all()
     some = count.where(key == sa.any_(sa.bindparam("staying", staying, type_=ARRAY(key.type))))
-    return number, int((await connection.execute(some)).scalar_one()), staying
+    return last, number, int((await connection.execute(some)).scalar_one()), staying
 
 
 def _late(part: Part, stretch: Stretch) -> sa.CompoundSelect[Any]:
