@@ -3,7 +3,10 @@
 # Everything comes by the hashed lock. PYTHON is the interpreter, 3.11 or newer; python3 unless set.
 set -eu
 into=${1:?'a folder is missing, such as /opt/notifier/1.0.0'}
+case $into in /*) ;; *) into=$PWD/$into ;; esac
 cd "$(dirname "$0")/.."
+
+pip() { "$into/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 
 # --clear empties the folder: never one that is something else.
 if [ -n "$(ls -A "$into" 2>/dev/null)" ] && [ ! -f "$into/pyvenv.cfg" ]; then
@@ -11,14 +14,13 @@ if [ -n "$(ls -A "$into" 2>/dev/null)" ] && [ ! -f "$into/pyvenv.cfg" ]; then
   exit 1
 fi
 "${PYTHON:-python3}" -m venv --clear "$into"
-pip="$into/bin/python -m pip --disable-pip-version-check --quiet"
-$pip install --no-compile --no-deps --require-hashes --requirement requirements.lock
-$pip install --no-compile --no-deps --no-build-isolation .
+pip install --no-compile --no-deps --require-hashes --requirement requirements.lock
+pip install --no-compile --no-deps --no-build-isolation .
 
 # What built it isn't needed to run, nor is what wheels were compiled from (13 MB of asyncmy's), nor are tests, nor the
 # clients of Twilio's products (a tenth of the whole): of its package we import what checks signatures.
-$pip uninstall --yes hatchling editables pathspec pluggy tomlkit trove-classifiers
-$pip uninstall --yes setuptools pip
+pip uninstall --yes hatchling editables pathspec pluggy tomlkit trove-classifiers
+pip uninstall --yes setuptools pip
 find "$into/lib" -type f \( -name '*.c' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' \) -delete
 find "$into/lib" -type d \( -name tests -o -path '*/sqlalchemy/testing' -o -path '*/twilio/rest' \) -prune -exec rm -r {} +
 

@@ -153,6 +153,19 @@ def test_a_whole_system_runs_where_nothing_can_be_written(opt: Path) -> None:
     assert json.loads(done.stdout.splitlines()[-1])["lost"] == 0
 
 
+def test_a_folder_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
+    # Given a folder with something in it that is no environment
+    (tmp_path / "mine").write_text("precious")
+
+    # When notifier is to be installed there, which would empty it
+    done = subprocess.run([ROOT / "deploy" / "install.sh", tmp_path], capture_output=True, text=True)
+
+    # Then it says so, and touches nothing
+    assert done.returncode == 1
+    assert "is in use" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_the_image_runs_as_nobody_in_particular_and_has_nothing_else(opt: Path) -> None:
     # Given what the last stage says
     said = {step.name: step.words for step in IMAGE}
