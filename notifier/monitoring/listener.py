@@ -7,6 +7,7 @@ size limit, and there is a limit of connections.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -14,7 +15,7 @@ import structlog
 
 from notifier.domain.errors import ConfigurationError
 from notifier.runtime.addresses import host_and_port
-from notifier.runtime.background import cancelled
+from notifier.runtime.background import cancelled, once
 
 EXCHANGE: Final = 10.0  # seconds for a request and its answer: as long as Prometheus waits
 MAX_HEAD: Final = 8 * 1024  # bytes: Prometheus sends some two hundred
@@ -68,7 +69,7 @@ class _Listener:
         if len(self._open) >= MOST:
             writer.close()
             return
-        task = asyncio.create_task(self._exchange(reader, writer))
+        task = once("monitoring.exchange", partial(self._exchange, reader, writer))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
 

@@ -117,6 +117,17 @@ async def test_partitions_are_made_a_week_ahead_a_day_each_where_ten_are_kept(
     assert (await stretches(engine))[-1].ends >= clock.now() + AHEAD
 
 
+async def test_clocks_that_look_at_once_make_each_partition_once(engine: WorkerEngine) -> None:
+    # Given a policy that keeps everything for ten days, when clocks look at the same moment
+    engine = keeping(engine, TEN_DAYS)
+    await asyncio.gather(*(partition(engine, asyncio.Event()) for _ in range(4)))
+
+    # Then each day is there, once
+    found = await stretches(engine)
+    assert [each.begins for each in found[1:]] == [each.ends for each in found[:-1]]
+    assert found[-1].ends >= NOW + AHEAD
+
+
 async def test_what_is_kept_for_ever_has_long_partitions(engine: WorkerEngine) -> None:
     await partition(keeping(engine, Retention(decisions="forever")), asyncio.Event())
 

@@ -140,7 +140,7 @@ def test_no_task_is_started_that_nobody_looks_after() -> None:
     # Given the places that start tasks themselves: those whose results are awaited, and those that hold what fails
     looked_after = {
         "runtime/background.py",
-        "api/ledger_counter.py",  # awaited by those who ask for the ledger
+        "runtime/recent.py",  # awaited by those who ask, such as for the ledger
         "runtime/coalesce.py",  # what it raises reaches its callers
         "pipeline/local_dispatcher.py",  # likewise told and counted, as a message whose work failed
         "pipeline/clock.py",  # a group, which is awaited

@@ -95,6 +95,8 @@ async def make_ahead(database: Database, part: Part, period: int | None, now: in
         return _missing(list(await stretches(connection, group[0])), length(period), now)
 
     async def work(connection: AsyncConnection) -> list[Stretch]:
+        # Another clock may be at it: whoever has the table looks, and then makes what is missing still.
+        await connection.execute(sa.text(f"LOCK TABLE {group[0].name} IN ACCESS EXCLUSIVE MODE"))
         made = await missing(connection)
         await make(connection, part, made)
         return made
