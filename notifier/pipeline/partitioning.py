@@ -37,9 +37,9 @@ async def _partition(engine: Engine, stop: asyncio.Event, dropped: Counter[Part]
     now = engine.clock.now()
     for part in partitions.GROUPS:
         period = longest(engine.catalog, part)
-        await partitions.make_ahead(engine.database, part, period, now)
+        there = await partitions.make_ahead(engine.database, part, period, now)
         before = 0 if period is None else now - period
-        for stretch in await dropping.due(engine.database, part, before):
+        for stretch in (each for each in there if each.ends <= before):
             if stop.is_set():
                 return
             gone = await dropping.drop(engine.database, part, stretch, before, now)

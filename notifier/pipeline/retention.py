@@ -93,8 +93,7 @@ async def _spared(database: Database, walk: Walk, catalog: Catalog, now: int) ->
     before = await dropping.begins(database, walk.part, period, now - period)
     return walk._replace(
         removals=[
-            structs.replace(each, before=min(each.before, before)) if each.before == now - period else each
-            for each in walk.removals
+            structs.replace(each, before=before) if each.before == now - period else each for each in walk.removals
         ]
     )
 

@@ -1,6 +1,6 @@
 """What may go at an instant, by the periods of the policy: pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -47,7 +47,7 @@ def removals(catalog: Catalog, now: int) -> list[Removal]:
     retention = catalog.regulation.retention
     found: list[Removal] = []
     for part in Part:
-        at = now - AFTERWARDS if part in (Part.EVENTS, Part.REPEATS) else now
+        at = now - _afterwards(part)
         usual = retention.period(part)
         types = _periods(catalog, part) if part in BY_CLASS else {}
         own = {name: period for name, period in types.items() if period != usual}
@@ -61,9 +61,12 @@ def removals(catalog: Catalog, now: int) -> list[Removal]:
 
 def longest(catalog: Catalog, part: Part) -> int | None:
     """For how many milliseconds anything of a part is kept, whatever its type; None is for ever."""
-    known = [*_periods(catalog, part).values(), catalog.regulation.retention.period(part)]
-    periods = [period for period in known if period is not None]
-    return max(periods) + (AFTERWARDS if part == Part.EVENTS else 0) if len(periods) == len(known) else None
+    period = _longest([*_periods(catalog, part).values(), catalog.regulation.retention.period(part)])
+    return None if period is None else period + _afterwards(part)
+
+
+def _afterwards(part: Part) -> int:
+    return AFTERWARDS if part in (Part.EVENTS, Part.REPEATS) else 0
 
 
 def _periods(catalog: Catalog, part: Part) -> Mapping[str, int | None]:
@@ -74,6 +77,9 @@ def _periods(catalog: Catalog, part: Part) -> Mapping[str, int | None]:
 
 
 def _period(catalog: Catalog, part: Part, kinds: Iterable[NotificationType]) -> int | None:
-    periods = [catalog.regulation.retention.period(part, kind.class_) for kind in kinds]
+    return _longest([catalog.regulation.retention.period(part, kind.class_) for kind in kinds])
+
+
+def _longest(periods: Sequence[int | None]) -> int | None:
     known = [period for period in periods if period is not None]
     return max(known) if len(known) == len(periods) else None

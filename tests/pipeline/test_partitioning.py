@@ -24,7 +24,7 @@ from notifier.store.core.partitions import AHEAD, FOREVER, GROUPS, Stretch
 from notifier.store.core.schema import decision, delivery, event, outcome, plan
 from notifier.store.delivery import dropping, tallies
 from notifier.store.reading import ledger
-from notifier.store.reading.dead import DeadLetterFilter
+from notifier.store.reading.dead import DeadLetter, DeadLetterFilter
 from notifier.store.reading.dead import find as find_dead
 from notifier.store.reading.recount import recount
 from tests.named import SMS
@@ -84,6 +84,12 @@ async def partitioned(engine: WorkerEngine) -> Counter[Part]:
 async def stretches(engine: WorkerEngine, table: sa.Table = delivery) -> list[Stretch]:
     async with engine.database.engine.connect() as connection:
         return list(await partitions.stretches(connection, table))
+
+
+async def dead_letter(engine: WorkerEngine) -> DeadLetter:
+    """The one text that waits for a person."""
+    (letter,) = await find_dead(engine.database, DeadLetterFilter(channel=SMS), None, 10)
+    return letter
 
 
 async def by_default(engine: WorkerEngine, table: sa.Table) -> int:
@@ -164,7 +170,7 @@ async def test_what_is_open_stays_with_all_that_belongs_to_it(
     # Given a day of which one text failed
     sandbox.faults.add(REFUSED)
     both = await told_complete(divided, report, 1, 2)
-    (letter,) = await find_dead(divided.database, DeadLetterFilter(channel=SMS), None, 10)
+    letter = await dead_letter(divided)
     failed = letter.event_id
     (over,) = {*both} - {failed}
 
@@ -195,7 +201,7 @@ async def test_what_was_made_later_under_an_older_id_stays_until_it_is_old_itsel
     # Given a text that failed, and was sent again a week later under an id of that day
     sandbox.faults.add(REFUSED)
     await told_complete(divided, report, 1)
-    (letter,) = await find_dead(divided.database, DeadLetterFilter(channel=SMS), None, 10)
+    letter = await dead_letter(divided)
     clock.advance(7 * DAY)
     await dead.redrive(divided, [letter.id], "test")
     (again,) = [row for row in await rows(divided, delivery) if row.redrive_of == letter.id]
@@ -359,10 +365,10 @@ async def test_what_is_made_while_the_tables_are_waited_for_stays_with_what_beca
     # Given a stretch with a dead letter, and a clock that waits for its tables
     sandbox.faults.add(REFUSED)
     await told_complete(divided, report, 1)
-    (letter,) = await find_dead(divided.database, DeadLetterFilter(channel=SMS), None, 10)
+    letter = await dead_letter(divided)
     clock.advance(PERIOD + 2 * DAY)
     now, before = clock.now(), clock.now() - PERIOD
-    stretch, *_ = await dropping.due(divided.database, Part.DELIVERIES, before)
+    stretch, *_ = await stretches(divided)
     async with reading(divided.database):
         beside = asyncio.create_task(dropping.drop(divided.database, Part.DELIVERIES, stretch, before, now))
         async with asyncio.timeout(20):

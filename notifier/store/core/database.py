@@ -37,8 +37,8 @@ IDLE_TIMEOUT = 10  # seconds: a process that hangs in a transaction loses it, an
 POOL_TIMEOUT = 10  # seconds to wait for a free connection before saying that the store is unavailable
 BUSY_TIMEOUT = 5_000  # milliseconds that SQLite waits for another process's write
 CONFLICT_TRIES = 5  # attempts in all of a transaction that a deadlock or a conflict aborted
-CLOSE_TIMEOUT = STATEMENT_TIMEOUT + 5  # seconds that closing waits for transactions: longer than any statement may take
 CONFLICT_PAUSE = 0.02  # seconds, doubled each time, with full jitter
+CLOSE_TIMEOUT = STATEMENT_TIMEOUT + 5  # seconds that closing waits for transactions: longer than any statement may take
 
 SESSION = {
     # Otherwise a plan that was cached while a table was nearly empty would be kept when it is full.

@@ -88,20 +88,23 @@ async def stretches(connection: AsyncConnection, table: sa.Table) -> dict[Stretc
 
 
 async def make_ahead(database: Database, part: Part, period: int | None, now: int) -> list[Stretch]:
-    """Make what is missing of the partitions of a part that is kept so long; returns the new stretches."""
-    group = GROUPS[part]
+    """Make what is missing of the partitions of a part that is kept so long; returns all stretches, the oldest
+    first."""
+    table = GROUPS[part][0]
 
-    async def missing(connection: AsyncConnection) -> list[Stretch]:
-        return _missing(list(await stretches(connection, group[0])), length(period), now)
+    async def look(connection: AsyncConnection) -> list[Stretch]:
+        return list(await stretches(connection, table))
 
     async def work(connection: AsyncConnection) -> list[Stretch]:
         # Another clock may be at it: whoever has the table looks, and then makes what is missing still.
-        await connection.execute(sa.text(f"LOCK TABLE {group[0].name} IN ACCESS EXCLUSIVE MODE"))
-        made = await missing(connection)
+        await connection.execute(sa.text(f"LOCK TABLE {table.name} IN ACCESS EXCLUSIVE MODE"))
+        there = await look(connection)
+        made = _missing(there, length(period), now)
         await make(connection, part, made)
-        return made
+        return there + made
 
-    return await briefly(database, work) if await database.read(missing) else []
+    there = await database.read(look)
+    return await briefly(database, work) if _missing(there, length(period), now) else there
 
 
 async def make(connection: AsyncConnection, part: Part, new: Iterable[Stretch]) -> None:

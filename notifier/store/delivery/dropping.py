@@ -25,7 +25,6 @@ from notifier.store.delivery import over
 STAY_AT_MOST: Final = 10_000
 """Rows that are copied while everybody waits: in some 100 ms. With more of them a stretch is left for a later look."""
 
-
 SLICE: Final = 10_000
 """Rows of which one statement looks what stays: in some 60 ms."""
 
@@ -35,12 +34,6 @@ class Dropped(NamedTuple):
 
     number: int
     held: float
-
-
-async def due(database: Database, part: Part, before: int) -> list[Stretch]:
-    """The stretches of a part of which all instants are before another, the oldest first."""
-    found = await database.read(lambda connection: partitions.stretches(connection, GROUPS[part][0]))
-    return [stretch for stretch in found if stretch.ends <= before]
 
 
 async def begins(database: Database, part: Part, period: int, before: int) -> int:
@@ -57,9 +50,10 @@ async def drop(database: Database, part: Part, stretch: Stretch, before: int, no
     None where more has to stay than can be copied, or another clock was quicker. Raises StoreUnavailable where the
     tables can't be had for a moment.
     """
-    number, copied, staying = await _look(database, part, stretch, before, now)
-    if len(staying) > STAY_AT_MOST or copied > STAY_AT_MOST:
+    looked = await _look(database, part, stretch, before, now)
+    if looked is None:
         return None
+    number, copied, staying = looked
     locked_at = 0.0
 
     async def work(connection: AsyncConnection) -> bool:
@@ -88,9 +82,9 @@ async def drop(database: Database, part: Part, stretch: Stretch, before: int, no
 
 async def _look(
     database: Database, part: Part, stretch: Stretch, before: int, now: int
-) -> tuple[int, int, Sequence[str]]:
-    """How many rows a stretch has, how many of them stay, and the ids by which they do. Nothing is locked, and others
-    go first: after each slice comes a pause as long as it took."""
+) -> tuple[int, int, Sequence[str]] | None:
+    """How many rows a stretch has, how many of them stay, and the ids by which they do; None where those are too many.
+    Nothing is locked, and others go first: after each slice comes a pause as long as it took."""
     number = copied = 0
     staying: list[str] = []
     first, end = stretch.bounds
@@ -102,7 +96,7 @@ async def _look(
         first, number, copied = last, number + some, copied + kept
         staying += ids
         if copied > STAY_AT_MOST or len(staying) > STAY_AT_MOST:
-            break
+            return None
         await asyncio.sleep(elapsed() - began)
     return number, copied, staying
 
