@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import glob
 import os
 import pwd
 import random
@@ -25,8 +24,8 @@ READY_TIMEOUT = 60  # seconds for a server to answer after its start, however sl
 STOP_TIMEOUT = 15  # seconds for a server to end after SIGTERM, before it is killed
 ASK_EVERY = 0.1  # seconds between two questions whether it answers
 PORTS = range(10_000, 32_000)  # below those that Linux gives to connections, so none is taken while its server is down
-ELSEWHERE = ("/usr/sbin", "/sbin", "/usr/lib/postgresql/*/bin", "/usr/lib/rabbitmq/bin")
-"""Folders of Debian's servers that are not in everybody's PATH; the last of several versions counts."""
+ELSEWHERE = ("usr/sbin", "usr/lib/postgresql/*/bin", "usr/lib/rabbitmq/bin")
+"""Folders below / with servers of Debian's that are not in everybody's PATH; the last of several versions counts."""
 
 
 class NotInstalled(ConfigurationError):
@@ -35,8 +34,8 @@ class NotInstalled(ConfigurationError):
 
 def program(name: str, package: str) -> str:
     """Return the path of a program; NotInstalled where Debian's package that has it isn't installed."""
-    folders = [folder for pattern in ELSEWHERE for folder in sorted(glob.glob(pattern), reverse=True)]
-    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(folders))
+    folders = [folder for pattern in ELSEWHERE for folder in sorted(Path("/").glob(pattern), reverse=True)]
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, folders)))
     if found is None:
         raise NotInstalled(f"{name} isn't installed: sudo apt-get install --no-install-recommends {package}")
     return found
@@ -56,7 +55,7 @@ def free_ports(number: int) -> list[int]:
 
 @contextmanager
 def folder_of(user: str) -> Iterator[Path]:
-    """Make a temporary folder that belongs to a user, and remove it at the end; ConfigurationError without that user."""
+    """Make a temporary folder that belongs to a user, removed at the end; NotInstalled where there is no such user."""
     with tempfile.TemporaryDirectory(prefix="notifier-cluster-", ignore_cleanup_errors=True) as made:
         if os.geteuid() == 0:
             owner = _account(user)
