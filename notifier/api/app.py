@@ -45,6 +45,7 @@ from notifier.api.http import (
 from notifier.api.latency import PATTERN, Latency
 from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
+from notifier.api.request_ids import RequestIds
 from notifier.api.scrapes import Scrapes
 from notifier.api.signatures import read_link
 from notifier.console.app import close_console, create_console, open_console
@@ -134,7 +135,7 @@ def create_app(
             HTTPException: on_http_exception,
             Exception: on_error,
         },
-        middleware=[Middleware(Latency, BASE), Middleware(ocpi.Echo), Middleware(CrossOrigin)],
+        middleware=[Middleware(RequestIds), Middleware(Latency, BASE), Middleware(ocpi.Echo), Middleware(CrossOrigin)],
     )
     app.router.redirect_slashes = False  # such a redirect would lead to whatever host the caller claims
     return app

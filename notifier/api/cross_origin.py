@@ -19,7 +19,7 @@ SENT: Final = "Authorization, Content-Type, Last-Event-ID"
 
 _ANSWERED: Final = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"ETag, Retry-After"),
+    (b"access-control-expose-headers", b"ETag, Retry-After, X-Request-Id"),
 ]
 
 

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from notifier.api.latency import PATTERN
+from notifier.api.request_ids import HEADER, REQUEST_ID
 from notifier.domain.errors import Problem
 from notifier.domain.problems import RETRY_AFTER, UNDECODABLE, from_decoding, problem
 from notifier.domain.reading import unmarked
@@ -112,25 +113,25 @@ def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = 
     return Response(msgspec.json.encode(content), status, headers, "application/json")
 
 
-def refusal(error: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a problem as a response (problem document, RFC 9457)."""
-    return Response(msgspec.json.encode(error.body()), error.status, headers, "application/problem+json")
+def refusal(request: Request, error: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a problem as a response (problem document, RFC 9457), with the request's id."""
+    body = {**error.body(), REQUEST_ID: request.scope[REQUEST_ID]}
+    return Response(msgspec.json.encode(body), error.status, headers, "application/problem+json")
 
 
-async def on_problem(_request: Request, error: Exception) -> Response:
+async def on_problem(request: Request, error: Exception) -> Response:
     """Answer a request whose endpoint raised a Problem."""
     if not isinstance(error, Problem):
-        return await on_error(_request, error)
+        return await on_error(request, error)
     asked = {"Retry-After": str(error.more["retry_after"])} if "retry_after" in error.more else {}
-    return refusal(error, {**HEADERS.get(error.status, {}), **asked})
+    return refusal(request, error, {**HEADERS.get(error.status, {}), **asked})
 
 
-async def on_store_unavailable(_request: Request, error: Exception) -> Response:
+async def on_store_unavailable(request: Request, error: Exception) -> Response:
     """Answer that the database is unavailable: nothing was written, and the caller should send the request again."""
     log.warning("api.store_unavailable", error=str(error))
-    return refusal(
-        problem(50301, "the database does not answer; nothing was written"), {"Retry-After": str(RETRY_AFTER)}
-    )
+    away = problem(50301, "the database does not answer; nothing was written")
+    return refusal(request, away, {"Retry-After": str(RETRY_AFTER)})
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -138,11 +139,13 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         return await on_error(request, error)
     if error.status_code == 405:
-        return refusal(problem(40501, f"{request.method} is not for {request.url.path}"), error.headers)
-    return refusal(problem(40401, f"there is nothing at {request.url.path}"))
+        return refusal(request, problem(40501, f"{request.method} is not for {request.url.path}"), error.headers)
+    return refusal(request, problem(40401, f"there is nothing at {request.url.path}"))
 
 
 async def on_error(request: Request, error: Exception) -> Response:
     """Answer an unexpected error with a 500; its cause is in the log and not in the answer."""
-    log.error("api.fault", path=request.scope.get(PATTERN), exc_info=error)
-    return refusal(problem(50001, "the error is logged"))
+    # This answers outside of whatever adds the request's id to answers and log lines.
+    id_ = request.scope[REQUEST_ID]
+    log.error("api.fault", path=request.scope.get(PATTERN), request_id=id_, exc_info=error)
+    return refusal(request, problem(50001, "the error is logged"), {HEADER: id_})

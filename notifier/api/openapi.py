@@ -38,6 +38,7 @@ PROBLEM_SCHEMA = {
         "code": {"type": "integer", "description": "The problem's number; see /problems/{number}"},
         "detail": {"type": "string"},
         "pointer": {"type": "string", "description": "JSON pointer (RFC 6901) to the field at fault"},
+        "request_id": {"type": "string", "description": "The request's id, as in X-Request-Id and in our logs"},
     },
 }
 

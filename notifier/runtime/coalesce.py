@@ -1,6 +1,7 @@
 """Batches that make themselves: flush at once when idle, and while a flush is under way collect the next one."""
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -13,7 +14,7 @@ class Coalescer(Generic[T, R]):
 
     No timer, so nothing waits while it is quiet; under load a batch is what came during the flush before it. `flush`
     takes up to `limit` items and answers one result for each, in order; what it raises reaches every caller of that
-    batch, and no other.
+    batch, and no other. A flush is of no caller in particular, so it runs in the context in which this was made.
 
     >>> writer = Coalescer(write_rows, limit=1000)
     >>> results = await writer.add([row])
@@ -22,6 +23,7 @@ class Coalescer(Generic[T, R]):
     def __init__(self, flush: Callable[[list[T]], Awaitable[Sequence[R]]], limit: int) -> None:
         self._flush = flush
         self._limit = limit
+        self._context = contextvars.copy_context()
         self._waiting: list[tuple[Sequence[T], asyncio.Future[Sequence[R]]]] = []
         self._running: asyncio.Task[None] | None = None
 
@@ -38,7 +40,7 @@ class Coalescer(Generic[T, R]):
         done: asyncio.Future[Sequence[R]] = asyncio.get_running_loop().create_future()
         self._waiting.append((items, done))
         if self._running is None:
-            self._running = asyncio.create_task(self._run())
+            self._running = asyncio.create_task(self._run(), context=self._context.copy())
         return await done
 
     async def _run(self) -> None:

@@ -355,8 +355,8 @@ async def test_an_answer_has_the_ids_of_its_request(
 @on_sqlite
 async def test_only_ids_that_came_are_told_and_no_more_than_those_of_ocpi(api: Caller) -> None:
     wrong = await api.call("POST", CDRS, b"{}", Authorization="Token nonsense", X_Request_ID="12af")
-    elsewhere = await api.call("GET", "/healthz", X_Request_ID="12af")
+    elsewhere = await api.call("GET", "/healthz", X_Correlation_ID="f11a")
 
     assert (wrong.status, wrong.headers["X-Request-ID"]) == (401, "12af")
     assert "X-Correlation-ID" not in wrong.headers
-    assert "X-Request-ID" not in elsewhere.headers
+    assert "X-Correlation-ID" not in elsewhere.headers
