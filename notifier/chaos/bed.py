@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,15 @@ QUIET_TIMEOUT = 90  # seconds after the last fault for everything to have ended:
 HOOKS = Path(__file__).parent / "hooks"
 STARTED = 120  # seconds for a system's workers to come up, however slow the cores
 POST_TIMEOUT = 15  # seconds for one answer of the API
+ACCEPTED = 202
+
+
+class _Result(msgspec.Struct):
+    event: str = ""
+
+
+class _BatchAnswer(msgspec.Struct):
+    results: list[_Result]
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,21 @@ class Bed:
         body = msgspec.json.encode({"specversion": "1.0", "source": "chaos", **event})
         async with self.session.post(url, data=body, headers=headers) as response:
             return response.status, await response.read()
+
+    async def post_many(self, events: Sequence[load.Event]) -> tuple[int, list[str]]:
+        """Report events in one request without retries; return its status and the ids of those accepted. Raises
+        aiohttp's errors without an answer."""
+        url = f"{self.system.settings.public_url}/v1/events"
+        headers = {
+            "Content-Type": "application/cloudevents-batch+json", "Authorization": f"Bearer {self.system.key}"
+        }  # fmt: skip
+        body = msgspec.json.encode([{"specversion": "1.0", "source": "chaos", **event} for event in events])
+        async with self.session.post(url, data=body, headers=headers) as response:
+            content = await response.read()
+        if response.status != ACCEPTED:
+            return response.status, []
+        results = msgspec.json.decode(content, type=_BatchAnswer).results
+        return response.status, [result.event for result in results if result.event]
 
     async def metric(self, name: str, **labels: str) -> float:
         """Return a metric's sum over the series whose labels begin with these values, from `/metrics`."""

@@ -24,18 +24,20 @@ MODULES = {
     "campaign": "campaign",
     "clock_skew": "clocks",
     "rolling_sigterm": "processes",
+    "postgresql_failover": "database_failover",
 }
 
-PATIENT = ("redis_down", "broker_silent", "worker_stopped", "clock_skew")
-"""Scenarios that mostly wait."""
+PATIENT = (("redis_down", "broker_silent", "worker_stopped", "clock_skew"),)
+"""Scenarios that mostly wait, in groups that may do so together."""
 
 
 def rounds(*, side_by_side: bool) -> list[tuple[str, ...]]:
-    """Return all scenarios in rounds: one after another, but the patient ones together where `side_by_side`, for which
-    each needs servers of its own."""
+    """Return all scenarios in rounds: one after another, but groups of patient ones together where `side_by_side`, for
+    which each needs servers of its own."""
     if not side_by_side:
         return [(name,) for name in MODULES]
-    return [*((name,) for name in MODULES if name not in PATIENT), PATIENT]
+    patient = {name for group in PATIENT for name in group}
+    return [*((name,) for name in MODULES if name not in patient), *PATIENT]
 
 
 def scenario(name: str) -> "Callable[[Options], Awaitable[ScenarioOutcome]]":
