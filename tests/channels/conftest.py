@@ -35,7 +35,7 @@ from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.store.core.database import Database
 from tests.channels import canary
 from tests.channels.accounts import Keep, Process
-from tests.channels.provider import Provider
+from tests.channels.provider import PATIENT_HTTP, Provider
 from tests.named import SMS
 
 PATIENT = 10.0  # seconds for what is shared to answer: a test's machine may be busy, and a database waits for its disk
@@ -49,6 +49,12 @@ def guard() -> None:
 @pytest.fixture(autouse=True)
 def everything_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+
+
+@pytest.fixture
+def timeouts() -> HttpTimeouts:
+    """How long calls wait; a test of just that is marked `provider.quick`."""
+    return PATIENT_HTTP
 
 
 @pytest.fixture
@@ -130,12 +136,11 @@ def keep(request: pytest.FixtureRequest, empty_valkey: str, sqlite: Database) ->
 
 
 @pytest.fixture
-async def process(provider: Provider, clock: ManualClock) -> AsyncIterator[Process]:
+async def process(provider: Provider, clock: ManualClock, timeouts: HttpTimeouts) -> AsyncIterator[Process]:
     opened: list[providers.Providers[SmsMessage]] = []
 
     def open_process(
-        *, by: Keep | None = None, clock: Clock = clock, timeout: float = 1.0, processes: int = 1,
-        **accounts: Mapping[str, Any],
+        *, by: Keep | None = None, clock: Clock = clock, processes: int = 1, **accounts: Mapping[str, Any],
     ) -> providers.Providers[SmsMessage]:  # fmt: skip
         terms = providers.Terms(channel=SMS, codes=sms.CODES, cost=segments, processes=processes)
         shared = Shared(by(), clock, PATIENT) if by else None
@@ -145,7 +150,7 @@ async def process(provider: Provider, clock: ManualClock) -> AsyncIterator[Proce
             account = TwilioAccount(name=name, **{**details, **options})
             transport = TwilioTransport(
                 account.sid, account.token, account.sender, clock=clock, base_url=account.url,
-                timeouts=HttpTimeouts(connect=timeout / 2, total=timeout),
+                timeouts=timeouts,
             )  # fmt: skip
             each.append(providers.Provider(account, transport, terms, shared, clock))
         opened.append(providers.Providers(each, shared))

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+import pytest
 from aiohttp import web
+
+from notifier.providers.http import HttpTimeouts
+
+PATIENT_HTTP = HttpTimeouts(connect=20.0, total=30.0)
+"""How long a call may take where a test isn't about that: a machine under tests may stand still for seconds."""
+QUICK_HTTP = HttpTimeouts(connect=0.5, total=0.6)
+quick = pytest.mark.parametrize("timeouts", [QUICK_HTTP], ids=["quick"])
+"""Marks a test whose provider never answers: its calls end soon."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -18,11 +18,10 @@ from notifier.providers import fence, guarded_client
 from notifier.providers.guarded_client import MAX_BODY, MAX_READ, GuardedClient, Lookups
 from notifier.providers.http import HttpTimeouts
 from notifier.runtime.proxies import Proxies
-from tests.channels.provider import Provider, drop, reply, reply_raw, silence
+from tests.channels.provider import Provider, drop, quick, reply, reply_raw, silence
 from tests.channels.tunnels import WHOLE, TunnelProxy, answer_all, listening
 
 LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
-QUICK = HttpTimeouts(connect=0.3, total=0.5)
 GLOBAL = "93.184.216.34"
 Connect = Callable[..., GuardedClient]
 
@@ -53,12 +52,12 @@ class Heads:
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
+async def connect(timeouts: HttpTimeouts) -> AsyncIterator[Connect]:
     """Opens clients, and closes them at the end."""
     opened: list[GuardedClient] = []
 
     def client(**options: Any) -> GuardedClient:
-        known = {"permitted": LOOPBACK, "timeouts": QUICK} | options
+        known = {"permitted": LOOPBACK, "timeouts": timeouts} | options
         opened.append(GuardedClient("webhook", {"User-Agent": "us"}, **known))
         return opened[-1]
 
@@ -183,7 +182,7 @@ async def test_of_a_body_without_end_the_beginning_is_kept(connect: Connect) -> 
             await writer.drain()
 
     async with listening(endless) as port, asyncio.timeout(5):
-        answer = await connect(timeouts=HttpTimeouts()).post(f"http://127.0.0.1:{port}/", b"", {})
+        answer = await connect().post(f"http://127.0.0.1:{port}/", b"", {})
     assert (answer.status, answer.body) == (500, b"x" * MAX_BODY)
 
 
@@ -195,6 +194,7 @@ async def test_of_a_body_without_end_the_beginning_is_kept(connect: Connect) -> 
         (b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE, b"ok"),
     ],
 )
+@quick
 async def test_the_head_of_an_answer_is_enough(connect: Connect, says: bytes, body: bytes) -> None:
     async with listening(Heads(says)) as port:
         answer = await connect().post(f"http://127.0.0.1:{port}/", b"", {})
@@ -205,12 +205,14 @@ async def test_the_head_of_an_answer_is_enough(connect: Connect, says: bytes, bo
     "says",
     [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nX: " + b"y" * MAX_READ, b"HTTP/1.1 100 Continue\r\n\r\n", b"no"],
 )
+@quick
 async def test_without_the_head_of_an_answer_it_is_unknown(connect: Connect, says: bytes) -> None:
     async with listening(Heads(says)) as port:
         unknown = await failure(connect().post(f"http://127.0.0.1:{port}/", b"", {}))
     assert (type(unknown), unknown.about, unknown.__context__) == (OutcomeUnknown, "address", None)
 
 
+@quick
 async def test_an_answer_that_drips_ends_with_the_call(connect: Connect) -> None:
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n")
@@ -218,11 +220,12 @@ async def test_an_answer_that_drips_ends_with_the_call(connect: Connect) -> None
             writer.write(b"X: y\r\n")
             await asyncio.sleep(0.01)
 
-    async with listening(drip) as port, asyncio.timeout(10 * QUICK.total):
+    async with listening(drip) as port, asyncio.timeout(20):
         assert isinstance(await failure(connect().post(f"http://127.0.0.1:{port}/", b"", {})), OutcomeUnknown)
 
 
 @pytest.mark.parametrize("answer", [drop, silence])
+@quick
 async def test_what_is_lost_after_the_request_was_sent_is_unknown_and_not_repeated(
     provider: Provider, connect: Connect, answer: Any
 ) -> None:
@@ -285,7 +288,7 @@ async def test_closing_ends_what_is_under_way(provider: Provider, connect: Conne
         return await silence(request)
 
     provider.answers("/", silent)
-    client = connect(timeouts=HttpTimeouts())
+    client = connect()
     under_way = asyncio.create_task(client.post(provider.url, b"", {}))
     await arrived.wait()
     await client.close()
@@ -300,7 +303,7 @@ async def test_tls_is_by_name_whatever_the_address(
     server_tls.sni_callback = lambda _socket, name, _context: asked_for.append(name)
     server = Heads()
     async with listening(server, server_tls) as port:
-        client = connect(resolve=Names(["127.0.0.1"]), tls=trusting, timeouts=HttpTimeouts())
+        client = connect(resolve=Names(["127.0.0.1"]), tls=trusting)
 
         # When / Then
         assert (await client.post(f"https://provider.example:{port}/", b"", {})).status == 200
@@ -319,7 +322,7 @@ async def test_tls_is_by_name_whatever_the_address(
 async def test_localhost_is_looked_up_for_real_and_other_names_never_leave_this_machine(connect: Connect) -> None:
     # Given a process that keeps to its own machine
     async with listening(Heads()) as port:
-        client = connect(timeouts=HttpTimeouts())
+        client = connect()
         assert (await client.post(f"http://localhost:{port}/", b"", {})).status == 200
 
         # Then the guard beneath refuses the look-up of a name, and the connection to what is global
@@ -370,7 +373,7 @@ async def test_a_proxy_is_asked_for_the_checked_address_and_never_for_the_name(
         for address, tunnel in ((GLOBAL, f"{GLOBAL}:443"), ("2606:4700::1111", "[2606:4700::1111]:443")):
             # When
             names = Names([address])
-            client = connect(resolve=names, proxies=Proxies(proxy.url), tls=trusting, timeouts=HttpTimeouts())
+            client = connect(resolve=names, proxies=Proxies(proxy.url), tls=trusting)
             answer = await client.post("https://provider.example/", b"", {})
 
             # Then TLS within the tunnel is by name
@@ -393,8 +396,6 @@ async def test_a_permitted_network_is_reached_directly_whatever_its_name(
     proxy: TunnelProxy, connect: Connect, server_tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     async with listening(answer_all, server_tls) as port:
-        client = connect(
-            resolve=Names(["127.0.0.1"]), proxies=Proxies(proxy.url), tls=trusting, timeouts=HttpTimeouts()
-        )
+        client = connect(resolve=Names(["127.0.0.1"]), proxies=Proxies(proxy.url), tls=trusting)
         assert (await client.post(f"https://provider.example:{port}/", b"", {})).status == 200
     assert proxy.heads == []

@@ -20,20 +20,19 @@ from notifier.providers.codes import DEFERRED
 from notifier.providers.http import HttpTimeouts
 from notifier.providers.http_client import HttpClient
 from notifier.providers.http_connection import MAX_ANSWER
-from tests.channels.provider import Handler, Provider, drop, half, hold, reply, silence
+from tests.channels.provider import Handler, Provider, drop, half, hold, quick, reply, silence
 
-QUICK = HttpTimeouts(connect=0.2, total=0.4)
 Connect = Callable[..., HttpClient]
 Serve = Callable[..., AbstractAsyncContextManager[HttpClient]]
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
+async def connect(timeouts: HttpTimeouts) -> AsyncIterator[Connect]:
     """Opens clients, and closes them at the end."""
     opened: list[HttpClient] = []
 
     def client(url: str, **options: Any) -> HttpClient:
-        opened.append(HttpClient("p", url, {"X-Ours": "yes"}, **{"connections": 1, "timeouts": QUICK, **options}))
+        opened.append(HttpClient("p", url, {"X-Ours": "yes"}, **{"connections": 1, "timeouts": timeouts, **options}))
         return opened[-1]
 
     yield client
@@ -134,7 +133,7 @@ async def test_uvicorn_takes_requests_and_is_understood_in_chunks(connect: Conne
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_config=None))
         serving = asyncio.create_task(server.serve([listening]))
-        client = connect(f"http://127.0.0.1:{listening.getsockname()[1]}", connections=5, timeouts=HttpTimeouts())
+        client = connect(f"http://127.0.0.1:{listening.getsockname()[1]}", connections=5)
 
         # When
         answers = await asyncio.gather(*(client.post(b"/", b"%08d" % number) for number in range(100)))
@@ -152,7 +151,7 @@ async def test_over_tls_the_server_must_be_the_one_that_is_meant(
     serve: Serve, server_tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-    options = {"ssl": server_tls, "scheme": "https", "timeouts": HttpTimeouts()}
+    options = {"ssl": server_tls, "scheme": "https"}
     async with serve(saying(whole, whole), tls=trusting, **options) as client:
         for _ in range(2):
             assert (await client.post(b"/", b"x")).body == b"ok"
@@ -168,6 +167,7 @@ async def test_a_refused_connection_sent_nothing(connect: Connect, unused_tcp_po
     assert failed.value.code == "ConnectionRefusedError"
 
 
+@quick
 async def test_a_server_that_does_not_greet_was_not_reached(serve: Serve, trusting: ssl.SSLContext) -> None:
     async def mute(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -178,6 +178,7 @@ async def test_a_server_that_does_not_greet_was_not_reached(serve: Serve, trusti
     assert failed.value.code == "TimeoutError"
 
 
+@quick
 async def test_no_place_in_the_pool_sent_nothing(provider: Provider, client: HttpClient) -> None:
     # Given a pool of one connection, and that one waits for its answer
     provider.answers("/send", silence)
@@ -196,6 +197,7 @@ async def test_no_place_in_the_pool_sent_nothing(provider: Provider, client: Htt
 
 
 @pytest.mark.parametrize("answer", [drop, half, silence])
+@quick
 async def test_what_is_lost_after_the_request_was_sent_is_unknown(
     provider: Provider, client: HttpClient, answer: Handler
 ) -> None:
@@ -226,6 +228,7 @@ async def test_a_post_on_a_kept_connection_that_breaks_is_unknown_and_not_repeat
     assert (await client.post(b"/send", b"third")).status == 200
 
 
+@quick
 async def test_a_question_that_is_not_answered_changes_nothing(provider: Provider, client: HttpClient) -> None:
     provider.answers("/ask", silence, reply(200, {"a": 1}))
     with pytest.raises(Unavailable) as failed:

@@ -23,7 +23,7 @@ from notifier.providers.pool import Provider, Providers, Terms, what_it_says
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import FaultRule, Match
 from tests.channels.accounts import DOWN, OURS, TAKES, Process, answers, counted, outcome, requests
-from tests.channels.provider import Handler, drop, reply, silence
+from tests.channels.provider import Handler, drop, quick, reply, silence
 from tests.channels.provider import Provider as StandIn
 from tests.channels.push.samples import push
 from tests.channels.sms.samples import created, refusal, text
@@ -66,12 +66,13 @@ async def test_a_provider_that_is_not_reached_is_passed_over(
 
 
 @pytest.mark.parametrize("handler", [drop, silence, reply(500, refusal(20500, 500))])
+@quick
 async def test_what_one_may_have_taken_is_never_given_to_another(
     process: Process, provider: StandIn, handler: Handler
 ) -> None:
     answers(provider, main=handler, reserve=TAKES)
 
-    failed = await outcome(process(main={}, reserve={"weight": 0}, timeout=0.2))
+    failed = await outcome(process(main={}, reserve={"weight": 0}))
 
     assert isinstance(failed, OutcomeUnknown)
     assert failed.provider == "main"
@@ -240,12 +241,12 @@ async def test_a_campaign_leaves_connections_to_the_others(process: Process, pro
         return await TAKES(request)
 
     answers(provider, main=when_told)
-    providers = process(main={"connections": 4}, timeout=10)
+    providers = process(main={"connections": 4})
     campaign = [asyncio.create_task(outcome(providers, urgency="low")) for _ in range(20)]
     others = [asyncio.create_task(outcome(providers, urgency="normal")) for _ in range(2)]
 
     # When others come, then they don't wait for it
-    async with asyncio.timeout(0.9):
+    async with asyncio.timeout(30):
         await full.wait()
     gate.set()
     assert all(isinstance(each, Receipt) for each in await asyncio.gather(*others))

@@ -32,7 +32,9 @@ def service_account(private_key: str, provider: Provider) -> dict[str, str]:
 
 
 @pytest.fixture
-async def fcm(provider: Provider, service_account: dict[str, str], clock: ManualClock) -> AsyncIterator[FcmTransport]:
+async def fcm(
+    provider: Provider, service_account: dict[str, str], clock: ManualClock, timeouts: HttpTimeouts
+) -> AsyncIterator[FcmTransport]:
     """A transport whose provider grants tokens and takes every push; tests say otherwise."""
     provider.answers(TOKEN_ENDPOINT, reply(200, grant(1)))
     provider.answers(SEND, reply(200, {"name": "projects/p/messages/1"}))
@@ -41,7 +43,7 @@ async def fcm(provider: Provider, service_account: dict[str, str], clock: Manual
         clock=clock,
         base_url=provider.url,
         connections=20,
-        timeouts=HttpTimeouts(connect=0.5, total=1.0),
+        timeouts=timeouts,
     )
     yield transport
     await transport.close()

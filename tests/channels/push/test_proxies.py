@@ -9,19 +9,17 @@ import pytest
 from notifier.channels.push.transport import FcmTransport
 from notifier.domain.clock import ManualClock, SystemClock
 from notifier.domain.errors import SendError, Unavailable
-from notifier.providers.http import HttpTimeouts
 from notifier.providers.http_client import HttpClient
 from notifier.providers.opening import open_transports
 from notifier.providers.shared_in_redis import InRedis
 from notifier.runtime.proxies import Proxies
 from notifier.runtime.settings import load_settings
-from tests.channels.provider import Provider, reply
+from tests.channels.provider import PATIENT_HTTP, QUICK_HTTP, Provider, reply
 from tests.channels.push.samples import SEND, push
 from tests.channels.sms.samples import text
 from tests.channels.tunnels import OK, TunnelProxy, answer_all, listening
 from tests.named import SMS
 
-QUICK = HttpTimeouts(connect=0.5, total=1.0)
 NEEDS_PASSWORD = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -34,7 +32,7 @@ async def proxy() -> AsyncIterator[TunnelProxy]:
 
 
 def through(proxy: TunnelProxy, url: str = "https://provider.example", **options: object) -> HttpClient:
-    known: dict[str, object] = {"connections": 1, "timeouts": QUICK, "proxies": Proxies(proxy.url)} | options
+    known: dict[str, object] = {"connections": 1, "timeouts": PATIENT_HTTP, "proxies": Proxies(proxy.url)} | options
     return HttpClient("p", url, {}, **known)  # type: ignore[arg-type]
 
 
@@ -43,7 +41,7 @@ async def test_requests_go_through_one_tunnel_whose_end_must_be_the_one_that_is_
 ) -> None:
     async with listening(answer_all, server_tls) as proxy.leads_to:
         # When two requests go to a server whose name nobody on this machine knows
-        client = through(proxy, tls=trusting, timeouts=HttpTimeouts())
+        client = through(proxy, tls=trusting)
         for _ in range(2):
             assert (await client.get(b"/")).body == b"ok"
         await client.close()
@@ -53,7 +51,7 @@ async def test_requests_go_through_one_tunnel_whose_end_must_be_the_one_that_is_
         assert f"Proxy-Authorization: Basic {b64encode(b'ada:s@cret').decode()}\r\n" in proxy.heads[0]
 
         # And a server with another's certificate is none
-        client = through(proxy, "https://another.example:8443", tls=trusting, timeouts=HttpTimeouts())
+        client = through(proxy, "https://another.example:8443", tls=trusting)
         with pytest.raises(Unavailable) as failed:
             await client.get(b"/")
         await client.close()
@@ -77,7 +75,7 @@ async def test_requests_go_through_one_tunnel_whose_end_must_be_the_one_that_is_
 async def test_without_a_tunnel_nothing_was_sent(proxy: TunnelProxy, says: bytes, code: str) -> None:
     proxy.says = says
 
-    client = through(proxy)
+    client = through(proxy, timeouts=QUICK_HTTP)
     with pytest.raises(Unavailable) as failed:
         await client.post(b"/", b"x")
     await client.close()

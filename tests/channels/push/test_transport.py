@@ -25,7 +25,7 @@ from notifier.domain.errors import (
 from notifier.domain.messages import Device, Receipt
 from notifier.providers.http import HttpTimeouts
 from tests.channels import canary
-from tests.channels.provider import Handler, Provider, drop, half, hold, reply, reply_raw, silence
+from tests.channels.provider import Handler, Provider, drop, half, hold, quick, reply, reply_raw, silence
 from tests.channels.push.samples import SEND, TOKEN_ENDPOINT, push
 
 
@@ -177,6 +177,7 @@ async def test_too_many_requests_without_a_wish_wait_a_minute(fcm: FcmTransport,
 
 
 @pytest.mark.parametrize("answer", [drop, half, silence])
+@quick
 async def test_a_push_whose_answer_is_lost_is_unknown(
     fcm: FcmTransport, provider: Provider, caplog: pytest.LogCaptureFixture, answer: Handler
 ) -> None:

@@ -13,7 +13,7 @@ from tests.channels.sms.samples import ACCOUNT, CREATE, SENDER, created
 
 
 @pytest.fixture
-async def twilio(provider: Provider, clock: ManualClock) -> AsyncIterator[TwilioTransport]:
+async def twilio(provider: Provider, clock: ManualClock, timeouts: HttpTimeouts) -> AsyncIterator[TwilioTransport]:
     """A transport whose provider takes every text; tests say otherwise."""
     provider.answers(CREATE, reply(201, created()))
     transport = TwilioTransport(
@@ -24,7 +24,7 @@ async def twilio(provider: Provider, clock: ManualClock) -> AsyncIterator[Twilio
         callback_url="https://api.example/twilio",
         base_url=provider.url,
         connections=20,
-        timeouts=HttpTimeouts(connect=0.5, total=1.0),
+        timeouts=timeouts,
     )
     yield transport
     await transport.close()

@@ -25,7 +25,7 @@ from notifier.domain.errors import (
 )
 from notifier.domain.messages import Receipt
 from tests.channels import canary
-from tests.channels.provider import Handler, Provider, drop, half, hold, reply, reply_raw, silence
+from tests.channels.provider import Handler, Provider, drop, half, hold, quick, reply, reply_raw, silence
 from tests.channels.sms.samples import ACCOUNT, CREATE, SENDER, created, problem, refusal, text
 
 
@@ -230,6 +230,7 @@ async def test_retry_after_is_heard_as_seconds_and_as_a_date(
 
 
 @pytest.mark.parametrize("answer", [drop, half, silence])
+@quick
 async def test_a_text_whose_answer_is_lost_is_unknown(
     twilio: TwilioTransport, provider: Provider, caplog: pytest.LogCaptureFixture, answer: Handler
 ) -> None:

@@ -15,12 +15,12 @@ Connect = Callable[..., WebhookTransport]
 
 
 @pytest.fixture
-async def connect(clock: ManualClock) -> AsyncIterator[Connect]:
+async def connect(clock: ManualClock, timeouts: HttpTimeouts) -> AsyncIterator[Connect]:
     """Opens transports to which this machine is permitted; tests say otherwise."""
     opened: list[WebhookTransport] = []
 
     def transport(**options: Any) -> WebhookTransport:
-        known = {"permitted": LOOPBACK, "timeouts": HttpTimeouts(connect=0.5, total=1.0)} | options
+        known = {"permitted": LOOPBACK, "timeouts": timeouts} | options
         opened.append(WebhookTransport(clock, **known))
         return opened[-1]
 

@@ -27,7 +27,7 @@ from notifier.providers.http import TIMEOUTS
 from notifier.providers.pool import Provider as Pooled
 from notifier.providers.pool import Providers, Terms, is_general, what_it_says
 from tests.channels import canary
-from tests.channels.provider import Provider, drop, reply, silence
+from tests.channels.provider import Provider, drop, quick, reply, silence
 from tests.channels.test_destinations import HOSTILE, LEADING_ASTRAY
 from tests.channels.test_guarded_client import Names
 from tests.channels.webhook.conftest import Connect
@@ -173,6 +173,7 @@ async def test_however_often_an_endpoint_fails_no_breaker_opens(
     assert pooled._breaker.state is BreakerState.CLOSED
 
 
+@quick
 async def test_a_slow_host_holds_no_more_than_its_share(provider: Provider, connect: Connect) -> None:
     # Given a host that answers nothing, by two names of which only one is slow
     provider.answers("/hook", silence)
@@ -207,6 +208,7 @@ def test_a_request_is_over_while_its_lease_lasts() -> None:
 
 
 @pytest.mark.parametrize("answer", [drop, silence])
+@quick
 async def test_without_an_answer_it_is_unknown_whether_the_endpoint_has_it(
     provider: Provider, connect: Connect, answer: Any
 ) -> None:
