@@ -152,8 +152,6 @@ def _read(text: str) -> DatabaseUrl:
         raise _BadDatabaseUrl(
             "names an in-memory SQLite, which processes can't share, or no file; write sqlite:////var/lib/notifier.db"
         )
-    if backend == "mysql" and len(url.hosts) > 1:
-        raise _BadDatabaseUrl("names several hosts, which only PostgreSQL supports")
     return url
 
 

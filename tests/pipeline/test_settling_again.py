@@ -13,7 +13,7 @@ from notifier.pipeline.deliver import deliver, hand_over
 from notifier.pipeline.engine import WorkerEngine
 from notifier.sandbox import Sandbox
 from notifier.sandbox.faults import FaultRule
-from notifier.store.core.database import BUSY_TIMEOUT
+from notifier.store.core.engines import BUSY_TIMEOUT
 from notifier.store.core.status import rendered as delivery
 from tests.named import EMAIL, SMS
 from tests.pipeline.samples import COMPLETE, Report

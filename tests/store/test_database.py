@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import Lane, State
 from notifier.domain.errors import StoreUnavailable
-from notifier.store.core.database import IDLE_TIMEOUT, STATEMENT_TIMEOUT, Database
+from notifier.store.core.database import Database
+from notifier.store.core.engines import IDLE_TIMEOUT, ANSWER_TIMEOUT
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from tests.named import SMS
@@ -51,7 +52,7 @@ async def test_a_server_that_stops_in_the_midst_of_a_statement_is_waited_for_onl
         driver = (await connection.get_raw_connection()).driver_connection
 
     assert driver is not None
-    assert driver._read_timeout == STATEMENT_TIMEOUT + 5
+    assert driver._read_timeout == ANSWER_TIMEOUT
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
