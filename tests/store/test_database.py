@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import Lane, State
 from notifier.domain.errors import StoreUnavailable
 from notifier.store.core.database import Database
-from notifier.store.core.engines import IDLE_TIMEOUT, ANSWER_TIMEOUT
+from notifier.store.core.engines import ANSWER_TIMEOUT, IDLE_TIMEOUT
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from tests.named import SMS
