@@ -32,6 +32,7 @@ from notifier.domain.deliveries import Channel
 from notifier.domain.messages import Device
 from notifier.providers.opening import open_transports
 from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.broker_url import redis_url
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
@@ -104,7 +105,7 @@ async def _transports(http: int, smtp: int, key: Path) -> AsyncIterator[dict[Cha
             "NOTIFIER_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{smtp}?connections=10",
         }
     )
-    opened = open_transports(settings, SystemClock(), lambda: InRedis(REDIS, "notifier"))
+    opened = open_transports(settings, SystemClock(), lambda: InRedis(redis_url(REDIS), "notifier"))
     yield opened
     for transport in opened.values():
         await transport.close()

@@ -7,10 +7,9 @@ from typing import cast
 
 import aiohttp
 import redis
-from redis.exceptions import ClusterCrossSlotError, MovedError
 from sqlalchemy.exc import SQLAlchemyError
 
-from notifier.broker import NAMESPACE, make_broker
+from notifier.broker import broker_address, make_broker, refuse_another_mode
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker
 from notifier.domain.catalog import load_catalog
@@ -21,7 +20,9 @@ from notifier.pipeline.sharing import open_namespace
 from notifier.providers.spec import provider
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.categories import load_categories
+from notifier.runtime.broker_url import NAMESPACE, BrokerUrl, RabbitmqUrl
 from notifier.runtime.finding import DoctorFinding
+from notifier.runtime.redis_clients import node
 from notifier.runtime.settings import Settings
 from notifier.store.console import keys
 from notifier.store.core import buckets
@@ -96,17 +97,13 @@ async def _namespace(settings: Settings) -> str | None:
 
 async def _broker(settings: Settings, namespace: str | None) -> DoctorFinding:
     try:
-        broker = make_broker(settings.broker_url, namespace=namespace or NAMESPACE)
+        await asyncio.to_thread(refuse_another_mode, settings.broker_url)
+        broker = make_broker(settings.broker_url, namespace=namespace)
         others = await asyncio.to_thread(_knock, broker)
+        server = await asyncio.to_thread(_server, broker_address(settings.broker_url))
     except ConfigurationError as error:
         return DoctorFinding("broker", "wrong", str(error), "fix NOTIFIER_BROKER_URL")
-    except redis.ResponseError as error:
-        if isinstance(error, ClusterCrossSlotError | MovedError) or "slot" in str(error):
-            told = "the broker is a Redis Cluster, which is not supported: a queue's keys would be in several slots"
-            return DoctorFinding("broker", "wrong", told, "set NOTIFIER_BROKER_URL to a single Redis, or to RabbitMQ")
-        if "unknown command" in str(error) and await asyncio.to_thread(_is_sentinel, broker):
-            told = "the broker is a Sentinel, which has no queues"
-            return DoctorFinding("broker", "wrong", told, "set NOTIFIER_BROKER_URL to the master's address")
+    except redis.ResponseError:
         return DoctorFinding(
             "broker",
             "wrong",
@@ -119,7 +116,20 @@ async def _broker(settings: Settings, namespace: str | None) -> DoctorFinding:
         )
     ours = "our prefix is unknown until the database answers" if namespace is None else f"our prefix is {namespace}"
     told = f"; also in use by {', '.join(sorted(others))}" if others else ""
-    return DoctorFinding("broker", "good", f"{type(broker).__name__}, {ours}{told}")
+    return DoctorFinding("broker", "good", f"{server}, {ours}{told}")
+
+
+def _server(url: BrokerUrl) -> str:
+    """What signals go through, in words; redis.ConnectionError where that can't be found out."""
+    if isinstance(url, RabbitmqUrl):
+        return f"RabbitMQ, {url.queue_type} queues"
+    found = node(url, TIMEOUT)
+    if found is None:
+        return "Redis"
+    at = f"{found[0]}:{found[1]}"
+    return (
+        f"Redis Cluster, our keys at {at}" if url.mode == "cluster" else f"Redis {url.service} by Sentinel, now at {at}"
+    )
 
 
 def _knock(broker: TakingRedisBroker | OnceRabbitmqBroker) -> set[str]:
@@ -134,17 +144,11 @@ def _knock(broker: TakingRedisBroker | OnceRabbitmqBroker) -> set[str]:
     return others
 
 
-def _is_sentinel(broker: object) -> bool:
-    try:
-        return isinstance(broker, TakingRedisBroker) and broker.client.info("server").get("redis_mode") == "sentinel"
-    except redis.RedisError:
-        return False
-
-
 def _others(broker: TakingRedisBroker) -> set[str]:
     """Return the key prefixes of other installations in this Redis database, and of versions that had no namespace."""
     found: set[str] = set()
-    for pattern in (f"{NAMESPACE}:*", "dramatiq:*"):
+    prefix = broker.namespace.partition(":")[0]
+    for pattern in (f"{prefix}:*", "dramatiq:*"):
         cursor = 0
         for _ in range(LOOKS):
             looked = broker.client.scan(cursor, match=pattern, count=A_LOOK)
@@ -158,7 +162,7 @@ def _others(broker: TakingRedisBroker) -> set[str]:
 def _installation(key: bytes) -> str:
     """Return the installation that a key belongs to; versions without a namespace share one name."""
     parts = key.decode("utf-8", "replace").split(":")
-    named = parts[0] == NAMESPACE and parts[1] not in ("provider", "key")
+    named = parts[0].strip("{}") == NAMESPACE and parts[1] not in ("provider", "key")
     return ":".join(parts[:2]) if named else f"{parts[0]}:* of an older version"
 
 

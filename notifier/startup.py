@@ -1,12 +1,13 @@
 """From settings to an open engine, and back: what each process does first and last."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 from notifier import metrics
-from notifier.broker import make_broker
+from notifier.broker import make_broker, refuse_another_mode
 from notifier.broker.signals import Signals
 from notifier.domain.catalog import Catalog, load_catalog
 from notifier.domain.errors import ConfigurationError
@@ -68,6 +69,7 @@ async def close(engine: Engine) -> None:
 
 async def _open(settings: Settings, opened: AsyncExitStack) -> dict[str, Any]:
     """Open what every engine has. `opened` closes it where a later step fails."""
+    await asyncio.to_thread(refuse_another_mode, settings.broker_url)
     catalog = load_catalog(settings.templates)
     renderer = load_renderer(settings, catalog)
     database = await open_database(settings)

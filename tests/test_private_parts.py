@@ -21,6 +21,8 @@ from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import AsyncIO
 from packaging.requirements import Requirement
 from prometheus_client import CollectorRegistry, Histogram, values
+from redis import connection as redis_connection
+from redis.asyncio import connection as asyncio_connection
 from starlette.applications import Starlette
 from uvicorn import Server
 from uvicorn.protocols.http import httptools_impl
@@ -28,7 +30,7 @@ from uvicorn.protocols.http import httptools_impl
 from notifier import metrics
 from notifier.store.core import resumable
 
-BOUNDED = {"aiosmtplib", "alembic", "dramatiq", "prometheus-client", "starlette", "uvicorn"}
+BOUNDED = {"aiosmtplib", "alembic", "dramatiq", "prometheus-client", "redis", "starlette", "uvicorn"}
 
 SHAPES: list[tuple[Callable[..., Any], str]] = [
     # notifier.broker.redis replaces these of the consumer, and calls its constructor
@@ -55,6 +57,11 @@ SHAPES: list[tuple[Callable[..., Any], str]] = [
     (rabbitmq.RabbitmqBroker._declare_queue, "self queue_name"),
     (rabbitmq.RabbitmqBroker._declare_dq_queue, "self queue_name"),
     (rabbitmq.RabbitmqBroker._declare_xq_queue, "self queue_name"),
+    (rabbitmq.RabbitmqBroker._build_queue_arguments, "self queue_name"),
+    # notifier.runtime.redis_clients looks up the server there, and leaves it there
+    (redis_connection.Connection._connect, "self"),
+    (asyncio_connection.Connection._connect, "self"),
+    (redis_connection.SSLConnection._connect, "self"),
     # notifier.broker.worker ends threads itself; workers.main opens its engine where the loop's middleware begins
     (dramatiq_worker.WorkerThread.stop, "self"),
     (dramatiq_worker.ConsumerThread.stop, "self"),

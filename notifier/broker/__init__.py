@@ -5,9 +5,6 @@ that died with its worker is not brought back: the clock signals its rows again,
 it kills once.
 """
 
-from typing import Any
-from urllib.parse import urlsplit
-
 import dramatiq
 import msgspec
 from dramatiq.encoder import Encoder, MessageData
@@ -20,21 +17,21 @@ from notifier.broker.queues import (
     DECIDE_URGENT,
     EXPAND,
     LANES,
-    NAMESPACE,
     PROMPT,
     QUEUES,
 )
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
-from notifier.broker.redis import TakingRedisBroker, connect
+from notifier.broker.redis import POOL_CONNECTIONS, TakingRedisBroker
 from notifier.domain.errors import ConfigurationError
+from notifier.runtime.broker_url import FORMS, BrokerUrl, RedisUrl, read_broker_url
+from notifier.runtime.redis_clients import connect, mode
 
 __all__ = [
-    "ASK", "BACKGROUND", "CAREFUL", "DECIDE", "DECIDE_URGENT", "EXPAND", "LANES", "NAMESPACE", "PROMPT", "QUEUES",
-    "make_broker",
+    "ASK", "BACKGROUND", "CAREFUL", "DECIDE", "DECIDE_URGENT", "EXPAND", "LANES", "PROMPT", "QUEUES", "broker_address",
+    "make_broker", "refuse_another_mode",
 ]  # fmt: skip
 
 SOCKET_TIMEOUT = 3  # seconds: a broker that hangs delays one signal this long, then the clock sends it
-HEARTBEAT = 30  # seconds between RabbitMQ's heartbeats, by which either side notices that the other is gone
 
 
 class _Options(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -82,18 +79,40 @@ class FailureMiddleware(dramatiq.Middleware):
 
 
 def make_broker(
-    url: str, middleware: list[dramatiq.Middleware] | None = None, *, namespace: str = NAMESPACE
+    url: str, middleware: list[dramatiq.Middleware] | None = None, *, namespace: str | None = None
 ) -> TakingRedisBroker | OnceRabbitmqBroker:
-    """The broker for a URL: redis://, rediss:// or unix:// (Redis, Valkey), amqp:// or amqps:// (RabbitMQ).
+    """The broker for a URL of a Redis or a RabbitMQ, as `runtime.broker_url` reads it; ConfigurationError for another.
 
     All of its names there begin with `namespace`, unique to an installation: others may use the same server.
     """
     dramatiq.set_encoder(SignalEncoder())
-    parts = urlsplit(url)
-    options: dict[str, Any] = {"middleware": [FailureMiddleware(), *(middleware or [])], "namespace": namespace}
-    if parts.scheme in ("redis", "rediss", "unix"):
-        return TakingRedisBroker(client=connect(url, SOCKET_TIMEOUT), **options)
-    if parts.scheme in ("amqp", "amqps"):
-        timeouts = f"socket_timeout={SOCKET_TIMEOUT}&blocked_connection_timeout={SOCKET_TIMEOUT}&heartbeat={HEARTBEAT}"
-        return OnceRabbitmqBroker(url=f"{url}{'&' if parts.query else '?'}{timeouts}", confirm_delivery=True, **options)
-    raise ConfigurationError("NOTIFIER_BROKER_URL must begin with redis://, rediss://, unix://, amqp:// or amqps://")
+    read = broker_address(url)
+    chain = [FailureMiddleware(), *(middleware or [])]
+    if isinstance(read, RedisUrl):
+        client = connect(read, SOCKET_TIMEOUT, POOL_CONNECTIONS)
+        return TakingRedisBroker(client=client, middleware=chain, namespace=namespace or read.prefix)
+    return OnceRabbitmqBroker(read, SOCKET_TIMEOUT, middleware=chain, namespace=namespace or read.prefix)
+
+
+def broker_address(url: str) -> BrokerUrl:
+    """A broker's URL, read; ConfigurationError where it can't be."""
+    try:
+        return read_broker_url(url)
+    except ValueError as error:
+        problem = str(error)
+    # Raised outside the except block: errors may quote the URL.
+    raise ConfigurationError(f"NOTIFIER_BROKER_URL {problem}")
+
+
+LEADS_TO = {"standalone": "a single Redis", "sentinel": "a Sentinel", "cluster": "a node of a Redis Cluster"}
+
+
+def refuse_another_mode(url: str) -> None:
+    """Raise ConfigurationError where the Redis at a URL runs in another way than the URL says: each client speaks one
+    only. It asks for SOCKET_TIMEOUT at most; a server that doesn't answer may be the right one."""
+    address = broker_address(url)
+    if not isinstance(address, RedisUrl):
+        return
+    found = mode(address, SOCKET_TIMEOUT)
+    if found in LEADS_TO and found != address.mode:
+        raise ConfigurationError(f"NOTIFIER_BROKER_URL leads to {LEADS_TO[found]}; write it as {FORMS[found]}")

@@ -4,9 +4,6 @@ from typing import Final
 
 from notifier.domain.deliveries import Channel, Lane
 
-NAMESPACE: Final = "notifier"
-"""The prefix of all keys and queues in a broker; a colon and the installation's namespace follow."""
-
 DECIDE: Final = "decide"
 DECIDE_URGENT: Final = "decide.urgent"
 """Events of urgent notification types: no burst of other events is decided before them."""

@@ -1,6 +1,8 @@
 """Dramatiq on RabbitMQ, for messages that are signals.
 
-Queues are called `<namespace>:<queue>`, so that installations may share a virtual host.
+Queues are called `<namespace>:<queue>`, so that installations may share a virtual host, and quorum queues
+`<namespace>:quorum:<queue>`: a queue can't change its type, and declaring one of the other type is an error. So no old
+queue is in the way of an installation that goes over, and what it holds yet is signalled again as any lost signal is.
 """
 
 from collections.abc import Iterable
@@ -11,13 +13,23 @@ import pika
 import pika.exceptions
 import structlog
 from dramatiq.broker import Consumer, MessageProxy
-from dramatiq.brokers.rabbitmq import MAX_ENQUEUE_ATTEMPTS, RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.brokers.rabbitmq import (
+    DEAD_MESSAGE_TTL,
+    MAX_ENQUEUE_ATTEMPTS,
+    RabbitmqBroker,
+    _RabbitmqConsumer,
+)
+from dramatiq.common import xq_name
 from dramatiq.errors import ConnectionClosed
 from dramatiq.message import Message
 
 from notifier import metrics
 from notifier.broker import queues
 from notifier.broker.worker import HELD_PAUSE
+from notifier.runtime.broker_url import RabbitmqUrl
+
+HEARTBEAT = 30  # seconds between RabbitMQ's heartbeats, by which either side notices that the other is gone
+SLOWER = 2  # times the time-out of a socket: for a server that is there to let us in
 
 log = structlog.get_logger(__name__)
 
@@ -90,16 +102,20 @@ class OnceConsumer(_RabbitmqConsumer):
 class OnceRabbitmqBroker(RabbitmqBroker):
     """Dramatiq's RabbitMQ broker with `OnceConsumer` and without delay queues: delayed work is a row.
 
-    Queues have their short names everywhere but at the server, where `namespace` stands before them.
+    Queues have their short names everywhere but at the server, where `namespace` stands before them. A connection goes
+    to the first of the URL's hosts that answers, each of which has `timeout` seconds for each part of it.
     """
 
-    def __init__(self, *, namespace: str, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, url: RabbitmqUrl, timeout: int, *, namespace: str, **options: Any) -> None:
+        waits = f"socket_timeout={timeout}&stack_timeout={SLOWER * timeout}&blocked_connection_timeout={timeout}"
+        servers = [f"{each}{'&' if '?' in each else '?'}{waits}&heartbeat={HEARTBEAT}" for each in url.servers]
+        super().__init__(url=servers, confirm_delivery=True, **options)
         self.namespace = namespace
+        self.queue_type = url.queue_type
 
     def called(self, queue_name: str) -> str:
         """A queue's name at the server."""
-        return f"{self.namespace}:{queue_name}"
+        return f"{self.namespace}:{'quorum:' if self.queue_type == 'quorum' else ''}{queue_name}"
 
     @property
     def consumer_class(self) -> type[OnceConsumer]:
@@ -116,6 +132,11 @@ class OnceRabbitmqBroker(RabbitmqBroker):
             self.emit_after("declare_queue", queue_name)
         if ensure:
             self._ensure_queue(queue_name)  # type: ignore[no-untyped-call]
+
+    def waiting(self, queue_name: str) -> int:
+        """How many messages wait in a queue, which is declared where it isn't there."""
+        waits: int = self._declare_queue(queue_name).method.message_count
+        return waits
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:  # noqa: ARG002 (a row has it)
         """Publish a message, once more on a new connection where one was lost or its queue is gone."""
@@ -147,11 +168,23 @@ class OnceRabbitmqBroker(RabbitmqBroker):
     def flush(self, queue_name: str) -> None:
         super().flush(self.called(queue_name))
 
+    def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = super()._build_queue_arguments(queue_name)  # type: ignore[no-untyped-call]
+        return arguments | self._type()
+
+    def _type(self) -> dict[str, str]:
+        """Arguments of a queue of our type. Classic ones say nothing of it, as those that older versions declared."""
+        return {"x-queue-type": "quorum"} if self.queue_type == "quorum" else {}
+
     def _declare_queue(self, queue_name: str) -> Any:
         return super()._declare_queue(self.called(queue_name))  # type: ignore[no-untyped-call]
 
-    def _declare_dq_queue(self, queue_name: str) -> Any:
-        return super()._declare_dq_queue(self.called(queue_name))  # type: ignore[no-untyped-call]
+    def _declare_dq_queue(self, queue_name: str) -> None:
+        """Declare no queue for delayed messages, of which there are none."""
 
     def _declare_xq_queue(self, queue_name: str) -> Any:
-        return super()._declare_xq_queue(self.called(queue_name))  # type: ignore[no-untyped-call]
+        return self.channel.queue_declare(
+            queue=xq_name(self.called(queue_name)),
+            durable=True,
+            arguments={"x-message-ttl": DEAD_MESSAGE_TTL} | self._type(),
+        )

@@ -40,18 +40,6 @@ return messages
 log = structlog.get_logger(__name__)
 
 
-def connect(url: str, timeout: float) -> redis.Redis:
-    """A client whose every call ends within `timeout` seconds, and whose pool waits rather than fails."""
-    pool: Any = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=POOL_CONNECTIONS,
-        timeout=timeout,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-    )
-    return redis.Redis(connection_pool=pool)
-
-
 @contextmanager
 def _errors() -> Iterator[None]:
     """Raise Redis's errors as the kind that Dramatiq's threads survive: others count as faults of the consumer."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import dramatiq
 import structlog
-from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis
 
 from notifier import metrics
 from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES
+from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.domain.deliveries import Channel, Lane
 
 IDS_A_MESSAGE = 250  # large enough to spread the cost of the message and its batch's transactions
@@ -114,9 +114,9 @@ class Signals:
         try:
             if isinstance(self._broker, RedisBroker):
                 self._broker.client.ping()
-            elif isinstance(self._broker, RabbitmqBroker):
+            elif isinstance(self._broker, OnceRabbitmqBroker):
                 self._broker.declare_queue(DECIDE, ensure=True)
-                self._broker.get_queue_message_counts(DECIDE)
+                self._broker.waiting(DECIDE)
         except Exception as error:  # noqa: BLE001 (as above)
             raise ConnectionError(type(error).__name__) from None
 
@@ -133,10 +133,10 @@ class Signals:
             for queue in QUEUES:
                 pipe.llen(f"{self._broker.namespace}:{queue}")
             yield from zip(QUEUES, pipe.execute(), strict=True)
-        elif isinstance(self._broker, RabbitmqBroker):
+        elif isinstance(self._broker, OnceRabbitmqBroker):
             for queue in QUEUES:
                 self._broker.declare_queue(queue, ensure=True)
-                yield queue, self._broker.get_queue_message_counts(queue)[0]
+                yield queue, self._broker.waiting(queue)
 
 
 def _size(lane: Lane) -> int:

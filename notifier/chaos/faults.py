@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import dramatiq
-import redis
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.broker import QUEUES, make_broker
+from notifier.broker import QUEUES, broker_address, make_broker
+from notifier.broker.rabbitmq import OnceRabbitmqBroker
+from notifier.chaos.servers import client_of
 from notifier.demo.local import LocalSystem
+from notifier.runtime.broker_url import RabbitmqUrl
 
-REDIS_TIMEOUT = 5  # seconds for one command
 MOMENT = 0.5  # seconds: a transaction of ours takes some milliseconds
 BUSY_TIMEOUT = 30  # seconds to get SQLite's write lock among busy writers
 
@@ -71,7 +72,7 @@ async def redis_away(system: LocalSystem) -> AsyncIterator[None]:
 @asynccontextmanager
 async def redis_stopped(system: LocalSystem) -> AsyncIterator[None]:
     """Stop the system's own Redis inside this context (SIGSTOP)."""
-    with redis.Redis.from_url(system.settings.broker_url, socket_timeout=REDIS_TIMEOUT) as client:
+    with client_of(system.settings.broker_url) as client:
         pid = int(client.info("server")["process_id"])
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -83,7 +84,7 @@ async def redis_stopped(system: LocalSystem) -> AsyncIterator[None]:
 @asynccontextmanager
 async def redis_full(system: LocalSystem) -> AsyncIterator[None]:
     """Let the system's own Redis refuse writes that need memory inside this context."""
-    with redis.Redis.from_url(system.settings.broker_url, socket_timeout=REDIS_TIMEOUT) as client:
+    with client_of(system.settings.broker_url) as client:
         client.config_set("maxmemory", 1)
         try:
             yield
@@ -155,14 +156,14 @@ async def _is_preparing(connection: AsyncConnection) -> bool:
 
 def flush(url: str, namespace: str) -> None:
     """Remove everything of an installation from its broker."""
-    if url.startswith("amqp"):
+    if isinstance(broker_address(url), RabbitmqUrl):
         broker: Any = make_broker(url, namespace=namespace)
         for queue in QUEUES:
             broker.declare_queue(queue)
         broker.flush_all()
         broker.close()
         return
-    with redis.Redis.from_url(url, socket_timeout=REDIS_TIMEOUT) as client:
+    with client_of(url) as client:
         client.flushdb()
 
 
@@ -179,7 +180,7 @@ def spoil(url: str, namespace: str) -> None:
                 queue_name=queue, actor_name="stranger", args=(), kwargs={}, options={}
             )
             for data in (*BROKEN, stranger.encode()):
-                if url.startswith("amqp"):
+                if isinstance(broker, OnceRabbitmqBroker):
                     broker.channel.basic_publish(exchange="", routing_key=broker.called(queue), body=data)
                 else:
                     id_ = secrets.token_hex(16)

@@ -4,18 +4,18 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 import redis
 import sqlalchemy as sa
 
-from notifier.broker import NAMESPACE, QUEUES, make_broker
+from notifier.broker import QUEUES, broker_address, make_broker
 from notifier.demo.local import OWN
 from notifier.domain.errors import ConfigurationError
+from notifier.runtime.broker_url import NAMESPACE, RedisUrl, redis_url
+from notifier.runtime.redis_clients import connect
 from notifier.store.core.database import Database
 
 REDIS_TIMEOUT = 5  # seconds for one command
-KEYS = NAMESPACE.encode() + b":"  # the prefix of all of the system's keys in Redis
 
 
 @asynccontextmanager
@@ -40,18 +40,25 @@ async def database_of_our_own(server: str) -> AsyncIterator[str]:
 async def empty_broker(url: str) -> None:
     """Remove every signal from a broker; ConfigurationError where it can't be reached or holds other data."""
     try:
-        await asyncio.to_thread(_empty_redis if _is_redis(url) else _empty_rabbitmq, url)
+        is_redis = isinstance(broker_address(url), RedisUrl)
+        await asyncio.to_thread(_empty_redis if is_redis else _empty_rabbitmq, url)
     except (OSError, redis.RedisError) as error:
         raise ConfigurationError(f"--broker: it can't be reached ({type(error).__name__})") from None
 
 
-def _is_redis(url: str) -> bool:
-    return urlsplit(url).scheme in ("redis", "rediss", "unix")
+def client_of(url: str) -> redis.Redis:
+    """Make a client of a Redis, closed at its context's end; ConfigurationError where the URL is none of a Redis."""
+    try:
+        return connect(redis_url(url), REDIS_TIMEOUT, connections=1)
+    except ValueError as error:
+        problem = str(error)
+    raise ConfigurationError(f"--broker {problem}")
 
 
 def _empty_redis(url: str) -> None:
-    with redis.Redis.from_url(url, socket_timeout=REDIS_TIMEOUT) as client:
-        if any(not key.startswith(KEYS) for key in client.scan_iter(count=1000)):
+    with client_of(url) as client:
+        ours = f"{NAMESPACE}:".encode(), f"{{{NAMESPACE}}}:".encode()
+        if any(not key.startswith(ours) for key in client.scan_iter(count=1000)):
             raise ConfigurationError("--broker: the Redis database contains other keys; name an empty one")
         client.flushdb()
 

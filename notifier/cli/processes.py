@@ -62,8 +62,12 @@ def worker(processes: int | None, batches: int | None, queues: tuple[str, ...], 
     --queue they aren't started.
     """
     settings = prepare("worker", metrics_listen)
-    from notifier.broker import BACKGROUND, PROMPT
+    from notifier.broker import BACKGROUND, PROMPT, refuse_another_mode
     from notifier.monitoring.group import Group
+    from notifier.startup import guard
+
+    guard(settings)
+    refuse_another_mode(settings.broker_url)  # each process would, again and again
 
     each = python("-m", "workers", "--batches", str(batches or settings.worker_batches))
     commands = [[*each, *_named(queues or PROMPT)]] * (processes or settings.worker_processes)

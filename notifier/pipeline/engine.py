@@ -7,7 +7,6 @@ from functools import cached_property
 from random import Random, SystemRandom
 from typing import Any, Self
 
-from notifier.broker import NAMESPACE
 from notifier.broker.signals import Signals
 from notifier.domain.buckets import bucket_of
 from notifier.domain.catalog import Catalog
@@ -19,6 +18,7 @@ from notifier.pipeline.local_dispatcher import LocalDispatcher
 from notifier.pipeline.often import Often
 from notifier.providers import Transport
 from notifier.rendering import Renderer
+from notifier.runtime.broker_url import NAMESPACE
 from notifier.store.core.database import Database
 
 SIGNAL_AGAIN = 3 * SECOND  # a signal that no worker took by then is lost or stuck: the clock signals again

@@ -5,18 +5,18 @@ from typing import Final
 
 import msgspec
 
-from notifier.broker import NAMESPACE
+from notifier.broker import broker_address
 from notifier.domain.clock import Clock
 from notifier.providers.pacing import Bucket
 from notifier.providers.shared import Kept, Taken
 from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.broker_url import RedisUrl
 from notifier.runtime.settings import Settings
 from notifier.store.core import secrets
 from notifier.store.core.database import Database
 from notifier.store.delivery import providers
 from notifier.store.delivery.providers import SharedProviderState
 
-REDIS = ("redis://", "rediss://", "unix://")
 LETTERS: Final = 12
 """Hex digits of a generated namespace: among a thousand installations two collide once in 500 million cases."""
 
@@ -24,13 +24,15 @@ LETTERS: Final = 12
 async def open_namespace(settings: Settings, database: Database) -> str:
     """The prefix of this installation's keys and queues in a broker: the same for all processes on one database, and
     different from any other installation's."""
-    return f"{NAMESPACE}:{settings.namespace or (await secrets.get(database, 'namespace')).hex()[:LETTERS]}"
+    name = settings.namespace or (await secrets.get(database, "namespace")).hex()[:LETTERS]
+    return f"{broker_address(settings.broker_url).prefix}:{name}"
 
 
 def keeper(settings: Settings, namespace: str, database: Database, clock: Clock) -> Callable[[], Kept]:
     """A function that opens the shared provider state, in Redis or the database."""
-    if settings.broker_url.startswith(REDIS):
-        return lambda: InRedis(settings.broker_url, namespace)
+    url = broker_address(settings.broker_url)
+    if isinstance(url, RedisUrl):
+        return lambda: InRedis(url, namespace)
     return lambda: InDatabase(database, clock)
 
 

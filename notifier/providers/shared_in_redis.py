@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from notifier.domain.clock import HOUR
 from notifier.providers.pacing import BURST, IDLE, RAMP, RAMP_FROM, RAMP_LEAST
 from notifier.providers.shared import TIMEOUT, Taken
+from notifier.runtime.broker_url import RedisUrl
+from notifier.runtime.redis_clients import connect_async
 
 KEPT: Final = HOUR
 """How long a provider's key outlives its last use."""
@@ -74,11 +72,9 @@ end
 class InRedis:
     """`Kept` in Redis, by its own clock, under keys of this installation; it connects when it is first needed."""
 
-    def __init__(self, url: str, namespace: str) -> None:
+    def __init__(self, url: RedisUrl, namespace: str) -> None:
         self._namespace = namespace
-        self._client: Redis = Redis.from_url(
-            url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
-        )
+        self._client = connect_async(url, TIMEOUT)
         self._take = self._client.register_script(TAKE)
         self._rest = self._client.register_script(REST)
 

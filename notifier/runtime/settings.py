@@ -260,7 +260,7 @@ _OWN: Final[Mapping[str, Setting]] = {
         secret=True,
     ),
     "broker_url": Setting(
-        about="what carries signals: `redis://…` or `amqp://…`",
+        about="what carries signals: `redis://…`, `redis+sentinel://…`, `redis+cluster://…` or `amqp://…`",
         example="redis://host:6379/0",
         read=broker_url,
         secret=True,

@@ -31,6 +31,7 @@ from notifier.providers import pool as providers
 from notifier.providers.http import HttpTimeouts
 from notifier.providers.shared import Shared
 from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.broker_url import redis_url
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.store.core.database import Database
 from tests.channels import canary
@@ -131,7 +132,7 @@ async def sqlite(empty_sqlite: Path, tmp_path: Path) -> AsyncIterator[Database]:
 def keep(request: pytest.FixtureRequest, empty_valkey: str, sqlite: Database) -> Keep:
     """What all processes share, empty: in Redis, and in a database."""
     if request.param == "redis":
-        return lambda: InRedis(empty_valkey, "notifier")
+        return lambda: InRedis(redis_url(empty_valkey), "notifier")
     return lambda: InDatabase(sqlite, SystemClock())
 
 

@@ -21,6 +21,7 @@ from notifier.providers.breaker import BreakerState
 from notifier.providers.metrics import breaker_state
 from notifier.providers.opening import IN_BACKGROUND, RowAlone, open_transports
 from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.broker_url import redis_url
 from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
 from tests.channels.email.samples import mail
@@ -47,7 +48,9 @@ async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_
         }
 
         # When the transports are opened, then each channel sends
-        transports = open_transports(load_settings(settings), SystemClock(), lambda: InRedis(valkey, "notifier"))
+        transports = open_transports(
+            load_settings(settings), SystemClock(), lambda: InRedis(redis_url(valkey), "notifier")
+        )
         receipts = [await transports[channel].send(message) for channel, message in MESSAGES.items()]
         assert [receipt.provider for receipt in receipts] == ["fcm", "right", "smtp:127.0.0.1"]
         assert [sandbox.ledger.accepted(channel, "5f" * 16) for channel in MESSAGES] == [1, 1, 1]
@@ -56,7 +59,7 @@ async def test_what_is_set_is_opened_and_a_channel_without_provider_says_so(tmp_
 
 
 async def test_a_channel_without_account_keeps_its_messages_and_says_why(valkey: str) -> None:
-    transports = open_transports(load_settings({}), SystemClock(), lambda: InRedis(valkey, "notifier"))
+    transports = open_transports(load_settings({}), SystemClock(), lambda: InRedis(redis_url(valkey), "notifier"))
 
     for channel, message in MESSAGES.items():
         with pytest.raises(Misconfigured, match="notifier doctor"):
@@ -75,7 +78,9 @@ async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_pat
         }
 
         # When the transports are opened, then the others send
-        transports = open_transports(load_settings(settings), SystemClock(), lambda: InRedis(valkey, "notifier"))
+        transports = open_transports(
+            load_settings(settings), SystemClock(), lambda: InRedis(redis_url(valkey), "notifier")
+        )
         receipts = [await transports[channel].send(MESSAGES[channel]) for channel in (PUSH, EMAIL)]
         assert [receipt.provider for receipt in receipts] == ["fcm", "smtp:127.0.0.1"]
 
@@ -87,7 +92,7 @@ async def test_an_account_that_cannot_be_used_stops_no_other_and_says_so(tmp_pat
 
     # Where it is the only one, its channel's messages wait with the reason
     only = open_transports(
-        load_settings({"NOTIFIER_PUSH_PROVIDERS": gone}), SystemClock(), lambda: InRedis(valkey, "notifier")
+        load_settings({"NOTIFIER_PUSH_PROVIDERS": gone}), SystemClock(), lambda: InRedis(redis_url(valkey), "notifier")
     )
     with pytest.raises(Misconfigured, match=r"gone\.json"):
         await only[PUSH].send(MESSAGES[PUSH])

@@ -35,6 +35,7 @@ from notifier.providers.pacing import (
 )
 from notifier.providers.shared import ASK_AGAIN, TIMEOUT, Kept, Shared
 from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.broker_url import redis_url
 from notifier.store.core.database import Database
 
 KEY: Final = "provider:sms:test"
@@ -175,7 +176,7 @@ def test_a_backlog_of_hours_comes_back_spread_over_minutes_with_no_gap() -> None
 
 @pytest.fixture
 async def in_redis(empty_valkey: str) -> AsyncIterator[list[Kept]]:
-    opened: list[Kept] = [InRedis(empty_valkey, "notifier") for _ in range(2)]
+    opened: list[Kept] = [InRedis(redis_url(empty_valkey), "notifier") for _ in range(2)]
     yield opened
     for each in opened:
         await each.close()
@@ -219,7 +220,7 @@ def test_processes_that_share_redis_never_pass_the_rate_in_any_second(
                 assert -wait >= patience
 
     async def all_of_them() -> None:
-        opened = [Shared(InRedis(valkey, "notifier"), SystemClock()) for _ in range(2)]
+        opened = [Shared(InRedis(redis_url(valkey), "notifier"), SystemClock()) for _ in range(2)]
         await asyncio.gather(*(ask(opened[process], pause, messages) for process, pause, messages in sequence))
         for each in opened:
             await each.close()
@@ -368,7 +369,7 @@ async def test_a_redis_that_hangs_is_waited_for_once_and_not_long(unused_tcp_por
     connected: list[asyncio.StreamWriter] = []
     clock = ManualClock(0)
     server = await asyncio.start_server(silence, "127.0.0.1", unused_tcp_port)
-    shared = Shared(InRedis(f"redis://127.0.0.1:{unused_tcp_port}", "notifier"), clock)
+    shared = Shared(InRedis(redis_url(f"redis://127.0.0.1:{unused_tcp_port}"), "notifier"), clock)
 
     # When it is asked again and again, then only the first call waits
     began = time.perf_counter()
@@ -388,7 +389,7 @@ async def test_a_redis_that_hangs_is_waited_for_once_and_not_long(unused_tcp_por
 async def test_a_redis_that_comes_back_is_asked_again(tmp_path: Path) -> None:
     # Given a Redis that isn't there yet
     clock = ManualClock(0)
-    shared = Shared(InRedis(f"unix://{tmp_path / 's'}", "notifier"), clock)
+    shared = Shared(InRedis(redis_url(f"unix://{tmp_path / 's'}"), "notifier"), clock)
     assert await shared.take(KEY, 1, False, 0, [(1, 0)]) is None
 
     # When it is, then it is asked after a while

@@ -17,6 +17,7 @@ from notifier.providers.breaker import IN_A_ROW
 from notifier.providers.pacing import BURST, OVERBOOKED
 from notifier.providers.shared import TIMEOUT, Kept
 from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.broker_url import redis_url
 from notifier.store.core.database import Database
 from tests.channels import canary
 from tests.channels.accounts import DOWN, TAKES, Keep, Process, answers, counted, outcome, requests
@@ -41,7 +42,7 @@ async def _known(keep: Keep) -> None:
 
 def nowhere() -> Kept:
     """A Redis that isn't there."""
-    return InRedis("redis://127.0.0.1:1", "notifier")
+    return InRedis(redis_url("redis://127.0.0.1:1"), "notifier")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -89,7 +90,7 @@ async def test_a_breaker_that_opens_in_one_process_is_open_in_all(
 
 async def test_what_a_process_was_told_outlives_redis(process: Process, provider: StandIn, empty_valkey: str) -> None:
     answers(provider, main=reply(429, refusal(20429, 429), {"Retry-After": "60"}))
-    one = process(by=lambda: InRedis(empty_valkey, "notifier"), clock=SystemClock(), main={})
+    one = process(by=lambda: InRedis(redis_url(empty_valkey), "notifier"), clock=SystemClock(), main={})
     await outcome(one)
 
     with redis.Redis.from_url(empty_valkey) as client:
@@ -193,7 +194,10 @@ async def test_what_is_shared_and_away_delays_nothing(process: Process, provider
 async def test_redis_holds_nothing_of_the_messages(process: Process, provider: StandIn, empty_valkey: str) -> None:
     answers(provider, main=reply(429, refusal(20429, 429), {"Retry-After": "60"}), two=DOWN)
     providers = process(
-        by=lambda: InRedis(empty_valkey, "notifier"), clock=SystemClock(), main={"rate": 1000.0}, two={"rate": 1000.0}
+        by=lambda: InRedis(redis_url(empty_valkey), "notifier"),
+        clock=SystemClock(),
+        main={"rate": 1000.0},
+        two={"rate": 1000.0},
     )
     for _ in range(20):
         await outcome(providers)

@@ -12,6 +12,7 @@ from notifier.domain.errors import SendError, Unavailable
 from notifier.providers.http_client import HttpClient
 from notifier.providers.opening import open_transports
 from notifier.providers.shared_in_redis import InRedis
+from notifier.runtime.broker_url import redis_url
 from notifier.runtime.proxies import Proxies
 from notifier.runtime.settings import load_settings
 from tests.channels.provider import PATIENT_HTTP, QUICK_HTTP, Provider, reply
@@ -128,7 +129,7 @@ async def test_the_usual_variable_is_heeded_unless_all_is_to_stay_on_this_machin
 
     for more, asked in (({}, 1), ({"NOTIFIER_LOOPBACK_ONLY": "true"}, 1), ({"NO_PROXY": ".example"}, 1)):
         settings = load_settings(environ | more)
-        sms = open_transports(settings, SystemClock(), lambda: InRedis(empty_valkey, "notifier"))[SMS]
+        sms = open_transports(settings, SystemClock(), lambda: InRedis(redis_url(empty_valkey), "notifier"))[SMS]
         with pytest.raises(SendError):
             await sms.send(text())
         await sms.close()
