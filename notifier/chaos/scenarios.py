@@ -25,9 +25,15 @@ MODULES = {
     "clock_skew": "clocks",
     "rolling_sigterm": "processes",
     "postgresql_failover": "database_failover",
+    "sentinel_failover": "broker_failover",
+    "cluster_master": "broker_failover",
+    "rabbitmq_node": "broker_failover",
 }
 
-PATIENT = (("redis_down", "broker_silent", "worker_stopped", "clock_skew"),)
+PATIENT = (
+    ("redis_down", "broker_silent", "worker_stopped", "clock_skew"),
+    ("sentinel_failover", "cluster_master", "rabbitmq_node"),
+)
 """Scenarios that mostly wait, in groups that may do so together."""
 
 
