@@ -35,12 +35,10 @@ HEADERS: Mapping[str, str] = {
     ),
     "Referrer-Policy": "no-referrer",  # the page's address holds the token that authorises it
     "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
 STYLE_HEADERS: Mapping[str, str] = {
     "Cache-Control": "public, max-age=31536000, immutable",
-    "X-Content-Type-Options": "nosniff",
 }
 MAX_FORM = 64 * 1024  # bytes of a form: every category on every channel takes a few thousand
 MAX_FIELDS = 1000  # fields of a form: every category on every channel, with a margin

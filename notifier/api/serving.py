@@ -16,24 +16,31 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from notifier.api.lingering import LINGER, LingeringTransport
+from notifier.api.peers import Peers
 from notifier.console.live import Streams
 from notifier.domain.errors import ConfigurationError
+from notifier.runtime.addresses import networks
+from notifier.runtime.settings import Settings
 
 HEAD_TIMEOUT: Final = 10.0  # seconds for the whole head of a request: on a bad line one takes one or two
 MAX_HEAD: Final = 64 * 1024  # bytes of an incomplete head: eight times what servers commonly accept
 BACKLOG: Final = 2048  # connections that may wait to be accepted: uvicorn's own figure
+HSTS: Final = 365 * 24 * 60 * 60  # seconds for which browsers come by HTTPS alone (RFC 6797): the usual year
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol with three changes.
+    """uvicorn's HTTP/1.1 protocol with four changes.
 
     An `Upgrade` is ignored (RFC 9110 §7.8): httptools would end the request at its head and lose the body. The head of
     a request has a time limit in seconds: uvicorn would wait for ever. A connection that is closed inside a request
     lingers, likewise limited: uvicorn would close it at once, and its client would read a reset instead of the answer.
+    A peer that has its most connections is given no more: uvicorn would take whatever comes.
     """
 
-    def __init__(self, *args: Any, head_timeout: float, linger: float, **more: Any) -> None:
+    def __init__(self, *args: Any, peers: Peers, head_timeout: float, linger: float, **more: Any) -> None:
         super().__init__(*args, **more)
+        self._peers = peers
+        self._peer: bytes | None = None
         self._head_timeout = head_timeout
         self._linger = linger
         self._head_timer: asyncio.TimerHandle | None = None
@@ -43,9 +50,16 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._connection = LingeringTransport(transport, lambda: self._in_body or self._head_size > 0, self._linger)
         super().connection_made(cast(asyncio.Transport, self._connection))
+        if self.client is not None:
+            self._peer = self._peers.enter(self.client[0])
+            if self._peer is None:
+                self._refuse(429, "This address has too many connections open; close some, or reuse them.")
+                return
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._peer is not None:
+            self._peers.leave(self._peer)
         self._connection.on_lost()
         self._wait_no_more()
         super().connection_lost(exc)
@@ -127,13 +141,27 @@ class Protocol(HttpToolsProtocol):
 
 
 def configure(
-    app: Starlette, head_timeout: float = HEAD_TIMEOUT, linger: float = LINGER, **more: Any
+    app: Starlette, settings: Settings, head_timeout: float = HEAD_TIMEOUT, linger: float = LINGER, **more: Any
 ) -> uvicorn.Config:
     """Return uvicorn's configuration for the application. The caller enters the application's lifespan."""
-    protocol: Any = partial(Protocol, head_timeout=head_timeout, linger=linger)
+    proxies = networks(settings.trusted_proxies)
+    peers = Peers(settings.connections_per_address, proxies)
+    protocol: Any = partial(Protocol, peers=peers, head_timeout=head_timeout, linger=linger)
     return uvicorn.Config(
-        app, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False, **more
-    )
+        app, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
+        forwarded_allow_ips=[str(each) for each in proxies], headers=headers_of_all(settings.public_url), **more
+    )  # fmt: skip
+
+
+def headers_of_all(public_url: str) -> list[tuple[str, str]]:
+    """Return the headers of every answer: no guessing of content types and, where the public address is HTTPS, no HTTP.
+
+    Other hosts of the domain aren't ours to decide about, so Strict-Transport-Security says nothing of subdomains.
+    """
+    headers = [("X-Content-Type-Options", "nosniff")]
+    if public_url.startswith("https:"):
+        headers.append(("Strict-Transport-Security", f"max-age={HSTS}"))
+    return headers
 
 
 class ApiServer(uvicorn.Server):
@@ -143,8 +171,8 @@ class ApiServer(uvicorn.Server):
     On shutdown it ends streams before it waits for the requests under way.
     """
 
-    def __init__(self, app: Starlette, streams: Streams, host: str, port: int, grace: int) -> None:
-        super().__init__(configure(app, timeout_graceful_shutdown=grace))
+    def __init__(self, app: Starlette, settings: Settings, streams: Streams, host: str, port: int, grace: int) -> None:
+        super().__init__(configure(app, settings, timeout_graceful_shutdown=grace))
         self._opened = AsyncExitStack()
         self._lifespan = app.router.lifespan_context(app)
         self._streams = streams

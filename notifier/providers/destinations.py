@@ -15,13 +15,14 @@ NAT64 whose prefix is the network's own (RFC 6052 §2.2). A firewall in front of
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Final
 
 import idna
 
+from notifier.runtime.addresses import Network
+
 Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 PORTS: Final = frozenset({443, 4443, 8443, 9443, 10443})
 """Ports on which HTTPS is conventionally served and no other public service is."""

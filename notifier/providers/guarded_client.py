@@ -30,13 +30,13 @@ from notifier.providers import fence
 from notifier.providers.destinations import (
     Address,
     Destination,
-    Network,
     UnsafeDestination,
     admit,
     parse_destination,
 )
 from notifier.providers.http import TIMEOUTS, HttpAnswer, HttpTimeouts
 from notifier.providers.http_connection import Connection, Tunnel, begin, reach, tls_context, unreached
+from notifier.runtime.addresses import Network
 from notifier.runtime.proxies import DIRECT, Proxies
 
 LOOKUP_TIMEOUT: Final = 3.0

@@ -4,7 +4,9 @@ What is read here is told by ValueErrors in words that hold nothing of it: setti
 """
 
 import re
-from ipaddress import ip_address
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -29,6 +31,9 @@ _HOST: Final = re.compile(
 )  # host names within Docker may have a "_"
 _PATH: Final = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")  # RFC 3986 §3.3
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SEPARATORS: Final = re.compile(r"[\s,]+")
+
+Network = IPv4Network | IPv6Network
 
 
 class Mailbox(NamedTuple):
@@ -137,3 +142,16 @@ def _with_ascii_domain(address: str) -> str:
     except EmailNotValidError:
         return ""
     return f"{local}@{checked.ascii_domain}"
+
+
+@lru_cache(8)
+def networks(text: str) -> Sequence[Network]:
+    """Networks and single addresses, with commas or blanks between them; ValueError with the position of a bad one."""
+    return tuple(_network(position, each) for position, each in enumerate(filter(None, _SEPARATORS.split(text)), 1))
+
+
+def _network(position: int, text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise ValueError(f"entry {position} is not a network in CIDR form, or has bits set after its prefix") from None

@@ -20,7 +20,7 @@ from notifier.domain.errors import ConfigurationError
 from notifier.domain.keys import read_parties
 from notifier.domain.links import read_keys
 from notifier.domain.reading import read_text
-from notifier.runtime.addresses import host_name, listen_address, web_address
+from notifier.runtime.addresses import host_name, listen_address, networks, web_address
 from notifier.runtime.broker_url import broker_url
 from notifier.runtime.database_url import read_database_url
 from notifier.runtime.proxies import DIRECT, Proxies, proxy_address
@@ -28,6 +28,7 @@ from notifier.runtime.proxies import DIRECT, Proxies, proxy_address
 PREFIX = "NOTIFIER_"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Connections = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _IN_WHEEL = _PACKAGE / "_templates"
@@ -73,6 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 8080
     public_url: str = "http://127.0.0.1:8080"
+    trusted_proxies: str = "127.0.0.1,::1"
+    connections_per_address: Connections = 500
 
     worker_processes: Count = 2
     worker_batches: Count = 4
@@ -128,6 +131,7 @@ _QUOTED = re.compile(r"""([\"'])((?:(?!\1).)*)\1""", re.DOTALL)
 _USUAL: Final[Mapping[str, Sequence[str]]] = {
     "https_proxy": ("https_proxy", "HTTPS_PROXY"),
     "no_proxy": ("no_proxy", "NO_PROXY"),
+    "trusted_proxies": ("FORWARDED_ALLOW_IPS",),
 }
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -283,6 +287,15 @@ _OWN: Final[Mapping[str, Setting]] = {
         about="the URL at which people and providers reach the web process; links and Twilio's callbacks use it",
         example="https://notify.example.com",
         read=web_address,
+    ),
+    "trusted_proxies": Setting(
+        about="proxies before the web process: their `X-Forwarded-For` is believed, their connections aren't limited",
+        example="127.0.0.1,10.0.3.0/24",
+        read=looked_at(networks),
+        several_lines=True,
+    ),
+    "connections_per_address": Setting(
+        about="the most connections that one address may have to a web process; 0 for any number", example="500"
     ),
     "worker_processes": Setting(
         about="worker processes for prompt messages; two more process segments and campaigns", example="2"

@@ -130,21 +130,24 @@ async def application(
 
     app = create_app(open_engine, close, settings=settings, body_timeout=body_timeout)
     async with (
-        serve(app, head_timeout, linger) as url,
+        serve(app, settings, head_timeout, linger) as url,
         aiohttp.ClientSession() as session,
     ):
         yield Caller(url, session, engine, await add_key(database))
 
 
 @asynccontextmanager
-async def serve(app: Starlette, head_timeout: float = HEAD_TIMEOUT, linger: float = LINGER) -> AsyncIterator[str]:
+async def serve(
+    app: Starlette, settings: Settings, head_timeout: float = HEAD_TIMEOUT, linger: float = LINGER
+) -> AsyncIterator[str]:
     """The URL of the application on a free port of this loop. It stops once the requests of who left have ended."""
-    config = configure(app, head_timeout, linger, port=0)
+    config = configure(app, settings, head_timeout, linger, port=0)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = LifespanOff(config)
     async with app.router.lifespan_context(app):
         await server.startup()
+        await server.on_tick(0)  # what every answer's headers are is known from its first round on
         try:
             yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         finally:

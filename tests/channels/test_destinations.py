@@ -14,12 +14,12 @@ from notifier.providers.destinations import (
     MAX_URL,
     PORTS,
     Address,
-    Network,
     UnsafeDestination,
     admit,
     fault_of,
     parse_destination,
 )
+from notifier.runtime.addresses import Network
 
 NOWHERE_GLOBAL: Final = [
     ip_network(text)

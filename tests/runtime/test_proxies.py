@@ -81,3 +81,12 @@ def test_our_own_variable_goes_before_the_usual_ones_and_small_letters_before_ca
     ours = load_settings(usual | {"NOTIFIER_HTTPS_PROXY": "http://a:1", "NOTIFIER_NO_PROXY": "a"})
     assert (ours.https_proxy, ours.no_proxy) == ("http://a:1", "a")
     assert load_settings({"https_proxy": ""}).https_proxy == ""
+
+
+def test_proxies_before_us_are_named_as_uvicorn_has_them_unless_set() -> None:
+    assert load_settings({"FORWARDED_ALLOW_IPS": "10.0.0.1"}).trusted_proxies == "10.0.0.1"
+
+    both = {"FORWARDED_ALLOW_IPS": "10.0.0.1", "NOTIFIER_TRUSTED_PROXIES": "10.0.0.2"}
+    assert load_settings(both).trusted_proxies == "10.0.0.2"
+    with pytest.raises(ConfigurationError, match="FORWARDED_ALLOW_IPS: entry 1 is not a network"):
+        load_settings({"FORWARDED_ALLOW_IPS": "*"})

@@ -42,6 +42,7 @@ def other_than_default(name: str) -> Any:
         "database_url": "sqlite:///another.db",
         "broker_url": "amqps://another",
         "public_url": "https://another.example/path",
+        "trusted_proxies": "10.0.0.1, 10.0.3.0/24",
         "app_url": "http://another.example:8080",
         "email_from": "another@example.com",
         "namespace": "another",

@@ -21,7 +21,6 @@ FRESH: Final = 300
 _HEADERS: Final[Mapping[str, str]] = {
     "ETag": f'"{VERSION}"',
     "Cross-Origin-Resource-Policy": "cross-origin",
-    "X-Content-Type-Options": "nosniff",
 }
 
 

@@ -12,9 +12,10 @@ from notifier.domain.clock import Clock
 from notifier.domain.errors import SendError
 from notifier.domain.messages import Receipt
 from notifier.domain.standard_webhooks import signed_headers
-from notifier.providers.destinations import Network, UnsafeDestination, parse_destination
+from notifier.providers.destinations import UnsafeDestination, parse_destination
 from notifier.providers.guarded_client import LOOKUPS, GuardedClient, Resolve
 from notifier.providers.http import TIMEOUTS, HttpAnswer, HttpTimeouts, retry_after
+from notifier.runtime.addresses import Network
 from notifier.runtime.proxies import DIRECT, Proxies
 
 CONNECTIONS: Final = 100
