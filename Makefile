@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 PEERS := .venv-bench/ready
 
-.PHONY: help demo quick test coverage check format bench chaos observability lock clean
+.PHONY: help demo quick test coverage check audit format bench chaos observability lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -58,6 +58,10 @@ check: $(READY)  ## lint, format, strict types, import direction
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(READY)  ## no version in the production lock was withdrawn by its authors (pip-audit tells known vulnerabilities)
+	@told=$$($(BIN)/pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --no-deps --require-hashes \
+	  -r requirements.lock 2>&1) && ! echo "$$told" | grep -A 1 yanked
 
 format: $(READY)  ## put the code in its format
 	$(BIN)/ruff check --fix .
