@@ -77,9 +77,10 @@ observability: $(READY)  ## the Grafana dashboard and Prometheus' alerts anew fr
 	$(BIN)/python deploy/observability.py
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate
-lock: ## requirements.lock, requirements-dev.lock and bench/requirements.lock anew from pyproject.toml (needs uv)
+lock: ## requirements*.lock and bench/requirements.lock anew from pyproject.toml (needs uv)
 	$(LOCK) --group build -o requirements.lock pyproject.toml
-	$(LOCK) --group dev --constraint requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --group build --extra tracing --constraint requirements.lock -o requirements-tracing.lock pyproject.toml
+	$(LOCK) --group dev --extra tracing --constraint requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) --group bench --constraint requirements-dev.lock -o bench/requirements.lock pyproject.toml
 
 clean:  ## remove what make made

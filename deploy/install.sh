@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs notifier, what it needs to run, and nothing else: deploy/install.sh /opt/notifier/1.0.0
-# Everything comes by the hashed lock. PYTHON is the interpreter, 3.11 or newer; python3 unless set.
+# Everything comes by the hashed lock. PYTHON is the interpreter, 3.11 or newer; python3 unless set. WITH=tracing installs
+# OpenTelemetry too (docs/tracing.md).
 set -eu
 into=${1:?'a folder is missing, such as /opt/notifier/1.0.0'}
 case $into in /*) ;; *) into=$PWD/$into ;; esac
@@ -14,7 +15,7 @@ if [ -n "$(ls -A "$into" 2>/dev/null)" ] && [ ! -f "$into/pyvenv.cfg" ]; then
   exit 1
 fi
 "${PYTHON:-python3}" -m venv --clear "$into"
-pip install --no-compile --no-deps --require-hashes --requirement requirements.lock
+pip install --no-compile --no-deps --require-hashes --requirement "requirements${WITH:+-$WITH}.lock"
 pip install --no-compile --no-deps --no-build-isolation .
 
 # What built it isn't needed to run, nor is what wheels were compiled from (13 MB of asyncmy's), nor are tests, nor the

@@ -22,6 +22,7 @@ from notifier.runtime import loop_lag
 from notifier.runtime.background import cancelled, forever
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.runtime.settings import Settings
+from notifier.runtime.tracing import open_tracer
 from notifier.store.core import buckets, secrets
 from notifier.store.core.clock import DatabaseClock
 from notifier.store.core.database import Database
@@ -38,17 +39,18 @@ def guard(settings: Settings) -> None:
         refuse_everything_but_loopback()
 
 
-async def open_engine(settings: Settings) -> Engine:
-    """Open the engine of the web process and the clock."""
+async def open_engine(settings: Settings, process: str = "") -> Engine:
+    """Open the engine of the web process, the clock or a command. One that makes spans gives the name by which they
+    call it, its `process`."""
     async with AsyncExitStack() as opened:
-        return Engine(**await _open(settings, opened), opened=opened.pop_all())
+        return Engine(**await _open(settings, opened, process), opened=opened.pop_all())
 
 
 async def open_worker_engine(settings: Settings, bulkheads: Mapping[Queue, Bulkhead]) -> WorkerEngine:
     """Open a worker's engine, with its transports, on the worker's loop and before its first message. `bulkheads` are
     those of the queues that the worker serves."""
     async with AsyncExitStack() as opened:
-        basis = await _open(settings, opened)
+        basis = await _open(settings, opened, "worker")
         keep = keeper(settings, basis["namespace"], basis["database"], basis["clock"])
         transports = open_transports(settings, basis["clock"], keep)
         for transport in transports.values():
@@ -67,9 +69,12 @@ async def close(engine: Engine) -> None:
     await engine.opened.aclose()
 
 
-async def _open(settings: Settings, opened: AsyncExitStack) -> dict[str, Any]:
+async def _open(settings: Settings, opened: AsyncExitStack, process: str) -> dict[str, Any]:
     """Open what every engine has. `opened` closes it where a later step fails."""
     await asyncio.to_thread(refuse_another_mode, settings.broker_url)
+    tracer = open_tracer(settings, process) if process else None
+    if tracer is not None:
+        opened.push_async_callback(tracer.close)
     catalog = load_catalog(settings.templates)
     renderer = load_renderer(settings, catalog)
     database = await open_database(settings)
@@ -88,7 +93,7 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> dict[str, Any]:
     metrics.pool.watched = database.connections
     return {
         "database": database, "namespace": namespace, "catalog": catalog, "renderer": renderer, "signals": signals,
-        "clock": clock, "links": links,
+        "clock": clock, "links": links, "tracer": tracer,
     }  # fmt: skip
 
 

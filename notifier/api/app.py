@@ -3,6 +3,7 @@ console."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -48,6 +49,7 @@ from notifier.api.page import Pages
 from notifier.api.request_ids import RequestIds
 from notifier.api.scrapes import Scrapes
 from notifier.api.signatures import read_link
+from notifier.api.traced import Traced
 from notifier.console.app import close_console, create_console, open_console
 from notifier.console.live import Streams
 from notifier.console.screens import BASE
@@ -58,7 +60,7 @@ from notifier.monitoring.listener import listening
 from notifier.monitoring.pages import Readiness, pages_of
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
-from notifier.pipeline.receipts import BATCH, record
+from notifier.pipeline.receipts import BATCH, take
 from notifier.pipeline.sharing import keeper
 from notifier.providers.shared import Shared
 from notifier.rendering import Brand
@@ -105,6 +107,7 @@ def create_app(
     """
     known, live = settings or Settings(), streams or Streams()
     console = create_console()
+    traced = [Middleware(Traced)] if known.tracing else []
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -135,7 +138,13 @@ def create_app(
             HTTPException: on_http_exception,
             Exception: on_error,
         },
-        middleware=[Middleware(RequestIds), Middleware(Latency, BASE), Middleware(ocpi.Echo), Middleware(CrossOrigin)],
+        middleware=[
+            Middleware(RequestIds),
+            *traced,
+            Middleware(Latency, BASE),
+            Middleware(ocpi.Echo),
+            Middleware(CrossOrigin),
+        ],
     )
     app.router.redirect_slashes = False  # such a redirect would lead to whatever host the caller claims
     return app
@@ -147,7 +156,7 @@ def _open_context(engine: Engine, settings: Settings, streams: Streams, body_tim
         engine=engine,
         reader=EventReader(engine.catalog),
         intake=Intake(engine),
-        reports=Coalescer(lambda batch: record(engine.database, batch, engine.clock.now()), limit=BATCH),
+        reports=Coalescer(partial(take, engine), limit=BATCH),
         authenticator=Authenticator(engine.database, engine.clock),
         rates=Rates(Shared(keeper(settings, engine.namespace, engine.database, engine.clock)(), engine.clock)),
         books=books,

@@ -29,6 +29,8 @@ class Attributes(msgspec.Struct, rename=lambda name: f"ce-{name}"):
     type: TypeName | UnsetType = UNSET
     subject: Line | UnsetType = UNSET
     time: Line | UnsetType = UNSET
+    traceparent: Line | UnsetType = UNSET
+    tracestate: Line | UnsetType = UNSET
 
 
 EventData = Annotated[Any, msgspec.Meta(extra_json_schema={"$ref": REFERENCE.format(name=EVENT_DATA)})]

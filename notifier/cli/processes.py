@@ -40,7 +40,7 @@ def web(host: str | None, port: int | None, metrics_listen: str | None) -> None:
 
     guard(settings)
     streams = Streams()
-    app = create_app(lambda: open_engine(settings), close, settings=settings, streams=streams, warm=True)
+    app = create_app(lambda: open_engine(settings, "web"), close, settings=settings, streams=streams, warm=True)
     host, port = host or settings.host, settings.port if port is None else port
     with suppress(KeyboardInterrupt):  # uvicorn raises this when SIGINT ended it
         uvloop.run(ApiServer(app, settings, streams, host, port, GRACE).serve())

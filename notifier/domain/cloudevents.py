@@ -15,6 +15,7 @@ from notifier.domain.headers import attributes
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.domain.sayable import make_check
 from notifier.domain.text import LINE
+from notifier.domain.trace_context import TraceContext, read_context
 
 MAX_BATCH = 1000  # events in one call: the transaction that writes them stays under 50 ms
 MAX_EVENT = 64 * 1024  # bytes: CloudEvents 1.0 §5 asks every intermediary to take this much
@@ -23,6 +24,8 @@ BATCH = "application/cloudevents-batch+json"
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=LINE)]
 Attribute = Annotated[str, msgspec.Meta(min_length=1)]
+Extension = Annotated[Any, msgspec.Meta(extra_json_schema={"type": "string"})]
+"""An attribute that never makes an event one that can't be taken, whatever it is."""
 TypeName = EventType
 
 check_time = make_check({"time": "time"})
@@ -31,7 +34,7 @@ check_time = make_check({"time": "time"})
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     """The envelope (CloudEvents 1.0 §3): other attributes are let through and dropped. Data is JSON, as it is or
-    in Base64, as SDKs send bytes."""
+    in Base64, as SDKs send bytes. `traceparent` and `tracestate` are the extension for distributed tracing."""
 
     specversion: Literal["1.0"]
     id: Line
@@ -41,6 +44,8 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     datacontenttype: Attribute | None = None
     dataschema: Attribute | None = None
+    traceparent: Extension = None
+    tracestate: Extension = None
     data_base64: bytes | None = None
     data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b""))
 
@@ -51,7 +56,8 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
 class CheckedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event that fits: known type, data as the type's schema has it and nothing besides.
 
-    `digest` tells it from another event that claims the same source and id.
+    `digest` tells it from another event that claims the same source and id. `trace` is the context that it came with
+    itself, or that it is accepted under.
     """
 
     id: str
@@ -62,6 +68,7 @@ class CheckedEvent(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: int
     digest: str
     data: msgspec.Raw
+    trace: TraceContext | None = None
 
 
 class EventReader:
@@ -149,4 +156,5 @@ class EventReader:
             occurred_at=at,
             digest=blake2b("\x1f".join(told).encode() + b"\x1f" + fitting, digest_size=16).hexdigest(),
             data=msgspec.Raw(fitting),
+            trace=None if envelope.traceparent is None else read_context(envelope.traceparent, envelope.tracestate),
         )

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from notifier.domain.ids import make_id
+from notifier.domain.trace_context import TraceContext
 
 BLANK: Final = "{}"
 """The data of an event, as JSON, that are no longer kept: every type's data have a required member, so that no event is
@@ -20,6 +21,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     segment that is decided in part. `first_seen` is when the first event with the same collapse key was accepted, by
     notification type. `audiences` are the audience keys that a copy of it is decided for, None where it is no copy.
     `ahead` is, by audience key, how many people in other buckets have their turn before each one here, in their order.
+    `trace` is the context of its acceptance, where that is traced.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     first_seen: Mapping[str, int] = {}
     audiences: Collection[str] | None = None
     ahead: Mapping[str, Sequence[int]] = {}
+    trace: TraceContext | None = None
 
     @property
     def is_blank(self) -> bool:

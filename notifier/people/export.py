@@ -10,6 +10,7 @@ import msgspec
 from notifier.domain.addresses import shown
 from notifier.domain.clock import to_datetime
 from notifier.domain.recipients import RecipientDetails
+from notifier.domain.trace_context import parted
 from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.delivery.decisions import answers_told, facts_told
@@ -178,7 +179,7 @@ async def _sent(database: Database, recipient_id: str, after: Any) -> tuple[Sequ
                 "id": row.event_id,
                 "type": row.event_type,
                 **_told({name: getattr(row, name) for name in export.EVENT}),
-                "data": msgspec.Raw(row.data.encode()),
+                "data": msgspec.Raw(parted(row.data)[0].encode()),
             },
         }
         for row in found

@@ -16,11 +16,14 @@ from notifier.domain.buckets import bucket_of, home
 from notifier.domain.cloudevents import MAX_BATCH, CheckedEvent
 from notifier.domain.errors import Problem
 from notifier.domain.problems import problem
+from notifier.domain.trace_context import with_context
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.pipeline.signalling import signal_undecided
+from notifier.pipeline.traces import begin_accepting, end_accepting, fail_accepting
 from notifier.runtime.background import once
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.stages import Stage, metered
+from notifier.runtime.tracing import Tracer
 from notifier.store.delivery import events
 
 
@@ -40,6 +43,7 @@ class Intake:
         self._writers: list[Coalescer[CheckedEvent, events.Stored]] = [
             Coalescer(partial(self._write, each), limit=MAX_BATCH) for each in engine.buckets
         ]
+        self._tracer = engine.tracer
         self._signals: set[asyncio.Task[None]] = set()
 
     async def accept(self, candidates: Sequence[CheckedEvent | Problem]) -> list[Accepted | Problem]:
@@ -48,7 +52,7 @@ class Intake:
         Raises StoreUnavailable where nothing could be written.
         """
         fit = [candidate for candidate in candidates if isinstance(candidate, CheckedEvent)]
-        stored = iter(await self._store(fit))
+        stored = iter(await (self._store(fit) if self._tracer is None else self._store_traced(self._tracer, fit)))
         answers = [
             candidate if isinstance(candidate, Problem) else _answer(candidate, next(stored))
             for candidate in candidates
@@ -67,6 +71,17 @@ class Intake:
         """Wait for signals under way."""
         await asyncio.gather(*self._signals)
 
+    async def _store_traced(self, tracer: Tracer, fit: Sequence[CheckedEvent]) -> Sequence[events.Stored]:
+        """Write events, those that are traced with the context of their spans."""
+        begun = begin_accepting(tracer, fit, self._engine.clock.now())
+        try:
+            stored = await self._store([checked for checked, _ in begun])
+        except BaseException as error:
+            fail_accepting(begun, error, self._engine.clock.now())
+            raise
+        end_accepting(begun, stored, self._engine.clock.now())
+        return stored
+
     async def _store(self, fit: Sequence[CheckedEvent]) -> Sequence[events.Stored]:
         """Write events, each in the bucket where it is at home."""
         if len(self._writers) == 1:
@@ -83,9 +98,15 @@ class Intake:
     async def _write(self, engine: Engine, batch: list[CheckedEvent]) -> list[events.Stored]:
         now = engine.clock.now()
         first = {checked.id: checked for checked in reversed(batch)}
-        stored = await events.add(engine.database, [new_event(checked, now) for checked in first.values()])
+        stored = await events.add(engine.database, [self._new_event(checked, now) for checked in first.values()])
         self.signal(engine, {stored[undated].id: checked.type for undated, checked in first.items()})
         return [stored[checked.id] for checked in batch]
+
+    def _new_event(self, checked: CheckedEvent, now: int) -> events.NewEvent:
+        """The row of an event; where nothing is traced, none of the context that it came with is kept."""
+        if self._tracer is None and checked.trace is not None:
+            checked = msgspec.structs.replace(checked, trace=None)
+        return new_event(checked, now)
 
 
 def _home(checked: CheckedEvent) -> str:
@@ -109,8 +130,8 @@ def new_event(checked: CheckedEvent, now: int) -> events.NewEvent:
     """The row of an event accepted now; the clock signals it unless another signal is acted on first."""
     return events.NewEvent(
         id=checked.id, source=checked.source, source_id=checked.source_id, type=checked.type, subject=checked.subject,
-        occurred_at=checked.occurred_at, accepted_at=now, digest=checked.digest, data=checked.data,
-        next_check_at=now + SIGNAL_AGAIN,
+        occurred_at=checked.occurred_at, accepted_at=now, digest=checked.digest,
+        data=with_context(checked.data, checked.trace), next_check_at=now + SIGNAL_AGAIN,
     )  # fmt: skip
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from notifier.domain.cloudevents import CheckedEvent, EventReader
 from notifier.domain.errors import Problem
+from notifier.domain.trace_context import TraceContext
 from notifier.ocpi import cdrs
 from notifier.ocpi.events import OcpiEvent, OcpiObjectId
 from notifier.ocpi.objects import Cdr, OcpiInvalid, check, read
 from notifier.ocpi.sessions import SessionUpdate, StoredSession
 from notifier.pipeline.accept import Accepted, Intake, new_event
 from notifier.pipeline.engine import Engine
+from notifier.runtime.tracing import current
 from notifier.store.delivery import sessions
 from notifier.store.delivery.events import NewEvent
 
@@ -27,14 +31,15 @@ async def accept_session(
 
     Raises OcpiInvalid, UnknownSession or StoreUnavailable, and then nothing has changed.
     """
-    now = engine.clock.now()
+    now, request = engine.clock.now(), current.get()
+    trace = None if request is None else request.context
     changes: list[SessionUpdate] = []
     new: list[NewEvent] = []
 
     def take(stored: StoredSession | None) -> tuple[StoredSession, list[NewEvent]]:
         change = step(stored, ids, body)
         changes[:] = [change]
-        new[:] = [new_event(_checked(reader, event), now) for event in change.events]
+        new[:] = [new_event(_checked(reader, event, trace), now) for event in change.events]
         return change.stored, new
 
     name = ids.checked().text
@@ -66,5 +71,6 @@ async def accept_cdr(
     return f"{why}; the one before is stopped if it has not gone out" if why else answer
 
 
-def _checked(reader: EventReader, event: OcpiEvent) -> CheckedEvent:
-    return reader.made(event.type, event.source, event.id, event.subject, event.time, event.data)
+def _checked(reader: EventReader, event: OcpiEvent, trace: TraceContext | None = None) -> CheckedEvent:
+    made = reader.made(event.type, event.source, event.id, event.subject, event.time, event.data)
+    return made if trace is None else msgspec.structs.replace(made, trace=trace)

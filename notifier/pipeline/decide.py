@@ -23,6 +23,7 @@ from notifier.pipeline.local_claims import LocalClaims, claim_locally, due_immed
 from notifier.pipeline.plan import Plan, audience_keys
 from notifier.pipeline.planning import read_and_plan, with_first_seen
 from notifier.pipeline.signalling import begin_try, signal_due
+from notifier.pipeline.traces import tell_decided
 from notifier.runtime.stages import Stage, metered
 from notifier.store.delivery import deliveries, events, identities, supersessions
 from notifier.store.delivery.deliveries import NewDelivery
@@ -107,6 +108,8 @@ async def _decide_together(engine: WorkerEngine, ids: Sequence[str], forwarded: 
         break
     else:
         return 0, BatchSplit()  # the clock signals the events again
+    if engine.tracer is not None:
+        tell_decided(engine.tracer, decided.split.together, decided.new, now, engine.clock.now())
     _begin(engine, decided)
     await signal_due(engine, decided.new, now)
     await engine.signals.expand(decided.split.wide)

@@ -19,6 +19,7 @@ from notifier.pipeline.claim_batcher import Claim, OnWire, Settlement
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.prepare import Prepared, closed_by, is_open, prepare
 from notifier.pipeline.settle import Unsent, attempt, bad_address, lost_address, settle, was_tried
+from notifier.pipeline.traces import tell_delivered
 from notifier.providers.fence import BEGIN_WITHIN, Lease, check, is_over, leased
 from notifier.runtime.stages import Stage, meter, metered
 from notifier.store.delivery.deliveries import Ready
@@ -62,7 +63,7 @@ async def hand_over(engine: WorkerEngine, channel: Channel, held: Sequence[Claim
     with leased((lease_ends - engine.hold.fence - began_at) / SECOND) as lease:
         with meter(Stage.RENDER):
             prepared = [_prepare(engine, each.ready, told=each.ready.id not in untold) for each in held]
-        batch = _Batch(engine, channel, lease, deque(zip(prepared, held, strict=True)))
+        batch = _Batch(engine, channel, lease, deque(zip(prepared, held, strict=True)), began_at)
         sending = asyncio.create_task(batch.send())
     try:
         done, _ = await asyncio.wait({sending}, timeout=engine.hold.lasts / SECOND / 2)
@@ -81,12 +82,14 @@ class _Batch:
     """Deliveries sent under one lease, which is renewed for each while it is being sent."""
 
     def __init__(
-        self, engine: WorkerEngine, channel: Channel, lease: Lease, waiting: deque[tuple[Prepared, Claim]]
-    ) -> None:
+        self, engine: WorkerEngine, channel: Channel, lease: Lease, waiting: deque[tuple[Prepared, Claim]],
+        began_at: int,
+    ) -> None:  # fmt: skip
         self._engine = engine
         self._channel = channel
         self._lease = lease
         self._waiting = waiting
+        self._began_at = began_at
         self._tried: list[_Tried] = []
         self._leases: dict[asyncio.Task[None] | None, Lease] = {}
 
@@ -105,7 +108,7 @@ class _Batch:
                     under_way.add(asyncio.create_task(self._send_in_turn()))
                 if self._tried:
                     ended, self._tried = self._tried, []
-                    await _settle(self._engine, self._channel, ended)
+                    await _settle(self._engine, self._channel, ended, self._began_at)
                 for task in done:
                     task.result()
         except BaseException:
@@ -185,13 +188,17 @@ async def _send(engine: WorkerEngine, channel: Channel, message: Message) -> Rec
 
 
 @metered(Stage.SETTLE)
-async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried]) -> None:
+async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried], began_at: int) -> None:
     now, lease_ends = engine.clock.now(), min(each.lease_ends for each in tried)
     settlements = [_settlement(each, now, engine.random) for each in tried]
     check_moves((State.SENDING, each.settled.state) for each in settlements)
     taken = await _while_leased(engine, lease_ends, lambda: engine.claims.settle(settlements))
     written = [pair for pair, is_taken in zip(zip(tried, settlements, strict=True), taken, strict=True) if is_taken]
     _measure(channel, [each for each, _ in written], [each.settled for _, each in written])
+    if engine.tracer is not None:
+        ended_at = engine.clock.now()
+        for each, settlement in written:
+            tell_delivered(engine.tracer, each.prepared.ready, settlement, began_at, ended_at)
 
 
 def _settlement(tried: _Tried, now: int, random: Random) -> Settlement:

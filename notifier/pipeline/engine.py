@@ -19,6 +19,7 @@ from notifier.pipeline.often import Often
 from notifier.providers import Transport
 from notifier.rendering import Renderer
 from notifier.runtime.broker_url import NAMESPACE
+from notifier.runtime.tracing import Tracer
 from notifier.store.core.database import Database
 
 SIGNAL_AGAIN = 3 * SECOND  # a signal that no worker took by then is lost or stuck: the clock signals again
@@ -31,7 +32,7 @@ class Engine:
     """The database, the signals, the texts and, in workers, the channels' transports.
 
     `opened` closes what was opened for the engine; `chunk` counts recipients; `namespace` prefixes all of its
-    names in a broker; `often` remembers people about whom it decides often.
+    names in a broker; `often` remembers people about whom it decides often; `tracer` is there where tracing is on.
     """
 
     database: Database
@@ -43,6 +44,7 @@ class Engine:
     namespace: str = NAMESPACE
     chunk: int = CHUNK
     often: Often = field(default_factory=Often)
+    tracer: Tracer | None = None
     part_of: "Engine | None" = None
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 

@@ -17,6 +17,7 @@ from notifier.pipeline.plan import Plan, kinds_of, people_of, plan_nobody, plan_
 from notifier.pipeline.planning import with_first_seen
 from notifier.pipeline.signalling import begin_try, signal_due
 from notifier.pipeline.spending import read_spent
+from notifier.pipeline.traces import tell_decided
 from notifier.runtime.stages import Stage, metered
 from notifier.store.delivery import deliveries, events, identities, supersessions
 from notifier.store.people import recipients, segments
@@ -57,7 +58,9 @@ async def _expand(engine: Engine, id_: str) -> int:
     outcome = await engine.database.write(partial(_transact, engine, id_, now, forwarded))
     if outcome is None:
         return 0
-    finished, plan = outcome
+    finished, plan, event = outcome
+    if engine.tracer is not None:
+        tell_decided(engine.tracer, [event], plan.deliveries.values(), now, engine.clock.now())
     await signal_due(
         engine, plan.deliveries.values(), now
     )  # rows that existed already were signalled before: a second signal does no harm
@@ -79,9 +82,9 @@ async def _forward(engine: Engine, id_: str, forwarded: Forwarded) -> bool:
 
 async def _transact(
     engine: Engine, id_: str, now: int, forwarded: Forwarded, connection: AsyncConnection
-) -> tuple[bool, Plan] | None:
-    """Write an event's next chunk and its progress: whether it was the last, and its plan; None where the event is no
-    longer undecided."""
+) -> tuple[bool, Plan, Event] | None:
+    """Write an event's next chunk and its progress: whether it was the last, its plan, and the event; None where that
+    is no longer undecided."""
     dialect = engine.database.dialect
     taken = await events.take_undecided(connection, dialect, [id_])
     if not taken:
@@ -105,7 +108,7 @@ async def _transact(
     await supersessions.add(connection, dialect, plan.supersessions)
     again_at = now + EXPAND_AGAIN if chunk.more else None
     await events.advance(connection, dialect, event, len(added), chunk.last or event.cursor, now, again_at)
-    return not chunk.more, plan
+    return not chunk.more, plan, event
 
 
 async def _plan(

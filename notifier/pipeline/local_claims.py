@@ -80,4 +80,5 @@ def _ready(delivery: NewDelivery, event: Event, person: Recipient, supersession:
         reach=Reach(name=person.name, email=person.email, phone=person.phone, device=device, own=person.own),
         address_key=None if spec.key is None else getattr(person, f"{spec.key}_key"),
         supersession=supersession, reached=False, told=True, digest_items=None,
+        traces=() if event.trace is None else (event.trace,),
     )  # fmt: skip

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier import metrics
 from notifier.domain.deliveries import UNREACHED, State, may_move
 from notifier.domain.messages import Report
+from notifier.pipeline.engine import Engine
+from notifier.pipeline.traces import tell_reported
 from notifier.providers.retries import Retry
 from notifier.providers.spec import retries
 from notifier.store.core.buckets import over
@@ -44,6 +46,17 @@ def _either(found: Sequence[list[Recorded]]) -> list[Recorded]:
         Recorded(any(each.moved for each in of_one), any(each.suppressed for each in of_one))
         for of_one in zip(*found, strict=True)
     ]
+
+
+async def take(engine: Engine, reports: Sequence[Report]) -> list[Recorded]:
+    """Apply each report as it comes in, and tell of those that moved a delivery in its event's trace."""
+    began = engine.clock.now()
+    recorded = await record(engine.database, reports, began)
+    if engine.tracer is not None:
+        moved = [report for report, done in zip(reports, recorded, strict=True) if done.moved]
+        traces = await receipts.traces(engine.database, [report.delivery for report in moved])
+        tell_reported(engine.tracer, moved, traces, began, engine.clock.now())
+    return recorded
 
 
 @over(_either)

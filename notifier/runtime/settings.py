@@ -20,6 +20,7 @@ from notifier.domain.errors import ConfigurationError
 from notifier.domain.keys import read_parties
 from notifier.domain.links import read_keys
 from notifier.domain.reading import read_text
+from notifier.runtime import trace_settings
 from notifier.runtime.addresses import host_name, listen_address, networks, web_address
 from notifier.runtime.broker_url import broker_url
 from notifier.runtime.database_url import read_database_url
@@ -94,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     https_proxy: str = ""
     no_proxy: str = ""
 
+    tracing: bool = False
     metrics_listen: str = ""
     metrics_dir: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -120,8 +122,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 _FIELDS = {field.name: field for field in msgspec.structs.fields(Settings)}
 _PATHS = (Path, Path | None)
-
-
 _SERVICE_LINK = re.compile(
     r"NOTIFIER_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -170,6 +170,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     for each in of_channels().values():
         if each.check is not None:
             each.check(settings.channels)
+    if settings.tracing:
+        trace_settings.check(environ)
     return settings
 
 
@@ -342,6 +344,7 @@ _OWN: Final[Mapping[str, Setting]] = {
         about="hosts, domains and networks that are reached without the proxy; `NO_PROXY` unless set",
         example="example.com,10.0.0.0/8",
     ),
+    "tracing": Setting(about="`true` sends traces to an OpenTelemetry collector (docs/tracing.md)", example="true"),
     "metrics_listen": Setting(
         about="where a process answers `/livez`, `/readyz` and `/metrics`: `host:port`, or `:port`; nowhere unless set",
         example="127.0.0.1:9464",

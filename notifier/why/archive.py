@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from notifier.domain.clock import to_datetime
+from notifier.domain.trace_context import parted
 from notifier.store.core.ageing import BEGINNING, Place
 from notifier.store.core.database import Database
 from notifier.store.delivery.decisions import answers_told, facts_told
@@ -90,7 +91,10 @@ async def _decided(database: Database, ids: Sequence[str], after: Key) -> tuple[
 
 
 def _event(row: Any) -> dict[str, Any]:
-    return {**_told(row, store.EVENT), "data": msgspec.Raw(msgspec.json.format(row.data.encode(), indent=-1))}
+    return {
+        **_told(row, store.EVENT),
+        "data": msgspec.Raw(msgspec.json.format(parted(row.data)[0].encode(), indent=-1)),
+    }
 
 
 def _delivery(row: Any, tried: Sequence[Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from notifier.domain.keys import SCOPES, Scope, make_key
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.rendering import Renderer
 from notifier.runtime.settings import Settings
+from notifier.runtime.tracing import open_tracer
 from notifier.store.console import keys
 from notifier.store.core.database import Database
 from tests import everywhere
@@ -117,7 +118,7 @@ async def application(
     broker.flush_all()
     engine = WorkerEngine(
         database=database, catalog=catalog, renderer=renderer, signals=Signals(broker), clock=ManualClock(NOW),
-        links=LINKS, transports={},
+        links=LINKS, transports={}, tracer=open_tracer(settings or PRICED, "web"),
     )  # fmt: skip
 
     settings = settings or PRICED
@@ -127,6 +128,8 @@ async def application(
 
     async def close(_engine: Engine) -> None:
         await engine.signals.close()
+        if engine.tracer is not None:
+            await engine.tracer.close()
 
     app = create_app(open_engine, close, settings=settings, body_timeout=body_timeout)
     async with (

@@ -223,7 +223,8 @@ def test_the_headers_of_binary_mode_are_told() -> None:
     parameters = OPERATIONS["POST", "/v1/events"]["parameters"]
 
     assert [(each["name"], each["in"]) for each in parameters] == [
-        (f"ce-{name}", "header") for name in ("specversion", "id", "source", "type", "subject", "time")
+        (f"ce-{name}", "header")
+        for name in ("specversion", "id", "source", "type", "subject", "time", "traceparent", "tracestate")
     ]
 
 

@@ -94,6 +94,8 @@ def opt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                         shutil.copytree(ROOT / each, target, ignore=shutil.ignore_patterns("__pycache__"))
                     else:
                         shutil.copy(ROOT / each, target)
+            case "ARG":
+                script += f"export {step.text}\n"
             case "RUN":
                 script += step.text + "\n"
             case _:

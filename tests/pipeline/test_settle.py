@@ -53,6 +53,7 @@ def ready(channel: Channel, *, attempts: int = 0, expires_in: int = 30 * DAY) ->
         reached=False,
         told=True,
         digest_items=None,
+        traces=(),
     )
 
 

@@ -29,4 +29,12 @@ def test_production_is_installed_without_any_tool_of_testing_or_checking() -> No
 
 def test_what_is_tested_is_what_runs() -> None:
     # All of production's packages, each in the same version
-    assert locked("requirements.lock").items() <= locked("requirements-dev.lock").items()
+    assert locked("requirements.lock").items() <= locked("requirements-tracing.lock").items()
+    assert locked("requirements-tracing.lock").items() <= locked("requirements-dev.lock").items()
+
+
+def test_production_has_opentelemetry_only_where_it_is_asked_for() -> None:
+    added = locked("requirements-tracing.lock").keys() - locked("requirements.lock").keys()
+
+    assert "opentelemetry-sdk" in added
+    assert not [name for name in locked("requirements.lock") if name.startswith("opentelemetry")]

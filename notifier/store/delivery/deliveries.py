@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.channels import Reach
 from notifier.domain.deliveries import DEAD, OVER, UNREACHED, Channel, Lane, Reason, State
 from notifier.domain.recipient_facts import RecipientFacts
+from notifier.domain.trace_context import TraceContext, parted
 from notifier.store.core import rows
 from notifier.store.core.buckets import first, over, total
 from notifier.store.core.columns import tail_of
@@ -31,6 +32,7 @@ from notifier.store.core.status import status
 from notifier.store.delivery import batch_leases, digests, earlier, fallback_steps, outcomes
 from notifier.store.delivery.batch_leases import BatchLease
 from notifier.store.delivery.decisions import Decision, stored
+from notifier.store.delivery.digests import Item
 from notifier.store.delivery.outcomes import End
 from notifier.store.delivery.supersessions import Supersession
 from notifier.store.people import addresses, recipient_facts
@@ -73,6 +75,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     `mark` is what has made deliveries about the same thing out of date, `reached` says whether an earlier step has
     reached the person, `told` whether they heard of what the message closes.
     `held` are the data of what a digest holds, None where it is none.
+    `traces` are the contexts of the events that it tells of, as far as they are traced; its own event's comes first.
     """
 
     id: str
@@ -98,6 +101,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     reached: bool
     told: bool
     digest_items: tuple[str, ...] | None
+    traces: tuple[TraceContext, ...]
 
     @property
     def starts_at(self) -> int:
@@ -209,17 +213,25 @@ async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row
     standings = await recipient_facts.make(connection, dialect, known, devices)
     digest_ids = {row.digest_id for row in found if row.digest_id is not None}
     items = await digests.items(connection, dialect, digest_ids) if digest_ids else {}
-    documents = {row.event_id: row.document for row in found}  # an event has a delivery for each channel
-    data = {event_id: _data(document) for event_id, document in documents.items()}
+    documents = {row.event_id: parted(row.document) for row in found}  # an event has a delivery for each channel
+    data = {event_id: _data(document) for event_id, (document, _) in documents.items()}
     return [
         Ready(
             **{name: getattr(row, name) for name in _AS_THEY_ARE}, channel=Channel(row.channel), lane=Lane(row.lane),
             reached=bool(row.reached), reach=addresses.reach(row), data=data[row.event_id],
             facts=standings.get(row.id), supersession=_mark(row), told=True,
-            digest_items=None if row.digest_id is None else items.get(row.digest_id, ()),
+            digest_items=None if row.digest_id is None else tuple(each.data for each in items.get(row.digest_id, ())),
+            traces=_traces(documents[row.event_id][1], items.get(row.digest_id, ())),
         )
         for row in found
     ]  # fmt: skip
+
+
+def _traces(own: TraceContext | None, items: Sequence[Item]) -> tuple[TraceContext, ...]:
+    """The contexts of a delivery's event and of what it holds as a digest, each once."""
+    if own is None and not items:
+        return ()
+    return tuple(dict.fromkeys(each for each in (own, *(item.trace for item in items)) if each is not None))
 
 
 def _data(document: str) -> dict[str, Any] | None:

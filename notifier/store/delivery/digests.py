@@ -6,13 +6,14 @@ are superseded or too late end. So each item is in one digest, and told once.
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import Reason, State
+from notifier.domain.trace_context import TraceContext, parted
 from notifier.store.core import rows
 from notifier.store.core.schema import delivery, event, open_delivery, outcome, supersession
 from notifier.store.delivery import outcomes
@@ -27,6 +28,13 @@ class OpenDigest(msgspec.Struct, frozen=True, kw_only=True):
     subject_key: str
     due_at: int
     expires_at: int
+
+
+class Item(NamedTuple):
+    """The data (JSON) of an item's event, and the context of its acceptance, where that is traced."""
+
+    data: str
+    trace: TraceContext | None
 
 
 async def take_open(connection: AsyncConnection, dialect: str, groups: Iterable[str], now: int) -> list[OpenDigest]:
@@ -55,11 +63,11 @@ async def settle_items(connection: AsyncConnection, dialect: str, digests: Seque
     await outcomes.retire(connection, dialect, [each for id_, each in held.items() if id_ not in ended])
 
 
-async def items(connection: AsyncConnection, dialect: str, digests: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The data (JSON) of digests' items by the digest's id, in the order in which their events happened."""
-    held: dict[str, tuple[str, ...]] = {}
+async def items(connection: AsyncConnection, dialect: str, digests: Iterable[str]) -> dict[str, tuple[Item, ...]]:
+    """The items of digests by the digest's id, in the order in which their events happened."""
+    held: dict[str, tuple[Item, ...]] = {}
     for row in await connection.execute(_items(dialect), {"rows": rows.ids(digests)}):
-        held[row.digest_id] = (*held.get(row.digest_id, ()), row.data)
+        held[row.digest_id] = (*held.get(row.digest_id, ()), Item(*parted(row.data)))
     return held
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.sql.selectable import NamedFromClause
 
 from notifier.domain.events import Event, undated_id
 from notifier.domain.ids import dated, instant_of
+from notifier.domain.trace_context import parted, with_context
 from notifier.store.core import rows
 from notifier.store.core.buckets import first, over
 from notifier.store.core.database import Database
@@ -102,7 +103,7 @@ async def copy(
         each.id: NewEvent(
             id=each.id, source=each.source, source_id=each.source_id, type=each.type, subject=each.subject,
             occurred_at=each.occurred_at, accepted_at=each.accepted_at, digest=each.digest,
-            data=msgspec.Raw(msgspec.json.encode(each.data)), next_check_at=next_check_at,
+            data=with_context(msgspec.Raw(msgspec.json.encode(each.data)), each.trace), next_check_at=next_check_at,
         )
         for each in of
     }  # fmt: skip
@@ -133,7 +134,7 @@ async def undecided(database: Database, ids: Sequence[str]) -> list[Event]:
 
     async def work(connection: AsyncConnection) -> list[Event]:
         found = await connection.execute(_open_events(database.dialect), {"rows": rows.ids(ids)})
-        return [_event(row) for row in found]
+        return list(map(_event, found))
 
     return await database.read(work)
 
@@ -151,8 +152,7 @@ async def find(database: Database, source: str, source_id: str) -> str | None:
 
 async def take_undecided(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> list[Event]:
     """Lock undecided events that nobody else is deciding, until the transaction ends."""
-    found = await connection.execute(_undecided(dialect), {"rows": rows.ids(ids)})
-    return [_event(row) for row in found]
+    return [_event(row) for row in await connection.execute(_undecided(dialect), {"rows": rows.ids(ids)})]
 
 
 def _fullest(found: Sequence[Event | None]) -> Event | None:
@@ -250,13 +250,11 @@ async def due(database: Database, now: int, again_at: int, limit: int) -> dict[s
     async def look(connection: AsyncConnection) -> dict[str, int]:
         return {row.id: row.tries for row in await connection.execute(query.limit(limit))}
 
-    found = await database.read(look)
-
     async def mark(connection: AsyncConnection) -> None:
-        parameters = {"rows": rows.ids(list(found)), "again_at": again_at, "now": now}
-        await connection.execute(_signalled(database.dialect), parameters)
+        given = {"rows": rows.ids(found), "again_at": again_at, "now": now}
+        await connection.execute(_signalled(database.dialect), given)
 
-    if found:
+    if found := await database.read(look):
         await database.write(mark)
     return found
 
@@ -290,10 +288,11 @@ async def quarantine(database: Database, ids: Sequence[str], now: int) -> None:
 def _event(row: Any) -> Event:
     # MariaDB makes a document of a null that comes in a batch.
     audiences = None if row.audiences is None else msgspec.json.decode(row.audiences, type=Audiences | None)
+    data, trace = parted(row.data)
     return Event(
         id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
         occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
-        data=msgspec.json.decode(row.data), cursor=row.cursor, audiences=audiences, ahead=audiences or {},
+        data=msgspec.json.decode(data), cursor=row.cursor, audiences=audiences, ahead=audiences or {}, trace=trace,
     )  # fmt: skip
 
 

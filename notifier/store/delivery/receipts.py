@@ -11,8 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import OVER, HeldChannel, State
 from notifier.domain.errors import OutcomeUnknown
 from notifier.domain.messages import Report
+from notifier.domain.trace_context import TraceContext, parted
 from notifier.store.core import rows
-from notifier.store.core.schema import delivery, open_delivery, outcome
+from notifier.store.core.buckets import over
+from notifier.store.core.database import Database
+from notifier.store.core.schema import delivery, event, open_delivery, outcome
 from notifier.store.core.status import status_of
 from notifier.store.delivery import batch_leases, fallback_steps, late, outcomes, tallies
 from notifier.store.delivery.outcomes import Opened, Outcome
@@ -76,6 +79,21 @@ async def wait_again(connection: AsyncConnection, dialect: str, due: Mapping[str
     await connection.execute(_wait_again(dialect), {"rows": wanted})
 
 
+def _all(found: Sequence[dict[str, TraceContext]]) -> dict[str, TraceContext]:
+    return {id_: context for part in found for id_, context in part.items()}
+
+
+@over(_all)
+async def traces(database: Database, ids: Sequence[str]) -> dict[str, TraceContext]:
+    """The contexts under which the events of deliveries were accepted, by the delivery's id; others are left out."""
+
+    async def work(connection: AsyncConnection) -> dict[str, TraceContext]:
+        found = await connection.execute(_documents(database.dialect), {"rows": rows.ids(ids)})
+        return {row.id: context for row in found if (context := parted(row.data)[1]) is not None}
+
+    return await database.read(work) if ids else {}
+
+
 def _reopened(status: DeliveryStatus, report: Report) -> Opened:
     """What is open of a delivery that came back."""
     return Opened(
@@ -102,6 +120,16 @@ def _tries(dialect: str) -> sa.Select[Any]:
         sa.select(delivery.c.id, count.label("tries"))
         .join(wanted, wanted.c.id == delivery.c.id)
         .where(~fallback_steps.IS_FOLLOWED)
+    )
+
+
+@cache
+def _documents(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return (
+        sa.select(delivery.c.id, event.c.data)
+        .join(wanted, wanted.c.id == delivery.c.id)
+        .join(event, event.c.id == delivery.c.event_id)
     )
 
 

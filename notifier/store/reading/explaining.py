@@ -16,6 +16,7 @@ from notifier.domain.deliveries import HeldChannel, State
 from notifier.domain.events import Event
 from notifier.domain.preferences import read_preferences
 from notifier.domain.recipient_facts import RecipientFacts, read_facts
+from notifier.domain.trace_context import parted
 from notifier.store.core import rows
 from notifier.store.core.buckets import in_each, of_person, over
 from notifier.store.core.database import Database
@@ -23,6 +24,7 @@ from notifier.store.core.schema import decision, delivery, event, membership, re
 from notifier.store.core.status import rendered
 from notifier.store.delivery import digests, earlier
 from notifier.store.delivery.decisions import answers_told, facts_told
+from notifier.store.delivery.digests import Item
 from notifier.store.delivery.events import WITH_PROGRESS
 from notifier.store.reading import merging, tries
 from notifier.store.reading.dead import successor_id
@@ -183,7 +185,7 @@ async def _read(database: Database, wanted: ExplanationQuery) -> Found | None:
         sent = await _sent(connection, database.dialect, page)
         own = [id_ for id_, each in sent.items() if each.digest_id == id_]
         held = await digests.items(connection, database.dialect, own) if own else {}
-        sent |= {id_: msgspec.structs.replace(sent[id_], held=data) for id_, data in held.items()}
+        sent |= {id_: msgspec.structs.replace(sent[id_], held=_data(each)) for id_, each in held.items()}
         found = Found(
             event=read_event(row), decided_at=row.decided_at, quarantined_at=row.quarantined_at, recipient=person,
             decisions=page, more=len(decisions) > len(page), sent=sent,
@@ -227,12 +229,16 @@ async def marks(connection: AsyncConnection, dialect: str, keys: Iterable[str]) 
     return {row.subject_key: rows.read(row, SupersessionRecord) for row in found}
 
 
+def _data(items: Iterable[Item]) -> tuple[str, ...]:
+    return tuple(each.data for each in items)
+
+
 def read_event(row: Any) -> Event:
     """Convert a row to an event."""
     return Event(
         id=row.id, source=row.source, source_id=row.source_id, type=row.type, subject=row.subject,
         occurred_at=row.occurred_at, accepted_at=row.accepted_at, digest=row.digest,
-        data=msgspec.json.decode(row.data),
+        data=msgspec.json.decode(parted(row.data)[0]),
     )  # fmt: skip
 
 
@@ -281,8 +287,8 @@ async def _with_redrives(connection: AsyncConnection, dialect: str, ids: Collect
 
 def _read_sent(row: Any) -> DeliveryRecord:
     language = None if row.chosen is None else read_preferences(row.chosen).locale or row.known
-    told = {name: getattr(row, name) for name in (*_SENT, "data")}
-    return msgspec.convert({**told, "language": language}, DeliveryRecord, strict=False)
+    told = {name: getattr(row, name) for name in _SENT}
+    return msgspec.convert({**told, "data": parted(row.data)[0], "language": language}, DeliveryRecord, strict=False)
 
 
 _DELIVERY = sa.select(delivery.c.event_id, delivery.c.recipient_id).where(delivery.c.id == sa.bindparam("id"))

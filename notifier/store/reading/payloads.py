@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.events import BLANK
+from notifier.domain.trace_context import parted
 from notifier.store.core.buckets import in_each
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, event
@@ -45,6 +46,6 @@ async def _last(database: Database, type_: str, limit: int) -> Payloads:
     )
 
     async def work(connection: AsyncConnection) -> Payloads:
-        return {row.id: msgspec.json.decode(row.data) for row in await connection.execute(query)}
+        return {row.id: msgspec.json.decode(parted(row.data)[0]) for row in await connection.execute(query)}
 
     return await database.read(work)
