@@ -16,8 +16,11 @@ from notifier.chaos.bed import Bed, make_bed, until
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Observation, ScenarioOutcome, demands, look
 from notifier.domain.clock import SECOND
+from notifier.domain.deliveries import OPEN
+from notifier.store.reading import ledger as books
 
-RESUMED = 30  # seconds after the part's own recovery in which reports are taken again and everything runs
+RESUMED = 30  # seconds after the part's own recovery in which reports are taken again, and messages go out
+DONE = 60  # seconds after it in which all is done that was there: on a busy machine a backlog, too
 ELECTED = 90  # seconds for the part itself to have a new leader
 BATCH = 10  # events in one report
 AFTER = 5  # seconds of load once the part has recovered
@@ -59,15 +62,22 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 
 
 class FailOver(msgspec.Struct, frozen=True):
-    """Everything observed of a fail-over; times in seconds of the monotonic clock. `repeated` are ids of events that
-    were reported again, since they had no 202."""
+    """Everything observed of a fail-over; times in seconds of the monotonic clock.
 
+    `repeated` are ids of events that were reported again, since they had no 202. `again` is what was seen once all had
+    been reported again, None where they weren't.
+    """
+
+    servers: str
     seen: Observation
     answers: list[BatchAnswer]
     repeated: list[str]
     killed: float
     elected: float
     elected_at: int
+    backlog: int
+    balanced: bool
+    again: Observation | None
 
     @property
     def accepted(self) -> list[str]:
@@ -88,6 +98,12 @@ class FailOver(msgspec.Struct, frozen=True):
         return round(first - self.elected, 1)
 
     @property
+    def sent_again_s(self) -> float:
+        """Return the seconds from the part's recovery to the next message that arrived; infinite without one."""
+        later = (each.received_at for each in self.seen.arrivals if each.received_at >= self.elected_at)
+        return round((min(later, default=float("inf")) - self.elected_at) / SECOND, 1)
+
+    @property
     def statuses(self) -> dict[int, int]:
         """Count the answers to reports made between the kill and the part's recovery."""
         return dict(Counter(each.status for each in self.answers if self.killed <= each.asked < self.elected))
@@ -103,30 +119,37 @@ class FailOver(msgspec.Struct, frozen=True):
     @property
     def figures(self) -> dict[str, Any]:
         return self.seen.figures | {
+            "servers": self.servers,
             "answered_202": len(self.accepted),
             "repeated": len(self.repeated),
             "answers_during": self.statuses,
+            "backlog_at_kill": self.backlog,
             "part_recovered_s": round(self.elected - self.killed, 1),
             "without_202_s": self.without_202_s,
             "taken_again_s": self.taken_again_s,
+            "sent_again_s": self.sent_again_s,
             "recovered_s": self.done_s,
         }
 
 
-async def fail_over(options: Options, cluster: Cluster, settings: Mapping[str, object]) -> FailOver:
+async def fail_over(
+    options: Options, cluster: Cluster, settings: Mapping[str, str], *, again: bool = False
+) -> FailOver:
     """Report events at a rate, kill the cluster's leader, in the long form let it come back as a follower, and wait
     until all is done.
 
     `settings` are those by which the system uses the cluster. What had no 202 is reported once more at the end, as a
-    producer does; of an event that was written all the same that makes no second one.
+    producer does; of an event that was written all the same that makes no second one. With `again` everything is then
+    reported again, as by a producer that doesn't trust the last 202s before a fail-over.
     """
     weight = SHORT if options.short else LONG
     async with make_bed(options, settings=settings) as bed:
         enough = asyncio.Event()
         reporting = asyncio.create_task(_report_on(bed, weight.rate, enough))
         await asyncio.sleep(weight.before)
-        killed = time.monotonic()
+        backlog = _waiting(await books.read(bed.system.database))
         await cluster.kill_leader()
+        killed = time.monotonic()
         await until(cluster.has_leader, ELECTED)
         elected, elected_at = time.monotonic(), bed.system.clock.now()
         if not options.short:
@@ -138,7 +161,17 @@ async def fail_over(options: Options, cluster: Cluster, settings: Mapping[str, o
         repeated = await load.report(bed.producer, refused, max(len(refused), 1))
         accepted = [id_ for answer in answers for id_ in answer.ids] + repeated
         seen = await look(bed, accepted, each=3)
-    return FailOver(seen, answers, repeated, killed, elected, elected_at)
+        balanced = (await books.read(bed.system.database)).balanced
+        after = None
+        if again:
+            every = [event for answer in answers for event in answer.events]
+            after = await look(bed, await load.report(bed.producer, every, len(every)), each=3)
+    used = msgspec.structs.replace(
+        options,
+        database=settings.get("database_url", options.database),
+        broker=settings.get("broker_url", options.broker),
+    )
+    return FailOver(used.servers, seen, answers, repeated, killed, elected, elected_at, backlog, balanced, after)
 
 
 def outcome(found: FailOver) -> ScenarioOutcome:
@@ -154,10 +187,17 @@ def outcome(found: FailOver) -> ScenarioOutcome:
 def resumed(found: FailOver) -> dict[str, bool]:
     """Return the demands of every fail-over, whatever it may lose."""
     return {
+        "the ledger balances": found.balanced,
         "no answers but 202 and 503": {answer.status for answer in found.answers} <= {0, 202, 503},
         f"reports are taken again within {RESUMED} s": found.taken_again_s <= RESUMED,
-        f"what was there is done within {RESUMED} s": found.done_s <= RESUMED,
+        f"messages go out again within {RESUMED} s": found.sent_again_s <= RESUMED,
+        f"what was there is done within {DONE} s": found.done_s <= DONE,
     }
+
+
+def _waiting(told: books.Ledger) -> int:
+    """Return how many events wait to be decided and deliveries to be over."""
+    return told.undecided + sum(told.deliveries.get(state, 0) for state in OPEN)
 
 
 async def _report_on(bed: Bed, rate: int, enough: asyncio.Event) -> list[BatchAnswer]:

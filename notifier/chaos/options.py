@@ -3,7 +3,6 @@
 import asyncio
 
 import msgspec
-import sqlalchemy as sa
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -21,5 +20,5 @@ class Options(msgspec.Struct, frozen=True):
     @property
     def servers(self) -> str:
         """Return the servers that it runs on, in words."""
-        database = sa.make_url(self.database).get_backend_name() if self.database else "sqlite"
-        return f"{database}, {self.broker.partition(':')[0] if self.broker else 'valkey'}"
+        named = self.database or "sqlite:", self.broker or "valkey:"
+        return ", ".join(url.partition(":")[0] for url in named)

@@ -25,6 +25,8 @@ MODULES = {
     "clock_skew": "clocks",
     "rolling_sigterm": "processes",
     "postgresql_failover": "database_failover",
+    "postgresql_failover_async": "database_failover",
+    "galera_node": "database_failover",
     "sentinel_failover": "broker_failover",
     "cluster_master": "broker_failover",
     "rabbitmq_node": "broker_failover",
@@ -32,6 +34,7 @@ MODULES = {
 
 PATIENT = (
     ("redis_down", "broker_silent", "worker_stopped", "clock_skew"),
+    ("postgresql_failover", "postgresql_failover_async"),
     ("sentinel_failover", "cluster_master", "rabbitmq_node"),
 )
 """Scenarios that mostly wait, in groups that may do so together."""

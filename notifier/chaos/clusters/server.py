@@ -101,12 +101,12 @@ class Server:
             raise RuntimeError(f"{self.name} does not run")
         return self._process.pid
 
-    def start(self) -> None:
-        """Start the server, or start it again once it was killed or stopped."""
+    def start(self, *more: str) -> None:
+        """Start the server, or start it again once it was killed or stopped; `more` are arguments of this start."""
         owner = _account(self._user) if os.geteuid() == 0 else None
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (a command of our own)
-                self._command,
+                [*self._command, *more],
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
