@@ -76,6 +76,8 @@ def tell_decided(tracer: Tracer, decided: Sequence[Event], new: Iterable[NewDeli
 def tell_delivered(tracer: Tracer, ready: Ready, settlement: Settlement, began: int, ended: int) -> None:
     """Tell what became of a delivery, and within it of what its provider answered; in the trace of each event that it
     tells of, a digest of several."""
+    if not ready.traces:
+        return
     settled, attempt = settlement.settled, settlement.attempt
     queue = LANES[ready.channel, ready.lane]
     attributes = _attributes("deliver", "process", queue, {
