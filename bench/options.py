@@ -2,7 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-DatabaseKind = Literal["postgresql", "mariadb", "sqlite"]
+DatabaseKind = Literal["postgresql", "pgbouncer", "mariadb", "sqlite"]
+"""What the database is; `pgbouncer` is PostgreSQL by way of one, in transaction mode."""
 
 
 class Options(NamedTuple):

@@ -3,12 +3,13 @@ it; or the embedded default, SQLite and a Valkey that the system brings along.""
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import redis
 import sqlalchemy as sa
 
 from bench.options import DatabaseKind
+from bench.pooler import pooled
 from notifier.chaos.servers import execute
 from notifier.domain.errors import ConfigurationError
 from notifier.store.core import migrate
@@ -31,24 +32,26 @@ async def servers(database: DatabaseKind = "postgresql", buckets: int = 1) -> As
     if database == "sqlite":
         yield {}
         return
-    server = URLS[database]
+    kind = "postgresql" if database == "pgbouncer" else database
+    server = URLS[kind]
     try:
-        await execute(server, DROP[database])
+        await execute(server, DROP[kind])
         await execute(server, f"CREATE DATABASE {DATABASE}")
         with redis.Redis.from_url(REDIS, socket_timeout=5) as client:
             client.flushdb()
     except (OSError, sa.exc.SQLAlchemyError, redis.RedisError) as error:
         raise ConfigurationError(
-            f"the benchmarks need {database} and Redis ({type(error).__name__}); "
-            f"name them by NOTIFIER_TEST_{database.upper()}_URL and NOTIFIER_TEST_REDIS_URL"
+            f"the benchmarks need {kind} and Redis ({type(error).__name__}); "
+            f"name them by NOTIFIER_TEST_{kind.upper()}_URL and NOTIFIER_TEST_REDIS_URL"
         ) from None
     url = sa.make_url(server).set(database=DATABASE).render_as_string(hide_password=False)
     try:
         if buckets > 1:
             await _divide(url, buckets)
-        yield {"database_url": url, "broker_url": REDIS}
+        async with pooled(url) if database == "pgbouncer" else nullcontext(url) as used:
+            yield {"database_url": used, "broker_url": REDIS}
     finally:
-        await execute(server, DROP[database])
+        await execute(server, DROP[kind])
 
 
 async def _divide(url: str, buckets: int) -> None:
