@@ -1,26 +1,34 @@
 """From settings to an open engine, and back: what each process does first and last."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from notifier import metrics
 from notifier.broker import make_broker, refuse_another_mode
 from notifier.broker.signals import Signals
 from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.channels import channels
+from notifier.domain.clock import Clock
+from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.links import Links, read_keys
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.pipeline.local_dispatcher import LocalDispatcher, Queue
 from notifier.pipeline.sharing import keeper, open_namespace
+from notifier.providers import Transport
 from notifier.providers.bulkheads import Bulkhead
-from notifier.providers.opening import concurrency, open_transports
+from notifier.providers.opening import account_files, concurrency, open_transport, open_transports
+from notifier.providers.reopening import Reopening
+from notifier.providers.shared import Kept
 from notifier.rendering import Brand, Renderer
 from notifier.runtime import loop_lag
 from notifier.runtime.background import cancelled, forever
 from notifier.runtime.guard import refuse_everything_but_loopback
+from notifier.runtime.rotation import LOOK_EVERY, SIGNING_KEYS, Change, Rotation
 from notifier.runtime.settings import Settings
 from notifier.runtime.tracing import open_tracer
 from notifier.store.core import buckets, secrets
@@ -43,7 +51,9 @@ async def open_engine(settings: Settings, process: str = "") -> Engine:
     """Open the engine of the web process, the clock or a command. One that makes spans gives the name by which they
     call it, its `process`."""
     async with AsyncExitStack() as opened:
-        return Engine(**await _open(settings, opened, process), opened=opened.pop_all())
+        basis = await _open(settings, opened, process)
+        _look_for_changes(basis["rotation"], opened)
+        return Engine(**basis, opened=opened.pop_all())
 
 
 async def open_worker_engine(settings: Settings, bulkheads: Mapping[Queue, Bulkhead]) -> WorkerEngine:
@@ -53,8 +63,10 @@ async def open_worker_engine(settings: Settings, bulkheads: Mapping[Queue, Bulkh
         basis = await _open(settings, opened, "worker")
         keep = keeper(settings, basis["namespace"], basis["database"], basis["clock"])
         transports = open_transports(settings, basis["clock"], keep)
-        for transport in transports.values():
-            opened.push_async_callback(transport.close)
+        reopening = Reopening(transports, partial(_reopen, clock=basis["clock"], keep=keep))
+        opened.push_async_callback(reopening.close)
+        basis["rotation"].on_change(reopening.heed)
+        _look_for_changes(basis["rotation"], opened)
         dispatcher = LocalDispatcher(bulkheads)
         opened.push_async_callback(dispatcher.close)
         return WorkerEngine(
@@ -88,12 +100,19 @@ async def _open(settings: Settings, opened: AsyncExitStack, process: str) -> dic
     signals = Signals(make_broker(settings.broker_url, namespace=namespace))
     opened.push_async_callback(signals.close)
     links = await open_links(settings, database)
+    rotation = Rotation(settings, _account_files)
+
+    async def sign_anew(change: Change) -> None:
+        if SIGNING_KEYS in change.names:
+            links.use(await signing_keys(change.settings, database))
+
+    rotation.on_change(sign_anew)
     opened.push_async_callback(cancelled, forever("texts", partial(publishing.keep, database, renderer)))
     opened.push_async_callback(cancelled, forever("loop_lag", loop_lag.watch))
     metrics.pool.watched = database.connections
     return {
         "database": database, "namespace": namespace, "catalog": catalog, "renderer": renderer, "signals": signals,
-        "clock": clock, "links": links, "tracer": tracer,
+        "clock": clock, "links": links, "tracer": tracer, "rotation": rotation,
     }  # fmt: skip
 
 
@@ -123,6 +142,30 @@ async def open_links(settings: Settings, database: Database) -> Links:
 
     Where it keeps one, that stays good for reading: mails that it signed may be opened for years.
     """
+    return Links(settings.public_url, await signing_keys(settings, database))
+
+
+async def signing_keys(settings: Settings, database: Database) -> Sequence[bytes]:
+    """Return the keys for links, the one that signs first: those that are set, and the database's own."""
     keys = read_keys(settings.signing_keys)
     own = await secrets.find(database, LINKS) if keys else await secrets.get(database, LINKS)
-    return Links(settings.public_url, keys if own is None else [*keys, own])
+    return keys if own is None else [*keys, own]
+
+
+def _look_for_changes(rotation: Rotation, opened: AsyncExitStack) -> None:
+    """Have secrets read again when they change, once all who heed that have said so."""
+
+    async def keep_looking() -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            await rotation.look()
+
+    opened.push_async_callback(cancelled, forever("rotation", keep_looking))
+
+
+def _account_files(settings: Settings) -> set[Path]:
+    return {file for channel in channels() for file in account_files(channel, settings)}
+
+
+def _reopen(channel: Channel, settings: Settings, clock: Clock, keep: Callable[[], Kept]) -> Transport[Any]:
+    return open_transport(channel, settings, clock, keep, strict=True)

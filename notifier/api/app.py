@@ -67,6 +67,7 @@ from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.recent import Recent
+from notifier.runtime.rotation import Rotation
 from notifier.runtime.settings import Settings
 
 ENDPOINTS = docs.endpoints(
@@ -162,7 +163,7 @@ def _open_context(engine: Engine, settings: Settings, streams: Streams, body_tim
         books=books,
         scrapes=Scrapes(engine, books),
         readiness=Recent(engine.database.ping, engine.clock, READY_FOR),
-        settings=settings,
+        rotation=engine.rotation or Rotation(settings),
         pages=Pages(
             load_categories(settings.templates, engine.catalog),
             Brand(name=settings.brand_name, app_url=settings.app_url),

@@ -25,6 +25,7 @@ from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import Recorded
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.recent import Recent
+from notifier.runtime.rotation import Rotation
 from notifier.runtime.settings import Settings
 
 
@@ -42,10 +43,15 @@ class ApiContext:
     books: LedgerCounter
     scrapes: Scrapes
     readiness: Recent[None]
-    settings: Settings
+    rotation: Rotation
     pages: Pages
     feeds: Feeds
     body_timeout: float
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return self.rotation.settings
 
 
 Handler = Callable[[Request, ApiContext], Awaitable[Response]]

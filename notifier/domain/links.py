@@ -74,6 +74,10 @@ class Links:
 
     def __init__(self, public_url: str, keys: Sequence[bytes]) -> None:
         self._url = public_url.rstrip("/")
+        self.use(keys)
+
+    def use(self, keys: Sequence[bytes]) -> None:
+        """Sign with the first of these keys from now on, and read what any of them signed."""
         oldest_first = list(reversed(keys))
         salts = (*PURPOSES, *(f"app.{channel}" for channel in Channel))
         self._signers = {

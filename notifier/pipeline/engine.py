@@ -19,6 +19,7 @@ from notifier.pipeline.often import Often
 from notifier.providers import Transport
 from notifier.rendering import Renderer
 from notifier.runtime.broker_url import NAMESPACE
+from notifier.runtime.rotation import Rotation
 from notifier.runtime.tracing import Tracer
 from notifier.store.core.database import Database
 
@@ -32,7 +33,8 @@ class Engine:
     """The database, the signals, the texts and, in workers, the channels' transports.
 
     `opened` closes what was opened for the engine; `chunk` counts recipients; `namespace` prefixes all of its
-    names in a broker; `often` remembers people about whom it decides often; `tracer` is there where tracing is on.
+    names in a broker; `often` remembers people about whom it decides often; `tracer` is there where tracing is on;
+    `rotation` has the settings as they are now, and is None where they stay.
     """
 
     database: Database
@@ -46,6 +48,7 @@ class Engine:
     often: Often = field(default_factory=Often)
     tracer: Tracer | None = None
     part_of: "Engine | None" = None
+    rotation: Rotation | None = None
     opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property

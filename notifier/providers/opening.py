@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -32,15 +33,28 @@ def open_transports(settings: Settings, clock: Clock, keep: Callable[[], Kept]) 
     `keep` opens what keeps what all processes share, one for each channel. An account that can't be used stops no
     other: its place is taken by one that refuses, and says so.
     """
+    return {channel: open_transport(channel, settings, clock, keep) for channel in channels()}
+
+
+def open_transport(
+    channel: Channel, settings: Settings, clock: Clock, keep: Callable[[], Kept], *, strict: bool = False
+) -> Transport[Any]:
+    """One channel's transport, as `open_transports` opens it; `strict` raises ConfigurationError where an account
+    can't be used."""
+    spec = provider(channel)
+    if spec is None:
+        return RowAlone(channel)
     opening = Opening(settings=settings, proxies=settings.proxies(), clock=clock)
-    opened: dict[Channel, Transport[Any]] = {}
-    for channel in channels():
-        spec = provider(channel)
-        if spec is None:
-            opened[channel] = RowAlone(channel)
-        else:
-            opened[channel] = _together(_terms(channel, spec, settings), _opened(channel, spec, opening), keep, clock)
-    return opened
+    terms = _terms(channel, spec, settings)
+    return _together(
+        terms, [(each, _open(each, spec, opening, terms, strict)) for each in spec.accounts(settings)], keep, clock
+    )
+
+
+def account_files(channel: Channel, settings: Settings) -> set[Path]:
+    """The files with secrets that a channel's accounts name."""
+    spec = provider(channel)
+    return set() if spec is None else {file for each in spec.accounts(settings) for file in spec.files(each)}
 
 
 def concurrency(settings: Settings) -> dict[Channel, float]:
@@ -79,16 +93,14 @@ def _together(
     return opened
 
 
-def _opened(channel: Channel, spec: ProviderSpec[Any], opening: Opening) -> list[tuple[Account, Transport[Any]]]:
-    opened: list[tuple[Account, Transport[Any]]] = []
-    for account in spec.accounts(opening.settings):
-        try:
-            transport = spec.open(account, opening)
-        except ConfigurationError as error:
-            log.error("provider.not_opened", channel=channel, provider=account.name, why=str(error))
-            transport = Unusable(channel, "unusable", str(error))
-        opened.append((account, transport))
-    return opened
+def _open(account: Account, spec: ProviderSpec[Any], opening: Opening, terms: Terms, strict: bool) -> Transport[Any]:
+    try:
+        return spec.open(account, opening)
+    except ConfigurationError as error:
+        if strict:
+            raise
+        log.error("provider.not_opened", channel=terms.channel, provider=account.name, why=str(error))
+        return Unusable(terms.channel, "unusable", str(error))
 
 
 class Unusable:

@@ -6,6 +6,7 @@ A channel needs none where the delivery's row is the delivery. What its provider
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Generic
 
 from notifier.domain.channels import part
@@ -37,7 +38,7 @@ class ProviderSpec(Generic[A]):
     ConfigurationError where the account can't be used. `check` is what the doctor finds of the accounts.
 
     `cost` is what a message counts of an account's rate. `ramps` where a full rate is to be reached slowly. A
-    connection takes `per_connection` messages at once.
+    connection takes `per_connection` messages at once. `files` are those that an account names and that hold secrets.
     """
 
     accounts: Callable[[Settings], Sequence[A]]
@@ -46,6 +47,7 @@ class ProviderSpec(Generic[A]):
     cost: Callable[[Any], float] = lambda _message: 1.0
     ramps: bool = False
     per_connection: int = 1
+    files: Callable[[A], Sequence[Path]] = lambda _account: ()
 
 
 def provider(channel: Channel) -> ProviderSpec[Any] | None:

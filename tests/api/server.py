@@ -25,6 +25,7 @@ from notifier.domain.clock import ManualClock
 from notifier.domain.keys import SCOPES, Scope, make_key
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.rendering import Renderer
+from notifier.runtime.rotation import Rotation
 from notifier.runtime.settings import Settings
 from notifier.runtime.tracing import open_tracer
 from notifier.store.console import keys
@@ -110,6 +111,7 @@ async def application(
     renderer: Renderer = RENDERER,
     head_timeout: float = HEAD_TIMEOUT,
     linger: float = LINGER,
+    rotation: Rotation | None = None,
 ) -> AsyncIterator[Caller]:
     """The application on a database, served, and called with a key that may do everything."""
     broker = make_broker(broker_url)
@@ -118,10 +120,10 @@ async def application(
     broker.flush_all()
     engine = WorkerEngine(
         database=database, catalog=catalog, renderer=renderer, signals=Signals(broker), clock=ManualClock(NOW),
-        links=LINKS, transports={}, tracer=open_tracer(settings or PRICED, "web"),
+        links=LINKS, transports={}, tracer=open_tracer(settings or PRICED, "web"), rotation=rotation,
     )  # fmt: skip
 
-    settings = settings or PRICED
+    settings = rotation.settings if rotation is not None else settings or PRICED
 
     async def open_engine() -> WorkerEngine:
         return engine

@@ -25,7 +25,8 @@ from notifier.domain.recipients import RecipientDetails
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.rendering import Brand, Renderer
-from notifier.runtime.settings import Settings
+from notifier.runtime.rotation import Rotation
+from notifier.runtime.settings import Settings, load_settings
 from notifier.sandbox import FaultRule, Match, Sandbox
 from notifier.store.core import buckets
 from notifier.store.core.database import Database
@@ -237,6 +238,29 @@ async def test_where_no_account_is_set_nobody_can_sign(database: Database, valke
         answer = await Twilio(api).report("delivered", token="")
 
     assert answer.problem == (40302, None)
+
+
+@on_sqlite
+async def test_a_token_that_was_put_in_front_is_believed_at_once_and_the_one_behind_it_too(
+    database: Database, valkey: str, tmp_path: Path
+) -> None:
+    # Given a web process whose account is in a file
+    file = tmp_path / "accounts"
+    file.write_text("twilio://AC1:old@api.twilio.com?from=%2B1500")
+    environ = {"NOTIFIER_SMS_PROVIDERS_FILE": str(file), "NOTIFIER_PUBLIC_URL": PUBLIC}
+    rotation = Rotation(load_settings(environ), environ=environ)
+    async with application(database, valkey, rotation=rotation) as api:
+        twilio = Twilio(api)
+        assert (await twilio.report("delivered", token="new")).status == 403
+
+        # When a new token is put in front of the old one
+        account = "twilio://AC1:{0}@api.twilio.com?from=%2B1500&name={0}"
+        file.write_text(f"{account.format('new')} {account.format('old')}&weight=0")
+        await rotation.look()
+
+        # Then callbacks that either of them signed are believed
+        for token in ("new", "old"):
+            assert (await twilio.report("delivered", token=token)).status == 204
 
 
 # What people write

@@ -40,5 +40,6 @@ PROVIDER: Final = ProviderSpec(
     accounts=ACCOUNTS.of,
     open=open_transport,
     check=check,
+    files=lambda account: [Path(account.service_account)],
     ramps=True,  # as Google recommends (firebase.google.com/docs/cloud-messaging/scale-fcm)
 )

@@ -1,7 +1,7 @@
 """Twilio's webhooks: delivery receipts, and people's replies."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -21,7 +21,7 @@ from notifier.domain.problems import problem
 MAX_SIGNED: Final = 64 * 1024
 """Bytes of a callback or an incoming text; Twilio sends one or two thousand."""
 
-_accounts = cache(ACCOUNTS.read)  # settings are read once, not for each callback
+_accounts = lru_cache(2)(ACCOUNTS.read)  # read once, not for each callback
 
 
 class About(msgspec.Struct, frozen=True):
