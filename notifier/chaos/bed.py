@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from notifier.broker import BACKGROUND
+from notifier.broker import BACKGROUND, broker_address
 from notifier.chaos import faults, load, proxy, servers
 from notifier.chaos.options import Options
 from notifier.chaos.proxy import HOST, TcpProxy
@@ -21,7 +21,7 @@ from notifier.chaos.witness import Witness
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
 from notifier.domain.deliveries import Channel
-from notifier.domain.errors import StoreUnavailable
+from notifier.domain.errors import ConfigurationError, StoreUnavailable
 from notifier.domain.recipients import RecipientDetails
 from notifier.sandbox.stand_in import stand_in
 from notifier.store.people import recipients
@@ -149,6 +149,8 @@ async def make_bed(
             await servers.empty_broker(options.broker)
             chosen["broker_url"] = options.broker
             if "broker" in proxied:
+                if broker_address(options.broker).servers != (options.broker,):
+                    raise ConfigurationError("--broker: this scenario takes the broker down, so name a single server")
                 broker_proxy = await stack.enter_async_context(proxy.before(options.broker))
                 chosen["broker_url"] = broker_proxy.url(options.broker)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notifier-chaos-")))
@@ -163,7 +165,7 @@ async def make_bed(
             await recipients.put(system.database, dict(people or load.people()), system.clock.now())
             for name in processes:
                 if name.startswith("worker"):
-                    await until(partial(_all_up, system, name), STARTED)
+                    await until(partial(all_up, system, name), STARTED)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=POST_TIMEOUT), connector=aiohttp.TCPConnector(limit=0)
@@ -185,7 +187,7 @@ def _account(channel: str, folder: Path, port: int, more: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}{more}" if more else url
 
 
-async def _all_up(system: LocalSystem, name: str) -> bool:
+async def all_up(system: LocalSystem, name: str) -> bool:
     return faults.ready_workers(system, name) >= system.settings.worker_processes + len(BACKGROUND)
 
 

@@ -16,17 +16,19 @@ PORTS = {"redis": 6379, "amqp": 5672, "postgresql": 5432, "postgres": 5432, "mar
 class TcpProxy:
     """Passes connections on to `host`:`port` from a port of its own; use it as an async context manager.
 
-    `behind` may be set later, before the first connection.
+    It takes them at the port `at` of the address `listen`, 0 for any free one. `behind` may be set later, before the
+    first connection.
     """
 
-    def __init__(self, host: str = HOST, port: int = 0) -> None:
+    def __init__(self, host: str = HOST, port: int = 0, *, listen: str = HOST, at: int = 0) -> None:
         self.behind = host, port
         self._flows = asyncio.Event()
         self._flows.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self.port = 0
+        self.port = at
+        self._address = listen
 
     async def __aenter__(self) -> Self:
         await self._listen()
@@ -70,7 +72,7 @@ class TcpProxy:
         return urlunsplit(parts._replace(netloc=f"{login}{at}{HOST}:{self.port}"))
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._pass_on, HOST, self.port)
+        self._server = await asyncio.start_server(self._pass_on, self._address, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def _hang_up(self) -> None:
@@ -91,7 +93,7 @@ class TcpProxy:
             both.add(behind_writer)
             self._writers.add(behind_writer)
             await asyncio.gather(self._copy(reader, behind_writer), self._copy(behind_reader, writer))
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # streams of Python 3.11 tell of a cancelled one as of a fault
             return
         finally:
             self._writers -= both

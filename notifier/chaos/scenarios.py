@@ -30,6 +30,7 @@ MODULES = {
     "sentinel_failover": "broker_failover",
     "cluster_master": "broker_failover",
     "rabbitmq_node": "broker_failover",
+    "host_cut_off": "hosts",
 }
 
 PATIENT = (

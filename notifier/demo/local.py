@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,12 +81,12 @@ class LocalSystem:
     ) -> None:
         await self._stop()
 
-    async def start(self, name: str) -> None:
-        """Start one of the processes, or restart it."""
+    async def start(self, name: str, within: Sequence[str] = ()) -> None:
+        """Start one of the processes, or restart it; `within` is a command that runs it elsewhere."""
         log = (self.folder / f"{name}.log").open("ab")
         with log:
             self.running[name] = subprocess.Popen(  # noqa: ASYNC220, S603 (our own command; starting it takes a millisecond)
-                [sys.executable, "-P", "-m", "notifier.cli", *self._command(name)],
+                [*within, sys.executable, "-P", "-m", "notifier.cli", *self._command(name)],
                 env={**environment(self.environment), **self._environments.get(name, {})},
                 stdout=log,
                 stderr=log,
