@@ -28,6 +28,7 @@ from notifier.store.console import keys
 from notifier.store.core import buckets
 from notifier.store.core.database import Database
 from notifier.store.core.migrate import revisions
+from notifier.store.core.revisions import Fit, fit
 from notifier.store.reading import ledger
 
 TIMEOUT = 5  # seconds for one answer
@@ -50,14 +51,15 @@ async def _database(settings: Settings) -> AsyncIterator[DoctorFinding]:
     database = Database(settings.database_url, connections=1)
     try:
         current, newest = await revisions(database)
-        if current != newest:
-            yield DoctorFinding(
-                "database", "wrong", f"the schema is at {current}, this code needs {newest}", "notifier db upgrade"
-            )
+        fits = fit(current, newest)
+        if fits in (Fit.BEHIND, Fit.BEYOND):
+            mend = "notifier db upgrade" if fits is Fit.BEHIND else "install the release that upgraded it"
+            yield DoctorFinding("database", "wrong", f"the schema is at {current}, this code needs {newest}", mend)
             return
         await buckets.find(database)
+        ahead = f" (of a later release; this code needs {newest})" if fits is Fit.AHEAD else ""
         parts = f", {len(database.buckets)} buckets" if len(database.buckets) > 1 else ""
-        yield DoctorFinding("database", "good", f"{database.engine.dialect.name}, schema {current}{parts}")
+        yield DoctorFinding("database", "good", f"{database.engine.dialect.name}, schema {current}{ahead}{parts}")
         now = SystemClock().now()
         good = [key for key in await keys.every(database) if key.good_at(now)]
         if not good:

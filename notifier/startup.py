@@ -34,7 +34,8 @@ from notifier.runtime.tracing import open_tracer
 from notifier.store.core import buckets, secrets
 from notifier.store.core.clock import DatabaseClock
 from notifier.store.core.database import Database
-from notifier.store.core.migrate import revisions
+from notifier.store.core.migrate import beyond, revisions
+from notifier.store.core.revisions import Fit, fit
 from notifier.texts import publishing
 
 LINKS = "links"
@@ -123,15 +124,18 @@ def load_renderer(settings: Settings, catalog: Catalog) -> Renderer:
 
 
 async def open_database(settings: Settings) -> Database:
-    """Open the database. Raises ConfigurationError where its schema is not the one that this code expects."""
+    """Open the database. Raises ConfigurationError where its schema is none that this code works with."""
     async with AsyncExitStack() as opened:
         database = Database(settings.database_url, settings.database_connections)
         opened.push_async_callback(database.close)
         current, newest = await revisions(database)
-        if current != newest:
-            raise ConfigurationError(
-                f"the database is at revision {current}, this code needs {newest}; run `notifier db upgrade`"
-            )
+        match fit(current, newest):
+            case Fit.BEHIND:
+                raise ConfigurationError(
+                    f"the database is at revision {current}, this code needs {newest}; run `notifier db upgrade`"
+                )
+            case Fit.BEYOND:
+                raise beyond(current)
         await buckets.find(database)
         opened.pop_all()
         return database

@@ -23,6 +23,7 @@ from notifier.domain.errors import ConfigurationError
 from notifier.store.core import buckets, partitions  # noqa: F401 (a table has its default partition by the latter)
 from notifier.store.core.database import Database
 from notifier.store.core.resumable import Tell
+from notifier.store.core.revisions import Fit, fit
 from notifier.store.core.schema import metadata
 
 LOOK_AGAIN = 0.2  # seconds between two checks whether another process has finished its upgrade
@@ -60,9 +61,16 @@ async def upgrade(database: Database, tell: Tell = quiet) -> None:
     """Bring the schema to the newest revision, that of every bucket too; does nothing where it is already there.
 
     Of several callers at once, one works and the others wait for it. An upgrade that was interrupted is resumed. `tell`
-    is called with each change before it begins. Raises StoreUnavailable where the database doesn't answer.
+    is called with each change before it begins. A schema of a later release is left as it is. Raises ConfigurationError
+    where this code doesn't work with that, and StoreUnavailable where the database doesn't answer.
     """
     await database.ping()
+    current, newest = await revisions(database)
+    match fit(current, newest):
+        case Fit.AHEAD:
+            return
+        case Fit.BEYOND:
+            raise beyond(current)
     await buckets.find(database)
     if len(database.buckets) == 1:
         await _upgrade(database, tell, [])
@@ -131,14 +139,29 @@ async def _upgrade(database: Database, tell: Tell, elsewhere: Sequence[sa.Table]
         await patient.close()
 
 
-async def revisions(database: Database) -> tuple[str | None, str | None]:
+async def revisions(database: Database) -> tuple[str | None, str]:
     """The database's revision and the newest one. Raises StoreUnavailable."""
-    newest = await asyncio.to_thread(lambda: ScriptDirectory.from_config(config()).get_current_head())
+    newest = await asyncio.to_thread(_newest)
 
     async def work(connection: AsyncConnection) -> str | None:
         return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
 
     return await database.read(work), newest
+
+
+def _newest() -> str:
+    newest = ScriptDirectory.from_config(config()).get_current_head()
+    if newest is None:
+        raise RuntimeError("the package has no migrations")
+    return newest
+
+
+def beyond(current: str | None) -> ConfigurationError:
+    """Return the error about a schema of a release that this code doesn't know."""
+    return ConfigurationError(
+        f"the database is at revision {current}, which needs a later release than this one; install that, or restore a"
+        " backup from before the upgrade (docs/backup.md)"
+    )
 
 
 @asynccontextmanager
