@@ -74,10 +74,12 @@ class AsyncProducer:
     """Reports events over HTTP from asyncio; use it as an async context manager.
 
     `timeout` is the seconds that a call may take in all, tries and pauses included. Closing takes no more calls and
-    waits for those under way, which their time-out ends.
+    waits for those under way, which their time-out ends. `failed_tries` counts the requests so far that were not taken
+    for the moment.
     """
 
     def __init__(self, url: str, key: str, source: str, *, timeout: float = TIMEOUT) -> None:
+        self.failed_tries = 0
         self._url = f"{url.rstrip('/')}/v1/events"
         self._source = source
         self._timeout = timeout
@@ -183,6 +185,7 @@ class AsyncProducer:
                 asked = error.retry_after
             except (aiohttp.ClientError, TimeoutError):
                 pass
+            self.failed_tries += 1
             left = until - clock()
             if left < max(FIRST_PAUSE, asked):
                 raise ServiceUnavailable(f"{self._url} accepted nothing within {self._timeout:g} s", asked)

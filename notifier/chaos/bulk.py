@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.chaos import load
 from notifier.demo.local import LocalSystem
 from notifier.domain.clock import DAY
-from notifier.domain.deliveries import Channel, Lane, State
+from notifier.domain.deliveries import Channel, Lane, Reason, State
 from notifier.domain.ids import dated, make_id
 from notifier.store.core.schema import delivery, open_delivery
 from notifier.store.delivery import deliveries, events
@@ -31,8 +31,13 @@ def templates(folder: Path) -> Path:
     return made
 
 
-async def begin(system: LocalSystem, source: str, targets: Sequence[tuple[str, str]], size: int) -> str:
-    """Write one event with `size` pushes, in turn to these pairs of recipient and device; return the event's id."""
+async def begin(
+    system: LocalSystem, source: str, targets: Sequence[tuple[str, str]], size: int, *, over: bool = False
+) -> str:
+    """Write one event with `size` pushes, in turn to these pairs of recipient and device; return the event's id.
+
+    They are due, or expired already where they are to be `over`.
+    """
     database, now, undated = system.database, system.clock.now(), make_id(source, "campaign")
     id_ = dated(undated, now)
     told = NewEvent(
@@ -47,19 +52,22 @@ async def begin(system: LocalSystem, source: str, targets: Sequence[tuple[str, s
         await events.mark_decided(connection, database.dialect, [stored], {id_: size}, now)
 
     await database.write(decided)
-    messages = _messages(id_, targets, size, now)
+    outcome = (State.EXPIRED, Reason.EXPIRED) if over else (State.PENDING, None)
+    messages = _messages(id_, targets, size, now, *outcome)
     while part := list(islice(messages, SLICE)):
         await database.write(partial(deliveries.add, dialect=database.dialect, deliveries=part))
     return id_
 
 
-def _messages(event_id: str, targets: Sequence[tuple[str, str]], size: int, now: int) -> Iterator[NewDelivery]:
+def _messages(
+    event_id: str, targets: Sequence[tuple[str, str]], size: int, now: int, state: State, reason: Reason | None
+) -> Iterator[NewDelivery]:
     for number in range(size):
         person, target = targets[number % len(targets)]
         yield NewDelivery(
             id=dated(make_id("campaign", str(number)), now), event_id=event_id, recipient_id=person,
             type="announcement", channel=Channel("push"), target=target, lane=Lane.BULK,
-            subject_key=make_id("campaign"), state=State.PENDING, reason=None, created_at=now, updated_at=now,
+            subject_key=make_id("campaign"), state=state, reason=reason, created_at=now, updated_at=now,
             due_at=now, expires_at=now + DAY, next_check_at=now,
         )  # fmt: skip
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -89,7 +90,7 @@ class TcpProxy:
         self._writers.add(writer)
         try:
             await self._flows.wait()
-            behind_reader, behind_writer = await asyncio.open_connection(*self.behind)
+            behind_reader, behind_writer = await self._connect()
             both.add(behind_writer)
             self._writers.add(behind_writer)
             await asyncio.gather(self._copy(reader, behind_writer), self._copy(behind_reader, writer))
@@ -101,6 +102,9 @@ class TcpProxy:
                 each.close()
             self._passing.discard(task)
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self.behind)
+
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while part := await reader.read(PART):
@@ -108,6 +112,21 @@ class TcpProxy:
                 writer.write(part)
                 await writer.drain()
         writer.close()
+
+
+class Balancer(TcpProxy):
+    """Passes each new connection on to the next of several ports of this machine that takes it."""
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        super().__init__()
+        self._ports = deque(ports)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for _ in range(len(self._ports)):
+            self._ports.rotate(-1)
+            with contextlib.suppress(ConnectionRefusedError):
+                return await asyncio.open_connection(HOST, self._ports[0])
+        raise ConnectionRefusedError("nobody listens behind the balancer")
 
 
 def before(url: str) -> TcpProxy:

@@ -24,6 +24,7 @@ MODULES = {
     "campaign": "campaign",
     "clock_skew": "clocks",
     "rolling_sigterm": "processes",
+    "rolling_upgrade": "upgrades",
     "postgresql_failover": "database_failover",
     "postgresql_failover_async": "database_failover",
     "galera_node": "database_failover",

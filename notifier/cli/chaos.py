@@ -5,6 +5,7 @@ import json
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,15 +23,22 @@ TIMEOUT = 600  # seconds for one scenario; the longest needs half of this
 @click.option("--short", is_flag=True, help="The short form, as the tests run it.")
 @click.option("--database", help="A server instead of SQLite: postgresql:// or mariadb://. A database is made there.")
 @click.option("--broker", help="A server instead of a Redis of its own: redis:// or amqp://. It is emptied.")
+@click.option(
+    "--release",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="The release before, for rolling_upgrade: the folder of a checkout of it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a scenario.")
-def chaos(name: str, short: bool, database: str | None, broker: str | None, as_json: bool) -> None:
+def chaos(
+    name: str, short: bool, database: str | None, broker: str | None, release: Path | None, as_json: bool
+) -> None:
     """Start a system of real processes, break it, and compare its ledger with the messages that arrived.
 
     SCENARIO is `all` or one of the scenarios in docs/reliability.md; `all` leaves out those that need Debian packages
     which aren't installed, and says so. Nothing leaves this machine. Exits with 1 where a guarantee did not hold.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a signal must not leave the system running
-    options = Options(short, database, broker)
+    options = Options(short, database, broker, release)
     if name == "all":
         told = [
             each

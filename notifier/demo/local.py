@@ -34,7 +34,7 @@ from notifier.store.console import keys
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
 
-READY_TIMEOUT = 30  # seconds for a process to answer after its start
+READY_TIMEOUT = 120  # seconds for a process to answer after its start, however slow the cores
 STOP_TIMEOUT = 30  # seconds for a process to end after SIGTERM
 APP_SCOPES = frozenset[Scope]({"explain:read", "recipients:read", "recipients:write"})
 """What the sandbox may ask, to show people's inboxes in the app (docs/inbox.md)."""
@@ -106,7 +106,21 @@ class LocalSystem:
 
     async def ready(self) -> None:
         """Wait until the API answers; ConfigurationError where it doesn't in time."""
-        await self._answer(f"{self.settings.public_url}/readyz", "web")
+        await self.answer(f"{self.settings.public_url}/readyz", "web")
+
+    async def answer(self, url: str, name: str) -> bytes:
+        """Return what a process answers at a URL once it is up; ConfigurationError, with the end of its log, where it
+        isn't in time."""
+        deadline = time.monotonic() + READY_TIMEOUT
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=READY_TIMEOUT)) as session:
+            while time.monotonic() < deadline and self.running[name].poll() is None:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(url) as response:
+                        if response.status == 200:
+                            return await response.read()
+                await asyncio.sleep(0.05)
+        told = (self.folder / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
+        raise ConfigurationError(f"{name} did not start: {told[-1] if told else 'it wrote no log'}")
 
     async def metrics(self, session: aiohttp.ClientSession) -> str:
         """Return what the web process answers to a scrape, which is of all processes."""
@@ -164,8 +178,8 @@ class LocalSystem:
         for name in (name for each in stand_ins().values() for name in each.files):
             file = self.folder / name
             file.touch(mode=0o600)
-            file.write_bytes(await self._answer(f"{self.sandbox_url}/sandbox/{name}", "sandbox"))
-        await self._answer(f"{self.sandbox_url}/sandbox/summary", "sandbox")
+            file.write_bytes(await self.answer(f"{self.sandbox_url}/sandbox/{name}", "sandbox"))
+        await self.answer(f"{self.sandbox_url}/sandbox/summary", "sandbox")
         return settings_of(self.folder, self._ports)
 
     def _start_redis(self) -> str:
@@ -189,19 +203,6 @@ class LocalSystem:
             ports = [part for server, port in self._ports.items() for part in (f"--{server}-port", str(port))]
             return ["sandbox", *ports, "--no-callbacks", *(["--fast"] if self._fast else [])]
         return [_kind(name)]
-
-    async def _answer(self, url: str, name: str) -> bytes:
-        """What a process answers once it is up; ConfigurationError with the end of its log where it isn't in time."""
-        deadline = time.monotonic() + READY_TIMEOUT
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=READY_TIMEOUT)) as session:
-            while time.monotonic() < deadline and self.running[name].poll() is None:
-                with contextlib.suppress(aiohttp.ClientError):
-                    async with session.get(url) as response:
-                        if response.status == 200:
-                            return await response.read()
-                await asyncio.sleep(0.05)
-        told = (self.folder / f"{name}.log").read_text("utf-8", "replace").strip().splitlines()
-        raise ConfigurationError(f"{name} did not start: {told[-1] if told else 'it wrote no log'}")
 
 
 def _kind(name: str) -> str:

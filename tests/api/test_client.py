@@ -180,6 +180,7 @@ async def test_the_pause_that_a_service_asks_for_is_kept() -> None:
     async with service(answer) as (producer, batches):
         assert await producer.send("payment.failed", DATA, id="7") == "e-7"
         assert batches[0] == batches[1] == batches[2]
+        assert producer.failed_tries == 2
     assert times[1] - times[0] >= 1.0
     assert times[2] - times[1] < 1.0
 
