@@ -42,7 +42,12 @@ class Observation(msgspec.Struct, frozen=True):
 async def look(bed: Bed, accepted: list[str], each: int | None = None, within: float = QUIET_TIMEOUT) -> Observation:
     """Wait until the system is quiet, then compare its ledger with the sandbox's."""
     seconds = await bed.quiet(within)
-    kept = await ledger.read(bed.system.database)
+    # Of a million deliveries the comparison takes longer than any statement of ours may, on a busy machine.
+    patient = bed.system.database.patient()
+    try:
+        kept = await ledger.read(patient)
+    finally:
+        await patient.close()
     arrivals = await bed.witness.arrivals()
     return Observation(kept, arrivals, ledger.compare(kept, arrivals, accepted, each), round(seconds, 1))
 
