@@ -57,6 +57,7 @@ def rises(metric: str, over: str, where: str = "") -> str:
 OLDEST = "max by (channel, lane) (notifier_oldest_due_delivery_seconds"
 DEAD = 'sum(max by (state) (delta(notifier_deliveries{state=~"failed|undelivered"}[1h])))'
 RENEWED_LATE = '{outcome="lost"}'
+DECIDED = "(max(notifier_events) - max(notifier_events_undecided) - max(notifier_events_quarantined))"
 ERRORS = 'sum(rate(notifier_http_request_seconds_count{status="5xx"}[5m]))'
 
 ROWS: dict[str, tuple[Panel, ...]] = {
@@ -183,6 +184,19 @@ RULES: tuple[Alert, ...] = (
         "1m", CRITICAL,
         "No clock has finished a round for 30 seconds",
         "What is scheduled isn't sent, nor what was lost again. Start `notifier clock`: its log tells why it ended.",
+    ),
+    Alert(
+        "NotifierEventsNotDecided",
+        "max(notifier_events_undecided) > 0 and max(changes(notifier_deliveries_planned[2m])) == 0"
+        f" and delta({DECIDED}[2m:15s]) == 0",
+        "1m", CRITICAL,
+        "Events are accepted, and none has been decided for two minutes",
+        "Nobody is told of them. Do workers run, and answer the database and the broker? `notifier doctor`, their log.",
+    ),
+    Alert(
+        "NotifierProcessDown", 'max by (job, instance) (up{job=~"notifier.*"}) == 0', "2m", WARNING,
+        "{{ $labels.instance }} of {{ $labels.job }} can't be scraped",
+        "The process, its host or the way to it is down; the others do its work. Its log or its host's tells why.",
     ),
     Alert(
         "NotifierUrgentDeliveriesLate", OLDEST + '{lane="urgent"}) > 10', "1m", CRITICAL,

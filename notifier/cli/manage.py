@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import click
 from rich.console import Console
@@ -232,9 +232,9 @@ def recipients() -> None:
 
 
 @recipients.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", metavar="FILE|-", type=click.File("rb"))
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
-def import_file(file: Path, as_json: bool) -> None:
+def import_file(file: BinaryIO, as_json: bool) -> None:
     """Import the recipients of an NDJSON FILE, one object with its id a line, straight into the database.
 
     Invalid lines are reported on standard error and keep no other line out. Exits with 1 where a line was refused.
@@ -291,15 +291,23 @@ async def _export_events(database: Database, before: int, write: Callable[[bytes
     return count
 
 
-async def _import(database: Database, file: Path) -> ImportAnswer:
+async def _import(database: Database, file: BinaryIO) -> ImportAnswer:
     async def lines() -> AsyncIterator[bytes]:
-        with file.open("rb") as source, Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task("Recipients", total=os.fstat(source.fileno()).st_size)
-            for line in source:
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task("Recipients", total=_size(file))
+            for line in file:
                 yield line
                 progress.advance(task, len(line))
 
     return await import_recipients(database, SystemClock(), lines(), actor(), load_settings().channels)
+
+
+def _size(file: BinaryIO) -> int | None:
+    """The bytes of a file; None for what is no file, such as a pipe."""
+    try:
+        return os.fstat(file.fileno()).st_size or None
+    except OSError:
+        return None
 
 
 def _told(key: ApiKey) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The state of the system, queried once for all viewers and cached for a moment.
 
-No page waits for a slow query: it shows the last known result.
+No page waits for a slow query while the last known result is recent: it shows that.
 """
 
 import asyncio
@@ -27,6 +27,8 @@ T = TypeVar("T")
 LOOK_EVERY = SECOND  # milliseconds that a result is cached, at least
 REST = 20  # times its own duration that a count of the ledger, of a day or of failures is cached
 PATIENCE = 0.04  # seconds that a page waits for a query under way
+OLD = 10 * SECOND  # milliseconds after which a result, once it may be replaced, says nothing about now
+PATIENCE_WITH_OLD = 2.0  # seconds that a page rather waits than show such a result
 SAMPLE_EVERY = 15.0  # seconds between two samples of the providers' metrics
 WINDOW = 5 * MINUTE  # milliseconds of the window of providers' speed and answers
 
@@ -84,7 +86,10 @@ class DatedLedger(NamedTuple):
 
 
 class Remembered(Generic[T]):
-    """A query run on demand, whose result is cached and waited for no longer than `PATIENCE`."""
+    """A query run on demand, whose result is cached and waited for no longer than `PATIENCE`.
+
+    Where nobody has asked for a while it is waited for up to `PATIENCE_WITH_OLD`.
+    """
 
     def __init__(self, find: Callable[[], Awaitable[T]], clock: Clock, rest: int = 0) -> None:
         self._find = find
@@ -96,10 +101,12 @@ class Remembered(Generic[T]):
 
     async def latest(self) -> T | None:
         """Return the latest result; None before the first."""
-        if self._task is None and self._clock.now() >= self._until:
+        now = self._clock.now()
+        if self._task is None and now >= self._until:
             self._task = once("console.look", self._look)
         if self._task is not None:
-            await asyncio.wait({self._task}, timeout=PATIENCE)
+            is_old = self._value is not None and now >= self._until + OLD
+            await asyncio.wait({self._task}, timeout=PATIENCE_WITH_OLD if is_old else PATIENCE)
         return self._value
 
     async def close(self) -> None:

@@ -183,6 +183,20 @@ def test_importing_recipients_tells_bad_lines_and_writes_the_others(shell: Shell
     assert (actor, preferences) == (f"cli:{getpass.getuser()}", chosen)
 
 
+def test_recipients_are_imported_from_standard_input_too(shell: Shell) -> None:
+    shell("db", "upgrade")
+
+    told = CliRunner().invoke(
+        main,
+        ["recipients", "import", "-"],
+        env={"NOTIFIER_DATABASE_URL": shell.url},
+        input='{"id": "ada", "email": "ada@example.com"}\n',
+    )
+
+    assert (told.exit_code, told.stdout) == (0, "1 written, 0 refused.\n")
+    assert json.loads(shell("recipients", "export", "ada").output)["recipient"]["email"] == "ada@example.com"
+
+
 def test_a_recipient_is_erased_once_it_is_confirmed_and_is_then_nobodys(shell: Shell) -> None:
     # Given a recipient
     shell("db", "upgrade")

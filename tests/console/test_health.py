@@ -158,6 +158,26 @@ async def test_what_takes_long_is_told_as_it_was_last_seen() -> None:
     await remembered.close()
 
 
+async def test_where_nobody_looked_for_a_while_what_is_now_is_waited_for() -> None:
+    # Given what was seen a minute ago, and takes longer to see again than a page usually waits
+    clock, found = ManualClock(NOW), iter([1, 2])
+
+    async def find() -> int:
+        await asyncio.sleep(2 * watch.PATIENCE)
+        return next(found)
+
+    remembered = Remembered(find, clock)
+    assert await remembered.latest() is None
+    async with asyncio.timeout(30):
+        while await remembered.latest() is None:
+            pass
+    clock.advance(MINUTE)
+
+    # When somebody looks, then what is now is told, and not what was then
+    assert await remembered.latest() == 2
+    await remembered.close()
+
+
 def test_speeds_and_answers_are_those_between_two_readings() -> None:
     def sample(at: int, *counts: int) -> MetricsSample:
         bounds = (0.1, 0.25, math.inf)

@@ -170,6 +170,19 @@ CASES = [
         {"NotifierClockNotRunning"},
     ),
     Case("there never was a clock", {"notifier_clock_tick_timestamp_seconds": "_x60"}, 5, {"NotifierClockNotRunning"}),
+    Case(
+        "no worker decides",
+        {
+            "notifier_events": "100+5x60", "notifier_events_undecided": "0+5x60", "notifier_deliveries_planned": "9x60",
+            'notifier_deliveries{state="failed"}': "9x60", 'notifier_deliveries{state="undelivered"}': "9x60",
+        },
+        10, {"NotifierEventsNotDecided"},
+    ),
+    Case(
+        "a campaign takes long to decide", {"notifier_events": "100x60", "notifier_events_undecided": "1x60"}, 10, set()
+    ),
+    Case("a process is down", {'up{job="notifier-web",instance="b"}': "1x5 0x60"}, 20, {"NotifierProcessDown"}),
+    Case("a process was down for a minute", {'up{job="notifier-web",instance="b"}': "1x5 0x1 1x60"}, 20, set()),
     Case("an urgent delivery waits", {URGENT: "0x5 15+60x60"}, 10, {"NotifierUrgentDeliveriesLate"}),
     Case("a normal delivery waits", {NORMAL: "0x5 70+60x60"}, 15, {"NotifierDeliveriesLate"}),
     Case("a fifth fails for good", {'notifier_deliveries{state="failed"}': "1000+20x180"}, 90, {"NotifierDeadLetters"}),
