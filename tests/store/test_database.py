@@ -46,6 +46,35 @@ async def test_a_server_that_takes_a_connection_and_says_nothing_is_unavailable(
         await database.close()
 
 
+async def test_a_server_without_tls_is_told_of_in_words() -> None:
+    # Given a server that answers the question for TLS with a no
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"N")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        database = Database(f"postgresql://a:canary@127.0.0.1:{port}/x?sslmode=require")
+
+        # Then whoever asks is told that, and not the password
+        with pytest.raises(StoreUnavailable, match="rejected SSL upgrade") as told:
+            await database.ping()
+        assert "canary" not in str(told.value)
+        await database.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_statement_that_takes_too_long_is_called_that(database: Database) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(sa.text("SET LOCAL statement_timeout = 10"))
+        await connection.execute(sa.text("SELECT pg_sleep(10)"))
+
+    with pytest.raises(StoreUnavailable, match="a statement took longer"):
+        await database.read(work)
+
+
 @pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
 async def test_a_server_that_stops_in_the_midst_of_a_statement_is_waited_for_only_so_long(database: Database) -> None:
     async with database.engine.connect() as connection:

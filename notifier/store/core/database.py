@@ -24,6 +24,7 @@ T = TypeVar("T")
 CONFLICT_TRIES = 5  # attempts in all of a transaction that a deadlock or a conflict aborted
 CONFLICT_PAUSE = 0.02  # seconds, doubled each time, with full jitter
 CLOSE_TIMEOUT = ANSWER_TIMEOUT  # seconds that closing waits for transactions: longer than any statement may take
+TOOK_TOO_LONG = "57014"  # PostgreSQL's query_canceled
 
 READ_ONLY = {
     "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
@@ -161,7 +162,7 @@ async def _run(engine: AsyncEngine, session: Session, work: Callable[[AsyncConne
             if tries == CONFLICT_TRIES:
                 raise StoreUnavailable("the transaction conflicted with others at every attempt; try again") from error
         except (OSError, TimeoutError, sa.exc.TimeoutError) as error:
-            raise StoreUnavailable(f"the database can't be reached ({type(error).__name__})") from error
+            raise StoreUnavailable(f"the database can't be reached ({_why(error)})") from error
         await asyncio.sleep(random.uniform(0, CONFLICT_PAUSE * 2**tries))  # noqa: S311 (jitter is no secret)
 
 
@@ -180,9 +181,18 @@ def _unavailable(error: DBAPIError) -> bool:
     )
 
 
+def _why(error: Exception) -> str:
+    """The kind of an error about a connection, with the driver's own words where the system has none: a server that
+    speaks no TLS, for one."""
+    kind = type(error).__name__
+    return f"{kind}: {error}" if isinstance(error, ConnectionError) and error.errno is None and error.args else kind
+
+
 def _told(error: DBAPIError) -> str:
     """The reason for an error; the server's words only where it refused us: those about a statement may hold its
     values."""
     if error.statement is None and error.orig is not None and error.orig.args:
         return f"the database can't be used: {' '.join(str(error.orig.args[-1]).split())}"
+    if str(getattr(error.orig, "sqlstate", "")) == TOOK_TOO_LONG:
+        return "a statement took longer than statement_timeout lets it"
     return f"the database refused a value ({type(error.orig).__name__})"
