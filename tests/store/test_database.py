@@ -72,7 +72,7 @@ async def test_a_statement_that_takes_too_long_is_called_that(database: Database
         await connection.execute(sa.text("SELECT pg_sleep(10)"))
 
     with pytest.raises(StoreUnavailable, match="a statement took longer"):
-        await database.read(work)
+        await database.write(work)
 
 
 @pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
