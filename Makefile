@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 PEERS := .venv-bench/ready
 
-.PHONY: help demo quick test coverage check audit format bench chaos observability lock clean
+.PHONY: help demo quick test coverage covered check audit format bench chaos observability lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -34,23 +34,26 @@ PURE := tests/domain tests/policy tests/ocpi tests/rendering tests/test_private_
 # Of the lines of what is measured so many in a hundred are run by the suite, or it fails; on all servers it runs 94, and
 # without one nothing runs what is about buckets.
 COVERED := 90
-# What breaks a system is run by the faults, and those aren't measured.
-MEASURED := --source notifier,workers --omit "notifier/chaos/*"
+# What breaks a system is run by the faults, and those aren't measured. MEASURE=1 has any tests note what they run.
+MEASURED := python -m slipcover --source notifier,workers --omit "notifier/chaos/*" --json --out .coverage.json -m pytest
+PYTEST := $(BIN)/$(if $(MEASURE),$(MEASURED),pytest)
 
 quick: check  ## before a commit: check, and the tests of what is pure; 40 seconds on two cores
 	$(BIN)/pytest --quiet $(PARALLEL) $(PURE) $(ARGS)
 
 test: $(READY)  ## the whole suite on the embedded default; servers by NOTIFIER_TEST_*; ARGS="tests/api -k stop" is a part
 ifeq ($(ARGS),)
-	$(BIN)/pytest $(PARALLEL) --ignore tests/faults
+	$(PYTEST) $(PARALLEL) --ignore tests/faults
 	$(BIN)/pytest tests/faults # alone on the machine: what they demand is partly about time
 else
-	$(BIN)/pytest $(PARALLEL) $(ARGS)
+	$(PYTEST) $(PARALLEL) $(ARGS)
 endif
 
-# Whether tests pass is said by `make test`: measured they are slower, and some ask for time.
-coverage: $(READY)  ## how much of the code the suite runs, with a floor
-	-$(BIN)/python -m slipcover $(MEASURED) --json --out .coverage.json -m pytest $(PARALLEL) --hypothesis-profile ci --ignore tests/faults $(ARGS)
+coverage: $(READY)  ## how much of the code the suite runs, but for the faults, with a floor; whether tests pass is said by `make test`
+	-$(MAKE) test MEASURE=1 ARGS="--hypothesis-profile ci --ignore tests/faults $(ARGS)"
+	$(MAKE) covered
+
+covered: $(READY)  ## how much of the code was run by the last `make test MEASURE=1`, with a floor
 	$(BIN)/python -m slipcover --skip-covered --fail-under $(COVERED) --json --out .coverage.json --merge .coverage.json
 
 check: $(READY)  ## lint, format, strict types, import direction
