@@ -24,11 +24,10 @@ class Peers:
 
     def enter(self, host: str) -> bytes | None:
         """Count a connection from an IP address; return what to `leave` by, None where the peer has its most."""
-        address = ip_address(host.partition("%")[0])
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+        told = ip_address(host.partition("%")[0])
+        address = (told.ipv4_mapped or told) if isinstance(told, IPv6Address) else told
         peer = address.packed[:SUBNET]
-        unlimited = not self._limit or any(address in network for network in self._trusted)
+        unlimited = not self._limit or any(told in network or address in network for network in self._trusted)
         if not unlimited and self._open[peer] >= self._limit:
             return None
         self._open[peer] += 1

@@ -4,7 +4,7 @@ import asyncio
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier.api.peers import Peers
@@ -49,6 +49,7 @@ def test_whose_an_address_is(one: str, other: str, same: bool) -> None:
 
 
 @given(hosts)
+@example("::ffff:0:0")
 def test_a_proxy_that_is_trusted_and_a_limit_of_none_let_any_number_in(host: str) -> None:
     proxies = networks(str(ip_address(host)))
     for peers in (Peers(1, proxies), Peers(0)):
