@@ -30,7 +30,7 @@ LOOK_EVERY = 0.05
 """Seconds between two checks of a child's CPU and memory."""
 MEMORY = 64 * 1024 * 1024
 """Bytes that a child may allocate beyond its warm size."""
-START = 15.0
+START = 60.0
 """Seconds for a child to start on a busy machine; it is kept warm, so no request waits for the start."""
 READY = b"ready\n"
 """A child's first line when it is warm; any other line is its error."""
