@@ -27,6 +27,7 @@ RECOVERED = 30  # seconds in which what a dead worker held must be done
 AGAIN = 8  # seconds for what a lease left behind, a signal of which RabbitMQ may have given to those that stand still
 STOPS = 20  # tries to stop workers at a telling moment
 SETTLED = 1  # seconds in which workers that go on have settled what they held
+BUSY = 30  # seconds more that the others may take on a busy machine for what the stopped ones held
 WOKEN = 5  # seconds for a worker that stood still to do whatever it does when it goes on
 ENDED = 30  # seconds in which a process must end after SIGTERM
 
@@ -73,6 +74,7 @@ async def worker_stopped(options: Options) -> ScenarioOutcome:
             enough.set()
             accepted = await telling
             await asyncio.sleep(seconds - (bed.system.clock.now() - stood) / SECOND)
+            await bed.quiet(BUSY)  # what the others still send must not be taken for the woken ones'
             quiet = await ledger.is_quiet(bed.system.database)
             went_on = bed.system.clock.now()
         await asyncio.sleep(WOKEN)
