@@ -1,7 +1,7 @@
 """From settings to an open engine, and back: what each process does first and last."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -12,18 +12,14 @@ from notifier.broker import make_broker, refuse_another_mode
 from notifier.broker.signals import Signals
 from notifier.domain.catalog import Catalog, load_catalog
 from notifier.domain.channels import channels
-from notifier.domain.clock import Clock
-from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.links import Links, read_keys
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.pipeline.local_dispatcher import LocalDispatcher, Queue
 from notifier.pipeline.sharing import keeper, open_namespace
-from notifier.providers import Transport
 from notifier.providers.bulkheads import Bulkhead
 from notifier.providers.opening import account_files, concurrency, open_transport, open_transports
 from notifier.providers.reopening import Reopening
-from notifier.providers.shared import Kept
 from notifier.rendering import Brand, Renderer
 from notifier.runtime import loop_lag
 from notifier.runtime.background import cancelled, forever
@@ -64,7 +60,8 @@ async def open_worker_engine(settings: Settings, bulkheads: Mapping[Queue, Bulkh
         basis = await _open(settings, opened, "worker")
         keep = keeper(settings, basis["namespace"], basis["database"], basis["clock"])
         transports = open_transports(settings, basis["clock"], keep)
-        reopening = Reopening(transports, partial(_reopen, clock=basis["clock"], keep=keep))
+        reopen = partial(open_transport, clock=basis["clock"], keep=keep, strict=True)
+        reopening = Reopening(transports, reopen)
         opened.push_async_callback(reopening.close)
         basis["rotation"].on_change(reopening.heed)
         _look_for_changes(basis["rotation"], opened)
@@ -169,7 +166,3 @@ def _look_for_changes(rotation: Rotation, opened: AsyncExitStack) -> None:
 
 def _account_files(settings: Settings) -> set[Path]:
     return {file for channel in channels() for file in account_files(channel, settings)}
-
-
-def _reopen(channel: Channel, settings: Settings, clock: Clock, keep: Callable[[], Kept]) -> Transport[Any]:
-    return open_transport(channel, settings, clock, keep, strict=True)

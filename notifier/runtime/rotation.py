@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from notifier.domain.errors import ConfigurationError
-from notifier.runtime.settings import PREFIX, Settings, load_settings, of_channels
+from notifier.runtime.settings import PREFIX, Settings, bare, load_settings, of_channels
 
 LOOK_EVERY: Final = 10.0
 """Seconds between two looks at the files: a key is replaced ahead of its end, and a look costs a call for each file."""
@@ -54,24 +54,28 @@ class Rotation:
         self._heard.append(heed)
 
     async def look(self) -> None:
-        """Look at the files once, and tell what has changed. What can't be read changes nothing, and is logged."""
+        """Look at the files once, and tell what has changed. What can't be read changes nothing, and is logged.
+
+        Raises what a listener raises; the next look tells all of them again.
+        """
         stamps = self._stamps()
         if stamps == self._seen:
             return
         changed = {file for file in stamps.keys() | self._seen.keys() if stamps.get(file) != self._seen.get(file)}
-        self._seen = stamps
         try:
             new = _rotated(self.settings, load_settings(self._environ))
         except ConfigurationError as error:
             log.error("rotation.not_read", why=str(error))
+            self._seen = stamps
             return
         before, after = self.settings.values(), new.values()
         names = sorted(name for name, value in after.items() if value != before[name])
-        self.settings = new
-        self._seen = self._stamps()  # an account of now may name another file
         change = Change(new, names, changed)
         for heed in self._heard:
             await heed(change)
+        self.settings = new
+        # An account of now may name another file; what changed meanwhile is read at the next look.
+        self._seen = {file: stamps.get(file, stamp) for file, stamp in self._stamps().items()}
         log.info("rotation.read", settings=names, files=len(changed))
 
     def _stamps(self) -> dict[Path, _Stamp]:
@@ -93,7 +97,7 @@ def rotating() -> Collection[str]:
 
 def _own(environ: Mapping[str, str]) -> list[Path]:
     variables = (f"{PREFIX}{name.upper()}_FILE" for name in rotating())
-    return [Path(environ[each].strip("\"' \t\n")) for each in variables if environ.get(each)]
+    return [Path(path) for each in variables if (path := bare(environ.get(each, "")))]
 
 
 def _rotated(now: Settings, read: Settings) -> Settings:

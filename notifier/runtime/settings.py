@@ -158,7 +158,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         name = name.removesuffix("_file") if in_file else name
         if name not in every():
             raise ConfigurationError(f"{variable} is not a setting; `notifier doctor --settings` lists them")
-        value = _bare(value)
+        value = bare(value)
         if value == "":
             continue
         if name in given:
@@ -179,7 +179,7 @@ def _usual(environ: Mapping[str, str], given: Mapping[str, str]) -> dict[str, An
     """Values of settings that aren't given, from variables that every program knows."""
     found: dict[str, Any] = {}
     for name, variables in _USUAL.items():
-        values = ((variable, _bare(environ.get(variable, ""))) for variable in variables)
+        values = ((variable, bare(environ.get(variable, ""))) for variable in variables)
         variable, value = next(((variable, value) for variable, value in values if value), ("", ""))
         if value and name not in given:
             found[name] = _convert(name, value, variable)
@@ -193,8 +193,8 @@ def _is_link(variable: str, value: str) -> bool:
     return _LINKED_PORT.fullmatch(variable) is not None and _LINK.fullmatch(value) is not None
 
 
-def _bare(value: str) -> str:
-    """A value without the blanks around it, and without the quotes that an env file's reader left."""
+def bare(value: str) -> str:
+    """A variable's value without the blanks around it, and without the quotes that an env file's reader left."""
     value = value.strip()
     quoted = _QUOTED.fullmatch(value)
     return value if quoted is None else quoted[2].strip()
@@ -380,7 +380,7 @@ def _read(variable: str, name: str, path: str) -> str:
     if name in _FIELDS and _FIELDS[name].type in _PATHS:
         raise ConfigurationError(f"{variable}: {PREFIX}{name.upper()} is a path already; set that")
     try:
-        value = _bare(read_text(Path(path)))
+        value = bare(read_text(Path(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{variable}: {path} can't be read ({type(error).__name__})") from None
     if not value:

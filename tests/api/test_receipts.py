@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import permutations
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -38,53 +37,24 @@ from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients
 from tests import everywhere
 from tests.api.conftest import on_sqlite
-from tests.api.server import Answer, Caller, application
+from tests.api.server import application
+from tests.api.twilio_calls import (
+    ACCOUNTS,
+    INBOUND,
+    OTHER,
+    PHONE,
+    PUBLIC,
+    RECEIPTS,
+    REFERENCE,
+    SID,
+    STATUS,
+    TOKEN,
+    Twilio,
+)
 from tests.named import SMS
 from tests.samples import CATALOG, LINKS, NOW, encoded
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-PHONE = "+4915123456789"
-REFERENCE = "5f" * 16
-SID = "SM" + "ab" * 16
-TOKEN, OTHER = "sandbox-token", "token-of-another-account"
-ACCOUNTS = f"twilio://AC1:{TOKEN}@api.twilio.com?from=VOLTLINE twilio://AC2:{OTHER}@api.twilio.com?from=V&name=second"
-PUBLIC = "https://notify.example.com/hooks"
-RECEIPTS, INBOUND = "/v1/receipts/twilio", "/v1/inbound/twilio"
-STATUS = f"{RECEIPTS}?reference={REFERENCE}"
-
-
-@dataclass
-class Twilio:
-    """Calls the API as Twilio does."""
-
-    api: Caller
-
-    async def report(self, status: str, path: str = STATUS, token: str = TOKEN, **more: str) -> Answer:
-        """A status callback."""
-        return await self.form(path, {"MessageSid": SID, "MessageStatus": status, "To": PHONE, **more}, token)
-
-    async def text(self, body: str, sid: int) -> Answer:
-        """A text that somebody sent us."""
-        return await self.form(INBOUND, {"From": PHONE, "Body": body, "MessageSid": f"SM{sid:032x}"})
-
-    async def form(self, path: str, fields: dict[str, str], token: str = TOKEN) -> Answer:
-        signature = RequestValidator(token).compute_signature(PUBLIC + path, fields)
-        return await self.raw(path, urlencode(fields).encode(), FORM, signature)
-
-    async def json(self, path: str, members: dict[str, Any]) -> Answer:
-        body = json.dumps(members).encode()
-        path += f"{'&' if '?' in path else '?'}bodySHA256={sha256(body).hexdigest()}"
-        return await self.raw(path, body, JSON, RequestValidator(TOKEN).compute_signature(PUBLIC + path, {}))
-
-    async def raw(self, path: str, body: bytes, media: str, signature: str, **headers: str) -> Answer:
-        return await self.api.call(
-            "POST", path, body, Content_Type=media, X_Twilio_Signature=signature, Authorization="", **headers
-        )
-
-    async def state(self) -> tuple[str, str | None, str | None]:
-        """The delivery's state, and why."""
-        (row,) = await self.api.rows(delivery)
-        return row.state, row.reason, row.code
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,8 @@ PATIENT_HTTP = HttpTimeouts(connect=20.0, total=30.0)
 QUICK_HTTP = HttpTimeouts(connect=0.5, total=0.6)
 quick = pytest.mark.parametrize("timeouts", [QUICK_HTTP], ids=["quick"])
 """Marks a test whose provider never answers: its calls end soon."""
+
+LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -18,10 +18,9 @@ from notifier.providers import fence, guarded_client
 from notifier.providers.guarded_client import MAX_BODY, MAX_READ, GuardedClient, Lookups
 from notifier.providers.http import HttpTimeouts
 from notifier.runtime.proxies import Proxies
-from tests.channels.provider import Provider, drop, quick, reply, reply_raw, silence
+from tests.channels.provider import LOOPBACK, Provider, drop, quick, reply, reply_raw, silence
 from tests.channels.tunnels import WHOLE, TunnelProxy, answer_all, listening
 
-LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 GLOBAL = "93.184.216.34"
 Connect = Callable[..., GuardedClient]
 

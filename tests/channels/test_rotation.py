@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from notifier.domain.errors import StoreUnavailable
 from notifier.domain.messages import Receipt
 from notifier.pipeline.engine import WorkerEngine
+from notifier.runtime.rotation import Change
 from notifier.runtime.settings import Settings, load_settings
 from notifier.sandbox import Sandbox
 from notifier.startup import close, open_worker_engine
@@ -186,3 +188,28 @@ async def test_other_settings_stay_as_they_were_until_a_restart(
     now = await look(engine)
 
     assert (now.brand_name, now.signing_keys) == (Settings().brand_name, f"{NEW} {OLD}")
+
+
+async def test_a_change_that_could_not_be_heeded_is_told_again(
+    engine: WorkerEngine, installation: Installation
+) -> None:
+    # Given somebody who can't heed a change at its first telling
+    told: list[Change] = []
+
+    async def heed(change: Change) -> None:
+        told.append(change)
+        if len(told) == 1:
+            raise StoreUnavailable("the database is away")
+
+    assert engine.rotation is not None
+    engine.rotation.on_change(heed)
+    installation.keys.write_text(f"{NEW} {OLD}")
+
+    # When the files are looked at again and again
+    with pytest.raises(StoreUnavailable):
+        await look(engine)
+    assert (await look(engine)).signing_keys == f"{NEW} {OLD}"
+    await look(engine)
+
+    # Then it is told until it was heeded, and no longer
+    assert [each.names for each in told] == [["signing_keys"]] * 2

@@ -22,7 +22,7 @@ from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.schema import outcome, recipient
 from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
-from tests.channels.webhook.conftest import LOOPBACK
+from tests.channels.provider import LOOPBACK
 from tests.channels.webhook.samples import OLD_SECRET, WEBHOOK
 from tests.named import EMAIL
 from tests.pipeline.samples import NOW

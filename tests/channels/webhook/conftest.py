@@ -1,16 +1,15 @@
 """A receiver of webhooks at a stand-in, and what sends to it."""
 
 from collections.abc import AsyncIterator, Callable
-from ipaddress import ip_network
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from notifier.channels.webhook.transport import WebhookTransport
 from notifier.domain.clock import ManualClock
 from notifier.providers.http import HttpTimeouts
+from tests.channels.provider import LOOPBACK
 
-LOOPBACK: Final = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 Connect = Callable[..., WebhookTransport]
 
 
