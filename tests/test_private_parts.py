@@ -14,6 +14,7 @@ import dramatiq
 import pytest
 from aiosmtplib import SMTP
 from alembic.ddl.impl import DefaultImpl, ImplMeta
+from alembic.script import revision
 from dramatiq import worker as dramatiq_worker
 from dramatiq.brokers import rabbitmq
 from dramatiq.brokers import redis as dramatiq_redis
@@ -189,6 +190,10 @@ def test_alembic_takes_the_class_that_names_a_dialect_last() -> None:
     assert issubclass(ImplMeta, type)
     for impl in (resumable._PostgreSQL, resumable._SQLite, resumable._MySQL, resumable._MariaDB):
         assert DefaultImpl.get_by_dialect(_Named(impl.__dialect__)) is impl  # type: ignore[arg-type]
+
+
+def test_alembic_keeps_a_list_of_what_no_id_may_have() -> None:
+    assert {"@", "+", ":"} <= set(revision._revision_illegal_chars)
 
 
 class _Named:

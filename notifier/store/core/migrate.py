@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import ScriptDirectory, revision
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateSchema
@@ -40,6 +40,12 @@ LOCKS = {
     "mysql": _NAMED_LOCK,
     "mariadb": _NAMED_LOCK,
 }
+
+
+# Alembic refuses a dash in an id since `0022-1` could mean the revision before. Ours have one (`revisions`), which the
+# release before reads, and we ask Alembic for nothing but the newest.
+with suppress(ValueError):
+    revision._revision_illegal_chars.remove("-")  # noqa: SLF001 (nothing public says so)
 
 
 def quiet(_what: str) -> None:
