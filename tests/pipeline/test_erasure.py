@@ -1,23 +1,14 @@
 """Erasure: nothing is left that tells of a person, in any table; everybody else's data, the books and a STOP stay."""
 
-import asyncio
 import json
-from dataclasses import replace
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from notifier.channels.email.messages import EmailMessage
 from notifier.channels.sms.heeding import heed
 from notifier.channels.sms.inbound import IncomingText
 from notifier.domain.clock import ManualClock
-from notifier.domain.consent import Consent
-from notifier.domain.deliveries import Channel, State
-from notifier.domain.messages import Device, Receipt
-from notifier.domain.preferences import Preferences
+from notifier.domain.deliveries import State
 from notifier.domain.recipients import RecipientDetails
-from notifier.ocpi.sessions import StoredSession
 from notifier.people.export import export_recipient
 from notifier.pipeline import erasure
 from notifier.pipeline.dead import Result, redrive
@@ -40,65 +31,26 @@ from notifier.store.core.schema import erasure as erasure_table
 from notifier.store.core.staff import audit
 from notifier.store.core.status import TELLING
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import deliveries, events, notes, sessions
-from notifier.store.delivery.decisions import Decision
-from notifier.store.people import consents, devices, erasures, preferences, recipients, topics
+from notifier.store.delivery import events
+from notifier.store.people import consents, erasures, recipients
 from notifier.store.reading import ledger
 from tests.named import EMAIL, PUSH, SMS
-from tests.pipeline.receipts import MOVED, tell_one, told
+from tests.pipeline.erasing import (
+    AGREED,
+    BEA,
+    CANARIES,
+    ID,
+    PERSON,
+    PHONE,
+    TOKEN,
+    erase,
+    found,
+    keep_session,
+    read,
+    rows,
+    set_subject,
+)
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
-
-ID, TOKEN, PHONE, MAIL = "c4n4ry-id", "C4N4RY-TOKEN", "+4915123456789", "c4n4ry@example.com"
-CANARIES = ("c4n4ry", PHONE)
-"""In lower case: whatever holds one of these tells of the person who is erased."""
-
-PERSON = RecipientDetails(
-    name="C4n4ry", email=MAIL, phone=PHONE, locale="de-AT", time_zone="Europe/Vienna", tokens=[TOKEN],
-    devices=[Device(value="c4n4ry-device")], fleets=["acme"], attributes={"plan": "c4n4ry"},
-    preferences=Preferences(time_zone="Europe/Paris"),
-)  # fmt: skip
-BEA = RecipientDetails(name="Bea", phone="+4915198765432", email="bea@example.com", tokens=["NL-TST-BEA"])
-AGREED = Consent(category="offers", channel="all", granted=True, wording="2026-03", source="app")
-
-
-async def rows(engine: WorkerEngine, table: sa.FromClause) -> list[Any]:
-    async with engine.database.engine.connect() as connection:
-        return list(await connection.execute(sa.select(table).order_by(*table.primary_key)))
-
-
-async def found(engine: WorkerEngine, *canaries: str) -> set[str]:
-    """The columns of the database that hold one of these, in any case."""
-    return {
-        f"{table.name}.{name}"
-        for table in metadata.sorted_tables
-        for row in await rows(engine, table)
-        for name, value in row._mapping.items()
-        if any(canary in str(value).lower() for canary in canaries)
-    }
-
-
-async def erase(engine: WorkerEngine, clock: ManualClock, *ids: str) -> None:
-    """Erase people, and let the clock sweep up behind them to the end."""
-    await erasures.begin(engine.database, ids or (ID,), "test", clock.now())
-    assert await sweep(engine) == len(ids or (ID,))
-    clock.advance(ENDED)
-    assert await sweep(engine) == len(ids or (ID,))
-    assert await sweep(engine) == 0
-
-
-async def keep_session(engine: WorkerEngine, name: str, token: str) -> None:
-    state = StoredSession(session={"id": name, "cdr_token": {"uid": "u", "contract_id": token}}, last_updated=1)
-    await sessions.update(engine.database, name, lambda _: (state, []), NOW)
-
-
-async def read(engine: WorkerEngine, who: str, ids: list[str]) -> None:
-    async with engine.database.engine.begin() as connection:
-        await notes.write(connection, engine.database.dialect, who, ids, "read", NOW)
-
-
-async def set_subject(engine: WorkerEngine, id_: str, subject: str) -> None:
-    async with engine.database.engine.begin() as connection:
-        await connection.execute(sa.update(event).where(event.c.id == id_).values(subject=subject))
 
 
 @pytest.fixture
@@ -267,79 +219,6 @@ async def test_who_comes_back_is_somebody_new_whom_the_second_sweep_leaves_alone
     assert len(await rows(engine, membership)) > 0
 
 
-async def test_what_a_worker_was_just_deciding_is_swept_up_by_the_second_sweep(
-    engine: WorkerEngine, clock: ManualClock, report: Report
-) -> None:
-    # Given an event whose decision began before the erasure and is written after the first sweep
-    await recipients.put(engine.database, {ID: PERSON}, NOW)
-    late = await report("charging.complete", **COMPLETE | {"driver_id": ID})
-    await erasures.begin(engine.database, [ID], "test", clock.now())
-    await sweep(engine)
-    async with engine.database.engine.begin() as connection:
-        dialect = engine.database.dialect
-        row = dict.fromkeys(("due_at", "expires_at", "updated_at"), 0) | {"subject_key": "a" * 32}
-        new = deliveries.NewDelivery(
-            id="d" * 32, event_id=late, recipient_id=ID, type="charging-complete", channel=SMS, target="",
-            lane="normal", state=State.PENDING, reason=None, created_at=NOW, next_check_at=NOW, **row,  # type: ignore[arg-type]
-        )  # fmt: skip
-        await deliveries.add(connection, dialect, [new])
-        told = Decision(event_id=late, type="charging-complete", recipient_id=ID, decided_at=NOW, answers=[])
-        await deliveries.add_decisions(connection, dialect, [told])
-        (decided,) = await events.take_undecided(connection, dialect, [late])
-        await events.mark_decided(connection, dialect, [decided], {late: 1}, NOW)
-
-    # When that comes
-    clock.advance(ENDED)
-    await sweep(engine)
-
-    # Then nothing of it is left
-    assert await found(engine, *CANARIES) == set()
-    (ended,) = await rows(engine, delivery)
-    assert (ended.state, ended.reason) == ("cancelled", "recipient_gone")
-
-
-class Slow:
-    """A mail server that has a mail, and answers when it is told to."""
-
-    def __init__(self) -> None:
-        self.has_it = asyncio.Event()
-        self.answers = asyncio.Event()
-
-    async def send(self, message: EmailMessage) -> Receipt:
-        self.has_it.set()
-        await self.answers.wait()
-        return Receipt("smtp", f"{message.reference}@example.com")
-
-
-@pytest.mark.parametrize("overtaken", [False, True])
-async def test_an_answer_that_comes_when_the_last_sweep_is_over_tells_nothing_of_them(
-    engine: WorkerEngine, clock: ManualClock, report: Report, overtaken: bool
-) -> None:
-    # Given a mail on the wire, whose lease is renewed for as long as that takes
-    await recipients.put(engine.database, {ID: PERSON}, NOW)
-    await decide(engine, [await report("session.receipt", **RECEIPT | {"token": TOKEN})])
-    (mail,) = [row.id for row in await rows(engine, delivery) if row.channel == "email"]
-    server = Slow()
-    transports: dict[Channel, Any] = {**engine.transports, EMAIL: server}
-    sending = asyncio.create_task(deliver(replace(engine, transports=transports), EMAIL, [mail]))
-    await server.has_it.wait()
-
-    # When its person is erased to the end before the answer, or a receipt and then the answer, comes
-    await erase(engine, clock)
-    if overtaken:
-        assert await tell_one(engine, told(mail, channel=EMAIL, provider="smtp")) == MOVED
-    server.answers.set()
-    await sending
-
-    # Then the books have it, under the pseudonym, and nothing else
-    (row,) = [row for row in await rows(engine, delivery) if row.id == mail]
-    assert row.state == (State.DELIVERED if overtaken else State.SENT)
-    assert row.provider_reference == f"{mail}@example.com"
-    assert row.recipient_id == (await erasures.pseudonym(engine.database))(ID)
-    assert [row._mapping[name] for name in TELLING] == [None, None, None]
-    assert await found(engine, *CANARIES) == set()
-
-
 async def test_what_was_sent_before_keeps_nothing_of_where_they_live(
     engine: WorkerEngine, clock: ManualClock, lived: list[str]
 ) -> None:
@@ -429,34 +308,3 @@ async def test_a_quarantined_event_keeps_what_it_needs_to_be_decided_and_no_name
     assert await redrive(engine, [aside], "test") == [Result(id=aside, status="redriven")]
     assert await decide(engine, [aside]) == 1
     assert {(row.state, row.reason) for row in await rows(engine, delivery)} == {("suppressed", "unknown_recipient")}
-
-
-RACES = 12  # people who are erased in the middle of something
-
-
-async def test_whatever_is_written_for_people_while_they_are_erased_nothing_tells_of_them_after(
-    engine: WorkerEngine, clock: ManualClock
-) -> None:
-    """Given people who at one moment subscribe, register a phone, choose and agree
-    When they are erased at that same moment
-    Then whoever was first, nothing tells of them once they are swept up."""
-    database, now = engine.database, clock.now()
-    ids = [f"{ID}-{number}" for number in range(RACES)]
-    await recipients.put(database, dict.fromkeys(ids, RecipientDetails()), now)
-
-    async def all_at_once(id_: str) -> None:
-        await asyncio.gather(
-            topics.subscribe(database, "station", id_),
-            devices.register(database, id_, f"phone-of-{id_}", lambda _: Device(value=f"phone-of-{id_}")),
-            preferences.change(database, id_, lambda _: Preferences(everything=False), "test", now),
-            consents.add(database, id_, AGREED, "test", now),
-            erasures.begin(database, [id_], "test", now),
-        )
-
-    for id_ in ids:
-        await all_at_once(id_)
-    clock.advance(ENDED)
-    while await sweep(engine):
-        clock.advance(ENDED)
-
-    assert await found(engine, "c4n4ry") == set()

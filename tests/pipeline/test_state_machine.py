@@ -1,7 +1,5 @@
 """Any interleaving of what workers, clocks, providers, crashes and people do: states go forward, and the books balance.
-
-Every rule is a step that some process takes in one transaction or a few; hypothesis chooses their order.
-"""
+Every rule is a step that some process takes in one transaction or a few; hypothesis chooses their order."""
 
 import asyncio
 import itertools
@@ -397,7 +395,6 @@ TestDeliveries = Deliveries.TestCase
 TestDeliveries.settings = settings(
     max_examples=30,
     stateful_step_count=25,
-    deadline=None,
     phases=[Phase.generate, Phase.reuse],
     suppress_health_check=[HealthCheck.too_slow],
 )
