@@ -1,4 +1,5 @@
-"""`/openapi.json`, and `/docs`, the API reference as one page that needs no script and loads nothing from elsewhere."""
+"""`/openapi.json`, `/asyncapi.json`, and `/docs`, the API reference as one page that needs no script and loads nothing
+from elsewhere."""
 
 import json
 import re
@@ -12,32 +13,20 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from notifier.api.asyncapi import document as messages
+from notifier.api.asyncapi import of_channels
 from notifier.api.endpoints import ApiContext, Endpoint
-from notifier.api.event_schemas import an_event
+from notifier.api.event_schemas import event_of
 from notifier.api.http import answer
 from notifier.api.openapi import document
-from notifier.domain.catalog import MAX_TEXT, Catalog, Field
+from notifier.api.snippets import snippets
+from notifier.domain.catalog import Catalog
 from notifier.domain.problems import TITLES
+from notifier.why.event_types import describe, summary
 
 _PAGE = Path(__file__).with_name("docs.html")
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-}
-AUDIENCES = {
-    "driver": "the driver",
-    "fleet_managers": "the fleet’s managers",
-    "site_operators": "the site’s operators",
-    "subscribers": "the topic’s subscribers",
-    "segment": "the segment's members who consented",
-}
-KINDS = {
-    "text": f"text, up to {MAX_TEXT} characters",
-    "number": "number",
-    "integer": "whole number",
-    "money": "money: amount and currency",
-    "time": "time with a zone (RFC 3339)",
-    "zone": "IANA zone, such as Europe/Berlin",
-    "flag": "true or false",
 }
 
 
@@ -50,21 +39,32 @@ def endpoints(others: list[Endpoint]) -> list[Endpoint]:
         return document(listed, catalog, version("notifier"))
 
     @cache
-    def page(catalog: Catalog) -> str:
-        return _page(told(catalog), catalog)
+    def asyncapi(catalog: Catalog, url: str) -> dict[str, Any]:
+        return messages(told(catalog), of_channels(), catalog, url)
+
+    @cache
+    def page(catalog: Catalog, url: str) -> str:
+        return _page(told(catalog), catalog, url)
 
     async def get_openapi(_request: Request, context: ApiContext) -> Response:
         """Return the OpenAPI 3.1 document."""
         return answer(told(context.engine.catalog))
 
+    async def get_asyncapi(_request: Request, context: ApiContext) -> Response:
+        """Return the AsyncAPI 3.0 document: the messages that services send, and those that are sent to endpoints."""
+        return answer(asyncapi(context.engine.catalog, context.settings.public_url))
+
     async def get_docs(_request: Request, context: ApiContext) -> Response:
         """Return the API reference as an HTML page."""
-        return HTMLResponse(page(context.engine.catalog), headers=SECURITY)
+        return HTMLResponse(page(context.engine.catalog, context.settings.public_url), headers=SECURITY)
 
     listed += [
         *others,
         Endpoint(
             method="GET", path="/openapi.json", scope=None, handler=get_openapi, summary="OpenAPI", gives={200: dict}
+        ),
+        Endpoint(
+            method="GET", path="/asyncapi.json", scope=None, handler=get_asyncapi, summary="AsyncAPI", gives={200: dict}
         ),
         Endpoint(
             method="GET", path="/docs", scope=None, handler=get_docs, summary="The API for people", gives={200: None}
@@ -73,22 +73,17 @@ def endpoints(others: list[Endpoint]) -> list[Endpoint]:
     return listed
 
 
-def _page(api: dict[str, Any], catalog: Catalog) -> str:
+def _page(api: dict[str, Any], catalog: Catalog, url: str) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"pretty": _pretty, "told": _told, "linked": _linked, "kind": _kind}
+    environment.filters |= {"pretty": _pretty, "told": _told, "linked": _linked}
     return environment.from_string(_PAGE.read_text("utf-8")).render(
         api=api,
         catalog=catalog,
-        fields=catalog.fields,
-        audiences=AUDIENCES,
+        described=[(describe(catalog, event), summary(catalog, event)) for event in catalog.event_types],
+        snippets={event: snippets(event_of(catalog, event), url) for event in catalog.event_types},
         problems=TITLES,
-        example=_example(catalog),
+        example=event_of(catalog, min(catalog.types.values(), key=lambda kind: len(kind.samples[0].data)).event),
     )
-
-
-def _example(catalog: Catalog) -> dict[str, Any]:
-    """Return the shortest example of an event, as a producer would report it."""
-    return an_event(min(catalog.types.values(), key=lambda kind: len(kind.samples[0].data)))
 
 
 def _pretty(value: Any) -> str:
@@ -112,7 +107,3 @@ def _told(schema: dict[str, Any]) -> Markup:
 def _linked(text: str) -> Markup:
     """Return problem numbers as links to their explanations."""
     return Markup(re.sub(r"\b(\d{5})\b", r'<a href="#problem-\1">\1</a>', str(escape(text))))  # noqa: S704 (escaped before)
-
-
-def _kind(field: Field) -> str:
-    return "one of " + ", ".join(field.one_of) if field.one_of else KINDS[field.type]

@@ -12,6 +12,9 @@ ENVELOPES: Mapping[str, tuple[str, ...]] = {"CloudEvent": ("data_base64",), "Tri
 """Schemas of an event of any type, and the members that a type's schema can't describe: JSON Schema can't look into
 Base64."""
 
+SOURCE = "your-service"
+"""The source of every example."""
+
 Schemas = dict[str, Any]
 
 
@@ -66,10 +69,26 @@ def an_event(kind: NotificationType, number: int = 0) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "id": _name(kind, number),
-        "source": "your-service",
+        "source": SOURCE,
         "type": kind.event,
         "data": kind.samples[number].data,
     }
+
+
+def event_of(catalog: Catalog, event: str) -> dict[str, Any]:
+    """Return an example of an event type, as a producer would report it."""
+    return next(iter(samples_of(catalog, event).values()))
+
+
+def samples_of(catalog: Catalog, event: str) -> dict[str, dict[str, Any]]:
+    """Return examples of an event type by what they show; one that only cancels names what it takes back."""
+    heard = {
+        f"{kind.name}: {sample.name}": an_event(kind, number)
+        for kind in catalog.listeners.get(event, [])
+        for number, sample in enumerate(kind.samples)
+    }
+    bare = {"specversion": "1.0", "id": f"{event}-1", "source": SOURCE, "type": event}
+    return heard or {event: {**bare, "data": _samples(catalog, event)[0]}}
 
 
 def _name(kind: NotificationType, number: int) -> str:

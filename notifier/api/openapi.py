@@ -50,12 +50,12 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
     types += [asked.type for endpoint in endpoints for asked in (*_asked(endpoint), *_headers(endpoint))]
     models = list(catalog.models.values())
     schemas, components = msgspec.json.schema_components([*types, *models], ref_template=REFERENCE)
-    schemas = _portable(schemas)
+    schemas = as_portable(schemas)
     data = {
         event: told["$ref"].rpartition("/")[2]
         for event, told in zip(catalog.models, schemas[len(types) :], strict=True)
     }
-    components = with_event_types(_portable(components), catalog, data)
+    components = with_event_types(as_portable(components), catalog, data)
     by_type = dict(zip(map(repr, types), schemas, strict=False))
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -87,28 +87,28 @@ def _schemes(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     return schemes
 
 
-def _portable(told: Any) -> Any:
+def as_portable(told: Any) -> Any:
     """Return schemas that tools outside Python can read: patterns in portable syntax, constants with a type, objects
     that declare that they take any member. A default is written into the description: client generators treat a member
     that has a default as always present, and so as required.
     """
     if not isinstance(told, dict):
-        return [_portable(each) for each in told] if isinstance(told, list | tuple) else told
-    portable_ = {
-        name: portable(value) if name == "pattern" and isinstance(value, str) else _portable(value)
+        return [as_portable(each) for each in told] if isinstance(told, list | tuple) else told
+    made = {
+        name: portable(value) if name == "pattern" and isinstance(value, str) else as_portable(value)
         for name, value in told.items()
     }
     match told:
         case {"enum": list(values)} if "type" not in told and all(isinstance(value, str) for value in values):
-            portable_["type"] = "string"
+            made["type"] = "string"
         case {"type": "object"} if told.keys().isdisjoint(("properties", "additionalProperties")):
-            portable_["additionalProperties"] = True
+            made["additionalProperties"] = True
     if isinstance(told.get("default", {}), dict):  # none, an empty one, or a property of this name
-        return {name: value for name, value in portable_.items() if name != "default" or value}
-    default = portable_.pop("default")
+        return {name: value for name, value in made.items() if name != "default" or value}
+    default = made.pop("default")
     if default not in (None, []):
-        portable_["description"] = f"{json.dumps(default)} where it is left out"
-    return portable_
+        made["description"] = f"{json.dumps(default)} where it is left out"
+    return made
 
 
 def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: Catalog) -> dict[str, Any]:

@@ -24,8 +24,7 @@ COMMANDS = {
     "sandbox": "sandbox", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
     "db": "manage", "segments": "segments", "dead": "dead", "cancel": "stop", "bounces": "bounces",
     "explain": "explaining", "simulate": "explaining", "replay-day": "explaining", "templates": "templates",
-    "users": "users", "retention": "retention", "ledger": "inspect",
-    "doctor": "inspect",
+    "types": "types", "users": "users", "retention": "retention", "ledger": "inspect", "doctor": "inspect",
 }  # fmt: skip
 """Each command and its module. The module is imported when the command is called: prometheus-client reads the folder of
 shared metrics only at its import (`processes`)."""
@@ -73,6 +72,7 @@ def main() -> None:
     See it work:      notifier demo
     Run it:           notifier db upgrade, then notifier web, worker and clock (or `honcho start`)
     Feed it:          notifier keys create my-service --scope events:write
+                      notifier types, notifier types charging.complete
                       notifier send charging.complete --data '{"session_id": "101", …}'
     Look at it:       notifier doctor, notifier ledger, notifier dead list
     Ask why:          notifier explain EVENT, notifier simulate TYPE, notifier replay-day DAY

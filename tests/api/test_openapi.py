@@ -325,6 +325,9 @@ async def test_the_page_tells_every_operation_and_runs_nothing(api: Caller) -> N
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     for name in [told["operationId"] for told in OPERATIONS.values()] + list(DOCUMENT["components"]["schemas"]):
         assert f'id="{name}"' in answer.body
+    for event in CATALOG.event_types:
+        assert f'id="event-{event}"' in answer.body
+    assert "<li>It is for the driver named by driver_id or token.</li>" in answer.body
     assert "<script" not in answer.body
     assert not re.search(r"\bsrc=|<link|@import|url\(", answer.body)
 

@@ -1,6 +1,7 @@
 """The bodies of webhooks, a form for each kind of endpoint, as data that becomes JSON."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -30,27 +31,54 @@ def encode(message: WebhookMessage) -> bytes:
     return msgspec.json.encode(_FORMS[message.endpoint.format](message))
 
 
-def _standard(message: WebhookMessage) -> dict[str, Any]:
+class WebhookData(msgspec.Struct, frozen=True, kw_only=True):
+    """What a webhook tells: its words (`title`, `text`, `link`) in the recipient's language, and the `event`'s data.
+
+    `subject_key` is one for all that is about one thing of a type; `closes` has the `subject_key` of what is over now.
+    """
+
+    recipient_id: str
+    subject: str
+    subject_key: str
+    closes: Sequence[str]
+    urgency: Urgency
+    title: str
+    text: str
+    link: str
+    event: Mapping[str, Any]
+
+
+class WebhookBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a webhook: `id` is the delivery's and in the header too, `type` the notification type, `timestamp`
+    the instant of the event."""
+
+    id: str
+    type: str
+    timestamp: datetime
+    data: WebhookData
+
+
+def _standard(message: WebhookMessage) -> WebhookBody:
     """Standard Webhooks: `type`, `timestamp` (of the event) and `data`, with the id that the header has too.
 
     Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
-    return {
-        "id": message.reference,
-        "type": message.notification_type,
-        "timestamp": to_datetime(message.occurred_at),
-        "data": {
-            "recipient_id": message.recipient_id,
-            "subject": message.subject,
-            "subject_key": message.subject_key,
-            "closes": message.closes,
-            "urgency": message.urgency,
-            "title": message.content.title,
-            "text": message.content.text,
-            "link": message.content.link,
-            "event": message.data,
-        },
-    }
+    return WebhookBody(
+        id=message.reference,
+        type=message.notification_type,
+        timestamp=to_datetime(message.occurred_at),
+        data=WebhookData(
+            recipient_id=message.recipient_id,
+            subject=message.subject,
+            subject_key=message.subject_key,
+            closes=message.closes,
+            urgency=message.urgency,
+            title=message.content.title,
+            text=message.content.text,
+            link=message.content.link,
+            event=message.data,
+        ),
+    )
 
 
 def _slack(message: WebhookMessage) -> dict[str, Any]:
@@ -145,6 +173,6 @@ def _pagerduty(message: WebhookMessage) -> dict[str, Any]:
     }
 
 
-_FORMS: Final[Mapping[Format, Callable[[WebhookMessage], dict[str, Any]]]] = {
+_FORMS: Final[Mapping[Format, Callable[[WebhookMessage], WebhookBody | dict[str, Any]]]] = {
     "standard": _standard, "slack": _slack, "teams": _teams, "pagerduty": _pagerduty,
 }  # fmt: skip
