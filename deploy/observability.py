@@ -84,7 +84,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     ),
     "Events": (
         Panel("Accepted", "ops", ((rate("notifier_events_accepted_total", "type"), "{{type}}"),)),
-        Panel("Refused", "ops", ((rate("notifier_events_refused_total", "code"), "{{code}}"),)),
+        Panel(
+            "Refused", "ops",
+            ((rate("notifier_events_refused_total", "code"), "{{code}}"),
+             (rate("notifier_requests_limited_total", "policy"), "requests over a key's limit a {{policy}}")),
+        ),
         Panel(
             "Decided, and waiting for it", "short",
             ((rate("notifier_events_decided_total"), "decided a second"),

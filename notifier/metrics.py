@@ -47,6 +47,10 @@ OF_CLOCK = CollectorRegistry()
 
 events_accepted = Counter("notifier_events_accepted_total", "Events answered 202", ["type"], registry=REGISTRY)
 events_refused = Counter("notifier_events_refused_total", "Events refused with a problem", ["code"], registry=REGISTRY)
+requests_limited = Counter(
+    "notifier_requests_limited_total", "Requests refused because their key had reached a limit", ["policy"],
+    registry=REGISTRY,
+)  # fmt: skip
 events_decided = Counter("notifier_events_decided_total", "Events turned into deliveries", registry=REGISTRY)
 settled = Counter(
     "notifier_deliveries_settled_total", "Attempts by outcome", ["channel", "state", "reason"], registry=REGISTRY

@@ -31,18 +31,19 @@ from notifier.api import (
     unsubscribe,
 )
 from notifier.api.auth import Authenticator
-from notifier.api.bounds import Rates
 from notifier.api.cross_origin import MARK, CrossOrigin, preflight
 from notifier.api.endpoints import ApiContext, Endpoint, SignatureScheme, TokenScheme, of_channels
 from notifier.api.feeds import Feeds
 from notifier.api.http import (
     BODY_TIMEOUT,
+    limit_fields,
     on_error,
     on_http_exception,
     on_problem,
     on_store_unavailable,
     refuse_no_text,
 )
+from notifier.api.key_limits import KeyLimits
 from notifier.api.latency import PATTERN, Latency
 from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
@@ -61,8 +62,6 @@ from notifier.monitoring.pages import Readiness, pages_of
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import BATCH, take
-from notifier.pipeline.sharing import keeper
-from notifier.providers.shared import Shared
 from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
 from notifier.runtime.coalesce import Coalescer
@@ -116,7 +115,7 @@ def create_app(
             engine = await open_engine()
             opened.push_async_callback(close, engine)
             context = app.state.context = _open_context(engine, known, live, body_timeout)
-            for part in (context.rates, context.intake, context.feeds):
+            for part in (context.intake, context.feeds):
                 opened.push_async_callback(part.close)
             console.state.context = open_console(engine, known, live, warm=warm)
             opened.push_async_callback(close_console, console.state.context)
@@ -159,7 +158,7 @@ def _open_context(engine: Engine, settings: Settings, streams: Streams, body_tim
         intake=Intake(engine),
         reports=Coalescer(partial(take, engine), limit=BATCH),
         authenticator=Authenticator(engine.database, engine.clock),
-        rates=Rates(Shared(keeper(settings, engine.namespace, engine.database, engine.clock)(), engine.clock)),
+        limits=KeyLimits(engine.database, engine.clock),
         books=books,
         scrapes=Scrapes(engine, books),
         readiness=Recent(engine.database.ping, engine.clock, READY_FOR),
@@ -196,7 +195,10 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
         context: ApiContext = request.app.state.context
         request.scope[PATTERN] = path
         if endpoint.scope is not None:
-            request.state.key = await context.authenticator.admit(request, endpoint.scope)
+            key = request.state.key = await context.authenticator.admit(request, endpoint.scope)
+            if endpoint.limited and key.limited:
+                request.state.limits = partial(context.limits.fields, key)
+                context.limits.check(key)
             refuse_no_text(request)
         match endpoint.signed_by:
             case SignatureScheme(read=read) | TokenScheme(read=read):
@@ -207,6 +209,8 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
                 if link is None:
                     return context.pages.no_such_link(request)
                 request.state.link = link
-        return await endpoint.handler(request, context)
+        response = await endpoint.handler(request, context)
+        response.headers.update(limit_fields(request))
+        return response
 
     return Route(path, handle, methods=METHODS if "}/" in path or offered else list(methods))

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.auth import Authenticator
-from notifier.api.bounds import Rates
 from notifier.api.feeds import Feeds
+from notifier.api.key_limits import KeyLimits
 from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
 from notifier.api.scrapes import Scrapes
@@ -39,7 +39,7 @@ class ApiContext:
     intake: Intake
     reports: Coalescer[Report, Recorded]
     authenticator: Authenticator
-    rates: Rates
+    limits: KeyLimits
     books: LedgerCounter
     scrapes: Scrapes
     readiness: Recent[None]
@@ -94,7 +94,8 @@ class Endpoint:
 
     With a `scope`, the handler finds the `ApiKey` in `request.state.key`. Where the request is `signed_by` a provider's
     scheme or an app's token, the scheme's result is in `request.state.signed`; where by a kind of link, the claims of
-    the path's `token` are in `request.state.link`. `cross_origin` lets pages of other origins call the endpoint.
+    the path's `token` are in `request.state.link`. `cross_origin` lets pages of other origins call the endpoint. What a
+    `limited` endpoint takes counts towards the key's limits, and its answers tell them.
 
     `query` is the type of the query parameters, `headers` the type of headers beyond HTTP's own; `takes` maps media
     types to the type of the request body, `gives` maps statuses to the type of the response (a tuple for one of
@@ -115,6 +116,7 @@ class Endpoint:
     problems: tuple[int, ...] = ()
     signed_by: SignatureScheme | TokenScheme | Link | None = None
     cross_origin: bool = False
+    limited: bool = False
 
 
 def of_channels() -> list[Endpoint]:

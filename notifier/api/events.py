@@ -86,7 +86,7 @@ async def post_events(request: Request, context: ApiContext) -> Response:
 async def _accept(
     context: ApiContext, key: ApiKey, candidates: Sequence[CheckedEvent | Problem]
 ) -> list[Accepted | Problem]:
-    await context.rates.admit(key, len(candidates))
+    await context.limits.admit(key, len(candidates))
     return await context.intake.accept([within_bounds(key, candidate) for candidate in candidates])
 
 
@@ -121,7 +121,8 @@ ENDPOINTS = [
         takes={STRUCTURED: CloudEvent, BATCH: list[CloudEvent], "application/json": EventData},
         examples=examples,
         gives={202: (Accepted, BatchAnswer)},
-        problems=(40001, 40002, 40303, 40901, 41501, 42201, 42202, 42901),
+        problems=(40001, 40002, 40303, 40901, 41501, 42201, 42202),
+        limited=True,
     ),
     Endpoint(
         method="OPTIONS",

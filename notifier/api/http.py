@@ -1,7 +1,7 @@
 """What every endpoint shares: bodies with a size limit and a time-out, JSON answers, problems."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -108,6 +108,12 @@ def refuse_no_text(request: Request) -> None:
         raise problem(42205, "this part of the address has a control character or is not UTF-8", f"/{fault}")
 
 
+def limit_fields(request: Request) -> Mapping[str, str]:
+    """Return the header fields that tell the limits of the request's key, for endpoints that count."""
+    told: Callable[[], Mapping[str, str]] | None = getattr(request.state, "limits", None)
+    return {} if told is None else told()
+
+
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON response."""
     return Response(msgspec.json.encode(content), status, headers, "application/json")
@@ -116,7 +122,8 @@ def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = 
 def refusal(request: Request, error: Problem, headers: Mapping[str, str] | None = None) -> Response:
     """Return a problem as a response (problem document, RFC 9457), with the request's id."""
     body = {**error.body(), REQUEST_ID: request.scope[REQUEST_ID]}
-    return Response(msgspec.json.encode(body), error.status, headers, "application/problem+json")
+    told = {**(headers or {}), **limit_fields(request)}
+    return Response(msgspec.json.encode(body), error.status, told, "application/problem+json")
 
 
 async def on_problem(request: Request, error: Exception) -> Response:

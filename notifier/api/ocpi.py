@@ -83,7 +83,7 @@ async def patch_session(request: Request, context: ApiContext) -> Response:
 async def post_cdr(request: Request, context: ApiContext) -> Response:
     """Accept a charge detail record, from which the driver's receipt is made."""
     key: ApiKey = request.state.key
-    await context.rates.admit(key, 1)
+    await context.limits.admit(key, 1)
     body = await read_body(request, MAX_OBJECT)
     try:
         accepted = await accept_cdr(context.reader, context.intake, body, key.speaks_for, partial(_priced, context))
@@ -96,7 +96,7 @@ async def post_cdr(request: Request, context: ApiContext) -> Response:
 
 async def _session(request: Request, context: ApiContext, step: Callable[..., SessionUpdate]) -> Response:
     key: ApiKey = request.state.key
-    await context.rates.admit(key, 1)
+    await context.limits.admit(key, 1)
     body = await read_body(request, MAX_OBJECT)
     ids = OcpiObjectId(*(request.path_params[name] for name in ("country_code", "party_id", "session_id")))
     if not key.speaks_for(ids.country_code, ids.party_id):
@@ -136,7 +136,8 @@ ENDPOINTS = [
         summary="OCPI Sessions: take a session",
         takes={"application/json": OcpiSession},
         gives={200: OcpiAnswer},
-        problems=(42202, 42204, 42901),
+        problems=(42202, 42204),
+        limited=True,
     ),
     Endpoint(
         method="PATCH",
@@ -146,7 +147,8 @@ ENDPOINTS = [
         summary="OCPI Sessions: take what changed in a session",
         takes={"application/json": SessionChanges},
         gives={200: OcpiAnswer},
-        problems=(40401, 42202, 42204, 42901),
+        problems=(40401, 42202, 42204),
+        limited=True,
     ),
     Endpoint(
         method="POST",
@@ -156,6 +158,7 @@ ENDPOINTS = [
         summary="OCPI CDRs: take a charge detail record",
         takes={"application/json": Cdr},
         gives={201: OcpiAnswer},
-        problems=(40901, 42202, 42204, 42901),
+        problems=(40901, 42202, 42204),
+        limited=True,
     ),
 ]

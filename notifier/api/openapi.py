@@ -18,11 +18,24 @@ AUTHENTICATED = (40101, 40102, 40301, 42205)
 SIGNED = (40302, 42205)
 BY_TOKEN = (40103, 42205)
 IN_PATH = (40401,)  # a path with characters that no parameter may have, such as a line break, is not found
+LIMITED = (42901, 42902)
 WITH_BODY = (40001, 40801, 41301, 41501)
 NO_SUCH_LINK = {
     "description": "A page: the link is not ours, or no longer valid",
     "content": {"text/html": {"schema": {"type": "string"}}},
 }
+_LIMITS = {
+    "RateLimit-Policy": (
+        "The key's limits, each with its quota of events (q) and its window in seconds (w): "
+        '`"second";q=50;w=1, "day";q=100000;w=86400` (draft-ietf-httpapi-ratelimit-headers)'
+    ),
+    "RateLimit": (
+        "What is left of each limit (r), and the seconds until all of it is there again (t): "
+        '`"second";r=12;t=1, "day";r=93512;t=14021`'
+    ),
+}
+LIMIT_HEADERS = {name: {"description": said, "schema": {"type": "string"}} for name, said in _LIMITS.items()}
+"""Headers of every answer to a key with limits."""
 CONDITIONS = {
     "If-Match": "The ETag that was read: the write happens only if the document still has it",
     "If-None-Match": "** for a write that happens only if there is no document yet",
@@ -38,6 +51,12 @@ PROBLEM_SCHEMA = {
         "code": {"type": "integer", "description": "The problem's number; see /problems/{number}"},
         "detail": {"type": "string"},
         "pointer": {"type": "string", "description": "JSON pointer (RFC 6901) to the field at fault"},
+        "retry_after": {"type": "integer", "description": "Seconds after which to send the request again"},
+        "violated-policies": {
+            "type": "array",
+            "items": {"type": "string", "enum": ["second", "day"]},
+            "description": "The limits of the key that the request exceeds",
+        },
         "request_id": {"type": "string", "description": "The request's id, as in X-Request-Id and in our logs"},
     },
 }
@@ -119,6 +138,7 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: 
         *(SIGNED if isinstance(endpoint.signed_by, SignatureScheme) else ()),
         *(BY_TOKEN if isinstance(endpoint.signed_by, TokenScheme) else ()),
         *(IN_PATH if "{" in path and not by_link else ()),
+        *(LIMITED if endpoint.limited else ()),
         *(WITH_BODY if endpoint.takes else ()),
         *EVERYWHERE,
     )
@@ -136,6 +156,9 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: 
         },
         "security": _security(endpoint),
     }
+    if endpoint.limited:
+        for response in operation["responses"].values():
+            response["headers"] = LIMIT_HEADERS
     parameters = _parameters(endpoint, path, by_type)
     if parameters:
         operation["parameters"] = parameters

@@ -166,6 +166,7 @@ def keys() -> None:
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), help="Events (OCPI: objects) a second; 429 above that."
 )
+@click.option("--daily", type=click.IntRange(min=1), help="Events (OCPI: objects) a day, by UTC; 429 above that.")
 @click.option("--expires-in", "lifetime", callback=_lifetime, help='How long the key is valid, such as "90 d".')
 @click.option(
     "--ocpi-party",
@@ -181,6 +182,7 @@ def create(
     sources: tuple[str, ...],
     types: tuple[str, ...],
     rate: float | None,
+    daily: int | None,
     lifetime: int | None,
 ) -> None:
     """Create a key called NAME and print it. It can't be shown again."""
@@ -192,7 +194,7 @@ def create(
     if "ocpi" in scopes and (sources or types):
         raise click.UsageError("--source and --type don't apply to OCPI, --ocpi-party does; create separate keys")
     text, key = make_key(
-        name, frozenset(scopes), now, sources=sources, types=types, rate=rate,
+        name, frozenset(scopes), now, sources=sources, types=types, rate=rate, daily=daily,
         expires_at=None if lifetime is None else now + lifetime,
         parties=tuple(each for each in parties if each != ANY_PARTY),
     )  # fmt: skip
@@ -209,7 +211,18 @@ def list_keys(as_json: bool) -> None:
         click.echo(json.dumps([_told(key) for key in found]))
         return
     table = Table(
-        "id", "name", "scopes", "created", "revoked", "expires", "last used", "sources", "types", "rate", "parties"
+        "id",
+        "name",
+        "scopes",
+        "created",
+        "revoked",
+        "expires",
+        "last used",
+        "sources",
+        "types",
+        "rate",
+        "daily",
+        "parties",
     )
     for key in found:
         table.add_row(*(str(value or "") for value in _told(key).values()))
@@ -322,6 +335,7 @@ def _told(key: ApiKey) -> dict[str, object]:
         "sources": " ".join(key.sources),
         "types": " ".join(key.types),
         "rate": key.rate,
+        "daily": key.daily,
         "parties": " ".join(key.parties),
     }
 

@@ -33,7 +33,8 @@ _KEY = re.compile(rf"ntf_([0-9a-f]{{{2 * _ID_BYTES}}})_([0-9a-f]{{{2 * _SECRET_B
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as it is kept: instants in epoch milliseconds, `rate` in events a second.
+    """A key as it is kept: instants in epoch milliseconds; its limits, `rate` in events a second and `daily` in events
+    a day (UTC), where it has any.
 
     It reports events of these `sources` and event types (`types`) only; of any where there are none. A source that ends
     in `*` stands for all that begin so. By OCPI it speaks for these `parties`, each as `make_party` writes it; for any
@@ -52,6 +53,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     types: tuple[str, ...] = ()
     rate: float | None = None
     parties: tuple[str, ...] = ()
+    daily: int | None = None
 
     def __repr__(self) -> str:
         return f"<ApiKey {self.id}>"
@@ -63,6 +65,11 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     def good_at(self, now: int) -> bool:
         """Whether the key is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    @property
+    def limited(self) -> bool:
+        """Whether the key may report only so many events in a second or in a day."""
+        return self.rate is not None or self.daily is not None
 
     def reports_as(self, source: str) -> bool:
         """Whether the key may report events of a source."""

@@ -38,6 +38,8 @@ TITLES: Mapping[int, tuple[str, str]] = {
     42206: ("Segment doesn't fit", "The pointer names the condition or member, the detail the expected value."),
     42207: ("Texts can't be used", "The detail names the part; docs/notification-types.md describes the language."),
     42901: ("Too many events", "The key's rate is exceeded. Repeat the request after the seconds in Retry-After."),
+    42902: ("Too many events today", ("The key's events of this day (UTC) are used up. Retry-After tells the seconds "
+"until the next.")),
     50001: ("Internal error", "The error is ours and is logged. Repeat the request: a repeat does no harm."),
     50301: ("Store unavailable", "Nothing was written. Repeat the request after the seconds in Retry-After."),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from notifier.runtime.redis_clients import connect_async
 KEPT: Final = HOUR
 """How long a provider's key outlives its last use."""
 
-# KEYS[1]  <namespace>:provider:<channel>:<name> or <namespace>:key:<id>, a hash:
+# KEYS[1]  <namespace>:provider:<channel>:<name>, a hash:
 #     paced     the rate is used up to this instant
 #     began     when traffic began after a pause
 #     until     no call begins before this instant

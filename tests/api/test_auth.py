@@ -7,12 +7,10 @@ import pytest
 from notifier.api.auth import REMEMBERED, USE_NOTED
 from notifier.domain.clock import SECOND
 from notifier.domain.keys import split_key
-from notifier.runtime.settings import Settings
 from notifier.store.console import keys
-from notifier.store.core.database import Database
 from notifier.store.core.schema import event
 from tests.api.conftest import on_sqlite
-from tests.api.server import Caller, add_key, application
+from tests.api.server import Caller, add_key
 from tests.samples import encoded
 
 WRONG = f"ntf_{'0' * 16}_{'0' * 64}"
@@ -174,46 +172,3 @@ async def test_a_key_stops_only_what_it_may_report(api: Caller) -> None:
     # An event of its source that it may not report is another's to stop, too
     assert (await api.post(encoded(id="1", source="csms/berlin"))).status == 202
     assert await cancel(b'{"event":{"source":"csms/berlin","id":"1"}}') == (40303, "/event")
-
-
-@on_sqlite
-async def test_a_key_with_a_rate_is_sent_away_above_it_and_others_are_not(database: Database, valkey: str) -> None:
-    async with application(database, valkey, settings=Settings(broker_url=valkey)) as api:
-        # Given a key for ten events a second, of which a batch of a hundred is ten seconds' worth
-        slow = f"Bearer {await add_key(database, rate=10.0)}"
-        batch = b"[" + b",".join(encoded(id=str(number)) for number in range(100)) + b"]"
-        assert (await api.post(batch, "application/cloudevents-batch+json", Authorization=slow)).status == 202
-
-        # When it comes again at once
-        refused = await api.post(encoded(id="x"), Authorization=slow)
-
-        # Then it is told when to come back, nothing is written, and nobody else notices
-        assert refused.problem == (42901, None)
-        assert 1 <= int(refused.headers["Retry-After"]) <= 10
-        assert (await api.post(encoded(id="y"))).status == 202
-        assert len(await api.rows(event)) == 101
-
-
-@on_sqlite
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("PUT", "/ocpi/2.2.1/sessions/BE/BEC/101"),
-        ("PATCH", "/ocpi/2.2.1/sessions/BE/BEC/101"),
-        ("POST", "/ocpi/2.2.1/cdrs"),
-    ],
-)
-async def test_an_ocpi_peer_that_sends_more_than_its_keys_rate_is_sent_away(
-    database: Database, valkey: str, method: str, path: str
-) -> None:
-    async with application(database, valkey, settings=Settings(broker_url=valkey)) as api:
-        # Given a key for an object in a hundred seconds, and one that was looked at
-        slow = f"Bearer {await add_key(database, rate=0.01)}"
-        assert (await api.call(method, path, "{}", Authorization=slow)).status in (404, 422)
-
-        # When the peer goes on at once
-        refused = await api.call(method, path, "{}", Authorization=slow)
-
-        # Then it is told when to come back
-        assert refused.problem == (42901, None)
-        assert int(refused.headers["Retry-After"]) > 1

@@ -94,10 +94,22 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shell: Shell)
 def test_a_key_is_bound_and_the_audit_tells_who_made_and_who_ended_it(shell: Shell) -> None:
     # Given a key that is bound to a source and a type, with a rate and an end
     shell("db", "upgrade")
-    bounds = ("--source", "csms/*", "--type", "charging.complete", "--rate", "50", "--expires-in", "90 d")
+    bounds = (
+        "--source",
+        "csms/*",
+        "--type",
+        "charging.complete",
+        "--rate",
+        "50",
+        "--daily",
+        "9000",
+        "--expires-in",
+        "90 d",
+    )
     id_ = shell("keys", "create", "csms", "--scope", "events:write", *bounds).output.split("_")[1]
     (told,) = json.loads(shell("keys", "list", "--json").output)
-    assert (told["sources"], told["types"], told["rate"]) == ("csms/*", "charging.complete", 50.0)
+    assert (told["sources"], told["types"]) == ("csms/*", "charging.complete")
+    assert (told["rate"], told["daily"]) == (50.0, 9000)
     assert told["expires"] > told["created"]
 
     # When it is revoked, then both stand in the audit
@@ -108,7 +120,7 @@ def test_a_key_is_bound_and_the_audit_tells_who_made_and_who_ended_it(shell: She
     assert audited == [(action, id_, f"cli:{getpass.getuser()}") for action in ("key.create", "key.revoke")]
 
 
-@pytest.mark.parametrize("bounds", [("--type", "no.such"), ("--rate", "0"), ("--expires-in", "soon")])
+@pytest.mark.parametrize("bounds", [("--type", "no.such"), ("--rate", "0"), ("--daily", "0"), ("--expires-in", "soon")])
 def test_bounds_that_make_no_sense_are_refused_by_name(shell: Shell, bounds: tuple[str, str]) -> None:
     shell("db", "upgrade")
 

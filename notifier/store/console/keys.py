@@ -82,6 +82,7 @@ def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:
         id=row.id, name=row.name, secret_hash=row.secret_hash, scopes=frozenset(row.scopes.split()),
         created_at=row.created_at, revoked_at=row.revoked_at, expires_at=row.expires_at, used_at=row.used_at,
         sources=_tuple(row.sources), types=_tuple(row.types), rate=row.rate, parties=_tuple(row.parties),
+        daily=row.daily,
     )  # fmt: skip
 
 

@@ -59,6 +59,17 @@ api_key = Table(
     Column("types", DOCUMENT),
     Column("rate", Double),
     Column("parties", DOCUMENT),
+    Column("daily", BigInteger),
+    **MYSQL_OPTIONS,
+)
+
+key_usage = Table(
+    "key_usage",
+    metadata,
+    Column("id", HEX, primary_key=True),
+    Column("spoken_for", BigInteger, nullable=False),  # microseconds since 1970
+    Column("day", Integer, nullable=False),
+    Column("events", BigInteger, nullable=False),
     **MYSQL_OPTIONS,
 )
 

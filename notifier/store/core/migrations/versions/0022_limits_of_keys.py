@@ -1,14 +1,42 @@
 """An API key may be for tests, and limited by the day as well as by the second."""
 
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
 revision = "0022-0021"
 down_revision = "0021"
 branch_labels = None
 depends_on = None
 
+TABLE: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_bin",
+}
+HEX = (
+    sa.String(32)
+    .with_variant(sa.String(32, collation="C"), "postgresql")
+    .with_variant(mysql.CHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+)
+
 
 def upgrade() -> None:
-    pass
+    op.add_column("api_key", sa.Column("daily", sa.BigInteger()))
+    op.create_table(
+        "key_usage",
+        sa.Column("id", HEX, nullable=False),
+        sa.Column("spoken_for", sa.BigInteger(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_key_usage")),
+        **TABLE,
+    )
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table("key_usage")
+    op.drop_column("api_key", "daily")
