@@ -21,7 +21,7 @@ EXIT_CONFIGURATION = 78
 
 COMMANDS = {
     "demo": "demo", "chaos": "chaos", "web": "processes", "worker": "processes", "clock": "processes",
-    "sandbox": "sandbox", "send": "report", "replay": "report", "recipients": "manage", "keys": "manage",
+    "sandbox": "sandbox", "send": "report", "replay": "report", "recipients": "manage", "keys": "keys",
     "db": "manage", "segments": "segments", "dead": "dead", "cancel": "stop", "bounces": "bounces",
     "explain": "explaining", "simulate": "explaining", "replay-day": "explaining", "templates": "templates",
     "types": "types", "users": "users", "retention": "retention", "ledger": "inspect", "doctor": "inspect",

@@ -1,4 +1,4 @@
-"""Administration: the database schema, API keys and recipients."""
+"""Administration: the database schema and recipients."""
 
 import asyncio
 import json
@@ -11,18 +11,14 @@ from typing import BinaryIO, TypeVar
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.table import Table
 
-from notifier.cli.arguments import Text, actor
+from notifier.cli.arguments import actor
 from notifier.cli.piecemeal import writing_whole
-from notifier.domain.catalog import load_catalog
-from notifier.domain.clock import SystemClock, parse_duration, to_datetime, to_instant
-from notifier.domain.keys import ANY_PARTY, SCOPES, ApiKey, KeyName, make_key, make_party
+from notifier.domain.clock import SystemClock, to_instant
 from notifier.people.export import export_recipient
 from notifier.people.importing import ImportAnswer, import_recipients
 from notifier.runtime.settings import load_settings
 from notifier.startup import open_database
-from notifier.store.console import keys as key_store
 from notifier.store.core import buckets, migrate
 from notifier.store.core.database import Database
 from notifier.store.people import erasures
@@ -130,115 +126,6 @@ def export_events(day: datetime, target: Path | None) -> None:
     click.echo(f"{count:,} events written to {file}.", err=True)
 
 
-def _lifetime(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    try:
-        return None if value is None else parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _parties(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return tuple(each if each == ANY_PARTY else make_party(each) for each in given)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-@click.group()
-def keys() -> None:
-    """API keys."""
-
-
-@keys.command()
-@click.argument("name", type=Text(KeyName, "1 to 100 characters on one line"))
-@click.option(
-    "--scope",
-    "scopes",
-    type=click.Choice(SCOPES),
-    multiple=True,
-    required=True,
-    help="What the key may do. Repeatable.",
-)
-@click.option(
-    "--source", "sources", multiple=True, help="Only for this source, such as csms/berlin or csms/*. Repeatable."
-)
-@click.option("--type", "types", multiple=True, help="Only for this event type. Repeatable.")
-@click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), help="Events (OCPI: objects) a second; 429 above that."
-)
-@click.option("--daily", type=click.IntRange(min=1), help="Events (OCPI: objects) a day, by UTC; 429 above that.")
-@click.option("--expires-in", "lifetime", callback=_lifetime, help='How long the key is valid, such as "90 d".')
-@click.option(
-    "--ocpi-party",
-    "parties",
-    multiple=True,
-    callback=_parties,
-    help="Only for this party, such as DE*ABC; `any` for a hub. Required for the scope ocpi. Repeatable.",
-)
-def create(
-    name: str,
-    scopes: tuple[str, ...],
-    parties: tuple[str, ...],
-    sources: tuple[str, ...],
-    types: tuple[str, ...],
-    rate: float | None,
-    daily: int | None,
-    lifetime: int | None,
-) -> None:
-    """Create a key called NAME and print it. It can't be shown again."""
-    now = SystemClock().now()
-    if unknown := [each for each in types if each not in load_catalog(load_settings().templates).event_types]:
-        raise click.BadParameter(f"there is no event type {unknown[0]}", param_hint="--type")
-    if "ocpi" in scopes and not parties:
-        raise click.UsageError("--scope ocpi needs --ocpi-party, such as DE*ABC: whose sessions and CDRs it may write")
-    if "ocpi" in scopes and (sources or types):
-        raise click.UsageError("--source and --type don't apply to OCPI, --ocpi-party does; create separate keys")
-    text, key = make_key(
-        name, frozenset(scopes), now, sources=sources, types=types, rate=rate, daily=daily,
-        expires_at=None if lifetime is None else now + lifetime,
-        parties=tuple(each for each in parties if each != ANY_PARTY),
-    )  # fmt: skip
-    on_database(lambda database: key_store.add(database, key, actor()))
-    click.echo(text)
-
-
-@keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array.")
-def list_keys(as_json: bool) -> None:
-    """List the keys, without their secrets."""
-    found = on_database(key_store.every)
-    if as_json:
-        click.echo(json.dumps([_told(key) for key in found]))
-        return
-    table = Table(
-        "id",
-        "name",
-        "scopes",
-        "created",
-        "revoked",
-        "expires",
-        "last used",
-        "sources",
-        "types",
-        "rate",
-        "daily",
-        "parties",
-    )
-    for key in found:
-        table.add_row(*(str(value or "") for value in _told(key).values()))
-    Console().print(table)
-
-
-@keys.command()
-@click.argument("key_id")
-def revoke(key_id: str) -> None:
-    """Revoke the key with this id; it is refused within a minute."""
-    now = SystemClock().now()
-    if not on_database(lambda database: key_store.revoke(database, key_id, now, actor())):
-        raise click.ClickException(f"no key with the id {key_id} is in use; `notifier keys list` shows them")
-    click.echo(f"{key_id} is revoked.")
-
-
 @click.group()
 def recipients() -> None:
     """The people who can be notified."""
@@ -321,24 +208,3 @@ def _size(file: BinaryIO) -> int | None:
         return os.fstat(file.fileno()).st_size or None
     except OSError:
         return None
-
-
-def _told(key: ApiKey) -> dict[str, object]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "scopes": " ".join(sorted(key.scopes)),
-        "created": _instant(key.created_at),
-        "revoked": _instant(key.revoked_at),
-        "expires": _instant(key.expires_at),
-        "used": _instant(key.used_at),
-        "sources": " ".join(key.sources),
-        "types": " ".join(key.types),
-        "rate": key.rate,
-        "daily": key.daily,
-        "parties": " ".join(key.parties),
-    }
-
-
-def _instant(at: int | None) -> str | None:
-    return None if at is None else to_datetime(at).isoformat(timespec="seconds")

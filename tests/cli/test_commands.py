@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import json
 import sqlite3
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -80,7 +81,8 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shell: Shell)
     listed = shell("keys", "list", "--json").output
     assert json.loads(listed)[0] | {"created": ""} == {
         "id": id_, "name": "billing", "scopes": "events:write", "created": "", "revoked": None, "expires": None,
-        "used": None, "sources": "", "types": "", "rate": None, "parties": "",
+        "used": None, "sources": "", "types": "", "rate": None, "daily": None, "parties": "",
+        "replaced_by": None,
     }  # fmt: skip
     assert secret not in listed
 
@@ -120,7 +122,18 @@ def test_a_key_is_bound_and_the_audit_tells_who_made_and_who_ended_it(shell: She
     assert audited == [(action, id_, f"cli:{getpass.getuser()}") for action in ("key.create", "key.revoke")]
 
 
-@pytest.mark.parametrize("bounds", [("--type", "no.such"), ("--rate", "0"), ("--daily", "0"), ("--expires-in", "soon")])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        ("--type", "no.such"),
+        ("--expires-in", "soon"),
+        *(("--daily", daily) for daily in ("0", "-1", "1.5", "9" * 30)),
+        ("--source", ""),
+        ("--source", "csms/*/berlin"),
+        ("--source", "x" * 1001),
+        *(("--rate", rate) for rate in ("0", "-1", "nan", "inf", "1e300", "fast")),
+    ],
+)
 def test_bounds_that_make_no_sense_are_refused_by_name(shell: Shell, bounds: tuple[str, str]) -> None:
     shell("db", "upgrade")
 
@@ -128,6 +141,44 @@ def test_bounds_that_make_no_sense_are_refused_by_name(shell: Shell, bounds: tup
 
     assert told.exit_code == 2
     assert bounds[0] in told.output
+
+
+def test_a_key_is_rotated_and_both_are_valid_until_the_overlap_is_over(shell: Shell) -> None:
+    # Given a key with bounds that is valid for 90 days
+    shell("db", "upgrade")
+    bounds = ("--source", "csms/*", "--type", "charging.complete", "--rate", "50", "--expires-in", "90 d")
+    old = shell("keys", "create", "csms", "--scope", "events:write", *bounds).output.split("_")[1]
+
+    # When it is rotated
+    new = shell("keys", "rotate", old, "--overlap", "2 d").output.split("_")[1]
+
+    # Then the list says which key takes its place, with the same bounds and as long a life, and when it ends
+    first, second = json.loads(shell("keys", "list", "--json").output)
+    same = ("name", "scopes", "sources", "types", "rate", "parties")
+    assert (first["id"], first["replaced_by"], second["id"], second["replaced_by"]) == (old, new, new, None)
+    assert [first[name] for name in same] == [second[name] for name in same]
+    begins, ends = (datetime.fromisoformat(at) for at in (second["created"], first["expires"]))
+    assert ends - begins == timedelta(days=2)
+    assert datetime.fromisoformat(second["expires"]) - begins == timedelta(days=90)
+
+    # And it can't be rotated again, but its successor can
+    again = shell("keys", "rotate", old)
+    assert again.exit_code == 1
+    assert "notifier keys list" in again.output
+    assert shell("keys", "rotate", new).exit_code == 0
+    connection = sqlite3.connect(shell.folder / "notifier.db")
+    audited = connection.execute("SELECT subject, detail FROM audit WHERE action = 'key.rotate' ORDER BY at").fetchall()
+    connection.close()
+    assert audited[0] == (old, f"replaced by {new}")
+    assert audited[1][0] == new
+
+
+@pytest.mark.parametrize("overlap", ["soon", "-1 d", "0 d"])
+def test_an_overlap_that_is_no_time_is_refused_by_name(shell: Shell, overlap: str) -> None:
+    told = shell("keys", "rotate", "0" * 16, "--overlap", overlap)
+
+    assert told.exit_code == 2
+    assert "--overlap" in told.output
 
 
 @pytest.mark.parametrize(
@@ -147,8 +198,8 @@ def test_a_key_for_ocpi_names_the_parties_that_it_speaks_for(shell: Shell, given
     [
         ([], "--ocpi-party"),
         (["--ocpi-party", "DE*ABCD"], "DE*ABC"),
-        (["--ocpi-party", "any", "--source", "csms/*"], "--source and --type"),
-        (["--ocpi-party", "any", "--type", "charging.complete"], "--source and --type"),
+        (["--ocpi-party", "any", "--source", "csms/*"], "sources and types"),
+        (["--ocpi-party", "any", "--type", "charging.complete"], "sources and types"),
     ],
 )
 def test_a_key_for_ocpi_without_a_party_or_with_bounds_that_are_none_is_not_made(

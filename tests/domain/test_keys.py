@@ -2,12 +2,24 @@
 
 import hashlib
 import itertools
+import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.domain.keys import SCOPES, hash_secret, make_key, split_key
+from notifier.domain.keys import (
+    MAX_RATE,
+    MAX_SOURCES,
+    SCOPES,
+    TEST_SCOPES,
+    find_faults,
+    hash_secret,
+    make_key,
+    make_successor,
+    split_key,
+)
 
 TEXT, KEY = make_key("billing", frozenset({"events:write"}), 1000)
 
@@ -92,8 +104,75 @@ def test_what_is_not_a_key_is_never_looked_up(text: str) -> None:
 def test_no_text_breaks_the_reading_of_keys(text: str) -> None:
     for tried in (text, f"ntf_{text}", f"ntf_{text}_{text}"):
         parts = split_key(tried)
-        assert parts is None or "ntf_" + "_".join(parts) == tried
+        if parts is not None:
+            id_, secret = parts
+            assert tried in (f"ntf_{id_}_{secret}", f"ntf_test_{id_}_{secret.removeprefix('test_')}")
 
 
 def test_every_scope_is_listed_once() -> None:
     assert len(set(SCOPES)) == len(SCOPES)
+
+
+def test_a_test_key_is_good_as_such_alone() -> None:
+    text, key = make_key("staging", TEST_SCOPES, 1000, test=True)
+    id_, secret = split_key(text) or ("", "")
+
+    assert text.startswith("ntf_test_")
+    assert key.test
+    assert (id_, key.admits(secret, 1000)) == (key.id, True)
+
+    # Without its mark the text is no key's, and with a mark another's isn't either
+    stripped = split_key(text.replace("ntf_test_", "ntf_")) or ("", "")
+    assert (stripped[0], key.admits(stripped[1], 1000)) == (key.id, False)
+    assert not KEY.admits((split_key(TEXT.replace("ntf_", "ntf_test_")) or ("", ""))[1], 1000)
+
+
+def test_a_successor_has_the_bounds_of_the_key_and_as_long_a_life() -> None:
+    bounds: dict[str, Any] = {
+        "sources": ("csms/*",),
+        "types": ("payment.failed",),
+        "rate": 5.0,
+        "daily": 9000,
+        "parties": ("DE*ABC",),
+    }
+    _, key = make_key("csms", frozenset({"events:write"}), 1000, expires_at=6000, **bounds)
+    _, eternal = make_key("csms", TEST_SCOPES, 1000, test=True)
+
+    text, successor = make_successor(key, 4000)
+    test_text, test_successor = make_successor(eternal, 4000)
+
+    own = {"id", "secret_hash", "created_at", "expires_at"}
+    shared = set(key.__struct_fields__) - own
+    assert {name: getattr(successor, name) for name in shared} == {name: getattr(key, name) for name in shared}
+    assert (successor.created_at, successor.expires_at) == (4000, 9000)
+    assert successor.admits((split_key(text) or ("", ""))[1], 4000)
+    assert (test_successor.expires_at, test_text[:9]) == (None, "ntf_test_")
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        ("scopes", {"scopes": ()}),
+        ("scopes", {"scopes": ("events:write", "recipients:write"), "test": True}),
+        ("scopes", {"scopes": ("ocpi",), "parties": ("DE*ABC",)}),
+        ("parties", {"scopes": ("ocpi",), "sources": (), "types": ()}),
+        ("sources", {"sources": ("a*b",)}),
+        ("sources", {"sources": ("**",)}),
+        ("sources", {"sources": ("",)}),
+        ("sources", {"sources": ("two\nlines",)}),
+        ("sources", {"sources": tuple(map(str, range(MAX_SOURCES + 1)))}),
+        ("types", {"types": ("no.such",)}),
+        ("daily", {"daily": 0}),
+        ("daily", {"daily": 2**63}),
+        *(("rate", {"rate": rate}) for rate in (0.0, -1.0, math.nan, math.inf, -math.inf, MAX_RATE * 2)),
+    ],
+)
+def test_bounds_that_make_no_sense_are_told_by_their_field(field: str, given: dict[str, Any]) -> None:
+    good: dict[str, Any] = {
+        "scopes": ("events:write",), "sources": ("csms/*", "*"), "types": ("known",), "parties": (), "rate": 0.5,
+        "daily": 9000,
+        "test": False, "known": ("known",),
+    }  # fmt: skip
+
+    assert find_faults(**good) == {}
+    assert set(find_faults(**good | given)) == {field}

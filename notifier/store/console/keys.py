@@ -13,23 +13,37 @@ from notifier.store.core.staff import api_key
 
 async def add(database: Database, key: ApiKey, actor: str | None = None) -> None:
     """Write a new API key, with the user who created it where there is one."""
-    values = {
-        **msgspec.structs.asdict(key),
-        "scopes": " ".join(sorted(key.scopes)),
-        "sources": _list(key.sources),
-        "types": _list(key.types),
-        "parties": _list(key.parties),
-    }
 
     async def work(connection: AsyncConnection) -> None:
-        await connection.execute(sa.insert(api_key).values(values))
+        await connection.execute(sa.insert(api_key).values(_values(key)))
         if actor is not None:
-            entry = AuditEntry(
-                at=key.created_at, actor=actor, action="key.create", subject=key.id, detail=values["scopes"]
-            )
+            entry = _entry(key.created_at, actor, "key.create", key.id, " ".join(sorted(key.scopes)))
             await audit.add(connection, database.dialect, [entry])
 
     await database.write(work)
+
+
+async def replace(database: Database, old: ApiKey, successor: ApiKey, until: int, actor: str) -> bool:
+    """Write a key in the place of another, which expires at an instant if not before; False where another key has
+    taken its place, or it is no longer good."""
+    now = successor.created_at
+    good = sa.or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > now)
+    ends = sa.case((api_key.c.expires_at < until, api_key.c.expires_at), else_=until)
+    update = (
+        sa.update(api_key)
+        .where(api_key.c.id == old.id, api_key.c.replaced_by.is_(None), api_key.c.revoked_at.is_(None), good)
+        .values(replaced_by=successor.id, expires_at=ends)
+    )
+
+    async def work(connection: AsyncConnection) -> bool:
+        if (await connection.execute(update)).rowcount != 1:
+            return False
+        await connection.execute(sa.insert(api_key).values(_values(successor)))
+        entry = _entry(now, actor, "key.rotate", old.id, f"replaced by {successor.id}")
+        await audit.add(connection, database.dialect, [entry])
+        return True
+
+    return await database.write(work)
 
 
 async def find(database: Database, id_: str) -> ApiKey | None:
@@ -61,8 +75,7 @@ async def revoke(database: Database, id_: str, now: int, actor: str) -> bool:
         statement = sa.update(api_key).where(api_key.c.id == id_, api_key.c.revoked_at.is_(None)).values(revoked_at=now)
         if (await connection.execute(statement)).rowcount != 1:
             return False
-        entry = AuditEntry(at=now, actor=actor, action="key.revoke", subject=id_)
-        await audit.add(connection, database.dialect, [entry])
+        await audit.add(connection, database.dialect, [_entry(now, actor, "key.revoke", id_)])
         return True
 
     return await database.write(work)
@@ -83,7 +96,17 @@ def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:
         created_at=row.created_at, revoked_at=row.revoked_at, expires_at=row.expires_at, used_at=row.used_at,
         sources=_tuple(row.sources), types=_tuple(row.types), rate=row.rate, parties=_tuple(row.parties),
         daily=row.daily,
+        test=bool(row.test), replaced_by=row.replaced_by,
     )  # fmt: skip
+
+
+def _values(key: ApiKey) -> dict[str, object]:
+    lists = {name: _list(getattr(key, name)) for name in ("sources", "types", "parties")}
+    return {**msgspec.structs.asdict(key), **lists, "scopes": " ".join(sorted(key.scopes)), "test": int(key.test)}
+
+
+def _entry(now: int, actor: str, action: str, id_: str, detail: str = "") -> AuditEntry:
+    return AuditEntry(at=now, actor=actor, action=action, subject=id_, detail=detail)
 
 
 def _list(names: tuple[str, ...]) -> str | None:

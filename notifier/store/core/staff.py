@@ -50,7 +50,7 @@ api_key = Table(
     Column("id", HEX, primary_key=True),
     Column("name", NAME, nullable=False),
     Column("secret_hash", String(64), nullable=False),
-    Column("scopes", NAME, nullable=False),
+    Column("scopes", String(1000), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
     Column("expires_at", BigInteger),
@@ -70,6 +70,8 @@ key_usage = Table(
     Column("spoken_for", BigInteger, nullable=False),  # microseconds since 1970
     Column("day", Integer, nullable=False),
     Column("events", BigInteger, nullable=False),
+    Column("test", SmallInteger, nullable=False, server_default="0"),
+    Column("replaced_by", HEX),
     **MYSQL_OPTIONS,
 )
 

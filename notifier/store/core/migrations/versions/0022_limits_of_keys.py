@@ -1,4 +1,4 @@
-"""An API key may be for tests, and limited by the day as well as by the second."""
+"""An API key may be for tests, have another in its place, be limited by the day, and have more scopes than fitted."""
 
 from typing import Any
 
@@ -17,6 +17,8 @@ TABLE: dict[str, Any] = {
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_bin",
 }
+NAME = sa.String(190).with_variant(sa.String(190, collation="C"), "postgresql")
+SCOPES = sa.String(1000)
 HEX = (
     sa.String(32)
     .with_variant(sa.String(32, collation="C"), "postgresql")
@@ -26,6 +28,10 @@ HEX = (
 
 def upgrade() -> None:
     op.add_column("api_key", sa.Column("daily", sa.BigInteger()))
+    op.add_column("api_key", sa.Column("test", sa.SmallInteger(), nullable=False, server_default="0"))
+    op.add_column("api_key", sa.Column("replaced_by", HEX))
+    with op.batch_alter_table("api_key") as table:
+        table.alter_column("scopes", type_=SCOPES, existing_type=NAME, existing_nullable=False)
     op.create_table(
         "key_usage",
         sa.Column("id", HEX, nullable=False),
@@ -39,4 +45,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("key_usage")
+    with op.batch_alter_table("api_key") as table:
+        table.alter_column("scopes", type_=NAME, existing_type=SCOPES, existing_nullable=False)
+    op.drop_column("api_key", "replaced_by")
+    op.drop_column("api_key", "test")
     op.drop_column("api_key", "daily")
