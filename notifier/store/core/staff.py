@@ -60,6 +60,8 @@ api_key = Table(
     Column("rate", Double),
     Column("parties", DOCUMENT),
     Column("daily", BigInteger),
+    Column("test", SmallInteger, nullable=False, server_default="0"),
+    Column("replaced_by", HEX),
     **MYSQL_OPTIONS,
 )
 
@@ -70,8 +72,6 @@ key_usage = Table(
     Column("spoken_for", BigInteger, nullable=False),  # microseconds since 1970
     Column("day", Integer, nullable=False),
     Column("events", BigInteger, nullable=False),
-    Column("test", SmallInteger, nullable=False, server_default="0"),
-    Column("replaced_by", HEX),
     **MYSQL_OPTIONS,
 )
 
