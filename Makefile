@@ -83,7 +83,8 @@ LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.
 lock: ## requirements*.lock and bench/requirements.lock anew from pyproject.toml (needs uv)
 	$(LOCK) --group build -o requirements.lock pyproject.toml
 	$(LOCK) --group build --extra tracing --constraint requirements.lock -o requirements-tracing.lock pyproject.toml
-	$(LOCK) --group dev --extra tracing --constraint requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --group build --extra mcp --constraint requirements.lock -o requirements-mcp.lock pyproject.toml
+	$(LOCK) --group dev --extra tracing --extra mcp --constraint requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) --group bench --constraint requirements-dev.lock -o bench/requirements.lock pyproject.toml
 
 clean:  ## remove what make made

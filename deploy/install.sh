@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs notifier, what it needs to run, and nothing else: deploy/install.sh /opt/notifier/1.0.0
 # Everything comes by the hashed lock. PYTHON is the interpreter, 3.11 or newer; python3 unless set. WITH=tracing installs
-# OpenTelemetry too (docs/tracing.md).
+# OpenTelemetry too (docs/tracing.md), WITH=mcp what `notifier mcp` needs (docs/mcp.md).
 set -eu
 into=${1:?'a folder is missing, such as /opt/notifier/1.0.0'}
 case $into in /*) ;; *) into=$PWD/$into ;; esac

@@ -25,6 +25,7 @@ COMMANDS = {
     "db": "manage", "segments": "segments", "dead": "dead", "cancel": "stop", "bounces": "bounces",
     "explain": "explaining", "simulate": "explaining", "replay-day": "explaining", "templates": "templates",
     "types": "types", "users": "users", "retention": "retention", "ledger": "inspect", "doctor": "inspect",
+    "mcp": "mcp",
 }  # fmt: skip
 """Each command and its module. The module is imported when the command is called: prometheus-client reads the folder of
 shared metrics only at its import (`processes`)."""

@@ -15,9 +15,10 @@ from rich.progress import Progress
 from notifier.cli.piecemeal import told_if_cut_short
 from notifier.client import BATCH, Producer
 from notifier.domain.errors import ConfigurationError, Problem
+from notifier.domain.keys import Scope
 from notifier.domain.problems import UNDECODABLE
 from notifier.domain.reading import read_text, unmarked
-from notifier.runtime.settings import load_settings
+from notifier.runtime.settings import Settings, load_settings
 
 
 @click.command()
@@ -80,11 +81,16 @@ def replay(file: BinaryIO, source: str, now: bool, as_json: bool) -> None:
 
 def _producer(source: str) -> Producer:
     settings = load_settings()
+    return Producer(settings.public_url, key_of(settings, "events:write"), source)
+
+
+def key_of(settings: Settings, scope: Scope) -> str:
+    """Return the API key that is set; raises ConfigurationError, which says how to make one with a scope."""
     if not settings.api_key:
         raise ConfigurationError(
-            "NOTIFIER_API_KEY is not set; `notifier keys create NAME --scope events:write` creates a key"
+            f"NOTIFIER_API_KEY is not set; `notifier keys create NAME --scope {scope}` creates a key"
         )
-    return Producer(settings.public_url, settings.api_key, source)
+    return settings.api_key
 
 
 def _batches(file: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:

@@ -29,8 +29,9 @@ def test_production_is_installed_without_any_tool_of_testing_or_checking() -> No
 
 def test_what_is_tested_is_what_runs() -> None:
     # All of production's packages, each in the same version
-    assert locked("requirements.lock").items() <= locked("requirements-tracing.lock").items()
-    assert locked("requirements-tracing.lock").items() <= locked("requirements-dev.lock").items()
+    for extra in ("requirements-tracing.lock", "requirements-mcp.lock"):
+        assert locked("requirements.lock").items() <= locked(extra).items()
+        assert locked(extra).items() <= locked("requirements-dev.lock").items()
 
 
 def test_production_has_opentelemetry_only_where_it_is_asked_for() -> None:
@@ -38,3 +39,9 @@ def test_production_has_opentelemetry_only_where_it_is_asked_for() -> None:
 
     assert "opentelemetry-sdk" in added
     assert not [name for name in locked("requirements.lock") if name.startswith("opentelemetry")]
+
+
+def test_production_has_what_language_models_tools_need_only_where_it_is_asked_for() -> None:
+    added = locked("requirements-mcp.lock").keys() - locked("requirements.lock").keys()
+
+    assert {"mcp", "pydantic"} <= added

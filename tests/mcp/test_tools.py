@@ -1,0 +1,129 @@
+"""The tools for language models, called by the protocol's own client over a real `notifier mcp` and a real web."""
+
+import pytest
+
+from notifier.store.core.staff import audit
+from tests.api.conftest import on_sqlite
+from tests.api.server import Caller, add_key
+from tests.api.test_dead import die, listed
+from tests.mcp.client import model
+from tests.samples import EVENT
+
+pytestmark = [on_sqlite, pytest.mark.timeout(120)]  # each test starts a process
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+async def test_every_tool_says_what_it_is_for_and_whether_it_changes_anything(api: Caller) -> None:
+    async with model(api) as assistant:
+        told = (await assistant.session.list_tools()).tools
+
+    hints = {each.name: each.annotations for each in told}
+    changing = {name for name, each in hints.items() if each is not None and each.destructive_hint}
+    assert changing == {"redrive_dead_letters", "discard_dead_letters"}
+    assert all(each is not None and each.read_only_hint is (name not in changing) for name, each in hints.items())
+    for each in told:
+        assert each.description
+        assert all("description" in parameter for parameter in each.input_schema["properties"].values()), each.name
+
+
+async def test_an_event_is_explained_in_words(api: Caller) -> None:
+    # Given a mail that was not to be delivered
+    letter = await die(api)
+
+    async with model(api) as assistant:
+        by_delivery = await assistant.call("explain", delivery=letter)
+        by_source = await assistant.call("explain", source=EVENT["source"], id="attempt-7", recipient="A-1")
+        for_nobody = await assistant.call("explain", source=EVENT["source"], id="attempt-7", recipient="eve")
+
+    # Then the words say what became of it, without a person's facts
+    (made,) = by_source.told["decisions"]
+    assert made == by_delivery.told["decisions"][0]
+    assert made["recipient"] == "A-1"
+    (mail,) = [each for each in made["deliveries"] if each["id"] == letter]
+    assert "can't receive" in mail["words"]
+    assert "standing" not in made
+    assert for_nobody.told["why_not"]
+    assert "decisions" not in for_nobody.told
+
+
+async def test_an_event_is_simulated_and_nothing_is_written(api: Caller) -> None:
+    await api.call("PUT", "/v1/recipients/ada", b'{"email": "ada@example.com"}')
+    before = await api.rows(audit)
+
+    async with model(api) as assistant:
+        told = (await assistant.call("simulate", type=EVENT["type"], data={**EVENT["data"], "driver_id": "ada"})).told
+        faulty = await assistant.call("simulate", type=EVENT["type"], data={"driver_id": "ada"})
+
+    (fate,) = told["notifications"]
+    answers = {each["channel"]: each for each in fate["answers"]}
+    assert answers["email"]["words"] == "to be sent immediately"
+    assert "subject" in answers["email"]["content"]
+    assert "html" not in answers["email"]["content"]
+    assert answers["push"]["because"] == "There is no device: not sent."
+    assert await api.rows(audit) == before
+    assert faulty.refusal.startswith("Error executing tool simulate: Event data doesn't fit (42202) at /event/data/")
+
+
+async def test_dead_letters_are_listed_shown_redriven_and_discarded_with_the_keys_name_in_the_audit(
+    api: Caller,
+) -> None:
+    # Given two dead letters
+    first, second = await die(api), await die(api, 8)
+
+    # When one is looked at and redriven, and the other discarded
+    async with model(api) as assistant:
+        found = (await assistant.call("dead_letters", channel="email")).told["letters"]
+        letter = (await assistant.call("dead_letter", id=first)).told
+        redriven = (await assistant.call("redrive_dead_letters", ids=[first])).told
+        discarded = (await assistant.call("discard_dead_letters", ids=[second])).told
+        none = await assistant.call("dead_letter", id="../recipients/A-1?x=")
+
+    # Then both are done with, and the audit has who did it
+    assert {each["id"] for each in found} == {first, second}
+    assert letter["attempts"][0]["code"] == "5.1.1"
+    assert [each["status"] for each in (*redriven["results"], *discarded["results"])] == ["redriven", "discarded"]
+    assert await listed(api) == []
+    assert {(entry.actor, entry.action, entry.subject) for entry in await api.rows(audit)} >= {
+        ("test", "dead.redrive", first), ("test", "dead.discard", second)
+    }  # fmt: skip
+    assert "Not found (40401)" in none.refusal
+
+
+async def test_the_books_are_told(api: Caller) -> None:
+    await die(api)
+
+    async with model(api) as assistant:
+        told = (await assistant.call("ledger")).told
+
+    assert (told["balanced"], told["imbalance"], told["events"]) == (True, 0, 1)
+
+
+async def test_a_key_that_lacks_a_scope_is_told_which_and_changes_nothing(api: Caller) -> None:
+    # Given a dead letter, and a key that may only look at it
+    letter = await die(api)
+    key = await add_key(api.engine.database, "dead:read")
+
+    async with model(api, key) as assistant:
+        told = await assistant.call("redrive_dead_letters", ids=[letter])
+        seen = await assistant.call("dead_letters")
+
+    assert "Scope missing (40301)" in told.refusal
+    assert "lacks the scope dead:write" in told.refusal
+    assert key not in told.refusal
+    assert [each["id"] for each in seen.told["letters"]] == [letter] == await listed(api)
+
+
+async def test_a_service_that_is_away_is_told_of(api: Caller) -> None:
+    async with model(api, url=NOWHERE) as assistant:
+        told = await assistant.call("ledger")
+
+    assert f"{NOWHERE} does not answer" in told.refusal
+    assert "NOTIFIER_PUBLIC_URL" in told.refusal
+
+
+async def test_arguments_that_a_tool_does_not_take_are_refused_before_a_call(api: Caller) -> None:
+    async with model(api) as assistant:
+        told = await assistant.call("discard_dead_letters", ids=[])
+
+    assert "ids" in told.refusal
