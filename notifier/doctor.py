@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import cast
 
@@ -20,6 +21,7 @@ from notifier.pipeline.sharing import open_namespace
 from notifier.providers.spec import provider
 from notifier.rendering import Brand, Renderer
 from notifier.rendering.categories import load_categories
+from notifier.runtime.addresses import host_and_port, literal
 from notifier.runtime.broker_url import NAMESPACE, BrokerUrl, RabbitmqUrl
 from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.redis_clients import node
@@ -43,7 +45,7 @@ async def examine(settings: Settings) -> list[DoctorFinding]:
         _templates(settings),
         *[finding async for finding in _providers(settings)],
         await _web(settings),
-        _metrics(settings),
+        await _metrics(settings),
     ]
 
 
@@ -206,32 +208,60 @@ async def _providers(settings: Settings) -> AsyncIterator[DoctorFinding]:
 async def _web(settings: Settings) -> DoctorFinding:
     url = f"{settings.public_url}/readyz"
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session,
-            session.get(url) as response,
-        ):
-            if response.status == 200:
-                return DoctorFinding("web", "good", f"answers at {settings.public_url}")
-            return DoctorFinding("web", "wrong", f"answers {response.status} at {url}", "check the web process's log")
+        status = await _status(url)
     except (aiohttp.ClientError, TimeoutError) as error:
         return DoctorFinding(
             "web", "missing", f"no answer at {settings.public_url} ({type(error).__name__})", "start it: notifier web"
         )
+    if status == 200:
+        return DoctorFinding("web", "good", f"answers at {settings.public_url}")
+    return DoctorFinding("web", "wrong", f"answers {status} at {url}", "check the web process's log")
 
 
-def _metrics(settings: Settings) -> DoctorFinding:
-    if settings.metrics_dir is None:
-        if settings.metrics_listen:
-            return DoctorFinding("metrics", "good", f"each process tells its own at {settings.metrics_listen}")
-        told = "nothing tells those of workers and the clock: /metrics covers only the web process and the ledger"
-        return DoctorFinding(
-            "metrics", "missing", told, "set NOTIFIER_METRICS_LISTEN to where each process is to answer Prometheus"
-        )
+async def _metrics(settings: Settings) -> DoctorFinding:
+    if settings.metrics_dir is not None:
+        return _metrics_dir(settings.metrics_dir)
+    if settings.metrics_listen:
+        return await _metrics_port(settings.metrics_listen)
+    told = (
+        "NOTIFIER_METRICS_LISTEN is not set: a process answers Prometheus where its --metrics-listen says, or nowhere, "
+        "and /metrics of the API tells of the web process and the ledger"
+    )
+    return DoctorFinding(
+        "metrics", "missing", told, "ask each: curl http://HOST:PORT/readyz, where its --metrics-listen says"
+    )
+
+
+async def _metrics_port(address: str) -> DoctorFinding:
+    """Ask who answers where NOTIFIER_METRICS_LISTEN says: the one process of this machine that has this setting."""
+    host, port = host_and_port(address)
+    at = f"{literal(host or '127.0.0.1')}:{port}"
     try:
-        settings.metrics_dir.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=settings.metrics_dir):
+        status = await _status(f"http://{at}/readyz")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        told = f"no process answers at {at} on this machine ({type(error).__name__})"
+        return DoctorFinding("metrics", "missing", told, "start one; each process of a machine needs a port of its own")
+    if status == 200:
+        return DoctorFinding("metrics", "good", f"a process that is ready answers at {at}")
+    told = f"what listens at {at} answers {status} to /readyz"
+    return DoctorFinding("metrics", "wrong", told, f"curl http://{at}/readyz says what is wrong, or who it is")
+
+
+def _metrics_dir(folder: Path) -> DoctorFinding:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        told = f"{settings.metrics_dir} is not writable ({type(error).__name__})"
+        told = f"{folder} is not writable ({type(error).__name__})"
         return DoctorFinding("metrics", "wrong", told, "fix NOTIFIER_METRICS_DIR or that folder's owner")
-    return DoctorFinding("metrics", "good", f"all processes share their metrics in {settings.metrics_dir}")
+    return DoctorFinding("metrics", "good", f"all processes share their metrics in {folder}")
+
+
+async def _status(url: str) -> int:
+    """Return the status that a URL answers; raises aiohttp.ClientError or TimeoutError where there is no answer."""
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session,
+        session.get(url) as response,
+    ):
+        return response.status

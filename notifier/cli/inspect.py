@@ -14,6 +14,7 @@ from notifier.cli.manage import on_database
 from notifier.doctor import examine
 from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import PREFIX, Settings, every, load_settings
+from notifier.startup import guard
 from notifier.store.reading import ledger as ledger_store
 
 
@@ -75,6 +76,7 @@ def doctor(as_json: bool, list_settings: bool) -> None:
     if list_settings:
         _list(settings, as_json=as_json)
         return
+    guard(settings)
     findings = asyncio.run(examine(settings))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings]))

@@ -90,8 +90,12 @@ def listen_address(text: str) -> str:
         return f":{int(port)}"
     if ":" in host and not host.startswith("["):
         raise ValueError("has an IPv6 address without brackets: [::1]:9464")
-    named = host_name(host)
-    return f"[{named}]:{int(port)}" if ":" in named else f"{named}:{int(port)}"
+    return f"{literal(host_name(host))}:{int(port)}"
+
+
+def literal(host: str) -> str:
+    """A host as it stands in a URL: an IPv6 address in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Final
 
 from notifier.channels.push.settings import ACCOUNTS, FcmAccount
-from notifier.channels.push.tokens import read_certificate
 from notifier.channels.push.transport import FcmTransport
-from notifier.domain.errors import ConfigurationError
+from notifier.domain.clock import SystemClock
+from notifier.domain.errors import ConfigurationError, Misconfigured, SendError
 from notifier.providers.spec import Opening, ProviderSpec, no_account, pace, route
 from notifier.runtime.finding import DoctorFinding
 from notifier.runtime.settings import Settings
+
+NEW_KEY: Final = "generate a new key: Firebase console, Project settings, Service accounts"
+"""What the doctor advises where a service account can't be used."""
 
 
 def open_transport(account: FcmAccount, opening: Opening) -> FcmTransport:
@@ -22,18 +25,31 @@ def open_transport(account: FcmAccount, opening: Opening) -> FcmTransport:
 
 
 async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
-    """Check for the doctor that each project's service account can be read."""
+    """Check for the doctor that each project's service account is given an access token."""
     accounts = ACCOUNTS.of(settings)
     if not accounts:
         yield no_account("push", "pushes", ACCOUNTS.name, "fcm:///path/of/service-account.json")
     for account in accounts:
-        try:
-            project = account.project or read_certificate(Path(account.service_account)).project_id
-        except ConfigurationError as error:
-            yield DoctorFinding("push", "wrong", f"{account.name}: {error}", "Firebase console, Service accounts")
-        else:
-            told = f"{account.name}: project {project} by {route(account.url, settings)}{pace(account)}"
-            yield DoctorFinding("push", "good", told)
+        yield await _check(account, settings)
+
+
+async def _check(account: FcmAccount, settings: Settings) -> DoctorFinding:
+    try:
+        transport = open_transport(account, Opening(settings=settings, proxies=settings.proxies(), clock=SystemClock()))
+    except ConfigurationError as error:
+        return DoctorFinding("push", "wrong", f"{account.name}: {error}", NEW_KEY)
+    told = f"{account.name}: project {transport.project}"
+    try:
+        await transport.authorize()
+    except Misconfigured as error:
+        return DoctorFinding("push", "wrong", f"{told}: {error.detail}", NEW_KEY)
+    except SendError as error:
+        way_out = "let this host reach the service account's token_uri, or set NOTIFIER_HTTPS_PROXY"
+        return DoctorFinding("push", "wrong", f"{told}: {error.detail}", way_out)
+    finally:
+        await transport.close()
+    by = f"by {route(account.url, settings)}{pace(account)}"
+    return DoctorFinding("push", "good", f"{told} {by}, its key is given access tokens")
 
 
 PROVIDER: Final = ProviderSpec(

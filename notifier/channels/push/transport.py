@@ -108,6 +108,7 @@ class FcmTransport:
         project = project or certificate.project_id
         if not project:
             raise ConfigurationError("the service account names no project_id")
+        self.project: Final = project
         self._target = f"/v1/projects/{quote(project, safe=':')}/messages:send".encode()
         self._clock = clock
         self._tokens = AccessTokens(certificate, CODES, clock, proxies)
@@ -128,6 +129,10 @@ class FcmTransport:
         if answer.status == 200:
             return _receipt(answer)
         raise _error(answer, self._clock.now())
+
+    async def authorize(self) -> None:
+        """Have an access token ready, as a push needs one. Raises the SendError that a push would."""
+        await self._tokens.bearer()
 
     async def _post(self, body: bytes) -> HttpAnswer:
         bearer = await self._tokens.bearer()
