@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -50,10 +51,12 @@ def db() -> None:
 def upgrade() -> None:
     """Upgrade the schema to this version; does nothing where it is current.
 
-    There is no time limit. Progress is on standard error. An upgrade may be interrupted and run again; of several at
-    once one works and the others wait.
+    There is no time limit. Of a database that has tables, each change is told on standard error before it begins. An
+    upgrade may be interrupted and run again; of several at once one works and the others wait.
     """
-    on_database(lambda database: migrate.upgrade(database, lambda what: click.echo(what, err=True)), schema=False)
+    before, _ = on_database(migrate.revisions, schema=False)
+    tell = migrate.quiet if before is None else partial(click.echo, err=True)
+    on_database(lambda database: migrate.upgrade(database, tell), schema=False)
     current, _ = on_database(migrate.revisions)
     click.echo(f"The schema is at revision {current}.")
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from notifier.cli import COMMANDS, main
 from notifier.runtime.settings import every
+from notifier.store.core import migrate
 from notifier.store.core.database import Database
 from notifier.store.people import recipients
 
@@ -69,6 +70,25 @@ def test_a_setting_that_is_nonsense_is_named_and_ends_with_the_status_for_config
 
     assert told.exit_code == 78
     assert said in told.output
+
+
+def test_a_new_database_is_made_in_one_line_and_of_an_old_one_each_change_is_told(shell: Shell, tmp_path: Path) -> None:
+    # Given no tables, then all there is to tell is that they are there
+    made = shell("db", "upgrade")
+    assert (made.exit_code, made.output.count("\n")) == (0, 1), made.output
+
+    # Given an upgrade that ended before its second revision, then what is left of it is told, change by change
+    old = f"sqlite:///{tmp_path / 'old.db'}"
+
+    def tell(what: str) -> None:
+        if what.startswith("column event.cursor"):
+            raise RuntimeError(what)
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(migrate.upgrade(Database(old), tell))
+    ended = shell("db", "upgrade", database_url=old)
+    assert ended.stderr.startswith("column event.cursor")
+    assert ended.stdout == made.stdout
 
 
 def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shell: Shell) -> None:

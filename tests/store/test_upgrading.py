@@ -17,6 +17,7 @@ from tests.store.conftest import Ended, differences
 
 KILLS = 4  # of a real process: the others below are of this one, after every change
 STEPS = 12  # changes of which the processes are killed at the last
+SECOND = "column event.cursor"  # the first change of the second revision
 
 
 async def test_an_upgrade_that_is_ended_at_any_of_its_changes_is_run_again_and_ends_well(bare: Database) -> None:
@@ -45,8 +46,12 @@ async def test_an_upgrade_that_is_ended_at_any_of_its_changes_is_run_again_and_e
 async def test_processes_that_are_killed_leave_nothing_that_another_can_not_go_on_with(
     bare: Database, bare_url: str
 ) -> None:
+    # Given a database at the first revision: of one without tables a process tells no changes
+    with pytest.raises(Ended):
+        await migrate.upgrade(bare, _until(SECOND))
+
     for kill in range(KILLS):
-        # Given a process that upgrades, when it is killed at one of its changes
+        # When a process that upgrades it is killed at one of its changes
         process = await _start(bare_url)
         assert process.stderr is not None
         for _ in range(STEPS * kill + 1):
@@ -119,15 +124,8 @@ async def test_an_upgrade_may_take_longer_than_any_other_statement(bare: Databas
 
 async def test_people_keep_their_switches_where_moving_them_is_ended_halfway(bare: Database) -> None:
     # Given somebody who switched something off, at the first revision
-    def until(last: str) -> Tell:
-        def tell(what: str) -> None:
-            if what.startswith(last):
-                raise Ended
-
-        return tell
-
     with pytest.raises(Ended):
-        await migrate.upgrade(bare, until("column event.cursor"))
+        await migrate.upgrade(bare, _until(SECOND))
     row = {
         "id": "ada", "kind": "driver", "locale": "de", "time_zone": "Europe/Berlin", "created_at": 0, "updated_at": 0,
         "switches": '{"charging":{"sms":false}}',
@@ -141,7 +139,7 @@ async def test_people_keep_their_switches_where_moving_them_is_ended_halfway(bar
 
     # When the upgrade is ended once its switches have moved, and run again
     with pytest.raises(Ended):
-        await migrate.upgrade(bare, until("table preference_change"))
+        await migrate.upgrade(bare, _until("table preference_change"))
     await migrate.upgrade(bare)
 
     # Then they are where they belong
@@ -161,3 +159,13 @@ async def _is_whole(database: Database) -> None:
     current, newest = await migrate.revisions(database)
     async with database.engine.connect() as connection:
         assert (current, await connection.run_sync(differences)) == (newest, [])
+
+
+def _until(last: str) -> Tell:
+    """A listener that ends an upgrade before a change."""
+
+    def tell(what: str) -> None:
+        if what.startswith(last):
+            raise Ended
+
+    return tell
