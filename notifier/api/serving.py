@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final, cast
 
 import httptools
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -26,6 +27,8 @@ HEAD_TIMEOUT: Final = 10.0  # seconds for the whole head of a request: on a bad 
 MAX_HEAD: Final = 64 * 1024  # bytes of an incomplete head: eight times what servers commonly accept
 BACKLOG: Final = 2048  # connections that may wait to be accepted: uvicorn's own figure
 HSTS: Final = 365 * 24 * 60 * 60  # seconds for which browsers come by HTTPS alone (RFC 6797): the usual year
+
+log = structlog.get_logger(__name__)
 
 
 class Protocol(HttpToolsProtocol):
@@ -185,6 +188,7 @@ class ApiServer(uvicorn.Server):
         except BaseException:
             await self._opened.aclose()
             raise
+        log.info("web.ready", host=self._address[0], port=self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._streams.end()

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import msgspec
+import structlog
 import uvloop
 
 from notifier.cli.arguments import ListenAddress
@@ -18,6 +19,8 @@ from notifier.runtime.settings import Settings, load_settings
 
 RESTART_DELAY = 500  # milliseconds until a consumer that lost its broker reconnects
 GRACE = 25  # seconds for requests under way to finish after SIGTERM
+
+log = structlog.get_logger(__name__)
 
 listens = click.option(
     "--metrics-listen",
@@ -101,6 +104,7 @@ def clock(metrics_listen: str | None) -> None:
                 ready = Readiness({"database": engine.database.ping, "broker": engine.signals.ping}, engine.clock)
                 pages = pages_of(ready, Recent(told, engine.clock, GOOD_FOR).get)
                 await opened.enter_async_context(listening(settings.metrics_listen, pages))
+            log.info("clock.ready")
             await run(engine, stop)
 
     guard(settings)

@@ -50,8 +50,10 @@ async def listening(address: str, pages: Mapping[str, Page], exchange: float = E
             f"can't listen on {address} ({error.strerror}); set NOTIFIER_METRICS_LISTEN or --metrics-listen; "
             "each process of a machine needs a port of its own"
         ) from None
+    port = server.sockets[0].getsockname()[1]
+    log.info("monitoring.listening", host=host, port=port)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield port
     finally:
         server.close()
         await listener.close()
