@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from notifier.domain.identifiers import read_id
+from notifier.domain.ids import is_id
 from notifier.domain.text import is_text
 from notifier.runtime.addresses import listen_address
 
@@ -43,6 +44,22 @@ class IdText(Text):
         return read_id(given) or given
 
 
+class OwnIdText(IdText):
+    """A parameter type for an id of ours; what is none is refused, with the way to name an event by its source's id."""
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        """Return the id as the notifier writes it; raises BadParameter."""
+        given = super().convert(value, param, context)
+        if not is_id(given):
+            self.fail(
+                f"{given!r} is no id of the notifier's, which has 32 hex digits; "
+                "name an event by the id that its source gave it: --source SOURCE --id ID",
+                param,
+                context,
+            )
+        return given
+
+
 class ListenAddress(click.ParamType[str]):
     """A parameter type for an address to listen on, `host:port`."""
 
@@ -58,6 +75,7 @@ class ListenAddress(click.ParamType[str]):
 
 TEXT = Text()
 ID = IdText()
+OWN_ID = OwnIdText()
 
 
 def checked(command: click.Command) -> click.Command:

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from notifier.api.explaining import Asked
-from notifier.cli.arguments import ID
+from notifier.cli.arguments import OWN_ID
 from notifier.cli.manage import on_database
 from notifier.cli.report import read_argument
 from notifier.domain.catalog import load_catalog
@@ -47,10 +47,10 @@ MARKS = {
 
 
 @click.command()
-@click.argument("event", required=False, type=ID)
+@click.argument("event", required=False, type=OWN_ID)
 @click.option("--source", help="With --id: the event's source, if the id is the source's and not ours.")
 @click.option("--id", "id_", help="The id that the source gave the event.")
-@click.option("--delivery", type=ID, help="The event of this delivery, for its recipient.")
+@click.option("--delivery", type=OWN_ID, help="The event of this delivery, for its recipient.")
 @click.option("--recipient", help="Only this recipient; for somebody who was not notified, why not.")
 @click.option(
     "--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="Maximum number of decisions."

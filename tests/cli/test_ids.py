@@ -40,5 +40,5 @@ def test_what_names_nothing_is_told_so(shell: Shell, odd: str) -> None:
         assert (told.exit_code, f"{odd} was refused: not found" in told.output) == (1, True)
     for name in ((), ("--delivery",)):
         asked = CliRunner().invoke(main, ["explain", *name, odd], env={"NOTIFIER_DATABASE_URL": shell.url})
-        assert asked.exit_code == 1, asked.output
-        assert "Traceback" not in asked.output
+        assert asked.exit_code == (1 if odd == NOTHING else 2), asked.output
+        assert ("no such event" if odd == NOTHING else "--source SOURCE --id ID") in asked.output
