@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from notifier.domain.clock import Clock, SystemClock
+from notifier.runtime.addresses import literal
 from notifier.runtime.guard import refuse_everything_but_loopback
 from notifier.sandbox.api import Api
 from notifier.sandbox.fast import Fast, shortcuts
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Sandbox:
-    """Every channel's stand-in on 127.0.0.1, as an async context manager.
+    """Every channel's stand-in on one address, as an async context manager.
 
     `ports` gives the wanted port by server ("http", "smtp"); a server without one, or with 0, gets a free port. Once
     the sandbox runs, `ports` has all ports, `http_url` the HTTP server's URL, and `services` each channel's service.
@@ -40,6 +41,7 @@ class Sandbox:
         self,
         ports: Mapping[str, int] | None = None,
         *,
+        address: str = ADDRESS,
         callbacks: bool = False,
         fast: bool = False,
         seed: int = 0,
@@ -50,8 +52,8 @@ class Sandbox:
         self.ledger = SandboxLedger(clock, full=0) if fast else SandboxLedger(clock)
         self.faults = Faults(seed)
         self._host = Host(
-            ledger=self.ledger, faults=self.faults, clock=clock, callbacks=callbacks, fast=fast, access=access,
-            ports=dict(ports or {}),
+            ledger=self.ledger, faults=self.faults, clock=clock, address=address, callbacks=callbacks, fast=fast,
+            access=access, ports=dict(ports or {}),
         )  # fmt: skip
         self.services = services(self._host)
         self._connections: set[Fast] = set()
@@ -83,11 +85,11 @@ class Sandbox:
     async def _listen(self, stack: AsyncExitStack) -> None:
         """Start the HTTP server."""
         wanted, loop = self._host.ports.get(HTTP.name, 0), asyncio.get_running_loop()
-        server = await loop.create_server(self._connection(), ADDRESS, wanted, backlog=BACKLOG)
+        server = await loop.create_server(self._connection(), self._host.address, wanted, backlog=BACKLOG)
         stack.callback(self._close, server)
         port: int = server.sockets[0].getsockname()[1]
         self._host.ports[HTTP.name] = port
-        self._host.http_url = f"http://{ADDRESS}:{port}"
+        self._host.http_url = f"http://{literal(self._host.address)}:{port}"
 
     def _close(self, server: asyncio.Server) -> None:
         server.close()
@@ -113,15 +115,23 @@ class Sandbox:
 
 
 async def serve(
-    ports: Mapping[str, int], *, callbacks: bool = True, fast: bool = False, access: Access | None = None
+    ports: Mapping[str, int],
+    *,
+    address: str = ADDRESS,
+    callbacks: bool = True,
+    fast: bool = False,
+    access: Access | None = None,
 ) -> None:
-    """Run a sandbox until cancelled, SIGTERM or SIGINT; this process can then connect to loopback only."""
+    """Run a sandbox until cancelled, SIGTERM or SIGINT; this process can then connect to loopback only.
+
+    Raises OSError where it can't listen.
+    """
     refuse_everything_but_loopback()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Sandbox(ports, callbacks=callbacks, fast=fast, access=access) as sandbox:
+    async with Sandbox(ports, address=address, callbacks=callbacks, fast=fast, access=access) as sandbox:
         others = {f"{name}_port": port for name, port in sandbox.ports.items() if name != HTTP.name}
         log.info("sandbox.ready", http_url=sandbox.http_url, **others)
         await stop.wait()

@@ -18,7 +18,7 @@ from notifier.sandbox.faults import Faults
 from notifier.sandbox.ledger import SandboxLedger
 
 ADDRESS: Final = "127.0.0.1"
-"""The address that every server of a sandbox listens on."""
+"""The address that every server of a sandbox listens on unless told otherwise."""
 BACKLOG: Final = 1_024
 """Connections waiting to be accepted: a sender opens its whole pool at once."""
 
@@ -34,14 +34,15 @@ class Access(Private, frozen=True):
 class Host:
     """The parts of a sandbox that its services share.
 
-    `callbacks` turns on services' delivery reports, `fast` keeps no content (`notifier.sandbox.fast`). `ports` by
-    server name are the wanted ports, 0 for any free one, the actual ones once it runs; `http_url` is empty until then.
-    Without `access` the sandbox knows only what arrives.
+    `address` is what its servers listen on. `callbacks` turns on services' delivery reports, `fast` keeps no content
+    (`notifier.sandbox.fast`). `ports` by server name are the wanted ports, 0 for any free one, the actual ones once it
+    runs; `http_url` is empty until then. Without `access` the sandbox knows only what arrives.
     """
 
     ledger: SandboxLedger
     faults: Faults
     clock: Clock
+    address: str = ADDRESS
     callbacks: bool = False
     fast: bool = False
     access: Access | None = None

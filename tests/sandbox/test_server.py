@@ -7,8 +7,10 @@ from email.message import EmailMessage
 import aiosmtplib
 import pytest
 from aiohttp import ClientConnectionError, ClientSession, encode_basic_auth
+from click.testing import CliRunner
 
 from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
+from notifier.cli import main
 from notifier.sandbox import FaultRule, Sandbox
 from tests.stand_ins import service_account
 
@@ -41,6 +43,24 @@ async def test_it_serves_until_it_is_told_to_stop_and_logs_no_address(number: si
     assert process.returncode == 0
     assert b"sandbox.stopped" in rest
     assert "anna" not in ready + rest.decode()
+
+
+async def test_on_an_address_of_its_own_all_servers_are_there_and_its_credentials_lead_there() -> None:
+    async with Sandbox(address="127.0.0.2") as sandbox:
+        async with ClientSession() as http, http.get(f"{sandbox.http_url}/sandbox/service-account.json") as response:
+            account = await response.json()
+        async with aiosmtplib.SMTP(hostname="127.0.0.2", port=sandbox.ports["smtp"], start_tls=False, timeout=20):
+            pass
+
+    assert account["token_uri"] == f"{sandbox.http_url}/token"
+    assert sandbox.http_url.startswith("http://127.0.0.2:")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", "two words"])  # noqa: S104
+def test_an_address_by_which_nobody_can_come_is_refused(host: str) -> None:
+    told = CliRunner().invoke(main, ["sandbox", "--host", host])
+
+    assert (told.exit_code, "--host" in told.output) == (2, True)
 
 
 async def test_a_port_that_is_taken_leaves_nothing_behind(sandbox: Sandbox) -> None:

@@ -13,7 +13,7 @@ from notifier.channels.email.sandbox.connection import SandboxConnection, make_c
 from notifier.channels.email.sandbox.message import ReceivedMail
 from notifier.channels.email.sandbox.session import EARLY_STAGES, SmtpSession
 from notifier.sandbox.column import Column, InboxColumn
-from notifier.sandbox.service import ADDRESS, BACKLOG, Host, Service
+from notifier.sandbox.service import BACKLOG, Host, Service
 from notifier.sandbox.stand_in import StandIn, StandInServer
 
 __all__ = ["LOGIN", "SERVICE", "STAND_IN", "ReceivedMail", "SmtpService"]
@@ -40,7 +40,7 @@ class SmtpService(Service):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         wanted, loop = self._host.ports.get(SMTP.name, 0), asyncio.get_running_loop()
-        server = await loop.create_server(self._connection, ADDRESS, wanted, backlog=BACKLOG)
+        server = await loop.create_server(self._connection, self._host.address, wanted, backlog=BACKLOG)
         self._host.ports[SMTP.name] = server.sockets[0].getsockname()[1]
         try:
             yield
