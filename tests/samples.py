@@ -16,7 +16,9 @@ NOW = 1_773_078_000_000  # 2026-03-09T17:40:00Z
 TEMPLATES = Path(__file__).parents[1] / "templates"
 LINKS = Links("https://notify.example.com", [b"signing key of the tests"])
 CATALOG = load_catalog(TEMPLATES)
-UNLIMITED = Catalog(CATALOG.types.values(), msgspec.structs.replace(CATALOG.regulation, per_type=None, types={}))
+UNLIMITED = Catalog(
+    CATALOG.types.values(), msgspec.structs.replace(CATALOG.regulation, per_type=None, types={}, per_person=None)
+)
 """The same types, which may tell one person as often as a test has it."""
 RENDERER = Renderer(CATALOG, TEMPLATES, Brand("Voltline", "https://app.example.com"))
 

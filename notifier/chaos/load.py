@@ -42,7 +42,8 @@ def templates(folder: Path) -> Path:
             text = re.sub(rf'(?<=channels = \[)(.*), "{other}"', r"\1", file.read_text("utf-8"))
             file.write_text(re.sub(rf"^\[{other}\]\n(?:(?!\[).*\n?)*", "", text, flags=re.MULTILINE), "utf-8")
     policy = (made / FILE).read_text()
-    (made / FILE).write_text(re.sub(r"(?<=\[per_type\]\nmost = )\d+", str(OFTEN), policy))
+    policy = re.sub(r"(?<=\[per_type\]\nmost = )\d+", str(OFTEN), policy)
+    (made / FILE).write_text(re.sub(r"\[per_person\]\nmost = .*\nwindow = .*\n", "", policy))
     return made
 
 

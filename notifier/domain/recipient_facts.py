@@ -15,6 +15,9 @@ from notifier.domain.preferences import NO_PREFERENCES, Defaults, Preferences, a
 ALL = "all"
 """The channel name of a consent that holds for every channel."""
 
+EVERY_TYPE = "*"
+"""Stands for all types together in `of_type`; no type is called so."""
+
 
 def of_type(type_id: str) -> str:
     """The name under which `RecipientFacts.sends_in_window` has what one type told; no category is called so."""
@@ -27,8 +30,8 @@ class RecipientFacts(Private, frozen=True, kw_only=True, gc=False):
     `defaults` are their tenants', the nearest first, each with its name; `consents` the latest word by category and
     channel; `suppressed` why a channel's address is not to be written to; `region` ISO 3166, such as `US-FL`;
     `reachable` the channels they have an address for; `sends_in_window` when notifications of capped categories were
-    sent to them within the cap's window (epoch milliseconds), and those of single types (`of_type`) where they were
-    counted: `spent` where they are shown.
+    sent to them within the cap's window (epoch milliseconds), and those of single types, and of all (`of_type`), where
+    they were counted: `spent` where they are shown.
     """
 
     preferences: Preferences = NO_PREFERENCES

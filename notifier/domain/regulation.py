@@ -13,6 +13,10 @@ how long what is over is kept (`retention`).
     most = 60
     window = "1 h"
 
+    [per_person]
+    most = 100
+    window = "1 h"
+
     [windows.default]
     every = "09:00-20:00"
 
@@ -20,7 +24,8 @@ how long what is over is kept (`retention`).
     every = "09:00-21:00"
     sunday = "12:00-21:00"
 
-`per_type` is for every type by itself, `types` for one that may say more or less. A window's name is a country (ISO
+`per_type` is for every type by itself, `types` for one that may say more or less, `per_person` for all types and
+categories together. A window's name is a country (ISO
 3166-1), a region of it (ISO 3166-2), `US-*` for its regions that have none of their own, or `default`. `US` itself is
 for people of whom no region is known: write the narrowest of its regions' there. Not legal advice: who runs the network
 knows their law.
@@ -49,7 +54,8 @@ Hours = Annotated[str, msgspec.Meta(pattern=f"^{_CLOCK}-{_CLOCK}(?![\\s\\S])")]
 
 
 class Cap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """At most so many notifications of a category, or of a type, to one person within a window that slides."""
+    """At most so many notifications of a category, of a type, or of all of them, to one person within a window that
+    slides."""
 
     most: Annotated[int, msgspec.Meta(ge=1, le=1000)]
     window: str
@@ -92,6 +98,7 @@ class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
     caps: Mapping[str, Cap] = {}
     per_type: Cap | None = None
     types: Mapping[str, Cap] = {}
+    per_person: Cap | None = None
     windows: Mapping[str, Window] = msgspec.field(default_factory=lambda: {DEFAULT: Window(every="09:00-20:00")})
     retention: Retention = Retention()
 
@@ -104,12 +111,12 @@ class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
 
     @cached_property
     def limits(self) -> tuple[Cap, ...]:
-        """Every cap on a single type."""
-        return (*self.types.values(), *((self.per_type,) if self.per_type else ()))
+        """Every cap on a single type, and the one on all of them."""
+        return (*self.types.values(), *(each for each in (self.per_type, self.per_person) if each))
 
     @cached_property
     def longest(self) -> int:
-        """The longest window of a type, in milliseconds."""
+        """The longest window of those caps, in milliseconds."""
         return max((limit.milliseconds for limit in self.limits), default=0)
 
     @cached_property

@@ -12,7 +12,7 @@ from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.events import Event
 from notifier.domain.ids import dated, make_id
-from notifier.domain.recipient_facts import RecipientFacts, of_type
+from notifier.domain.recipient_facts import EVERY_TYPE, RecipientFacts, of_type
 from notifier.domain.recipients import Recipient
 from notifier.pipeline.engine import SIGNAL_AGAIN
 from notifier.policy import ChannelAnswer, Rule
@@ -22,7 +22,7 @@ from notifier.store.delivery.supersessions import Supersession
 
 SendsInWindow = dict[str, dict[str, tuple[int, ...]]]
 """When people were notified in capped categories, by recipient and category (`recipient_facts.sends_in_window`), and by
-types with a limit (`recipient_facts.told_by_type`), where they were counted."""
+types with a limit or by all together (`recipient_facts.told_by_type`), where they were counted."""
 
 
 @dataclass
@@ -94,10 +94,10 @@ def plan_type(
     shared = _Shared(policy.subject_key(kind, event.data), policy.expires_at(kind, event), now)
     turns = _turns(kind, event)
     asked_here = 0
-    capped, by_type = kind.category in catalog.regulation.caps, of_type(kind.id)
+    capped, limited = kind.category in catalog.regulation.caps, {of_type(kind.id), of_type(EVERY_TYPE)}
     for person, elsewhere in zip(people or (), turns, strict=False):
         mine = spent.get(person.id)
-        counted = mine is not None and by_type in mine
+        counted = limited & mine.keys() if mine is not None else ()
         asked = _with_spent(person, spent) if capped or counted else person
         answers = policy.decide(kind, event, asked, now, catalog.regulation, asked_here + elsewhere)
         told, fresh = [], False
@@ -112,8 +112,8 @@ def plan_type(
             if capped:
                 mine = spent.setdefault(person.id, {})
                 mine[kind.category] = (*mine.get(kind.category, ()), now)
-            if mine is not None and counted and fresh:
-                mine[by_type] = (*mine[by_type], *_first(answers))
+            if mine is not None and fresh:
+                mine.update({name: (*mine[name], *_first(answers)) for name in counted})
 
 
 def _turns(kind: NotificationType, event: Event) -> Iterator[int]:

@@ -1,12 +1,12 @@
 """Count messages that people were sent, as far as caps and limits need it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.events import Event
-from notifier.domain.recipient_facts import of_type
+from notifier.domain.recipient_facts import EVERY_TYPE, of_type
 from notifier.domain.recipients import Recipient
 from notifier.domain.regulation import Cap
 from notifier.pipeline.often import Often
@@ -35,7 +35,7 @@ async def read_spent(
     found = await recipient_facts.sends_in_window(connection, dialect, wanted, types, regulation, now)
     told = await recipient_facts.told_by_type(connection, dialect, counted, now - regulation.longest)
     if often is not None:
-        often.learn(told, {id_: limit for id_ in counted if (limit := _limit(catalog, catalog.types[id_]))}, now)
+        often.learn(told, {id_: limit for kind, _ in asked for id_, limit in _limits(catalog, kind)}, now)
     for more in (told, known):
         for id_, by_type in more.items():
             found.setdefault(id_, {}).update(by_type)
@@ -45,7 +45,7 @@ async def read_spent(
 def to_be_counted(
     catalog: Catalog, asked: Asked, often: Often | None, now: int
 ) -> tuple[dict[str, set[str]], SendsInWindow]:
-    """The people whom the database must count, by type; and the known counts of people who had reached their limit.
+    """The people whom the database must count, by type and for all types; and the known counts of those at a limit.
 
     Nobody else can come to a limit by this batch. Where nothing is remembered all are counted.
     """
@@ -53,20 +53,23 @@ def to_be_counted(
     known: SendsInWindow = {}
     if often is not None:
         often.begin(now, catalog.regulation.longest)
-    for kind, people in asked:
-        limit = _limit(catalog, kind)
-        if limit is None:
-            continue
+    limited = [(each, people) for kind, people in asked for each in _limits(catalog, kind)]
+    for (type_id, limit), people in limited:
         for each in people:
-            if often is not None and not often.comes_up(kind.id, each.id, limit):
+            if often is not None and not often.comes_up(type_id, each.id, limit):
                 continue
-            full = often.full(kind.id, each.id, limit, now) if often is not None else ()
+            full = often.full(type_id, each.id, limit, now) if often is not None else ()
             if full:
-                known.setdefault(each.id, {})[of_type(kind.id)] = full
+                known.setdefault(each.id, {})[of_type(type_id)] = full
             else:
-                counted.setdefault(kind.id, set()).add(each.id)
+                counted.setdefault(type_id, set()).add(each.id)
     return counted, known
 
 
-def _limit(catalog: Catalog, kind: NotificationType) -> Cap | None:
-    return catalog.regulation.limit_of(kind.id, kind.category)
+def _limits(catalog: Catalog, kind: NotificationType) -> Iterator[tuple[str, Cap]]:
+    """The limits on what a type may tell a person: its own, and the one on all types."""
+    own, all_together = catalog.regulation.limit_of(kind.id, kind.category), catalog.regulation.per_person
+    if own is not None:
+        yield kind.id, own
+    if all_together is not None:
+        yield EVERY_TYPE, all_together

@@ -11,7 +11,7 @@ from notifier.domain.clock import DAY
 from notifier.domain.deliveries import Channel, HeldChannel, State, channel_of
 from notifier.domain.regulation import WEEKDAYS
 from notifier.policy.hours import local
-from notifier.policy.rules import Case, Rule, Verdict, over_type, quiet_of, switched
+from notifier.policy.rules import Case, Rule, Verdict, over_person, over_type, quiet_of, switched
 
 THIS_WEEK = 6 * DAY  # milliseconds within which a weekday alone is unambiguous
 
@@ -34,7 +34,7 @@ REASONS: Final[Mapping[str, str]] = {
     "not_told": "the person was never notified of what it resolves",
     "nothing_left": "nothing was left to send when the digest was due",
     "opted_out": "the person opted out at the carrier",
-    "over_cap": "the person had reached the limit on messages of this kind",
+    "over_cap": "the person had reached a limit on messages",
     "quarantined": "it crashed worker after worker, or can't be decided; the workers' log has the error",
     "quiet_hours": "the person has quiet hours",
     "reached": "another channel reached the person",
@@ -169,6 +169,8 @@ def _told(case: Case, said: Verdict) -> str:
             return f"This type is sent {way(channel)} only to people who switched it on"
         case Rule.CAP if over_type(case):
             return f"This type has notified the person {_limit(case)}, which is its limit"
+        case Rule.CAP if over_person(case):
+            return f"The person has been notified {_of_person(case)} by all types together, which is the limit"
         case Rule.CAP:
             return f"The person has had {_cap(case)} of {category} messages, which is the limit"
         case Rule.QUIET_HOURS:
@@ -188,6 +190,11 @@ def _cap(case: Case) -> str:
 
 def _limit(case: Case) -> str:
     limit = case.regulation.limit_of(case.kind.id, case.kind.category)
+    return "enough" if limit is None else f"{limit.most} times within {limit.window}"
+
+
+def _of_person(case: Case) -> str:
+    limit = case.regulation.per_person
     return "enough" if limit is None else f"{limit.most} times within {limit.window}"
 
 
@@ -231,6 +238,8 @@ def _within_cap(case: Case) -> str:
     limit = case.regulation.caps.get(case.kind.category)
     if limit is None and case.regulation.limit_of(case.kind.id, case.kind.category):
         return f"This type may notify the person {_limit(case)}, and that limit is not reached"
+    if limit is None and case.regulation.per_person and not case.kind.is_mandatory_on(case.channel):
+        return f"The person may be notified {_of_person(case)} by all types together, and that limit is not reached"
     if limit is None:
         return f"Nothing limits how many {case.kind.category} messages a person may have"
     return f"The person has had {_cap(case)} of {case.kind.category} messages"

@@ -19,8 +19,8 @@ import msgspec
 from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Channel, ChannelName, Reason
 from notifier.domain.preferences import Choices, Defaults, QuietHours
-from notifier.domain.recipient_facts import RecipientFacts, of_type
-from notifier.domain.regulation import Regulation, Window
+from notifier.domain.recipient_facts import EVERY_TYPE, RecipientFacts, of_type
+from notifier.domain.regulation import Cap, Regulation, Window
 from notifier.policy.digesting import digest_due
 from notifier.policy.hours import next_free
 
@@ -140,7 +140,7 @@ def switched(kind: NotificationType, channel: Channel, facts: RecipientFacts) ->
 def cap(case: Case) -> Verdict | None:
     if not case.counted or not case.facts.sends_in_window:
         return None
-    if over_type(case):
+    if over_type(case) or over_person(case):
         return Verdict("suppress", Rule.CAP, Reason.OVER_CAP)
     limit = case.regulation.caps.get(case.kind.category)
     if limit is None or case.kind.is_mandatory_on(case.channel):
@@ -161,13 +161,25 @@ def over_type(case: Case) -> bool:
 
     What is mandatory is held back only by a limit that names its type. What joins a digest is no message of its own.
     """
-    kind, limit = case.kind, case.regulation.limit_of(case.kind.id, case.kind.category)
-    told = case.facts.sends_in_window.get(of_type(kind.id), ())
-    if limit is None or len(told) < limit.most:
-        return False
+    kind = case.kind
     if kind.is_mandatory_on(case.channel) and kind.id not in case.regulation.types:
         return False
-    digest = digest_due(kind, case.channel, case.facts, case.at)
+    return _over(case, case.regulation.limit_of(kind.id, kind.category), kind.id)
+
+
+def over_person(case: Case) -> bool:
+    """Whether all types together have told the person, within the window around a moment, as often as they may.
+
+    What is mandatory is not held back, but counts. What joins a digest is no message of its own.
+    """
+    return not case.kind.is_mandatory_on(case.channel) and _over(case, case.regulation.per_person, EVERY_TYPE)
+
+
+def _over(case: Case, limit: Cap | None, type_id: str) -> bool:
+    told = case.facts.sends_in_window.get(of_type(type_id), ())
+    if limit is None or len(told) < limit.most:
+        return False
+    digest = digest_due(case.kind, case.channel, case.facts, case.at)
     if digest is not None and digest < case.expires_at:
         return False
     return sum(abs(at - case.at) < limit.milliseconds for at in told) >= limit.most

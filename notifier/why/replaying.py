@@ -16,7 +16,7 @@ from notifier.domain.clock import DAY
 from notifier.domain.deliveries import State
 from notifier.domain.events import Event
 from notifier.domain.ids import instant_of
-from notifier.domain.recipient_facts import of_type
+from notifier.domain.recipient_facts import EVERY_TYPE, of_type
 from notifier.domain.recipients import Recipient
 from notifier.pipeline.plan import SendsInWindow, audience_keys, make_plan
 from notifier.policy import phrases
@@ -193,6 +193,8 @@ async def _read(
         kind = catalog.types.get(each.type)
         if each.recipient_id and kind and catalog.regulation.limit_of(kind.id, kind.category):
             limited.setdefault(kind.id, set()).add(each.recipient_id)
+        if each.recipient_id and catalog.regulation.per_person:
+            limited.setdefault(EVERY_TYPE, set()).add(each.recipient_id)
     since = min((each.decided_at for each in made), default=0)
 
     async def work(connection: AsyncConnection) -> _Facts:
@@ -286,7 +288,8 @@ def _spent_by(catalog: Catalog, at: int, then: Sequence[DecisionRecord], spent: 
         mine = found.setdefault(each.recipient_id, {})
         kind = catalog.types.get(each.type)
         limited = kind is not None and catalog.regulation.limit_of(kind.id, kind.category) is not None
-        for name in (*catalog.regulation.caps, *([of_type(each.type)] if limited else [])):
+        types = [*([each.type] if limited else []), *([EVERY_TYPE] if catalog.regulation.per_person else [])]
+        for name in (*catalog.regulation.caps, *map(of_type, types)):
             sent = spent.get(each.recipient_id, {}).get(name, ())
             told = recorded[name] if name in recorded else tuple(moment for moment in sent if moment < at)
             mine[name] = min(mine.get(name, told), told, key=len)

@@ -193,7 +193,7 @@ async def test_why_it_was_held_back_is_told_in_words(engine: WorkerEngine, drive
     assert found is not None
     said = msgspec.json.encode(explain(engine.catalog, engine.renderer, engine.links, found)).decode()
 
-    assert "the person had reached the limit on messages of this kind" in said
+    assert "the person had reached a limit on messages" in said
     assert f"This type has notified the person {MOST} times within 1 h, which is its limit: not sent." in said
 
 

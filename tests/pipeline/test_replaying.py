@@ -126,7 +126,7 @@ async def test_a_cap_that_is_new_counts_what_was_sent_by_then(
     told = await again(engine, catalog)
 
     # Then the third would not have gone out, on either channel
-    over = "not sent: the person had reached the limit on messages of this kind"
+    over = "not sent: the person had reached a limit on messages"
     assert changes(told) == {
         ("charging-complete", channel, "to be sent immediately", over, 1) for channel in ("push", "sms")
     }
@@ -146,7 +146,7 @@ async def test_a_limit_of_a_type_that_is_new_counts_what_was_sent_by_then_and_an
 
     # When they let twelve through, then two more would have gone out on each channel
     catalog = changed(tmp_path, "_policy.toml", "most = 10", "most = 12")
-    over = "not sent: the person had reached the limit on messages of this kind"
+    over = "not sent: the person had reached a limit on messages"
     assert {each[:4] for each in changes(await again(engine, catalog))} == {
         ("charging-complete", channel, over, "to be sent immediately") for channel in ("push", "sms")
     }

@@ -27,6 +27,7 @@ SIESTA = QuietHours("13:00", "15:00")
 
 REGULATION = Regulation(
     caps={"offers": Cap(2, "7 d"), "tips": Cap(1, "1 d")},
+    per_person=Cap(3, "1 h"),
     windows={
         "default": Window(every="09:00-20:00"),
         "US": Window(every="09:00-20:00", sunday="12:00-20:00"),
@@ -241,6 +242,10 @@ CASES = [
          {E: "hold 2026-03-11 09:00"}),
     Told("tips come once a day", {"ago": {"tips": [2 * HOUR]}}, NOON, TIP, {P: "off over_cap"}),
     Told("offers don't count to the tips", {"ago": {"offers": [HOUR, HOUR]}}, NOON, TIP, {P: "now"}),
+    Told("who has heard three times in the hour hears no more", {"ago": {"type:*": [HOUR - 1, MINUTE, 1]}}, NOON, IDLE,
+         everywhere(IDLE, "off over_cap")),
+    Told("an hour after the first they do", {"ago": {"type:*": [HOUR, MINUTE, 1]}}, NOON, IDLE, everywhere(IDLE, "now")),
+    Told("an alarm comes however much there was", {"ago": {"type:*": [MINUTE] * 9}}, NOON, LOGIN, everywhere(LOGIN, "now")),
     # One channel after the other
     Told("your turn: push now, and a text in twenty seconds", {}, NOON, TURN, {P: "now", S: "hold 2026-03-10 12:00:20"}),
     Told("no app: the text at once", {"devices": 0}, NOON, TURN, {P: "off no_address", S: "now"}),

@@ -11,7 +11,7 @@ from notifier.domain.clock import DAY, HOUR
 from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.errors import SEND_ERRORS
 from notifier.domain.preferences import Defaults, Preferences, QuietHours
-from notifier.domain.recipient_facts import RecipientFacts, of_type
+from notifier.domain.recipient_facts import EVERY_TYPE, RecipientFacts, of_type
 from notifier.domain.regulation import Cap, Regulation, Window
 from notifier.policy import Action, Case, Rule, Verdict, phrases
 from notifier.policy.rules import RULES
@@ -24,6 +24,7 @@ ALL = reachable(KnownAddresses(True, True, True))
 NIGHT = QuietHours("22:00", "07:00")
 REGULATION = Regulation(
     caps={"offers": Cap(2, "7 d")},
+    per_person=Cap(3, "1 h"),
     types={"idle": Cap(2, "1 h")},
     windows={"default": Window(every="09:00-20:00"), "US-TX": Window(every="09:00-21:00", sunday="12:00-21:00")},
 )
@@ -126,6 +127,15 @@ def cases() -> Iterable[tuple[str, Case, str]]:
     yield (
         "cap", case_of(at=NOW + HOUR, sends_in_window=often),
         "This type may notify the person 2 times within 1 h, and that limit is not reached.",
+    )  # fmt: skip
+    everything = {of_type(EVERY_TYPE): (NOW - HOUR, *range(NOW - 3, NOW))}
+    yield (
+        "cap", case_of(lines={"id": "no-limit"}, sends_in_window=everything),
+        "The person has been notified 3 times within 1 h by all types together, which is the limit: not sent.",
+    )  # fmt: skip
+    yield (
+        "cap", case_of(at=NOW + HOUR, lines={"id": "no-limit"}, sends_in_window=everything),
+        "The person may be notified 3 times within 1 h by all types together, and that limit is not reached.",
     )  # fmt: skip
     yield (
         "suppression", case_of(suppressed={"sms": "stopped"}),

@@ -12,7 +12,7 @@ from notifier.domain.channels import reachable
 from notifier.domain.clock import DAY
 from notifier.domain.deliveries import State
 from notifier.domain.preferences import NETWORK, SHARED, Defaults, read_preferences
-from notifier.domain.recipient_facts import RecipientFacts, of_type
+from notifier.domain.recipient_facts import EVERY_TYPE, RecipientFacts, of_type
 from notifier.domain.regulation import Regulation
 from notifier.store.core import rows
 from notifier.store.core.schema import delivery, outcome, recipient
@@ -32,6 +32,8 @@ TOLD = tuple(state for state in SPENT if state != State.COLLECTED)
 
 UNSENT = tuple(state for state in State if state not in SPENT)
 """States in which a message has ended that nobody got: none follows them."""
+
+_OF_TYPES = delivery.c.type.in_(sa.bindparam("types", expanding=True))
 
 LONGEST_WAIT = DAY
 """Milliseconds that a message may be held before it is due: a night, or until the next window."""
@@ -65,19 +67,21 @@ async def told_by_type(
     connection: AsyncConnection, dialect: str, wanted: Mapping[str, Collection[str]], since: int
 ) -> dict[str, dict[str, tuple[int, ...]]]:
     """Times at which types' messages went or will go to people since an instant, by recipient and `of_type`; `wanted`
-    are people by type."""
+    are people by type, or by `EVERY_TYPE` for all types together."""
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     for type_, ids in wanted.items():
         for id_ in ids:
             found.setdefault(id_, {})[of_type(type_)] = ()
     if not found:
         return found
-    parameters = {
-        "rows": _people(found), "since": since - LONGEST_WAIT, "types": list(wanted), "states": list(TOLD),
-    }  # fmt: skip
-    for row in await connection.execute(_by_type(dialect), parameters):
-        told, name = found[row.recipient_id], of_type(row.type)
-        if row.at > since:
+    parameters = {"rows": _people(found), "since": since - LONGEST_WAIT, "states": list(TOLD)}
+    if EVERY_TYPE in wanted:
+        query = _of_every_type(dialect)
+    else:
+        query, parameters["types"] = _by_type(dialect), list(wanted)
+    for row in await connection.execute(query, parameters):
+        told = found[row.recipient_id]
+        for name in (of_type(each) for each in (row.type, EVERY_TYPE) if each in wanted and row.at > since):
             told[name] = (*told.get(name, ()), row.at)
     return found
 
@@ -135,15 +139,20 @@ def _lock(dialect: str) -> sa.Select[tuple[str]]:
 
 @cache
 def _spent(dialect: str) -> sa.Select[Any]:
-    return _told(dialect)
+    return _told(dialect, _OF_TYPES)
 
 
 @cache
 def _by_type(dialect: str) -> sa.Select[Any]:
-    return _told(dialect, delivery.c.type)
+    return _told(dialect, _OF_TYPES, delivery.c.type)
 
 
-def _told(dialect: str, *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
+@cache
+def _of_every_type(dialect: str) -> sa.Select[Any]:
+    return _told(dialect, sa.true(), delivery.c.type)
+
+
+def _told(dialect: str, which: sa.ColumnElement[bool], *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
     people = rows.batch(dialect, [delivery.c.recipient_id])
     at = sa.func.min(delivery.c.due_at).label("at")
     unsent = sa.and_(_unsent.c.delivery_id == delivery.c.id, _unsent.c.state.in_(UNSENT))
@@ -151,7 +160,7 @@ def _told(dialect: str, *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
     theirs = (
         delivery.c.recipient_id == people.c.recipient_id,
         delivery.c.created_at > sa.bindparam("since"),
-        delivery.c.type.in_(sa.bindparam("types", expanding=True)),
+        which,
         delivery.c.state.in_(sa.bindparam("states", expanding=True)),
         _unsent.c.delivery_id.is_(None),
     )
