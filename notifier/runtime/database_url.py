@@ -60,7 +60,7 @@ class PostgresqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     application_name: _Word | None = None
     options: _Word | None = None
     connect_timeout: _Seconds | None = None
-    pooler: Literal["session", "transaction"] | None = None
+    pooler: Literal["session", "transaction", "prepared"] | None = None
 
 
 class MysqlOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -16,13 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.store.core.database import Database
 from tests.conftest import absent, server_url
 
+PREPARES = (1, 21)  # the first version of pgbouncer that hands prepared statements on
 
-@pytest.fixture
-def pooler_url(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
+
+@pytest.fixture(params=["transaction", "prepared"])
+def pooler_url(request: pytest.FixtureRequest, tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
     """A pgbouncer with two servers' connections behind it, which each transaction may have either of."""
     program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
     if not Path(program).exists():
         absent("needs pgbouncer (Debian's package of that name)")
+    if request.param == "prepared" and _version(program) < PREPARES:
+        pytest.skip("Debian 12's pgbouncer hands no prepared statement on: needs 1.21")
     server = urlsplit(server_url("postgresql"))
     name = server.path.strip("/")
     folder = tmp_path / "pgbouncer"
@@ -33,7 +37,7 @@ def pooler_url(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
         f"[databases]\n{name} = host={server.hostname} port={server.port or 5432} dbname={name}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {unused_tcp_port}\nunix_socket_dir =\n"
         f"auth_type = md5\nauth_file = {users}\npool_mode = transaction\ndefault_pool_size = 2\n"
-        "server_round_robin = 1\n"
+        f"server_round_robin = 1\n{'max_prepared_statements = 100' if request.param == 'prepared' else ''}\n"
     )
     command = [program, str(ini)]
     if os.geteuid() == 0:  # which it refuses to run as
@@ -48,8 +52,14 @@ def pooler_url(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
         for line in pooler.stderr:
             if "process up" in line:
                 break
-        yield f"postgresql://{server.username}:{server.password}@127.0.0.1:{unused_tcp_port}/{name}?pooler=transaction"
+        there = f"127.0.0.1:{unused_tcp_port}/{name}?pooler={request.param}"
+        yield f"postgresql://{server.username}:{server.password}@{there}"
         pooler.terminate()
+
+
+def _version(program: str) -> tuple[int, ...]:
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, told.split()[1].split(".")[:2]))
 
 
 async def test_a_pooler_gives_each_transaction_another_server_and_nothing_is_missed(pooler_url: str) -> None:

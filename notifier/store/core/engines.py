@@ -125,15 +125,15 @@ def _postgresql(url: DatabaseUrl, options: PostgresqlOptions, connections: int, 
         "user": url.user, "password": url.password, "database": url.database or None,
         "server_settings": {name: ours[name] for name in ("application_name", "options") if ours[name]},
     }  # fmt: skip
-    if pooled(options):
-        # Behind a pooler each transaction may have another server session: it has none of the prepared statements
-        # before, and session settings would affect others. docs/settings.md lists the settings that the role should
-        # have instead.
+    if not pooled(options):
+        arguments["server_settings"] |= SESSION | (PATIENT if patient else {})
+    elif options.pooler == "transaction":
+        # Behind a pooler each transaction may have another server session, which has none of the prepared statements
+        # before, unless the pooler prepares them there. Session settings would affect others. docs/settings.md lists
+        # the settings that the role should have instead.
         arguments |= {
             "statement_cache_size": 0, "prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: "",
         }  # fmt: skip
-    else:
-        arguments["server_settings"] |= SESSION | (PATIENT if patient else {})
     return create_async_engine("postgresql+asyncpg://", connect_args=arguments, **_pool(connections))
 
 
@@ -150,7 +150,7 @@ async def _connect_postgresql(hosts: Sequence[Host], **arguments: Any) -> Any:
 
 def pooled(options: object) -> bool:
     """Whether each transaction may go to another server."""
-    return isinstance(options, PostgresqlOptions) and options.pooler == "transaction"
+    return isinstance(options, PostgresqlOptions) and options.pooler in ("transaction", "prepared")
 
 
 def _mysql(url: DatabaseUrl, options: MysqlOptions, connections: int, patient: bool) -> AsyncEngine:
