@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 
 from notifier.api import (
     audiences,
+    changes,
     consents,
     dead,
     devices,
@@ -74,7 +75,7 @@ ENDPOINTS = docs.endpoints(
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *devices.ENDPOINTS, *of_channels(),
         *dead.ENDPOINTS, *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
-        *stopping.ENDPOINTS, *operations.ENDPOINTS,
+        *stopping.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
     ]
 )  # fmt: skip
 HOT = events.ENDPOINTS[0].path

@@ -32,6 +32,7 @@ ABOUT = {
     Part.SESSIONS: "charging sessions",
     Part.PREFERENCES: "changes of preferences",
     Part.AUDIT: "entries of the audit",
+    Part.CHANGES: "rows of the log of changes",
 }
 
 

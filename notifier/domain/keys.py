@@ -17,7 +17,8 @@ from notifier.domain.text import LINE
 
 Scope = Literal[
     "events:write", "opened:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write",
-    "ledger:read", "metrics:read", "dead:read", "dead:write", "explain:read", "ocpi",
+    "ledger:read", "metrics:read", "dead:read", "dead:write", "explain:read", "changes:read",
+    "ocpi",
 ]  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
@@ -94,9 +95,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
     def reports_as(self, source: str) -> bool:
         """Whether the key may report events of a source."""
-        return not self.sources or any(
-            source.startswith(each[:-1]) if each.endswith(ANY_ENDING) else source == each for each in self.sources
-        )
+        return covers(self.sources, source)
 
     def reports_of(self, event_type: str) -> bool:
         """Whether the key may report events of a type."""
@@ -105,6 +104,13 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     def speaks_for(self, country_code: str, party_id: str) -> bool:
         """Whether the key may write objects that an OCPI party owns."""
         return not self.parties or is_among(self.parties, country_code, party_id)
+
+
+def covers(sources: Collection[str], source: str) -> bool:
+    """Whether a source is one of these, each of which may end in `*`; any is where there are none."""
+    return not sources or any(
+        source.startswith(each[:-1]) if each.endswith(ANY_ENDING) else source == each for each in sources
+    )
 
 
 def make_party(text: str) -> str:

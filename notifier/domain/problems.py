@@ -27,6 +27,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     40901: ("Conflict with an earlier event", ("This source and id came with another body before. Give each event its "
 "own id.")),
     40902: ("Conflict with another change", "Another request changed this first. Read the current state, then retry."),
+    41001: ("Changes not kept any more", "Go on without `after`, from the oldest change that is kept, or `after=now`."),
     41201: ("Version conflict", "It was changed after you read it. Read it again and write with the new ETag."),
     41301: ("Body too large", "Send less at once; the detail names the limit."),
     41501: ("Media type not supported", "Send application/cloudevents+json, …-batch+json or application/json."),

@@ -39,6 +39,7 @@ class Part(StrEnum):
     SESSIONS = "sessions"
     PREFERENCES = "preferences"
     AUDIT = "audit"
+    CHANGES = "changes"
 
 
 BY_CLASS = (Part.DATA, Part.DECISIONS, Part.DELIVERIES, Part.EVENTS)
@@ -46,7 +47,7 @@ BY_CLASS = (Part.DATA, Part.DECISIONS, Part.DELIVERIES, Part.EVENTS)
 
 NOT_LONGER = (
     (Part.DATA, Part.DECISIONS), (Part.DATA, Part.DELIVERIES), (Part.DECISIONS, Part.EVENTS),
-    (Part.DELIVERIES, Part.EVENTS), (Part.EVENTS, Part.REPEATS),
+    (Part.DELIVERIES, Part.EVENTS), (Part.EVENTS, Part.REPEATS), (Part.CHANGES, Part.DELIVERIES),
 )  # fmt: skip
 """Pairs of parts of which the first may not be kept longer than the second, on which it depends."""
 
@@ -72,6 +73,7 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tr
     sessions: str = "90 d"
     preferences: str = "1100 d"
     audit: str = "1100 d"
+    changes: str = "7 d"
     transactional: ClassRetention = ClassRetention()
     service: ClassRetention = ClassRetention()
     marketing: ClassRetention = ClassRetention()

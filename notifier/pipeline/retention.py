@@ -21,7 +21,7 @@ from notifier.runtime.background import every, pause
 from notifier.store.core.ageing import Place, Step
 from notifier.store.core.database import Database
 from notifier.store.core.partitions import GROUPS
-from notifier.store.delivery import dropping
+from notifier.store.delivery import changes, dropping
 from notifier.store.delivery import retention as store
 from notifier.store.delivery.retention import Walk
 
@@ -65,6 +65,8 @@ async def remove(
     with its partition (`partitioning`).
     """
     for bucket, every_walk in _walks(database, catalog, now):
+        if every_walk.part == Part.CHANGES:
+            await changes.put_in_order(bucket)  # what has no position isn't removed: a reader may not have seen it
         walk = await _spared(bucket, every_walk, catalog, now) if by_stretch else every_walk
         due = everything or await store.is_due(bucket, walk, now)
         while due:

@@ -49,6 +49,7 @@ from notifier.store.people import recipients
 from notifier.store.reading import ledger
 from notifier.store.reading.recount import recount
 from tests.named import EMAIL, PUSH, SMS
+from tests.pipeline.logged import Logged
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, WARNING, Dying
 from tests.samples import LINKS
 
@@ -154,6 +155,7 @@ class Deliveries(RuleBasedStateMachine):
         self.numbers = itertools.count()
         self.workers: list[Worker] = []
         self.found: list[Any] = []
+        self.logged = Logged()
         self.engine = WorkerEngine(
             database=Database(f"sqlite:///{self.folder.name}/notifier.db", connections=2),
             catalog=CATALOG,
@@ -183,12 +185,9 @@ class Deliveries(RuleBasedStateMachine):
         self.folder.cleanup()
 
     async def rows(self, table: sa.FromClause = delivery) -> list[Any]:
+        order = table.primary_key if isinstance(table, sa.Table) else [table.c.id]
         async with self.engine.database.engine.connect() as connection:
-            return list(
-                await connection.execute(
-                    sa.select(table).order_by(*(table.primary_key if isinstance(table, sa.Table) else [table.c.id]))
-                )
-            )
+            return list(await connection.execute(sa.select(table).order_by(*order)))
 
     def some(self, which: list[int] | None, *first: str) -> list[Any]:
         """The deliveries that numbers stand for, each once; those in the states `first` have the first numbers."""
@@ -379,6 +378,8 @@ class Deliveries(RuleBasedStateMachine):
             assert row.lease_token is not None or row.state != "sending", row
             is_scheduled = row.next_check_at is not None or row.batch_token in leased
             assert is_scheduled or row.state not in ("pending", "sending"), "the clock looks at what is open"
+
+        self.run(self.logged.catch_up(self.engine.database, self.found))
 
     @invariant()
     def the_books_balance(self) -> None:

@@ -3,6 +3,7 @@ transaction, which keeps the place too: a process that is killed repeats nothing
 at once each goes on where the other was."""
 
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.ids import first_id
 from notifier.store.core import rows
+from notifier.store.core.change_log import delivery_change
 from notifier.store.core.database import Database
 from notifier.store.core.schema import retention_mark
 
@@ -88,6 +90,14 @@ async def by_id(connection: AsyncConnection, at: sa.Column[int], place: Place) -
     id_ = at.table.c.id
     query = sa.select(*_columns(at, None)).where(id_ > place.id).order_by(id_).limit(CHUNK)
     return list(await connection.execute(query))
+
+
+async def by_position(connection: AsyncConnection, place: Place, before: int, limit: int = CHUNK) -> list[Any]:
+    """The next rows of the log of changes, as far as they are older than an instant: that and the position, as text."""
+    position = delivery_change.c.position
+    query = sa.select(delivery_change.c.at, sa.cast(position, sa.String(20)).label("id"))
+    after = query.where(position > int(place.id or "0")).order_by(position).limit(limit)
+    return list(takewhile(lambda row: row.at < before, await connection.execute(after)))
 
 
 async def these(

@@ -84,7 +84,7 @@ async def end_expired(database: Database, now: int, limit: int) -> int:
         ended = {"rows": _tokens(found)}
         held = list(await connection.execute(_ended(database.dialect), ended | {"now": now}))
         ids = [id_ for row in held for id_ in msgspec.json.decode(row.deliveries, type=list[str])]
-        lost = (await connection.execute(_unsettled(database.dialect), {"rows": rows.ids(ids)})).scalars()
+        lost = list((await connection.execute(_unsettled(database.dialect), {"rows": rows.ids(ids)})).scalars())
         unknown = [
             Opened(
                 id=id_, state=State.UNKNOWN, reason=Reason.LEASE_EXPIRED, next_check_at=now, attempts=1, crashes=1
@@ -92,6 +92,7 @@ async def end_expired(database: Database, now: int, limit: int) -> int:
             for id_ in lost
         ]  # fmt: skip
         await connection.execute(_delete(database.dialect), {"rows": _tokens(row.token for row in held)})
+        await outcomes.lose(connection, dict.fromkeys(lost, 1), now)
         return await outcomes.open_(connection, database.dialect, unknown, now)
 
     found = await database.read(look)

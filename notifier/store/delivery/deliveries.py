@@ -154,7 +154,7 @@ async def add(connection: AsyncConnection, dialect: str, deliveries: Sequence[Ne
     if open_ := [each for each in new if each.state not in OVER and each.lease_token is None]:
         await connection.execute(_open(dialect), {"rows": open_})
     await batch_leases.add(connection, dialect, _leases(new))
-    await outcomes.book(connection, dialect, (each for each in new if each.state in OVER))
+    await outcomes.decide(connection, dialect, new)
     return new
 
 

@@ -18,7 +18,7 @@ from notifier.store.core import rows
 from notifier.store.core.buckets import over
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, open_delivery
-from notifier.store.delivery import batch_leases
+from notifier.store.delivery import batch_leases, outcomes
 
 Queue = tuple[Channel, Lane]
 
@@ -104,7 +104,12 @@ async def return_expired_leases(database: Database, now: int, limit: int) -> int
     found = await database.read(look)
 
     async def lose(connection: AsyncConnection) -> int:
-        return (await connection.execute(_lose(database.dialect), {"rows": rows.ids(found), "now": now})).rowcount
+        expired = await connection.execute(_expired(database.dialect), {"rows": rows.ids(found), "now": now})
+        attempts = {row.id: row.attempts for row in expired}
+        if attempts:
+            await connection.execute(_lose(database.dialect), {"rows": rows.ids(attempts), "now": now})
+            await outcomes.lose(connection, attempts, now)
+        return len(attempts)
 
     lost = await database.write(lose) if found else 0
     return lost + await batch_leases.end_expired(database, now, limit)
@@ -162,14 +167,16 @@ def _signalled(dialect: str) -> sa.Update:
 
 
 @cache
+def _expired(dialect: str) -> sa.Select[Any]:
+    """Lock those of a batch whose lease has expired."""
+    query = rows.locked(dialect, [open_delivery.c.id, open_delivery.c.attempts])
+    is_held = open_delivery.c.state == State.SENDING
+    return query.where(is_held, open_delivery.c.next_check_at <= sa.bindparam("now"))
+
+
+@cache
 def _lose(dialect: str) -> sa.Update:
-    wanted = rows.batch(dialect, [open_delivery.c.id])
-    return rows.update(
-        open_delivery,
-        wanted,
-        open_delivery.c.state == State.SENDING,
-        open_delivery.c.next_check_at <= sa.bindparam("now"),
-    ).values(
+    return rows.update(open_delivery, rows.batch(dialect, [open_delivery.c.id])).values(
         state=State.UNKNOWN.value,
         reason=Reason.LEASE_EXPIRED.value,
         crashes=open_delivery.c.crashes + 1,

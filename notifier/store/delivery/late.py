@@ -43,7 +43,7 @@ async def append(connection: AsyncConnection, dialect: str, told: Sequence[Outco
         for each in told
         if each.delivery_id in now and (each.delivery_id, each.attempts, each.started_at) not in tries
     ]
-    await outcomes.append(connection, dialect, new)
+    await outcomes.append_beside(connection, dialect, new)
     return sum(now[each.delivery_id].lease_token is None and each.state in _BY_RECEIPT for each in new)
 
 

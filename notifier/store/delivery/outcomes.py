@@ -8,12 +8,13 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import HeldChannel, State
+from notifier.domain.changes import TOLD, Change
+from notifier.domain.deliveries import OVER, HeldChannel, Reason, State
 from notifier.domain.ids import instant_of
 from notifier.store.core import rows
 from notifier.store.core.schema import delivery, open_delivery, outcome
 from notifier.store.core.status import TELLING
-from notifier.store.delivery import tallies
+from notifier.store.delivery import changes, tallies
 from notifier.store.delivery.tallies import Tally
 
 
@@ -69,6 +70,13 @@ class Ended(Protocol):
     def reason(self) -> str | None: ...
 
 
+class Decided(Ended, Protocol):
+    """A delivery as it was decided."""
+
+    @property
+    def created_at(self) -> int: ...
+
+
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """What is open of a delivery from now on; due as it was decided where `due_at` is None."""
 
@@ -89,17 +97,48 @@ class End(msgspec.Struct, frozen=True):
     reason: str | None
 
 
+async def decide(connection: AsyncConnection, dialect: str, decided: Sequence[Decided]) -> None:
+    """Tell of new deliveries that a decision ended or left to a digest, and enter those that are over into the
+    books."""
+    told = (
+        Change(delivery_id=each.id, state=each.state, at=each.created_at, reason=each.reason)
+        for each in decided
+        if each.state in TOLD
+    )
+    await changes.add(connection, told)
+    await book(connection, dialect, (each for each in decided if each.state in OVER))
+
+
 async def append(connection: AsyncConnection, dialect: str, outcomes: Sequence[Outcome]) -> None:
-    """Write outcomes, each behind the last one of its delivery; the caller has locked the deliveries."""
+    """Write outcomes, each behind the last one of its delivery, and tell of them; the caller has locked the
+    deliveries."""
+    await append_beside(connection, dialect, outcomes)
+    await changes.add(connection, map(_change, outcomes))
+
+
+async def append_beside(connection: AsyncConnection, dialect: str, outcomes: Sequence[Outcome]) -> None:
+    """Write outcomes that leave their deliveries' states as they are."""
     if outcomes:
         await connection.execute(_append(dialect), {"rows": outcomes})
 
 
 async def append_first(connection: AsyncConnection, dialect: str, outcomes: Sequence[Outcome]) -> int:
-    """Write the first outcomes of deliveries; returns of how many there was none."""
+    """Write the first outcomes of deliveries, and tell of them; returns of how many there was none, and where that
+    isn't all the transaction must not be committed."""
     if not outcomes:
         return 0
-    return (await connection.execute(_append(dialect, first=True), {"rows": outcomes})).rowcount
+    written = (await connection.execute(_append(dialect, first=True), {"rows": outcomes})).rowcount
+    await changes.add(connection, map(_change, outcomes))
+    return written
+
+
+async def lose(connection: AsyncConnection, attempts: Mapping[str, int], now: int) -> None:
+    """Tell of deliveries, by their attempts, that are unknown because a lease on them expired: no outcome says so."""
+    lost = (
+        Change(delivery_id=id_, state=State.UNKNOWN, at=now, attempts=number, reason=Reason.LEASE_EXPIRED)
+        for id_, number in attempts.items()
+    )
+    await changes.add(connection, lost)
 
 
 async def lock(connection: AsyncConnection, dialect: str, ids: Iterable[str]) -> dict[str, Held]:
@@ -157,6 +196,13 @@ async def close(connection: AsyncConnection, dialect: str, ids: Collection[str])
     """Take deliveries out of what is open."""
     if ids:
         await connection.execute(_close(dialect), {"rows": rows.ids(sorted(ids))})
+
+
+def _change(outcome: Outcome) -> Change:
+    return Change(
+        delivery_id=outcome.delivery_id, state=outcome.state, at=outcome.at, attempts=outcome.attempts,
+        reason=outcome.reason, code=outcome.code,
+    )  # fmt: skip
 
 
 def over(ended: Ended, number: int = 1) -> Tally:

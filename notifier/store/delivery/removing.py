@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.events import BLANK
 from notifier.domain.ids import DATE
 from notifier.store.core import rows
+from notifier.store.core.change_log import delivery_change
 from notifier.store.core.schema import (
     charging_session,
     decision,
@@ -132,6 +133,16 @@ async def remove_audit(connection: AsyncConnection, dialect: str, chunk: Chunk) 
     """Remove entries of the audit, but for the texts that people wrote: told once more, each would count again."""
     others = await _ids(connection, _by_hand(dialect), audit.c.id, chunk.ids)
     return await _remove(connection, dialect, audit.c.id, chunk, sorted(others))
+
+
+async def remove_changes(connection: AsyncConnection, _dialect: str, chunk: Chunk) -> Acted:
+    """Remove rows of the log of changes by their positions; nothing of it is open."""
+    if not chunk.go:
+        return Acted(len(chunk.ids))
+    position = delivery_change.c.position
+    first, last = int(chunk.ids[0]), int(chunk.ids[-1])
+    gone = await connection.execute(sa.delete(delivery_change).where(position >= first, position <= last))
+    return Acted(gone.rowcount)
 
 
 async def _events(

@@ -16,6 +16,7 @@ from notifier.domain.retention import BY_CLASS, Part
 from notifier.policy.retention import Removal
 from notifier.store.core import ageing, rows
 from notifier.store.core.ageing import BEGINNING, CHUNK, Place, Step
+from notifier.store.core.change_log import delivery_change
 from notifier.store.core.database import Database
 from notifier.store.core.schema import charging_session, delivery, event, identity, preference_change, retention_late
 from notifier.store.core.staff import audit
@@ -54,12 +55,14 @@ class _Table(NamedTuple):
     at: sa.Column[int]
     act: Act
     type: sa.Column[str] | None = None
-    order: Literal["age", "date", "id"] = "age"
+    order: Literal["age", "date", "id", "position"] = "age"
 
     async def next(self, connection: AsyncConnection, place: Place, before: int, limit: int = CHUNK) -> Sequence[Any]:
         """The next rows of the walk."""
         if self.order == "id":
             return await ageing.by_id(connection, self.at, place)
+        if self.order == "position":
+            return await ageing.by_position(connection, place, before, limit)
         find = ageing.by_date if self.order == "date" else ageing.by_age
         return await find(connection, self.at, self.type, place, before, limit)
 
@@ -73,6 +76,7 @@ _TABLES: Final[Mapping[Part, _Table]] = {
     Part.SESSIONS: _Table(charging_session.c.updated_at, removing.remove_sessions, order="id"),
     Part.PREFERENCES: _Table(preference_change.c.at, removing.remove_preferences, order="id"),
     Part.AUDIT: _Table(audit.c.at, removing.remove_audit),
+    Part.CHANGES: _Table(delivery_change.c.at, removing.remove_changes, order="position"),
 }
 
 

@@ -244,7 +244,7 @@ async def _handle(connection: AsyncConnection, dialect: str, letters: Sequence[C
         )
         for each in letters
     ]  # fmt: skip
-    await outcomes.append(connection, dialect, told)
+    await outcomes.append_beside(connection, dialect, told)
     await outcomes.retire(connection, dialect, letters)
 
 

@@ -1,14 +1,46 @@
 """What became of deliveries is told to those who subscribe to it."""
 
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
 revision = "0023-0021"
 down_revision = "0022-0021"
 branch_labels = None
 depends_on = None
 
+TABLE: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_bin",
+}
+DOCUMENT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+
 
 def upgrade() -> None:
-    pass
+    op.create_table(
+        "delivery_change",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False, autoincrement=True),
+        sa.Column("position", sa.BigInteger()),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("changes", DOCUMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_change")),
+        **TABLE,
+    )
+    op.create_index("ix_delivery_change_position", "delivery_change", ["position", "id"])
+    op.create_table(
+        "change_order",
+        sa.Column("id", sa.SmallInteger(), nullable=False, autoincrement=False),
+        sa.Column("next", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_change_order")),
+        **TABLE,
+    )
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table("change_order")
+    op.drop_table("delivery_change")

@@ -1,0 +1,102 @@
+"""Changes as they are told: to who polls the log of changes, and to who subscribes to them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from notifier.domain.changes import Place
+from notifier.domain.clock import to_datetime
+from notifier.domain.deliveries import HeldChannel
+from notifier.domain.keys import covers
+from notifier.store.core.database import Database
+from notifier.store.reading import changes as log
+from notifier.store.reading.changes import LoggedChange, Subject
+
+ROUNDS: Final = 20
+"""Stretches of the log that one question looks through for what it asks for."""
+
+
+class ChangeFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which changes are wanted: to these states, and about events of these types and sources; empty is all.
+
+    Each of `sources` is a list of which one must match, and so are `types`: a key's own and those that it asks for.
+    """
+
+    states: frozenset[str] = frozenset()
+    sources: tuple[tuple[str, ...], ...] = ()
+    types: tuple[tuple[str, ...], ...] = ()
+
+    def takes(self, subject: Subject) -> bool:
+        """Whether changes of a delivery are wanted."""
+        return all(not each or subject.event_type in each for each in self.types) and all(
+            covers(each, subject.source) for each in self.sources
+        )
+
+
+class ChangedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The event behind a delivery: our id, and what its source called it."""
+
+    id: str
+    type: str
+    source: str
+    source_id: str
+
+
+class ChangeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery's move to a state. `id` is the same whenever it is told; `attempts` are those so far, `reason` and
+    `code` say why, where there is more to say."""
+
+    id: str
+    delivery: str
+    state: str
+    reason: str | None
+    code: str | None
+    at: datetime
+    attempts: int
+    type: str
+    channel: HeldChannel
+    recipient: str
+    event: ChangedEvent
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes that a filter leaves, the place behind them, and whether there may be more at once."""
+
+    changes: list[ChangeView]
+    end: Place
+    more: bool
+
+
+async def find(database: Database, wanted: ChangeFilter, place: Place, limit: int) -> Page:
+    """The next changes behind a place, `limit` at most. It looks through a bounded part of the log, so a page may be
+    empty though there is more. Raises PastRetention."""
+    found: list[ChangeView] = []
+    more = True
+    for _ in range(ROUNDS):
+        stretch = await log.read(database, place, limit - len(found))
+        found += await _views(database, wanted, stretch.changes)
+        place, more = stretch.end, stretch.more
+        if not more or len(found) == limit:
+            break
+    return Page(changes=found, end=place, more=more)
+
+
+async def _views(database: Database, wanted: ChangeFilter, changes: Iterable[LoggedChange]) -> list[ChangeView]:
+    left = [each for each in changes if not wanted.states or each.change.state in wanted.states]
+    subjects = await log.subjects(database, left)
+    known = ((each, subjects.get(each.change.delivery_id)) for each in left)
+    return [_view(each, subject) for each, subject in known if subject is not None and wanted.takes(subject)]
+
+
+def _view(logged: LoggedChange, subject: Subject) -> ChangeView:
+    change = logged.change
+    named = ChangedEvent(
+        id=subject.event_id, type=subject.event_type, source=subject.source, source_id=subject.source_id
+    )  # fmt: skip
+    return ChangeView(
+        id=f"{logged.bucket}-{logged.position}", delivery=change.delivery_id, state=change.state,
+        reason=change.reason, code=change.code, at=to_datetime(change.at), attempts=change.attempts,
+        type=subject.type, channel=subject.channel, recipient=subject.recipient_id, event=named,
+    )  # fmt: skip
