@@ -378,7 +378,6 @@ class Deliveries(RuleBasedStateMachine):
             assert row.lease_token is not None or row.state != "sending", row
             is_scheduled = row.next_check_at is not None or row.batch_token in leased
             assert is_scheduled or row.state not in ("pending", "sending"), "the clock looks at what is open"
-
         self.run(self.logged.catch_up(self.engine.database, self.found))
 
     @invariant()
