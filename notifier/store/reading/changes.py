@@ -117,8 +117,8 @@ async def subjects(database: Database, changes: Iterable[LoggedChange]) -> dict[
 async def _read(database: Database, position: int, limit: int) -> list[LoggedChange]:
     """The changes of a bucket from a position on."""
     end = await _newest(database)
-    if position == end:
-        return []
+    if position > end:  # of a log that there was before a backup was restored
+        raise PastRetention
     found: list[LoggedChange] = []
     at = position
     while len(found) < limit and at < end:
