@@ -27,7 +27,8 @@ T = TypeVar("T")
 SHARED: Final = frozenset(
     {
         "api_key", "audit", "console_guess", "console_session", "console_user", "key_usage", "provider", "reach",
-        "secret", "segment", "suppression", "template_draft", "template_version", "tenant", "test_contact",
+        "secret", "segment", "subscription", "suppression", "template_draft", "template_version", "tenant",
+        "test_contact",
     }
 )  # fmt: skip
 """The tables that all buckets share: of the network, its staff and its texts, and of addresses, which may be several

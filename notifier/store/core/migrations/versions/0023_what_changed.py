@@ -20,6 +20,14 @@ TABLE: dict[str, Any] = {
 DOCUMENT = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
 
+def _words(length: int) -> sa.String:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
+NAME, WORD = _words(190), _words(40)
+HEX = _words(32).with_variant(mysql.CHAR(32, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+
+
 def upgrade() -> None:
     op.create_table(
         "delivery_change",
@@ -39,8 +47,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_change_order")),
         **TABLE,
     )
+    op.create_table(
+        "subscription",
+        sa.Column("id", NAME, nullable=False),
+        sa.Column("key_id", HEX, nullable=False),
+        sa.Column("url", sa.String(2048), nullable=False),
+        sa.Column("owner", sa.String(200), nullable=False),
+        *(sa.Column(name, DOCUMENT, nullable=False) for name in ("states", "types", "sources")),
+        sa.Column("secret", sa.String(200), nullable=False),
+        sa.Column("previous_secret", sa.String(200)),
+        sa.Column("previous_until", sa.BigInteger()),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("place", DOCUMENT, nullable=False),
+        sa.Column("until", DOCUMENT),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("lease_token", HEX),
+        sa.Column("paused", WORD),
+        sa.Column("paused_at", sa.BigInteger()),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger()),
+        sa.Column("answer", WORD),
+        sa.Column("answered_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription")),
+        **TABLE,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("subscription")
     op.drop_table("change_order")
     op.drop_table("delivery_change")
