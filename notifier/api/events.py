@@ -87,7 +87,7 @@ async def _accept(
     context: ApiContext, key: ApiKey, candidates: Sequence[CheckedEvent | Problem]
 ) -> list[Accepted | Problem]:
     await context.limits.admit(key, len(candidates))
-    return await context.intake.accept([within_bounds(key, candidate) for candidate in candidates])
+    return await context.intake.accept([within_bounds(key, candidate) for candidate in candidates], lane=key.id)
 
 
 async def _batch(context: ApiContext, key: ApiKey, body: bytes, now: int) -> Response:

@@ -46,13 +46,18 @@ class Intake:
         self._tracer = engine.tracer
         self._signals: set[asyncio.Task[None]] = set()
 
-    async def accept(self, candidates: Sequence[CheckedEvent | Problem]) -> list[Accepted | Problem]:
+    async def accept(self, candidates: Sequence[CheckedEvent | Problem], lane: str = "") -> list[Accepted | Problem]:
         """Accept events: one answer per candidate, in order; an invalid one doesn't keep the others out.
+
+        Lanes, such as the keys that report, take turns: what one reports at once keeps no other waiting.
 
         Raises StoreUnavailable where nothing could be written.
         """
         fit = [candidate for candidate in candidates if isinstance(candidate, CheckedEvent)]
-        stored = iter(await (self._store(fit) if self._tracer is None else self._store_traced(self._tracer, fit)))
+        if self._tracer is None:
+            stored = iter(await self._store(fit, lane))
+        else:
+            stored = iter(await self._store_traced(self._tracer, fit, lane))
         answers = [
             candidate if isinstance(candidate, Problem) else _answer(candidate, next(stored))
             for candidate in candidates
@@ -71,26 +76,26 @@ class Intake:
         """Wait for signals under way."""
         await asyncio.gather(*self._signals)
 
-    async def _store_traced(self, tracer: Tracer, fit: Sequence[CheckedEvent]) -> Sequence[events.Stored]:
+    async def _store_traced(self, tracer: Tracer, fit: Sequence[CheckedEvent], lane: str) -> Sequence[events.Stored]:
         """Write events, those that are traced with the context of their spans."""
         begun = begin_accepting(tracer, fit, self._engine.clock.now())
         try:
-            stored = await self._store([checked for checked, _ in begun])
+            stored = await self._store([checked for checked, _ in begun], lane)
         except BaseException as error:
             fail_accepting(begun, error, self._engine.clock.now())
             raise
         end_accepting(begun, stored, self._engine.clock.now())
         return stored
 
-    async def _store(self, fit: Sequence[CheckedEvent]) -> Sequence[events.Stored]:
+    async def _store(self, fit: Sequence[CheckedEvent], lane: str) -> Sequence[events.Stored]:
         """Write events, each in the bucket where it is at home."""
         if len(self._writers) == 1:
-            return await self._writers[0].add(fit)
+            return await self._writers[0].add(fit, lane)
         homes = [bucket_of(_home(checked), len(self._writers)) for checked in fit]
         parts: dict[int, list[CheckedEvent]] = {}
         for checked, its in zip(fit, homes, strict=True):
             parts.setdefault(its, []).append(checked)
-        written = await asyncio.gather(*(self._writers[home].add(part) for home, part in parts.items()))
+        written = await asyncio.gather(*(self._writers[home].add(part, lane) for home, part in parts.items()))
         stored = {home: iter(each) for home, each in zip(parts, written, strict=True)}
         return [next(stored[home]) for home in homes]
 

@@ -1,6 +1,7 @@
 """Batches that make themselves: at once while it is quiet, together under load, and each caller only its own."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -258,3 +259,49 @@ async def test_an_error_that_nobody_waits_for_any_more_is_not_complained_about()
         await alone
 
     assert await writer.add([2]) == [4]
+
+
+async def test_what_one_lane_brings_at_once_keeps_no_other_lane_waiting() -> None:
+    # Given a caller who brings fifty times as much as one batch takes, and a flush under way
+    store = Store()
+    store.open.clear()
+    writer = Coalescer(store.flush, limit=2)
+    flood = [asyncio.create_task(writer.add([number], "loop")) for number in range(100)]
+    await settle()
+
+    # When others come afterwards
+    others = [asyncio.create_task(writer.add([1000 + number], f"key-{number % 2}")) for number in range(4)]
+    await settle()
+    store.open.set()
+    await asyncio.gather(*flood, *others)
+
+    # Then lanes take turns, and each keeps its order
+    found = [item for batch in store.batches for item in batch]
+    assert max(found.index(1000 + number) for number in range(4)) <= 8
+    assert [item for item in found if item < 1000] == list(range(100))
+    assert sorted(found) == [*range(100), *range(1000, 1004)]
+
+
+@given(calls=st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 9)), max_size=30))
+async def test_no_lane_waits_longer_than_a_batch_for_each_of_the_others(calls: list[tuple[str, int]]) -> None:
+    # Given calls of several lanes, of so many items, all waiting behind one flush
+    store = Store()
+    store.open.clear()
+    writer = Coalescer(store.flush, limit=9)
+    first = asyncio.create_task(writer.add([-1]))
+    await settle()
+    numbers = iter(range(10**6))
+    items = [(lane, [next(numbers) for _ in range(count)]) for lane, count in calls]
+    waiting = [asyncio.create_task(writer.add(each, lane)) for lane, each in items]
+    await settle()
+    store.open.set()
+
+    # When all are flushed, then each has its results, and its lane's order
+    assert await asyncio.gather(first, *waiting) == [[-2], *([2 * item for item in each] for _, each in items)]
+    lane_of = {item: lane for lane, each in items for item in each}
+    for lane in "abc":
+        own = [item for batch in store.batches for item in batch if lane_of.get(item) == lane]
+        assert own == sorted(own)
+        # And from its first batch to its last it is in at least every third
+        where = [number for number, batch in enumerate(store.batches) if any(lane_of.get(i) == lane for i in batch)]
+        assert all(later - earlier <= 3 for earlier, later in itertools.pairwise(where))
