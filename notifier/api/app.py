@@ -29,6 +29,7 @@ from notifier.api import (
     preferences,
     recipients,
     stopping,
+    texts,
     unsubscribe,
 )
 from notifier.api.auth import Authenticator
@@ -65,6 +66,7 @@ from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import BATCH, take
 from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
+from notifier.rendering.confined import Confined
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.recent import Recent
 from notifier.runtime.rotation import Rotation
@@ -75,7 +77,7 @@ ENDPOINTS = docs.endpoints(
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *devices.ENDPOINTS, *of_channels(),
         *dead.ENDPOINTS, *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
-        *stopping.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
+        *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
     ]
 )  # fmt: skip
 HOT = events.ENDPOINTS[0].path
@@ -115,11 +117,11 @@ def create_app(
         async with AsyncExitStack() as opened:
             engine = await open_engine()
             opened.push_async_callback(close, engine)
-            context = app.state.context = _open_context(engine, known, live, body_timeout)
+            staff = console.state.context = open_console(engine, known, live, warm=warm)
+            opened.push_async_callback(close_console, staff)
+            context = app.state.context = _open_context(engine, known, live, staff.confined, body_timeout)
             for part in (context.intake, context.feeds):
                 opened.push_async_callback(part.close)
-            console.state.context = open_console(engine, known, live, warm=warm)
-            opened.push_async_callback(close_console, console.state.context)
             if known.metrics_listen:
                 ready = Readiness({"database": context.readiness.get}, engine.clock)
                 pages = pages_of(ready, context.scrapes.own)
@@ -151,7 +153,9 @@ def create_app(
     return app
 
 
-def _open_context(engine: Engine, settings: Settings, streams: Streams, body_timeout: float) -> ApiContext:
+def _open_context(
+    engine: Engine, settings: Settings, streams: Streams, confined: Confined, body_timeout: float
+) -> ApiContext:
     books = LedgerCounter(engine.database, engine.clock)
     return ApiContext(
         engine=engine,
@@ -169,6 +173,7 @@ def _open_context(engine: Engine, settings: Settings, streams: Streams, body_tim
             Brand(name=settings.brand_name, app_url=settings.app_url),
         ),
         feeds=Feeds(streams.ending),
+        confined=confined,
         body_timeout=body_timeout,
     )
 

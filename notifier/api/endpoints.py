@@ -23,6 +23,7 @@ from notifier.domain.messages import Report
 from notifier.pipeline.accept import Intake
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.receipts import Recorded
+from notifier.rendering.confined import Confined
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.recent import Recent
 from notifier.runtime.rotation import Rotation
@@ -32,7 +33,7 @@ from notifier.runtime.settings import Settings
 @dataclass(frozen=True, kw_only=True)
 class ApiContext:
     """What handlers work with, kept in `request.app.state.context`; `body_timeout` is in seconds, and
-    `readiness` raises where the process can't accept events."""
+    `readiness` raises where the process can't accept events, `confined` tries texts."""
 
     engine: Engine
     reader: EventReader
@@ -46,6 +47,7 @@ class ApiContext:
     rotation: Rotation
     pages: Pages
     feeds: Feeds
+    confined: Confined
     body_timeout: float
 
     @property

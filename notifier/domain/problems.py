@@ -21,6 +21,8 @@ TITLES: Mapping[int, tuple[str, str]] = {
     40302: ("Signature not valid", "Only Twilio calls this. Check NOTIFIER_PUBLIC_URL and NOTIFIER_SMS_PROVIDERS."),
     40303: ("Outside the key's bounds", ("The key is bound to other sources or event types; `notifier keys list` "
 "shows them.")),
+    40305: ("Needs somebody else", ("A key can't publish a draft that it saved. Somebody else publishes it, in the "
+"console or with another key.")),
     40401: ("Not found", "There is nothing under this address."),
     40501: ("Method not allowed", "This address accepts other methods; the Allow header names them."),
     40801: ("Body too slow", "The body did not arrive in time. Send it again."),

@@ -13,7 +13,8 @@ from notifier.mcp.tools import Tools
 INSTRUCTIONS: Final = (
     "notifier decides who hears of the events of an EV charging network, on which channel and when. Use `explain` to "
     "say why somebody was or wasn't notified, `simulate` to say what an event would do, `dead_letters` for what failed "
-    "for good, `ledger` to see whether everything is accounted for. Each call has the powers of one API key: a refusal "
+    "for good, `ledger` to see whether everything is accounted for; texts are read, linted, compared, drafted, and "
+    "published by somebody else than who drafted them. Each call has the powers of one API key: a refusal "
     "names the scope that is missing. Tell the person; don't look for a way around it."
 )
 
@@ -21,6 +22,7 @@ READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 REACHES_PEOPLE: Final = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
 )
+DRAFTS: Final = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 ENDS: Final = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
 
 
@@ -50,4 +52,9 @@ def _annotated(tools: Tools) -> Mapping[Callable[..., Any], ToolAnnotations]:
         tools.redrive_dead_letters: REACHES_PEOPLE,
         tools.discard_dead_letters: ENDS,
         tools.ledger: READS,
+        tools.read_texts: READS,
+        tools.lint_texts: READS,
+        tools.diff_texts: READS,
+        tools.draft_texts: DRAFTS,
+        tools.publish_texts: REACHES_PEOPLE,
     }

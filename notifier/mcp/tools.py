@@ -31,6 +31,14 @@ Letter = Annotated[str, Field(description="The dead letter's id, from dead_lette
 Letters = Annotated[list[str], Field(description="The ids of the dead letters, from dead_letters", min_length=1)]
 
 
+TextType = Annotated[str | None, Field(description="The notification type, such as charging-complete; all by default")]
+SomeType = Annotated[str, Field(description="The notification type, such as charging-complete")]
+Texts = Annotated[Json | None, Field(description="All texts by locale, in the form in which read_texts shows them")]
+AllTexts = Annotated[Json, Field(description="All texts by locale, in the form in which read_texts shows them")]
+Revision = Annotated[int, Field(description="The draft's revision that was read; 0 where there is no draft", ge=0)]
+Why = Annotated[str, Field(description="The reason, kept in the history; required where there are warnings")]
+
+
 class Tools:
     """The tools on a service. Each method is a tool: its docstring and its parameters' words are what models read.
 
@@ -101,6 +109,43 @@ class Tools:
         is false and `imbalance` other than 0 only where something was lost or doubled: that is an alarm.
         """
         return await self._service.get("/v1/ledger")
+
+    async def read_texts(self, type: TextType = None) -> Json:
+        """Read the texts of a notification type in every language, with the draft that somebody may be working on;
+        without `type` list the types. Do it before you propose a change: `lint_texts` and `draft_texts` take all texts
+        of a type, as they should be.
+        """
+        return await self._service.get("/v1/texts" if type is None else f"/v1/texts/{_step(type)}")
+
+    async def lint_texts(self, type: SomeType, texts: Texts = None) -> Json:
+        """Check texts as the gate does before a publication: errors block, warnings need a reason, hints need nothing.
+        Nothing is saved. Without `texts` the draft is checked, or the live texts where there is none.
+        """
+        told = await self._check(type, texts)
+        return {name: told[name] for name in ("type", "blocked", "needs_reason", "findings")}
+
+    async def diff_texts(self, type: SomeType, texts: Texts = None) -> Json:
+        """Show what texts would change for people, against the live ones: languages, channels, the fields named, and
+        messages before and after, made of samples. Nothing is saved. Without `texts` the draft is compared.
+        """
+        told = await self._check(type, texts)
+        return {name: told[name] for name in ("type", "locales_gained", "locales_lost", "changes")}
+
+    async def draft_texts(self, type: SomeType, texts: AllTexts, revision: Revision) -> Json:
+        """Save a draft of a type's texts, for somebody else to look at and publish in the console. Nobody gets these
+        texts before. Run `lint_texts` and `diff_texts` on them first, and tell the person both.
+        """
+        return await self._service.put(f"/v1/texts/{_step(type)}/draft", {"texts": texts, "revision": revision})
+
+    async def publish_texts(self, type: SomeType, revision: Revision, why: Why = "") -> Json:
+        """Publish the draft of a type's texts: from then on people get them. The gate refuses errors, and warnings
+        without a reason; and nobody publishes what the same key has drafted. Only when a person has asked for it,
+        who has seen what `diff_texts` shows.
+        """
+        return await self._service.post(f"/v1/texts/{_step(type)}/publish", {"revision": revision, "why": why})
+
+    async def _check(self, type_: str, texts: Json | None) -> Json:
+        return await self._service.post(f"/v1/texts/{_step(type_)}/check", {} if texts is None else {"texts": texts})
 
 
 def _step(id_: str) -> str:

@@ -193,7 +193,7 @@ def compile_locale(kind: NotificationType, locale: str, texts: Texts, writers: M
     """Check and compile one locale's texts; raises ConfigurationError, which names the first part and line at fault."""
     where = f"{kind.id}/{locale}.toml"
     check_locale_name(locale, where)
-    for name, part, fault in _unkept(texts):
+    for name, part, fault in unkept(texts):
         raise ConfigurationError(f"{where}: {name}.{part}, {fault}")
     tables = {channel: table for channel in channels.channels() if (table := texts.table(channel)) is not None}
     if tables.keys() != set(kind.channels):
@@ -211,7 +211,7 @@ def compile_locale(kind: NotificationType, locale: str, texts: Texts, writers: M
 def faults(kind: NotificationType, wording: Wording) -> Iterator[tuple[str, str, str, str]]:
     """Every part that the language refuses: locale, channel, part, and why, each for itself."""
     for locale, texts in wording.items():
-        for channel, part, fault in _unkept(texts):
+        for channel, part, fault in unkept(texts):
             yield locale, channel, part, fault
     for place in places(kind, wording):
         try:
@@ -220,8 +220,8 @@ def faults(kind: NotificationType, wording: Wording) -> Iterator[tuple[str, str,
             yield place.locale, place.channel, place.part, str(error).removeprefix(place.name).lstrip(":, ")
 
 
-def _unkept(texts: Texts) -> Iterator[tuple[Channel, str, str]]:
-    """What the database couldn't keep of a locale's texts, by channel and part, with the reason."""
+def unkept(texts: Texts) -> Iterator[tuple[Channel, str, str]]:
+    """Whatever the database couldn't keep of a locale's texts, by channel and part, with the reason."""
     tables = [(channel, "", texts.table(channel)) for channel in channels.channels()]
     if (collects := digesting()) is not None:
         tables.append((collects[0], f"{DIGEST}.", texts.table(DIGEST)))

@@ -47,13 +47,16 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
         return any(each.level == "warning" for each in self.findings)
 
 
-async def check(engine: Engine, confined: Confined, type_: str, wording: Wording) -> GateReport:
-    """Try a wording beside the live one, in the messages that people would get; raises Problem 40401 for an unknown
-    type."""
+async def check(
+    engine: Engine, confined: Confined, type_: str, wording: Wording,
+    samples: Mapping[str, Mapping[str, Any]] | None = None,
+) -> GateReport:  # fmt: skip
+    """Try a wording beside the live one, in the messages that people would get: made of these samples, by name, or of
+    the last real events. Raises Problem 40401 for an unknown type."""
     kind = engine.catalog.types.get(type_)
     if kind is None:
         raise problem(40401, f"there is no notification type {type_!r}")
-    samples = await payloads_of(engine, kind)
+    samples = await payloads_of(engine, kind) if samples is None else samples
     live, based_on = await live_wording(engine, type_)
     answer, will = await trial(confined, kind, wording, samples, unlike={})
     _, was = await trial(confined, kind, live, samples, unlike=wording)

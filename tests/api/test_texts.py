@@ -50,6 +50,7 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/v1/opened"): {"reference": ID},
     ("POST", "/v1/dead/redrive"): {"ids": [ID]},
     ("POST", "/v1/dead/discard"): {"ids": [ID]},
+    ("POST", "/v1/texts/station-available/publish"): {"revision": 1, "why": "shorter"},
     ("POST", "/v1/simulate"): {"event": {"type": EVENT["type"], "data": EVENT["data"]}, "at": "10:00"},
 }  # fmt: skip
 

@@ -6,8 +6,9 @@ from notifier.store.core.staff import audit
 from tests.api.conftest import on_sqlite
 from tests.api.server import Caller, add_key
 from tests.api.test_dead import die, listed
+from tests.api.test_drafting import key_of
 from tests.mcp.client import model
-from tests.samples import EVENT
+from tests.samples import CATALOG, EVENT
 
 pytestmark = [on_sqlite, pytest.mark.timeout(120)]  # each test starts a process
 
@@ -19,9 +20,9 @@ async def test_every_tool_says_what_it_is_for_and_whether_it_changes_anything(ap
         told = (await assistant.session.list_tools()).tools
 
     hints = {each.name: each.annotations for each in told}
-    changing = {name for name, each in hints.items() if each is not None and each.destructive_hint}
-    assert changing == {"redrive_dead_letters", "discard_dead_letters"}
-    assert all(each is not None and each.read_only_hint is (name not in changing) for name, each in hints.items())
+    writing = {name for name, each in hints.items() if each is not None and not each.read_only_hint}
+    assert writing == {"redrive_dead_letters", "discard_dead_letters", "draft_texts", "publish_texts"}
+    assert {name for name in writing if getattr(hints[name], "destructive_hint", None)} == writing - {"draft_texts"}
     for each in told:
         assert each.description
         assert all("description" in parameter for parameter in each.input_schema["properties"].values()), each.name
@@ -88,6 +89,36 @@ async def test_dead_letters_are_listed_shown_redriven_and_discarded_with_the_key
         ("test", "dead.redrive", first), ("test", "dead.discard", second)
     }  # fmt: skip
     assert "Not found (40401)" in none.refusal
+
+
+async def test_texts_are_read_checked_drafted_and_published_by_somebody_else(api: Caller) -> None:
+    # Given a model that may draft, and one that may publish
+    author = await key_of(api, "author", "texts:read", "texts:write")
+    publisher = await key_of(api, "publisher", "texts:read", "texts:publish")
+    async with model(api, author) as assistant:
+        types = (await assistant.call("read_texts")).told["types"]
+        texts = (await assistant.call("read_texts", type="payment-failed")).told["texts"]
+
+        # When a title is shortened, checked and drafted
+        texts["en"]["push"]["title"] = "Payment failed"
+        linted = (await assistant.call("lint_texts", type="payment-failed", texts=texts)).told
+        compared = (await assistant.call("diff_texts", type="payment-failed", texts=texts)).told
+        saved = (await assistant.call("draft_texts", type="payment-failed", texts=texts, revision=0)).told
+        own = await assistant.call("publish_texts", type="payment-failed", revision=1)
+    async with model(api, publisher) as assistant:
+        published = await assistant.call("publish_texts", type="payment-failed", revision=1, why="shorter")
+
+    # Then the model that drafted could not publish, the other could, and the audit has both
+    assert {each["type"] for each in types} == set(CATALOG.types)
+    assert linted["blocked"] is False
+    (change,) = compared["changes"]
+    assert (change["locale"], change["channel"]) == ("en", "push")
+    assert saved["revision"] == 1
+    assert "lacks the scope texts:publish" in own.refusal
+    assert published.told["version"] == 1
+    assert [(entry.actor, entry.action) for entry in await api.rows(audit)][-2:] == [
+        ("author", "text.draft"), ("publisher", "text.publish")
+    ]  # fmt: skip
 
 
 async def test_the_books_are_told(api: Caller) -> None:
