@@ -1,9 +1,11 @@
-"""Why, why not, and what if: `GET /v1/explain` and `POST /v1/simulate`.
+"""Why, why not, and what if: `GET /v1/explain`, `POST /v1/simulate` and `GET /v1/replay`.
 
-Both answer with personal data: facts about recipients and the text of their messages. None of that is logged.
+The first two answer with personal data: facts about recipients and the text of their messages. None of that is logged.
 """
 
+from datetime import date, datetime, time
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.requests import Request
@@ -11,8 +13,10 @@ from starlette.responses import Response
 
 from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, read_query
+from notifier.domain.clock import DAY, to_instant
 from notifier.domain.cloudevents import Line
 from notifier.domain.identifiers import Id
+from notifier.domain.ids import first_id
 from notifier.domain.preferences import Key
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.store.core.database import Database
@@ -20,10 +24,14 @@ from notifier.store.delivery import events
 from notifier.store.reading import explaining
 from notifier.store.reading.explaining import ExplanationQuery
 from notifier.texts import publishing
+from notifier.why import replaying
 from notifier.why.explain import Explanation, explain
+from notifier.why.replaying import Differences
 from notifier.why.simulate import Simulation, Trial, simulate
 
 MOST = 200  # decisions on a page, each with its rules and its messages
+YEARS = range(2000, 2100)  # of days that can be decided again: nothing was decided before
+EARLIEST = 7 * DAY  # milliseconds before a day in which events may have been accepted that were decided on it
 MAX_TRIAL = 128 * 1024  # bytes: an event of the largest size, and a recipient
 
 
@@ -60,6 +68,29 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         )  # fmt: skip
 
 
+class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which day to decide again, by the clocks of a `time_zone`; `cursor` is the `next` of the page before."""
+
+    day: date
+    time_zone: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "UTC"
+    cursor: Id | None = None
+
+    def begins(self) -> int:
+        """Return the instant at which the day begins; raises Problem 42205 where there is no such day or zone."""
+        if self.day.year not in YEARS:
+            raise problem(42205, f"the year is from {YEARS[0]} to {YEARS[-1]}", "/day")
+        try:
+            return to_instant(datetime.combine(self.day, time(), ZoneInfo(self.time_zone)))
+        except (ValueError, LookupError, OSError):
+            raise problem(42205, "write an IANA zone such as Europe/Berlin", "/time_zone") from None
+
+
+class ReplayPage(Differences, frozen=True, kw_only=True):
+    """What would differ of the events on this page; `next` is the cursor of the next page, null on the last."""
+
+    next: str | None
+
+
 async def get_explain(request: Request, context: ApiContext) -> Response:
     """Explain what became of an event and why: every decision with each rule's answer in words, every delivery with its
     attempts, its content as sent, and how it ended.
@@ -88,7 +119,32 @@ async def post_simulate(request: Request, context: ApiContext) -> Response:
     return answer(told)
 
 
+async def get_replay(request: Request, context: ApiContext) -> Response:
+    """Decide the events of a past day again, by the types and rules that are in force now, and say how many answers
+    would differ. Nothing is written and nothing is sent.
+
+    A page looks at a thousand events; the counts of all pages are to be added up. Events that were accepted more than a
+    week before they were decided are left out.
+    """
+    asked = read_query(request, ReplayQuery)
+    engine = context.engine
+    begins = asked.begins()
+    after = asked.cursor or first_id(begins - EARLIEST)
+    told, last = await replaying.replay_page(engine.database, engine.catalog, begins, after)
+    return answer(ReplayPage(**msgspec.structs.asdict(told), next=last))
+
+
 ENDPOINTS = [
+    Endpoint(
+        method="GET",
+        path="/v1/replay",
+        scope="explain:read",
+        handler=get_replay,
+        summary="Decide a past day's events again, without doing it",
+        query=ReplayQuery,
+        gives={200: ReplayPage},
+        problems=(42205,),
+    ),
     Endpoint(
         method="GET",
         path="/v1/explain",

@@ -1,6 +1,6 @@
 """What a tool answers: the API's answer without what a reader of words has no use for. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 Json = dict[str, Any]
@@ -9,6 +9,9 @@ HTML: Final = "html"
 """The part of a mail that says the same as its text, at ten times the length."""
 
 _OF_DELIVERY = ("id", "channel", "state", "reason", "words", "meaning", "provider", "redrive_of", "digest", "proven")
+
+_OF_CHANGE = ("type", "channel", "before", "after")
+_COUNTS = ("events", "decisions", "answers", "differ", "by_today", "failed", "gone")
 
 
 def explained(told: Mapping[str, Any]) -> Json:
@@ -44,6 +47,18 @@ def simulated(told: Mapping[str, Any]) -> Json:
             "more_people": told["more"],
         }
     )
+
+
+def added_up(pages: Sequence[Mapping[str, Any]]) -> Json:
+    """Add up the pages of a replay: counts, and changes that are alike with the first page's examples."""
+    changes: dict[tuple[str, ...], Json] = {}
+    for page in pages:
+        for each in page["changes"]:
+            known = changes.setdefault(tuple(each[name] for name in _OF_CHANGE), each | {"count": 0})
+            known["count"] += each["count"]
+    counts = {name: sum(page[name] for page in pages) for name in _COUNTS}
+    found = sorted(changes.values(), key=lambda each: -each["count"])
+    return counts | {"changes": found, "next": pages[-1]["next"]}
 
 
 def _decision(told: Mapping[str, Any]) -> Json:

@@ -47,6 +47,7 @@ def _annotated(tools: Tools) -> Mapping[Callable[..., Any], ToolAnnotations]:
     return {
         tools.explain: READS,
         tools.simulate: READS,
+        tools.replay_day: READS,
         tools.dead_letters: READS,
         tools.dead_letter: READS,
         tools.redrive_dead_letters: REACHES_PEOPLE,

@@ -12,6 +12,8 @@ Json = dict[str, Any]
 
 PAGE: Final = 20  # decisions or dead letters in an answer: a page that a model reads whole
 
+REPLAYED: Final = 20  # pages of a replay in an answer, of a thousand events each
+
 OurEvent = Annotated[str | None, Field(description="The event's id here: 32 hex digits, from the 202 response")]
 Source = Annotated[str | None, Field(description="With `id`: the source that reported the event, such as csms/berlin")]
 SourceId = Annotated[str | None, Field(description="With `source`: the id that the source gave the event")]
@@ -24,6 +26,8 @@ Moment = Annotated[
     str | None,
     Field(description='When: an instant (RFC 3339), or the person\'s next local time such as "23:10"; now by default'),
 ]
+Day = Annotated[str, Field(description="The day, such as 2026-11-24")]
+Zone = Annotated[str, Field(description="The IANA time zone of the day, such as Europe/Berlin")]
 Kind = Annotated[str | None, Field(description="Only this notification type, such as charging-complete")]
 Channel = Annotated[str | None, Field(description="Only this channel: " + ", ".join(channels()))]
 Reason = Annotated[str | None, Field(description="Only this reason, such as render_failed, bounced or quarantined")]
@@ -78,6 +82,18 @@ class Tools:
         trial: Json = {"event": {"type": type, "data": data}}
         given = {name: value for name, value in (("recipient", recipient), ("at", at)) if value is not None}
         return answers.simulated(await self._service.post("/v1/simulate", trial | given))
+
+    async def replay_day(self, day: Day, time_zone: Zone = "UTC", cursor: Cursor = None) -> Json:
+        """Decide the events of a past day again, by the types and rules in force now, and count the answers that would
+        differ, with examples for `explain`. Nothing is written and nothing is sent. A long day comes in several
+        answers: go on with `next` as `cursor`, and add up.
+        """
+        pages: list[Json] = []
+        while not pages or (len(pages) < REPLAYED and pages[-1]["next"]):
+            after = pages[-1]["next"] if pages else cursor
+            asked = {"day": day, "time_zone": time_zone, "cursor": after}
+            pages.append(await self._service.get("/v1/replay", asked))
+        return answers.added_up(pages)
 
     async def dead_letters(
         self, type: Kind = None, channel: Channel = None, reason: Reason = None, cursor: Cursor = None

@@ -28,6 +28,7 @@ from notifier.store.reading import history
 from notifier.store.reading.explaining import Answered, DecisionRecord
 from notifier.store.reading.history import DecisionKey
 
+AT_ONCE = 100  # events: deciding them takes some 30 ms, in which a web process accepts nothing
 EXAMPLES = 3  # examples of each difference: events for `notifier explain`
 
 Members = Mapping[str, list[Recipient]]
@@ -116,6 +117,22 @@ async def replay(database: Database, catalog: Catalog, day: int, progress: Calla
         await _replay(database, catalog, events, tally)
         progress(done)
     return tally.told()
+
+
+async def replay_page(
+    database: Database, catalog: Catalog, day: int, after: str
+) -> tuple[Differences, str | None]:  # fmt: skip
+    """Decide again, as `replay` does, those of a day's events that are on the page of events behind an id.
+
+    Returns what would differ, and the id behind which the next page begins, None at the end. It decides a few at a
+    time, so that whatever else the process has to do waits for no more than these.
+    """
+    tally = _Tally()
+    events, last = await history.walk(database, after, day, day + DAY)
+    tally.events = len(events)
+    for first in range(0, len(events), AT_ONCE):
+        await _replay(database, catalog, events[first : first + AT_ONCE], tally)
+    return tally.told(), last
 
 
 async def _walk(database: Database, day: int) -> AsyncIterator[tuple[list[tuple[Event, int]], float]]:

@@ -123,3 +123,32 @@ async def test_only_a_key_with_the_scope_may_ask_and_nothing_personal_is_logged(
     assert refused.problem == (40301, None)
     for private in ("ada@", "token-1", "20.9", "Ada"):
         assert private not in str(logs)
+
+
+async def test_a_past_day_is_decided_again_and_nothing_is_written(api: Caller) -> None:
+    # Given a day on which one event was decided
+    await happen(api)
+    before = {table.name: await api.rows(table) for table in metadata.sorted_tables if table.name != "api_key"}
+
+    that_day = (await api.call("GET", "/v1/replay?day=2026-03-09")).body
+    next_day = (await api.call("GET", "/v1/replay?day=2026-03-10&time_zone=Asia/Tokyo")).body
+    another = (await api.call("GET", "/v1/replay?day=2026-03-08")).body
+    behind = (await api.call("GET", f"/v1/replay?day=2026-03-09&cursor={'f' * 32}")).body
+
+    # Then by the same types the same comes of it, and the day is that of its time zone
+    assert (that_day["events"], that_day["decisions"], that_day["differ"], that_day["next"]) == (1, 1, 0, None)
+    assert (next_day["events"], another["events"], behind["events"]) == (1, 0, 0)
+    assert {name: await api.rows(metadata.tables[name]) for name in before} == before
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("", "/day"), ("day=2026-02-30", "/day"), ("day=0001-01-01", "/day"), ("day=9999-12-31", "/day"),
+        ("day=2026-03-09&time_zone=Nowhere", "/time_zone"), ("day=2026-03-09&time_zone=../etc/passwd", "/time_zone"),
+        ("day=2026-03-09&cursor=x", "/cursor"), ("day=2026-03-09&templates=x", "/templates"),
+    ],
+)  # fmt: skip
+async def test_a_day_that_cannot_be_decided_again_is_refused(api: Caller, query: str, pointer: str) -> None:
+    assert (await api.call("GET", f"/v1/replay?{query}")).problem == (42205, pointer)

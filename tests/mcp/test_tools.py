@@ -121,6 +121,17 @@ async def test_texts_are_read_checked_drafted_and_published_by_somebody_else(api
     ]  # fmt: skip
 
 
+async def test_a_past_day_is_decided_again(api: Caller) -> None:
+    await die(api)
+
+    async with model(api) as assistant:
+        told = (await assistant.call("replay_day", day="2026-03-09", time_zone="Europe/Berlin")).told
+        refused = await assistant.call("replay_day", day="2026-03-09", time_zone="Nowhere")
+
+    assert (told["events"], told["differ"], told["changes"], told["next"]) == (1, 0, [], None)
+    assert "(42205) at /time_zone" in refused.refusal
+
+
 async def test_the_books_are_told(api: Caller) -> None:
     await die(api)
 
