@@ -17,6 +17,7 @@ from notifier.api import (
     changes,
     consents,
     dead,
+    deliveries,
     devices,
     docs,
     erasure,
@@ -75,7 +76,8 @@ from notifier.runtime.settings import Settings
 ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *devices.ENDPOINTS, *of_channels(),
-        *dead.ENDPOINTS, *preferences.ENDPOINTS, *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
+        *deliveries.ENDPOINTS, *dead.ENDPOINTS, *preferences.ENDPOINTS,
+        *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
     ]

@@ -10,20 +10,20 @@ def within_bounds(key: ApiKey, candidate: CheckedEvent | Problem) -> CheckedEven
     """Return the event where the key may report it; raises Problem 40303 where it may not."""
     if isinstance(candidate, Problem):
         return candidate
-    if not key.reports_as(candidate.source):
+    if not key.bounds.has_source(candidate.source):
         return problem(40303, f"the key {key.id} is not bound to this source", "/source")
-    return candidate if key.reports_of(candidate.type) else _not_of(key, candidate.type)
+    return candidate if key.bounds.has_type(candidate.type) else _not_of(key, candidate.type)
 
 
 def check_type(key: ApiKey, event_type: str, pointer: str = "/type") -> None:
     """Raise Problem 40303 where the key may not report, and so may not stop, events of this type."""
-    if not key.reports_of(event_type):
+    if not key.bounds.has_type(event_type):
         raise _not_of(key, event_type, pointer)
 
 
 def check_source(key: ApiKey, source: str) -> None:
     """Raise Problem 40303 where the key may not report, and so may not stop, events of this source."""
-    if not key.reports_as(source):
+    if not key.bounds.has_source(source):
         raise problem(40303, f"the key {key.id} is not bound to this source", "/event/source")
 
 

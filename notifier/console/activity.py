@@ -8,8 +8,8 @@ from notifier.console.pages import draw, page
 from notifier.console.screens import ConsoleContext, Screen
 from notifier.domain.channels import channels
 from notifier.domain.deliveries import Channel, State
-from notifier.store.reading import activity
-from notifier.store.reading.activity import DeliveryFilter
+from notifier.store.reading import activity, listing
+from notifier.store.reading.listing import DeliveryFilter
 
 PAGE = 50  # deliveries
 
@@ -17,7 +17,7 @@ PAGE = 50  # deliveries
 async def get_activity(request: Request, context: ConsoleContext) -> Response:
     """Show a page of deliveries, newest first."""
     wanted, place = read_filter(request.query_params, DeliveryFilter), read_place(request)
-    found = await activity.find(context.engine.database, wanted, place, PAGE)
+    found = await listing.find(context.engine.database, wanted, place, PAGE)
     choices = {
         "type": sorted(context.engine.catalog.types),
         "channel": [channel.value for channel in (*channels(), Channel.NONE)],
@@ -33,7 +33,7 @@ async def get_live(request: Request, context: ConsoleContext) -> Response:
     zone = await _zone(context, wanted)
 
     async def drawn() -> str:
-        found = await activity.find(context.engine.database, wanted, None, PAGE)
+        found = await listing.find(context.engine.database, wanted, None, PAGE)
         return draw("_activity.html", context, request.state.visit, wanted=wanted, found=found, zone=zone)
 
     return context.streams.stream(drawn)

@@ -17,7 +17,7 @@ from notifier.domain.text import LINE
 
 Scope = Literal[
     "events:write", "opened:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write",
-    "ledger:read", "metrics:read", "dead:read", "dead:write", "explain:read", "changes:read",
+    "deliveries:read", "ledger:read", "metrics:read", "dead:read", "dead:write", "explain:read", "changes:read",
     "texts:read", "texts:write", "texts:publish", "ocpi",
 ]  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -51,14 +51,37 @@ _KEY = re.compile(rf"ntf_({_TEST})?([0-9a-f]{{{2 * _ID_BYTES}}})_([0-9a-f]{{{2 *
 _is_line = re.compile(LINE).match
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that a key reports and is told about: those of these `sources` and event types (`types`); of any where
+    there are none. A source that ends in `*` stands for all that begin so."""
+
+    sources: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    def has_source(self, source: str) -> bool:
+        """Whether events of a source are within the bounds, as far as their types are."""
+        return covers(self.sources, source)
+
+    def has_type(self, event_type: str) -> bool:
+        """Whether events of a type are within the bounds, as far as their sources are."""
+        return not self.types or event_type in self.types
+
+    def cover(self, source: str, event_type: str) -> bool:
+        """Whether an event of a source and a type is within the bounds."""
+        return self.has_source(source) and self.has_type(event_type)
+
+
+UNBOUND: Final = Bounds()
+"""The bounds of a key that has none."""
+
+
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is kept: instants in epoch milliseconds; its limits, `rate` in events a second and `daily` in events
     a day (UTC), where it has any.
 
-    It reports events of these `sources` and event types (`types`) only; of any where there are none. A source that ends
-    in `*` stands for all that begin so. By OCPI it speaks for these `parties`, each as `make_party` writes it; for any
-    where there are none. Events that a `test` key reports reach nobody. `replaced_by` is the id of the key that
-    took its place.
+    It reports, and is told about, events within its `bounds` only (`sources` and `types`). By OCPI it speaks for these
+    `parties`, each as `make_party` writes it; for any where there are none. Events that a
+    `test` key reports reach nobody. `replaced_by` is the id of the key that took its place.
     """
 
     id: str
@@ -93,13 +116,9 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the key may report only so many events in a second or in a day."""
         return self.rate is not None or self.daily is not None
 
-    def reports_as(self, source: str) -> bool:
-        """Whether the key may report events of a source."""
-        return covers(self.sources, source)
-
-    def reports_of(self, event_type: str) -> bool:
-        """Whether the key may report events of a type."""
-        return not self.types or event_type in self.types
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(sources=self.sources, types=self.types)
 
     def speaks_for(self, country_code: str, party_id: str) -> bool:
         """Whether the key may write objects that an OCPI party owns."""

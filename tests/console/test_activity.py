@@ -14,9 +14,9 @@ from notifier.store.core import paging
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import events
-from notifier.store.reading import activity
-from notifier.store.reading.activity import DeliveryFilter
+from notifier.store.reading import listing
 from notifier.store.reading.dead import successor_id
+from notifier.store.reading.listing import DeliveryFilter
 from tests.api.conftest import in_one_piece, on_sqlite
 from tests.conftest import BUCKETS
 from tests.console.conftest import Enter, Visitor, signed_in
@@ -77,9 +77,9 @@ async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
 
     # When pages are read one after the other
     wanted = DeliveryFilter(state=State.FAILED)
-    pages = [await activity.find(database, wanted, None, 50)]
+    pages = [await listing.find(database, wanted, None, 50)]
     while pages[-1].next:
-        pages.append(await activity.find(database, wanted, pages[-1].next, 50))
+        pages.append(await listing.find(database, wanted, pages[-1].next, 50))
 
     # Then it is found on the third, and the two before say that they were cut
     assert [(len(page.rows), page.cut) for page in pages] == [(0, True), (0, True), (1, False)]

@@ -54,8 +54,9 @@ async def tell(database: Database, entry: AuditEntry) -> None:
 
 async def find(database: Database, actor: str | None, after: PageKey | None, limit: int) -> Page[AuditEntry]:
     """A page of audit entries, newest first, by one actor or by all."""
-    only = {} if actor is None else {"actor": actor}
-    return await paging.find(database, AuditEntry, (audit.c.at, audit.c.id), only=only, after=after, limit=limit)
+    only = [] if actor is None else [audit.c.actor == actor]
+    order = audit.c.at, audit.c.id
+    return await paging.find(database, AuditEntry, sa.select(audit), order, only=only, after=after, limit=limit)
 
 
 async def count(database: Database, actor: str, action: str, since: int) -> int:

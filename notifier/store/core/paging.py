@@ -4,7 +4,7 @@ A page scans a bounded number of rows in the order of an index, and says how far
 rare, and no page may cost more because of that.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from notifier.domain.ids import LENGTH
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 LOOKED_AT = 20_000  # rows for a page, at most: some 20 ms on an index that is in memory
+LAST = "f" * LENGTH  # the id behind all ids: a page that was cut tells an instant, and no row that didn't fit
 
 
 Order = tuple[KeyedColumnElement[int], KeyedColumnElement[str]]
@@ -43,37 +45,37 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 async def find(
     database: Database,
     model: type[T],
+    query: sa.Select[Any],
     order: Order,
     *,
     within: Sequence[sa.ColumnElement[bool]] = (),
-    only: Mapping[str, Any],
+    only: Sequence[sa.ColumnElement[bool]],
     after: PageKey | None,
     limit: int,
-    looked_at: int = LOOKED_AT,
+    looked_at: int | None = LOOKED_AT,
 ) -> Page[T]:
-    """A page of rows as `model`, newest first by `order`, a column of instants and the id.
+    """A page of what a query selects, as `model`, newest first by `order`: a column of instants and the id.
 
-    `within` are conditions that an index serves together with the order; `only` are columns and the values that rows
-    are looked through for, `looked_at` of them at most.
+    `within` are conditions that an index serves together with the order; `only` are those that rows are looked through
+    for, of `looked_at` rows at most and of one instant at least. Without `looked_at` an index serves `within` alone,
+    and the rows that it leaves are few enough to be sorted.
     """
     at, id_ = order
-    columns = {column.name: column for column in (*(at.table.c[name] for name in model.__struct_fields__), at, id_)}
-    columns |= {name: at.table.c[name] for name in only}
-    ordered = sa.select(*columns.values()).where(*within, *_past(order, after)).order_by(at.desc(), id_.desc())
-    scanned = ordered.limit(looked_at).subquery()
-    newest = (scanned.c[at.name].desc(), scanned.c[id_.name].desc())
-    narrowed = sa.select(scanned).where(*(scanned.c[name] == value for name, value in only.items()))
-    query = narrowed.order_by(*newest).limit(limit + 1) if only else ordered.limit(limit + 1)
-    last = sa.select(at, id_).where(*within, *_past(order, after)).order_by(at.desc(), id_.desc())
+    few = looked_at is None
+    first = at + 0 if few else at  # an expression: no index of instants is walked for it
+    page = query.add_columns(at.label("page_at"), id_.label("page_id")).where(*within, *_past(order, after), *only)
+    page = page.order_by(first.desc(), id_.desc()).limit(limit + 1)
+    walked = sa.select(at).where(*within, *([] if after is None else [at <= after.at])).order_by(at.desc())
 
     async def work(connection: AsyncConnection) -> Page[T]:
-        found = list(await connection.execute(query))
-        page = [rows.read(row, model) for row in found[:limit]]
+        end = await connection.scalar(walked.offset(looked_at).limit(1)) if only and looked_at else None
+        # The instant that is too many is left to the next page, whole, unless this one begins there.
+        least = None if end is None else end + 1 if after is None else min(end + 1, after.at)
+        found = list(await connection.execute(page if least is None else page.where(at >= least)))
+        told = [rows.read(row, model) for row in found[:limit]]
         if len(found) > limit:
-            mark = found[limit - 1]._mapping  # noqa: SLF001
-            return Page(rows=page, next=PageKey(mark[at.name], mark[id_.name]))
-        end = (await connection.execute(last.offset(looked_at - 1).limit(1))).first() if only else None
-        return Page(rows=page, next=None if end is None else PageKey(*end), cut=end is not None)
+            return Page(rows=told, next=PageKey(found[limit - 1].page_at, found[limit - 1].page_id))
+        return Page(rows=told, next=None if least is None else PageKey(least - 1, LAST), cut=least is not None)
 
     return await database.read(work)
 

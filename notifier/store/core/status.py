@@ -27,7 +27,7 @@ def _now(open_: sa.ColumnElement[Any], last: sa.ColumnElement[Any], decided: sa.
     return sa.case((open_delivery.c.id.is_not(None), open_), (_last.c.number.is_not(None), last), else_=decided)
 
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     *(column for column in delivery.c if column.name not in ("state", "reason", "due_at", "lease_token")),
     _now(open_delivery.c.state, _last.c.state, delivery.c.state).label("state"),
     _now(open_delivery.c.reason, _last.c.reason, delivery.c.reason).label("reason"),
@@ -44,11 +44,11 @@ _COLUMNS: Final = (
     *(_last.c[name] for name in ("started_at", "provider", "provider_reference", "handled_at")),
 )
 
-_FROM: Final = delivery.outerjoin(open_delivery, open_delivery.c.id == delivery.c.id).outerjoin(
+JOINED: Final = delivery.outerjoin(open_delivery, open_delivery.c.id == delivery.c.id).outerjoin(
     _last, sa.and_(_last.c.delivery_id == delivery.c.id, _last.c.number == _number())
 )
 
-status = sa.select(*_COLUMNS).select_from(_FROM).subquery("status")
+status = sa.select(*COLUMNS).select_from(JOINED).subquery("status")
 """Every delivery with its state now. Only what is found by a column of `delivery` is found quickly."""
 
 
@@ -60,9 +60,11 @@ def status_of(dialect: str, names: tuple[str, ...]) -> sa.Select[Any]:
 
 
 rendered = (
-    sa.select(*_COLUMNS, *(_told.c[name] for name in (*TELLING, "version")))
+    sa.select(*COLUMNS, *(_told.c[name] for name in (*TELLING, "version")))
     .select_from(
-        _FROM.outerjoin(_told, sa.and_(_told.c.delivery_id == delivery.c.id, _told.c.number == _number("content_hash")))
+        JOINED.outerjoin(
+            _told, sa.and_(_told.c.delivery_id == delivery.c.id, _told.c.number == _number("content_hash"))
+        )
     )
     .subquery("rendered")
 )

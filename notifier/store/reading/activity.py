@@ -1,18 +1,17 @@
-"""Recent activity, and the details of one event or delivery. No address is read."""
+"""The details of one event or delivery, and what is known of activity at large. No address is read."""
 
 from collections.abc import Collection, Sequence
-from functools import partial
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import Channel, HeldChannel, Lane, State
+from notifier.domain.deliveries import HeldChannel, Lane, State
 from notifier.domain.preferences import read_preferences
-from notifier.store.core import buckets, paging, rows
+from notifier.store.core import rows
 from notifier.store.core.buckets import first, of_person, over, sums
 from notifier.store.core.database import Database
-from notifier.store.core.paging import Page, PageKey
+from notifier.store.core.paging import PageKey
 from notifier.store.core.schema import delivery, event, open_delivery, open_event, recipient
 from notifier.store.core.status import rendered, status
 from notifier.store.delivery.events import WITH_PROGRESS
@@ -22,15 +21,6 @@ from notifier.store.reading.tries import AttemptRecord
 OF_EVENT = 100  # deliveries listed for one event: a campaign has any number
 
 PEOPLE = 20  # people found by one address: a family shares a number, a fleet a mailbox
-
-
-class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Criteria for deliveries; None matches any."""
-
-    type: str | None = None
-    channel: Channel | None = None
-    state: State | None = None
-    recipient: str | None = None
 
 
 class DeliverySummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,20 +78,6 @@ _OF_EVENT = WITH_PROGRESS.with_only_columns(
     *(column for column in WITH_PROGRESS.selected_columns if column.key in EventDetails.__struct_fields__)
 )
 _OWN = [rendered.c[name] for name in DeliveryDetails.__struct_fields__ if name not in ("redriven_as", "tried")]
-
-
-async def find(database: Database, wanted: DeliveryFilter, after: PageKey | None, limit: int) -> Page[DeliverySummary]:
-    """A page of deliveries, newest first."""
-    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
-    whose = given.pop("recipient", None)
-    where = database if whose is None else buckets.of(database, whose)
-    find_in = partial(
-        paging.find, model=DeliverySummary, order=(status.c.created_at, status.c.id),
-        within=[] if whose is None else [status.c.recipient_id == whose], only=given, after=after, limit=limit,
-        looked_at=paging.LOOKED_AT // len(where.buckets),
-    )  # fmt: skip
-    pages = await buckets.in_each(where, find_in)
-    return pages[0] if len(pages) == 1 else paging.merge(pages, _place, limit)
 
 
 def _place(line: DeliverySummary) -> PageKey:

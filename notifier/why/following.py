@@ -1,0 +1,107 @@
+"""What became of deliveries, told to whoever reported their events: states, reasons in words, codes and their meaning;
+no address, no text, nothing that a person chose. Pure, from stored records."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from notifier.domain.clock import to_datetime
+from notifier.domain.deliveries import HeldChannel, State
+from notifier.policy import phrases
+from notifier.store.reading.listing import DeliveryDossier, DigestState, ListedDelivery
+from notifier.why.telling import AttemptView, attempts, meaning
+
+
+class EventReference(msgspec.Struct, frozen=True, kw_only=True):
+    """An event: its `id` here, and how its source named it."""
+
+    id: str
+    type: str
+    source: str
+    source_id: str
+
+
+class DigestStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the digest in which a delivery went out; `at` is when that last changed."""
+
+    state: State
+    reason: str | None
+    why: str
+    at: datetime
+
+
+class _Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of a delivery, in a list and alone."""
+
+    id: str
+    event: EventReference
+    type: str
+    recipient: str | None
+    channel: HeldChannel
+    state: State
+    reason: str | None
+    why: str
+    created_at: datetime
+    at: datetime
+    due_at: datetime | None
+    code: str | None
+    meaning: str | None
+    digest: DigestStatus | None
+    redrive_of: str | None
+
+
+class DeliveryStatus(_Delivery, frozen=True, kw_only=True):
+    """What became of a delivery, in a list: `attempts` is their number. `recipient` is null where the event named
+    nobody who is known; `why` is the state and its reason in words, `at` when that last changed; `due_at` is when a
+    pending delivery is to be sent; `code` is the provider's last code, with its `meaning`; `digest` is told of a
+    delivery that goes out as part of one; `redrive_of` is the delivery that this one replaces."""
+
+    attempts: int
+
+
+class DeliveryHistory(_Delivery, frozen=True, kw_only=True):
+    """What became of a delivery, as `DeliveryStatus` tells it, with each attempt at a provider; `redriven_as` is the
+    delivery that replaced it."""
+
+    attempts: list[AttemptView]
+    redriven_as: str | None
+
+
+def status(line: ListedDelivery, digest: DigestState | None) -> DeliveryStatus:
+    """What became of a delivery, and of its digest where it has one."""
+    return DeliveryStatus(**_told(line, digest), attempts=line.attempts)
+
+
+def history(found: DeliveryDossier, digest: DigestState | None) -> DeliveryHistory:
+    """What became of a delivery, with its attempts."""
+    made = attempts(found.line.channel, found.tried)
+    return DeliveryHistory(**_told(found.line, digest), attempts=made, redriven_as=found.redriven_as)
+
+
+def _told(line: ListedDelivery, digest: DigestState | None) -> dict[str, Any]:
+    event = EventReference(id=line.event_id, type=line.event_type, source=line.source, source_id=line.source_id)
+    return {
+        "id": line.id,
+        "event": event,
+        "type": line.type,
+        "recipient": line.recipient_id or None,
+        "channel": line.channel,
+        "state": line.state,
+        "reason": line.reason,
+        "why": phrases.state(line.state, line.reason),
+        "created_at": to_datetime(line.created_at),
+        "at": to_datetime(line.updated_at),
+        "due_at": to_datetime(line.due_at) if line.state == State.PENDING else None,
+        "code": line.code,
+        "meaning": meaning(line.channel, line.code),
+        "digest": None if digest is None else _digest(digest),
+        "redrive_of": line.redrive_of,
+    }
+
+
+def _digest(digest: DigestState) -> DigestStatus:
+    return DigestStatus(
+        state=digest.state, reason=digest.reason, why=phrases.state(digest.state, digest.reason),
+        at=to_datetime(digest.updated_at),
+    )  # fmt: skip
