@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from notifier.api.endpoints import ApiContext, Endpoint
+from notifier.api.explaining import MOST as MOST_DECISIONS
+from notifier.api.explaining import DecisionCursor, last_of
 from notifier.api.http import answer, read_query
 from notifier.api.naming import EventNames
 from notifier.domain.clock import to_instant
@@ -22,11 +24,20 @@ from notifier.domain.preferences import Key
 from notifier.domain.problems import problem
 from notifier.domain.text import END
 from notifier.store.core.paging import PageKey
-from notifier.store.reading import listing
+from notifier.store.reading import explaining, listing
+from notifier.store.reading.explaining import ExplanationQuery
 from notifier.store.reading.listing import DeliveryFilter
-from notifier.why.following import DeliveryHistory, DeliveryStatus, history, status
+from notifier.why.following import DeliveryHistory, DeliveryStatus, EventStatus, event_status, history, status
 
 MOST = 500  # deliveries on a page
+
+
+class EventQuery(EventNames, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An event, by our id (`event`) or by its `source` and the `id` given there, and a page of its decisions; `cursor`
+    is the `next` of the page before."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_DECISIONS)] = 50
+    cursor: DecisionCursor | None = None
 
 
 class DeliveryQuery(EventNames, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,7 +102,34 @@ async def get_delivery(request: Request, context: ApiContext) -> Response:
     return answer(history(found, digests.get(found.line.digest_id or "")))
 
 
+async def get_event(request: Request, context: ApiContext) -> Response:
+    """Return what became of an event: who was told on which channels, who wasn't and why, and every delivery.
+
+    The event is named by its `source` and `id`, or by our id. One that the key may not report is not found.
+    """
+    wanted, bounds, engine = read_query(request, EventQuery), request.state.key.bounds, context.engine
+    if wanted.names != 1:
+        raise problem(42205, "give event, or source and id, to name an event", "/event")
+    named = await wanted.find(engine.database, bounds)
+    page = ExplanationQuery(event=named, limit=wanted.limit, after=last_of(wanted.cursor), bounds=bounds)
+    found = await explaining.read(engine.database, page)
+    if found is None:
+        raise problem(40401, "there is no such event")
+    digests = await listing.digests_of(engine.database, found.sent.values())
+    return answer(event_status(engine.catalog, found, digests))
+
+
 ENDPOINTS = [
+    Endpoint(
+        method="GET",
+        path="/v1/events",
+        scope="deliveries:read",
+        handler=get_event,
+        summary="Say what became of an event",
+        query=EventQuery,
+        gives={200: EventStatus},
+        problems=(40401, 42205),
+    ),
     Endpoint(
         method="GET",
         path="/v1/deliveries",

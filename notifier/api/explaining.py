@@ -11,16 +11,17 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from notifier.api.bounds import check_type
 from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, read_body, read_query
+from notifier.api.naming import EventNames
 from notifier.domain.clock import DAY, to_instant
-from notifier.domain.cloudevents import Line
 from notifier.domain.identifiers import Id
 from notifier.domain.ids import first_id
+from notifier.domain.keys import UNBOUND, Bounds
 from notifier.domain.preferences import Key
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.store.core.database import Database
-from notifier.store.delivery import events
 from notifier.store.reading import explaining
 from notifier.store.reading.explaining import ExplanationQuery
 from notifier.texts import publishing
@@ -35,36 +36,28 @@ EARLIEST = 7 * DAY  # milliseconds before a day in which events may have been ac
 MAX_TRIAL = 128 * 1024  # bytes: an event of the largest size, and a recipient
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+DecisionCursor = Annotated[str, msgspec.Meta(min_length=2, max_length=400, pattern="^[^/]+/")]
+"""The type and the recipient of the last decision of a page."""
+
+
+class Asked(EventNames, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to explain: an event, by our id or by its `source` and the `id` given there, or a delivery; for one
     `recipient` or for all. `cursor` is the `next` of the page before."""
 
-    event: Id | None = None
-    source: Line | None = None
-    id: Line | None = None
     delivery: Id | None = None
     recipient: Key | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 50
-    cursor: Annotated[str, msgspec.Meta(min_length=2, max_length=400, pattern="^[^/]+/")] | None = None
+    cursor: DecisionCursor | None = None
 
-    async def wanted(self, database: Database) -> ExplanationQuery:
+    async def wanted(self, database: Database, bounds: Bounds) -> ExplanationQuery:
         """Return what to read from the store; raises Problem 42205 unless the event is named in exactly one way."""
-        by_source = self.source is not None and self.id is not None
-        if (self.source is None) != (self.id is None):
-            raise problem(
-                42205, "source needs id: together they name an event", "/id" if self.id is None else "/source"
-            )
-        if (self.event is not None) + by_source + (self.delivery is not None) != 1:
+        if self.names + (self.delivery is not None) != 1:
             raise problem(42205, "give id, source and id, or delivery to name an event", "/event")
         if self.delivery is not None and self.recipient is not None:
             raise problem(42205, "recipient can't be combined with delivery, which has one", "/recipient")
-        type_, _, last = (self.cursor or "").partition("/")
-        event = self.event
-        if self.source is not None and self.id is not None:
-            event = await events.find(database, self.source, self.id)
         return ExplanationQuery(
-            event=event,
-            delivery=self.delivery, recipient=self.recipient, limit=self.limit, after=(type_, last),
+            event=await self.find(database, bounds), delivery=self.delivery, recipient=self.recipient,
+            limit=self.limit, after=last_of(self.cursor), bounds=bounds,
         )  # fmt: skip
 
 
@@ -91,6 +84,12 @@ class ReplayPage(Differences, frozen=True, kw_only=True):
     next: str | None
 
 
+def last_of(cursor: str | None) -> tuple[str, str]:
+    """The type and the recipient after which a page of decisions begins."""
+    type_, _, last = (cursor or "").partition("/")
+    return type_, last
+
+
 async def get_explain(request: Request, context: ApiContext) -> Response:
     """Explain what became of an event and why: every decision with each rule's answer in words, every delivery with its
     attempts, its content as sent, and how it ended.
@@ -98,7 +97,8 @@ async def get_explain(request: Request, context: ApiContext) -> Response:
     For somebody who was not notified it says why, even where the event never named them.
     """
     engine = context.engine
-    found = await explaining.read(engine.database, await read_query(request, Asked).wanted(engine.database))
+    wanted = await read_query(request, Asked).wanted(engine.database, request.state.key.bounds)
+    found = await explaining.read(engine.database, wanted)
     if found is None:
         raise problem(40401, "there is no such event or delivery")
     sent = found.sent.values()
@@ -114,6 +114,7 @@ async def post_simulate(request: Request, context: ApiContext) -> Response:
         trial = msgspec.json.decode(await read_body(request, MAX_TRIAL), type=Trial)
     except UNDECODABLE as error:
         raise from_decoding(42205, error) from None
+    check_type(request.state.key, trial.event.type, "/event/type")
     engine = context.engine
     told = await simulate(engine.database, engine.catalog, context.reader, engine.renderer, trial, engine.clock.now())
     return answer(told)
@@ -127,6 +128,8 @@ async def get_replay(request: Request, context: ApiContext) -> Response:
     week before they were decided are left out.
     """
     asked = read_query(request, ReplayQuery)
+    if request.state.key.bounds != UNBOUND:
+        raise problem(40303, "a day is everybody's: a key that is bound to sources or event types can't replay it")
     engine = context.engine
     begins = asked.begins()
     after = asked.cursor or first_id(begins - EARLIEST)
@@ -143,7 +146,7 @@ ENDPOINTS = [
         summary="Decide a past day's events again, without doing it",
         query=ReplayQuery,
         gives={200: ReplayPage},
-        problems=(42205,),
+        problems=(40303, 42205),
     ),
     Endpoint(
         method="GET",
@@ -163,6 +166,6 @@ ENDPOINTS = [
         summary="Say what an event would do, without doing it",
         takes={"application/json": Trial},
         gives={200: Simulation},
-        problems=(42201, 42202, 42205),
+        problems=(40303, 42201, 42202, 42205),
     ),
 ]

@@ -20,6 +20,7 @@ from notifier.cli.report import read_argument
 from notifier.domain.catalog import load_catalog
 from notifier.domain.clock import SystemClock, to_instant
 from notifier.domain.cloudevents import EventReader
+from notifier.domain.keys import UNBOUND
 from notifier.domain.links import Links
 from notifier.domain.problems import UNDECODABLE, from_decoding
 from notifier.policy import phrases
@@ -72,7 +73,7 @@ def explain(event: str | None, id_: str | None, as_json: bool, **given: Any) -> 
     renderer = load_renderer(settings, catalog)
 
     async def read(database: Database) -> tuple[Found | None, Links]:
-        found = await explaining.read(database, await asked.wanted(database))
+        found = await explaining.read(database, await asked.wanted(database, UNBOUND))
         sent = found.sent.values() if found else ()
         await publishing.have_all(database, renderer, ((each.type, each.version) for each in sent))
         return found, await open_links(settings, database)

@@ -36,6 +36,9 @@ MessageParts = dict[str, str]
 """A message's content by the names of its parts."""
 
 
+EventState = Literal["waits", "decided", "quarantined"]
+
+
 class RuleView(msgspec.Struct, frozen=True, kw_only=True):
     """A rule's answer, also in words; `says` is None where the rule lets the message pass."""
 
@@ -121,7 +124,7 @@ class Explanation(Private, frozen=True, kw_only=True):
     of it isn't kept any more; `next` is the cursor of the next page."""
 
     event: EventView
-    state: Literal["waits", "decided", "quarantined"]
+    state: EventState
     decisions: list[DecisionView]
     why_not: list[str]
     gone: list[str]
@@ -130,23 +133,36 @@ class Explanation(Private, frozen=True, kw_only=True):
 
 def explain(catalog: Catalog, renderer: Renderer, links: Links, found: Found) -> Explanation:
     """Explain an event from its records."""
-    event = found.event
-    told = EventView(
-        id=event.id, type=event.type, source=event.source, source_id=event.source_id, subject=event.subject,
-        occurred_at=to_datetime(event.occurred_at), accepted_at=to_datetime(event.accepted_at),
-    )  # fmt: skip
-    last = found.decisions[-1] if found.more else None
     return Explanation(
-        event=told,
-        state="decided" if found.decided_at else "quarantined" if found.quarantined_at else "waits",
+        event=event_view(found.event),
+        state=state_of(found),
         decisions=[_decision(catalog, renderer, links, found, each) for each in found.decisions],
-        why_not=[] if found.decisions else _undecided(catalog, found),
-        gone=list(_gone(found)),
-        next=None if last is None else f"{last.type}/{last.recipient_id}",
+        why_not=[] if found.decisions else undecided(catalog, found),
+        gone=list(gone(found)),
+        next=next_of(found),
     )
 
 
-def _gone(found: Found) -> Iterator[str]:
+def event_view(event: Event) -> EventView:
+    """The event as its source named it."""
+    return EventView(
+        id=event.id, type=event.type, source=event.source, source_id=event.source_id, subject=event.subject,
+        occurred_at=to_datetime(event.occurred_at), accepted_at=to_datetime(event.accepted_at),
+    )  # fmt: skip
+
+
+def state_of(found: Found) -> EventState:
+    """How far an event has come."""
+    return "decided" if found.decided_at else "quarantined" if found.quarantined_at else "waits"
+
+
+def next_of(found: Found) -> str | None:
+    """The cursor of the next page of decisions, None on the last."""
+    last = found.decisions[-1] if found.more else None
+    return None if last is None else f"{last.type}/{last.recipient_id}"
+
+
+def gone(found: Found) -> Iterator[str]:
     """What of an event's records is known to be no longer kept."""
     if found.event.is_blank:
         yield "What the event carried is no longer kept, so no message can be shown."
@@ -189,7 +205,8 @@ def _spoken(key: str) -> str:
     return key.replace(":", " ", 1)
 
 
-def _undecided(catalog: Catalog, found: Found) -> list[str]:
+def undecided(catalog: Catalog, found: Found) -> list[str]:
+    """Why nothing was decided of an event, or of the one person who was asked about."""
     if found.quarantined_at is not None and found.decided_at is None:
         return [f"The event is put aside: {phrases.reason('quarantined')}."]
     if found.decided_at is None:
@@ -207,7 +224,7 @@ def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, 
     kind = catalog.types.get(made.type)
     zone = UTC if made.standing is None else made.standing.zone
     answers = [_answer(catalog, kind, found.event, made, each, zone) for each in made.answers]
-    sent = [each for each in found.sent.values() if _is_of(each, made, found.sent)]
+    sent = [each for each in found.sent.values() if is_of(each, made, found.sent)]
     deliveries = [_delivery(catalog, renderer, links, made, each, found.tried.get(each.id, [])) for each in sent]
     return DecisionView(
         type=made.type,
@@ -222,7 +239,7 @@ def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, 
     )
 
 
-def _is_of(sent: DeliveryRecord, made: DecisionRecord, every: dict[str, DeliveryRecord]) -> bool:
+def is_of(sent: DeliveryRecord, made: DecisionRecord, every: dict[str, DeliveryRecord]) -> bool:
     """Whether a decision names a delivery, a digest that holds it, or a delivery that it replaces."""
     named = {each.delivery for each in made.answers}
     named |= {every[id_].digest_id for id_ in named if id_ in every}

@@ -16,11 +16,12 @@ from tests.states import become_there
 PEOPLE = ("ada", "bo", "cem", "dana")
 
 
-async def report(api: Caller, source: str, id_: str, whom: str = "ada", type_: str = "payment.failed") -> str:
-    """The id of an event that is accepted and decided, a second after the one before."""
+async def report(api: Caller, source: str, id_: str, whom: str = "ada", data: dict[str, Any] | None = None) -> str:
+    """The id of an event that is accepted and decided, a second after the one before; of an account of its own unless
+    its data are given."""
     api.clock.advance(1000)
-    data = {**EVENT["data"], "driver_id": whom, "attempt_id": f"{source} {id_}"}
-    answer = await api.post(encoded(source=source, id=id_, type=type_, data=data))
+    own = {**EVENT["data"], "driver_id": whom, "account_id": f"{source} {id_}"}
+    answer = await api.post(encoded(source=source, id=id_, data=data or own))
     event: str = answer.body["event"]
     await everywhere.decide(api.engine, [event])
     return event
@@ -182,3 +183,46 @@ async def test_a_key_with_the_scope_is_enough(api: Caller) -> None:
     key = await add_key(api.engine.database, "deliveries:read")
 
     assert (await read(api, key)).body == {"deliveries": [], "next": None}
+
+
+async def test_an_event_is_told_with_whom_it_meant_and_what_came_of_it(api: Caller) -> None:
+    # Given an event about Ada, and one about nobody who is known
+    await people(api)
+    event = await report(api, "csms/berlin", "a/17 ü")
+    await report(api, "csms/berlin", "18", "eva")
+
+    # When their producer asks for each by the names that it gave
+    told = (await api.call("GET", f"/v1/events?{urlencode({'source': 'csms/berlin', 'id': 'a/17 ü'})}")).body
+    nobody = (await api.call("GET", f"/v1/events?{urlencode({'source': 'csms/berlin', 'id': '18'})}")).body
+
+    # Then it learns who is told and on which channel, or why nobody is; and no words, and nothing that she chose
+    (decision,) = told["decisions"]
+    assert (told["event"]["id"], told["state"], decision["recipient"]) == (event, "decided", "ada")
+    answers = {each["channel"]: each for each in decision["answers"]}
+    assert (answers["email"]["answer"], answers["email"]["why"]) == ("pending", "to be sent immediately")
+    assert decision["deliveries"] == sorted(await listed(api, event=event), key=decision["deliveries"].index)
+    assert nobody["decisions"][0]["answers"][0]["reason"] == "unknown_recipient"
+    for private in ("example.com", "standing", "content", "rules"):
+        assert private not in json.dumps(told)
+
+
+async def test_an_event_that_waits_is_told_so(api: Caller) -> None:
+    event = (await api.post(encoded())).body["event"]
+
+    told = (await api.call("GET", f"/v1/events?event={event}")).body
+
+    assert (told["state"], told["decisions"], told["why_not"]) == ("waits", [], ["The event waits to be decided."])
+
+
+@on_sqlite
+async def test_an_event_has_to_be_named_in_one_way(api: Caller) -> None:
+    for query, pointer in (
+        ("", "/event"),
+        ("source=csms", "/id"),
+        ("id=1", "/source"),
+        (f"event={'0' * 32}&source=csms&id=1", "/event"),
+        (f"event={'0' * 32}&cursor=x", "/cursor"),
+    ):
+        assert (await api.call("GET", f"/v1/events?{query}")).problem == (42205, pointer), query
+    for missing in (f"event={'0' * 32}", "source=csms&id=1"):
+        assert (await api.call("GET", f"/v1/events?{missing}")).problem == (40401, None)

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -56,7 +57,8 @@ async def find(database: Database, actor: str | None, after: PageKey | None, lim
     """A page of audit entries, newest first, by one actor or by all."""
     only = [] if actor is None else [audit.c.actor == actor]
     order = audit.c.at, audit.c.id
-    return await paging.find(database, AuditEntry, sa.select(audit), order, only=only, after=after, limit=limit)
+    query = _read(database.dialect)
+    return await paging.find(database, AuditEntry, query, order, only=only, after=after, limit=limit)
 
 
 async def count(database: Database, actor: str, action: str, since: int) -> int:
@@ -67,6 +69,13 @@ async def count(database: Database, actor: str, action: str, since: int) -> int:
         return (await connection.execute(query)).scalar_one()
 
     return await database.read(work)
+
+
+@cache
+def _read(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [audit.c.id])
+    found = rows.lookup(wanted, audit, audit.c.id == wanted.c.id)
+    return sa.select(audit).select_from(found).order_by(audit.c.at.desc(), audit.c.id.desc())
 
 
 @cache

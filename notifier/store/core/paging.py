@@ -19,6 +19,7 @@ from notifier.store.core.database import Database
 T = TypeVar("T", bound=msgspec.Struct)
 
 LOOKED_AT = 20_000  # rows for a page, at most: some 20 ms on an index that is in memory
+LOOKED_UP = 5_000  # rows for a page, where each is looked up in other tables too
 LAST = "f" * LENGTH  # the id behind all ids: a page that was cut tells an instant, and no row that didn't fit
 
 
@@ -48,33 +49,36 @@ async def find(
     query: sa.Select[Any],
     order: Order,
     *,
+    where: sa.FromClause | None = None,
     within: Sequence[sa.ColumnElement[bool]] = (),
     only: Sequence[sa.ColumnElement[bool]],
     after: PageKey | None,
     limit: int,
     looked_at: int | None = LOOKED_AT,
 ) -> Page[T]:
-    """A page of what a query selects, as `model`, newest first by `order`: a column of instants and the id.
+    """A page of rows as `model`, newest first by `order`: a column of instants and the id. `query` reads a batch of
+    rows by their ids, in that order.
 
     `within` are conditions that an index serves together with the order; `only` are those that rows are looked through
-    for, of `looked_at` rows at most and of one instant at least. Without `looked_at` an index serves `within` alone,
-    and the rows that it leaves are few enough to be sorted.
+    for, of `looked_at` rows at most and of one instant at least, in `where`: the order's table, joined to those that
+    the conditions ask. Without `looked_at` an index serves `within` alone, and leaves few enough rows to be sorted.
     """
     at, id_ = order
-    few = looked_at is None
-    first = at + 0 if few else at  # an expression: no index of instants is walked for it
-    page = query.add_columns(at.label("page_at"), id_.label("page_id")).where(*within, *_past(order, after), *only)
-    page = page.order_by(first.desc(), id_.desc()).limit(limit + 1)
+    first = at + 0 if looked_at is None else at  # an expression, for which no index of instants is walked
+    newest = sa.select(at, id_).select_from(at.table if where is None else where)
+    newest = newest.where(*within, *_past(order, after), *only).order_by(first.desc(), id_.desc()).limit(limit + 1)
     walked = sa.select(at).where(*within, *([] if after is None else [at <= after.at])).order_by(at.desc())
 
     async def work(connection: AsyncConnection) -> Page[T]:
         end = await connection.scalar(walked.offset(looked_at).limit(1)) if only and looked_at else None
         # The instant that is too many is left to the next page, whole, unless this one begins there.
         least = None if end is None else end + 1 if after is None else min(end + 1, after.at)
-        found = list(await connection.execute(page if least is None else page.where(at >= least)))
-        told = [rows.read(row, model) for row in found[:limit]]
+        found = list(await connection.execute(newest if least is None else newest.where(at >= least)))
+        page = found[:limit]
+        given = {"rows": rows.names(id_ for _, id_ in page)}
+        told = [rows.read(row, model) for row in await connection.execute(query, given)] if page else []
         if len(found) > limit:
-            return Page(rows=told, next=PageKey(found[limit - 1].page_at, found[limit - 1].page_id))
+            return Page(rows=told, next=PageKey(*page[-1]))
         return Page(rows=told, next=None if least is None else PageKey(least - 1, LAST), cut=least is not None)
 
     return await database.read(work)

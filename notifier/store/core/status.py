@@ -27,7 +27,7 @@ def _now(open_: sa.ColumnElement[Any], last: sa.ColumnElement[Any], decided: sa.
     return sa.case((open_delivery.c.id.is_not(None), open_), (_last.c.number.is_not(None), last), else_=decided)
 
 
-COLUMNS: Final = (
+_COLUMNS: Final = (
     *(column for column in delivery.c if column.name not in ("state", "reason", "due_at", "lease_token")),
     _now(open_delivery.c.state, _last.c.state, delivery.c.state).label("state"),
     _now(open_delivery.c.reason, _last.c.reason, delivery.c.reason).label("reason"),
@@ -44,28 +44,41 @@ COLUMNS: Final = (
     *(_last.c[name] for name in ("started_at", "provider", "provider_reference", "handled_at")),
 )
 
-JOINED: Final = delivery.outerjoin(open_delivery, open_delivery.c.id == delivery.c.id).outerjoin(
-    _last, sa.and_(_last.c.delivery_id == delivery.c.id, _last.c.number == _number())
-)
+NOW: Final = {column.key: column for column in _COLUMNS}
+"""What `status` tells of a delivery, by its name, for queries of `joined`."""
 
-status = sa.select(*COLUMNS).select_from(JOINED).subquery("status")
+RENDERED: Final = NOW | {name: _told.c[name] for name in (*TELLING, "version")}
+"""What `rendered` tells, for queries of `joined_as_rendered`."""
+
+
+def joined(deliveries: sa.FromClause) -> sa.Join:
+    """Deliveries with what is open of each and its last outcome. PostgreSQL joins as it is written, so what leads to a
+    batch's deliveries comes before them."""
+    there = deliveries.outerjoin(open_delivery, open_delivery.c.id == delivery.c.id)
+    return there.outerjoin(_last, sa.and_(_last.c.delivery_id == delivery.c.id, _last.c.number == _number()))
+
+
+def joined_as_rendered(deliveries: sa.FromClause) -> sa.Join:
+    """What `joined` joins, and the outcome that explains the words of the last message that was made."""
+    with_words = sa.and_(_told.c.delivery_id == delivery.c.id, _told.c.number == _number("content_hash"))
+    return joined(deliveries).outerjoin(_told, with_words)
+
+
+status = sa.select(*NOW.values()).select_from(joined(delivery)).subquery("status")
 """Every delivery with its state now. Only what is found by a column of `delivery` is found quickly."""
+
+
+def of_batch(dialect: str) -> sa.Join:
+    """The deliveries of a batch of ids, which come first."""
+    wanted = rows.batch(dialect, [delivery.c.id])
+    return rows.lookup(wanted, delivery, delivery.c.id == wanted.c.id)
 
 
 @cache
 def status_of(dialect: str, names: tuple[str, ...]) -> sa.Select[Any]:
     """These columns of `status`, for a batch of deliveries."""
-    wanted = rows.batch(dialect, [delivery.c.id])
-    return sa.select(*(status.c[name] for name in names)).join(wanted, wanted.c.id == status.c.id)
+    return sa.select(*(NOW[name] for name in names)).select_from(joined(of_batch(dialect)))
 
 
-rendered = (
-    sa.select(*COLUMNS, *(_told.c[name] for name in (*TELLING, "version")))
-    .select_from(
-        JOINED.outerjoin(
-            _told, sa.and_(_told.c.delivery_id == delivery.c.id, _told.c.number == _number("content_hash"))
-        )
-    )
-    .subquery("rendered")
-)
+rendered = sa.select(*RENDERED.values()).select_from(joined_as_rendered(delivery)).subquery("rendered")
 """`status`, with what explains the words of the last message that was made of a delivery."""

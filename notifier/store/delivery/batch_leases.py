@@ -17,7 +17,7 @@ from notifier.domain.deliveries import Reason, State
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, lease
-from notifier.store.core.status import status, status_of
+from notifier.store.core.status import NOW, status_of
 from notifier.store.delivery import outcomes
 from notifier.store.delivery.outcomes import Opened
 
@@ -159,7 +159,7 @@ def _ended(dialect: str) -> sa.Select[Any]:
 @cache
 def _unsettled(dialect: str) -> sa.Select[str]:
     """Which of a batch of deliveries nobody has moved on."""
-    return status_of(dialect, ("id",)).where(status.c.batch_token.is_not(None))
+    return status_of(dialect, ("id",)).where(NOW["batch_token"].is_not(None))
 
 
 @cache

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import HeldChannel, State
-from notifier.domain.events import Event
+from notifier.domain.events import BLANK, Event
+from notifier.domain.keys import UNBOUND, Bounds
 from notifier.domain.preferences import read_preferences
 from notifier.domain.recipient_facts import RecipientFacts, read_facts
 from notifier.domain.trace_context import parted
@@ -21,13 +22,14 @@ from notifier.store.core import rows
 from notifier.store.core.buckets import in_each, of_person, over
 from notifier.store.core.database import Database
 from notifier.store.core.schema import decision, delivery, event, membership, recipient, supersession
-from notifier.store.core.status import rendered
+from notifier.store.core.status import RENDERED, joined_as_rendered, of_batch
 from notifier.store.delivery import digests, earlier
 from notifier.store.delivery.decisions import answers_told, facts_told
 from notifier.store.delivery.digests import Item
 from notifier.store.delivery.events import WITH_PROGRESS
 from notifier.store.reading import merging, tries
 from notifier.store.reading.dead import successor_id
+from notifier.store.reading.listing import ListedDelivery
 from notifier.store.reading.tries import AttemptRecord
 
 REDRIVES = 5  # redrives of a delivery that are followed; later ones are explained by `?delivery=`
@@ -36,7 +38,8 @@ REDRIVES = 5  # redrives of a delivery that are followed; later ones are explain
 class ExplanationQuery(msgspec.Struct, frozen=True, kw_only=True):
     """An event by its id, or by the id of one of its deliveries; the decisions about one recipient, or of all.
 
-    `after` are the type and the recipient of the last decision of the page before.
+    `after` are the type and the recipient of the last decision of the page before. Nothing is told of events beyond the
+    `bounds`.
     """
 
     event: str | None = None
@@ -44,6 +47,7 @@ class ExplanationQuery(msgspec.Struct, frozen=True, kw_only=True):
     recipient: str | None = None
     after: tuple[str, str] = ("", "")
     limit: int = 100
+    bounds: Bounds = UNBOUND
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,24 +74,13 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     standing: RecipientFacts | None
 
 
-class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery as it is now. `data` is that of its own event, which may be an earlier one than the one explained;
-    `language` is its recipient's now, None where they are gone; `held` the data of a digest's items."""
+class DeliveryRecord(ListedDelivery, frozen=True, kw_only=True):
+    """A delivery as it is now, with what explains its words. `data` is that of its own event, which may be an earlier
+    one than the one explained; `language` is its recipient's now, None where they are gone; `held` the data of a
+    digest's items."""
 
-    id: str
-    event_id: str
-    recipient_id: str
-    type: str
-    channel: HeldChannel
     subject_key: str
-    state: State
-    reason: str | None
-    code: str | None
-    created_at: int
-    updated_at: int
-    due_at: int
     expires_at: int
-    attempts: int
     crashes: int
     provider: str | None
     provider_reference: str | None
@@ -95,8 +88,6 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str | None
     content_hash: str | None
     version: int | None
-    redrive_of: str | None
-    digest_id: str | None
     held: tuple[str, ...] | None = None
     data: str
     language: str | None
@@ -133,18 +124,42 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     audiences: frozenset[str] = frozenset()
 
 
-_SENT = tuple(name for name in DeliveryRecord.__struct_fields__ if name not in ("data", "language", "held"))
+_OF_EVENT = ("source", "source_id", "event_type")
+_SENT = tuple(name for name in DeliveryRecord.__struct_fields__ if name not in (*_OF_EVENT, "data", "language", "held"))
 _MARK = ("subject_key", "until", "reason", "event_id")
 
 
 async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
-    """The records that explain an event; None where there is no such event or delivery."""
+    """The records that explain an event; None where there is no such event or delivery within the bounds."""
     if len(database.buckets) == 1:
-        return await _read(database, wanted)
-    longer = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
-    found = await in_each(database, lambda bucket: _read(bucket, longer))
-    parts = [part for part in found if part is not None]
-    return await _joined(database, parts, wanted.limit) if parts else None
+        whole = await _read(database, wanted)
+    else:
+        longer = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
+        found = await in_each(database, lambda bucket: _read(bucket, longer))
+        parts = [part for part in found if part is not None]
+        whole = await _joined(database, parts, wanted.limit) if parts else None
+    return whole if whole is None or wanted.bounds == UNBOUND else _within(whole, wanted.bounds)
+
+
+def _within(found: Found, bounds: Bounds) -> Found:
+    """The records without what they tell of events beyond the bounds: a delivery that the event's only repeats, what
+    superseded one, and the items of digests, whosever they are."""
+    beyond = {id_ for id_, each in found.sent.items() if not bounds.cover(each.source, each.event_type)}
+    sent = {
+        id_: each if each.held is None else msgspec.structs.replace(each, held=(BLANK,))
+        for id_, each in found.sent.items()
+        if id_ not in beyond
+    }
+    decisions = [
+        msgspec.structs.replace(made, answers=[_unless(beyond, each) for each in made.answers])
+        for made in found.decisions
+    ]
+    told = {key: each for key, each in found.marks.items() if bounds.cover(each.source, each.type)}
+    return msgspec.structs.replace(found, decisions=decisions, sent=sent, marks=told)
+
+
+def _unless(beyond: Collection[str], answered: Answered) -> Answered:
+    return msgspec.structs.replace(answered, delivery=None) if answered.delivery in beyond else answered
 
 
 async def _joined(database: Database, parts: Sequence[Found], limit: int) -> Found:
@@ -178,7 +193,7 @@ async def _read(database: Database, wanted: ExplanationQuery) -> Found | None:
                 return None
             id_, person = named.event_id, named.recipient_id
         row = None if id_ is None else await earlier.row_of_event(connection, database.dialect, _EVENT, id_)
-        if row is None:
+        if row is None or not wanted.bounds.cover(row.source, row.type):
             return None
         decisions = await _decisions(connection, wanted, row.id, person)
         page = decisions[: wanted.limit]
@@ -287,7 +302,7 @@ async def _with_redrives(connection: AsyncConnection, dialect: str, ids: Collect
 
 def _read_sent(row: Any) -> DeliveryRecord:
     language = None if row.chosen is None else read_preferences(row.chosen).locale or row.known
-    told = {name: getattr(row, name) for name in _SENT}
+    told = {name: getattr(row, name) for name in (*_SENT, *_OF_EVENT)}
     return msgspec.convert({**told, "data": parted(row.data)[0], "language": language}, DeliveryRecord, strict=False)
 
 
@@ -302,17 +317,19 @@ _GROUPS = (
 
 @cache
 def _deliveries(dialect: str) -> sa.Select[Any]:
-    wanted = rows.batch(dialect, [delivery.c.id])
+    told = joined_as_rendered(of_batch(dialect))
     return (
         sa.select(
-            *(rendered.c[name] for name in _SENT), event.c.data, recipient.c.locale.label("known"),
+            *(RENDERED[name] for name in _SENT), event.c.data, event.c.source, event.c.source_id,
+            event.c.type.label("event_type"), recipient.c.locale.label("known"),
             recipient.c.preferences.label("chosen"),
         )
-        .select_from(wanted)
-        .join(rendered, rendered.c.id == wanted.c.id)
-        .join(event, event.c.id == rendered.c.event_id)
-        .outerjoin(recipient, recipient.c.id == rendered.c.recipient_id)
-        .order_by(rendered.c.created_at, rendered.c.step, rendered.c.channel, rendered.c.id)
+        .select_from(
+            told.join(event, event.c.id == delivery.c.event_id).outerjoin(
+                recipient, recipient.c.id == delivery.c.recipient_id
+            )
+        )
+        .order_by(delivery.c.created_at, delivery.c.step, delivery.c.channel, delivery.c.id)
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from notifier.store.core import rows
 from notifier.store.core.books import seal, tally
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, event, open_delivery, open_event, plan, retention_mark
-from notifier.store.core.status import status, status_of
+from notifier.store.core.status import NOW, status, status_of
 from notifier.store.delivery import batch_leases, seals, tallies
 from notifier.store.delivery.tallies import Kind
 
@@ -159,7 +159,7 @@ async def _books(database: Database, day: int) -> _Books:
 async def _leased(connection: AsyncConnection, dialect: str, day: int) -> Counter[str]:
     """How many deliveries of a day are under leases and have no outcome yet, by channel."""
     ids = [id_ for id_ in await batch_leases.waiting(connection) if tallies.day(instant_of(id_)) == day]
-    query = status_of(dialect, ("channel",)).where(status.c.batch_token.is_not(None))
+    query = status_of(dialect, ("channel",)).where(NOW["batch_token"].is_not(None))
     found = await connection.execute(query, {"rows": rows.ids(ids)}) if ids else ()
     return Counter(row.channel for row in found)
 
