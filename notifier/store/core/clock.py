@@ -56,9 +56,10 @@ class DatabaseClock:
                 log.warning("clock.not_synced", error=str(error))
 
     async def _sync(self) -> None:
-        async def work(connection: AsyncConnection) -> int:
-            return int((await connection.execute(sa.text(NOW[self._database.dialect]))).scalar_one())
+        async def work(connection: AsyncConnection) -> float:
+            # Around the statement alone: to wait for a connection may take seconds, of which half would be the error.
+            before = elapsed()
+            told = int((await connection.execute(sa.text(NOW[self._database.dialect]))).scalar_one())
+            return told - (before + elapsed()) / 2 * 1000
 
-        before = elapsed()
-        told = await self._database.read(work)
-        self._offset = told - (before + elapsed()) / 2 * 1000
+        self._offset = await self._database.read(work)
