@@ -113,6 +113,14 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel("Receipts", "ops", ((rate("notifier_receipts_total", "channel", "state"), "{{channel}} {{state}}"),)),
         Panel(
+            "Subscriptions", "short",
+            (("max by (state) (notifier_subscriptions)", "{{state}}"),
+             ("max(notifier_longest_failing_subscription_seconds)", "longest failure, in seconds"),
+             (rate("notifier_change_batches_total", "outcome"), "batches a second {{outcome}}"),
+             (rate("notifier_changes_told_total"), "changes a second")),
+            "Services that are told what became of their deliveries.",
+        ),
+        Panel(
             "The ledger", "short",
             (("max(notifier_events)", "events"), ("max(notifier_deliveries_planned)", "planned"),
              ("max by (state) (notifier_deliveries)", "{{state}}")),
@@ -265,6 +273,15 @@ RULES: tuple[Alert, ...] = (
         "NotifierBackgroundFails", rises("notifier_background_failures_total", "15m"), "15m", WARNING,
         "Background work fails again and again",
         "It is started again. Look for `background.failed` in the log.",
+    ),
+    Alert(
+        "NotifierSubscriptionFails",
+        'max(notifier_subscriptions{state="given_up"}) > 0'
+        " or max(notifier_longest_failing_subscription_seconds) > 3600",
+        "5m", WARNING,
+        "A service isn't told what became of its deliveries",
+        "The console's page of subscriptions says which, since when and why. Talk to its owner, then resume it: nothing"
+        " is missed while its changes are kept, which is a week.",
     ),
     Alert(
         "NotifierApiFails", f"{ERRORS} > 0.01 * sum(rate(notifier_http_request_seconds_count[5m]))", "5m", CRITICAL,

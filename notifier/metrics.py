@@ -25,6 +25,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from notifier.domain.clock import SECOND
+from notifier.domain.subscriptions import STANDINGS, Subscription
 from notifier.providers.metrics import EVERY
 from notifier.runtime import background, loop_lag
 from notifier.runtime.stages import cpu_seconds
@@ -88,6 +89,10 @@ rows_removed = Counter(
 "over",
     ["kind"], registry=REGISTRY,
 )  # fmt: skip
+batches = Counter(
+    "notifier_change_batches_total", "Batches of changes sent to subscribers", ["outcome"], registry=REGISTRY
+)
+changes_told = Counter("notifier_changes_told_total", "Changes that subscribers have taken", registry=REGISTRY)
 receipts = Counter(
     "notifier_receipts_total", "Deliveries whose state a provider's receipt changed", ["channel", "state", "reason"],
     registry=REGISTRY,
@@ -213,6 +218,26 @@ class BacklogCollector(Collector):
             oldest.add_metric([channel, lane], 0 if since is None else max(self._now - since, 0) / SECOND)
         yield due
         yield oldest
+
+
+class SubscriptionCollector(Collector):
+    """Subscriptions by how they stand, and how long the one that has failed longest has done so; `now` is in epoch
+    milliseconds."""
+
+    def __init__(self, found: Sequence[Subscription], now: int) -> None:
+        self._found = found
+        self._now = now
+
+    def collect(self) -> Iterable[Metric]:
+        standing = Counted(each.standing for each in self._found)
+        family = GaugeMetricFamily("notifier_subscriptions", "Subscriptions by how they stand", labels=["state"])
+        for name in STANDINGS:
+            family.add_metric([name], standing[name])
+        yield family
+        since = [each.failing_since for each in self._found if each.failing_since is not None and each.paused is None]
+        longest = max(self._now - min(since, default=self._now), 0) / SECOND
+        help_ = "Time since the first failure of the subscription that has failed longest, and is not paused"
+        yield GaugeMetricFamily("notifier_longest_failing_subscription_seconds", help_, value=longest)
 
 
 def render(*collectors: Collector) -> bytes:

@@ -31,7 +31,8 @@ def everything() -> bytes:
     """All that any process tells."""
     pool = metrics.PoolCollector()
     pool.watched = lambda: Connections(most=10, in_use=2, waiting=1)
-    of_database = metrics.LedgerCollector(LEDGER), metrics.BacklogCollector(BACKLOGS, NOW)
+    backlogs, subscribed = metrics.BacklogCollector(BACKLOGS, NOW), metrics.SubscriptionCollector([], NOW)
+    of_database = metrics.LedgerCollector(LEDGER), backlogs, subscribed
     group = Told([by_state({"working": 4})])
     return metrics.render(metrics.REGISTRY, metrics.OF_CLOCK, *of_database, pool, group)
 

@@ -12,8 +12,9 @@ from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO, MiddlewareError
 
 from notifier import metrics
-from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES, make_broker
+from notifier.broker import ASK, CAREFUL, CHANGES, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES, make_broker
 from notifier.broker.signals import IDS_A_MESSAGE
+from notifier.changes.pump import Pump, open_pump
 from notifier.domain.deliveries import Channel, Lane
 from notifier.domain.errors import ConfigurationError
 from notifier.monitoring import reports
@@ -51,6 +52,7 @@ class Loop(AsyncIO):
     def __init__(self) -> None:
         super().__init__()
         self._engine: WorkerEngine | None = None
+        self.pump: Pump | None = None
         self.stopping = False
         self.report_to: int | None = None
         self._deciding: dict[tuple[int, bool], Coalescer[str, None]] = {}
@@ -64,6 +66,8 @@ class Loop(AsyncIO):
     def stop(self) -> None:
         """Begin no batch any more, and let the leases of what is on the wire end: said by another thread."""
         self.stopping = True
+        if self.pump is not None:
+            self.pump.stopping = True
         for engine in self.engine.buckets:
             engine.claims.stop_renewing()
 
@@ -88,6 +92,8 @@ class Loop(AsyncIO):
         try:
             super().before_worker_boot(broker, worker)  # type: ignore[no-untyped-call]
             self._engine = async_to_sync(open_worker_engine)(settings, own)
+            if CHANGES in served:
+                self.pump = async_to_sync(open_pump)(self._engine, settings)
             broker.namespace = self._engine.namespace  # type: ignore[attr-defined]  # before the first consumer
             if self.report_to is not None:
                 async_to_sync(self._report)(self.report_to)
@@ -143,6 +149,13 @@ async def decide_urgent_events(ids: list[str], *, bucket: int = 0) -> None:
 async def expand_events(ids: list[str], *, bucket: int = 0) -> None:
     """Expand the next chunk of the segments of campaign events."""
     await expand(loop.engine.buckets[bucket], ids)
+
+
+@dramatiq.actor(queue_name=CHANGES, actor_name="tell_changes")
+async def tell_changes(ids: list[str], *, bucket: int = 0) -> None:  # noqa: ARG001 (subscriptions are of all buckets)
+    """Tell subscriptions what became of deliveries."""
+    if loop.pump is not None:
+        await loop.pump.tell(ids)
 
 
 @dramatiq.actor(queue_name=ASK, actor_name="ask")

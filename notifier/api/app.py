@@ -30,6 +30,7 @@ from notifier.api import (
     preferences,
     recipients,
     stopping,
+    subscriptions,
     texts,
     unsubscribe,
 )
@@ -80,6 +81,7 @@ ENDPOINTS = docs.endpoints(
         *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
+        *subscriptions.ENDPOINTS,
     ]
 )  # fmt: skip
 HOT = events.ENDPOINTS[0].path

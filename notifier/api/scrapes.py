@@ -20,6 +20,7 @@ from notifier.domain.clock import SECOND
 from notifier.domain.errors import StoreUnavailable
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.runtime.recent import Recent
+from notifier.store.console import subscriptions
 from notifier.store.delivery import due
 from notifier.store.delivery.due import Backlog, Queue
 
@@ -43,6 +44,7 @@ class Scrapes:
         self._engine = engine
         self._books = books
         self._backlogs = Recent(self._look, engine.clock, GOOD_FOR, REST)
+        self._subscriptions = Recent(partial(subscriptions.every, engine.database), engine.clock, GOOD_FOR, REST)
         self._own = Recent(partial(self._tell, lambda: metrics.REGISTRY), engine.clock, OWN_GOOD_FOR)
         self._all = Recent(partial(self._tell, metrics.of_all), engine.clock, GOOD_FOR)
 
@@ -60,9 +62,13 @@ class Scrapes:
         return await asyncio.to_thread(lambda: metrics.render(counters(), *found))
 
     async def _of_database(self) -> Sequence[Collector]:
-        ledger, backlogs = await asyncio.gather(_known(self._books.lately()), _known(self._backlogs.get()))
+        ledger, backlogs, subscribed = await asyncio.gather(
+            _known(self._books.lately()), _known(self._backlogs.get()), _known(self._subscriptions.get())
+        )
+        now = self._engine.clock.now()
         told: list[Collector] = [] if ledger is None else [metrics.LedgerCollector(ledger)]
-        return told if backlogs is None else [*told, metrics.BacklogCollector(backlogs, self._engine.clock.now())]
+        told += [] if backlogs is None else [metrics.BacklogCollector(backlogs, now)]
+        return told if subscribed is None else [*told, metrics.SubscriptionCollector(subscribed, now)]
 
     async def _look(self) -> Mapping[Queue, Backlog]:
         now = self._engine.clock.now()

@@ -13,6 +13,7 @@ from notifier.broker.queues import (
     ASK,
     BACKGROUND,
     CAREFUL,
+    CHANGES,
     DECIDE,
     DECIDE_URGENT,
     EXPAND,
@@ -27,8 +28,8 @@ from notifier.runtime.broker_url import FORMS, BrokerUrl, RedisUrl, read_broker_
 from notifier.runtime.redis_clients import connect, mode
 
 __all__ = [
-    "ASK", "BACKGROUND", "CAREFUL", "DECIDE", "DECIDE_URGENT", "EXPAND", "LANES", "PROMPT", "QUEUES", "broker_address",
-    "make_broker", "refuse_another_mode",
+    "ASK", "BACKGROUND", "CAREFUL", "CHANGES", "DECIDE", "DECIDE_URGENT", "EXPAND", "LANES", "PROMPT", "QUEUES",
+    "broker_address", "make_broker", "refuse_another_mode",
 ]  # fmt: skip
 
 SOCKET_TIMEOUT = 3  # seconds: a broker that hangs delays one signal this long, then the clock sends it

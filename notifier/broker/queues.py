@@ -9,6 +9,8 @@ DECIDE_URGENT: Final = "decide.urgent"
 """Events of urgent notification types: no burst of other events is decided before them."""
 EXPAND: Final = "expand"
 ASK: Final = "ask"
+CHANGES: Final = "changes"
+"""Subscriptions that are to be told what became of deliveries."""
 CAREFUL: Final = "careful"
 """Rows that may have crashed a worker: one row a message, one message at a time, so a crash affects no other row."""
 LANES: Final[dict[tuple[Channel, Lane], str]] = {
@@ -17,10 +19,10 @@ LANES: Final[dict[tuple[Channel, Lane], str]] = {
 
 PROMPT: Final = [DECIDE_URGENT, DECIDE, ASK, *(queue for (_, lane), queue in LANES.items() if lane != Lane.BULK)]
 BULK: Final = [queue for (_, lane), queue in LANES.items() if lane == Lane.BULK]
-BACKGROUND: Final = ([CAREFUL, EXPAND], [CAREFUL, *BULK])
-"""The queues of the two background worker processes: campaigns and rows that may crash a process. While one restarts
-the other works on."""
-QUEUES: Final = [*PROMPT, CAREFUL, EXPAND, *BULK]
+BACKGROUND: Final = ([CAREFUL, EXPAND, CHANGES], [CAREFUL, *BULK])
+"""The queues of the two background worker processes: campaigns, subscriptions and rows that may crash a process. While
+one restarts the other works on."""
+QUEUES: Final = [*PROMPT, CAREFUL, EXPAND, CHANGES, *BULK]
 
 
 def prefetch(queue: str, wanted: int) -> int:

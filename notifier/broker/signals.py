@@ -12,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis
 
 from notifier import metrics
-from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES
+from notifier.broker import ASK, CAREFUL, CHANGES, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.domain.deliveries import Channel, Lane
 
@@ -71,6 +71,10 @@ class Signals:
     async def ask(self, ids: Sequence[str], *, alone: bool = False) -> None:
         """Signal that a provider is to be asked whether it has these deliveries."""
         await self._send(self._messages(ASK, "ask", ids, alone=alone))
+
+    async def tell_changes(self, ids: Sequence[str]) -> None:
+        """Signal that subscriptions are to be told of changes."""
+        await self._send(self._messages(CHANGES, "tell_changes", ids))
 
     async def depths(self) -> dict[str, int]:
         """The number of messages waiting in each queue; queues of an unreachable broker are missing."""

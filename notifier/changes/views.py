@@ -69,13 +69,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     more: bool
 
 
-async def find(database: Database, wanted: ChangeFilter, place: Place, limit: int) -> Page:
-    """The next changes behind a place, `limit` at most. It looks through a bounded part of the log, so a page may be
-    empty though there is more. Raises PastRetention."""
+async def find(database: Database, wanted: ChangeFilter, place: Place, limit: int, until: Place | None = None) -> Page:
+    """The next changes behind a place, `limit` at most and up to another place where that is given. It looks through a
+    bounded part of the log, so a page may be empty though there is more. Raises PastRetention."""
     found: list[ChangeView] = []
     more = True
     for _ in range(ROUNDS):
-        stretch = await log.read(database, place, limit - len(found))
+        stretch = await log.read(database, place, limit - len(found), until)
         found += await _views(database, wanted, stretch.changes)
         place, more = stretch.end, stretch.more
         if not more or len(found) == limit:

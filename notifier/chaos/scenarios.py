@@ -32,6 +32,7 @@ MODULES = {
     "cluster_master": "broker_failover",
     "rabbitmq_node": "broker_failover",
     "host_cut_off": "hosts",
+    "subscriber_away": "subscribers",
 }
 
 PATIENT = (

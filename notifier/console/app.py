@@ -23,6 +23,7 @@ from notifier.console import (
     lookup,
     publish,
     sign_in,
+    subscriptions,
     types,
     users,
     visits,
@@ -55,7 +56,7 @@ SCREENS: Sequence[Screen] = [
     Screen(path="/", handler=get_home, permission="read"),
     *sign_in.SCREENS, *health.SCREENS, *activity.SCREENS, *lookup.SCREENS, *why.SCREENS,
     *types.SCREENS, *editor.SCREENS, *publish.SCREENS, *contacts.SCREENS, *dead.SCREENS, *audit.SCREENS,
-    *users.SCREENS, *account.SCREENS,
+    *subscriptions.SCREENS, *users.SCREENS, *account.SCREENS,
 ]  # fmt: skip
 """Every screen. The navigation has them in this order."""
 

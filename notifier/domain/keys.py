@@ -18,7 +18,7 @@ from notifier.domain.text import LINE
 Scope = Literal[
     "events:write", "opened:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write",
     "deliveries:read", "ledger:read", "metrics:read", "dead:read", "dead:write", "explain:read", "changes:read",
-    "texts:read", "texts:write", "texts:publish", "ocpi",
+    "subscriptions:write", "texts:read", "texts:write", "texts:publish", "ocpi",
 ]  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 

@@ -10,7 +10,8 @@ from functools import partial
 import structlog
 
 from notifier import metrics
-from notifier.broker import CAREFUL, DECIDE, LANES
+from notifier.broker import CAREFUL, CHANGES, DECIDE, LANES
+from notifier.domain.changes import behind
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Lane, State, by_queue
 from notifier.domain.errors import StoreUnavailable
@@ -18,10 +19,11 @@ from notifier.pipeline import erasure, retention, sealing
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
 from notifier.runtime.background import keep_going, pause
+from notifier.store.console import subscriptions
 from notifier.store.delivery import deliveries, due, events, tallies
 from notifier.store.delivery.deliveries import Move
 from notifier.store.delivery.due import DueDelivery
-from notifier.store.reading import ledger
+from notifier.store.reading import changes, ledger
 
 TICK = 1.0  # seconds between two rounds while little is due: what waits for a time of day or a retry waits in minutes
 BATCH = 1000  # rows signalled in one round
@@ -52,6 +54,8 @@ async def _tick(engine: Engine, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             busy = await tick(engine)
+            if engine.database.bucket == 0:
+                await signal_subscriptions(engine.whole)
             if engine.database.bucket == 0 and engine.clock.now() - audited_at >= AUDIT_EVERY:
                 await audit(engine.whole)
                 audited_at = engine.clock.now()
@@ -74,6 +78,15 @@ async def tick(engine: Engine) -> bool:
     undecided = await _signal_events(engine, now, room) if DECIDE in room else 0
     delivered = await _signal_deliveries(engine, now, room)
     return max(lost, undecided, delivered) >= BATCH
+
+
+async def signal_subscriptions(engine: Engine) -> None:
+    """Signal the subscriptions that are due and behind the log of changes."""
+    found = await subscriptions.due(engine.database, engine.clock.now())
+    if not found or (await engine.signals.depths()).get(CHANGES, 0) >= FULL_QUEUE:
+        return
+    end = await changes.newest(engine.database)
+    await engine.signals.tell_changes([id_ for id_, place in found.items() if behind(place, end)])
 
 
 async def audit(engine: Engine) -> None:

@@ -20,9 +20,12 @@ from typing import Final
 
 import idna
 
-from notifier.runtime.addresses import Network
+from notifier.runtime.addresses import Network, networks
 
 Address = IPv4Address | IPv6Address
+
+NETS: Final = "webhook_nets"
+"""The name of the setting with the permitted networks."""
 
 PORTS: Final = frozenset({443, 4443, 8443, 9443, 10443})
 """Ports on which HTTPS is conventionally served and no other public service is."""
@@ -116,6 +119,11 @@ _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """Matches the last label of a host that a resolver may read as an IPv4 address (WHATWG URL, "ends in a number")."""
 
 
+def nets(settings: Mapping[str, str]) -> Sequence[Network]:
+    """The networks that the operator permits, from the channels' settings."""
+    return networks(settings.get(NETS, ""))
+
+
 def parse_destination(url: str, permitted: Sequence[Network] = ()) -> Destination:
     """The destination that a URL names; UnsafeDestination where it can be told, without a look-up, to be unsafe.
 
@@ -158,8 +166,8 @@ def fault_of(address: Address) -> str | None:
     """
     if address in _NAT64:
         return fault_of(IPv4Address(int(address) & 0xFFFF_FFFF))
-    for fault, networks in _SPECIAL.items():
-        if any(address in network for network in networks):
+    for fault, special in _SPECIAL.items():
+        if any(address in network for network in special):
             return fault
     unicast = address.version == 4 or address in _GLOBAL_UNICAST
     return None if address.is_global and unicast else "reserved"

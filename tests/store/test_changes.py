@@ -17,7 +17,7 @@ from notifier.store.core.database import Database
 from notifier.store.delivery import changes
 from notifier.store.delivery.changes import IN_A_ROW
 from notifier.store.reading import changes as log
-from notifier.store.reading.changes import PastRetention
+from notifier.store.reading.changes import ROWS, PastRetention
 
 NOW = 1_773_000_000_000
 BEGINNING = (changes.BEGINNING,)
@@ -159,3 +159,11 @@ def test_a_row_in_short_holds_all(told: Sequence[Change]) -> None:
     at = max(each.at for each in told)
 
     assert changes.read(changes.write(told, at), at) == told
+
+
+async def test_what_follows_a_place_is_found_behind_hundreds_of_short_rows(database: Database) -> None:
+    told = [change(number) for number in range(2 * ROWS)]
+    for each in told:
+        await add(database, each)
+
+    assert (await read(database, limit=40))[0] == told

@@ -7,10 +7,9 @@ from typing import Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from notifier.channels.webhook.settings import nets
 from notifier.domain.messages import Private
 from notifier.domain.standard_webhooks import secret_key
-from notifier.providers.destinations import UnsafeDestination, parse_destination
+from notifier.providers.destinations import UnsafeDestination, nets, parse_destination
 
 Format = Literal["standard", "slack", "teams", "pagerduty"]
 """The format of bodies: Standard Webhooks for the receiver's own program, or a service's own format."""

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from notifier.channels.webhook.settings import NETS, nets
 from notifier.channels.webhook.transport import CONNECTIONS, WebhookTransport
+from notifier.providers.destinations import NETS, nets
 from notifier.providers.spec import Opening, ProviderSpec
 from notifier.runtime.accounts import Account
 from notifier.runtime.finding import DoctorFinding

@@ -1,19 +1,11 @@
 """Settings of webhooks: the networks beside the internet in which endpoints are permitted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
-from notifier.runtime.addresses import Network, networks
+from notifier.providers.destinations import NETS
+from notifier.runtime.addresses import networks
 from notifier.runtime.settings import Setting, looked_at
-
-NETS: Final = "webhook_nets"
-"""The name of the setting with the permitted networks."""
-
-
-def nets(settings: Mapping[str, str]) -> Sequence[Network]:
-    """Return the networks in which endpoints are permitted, from the channels' settings."""
-    return networks(settings.get(NETS, ""))
-
 
 SETTINGS: Final[Mapping[str, Setting]] = {
     NETS: Setting(

@@ -63,9 +63,14 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
     more: bool
 
 
-async def read(database: Database, place: Place, limit: int) -> Stretch:
-    """Read the `limit` changes that follow a place. Raises PastRetention."""
-    found = await in_each(database, lambda bucket: _read(bucket, place[bucket.bucket], limit))
+async def read(database: Database, place: Place, limit: int, until: Place | None = None) -> Stretch:
+    """Read the `limit` changes that follow a place, up to another one where that is given. Raises PastRetention."""
+
+    async def look(bucket: Database) -> list[LoggedChange]:
+        last = None if until is None else until[bucket.bucket]
+        return await _read(bucket, place[bucket.bucket], limit, last)
+
+    found = await in_each(database, look)
     taken = list(islice(heapq.merge(*found, key=lambda each: each.change.at), limit))
     after = {each.bucket: each.position + 1 for each in taken}
     end = tuple(after.get(bucket, position) for bucket, position in enumerate(place))
@@ -114,11 +119,12 @@ async def subjects(database: Database, changes: Iterable[LoggedChange]) -> dict[
     return {id_: subject for part in found for id_, subject in part.items()}
 
 
-async def _read(database: Database, position: int, limit: int) -> list[LoggedChange]:
-    """The changes of a bucket from a position on."""
+async def _read(database: Database, position: int, limit: int, until: int | None) -> list[LoggedChange]:
+    """The changes of a bucket from a position on, and before another one."""
     end = await _newest(database)
     if position > end:  # of a log that there was before a backup was restored
         raise PastRetention
+    end = end if until is None else min(end, until)
     found: list[LoggedChange] = []
     at = position
     while len(found) < limit and at < end:
@@ -130,15 +136,15 @@ async def _read(database: Database, position: int, limit: int) -> list[LoggedCha
             for change in log.read(row.changes, row.at)[skipped:]:
                 found.append(LoggedChange(bucket=database.bucket, position=at, change=change))
                 at += 1
-    return found[:limit]
+    return found[: min(limit, max(end - position, 0))]
 
 
 async def _rows(database: Database, position: int) -> Sequence[Any]:
     """The rows that have changes from a position on."""
 
     async def work(connection: AsyncConnection) -> Sequence[Any]:
-        found = await connection.execute(_ROWS, {"from": position - IN_A_ROW, "limit": ROWS})
-        return [row for row in found if row.position + row.number > position]
+        places = {"from": position - IN_A_ROW, "position": position, "limit": ROWS}
+        return list(await connection.execute(_ROWS, places))
 
     return await database.read(work)
 
@@ -160,7 +166,7 @@ async def _oldest(database: Database) -> int:
 _position = delivery_change.c.position
 _ROWS: Final = (
     sa.select(*(delivery_change.c[name] for name in ("position", "number", "at", "changes")))
-    .where(_position > sa.bindparam("from"))
+    .where(_position > sa.bindparam("from"), _position + delivery_change.c.number > sa.bindparam("position"))
     .order_by(_position)
     .limit(sa.bindparam("limit"))
 )

@@ -3,8 +3,8 @@
 import pytest
 
 from notifier.channels.webhook.provider import PROVIDER, check
-from notifier.channels.webhook.settings import nets
 from notifier.domain.errors import ConfigurationError
+from notifier.providers.destinations import nets
 from notifier.runtime.settings import load_settings
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from notifier.channels.webhook.sandbox import inbox
 from notifier.channels.webhook.sandbox.endpoint import PATH, SECRET, Endpoints, Hook
-from notifier.channels.webhook.settings import NETS
+from notifier.providers.destinations import NETS
 from notifier.sandbox.column import Column, InboxColumn
 from notifier.sandbox.service import ADDRESS, Host, Service
 from notifier.sandbox.stand_in import StandIn

@@ -1,0 +1,104 @@
+"""Subscribers: a real HTTP server that takes batches as it is told, and a pump that tells it."""
+
+from collections.abc import AsyncIterator
+from ipaddress import ip_network
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from notifier.changes.pump import HEADERS, Pump
+from notifier.domain.clock import ManualClock, SystemClock
+from notifier.domain.keys import ApiKey, make_key
+from notifier.domain.subscriptions import Subscription, SubscriptionDetails, make_secret
+from notifier.providers.guarded_client import GuardedClient
+from notifier.store.console import keys, subscriptions
+from notifier.store.core.database import Database
+from notifier.store.reading import changes as log
+from tests.conftest import prepare
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "buckets"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path, migrated: set[str]) -> str:
+    """An empty database of each engine, and one with buckets."""
+    return prepare(request, tmp_path, empty_sqlite, migrated)
+
+
+class Subscriber:
+    """An endpoint; `statuses` are its next answers, and 204 once they have been given."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.statuses: list[int] = []
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.taken: list[Any] = []
+
+    async def take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        self.requests.append(({name.lower(): value for name, value in request.headers.items()}, body))
+        status = self.statuses.pop(0) if self.statuses else 204
+        if status < 300:
+            self.taken += msgspec.json.decode(body)["data"]["changes"]
+        return web.Response(status=status)
+
+    def verified(self, secret: str, number: int = -1) -> Any:
+        """The body of a request, as the library for receivers verifies it."""
+        headers, body = self.requests[number]
+        return Webhook(secret).verify(body, headers)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the batches that came."""
+        return [headers["webhook-id"] for headers, _ in self.requests]
+
+
+@pytest.fixture
+async def subscriber() -> AsyncIterator[Subscriber]:
+    """An endpoint on this machine."""
+    subscriber = Subscriber()
+    app = web.Application(client_max_size=1024 * 1024)
+    app.router.add_post("/hook", subscriber.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    subscriber.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    yield subscriber
+    await runner.cleanup()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that begins now, since receivers refuse what is old."""
+    return ManualClock(SystemClock().now())
+
+
+@pytest.fixture
+async def pump(database: Database, clock: ManualClock) -> AsyncIterator[Pump]:
+    """A pump that may tell subscribers on this machine."""
+    http = GuardedClient("subscription", HEADERS, permitted=[ip_network("127.0.0.0/8")])
+    yield Pump(database, clock, http, Random(1))  # noqa: S311 (pauses)
+    await http.close()
+
+
+@pytest.fixture
+async def key(database: Database) -> ApiKey:
+    """A key that may subscribe to anything."""
+    _, made = make_key("csms", frozenset({"subscriptions:write"}), 0)
+    await keys.add(database, made)
+    return made
+
+
+@pytest.fixture
+async def subscription(database: Database, subscriber: Subscriber, key: ApiKey, clock: ManualClock) -> Subscription:
+    """A subscription to all that comes from now on."""
+    made = Subscription(
+        id="csms", key_id=key.id, details=SubscriptionDetails(url=subscriber.url), secret=make_secret(),
+        created_at=clock.now(), due_at=clock.now(), place=await log.newest(database),
+    )  # fmt: skip
+    await subscriptions.add(database, made, "test")
+    return made
