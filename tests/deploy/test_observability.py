@@ -187,6 +187,14 @@ CASES = [
     Case("a normal delivery waits", {NORMAL: "0x5 70+60x60"}, 15, {"NotifierDeliveriesLate"}),
     Case("a fifth fails for good", {'notifier_deliveries{state="failed"}': "1000+20x180"}, 90, {"NotifierDeadLetters"}),
     Case("an event is put aside", {"notifier_events_quarantined": "0x5 1x60"}, 20, {"NotifierEventsQuarantined"}),
+    Case(
+        "a subscription is given up", {'notifier_subscriptions{state="given_up"}': "0x5 1x60"}, 20,
+        {"NotifierSubscriptionFails"},
+    ),
+    Case(
+        "an endpoint fails for two hours", {"notifier_longest_failing_subscription_seconds": "0+60x120"}, 90,
+        {"NotifierSubscriptionFails"},
+    ),
     Case("a worker has ended", {"notifier_worker_ends_total": "0x20 1x60"}, 25, {"NotifierWorkersCrash"}),
     Case("a worker ended long ago", {"notifier_worker_ends_total": "0x20 1x60"}, 60, set()),
     Case(
