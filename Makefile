@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 PEERS := .venv-bench/ready
 
-.PHONY: help demo quick test coverage covered check audit format bench chaos observability lock clean
+.PHONY: help demo quick test coverage covered check audit format bench clients chaos observability lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -69,6 +69,9 @@ audit: $(READY)  ## no version in the production lock was withdrawn by its autho
 format: $(READY)  ## put the code in its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+clients: $(READY)  ## holds the clients of every language against clients/behaviour.toml; ARGS="java" for one
+	$(BIN)/python -m clients $(ARGS)
 
 bench: $(READY) $(PEERS)  ## events/s, latencies, CPU and peers at the same job, on real servers (docs/performance.md)
 	$(BIN)/python -m bench $(ARGS)

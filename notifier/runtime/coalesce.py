@@ -47,6 +47,14 @@ class Coalescer(Generic[T, R]):
             self._running = asyncio.create_task(self._run(), context=self._context.copy())
         return await done
 
+    def stop(self) -> None:
+        """End what is under way: callers whose items are not flushed are cancelled."""
+        for _, done in self._waiting:
+            done.cancel()
+        self._waiting = []
+        if self._running is not None:
+            self._running.cancel()
+
     async def _run(self) -> None:
         try:
             while self._lanes:

@@ -1,0 +1,1 @@
+"""Clients in several languages, and the table of behaviour that all of them are held to."""

@@ -1,0 +1,66 @@
+"""The commands by which each language's program of the behaviour table runs, once it is compiled."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).parent
+JARS: Final = Path("/usr/share/java")
+"""Where Debian has Java's libraries."""
+
+
+def python() -> Sequence[str]:
+    """Return the command of Python's program, on threads."""
+    return [sys.executable, "-m", "clients.python.runner"]
+
+
+def python_asyncio() -> Sequence[str]:
+    """Return the command of Python's program, on an event loop."""
+    return [*python(), "--asyncio"]
+
+
+def java() -> Sequence[str]:
+    """Compile Java's client and its program; return the command."""
+    sources = sorted((HERE / "java/src").rglob("*.java"))
+    jars = os.pathsep.join(str(JARS / f"jackson-{each}.jar") for each in ("annotations", "core", "databind"))
+    compile_ = ["javac", "-Xlint:all,-processing", "-Werror", "--release", "17", "-cp", jars, "-d", "{}", *sources]
+    classes = _made("java", sources, compile_)
+    # One of the JVM's compilers: a program that runs for seconds starts sooner.
+    return [
+        "java",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        f"{classes}{os.pathsep}{jars}",
+        "io.github.notifier.client.Runner",
+    ]
+
+
+PROGRAMS: Final[Mapping[str, Callable[[], Sequence[str]]]] = {
+    "python": python,
+    "asyncio": python_asyncio,
+    "java": java,
+}
+"""What makes each client's program and returns its command, by the client's name in the table."""
+
+
+def _made(client: str, sources: Sequence[Path], command: Sequence[str | Path], within: Path | None = None) -> Path:
+    """Return the folder of what these sources are compiled to, by a command in which `{}` is the folder.
+
+    It is kept from one run to the next, and made anew where a source has changed.
+    """
+    named = blake2b(b"".join(source.read_bytes() for source in sources), digest_size=8).hexdigest()
+    folder = Path(tempfile.gettempdir()) / f"notifier-{os.getuid()}-{client}-{named}"
+    if folder.exists():
+        return folder
+    begun = Path(tempfile.mkdtemp(dir=folder.parent))
+    whole = [str(each).replace("{}", str(begun)) for each in command]
+    done = subprocess.run(whole, check=False, capture_output=True, text=True, cwd=within)
+    if done.returncode:
+        raise RuntimeError(f"{whole[0]} found: {done.stdout}{done.stderr}")
+    begun.rename(folder)
+    return folder
