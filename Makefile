@@ -6,10 +6,10 @@ BIN := .venv/bin
 READY := .venv/ready
 PEERS := .venv-bench/ready
 
-.PHONY: help demo quick test coverage covered check audit format bench clients chaos observability lock clean
+.PHONY: help demo quick test coverage covered check audit format bench clients client-types chaos observability lock clean
 
 help:  ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "notifier needs Python 3.11 or newer; set PYTHON=...")'
@@ -72,6 +72,9 @@ format: $(READY)  ## put the code in its format
 
 clients: $(READY)  ## holds the clients of every language against clients/behaviour.toml; ARGS="java" for one
 	$(BIN)/python -m clients $(ARGS)
+
+client-types: $(READY)  ## the types of events' data in clients/ anew from the OpenAPI document
+	$(BIN)/python -m clients.generate
 
 bench: $(READY) $(PEERS)  ## events/s, latencies, CPU and peers at the same job, on real servers (docs/performance.md)
 	$(BIN)/python -m bench $(ARGS)

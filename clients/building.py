@@ -1,5 +1,6 @@
 """The commands by which each language's program of the behaviour table runs, once it is compiled."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 HERE: Final = Path(__file__).parent
+Command = Sequence[str | Path]
 JARS: Final = Path("/usr/share/java")
 """Where Debian has Java's libraries."""
 
@@ -28,7 +30,18 @@ def java() -> Sequence[str]:
     """Compile Java's client and its program; return the command."""
     sources = sorted((HERE / "java/src").rglob("*.java"))
     jars = os.pathsep.join(str(JARS / f"jackson-{each}.jar") for each in ("annotations", "core", "databind"))
-    compile_ = ["javac", "-Xlint:all,-processing", "-Werror", "--release", "17", "-cp", jars, "-d", "{}", *sources]
+    compile_: Command = [
+        "javac",
+        "-Xlint:all,-processing",
+        "-Werror",
+        "--release",
+        "17",
+        "-cp",
+        jars,
+        "-d",
+        "{}",
+        *sources,
+    ]
     classes = _made("java", sources, compile_)
     # One of the JVM's compilers: a program that runs for seconds starts sooner.
     return [
@@ -40,15 +53,39 @@ def java() -> Sequence[str]:
     ]
 
 
+def typescript() -> Sequence[str]:
+    """Compile the TypeScript client and its program, by the compiler that npm has; return the command."""
+    own = HERE / "typescript"
+    named = json.loads((own / "package.json").read_text())["devDependencies"]
+    wanted = [f"{name}@{version}" for name, version in named.items()]
+    install: Command = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", "{}"]
+    tools = _made("npm", [own / "package.json"], [*install, *wanted])
+    modules = tools / "node_modules"
+    tsc: Command = [
+        "node",
+        modules / "typescript/bin/tsc",
+        "-p",
+        own / "test",
+        "--typeRoots",
+        modules / "@types",
+        "--outDir",
+        "{}",
+    ]
+    program = _made("typescript", sorted([*own.rglob("*.ts"), *own.rglob("*.json")]), tsc)
+    (program / "package.json").write_text('{"type": "module"}')
+    return ["node", str(program / "test/runner.js")]
+
+
 PROGRAMS: Final[Mapping[str, Callable[[], Sequence[str]]]] = {
     "python": python,
     "asyncio": python_asyncio,
     "java": java,
+    "typescript": typescript,
 }
 """What makes each client's program and returns its command, by the client's name in the table."""
 
 
-def _made(client: str, sources: Sequence[Path], command: Sequence[str | Path], within: Path | None = None) -> Path:
+def _made(client: str, sources: Sequence[Path], command: Command) -> Path:
     """Return the folder of what these sources are compiled to, by a command in which `{}` is the folder.
 
     It is kept from one run to the next, and made anew where a source has changed.
@@ -59,7 +96,7 @@ def _made(client: str, sources: Sequence[Path], command: Sequence[str | Path], w
         return folder
     begun = Path(tempfile.mkdtemp(dir=folder.parent))
     whole = [str(each).replace("{}", str(begun)) for each in command]
-    done = subprocess.run(whole, check=False, capture_output=True, text=True, cwd=within)
+    done = subprocess.run(whole, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{whole[0]} found: {done.stdout}{done.stderr}")
     begun.rename(folder)
