@@ -17,10 +17,11 @@ from notifier.store.console import subscriptions
 from notifier.store.reading import changes as log
 from notifier.store.reading.changes import PastRetention
 
-PAUSED: Final = {
-    "by_hand": "paused by hand", "gone": "paused: it answered 410, gone", "failing": "paused: it failed for 72 hours",
-    "key_lost": "paused: its API key is revoked, expired or lacks the scope",
-    "past_retention": "paused: its next changes are not kept any more; replay it",
+WHY: Final = {
+    "by_hand": "Somebody paused it.", "gone": "Its endpoint answered 410, gone.",
+    "failing": "Its endpoint took nothing for 72 hours.",
+    "key_lost": "The API key that wrote it is revoked, has expired or lacks the scope.",
+    "past_retention": "Its next changes are not kept any more. Replay it from some hours ago.",
 }  # fmt: skip
 """Why a subscription is paused, in words."""
 
@@ -29,12 +30,13 @@ HOURS: Final = (1, 6, 24, 72, 168)
 
 
 class Line(NamedTuple):
-    """A subscription in the list."""
+    """A subscription in the list, with how many changes it is behind."""
 
     held: Subscription
     behind: int
     status: str
     tone: str
+    why: str = ""
 
 
 async def get_subscriptions(request: Request, context: ConsoleContext) -> Response:
@@ -76,7 +78,7 @@ async def _list(request: Request, context: ConsoleContext, *, fault: str = "", s
 
 def _line(held: Subscription, count: int) -> Line:
     if held.paused is not None:
-        return Line(held, count, PAUSED[held.paused], "bad")
+        return Line(held, count, "paused", "bad", WHY[held.paused])
     if held.failures:
         return Line(held, count, f"failing, {held.failures} tries", "warn")
     return Line(held, count, "up to date" if not count else "being told", "good")
