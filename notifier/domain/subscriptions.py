@@ -125,7 +125,7 @@ def may_write(key: ApiKey, now: int) -> bool:
 def beyond(key: ApiKey, details: SubscriptionDetails) -> str | None:
     """The pointer to the first type or source that a key isn't bound to; None where there is none."""
     for place, type_ in enumerate(details.types):
-        if not key.reports_of(type_):
+        if not key.bounds.has_type(type_):
             return f"/types/{place}"
     for place, source in enumerate(details.sources):
         if not _covered(key, source):
@@ -136,7 +136,7 @@ def beyond(key: ApiKey, details: SubscriptionDetails) -> str | None:
 def _covered(key: ApiKey, source: str) -> bool:
     """Whether all that a source stands for is what a key may report as."""
     if not source.endswith(ANY_ENDING):
-        return key.reports_as(source)
+        return key.bounds.has_source(source)
     begin = source.removesuffix(ANY_ENDING)
     return not key.sources or any(
         each.endswith(ANY_ENDING) and begin.startswith(each.removesuffix(ANY_ENDING)) for each in key.sources

@@ -49,20 +49,21 @@ class Coalescer(Generic[T, R]):
 
     def stop(self) -> None:
         """End what is under way: callers whose items are not flushed are cancelled."""
-        for _, done in self._waiting:
-            done.cancel()
-        self._waiting = []
+        self._give_up()
         if self._running is not None:
             self._running.cancel()
+
+    def _give_up(self) -> None:
+        for _, done in (each for lane in self._lanes.values() for each in lane):
+            done.cancel()
+        self._lanes = {}
 
     async def _run(self) -> None:
         try:
             while self._lanes:
                 await self._flush_one(self._next())
         except asyncio.CancelledError:  # the program is ending: callers must not wait for an answer that won't come
-            for _, done in (each for lane in self._lanes.values() for each in lane):
-                done.cancel()
-            self._lanes = {}
+            self._give_up()
             raise
         finally:
             self._running = None
