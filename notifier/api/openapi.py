@@ -174,7 +174,13 @@ def _parameters(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> list[
         for name in re.findall(r"{(\w+)}", path)
     ]
     parameters += [
-        {"name": asked.name, "in": "query", "schema": _given(by_type[repr(asked.type)])} for asked in _asked(endpoint)
+        {
+            "name": asked.name,
+            "in": "query",
+            **({"required": True} if asked.required else {}),
+            "schema": _given(by_type[repr(asked.type)]),
+        }
+        for asked in _asked(endpoint)
     ]
     parameters += [
         {

@@ -98,6 +98,11 @@ def test_every_endpoint_is_told_with_its_scope_its_parameters_and_its_problems(e
     asked = [field.name for field in msgspec.structs.fields(endpoint.query)] if endpoint.query else []
     sent = [field.encode_name for field in msgspec.structs.fields(endpoint.headers)] if endpoint.headers else []
     conditions = ["If-Match", "If-None-Match"] if 41201 in endpoint.problems else []
+    needed = (
+        [field.name for field in msgspec.structs.fields(endpoint.query) if field.required] if endpoint.query else []
+    )
+    required = [each["name"] for each in told.get("parameters", []) if each["in"] == "query" and "required" in each]
+    assert required == needed
     named = [each["name"] for each in told.get("parameters", [])]
     assert named == [*re.findall(r"{(\w+)}", path), *asked, *sent, *conditions]
     assert ("requestBody" in told) == bool(endpoint.takes)
