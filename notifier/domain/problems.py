@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from notifier.domain.errors import Problem
+from notifier.domain.ids import FORM
 
 TITLES: Mapping[int, tuple[str, str]] = {
     40001: ("Malformed JSON", "The body is not JSON (RFC 8259). Send UTF-8, no NaN, no comments."),
@@ -91,6 +92,8 @@ def from_decoding(code: int, error: Exception, within: str = "") -> Problem:
             "not an RFC 3339 time, such as 2026-03-09T22:10:00Z; leap seconds (:60) are not accepted",
             pointer or None,
         )
+    if FORM in said:
+        return problem(code, "not an id of the notifier's, which has 32 hex digits", pointer or None)
     if "matching regex" in said:
         return problem(code, "the value has characters that are not allowed here", pointer or None)
     return problem(code, said, pointer or None)

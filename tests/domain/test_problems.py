@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from notifier.domain.errors import Problem
+from notifier.domain.identifiers import Id
 from notifier.domain.problems import TITLES, UNDECODABLE, from_decoding, problem, to_pointer
 
 
@@ -18,6 +19,7 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     prices: list[Price]
     kind: Literal["one", "two"] = "one"
     names: dict[Annotated[str, msgspec.Meta(max_length=3)], int] = {}
+    event: Id | None = None
 
 
 def decoding(body: bytes, within: str = "") -> Problem:
@@ -46,6 +48,7 @@ def test_a_number_begins_with_its_status_and_its_title_comes_with_a_way_out(numb
         (b'{"prices": [{"amount": "1"}]}', "/prices/0/amount", "Expected `float`, got `str`"),
         (b'{"prices": [{"amount": 1, "a/b~c": 1}]}', "/prices/0/a~1b~0c", "there is no such member"),
         (b'{"prices": [{"amount": 1, "currency": "eur"}]}', "/prices/0/currency", "characters"),
+        (b'{"prices": [], "event": "a-17"}', "/event", "32 hex digits"),
         (b'{"prices": [], "kind": "three"}', "/kind", "unknown value"),
         (b'{"prices": [], "kind": "x - at `$.prices`"}', "/kind", "unknown value"),
         (b'{"prices": [], "names": {"Ada Lovelace": 1}}', "/names", "length <= 3"),
