@@ -69,7 +69,7 @@ async def test_a_page_looks_at_so_many_rows_and_says_where_it_stopped(
     enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a filter that nothing fits but the oldest of ten, and pages that look at four
-    monkeypatch.setattr(paging, "LOOKED_AT", 4)
+    monkeypatch.setattr(paging, "LOOKED_UP", 4)
     visitor = await signed_in(enter, "viewer")
     ids = await fill(visitor, 10)
     database = visitor.engine.database
