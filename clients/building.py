@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -76,11 +77,19 @@ def typescript() -> Sequence[str]:
     return ["node", str(program / "test/runner.js")]
 
 
+def go() -> Sequence[str]:
+    """Compile the Go client and its program; return the command."""
+    own = HERE / "go"
+    build: Command = ["env", "-C", own, "go", "build", "-o", "{}/runner", "./internal/runner"]
+    return [str(_made("go", sorted([*own.rglob("*.go"), own / "go.mod"]), build) / "runner")]
+
+
 PROGRAMS: Final[Mapping[str, Callable[[], Sequence[str]]]] = {
     "python": python,
     "asyncio": python_asyncio,
     "java": java,
     "typescript": typescript,
+    "go": go,
 }
 """What makes each client's program and returns its command, by the client's name in the table."""
 
@@ -99,5 +108,8 @@ def _made(client: str, sources: Sequence[Path], command: Command) -> Path:
     done = subprocess.run(whole, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{whole[0]} found: {done.stdout}{done.stderr}")
-    begun.rename(folder)
+    try:
+        begun.rename(folder)
+    except OSError:  # somebody else was quicker
+        shutil.rmtree(begun)
     return folder

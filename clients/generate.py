@@ -1,6 +1,6 @@
 """Types of the data of each event type, for the clients, made of the OpenAPI document: `make client-types` writes them.
 
-A member that may be left out is optional in TypeScript, and null in Java.
+A member that may be left out is optional in TypeScript, null in Java, and nil in Go.
 """
 
 import re
@@ -19,6 +19,7 @@ EVENT: Final = "event."
 """What the names of the schemas of events' data begin with."""
 
 Schema = Mapping[str, Any]
+GO_TYPES: Final = {"string": "string", "number": "float64", "integer": "int64", "boolean": "bool"}
 JAVA_TYPES: Final = {"string": "String", "number": "BigDecimal", "integer": "Long", "boolean": "Boolean"}
 TYPESCRIPT_TYPES: Final = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}
 
@@ -31,7 +32,11 @@ def files() -> dict[Path, str]:
     events = {name: schema for name, schema in schemas.items() if name.startswith(EVENT)}
     money = {"Money": schemas["Money"]}
     java = {JAVA / f"{class_name(name)}.java": java_record(name, schema) for name, schema in (money | events).items()}
-    return {HERE / "typescript/src/events.ts": typescript(money, events), **java}
+    return {
+        HERE / "typescript/src/events.ts": typescript(money, events),
+        HERE / "go/events.go": go(money | events),
+        **java,
+    }
 
 
 def class_name(schema: str) -> str:
@@ -71,6 +76,48 @@ def _typescript(told: Schema) -> str:
             return TYPESCRIPT_TYPES[type_]
         case _:
             raise ValueError(f"no TypeScript type for {told}")
+
+
+def go(schemas: dict[str, Schema]) -> str:
+    """Return the Go file with a struct for each event's data."""
+    parts = [f'package notifier\n\n// {MADE}\n\nimport "time"']
+    parts += ["\n".join(_struct(name, schema)) for name, schema in schemas.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _struct(name: str, schema: Schema) -> Iterator[str]:
+    own = class_name(name)
+    members = [
+        (
+            "".join("ID" if part == "id" else _upper(part) for part in member.split("_")),
+            member,
+            _go(_given(told)),
+            member in schema["required"],
+        )
+        for member, told in schema["properties"].items()
+    ]
+    shown = [(go, f"{'' if needed else '*'}{type_}") for go, _, type_, needed in members]
+    told = any("description" in each for each in schema["properties"].values())  # gofmt aligns what no comment divides
+    names, types = (0 if told else max(len(each[column]) for each in shown) for column in (0, 1))
+    yield f"// {own}: {schema['description'][:1].lower()}{schema['description'][1:]}"
+    yield f"type {own} struct {{"
+    for (go, type_), (_, member, _, needed) in zip(shown, members, strict=True):
+        if "description" in schema["properties"][member]:
+            yield f"\t// {schema['properties'][member]['description']}."
+        yield f'\t{go:{names}} {type_:{types}} `json:"{member}{"" if needed else ",omitempty"}"`'
+    yield "}"
+
+
+def _go(told: Schema) -> str:
+    match told:
+        case {"$ref": reference}:
+            return class_name(reference.rpartition("/")[2])
+        case {"format": "date-time"}:
+            return "time.Time"
+        case {"type": type_}:
+            return GO_TYPES[type_]
+        case _:
+            raise ValueError(f"no Go type for {told}")
 
 
 def java_record(name: str, schema: Schema) -> str:

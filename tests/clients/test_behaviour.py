@@ -13,7 +13,7 @@ from tests.conftest import absent
 pytestmark = pytest.mark.timeout(600)  # a client is compiled, and the machine does much else
 
 CASES = cases()
-TOOLS = {"java": ("javac",), "typescript": ("node", "npm")}
+TOOLS = {"java": ("javac",), "typescript": ("node", "npm"), "go": ("go",)}
 
 
 @pytest.mark.parametrize("client", PROGRAMS)

@@ -25,5 +25,6 @@ def test_all_clients_have_the_version_of_the_service() -> None:
 
     assert json.loads((HERE / "typescript/package.json").read_text())["version"] == VERSION
     assert found("typescript/src/producer.ts", r'VERSION = "(.*)"') == VERSION
+    assert found("go/producer.go", r'version = "(.*)"') == VERSION
     assert found("java/pom.xml", r"<version>(.*)</version>") == VERSION
     assert found("java/src/main/java/io/github/notifier/client/Producer.java", r'VERSION = "(.*)"') == VERSION

@@ -1,0 +1,3 @@
+module github.com/notifier/notifier/clients/go
+
+go 1.19
