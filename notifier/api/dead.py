@@ -1,4 +1,5 @@
 """Dead letters: deliveries and events that failed for good and wait for a person. List, read, redrive or discard them.
+To a key there are those within its bounds alone.
 
 No answer holds an address or a text; `recipient` is the id that the recipient's service chose.
 """
@@ -17,6 +18,7 @@ from notifier.domain.cloudevents import TypeName
 from notifier.domain.deliveries import Channel, HeldChannel
 from notifier.domain.identifiers import Id
 from notifier.domain.ids import FORM, is_id
+from notifier.domain.keys import UNBOUND, Bounds
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.domain.text import END, WORD
 from notifier.pipeline import dead as pipeline
@@ -41,9 +43,9 @@ class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
     cursor: Annotated[str, msgspec.Meta(max_length=49, pattern=f"^[0-9]{{1,16}}-{FORM}{END}")] | None = None
 
-    @property
-    def filter(self) -> DeadLetterFilter:
-        return DeadLetterFilter(type=self.type, channel=self.channel, reason=self.reason)
+    def filter(self, bounds: Bounds = UNBOUND) -> DeadLetterFilter:
+        """Return what is asked for, of what a key may be told about."""
+        return DeadLetterFilter(type=self.type, channel=self.channel, reason=self.reason, bounds=bounds)
 
     @property
     def before(self) -> tuple[int, str] | None:
@@ -112,13 +114,14 @@ class Results(msgspec.Struct, frozen=True):
 
 async def get_dead(request: Request, context: ApiContext) -> Response:
     """List dead letters, newest first: deliveries that failed or bounced, and quarantined events."""
-    return answer(await find_page(context.engine.database, read_query(request, DeadLetterQuery)))
+    wanted = read_query(request, DeadLetterQuery)
+    return answer(await find_page(context.engine.database, wanted, request.state.key.bounds))
 
 
 async def get_dead_letter(request: Request, context: ApiContext) -> Response:
     """Return a dead letter with its attempts, the meaning of its provider's codes, and its event."""
     id_ = request.path_params["id"]
-    letter = await dead.get(context.engine.database, id_) if is_id(id_) else None
+    letter = await dead.get(context.engine.database, id_, request.state.key.bounds) if is_id(id_) else None
     if letter is None:
         raise problem(40401, "no dead letter has this id")
     return answer(told(letter))
@@ -131,13 +134,15 @@ async def post_redrive(request: Request, context: ApiContext) -> Response:
     Repeating an id returns the same result and sends nothing more. A delivered message is never sent again.
     """
     ids = await _ids(request)
-    return answer(Results(await pipeline.redrive(context.engine, ids, request.state.key.name)))
+    key = request.state.key
+    return answer(Results(await pipeline.redrive(context.engine, ids, key.name, key.bounds)))
 
 
 async def post_discard(request: Request, context: ApiContext) -> Response:
     """Discard dead letters: they keep their state in the ledger and are no longer listed."""
     ids = await _ids(request)
-    return answer(Results(await pipeline.discard(context.engine, ids, request.state.key.name)))
+    key = request.state.key
+    return answer(Results(await pipeline.discard(context.engine, ids, key.name, key.bounds)))
 
 
 async def _ids(request: Request) -> list[str]:
@@ -147,9 +152,9 @@ async def _ids(request: Request) -> list[str]:
         raise from_decoding(42205, error) from None
 
 
-async def find_page(database: Database, wanted: DeadLetterQuery) -> DeadLetterPage:
-    """Return the page of dead letters that a query asks for."""
-    found = await dead.find(database, wanted.filter, wanted.before, wanted.limit + 1)
+async def find_page(database: Database, wanted: DeadLetterQuery, bounds: Bounds = UNBOUND) -> DeadLetterPage:
+    """Return the page of dead letters that a query asks for, of those within the bounds."""
+    found = await dead.find(database, wanted.filter(bounds), wanted.before, wanted.limit + 1)
     letters = found[: wanted.limit]
     cursor = f"{letters[-1].at}-{letters[-1].id}" if len(found) > len(letters) else None
     return DeadLetterPage(letters=[_line(letter) for letter in letters], next=cursor)

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.deliveries import DEAD, Channel, Lane, State, by_queue, channel_of
+from notifier.domain.keys import UNBOUND, Bounds
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.policy import phrases
 from notifier.store.core import audit
@@ -38,24 +39,25 @@ def explain(letter: DeadLetter) -> str:
     return phrases.reason(letter.reason or letter.state)
 
 
-async def redrive(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
+async def redrive(engine: Engine, ids: Sequence[str], actor: str, bounds: Bounds = UNBOUND) -> list[Result]:
     """Redrive dead letters; returns one result for each id, in order.
 
     A delivery is replaced by a new one, due now, with its type's full time to live; redriving again gives the same
-    answer. An event is decided after all. Raises StoreUnavailable, and then nothing has changed but what other buckets
-    than the one that is away have of them.
+    answer. An event is decided after all. What is beyond the bounds is not found. Raises StoreUnavailable, and then
+    nothing has changed but what other buckets than the one that is away have of them.
     """
     ids = list(dict.fromkeys(ids))
-    return _join(await asyncio.gather(*(_redrive_in(each, ids, actor) for each in engine.buckets)))
+    return _join(await asyncio.gather(*(_redrive_in(each, ids, actor, bounds) for each in engine.buckets)))
 
 
-async def discard(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
+async def discard(engine: Engine, ids: Sequence[str], actor: str, bounds: Bounds = UNBOUND) -> list[Result]:
     """Discard dead letters: they stay as they are, and are no longer listed.
 
-    One result for each id, in order. Raises StoreUnavailable, as `redrive` does.
+    One result for each id, in order; what is beyond the bounds is not found.
+    Raises StoreUnavailable, as `redrive` does.
     """
     ids = list(dict.fromkeys(ids))
-    return _join(await asyncio.gather(*(_discard_in(each, ids, actor) for each in engine.buckets)))
+    return _join(await asyncio.gather(*(_discard_in(each, ids, actor, bounds) for each in engine.buckets)))
 
 
 def _join(found: Iterable[Sequence[Result]]) -> list[Result]:
@@ -67,14 +69,15 @@ def _weight(result: Result) -> int:
     return 2 if result.reason == "not_found" else int(result.status == "refused")
 
 
-async def _redrive_in(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
+async def _redrive_in(engine: Engine, ids: Sequence[str], actor: str, bounds: Bounds) -> list[Result]:
     """Redrive the dead letters that a bucket has."""
     now = engine.clock.now()
 
     async def work(connection: AsyncConnection) -> tuple[list[Result], list[NewDelivery], list[str]]:
         dialect = engine.database.dialect
-        letters = await dead.take(connection, dialect, ids)
-        before = await deliveries.existing(connection, dialect, [successor_id(id_) for id_ in ids])
+        known = await dead.within(connection, dialect, ids, bounds)
+        letters = await dead.take(connection, dialect, known)
+        before = await deliveries.existing(connection, dialect, [successor_id(id_) for id_ in known])
         behind = {each.event_id for each in letters.values() if isinstance(each, Candidate)}
         blank = await dead.blank(connection, dialect, behind)
         results = [_redrive(engine.catalog, id_, letters.get(id_), before, blank) for id_ in ids]
@@ -95,14 +98,15 @@ async def _redrive_in(engine: Engine, ids: Sequence[str], actor: str) -> list[Re
     return results
 
 
-async def _discard_in(engine: Engine, ids: Sequence[str], actor: str) -> list[Result]:
+async def _discard_in(engine: Engine, ids: Sequence[str], actor: str, bounds: Bounds) -> list[Result]:
     """Discard the dead letters that a bucket has."""
     now = engine.clock.now()
 
     async def work(connection: AsyncConnection) -> list[Result]:
         dialect = engine.database.dialect
-        letters = await dead.take(connection, dialect, ids)
-        before = await deliveries.existing(connection, dialect, [successor_id(id_) for id_ in ids])
+        known = await dead.within(connection, dialect, ids, bounds)
+        letters = await dead.take(connection, dialect, known)
+        before = await deliveries.existing(connection, dialect, [successor_id(id_) for id_ in known])
         results = [_discard(id_, letters.get(id_), before) for id_ in ids]
         done = [letters[result.id] for result in results if result.status == "discarded"]
         new = [each for each in done if each.handled_at is None]

@@ -220,3 +220,38 @@ async def test_who_may_look_may_not_act(api: Caller) -> None:
         assert (await post(api, action, id_, Authorization=reader)).problem == (40301, None)
     assert (await api.call("GET", f"/v1/dead/{id_}", Authorization=reader)).status == 200
     assert await listed(api) == [id_]
+
+
+async def test_a_key_is_told_of_dead_letters_within_its_bounds_and_handles_no_others(api: Caller) -> None:
+    # Given a dead mail of the source billing, and keys of others
+    id_ = await die(api)
+    event = (await api.call("GET", f"/v1/dead/{id_}")).body["event"]["id"]
+    (letter,) = (await api.call("GET", "/v1/dead")).body["letters"]
+
+    for sources, types, fits in [
+        (("billing",), (), True), (("bill*",), ("payment.failed",), True), ((), ("payment.failed",), True),
+        (("billing ",), (), False), (("billing2",), (), False), (("BILL*",), (), False),
+        ((), ("payment.recovered",), False), (("billing",), ("payment.recovered",), False),
+    ]:  # fmt: skip
+        key = await add_key(api.engine.database, "dead:read", "dead:write", sources=sources, types=types)
+        mine = {"Authorization": f"Bearer {key}"}
+
+        # When they list, read, redrive and discard it
+        page = await api.call("GET", "/v1/dead", **mine)
+        told = await api.call("GET", f"/v1/dead/{id_}", **mine)
+
+        # Then it is there for those whose it is
+        assert page.body["letters"] == ([letter] if fits else []), (sources, types)
+        assert told.status == (200 if fits else 404)
+        if not fits:
+            for action in ("redrive", "discard"):
+                results = (await post(api, action, id_, event, **mine)).body["results"]
+                assert [(each["status"], each["reason"]) for each in results] == [("refused", "not_found")] * 2
+    assert await listed(api) == [id_]
+
+    # And once somebody has redriven it, others don't hear of that either
+    mine = {"Authorization": f"Bearer {await add_key(api.engine.database, 'dead:write', sources=('billing',))}"}
+    other = {"Authorization": f"Bearer {await add_key(api.engine.database, 'dead:write', sources=('other',))}"}
+    (done,) = (await post(api, "redrive", id_, **mine)).body["results"]
+    (unknown,) = (await post(api, "redrive", id_, **other)).body["results"]
+    assert (done["status"], unknown) == ("redriven", {"id": id_, "status": "refused", "reason": "not_found"})

@@ -7,8 +7,7 @@ from notifier.store.core.schema import event
 
 
 def covered(bounds: Bounds) -> list[sa.ColumnElement[bool]]:
-    """Conditions on `event` that hold for every event within the bounds. MariaDB ignores blanks at the end of a source,
-    so `Bounds.cover` has the last word."""
+    """Conditions on `event` that hold for exactly the events within the bounds."""
     found: list[sa.ColumnElement[bool]] = []
     if bounds.sources:
         found.append(sa.or_(*map(_is_of, bounds.sources)))
@@ -19,6 +18,11 @@ def covered(bounds: Bounds) -> list[sa.ColumnElement[bool]]:
 
 def _is_of(source: str) -> sa.ColumnElement[bool]:
     if not source.endswith(ANY_ENDING):
-        return event.c.source == source
+        return _same(event.c.source, source)
     begin = source.removesuffix(ANY_ENDING)
-    return sa.func.substr(event.c.source, 1, len(begin)) == begin  # SQLite's LIKE ignores case
+    return _same(sa.func.substr(event.c.source, 1, len(begin)), begin)  # SQLite's LIKE ignores case
+
+
+def _same(told: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
+    """Whether two texts are the same, blanks at the end too, which MariaDB ignores."""
+    return told + "." == text + "."

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.deliveries import DEAD, Channel, HeldChannel, Lane, State
 from notifier.domain.events import BLANK
 from notifier.domain.ids import NOTHING, dated, instant_of, is_id, make_id
+from notifier.domain.keys import UNBOUND, Bounds
 from notifier.store.core import rows
 from notifier.store.core.buckets import in_each, over, total
 from notifier.store.core.database import Database
@@ -25,15 +26,18 @@ from notifier.store.delivery import deliveries, events, late, outcomes
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.delivery.outcomes import Outcome
 from notifier.store.reading import tries
+from notifier.store.reading.bounded import covered
 from notifier.store.reading.tries import AttemptRecord
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Criteria for dead letters; None matches any. A quarantined event has no channel."""
+    """Criteria for dead letters; None matches any, and `bounds` what a key may be told about. A quarantined event has
+    no channel."""
 
     type: str | None = None
     channel: Channel | None = None
     reason: str | None = None
+    bounds: Bounds = UNBOUND
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,14 +166,16 @@ def _open_first(found: Sequence[DeadLetterDetails | None]) -> DeadLetterDetails 
 
 
 @over(_open_first)
-async def get(database: Database, id_: str) -> DeadLetterDetails | None:
-    """One dead letter with its attempts, handled or not; None where there is none with this id."""
+async def get(database: Database, id_: str, bounds: Bounds = UNBOUND) -> DeadLetterDetails | None:
+    """One dead letter with its attempts, handled or not; None where there is none with this id within the bounds."""
 
     async def work(connection: AsyncConnection) -> DeadLetterDetails | None:
         for query in (_delivery_letter, _event_letter):
             row = (await connection.execute(query, {"id": id_})).first()
             if row is not None:
                 letter = rows.read(row, DeadLetterDetails)
+                if not bounds.cover(letter.source, letter.event_type):
+                    return None
                 tried, redriven_as = await history(connection, database.dialect, id_)
                 return msgspec.structs.replace(letter, tried=tried, redriven_as=redriven_as)
         return None
@@ -181,6 +187,21 @@ async def history(connection: AsyncConnection, dialect: str, id_: str) -> tuple[
     """A delivery's attempts in order, and the delivery that replaced it."""
     tried = await tries.read(connection, dialect, [id_])
     return tried[id_], await connection.scalar(_successor, {"id": successor_id(id_)})
+
+
+async def within(connection: AsyncConnection, dialect: str, ids: Sequence[str], bounds: Bounds) -> Sequence[str]:
+    """Those of some ids, in order, whose events are within the bounds."""
+    if bounds == UNBOUND:
+        return ids
+    wanted = rows.batch(dialect, [event.c.id])
+    theirs = rows.lookup(wanted, delivery, delivery.c.id == wanted.c.id)
+    of_deliveries = sa.select(wanted.c.id).select_from(rows.lookup(theirs, event, event.c.id == delivery.c.event_id))
+    of_events = sa.select(wanted.c.id).select_from(rows.lookup(wanted, event, event.c.id == wanted.c.id))
+    known: set[str] = set()
+    for query in (of_deliveries, of_events):
+        found = await connection.execute(query.where(*covered(bounds)), {"rows": rows.ids(sorted(ids))})
+        known.update(found.scalars())
+    return [id_ for id_ in ids if id_ in known]
 
 
 async def take(connection: AsyncConnection, dialect: str, ids: Sequence[str]) -> dict[str, Candidate | CandidateEvent]:
@@ -251,15 +272,20 @@ async def _handle(connection: AsyncConnection, dialect: str, letters: Sequence[C
 def _parts(wanted: DeadLetterFilter) -> list[tuple[sa.Select[Any], sa.Column[int], sa.Column[str]]]:
     """The lines of each source of dead letters that a filter leaves, with when they died and their ids: the order of an
     index."""
-    given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     columns = {"type": delivery.c.type, "channel": open_delivery.c.channel, "reason": open_delivery.c.reason}
-    narrowed = [columns[name] == value for name, value in given.items()]
+    given = {name: getattr(wanted, name) for name in columns}
+    narrowed = [columns[name] == value for name, value in given.items() if value is not None]
     died, id_ = open_delivery.c.updated_at, open_delivery.c.id
     dead = _deliveries.where(sa.text(IS_DEAD), *narrowed)
+    own = covered(wanted.bounds)
+    if own:
+        dead = dead.join(event, event.c.id == delivery.c.event_id).where(*own)
     parts = [(dead.where(open_delivery.c.state == state), died, id_) for state in DEAD]
     if wanted.channel is None and wanted.reason in (None, "quarantined"):
         of_type = [] if wanted.type is None else [event.c.type == wanted.type]
-        parts.append((_events.where(sa.text(QUARANTINED), *of_type), open_event.c.quarantined_at, open_event.c.id))
+        parts.append(
+            (_events.where(sa.text(QUARANTINED), *of_type, *own), open_event.c.quarantined_at, open_event.c.id)
+        )
     return parts
 
 
