@@ -72,6 +72,5 @@ def _refused(key: ApiKey, over: Overrun) -> Problem:
         metrics.requests_limited.labels(policy).inc()
     limits = {"second": f"{key.rate or 0:g} events a second", "day": f"{key.daily} events a day (UTC)"}
     detail = f"the key {key.id} may report {' and '.join(limits[policy] for policy in over.policies)}"
-    code = 42902 if "day" in over.policies else 42901
-    more: dict[str, Any] = {"violated-policies": over.policies}
-    return problem(code, detail, retry_after=over.wait, **more)
+    more: dict[str, Any] = {"retry_after": over.wait, "violated-policies": over.policies}
+    return problem(42902, detail, **more) if "day" in over.policies else problem(42901, detail, **more)
