@@ -32,6 +32,7 @@ class KeyLimits:
         self._database = database
         self._clock = clock
         self._known: dict[str, KeyUsage] = {}
+        self._behind = 0  # milliseconds, of this process's clock behind the foremost of the others'
         self._counter: Coalescer[tuple[ApiKey, int], Counted] = Coalescer(self._count, TOGETHER)
 
     def check(self, key: ApiKey, events: int = 1) -> None:
@@ -60,7 +61,8 @@ class KeyLimits:
         return self._known.get(key.id, KeyUsage())
 
     async def _count(self, requests: list[tuple[ApiKey, int]]) -> list[Counted]:
-        counted = await key_usage.count(self._database, requests, self._clock.now())
+        counted = await key_usage.count(self._database, requests, self._clock, self._behind)
+        self._behind = max(usage.behind for usage, _ in counted)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known |= {key.id: usage for (key, _), (usage, _) in zip(requests, counted, strict=True)}

@@ -24,11 +24,16 @@ _MICROSECONDS: Final = 1000
 
 class KeyUsage(msgspec.Struct, frozen=True):
     """What a key has used: its rate up to an instant (microseconds since 1970, since a thousand events a second are a
-    millisecond apart), and so many events of a day (days since 1970)."""
+    millisecond apart), and so many events of a day (days since 1970).
+
+    That instant is by the foremost clock of all that count the key; `behind` is the milliseconds that whoever looks is
+    behind it. The day is by one's own clock.
+    """
 
     spoken_for: int = 0
     day: int = 0
     events: int = 0
+    behind: int = 0
 
 
 class Overrun(NamedTuple):
@@ -51,10 +56,10 @@ def overrun(key: ApiKey, usage: KeyUsage, events: int, now: int) -> Overrun | No
 def spend(key: ApiKey, usage: KeyUsage, events: int, now: int) -> KeyUsage:
     """The usage of a key that has reported so many events more."""
     today = _today(usage, now)
-    spoken_for = max(usage.spoken_for, now * _MICROSECONDS)
+    spoken_for = max(usage.spoken_for, (now + usage.behind) * _MICROSECONDS)
     if key.rate is not None:
         spoken_for += round(events * SECOND * _MICROSECONDS / key.rate)
-    return KeyUsage(spoken_for, today.day, today.events + events)
+    return KeyUsage(spoken_for, today.day, today.events + events, usage.behind)
 
 
 def policy_field(key: ApiKey) -> str:
@@ -87,12 +92,12 @@ def fields(key: ApiKey, usage: KeyUsage, now: int) -> Mapping[str, str]:
 
 def _ahead(usage: KeyUsage, now: int) -> float:
     """Milliseconds for which the rate is used up already."""
-    return max(usage.spoken_for / _MICROSECONDS - now, 0.0)
+    return max(usage.spoken_for / _MICROSECONDS - now - usage.behind, 0.0)
 
 
 def _today(usage: KeyUsage, now: int) -> KeyUsage:
     """The usage with its count of today's events. A clock that is set back begins no day anew."""
-    return usage if usage.day >= now // DAY else KeyUsage(usage.spoken_for, now // DAY)
+    return usage if usage.day >= now // DAY else KeyUsage(usage.spoken_for, now // DAY, behind=usage.behind)
 
 
 def _until_midnight(now: int) -> int:

@@ -1,8 +1,10 @@
 """Keys with limits: by the second and by the day, over all processes, told in headers, and refused without a query."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from random import Random
 
 import pytest
 import sqlalchemy as sa
@@ -148,6 +150,38 @@ async def test_several_processes_together_take_exactly_what_a_key_may_report(dat
         clock.advance(5 * SECOND)
     left = 1500 - sum(taken)
     assert await used(database, key) == 1500 - left % 100
+
+
+@pytest.mark.parametrize("foremost_asked", ["throughout", "at first"])
+async def test_processes_whose_clocks_differ_give_a_key_its_rate_and_no_more(
+    database: Database, foremost_asked: str
+) -> None:
+    # Given two processes, the second one's clock five seconds behind, and a key that has used up its rate at the first
+    key = await key_of(database, rate=23.0)
+    clocks = [ManualClock(NOW), ManualClock(NOW - 5 * SECOND)]
+    first, second = (KeyLimits(database, clock) for clock in clocks)
+    taken = Counter[KeyLimits]()
+
+    async def report(limits: KeyLimits) -> None:
+        with suppress(Problem):
+            await limits.admit(key, 1)
+            taken[limits] += 1
+
+    for _ in range(30):
+        await report(first)
+    at_first = taken[first]
+
+    # When it is used in a loop for five seconds more, now at one and now at the other, or at the second only
+    any_of = Random(1)  # noqa: S311 (the same each run)
+    for _ in range(200):
+        for clock in clocks:
+            clock.advance(25)
+        await report(any_of.choice([first, second]) if foremost_asked == "throughout" else second)
+
+    # Then all of its rate is used, and no more, and both have some of it
+    assert at_first in range(23, 26)
+    assert taken.total() in range(at_first + 110, at_first + 118)
+    assert taken[second] >= 20
 
 
 async def test_a_key_that_is_known_to_be_over_is_refused_without_a_query_and_before_its_body(api: Caller) -> None:

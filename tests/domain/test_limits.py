@@ -92,3 +92,16 @@ def test_what_is_left_is_told_in_events() -> None:
     assert fields(key, usage, NOW)["RateLimit"] == '"second";r=12;t=1, "day";r=99962;t=86400'
     usage = spend(key, usage, 200, NOW)
     assert fields(key, usage, NOW)["RateLimit"] == '"second";r=0;t=5, "day";r=99762;t=86400'
+
+
+def test_a_clock_that_is_behind_the_foremost_has_its_own_day_and_the_rate_of_all() -> None:
+    # Given what a clock five seconds ahead has counted just now
+    key = limited(10, 25)
+    ahead = spend(key, KeyUsage(), 20, NOW + 5 * SECOND)
+
+    # Then another one sees as much left, each second frees a rate's worth, and its count is by the foremost, too
+    usage = KeyUsage(ahead.spoken_for, ahead.day, ahead.events, behind=5 * SECOND)
+    assert fields(key, usage, NOW)["RateLimit"] == '"second";r=0;t=2, "day";r=5;t=86400'
+    assert overrun(key, usage, 1, NOW) == Overrun(["second"], 1)
+    assert overrun(key, usage, 1, NOW + SECOND) is None
+    assert spend(key, usage, 1, NOW + SECOND) == KeyUsage(ahead.spoken_for + 100_000, ahead.day, 21, 5 * SECOND)

@@ -70,6 +70,7 @@ key_usage = Table(
     metadata,
     Column("id", HEX, primary_key=True),
     Column("spoken_for", BigInteger, nullable=False),  # microseconds since 1970
+    Column("seen_at", BigInteger, nullable=False),  # by the foremost of the clocks that have counted
     Column("day", Integer, nullable=False),
     Column("events", BigInteger, nullable=False),
     **MYSQL_OPTIONS,

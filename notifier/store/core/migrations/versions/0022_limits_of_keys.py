@@ -36,6 +36,7 @@ def upgrade() -> None:
         "key_usage",
         sa.Column("id", HEX, nullable=False),
         sa.Column("spoken_for", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.Column("day", sa.Integer(), nullable=False),
         sa.Column("events", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_key_usage")),
