@@ -154,6 +154,7 @@ def _pages(deliveries: int, now: int) -> Iterator[tuple[str, str]]:
     yield "versions", f"/types/{DRAFTED}/versions"
     yield "what if", "/why"
     yield "users", "/users"
+    yield "keys", "/keys"
     yield "account", "/account"
 
 

@@ -20,6 +20,7 @@ from notifier.console import (
     dead,
     editor,
     health,
+    keys,
     lookup,
     publish,
     sign_in,
@@ -56,7 +57,7 @@ SCREENS: Sequence[Screen] = [
     Screen(path="/", handler=get_home, permission="read"),
     *sign_in.SCREENS, *health.SCREENS, *activity.SCREENS, *lookup.SCREENS, *why.SCREENS,
     *types.SCREENS, *editor.SCREENS, *publish.SCREENS, *contacts.SCREENS, *dead.SCREENS, *audit.SCREENS,
-    *subscriptions.SCREENS, *users.SCREENS, *account.SCREENS,
+    *subscriptions.SCREENS, *users.SCREENS, *keys.SCREENS, *account.SCREENS,
 ]  # fmt: skip
 """Every screen. The navigation has them in this order."""
 

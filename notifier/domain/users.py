@@ -45,7 +45,7 @@ class Role(StrEnum):
 
 
 Permission = Literal["read", "write", "publish", "operate", "administer"]
-"""Read; edit drafts; publish them; redrive and discard dead letters; manage users and read the audit log."""
+"""Read; edit drafts; publish them; redrive and discard dead letters; manage users and API keys, read the audit log."""
 
 _ALL: tuple[Permission, ...] = get_args(Permission)
 

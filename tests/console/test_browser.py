@@ -268,7 +268,7 @@ async def test_every_page_is_accessible_fits_a_phone_and_is_drawn(site: Site, op
         "health": "/health", "activity": "/activity", "activity-none": "/activity?recipient=nobody",
         "search": "/search", "search-none": "/search?q=nobody", "delivery": f"/deliveries/{delivery}",
         "event": f"/events/{event}", "dead": "/dead", "dead-none": "/dead?reason=throttled", "audit": "/audit",
-        "users": "/users", "user": "/users/viewer", "account": "/account", "not-found": "/nothing",
+        "users": "/users", "user": "/users/viewer", "keys": "/keys", "account": "/account", "not-found": "/nothing",
     }  # fmt: skip
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
