@@ -54,25 +54,21 @@ def java() -> Sequence[str]:
     ]
 
 
-def typescript() -> Sequence[str]:
-    """Compile the TypeScript client and its program, by the compiler that npm has; return the command."""
-    own = HERE / "typescript"
-    named = json.loads((own / "package.json").read_text())["devDependencies"]
+def tsc() -> Command:
+    """Return the command of the TypeScript compiler, which npm fetches once with the types of Node.js."""
+    package = HERE / "typescript/package.json"
+    named = json.loads(package.read_text())["devDependencies"]
     wanted = [f"{name}@{version}" for name, version in named.items()]
     install: Command = ["npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", "{}"]
-    tools = _made("npm", [own / "package.json"], [*install, *wanted])
-    modules = tools / "node_modules"
-    tsc: Command = [
-        "node",
-        modules / "typescript/bin/tsc",
-        "-p",
-        own / "test",
-        "--typeRoots",
-        modules / "@types",
-        "--outDir",
-        "{}",
-    ]
-    program = _made("typescript", sorted([*own.rglob("*.ts"), *own.rglob("*.json")]), tsc)
+    modules = _made("npm", [package], [*install, *wanted]) / "node_modules"
+    return ["node", modules / "typescript/bin/tsc", "--typeRoots", modules / "@types"]
+
+
+def typescript() -> Sequence[str]:
+    """Compile the TypeScript client and its program; return the command."""
+    own = HERE / "typescript"
+    sources = sorted([*own.rglob("*.ts"), *own.rglob("*.json")])
+    program = _made("typescript", sources, [*tsc(), "-p", own / "test", "--outDir", "{}"])
     (program / "package.json").write_text('{"type": "module"}')
     return ["node", str(program / "test/runner.js")]
 

@@ -14,6 +14,7 @@ import msgspec
 
 from notifier.api.event_schemas import REFERENCE, samples_of
 from notifier.api.openapi import as_portable
+from notifier.changes.views import ChangesBatch
 from notifier.domain import cloudevents
 from notifier.domain.catalog import Catalog
 from notifier.domain.channels import channels, part
@@ -45,9 +46,53 @@ class OutboundMessage:
     example: dict[str, Any]
 
 
+CHANGES = OutboundMessage(
+    name="changes",
+    title="Changes",
+    description=(
+        "What became of deliveries, in order and at least once, to the URL of a subscription. A batch that is not "
+        "answered 2xx is sent again with the same `webhook-id` before any other; 410 pauses the subscription."
+    ),
+    body=ChangesBatch,
+    example={
+        "type": "changes",
+        "timestamp": "2026-03-09T17:40:01Z",
+        "data": {
+            "subscription": "csms",
+            "changes": [
+                {
+                    "id": "0-4711",
+                    "delivery": "019cd39b86c0a4d1f0c6e5b2a7938145",
+                    "state": "undelivered",
+                    "reason": "unavailable",
+                    "code": "30003",
+                    "at": "2026-03-09T17:40:01Z",
+                    "attempts": 1,
+                    "type": "payment-failed",
+                    "channel": "sms",
+                    "recipient": "driver-2041",
+                    "event": {
+                        "id": "019cd39b86c05d41402abc4b2a76b971",
+                        "type": "payment.failed",
+                        "source": "billing",
+                        "source_id": "payment-failed-1",
+                    },
+                }
+            ],
+        },
+    },
+)
+"""A batch of a subscription."""
+
+
 def of_channels() -> list[OutboundMessage]:
     """Return the messages that the channels' folders declare (`outbound.py`, OUTBOUND)."""
     return [message for channel in channels() for message in part(channel, "outbound", "OUTBOUND") or ()]
+
+
+def outbound() -> list[OutboundMessage]:
+    """Return all messages that endpoints of others are sent: the channels' and the batches of changes."""
+    return [*of_channels(), CHANGES]
 
 
 def document(

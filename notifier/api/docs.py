@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from notifier.api.asyncapi import document as messages
-from notifier.api.asyncapi import of_channels
+from notifier.api.asyncapi import outbound
 from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.event_schemas import event_of
 from notifier.api.http import answer
@@ -40,7 +40,7 @@ def endpoints(others: list[Endpoint]) -> list[Endpoint]:
 
     @cache
     def asyncapi(catalog: Catalog, url: str) -> dict[str, Any]:
-        return messages(told(catalog), of_channels(), catalog, url)
+        return messages(told(catalog), outbound(), catalog, url)
 
     @cache
     def page(catalog: Catalog, url: str) -> str:

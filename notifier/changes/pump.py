@@ -16,7 +16,7 @@ import structlog
 
 from notifier import metrics
 from notifier.changes import views
-from notifier.changes.views import ChangeFilter, Page
+from notifier.changes.views import BatchData, ChangeFilter, ChangesBatch, Page
 from notifier.domain.clock import SECOND, Clock
 from notifier.domain.errors import SendError
 from notifier.domain.keys import ApiKey
@@ -185,12 +185,7 @@ class Pump:
 
 
 def _encode(held: Subscription, page: Page) -> bytes:
-    """A batch by Standard Webhooks: its type, the instant of the last change, and its data."""
     if not page.changes:
         return b""
-    told = {
-        "type": "changes",
-        "timestamp": page.changes[-1].at,
-        "data": {"subscription": held.id, "changes": page.changes},
-    }
-    return msgspec.json.encode(told)
+    data = BatchData(subscription=held.id, changes=page.changes)
+    return msgspec.json.encode(ChangesBatch(timestamp=page.changes[-1].at, data=data))

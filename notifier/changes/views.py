@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -59,6 +59,21 @@ class ChangeView(msgspec.Struct, frozen=True, kw_only=True):
     channel: HeldChannel
     recipient: str
     event: ChangedEvent
+
+
+class BatchData(msgspec.Struct, frozen=True, kw_only=True):
+    """What a batch tells a `subscription`: changes in their order."""
+
+    subscription: str
+    changes: list[ChangeView]
+
+
+class ChangesBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of a request to a subscriber, by Standard Webhooks: `timestamp` is the instant of the last change."""
+
+    type: Literal["changes"] = "changes"
+    timestamp: datetime
+    data: BatchData
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

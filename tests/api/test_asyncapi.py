@@ -12,8 +12,9 @@ import pytest
 
 from notifier.api import asyncapi
 from notifier.api.app import ENDPOINTS
-from notifier.api.asyncapi import of_channels
+from notifier.api.asyncapi import outbound
 from notifier.api.openapi import document
+from notifier.changes.views import ChangesBatch
 from notifier.channels.webhook.bodies import encode
 from notifier.domain.catalog import Catalog
 from tests.api.conftest import on_sqlite
@@ -30,7 +31,7 @@ PARSER = ("@asyncapi/parser@3.6.6",)
 NOT_THE_NEWEST = "asyncapi-latest-version"
 """The one thing that the parser remarks: 3.0.0 is what more tools read."""
 
-DOCUMENT = asyncapi.document(OPENAPI, of_channels(), CATALOG, "https://notify.example.com")
+DOCUMENT = asyncapi.document(OPENAPI, outbound(), CATALOG, "https://notify.example.com")
 
 
 def fits(value: Any, schema: Json) -> None:
@@ -62,7 +63,7 @@ def test_who_wrote_the_standards_parser_finds_no_fault(parser: Path) -> None:
     told = parsed(parser, DOCUMENT)
 
     assert [each for each in told["found"] if each[0] != NOT_THE_NEWEST] == []
-    assert told["messages"] == len(CATALOG.event_types) + len(of_channels())
+    assert told["messages"] == len(CATALOG.event_types) + len(outbound())
 
 
 @pytest.mark.timeout(300)
@@ -100,6 +101,16 @@ def test_a_webhook_is_what_is_told_of_it() -> None:
     for example in told["examples"]:
         fits(example["payload"], told["payload"])
         assert example["payload"]["data"].keys() == json.loads(encode(webhook()))["data"].keys()
+
+
+def test_a_batch_of_changes_is_what_is_told_of_it() -> None:
+    told = DOCUMENT["components"]["messages"]["changes"]
+
+    for example in told["examples"]:
+        fits(example["payload"], told["payload"])
+        # and what is sent has these members and no others
+        sent = msgspec.to_builtins(msgspec.convert(example["payload"], ChangesBatch))
+        assert sent == example["payload"]
 
 
 def test_it_has_the_schemas_of_the_openapi_document_and_none_without_use() -> None:
