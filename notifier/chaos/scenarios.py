@@ -33,6 +33,8 @@ MODULES = {
     "rabbitmq_node": "broker_failover",
     "host_cut_off": "hosts",
     "subscriber_away": "subscribers",
+    "runaway_key": "limits",
+    "key_limits": "limits",
 }
 
 PATIENT = (
