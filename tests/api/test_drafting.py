@@ -12,8 +12,6 @@ from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller
 from tests.samples import CATALOG, EVENT
 
-pytestmark = on_sqlite  # what the databases keep of texts is tested with the console
-
 TYPE = "payment-failed"
 TEXTS = f"/v1/texts/{TYPE}"
 SHORT = "Payment failed at {{ brand }}"
@@ -62,13 +60,14 @@ async def test_a_draft_is_saved_by_one_key_and_published_by_another(api: Caller)
     assert published.body["version"] == 1
     now = (await api.call("GET", TEXTS)).body
     assert (now["version"], now["draft"], now["texts"]["en"]["push"]["title"]) == (1, None, SHORT)
-    assert [(entry.actor, entry.action, entry.subject) for entry in await api.rows(audit)][-2:] == [
+    assert {(entry.actor, entry.action, entry.subject) for entry in await api.rows(audit)} >= {
         ("author", "text.draft", TYPE), ("publisher", "text.publish", TYPE)
-    ]  # fmt: skip
+    }  # fmt: skip
     (listed,) = [each for each in (await api.call("GET", "/v1/texts")).body["types"] if each["type"] == TYPE]
     assert (listed["version"], listed["drafted"]) == (1, False)
 
 
+@on_sqlite
 async def test_whoever_saved_a_draft_does_not_publish_it(api: Caller) -> None:
     # Given a key that may do everything, and a namesake of it
     await draft(api, await changed(api))
@@ -90,6 +89,7 @@ async def test_two_who_draft_at_once_do_not_overwrite_each_other(api: Caller) ->
     assert (await publish(api, 1, Authorization=f"Bearer {other}")).problem == (40902, "/revision")
 
 
+@on_sqlite
 async def test_a_check_says_what_is_wrong_and_what_changes_for_people(api: Caller) -> None:
     # Given a payment that has failed, and a title that names its amount
     await api.post(json.dumps(EVENT))
@@ -109,6 +109,7 @@ async def test_a_check_says_what_is_wrong_and_what_changes_for_people(api: Calle
     assert (await check(api)).body["changes"] == told["changes"]
 
 
+@on_sqlite
 async def test_texts_that_make_no_message_are_refused_with_their_place(api: Caller) -> None:
     refused = await draft(api, await changed(api, "{{ no_such_field }}"))
     checked = await check(api, texts=await changed(api, "{{ no_such_field }}"))
@@ -122,6 +123,7 @@ async def test_texts_that_make_no_message_are_refused_with_their_place(api: Call
     assert (await draft(api, await changed(api, "a\x00b"))).problem == (42207, "/texts/en/push/title")
 
 
+@on_sqlite
 async def test_a_warning_asks_for_a_reason(api: Caller) -> None:
     # Given a draft without a language that other types speak
     texts = await changed(api)
@@ -141,10 +143,12 @@ async def test_a_warning_asks_for_a_reason(api: Caller) -> None:
     [("GET", "", None), ("PUT", "/draft", b'{"texts": {}, "revision": 0}'), ("POST", "/check", b"{}"),
      ("POST", "/publish", b'{"revision": 1}')],
 )  # fmt: skip
+@on_sqlite
 async def test_a_type_that_there_is_not_is_not_found(api: Caller, method: str, path: str, body: bytes | None) -> None:
     assert (await api.call(method, f"/v1/texts/nix{path}", body)).problem == (40401, None)
 
 
+@on_sqlite
 async def test_a_locale_that_is_none_is_refused(api: Caller) -> None:
     texts = await changed(api)
 

@@ -116,9 +116,9 @@ async def test_texts_are_read_checked_drafted_and_published_by_somebody_else(api
     assert saved["revision"] == 1
     assert "lacks the scope texts:publish" in own.refusal
     assert published.told["version"] == 1
-    assert [(entry.actor, entry.action) for entry in await api.rows(audit)][-2:] == [
+    assert {(entry.actor, entry.action) for entry in await api.rows(audit)} >= {
         ("author", "text.draft"), ("publisher", "text.publish")
-    ]  # fmt: skip
+    }  # fmt: skip
 
 
 async def test_a_past_day_is_decided_again(api: Caller) -> None:
