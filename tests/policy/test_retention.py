@@ -49,6 +49,9 @@ def policies(draw: st.DrawFn) -> Retention:
     others = {part.value: told(draw(DAYS)) for part in Part if part not in BY_CLASS}
     own = draw(st.dictionaries(st.sampled_from(CLASSES), periods().map(lambda each: ClassRetention(**each))))
     usual = draw(periods())
+    deliveries = [usual["deliveries"], *(each.deliveries for each in own.values())]
+    shortest = min(LONGEST + 200 if each == FOREVER else int(str(each).removesuffix(" d")) for each in deliveries)
+    others[Part.CHANGES] = told(draw(st.integers(7, shortest)))
     events = {usual["events"], *(each.events for each in own.values())}
     if FOREVER not in events:
         others[Part.REPEATS] = draw(st.sampled_from([FOREVER, f"{LONGEST} d"]))
