@@ -19,7 +19,7 @@ from tests.samples import LINKS, NOW
 ADA = "/v1/recipients/ada"
 URL = "https://hooks.example/in"
 WEBHOOK = {"webhook": {"url": URL, "secret": SECRET}}
-QUERIES = {"/v1/explain": f"?event={EVENT}"}
+QUERIES = {"/v1/explain": f"?event={EVENT}", "/v1/events": f"?event={EVENT}", "/v1/replay": "?day=2026-03-09"}
 READERS = [each for each in ENDPOINTS if each.method == "GET" and not each.path.endswith("/stream")]
 
 
@@ -30,7 +30,8 @@ def path(endpoint: Endpoint) -> str:
         "/p/": LINKS.preference_url("ada", NOW),
     }.get(endpoint.path[:3], "")
     named = {
-        "id": IDS["failed"] if endpoint.path.startswith("/v1/dead") else "ada", "name": "network", "number": "40401",
+        "id": IDS["failed"] if endpoint.path.startswith(("/v1/dead", "/v1/deliveries")) else "ada", "name": "network",
+        "number": "40401", "type": "charging-complete",
         "token": token.rpartition("/")[2], "topic": "station:gent-3", "audience": "site:gent",
     }  # fmt: skip
     filled = re.sub(r"{(\w+)(:\w+)?}", lambda match: named[match[1]], endpoint.path)
@@ -55,7 +56,7 @@ async def test_every_route_reads_it_and_what_has_a_channel_shows_the_name(api: C
             showing.add(endpoint.path)
 
     assert showing >= {
-        "/v1/dead", "/v1/dead/{id}", "/v1/explain", "/v1/ledger",
+        "/v1/dead", "/v1/dead/{id}", "/v1/explain", "/v1/events", "/v1/deliveries", "/v1/deliveries/{id}", "/v1/ledger",
         *(f"/v1/recipients/{{id}}/{part}" for part in ("preferences/history", "consents", "export")),
     }  # fmt: skip
 

@@ -8,7 +8,18 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.cli.arguments import MAX_ACTOR
-from notifier.domain import catalog, cloudevents, consent, keys, preferences, recipients, sayable, segments, users
+from notifier.domain import (
+    catalog,
+    cloudevents,
+    consent,
+    keys,
+    preferences,
+    recipients,
+    sayable,
+    segments,
+    subscriptions,
+    users,
+)  # fmt: skip
 from notifier.domain.deliveries import Channel, Lane, Reason, State
 from notifier.domain.errors import MAX_CODE, SEND_ERRORS
 from notifier.domain.messages import MAX_REFERENCE, Receipt
@@ -71,6 +82,10 @@ IN = {
     "api_key.name": most(keys.KeyName), "api_key.secret_hash": SHA256, "api_key.scopes": len(" ".join(keys.SCOPES)),
     "console_user.name": 64, "console_user.password_hash": ARGON2, "console_session.user": 64,
     "console_session.id_hash": SHA256, "secret.value": SECRET, "provider.id": len("email:") + accounts.MAX_NAME,
+    "subscription.id": most(subscriptions.SubscriptionId), "subscription.secret": SECRET,
+    "subscription.previous_secret": SECRET, "subscription.answer": MAX_CODE,
+    "subscription.url": most(subscriptions.SubscriptionDetails.__annotations__["url"]),
+    "subscription.owner": most(subscriptions.SubscriptionDetails.__annotations__["owner"]),
     "test_contact.name": KEY, "test_contact.email": MAILBOX, "test_contact.phone": NUMBER,
 }  # fmt: skip
 """The most characters that may come to each column, from what lets them in."""
@@ -80,7 +95,7 @@ OURS = {
     "delivery.channel", "open_delivery.channel", "open_delivery.lane", "open_delivery.state", "open_delivery.reason",
     "outcome.state", "outcome.reason", "outcome.answer", "lease.channel", "supersession.reason", "device.kind",
     "device.platform", "consent.channel", "template_version.origin", "suppression.reason", "secret.name",
-    "audit.action", "audit.detail", "console_user.role",
+    "audit.action", "audit.detail", "console_user.role", "subscription.paused",
 }  # fmt: skip
 """Columns that hold words of our own alone."""
 
