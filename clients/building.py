@@ -76,7 +76,7 @@ def typescript() -> Sequence[str]:
 def go() -> Sequence[str]:
     """Compile the Go client and its program; return the command."""
     own = HERE / "go"
-    build: Command = ["env", "-C", own, "go", "build", "-o", "{}/runner", "./internal/runner"]
+    build: Command = ["env", "-C", own, "CGO_ENABLED=0", "go", "build", "-o", "{}/runner", "./internal/runner"]
     return [str(_made("go", sorted([*own.rglob("*.go"), own / "go.mod"]), build) / "runner")]
 
 
