@@ -43,9 +43,9 @@ class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST)] = 100
     cursor: Annotated[str, msgspec.Meta(max_length=49, pattern=f"^[0-9]{{1,16}}-{FORM}{END}")] | None = None
 
-    def filter(self, bounds: Bounds = UNBOUND) -> DeadLetterFilter:
-        """Return what is asked for, of what a key may be told about."""
-        return DeadLetterFilter(type=self.type, channel=self.channel, reason=self.reason, bounds=bounds)
+    @property
+    def filter(self) -> DeadLetterFilter:
+        return DeadLetterFilter(type=self.type, channel=self.channel, reason=self.reason)
 
     @property
     def before(self) -> tuple[int, str] | None:
@@ -154,7 +154,7 @@ async def _ids(request: Request) -> list[str]:
 
 async def find_page(database: Database, wanted: DeadLetterQuery, bounds: Bounds = UNBOUND) -> DeadLetterPage:
     """Return the page of dead letters that a query asks for, of those within the bounds."""
-    found = await dead.find(database, wanted.filter(bounds), wanted.before, wanted.limit + 1)
+    found = await dead.find(database, wanted.filter, wanted.before, wanted.limit + 1, bounds)
     letters = found[: wanted.limit]
     cursor = f"{letters[-1].at}-{letters[-1].id}" if len(found) > len(letters) else None
     return DeadLetterPage(letters=[_line(letter) for letter in letters], next=cursor)

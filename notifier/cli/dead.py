@@ -124,7 +124,7 @@ def _act(verb: str, act: Act, ids: tuple[str, ...], every: bool, yes: bool, as_j
         raise click.UsageError("filters need --all")
     wanted = msgspec.convert({**given, "limit": PAGE}, DeadLetterQuery)
     if every and not yes:
-        number = on_database(lambda database: store.count(database, wanted.filter()))
+        number = on_database(lambda database: store.count(database, wanted.filter))
         click.confirm(f"{verb.capitalize()} {number} dead letters?", abort=True, err=True)
     results: list[Result] = []
     with told_if_cut_short(lambda: _counted(verb, results)):

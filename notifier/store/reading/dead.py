@@ -31,13 +31,11 @@ from notifier.store.reading.tries import AttemptRecord
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Criteria for dead letters; None matches any, and `bounds` what a key may be told about. A quarantined event has
-    no channel."""
+    """Criteria for dead letters; None matches any. A quarantined event has no channel."""
 
     type: str | None = None
     channel: Channel | None = None
     reason: str | None = None
-    bounds: Bounds = UNBOUND
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,10 +112,15 @@ def successor_id(id_: str) -> str:
 
 
 async def find(
-    database: Database, wanted: DeadLetterFilter, before: tuple[int, str] | None, limit: int
+    database: Database,
+    wanted: DeadLetterFilter,
+    before: tuple[int, str] | None,
+    limit: int,
+    bounds: Bounds = UNBOUND,
 ) -> list[DeadLetter]:
-    """A page of dead letters, newest first; `before` is the time and id of the last one on the page before."""
-    found = await in_each(database, lambda bucket: _find(bucket, wanted, before, limit))
+    """A page of the dead letters within the bounds, newest first; `before` is the time and id of the last one on the
+    page before."""
+    found = await in_each(database, lambda bucket: _find(bucket, wanted, before, limit, bounds))
     return found[0] if len(found) == 1 else _newest(found, limit)
 
 
@@ -130,13 +133,12 @@ def _newest(found: Sequence[list[DeadLetter]], limit: int) -> list[DeadLetter]:
 
 
 async def _find(
-    database: Database, wanted: DeadLetterFilter, before: tuple[int, str] | None, limit: int
+    database: Database, wanted: DeadLetterFilter, before: tuple[int, str] | None, limit: int, bounds: Bounds
 ) -> list[DeadLetter]:
-
     async def work(connection: AsyncConnection) -> list[DeadLetter]:
         parts = [
             query.where(*_earlier(died, id_, before)).order_by(died.desc(), id_.desc()).limit(limit).subquery()
-            for query, died, id_ in _parts(wanted)
+            for query, died, id_ in _parts(wanted, bounds)
         ]
         merged = sa.union_all(*(sa.select(part) for part in parts)).subquery()
         page = sa.select(merged).order_by(merged.c.at.desc(), merged.c.id.desc()).limit(limit)
@@ -152,7 +154,8 @@ async def count(database: Database, wanted: DeadLetterFilter) -> int:
 
     async def work(connection: AsyncConnection) -> int:
         parts = [
-            sa.select(sa.func.count()).select_from(query.subquery()).scalar_subquery() for query, _, _ in _parts(wanted)
+            sa.select(sa.func.count()).select_from(query.subquery()).scalar_subquery()
+            for query, _, _ in _parts(wanted, UNBOUND)
         ]
         return int((await connection.execute(sa.select(sum(parts, start=sa.literal(0))))).scalar_one())
 
@@ -269,15 +272,15 @@ async def _handle(connection: AsyncConnection, dialect: str, letters: Sequence[C
     await outcomes.retire(connection, dialect, letters)
 
 
-def _parts(wanted: DeadLetterFilter) -> list[tuple[sa.Select[Any], sa.Column[int], sa.Column[str]]]:
-    """The lines of each source of dead letters that a filter leaves, with when they died and their ids: the order of an
-    index."""
+def _parts(wanted: DeadLetterFilter, bounds: Bounds) -> list[tuple[sa.Select[Any], sa.Column[int], sa.Column[str]]]:
+    """The lines of each source of dead letters that a filter and bounds leave, with when they died and their ids: the
+    order of an index."""
     columns = {"type": delivery.c.type, "channel": open_delivery.c.channel, "reason": open_delivery.c.reason}
     given = {name: getattr(wanted, name) for name in columns}
     narrowed = [columns[name] == value for name, value in given.items() if value is not None]
     died, id_ = open_delivery.c.updated_at, open_delivery.c.id
     dead = _deliveries.where(sa.text(IS_DEAD), *narrowed)
-    own = covered(wanted.bounds)
+    own = covered(bounds)
     if own:
         dead = dead.join(event, event.c.id == delivery.c.event_id).where(*own)
     parts = [(dead.where(open_delivery.c.state == state), died, id_) for state in DEAD]
