@@ -56,8 +56,8 @@ async def get_home(_request: Request, _context: ConsoleContext) -> Response:
 SCREENS: Sequence[Screen] = [
     Screen(path="/", handler=get_home, permission="read"),
     *sign_in.SCREENS, *health.SCREENS, *activity.SCREENS, *lookup.SCREENS, *why.SCREENS,
-    *types.SCREENS, *editor.SCREENS, *publish.SCREENS, *contacts.SCREENS, *dead.SCREENS, *audit.SCREENS,
-    *subscriptions.SCREENS, *users.SCREENS, *keys.SCREENS, *account.SCREENS,
+    *types.SCREENS, *editor.SCREENS, *publish.SCREENS, *contacts.SCREENS, *dead.SCREENS, *subscriptions.SCREENS,
+    *audit.SCREENS, *users.SCREENS, *keys.SCREENS, *account.SCREENS,
 ]  # fmt: skip
 """Every screen. The navigation has them in this order."""
 
