@@ -43,7 +43,7 @@ import importlib, importlib.util, json, os, pkgutil, sys
 import notifier, workers
 for package in (notifier, workers):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith("__main__") and not module.name.startswith("notifier.mcp."):  # which is an extra
             importlib.import_module(module.name)
 specs = [module.__spec__ for module in list(sys.modules.values()) if getattr(module, "__spec__", None)]
 compiled = [(spec.name, spec.cached) for spec in specs if spec.cached and "site-packages" in spec.cached]
