@@ -11,7 +11,7 @@ from notifier.api.http import answer, read_query
 from notifier.changes import views
 from notifier.changes.views import ChangeFilter, ChangeView
 from notifier.domain.changes import TOLD, Place, make_cursor, read_cursor
-from notifier.domain.keys import ApiKey
+from notifier.domain.keys import ApiKey, Bounds
 from notifier.domain.problems import problem
 from notifier.domain.text import WORD
 from notifier.store.core.database import Database
@@ -55,9 +55,8 @@ async def get_changes(request: Request, context: ApiContext) -> Response:
     asked = read_query(request, ChangesQuery)
     key: ApiKey = request.state.key
     wanted = ChangeFilter(
-        states=frozenset(_states(asked.states)), sources=(key.sources,),
-        types=(key.types, tuple(_split(asked.types))),
-    )  # fmt: skip
+        states=frozenset(_states(asked.states)), bounds=(key.bounds, Bounds(types=tuple(_split(asked.types))))
+    )
     database = context.engine.database
     try:
         page = await views.find(database, wanted, await _place(database, asked.after), asked.limit)

@@ -19,7 +19,7 @@ from notifier.changes import views
 from notifier.changes.views import BatchData, ChangeFilter, ChangesBatch, Page
 from notifier.domain.clock import SECOND, Clock
 from notifier.domain.errors import SendError
-from notifier.domain.keys import ApiKey
+from notifier.domain.keys import ApiKey, Bounds
 from notifier.domain.standard_webhooks import signed_headers
 from notifier.domain.subscriptions import (
     BATCH,
@@ -97,8 +97,8 @@ class Pump:
             return
         own = held.details
         wanted = ChangeFilter(
-            states=frozenset(own.states), sources=(key.sources, own.sources), types=(key.types, own.types)
-        )  # fmt: skip
+            states=frozenset(own.states), bounds=(key.bounds, Bounds(sources=own.sources, types=own.types))
+        )
         going_on: Subscription | None = held
         while going_on is not None:
             going_on = await self._next(going_on, token, wanted, began)

@@ -9,7 +9,7 @@ import msgspec
 from notifier.domain.changes import Place
 from notifier.domain.clock import to_datetime
 from notifier.domain.deliveries import HeldChannel
-from notifier.domain.keys import covers
+from notifier.domain.keys import Bounds
 from notifier.store.core.database import Database
 from notifier.store.reading import changes as log
 from notifier.store.reading.changes import LoggedChange, Subject
@@ -19,20 +19,14 @@ ROUNDS: Final = 20
 
 
 class ChangeFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which changes are wanted: to these states, and about events of these types and sources; empty is all.
-
-    Each of `sources` is a list of which one must match, and so are `types`: a key's own and those that it asks for.
-    """
+    """Which changes are wanted: to these states, and about events within all of these bounds; no states are all."""
 
     states: frozenset[str] = frozenset()
-    sources: tuple[tuple[str, ...], ...] = ()
-    types: tuple[tuple[str, ...], ...] = ()
+    bounds: tuple[Bounds, ...] = ()
 
     def takes(self, subject: Subject) -> bool:
         """Whether changes of a delivery are wanted."""
-        return all(not each or subject.event_type in each for each in self.types) and all(
-            covers(each, subject.source) for each in self.sources
-        )
+        return all(each.cover(subject.source, subject.event_type) for each in self.bounds)
 
 
 class ChangedEvent(msgspec.Struct, frozen=True, kw_only=True):
