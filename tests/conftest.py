@@ -12,6 +12,7 @@ of the process that tests, from 0: where there are several (`make test`), each n
 """
 
 import asyncio
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -54,6 +55,13 @@ def absent(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_stays_open() -> Iterator[None]:
+    """What a file's tests leave open fails the last of them, and not a test of another file that happens to run later."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

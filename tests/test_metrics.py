@@ -93,8 +93,8 @@ def test_every_metric_is_named_by_prometheus_rules_and_says_what_it_counts() -> 
         assert re.fullmatch(r"notifier_[a-z_]+", family.name)
         assert family.documentation
         assert {label for sample in family.samples for label in sample.labels} <= {
-            "channel", "code", "kind", "lane", "le", "method", "outcome", "provider", "queue", "reason", "route",
-            "stage", "state", "status", "task", "type",
+            "channel", "code", "kind", "lane", "le", "method", "outcome", "policy", "provider", "queue", "reason",
+            "route", "stage", "state", "status", "task", "type",
         }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ messages hardly notice."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from time import monotonic
 
@@ -64,9 +64,7 @@ async def remove(
     Walks that begin anew do so once in a while; with `everything` they do at once. `by_stretch` leaves what will go
     with its partition (`partitioning`).
     """
-    for bucket, every_walk in _walks(database, catalog, now):
-        if every_walk.part == Part.CHANGES:
-            await changes.put_in_order(bucket)  # what has no position isn't removed: a reader may not have seen it
+    async for bucket, every_walk in _walks(database, catalog, now):
         walk = await _spared(bucket, every_walk, catalog, now) if by_stretch else every_walk
         due = everything or await store.is_due(bucket, walk, now)
         while due:
@@ -77,8 +75,8 @@ async def remove(
 
 
 async def preview(database: Database, catalog: Catalog, now: int) -> AsyncIterator[tuple[Part, Step]]:
-    """Count what would go at an instant, chunk by chunk, and change nothing."""
-    for bucket, walk in _walks(database, catalog, now):
+    """Count what would go at an instant, chunk by chunk, and remove nothing."""
+    async for bucket, walk in _walks(database, catalog, now):
         place: Place | None = None
         ended = False
         while not ended:
@@ -100,9 +98,11 @@ async def _spared(database: Database, walk: Walk, catalog: Catalog, now: int) ->
     )
 
 
-def _walks(database: Database, catalog: Catalog, now: int) -> Iterator[tuple[Database, Walk]]:
+async def _walks(database: Database, catalog: Catalog, now: int) -> AsyncIterator[tuple[Database, Walk]]:
     """The walks of each bucket; the first one's clock walks over what all share."""
     for walk in store.walks(removals(catalog, now)):
         for bucket in database.buckets:
+            if walk.part == Part.CHANGES:
+                await changes.put_in_order(bucket)  # what has no position isn't walked: a reader may not have seen it
             if bucket.bucket == 0 or walk.part not in store.SHARED:
                 yield bucket, walk

@@ -84,8 +84,15 @@ def test_a_new_database_is_made_in_one_line_and_of_an_old_one_each_change_is_tol
         if what.startswith("column event.cursor"):
             raise RuntimeError(what)
 
+    async def upgrade() -> None:
+        database = Database(old)
+        try:
+            await migrate.upgrade(database, tell)
+        finally:
+            await database.close()
+
     with pytest.raises(RuntimeError):
-        asyncio.run(migrate.upgrade(Database(old), tell))
+        asyncio.run(upgrade())
     ended = shell("db", "upgrade", database_url=old)
     assert ended.stderr.startswith("column event.cursor")
     assert ended.stdout == made.stdout
