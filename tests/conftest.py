@@ -59,7 +59,7 @@ def absent(reason: str) -> NoReturn:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_stays_open() -> Iterator[None]:
-    """What a file's tests leave open fails the last of them, and not a test of another file that happens to run later."""
+    """What a file's tests leave open fails the last of them, and not a test of another file that runs later."""
     yield
     gc.collect()
 
