@@ -1,5 +1,6 @@
 """Subscriptions: services that are told what became of their deliveries. Write, read, pause, resume, replay, rotate."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -12,7 +13,7 @@ from notifier.api.http import answer, read_json
 from notifier.changes import handling
 from notifier.domain.changes import Place, behind, make_cursor, read_cursor
 from notifier.domain.clock import to_datetime, to_instant
-from notifier.domain.keys import ApiKey
+from notifier.domain.keys import UNBOUND, ApiKey
 from notifier.domain.problems import problem
 from notifier.domain.subscriptions import (
     OVERLAP,
@@ -25,7 +26,7 @@ from notifier.domain.subscriptions import (
 )
 from notifier.domain.text import WORD
 from notifier.providers.destinations import UnsafeDestination, nets, parse_destination
-from notifier.store.console import subscriptions
+from notifier.store.console import keys, subscriptions
 from notifier.store.reading import changes as log
 from notifier.store.reading.changes import PastRetention
 
@@ -105,7 +106,7 @@ async def put_subscription(request: Request, context: ApiContext) -> Response:
         if not await subscriptions.add(database, new, key.name):
             raise problem(40902, "this subscription was written by another request at the same moment")
         return answer(NewSubscription(**_told(new, new.place), secret=new.secret), 201)
-    _own(key, held)
+    await _own(request, context, held)
     changed = {"key_id": key.id, "until": None, **msgspec.structs.asdict(given)}
     if held.paused == "key_lost":
         changed |= {"paused": None, "paused_at": None}
@@ -120,9 +121,9 @@ async def get_subscription(request: Request, context: ApiContext) -> Response:
 
 async def get_subscriptions(request: Request, context: ApiContext) -> Response:
     """List subscriptions: all, or those that the key wrote where it is bound to sources or event types."""
-    key, database = _key(request), context.engine.database
+    database, seen = context.engine.database, await _seen(request, context)
     end = await log.newest(database)
-    found = [each for each in await subscriptions.every(database) if _sees(key, each)]
+    found = [each for each in await subscriptions.every(database) if _is_seen(each, seen)]
     return answer(Subscriptions([SubscriptionView(**_told(each, end)) for each in found]))
 
 
@@ -130,7 +131,7 @@ async def delete_subscription(request: Request, context: ApiContext) -> Response
     """Delete a subscription: nothing more is sent. Repeating the request changes nothing."""
     key, database, id_ = _key(request), context.engine.database, _id(request)
     held = await subscriptions.get(database, id_)
-    if held is not None and _sees(key, held):
+    if held is not None and _is_seen(held, await _seen(request, context)):
         await subscriptions.delete(database, id_, context.engine.clock.now(), key.name)
     return Response(status_code=204)
 
@@ -202,17 +203,26 @@ async def _find(request: Request, context: ApiContext) -> Subscription:
     held = await subscriptions.get(context.engine.database, _id(request))
     if held is None:
         raise problem(40401, "there is no subscription with this id")
-    _own(_key(request), held)
+    await _own(request, context, held)
     return held
 
 
-def _own(key: ApiKey, held: Subscription) -> None:
-    if not _sees(key, held):
+async def _own(request: Request, context: ApiContext, held: Subscription) -> None:
+    if not _is_seen(held, await _seen(request, context)):
+        key = _key(request)
         raise problem(40303, f"the key {key.id} is bound to sources or event types, and another key wrote this")
 
 
-def _sees(key: ApiKey, held: Subscription) -> bool:
-    return held.key_id == key.id or not (key.sources or key.types)
+async def _seen(request: Request, context: ApiContext) -> Collection[str] | None:
+    """The keys of which the caller sees the subscriptions: where its own is bound, those of its line; None for all."""
+    key = _key(request)
+    if key.bounds == UNBOUND:
+        return None
+    return {each.id for each in await keys.line(context.engine.database, key.id)}
+
+
+def _is_seen(held: Subscription, seen: Collection[str] | None) -> bool:
+    return seen is None or held.key_id in seen
 
 
 def _told(held: Subscription, end: Place) -> dict[str, Any]:

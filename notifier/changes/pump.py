@@ -49,8 +49,6 @@ TURN: Final = 20 * SECOND
 AGAIN: Final = SECOND
 """Milliseconds until a subscription that has been told all is looked at again."""
 HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "notifier"}
-SUCCESSORS: Final = 10
-"""Keys that took each other's place, of which the last one counts."""
 
 log = structlog.get_logger(__name__)
 
@@ -175,13 +173,9 @@ class Pump:
             log.warning("changes.paused", subscription=held.id, reason=why)
 
     async def _key(self, id_: str) -> ApiKey | None:
-        """The key of a subscription, or the one that took its place; None where it may not subscribe any more."""
-        for _ in range(SUCCESSORS):
-            key = await keys.find(self._database, id_)
-            if key is None or may_write(key, self._clock.now()) or key.replaced_by is None:
-                return key if key is not None and may_write(key, self._clock.now()) else None
-            id_ = key.replaced_by
-        return None
+        """The key of a subscription, or another of its line; None where none may subscribe any more."""
+        now = self._clock.now()
+        return next((key for key in await keys.line(self._database, id_) if may_write(key, now)), None)
 
 
 def _encode(held: Subscription, page: Page) -> bytes:

@@ -9,8 +9,9 @@ from notifier.domain.changes import Change
 from notifier.domain.clock import DAY, to_datetime
 from notifier.domain.deliveries import State
 from notifier.domain.ids import make_id
+from notifier.domain.keys import make_key, make_successor
 from notifier.domain.standard_webhooks import secret_key
-from notifier.store.console import subscriptions
+from notifier.store.console import keys, subscriptions
 from notifier.store.core.change_log import subscription
 from notifier.store.core.staff import audit
 from notifier.store.delivery import changes
@@ -126,6 +127,35 @@ async def test_a_bound_key_sees_and_changes_its_own_alone(api: Caller) -> None:
     api.key = everything
     listed = (await api.call("GET", "/v1/subscriptions")).body["subscriptions"]
     assert [each["id"] for each in listed] == ["billing", "csms"]
+
+
+async def test_keys_that_took_each_others_place_see_and_change_the_same(api: Caller) -> None:
+    # Given a bound key that was rotated twice and is still good, as its successors are
+    database, now = api.engine.database, api.clock.now()
+    first, key = make_key("csms", frozenset({"subscriptions:write"}), now, sources=("csms",))
+    await keys.add(database, key)
+    texts = [first]
+    for _ in range(2):
+        text, successor = make_successor(key, now)
+        assert await keys.replace(database, key, successor, now + DAY, "test")
+        texts, key = [*texts, text], successor
+    api.key = first
+    assert (await put(api)).status == 201
+
+    # When each of the three asks and changes, whichever wrote it last
+    for api.key in texts:
+        assert (await put(api, owner="csms team")).status == 200
+        for api.key in texts:
+            assert (await act(api, "resume")).body["owner"] == "csms team"
+            assert len((await api.call("GET", "/v1/subscriptions")).body["subscriptions"]) == 1
+
+    # Then another with the same bounds doesn't
+    api.key = await add_key(database, "subscriptions:write", sources=("csms",))
+    assert (await act(api, "resume")).problem[0] == 40303
+    assert (await api.call("GET", "/v1/subscriptions")).body["subscriptions"] == []
+    api.key = texts[-1]
+    assert (await api.call("DELETE", "/v1/subscriptions/csms")).status == 204
+    assert await api.rows(subscription) == []
 
 
 @on_sqlite

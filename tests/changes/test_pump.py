@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.changes.pump import AGAIN, LEASE, Pump
 from notifier.domain.buckets import bucket_of
 from notifier.domain.changes import Change, behind
-from notifier.domain.clock import HOUR, MINUTE, ManualClock
+from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
 from notifier.domain.deliveries import State
 from notifier.domain.ids import dated, make_id
-from notifier.domain.keys import ApiKey
+from notifier.domain.keys import ApiKey, make_key, make_successor
 from notifier.domain.subscriptions import BATCH, GIVE_UP, LONGEST_WAIT, MAX_BODY, Subscription
 from notifier.store.console import keys, subscriptions
 from notifier.store.core.database import Database
@@ -158,7 +158,7 @@ async def test_what_is_gone_is_paused_at_once_and_what_fails_for_days_then(
 
 
 @on_sqlite
-async def test_a_subscription_ends_with_its_key_and_goes_on_with_the_keys_successor(
+async def test_a_subscription_ends_with_its_key(
     database: Database, pump: Pump, subscription: Subscription, subscriber: Subscriber, key: ApiKey, clock: ManualClock
 ) -> None:
     await happen(database, ("ada", State.SENT))
@@ -168,6 +168,56 @@ async def test_a_subscription_ends_with_its_key_and_goes_on_with_the_keys_succes
 
     assert (await now_of(database)).paused == "key_lost"
     assert subscriber.requests == []
+
+
+async def rotate(database: Database, key: ApiKey, now: int, overlap: int = DAY) -> ApiKey:
+    """The key that takes another's place."""
+    _, successor = make_successor(key, now)
+    assert await keys.replace(database, key, successor, now + overlap, "test")
+    return successor
+
+
+async def test_a_subscription_goes_on_under_its_keys_successors_within_the_same_bounds(
+    database: Database, pump: Pump, subscription: Subscription, subscriber: Subscriber, clock: ManualClock
+) -> None:
+    # Given a subscription of a key that is bound, and is rotated more often than a year has months
+    _, key = make_key("csms", frozenset({"subscriptions:write"}), clock.now(), sources=("csms/*",))
+    await keys.add(database, key)
+    await subscriptions.change(database, "csms", lambda _held: {"key_id": key.id}, clock.now(), "test", "changed")
+    for number in range(15):
+        key = await rotate(database, key, clock.now())
+
+        # When changes come while both keys are good, and once the first is not
+        for part in ("both", "one"):
+            for source in ("csms/gent", "billing"):
+                await happen(database, ("ada", State.SENT), source=source, source_id=f"{source}-{number}-{part}")
+            await pump.tell(["csms"])
+            clock.advance(DAY)
+
+    # Then it is told of each within the bounds, and of no other
+    told = [each["event"]["source_id"] for each in subscriber.taken]
+    assert told == [f"csms/gent-{number}-{part}" for number in range(15) for part in ("both", "one")]
+    assert (await now_of(database)).paused is None
+
+
+@on_sqlite
+async def test_a_subscription_ends_where_all_keys_of_its_line_have(
+    database: Database, pump: Pump, subscription: Subscription, subscriber: Subscriber, key: ApiKey, clock: ManualClock
+) -> None:
+    # Given a key that was revoked before its time, for it had come into wrong hands
+    successor = await rotate(database, key, clock.now())
+    await keys.revoke(database, key.id, clock.now(), "test")
+    await happen(database, ("ada", State.SENT))
+    await pump.tell(["csms"])
+    assert (await now_of(database)).paused is None
+
+    # When its successor is revoked as well
+    await keys.revoke(database, successor.id, clock.now(), "test")
+    clock.advance(AGAIN)
+    await pump.tell(["csms"])
+
+    assert (await now_of(database)).paused == "key_lost"
+    assert len(subscriber.taken) == 1
 
 
 async def test_of_two_pumps_one_tells(

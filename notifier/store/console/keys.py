@@ -1,5 +1,7 @@
 """API keys: only the hash of the secret is kept."""
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,6 +54,16 @@ async def find(database: Database, id_: str) -> ApiKey | None:
     async def work(connection: AsyncConnection) -> ApiKey | None:
         row = (await connection.execute(sa.select(api_key).where(api_key.c.id == id_))).first()
         return None if row is None else _key(row)
+
+    return await database.read(work)
+
+
+async def line(database: Database, id_: str) -> list[ApiKey]:
+    """A key and those of its line, oldest first: whose place it took, and who took its own. They have the same scopes
+    and bounds."""
+
+    async def work(connection: AsyncConnection) -> list[ApiKey]:
+        return [_key(row) for row in await connection.execute(_LINE, {"key_id": id_})]
 
     return await database.read(work)
 
@@ -115,3 +127,14 @@ def _list(names: tuple[str, ...]) -> str | None:
 
 def _tuple(kept: str | None) -> tuple[str, ...]:
     return msgspec.json.decode(kept, type=tuple[str, ...]) if kept else ()
+
+
+def _line() -> sa.Select[Any]:
+    names = (api_key.c.id, api_key.c.replaced_by)
+    found = sa.select(*names).where(api_key.c.id == sa.bindparam("key_id")).cte("line", recursive=True)
+    beside = sa.or_(api_key.c.id == found.c.replaced_by, api_key.c.replaced_by == found.c.id)
+    found = found.union(sa.select(*names).join(found, beside))
+    return sa.select(api_key).join(found, found.c.id == api_key.c.id).order_by(api_key.c.created_at, api_key.c.id)
+
+
+_LINE = _line()
