@@ -26,7 +26,7 @@ TYPESCRIPT_TYPES: Final = {"string": "string", "number": "number", "integer": "n
 
 def files() -> dict[Path, str]:
     """Return what the generated files say, by their paths."""
-    schemas: dict[str, Schema] = document(ENDPOINTS, load_catalog(HERE.parent / "templates"), "")["components"][
+    schemas: dict[str, Schema] = document(ENDPOINTS, [], load_catalog(HERE.parent / "templates"), "")["components"][
         "schemas"
     ]
     events = {name: schema for name, schema in schemas.items() if name.startswith(EVENT)}

@@ -1,107 +1,37 @@
 """The AsyncAPI 3.0 document: each event type as a message that services send, and the messages that we send to
-endpoints of others. Its schemas are those of the OpenAPI document, and the types that encode what is sent.
+endpoints of others. Its schemas are those of the OpenAPI document.
 
 Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from notifier.api.event_schemas import REFERENCE, samples_of
-from notifier.api.openapi import as_portable
-from notifier.changes.views import ChangesBatch
+from notifier.api.event_schemas import samples_of
+from notifier.api.outbound import SIGNATURE_HEADERS, OutboundMessage
 from notifier.domain import cloudevents
 from notifier.domain.catalog import Catalog
-from notifier.domain.channels import channels, part
 from notifier.why.event_types import describe, summary
 
 BINDING = "0.3.0"  # the version of AsyncAPI's binding of HTTP
-SIGNED = {
+HEADERS = {
     "type": "object",
-    "description": "Standard Webhooks: verify the signature over `{webhook-id}.{webhook-timestamp}.{body}`",
-    "required": ["webhook-id", "webhook-timestamp", "webhook-signature"],
-    "properties": {
-        "webhook-id": {"type": "string", "description": "The same at every try: whoever has seen it drops the repeat"},
-        "webhook-timestamp": {"type": "string", "description": "Seconds of the epoch; of this try"},
-        "webhook-signature": {"type": "string", "description": "`v1,` and HMAC-SHA256 in Base64; one for each secret"},
-    },
+    "required": list(SIGNATURE_HEADERS),
+    "properties": {name: {"type": "string", "description": said} for name, said in SIGNATURE_HEADERS.items()},
 }
 """The headers of every message to an endpoint."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutboundMessage:
-    """A message that is POSTed to endpoints of others, signed as Standard Webhooks are; `body` is the type of its JSON,
-    and `name` also that of its operation."""
-
-    name: str
-    title: str
-    description: str
-    body: type[msgspec.Struct]
-    example: dict[str, Any]
-
-
-CHANGES = OutboundMessage(
-    name="changes",
-    title="Changes",
-    description=(
-        "What became of deliveries, in order and at least once, to the URL of a subscription. A batch that is not "
-        "answered 2xx is sent again with the same `webhook-id` before any other; 410 pauses the subscription."
-    ),
-    body=ChangesBatch,
-    example={
-        "type": "changes",
-        "timestamp": "2026-03-09T17:40:01Z",
-        "data": {
-            "subscription": "csms",
-            "changes": [
-                {
-                    "id": "0-4711",
-                    "delivery": "019cd39b86c0a4d1f0c6e5b2a7938145",
-                    "state": "undelivered",
-                    "reason": "unavailable",
-                    "code": "30003",
-                    "at": "2026-03-09T17:40:01Z",
-                    "attempts": 1,
-                    "type": "payment-failed",
-                    "channel": "sms",
-                    "recipient": "driver-2041",
-                    "event": {
-                        "id": "019cd39b86c05d41402abc4b2a76b971",
-                        "type": "payment.failed",
-                        "source": "billing",
-                        "source_id": "payment-failed-1",
-                    },
-                }
-            ],
-        },
-    },
-)
-"""A batch of a subscription."""
-
-
-def of_channels() -> list[OutboundMessage]:
-    """Return the messages that the channels' folders declare (`outbound.py`, OUTBOUND)."""
-    return [message for channel in channels() for message in part(channel, "outbound", "OUTBOUND") or ()]
-
-
-def outbound() -> list[OutboundMessage]:
-    """Return all messages that endpoints of others are sent: the channels' and the batches of changes."""
-    return [*of_channels(), CHANGES]
 
 
 def document(
     openapi: dict[str, Any], outbound: Sequence[OutboundMessage], catalog: Catalog, url: str
 ) -> dict[str, Any]:
-    """Return the whole document, beside the OpenAPI document of the same API that is served at a URL."""
+    """Return the whole document, beside the OpenAPI document of the same API and messages that is served at a URL."""
     inbound = _inbound(openapi["components"]["schemas"], catalog)
-    bodies, schemas = msgspec.json.schema_components([each.body for each in outbound], ref_template=REFERENCE)
-    told = {each.name: _outbound(each, as_portable(body)) for each, body in zip(outbound, bodies, strict=True)}
+    told = {each.name: _outbound(each, openapi["webhooks"][each.name]["post"]["requestBody"]) for each in outbound}
     served = urlsplit(url)
     return {
         "asyncapi": "3.0.0",
@@ -165,7 +95,7 @@ def document(
         },
         "components": {
             "messages": {**inbound, **told},
-            "schemas": {**_used(inbound, openapi["components"]["schemas"]), **as_portable(schemas)},
+            "schemas": _used([inbound, told], openapi["components"]["schemas"]),
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…, with `events:write`"}
             },
@@ -198,13 +128,14 @@ def _heard(catalog: Catalog, event: str) -> list[str]:
 
 
 def _outbound(message: OutboundMessage, body: dict[str, Any]) -> dict[str, Any]:
+    """Return a message whose body is told as OpenAPI does."""
     return {
         "name": message.name,
         "title": message.title,
         "summary": message.description,
         "contentType": "application/json",
-        "headers": SIGNED,
-        "payload": body,
+        "headers": HEADERS,
+        "payload": body["content"]["application/json"]["schema"],
         "examples": [{"name": message.name, "payload": message.example}],
     }
 
@@ -214,7 +145,7 @@ def _by_post() -> dict[str, Any]:
 
 
 def _used(told: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the schemas that a part of the document refers to, and those that they refer to."""
+    """Return the schemas that parts of the document refer to, and those that they refer to."""
     found: dict[str, Any] = {}
     left = [told]
     while left:

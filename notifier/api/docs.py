@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from notifier.api.asyncapi import document as messages
-from notifier.api.asyncapi import outbound
 from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.event_schemas import event_of
 from notifier.api.http import answer
 from notifier.api.openapi import document
+from notifier.api.outbound import outbound
 from notifier.api.snippets import snippets
 from notifier.domain.catalog import Catalog
 from notifier.domain.problems import TITLES
@@ -36,7 +36,7 @@ def endpoints(others: list[Endpoint]) -> list[Endpoint]:
 
     @cache
     def told(catalog: Catalog) -> dict[str, Any]:
-        return document(listed, catalog, version("notifier"))
+        return document(listed, outbound(), catalog, version("notifier"))
 
     @cache
     def asyncapi(catalog: Catalog, url: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The OpenAPI 3.1 document, made from the table of endpoints and the types that decode their bodies."""
+"""The OpenAPI 3.1 document, made from the table of endpoints and the types that decode their bodies, and from the table
+of messages to endpoints of others, which are its webhooks."""
 
 import json
 import re
@@ -9,6 +10,7 @@ import msgspec
 
 from notifier.api.endpoints import Endpoint, SignatureScheme, TokenScheme
 from notifier.api.event_schemas import REFERENCE, with_event_types
+from notifier.api.outbound import SIGNATURE_HEADERS, OutboundMessage
 from notifier.domain.catalog import Catalog
 from notifier.domain.problems import TITLES
 from notifier.domain.text import portable
@@ -62,11 +64,14 @@ PROBLEM_SCHEMA = {
 }
 
 
-def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> dict[str, Any]:
+def document(
+    endpoints: Sequence[Endpoint], outbound: Sequence[OutboundMessage], catalog: Catalog, version: str
+) -> dict[str, Any]:
     """Return the whole document; every event type's data is a schema `event.<type>` of its components."""
     used = [type_ for endpoint in endpoints for type_ in (*endpoint.takes.values(), *endpoint.gives.values())]
     types = [one for type_ in used for one in _each(type_)]
     types += [asked.type for endpoint in endpoints for asked in (*_asked(endpoint), *_headers(endpoint))]
+    types += [message.body for message in outbound]
     models = list(catalog.models.values())
     schemas, components = msgspec.json.schema_components([*types, *models], ref_template=REFERENCE)
     schemas = as_portable(schemas)
@@ -85,6 +90,7 @@ def document(endpoints: Sequence[Endpoint], catalog: Catalog, version: str) -> d
         "info": {"title": "notifier", "version": version, "description": "Notifications for EV charging networks"},
         "security": [{"key": []}],
         "paths": paths,
+        "webhooks": {each.name: {"post": _webhook(each, by_type[repr(each.body)])} for each in outbound},
         "components": {
             "securitySchemes": _schemes(endpoints),
             "schemas": {**dict(sorted(components.items())), "Problem": PROBLEM_SCHEMA},
@@ -165,6 +171,25 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: 
     if endpoint.takes:
         operation["requestBody"] = {"required": True, "content": _bodies(endpoint, by_type, catalog)}
     return operation
+
+
+def _webhook(message: OutboundMessage, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a request of ours to an endpoint of others."""
+    return {
+        "operationId": message.name,
+        "summary": message.title,
+        "description": message.description,
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": said}
+            for name, said in SIGNATURE_HEADERS.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "examples": {message.name: {"value": message.example}}}},
+        },
+        "responses": {"2XX": {"description": "Taken"}, "410": {"description": message.gone}},
+        "security": [],
+    }
 
 
 def _parameters(endpoint: Endpoint, path: str, by_type: dict[str, Any]) -> list[dict[str, Any]]:

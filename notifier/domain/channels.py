@@ -9,7 +9,7 @@ What needs more than the domain is declared beside it, each for the wing that as
     codes.py      CODES (notifier.providers.codes): what its provider's codes mean, and when it is tried again
     settings.py   SETTINGS (notifier.runtime.settings): its accounts and what else is set of it; may be missing
     api.py        ENDPOINTS: what providers and apps tell it by HTTP; may be missing
-    outbound.py   OUTBOUND (notifier.api.asyncapi): what it POSTs to endpoints of others; may be missing
+    outbound.py   OUTBOUND (notifier.api.outbound): what it POSTs to endpoints of others; may be missing
     sandbox       STAND_IN and SERVICE (notifier.sandbox.stand_in): what stands in for its provider, and its column on
                   the sandbox's page; may be missing
     words.toml    what people call it, in each language of the pages

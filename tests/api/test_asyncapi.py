@@ -12,8 +12,8 @@ import pytest
 
 from notifier.api import asyncapi
 from notifier.api.app import ENDPOINTS
-from notifier.api.asyncapi import outbound
 from notifier.api.openapi import document
+from notifier.api.outbound import outbound
 from notifier.changes.views import ChangesBatch
 from notifier.channels.webhook.bodies import encode
 from notifier.domain.catalog import Catalog
@@ -75,7 +75,7 @@ def test_an_event_may_have_any_name_and_the_service_a_path(parser: Path) -> None
 
     told = parsed(
         parser,
-        asyncapi.document(document(ENDPOINTS, catalog, "1.2.3"), [], catalog, "http://example.com:8080/notifier"),
+        asyncapi.document(document(ENDPOINTS, [], catalog, "1.2.3"), [], catalog, "http://example.com:8080/notifier"),
     )
 
     assert [each for each in told["found"] if each[0] != NOT_THE_NEWEST] == []
@@ -113,13 +113,23 @@ def test_a_batch_of_changes_is_what_is_told_of_it() -> None:
         assert sent == example["payload"]
 
 
+def test_messages_to_endpoints_are_the_webhooks_of_the_openapi_document() -> None:
+    for name, told in OPENAPI["webhooks"].items():
+        message, body = DOCUMENT["components"]["messages"][name], told["post"]["requestBody"]["content"]
+        assert message["payload"] == body["application/json"]["schema"]
+        assert message["headers"]["required"] == [each["name"] for each in told["post"]["parameters"]]
+        assert [each["payload"] for each in message["examples"]] == [
+            each["value"] for each in body["application/json"]["examples"].values()
+        ]
+
+
 def test_it_has_the_schemas_of_the_openapi_document_and_none_without_use() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     encoded = json.dumps(DOCUMENT)
 
     for name, schema in schemas.items():
         assert f'"#/components/schemas/{name}"' in encoded
-        assert OPENAPI["components"]["schemas"].get(name, schema) == schema
+        assert OPENAPI["components"]["schemas"][name] == schema
 
 
 @on_sqlite

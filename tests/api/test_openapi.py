@@ -13,16 +13,18 @@ import pytest
 from notifier.api.app import ENDPOINTS
 from notifier.api.endpoints import Endpoint, SignatureScheme, TokenScheme
 from notifier.api.openapi import document
+from notifier.api.outbound import OutboundMessage, outbound
 from notifier.domain.catalog import Catalog
 from notifier.domain.keys import SCOPES
 from notifier.domain.problems import TITLES
+from notifier.domain.standard_webhooks import signed_headers
 from tests.api.conftest import on_sqlite
 from tests.api.server import Answer, Caller
 from tests.samples import CATALOG, EVENT, encoded
 
 Json = dict[str, Any]
 TRIAL = {"event": {"type": EVENT["type"], "data": {**EVENT["data"], "driver_id": "ada"}}, "recipient": "ada"}
-DOCUMENT = document(ENDPOINTS, CATALOG, "1.2.3")
+DOCUMENT = document(ENDPOINTS, outbound(), CATALOG, "1.2.3")
 OPERATIONS = {
     (method.upper(), path): told for path, methods in DOCUMENT["paths"].items() for method, told in methods.items()
 }
@@ -116,10 +118,27 @@ def test_every_endpoint_is_told_with_its_scope_its_parameters_and_its_problems(e
 
 
 def test_nothing_else_is_told_and_every_name_is_its_own() -> None:
-    names = [told["operationId"] for told in OPERATIONS.values()]
+    webhooks = [told["post"] for told in DOCUMENT["webhooks"].values()]
+    names = [told["operationId"] for told in [*OPERATIONS.values(), *webhooks]]
 
     assert len(OPERATIONS) == len(ENDPOINTS)
+    assert len(webhooks) == len(outbound())
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("message", outbound(), ids=lambda message: message.name)
+def test_every_message_to_endpoints_of_others_is_a_webhook_that_is_signed(message: OutboundMessage) -> None:
+    told = DOCUMENT["webhooks"][message.name]["post"]
+
+    # Then its example is of the type that encodes what is sent, member by member, and it needs no key of the receiver
+    body = told["requestBody"]["content"]["application/json"]
+    for example in body["examples"].values():
+        fits(example["value"], body["schema"])
+        assert msgspec.to_builtins(msgspec.convert(example["value"], message.body)) == example["value"]
+    named = [each["name"] for each in told["parameters"] if each["in"] == "header" and each["required"]]
+    assert named == list(signed_headers([b"secret"], "id", 0, b""))
+    assert told["security"] == []
+    assert list(told["responses"]) == ["2XX", "410"]
 
 
 def test_every_problem_that_a_route_may_answer_is_told_somewhere() -> None:
@@ -171,7 +190,7 @@ def test_an_event_may_have_any_name() -> None:
     kinds = [msgspec.structs.replace(kind, id=str(place), event=name) for place, name in enumerate(names)]
 
     # When they are told
-    told = document(ENDPOINTS, Catalog(kinds), "1.2.3")
+    told = document(ENDPOINTS, outbound(), Catalog(kinds), "1.2.3")
 
     # Then each leads to a schema of its own
     openapi_spec_validator.validate(told)
@@ -322,7 +341,7 @@ async def test_answers_are_what_is_told(api: Caller) -> None:
 async def test_the_document_is_served(api: Caller) -> None:
     answer = await api.call("GET", "/openapi.json", Authorization="")
 
-    assert answer.body["paths"] == DOCUMENT["paths"]
+    assert (answer.body["paths"], answer.body["webhooks"]) == (DOCUMENT["paths"], DOCUMENT["webhooks"])
 
 
 @on_sqlite
@@ -331,7 +350,8 @@ async def test_the_page_tells_every_operation_and_runs_nothing(api: Caller) -> N
 
     assert answer.headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    for name in [told["operationId"] for told in OPERATIONS.values()] + list(DOCUMENT["components"]["schemas"]):
+    told = [told["operationId"] for told in OPERATIONS.values()]
+    for name in [*told, *DOCUMENT["webhooks"], *DOCUMENT["components"]["schemas"]]:
         assert f'id="{name}"' in answer.body
     for event in CATALOG.event_types:
         assert f'id="event-{event}"' in answer.body

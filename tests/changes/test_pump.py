@@ -25,6 +25,7 @@ from notifier.store.core.staff import audit
 from notifier.store.delivery import changes
 from notifier.store.reading import changes as log
 from tests import everywhere
+from tests.api.test_openapi import DOCUMENT, fits
 from tests.changes.conftest import Subscriber
 from tests.samples import NOW
 
@@ -83,6 +84,7 @@ async def test_a_subscriber_is_told_all_in_order_signed_and_once(
     assert states(subscriber.taken) == {person: ["sent", "delivered"] for person in people}
     told = subscriber.verified(subscription.secret)
     assert (told["type"], told["data"]["subscription"]) == ("changes", "csms")
+    fits(told, DOCUMENT["webhooks"]["changes"]["post"]["requestBody"]["content"]["application/json"]["schema"])
     held = await now_of(database)
     assert (held.failures, held.answer, behind(held.place, await log.newest(database))) == (0, "204", 0)
 

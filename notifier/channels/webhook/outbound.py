@@ -1,6 +1,6 @@
-"""What endpoints are sent, for the AsyncAPI document."""
+"""What endpoints are sent, for the OpenAPI and AsyncAPI documents."""
 
-from notifier.api.asyncapi import OutboundMessage
+from notifier.api.outbound import OutboundMessage
 from notifier.channels.webhook.bodies import WebhookBody
 
 OUTBOUND = [
@@ -11,6 +11,7 @@ OUTBOUND = [
             "A notification to the endpoint of an operator, a fleet or a host, of the format `standard`. One that is "
             "not answered 2xx within 10 seconds is sent again with the same `webhook-id`."
         ),
+        gone="The endpoint is forgotten",
         body=WebhookBody,
         example={
             "id": "019cd39b86c0a4d1f0c6e5b2a7938145",
