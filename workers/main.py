@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import dramatiq
@@ -12,7 +13,18 @@ from dramatiq.asyncio import async_to_sync
 from dramatiq.middleware import AsyncIO, MiddlewareError
 
 from notifier import metrics
-from notifier.broker import ASK, CAREFUL, CHANGES, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES, make_broker
+from notifier.broker import (
+    ASK,
+    CAREFUL,
+    CHANGES,
+    DECIDE,
+    DECIDE_LATER,
+    DECIDE_URGENT,
+    EXPAND,
+    LANES,
+    QUEUES,
+    make_broker,
+)
 from notifier.broker.signals import IDS_A_MESSAGE
 from notifier.changes.pump import Pump, open_pump
 from notifier.domain.deliveries import Channel, Lane
@@ -30,10 +42,13 @@ from notifier.providers.opening import concurrency
 from notifier.runtime import logs
 from notifier.runtime.background import cancelled, once
 from notifier.runtime.coalesce import Coalescer
+from notifier.runtime.precedence import Precedence
 from notifier.runtime.settings import load_settings
 from notifier.startup import close, guard, open_worker_engine
 
 DECIDED_TOGETHER = IDS_A_MESSAGE  # events in one transaction, some 60 ms: a message's events aren't to be split
+DECIDED_LATER = 100  # events in one transaction that come behind all others: who comes meanwhile waits for some 30 ms
+LONGEST_WAIT = 5.0  # seconds that these wait until nothing else is in hand: a provider that hangs mustn't stop them
 COLLECTED_AFTER = 50_000  # objects: nearly all of a batch's many thousands are freed by reference counting
 
 settings = load_settings()
@@ -56,6 +71,7 @@ class Loop(AsyncIO):
         self.stopping = False
         self.report_to: int | None = None
         self._deciding: dict[tuple[int, bool], Coalescer[str, None]] = {}
+        self._precedence = Precedence()
 
     @property
     def engine(self) -> WorkerEngine:
@@ -76,7 +92,22 @@ class Loop(AsyncIO):
         if (bucket, urgent) not in self._deciding:
             work = partial(self._decide if urgent else self._decide_in_turn, bucket)
             self._deciding[bucket, urgent] = Coalescer(work, DECIDED_TOGETHER)
-        await self._deciding[bucket, urgent].add(ids)
+        with self._precedence.first():
+            await self._deciding[bucket, urgent].add(ids)
+
+    async def decide_later(self, bucket: int, ids: Sequence[str], tries: int | None) -> None:
+        """Decide events of a bucket in small parts, each at a moment in which nothing else is decided here, or after a
+        while."""
+        engine = self.engine.buckets[bucket]
+        for start in range(0, len(ids), DECIDED_LATER):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LONGEST_WAIT):
+                    await engine.dispatcher.wind_down()
+                    await self._precedence.wait()
+            if self.stopping:
+                await engine.signals.decide_later(ids[start:], tries=tries)
+                return
+            await decide(engine, ids[start : start + DECIDED_LATER], tries=tries)
 
     async def _decide_in_turn(self, bucket: int, ids: Sequence[str]) -> Sequence[None]:
         await self.engine.dispatcher.catch_up()
@@ -143,6 +174,12 @@ async def decide_events(ids: list[str], *, tries: int | None = None, bucket: int
 async def decide_urgent_events(ids: list[str], *, bucket: int = 0) -> None:
     """Decide urgent events, which somebody has to hear of at once."""
     await loop.decide(bucket, ids, urgent=True)
+
+
+@dramatiq.actor(queue_name=DECIDE_LATER, actor_name="decide_later")
+async def decide_events_later(ids: list[str], *, tries: int | None = None, bucket: int = 0) -> None:
+    """Decide events that come behind all others."""
+    await loop.decide_later(bucket, ids, tries)
 
 
 @dramatiq.actor(queue_name=EXPAND, actor_name="expand")

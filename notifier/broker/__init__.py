@@ -15,6 +15,7 @@ from notifier.broker.queues import (
     CAREFUL,
     CHANGES,
     DECIDE,
+    DECIDE_LATER,
     DECIDE_URGENT,
     EXPAND,
     LANES,
@@ -28,8 +29,8 @@ from notifier.runtime.broker_url import FORMS, BrokerUrl, RedisUrl, read_broker_
 from notifier.runtime.redis_clients import connect, mode
 
 __all__ = [
-    "ASK", "BACKGROUND", "CAREFUL", "CHANGES", "DECIDE", "DECIDE_URGENT", "EXPAND", "LANES", "PROMPT", "QUEUES",
-    "broker_address", "make_broker", "refuse_another_mode",
+    "ASK", "BACKGROUND", "CAREFUL", "CHANGES", "DECIDE", "DECIDE_LATER", "DECIDE_URGENT", "EXPAND", "LANES", "PROMPT",
+    "QUEUES", "broker_address", "make_broker", "refuse_another_mode",
 ]  # fmt: skip
 
 SOCKET_TIMEOUT = 3  # seconds: a broker that hangs delays one signal this long, then the clock sends it

@@ -12,7 +12,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import current_millis
 
 from notifier import metrics
-from notifier.broker import ASK, CAREFUL, CHANGES, DECIDE, DECIDE_URGENT, EXPAND, LANES, QUEUES
+from notifier.broker import ASK, CAREFUL, CHANGES, DECIDE, DECIDE_LATER, DECIDE_URGENT, EXPAND, LANES, QUEUES
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.domain.deliveries import Channel, Lane
 
@@ -51,6 +51,11 @@ class Signals:
         """Signal that events wait for a decision."""
         keywords = {} if tries is None else {"tries": tries}
         await self._send(self._messages(DECIDE, "decide", ids, alone=alone, **keywords))
+
+    async def decide_later(self, ids: Sequence[str], *, tries: int | None = None) -> None:
+        """Signal that events wait for a decision, behind all others."""
+        keywords = {} if tries is None else {"tries": tries}
+        await self._send(self._messages(DECIDE_LATER, "decide_later", ids, alone=False, **keywords))
 
     async def expand(self, ids: Sequence[str]) -> None:
         """Signal that events wait for the next chunk of their segments."""

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_URGENT, EXPAND, LANES
+from notifier.broker import ASK, CAREFUL, DECIDE, DECIDE_LATER, DECIDE_URGENT, EXPAND, LANES
 from notifier.console.pages import draw, page
 from notifier.console.screens import ConsoleContext, Screen
 from notifier.domain.channels import channels
@@ -37,7 +37,7 @@ async def _seen(context: ConsoleContext) -> dict[str, Any]:
         "failures": await context.watch.failures(),
         "books": await context.watch.books(),
         "lanes": {channel: {lane: LANES[channel, lane] for lane in Lane} for channel in channels()},
-        "others": (DECIDE_URGENT, DECIDE, EXPAND, ASK, CAREFUL),
+        "others": (DECIDE_URGENT, DECIDE, DECIDE_LATER, EXPAND, ASK, CAREFUL),
         "clock_late": CLOCK_LATE,
         "row_late": ROW_LATE,
         "counted": COUNTED,

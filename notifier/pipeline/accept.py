@@ -6,25 +6,35 @@ it.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from typing import Final, NamedTuple
 
 import msgspec
 
 from notifier import metrics
 from notifier.domain.buckets import bucket_of, home
+from notifier.domain.clock import SECOND
 from notifier.domain.cloudevents import MAX_BATCH, CheckedEvent
 from notifier.domain.errors import Problem
 from notifier.domain.problems import problem
 from notifier.domain.trace_context import with_context
-from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
+from notifier.domain.turns import Turns
+from notifier.pipeline.engine import EXPAND_AGAIN, LATER_AGAIN, SIGNAL_AGAIN, Engine
 from notifier.pipeline.signalling import signal_undecided
 from notifier.pipeline.traces import begin_accepting, end_accepting, fail_accepting
 from notifier.runtime.background import once
 from notifier.runtime.coalesce import Coalescer
+from notifier.runtime.recent import Recent
 from notifier.runtime.stages import Stage, metered
 from notifier.runtime.tracing import Tracer
-from notifier.store.delivery import events
+from notifier.store.delivery import due, events
+
+BEHIND: Final = SECOND // 4
+"""Milliseconds that an event waits for its decision when more is reported than is decided: several times as long as
+otherwise."""
+LOOK: Final = SECOND // 5
+"""Milliseconds between two looks at how long events wait."""
 
 
 class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
@@ -35,21 +45,31 @@ class Accepted(msgspec.Struct, frozen=True, tag_field="status", tag="accepted"):
     event: str
 
 
+class _Reported(NamedTuple):
+    """An event to be written, and whether its key has its turn: others come later where events wait."""
+
+    event: CheckedEvent
+    has_turn: bool
+
+
 class Intake:
     """Batches concurrent callers' events into one write."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._writers: list[Coalescer[CheckedEvent, events.Stored]] = [
+        self._writers: list[Coalescer[_Reported, events.Stored]] = [
             Coalescer(partial(self._write, each), limit=MAX_BATCH) for each in engine.buckets
         ]
+        self._behind = [Recent(partial(is_behind, each), engine.clock, LOOK) for each in engine.buckets]
+        self._turns, self._urgent_turns = Turns(), Turns()
         self._tracer = engine.tracer
         self._signals: set[asyncio.Task[None]] = set()
 
     async def accept(self, candidates: Sequence[CheckedEvent | Problem], lane: str = "") -> list[Accepted | Problem]:
         """Accept events: one answer per candidate, in order; an invalid one doesn't keep the others out.
 
-        Lanes, such as the keys that report, take turns: what one reports at once keeps no other waiting.
+        Lanes, such as the keys that report, take turns: what one reports at once keeps no other waiting for its answer.
+        Nor for its decision: while events wait, those of a lane that reports far more than others come later.
 
         Raises StoreUnavailable where nothing could be written.
         """
@@ -65,10 +85,10 @@ class Intake:
         _count(candidates, answers)
         return answers
 
-    def signal(self, engine: Engine, types: Mapping[str, str]) -> None:
+    def signal(self, engine: Engine, types: Mapping[str, str], later: Collection[str] = ()) -> None:
         """Signal that events of a bucket wait for a decision, without making the caller wait for the broker. `types`
-        are their event types by id."""
-        task = once("signal", partial(signal_undecided, engine, types))
+        are their event types by id, `later` those ids that come behind all others."""
+        task = once("signal", partial(signal_undecided, engine, types, later))
         self._signals.add(task)
         task.add_done_callback(self._signals.discard)
 
@@ -89,29 +109,57 @@ class Intake:
 
     async def _store(self, fit: Sequence[CheckedEvent], lane: str) -> Sequence[events.Stored]:
         """Write events, each in the bucket where it is at home."""
+        reported = self._in_turn(fit, lane)
         if len(self._writers) == 1:
-            return await self._writers[0].add(fit, lane)
+            return await self._writers[0].add(reported, lane)
         homes = [bucket_of(_home(checked), len(self._writers)) for checked in fit]
-        parts: dict[int, list[CheckedEvent]] = {}
-        for checked, its in zip(fit, homes, strict=True):
-            parts.setdefault(its, []).append(checked)
+        parts: dict[int, list[_Reported]] = {}
+        for each, its in zip(reported, homes, strict=True):
+            parts.setdefault(its, []).append(each)
         written = await asyncio.gather(*(self._writers[home].add(part, lane) for home, part in parts.items()))
         stored = {home: iter(each) for home, each in zip(parts, written, strict=True)}
         return [next(stored[home]) for home in homes]
 
-    @metered(Stage.ACCEPT)
-    async def _write(self, engine: Engine, batch: list[CheckedEvent]) -> list[events.Stored]:
-        now = engine.clock.now()
-        first = {checked.id: checked for checked in reversed(batch)}
-        stored = await events.add(engine.database, [self._new_event(checked, now) for checked in first.values()])
-        self.signal(engine, {stored[undated].id: checked.type for undated, checked in first.items()})
-        return [stored[checked.id] for checked in batch]
+    def _in_turn(self, fit: Sequence[CheckedEvent], lane: str) -> list[_Reported]:
+        """Events with whether their lane has its turn; urgent ones take turns among themselves."""
+        now, is_urgent = self._engine.clock.now(), [each.type in self._engine.catalog.urgent for each in fit]
+        urgent = sum(is_urgent)
+        turns = {
+            True: not urgent or self._urgent_turns.has_turn(lane, urgent, now),
+            False: urgent == len(fit) or self._turns.has_turn(lane, len(fit) - urgent, now),
+        }
+        return [_Reported(each, turns[its]) for each, its in zip(fit, is_urgent, strict=True)]
 
-    def _new_event(self, checked: CheckedEvent, now: int) -> events.NewEvent:
+    @metered(Stage.ACCEPT)
+    async def _write(self, engine: Engine, batch: list[_Reported]) -> list[events.Stored]:
+        first = {each.event.id: each for each in reversed(batch)}
+        later = {id_ for id_, each in first.items() if not each.has_turn}
+        if later and not await self._behind[engine.database.bucket].get():
+            later = set()
+        now = engine.clock.now()
+        new = [
+            self._new_event(each.event, now, LATER_AGAIN if id_ in later else SIGNAL_AGAIN)
+            for id_, each in first.items()
+        ]
+        stored = await events.add(engine.database, new)
+        types = {stored[id_].id: each.event.type for id_, each in first.items()}
+        self.signal(engine, types, [stored[id_].id for id_ in later])
+        return [stored[each.event.id] for each in batch]
+
+    def _new_event(self, checked: CheckedEvent, now: int, again: int) -> events.NewEvent:
         """The row of an event; where nothing is traced, none of the context that it came with is kept."""
         if self._tracer is None and checked.trace is not None:
             checked = msgspec.structs.replace(checked, trace=None)
-        return new_event(checked, now)
+        return new_event(checked, now, again)
+
+
+async def is_behind(engine: Engine) -> bool:
+    """Whether events of a bucket wait for long: those that are to be decided now, or any that come later."""
+    looks = await due.event_looks(engine.database)
+    if looks is None:
+        return False
+    (first, last), now = looks, engine.clock.now()
+    return first < now + SIGNAL_AGAIN - BEHIND or last > now + EXPAND_AGAIN
 
 
 def _home(checked: CheckedEvent) -> str:
@@ -131,12 +179,12 @@ def _count(candidates: Sequence[CheckedEvent | Problem], answers: Sequence[Accep
         metrics.events_accepted.labels(type_).inc(count)
 
 
-def new_event(checked: CheckedEvent, now: int) -> events.NewEvent:
-    """The row of an event accepted now; the clock signals it unless another signal is acted on first."""
+def new_event(checked: CheckedEvent, now: int, again: int = SIGNAL_AGAIN) -> events.NewEvent:
+    """The row of an event accepted now; the clock signals it after `again` unless another signal is acted on first."""
     return events.NewEvent(
         id=checked.id, source=checked.source, source_id=checked.source_id, type=checked.type, subject=checked.subject,
         occurred_at=checked.occurred_at, accepted_at=now, digest=checked.digest,
-        data=with_context(checked.data, checked.trace), next_check_at=now + SIGNAL_AGAIN,
+        data=with_context(checked.data, checked.trace), next_check_at=now + again,
     )  # fmt: skip
 
 

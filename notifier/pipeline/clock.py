@@ -10,13 +10,14 @@ from functools import partial
 import structlog
 
 from notifier import metrics
-from notifier.broker import CAREFUL, CHANGES, DECIDE, LANES
+from notifier.broker import CAREFUL, CHANGES, DECIDE, DECIDE_LATER, LANES
 from notifier.domain.changes import behind
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Lane, State, by_queue
 from notifier.domain.errors import StoreUnavailable
+from notifier.domain.ids import instant_of
 from notifier.pipeline import erasure, retention, sealing
-from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
+from notifier.pipeline.engine import LATER_AGAIN, SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
 from notifier.runtime.background import keep_going, pause
 from notifier.store.console import subscriptions
@@ -74,8 +75,9 @@ async def tick(engine: Engine) -> bool:
     if lost:
         log.warning("clock.leases_expired", deliveries=lost)
     depths = await engine.signals.depths()
-    room = {queue for queue in (DECIDE, CAREFUL, *LANES.values()) if depths.get(queue, 0) < FULL_QUEUE}
-    undecided = await _signal_events(engine, now, room) if DECIDE in room else 0
+    room = {queue for queue in (DECIDE, DECIDE_LATER, CAREFUL, *LANES.values()) if depths.get(queue, 0) < FULL_QUEUE}
+    some_wait = depths.get(DECIDE_LATER, 0) > 0
+    undecided = await _signal_events(engine, now, room, some_wait=some_wait) if DECIDE in room else 0
     delivered = await _signal_deliveries(engine, now, room)
     return max(lost, undecided, delivered) >= BATCH
 
@@ -101,9 +103,14 @@ async def audit(engine: Engine) -> None:
         log.error("ledger.imbalance", imbalance=books.imbalance, planned=books.planned, present=books.total)
 
 
-async def _signal_events(engine: Engine, now: int, room: set[str]) -> int:
-    tries = await events.due(engine.database, now, now + SIGNAL_AGAIN, BATCH)
+async def _signal_events(engine: Engine, now: int, room: set[str], *, some_wait: bool) -> int:
+    """Signal events that are due, and put those aside that end workers. While some wait behind all others, what is old
+    and untried waits among them, most likely."""
+    tries = await events.due(engine.database, now, now + (LATER_AGAIN if some_wait else SIGNAL_AGAIN), BATCH)
     metrics.signals_again.labels(DECIDE).inc(len(tries))
+    waiting = {id_ for id_, tried in tries.items() if some_wait and not tried and now - instant_of(id_) >= LATER_AGAIN}
+    if DECIDE_LATER in room:
+        await engine.signals.decide_later([*waiting], tries=0)
     dead = [id_ for id_, count in tries.items() if count >= MAX_TRIES]
     if dead:
         await events.quarantine(engine.database, dead, now)
@@ -113,7 +120,7 @@ async def _signal_events(engine: Engine, now: int, room: set[str]) -> int:
     # are a few events that no worker took: they may have crashed one. Many of them mean that the broker lost them.
     # While the queue of isolated rows is full, tried events wait, and untried ones go in batches.
     for count in range(MAX_TRIES) if CAREFUL in room else [0]:
-        found = [id_ for id_, tried in tries.items() if tried == count]
+        found = [id_ for id_, tried in tries.items() if tried == count and id_ not in waiting]
         alone = count > 0 or (len(found) <= FEW and CAREFUL in room)
         await engine.signals.decide(found, tries=count, alone=alone)
     return len(tries)

@@ -24,6 +24,7 @@ from notifier.runtime.tracing import Tracer
 from notifier.store.core.database import Database
 
 SIGNAL_AGAIN = 3 * SECOND  # a signal that no worker took by then is lost or stuck: the clock signals again
+LATER_AGAIN = 60 * SECOND  # the same for events that come behind all others: they may well wait so long
 CHUNK = 1000  # recipients of a segment per transaction: a fraction of a second's work
 EXPAND_AGAIN = 25 * SECOND  # the same for a campaign's next chunk, which waits for prompt work
 

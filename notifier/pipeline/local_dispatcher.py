@@ -25,6 +25,9 @@ BUSY: Final = 0.2
 """The share of a core above which a process is busy: in a burst it uses two thirds, and almost nothing while it waits
 for answers."""
 
+FEW: Final = 25
+"""Messages of one queue that keep no other waiting for long."""
+
 log = structlog.get_logger(__name__)
 Queue = tuple[Channel, Lane]
 NOWHERE: Final[Mapping[Queue, Bulkhead]] = MappingProxyType({})
@@ -69,6 +72,11 @@ class LocalDispatcher:
             await full[0].wait_for_room(LOOK)
             if monotonic() > until or self._spent() - spent < BUSY * (monotonic() - began):
                 return
+
+    async def wind_down(self) -> None:
+        """Wait until hardly any message of any queue is in hand: what comes behind all others is not decided before."""
+        for each in self._bulkheads.values():
+            await each.wait_for_few(FEW)
 
     def let_linger(self, queue: Queue, sending: asyncio.Task[None]) -> None:
         """Track to its end a batch that only waits for slow answers, and so takes nobody's room."""

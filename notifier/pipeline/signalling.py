@@ -1,7 +1,7 @@
 """Signal due work: events to be tried, and deliveries signalled by the worker that decides them
 instead of the clock."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from notifier.domain.catalog import Catalog
 from notifier.domain.deliveries import State, by_queue
@@ -17,11 +17,14 @@ async def begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]
     return await events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
 
 
-async def signal_undecided(engine: Engine, types: Mapping[str, str]) -> None:
-    """Signal that events wait for a decision. `types` are their event types by id."""
-    urgent = [id_ for id_, type_ in types.items() if type_ in engine.catalog.urgent]
-    others = [id_ for id_, type_ in types.items() if type_ not in engine.catalog.urgent]
-    for ids, signal in (urgent, engine.signals.decide_urgent), (others, engine.signals.decide):
+async def signal_undecided(engine: Engine, types: Mapping[str, str], later: Collection[str] = ()) -> None:
+    """Signal that events wait for a decision. `types` are their event types by id, `later` those ids that come behind
+    all others."""
+    prompt = {id_: type_ for id_, type_ in types.items() if id_ not in later}
+    urgent = [id_ for id_, type_ in prompt.items() if type_ in engine.catalog.urgent]
+    others = [id_ for id_, type_ in prompt.items() if type_ not in engine.catalog.urgent]
+    signals = engine.signals
+    for ids, signal in (urgent, signals.decide_urgent), (others, signals.decide), ([*later], signals.decide_later):
         if ids:
             await signal(ids)
 

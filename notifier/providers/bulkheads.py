@@ -1,7 +1,7 @@
 """Bulkheads: a queue's batch is claimed when its first messages can go out, not while others keep all connections."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 
@@ -52,6 +52,13 @@ class Bulkhead:
         """Wait until there is room, for so many seconds at most, without taking it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not self.has_room:
-                    self._left.clear()
-                    await self._left.wait()
+                await self._wait(lambda: self.has_room)
+
+    async def wait_for_few(self, messages: int) -> None:
+        """Wait until no more than so many messages are inside, and no batch waits."""
+        await self._wait(lambda: not self._waiting and self._inside <= messages)
+
+    async def _wait(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._left.clear()
+            await self._left.wait()
