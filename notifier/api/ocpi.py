@@ -86,7 +86,8 @@ async def post_cdr(request: Request, context: ApiContext) -> Response:
     await context.limits.admit(key, 1)
     body = await read_body(request, MAX_OBJECT)
     try:
-        accepted = await accept_cdr(context.reader, context.intake, body, key.speaks_for, partial(_priced, context))
+        priced = partial(_priced, context)
+        accepted = await accept_cdr(context.reader, context.intake, body, key.speaks_for, priced, lane=key.id)
     except OcpiInvalid as error:
         raise _invalid(error) from None
     if isinstance(accepted, str):
@@ -105,7 +106,7 @@ async def _session(request: Request, context: ApiContext, step: Callable[..., Se
         raise problem(40401, detail, status_code=INVALID)
     try:
         priced = partial(step, priced=_priced(context, *ids[:2]))
-        dropped = await accept_session(context.engine, context.reader, context.intake, ids, body, priced)
+        dropped = await accept_session(context.engine, context.reader, context.intake, ids, body, priced, key.id)
     except OcpiInvalid as error:
         raise _invalid(error) from None
     except UnknownSession as error:

@@ -85,6 +85,11 @@ class Intake:
         _count(candidates, answers)
         return answers
 
+    async def comes_later(self, engine: Engine, lane: str) -> bool:
+        """Whether an event of a lane that isn't urgent comes behind those of others in a bucket."""
+        has_turn = self._turns.has_turn(lane, 1, engine.clock.now())
+        return not has_turn and await self._behind[engine.database.bucket].get()
+
     def signal(self, engine: Engine, types: Mapping[str, str], later: Collection[str] = ()) -> None:
         """Signal that events of a bucket wait for a decision, without making the caller wait for the broker. `types`
         are their event types by id, `later` those ids that come behind all others."""
