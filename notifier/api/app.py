@@ -55,6 +55,7 @@ from notifier.api.request_ids import RequestIds
 from notifier.api.scrapes import Scrapes
 from notifier.api.signatures import read_link
 from notifier.api.traced import Traced
+from notifier.changes.waiting import Waiting
 from notifier.console.app import close_console, create_console, open_console
 from notifier.console.live import Streams
 from notifier.console.screens import BASE
@@ -124,7 +125,7 @@ def create_app(
             staff = console.state.context = open_console(engine, known, live, warm=warm)
             opened.push_async_callback(close_console, staff)
             context = app.state.context = _open_context(engine, known, live, staff.confined, body_timeout)
-            for part in (context.intake, context.feeds):
+            for part in (context.intake, context.feeds, context.waiting):
                 opened.push_async_callback(part.close)
             if known.metrics_listen:
                 ready = Readiness({"database": context.readiness.get}, engine.clock)
@@ -177,6 +178,7 @@ def _open_context(
             Brand(name=settings.brand_name, app_url=settings.app_url),
         ),
         feeds=Feeds(streams.ending),
+        waiting=Waiting(engine.database, streams.ending),
         confined=confined,
         body_timeout=body_timeout,
     )

@@ -15,6 +15,7 @@ from notifier.api.key_limits import KeyLimits
 from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
 from notifier.api.scrapes import Scrapes
+from notifier.changes.waiting import Waiting
 from notifier.domain.catalog import Catalog
 from notifier.domain.channels import channels, part
 from notifier.domain.cloudevents import EventReader
@@ -47,6 +48,7 @@ class ApiContext:
     rotation: Rotation
     pages: Pages
     feeds: Feeds
+    waiting: Waiting
     confined: Confined
     body_timeout: float
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from notifier.domain.errors import Problem
 from notifier.domain.problems import RETRY_AFTER, UNDECODABLE, from_decoding, problem
 from notifier.domain.reading import unmarked
 from notifier.domain.text import address_fault
+from notifier.runtime.background import cancelled, once
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 
@@ -91,6 +93,22 @@ async def read_json(request: Request, model: type[Q], limit: int = MAX_BODY) -> 
         return msgspec.json.decode(await read_body(request, limit), type=model)
     except UNDECODABLE as error:
         raise from_decoding(42205, error) from None
+
+
+@asynccontextmanager
+async def on_leaving(request: Request, act: Callable[[], None]) -> AsyncIterator[None]:
+    """Act once the caller has left, where that is before the answer. The body has been read, or there is none."""
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        act()
+
+    watching = once("api.leaving", watch)
+    try:
+        yield
+    finally:
+        await cancelled(watching)
 
 
 def read_query(request: Request, model: type[Q]) -> Q:

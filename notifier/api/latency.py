@@ -1,4 +1,5 @@
-"""How long requests take until their answer begins, by route. What streams on afterwards doesn't count."""
+"""How long requests take until their answer begins, by route. What streams on afterwards doesn't count, nor the time
+for which a caller wished to wait."""
 
 from time import perf_counter
 from typing import Final
@@ -9,6 +10,8 @@ from notifier import metrics
 
 PATTERN: Final = "pattern"
 """The key in a request's scope that holds the path template of its endpoint: a path itself may hold a link's token."""
+WAITED: Final = "waited"
+"""The key in a request's scope that holds the seconds for which it waited since its caller wished so."""
 OTHER: Final = ("other", "")
 """Route and method of what no endpoint of the table answers: what callers make up must make no series."""
 
@@ -40,6 +43,7 @@ class Latency:
             raise
 
     def _observe(self, scope: Scope, status: int, seconds: float) -> None:
+        seconds -= scope.get(WAITED, 0.0)
         if PATTERN in scope:
             route, method = scope[PATTERN], scope["method"]
         elif scope["path"].startswith(self._mounted):

@@ -24,9 +24,17 @@ class ChangeFilter(msgspec.Struct, frozen=True, kw_only=True):
     states: frozenset[str] = frozenset()
     bounds: tuple[Bounds, ...] = ()
 
-    def takes(self, subject: Subject) -> bool:
-        """Whether changes of a delivery are wanted."""
-        return all(each.cover(subject.source, subject.event_type) for each in self.bounds)
+    def takes(self, change: "ChangeView") -> bool:
+        """Whether a change is wanted."""
+        return self.takes_state(change.state) and self.takes_event(change.event.source, change.event.type)
+
+    def takes_state(self, state: str) -> bool:
+        """Whether changes to a state are wanted, of deliveries that are."""
+        return not self.states or state in self.states
+
+    def takes_event(self, source: str, event_type: str) -> bool:
+        """Whether changes are wanted of deliveries about an event of a source and a type."""
+        return all(each.cover(source, event_type) for each in self.bounds)
 
 
 class ChangedEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,10 +101,14 @@ async def find(database: Database, wanted: ChangeFilter, place: Place, limit: in
 
 
 async def _views(database: Database, wanted: ChangeFilter, changes: Iterable[LoggedChange]) -> list[ChangeView]:
-    left = [each for each in changes if not wanted.states or each.change.state in wanted.states]
+    left = [each for each in changes if wanted.takes_state(each.change.state)]
     subjects = await log.subjects(database, left)
     known = ((each, subjects.get(each.change.delivery_id)) for each in left)
-    return [_view(each, subject) for each, subject in known if subject is not None and wanted.takes(subject)]
+    return [
+        _view(each, subject)
+        for each, subject in known
+        if subject is not None and wanted.takes_event(subject.source, subject.event_type)
+    ]
 
 
 def _view(logged: LoggedChange, subject: Subject) -> ChangeView:

@@ -51,3 +51,8 @@ _MOST: Final = 1 << 62
 def behind(place: Sequence[int], ends: Sequence[int]) -> int:
     """How many changes are between a place and the end of the log (`ends`: the position after the last, by bucket)."""
     return sum(max(end - at, 0) for at, end in zip(place, ends, strict=True))
+
+
+def furthest(one: Place, other: Place) -> Place:
+    """The place that is behind both."""
+    return tuple(map(max, one, other))

@@ -44,6 +44,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     42901: ("Too many events", "The key's rate is exceeded. Repeat the request after the seconds in Retry-After."),
     42902: ("Too many events today", ("The key's events of this day (UTC) are used up. Retry-After tells the seconds "
 "until the next.")),
+    42903: ("Too many wait", "Too many requests wait for changes. Repeat it after the seconds in Retry-After."),
     50001: ("Internal error", "The error is ours and is logged. Repeat the request: a repeat does no harm."),
     50301: ("Store unavailable", "Nothing was written. Repeat the request after the seconds in Retry-After."),
 }  # fmt: skip

@@ -1,13 +1,16 @@
 """`GET /v1/changes`: what became of deliveries, for services that ask."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from notifier.changes import waiting
 from notifier.domain.clock import DAY
 from notifier.domain.recipients import RecipientDetails
 from notifier.domain.retention import Part
+from notifier.metrics import REGISTRY
 from notifier.pipeline.retention import remove
 from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
@@ -83,6 +86,61 @@ async def test_from_now_on_begins_behind_all_that_was(api: Caller) -> None:
 
 
 @pytest.mark.usefixtures("people")
+async def test_who_waits_is_answered_with_the_first_change(api: Caller) -> None:
+    begin = (await changes(api, after="now")).body["next"]
+    asked = asyncio.ensure_future(changes(api, after=begin, wait=30))
+
+    await tell(api, "ada", "e-1")
+    answer = await asyncio.wait_for(asked, 20)
+
+    assert {each["event"]["source_id"] for each in answer.body["changes"]} == {"e-1"}
+    again = (await changes(api, after=answer.body["next"], wait=1)).body
+    assert (again["changes"], again["more"]) == ([], False)
+
+
+@on_sqlite
+async def test_what_a_caller_wishes_to_wait_for_is_no_latency(api: Caller) -> None:
+    labels = {"route": "/v1/changes", "method": "GET", "status": "2xx"}
+
+    def told(what: str) -> float:
+        return REGISTRY.get_sample_value(f"notifier_http_request_seconds_{what}", labels) or 0.0
+
+    number, seconds = told("count"), told("sum")
+    await changes(api, wait=2)
+
+    assert told("count") == number + 1
+    assert told("sum") < seconds + 2
+
+
+@on_sqlite
+async def test_where_too_many_wait_another_is_told_when_to_ask_again(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST", 0)
+
+    answer = await changes(api, wait=30)
+
+    assert answer.problem == (42903, None)
+    assert answer.headers["Retry-After"] == "5"
+    assert (await changes(api)).status == 200
+
+
+@on_sqlite
+async def test_who_leaves_while_it_waits_is_waited_for_no_more(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MOST", 1)
+    for _ in range(3):
+        # Given the only place, and one who gives up in the middle of it
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await changes(api, wait=30)
+
+        # Then it is free for another, as soon as the server knows
+        async with asyncio.timeout(10):
+            while (await changes(api, wait=1)).status == 429:
+                pass
+
+
+@pytest.mark.usefixtures("people")
 @on_sqlite
 async def test_a_key_sees_what_its_bounds_cover_and_asks_for_less(api: Caller) -> None:
     await tell(api, "ada", "e-1", "csms/gent")
@@ -125,6 +183,7 @@ async def test_a_cursor_from_before_what_is_kept_is_told_the_way_out(api: Caller
     [
         ("after=x", "/after"), ("after=WzFd!", "/after"), ("after=WzAs", "/after"), ("after=WzEsMV0", "/after"),
         ("after=Wy0xXQ", "/after"), ("states=sending", "/states"), ("limit=0", "/limit"), ("types=%00", None),
+        ("wait=31", "/wait"), ("wait=-1", "/wait"),
     ],
 )  # fmt: skip
 async def test_a_parameter_that_does_not_fit_is_named(api: Caller, query: str, pointer: str | None) -> None:

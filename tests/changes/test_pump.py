@@ -7,53 +7,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.changes.pump import AGAIN, LEASE, Pump
-from notifier.domain.buckets import bucket_of
-from notifier.domain.changes import Change, behind
+from notifier.domain.changes import behind
 from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
 from notifier.domain.deliveries import State
-from notifier.domain.ids import dated, make_id
 from notifier.domain.keys import ApiKey, make_key, make_successor
 from notifier.domain.subscriptions import BATCH, GIVE_UP, LONGEST_WAIT, MAX_BODY, Subscription
 from notifier.store.console import keys, subscriptions
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery, event
 from notifier.store.core.staff import audit
-from notifier.store.delivery import changes
 from notifier.store.reading import changes as log
 from tests import everywhere
 from tests.api.test_openapi import DOCUMENT, fits
-from tests.changes.conftest import Subscriber
-from tests.samples import NOW
+from tests.changes.conftest import Subscriber, happen
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-async def happen(database: Database, *told: tuple[str, State], source_id: str = "e", source: str = "csms") -> None:
-    """Deliveries to people come to states, each in a transaction of its own."""
-    for number, (recipient, state) in enumerate(told):
-        home = database.buckets[bucket_of(recipient, len(database.buckets))]
-        id_ = dated(make_id(recipient, source_id), NOW)
-        common = {"id": id_, "created_at": NOW, "expires_at": NOW + HOUR, "due_at": NOW, "event_id": id_}
-        row = common | dict.fromkeys(("subject_key", "target"), id_) | {"recipient_id": recipient, "lane": "normal"}
-        named = {"id": id_, "digest": id_, "occurred_at": NOW, "accepted_at": NOW, "source": source, "data": "{}"}
-        change = Change(delivery_id=id_, state=state, at=NOW + number, attempts=1)
-
-        async def work(
-            connection: AsyncConnection, row: Any = row, named: Any = named, change: Change = change, id_: str = id_
-        ) -> None:
-            known = await connection.execute(sa.select(delivery.c.id).where(delivery.c.id == id_))
-            if known.first() is None:
-                about = {"type": "charging.complete", "source_id": source_id}
-                await connection.execute(sa.insert(event).values(named | about))
-                decided = {"type": "charging-complete", "channel": "push", "state": "sending"}
-                await connection.execute(sa.insert(delivery).values(row | decided))
-            await changes.add(connection, [change])
-
-        await home.write(work)
 
 
 def states(told: Sequence[Any]) -> dict[str, list[str]]:

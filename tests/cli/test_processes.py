@@ -21,6 +21,7 @@ from notifier.runtime.settings import environment, to_environment
 from notifier.store.console import users
 from notifier.store.core import migrate
 from notifier.store.core.database import Database
+from tests.api.server import add_key
 from tests.conftest import server_url
 from tests.console.conftest import PASSWORD, password_hash
 
@@ -138,7 +139,7 @@ async def test_a_port_for_metrics_that_is_taken_is_told_in_one_line(command: str
     assert process.status == 78
 
 
-async def test_a_web_process_with_a_live_page_open_ends_the_page_first(tmp_path: Path, valkey: str) -> None:
+async def test_a_web_process_ends_what_waits_first(tmp_path: Path, valkey: str) -> None:
     async with (
         LocalSystem(tmp_path, {"broker_url": valkey}, processes=("web",)) as system,
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
@@ -155,10 +156,20 @@ async def test_a_web_process_with_a_live_page_open_ends_the_page_first(tmp_path:
         async with session.get(f"{console}/health/live") as stream:
             assert await stream.content.readexactly(12) == b"retry: 500\n\n"
 
-            # When the process is told to end, then the page's stream ends whole, and the process with it
+            # And a service that waits for changes, which is told of each as soon as it is there
+            key = await add_key(system.database, "changes:read")
+            changes = f"{system.settings.public_url}/v1/changes?after=now&wait=30"
+            asked = asyncio.ensure_future(session.get(changes, headers={"Authorization": f"Bearer {key}"}))
+            await asyncio.sleep(0)  # it is sent before the next, whose answer says that it has come
+            async with session.get(f"{system.settings.public_url}/healthz") as healthy:
+                assert healthy.status == 200
+
+            # When the process is told to end, then both are ended whole, and the process with them
             process = system.running["web"]
             process.send_signal(signal.SIGTERM)
             async with asyncio.timeout(min(LIFE, GRACE) / 2):
                 await stream.content.read()
+                async with await asked as answered:
+                    assert (answered.status, (await answered.json())["changes"]) == (200, [])
                 await asyncio.to_thread(process.wait)
     assert "Traceback" not in (tmp_path / "web.log").read_text()
