@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from bench.accept import accept
 from bench.alerts import alerts
-from bench.burst import burst, mix
+from bench.burst import burst, mix, told
 from bench.console import console
 from bench.decide import decide
 from bench.distant import distant
@@ -28,8 +28,8 @@ from bench.steady import idle, steady
 
 Scenario = Callable[[Options], Coroutine[Any, Any, dict[str, Any]]]
 SCENARIOS: dict[str, Scenario] = {
-    "burst": burst, "mix": mix, "steady": steady, "idle": idle, "alerts": alerts, "distant": distant, "accept": accept,
-    "growth": growth, "retention": retention, "snapshot": snapshot,
+    "burst": burst, "mix": mix, "told": told, "steady": steady, "idle": idle, "alerts": alerts, "distant": distant,
+    "accept": accept, "growth": growth, "retention": retention, "snapshot": snapshot,
     "decide": lambda options: decide(options.people),
     "segment": lambda options: segment(options.people), "console": lambda options: console(options.rows // 2),
 }  # fmt: skip

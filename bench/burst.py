@@ -9,6 +9,7 @@ from bench.footprint import figures, measure
 from bench.load import Reach, everything, mixed, report
 from bench.options import Options
 from bench.peers.comparing import compare
+from notifier.chaos.subscribers import REACHABLE, Endpoint, serving, subscribe
 
 
 async def burst(options: Options) -> dict[str, Any]:
@@ -21,8 +22,20 @@ async def mix(options: Options) -> dict[str, Any]:
     return await _burst("mix", options, mixed)
 
 
-async def _burst(scenario: str, options: Options, reach: Reach) -> dict[str, Any]:
-    async with make_bed(database=options.database, buckets=options.buckets, reach=reach) as bed:
+async def told(options: Options) -> dict[str, Any]:
+    """Everybody is told as in `burst`, and meanwhile a service's endpoint of what becomes of each delivery."""
+    async with serving() as endpoint:
+        found = await _burst("told", options, everything, endpoint)
+        changes = len(endpoint.told)
+    return {**found, "changes": changes, "changes_per_s": round(changes / found["seconds"])}
+
+
+async def _burst(scenario: str, options: Options, reach: Reach, endpoint: Endpoint | None = None) -> dict[str, Any]:
+    async with make_bed(
+        database=options.database, buckets=options.buckets, reach=reach, settings=REACHABLE if endpoint else None
+    ) as bed:
+        if endpoint is not None:
+            await subscribe(bed.system, bed.session, endpoint.url)
         warm, stages, before = await bed.counted(), await bed.stages(), bed.cpu()
         footprint = await measure(bed.system.database)
         began = time.perf_counter()

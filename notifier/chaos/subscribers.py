@@ -9,19 +9,22 @@ from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from notifier.chaos import load
 from notifier.chaos.bed import Bed, make_bed, until
 from notifier.chaos.options import Options
 from notifier.chaos.outcome import Observation, ScenarioOutcome, demands, look
 from notifier.chaos.proxy import HOST
+from notifier.demo.local import LocalSystem
 from notifier.domain.deliveries import MOVES, State
 from notifier.store.console import subscriptions
 
 NAME: Final = "subscriber"
 RATE: Final = 20  # events a second, each with three deliveries
 CAUGHT_UP: Final = 120  # seconds for an endpoint that is back to be told all that it missed
+REACHABLE: Final = {"webhook_nets": f"{HOST}/32"}
+"""The settings by which an endpoint of this machine may be called."""
 LARGEST: Final = 1024 * 1024  # bytes of a body that the endpoint takes: four times what it is sent at most
 
 
@@ -46,8 +49,8 @@ class Endpoint:
 async def subscriber_away(options: Options) -> ScenarioOutcome:
     """Let a subscribed service be away under load; then it is told all that it missed, in order."""
     seconds = 10 if options.short else 600
-    async with _serving() as endpoint, make_bed(options, settings={"webhook_nets": f"{HOST}/32"}) as bed:
-        await _subscribe(bed, endpoint.url)
+    async with serving() as endpoint, make_bed(options, settings=REACHABLE) as bed:
+        await subscribe(bed.system, bed.session, endpoint.url)
         accepted = await load.report(bed.producer, load.numbered(load.payment, count=RATE * 5), RATE)
         endpoint.is_away = True
         away = load.numbered(load.payment, RATE * 5, RATE * seconds)
@@ -76,7 +79,8 @@ async def subscriber_away(options: Options) -> ScenarioOutcome:
 
 
 @asynccontextmanager
-async def _serving() -> AsyncIterator[Endpoint]:
+async def serving() -> AsyncIterator[Endpoint]:
+    """An endpoint of this process."""
     endpoint = Endpoint()
     app = web.Application(client_max_size=LARGEST)
     app.router.add_post("/", endpoint.take)
@@ -90,19 +94,20 @@ async def _serving() -> AsyncIterator[Endpoint]:
         await runner.cleanup()
 
 
-async def _subscribe(bed: Bed, url: str) -> None:
-    await _call(bed, "PUT", "", {"url": url})
+async def subscribe(system: LocalSystem, session: ClientSession, url: str) -> None:
+    """Have an endpoint told of all changes."""
+    await _call(system, session, "PUT", "", {"url": url})
 
 
 async def _resume(bed: Bed) -> None:
     """Have the endpoint asked at once: an hour may lie between two tries."""
-    await _call(bed, "POST", "/resume", None)
+    await _call(bed.system, bed.session, "POST", "/resume", None)
 
 
-async def _call(bed: Bed, method: str, action: str, body: Any) -> None:
-    url = f"{bed.system.settings.public_url}/v1/subscriptions/{NAME}{action}"
-    headers = {"Authorization": f"Bearer {bed.system.key}"}
-    async with bed.session.request(method, url, json=body, headers=headers) as response:
+async def _call(system: LocalSystem, session: ClientSession, method: str, action: str, body: Any) -> None:
+    url = f"{system.settings.public_url}/v1/subscriptions/{NAME}{action}"
+    headers = {"Authorization": f"Bearer {system.key}"}
+    async with session.request(method, url, json=body, headers=headers) as response:
         response.raise_for_status()
 
 
