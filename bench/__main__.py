@@ -1,7 +1,7 @@
 """`python -m bench [SCENARIO …] [--events N] [--rows N] [--database sqlite] [--json] …`; with no scenario, all of them.
 
-Each prints a line of JSON; the last line is JSON. The exit status is 1 where a ledger did not balance, or a message was
-lost or sent twice.
+Each prints a line of JSON; the last line is JSON. The exit status is 1 where a ledger did not balance, a message was
+lost or sent twice, or a demand was missed.
 """
 
 import argparse
@@ -15,10 +15,12 @@ from typing import Any, get_args
 
 from bench.accept import accept
 from bench.alerts import alerts
+from bench.assignment import assignment
 from bench.burst import burst, mix, told
 from bench.console import console
 from bench.decide import decide
 from bench.distant import distant
+from bench.experiments import experiments
 from bench.growth import growth
 from bench.options import DatabaseKind, Options
 from bench.retention import retention
@@ -32,6 +34,7 @@ SCENARIOS: dict[str, Scenario] = {
     "accept": accept, "growth": growth, "retention": retention, "snapshot": snapshot,
     "decide": lambda options: decide(options.people),
     "segment": lambda options: segment(options.people), "console": lambda options: console(options.rows // 2),
+    "assignment": lambda options: assignment(options.people), "experiments": lambda _: experiments(),
 }  # fmt: skip
 FIGURES = dict.fromkeys(
     (
@@ -52,7 +55,10 @@ def main() -> None:
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     parser.add_argument("--events", type=int, default=usual.events, help=f"events to report (default {usual.events})")
     parser.add_argument(
-        "--people", type=int, default=usual.people, help=f"people of decide and segment (default {usual.people})"
+        "--people",
+        type=int,
+        default=usual.people,
+        help=f"people of decide, segment and assignment (default {usual.people})",
     )
     parser.add_argument(
         "--rows",
@@ -81,7 +87,9 @@ def main() -> None:
 
 
 def _wrong(result: dict[str, Any]) -> bool:
-    return any(result.get(name) for name in ("lost", "duplicated", "slow")) or not result.get("balanced", True)
+    return any(result.get(name) for name in ("lost", "duplicated", "slow", "missed")) or not result.get(
+        "balanced", True
+    )
 
 
 main()
