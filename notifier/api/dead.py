@@ -21,6 +21,7 @@ from notifier.domain.ids import FORM, is_id
 from notifier.domain.keys import UNBOUND, Bounds
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.domain.text import END, WORD
+from notifier.domain.twins import is_test, plain
 from notifier.pipeline import dead as pipeline
 from notifier.pipeline.dead import Result
 from notifier.store.core.database import Database
@@ -171,8 +172,8 @@ def _line(letter: DeadLetter) -> DeadLetterSummary:
 def told(letter: DeadLetterDetails) -> DeadLetterView:
     """Return the public view of a dead letter."""
     event = EventView(
-        id=letter.event_id, type=letter.event_type, source=letter.source, source_id=letter.source_id,
-        subject=letter.subject, occurred_at=to_datetime(letter.occurred_at),
+        id=letter.event_id, type=plain(letter.event_type), test=is_test(letter.event_type), source=letter.source,
+        source_id=letter.source_id, subject=letter.subject, occurred_at=to_datetime(letter.occurred_at),
         accepted_at=to_datetime(letter.accepted_at),
     )  # fmt: skip
     return DeadLetterView(

@@ -23,6 +23,7 @@ from notifier.domain.ids import FORM, is_id
 from notifier.domain.preferences import Key
 from notifier.domain.problems import problem
 from notifier.domain.text import END
+from notifier.domain.twins import twin
 from notifier.store.core.paging import PageKey
 from notifier.store.reading import explaining, listing
 from notifier.store.reading.explaining import ExplanationQuery
@@ -59,10 +60,11 @@ class DeliveryQuery(EventNames, frozen=True, kw_only=True, forbid_unknown_fields
         at, _, id_ = (self.cursor or "").partition("-")
         return PageKey(int(at), id_) if id_ else None
 
-    def filter(self, event: str | None) -> DeliveryFilter:
-        """What to look for, of an event by its id here."""
+    def filter(self, event: str | None, *, test: bool) -> DeliveryFilter:
+        """What to look for, among tests or others; of an event by its id here."""
         return DeliveryFilter(
-            type=self.type, channel=self.channel, state=self.state, recipient=self.recipient, event=event,
+            type=twin(self.type) if test and self.type else self.type,
+            channel=self.channel, state=self.state, recipient=self.recipient, event=event,
             since=None if self.since is None else to_instant(self.since),
             until=None if self.until is None else to_instant(self.until),
         )  # fmt: skip
@@ -85,7 +87,7 @@ async def get_deliveries(request: Request, context: ApiContext) -> Response:
     named = await wanted.find(database, key.bounds)
     if wanted.names and named is None:
         return answer(DeliveryPage(deliveries=[], next=None))
-    found = await listing.find(database, wanted.filter(named), wanted.after, wanted.limit, key.bounds)
+    found = await listing.find(database, wanted.filter(named, test=key.test), wanted.after, wanted.limit, key.bounds)
     digests = await listing.digests_of(database, found.rows)
     told = [status(line, digests.get(line.digest_id or "")) for line in found.rows]
     cursor = None if found.next is None else f"{found.next.at}-{found.next.id}"

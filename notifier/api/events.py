@@ -62,6 +62,9 @@ async def post_events(request: Request, context: ApiContext) -> Response:
 
     A single event is answered 202 or with a problem. A batch is answered 202 with a result for each event, accepted or
     refused; the whole batch is refused only where it isn't an array.
+
+    What a test key reports is a test: it goes all the way, reaches nobody, and is another event than what another key
+    reports by the same source and id.
     """
     media, _, _ = request.headers.get("content-type", "").partition(";")
     media = media.strip().lower()

@@ -18,7 +18,7 @@ from notifier.api.naming import EventNames
 from notifier.domain.clock import DAY, to_instant
 from notifier.domain.identifiers import Id
 from notifier.domain.ids import first_id
-from notifier.domain.keys import UNBOUND, Bounds
+from notifier.domain.keys import Bounds
 from notifier.domain.preferences import Key
 from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.store.core.database import Database
@@ -128,7 +128,7 @@ async def get_replay(request: Request, context: ApiContext) -> Response:
     week before they were decided are left out.
     """
     asked = read_query(request, ReplayQuery)
-    if request.state.key.bounds != UNBOUND:
+    if request.state.key.bounds.narrow:
         raise problem(40303, "a day is everybody's: a key that is bound to sources or event types can't replay it")
     engine = context.engine
     begins = asked.begins()

@@ -33,4 +33,6 @@ class EventNames(msgspec.Struct, frozen=True, kw_only=True):
             raise problem(42205, "give event, or source and id, to name an event", "/event")
         if self.source is None or self.id is None:
             return self.event
-        return await events.find(database, self.source, self.id) if bounds.has_source(self.source) else None
+        if not bounds.has_source(self.source):
+            return None
+        return await events.find(database, self.source, self.id, test=bounds.test)

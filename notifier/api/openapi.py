@@ -101,7 +101,7 @@ def document(
 def _schemes(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """Return every security scheme by which a request may authenticate."""
     schemes: dict[str, Any] = {
-        "key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…"},
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key: ntf_…, or ntf_test_… for tests"},
     }
     for endpoint in endpoints:
         match endpoint.signed_by:

@@ -63,6 +63,7 @@ CHANGES = OutboundMessage(
                     "event": {
                         "id": "019cd39b86c05d41402abc4b2a76b971",
                         "type": "payment.failed",
+                        "test": False,
                         "source": "billing",
                         "source_id": "payment-failed-1",
                     },

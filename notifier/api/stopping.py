@@ -15,6 +15,7 @@ from notifier.domain.identifiers import Id
 from notifier.domain.keys import ApiKey
 from notifier.domain.problems import problem
 from notifier.domain.text import TEXT
+from notifier.domain.twins import is_test, plain
 from notifier.pipeline import stopping
 from notifier.pipeline.stopping import Stopping
 from notifier.store.delivery import deliveries, events
@@ -59,13 +60,13 @@ async def post_cancel(request: Request, context: ApiContext) -> Response:
     key: ApiKey = request.state.key
     match await read_json(request, Cancellation, MAX_BODY):
         case Cancellation(type=str(type_), about=str(about), event=None):
-            kind = _kind(context, type_)
+            kind = _kind(context, key, type_)
             check_type(key, kind.event)
             return answer(await stopping.cancel(context.engine, kind, about, key.name))
         case Cancellation(type=None, about=None, event=EventName(source=source, id=id_)):
             check_source(key, source)
             check = partial(check_type, key, pointer="/event")
-            named = await events.find(context.engine.database, source, id_)
+            named = await events.find(context.engine.database, source, id_, test=key.test)
             stopped = named and await stopping.cancel_event(context.engine, named, key.name, check)
             if not stopped:
                 raise problem(40401, "no event has this source and id", "/event")
@@ -80,31 +81,32 @@ async def post_acknowledge(request: Request, context: ApiContext) -> Response:
     key: ApiKey = request.state.key
     match await read_json(request, Acknowledgement, MAX_BODY):
         case Acknowledgement(type=str(type_), about=str(about), delivery=None):
-            kind = _escalating(_kind(context, type_), "/type")
+            kind = _escalating(_kind(context, key, type_), "/type")
             check_type(key, kind.event)
             return answer(await stopping.acknowledge(context.engine, kind, about, key.name))
         case Acknowledgement(type=None, about=None, delivery=str(id_)):
             delivery = await deliveries.get(context.engine.database, id_)
-            if delivery is None:
+            if delivery is None or is_test(delivery.type) != key.test:
                 raise problem(40401, "no delivery has this id", "/delivery")
-            check_type(key, _escalating(_kind(context, delivery.type, "/delivery"), "/delivery").event)
+            check_type(key, _escalating(_kind(context, key, plain(delivery.type), "/delivery"), "/delivery").event)
             return answer(await stopping.acknowledge_delivery(context.engine, delivery, key.name))
         case _:
             raise problem(42205, GIVE_ACKNOWLEDGEMENT)
 
 
-def _kind(context: ApiContext, type_: str, pointer: str = "/type") -> NotificationType:
+def _kind(context: ApiContext, key: ApiKey, type_: str, pointer: str = "/type") -> NotificationType:
+    """The type that a key means by a name: a test key stops tests."""
     kind = context.engine.catalog.types.get(type_)
     if kind is None:
         raise problem(42205, "there is no such notification type", pointer)
-    return kind
+    return kind.twin if key.test else kind
 
 
 def _escalating(kind: NotificationType, pointer: str) -> NotificationType:
     if not kind.escalation:
         raise problem(
             42205,
-            f"{kind.id} has no escalation: everybody is notified at once, so there is nothing to acknowledge",
+            f"{plain(kind.id)} has no escalation: everybody is notified at once, so there is nothing to acknowledge",
             pointer,
         )
     return kind

@@ -13,7 +13,7 @@ from notifier.api.http import answer, read_json
 from notifier.changes import handling
 from notifier.domain.changes import Place, behind, make_cursor, read_cursor
 from notifier.domain.clock import to_datetime, to_instant
-from notifier.domain.keys import UNBOUND, ApiKey
+from notifier.domain.keys import ApiKey
 from notifier.domain.problems import problem
 from notifier.domain.subscriptions import (
     OVERLAP,
@@ -27,6 +27,7 @@ from notifier.domain.subscriptions import (
 from notifier.domain.text import WORD
 from notifier.providers.destinations import UnsafeDestination, nets, parse_destination
 from notifier.store.console import keys, subscriptions
+from notifier.store.core.database import Database
 from notifier.store.reading import changes as log
 from notifier.store.reading.changes import PastRetention
 
@@ -97,7 +98,8 @@ async def put_subscription(request: Request, context: ApiContext) -> Response:
     database = context.engine.database
     held = await subscriptions.get(database, id_)
     if held is None:
-        if len(await subscriptions.every(database)) >= MOST:
+        alike = await _alike(key, database)
+        if sum(each.key_id in alike for each in await subscriptions.every(database)) >= MOST:
             raise problem(42205, f"there are {MOST} subscriptions, which is the limit; delete one")
         new = Subscription(
             id=id_, key_id=key.id, details=given, secret=make_secret(), created_at=now, due_at=now,
@@ -120,10 +122,11 @@ async def get_subscription(request: Request, context: ApiContext) -> Response:
 
 
 async def get_subscriptions(request: Request, context: ApiContext) -> Response:
-    """List subscriptions: all, or those that the key wrote where it is bound to sources or event types."""
+    """List subscriptions: all, or those that the key wrote where it is bound to sources or event types. Test keys see
+    those of test keys, and no other key does."""
     database, seen = context.engine.database, await _seen(request, context)
     end = await log.newest(database)
-    found = [each for each in await subscriptions.every(database) if _is_seen(each, seen)]
+    found = [each for each in await subscriptions.every(database) if each.key_id in seen]
     return answer(Subscriptions([SubscriptionView(**_told(each, end)) for each in found]))
 
 
@@ -131,7 +134,7 @@ async def delete_subscription(request: Request, context: ApiContext) -> Response
     """Delete a subscription: nothing more is sent. Repeating the request changes nothing."""
     key, database, id_ = _key(request), context.engine.database, _id(request)
     held = await subscriptions.get(database, id_)
-    if held is not None and _is_seen(held, await _seen(request, context)):
+    if held is not None and held.key_id in await _seen(request, context):
         await subscriptions.delete(database, id_, context.engine.clock.now(), key.name)
     return Response(status_code=204)
 
@@ -208,21 +211,22 @@ async def _find(request: Request, context: ApiContext) -> Subscription:
 
 
 async def _own(request: Request, context: ApiContext, held: Subscription) -> None:
-    if not _is_seen(held, await _seen(request, context)):
+    if held.key_id not in await _seen(request, context):
         key = _key(request)
-        raise problem(40303, f"the key {key.id} is bound to sources or event types, and another key wrote this")
+        why = "bound to sources or event types" if key.bounds.narrow else "for tests" if key.test else "not for tests"
+        raise problem(40303, f"the key {key.id} is {why}, and another key wrote this")
 
 
-async def _seen(request: Request, context: ApiContext) -> Collection[str] | None:
-    """The keys of which the caller sees the subscriptions: where its own is bound, those of its line; None for all."""
-    key = _key(request)
-    if key.bounds == UNBOUND:
-        return None
-    return {each.id for each in await keys.line(context.engine.database, key.id)}
+async def _seen(request: Request, context: ApiContext) -> Collection[str]:
+    """The keys of which the caller sees the subscriptions: where its own is bound, those of its line; else all that are
+    for tests as it is, or aren't."""
+    key, database = _key(request), context.engine.database
+    return {each.id for each in await keys.line(database, key.id)} if key.bounds.narrow else await _alike(key, database)
 
 
-def _is_seen(held: Subscription, seen: Collection[str] | None) -> bool:
-    return seen is None or held.key_id in seen
+async def _alike(key: ApiKey, database: Database) -> Collection[str]:
+    """The ids of all test keys where a key is one, and else of all others."""
+    return {each.id for each in await keys.every(database) if each.test == key.test}
 
 
 def _told(held: Subscription, end: Place) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from notifier.domain.changes import Place
 from notifier.domain.clock import to_datetime
 from notifier.domain.deliveries import HeldChannel
 from notifier.domain.keys import Bounds
+from notifier.domain.twins import is_test, plain
 from notifier.store.core.database import Database
 from notifier.store.reading import changes as log
 from notifier.store.reading.changes import LoggedChange, Subject
@@ -38,10 +39,11 @@ class ChangeFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The event behind a delivery: our id, and what its source called it."""
+    """The event behind a delivery: our id, and what its source called it; `test` where a test key reported it."""
 
     id: str
     type: str
+    test: bool
     source: str
     source_id: str
 
@@ -114,10 +116,11 @@ async def _views(database: Database, wanted: ChangeFilter, changes: Iterable[Log
 def _view(logged: LoggedChange, subject: Subject) -> ChangeView:
     change = logged.change
     named = ChangedEvent(
-        id=subject.event_id, type=subject.event_type, source=subject.source, source_id=subject.source_id
+        id=subject.event_id, type=plain(subject.event_type), test=is_test(subject.event_type), source=subject.source,
+        source_id=subject.source_id,
     )  # fmt: skip
     return ChangeView(
         id=f"{logged.bucket}-{logged.position}", delivery=change.delivery_id, state=change.state,
         reason=change.reason, code=change.code, at=to_datetime(change.at), attempts=change.attempts,
-        type=subject.type, channel=subject.channel, recipient=subject.recipient_id, event=named,
+        type=plain(subject.type), channel=subject.channel, recipient=subject.recipient_id, event=named,
     )  # fmt: skip

@@ -175,7 +175,8 @@ def _json(option: str, text: str | None) -> Any:
 def _explain(console: Console, told: Explanation) -> None:
     event = told.event
     console.print(
-        f"[bold]{escape(event.type)}[/]  {escape(event.source_id)} of {escape(event.source)}  [dim]{event.id}[/]"
+        f"[bold]{escape(event.type)}[/]{' (test)' if event.test else ''}  {escape(event.source_id)} of "
+        f"{escape(event.source)}  [dim]{event.id}[/]"
     )
     for line in (*told.why_not, *told.gone):
         console.print(escape(line))

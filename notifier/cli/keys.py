@@ -70,6 +70,7 @@ def keys() -> None:
 @click.option("--type", "types", multiple=True, help="Only for this event type. Repeatable.")
 @click.option("--rate", type=float, help="Events (OCPI: objects) a second; 429 above that.")
 @click.option("--daily", type=int, help="Events (OCPI: objects) a day, by UTC; 429 above that.")
+@click.option("--test", is_flag=True, help="For tests: what it reports reaches nobody, and it is told of tests alone.")
 @click.option("--expires-in", "lifetime", callback=_lifetime, help='How long the key is valid, such as "90 d".')
 @click.option(
     "--ocpi-party",
@@ -87,15 +88,17 @@ def create(
     rate: float | None,
     daily: int | None,
     lifetime: int | None,
+    *,
+    test: bool,
 ) -> None:
     """Create a key called NAME and print it. It can't be shown again."""
     now, known = SystemClock().now(), load_catalog(load_settings().templates).event_types
     for field, fault in find_faults(
-        scopes, sources, types, parties, rate, daily, test=False, known=known
+        scopes, sources, types, parties, rate, daily, test=test, known=known
     ).items():  # fmt: skip
         raise click.BadParameter(fault, param_hint=OPTIONS[field])
     text, key = make_key(
-        name, frozenset(scopes), now, sources=sources, types=types, rate=rate, daily=daily,
+        name, frozenset(scopes), now, test=test, sources=sources, types=types, rate=rate, daily=daily,
         expires_at=None if lifetime is None else now + lifetime,
         parties=tuple(each for each in parties if each != ANY_PARTY),
     )  # fmt: skip
@@ -113,7 +116,7 @@ def list_keys(as_json: bool) -> None:
         return
     table = Table(
         "id", "name", "scopes", "created", "revoked", "expires", "last used", "sources", "types", "rate", "daily",
-        "parties", "replaced by",
+        "parties", "test", "replaced by",
     )  # fmt: skip
     for key in found:
         table.add_row(*(str(value or "") for value in _told(key).values()))
@@ -172,6 +175,7 @@ def _told(key: ApiKey) -> dict[str, object]:
         "rate": key.rate,
         "daily": key.daily,
         "parties": " ".join(key.parties),
+        "test": key.test,
         "replaced_by": key.replaced_by,
     }
 

@@ -39,7 +39,7 @@ async def _cancel(type_: str, about: str, event: tuple[str, str] | None) -> Stop
     engine = await open_engine(settings)
     try:
         if event is not None:
-            named = await events.find(engine.database, *event)
+            named = await events.find(engine.database, *event, test=False)
             stopped = named and await stopping.cancel_event(engine, named, actor())
             if not stopped:
                 raise click.ClickException("no event has this source and id")

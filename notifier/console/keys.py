@@ -16,6 +16,7 @@ from notifier.domain.clock import parse_duration
 from notifier.domain.keys import (
     ANY_PARTY,
     SCOPES,
+    TEST_SCOPES,
     ApiKey,
     KeyName,
     find_faults,
@@ -49,6 +50,7 @@ class KeyForm(NamedTuple):
     rate: str = ""
     daily: str = ""
     lifetime: str = ""
+    test: bool = False
 
 
 async def get_keys(request: Request, context: ConsoleContext) -> Response:
@@ -113,10 +115,10 @@ def read_bounds(form: KeyForm, known: Collection[str]) -> tuple[dict[str, Any], 
     sources = tuple(dict.fromkeys(each for line in form.sources.splitlines() if (each := line.strip())))
     parties = found.pop("parties") or ()
     asked = find_faults(
-        form.scopes, sources, form.types, parties, found["rate"], found["daily"], test=False, known=known
+        form.scopes, sources, form.types, parties, found["rate"], found["daily"], test=form.test, known=known
     )
     kept = tuple(sorted({*parties} - {ANY_PARTY}))
-    return {**found, "sources": sources, "types": form.types, "parties": kept}, asked | faults
+    return {**found, "sources": sources, "types": form.types, "parties": kept, "test": form.test}, asked | faults
 
 
 _READ: Final[Mapping[str, Callable[[str], Any]]] = {
@@ -148,7 +150,7 @@ def _filled_in(form: FormData) -> KeyForm:
     return KeyForm(
         name=text(form, "name").strip(), scopes=_ticked(form, "scopes"), sources=text(form, "sources"),
         types=_ticked(form, "types"), parties=text(form, "parties"), rate=text(form, "rate"),
-        daily=text(form, "daily"), lifetime=text(form, "lifetime"),
+        daily=text(form, "daily"), lifetime=text(form, "lifetime"), test="test" in form,
     )  # fmt: skip
 
 
@@ -165,7 +167,8 @@ async def _list(
     return page(
         request, context, "keys.html", status=status, form=form or KeyForm(), faults=faults or {}, fault=fault,
         valid=[each for each in lines if each.tone != "bad"], over=[each for each in lines if each.tone == "bad"],
-        scopes=SCOPES, types=sorted(context.engine.catalog.event_types), overlaps=OVERLAPS, usual=USUAL_OVERLAP,
+        scopes=SCOPES, test_scopes=TEST_SCOPES, types=sorted(context.engine.catalog.event_types), overlaps=OVERLAPS,
+        usual=USUAL_OVERLAP,
     )  # fmt: skip
 
 

@@ -125,7 +125,7 @@ async def get_delivery(request: Request, context: ConsoleContext) -> Response:
     told, event = found
     explanation = await explained(context, delivery=told.id)
     made, sent = _of_person(explanation, told.id)
-    kind = context.engine.catalog.types.get(told.type)
+    kind = context.engine.catalog.with_twins.get(told.type)
     name = kind.name if kind else words(told.type.replace("-", "_")).capitalize()
     waits = told.state in DEAD and told.handled_at is None and told.redriven_as is None
     return page(
@@ -166,7 +166,7 @@ def _of_person(told: Explanation | None, delivery: str) -> tuple[DecisionView | 
 
 async def _find(database: Database, asked: str, source: str) -> str | None:
     if source:
-        id_ = await events.find(database, source, asked)
+        id_ = await events.find(database, source, asked, test=None)
         return f"{BASE}/events/{id_}" if id_ and await activity.get_event(database, id_) else None
     if named := read_id(asked):
         for id_ in (named, *await earlier.all_of(database, named)):

@@ -26,6 +26,7 @@ from notifier.domain.regulation import FILE, Regulation, load_regulation
 from notifier.domain.retention import Part
 from notifier.domain.sayable import make_check
 from notifier.domain.text import LINE, STEP, TEXT
+from notifier.domain.twins import TEST, is_test, plain, twin
 
 Class = Literal["transactional", "service", "marketing", "security"]
 Audience = Literal["driver", "fleet_managers", "site_operators", "subscribers", "segment"]
@@ -73,7 +74,8 @@ _PYTHON_TYPES: Mapping[Kind, Any] = {
 
 
 TypeId = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=STEP)]
-EventType = Annotated[str, msgspec.Meta(min_length=1, max_length=190, pattern=LINE)]
+MAX_EVENT_TYPE = 190  # characters of an event type: the width of its columns
+EventType = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_TYPE, pattern=LINE)]
 
 
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,7 +144,8 @@ class NotificationType(
 
     @cached_property
     def lane(self) -> Lane:
-        return Lane.BULK if self.class_ == "marketing" else LANES[self.urgency]
+        # A test never stands before an alert.
+        return Lane.BULK if self.class_ == "marketing" or is_test(self.id) else LANES[self.urgency]
 
     def unknown(self, channel: Channel) -> Unknown:
         """What to do with a message of this type whose outcome is unknown."""
@@ -182,16 +185,25 @@ class NotificationType(
         """Milliseconds that the next person on call waits for an acknowledgement; 0 if all are told at once."""
         return parse_duration(self.escalation) if self.escalation else 0
 
+    @cached_property
+    def twin(self) -> "NotificationType":
+        """The same type for tests (`domain.twins`). It ends no subscription: that is a real person's."""
+        names = {name: tuple(map(twin, getattr(self, name))) for name in ("supersedes", "cancelled_by", "closes")}
+        own = {"id": twin(self.id), "name": f"{self.name} (test)", "event": twin(self.event), "one_shot": False}
+        return msgspec.structs.replace(self, **own, **names)
+
 
 class Catalog:
-    """All notification types, by id and by the event they listen to, with a decoder for each event's data."""
+    """All notification types, by id and by the event they listen to, with a decoder for each event's data; their twins
+    too, but in `types` and `event_types`."""
 
     def __init__(self, types: Iterable[NotificationType], regulation: Regulation = Regulation()) -> None:  # noqa: B008
         self.regulation = regulation
         self.types = {kind.id: kind for kind in types}
         self.listeners: dict[str, list[NotificationType]] = {}
         self.cancels: dict[str, list[NotificationType]] = {}
-        for kind in self.types.values():
+        self.with_twins = {kind.id: kind for own in self.types.values() for kind in (own, own.twin)}
+        for kind in self.with_twins.values():
             self.listeners.setdefault(kind.event, []).append(kind)
             for event in kind.cancelled_by:
                 self.cancels.setdefault(event, []).append(kind)
@@ -201,7 +213,7 @@ class Catalog:
     @property
     def event_types(self) -> list[str]:
         """Every event type that a notification type listens to or is cancelled by."""
-        return sorted(self.listeners.keys() | self.cancels.keys())
+        return sorted({*map(plain, self.listeners), *map(plain, self.cancels)})
 
     @cached_property
     def urgent(self) -> frozenset[str]:
@@ -336,6 +348,11 @@ def _load_type(file: Path) -> NotificationType:
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise ConfigurationError(f"{where}: {error}") from None
     _check_data(kind, where)
+    for name in (kind.event, *kind.cancelled_by):
+        if is_test(name) or len(twin(name)) > MAX_EVENT_TYPE:
+            raise ConfigurationError(
+                f"{where}: the event {name!r} begins with {TEST!r} or is longer than {MAX_EVENT_TYPE - len(TEST)}"
+            )
     for role, names in (
         ("about", (kind.about,)), ("same", kind.same), ("digest.key", kind.digest.key if kind.digest else ()),
     ):  # fmt: skip

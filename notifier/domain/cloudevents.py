@@ -16,6 +16,7 @@ from notifier.domain.problems import UNDECODABLE, from_decoding, problem
 from notifier.domain.sayable import make_check
 from notifier.domain.text import LINE
 from notifier.domain.trace_context import TraceContext, read_context
+from notifier.domain.twins import twin
 
 MAX_BATCH = 1000  # events in one call: the transaction that writes them stays under 50 ms
 MAX_EVENT = 64 * 1024  # bytes: CloudEvents 1.0 §5 asks every intermediary to take this much
@@ -69,6 +70,11 @@ class CheckedEvent(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     data: msgspec.Raw
     trace: TraceContext | None = None
+
+    def as_test(self) -> "CheckedEvent":
+        """The event of the type's twin: what a test key reports."""
+        id_ = undated_id(self.source, self.source_id, test=True)
+        return msgspec.structs.replace(self, id=id_, type=twin(self.type))
 
 
 class EventReader:

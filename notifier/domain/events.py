@@ -50,6 +50,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.occurred_at, self.accepted_at)
 
 
-def undated_id(source: str, source_id: str) -> str:
-    """An event's id before it is dated: the same `source` and `id` are the same event (CloudEvents 1.0 §3.1)."""
-    return make_id("event", source, source_id)
+def undated_id(source: str, source_id: str, *, test: bool = False) -> str:
+    """An event's id before it is dated: the same `source` and `id` are the same event (CloudEvents 1.0 §3.1). A test is
+    another event than the one that it tests."""
+    return make_id("test-event" if test else "event", source, source_id)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 import msgspec
 
 from notifier.domain.text import LINE
+from notifier.domain.twins import is_test, plain
 
 Scope = Literal[
     "events:write", "opened:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write",
@@ -37,7 +38,7 @@ MAX_RATE: Final = 1_000_000.0
 MAX_DAILY: Final = int(MAX_RATE) * 24 * 3600
 """Events a day of a key at most: those of the highest rate."""
 
-TEST_SCOPES: Final[frozenset[str]] = frozenset({"events:write"})
+TEST_SCOPES: Final = frozenset[Scope]({"events:write", "deliveries:read", "changes:read", "subscriptions:write"})
 """The scopes that a test key may have: every other one reads or writes what is no test."""
 
 _ID_BYTES = 8
@@ -53,10 +54,17 @@ _is_line = re.compile(LINE).match
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """The events that a key reports and is told about: those of these `sources` and event types (`types`); of any where
-    there are none. A source that ends in `*` stands for all that begin so."""
+    there are none. A source that ends in `*` stands for all that begin so. `test` is whether they are tests, None for
+    both; a test is of the type whose twin's it is (`domain.twins`)."""
 
     sources: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    test: bool | None = None
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there are sources or types to keep within."""
+        return bool(self.sources or self.types)
 
     def has_source(self, source: str) -> bool:
         """Whether events of a source are within the bounds, as far as their types are."""
@@ -64,11 +72,11 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     def has_type(self, event_type: str) -> bool:
         """Whether events of a type are within the bounds, as far as their sources are."""
-        return not self.types or event_type in self.types
+        return not self.types or plain(event_type) in self.types
 
     def cover(self, source: str, event_type: str) -> bool:
         """Whether an event of a source and a type is within the bounds."""
-        return self.has_source(source) and self.has_type(event_type)
+        return self.test in (None, is_test(event_type)) and self.has_source(source) and self.has_type(event_type)
 
 
 UNBOUND: Final = Bounds()
@@ -81,7 +89,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
     It reports, and is told about, events within its `bounds` only (`sources` and `types`). By OCPI it speaks for these
     `parties`, each as `make_party` writes it; for any where there are none. Events that a
-    `test` key reports reach nobody. `replaced_by` is the id of the key that took its place.
+    `test` key reports are tests: they reach nobody, and it is told of such alone. `replaced_by` is the id of the key
+    that took its place.
     """
 
     id: str
@@ -118,7 +127,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bounds(self) -> Bounds:
-        return Bounds(sources=self.sources, types=self.types)
+        return Bounds(sources=self.sources, types=self.types, test=self.test)
 
     def speaks_for(self, country_code: str, party_id: str) -> bool:
         """Whether the key may write objects that an OCPI party owns."""

@@ -16,7 +16,7 @@ ALL = "all"
 """The channel name of a consent that holds for every channel."""
 
 EVERY_TYPE = "*"
-"""Stands for all types together in `of_type`; no type is called so."""
+"""Stands for all types together in `of_type`, and its twin for all tests; no type is called so."""
 
 
 def of_type(type_id: str) -> str:

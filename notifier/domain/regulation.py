@@ -44,6 +44,7 @@ from notifier.domain.clock import DAY, parse_duration
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.reading import read_text
 from notifier.domain.retention import Retention
+from notifier.domain.twins import plain
 
 FILE = "_policy.toml"
 DEFAULT = "default"
@@ -104,7 +105,7 @@ class Regulation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=T
 
     def limit_of(self, type_id: str, category: str) -> Cap | None:
         """How often one type may speak to one person; None where nothing says so, or its category's cap says less."""
-        limit, cap = self.types.get(type_id, self.per_type), self.caps.get(category)
+        limit, cap = self.types.get(plain(type_id), self.per_type), self.caps.get(category)
         if limit is None or (cap and cap.most <= limit.most and cap.milliseconds >= limit.milliseconds):
             return None
         return limit

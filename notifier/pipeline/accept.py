@@ -20,6 +20,7 @@ from notifier.domain.errors import Problem
 from notifier.domain.problems import problem
 from notifier.domain.trace_context import with_context
 from notifier.domain.turns import Turns
+from notifier.domain.twins import is_test
 from notifier.pipeline.engine import EXPAND_AGAIN, LATER_AGAIN, SIGNAL_AGAIN, Engine
 from notifier.pipeline.signalling import signal_undecided
 from notifier.pipeline.traces import begin_accepting, end_accepting, fail_accepting
@@ -126,7 +127,10 @@ class Intake:
         return [next(stored[home]) for home in homes]
 
     def _in_turn(self, fit: Sequence[CheckedEvent], lane: str) -> list[_Reported]:
-        """Events with whether their lane has its turn; urgent ones take turns among themselves."""
+        """Events with whether their lane has its turn; urgent ones take turns among themselves. Tests have none, and
+        nobody's turn goes by them."""
+        if fit and is_test(fit[0].type):  # a key reports tests alone, or none
+            return [_Reported(each, False) for each in fit]
         now, is_urgent = self._engine.clock.now(), [each.type in self._engine.catalog.urgent for each in fit]
         urgent = sum(is_urgent)
         turns = {

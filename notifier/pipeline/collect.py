@@ -29,9 +29,10 @@ async def collect(
         return list(new)
     data = {event.id: event.data for event in batch}
     groups = {
-        item.id: policy.digest_group(catalog.types[item.type], data[item.event_id], item.recipient_id) for item in items
+        item.id: policy.digest_group(catalog.with_twins[item.type], data[item.event_id], item.recipient_id)
+        for item in items
     }
-    wanted = {item.id: _id(catalog.types[item.type], groups[item.id], item.due_at) for item in items}
+    wanted = {item.id: _id(catalog.with_twins[item.type], groups[item.id], item.due_at) for item in items}
     # Looked up first: an existing digest that is not open has already been processed.
     taken = await deliveries.existing(connection, dialect, sorted(set(wanted.values())))
     found = await digests.take_open(connection, dialect, sorted(set(groups.values())), now)
@@ -44,7 +45,7 @@ async def collect(
             # early, this item begins another.
             free = wanted[item.id] not in taken and wanted[item.id] not in opened
             id_ = wanted[item.id] if free else dated(make_id("digest", item.id), instant_of(item.id))
-            opened[id_] = _digest(catalog.types[item.type], item, id_, groups[item.id], now)
+            opened[id_] = _digest(catalog.with_twins[item.type], item, id_, groups[item.id], now)
             digest = OpenDigest(
                 id=id_, subject_key=groups[item.id], due_at=opened[id_].due_at, expires_at=opened[id_].expires_at
             )

@@ -85,7 +85,7 @@ async def _redrive_in(engine: Engine, ids: Sequence[str], actor: str, bounds: Bo
         taken_up = [each for each in done if isinstance(each, Candidate) and successor_id(each.id) not in before]
         released = [each.id for each in done if isinstance(each, CandidateEvent)]
         at_once = len(taken_up) <= AT_ONCE
-        new = [_successor(engine.catalog.types[each.type], each, now, at_once) for each in taken_up]
+        new = [_successor(engine.catalog.with_twins[each.type], each, now, at_once) for each in taken_up]
         await dead.redrive(connection, dialect, taken_up, new, now)
         await dead.release(connection, dialect, released, now + SIGNAL_AGAIN)
         await _record(connection, dialect, "dead.redrive", [*(each.id for each in taken_up), *released], actor, now)
@@ -133,7 +133,7 @@ def _redrive(
 def _gone(catalog: Catalog, letter: Candidate, blank: set[str]) -> Refusal | None:
     """What a redrive of a delivery lacks here, such as a channel that only another release has, or its event's data;
     None where it lacks nothing."""
-    if letter.type not in catalog.types:
+    if letter.type not in catalog.with_twins:
         return "type_gone"
     if letter.event_id in blank:
         return "data_gone"

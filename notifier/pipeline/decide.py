@@ -209,8 +209,8 @@ async def _end_subscriptions(
     ended = {
         (key, delivery.recipient_id)
         for delivery in new
-        if delivery.state in OPEN and catalog.types[delivery.type].one_shot
-        for key in policy.audiences(catalog.types[delivery.type], data[delivery.event_id])
+        if delivery.state in OPEN and catalog.with_twins[delivery.type].one_shot
+        for key in policy.audiences(catalog.with_twins[delivery.type], data[delivery.event_id])
     }
     if await topics.end(connection, dialect, ended) != len(ended):
         raise _Raced

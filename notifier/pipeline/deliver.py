@@ -15,6 +15,7 @@ from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Reason, State, check_moves
 from notifier.domain.errors import OutcomeUnknown, RenderError, SendError, StoreUnavailable
 from notifier.domain.messages import Message, Receipt
+from notifier.domain.twins import is_test
 from notifier.pipeline.claim_batcher import Claim, OnWire, Settlement
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.prepare import Prepared, closed_by, is_open, prepare
@@ -163,7 +164,7 @@ async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, wire:
         return _Tried(prepared, claim, prepared.message, started_at, started_at, wire.ends_at)
     outcome: Receipt | SendError
     try:
-        outcome = await _send(engine, channel, prepared.message)
+        outcome = await _send(engine, channel, prepared.ready.type, prepared.message)
     except asyncio.CancelledError:
         if not is_over():
             raise
@@ -172,12 +173,12 @@ async def _try(engine: WorkerEngine, channel: Channel, prepared: Prepared, wire:
 
 
 @metered(Stage.SEND, every=METERED)
-async def _send(engine: WorkerEngine, channel: Channel, message: Message) -> Receipt | SendError:
+async def _send(engine: WorkerEngine, channel: Channel, type_: str, message: Message) -> Receipt | SendError:
     """Send a message while the lease lasts. A worker that was stopped for longer refuses on waking, instead of sending
     what another worker has sent meanwhile."""
     try:
         check(channel)
-        receipt: Receipt = await engine.transports[channel].send(message)
+        receipt: Receipt = await engine.transport(channel, type_).send(message)
     except SendError as error:
         return error
     except Exception as error:
@@ -194,7 +195,8 @@ async def _settle(engine: WorkerEngine, channel: Channel, tried: list[_Tried], b
     check_moves((State.SENDING, each.settled.state) for each in settlements)
     taken = await _while_leased(engine, lease_ends, lambda: engine.claims.settle(settlements))
     written = [pair for pair, is_taken in zip(zip(tried, settlements, strict=True), taken, strict=True) if is_taken]
-    _measure(channel, [each for each, _ in written], [each.settled for _, each in written])
+    measured = [(each, settlement.settled) for each, settlement in written if not is_test(each.prepared.ready.type)]
+    _measure(channel, measured)
     if engine.tracer is not None:
         ended_at = engine.clock.now()
         for each, settlement in written:
@@ -229,13 +231,13 @@ async def _while_leased(engine: WorkerEngine, lease_ends: int, ask: Callable[[],
             await asyncio.sleep(ASK_AGAIN)
 
 
-def _measure(channel: Channel, tried: Sequence[_Tried], settled: Sequence[Settled]) -> None:
+def _measure(channel: Channel, ended: Sequence[tuple[_Tried, Settled]]) -> None:
     """Record the outcomes of a batch and its duration in the metrics."""
-    for (state, reason), count in Counter((row.state, row.reason or "") for row in settled).items():
+    for (state, reason), count in Counter((row.state, row.reason or "") for _, row in ended).items():
         metrics.settled.labels(channel, state, reason).inc(count)
     answered: dict[str, list[float]] = {}
     handed_over = []
-    for each, row in zip(tried, settled, strict=True):
+    for each, row in ended:
         ready = each.prepared.ready
         if was_tried(ready, each.outcome):
             answered.setdefault(row.reason or row.state, []).append((each.ended_at - each.started_at) / SECOND)

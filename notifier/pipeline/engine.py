@@ -13,10 +13,12 @@ from notifier.domain.catalog import Catalog
 from notifier.domain.clock import SECOND, Clock
 from notifier.domain.deliveries import Channel
 from notifier.domain.links import Links
+from notifier.domain.twins import is_test
 from notifier.pipeline.claim_batcher import HOLD, ClaimBatcher, Hold
 from notifier.pipeline.local_dispatcher import LocalDispatcher
 from notifier.pipeline.often import Often
 from notifier.providers import Transport
+from notifier.providers.in_process import open_stand_ins
 from notifier.rendering import Renderer
 from notifier.runtime.broker_url import NAMESPACE
 from notifier.runtime.rotation import Rotation
@@ -74,9 +76,10 @@ class Engine:
 class WorkerEngine(Engine):
     """An engine that can send. `at_once` is how many messages keep each channel's connections busy, unlimited where a
     channel is missing; `dispatcher` sends what this process decides; `hold` is how long it holds a delivery; `random`
-    is the jitter of retries."""
+    is the jitter of retries. `stand_ins` take the messages of tests, none of which goes to `transports`."""
 
     transports: Mapping[Channel, Transport[Any]]
+    stand_ins: Mapping[Channel, Transport[Any]] = field(default_factory=open_stand_ins)
     at_once: Mapping[Channel, float] = field(default_factory=dict)
     dispatcher: LocalDispatcher = field(default_factory=LocalDispatcher)
     hold: Hold = HOLD
@@ -86,3 +89,7 @@ class WorkerEngine(Engine):
     def claims(self) -> ClaimBatcher:
         """The batcher through which this process claims and settles deliveries."""
         return ClaimBatcher(self.database, self.clock, self.hold)
+
+    def transport(self, channel: Channel, type_: str) -> Transport[Any]:
+        """What a channel's messages of a notification type are handed to: the only way to a provider."""
+        return (self.stand_ins if is_test(type_) else self.transports)[channel]

@@ -14,6 +14,7 @@ from notifier.domain.events import Event
 from notifier.domain.ids import dated, make_id
 from notifier.domain.recipient_facts import EVERY_TYPE, RecipientFacts, of_type
 from notifier.domain.recipients import Recipient
+from notifier.domain.twins import like
 from notifier.pipeline.engine import SIGNAL_AGAIN
 from notifier.policy import ChannelAnswer, Rule
 from notifier.store.delivery.decisions import Decision
@@ -94,7 +95,8 @@ def plan_type(
     shared = _Shared(policy.subject_key(kind, event.data), policy.expires_at(kind, event), now)
     turns = _turns(kind, event)
     asked_here = 0
-    capped, limited = kind.category in catalog.regulation.caps, {of_type(kind.id), of_type(EVERY_TYPE)}
+    capped, category = kind.category in catalog.regulation.caps, like(kind.category, kind.id)
+    limited = {of_type(kind.id), of_type(like(EVERY_TYPE, kind.id))}
     for person, elsewhere in zip(people or (), turns, strict=False):
         mine = spent.get(person.id)
         counted = limited & mine.keys() if mine is not None else ()
@@ -111,7 +113,7 @@ def plan_type(
             asked_here += 1
             if capped:
                 mine = spent.setdefault(person.id, {})
-                mine[kind.category] = (*mine.get(kind.category, ()), now)
+                mine[category] = (*mine.get(category, ()), now)
             if mine is not None and fresh:
                 mine.update({name: (*mine[name], *_first(answers)) for name in counted})
 

@@ -15,6 +15,7 @@ from notifier.domain.errors import RenderError
 from notifier.domain.links import Links
 from notifier.domain.messages import Message, content_hash
 from notifier.domain.recipient_facts import RecipientFacts
+from notifier.domain.twins import plain
 from notifier.pipeline.settle import NOT_RENDERED, RenderRecord, Unsent
 from notifier.policy import Case, Verdict, may_switch
 from notifier.rendering import Renderer
@@ -45,7 +46,7 @@ def prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, no
 
 
 def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int) -> Prepared:
-    kind = catalog.types.get(ready.type)
+    kind = catalog.with_twins.get(ready.type)
     if kind is None:
         return Prepared(ready, Unsent(State.CANCELLED, Reason.TYPE_GONE))
     data = ready.data
@@ -86,11 +87,11 @@ def _ended(kind: NotificationType, ready: Ready, now: int) -> Unsent | None:
 
 def closed_by(catalog: Catalog, ready: Ready) -> set[str]:
     """The subjects that a delivery reports as over; empty where it closes nothing."""
-    kind = catalog.types.get(ready.type)
+    kind = catalog.with_twins.get(ready.type)
     if kind is None or ready.data is None:
         return set()
     try:
-        return {policy.subject_key(catalog.types[other], ready.data) for other in kind.closes}
+        return {policy.subject_key(catalog.with_twins[other], ready.data) for other in kind.closes}
     except (LookupError, TypeError):
         return set()  # `prepare` finds out
 
@@ -133,18 +134,18 @@ def _render(
     unsubscribe = unsubscribe_url(links, kind, ready, facts)
     if ready.digest_items is None:
         rendered = renderer.render(
-            kind.id, ready.channel, data=data, event_id=ready.event_id, locale=facts.language,
+            plain(kind.id), ready.channel, data=data, event_id=ready.event_id, locale=facts.language,
             time_zone=facts.zone, unsubscribe_url=unsubscribe,
         )  # fmt: skip
     else:
         items = [msgspec.json.decode(item) for item in ready.digest_items]
         rendered = renderer.render_digest(
-            kind.id, items, locale=facts.language, time_zone=facts.zone, unsubscribe_url=unsubscribe
+            plain(kind.id), items, locale=facts.language, time_zone=facts.zone, unsubscribe_url=unsubscribe
         )
     envelope = Envelope(
-        reference=ready.id, recipient_id=ready.recipient_id, notification_type=kind.id, occurred_at=ready.occurred_at,
-        collapse_key=policy.collapse_key(kind, data), subject=str(data[kind.about]), subject_key=ready.subject_key,
-        closes=closes,
+        reference=ready.id, recipient_id=ready.recipient_id, notification_type=plain(kind.id),
+        occurred_at=ready.occurred_at, collapse_key=policy.collapse_key(kind, data), subject=str(data[kind.about]),
+        subject_key=ready.subject_key, closes=closes,
         time_to_live=max((ready.expires_at - now) // SECOND, 1), urgency=kind.urgency, unsubscribe_url=unsubscribe,
         data=data,
     )  # fmt: skip

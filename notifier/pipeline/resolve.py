@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 def policy_of(catalog: Catalog, due: DueDelivery) -> Unknown:
     """The type's policy for an unknown delivery; a removed type has none, so its delivery is left as it is."""
-    kind = catalog.types.get(due.type)
+    kind = catalog.with_twins.get(due.type)
     return "wait" if kind is None else kind.unknown(due.channel)
 
 
@@ -85,7 +85,7 @@ async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendE
         message = prepare(engine.catalog, engine.renderer, engine.links, ready, now).message
     except RenderError:
         return None
-    transport = engine.transports[ready.channel]
+    transport = engine.transport(ready.channel, ready.type)
     if isinstance(message, Unsent) or not isinstance(transport, StatusQueryable):
         return None
     try:

@@ -9,6 +9,7 @@ from notifier.domain import channels
 from notifier.domain.deliveries import Reason, State
 from notifier.domain.errors import AddressGone, OptedOut, OutcomeUnknown, SendError
 from notifier.domain.messages import Receipt
+from notifier.domain.twins import is_test
 from notifier.providers.codes import suppresses
 from notifier.providers.retries import Retry
 from notifier.providers.spec import retries
@@ -108,8 +109,9 @@ def attempt(ready: Ready, outcome: Receipt | SendError, started_at: int, ended_a
 
 
 def lost_address(ready: Ready, outcome: Receipt | SendError | Unsent) -> Gone | None:
-    """The address to forget: one that its provider reports as gone, on a channel without suppressions."""
-    if not isinstance(outcome, AddressGone):
+    """The address to forget: one that its provider reports as gone, on a channel without suppressions. What stands in
+    for a provider in tests knows nothing of addresses."""
+    if not isinstance(outcome, AddressGone) or is_test(ready.type):
         return None
     spec = channels.spec(ready.channel)
     if spec.key is not None:
@@ -121,8 +123,10 @@ def lost_address(ready: Ready, outcome: Receipt | SendError | Unsent) -> Gone | 
 
 
 def bad_address(ready: Ready, outcome: Receipt | SendError | Unsent) -> Suppression | None:
-    """The number or mailbox to suppress: one that its provider reports as gone or unwilling."""
-    reason = suppresses(ready.channel, outcome) if isinstance(outcome, SendError) else None
+    """The number or mailbox to suppress: one that its provider reports as gone or unwilling; none by a test."""
+    if not isinstance(outcome, SendError) or is_test(ready.type):
+        return None
+    reason = suppresses(ready.channel, outcome)
     return None if reason is None or ready.address_key is None else Suppression(ready.address_key, reason)
 
 

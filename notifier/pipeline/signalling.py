@@ -31,7 +31,7 @@ async def signal_undecided(engine: Engine, types: Mapping[str, str], later: Coll
 
 def is_immediate(catalog: Catalog, delivery: NewDelivery, now: int) -> bool:
     """Whether a delivery is signalled by the worker that decides it, not by the clock."""
-    return delivery.state == State.PENDING and delivery.due_at <= now and catalog.types[delivery.type].immediate
+    return delivery.state == State.PENDING and delivery.due_at <= now and catalog.with_twins[delivery.type].immediate
 
 
 async def signal_due(engine: Engine, new: Iterable[NewDelivery], now: int) -> None:

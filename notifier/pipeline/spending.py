@@ -9,6 +9,7 @@ from notifier.domain.events import Event
 from notifier.domain.recipient_facts import EVERY_TYPE, of_type
 from notifier.domain.recipients import Recipient
 from notifier.domain.regulation import Cap
+from notifier.domain.twins import like
 from notifier.pipeline.often import Often
 from notifier.pipeline.plan import SendsInWindow, kinds_of, people_of
 from notifier.store.people import recipient_facts
@@ -27,11 +28,11 @@ async def read_spent(
     wanted: dict[str, list[str]] = {}
     for kind, people in asked:
         if kind.category in regulation.caps:
-            wanted.setdefault(kind.category, []).extend(each.id for each in people)
+            wanted.setdefault(_category(kind), []).extend(each.id for each in people)
     counted, known = to_be_counted(catalog, asked, often, now)
     if hold:
         await recipient_facts.hold(connection, dialect, set().union(*wanted.values(), *counted.values()))
-    types = {name: [kind.id for kind in catalog.types.values() if kind.category == name] for name in wanted}
+    types = {name: [kind.id for kind in catalog.with_twins.values() if _category(kind) == name] for name in wanted}
     found = await recipient_facts.sends_in_window(connection, dialect, wanted, types, regulation, now)
     told = await recipient_facts.told_by_type(connection, dialect, counted, now - regulation.longest)
     if often is not None:
@@ -72,4 +73,9 @@ def _limits(catalog: Catalog, kind: NotificationType) -> Iterator[tuple[str, Cap
     if own is not None:
         yield kind.id, own
     if all_together is not None:
-        yield EVERY_TYPE, all_together
+        yield like(EVERY_TYPE, kind.id), all_together
+
+
+def _category(kind: NotificationType) -> str:
+    """The name under which a type counts towards its category's cap."""
+    return like(kind.category, kind.id)

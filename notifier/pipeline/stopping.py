@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier import policy
 from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Reason
+from notifier.domain.twins import plain
 from notifier.pipeline.engine import Engine
 from notifier.store.core import audit
 from notifier.store.core.audit import AuditEntry
@@ -93,6 +94,7 @@ async def _write(database: Database, new: Sequence[Supersession], entry: AuditEn
         await supersessions.add(connection, dialect, new)
         await audit.add(connection, dialect, [entry])
         count, found = await supersessions.stopped(connection, dialect, new)
-        return Stopping(stopped=count, deliveries=found)
+        told = [msgspec.structs.replace(each, type=plain(each.type)) for each in found]
+        return Stopping(stopped=count, deliveries=told)
 
     return await database.write(work)

@@ -97,8 +97,8 @@ def _outdated(catalog: Catalog, event: Event) -> Iterator[tuple[NotificationType
         yield kind, event.starts_at, Reason.CANCELLED
     for kind in catalog.listeners.get(event.type, []):
         for other in kind.closes:
-            yield catalog.types[other], event.starts_at, Reason.CANCELLED
+            yield catalog.with_twins[other], event.starts_at, Reason.CANCELLED
         for other in kind.supersedes:
-            yield catalog.types[other], event.starts_at, Reason.SUPERSEDED
+            yield catalog.with_twins[other], event.starts_at, Reason.SUPERSEDED
         if kind.in_place:
             yield kind, event.starts_at - 1, Reason.SUPERSEDED

@@ -10,6 +10,7 @@ from notifier.domain.channels import spec
 from notifier.domain.clock import DAY
 from notifier.domain.deliveries import Channel, HeldChannel, State, channel_of
 from notifier.domain.regulation import WEEKDAYS
+from notifier.domain.twins import like
 from notifier.policy.hours import local
 from notifier.policy.rules import Case, Rule, Verdict, over_person, over_type, quiet_of, switched
 
@@ -184,7 +185,7 @@ def _cap(case: Case) -> str:
     if limit is None:
         return "enough"
     since = case.at - limit.milliseconds
-    had = sum(at > since for at in case.facts.sends_in_window.get(case.kind.category, ()))
+    had = sum(at > since for at in case.facts.sends_in_window.get(like(case.kind.category, case.kind.id), ()))
     return f"{had} of {limit.most} within {limit.window}"
 
 

@@ -8,6 +8,7 @@ from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.clock import HOUR
 from notifier.domain.ids import make_id
 from notifier.domain.retention import BY_CLASS, Part
+from notifier.domain.twins import plain
 
 AFTERWARDS = HOUR
 """Milliseconds for which an event, and that it was there, stay beyond their periods: deliveries are younger than their
@@ -34,7 +35,9 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
         policy begins with the oldest row again; another period has the same one."""
         if self.only is None and not self.other:
             return self.part.value
-        types = ("only", *sorted(self.only)) if self.only is not None else ("other", *sorted(self.other))
+        # A twin is kept as long as the type that it is of, so its name says nothing more.
+        own = sorted({*map(plain, self.other if self.only is None else self.only)})
+        types = ("only" if self.only is not None else "other", *own)
         return f"{self.part}/{make_id(*types)}"
 
 
@@ -72,7 +75,7 @@ def _afterwards(part: Part) -> int:
 def _periods(catalog: Catalog, part: Part) -> Mapping[str, int | None]:
     """The period of each type that the catalog knows; None is for ever."""
     if part == Part.DELIVERIES:
-        return {kind.id: _period(catalog, part, [kind]) for kind in catalog.types.values()}
+        return {kind.id: _period(catalog, part, [kind]) for kind in catalog.with_twins.values()}
     return {event: _period(catalog, part, kinds) for event, kinds in catalog.listeners.items()}
 
 

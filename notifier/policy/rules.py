@@ -21,6 +21,7 @@ from notifier.domain.deliveries import Channel, ChannelName, Reason
 from notifier.domain.preferences import Choices, Defaults, QuietHours
 from notifier.domain.recipient_facts import EVERY_TYPE, RecipientFacts, of_type
 from notifier.domain.regulation import Cap, Regulation, Window
+from notifier.domain.twins import like, plain
 from notifier.policy.digesting import digest_due
 from notifier.policy.hours import next_free
 
@@ -145,7 +146,7 @@ def cap(case: Case) -> Verdict | None:
     limit = case.regulation.caps.get(case.kind.category)
     if limit is None or case.kind.is_mandatory_on(case.channel):
         return None
-    told = case.facts.sends_in_window.get(case.kind.category, ())
+    told = case.facts.sends_in_window.get(like(case.kind.category, case.kind.id), ())
     if len(told) < limit.most:
         return None
     sent = sorted(at for at in told if at > case.at - limit.milliseconds)
@@ -162,7 +163,7 @@ def over_type(case: Case) -> bool:
     What is mandatory is held back only by a limit that names its type. What joins a digest is no message of its own.
     """
     kind = case.kind
-    if kind.is_mandatory_on(case.channel) and kind.id not in case.regulation.types:
+    if kind.is_mandatory_on(case.channel) and plain(kind.id) not in case.regulation.types:
         return False
     return _over(case, case.regulation.limit_of(kind.id, kind.category), kind.id)
 
@@ -172,7 +173,8 @@ def over_person(case: Case) -> bool:
 
     What is mandatory is not held back, but counts. What joins a digest is no message of its own.
     """
-    return not case.kind.is_mandatory_on(case.channel) and _over(case, case.regulation.per_person, EVERY_TYPE)
+    every = like(EVERY_TYPE, case.kind.id)
+    return not case.kind.is_mandatory_on(case.channel) and _over(case, case.regulation.per_person, every)
 
 
 def _over(case: Case, limit: Cap | None, type_id: str) -> bool:

@@ -39,6 +39,7 @@ class ProviderSpec(Generic[A]):
 
     `cost` is what a message counts of an account's rate. `ramps` where a full rate is to be reached slowly. A
     connection takes `per_connection` messages at once. `files` are those that an account names and that hold secrets.
+    `confirms` says that messages are told to have arrived, with the provider's answer or later.
     """
 
     accounts: Callable[[Settings], Sequence[A]]
@@ -48,6 +49,7 @@ class ProviderSpec(Generic[A]):
     ramps: bool = False
     per_connection: int = 1
     files: Callable[[A], Sequence[Path]] = lambda _account: ()
+    confirms: bool = False
 
 
 def provider(channel: Channel) -> ProviderSpec[Any] | None:

@@ -12,6 +12,7 @@ from notifier.domain.clock import Clock
 from notifier.domain.errors import ConfigurationError, Problem, StoreUnavailable
 from notifier.domain.problems import problem
 from notifier.domain.text import TEXT
+from notifier.domain.twins import plain
 from notifier.rendering import Renderer, texts
 from notifier.rendering.texts import Texts, Wording, encode
 from notifier.store.console import versions
@@ -98,7 +99,7 @@ async def have(database: Database, renderer: Renderer, type_: str, number: int) 
 
 async def have_all(database: Database, renderer: Renderer, wanted: Iterable[tuple[str, int | None]]) -> None:
     """Load versions that were live once, for explanations: pairs of type and version."""
-    for type_, number in set(wanted):
+    for type_, number in {(plain(type_), number) for type_, number in wanted}:
         if number is not None and type_ in renderer.shipped:
             await have(database, renderer, type_, number)
 

@@ -10,6 +10,7 @@ from notifier.domain.deliveries import Channel, HeldChannel, channel_of
 from notifier.domain.errors import RenderError
 from notifier.domain.events import BLANK
 from notifier.domain.messages import Content, content_hash
+from notifier.domain.twins import plain
 from notifier.rendering import Renderer
 
 UTC = "UTC"
@@ -81,14 +82,15 @@ def _render(
     try:
         if sent.held is None:
             made = renderer.render(
-                sent.type, channel, locale=locale, time_zone=zone, data=msgspec.json.decode(sent.data),
+                plain(sent.type), channel, locale=locale, time_zone=zone, data=msgspec.json.decode(sent.data),
                 unsubscribe_url=unsubscribe_url, version=sent.version,
             )  # fmt: skip
         else:
             items = [msgspec.json.decode(item) for item in sent.held]
             made = renderer.render_digest(
-                sent.type, items, locale=locale, time_zone=zone, unsubscribe_url=unsubscribe_url, version=sent.version
-            )
+                plain(sent.type), items, locale=locale, time_zone=zone, unsubscribe_url=unsubscribe_url,
+                version=sent.version,
+            )  # fmt: skip
     except RenderError:
         return None
     return made.content if made.locale == sent.locale else None

@@ -19,6 +19,7 @@ from notifier.domain.events import Event
 from notifier.domain.links import Links
 from notifier.domain.messages import Content, Private
 from notifier.domain.recipient_facts import facts_shown
+from notifier.domain.twins import is_test, plain
 from notifier.policy import Case, phrases
 from notifier.policy.deciding import STATES
 from notifier.rendering import Renderer
@@ -146,8 +147,8 @@ def explain(catalog: Catalog, renderer: Renderer, links: Links, found: Found) ->
 def event_view(event: Event) -> EventView:
     """The event as its source named it."""
     return EventView(
-        id=event.id, type=event.type, source=event.source, source_id=event.source_id, subject=event.subject,
-        occurred_at=to_datetime(event.occurred_at), accepted_at=to_datetime(event.accepted_at),
+        id=event.id, type=plain(event.type), test=is_test(event.type), source=event.source, source_id=event.source_id,
+        subject=event.subject, occurred_at=to_datetime(event.occurred_at), accepted_at=to_datetime(event.accepted_at),
     )  # fmt: skip
 
 
@@ -182,7 +183,7 @@ def rules_told(case: Case) -> list[RuleView]:
 def why_not(catalog: Catalog, event: Event, recipient: str, audiences: frozenset[str]) -> list[str]:
     """Why an event sends nothing to a person in these audiences, one sentence for each type that listens."""
     told = [_not_meant(kind, event, recipient, audiences) for kind in catalog.listeners.get(event.type, [])]
-    return told or [f"No notification type listens to {event.type}; it only takes others back."]
+    return told or [f"No notification type listens to {plain(event.type)}; it only takes others back."]
 
 
 def _not_meant(kind: NotificationType, event: Event, recipient: str, audiences: frozenset[str]) -> str:
@@ -217,17 +218,17 @@ def undecided(catalog: Catalog, found: Found) -> list[str]:
         return ["Decisions about it, if there were any, are no longer kept: nothing says whom it was about."]
     if found.recipient:
         return why_not(catalog, found.event, found.recipient, found.audiences)
-    return [f"No notification type listened to {found.event.type}; it only took others back."]
+    return [f"No notification type listened to {plain(found.event.type)}; it only took others back."]
 
 
 def _decision(catalog: Catalog, renderer: Renderer, links: Links, found: Found, made: DecisionRecord) -> DecisionView:
-    kind = catalog.types.get(made.type)
+    kind = catalog.with_twins.get(made.type)
     zone = UTC if made.standing is None else made.standing.zone
     answers = [_answer(catalog, kind, found.event, made, each, zone) for each in made.answers]
     sent = [each for each in found.sent.values() if is_of(each, made, found.sent)]
     deliveries = [_delivery(catalog, renderer, links, made, each, found.tried.get(each.id, [])) for each in sent]
     return DecisionView(
-        type=made.type,
+        type=plain(made.type),
         name=made.type if kind is None else kind.name,
         recipient=made.recipient_id or None,
         decided_at=to_datetime(made.decided_at),
@@ -299,7 +300,7 @@ def _as_sent(
     if sent.locale is None or channel is None or not is_kept(sent):
         return None, None
     link = None
-    kind = catalog.types.get(sent.type)
+    kind = catalog.with_twins.get(sent.type)
     if kind is not None and channels.spec(channel).unsubscribes:
         link = links.unsubscribe_url(sent.recipient_id, kind.category, channel)
     again = make_again(renderer, sent, [sent.language, made.standing.language if made.standing else None], link)
@@ -328,7 +329,7 @@ def _timeline(
     told: Sequence[DeliveryView],
 ) -> Iterator[TimelineEntry]:
     event = found.event
-    yield _moment(event.accepted_at, None, f"{event.source} reported {event.type} ({event.source_id})")
+    yield _moment(event.accepted_at, None, f"{event.source} reported {plain(event.type)} ({event.source_id})")
     for answer in answers:
         yield _moment(made.decided_at, answer.channel, f"decided {phrases.way(answer.channel)}: {answer.words}")
     for row, each in zip(sent, told, strict=True):
@@ -346,7 +347,9 @@ def _way(row: DeliveryRecord, told: DeliveryView, mark: SupersessionRecord | Non
     if row.crashes:
         yield _moment(row.updated_at, row.channel, f"workers that crashed with it in hand: {row.crashes}")
     if row.state in (State.SUPERSEDED, State.CANCELLED) and mark is not None:
-        yield _moment(mark.accepted_at, row.channel, f"{mark.type} ({mark.source_id} of {mark.source}) took it back")
+        yield _moment(
+            mark.accepted_at, row.channel, f"{plain(mark.type)} ({mark.source_id} of {mark.source}) took it back"
+        )
     if row.updated_at > row.created_at or row.state != State.PENDING:
         said = f": {row.code}, {told.meaning}" if row.code and told.meaning else ""
         yield _moment(row.updated_at, row.channel, f"{told.words}{said}")

@@ -10,6 +10,7 @@ import msgspec
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import to_datetime
 from notifier.domain.deliveries import HeldChannel, State
+from notifier.domain.twins import is_test, plain
 from notifier.policy import phrases
 from notifier.store.reading.explaining import Answered, DecisionRecord, Found
 from notifier.store.reading.listing import DeliveryDossier, DigestState, ListedDelivery
@@ -18,10 +19,11 @@ from notifier.why.telling import AttemptView, EventView, attempts, meaning
 
 
 class EventReference(msgspec.Struct, frozen=True, kw_only=True):
-    """An event: its `id` here, and how its source named it."""
+    """An event: its `id` here, and how its source named it; `test` where a test key reported it."""
 
     id: str
     type: str
+    test: bool
     source: str
     source_id: str
 
@@ -120,11 +122,14 @@ def history(found: DeliveryDossier, digest: DigestState | None) -> DeliveryHisto
 
 
 def _told(line: ListedDelivery, digest: DigestState | None) -> dict[str, Any]:
-    event = EventReference(id=line.event_id, type=line.event_type, source=line.source, source_id=line.source_id)
+    event = EventReference(
+        id=line.event_id, type=plain(line.event_type), test=is_test(line.event_type), source=line.source,
+        source_id=line.source_id,
+    )  # fmt: skip
     return {
         "id": line.id,
         "event": event,
-        "type": line.type,
+        "type": plain(line.type),
         "recipient": line.recipient_id or None,
         "channel": line.channel,
         "state": line.state,
@@ -162,10 +167,10 @@ def event_status(catalog: Catalog, found: Found, digests: Mapping[str, DigestSta
 def _decision(
     catalog: Catalog, found: Found, digests: Mapping[str, DigestState], made: DecisionRecord
 ) -> DecisionStatus:
-    kind = catalog.types.get(made.type)
+    kind = catalog.with_twins.get(made.type)
     own = [each for each in found.sent.values() if is_of(each, made, found.sent)]
     return DecisionStatus(
-        type=made.type,
+        type=plain(made.type),
         name=made.type if kind is None else kind.name,
         recipient=made.recipient_id or None,
         decided_at=to_datetime(made.decided_at),

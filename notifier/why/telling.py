@@ -25,10 +25,11 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
-    """The event behind a delivery, as its source named it."""
+    """The event behind a delivery, as its source named it; `test` where a test key reported it."""
 
     id: str
     type: str
+    test: bool
     source: str
     source_id: str
     subject: str | None

@@ -65,7 +65,13 @@ async def test_a_producer_learns_what_became_of_its_event(api: Caller) -> None:
     # Then each channel is told, in words, with what its provider said, and no address
     assert found["email"] == {
         "id": mail["id"],
-        "event": {"id": event, "type": "payment.failed", "source": "csms/berlin", "source_id": "a/17 ü"},
+        "event": {
+            "id": event,
+            "type": "payment.failed",
+            "test": False,
+            "source": "csms/berlin",
+            "source_id": "a/17 ü",
+        },
         "type": "payment-failed",
         "recipient": "ada",
         "channel": "email",

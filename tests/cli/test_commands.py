@@ -109,7 +109,7 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shell: Shell)
     assert json.loads(listed)[0] | {"created": ""} == {
         "id": id_, "name": "billing", "scopes": "events:write", "created": "", "revoked": None, "expires": None,
         "used": None, "sources": "", "types": "", "rate": None, "daily": None, "parties": "",
-        "replaced_by": None,
+        "test": False, "replaced_by": None,
     }  # fmt: skip
     assert secret not in listed
 
@@ -118,6 +118,21 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(shell: Shell)
     again = shell("keys", "revoke", id_)
     assert again.exit_code == 1
     assert "notifier keys list" in again.output
+
+
+def test_a_test_key_is_made_and_listed_as_such_and_has_no_scope_about_real_people(shell: Shell) -> None:
+    shell("db", "upgrade")
+    scopes = ("--scope", "events:write", "--scope", "deliveries:read")
+
+    made = shell("keys", "create", "staging", "--test", *scopes).output.strip()
+    refused = shell("keys", "create", "staging", "--test", *scopes, "--scope", "recipients:write")
+
+    (told,) = json.loads(shell("keys", "list", "--json").output)
+    assert (made[:9], told["id"], told["test"]) == ("ntf_test_", made.split("_")[2], True)
+    assert refused.exit_code == 2
+    assert "not recipients:write: that is about real people" in " ".join(refused.output.replace("│", " ").split())
+    again = shell("keys", "rotate", told["id"]).output
+    assert again.startswith("ntf_test_")
 
 
 def test_a_key_is_bound_and_the_audit_tells_who_made_and_who_ended_it(shell: Shell) -> None:

@@ -169,6 +169,25 @@ async def test_a_bound_that_makes_no_sense_is_told_beside_its_field(
         assert 'name="lifetime" type="text" value="90 d"' in answer.body
 
 
+async def test_a_key_for_tests_is_ticked_and_shown_as_one(enter: Enter) -> None:
+    admin = await signed_in(enter, "admin")
+
+    # When a box is ticked, then the key is for tests, and the list says so of it alone
+    text = shown(await admin.post("/keys", name="staging", scopes="events:write", test="yes"))
+    await kept(admin, "live")
+    key = await admitted(admin, text)
+    assert key is not None
+    assert (key.test, text[:9]) == (True, "ntf_test_")
+    assert says(await admin.get("/keys")).count(" for tests ") == 1
+    assert await told(admin, "key.create") == [("console:admin", "key.create", key.id, "events:write for tests")]
+
+    # And a scope that is about real people is told beside its field, with the box still ticked
+    refused = await admin.post("/keys", name="staging", scopes="recipients:write", test="yes")
+    assert refused.status == 422
+    assert "not recipients:write: that is about real people" in says(refused)
+    assert re.search(r'name="test"[^>]* checked', refused.body)
+
+
 @on_sqlite
 async def test_a_hub_speaks_for_every_party(enter: Enter) -> None:
     admin = await signed_in(enter, "admin")

@@ -119,8 +119,8 @@ def test_a_type_is_found_by_its_folder_its_event_and_the_events_that_cancel_it(t
     catalog = load(tmp_path, cable_stuck=TYPE)
 
     kind = catalog.types["cable-stuck"]
-    assert catalog.listeners == {"cable.stuck": [kind]}
-    assert catalog.cancels == {"cable.freed": [kind]}
+    assert catalog.listeners == {"cable.stuck": [kind], "test:cable.stuck": [kind.twin]}
+    assert catalog.cancels == {"cable.freed": [kind], "test:cable.freed": [kind.twin]}
     assert (kind.ttl, kind.lane, kind.channels) == (30 * MINUTE, Lane.URGENT, (PUSH, SMS))
 
 

@@ -154,6 +154,7 @@ def test_a_successor_has_the_bounds_of_the_key_and_as_long_a_life() -> None:
     [
         ("scopes", {"scopes": ()}),
         ("scopes", {"scopes": ("events:write", "recipients:write"), "test": True}),
+        *(("scopes", {"scopes": (scope,), "test": True}) for scope in SCOPES if scope not in {*TEST_SCOPES, "ocpi"}),
         ("scopes", {"scopes": ("ocpi",), "parties": ("DE*ABC",)}),
         ("parties", {"scopes": ("ocpi",), "sources": (), "types": ()}),
         ("sources", {"sources": ("a*b",)}),

@@ -26,13 +26,13 @@ async def report_as(engine: WorkerEngine) -> AsyncIterator[ReportAs]:
     """Accept so many events of a key; their ids."""
     intake, reader, numbers = Intake(engine), EventReader(engine.catalog), count()
 
-    async def accept(key: str, number: int, type_: str = "charging.complete") -> list[str]:
+    async def accept(key: str, number: int, type_: str = "charging.complete", *, test: bool = False) -> list[str]:
         data = WARNING if type_ == "idle.warning" else COMPLETE
         made = [
             reader.made(type_, key, str(each), "s", engine.clock.now(), {**data, "session_id": str(each)})
             for each in (next(numbers) for _ in range(number))
         ]
-        answers = await intake.accept(made, lane=key)
+        answers = await intake.accept([each.as_test() for each in made] if test else made, lane=key)
         await intake.close()
         return [each.event for each in answers if isinstance(each, Accepted)]
 
@@ -64,6 +64,21 @@ class Queues:
 def queues(valkey: str, engine: WorkerEngine) -> Iterator[Queues]:
     with redis.Redis.from_url(valkey) as client:
         yield Queues(client)
+
+
+async def test_a_test_comes_later_while_others_wait_and_takes_nobodys_turn(
+    report_as: ReportAs, clock: ManualClock, queues: Queues
+) -> None:
+    # Given a key that reports much, alone but for tests
+    await report_as("real", 2 * LITTLE)
+    await report_as("tests", 1, test=True)
+    assert queues.ids(DECIDE_LATER) == []
+
+    # When events wait, then the tests come behind all others, and the one real key has its turn
+    clock.advance(BEHIND + LOOK)
+    tests, real = await report_as("tests", 1, test=True), await report_as("real", 5)
+    assert queues.ids(DECIDE_LATER) == tests
+    assert set(real) <= set(queues.ids(DECIDE))
 
 
 async def test_a_loop_comes_later_while_others_wait_and_not_before(

@@ -21,6 +21,7 @@ from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, delivery_note, event, recipient, supersession
 from notifier.store.core.status import rendered, status
+from notifier.store.core.twins import of_tests
 from notifier.store.delivery import notes
 from notifier.store.delivery.notes import Deed
 from notifier.store.delivery.supersessions import STARTS_AT
@@ -187,13 +188,13 @@ def _with_notes(deliveries: sa.FromClause, of: sa.FromClause) -> sa.FromClause:
 
 
 def _stands(of: sa.FromClause) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions for deliveries sent on this channel that are still current."""
+    """Return the conditions for deliveries sent on this channel that are still current; a test is nobody's message."""
     outdated = (
         sa.select(sa.literal(1))
         .where(supersession.c.subject_key == of.c.subject_key, supersession.c.until >= STARTS_AT)
         .correlate(of, event)
     )
-    return [of.c.channel == INBOX.value, of.c.state.in_(_SENT), ~outdated.exists()]
+    return [of.c.channel == INBOX.value, of.c.state.in_(_SENT), of_tests(of.c.type, test=False), ~outdated.exists()]
 
 
 def _listed(who: str, view: View, now: int) -> sa.Select[Any]:

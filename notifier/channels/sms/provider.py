@@ -42,4 +42,5 @@ PROVIDER: Final = ProviderSpec(
     open=open_transport,
     check=check,
     cost=segments,
+    confirms=True,
 )

@@ -47,4 +47,4 @@ async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
     yield DoctorFinding("webhooks", "good", f"to the internet over https, {way}{inside}")
 
 
-PROVIDER: Final = ProviderSpec(accounts=accounts, open=open_transport, check=check)
+PROVIDER: Final = ProviderSpec(accounts=accounts, open=open_transport, check=check, confirms=True)

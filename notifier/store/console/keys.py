@@ -19,7 +19,8 @@ async def add(database: Database, key: ApiKey, actor: str | None = None) -> None
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(sa.insert(api_key).values(_values(key)))
         if actor is not None:
-            entry = _entry(key.created_at, actor, "key.create", key.id, " ".join(sorted(key.scopes)))
+            detail = " ".join([*sorted(key.scopes), *(["for tests"] if key.test else [])])
+            entry = _entry(key.created_at, actor, "key.create", key.id, detail)
             await audit.add(connection, database.dialect, [entry])
 
     await database.write(work)

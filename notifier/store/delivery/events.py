@@ -140,12 +140,14 @@ async def undecided(database: Database, ids: Sequence[str]) -> list[Event]:
 
 
 @over(first)
-async def find(database: Database, source: str, source_id: str) -> str | None:
-    """The id of the event that its source calls so; None where there is none."""
-    undated = undated_id(source, source_id)
+async def find(database: Database, source: str, source_id: str, *, test: bool | None) -> str | None:
+    """The id of the event, or test, that its source calls so; None where there is none. Of either where `test`
+    doesn't say, the event first."""
+    undated = [undated_id(source, source_id, test=each) for each in (False, True) if test in (None, each)]
 
     async def work(connection: AsyncConnection) -> str | None:
-        return await earlier.event(connection, database.dialect, undated)
+        found = [await earlier.event(connection, database.dialect, each) for each in undated]
+        return next(filter(None, found), None)
 
     return await database.read(work)
 

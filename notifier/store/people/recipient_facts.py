@@ -14,6 +14,7 @@ from notifier.domain.deliveries import State
 from notifier.domain.preferences import NETWORK, SHARED, Defaults, read_preferences
 from notifier.domain.recipient_facts import EVERY_TYPE, RecipientFacts, of_type
 from notifier.domain.regulation import Regulation
+from notifier.domain.twins import like, plain, twin
 from notifier.store.core import rows
 from notifier.store.core.schema import delivery, outcome, recipient
 from notifier.store.people import addresses, preferences
@@ -67,7 +68,7 @@ async def told_by_type(
     connection: AsyncConnection, dialect: str, wanted: Mapping[str, Collection[str]], since: int
 ) -> dict[str, dict[str, tuple[int, ...]]]:
     """Times at which types' messages went or will go to people since an instant, by recipient and `of_type`; `wanted`
-    are people by type, or by `EVERY_TYPE` for all types together."""
+    are people by type, or by `EVERY_TYPE` for all types together (its twin for all tests)."""
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     for type_, ids in wanted.items():
         for id_ in ids:
@@ -75,15 +76,19 @@ async def told_by_type(
     if not found:
         return found
     parameters = {"rows": _people(found), "since": since - LONGEST_WAIT, "states": list(TOLD)}
-    if EVERY_TYPE in wanted:
+    if wanted.keys() & {EVERY_TYPE, twin(EVERY_TYPE)}:
         query = _of_every_type(dialect)
     else:
         query, parameters["types"] = _by_type(dialect), list(wanted)
     for row in await connection.execute(query, parameters):
         told = found[row.recipient_id]
-        for name in (of_type(each) for each in (row.type, EVERY_TYPE) if each in wanted and row.at > since):
+        for name in (of_type(each) for each in _counted_as(row.type) if each in wanted and row.at > since):
             told[name] = (*told.get(name, ()), row.at)
     return found
+
+
+def _counted_as(type_: str) -> tuple[str, str]:
+    return type_, like(EVERY_TYPE, type_)
 
 
 def _people(ids: Collection[str]) -> list[dict[str, str]]:
@@ -97,11 +102,12 @@ async def sends_in_window(
     """Times at which notifications of capped categories went to people within the cap's window, by recipient and
     category.
 
-    `wanted` are the recipients by category, `types` the notification types of each.
+    `wanted` are the recipients by category, `types` the notification types of each; a category of tests has its twin's
+    name.
     """
     found: dict[str, dict[str, tuple[int, ...]]] = {}
     for category, ids in wanted.items():
-        since = now - regulation.caps[category].milliseconds
+        since = now - regulation.caps[plain(category)].milliseconds
         parameters = {"rows": _people(ids), "since": since, "types": list(types[category]), "states": list(SPENT)}
         for row in await connection.execute(_spent(dialect), parameters):
             told = found.setdefault(row.recipient_id, {})

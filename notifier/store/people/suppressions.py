@@ -13,6 +13,7 @@ from notifier.domain.deliveries import Channel, Reason
 from notifier.store.core import rows, secrets
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, recipient, suppression
+from notifier.store.core.twins import of_tests
 from notifier.store.people.addresses import KEYED
 
 KEY_BITS = 128  # bits of the HMAC's 256: enough that no two addresses collide
@@ -80,7 +81,8 @@ async def reason(database: Database, channel: Channel, address: str) -> Reason |
 async def still_held(
     connection: AsyncConnection, dialect: str, named: Collection[tuple[str, Suppression]]
 ) -> set[tuple[str, Suppression]]:
-    """Of deliveries (by id) and addresses, the pairs whose recipient still has that address."""
+    """Of deliveries (by id) and addresses, the pairs whose recipient still has that address; none of a test, of which
+    no provider can have told."""
     if not named:
         return set()
     wanted = [{"id": id_, "address_key": each.address_key} for id_, each in named]
@@ -112,5 +114,5 @@ def _held(dialect: str) -> sa.Select[tuple[str, str]]:
         .select_from(wanted)
         .join(delivery, delivery.c.id == wanted.c.id)
         .join(recipient, recipient.c.id == delivery.c.recipient_id)
-        .where(wanted.c.address_key == ADDRESS_KEY)
+        .where(wanted.c.address_key == ADDRESS_KEY, of_tests(delivery.c.type, test=False))
     )

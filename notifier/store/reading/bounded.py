@@ -3,7 +3,9 @@
 import sqlalchemy as sa
 
 from notifier.domain.keys import ANY_ENDING, Bounds
+from notifier.domain.twins import twin
 from notifier.store.core.schema import event
+from notifier.store.core.twins import of_tests
 
 
 def covered(bounds: Bounds) -> list[sa.ColumnElement[bool]]:
@@ -12,7 +14,9 @@ def covered(bounds: Bounds) -> list[sa.ColumnElement[bool]]:
     if bounds.sources:
         found.append(sa.or_(*map(_is_of, bounds.sources)))
     if bounds.types:
-        found.append(event.c.type.in_(bounds.types))
+        found.append(event.c.type.in_([name for each in bounds.types for name in (each, twin(each))]))
+    if bounds.test is not None:
+        found.append(of_tests(event.c.type, test=bounds.test))
     return found
 
 

@@ -138,7 +138,7 @@ async def read(database: Database, wanted: ExplanationQuery) -> Found | None:
         found = await in_each(database, lambda bucket: _read(bucket, longer))
         parts = [part for part in found if part is not None]
         whole = await _joined(database, parts, wanted.limit) if parts else None
-    return whole if whole is None or wanted.bounds == UNBOUND else _within(whole, wanted.bounds)
+    return _within(whole, wanted.bounds) if whole is not None and wanted.bounds.narrow else whole
 
 
 def _within(found: Found, bounds: Bounds) -> Found:

@@ -14,6 +14,7 @@ from notifier.store.core.columns import last_id
 from notifier.store.core.database import Database
 from notifier.store.core.schema import IS_DEAD, QUARANTINED, delivery, open_delivery, open_event, outcome
 from notifier.store.core.status import status
+from notifier.store.core.twins import of_tests
 
 MOST = 5_000  # newest deliveries, and newest dead letters of each state, that are read in all buckets: a bound
 MOST_DEAD = 1_000  # dead letters of a kind that are counted: beyond that the exact number matters little
@@ -44,13 +45,14 @@ class OutcomeCount(msgspec.Struct, frozen=True, kw_only=True):
 
 @over(joined)
 async def outcomes(database: Database, since: int) -> list[OutcomeCount]:
-    """What became since an instant of the newest deliveries, where a provider was asked.
+    """What became since an instant of the newest deliveries, where a provider was asked; tests ask none.
 
     One set gives both what failed and of how many: what was made before and has ended since is in it either way. Dead
     letters older than those are `older`: of how many they are can't be told by an index.
     """
     most = MOST // len(database.whole.buckets)
-    newest = _among(sa.select(delivery.c.id).order_by(delivery.c.created_at.desc(), delivery.c.id.desc()), most)
+    real = sa.select(delivery.c.id).where(of_tests(delivery.c.type, test=False))
+    newest = _among(real.order_by(delivery.c.created_at.desc(), delivery.c.id.desc()), most)
     died = [
         _among(
             sa.select(open_delivery.c.id)
@@ -91,7 +93,8 @@ async def outcomes(database: Database, since: int) -> list[OutcomeCount]:
 def _among(chosen: sa.Select[Any], most: int) -> sa.Subquery:
     """The first deliveries of a query for ids."""
     first = chosen.limit(most).subquery()
-    return sa.select(*_READ).join(first, first.c.id == status.c.id).subquery()
+    real = of_tests(status.c.type, test=False)
+    return sa.select(*_READ).join(first, first.c.id == status.c.id).where(real).subquery()
 
 
 @over(total)

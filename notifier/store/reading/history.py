@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.events import Event
 from notifier.domain.ids import first_id
+from notifier.domain.twins import is_test
 from notifier.store.core import rows
 from notifier.store.core.buckets import in_each
 from notifier.store.core.database import Database
@@ -35,8 +36,8 @@ DecidedEvent = tuple[Event, int]
 
 
 async def walk(database: Database, after: str, since: int, until: int) -> tuple[list[DecidedEvent], str | None]:
-    """The events decided from `since` to before `until` among the next `EVENTS` of all that were accepted before that;
-    and the last id scanned, None at the end. One that is in several buckets is told once."""
+    """The events decided from `since` to before `until` among the next `EVENTS` of all that were accepted before that,
+    without tests; and the last id scanned, None at the end. One that is in several buckets is told once."""
     found = await in_each(database, lambda bucket: _walk(bucket, after, since, until))
     if len(found) == 1:
         return found[0]
@@ -53,7 +54,11 @@ async def _walk(database: Database, after: str, since: int, until: int) -> tuple
 
     async def work(connection: AsyncConnection) -> tuple[list[DecidedEvent], str | None]:
         found = list(await connection.execute(_WALK, parameters))
-        wanted = [row for row in found if row.decided_at is not None and since <= row.decided_at < until]
+        wanted = [
+            row
+            for row in found
+            if row.decided_at is not None and since <= row.decided_at < until and not is_test(row.type)
+        ]
         return [(read_event(row), row.decided_at) for row in wanted], found[-1].id if len(found) == limit else None
 
     return await database.look(work)

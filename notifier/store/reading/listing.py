@@ -21,6 +21,7 @@ from notifier.store.core.database import Database
 from notifier.store.core.paging import Page, PageKey
 from notifier.store.core.schema import delivery, event, open_delivery
 from notifier.store.core.status import NOW, joined, of_batch, status_of
+from notifier.store.core.twins import of_tests
 from notifier.store.delivery import earlier
 from notifier.store.delivery.events import WITH_PROGRESS
 from notifier.store.reading import dead
@@ -155,7 +156,9 @@ async def _search(database: Database, wanted: DeliveryFilter, bounds: Bounds) ->
         if wanted.state in ALWAYS_OPEN and wanted.recipient is None and await _are_few(database, wanted.state):
             within.append(open_delivery.c.state == wanted.state)
             looked_at = None
-    if wanted.event is None and bounds != UNBOUND:
+    if wanted.event is None and bounds.test is not None:
+        only.append(of_tests(column.type, test=bounds.test))
+    if wanted.event is None and bounds.narrow:
         only += covered(bounds)
         where, looked_at = where.join(event, event.c.id == column.event_id), looked_at and paging.LOOKED_UP
     return _Search(where, within, only, looked_at)
