@@ -33,8 +33,9 @@ Event = dict[str, Any]
 Make = Callable[[int], Event]
 
 
-def templates(folder: Path) -> Path:
-    """Make a folder with the product's types by `CHANNELS`, with caps raised so that few people can share a load."""
+def templates(folder: Path, *, is_limited: bool = False) -> Path:
+    """Make a folder with the product's types by `CHANNELS`, with caps raised so that few people can share a load, and
+    without the limit on all types together unless it is to be there."""
     made = folder / "templates"
     shutil.copytree(Settings().templates, made)
     for other in set(channels()) - set(CHANNELS):
@@ -43,7 +44,9 @@ def templates(folder: Path) -> Path:
             file.write_text(re.sub(rf"^\[{other}\]\n(?:(?!\[).*\n?)*", "", text, flags=re.MULTILINE), "utf-8")
     policy = (made / FILE).read_text()
     policy = re.sub(r"(?<=\[per_type\]\nmost = )\d+", str(OFTEN), policy)
-    (made / FILE).write_text(re.sub(r"\[per_person\]\nmost = .*\nwindow = .*\n", "", policy))
+    if not is_limited:
+        policy = re.sub(r"\[per_person\]\nmost = .*\nwindow = .*\n", "", policy)
+    (made / FILE).write_text(policy)
     return made
 
 

@@ -35,6 +35,7 @@ MODULES = {
     "subscriber_away": "subscribers",
     "runaway_key": "limits",
     "key_limits": "limits",
+    "one_person": "one_person",
 }
 
 PATIENT = (
