@@ -181,7 +181,10 @@ async def test_a_preview_says_what_goes_then(
     # Then nothing has changed, and that is what goes
     assert [await rows(engine, table) for table in everything] == before
     assert {oldest[part] for part in (Part.DATA, Part.EVENTS, Part.AUDIT)} == {NOW}
-    assert +counted == await removed(engine)
+    went: Counter[Part] = Counter()
+    async for part, step in remove(engine.database, engine.catalog, engine.clock.now()):
+        went[part] += step.number
+    assert +counted == +went
 
 
 async def test_a_round_with_nothing_to_do_writes_nothing(
