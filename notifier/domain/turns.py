@@ -8,8 +8,8 @@ from notifier.domain.clock import SECOND
 WINDOW: Final = 10 * SECOND
 """Milliseconds of which it is known at least what each key has reported: a loop is seen at once, and a burst forgotten
 soon."""
-LITTLE: Final = 250
-"""Events in that time for which nobody has to wait: those of one signal."""
+LITTLE: Final = 100
+"""Events in that time for which nobody has to wait for long: a quarter of a second's work."""
 FAR_MORE: Final = 2
 """So many times what others report on average is far more; keys that report alike are never told apart by it."""
 

@@ -31,10 +31,10 @@ from notifier.runtime.stages import Stage, metered
 from notifier.runtime.tracing import Tracer
 from notifier.store.delivery import due, events
 
-BEHIND: Final = SECOND // 4
-"""Milliseconds that an event waits for its decision when more is reported than is decided: several times as long as
+BEHIND: Final = SECOND // 8
+"""Milliseconds that an event waits for its decision when more is reported than is decided: twice as long as
 otherwise."""
-LOOK: Final = SECOND // 5
+LOOK: Final = SECOND // 10
 """Milliseconds between two looks at how long events wait."""
 
 
