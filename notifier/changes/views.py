@@ -10,7 +10,7 @@ from notifier.domain.changes import Place
 from notifier.domain.clock import to_datetime
 from notifier.domain.deliveries import HeldChannel
 from notifier.domain.keys import Bounds
-from notifier.domain.twins import is_test, plain
+from notifier.domain.twins import is_test, plain, twin
 from notifier.store.core.database import Database
 from notifier.store.reading import changes as log
 from notifier.store.reading.changes import LoggedChange, Subject
@@ -27,7 +27,9 @@ class ChangeFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     def takes(self, change: "ChangeView") -> bool:
         """Whether a change is wanted."""
-        return self.takes_state(change.state) and self.takes_event(change.event.source, change.event.type)
+        about = change.event
+        event_type = twin(about.type) if about.test else about.type
+        return self.takes_state(change.state) and self.takes_event(about.source, event_type)
 
     def takes_state(self, state: str) -> bool:
         """Whether changes to a state are wanted, of deliveries that are."""

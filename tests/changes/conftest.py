@@ -113,7 +113,10 @@ async def subscription(database: Database, subscriber: Subscriber, key: ApiKey, 
     return made
 
 
-async def happen(database: Database, *told: tuple[str, State], source_id: str = "e", source: str = "csms") -> None:
+async def happen(
+    database: Database, *told: tuple[str, State], source_id: str = "e", source: str = "csms",
+    type_: str = "charging.complete",
+) -> None:  # fmt: skip
     """Deliveries to people come to states, each in a transaction of its own."""
     for number, (recipient, state) in enumerate(told):
         home = database.buckets[bucket_of(recipient, len(database.buckets))]
@@ -128,7 +131,7 @@ async def happen(database: Database, *told: tuple[str, State], source_id: str = 
         ) -> None:
             known = await connection.execute(sa.select(delivery.c.id).where(delivery.c.id == id_))
             if known.first() is None:
-                about = {"type": "charging.complete", "source_id": source_id}
+                about = {"type": type_, "source_id": source_id}
                 await connection.execute(sa.insert(event).values(named | about))
                 decided = {"type": "charging-complete", "channel": "push", "state": "sending"}
                 await connection.execute(sa.insert(delivery).values(row | decided))

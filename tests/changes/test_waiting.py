@@ -13,6 +13,7 @@ from notifier.changes.waiting import TooManyWait, Waiter, Waiting
 from notifier.domain.changes import Place, behind
 from notifier.domain.deliveries import State
 from notifier.domain.keys import Bounds
+from notifier.domain.twins import twin
 from notifier.store.core.database import Database
 from notifier.store.reading import changes as log
 from tests.changes.conftest import happen
@@ -92,6 +93,28 @@ async def test_who_waited_for_nothing_goes_on_behind_what_it_does_not_want(datab
     # Then it is told nothing, and needn't read that again
     assert (states(page), page.more) == ([], False)
     assert behind(page.end, await log.newest(database)) == 0
+
+
+@on_sqlite
+async def test_who_waits_for_tests_or_for_what_is_none_is_told_of_its_own(database: Database, those: Waiting) -> None:
+    # Given a test key and another one, which wait
+    place = await log.newest(database)
+    asked = {
+        test: asyncio.ensure_future(
+            those.find(Waiter(f"{test}", ChangeFilter(bounds=(Bounds(test=test),))), place, 10, LONG)
+        )
+        for test in (True, False)
+    }
+    await until(those, 2)
+
+    # When a test ends, and then something else
+    await happen(database, ("ada", State.SENT), type_=twin("charging.complete"))
+    tested = await asked[True]
+    assert not asked[False].done()
+    await happen(database, ("bea", State.FAILED))
+
+    # Then each hears of its own
+    assert (states(tested), states(await asked[False])) == (["sent"], ["failed"])
 
 
 async def test_what_happens_at_any_moment_is_told_once_to_who_asks_again_and_again(
