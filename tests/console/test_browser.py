@@ -37,7 +37,7 @@ FLAGS = [
 ]  # fmt: skip
 SIZES = {"desktop": (1280, 860), "phone": (360, 780)}
 NUMBER = "+4915112345678"
-PATIENCE = 15.0  # seconds for what workers do
+PATIENCE = 60.0  # seconds for what workers do, on a machine that may be busy
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
