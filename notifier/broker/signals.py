@@ -49,13 +49,11 @@ class Signals:
 
     async def decide(self, ids: Sequence[str], *, tries: int | None = None, alone: bool = False) -> None:
         """Signal that events wait for a decision."""
-        keywords = {} if tries is None else {"tries": tries}
-        await self._send(self._messages(DECIDE, "decide", ids, alone=alone, **keywords))
+        await self._decide(DECIDE, "decide", ids, tries, alone=alone)
 
     async def decide_later(self, ids: Sequence[str], *, tries: int | None = None) -> None:
         """Signal that events wait for a decision, behind all others."""
-        keywords = {} if tries is None else {"tries": tries}
-        await self._send(self._messages(DECIDE_LATER, "decide_later", ids, alone=False, **keywords))
+        await self._decide(DECIDE_LATER, "decide_later", ids, tries)
 
     async def expand(self, ids: Sequence[str]) -> None:
         """Signal that events wait for the next chunk of their segments."""
@@ -93,6 +91,12 @@ class Signals:
         """Wait for the last signals, then close the broker's connections."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._broker.close)
         self._thread.shutdown()
+
+    async def _decide(
+        self, queue: str, actor: str, ids: Sequence[str], tries: int | None, *, alone: bool = False
+    ) -> None:
+        keywords = {} if tries is None else {"tries": tries}
+        await self._send(self._messages(queue, actor, ids, alone=alone, **keywords))
 
     def _messages(
         self, queue: str, actor: str, ids: Sequence[str], *, alone: bool = False, size: int = IDS_A_MESSAGE,

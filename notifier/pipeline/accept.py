@@ -29,7 +29,7 @@ from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.recent import Recent
 from notifier.runtime.stages import Stage, metered
 from notifier.runtime.tracing import Tracer
-from notifier.store.delivery import due, events
+from notifier.store.delivery import events, open_events
 
 BEHIND: Final = SECOND // 8
 """Milliseconds that an event waits for its decision when more is reported than is decided: twice as long as
@@ -61,7 +61,7 @@ class Intake:
         self._writers: list[Coalescer[_Reported, events.Stored]] = [
             Coalescer(partial(self._write, each), limit=MAX_BATCH) for each in engine.buckets
         ]
-        self._behind = [Recent(partial(is_behind, each), engine.clock, LOOK) for each in engine.buckets]
+        self._behind = [Recent(partial(_is_behind, each), engine.clock, LOOK) for each in engine.buckets]
         self._turns, self._urgent_turns = Turns(), Turns()
         self._tracer = engine.tracer
         self._signals: set[asyncio.Task[None]] = set()
@@ -162,9 +162,9 @@ class Intake:
         return new_event(checked, now, again)
 
 
-async def is_behind(engine: Engine) -> bool:
+async def _is_behind(engine: Engine) -> bool:
     """Whether events of a bucket wait for long: those that are to be decided now, or any that come later."""
-    looks = await due.event_looks(engine.database)
+    looks = await open_events.looks(engine.database)
     if looks is None:
         return False
     (first, last), now = looks, engine.clock.now()

@@ -21,7 +21,7 @@ from notifier.pipeline.engine import LATER_AGAIN, SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
 from notifier.runtime.background import keep_going, pause
 from notifier.store.console import subscriptions
-from notifier.store.delivery import deliveries, due, events, tallies
+from notifier.store.delivery import deliveries, due, open_events, tallies
 from notifier.store.delivery.deliveries import Move
 from notifier.store.delivery.due import DueDelivery
 from notifier.store.reading import changes, ledger
@@ -106,14 +106,14 @@ async def audit(engine: Engine) -> None:
 async def _signal_events(engine: Engine, now: int, room: set[str], *, some_wait: bool) -> int:
     """Signal events that are due, and put those aside that end workers. While some wait behind all others, what is old
     and untried waits among them, most likely."""
-    tries = await events.due(engine.database, now, now + (LATER_AGAIN if some_wait else SIGNAL_AGAIN), BATCH)
+    tries = await open_events.due(engine.database, now, now + (LATER_AGAIN if some_wait else SIGNAL_AGAIN), BATCH)
     metrics.signals_again.labels(DECIDE).inc(len(tries))
     waiting = {id_ for id_, tried in tries.items() if some_wait and not tried and now - instant_of(id_) >= LATER_AGAIN}
     if DECIDE_LATER in room:
         await engine.signals.decide_later([*waiting], tries=0)
     dead = [id_ for id_, count in tries.items() if count >= MAX_TRIES]
     if dead:
-        await events.quarantine(engine.database, dead, now)
+        await open_events.quarantine(engine.database, dead, now)
         metrics.rows_quarantined.labels("event").inc(len(dead))
         log.error("clock.events_quarantined", events=dead)
     # An event that was tried in a batch and not decided is signalled alone, so that one bad event delays no other. So

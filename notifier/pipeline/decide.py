@@ -25,7 +25,7 @@ from notifier.pipeline.planning import read_and_plan, with_first_seen
 from notifier.pipeline.signalling import begin_try, signal_due
 from notifier.pipeline.traces import tell_decided
 from notifier.runtime.stages import Stage, metered
-from notifier.store.delivery import deliveries, events, identities, supersessions
+from notifier.store.delivery import deliveries, events, identities, open_events, supersessions
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients, topics
 
@@ -123,7 +123,7 @@ async def _transact(
     transaction has made one of the same rows meanwhile."""
     dialect = engine.database.dialect
     split = _split(engine, await events.take_undecided(connection, dialect, ids), forwarded)
-    await events.look_again(connection, dialect, split.wide, now + EXPAND_AGAIN)
+    await open_events.look_again(connection, dialect, split.wide, now + EXPAND_AGAIN)
     if not split.together:
         return _Decided(split)
     together = forwarded.with_turns(split.together)

@@ -24,7 +24,7 @@ from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.pipeline.plan import supersessions_of
 from notifier.pipeline.signalling import signal_undecided
 from notifier.store.delivery import events as store
-from notifier.store.delivery import supersessions
+from notifier.store.delivery import open_events, supersessions
 from notifier.store.delivery.supersessions import Supersession
 from notifier.store.people import on_call, reach
 
@@ -95,7 +95,7 @@ async def forward(engine: Engine, events: Sequence[Event], forwarded: Forwarded)
     unsent = {id_ for parcel, is_sent in zip(parcels.values(), sent, strict=True) if not is_sent for id_ in parcel.of}
     done = [event.id for event in events if event.id not in unsent]
     forwarded.ids |= set(done)
-    await store.put_off(engine.database, sorted(unsent), engine.clock.now() + SIGNAL_AGAIN)
+    await open_events.put_off(engine.database, sorted(unsent), engine.clock.now() + SIGNAL_AGAIN)
     return done
 
 

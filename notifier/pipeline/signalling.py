@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from notifier.domain.catalog import Catalog
 from notifier.domain.deliveries import State, by_queue
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
-from notifier.store.delivery import events
+from notifier.store.delivery import open_events
 from notifier.store.delivery.deliveries import NewDelivery
 
 
@@ -14,7 +14,7 @@ async def begin_try(engine: Engine, ids: Sequence[str], tries: int) -> list[str]
     """Count a try of events that were tried so often; returns those to be tried."""
     if not ids:
         return []
-    return await events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
+    return await open_events.begin_try(engine.database, ids, tries, engine.clock.now() + SIGNAL_AGAIN)
 
 
 async def signal_undecided(engine: Engine, types: Mapping[str, str], later: Collection[str] = ()) -> None:

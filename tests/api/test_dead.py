@@ -9,7 +9,7 @@ import pytest
 from notifier.domain.clock import HOUR
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import events
+from notifier.store.delivery import open_events
 from notifier.store.reading.dead import successor_id
 from tests import everywhere
 from tests.api.conftest import on_sqlite
@@ -157,7 +157,7 @@ async def test_a_redrive_answers_for_each_id_and_the_same_again_is_answered_alik
 async def test_a_quarantined_event_is_a_dead_letter_too(api: Caller) -> None:
     event = (await api.post(with_data(attempt=1))).body["event"]
     for each in api.engine.database.buckets:
-        await events.quarantine(each, [event], api.clock.now())
+        await open_events.quarantine(each, [event], api.clock.now())
 
     (line,) = (await api.call("GET", "/v1/dead")).body["letters"]
     letter = (await api.call("GET", f"/v1/dead/{event}")).body

@@ -24,7 +24,7 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.store.core import buckets
 from notifier.store.core.database import Database
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import events, seals, tallies
+from notifier.store.delivery import open_events, seals, tallies
 from notifier.store.people import on_call, recipients, topics
 from tests import everywhere
 from tests.conftest import BUCKETS
@@ -89,7 +89,7 @@ class Shell:
         made = [reader.made(type_, "test", str(place), "s", NOW, data) for place, (type_, data) in enumerate(told)]
         accepted = [each.event for each in await intake.accept(made) if isinstance(each, Accepted)]
         self.free, self.session, self.unknown, self.aside = accepted
-        await events.quarantine(engine.of(PEOPLE[5]).database, [self.aside], NOW)
+        await open_events.quarantine(engine.of(PEOPLE[5]).database, [self.aside], NOW)
         await everywhere.decide(engine, [self.free, self.session, self.unknown])
         self.sent = {row.id: row for row in await everywhere.rows(database, delivery) if row.state == "pending"}
         await become_there(database, list(self.sent), state="sent", next_check_at=None, attempts=1)

@@ -13,7 +13,7 @@ from notifier.domain.deliveries import State
 from notifier.store.core import paging
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import events
+from notifier.store.delivery import open_events
 from notifier.store.reading import listing
 from notifier.store.reading.dead import successor_id
 from notifier.store.reading.listing import DeliveryFilter
@@ -179,7 +179,7 @@ async def test_a_quarantined_event_can_be_redriven_too(enter: Enter) -> None:
 
     there = visitor.engine.database.buckets[-1]
     await there.write(write)
-    await events.quarantine(there, [of], NOW)
+    await open_events.quarantine(there, [of], NOW)
 
     assert listed((await visitor.get("/dead?reason=quarantined")).body) == [of]
     assert "Redrive…" in (await visitor.get(f"/events/{of}")).body

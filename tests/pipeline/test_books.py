@@ -19,7 +19,7 @@ from notifier.pipeline.decide import decide
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.expand import expand
 from notifier.store.core.schema import open_event
-from notifier.store.delivery import deliveries, events, tallies
+from notifier.store.delivery import deliveries, open_events, tallies
 from notifier.store.delivery.deliveries import Move
 from notifier.store.people import recipients, segments
 from notifier.store.reading import ledger
@@ -76,7 +76,7 @@ async def test_they_balance_while_events_are_told_decided_put_aside_and_redriven
         await deliveries.move(database, moves, NOW)
 
     async def put_aside() -> None:
-        await events.quarantine(database, some(1), NOW)
+        await open_events.quarantine(database, some(1), NOW)
 
     async def take_up() -> None:
         dead = [row.id for row in await rows(engine, state=State.FAILED)]

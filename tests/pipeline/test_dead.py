@@ -18,7 +18,7 @@ from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.schema import open_event
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import deliveries, events
+from notifier.store.delivery import deliveries, open_events
 from notifier.store.delivery.deliveries import Move
 from notifier.store.reading import dead, ledger
 from notifier.store.reading.dead import DeadLetterFilter, successor_id
@@ -60,7 +60,7 @@ async def set_state(engine: WorkerEngine, id_: str, state: State) -> None:
 
 async def quarantined(engine: WorkerEngine, report: Report, **data: Any) -> str:
     id_ = await report("charging.complete", **{**COMPLETE, **data})
-    await events.quarantine(engine.database, [id_], engine.clock.now())
+    await open_events.quarantine(engine.database, [id_], engine.clock.now())
     return id_
 
 
@@ -280,7 +280,7 @@ async def test_a_page_goes_on_where_the_one_before_ended_whatever_dies_meanwhile
     async def die(number: int) -> None:
         id_ = await report("charging.complete", **{**COMPLETE, "session_id": str(number)})
         if number % 3 == 0:
-            await events.quarantine(engine.database, [id_], clock.now())
+            await open_events.quarantine(engine.database, [id_], clock.now())
             return
         await decide(engine, [id_])
         state = "failed" if number % 3 == 1 else "undelivered"

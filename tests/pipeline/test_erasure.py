@@ -31,7 +31,7 @@ from notifier.store.core.schema import erasure as erasure_table
 from notifier.store.core.staff import audit
 from notifier.store.core.status import TELLING
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import events
+from notifier.store.delivery import open_events
 from notifier.store.people import consents, erasures, recipients
 from notifier.store.reading import ledger
 from tests.named import EMAIL, PUSH, SMS
@@ -300,7 +300,7 @@ async def test_a_quarantined_event_keeps_what_it_needs_to_be_decided_and_no_name
     # Given an event about a person that was put aside
     await recipients.put(engine.database, {ID: PERSON}, NOW)
     aside = await report("charging.complete", **COMPLETE | {"driver_id": ID})
-    await events.quarantine(engine.database, [aside], clock.now())
+    await open_events.quarantine(engine.database, [aside], clock.now())
 
     # When they are erased, then it names nobody, and can still be decided
     await erase(engine, clock)

@@ -19,7 +19,7 @@ from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
 from notifier.pipeline.expand import expand
 from notifier.store.core.schema import decision, recipient
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import events
+from notifier.store.delivery import open_events
 from notifier.store.delivery.events import WITH_PROGRESS
 from notifier.store.people import recipients, segments
 from notifier.store.reading import ledger
@@ -191,4 +191,4 @@ async def test_other_events_of_a_batch_are_decided_beside_a_campaign(
     assert (await small.signals.depths())["expand"] == before + 1
     assert await rows(small) == []
     assert (await ledger.read(small.database)).undecided == 1
-    assert await events.due(small.database, NOW + EXPAND_AGAIN - 1, NOW + EXPAND_AGAIN, 10) == {}
+    assert await open_events.due(small.database, NOW + EXPAND_AGAIN - 1, NOW + EXPAND_AGAIN, 10) == {}

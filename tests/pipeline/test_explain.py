@@ -23,7 +23,7 @@ from notifier.rendering import Brand, Renderer
 from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core.database import Database
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import events
+from notifier.store.delivery import open_events
 from notifier.store.people import recipients
 from notifier.store.reading import explaining
 from notifier.store.reading.explaining import ExplanationQuery
@@ -330,7 +330,7 @@ async def test_an_event_about_nobody_known_and_one_that_is_put_aside_say_so(
     nobody = await report("charging.complete", **COMPLETE)
     aside = await report("charging.complete", **{**COMPLETE, "session_id": "102"})
     await decide(engine, [nobody])
-    await events.quarantine(engine.database, [aside], clock.now())
+    await open_events.quarantine(engine.database, [aside], clock.now())
 
     (told,) = (await ask(engine, event=nobody)).decisions
     put_aside = await ask(engine, event=aside)

@@ -28,7 +28,7 @@ from notifier.pipeline.resolve import MAX_CRASHES, ask
 from notifier.sandbox import Sandbox
 from notifier.store.core.schema import event, open_event, plan
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import events, leases, unknown_checks
+from notifier.store.delivery import leases, open_events, unknown_checks
 from notifier.store.reading import ledger
 from tests.named import PUSH, SMS
 from tests.pipeline.samples import COMPLETE, NOW, Report
@@ -148,7 +148,7 @@ async def test_an_event_that_ends_its_worker_does_so_three_times_at_most(
         for some, keywords in taken:
             if deadly in some:
                 ended += bool(
-                    await events.begin_try(engine.database, some, keywords["tries"], clock.now() + SIGNAL_AGAIN)
+                    await open_events.begin_try(engine.database, some, keywords["tries"], clock.now() + SIGNAL_AGAIN)
                 )
             else:
                 await decide(engine, some, **keywords)
@@ -175,7 +175,7 @@ async def test_a_signal_that_came_twice_is_one_try(
     ids = await report_many(report, 3)
 
     async def begin() -> list[str]:
-        return await events.begin_try(engine.database, ids, 0, clock.now() + SIGNAL_AGAIN)
+        return await open_events.begin_try(engine.database, ids, 0, clock.now() + SIGNAL_AGAIN)
 
     # When workers come to all of the signals at once
     begun = await asyncio.gather(*(begin() for _ in range(5)))
@@ -190,9 +190,9 @@ async def test_an_event_is_not_judged_while_it_is_tried(
 ) -> None:
     # Given an event whose last try has begun just now, on a signal that waited for long
     (id_,) = await report_many(report, 1)
-    await events.begin_try(engine.database, [id_], 0, clock.now() + SIGNAL_AGAIN)
+    await open_events.begin_try(engine.database, [id_], 0, clock.now() + SIGNAL_AGAIN)
     clock.advance(SIGNAL_AGAIN)
-    await events.begin_try(engine.database, [id_], 1, clock.now() + SIGNAL_AGAIN)
+    await open_events.begin_try(engine.database, [id_], 1, clock.now() + SIGNAL_AGAIN)
 
     # When the clock looks meanwhile
     clock.advance(SIGNAL_AGAIN - 1)
@@ -271,7 +271,7 @@ async def test_events_that_nobody_took_go_in_company_while_the_queue_for_what_ma
 ) -> None:
     # Given an event whose signal was lost, one that was tried and not decided, and no room for what may end a worker
     lost, tried = await report_many(report, 2)
-    assert await events.begin_try(engine.database, [tried], 0, clock.now()) == [tried]
+    assert await open_events.begin_try(engine.database, [tried], 0, clock.now()) == [tried]
     queues.clear()
     await engine.signals.ask(["other"] * FULL_QUEUE, alone=True)
 

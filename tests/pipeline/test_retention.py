@@ -30,7 +30,7 @@ from notifier.store.core.schema import (
 )
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import events, notes, sessions
+from notifier.store.delivery import notes, open_events, sessions
 from notifier.store.delivery.retention import LATE_AGAIN
 from notifier.store.people import preferences, recipients
 from notifier.store.reading import ledger, payloads
@@ -100,7 +100,7 @@ async def test_what_is_open_keeps_its_data_until_it_is_over(
     aside, undecided, pending = [
         await report("charging.complete", **{**COMPLETE, "session_id": str(number)}) for number in (2, 3, 4)
     ]
-    await events.quarantine(engine.database, [aside], NOW)
+    await open_events.quarantine(engine.database, [aside], NOW)
     await decide(engine, [pending])
     over, *_ = await told_complete(engine, report, 5)
     await decide(engine, [pending])
@@ -242,7 +242,7 @@ async def test_dead_letters_stay_until_somebody_handles_them(
     sandbox.faults.add(REFUSED)
     (failed,) = await told_complete(engine, report, 1)
     aside = await report("charging.complete", **{**COMPLETE, "session_id": "2"})
-    await events.quarantine(engine.database, [aside], NOW)
+    await open_events.quarantine(engine.database, [aside], NOW)
 
     # When their year is over, then they are there with all that it takes to send them
     clock.advance(YEAR + DAY)

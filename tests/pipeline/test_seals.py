@@ -22,7 +22,7 @@ from notifier.providers.bulkheads import Bulkhead
 from notifier.sandbox import Sandbox
 from notifier.store.core import books
 from notifier.store.core.books import tally
-from notifier.store.delivery import events, seals, tallies
+from notifier.store.delivery import open_events, seals, tallies
 from notifier.store.delivery.tallies import Kind
 from notifier.store.reading import ledger
 from notifier.store.reading.ledger import Ledger
@@ -156,7 +156,7 @@ async def test_an_event_keeps_its_day_open_until_it_is_decided_or_discarded(
     for number in (1, 2):
         ids.append(await report("charging.complete", **{**COMPLETE, "session_id": str(number)}))
         clock.advance(DAY)
-    await events.quarantine(engine.database, ids, clock.now())
+    await open_events.quarantine(engine.database, ids, clock.now())
     clock.advance(DAY)
     assert await sealed(engine) == []
 

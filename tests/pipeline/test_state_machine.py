@@ -43,7 +43,7 @@ from notifier.store.core import migrate
 from notifier.store.core.database import Database
 from notifier.store.core.schema import event, lease, plan
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import events, leases, tallies, unknown_checks
+from notifier.store.delivery import leases, open_events, tallies, unknown_checks
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.people import recipients
 from notifier.store.reading import ledger
@@ -239,7 +239,7 @@ class Deliveries(RuleBasedStateMachine):
     def decide(self, which: list[int] | None, tries: int | None, dies: bool) -> None:
         ids = self.some_events(which)
         if dies and tries is not None:
-            self.run(events.begin_try(self.engine.database, ids, tries, self.clock.now() + SIGNAL_AGAIN))
+            self.run(open_events.begin_try(self.engine.database, ids, tries, self.clock.now() + SIGNAL_AGAIN))
         elif not dies:
             self.run(decide(self.engine, ids, tries=tries))
 

@@ -12,7 +12,7 @@ from notifier.store.core import migrate
 from notifier.store.core.books import tally
 from notifier.store.core.database import Database
 from notifier.store.core.schema import event
-from notifier.store.delivery import events
+from notifier.store.delivery import events, open_events
 from notifier.store.delivery.events import WITH_PROGRESS
 from notifier.store.reading import dead, ledger
 from notifier.store.reading.dead import DeadLetterFilter
@@ -101,7 +101,7 @@ async def test_what_was_open_is_gone_on_with(bare: Database) -> None:
         taken = await events.take_undecided(connection, bare.dialect, ids)
     waited = {after(row): row["cursor"] for row in made if row["signal_at"] is not None}
     assert {each.id: each.cursor for each in taken} == waited
-    assert (await events.due(bare, NOW + 3_000, NOW + 6_000, COUNT)).keys() == waited.keys()
+    assert (await open_events.due(bare, NOW + 3_000, NOW + 6_000, COUNT)).keys() == waited.keys()
 
     # And what was put aside is listed, unless it was discarded
     letters = await dead.find(bare, DeadLetterFilter(), None, COUNT)

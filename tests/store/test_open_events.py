@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.ids import dated, make_id
 from notifier.store.core.database import Database
 from notifier.store.core.schema import event, open_event, plan
-from notifier.store.delivery import events
+from notifier.store.delivery import events, open_events
 from notifier.store.delivery.events import NewEvent, Stored
 from notifier.store.reading import dead, ledger
 from tests.samples import NOW
@@ -65,7 +65,7 @@ async def test_what_was_accepted_before_is_not_opened_again(database: Database) 
     decided, opened, aside = (new(name) for name in ("decided", "open", "aside"))
     await events.add(database, [decided, opened, aside])
     await decide(database, [id_of("decided")])
-    await events.quarantine(database, [id_of("aside")], NOW)
+    await open_events.quarantine(database, [id_of("aside")], NOW)
 
     # When all come again, beside a new one
     told = await events.add(database, [decided, opened, aside, new("new")])
@@ -117,12 +117,12 @@ async def test_who_has_an_event_in_hand_keeps_others_from_no_other_however_few_t
     async with database.engine.connect() as other, asyncio.timeout(10):
         await other.begin()
         (taken,) = await events.take_undecided(other, database.dialect, ids[:1])
-        await events.look_again(other, database.dialect, ids[:1], LATER)
+        await open_events.look_again(other, database.dialect, ids[:1], LATER)
         await events.mark_decided(other, database.dialect, [taken], {}, NOW)
 
         # Then another can do anything with the second one, and waits for nobody
-        assert await events.begin_try(database, ids[1:2], 0, LATER) == ids[1:2]
-        await events.quarantine(database, ids[1:2], NOW)
+        assert await open_events.begin_try(database, ids[1:2], 0, LATER) == ids[1:2]
+        await open_events.quarantine(database, ids[1:2], NOW)
 
         async def redrive(connection: AsyncConnection) -> None:
             assert set(await dead.take(connection, database.dialect, ids[1:2])) == set(ids[1:2])

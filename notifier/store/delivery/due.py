@@ -17,7 +17,7 @@ from notifier.domain.deliveries import Channel, Lane, Reason, State
 from notifier.store.core import rows
 from notifier.store.core.buckets import over
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery, open_delivery, open_event
+from notifier.store.core.schema import delivery, open_delivery
 from notifier.store.delivery import batch_leases, outcomes
 
 Queue = tuple[Channel, Lane]
@@ -43,20 +43,6 @@ class Backlog(NamedTuple):
 
     deliveries: int = 0
     oldest: int | None = None
-
-
-async def event_looks(database: Database) -> tuple[int, int] | None:
-    """The instants at which the clock looks at the first and at the last of the undecided events; None where there is
-    none."""
-    at = open_event.c.next_check_at
-    # One by one: only of a single extreme does SQLite look no further than the end of the index.
-    ends = [sa.select(end(at)).where(at.is_not(None)).scalar_subquery() for end in (sa.func.min, sa.func.max)]
-
-    async def work(connection: AsyncConnection) -> tuple[int, int] | None:
-        first, last = (await connection.execute(sa.select(*ends))).one()
-        return None if first is None else (first, last)
-
-    return await database.read(work)
 
 
 def _together(found: Sequence[Mapping[Queue, Backlog]]) -> dict[Queue, Backlog]:
