@@ -278,6 +278,22 @@ type StationOnline struct {
 	TimeZone *string `json:"time_zone,omitempty"`
 }
 
+// SubscriptionPaused: the data of the event subscription.paused.
+type SubscriptionPaused struct {
+	// The team that owns the subscription.
+	Team string `json:"team"`
+	// The subscription's id.
+	Subscription string `json:"subscription"`
+	// The host to which its changes were sent.
+	Endpoint string `json:"endpoint"`
+	// Why: its endpoint said that it is gone, or failed for days; its key is good no more; its next changes are not kept.
+	Reason string `json:"reason"`
+	// Since when nothing is sent.
+	PausedAt time.Time `json:"paused_at"`
+	// The endpoint's last answer: a status, or what prevented the request.
+	Answer *string `json:"answer,omitempty"`
+}
+
 // VehicleNotReady: the data of the event vehicle.not_ready.
 type VehicleNotReady struct {
 	// The fleet whose managers are told.

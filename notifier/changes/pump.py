@@ -7,7 +7,7 @@ told at least once, and those of one delivery in their order.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random, SystemRandom
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import structlog
 
 from notifier import metrics
 from notifier.changes import views
+from notifier.changes.owners import Owners
 from notifier.changes.views import BatchData, ChangeFilter, ChangesBatch, Page
 from notifier.domain.clock import SECOND, Clock
 from notifier.domain.errors import SendError
@@ -58,7 +59,9 @@ async def open_pump(engine: Engine, settings: Settings) -> "Pump":
     permitted = nets(settings.channels)
     http = GuardedClient("subscription", HEADERS, permitted=permitted, proxies=settings.proxies())
     engine.opened.push_async_callback(http.close)
-    return Pump(engine.database, engine.clock, http)
+    owners = Owners(engine)
+    engine.opened.push_async_callback(owners.close)
+    return Pump(engine.database, engine.clock, http, owners.tell)
 
 
 class Failed(Exception):
@@ -71,12 +74,17 @@ class Failed(Exception):
 
 
 class Pump:
-    """Tells subscribers; `http` asks no address that a stranger may not name."""
+    """Tells subscribers; `http` asks no address that a stranger may not name, and `tell_owner` is called with each
+    subscription that is paused."""
 
-    def __init__(self, database: Database, clock: Clock, http: GuardedClient, random: Random | None = None) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, http: GuardedClient,
+        tell_owner: Callable[[Subscription], Awaitable[None]], random: Random | None = None,
+    ) -> None:  # fmt: skip
         self._database = database
         self._clock = clock
         self._http = http
+        self._tell_owner = tell_owner
         self._random = random or SystemRandom()
         self.stopping = False
 
@@ -169,8 +177,10 @@ class Pump:
             log.info("changes.not_taken", subscription=held.id, answer=failed.answer, failures=held.failures + 1)
 
     async def _pause(self, held: Subscription, token: str, why: Paused, **told: Any) -> None:
-        if await subscriptions.pause(self._database, held.id, token, self._clock.now(), paused=why, **told):
+        now = self._clock.now()
+        if await subscriptions.pause(self._database, held.id, token, now, paused=why, **told):
             log.warning("changes.paused", subscription=held.id, reason=why)
+            await self._tell_owner(msgspec.structs.replace(held, paused=why, paused_at=now, **told))
 
     async def _key(self, id_: str) -> ApiKey | None:
         """The key of a subscription, or another of its line; None where none may subscribe any more."""

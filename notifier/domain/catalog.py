@@ -29,7 +29,7 @@ from notifier.domain.text import LINE, STEP, TEXT
 from notifier.domain.twins import TEST, is_test, plain, twin
 
 Class = Literal["transactional", "service", "marketing", "security"]
-Audience = Literal["driver", "fleet_managers", "site_operators", "subscribers", "segment"]
+Audience = Literal["driver", "fleet_managers", "site_operators", "team", "subscribers", "segment"]
 Kind = Literal["text", "number", "integer", "money", "time", "zone", "flag"]
 Category = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,39}(?![\\s\\S])")]
 
@@ -44,6 +44,7 @@ AUDIENCE_FIELDS: Mapping[Audience, tuple[tuple[str, str], ...]] = {
     "driver": (("driver", "driver_id"), ("token", "token")),
     "fleet_managers": (("fleet", "fleet_id"),),
     "site_operators": (("site", "site_id"),),
+    "team": (("team", "team"),),
     "subscribers": (("topic", "topic"),),
     "segment": (("segment", "segment_id"),),
 }

@@ -5,7 +5,7 @@ comes in, and behind that letter by letter.
 |---|---|
 | charging tokens (RFID uids, contract ids), topics (EVSE ids) | without case (OCPI's CiString), kept in capitals |
 | events, deliveries | as 32 hex digits in small letters; people may give them as a database shows them |
-| recipients, fleets, sites | letter by letter: they are the caller's own |
+| recipients, fleets, sites, teams | letter by letter: they are the caller's own |
 | locales | without case, `_` as `-` (RFC 5646 §2.1.1); texts are looked up by RFC 4647 §3.4 |
 | phone numbers | as E.164, old forms as the new one |
 | mailboxes | without case; RFC 5321 lets a host tell local parts apart by case, and none does: a STOP must not miss |

@@ -22,7 +22,7 @@ from notifier.domain.segments import Value
 from notifier.domain.text import LINE
 
 MAX_DEVICES = 20  # a person's phones, tablets and browsers; more point to a leak in the caller's registration
-MAX_AUDIENCES = 200  # fleets, sites and charging tokens of one recipient
+MAX_AUDIENCES = 200  # fleets, sites, teams and charging tokens of one recipient, each
 MAX_TENANTS = 10  # tenants whose presets apply to one person: their fleet, its company, the host
 COSTLY = (phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST)
 MAX_ATTRIBUTES = 50  # of a recipient: segments use a handful
@@ -50,7 +50,8 @@ if "local" in SPECIAL_USE_DOMAIN_NAMES:
 class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a caller says about a recipient (`PUT /v1/recipients/{id}`, a line of the bulk import).
 
-    `tokens` are charging tokens (OCPI contract ids or RFID uids), `fleets` and `sites` what the recipient looks after.
+    `tokens` are charging tokens (OCPI contract ids or RFID uids), `fleets` and `sites` what the recipient looks after,
+    `teams` those who run a service together.
     `tenants` are whose presets hold for them, the nearest first (`fleet:acme`, `host:mall-7`); `region` is ISO 3166
     (`US-FL`, else what the phone's country code says); `attributes` are what segments choose people by. `devices`,
     which other services write too, stay where the caller says nothing of them; so do `addresses`, which are of one
@@ -68,6 +69,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
     tokens: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     fleets: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     sites: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
+    teams: Annotated[list[Key], msgspec.Meta(max_length=MAX_AUDIENCES)] = []
     tenants: Annotated[list[Key], msgspec.Meta(max_length=MAX_TENANTS)] = []
     region: Region | None = None
     attributes: Annotated[dict[Key, Value], msgspec.Meta(max_length=MAX_ATTRIBUTES)] = {}
@@ -95,6 +97,7 @@ class RecipientDetails(Private, frozen=True, kw_only=True, forbid_unknown_fields
         keys += [identifiers.audience("token", token) for token in self.tokens]
         keys += [f"fleet:{fleet}" for fleet in self.fleets]
         keys += [f"site:{site}" for site in self.sites]
+        keys += [f"team:{team}" for team in self.teams]
         return list(dict.fromkeys(keys))
 
 

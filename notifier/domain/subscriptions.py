@@ -46,7 +46,8 @@ SubscriptionId = Annotated[str, msgspec.Meta(min_length=1, max_length=100, patte
 
 class SubscriptionDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a service subscribes to: changes to these `states`, about events of these `types` and `sources` (a source
-    may end in `*`); empty is all. They go to `url`, and `owner` says whom to talk to about it."""
+    may end in `*`); empty is all. They go to `url`; `owner` says whom to talk to about it, and where it is a
+    team of recipients they are told when it is paused for a reason."""
 
     url: Annotated[str, msgspec.Meta(min_length=1, max_length=2048, pattern=LINE)]
     owner: Annotated[str, msgspec.Meta(max_length=200, pattern=LINE)] = ""

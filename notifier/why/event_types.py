@@ -37,6 +37,7 @@ _AUDIENCES: Final[dict[Audience, str]] = {
     "driver": "the driver",
     "fleet_managers": "the managers of the fleet",
     "site_operators": "the operators of the site",
+    "team": "the members of the team",
     "subscribers": "the subscribers of the topic",
     "segment": "the members of the segment",
 }

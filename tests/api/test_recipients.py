@@ -24,6 +24,7 @@ ADA: dict[str, Any] = {
     "tokens": ["NL-TST-C1", "NL-TST-C2"],
     "fleets": ["acme"],
     "sites": ["gent"],
+    "teams": ["csms"],
     "addresses": {},
     "region": "DE",
     "tenants": ["fleet:acme"],
@@ -32,8 +33,8 @@ ADA: dict[str, Any] = {
 }
 NOBODY: dict[str, Any] = {
     "kind": "driver", "name": None, "email": None, "phone": None, "locale": "en", "time_zone": "UTC", "devices": [],
-    "addresses": {}, "tokens": [], "fleets": [], "sites": [], "region": None, "tenants": [], "attributes": {},
-    "preferences": {},
+    "addresses": {}, "tokens": [], "fleets": [], "sites": [], "teams": [], "region": None, "tenants": [],
+    "attributes": {}, "preferences": {},
 }  # fmt: skip
 
 

@@ -13,7 +13,11 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 from standardwebhooks import Webhook
 
+from notifier.broker import make_broker
+from notifier.broker.signals import Signals
+from notifier.changes.owners import Owners
 from notifier.changes.pump import HEADERS, Pump
+from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.domain.buckets import bucket_of
 from notifier.domain.changes import Change
 from notifier.domain.clock import HOUR, ManualClock, SystemClock
@@ -21,14 +25,17 @@ from notifier.domain.deliveries import State
 from notifier.domain.ids import dated, make_id
 from notifier.domain.keys import ApiKey, make_key
 from notifier.domain.subscriptions import Subscription, SubscriptionDetails, make_secret
+from notifier.pipeline.engine import WorkerEngine
 from notifier.providers.guarded_client import GuardedClient
+from notifier.sandbox import Sandbox
 from notifier.store.console import keys, subscriptions
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, event
 from notifier.store.delivery import changes
 from notifier.store.reading import changes as log
 from tests.conftest import prepare
-from tests.samples import NOW
+from tests.named import EMAIL
+from tests.samples import CATALOG, LINKS, NOW, RENDERER
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb", "buckets"])
@@ -87,10 +94,25 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def pump(database: Database, clock: ManualClock) -> AsyncIterator[Pump]:
+async def engine(database: Database, valkey: str, sandbox: Sandbox, clock: ManualClock) -> AsyncIterator[WorkerEngine]:
+    """A worker's engine, which sends mails to the sandbox."""
+    port = sandbox.ports["smtp"]
+    mail = SmtpTransport("127.0.0.1", port, clock=SystemClock(), security=Security.NONE, sender="a@example.com")
+    opened = WorkerEngine(
+        database=database, catalog=CATALOG, renderer=RENDERER, signals=Signals(make_broker(valkey)), clock=clock,
+        links=LINKS, transports={EMAIL: mail},
+    )  # fmt: skip
+    yield opened
+    await mail.close()
+    await opened.signals.close()
+
+
+@pytest.fixture
+async def pump(database: Database, clock: ManualClock, engine: WorkerEngine) -> AsyncIterator[Pump]:
     """A pump that may tell subscribers on this machine."""
-    http = GuardedClient("subscription", HEADERS, permitted=[ip_network("127.0.0.0/8")])
-    yield Pump(database, clock, http, Random(1))  # noqa: S311 (pauses)
+    http, owners = GuardedClient("subscription", HEADERS, permitted=[ip_network("127.0.0.0/8")]), Owners(engine)
+    yield Pump(database, clock, http, owners.tell, Random(1))  # noqa: S311 (pauses)
+    await owners.close()
     await http.close()
 
 

@@ -177,7 +177,7 @@ async def test_activity_shows_what_happens_while_one_looks(site: Site, opened: O
 
     # And stands still when it is told to
     await page.get_by_role("button", name="Pause").click()
-    await expect(page.get_by_text("Paused")).to_be_visible()
+    await expect(page.get_by_text("Paused", exact=True)).to_be_visible()
 
 
 async def test_everything_is_reached_by_keys(site: Site, opened: Open) -> None:

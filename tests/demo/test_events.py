@@ -45,7 +45,7 @@ def quiet() -> ChargingSession:
 @pytest.mark.parametrize("seed", range(8))
 def test_three_hundred_sessions_tell_every_type_that_sessions_set_off_and_what_cancels_it(seed: int) -> None:
     catalog = load_catalog(TEMPLATES)
-    asked_for = {kind.event for kind in catalog.types.values() if kind.audience in ("subscribers", "segment")}
+    asked_for = {kind.event for kind in catalog.types.values() if kind.audience in ("team", "subscribers", "segment")}
     heard = {kind.event for kind in catalog.types.values()} - asked_for - WAITED_FOR
     assert Counter(event.type for event in told(list(generate(300, seed)))).keys() >= heard
     many = Counter(event.type for event in told(list(generate(1000, seed))))

@@ -256,6 +256,7 @@ def test_details_are_checked_as_a_whole() -> None:
         {"tokens": ["\u00a0"]},
         {"fleets": ["x" * 101]},
         {"sites": ["s"] * 201},
+        {"teams": ["t"] * 201},
         {"preferences": {"switches": {"char ging": {"sms": False}}}},
         {"preferences": {"switches": {"charging": {"fax": False}}}},
         {"preferences": {"switches": {"charging": {"sms": 0}}}},
@@ -275,9 +276,9 @@ def test_details_that_do_not_fit_are_refused(details: dict[str, Any]) -> None:
 
 
 def test_a_recipient_is_found_by_all_that_names_them_once() -> None:
-    details = RecipientDetails(tokens=["T1", "T1", "T2"], fleets=["acme"], sites=["gent"])
+    details = RecipientDetails(tokens=["T1", "T1", "T2"], fleets=["acme"], sites=["gent"], teams=["csms"])
 
-    assert details.audiences("ada") == ["driver:ada", "token:T1", "token:T2", "fleet:acme", "site:gent"]
+    assert details.audiences("ada") == ["driver:ada", "token:T1", "token:T2", "fleet:acme", "site:gent", "team:csms"]
 
 
 def test_only_a_driver_is_found_as_a_driver() -> None:

@@ -274,6 +274,22 @@ export interface StationOnline {
   time_zone?: string;
 }
 
+/** The data of the event subscription.paused. */
+export interface SubscriptionPaused {
+  /** The team that owns the subscription. */
+  team: string;
+  /** The subscription's id. */
+  subscription: string;
+  /** The host to which its changes were sent. */
+  endpoint: string;
+  /** Why: its endpoint said that it is gone, or failed for days; its key is good no more; its next changes are not kept. */
+  reason: "failing" | "gone" | "key_lost" | "past_retention";
+  /** Since when nothing is sent. */
+  paused_at: string | Date;
+  /** The endpoint's last answer: a status, or what prevented the request. */
+  answer?: string;
+}
+
 /** The data of the event vehicle.not_ready. */
 export interface VehicleNotReady {
   /** The fleet whose managers are told. */
@@ -343,6 +359,7 @@ export interface EventData {
   "station.occupied": StationOccupied;
   "station.offline": StationOffline;
   "station.online": StationOnline;
+  "subscription.paused": SubscriptionPaused;
   "vehicle.not_ready": VehicleNotReady;
   "vehicle.ready": VehicleReady;
   "waitlist.your_turn": WaitlistYourTurn;

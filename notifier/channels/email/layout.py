@@ -44,13 +44,14 @@ _GAP = re.compile(r"\n\s*\n")
 
 
 class Because(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The footer's reason why somebody gets the mail, by audience."""
+    """The footer's reason why somebody gets the mail, by audience; a folder of an earlier release knows no teams."""
 
     driver: str
     fleet_managers: str
     site_operators: str
     subscribers: str
     segment: str
+    team: str = ""
 
 
 class LayoutWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

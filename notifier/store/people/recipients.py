@@ -147,7 +147,7 @@ async def _read(connection: AsyncConnection, id_: str) -> dict[str, Any] | None:
     documents["preferences"] = chosen(read_preferences(row.preferences))
     groups = {
         f"{group}s": sorted(key.partition(":")[2] for key in audiences if key.startswith(f"{group}:"))
-        for group in ("token", "fleet", "site")
+        for group in ("token", "fleet", "site", "team")
     }
     listed = [msgspec.structs.asdict(each) for each in await devices.read(connection, id_)]
     return {**found, **documents, "devices": listed, "addresses": dict(addresses.own(row.addresses)), **groups}
