@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.events import Event
 from notifier.domain.messages import Device
 from notifier.domain.preferences import Defaults, QuietHours, read_preferences

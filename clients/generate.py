@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from notifier.api.app import ENDPOINTS
 from notifier.api.openapi import document
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 
 HERE: Final = Path(__file__).parent
 JAVA: Final = HERE / "java/src/main/java/io/github/notifier/client/events"

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from notifier.broker import broker_address, make_broker, refuse_another_mode
 from notifier.broker.rabbitmq import OnceRabbitmqBroker
 from notifier.broker.redis import TakingRedisBroker
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.channels import channels
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import ConfigurationError, StoreUnavailable

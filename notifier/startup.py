@@ -10,7 +10,8 @@ from typing import Any
 from notifier import metrics
 from notifier.broker import make_broker, refuse_another_mode
 from notifier.broker.signals import Signals
-from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.catalog import Catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.channels import channels
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.links import Links, read_keys

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.catalog import Catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.cloudevents import CheckedEvent
 from notifier.domain.errors import Problem
 from notifier.domain.links import Links

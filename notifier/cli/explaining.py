@@ -17,7 +17,7 @@ from notifier.api.explaining import Asked
 from notifier.cli.arguments import OWN_ID
 from notifier.cli.manage import on_database
 from notifier.cli.report import read_argument
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import SystemClock, to_instant
 from notifier.domain.cloudevents import EventReader
 from notifier.domain.keys import UNBOUND

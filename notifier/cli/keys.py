@@ -8,7 +8,7 @@ from rich.table import Table
 
 from notifier.cli.arguments import Text, actor
 from notifier.cli.manage import on_database
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import SystemClock, parse_duration, to_datetime
 from notifier.domain.keys import (
     ANY_PARTY,

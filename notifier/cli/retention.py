@@ -13,7 +13,8 @@ from rich.table import Table
 from notifier.cli.arguments import actor
 from notifier.cli.manage import on_database
 from notifier.cli.piecemeal import told_if_cut_short
-from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.catalog import Catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import SystemClock, to_datetime
 from notifier.domain.retention import BY_CLASS, CLASSES, Part, Retention
 from notifier.pipeline import retention as pipeline

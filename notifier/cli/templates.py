@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from notifier.cli.arguments import Text, actor
-from notifier.domain.catalog import Catalog, NotificationType, load_catalog
+from notifier.domain.catalog import Catalog, NotificationType
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import to_datetime
 from notifier.domain.problems import problem
 from notifier.pipeline.engine import Engine

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from notifier.api.event_schemas import event_of
 from notifier.api.snippets import snippets
-from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.catalog import Catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.runtime.settings import load_settings
 from notifier.why.event_types import EventTypeView, describe, summary
 

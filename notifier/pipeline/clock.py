@@ -16,7 +16,7 @@ from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Lane, State, by_queue
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.ids import instant_of
-from notifier.pipeline import erasure, retention, sealing
+from notifier.pipeline import counting, erasure, retention, sealing
 from notifier.pipeline.engine import LATER_AGAIN, SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
 from notifier.runtime.background import keep_going, pause
@@ -39,13 +39,14 @@ log = structlog.get_logger(__name__)
 
 
 async def run(engine: Engine, stop: asyncio.Event) -> None:
-    """Tick until told to stop, sweep up behind erasures, remove what is kept no longer, and seal days that are over.
-    While the database is away, wait for it."""
+    """Tick until told to stop; beside that sweep up behind erasures, remove what is kept no longer, seal days that are
+    over, and count what messages achieve. While the database is away, wait for it."""
     async with asyncio.TaskGroup() as tasks:
         for each in engine.buckets:
             tasks.create_task(keep_going("erasure", partial(erasure.run, each, stop)))
             tasks.create_task(keep_going("retention", partial(retention.run, each, stop)))
             tasks.create_task(keep_going("sealing", partial(sealing.run, each, stop)))
+            tasks.create_task(keep_going("counting", partial(counting.run, each, stop)))
             tasks.create_task(keep_going("clock.tick", partial(_tick, each, stop)))
 
 

@@ -20,6 +20,7 @@ from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
 from notifier.pipeline.forwarding import Forwarded, forward, reaches_out
 from notifier.pipeline.local_claims import LocalClaims, claim_locally, due_immediately, write_as_claimed
+from notifier.pipeline.outcomes import write_outcomes
 from notifier.pipeline.plan import Plan, audience_keys
 from notifier.pipeline.planning import read_and_plan, with_first_seen
 from notifier.pipeline.signalling import begin_try, signal_due
@@ -135,6 +136,7 @@ async def _transact(
     taken = await _take(connection, engine, batch, members, plan, now)
     planned = write_as_claimed(plan.deliveries.values(), taken)
     new = await _write_new(connection, dialect, engine.catalog, batch, planned, now)
+    await write_outcomes(connection, engine, plan, new)
     await _end_subscriptions(connection, dialect, engine.catalog, batch, new)
     await deliveries.add_decisions(connection, dialect, plan.decisions)
     made = Counter(delivery.event_id for delivery in new)

@@ -13,7 +13,8 @@ from notifier.domain.errors import StoreUnavailable
 from notifier.domain.events import Event
 from notifier.pipeline.engine import EXPAND_AGAIN, Engine
 from notifier.pipeline.forwarding import Forwarded, forward, reaches_out
-from notifier.pipeline.plan import Plan, kinds_of, people_of, plan_nobody, plan_supersessions, plan_type
+from notifier.pipeline.outcomes import write_outcomes
+from notifier.pipeline.plan import Plan, kinds_of, people_of, plan_effects, plan_nobody, plan_type
 from notifier.pipeline.planning import with_first_seen
 from notifier.pipeline.signalling import begin_try, signal_due
 from notifier.pipeline.spending import read_spent
@@ -105,6 +106,7 @@ async def _transact(
             plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE, now)
     added = await deliveries.add(connection, dialect, list(plan.deliveries.values()))
     await deliveries.add_decisions(connection, dialect, plan.decisions)
+    await write_outcomes(connection, engine, plan, added)
     await supersessions.add(connection, dialect, plan.supersessions)
     again_at = now + EXPAND_AGAIN if chunk.more else None
     await events.advance(connection, dialect, event, len(added), chunk.last or event.cursor, now, again_at)
@@ -123,7 +125,7 @@ async def _plan(
     if is_first:
         wanted = [key for kind in others for key in policy.own_audiences(kind, event)]
         members |= forwarded.with_members(await recipients.in_audiences(connection, engine.database.dialect, wanted))
-        plan_supersessions(plan, catalog, event)
+        plan_effects(plan, catalog, event)
     spent = await read_spent(
         connection, engine.database.dialect, catalog, [event], members, now, often=engine.often
     )  # fmt: skip

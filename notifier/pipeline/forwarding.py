@@ -21,10 +21,10 @@ from notifier.domain.errors import StoreUnavailable
 from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
-from notifier.pipeline.plan import supersessions_of
+from notifier.pipeline.plan import answers_of, supersessions_of
 from notifier.pipeline.signalling import signal_undecided
+from notifier.store.delivery import awaited, open_events, supersessions
 from notifier.store.delivery import events as store
-from notifier.store.delivery import open_events, supersessions
 from notifier.store.delivery.supersessions import Supersession
 from notifier.store.people import on_call, reach
 
@@ -56,18 +56,17 @@ class Forwarded:
 
 @dataclass
 class _Parcel:
-    """What one bucket is sent: events with the audiences that each has there, and what they make untrue."""
+    """What one bucket is sent: events with the audiences that each has there, what they make untrue, and what they
+    answer."""
 
     events: dict[str, Event] = field(default_factory=dict)
     audiences: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     marks: list[Supersession] = field(default_factory=list)
-
-    @property
-    def of(self) -> set[str]:
-        """The ids of the events of which something is in it."""
-        return self.events.keys() | {mark.event_id for mark in self.marks}
+    answers: dict[str, int] = field(default_factory=dict)
+    of: set[str] = field(default_factory=set)  # the ids of the events of which something is in it
 
     def add(self, event: Event, audience: str, ahead: list[int]) -> None:
+        self.of.add(event.id)
         self.events[event.id] = event
         self.audiences.setdefault(event.id, {})[audience] = ahead
 
@@ -77,7 +76,7 @@ def reaches_out(catalog: Catalog, event: Event, buckets: int) -> bool:
     if buckets == 1 or event.audiences is not None:
         return False
     named = (key for kind in catalog.listeners.get(event.type, []) for key in policy.audiences(kind, event.data))
-    return policy.outdates_for_many(catalog, event) or any(not reach.is_person(key) for key in named)
+    return policy.concerns_many(catalog, event) or any(not reach.is_person(key) for key in named)
 
 
 async def forward(engine: Engine, events: Sequence[Event], forwarded: Forwarded) -> list[str]:
@@ -178,10 +177,12 @@ def _pack(
         for _, key in _reached(catalog, event, found):
             for number in found[key] - {here}:
                 parcels[number].add(event, key, turns_ahead(lines.get(key, {}), number))
-        if policy.outdates_for_many(catalog, event):
-            marks = supersessions_of(catalog, event)
+        if policy.concerns_many(catalog, event):
+            marks, answers = supersessions_of(catalog, event), answers_of(catalog, event)
             for parcel in parcels.values():
+                parcel.of.add(event.id)
                 parcel.marks += marks
+                parcel.answers |= answers
     return {number: parcel for number, parcel in parcels.items() if parcel.of}
 
 
@@ -191,6 +192,7 @@ async def _send(there: Engine, parcel: _Parcel) -> bool:
 
     async def work(connection: AsyncConnection) -> list[str]:
         await supersessions.add(connection, database.dialect, parcel.marks)
+        await awaited.answer(connection, database.dialect, parcel.answers)
         if not parcel.events:
             return []
         return await store.copy(connection, database.dialect, parcel.audiences, parcel.events.values(), again_at)

@@ -17,9 +17,13 @@ from notifier.domain.recipients import Recipient
 from notifier.domain.twins import like
 from notifier.pipeline.engine import SIGNAL_AGAIN
 from notifier.policy import ChannelAnswer, Rule
+from notifier.store.delivery.awaited import Awaited
 from notifier.store.delivery.decisions import Decision
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.delivery.supersessions import Supersession
+
+SPEAKING = frozenset({State.PENDING, State.COLLECTED})
+"""The states of what it was decided to tell."""
 
 SendsInWindow = dict[str, dict[str, tuple[int, ...]]]
 """When people were notified in capped categories, by recipient and category (`recipient_facts.sends_in_window`), and by
@@ -33,6 +37,12 @@ class Plan:
     deliveries: dict[str, NewDelivery] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     supersessions: list[Supersession] = field(default_factory=list)
+    awaited: dict[str, Awaited] = field(default_factory=dict)  # by the delivery that was decided first for the person
+    answers: dict[str, int] = field(default_factory=dict)  # when the outcomes of subjects came
+
+    def awaited_of(self, new: Iterable[NewDelivery]) -> list[Awaited]:
+        """The outcomes that are awaited because of deliveries that are new."""
+        return [self.awaited[each.id] for each in new if each.id in self.awaited]
 
 
 class _Shared(NamedTuple):
@@ -52,15 +62,22 @@ def make_plan(
     """
     plan = Plan()
     for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
-        plan_supersessions(plan, catalog, event)
+        plan_effects(plan, catalog, event)
         for kind in kinds_of(catalog, event):
             plan_type(plan, catalog, kind, event, people_of(kind, event, members), now, spent)
     return plan
 
 
-def plan_supersessions(plan: Plan, catalog: Catalog, event: Event) -> None:
-    """Add the supersessions that an event causes."""
+def plan_effects(plan: Plan, catalog: Catalog, event: Event) -> None:
+    """Add the supersessions that an event causes, and the outcomes that it is."""
     plan.supersessions += supersessions_of(catalog, event)
+    for key, at in answers_of(catalog, event).items():
+        plan.answers.setdefault(key, at)
+
+
+def answers_of(catalog: Catalog, event: Event) -> dict[str, int]:
+    """The subjects whose outcome an event is, with the instant."""
+    return dict.fromkeys(policy.answered(catalog, event), event.starts_at)
 
 
 def supersessions_of(catalog: Catalog, event: Event) -> list[Supersession]:
@@ -109,7 +126,9 @@ def plan_type(
             plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, shared))
             told.append(_told(answer, id_))
         plan.decisions.append(_decision(kind, event, person.id, told, now, asked.facts))
-        if any(answer.state in (State.PENDING, State.COLLECTED) for answer in answers):
+        if kind.outcome is not None and fresh:
+            _await(plan, kind, person, list(zip(answers, told, strict=True)), shared)
+        if any(answer.state in SPEAKING for answer in answers):
             asked_here += 1
             if capped:
                 mine = spent.setdefault(person.id, {})
@@ -122,6 +141,22 @@ def _turns(kind: NotificationType, event: Event) -> Iterator[int]:
     """How many in other buckets count as asked before each person here; of who came since, as before the last."""
     ahead = next((event.ahead[key] for key in policy.own_audiences(kind, event) if key in event.ahead), ())
     return chain(ahead, repeat(ahead[-1] if ahead else 0))
+
+
+def _await(
+    plan: Plan, kind: NotificationType, person: Recipient, answers: Sequence[tuple[ChannelAnswer, dict[str, Any]]],
+    shared: _Shared,
+) -> None:  # fmt: skip
+    """Add the outcome that is awaited of a person whom it is decided to tell: whatever becomes of the messages."""
+    speaking = [(answer.channel, told["delivery"]) for answer, told in answers if answer.state in SPEAKING]
+    if not speaking or kind.outcome is None:
+        return
+    first = speaking[0][1]
+    plan.awaited[first] = Awaited(
+        id=make_id("awaited", first), subject_key=shared.subject_key, decided_at=shared.now,
+        until=shared.now + kind.outcome.milliseconds, type=kind.id, locale=person.facts.language,
+        channels=",".join(dict.fromkeys(channel for channel, _ in speaking)),
+    )  # fmt: skip
 
 
 def _first(answers: Iterable[ChannelAnswer]) -> list[int]:

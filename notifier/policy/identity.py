@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -86,9 +87,17 @@ def outdates(catalog: Catalog, event: Event) -> list[Outdated]:
     return [Outdated(subject_key(kind, event.data), until, reason) for kind, until, reason in _outdated(catalog, event)]
 
 
-def outdates_for_many(catalog: Catalog, event: Event) -> bool:
-    """Whether what an event makes untrue may be on its way to others than the one person whom it names by id."""
-    return any(kind.audience != "driver" or DRIVER not in event.data for kind, _, _ in _outdated(catalog, event))
+def answered(catalog: Catalog, event: Event) -> list[str]:
+    """The subject keys of the notifications whose outcome an event is."""
+    return [subject_key(kind, event.data) for kind in catalog.answers.get(event.type, [])]
+
+
+def concerns_many(catalog: Catalog, event: Event) -> bool:
+    """Whether what an event makes untrue or answers may be on its way to others than the one person whom it names by
+    id."""
+    outdated = (kind for kind, _, _ in _outdated(catalog, event))
+    concerned = chain(outdated, catalog.answers.get(event.type, []))
+    return any(kind.audience != "driver" or DRIVER not in event.data for kind in concerned)
 
 
 def _outdated(catalog: Catalog, event: Event) -> Iterator[tuple[NotificationType, int, Reason]]:

@@ -11,7 +11,7 @@ from itertools import product
 
 import msgspec
 
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.deliveries import CHANNELS
 from notifier.domain.errors import ConfigurationError, RenderError
 from notifier.rendering import Brand, Renderer

@@ -131,6 +131,11 @@ class Renderer:
         loaded = self._types[notification_type]
         return sorted(loaded.versions[loaded.live])
 
+    def spoken(self, notification_type: str, locale: str) -> str:
+        """Return the locale of a type's live texts that somebody of a locale reads."""
+        loaded = self._types[notification_type]
+        return closest(locale, loaded.versions[loaded.live])
+
     def has(self, notification_type: str, version: int) -> bool:
         """Whether a version has been added."""
         return notification_type in self._types and version in self._types[notification_type].versions

@@ -14,7 +14,7 @@ from notifier.broker import QUEUES, make_broker
 from notifier.broker.signals import Signals
 from notifier.cli import main
 from notifier.domain.buckets import bucket_of
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import DAY, ManualClock
 from notifier.domain.cloudevents import EventReader
 from notifier.domain.messages import Device

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.cli import main
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.cloudevents import CheckedEvent, EventReader
 from notifier.domain.messages import Device
 from notifier.domain.preferences import Preferences, QuietHours

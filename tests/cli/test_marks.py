@@ -12,7 +12,7 @@ import pytest
 
 from notifier.cli.report import _batches, read_argument
 from notifier.demo.acn import read_acn
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.rendering import Brand, Renderer
 from tests.channels.email.reports import DELIVERY, POSTFIX, dsn
 from tests.cli.test_bounces import OTHER, lines, run, states, url

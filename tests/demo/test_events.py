@@ -10,7 +10,7 @@ import pytest
 from notifier.demo.acn import POWER_KW, ChargingSession, generate, read_acn
 from notifier.demo.events import GRACE, LINGER, WARNING, TimedEvent, events
 from notifier.demo.people import checksum, people, token_of
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.catalog import Catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import DAY, HOUR, MINUTE, SECOND, parse_duration
 from notifier.domain.deliveries import Lane
 from notifier.domain.errors import ConfigurationError

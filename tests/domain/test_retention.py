@@ -5,7 +5,8 @@ from typing import get_args
 
 import pytest
 
-from notifier.domain.catalog import Class, load_catalog
+from notifier.domain.catalog import Class
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import DAY
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.regulation import Regulation, load_regulation

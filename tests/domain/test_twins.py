@@ -30,7 +30,7 @@ def test_a_name_comes_back_from_its_twin(name: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.id)
 def test_a_twin_differs_from_its_type_in_its_names_its_lane_and_what_it_would_end(kind: NotificationType) -> None:
-    named = {"id", "name", "event", "supersedes", "cancelled_by", "closes", "one_shot"}
+    named = {"id", "name", "event", "supersedes", "cancelled_by", "outcome", "closes", "one_shot"}
     own, other = msgspec.structs.asdict(kind), msgspec.structs.asdict(kind.twin)
 
     assert {name for name in own if own[name] != other[name]} <= named

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import to_datetime
 from notifier.ocpi.cdrs import post, why_not, withdrawal
 from notifier.ocpi.events import OcpiEvent

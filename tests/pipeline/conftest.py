@@ -13,7 +13,8 @@ from notifier.channels.email.transport import Security, SmtpTransport
 from notifier.channels.push.transport import FcmTransport
 from notifier.channels.sms.sandbox import ACCOUNT_SID, AUTH_TOKEN
 from notifier.channels.sms.transport import TwilioTransport
-from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.catalog import Catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import ManualClock, SystemClock
 from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import Channel

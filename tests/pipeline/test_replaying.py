@@ -8,7 +8,8 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.catalog import Catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
 from notifier.domain.preferences import Preferences, QuietHours
 from notifier.domain.recipients import RecipientDetails

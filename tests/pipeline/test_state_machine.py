@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from notifier.broker import LANES
 from notifier.broker.signals import Signals
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import DAY, MINUTE, SECOND, ManualClock
 from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import DEAD, MOVES, TERMINAL, Channel, State

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.catalog import Catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.rendering import Brand, Renderer
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

@@ -12,7 +12,8 @@ import pytest
 from notifier.channels.email.messages import EmailContent
 from notifier.channels.push.messages import PushContent
 from notifier.channels.sms.messages import SmsContent
-from notifier.domain.catalog import Catalog, load_catalog
+from notifier.domain.catalog import Catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.channels import channels
 from notifier.domain.gsm7 import BASIC, EXTENSION
 from notifier.rendering import Renderer

@@ -7,7 +7,7 @@ import pytest
 import structlog
 from sqlalchemy import text
 
-from notifier.domain.catalog import load_catalog
+from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import SystemClock
 from notifier.metrics import REGISTRY
 from notifier.rendering import Brand, Renderer

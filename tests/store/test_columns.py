@@ -20,7 +20,7 @@ from notifier.domain import (
     subscriptions,
     users,
 )  # fmt: skip
-from notifier.domain.deliveries import Channel, Lane, Reason, State
+from notifier.domain.deliveries import CHANNELS, Channel, Lane, Reason, State
 from notifier.domain.errors import MAX_CODE, SEND_ERRORS
 from notifier.domain.messages import MAX_REFERENCE, Receipt
 from notifier.runtime import accounts
@@ -65,6 +65,8 @@ IN = {
     "outcome.content_hash": ID,
     # What providers say is cut where it is read (below).
     "open_delivery.code": MAX_CODE, "outcome.code": MAX_CODE, "outcome.provider_reference": MAX_REFERENCE,
+    "effect.type": TYPE, "effect.locale": LOCALE, "awaited_outcome.type": TYPE, "awaited_outcome.locale": LOCALE,
+    "awaited_outcome.channels": len(",".join(CHANNELS)),
     "decision.type": TYPE, "decision.recipient_id": PERSON,
     "recipient.id": PERSON, "recipient.kind": longest(get_args(recipients.RecipientDetails.__annotations__["kind"])),
     "recipient.name": most(recipients.Name), "recipient.email": MAILBOX, "recipient.phone": NUMBER,
@@ -92,6 +94,7 @@ IN = {
 
 OURS = {
     "tally.part", "tally.state", "tally.channel", "tally.reason", "retention_late.part", "retention_mark.name",
+    "effect.channel", "effect.what", "effect.variant", "awaited_outcome.variant",
     "delivery.channel", "open_delivery.channel", "open_delivery.lane", "open_delivery.state", "open_delivery.reason",
     "outcome.state", "outcome.reason", "outcome.answer", "lease.channel", "supersession.reason", "device.kind",
     "device.platform", "consent.channel", "template_version.origin", "suppression.reason", "secret.name",

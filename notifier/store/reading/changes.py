@@ -77,9 +77,15 @@ async def read(database: Database, place: Place, limit: int, until: Place | None
     return Stretch(changes=taken, end=end, more=sum(map(len, found)) > len(taken) or len(taken) == limit)
 
 
+async def of_bucket(bucket: Database, position: int, limit: int) -> tuple[list[LoggedChange], int]:
+    """The `limit` changes of a bucket that follow a position, and the one behind them. Raises PastRetention."""
+    found = await _read(bucket, position, limit, None)
+    return found, position + len(found)
+
+
 async def oldest(database: Database) -> Place:
     """The place of the oldest changes that are kept."""
-    return tuple(await in_each(database, _oldest))
+    return tuple(await in_each(database, oldest_of_bucket))
 
 
 async def newest(database: Database) -> Place:
@@ -154,7 +160,8 @@ async def _newest(database: Database) -> int:
     return await log.end(database)
 
 
-async def _oldest(database: Database) -> int:
+async def oldest_of_bucket(database: Database) -> int:
+    """The position of the oldest change of a bucket that is kept."""
     end = await _newest(database)
 
     async def work(connection: AsyncConnection) -> int:

@@ -1,0 +1,56 @@
+"""What messages achieve, as it is counted: so many in an hour, of a type, a channel, a locale and a variant."""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from notifier.domain.clock import HOUR
+from notifier.domain.deliveries import State
+
+STEPS: Final = 30
+"""Parts of the time within which an outcome is awaited, by which it is told how soon one came."""
+
+ANY: Final = ""
+"""The channel of what is counted once for each person, however many channels they were to hear by."""
+
+
+class What(StrEnum):
+    """What is counted beside the states that deliveries reach.
+
+    `exposed` counts people whom it was decided to tell, and `answered` those of them whose outcome came in time.
+    """
+
+    EXPOSED = "exposed"
+    ANSWERED = "answered"
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """So many more messages of an hour that did something.
+
+    `hour` is since 1970, when the message was decided, whenever it did so: what came of an hour's messages can be set
+    against them. `what` is a state or one of `What`; `after` is the part of `STEPS` in which an outcome came.
+    """
+
+    hour: int
+    type: str
+    channel: str
+    locale: str
+    variant: str
+    what: str
+    after: int = 0
+    number: int = 1
+
+
+def hour_of(instant: int) -> int:
+    """The hour of an instant, since 1970."""
+    return instant // HOUR
+
+
+def step_of(waited: int, within: int) -> int:
+    """The part of the time within which an outcome is awaited that had begun when it came."""
+    return min(max(waited, 0) * STEPS // max(within, 1), STEPS - 1)
+
+
+COUNTED: Final = frozenset(State) - {State.PENDING, State.SENDING, State.UNKNOWN}
+"""The states that are counted: what is open or unknown comes to another one."""

@@ -1,0 +1,115 @@
+"""Counting: the clock counts what became of messages from the log of changes, and outcomes as they are over.
+
+Nothing is scanned: each change is read once, behind the place up to which it was counted before. That place moves in
+the transaction that writes the counts, so none is counted twice or left out, whichever clock counts.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.domain.catalog import Catalog
+from notifier.domain.effects import ANY, COUNTED, Effect, What, hour_of, step_of
+from notifier.pipeline.engine import Engine
+from notifier.runtime.background import every
+from notifier.store.core.database import Database
+from notifier.store.delivery import awaited, effect_places, effects
+from notifier.store.delivery.awaited import Awaited
+from notifier.store.delivery.effect_places import Counted
+from notifier.store.reading import changes
+from notifier.store.reading.changes import LoggedChange, PastRetention
+
+EVERY: Final = 2.0
+"""Seconds between two rounds while there is little to count."""
+CHANGES: Final = 2_000
+"""Changes counted in one transaction: some 50 ms."""
+OVER: Final = 1_000
+"""Outcomes counted in one transaction."""
+FOLDED: Final = 5_000
+"""Rows merged in one transaction: more than an hour has different keys."""
+
+log = structlog.get_logger(__name__)
+
+
+async def run(engine: Engine, stop: asyncio.Event) -> None:
+    """Count until told to stop, beside the clock's ticks."""
+    await every("counting", EVERY, partial(count, engine, stop), stop)
+
+
+async def count(engine: Engine, stop: asyncio.Event | None = None) -> None:
+    """Count all that there is to be counted in a bucket, and merge what was counted."""
+    database = engine.database
+    while await _count_changes(database) or await _count_over(engine):
+        if stop is not None and stop.is_set():
+            return
+    while await effects.fold(database, FOLDED) >= FOLDED // 2:
+        pass
+    while await effects.make_whole(database, hour_of(engine.clock.now()), FOLDED) == FOLDED:
+        pass
+
+
+async def _count_changes(database: Database) -> bool:
+    """Count the next changes of the log; whether there may be more."""
+    place = await effect_places.read(database)
+    try:
+        found, end = await changes.of_bucket(database, place, CHANGES)
+    except PastRetention:
+        log.warning("counting.past_retention", bucket=database.bucket)
+        found, end = [], await changes.oldest_of_bucket(database)
+    if end == place:
+        return False
+    known = await effect_places.counted(database, sorted({each.change.delivery_id for each in found}))
+    counts = list(_effects(found, known))
+
+    async def work(connection: AsyncConnection) -> bool:
+        if not await effect_places.move(connection, database.dialect, place, end):
+            return False
+        await effects.add(connection, database.dialect, counts)
+        return True
+
+    return await database.write(work) and len(found) == CHANGES
+
+
+def _effects(found: Sequence[LoggedChange], known: Mapping[str, Counted]) -> Iterator[Effect]:
+    for each in found:
+        of = known.get(each.change.delivery_id)
+        if of is not None and each.change.state in COUNTED:
+            yield Effect(
+                hour=hour_of(of.created_at), type=of.type, channel=of.channel, locale=of.locale or "",
+                variant="", what=each.change.state,
+            )  # fmt: skip
+
+
+async def _count_over(engine: Engine) -> bool:
+    """Count outcomes that have come, or whose time is over; whether there may be more."""
+    database, now = engine.database, engine.clock.now()
+
+    async def work(connection: AsyncConnection) -> int:
+        found = await awaited.take_over(connection, database.dialect, now, OVER)
+        counts = [effect for each in found for effect in effects_of(engine.catalog, each)]
+        await effects.add(connection, database.dialect, counts)
+        return len(found)
+
+    return await database.write(work) == OVER
+
+
+def effects_of(catalog: Catalog, over: Awaited) -> Iterator[Effect]:
+    """What is counted of an outcome that is over: once for the person, and for each channel of theirs."""
+    kind = catalog.with_twins.get(over.type)
+    within = (
+        kind.outcome.milliseconds if kind is not None and kind.outcome is not None else over.until - over.decided_at
+    )
+    for channel in (ANY, *over.channels.split(",")):
+        exposed = Effect(
+            hour=hour_of(over.decided_at), type=over.type, channel=channel, locale=over.locale, variant=over.variant,
+            what=What.EXPOSED,
+        )  # fmt: skip
+        yield exposed
+        if over.answered_at is not None:
+            after = step_of(over.answered_at - over.decided_at, within)
+            yield msgspec.structs.replace(exposed, what=What.ANSWERED, after=after)

@@ -1,0 +1,48 @@
+"""Tables of what messages achieve: what is counted of them, what is still awaited, and how far the log was counted."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Table
+
+from notifier.store.core.columns import ID, MYSQL_OPTIONS, NAME, WORD, metadata
+
+effect = Table(  # so many of a kind more; a day's rows are of its first hour once they are no longer told by hours
+    "effect",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("hour", Integer, nullable=False),  # since 1970, in which the message was decided
+    Column("after", SmallInteger, nullable=False),
+    Column("type", NAME, nullable=False),
+    Column("channel", WORD, nullable=False),
+    Column("locale", WORD, nullable=False),
+    Column("variant", NAME, nullable=False),
+    Column("what", WORD, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+awaited_outcome = Table(  # of one person who was to be told, until it has come or its time is over; it names nobody
+    "awaited_outcome",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("subject_key", ID, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("answered_at", BigInteger),
+    Column("next_check_at", BigInteger, nullable=False),
+    Column("type", NAME, nullable=False),
+    Column("channels", NAME, nullable=False),
+    Column("locale", WORD, nullable=False),
+    Column("variant", NAME, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+effect_place = Table(  # one row: the position in the log of changes up to which it is counted
+    "effect_place",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
+Index("ix_effect_hour", effect.c.hour)  # what was achieved since then?
+Index("ix_awaited_outcome_subject_key", awaited_outcome.c.subject_key)  # who is answered by an event about this?
+Index("ix_awaited_outcome_next_check_at", awaited_outcome.c.next_check_at)  # what has come, or doesn't come any more?

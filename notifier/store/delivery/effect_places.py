@@ -1,0 +1,73 @@
+"""How far the log of changes of a bucket has been counted, and what is counted of the deliveries in it."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.store.core import rows
+from notifier.store.core.database import Database
+from notifier.store.core.effects import effect_place
+from notifier.store.core.schema import delivery, outcome
+from notifier.store.delivery.changes import BEGINNING
+
+_PLACE: Final = 1
+"""The id of the only row."""
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a delivery is counted by."""
+
+    id: str
+    created_at: int
+    type: str
+    channel: str
+    locale: str | None = None
+
+
+async def read(database: Database) -> int:
+    """The position of the first change that isn't counted."""
+
+    async def work(connection: AsyncConnection) -> int:
+        return int(await connection.scalar(_READ) or BEGINNING)
+
+    return await database.read(work)
+
+
+async def move(connection: AsyncConnection, dialect: str, before: int, after: int) -> bool:
+    """Move the place; False where somebody else has moved it meanwhile."""
+    new = {"id": _PLACE, "position": BEGINNING}
+    held = await rows.hold(connection, dialect, effect_place, _READ, new)
+    if (BEGINNING if held is None else held.position) != before:
+        return False
+    await connection.execute(sa.update(effect_place).values(position=after))
+    return True
+
+
+async def counted(database: Database, ids: Sequence[str]) -> dict[str, Counted]:
+    """What deliveries are counted by; those that aren't kept any more are left out."""
+    if not ids:
+        return {}
+
+    async def work(connection: AsyncConnection) -> dict[str, Counted]:
+        found = await connection.execute(_counted(database.dialect), {"rows": rows.ids(ids)})
+        return {row.id: rows.read(row, Counted) for row in found}
+
+    return await database.read(work)
+
+
+_READ: Final = sa.select(effect_place.c.position)
+
+
+@cache
+def _counted(dialect: str) -> sa.Select[Any]:
+    wanted = rows.batch(dialect, [delivery.c.id])
+    there = rows.lookup(wanted, delivery, delivery.c.id == wanted.c.id)
+    told = sa.and_(outcome.c.delivery_id == delivery.c.id, outcome.c.locale.is_not(None))
+    last = outcome.c.number.desc()
+    locale = sa.select(outcome.c.locale).where(told).order_by(last).limit(1).correlate(delivery).scalar_subquery()
+    own = (delivery.c[name] for name in ("id", "created_at", "type", "channel"))
+    return sa.select(*own, locale.label("locale")).select_from(there)
