@@ -14,7 +14,9 @@ from notifier.domain.catalog import Catalog
 from notifier.domain.catalog_files import load_catalog
 from notifier.domain.channels import channels
 from notifier.domain.errors import ConfigurationError
+from notifier.domain.experiments import Experiments
 from notifier.domain.links import Links, read_keys
+from notifier.experiments import keeping
 from notifier.pipeline.engine import Engine, WorkerEngine
 from notifier.pipeline.local_dispatcher import LocalDispatcher, Queue
 from notifier.pipeline.sharing import keeper, open_namespace
@@ -95,6 +97,8 @@ async def _open(settings: Settings, opened: AsyncExitStack, process: str) -> dic
     await clock.start()
     await publishing.ship(database, renderer.shipped, clock)
     await publishing.refresh(database, renderer)
+    experiments = Experiments()
+    await keeping.refresh(database, catalog, renderer, experiments)
     namespace = await open_namespace(settings, database)
     signals = Signals(make_broker(settings.broker_url, namespace=namespace))
     opened.push_async_callback(signals.close)
@@ -107,11 +111,13 @@ async def _open(settings: Settings, opened: AsyncExitStack, process: str) -> dic
 
     rotation.on_change(sign_anew)
     opened.push_async_callback(cancelled, forever("texts", partial(publishing.keep, database, renderer)))
+    keep = partial(keeping.keep, database, catalog, renderer, experiments)
+    opened.push_async_callback(cancelled, forever("experiments", keep))
     opened.push_async_callback(cancelled, forever("loop_lag", loop_lag.watch))
     metrics.pool.watched = database.connections
     return {
         "database": database, "namespace": namespace, "catalog": catalog, "renderer": renderer, "signals": signals,
-        "clock": clock, "links": links, "tracer": tracer, "rotation": rotation,
+        "clock": clock, "links": links, "tracer": tracer, "rotation": rotation, "experiments": experiments,
     }  # fmt: skip
 
 

@@ -146,6 +146,8 @@ class Reason(StrEnum):
     NOT_TOLD = "not_told"
     ACKNOWLEDGED = "acknowledged"
     NOTHING_LEFT = "nothing_left"
+    HELD_BACK = "held_back"
+    WAITS_TO_COMPARE = "waits_to_compare"
 
 
 def check_moves(moves: Iterable[tuple[State, State]]) -> None:

@@ -18,11 +18,14 @@ ANY: Final = ""
 class What(StrEnum):
     """What is counted beside the states that deliveries reach.
 
-    `exposed` counts people whom it was decided to tell, and `answered` those of them whose outcome came in time.
+    `exposed` counts people whom it was decided to tell, and `answered` those of them whose outcome came in time; of an
+    experiment's people `enrolled` and `won` count each once, by the first that was awaited of them.
     """
 
     EXPOSED = "exposed"
     ANSWERED = "answered"
+    ENROLLED = "enrolled"
+    WON = "won"
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -81,7 +81,7 @@ def _effects(found: Sequence[LoggedChange], known: Mapping[str, Counted]) -> Ite
         if of is not None and each.change.state in COUNTED:
             yield Effect(
                 hour=hour_of(of.created_at), type=of.type, channel=of.channel, locale=of.locale or "",
-                variant="", what=each.change.state,
+                variant=of.variant or "", what=each.change.state,
             )  # fmt: skip
 
 
@@ -104,12 +104,16 @@ def effects_of(catalog: Catalog, over: Awaited) -> Iterator[Effect]:
     within = (
         kind.outcome.milliseconds if kind is not None and kind.outcome is not None else over.until - over.decided_at
     )
-    for channel in (ANY, *over.channels.split(",")):
+    after = 0 if over.answered_at is None else step_of(over.answered_at - over.decided_at, within)
+    for channel in (ANY, *filter(None, over.channels.split(","))):
         exposed = Effect(
             hour=hour_of(over.decided_at), type=over.type, channel=channel, locale=over.locale, variant=over.variant,
             what=What.EXPOSED,
         )  # fmt: skip
         yield exposed
         if over.answered_at is not None:
-            after = step_of(over.answered_at - over.decided_at, within)
             yield msgspec.structs.replace(exposed, what=What.ANSWERED, after=after)
+        if over.person is not None and channel == ANY:
+            yield msgspec.structs.replace(exposed, what=What.ENROLLED)
+            if over.answered_at is not None:
+                yield msgspec.structs.replace(exposed, what=What.WON, after=after)

@@ -131,7 +131,8 @@ async def _transact(
     batch = await with_first_seen(connection, dialect, engine.catalog, together, identities.first_seen)
     named = await recipients.in_audiences(connection, dialect, list(audience_keys(engine.catalog, batch)))
     members = forwarded.with_members(named)
-    plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members, often=engine.often)
+    running = engine.experiments.running
+    plan = await read_and_plan(connection, dialect, engine.catalog, batch, now, members, running, often=engine.often)
     await supersessions.add(connection, dialect, plan.supersessions)
     taken = await _take(connection, engine, batch, members, plan, now)
     planned = write_as_claimed(plan.deliveries.values(), taken)

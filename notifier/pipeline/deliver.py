@@ -152,7 +152,9 @@ def _prepare(engine: WorkerEngine, ready: Ready, *, told: bool) -> Prepared:
     if not told:
         ready = msgspec.structs.replace(ready, told=False)
     try:
-        return prepare(engine.catalog, engine.renderer, engine.links, ready, engine.clock.now())
+        return prepare(
+            engine.catalog, engine.renderer, engine.links, ready, engine.clock.now(), engine.experiments.running
+        )
     except RenderError as error:
         log.error("deliver.render_failed", delivery=ready.id, type=ready.type, detail=str(error))
         return Prepared(ready, Unsent(State.FAILED, Reason.RENDER_FAILED))

@@ -12,6 +12,7 @@ from notifier.domain.buckets import bucket_of
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import SECOND, Clock
 from notifier.domain.deliveries import Channel
+from notifier.domain.experiments import Experiments
 from notifier.domain.links import Links
 from notifier.domain.twins import is_test
 from notifier.pipeline.claim_batcher import HOLD, ClaimBatcher, Hold
@@ -36,7 +37,8 @@ class Engine:
     """The database, the signals, the texts and, in workers, the channels' transports.
 
     `opened` closes what was opened for the engine; `chunk` counts recipients; `namespace` prefixes all of its
-    names in a broker; `often` remembers people about whom it decides often; `tracer` is there where tracing is on;
+    names in a broker; `often` remembers people about whom it decides often; `experiments` are those that run;
+    `tracer` is there where tracing is on;
     `rotation` has the settings as they are now, and is None where they stay.
     """
 
@@ -49,6 +51,7 @@ class Engine:
     namespace: str = NAMESPACE
     chunk: int = CHUNK
     often: Often = field(default_factory=Often)
+    experiments: Experiments = field(default_factory=Experiments)
     tracer: Tracer | None = None
     part_of: "Engine | None" = None
     rotation: Rotation | None = None

@@ -117,7 +117,7 @@ async def _plan(
     engine: Engine, connection: AsyncConnection, event: Event, chunk: Chunk, now: int, forwarded: Forwarded
 ) -> Plan:
     """The plan of a chunk; the first chunk includes the event's other types."""
-    plan, catalog = Plan(), engine.catalog
+    plan, catalog, running = Plan(), engine.catalog, engine.experiments.running
     wide = _wide(catalog, event)
     is_first = event.cursor is None
     others = [kind for kind in kinds_of(catalog, event) if is_first and kind not in wide]
@@ -130,9 +130,9 @@ async def _plan(
         connection, engine.database.dialect, catalog, [event], members, now, often=engine.often
     )  # fmt: skip
     for kind in others:
-        plan_type(plan, catalog, kind, event, people_of(kind, event, members), now, spent)
+        plan_type(plan, catalog, kind, event, people_of(kind, event, members), now, spent, running)
     for kind in wide if chunk.people else ():
-        plan_type(plan, catalog, kind, event, chunk.people, now, spent)
+        plan_type(plan, catalog, kind, event, chunk.people, now, spent, running)
     return plan
 
 

@@ -75,8 +75,8 @@ def _ready(delivery: NewDelivery, event: Event, person: Recipient, supersession:
     return Ready(
         id=delivery.id, event_id=event.id, recipient_id=person.id, type=delivery.type, channel=delivery.channel,
         lane=delivery.lane, target=delivery.target, subject_key=delivery.subject_key, created_at=delivery.created_at,
-        expires_at=delivery.expires_at, redrive_of=None, attempts=0, crashes=0, occurred_at=event.occurred_at,
-        accepted_at=event.accepted_at, data=event.data, facts=person.facts,
+        expires_at=delivery.expires_at, redrive_of=None, variant=delivery.variant, attempts=0, crashes=0,
+        occurred_at=event.occurred_at, accepted_at=event.accepted_at, data=event.data, facts=person.facts,
         reach=Reach(name=person.name, email=person.email, phone=person.phone, device=device, own=person.own),
         address_key=None if spec.key is None else getattr(person, f"{spec.key}_key"),
         supersession=supersession, reached=False, told=True, digest_items=None,

@@ -11,6 +11,7 @@ from notifier import policy
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.events import Event
+from notifier.domain.experiments import NONE, Running, exposure_id
 from notifier.domain.ids import dated, make_id
 from notifier.domain.recipient_facts import EVERY_TYPE, RecipientFacts, of_type
 from notifier.domain.recipients import Recipient
@@ -21,9 +22,6 @@ from notifier.store.delivery.awaited import Awaited
 from notifier.store.delivery.decisions import Decision
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.delivery.supersessions import Supersession
-
-SPEAKING = frozenset({State.PENDING, State.COLLECTED})
-"""The states of what it was decided to tell."""
 
 SendsInWindow = dict[str, dict[str, tuple[int, ...]]]
 """When people were notified in capped categories, by recipient and category (`recipient_facts.sends_in_window`), and by
@@ -51,11 +49,13 @@ class _Shared(NamedTuple):
     subject_key: str
     expires_at: int
     now: int
+    variant: str | None = None
 
 
 def make_plan(
-    catalog: Catalog, batch: Iterable[Event], members: Mapping[str, list[Recipient]], now: int, spent: SendsInWindow
-) -> Plan:
+    catalog: Catalog, batch: Iterable[Event], members: Mapping[str, list[Recipient]], now: int, spent: SendsInWindow,
+    running: Running = NONE,
+) -> Plan:  # fmt: skip
     """The rows for a batch of events, oldest event first, so that of two alike the first stands.
 
     `sends_in_window` is what people were told of capped categories, and grows by what they are told here.
@@ -64,7 +64,7 @@ def make_plan(
     for event in sorted(batch, key=lambda event: (event.occurred_at, event.id)):
         plan_effects(plan, catalog, event)
         for kind in kinds_of(catalog, event):
-            plan_type(plan, catalog, kind, event, people_of(kind, event, members), now, spent)
+            plan_type(plan, catalog, kind, event, people_of(kind, event, members), now, spent, running)
     return plan
 
 
@@ -103,14 +103,15 @@ def people_of(kind: NotificationType, event: Event, members: Mapping[str, list[R
 
 def plan_type(
     plan: Plan, catalog: Catalog, kind: NotificationType, event: Event, people: Sequence[Recipient] | None, now: int,
-    spent: SendsInWindow,
+    spent: SendsInWindow, running: Running,
 ) -> None:  # fmt: skip
     """Add a type's deliveries and decisions for these people."""
     if people is None:
         subscribed = kind.audience == "subscribers"
         plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
-    shared = _Shared(policy.subject_key(kind, event.data), policy.expires_at(kind, event), now)
+    alike = _Shared(policy.subject_key(kind, event.data), policy.expires_at(kind, event), now)
     turns = _turns(kind, event)
+    trying = running.on(kind.id)
     asked_here = 0
     capped, category = kind.category in catalog.regulation.caps, like(kind.category, kind.id)
     limited = {of_type(kind.id), of_type(like(EVERY_TYPE, kind.id))}
@@ -118,7 +119,12 @@ def plan_type(
         mine = spent.get(person.id)
         counted = limited & mine.keys() if mine is not None else ()
         asked = _with_spent(person, spent) if capped or counted else person
-        answers = policy.decide(kind, event, asked, now, catalog.regulation, asked_here + elsewhere)
+        part = None if trying is None else trying.part(person.id)
+        shared, told_as = (alike, kind) if part is None else (alike._replace(variant=part.variant), part.kind)
+        answers = policy.decide(told_as, event, asked, now, catalog.regulation, asked_here + elsewhere)
+        was_to_hear = any(answer.state in policy.SPEAKING for answer in answers)
+        if part is not None:
+            answers = policy.try_out(answers, part.arm, shared.expires_at)
         told, fresh = [], False
         for answer in answers:
             id_ = policy.delivery_id(kind, event, person.id, answer.channel, answer.target)
@@ -126,9 +132,9 @@ def plan_type(
             plan.deliveries.setdefault(id_, _delivery(kind, event, person.id, answer, id_, shared))
             told.append(_told(answer, id_))
         plan.decisions.append(_decision(kind, event, person.id, told, now, asked.facts))
-        if kind.outcome is not None and fresh:
+        if kind.outcome is not None and fresh and was_to_hear:
             _await(plan, kind, person, list(zip(answers, told, strict=True)), shared)
-        if any(answer.state in SPEAKING for answer in answers):
+        if any(answer.state in policy.SPEAKING for answer in answers):
             asked_here += 1
             if capped:
                 mine = spent.setdefault(person.id, {})
@@ -147,15 +153,16 @@ def _await(
     plan: Plan, kind: NotificationType, person: Recipient, answers: Sequence[tuple[ChannelAnswer, dict[str, Any]]],
     shared: _Shared,
 ) -> None:  # fmt: skip
-    """Add the outcome that is awaited of a person whom it is decided to tell: whatever becomes of the messages."""
-    speaking = [(answer.channel, told["delivery"]) for answer, told in answers if answer.state in SPEAKING]
-    if not speaking or kind.outcome is None:
+    """Add the outcome that is awaited of a person who is to be told, or would be if they were in another arm:
+    whatever becomes of the messages."""
+    if kind.outcome is None:
         return
-    first = speaking[0][1]
+    first, channels = answers[0][1]["delivery"], [a.channel for a, _ in answers if a.state in policy.SPEAKING]
     plan.awaited[first] = Awaited(
         id=make_id("awaited", first), subject_key=shared.subject_key, decided_at=shared.now,
         until=shared.now + kind.outcome.milliseconds, type=kind.id, locale=person.facts.language,
-        channels=",".join(dict.fromkeys(channel for channel, _ in speaking)),
+        channels=",".join(dict.fromkeys(channels)), variant=shared.variant or "",
+        person=None if shared.variant is None else exposure_id(shared.variant.partition("/")[0], person.id),
     )  # fmt: skip
 
 
@@ -196,7 +203,7 @@ def _delivery(
         id=id_, event_id=event.id, recipient_id=recipient_id, type=kind.id, channel=answer.channel,
         target=answer.target, step=answer.step, lane=kind.lane, subject_key=shared.subject_key, state=answer.state,
         reason=answer.reason, created_at=now, updated_at=now,
-        due_at=answer.due_at, expires_at=shared.expires_at, next_check_at=next_check_at,
+        due_at=answer.due_at, expires_at=shared.expires_at, next_check_at=next_check_at, variant=shared.variant,
     )  # fmt: skip
 
 

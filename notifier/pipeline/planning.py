@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier import policy
 from notifier.domain.catalog import Catalog
 from notifier.domain.events import Event
+from notifier.domain.experiments import NONE, Running
 from notifier.domain.recipients import Recipient
 from notifier.pipeline.often import Often
 from notifier.pipeline.plan import Plan, make_plan
@@ -43,7 +44,7 @@ async def with_first_seen(
 
 async def read_and_plan(
     connection: AsyncConnection, dialect: str, catalog: Catalog, batch: Sequence[Event], now: int,
-    members: Mapping[str, list[Recipient]], *, hold: bool = True, often: Often | None = None,
+    members: Mapping[str, list[Recipient]], running: Running = NONE, *, hold: bool = True, often: Often | None = None,
 ) -> Plan:  # fmt: skip
     """The rows for a batch of events, by what is known of the people they name; nothing is written.
 
@@ -52,4 +53,4 @@ async def read_and_plan(
     """
     spent = await read_spent(connection, dialect, catalog, batch, members, now, hold=hold, often=often)
     with meter(Stage.DECIDE):
-        return make_plan(catalog, batch, members, now, spent)
+        return make_plan(catalog, batch, members, now, spent, running)

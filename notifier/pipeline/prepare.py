@@ -12,6 +12,7 @@ from notifier.domain.channels import Envelope
 from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Reason, State
 from notifier.domain.errors import RenderError
+from notifier.domain.experiments import NONE, Running
 from notifier.domain.links import Links
 from notifier.domain.messages import Message, content_hash
 from notifier.domain.recipient_facts import RecipientFacts
@@ -31,21 +32,23 @@ class Prepared(msgspec.Struct, frozen=True):
     words: RenderRecord = NOT_RENDERED
 
 
-def prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int) -> Prepared:
+def prepare(
+    catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int, running: Running = NONE
+) -> Prepared:
     """Check again whatever can have changed since the decision, then render.
 
     Raises RenderError and nothing else, whatever a row holds that another version wrote: one that can't be read keeps
     no other of its batch back.
     """
     try:
-        return _prepare(catalog, renderer, links, ready, now)
+        return _prepare(catalog, renderer, links, ready, now, running)
     except RenderError:
         raise
     except Exception as error:
         raise RenderError(f"{ready.type}: {type(error).__name__} in its data or texts") from error
 
 
-def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int) -> Prepared:
+def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, now: int, running: Running) -> Prepared:
     kind = catalog.with_twins.get(ready.type)
     if kind is None:
         return Prepared(ready, Unsent(State.CANCELLED, Reason.TYPE_GONE))
@@ -67,7 +70,8 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
     if verdict.action != "send":
         return Prepared(ready, _held_back(verdict))
     closes = sorted(closed_by(catalog, ready)) if kind.closes else ()
-    return _render(renderer, links, kind, ready, ready.facts, data, closes, now)
+    version = running.version(ready.variant)
+    return _render(renderer, links, kind, ready, ready.facts, data, closes, now, version)
 
 
 def _ended(kind: NotificationType, ready: Ready, now: int) -> Unsent | None:
@@ -129,13 +133,14 @@ def unsubscribe_url(links: Links, kind: NotificationType, ready: Ready, facts: R
 
 def _render(
     renderer: Renderer, links: Links, kind: NotificationType, ready: Ready, facts: RecipientFacts, data: dict[str, Any],
-    closes: Sequence[str], now: int,
+    closes: Sequence[str], now: int, version: int | None,
 ) -> Prepared:  # fmt: skip
     unsubscribe = unsubscribe_url(links, kind, ready, facts)
     if ready.digest_items is None:
         rendered = renderer.render(
             plain(kind.id), ready.channel, data=data, event_id=ready.event_id, locale=facts.language,
             time_zone=facts.zone, unsubscribe_url=unsubscribe,
+            version=version if version is not None and renderer.has(plain(kind.id), version) else None,
         )  # fmt: skip
     else:
         items = [msgspec.json.decode(item) for item in ready.digest_items]

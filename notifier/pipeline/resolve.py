@@ -82,7 +82,7 @@ async def ask(engine: WorkerEngine, ids: Sequence[str]) -> int:
 async def _find(engine: WorkerEngine, ready: Ready, now: int) -> Receipt | SendError | None:
     """The provider's answer about a delivery; an error where it can't say, so that it is asked again."""
     try:
-        message = prepare(engine.catalog, engine.renderer, engine.links, ready, now).message
+        message = prepare(engine.catalog, engine.renderer, engine.links, ready, now, engine.experiments.running).message
     except RenderError:
         return None
     transport = engine.transport(ready.channel, ready.type)

@@ -18,9 +18,11 @@ from notifier.policy.identity import (
     useless_from,
 )  # fmt: skip
 from notifier.policy.rules import Action, Case, Rule, Verdict, judge, trace
+from notifier.policy.trying import SPEAKING, try_out
 
 __all__ = [
     "NEVER",
+    "SPEAKING",
     "Action",
     "Case",
     "CategoryRow",
@@ -49,5 +51,6 @@ __all__ = [
     "subject_key",
     "switch",
     "trace",
+    "try_out",
     "useless_from",
 ]  # fmt: skip

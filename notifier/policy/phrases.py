@@ -26,6 +26,7 @@ REASONS: Final[Mapping[str, str]] = {
     "digest": "it is sent together with others",
     "empty_audience": "nobody is in its audience",
     "expired": "it is too late to be of use",
+    "held_back": "it is held back from some people for a time, to see what it changes",
     "lease_expired": "the worker that was sending it ended, and the provider may have it",
     "legal_window": "marketing may not be sent at that hour where the person lives",
     "misconfigured": "our account, key or sender was misconfigured when it was sent",
@@ -52,6 +53,7 @@ REASONS: Final[Mapping[str, str]] = {
     "unknown": "the provider can't say what became of it",
     "unknown_segment": "the event names a segment that does not exist",
     "unknown_recipient": "nobody that the event names is registered",
+    "waits_to_compare": "it goes out later to some people for a time, to see what that changes",
     "waits_turn": "another channel or another person on call comes first",
 }
 """Every `Reason`, and every kind of error that a provider's answer can be."""
@@ -176,6 +178,8 @@ def _told(case: Case, said: Verdict) -> str:
             return f"The person has had {_cap(case)} of {category} messages, which is the limit"
         case Rule.QUIET_HOURS:
             return _quiet(case)
+        case Rule.EXPERIMENT:
+            return "An experiment decides what the person is told"
         case Rule.LEGAL_WINDOW:
             return _window(case)
 

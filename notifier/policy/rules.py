@@ -46,6 +46,7 @@ class Rule(StrEnum):
     CAP = "cap"
     QUIET_HOURS = "quiet_hours"
     LEGAL_WINDOW = "legal_window"
+    EXPERIMENT = "experiment"  # said by no rule of `RULES`, but of the answers that these give (`trying`)
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

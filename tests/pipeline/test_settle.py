@@ -46,6 +46,7 @@ def ready(channel: Channel, *, attempts: int = 0, expires_in: int = 30 * DAY) ->
         accepted_at=NOW,
         data={},
         redrive_of=None,
+        variant=None,
         reach=Reach(),
         facts=None,
         address_key=None,

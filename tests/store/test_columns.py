@@ -12,6 +12,7 @@ from notifier.domain import (
     catalog,
     cloudevents,
     consent,
+    experiments,
     keys,
     preferences,
     recipients,
@@ -53,6 +54,9 @@ def longest(*words: Iterable[str]) -> int:
 KEY = most(preferences.Key)
 PERSON = most(preferences.RecipientId)
 TYPE = most(catalog.TypeId)
+EXPERIMENT = most(experiments.ExperimentId)
+ARM = 30
+VARIANT = EXPERIMENT + len("/") + ARM + len("/999")
 AUDIENCE = len("subscribers:") + KEY
 
 IN = {
@@ -65,6 +69,8 @@ IN = {
     "outcome.content_hash": ID,
     # What providers say is cut where it is read (below).
     "open_delivery.code": MAX_CODE, "outcome.code": MAX_CODE, "outcome.provider_reference": MAX_REFERENCE,
+    "delivery.variant": VARIANT, "effect.variant": VARIANT, "awaited_outcome.variant": VARIANT,
+    "experiment.id": EXPERIMENT, "experiment.type": TYPE, "exposure.experiment": EXPERIMENT,
     "effect.type": TYPE, "effect.locale": LOCALE, "awaited_outcome.type": TYPE, "awaited_outcome.locale": LOCALE,
     "awaited_outcome.channels": len(",".join(CHANNELS)),
     "decision.type": TYPE, "decision.recipient_id": PERSON,
@@ -94,7 +100,7 @@ IN = {
 
 OURS = {
     "tally.part", "tally.state", "tally.channel", "tally.reason", "retention_late.part", "retention_mark.name",
-    "effect.channel", "effect.what", "effect.variant", "awaited_outcome.variant",
+    "effect.channel", "effect.what", "experiment.state",
     "delivery.channel", "open_delivery.channel", "open_delivery.lane", "open_delivery.state", "open_delivery.reason",
     "outcome.state", "outcome.reason", "outcome.answer", "lease.channel", "supersession.reason", "device.kind",
     "device.platform", "consent.channel", "template_version.origin", "suppression.reason", "secret.name",

@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 SHARED: Final = frozenset(
     {
-        "api_key", "audit", "console_guess", "console_session", "console_user", "key_usage", "provider", "reach",
-        "secret", "segment", "subscription", "suppression", "template_draft", "template_version", "tenant",
+        "api_key", "audit", "console_guess", "console_session", "console_user", "experiment", "key_usage", "provider",
+        "reach", "secret", "segment", "subscription", "suppression", "template_draft", "template_version", "tenant",
         "test_contact",
     }
 )  # fmt: skip

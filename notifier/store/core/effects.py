@@ -32,6 +32,15 @@ awaited_outcome = Table(  # of one person who was to be told, until it has come 
     Column("channels", NAME, nullable=False),
     Column("locale", WORD, nullable=False),
     Column("variant", NAME, nullable=False),
+    Column("person", ID),
+    **MYSQL_OPTIONS,
+)
+
+exposure = Table(  # of a person to an experiment, by a hash of both: who was counted isn't counted again
+    "exposure",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("experiment", NAME, nullable=False),
     **MYSQL_OPTIONS,
 )
 
@@ -46,3 +55,4 @@ effect_place = Table(  # one row: the position in the log of changes up to which
 Index("ix_effect_hour", effect.c.hour)  # what was achieved since then?
 Index("ix_awaited_outcome_subject_key", awaited_outcome.c.subject_key)  # who is answered by an event about this?
 Index("ix_awaited_outcome_next_check_at", awaited_outcome.c.next_check_at)  # what has come, or doesn't come any more?
+Index("ix_exposure_experiment", exposure.c.experiment)  # whom does nobody ask about any more?

@@ -86,6 +86,7 @@ delivery = Table(  # as it was decided: written once
     Column("lane", WORD, nullable=False),
     Column("state", WORD, nullable=False),
     Column("reason", WORD),
+    Column("variant", NAME),
     **by_instant("id"),
 )
 

@@ -20,6 +20,18 @@ template_version = Table(
     **MYSQL_OPTIONS,
 )
 
+experiment = Table(
+    "experiment",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("type", NAME, nullable=False),
+    Column("state", WORD, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("document", DOCUMENT, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
 template_draft = Table(
     "template_draft",
     metadata,

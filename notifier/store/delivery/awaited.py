@@ -19,7 +19,9 @@ AT_ONCE: Final = 0
 class Awaited(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An outcome that is awaited of one person about one thing, from the decision to `until`.
 
-    `channels` are those by which the person was to hear; `answered_at` is when the outcome came.
+    `channels` are those by which the person was to hear; `answered_at` is when the outcome came. `variant` is the arm
+    of an experiment, and `person` the one of its people of whom this is the first that is awaited, by an id that says
+    nothing elsewhere.
     """
 
     id: str
@@ -31,6 +33,7 @@ class Awaited(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     channels: str
     locale: str
     variant: str = ""
+    person: str | None = None
 
     @property
     def next_check_at(self) -> int:

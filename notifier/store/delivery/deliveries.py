@@ -65,6 +65,7 @@ class NewDelivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digest_id: str | None = None
     lease_token: str | None = None
     redrive_of: str | None = None
+    variant: str | None = None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +90,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int
     redrive_of: str | None
+    variant: str | None
     attempts: int
     crashes: int
     occurred_at: int
@@ -190,7 +192,7 @@ IS_KNOWN = open_delivery.c.channel.in_(sorted(Channel))
 
 _AS_THEY_ARE = (
     "id", "event_id", "recipient_id", "type", "target", "subject_key", "created_at", "expires_at", "redrive_of",
-    "attempts", "crashes", "occurred_at", "accepted_at", "address_key",
+    "variant", "attempts", "crashes", "occurred_at", "accepted_at", "address_key",
 )  # fmt: skip
 """Columns that become members of `Ready` unchanged."""
 
@@ -360,7 +362,7 @@ def ready(dialect: str) -> sa.Select[Any]:
     own = ("id", "event_id", "recipient_id", "type", "channel", "lane", "target", "subject_key")
     return (
         sa.select(
-            *(delivery.c[name] for name in (*own, "created_at", "expires_at", "redrive_of", "digest_id")),
+            *(delivery.c[name] for name in (*own, "created_at", "expires_at", "redrive_of", "digest_id", "variant")),
             fallback_steps.REACHED.label("reached"),
             # The number of finished attempts: a claim counts the one that it begins.
             (open_delivery.c.attempts - sa.case((open_delivery.c.state == State.SENDING, 1), else_=0)).label(

@@ -26,6 +26,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     channel: str
     locale: str | None = None
+    variant: str | None = None
 
 
 async def read(database: Database) -> int:
@@ -69,5 +70,5 @@ def _counted(dialect: str) -> sa.Select[Any]:
     told = sa.and_(outcome.c.delivery_id == delivery.c.id, outcome.c.locale.is_not(None))
     last = outcome.c.number.desc()
     locale = sa.select(outcome.c.locale).where(told).order_by(last).limit(1).correlate(delivery).scalar_subquery()
-    own = (delivery.c[name] for name in ("id", "created_at", "type", "channel"))
+    own = (delivery.c[name] for name in ("id", "created_at", "type", "channel", "variant"))
     return sa.select(*own, locale.label("locale")).select_from(there)

@@ -16,7 +16,7 @@ from notifier.store.core.database import Database
 from notifier.store.core.scanning import find
 from notifier.store.core.schema import charging_session, consent, decision, delivery, event, outcome
 from notifier.store.core.status import TELLING
-from notifier.store.delivery import outcomes
+from notifier.store.delivery import exposures, outcomes
 from notifier.store.delivery.outcomes import End
 from notifier.store.people.erasures import Erasure, forget_events
 
@@ -25,12 +25,12 @@ CHUNK: Final = 500  # rows in one transaction
 
 async def forget_told(database: Database, erased: Erasure, now: int) -> int:
     """Replace one person by their pseudonym in deliveries, decisions and consents, end their pending deliveries, and
-    remove them from the events behind those; returns the number of rows.
+    remove them from the events behind those and from who was counted in experiments; returns the number of rows.
 
     What a worker has in hand is settled by that worker, whenever that is, and not sent again.
     """
     count = 0
-    for chunk in (_forget_deliveries, _forget_decisions, _forget_consents):
+    for chunk in (_forget_deliveries, _forget_decisions, _forget_consents, _forget_exposures):
         while done := await _in_transaction(database, chunk, erased, now):
             count += done
     return count
@@ -71,6 +71,10 @@ async def _forget_deliveries(connection: AsyncConnection, dialect: str, erased: 
         await _cancel(connection, dialect, [row.id for row in found], now)
         await forget_events(connection, dialect, {row.event_id for row in found}, [erased], told=True)
     return len(found)
+
+
+async def _forget_exposures(connection: AsyncConnection, dialect: str, erased: Erasure, _now: int) -> int:
+    return await exposures.forget_person(connection, dialect, erased.names[0])
 
 
 async def _forget_decisions(connection: AsyncConnection, dialect: str, erased: Erasure, _now: int) -> int:

@@ -1,0 +1,213 @@
+"""What an experiment has come to: the counts of its arms, the intervals of their gains, and the verdict so far."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from notifier.domain import statistics
+from notifier.domain.catalog import NotificationType
+from notifier.domain.clock import DAY, HOUR, MINUTE
+from notifier.domain.effects import ANY, STEPS, Effect, What, hour_of
+from notifier.domain.experiments import ALPHA, CONTROL, Experiment, ExperimentState
+from notifier.domain.statistics import Conclusion, Finding, Guardrail, Interval, Sums
+from notifier.pipeline.engine import Engine
+from notifier.store.delivery import effects
+
+POWER: Final = 0.9
+"""The chance by which a gain of the planned size is found."""
+GUARDED: Final[Mapping[str, float]] = {"failed": 0.01, "unsubscribed": 0.002, "complained": 0.001, "stopped": 0.002}
+"""What no arm may make worse, as a share of its people, and by how much it may at most."""
+MOST_SHARE: Final = 0.99
+"""The share that is planned for at most: from there on nothing is left to gain."""
+LEAST: Final = 50
+"""People of the control by whom its share is known well enough to plan with."""
+HOURS_OF_A_DAY: Final = DAY // HOUR
+
+
+class ArmResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an arm's people so far: how many there are, for how many the outcome came, their share, the median
+    of the minutes until it came, and the least and most that the share exceeds the control's by, at every look."""
+
+    arm: str
+    people: int
+    answered: int
+    share: float | None
+    median_minutes: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+    guardrails: dict[str, int] = {}
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """The interval of a variant's gain as it was at the end of a day or an hour (`hour`, since 1970)."""
+
+    hour: int
+    arm: str
+    low: float | None
+    high: float | None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """An experiment's arms, the verdict, of which arm and by which guardrail, and the course of the intervals.
+
+    `people_needed` of each arm find the planned gain. `waiting` is how many hours aren't counted yet, because outcomes
+    may still come. `ratio` is the chance of arms as unequal as these, at any look.
+    """
+
+    finding: Finding
+    arm: str | None
+    guardrail: str | None
+    words: str
+    arms: list[ArmResult]
+    looks: list[Look]
+    people_needed: int | None
+    ratio: float
+    waiting: int
+
+
+async def read(engine: Engine, experiment: Experiment) -> Result:
+    """What an experiment has come to by now."""
+    now = engine.clock.now()
+    since = hour_of(experiment.started_at or now)
+    first = since - since % HOURS_OF_A_DAY  # hours of long ago are rows of their day's first
+    found = await effects.read(engine.database, first, hour_of(now) + 1, [experiment.plan.type])
+    return result(experiment, engine.catalog.types[experiment.plan.type], found, now)
+
+
+def result(experiment: Experiment, kind: NotificationType, counted: Sequence[Effect], now: int) -> Result:
+    """What an experiment has come to by what was counted of its type. Only hours of which every outcome has come or is
+    too late are read."""
+    own = [each for each in counted if each.variant.startswith(f"{experiment.id}/")]
+    within = 0 if kind.outcome is None else kind.outcome.milliseconds
+    final = [each for each in own if (each.hour + 1) * HOUR + within <= now]
+    arms = {name: _sums(final, name) for name in experiment.plan.arms}
+    variants = [name for name in arms if name != CONTROL]
+    alpha = ALPHA / max(len(variants), 1)
+    needed = _needed(arms[CONTROL], experiment.plan.gain, alpha)
+    tightest = 2 * (needed or statistics.people_for_rate(0.5, min(experiment.plan.gain, 0.49), alpha, POWER))
+    gains = {name: statistics.difference(arms[CONTROL], arms[name], alpha, tightest) for name in variants}
+    ratio = _ratio(experiment, final)
+    is_over = experiment.state == ExperimentState.ENDED or _lasted(experiment, now)
+    rails = list(_guardrails(final, arms, variants, tightest))
+    conclusion = statistics.conclude(gains, rails, ratio, is_over=is_over)
+    return Result(
+        finding=conclusion.finding, arm=conclusion.arm, guardrail=conclusion.guardrail, words=words(conclusion),
+        arms=[_arm(name, arms[name], gains.get(name), final, within) for name in arms],
+        looks=list(_looks(final, variants, alpha, tightest)), people_needed=needed, ratio=ratio,
+        waiting=len({each.hour for each in own} - {each.hour for each in final}),
+    )  # fmt: skip
+
+
+def words(conclusion: Conclusion) -> str:
+    """A verdict in a sentence."""
+    match conclusion.finding:
+        case Finding.MISMATCH:
+            return (
+                "The arms have other sizes than their weights say: read nothing of them, and look for a fault."
+            )
+        case Finding.HARM:
+            return f"{conclusion.arm} makes it worse: {conclusion.guardrail}. Stop it."
+        case Finding.WINNER:
+            return f"{conclusion.arm} is better than the control."
+        case Finding.NO_WINNER:
+            return "No arm is better than the control, so the control stays."
+        case Finding.KEEP_GOING:
+            return "It is too early to say; looking more often does no harm."
+
+
+def _lasted(experiment: Experiment, now: int) -> bool:
+    return experiment.started_at is not None and now >= experiment.started_at + experiment.plan.most
+
+
+def _of(effect: Effect, arm: str) -> bool:
+    return effect.channel == ANY and effect.variant.split("/")[1] == arm
+
+
+def _sums(counted: Sequence[Effect], arm: str) -> Sums:
+    of = Counter[str]()
+    for each in counted:
+        if _of(each, arm):
+            of[each.what] += each.number
+    return statistics.rate(of[What.ENROLLED], of[What.WON])
+
+
+def _needed(control: Sums, gain: float, alpha: float) -> int | None:
+    """People of each arm who find the planned gain, by the control's share so far; None while it isn't known."""
+    if control.n < LEAST or not 0 < control.mean < 1:
+        return None
+    return statistics.people_for_rate(min(control.mean, MOST_SHARE - gain), gain, alpha, POWER)
+
+
+def _ratio(experiment: Experiment, counted: Sequence[Effect]) -> float:
+    """The least chance of any allocation's arms, times the number of allocations."""
+    chances = []
+    for version, weights in enumerate(experiment.allocations, 1):
+        counts = Counter[str](dict.fromkeys(weights, 0))
+        for each in counted:
+            arm, _, of = each.variant.split("/", 1)[1].partition("/")
+            if each.channel == ANY and each.what == What.ENROLLED and of == str(version) and arm in weights:
+                counts[arm] += each.number
+        kept = {arm: counts[arm] for arm, weight in weights.items() if weight}
+        if sum(kept.values()):
+            chances.append(statistics.sample_ratio_at_any_look(kept, {arm: weights[arm] for arm in kept}))
+    return min((min(chance * len(chances), 1.0) for chance in chances), default=1.0)
+
+
+def _guardrails(
+    counted: Sequence[Effect], arms: Mapping[str, Sums], variants: Sequence[str], tightest: int
+) -> list[Guardrail]:
+    alpha = ALPHA / max(len(variants) * len(GUARDED), 1)
+    found = []
+    for name, margin in GUARDED.items():
+        sums = {arm: statistics.rate(arms[arm].n, min(_number(counted, arm, name), arms[arm].n)) for arm in arms}
+        found += [
+            Guardrail(name, arm, statistics.at_least(sums[CONTROL], sums[arm], alpha, tightest), margin)
+            for arm in variants
+        ]
+    return found
+
+
+def _number(counted: Sequence[Effect], arm: str, what: str) -> int:
+    names = {what, "undelivered"} if what == "failed" else {what}
+    return sum(each.number for each in counted if each.what in names and each.variant.split("/")[1] == arm)
+
+
+def _arm(name: str, sums: Sums, gain: Interval | None, counted: Sequence[Effect], within: int) -> ArmResult:
+    known = gain is not None and gain != statistics.UNKNOWN
+    return ArmResult(
+        arm=name, people=sums.n, answered=round(sums.total), share=sums.mean if sums.n else None,
+        median_minutes=_median(counted, name, within), gain_low=gain.low if known and gain else None,
+        gain_high=gain.high if known and gain else None,
+        guardrails={what: number for what in GUARDED if (number := _number(counted, name, what))},
+    )  # fmt: skip
+
+
+def _median(counted: Sequence[Effect], arm: str, within: int) -> float | None:
+    """The minutes after which the outcome has come for half of an arm's people; None where it hasn't for so many."""
+    ended, people = Counter[int](), 0
+    for each in counted:
+        if _of(each, arm) and each.what == What.WON:
+            ended[each.after + 1] += each.number
+        elif _of(each, arm) and each.what == What.ENROLLED:
+            people += each.number
+    if not people:
+        return None
+    curve = statistics.remaining(ended, {STEPS + 1: people - ended.total()})
+    step = statistics.median(curve)
+    return None if step is None else step * within / STEPS / MINUTE
+
+
+def _looks(counted: Sequence[Effect], variants: Sequence[str], alpha: float, tightest: int) -> list[Look]:
+    """The intervals as they were after each hour or day of which something is counted."""
+    hours = sorted({each.hour for each in counted})
+    found = []
+    for hour in hours:
+        so_far = [each for each in counted if each.hour <= hour]
+        control = _sums(so_far, CONTROL)
+        for name in variants:
+            gain = statistics.difference(control, _sums(so_far, name), alpha, tightest)
+            known = gain != statistics.UNKNOWN
+            found.append(Look(hour=hour, arm=name, low=gain.low if known else None, high=gain.high if known else None))
+    return found
