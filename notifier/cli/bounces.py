@@ -1,4 +1,4 @@
-"""`notifier bounces`: process bounces that arrive by mail."""
+"""`notifier bounces`: process bounces and complaints that arrive by mail."""
 
 import json
 import mailbox
@@ -15,11 +15,14 @@ from typing import NoReturn
 import click
 import msgspec
 
-from notifier.channels.email.bounces import MAX_BYTES, Bounce, read_bounce
+from notifier.channels.email.bounces import Bounce, read_bounce
+from notifier.channels.email.complaints import Feedback, read_feedback
+from notifier.channels.email.reports import MAX_BYTES
 from notifier.cli.manage import on_database
 from notifier.domain.clock import SystemClock
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.reading import unmarked
+from notifier.pipeline import complaints
 from notifier.pipeline.receipts import BATCH, Recorded, record
 from notifier.store.core.database import Database
 
@@ -31,10 +34,12 @@ EX_TEMPFAIL = 75  # the exit status at which a mail server keeps the mail and re
 @click.argument("source", default="-", metavar="[FILE|-]", type=click.Path(allow_dash=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON line for each mail.")
 def bounces(source: Path, as_json: bool) -> None:
-    """Process bounces: one mail from standard input, or the mails of a FILE (a mail or an mbox) or a Maildir.
+    """Process bounces and complaints: one mail from standard input, or the mails of a FILE (a mail or an mbox) or a
+    Maildir.
 
-    A bounced delivery becomes undelivered, and a mailbox that no longer exists is not written to again. Mails that
-    aren't bounces, or were processed before, are ignored, so the same mails may be read repeatedly.
+    A bounced delivery becomes undelivered, and a mailbox that no longer exists is not written to again. Whoever
+    complained of a mail (a feedback report of their mailbox's provider, RFC 5965) gets no more marketing by e-mail.
+    Other mails, or those processed before, are ignored, so the same mails may be read repeatedly.
 
     \b
     For Postfix, in master.cf, with recipient_delimiter = + and the sender's address routed here:
@@ -94,22 +99,27 @@ def _marked(source: Path) -> Iterator[bytes]:
 
 
 async def _take(database: Database, mails: Iterator[bytes], as_json: bool) -> None:
-    read = map(read_bounce, mails)
+    read = (read_feedback(mail) or read_bounce(mail) for mail in mails)
     while batch := list(islice(read, BATCH)):
-        reports = [bounce.report for bounce in batch if bounce.report is not None]
-        recorded = iter(await record(database, reports, SystemClock().now()) if reports else [])
-        for bounce in batch:
-            done = Recorded() if bounce.report is None else next(recorded)
-            _tell(bounce, done, as_json)
+        now = SystemClock().now()
+        reports = [each.report for each in batch if isinstance(each, Bounce) and each.report is not None]
+        recorded = iter(await record(database, reports, now) if reports else [])
+        complained = [each.delivery for each in batch if isinstance(each, Feedback) and each.delivery is not None]
+        news = iter(await complaints.take(database, complained, now) if complained else [])
+        for each in batch:
+            if isinstance(each, Feedback):
+                _tell_feedback(each, each.delivery is not None and next(news), as_json)
+            else:
+                _tell_bounce(each, Recorded() if each.report is None else next(recorded), as_json)
 
 
-def _tell(bounce: Bounce, done: Recorded, as_json: bool) -> None:
+def _tell_bounce(bounce: Bounce, done: Recorded, as_json: bool) -> None:
     delivery, code = (bounce.report.delivery, bounce.report.code) if bounce.report else (None, None)
     if as_json:
         told = {"delivery": delivery, "action": bounce.action, "code": code, **msgspec.structs.asdict(done)}
         click.echo(json.dumps(told))
     elif bounce.action is None:
-        click.echo("This mail is no bounce.")
+        click.echo("This mail is neither a bounce nor a complaint.")
     elif delivery is None:
         click.echo(f"Nothing to do: {bounce.action}.")
     elif not done.moved:
@@ -117,6 +127,17 @@ def _tell(bounce: Bounce, done: Recorded, as_json: bool) -> None:
     else:
         more = "; its mailbox is suppressed" if done.suppressed else ""
         click.echo(f"{delivery}: undelivered, {code}{more}.")
+
+
+def _tell_feedback(feedback: Feedback, done: bool, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"delivery": feedback.delivery, "feedback": feedback.kind, "withdrawn": done}))
+    elif feedback.delivery is None:
+        click.echo(f"Nothing to do: feedback {feedback.kind}.")
+    elif not done:
+        click.echo(f"{feedback.delivery}: a complaint, already known.")
+    else:
+        click.echo(f"{feedback.delivery}: a complaint; its recipient gets no more marketing by e-mail.")
 
 
 def _end(text: str, code: int) -> NoReturn:

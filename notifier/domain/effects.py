@@ -20,12 +20,14 @@ class What(StrEnum):
 
     `exposed` counts people whom it was decided to tell, and `answered` those of them whose outcome came in time; of an
     experiment's people `enrolled` and `won` count each once, by the first that was awaited of them.
+    `complained` counts mails that their recipients called spam.
     """
 
     EXPOSED = "exposed"
     ANSWERED = "answered"
     ENROLLED = "enrolled"
     WON = "won"
+    COMPLAINED = "complained"
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):

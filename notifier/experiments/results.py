@@ -104,9 +104,7 @@ def words(conclusion: Conclusion) -> str:
     """A verdict in a sentence."""
     match conclusion.finding:
         case Finding.MISMATCH:
-            return (
-                "The arms have other sizes than their weights say: read nothing of them, and look for a fault."
-            )
+            return "The arms have other sizes than their weights say: read nothing of them, and look for a fault."
         case Finding.HARM:
             return f"{conclusion.arm} makes it worse: {conclusion.guardrail}. Stop it."
         case Finding.WINNER:

@@ -18,7 +18,7 @@ from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.people import recipients
-from tests.channels.email.reports import DELIVERY, POSTFIX, dsn
+from tests.channels.email.reports import DELIVERY, POSTFIX, YAHOO, arf, dsn
 from tests.named import EMAIL
 
 OTHER = "6f" * 16
@@ -79,16 +79,44 @@ def test_a_mail_server_pipes_a_bounce_in(url: str) -> None:
     assert states(url) == {DELIVERY: ("undelivered", "5.1.1"), OTHER: ("sent", None)}
 
 
+def test_a_mail_server_pipes_a_complaint_in(url: str) -> None:
+    # When a provider's feedback report comes, and the same once more
+    first, again = (run(url, "--json", mail=YAHOO.encode()) for _ in range(2))
+
+    # Then consent to marketing by mail is taken back, once, and the mail stays as it was
+    told = {"delivery": DELIVERY, "feedback": "abuse"}
+    assert lines(first) == [{**told, "withdrawn": True}]
+    assert lines(again) == [{**told, "withdrawn": False}]
+    assert states(url) == {DELIVERY: ("sent", None), OTHER: ("sent", None)}
+
+
+def test_bounces_and_complaints_of_one_mailbox_are_each_taken_as_what_they_are(url: str, tmp_path: Path) -> None:
+    box = mailbox.mbox(tmp_path / "mbox")
+    for mail in (arf("fraud"), dsn("5.2.2", reference=OTHER), YAHOO.encode(), b"To: x\n\nHello.\n"):
+        box.add(mail)
+    box.close()
+
+    told = lines(run(url, "--json", str(tmp_path / "mbox")))
+
+    assert [line.get("feedback") for line in told] == ["fraud", None, "abuse", None]
+    assert [line.get("moved") for line in told] == [None, True, None, False]
+    assert [line.get("withdrawn") for line in told] == [False, None, True, None]
+
+
 @pytest.mark.parametrize(
     ("mail", "said"),
     [
         (POSTFIX.encode(), f"{DELIVERY}: undelivered, 5.1.1; its mailbox is suppressed."),
         (dsn("5.2.2"), f"{DELIVERY}: undelivered, 5.2.2."),
         (dsn("4.4.1", "delayed"), "Nothing to do: delayed."),
+        (arf(), f"{DELIVERY}: a complaint; its recipient gets no more marketing by e-mail."),
+        (arf(mail=f"Message-ID: <{'0' * 32}@x>"), f"{'0' * 32}: a complaint, already known."),
+        (arf(mail="X: y"), "Nothing to do: feedback abuse."),
+        (arf("not-spam"), "Nothing to do: feedback not-spam."),
         (dsn(reference="0" * 32), f"{'0' * 32}: already known."),
-        (b"To: a@example.com\n\nI am away.", "This mail is no bounce."),
-        (b"", "This mail is no bounce."),
-        (b"\xff" * 2_000_000, "This mail is no bounce."),
+        (b"To: a@example.com\n\nI am away.", "This mail is neither a bounce nor a complaint."),
+        (b"", "This mail is neither a bounce nor a complaint."),
+        (b"\xff" * 2_000_000, "This mail is neither a bounce nor a complaint."),
     ],
 )
 def test_it_says_in_words_what_it_did_and_never_whom_it_is_about(url: str, mail: bytes, said: str) -> None:

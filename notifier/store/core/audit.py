@@ -1,7 +1,7 @@
 """The audit: who did what by hand, and when. Rows are only ever added, in the transaction of the change they record."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -44,6 +44,13 @@ async def has(database: Database, id_: str) -> bool:
     return await database.read(work)
 
 
+async def known(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> set[str]:
+    """Which of these ids the audit has entries with."""
+    if not ids:
+        return set()
+    return {row.id for row in await connection.execute(_known(dialect), {"rows": rows.ids(ids)})}
+
+
 async def tell(database: Database, entry: AuditEntry) -> None:
     """Record in the audit an action that changes no row."""
 
@@ -76,6 +83,12 @@ def _read(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [audit.c.id])
     found = rows.lookup(wanted, audit, audit.c.id == wanted.c.id)
     return sa.select(audit).select_from(found).order_by(audit.c.at.desc(), audit.c.id.desc())
+
+
+@cache
+def _known(dialect: str) -> sa.Select[tuple[str]]:
+    wanted = rows.batch(dialect, [audit.c.id])
+    return sa.select(audit.c.id).select_from(rows.lookup(wanted, audit, audit.c.id == wanted.c.id))
 
 
 @cache

@@ -29,8 +29,10 @@ PERSON: Final = "recipient"
 
 STOPPED: Final = "sms.stop"
 STARTED: Final = "sms.start"
-ACTIONS: Final = (STOPPED, STARTED)
-"""What texts do, in the audit. These entries stay for ever: by them a text that is reported again counts once."""
+COMPLAINED: Final = "email.complaint"
+ACTIONS: Final = (STOPPED, STARTED, COMPLAINED)
+"""What people tell us by text or by their mailbox's provider, in the audit. These entries stay for ever: by them what
+is reported again counts once."""
 
 STOP: Final = Consent(category=ALL, channel="sms", granted=False, wording="STOP", source="sms")
 START: Final = Consent(category=ALL, channel="sms", granted=True, wording="START", source="sms")

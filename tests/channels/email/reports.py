@@ -145,3 +145,63 @@ def dsn(
         f"Diagnostic-Code: {diagnostic}\n\n--b--\n"
     )
     return text.replace("\n", "\r\n").encode()
+
+
+# Feedback reports (RFC 5965), their lines as Yahoo and Comcast write them
+
+YAHOO: Final = f"""\
+Return-Path: <feedback@arf.mail.yahoo.example>
+To: <complaints@voltline.example>
+From: Yahoo! Mail AntiSpam Feedback <feedback@arf.mail.yahoo.example>
+Subject: FW: Your receipt
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report;
+\tboundary="_----Gq8vJDqzoxlB2D0C"
+
+This is a MIME-encapsulated message.
+
+--_----Gq8vJDqzoxlB2D0C
+Content-Type: text/plain
+
+This is an email abuse report for an email message from voltline.example on Mon, 09 Mar 2026 17:41:00 +0000
+
+--_----Gq8vJDqzoxlB2D0C
+Content-Disposition: inline
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+User-Agent: Yahoo!-Mail-Feedback/2.0
+Version: 0.1
+Original-Mail-From: <{RETURN_PATH}>
+Original-Rcpt-To: redacted@yahoo.example
+Received-Date: Mon, 09 Mar 2026 17:41:00 +0000
+Reported-Domain: voltline.example
+Authentication-Results: atlas.yahoo.example; dkim=pass
+
+--_----Gq8vJDqzoxlB2D0C
+Content-Disposition: inline
+Content-Type: message/rfc822
+
+Received: from mail.voltline.example
+From: "Voltline" <no-reply@voltline.example>
+Subject: Your receipt
+
+Hello.
+
+--_----Gq8vJDqzoxlB2D0C--
+"""
+
+
+def arf(
+    kind: str = "abuse", *, mail: str = f"Message-ID: <{DELIVERY}@voltline.example>", as_type: str = "message/rfc822",
+    fields: str = "",
+) -> bytes:  # fmt: skip
+    """A feedback report of this kind that returns a mail with these header fields, its lines ended as on the wire."""
+    text = (
+        "To: complaints@voltline.example\n"
+        'Content-Type: multipart/report; report-type="feedback-report"; boundary="b"\n\n'
+        "--b\nContent-Type: text/plain\n\nA complaint.\n--b\nContent-Type: message/feedback-report\n\n"
+        f"Feedback-Type: {kind}\nUser-Agent: X/1\nVersion: 1\n{fields}\n"
+        f"--b\nContent-Type: {as_type}\n\n{mail}\nSubject: x\n\nHello.\n--b--\n"
+    )
+    return text.replace("\n", "\r\n").encode()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.channels.email.bounces import MAX_BYTES, MAX_PARTS, MAX_RECIPIENTS, Bounce, read_bounce
+from notifier.channels.email.bounces import MAX_RECIPIENTS, Bounce, read_bounce
+from notifier.channels.email.reports import MAX_BYTES, MAX_PARTS
 from notifier.domain.deliveries import Reason, State
 from notifier.domain.messages import Report
 from tests.channels.email.reports import DELIVERY, EXCHANGE, EXIM, POSTFIX, dsn
