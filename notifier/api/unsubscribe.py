@@ -9,6 +9,7 @@ from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import FORM
 from notifier.api.page import read_form
 from notifier.domain.catalog import Catalog
+from notifier.domain.effects import What
 from notifier.domain.links import Unsubscribe
 from notifier.domain.recipients import Recipient
 from notifier.people import choosing
@@ -44,9 +45,11 @@ async def post_unsubscribe(request: Request, context: ApiContext) -> Response:
     found = await recipients.find(engine.database, link.recipient_id)
     if found is None:
         return context.pages.no_such_link(request)
+    person, groups = found
     said = choosing.Said(
-        _consent(engine.catalog, link, found[0], on), SOURCE, context.pages.wording(request, found[0].facts.language)
-    )
+        _consent(engine.catalog, link, person, on), SOURCE, context.pages.wording(request, person.facts.language),
+        What.UNSUBSCRIBED if _cell(engine.catalog, link, person, groups).on else None,
+    )  # fmt: skip
     await choosing.switch(engine.database, link, said, on=on, now=now)
     return await _page(request, context, "undone" if on else "done")
 

@@ -12,7 +12,8 @@ STEPS: Final = 30
 """Parts of the time within which an outcome is awaited, by which it is told how soon one came."""
 
 ANY: Final = ""
-"""The channel of what is counted once for each person, however many channels they were to hear by."""
+"""The channel of what is counted once for each person, however many channels they were to hear by; the type, and the
+category, of what is about none."""
 
 
 class What(StrEnum):
@@ -21,6 +22,10 @@ class What(StrEnum):
     `exposed` counts people whom it was decided to tell, and `answered` those of them whose outcome came in time; of an
     experiment's people `enrolled` and `won` count each once, by the first that was awaited of them.
     `complained` counts mails that their recipients called spam.
+
+    What people do is counted once for each delivery: they see it (`opened`), or also `read` it, where it stands in the
+    app. And once for each choice: by the link in a mail (`unsubscribed`), by a text (`stopped`), or in any other way of
+    theirs (`switched_off`).
     """
 
     EXPOSED = "exposed"
@@ -28,6 +33,11 @@ class What(StrEnum):
     ENROLLED = "enrolled"
     WON = "won"
     COMPLAINED = "complained"
+    OPENED = "opened"
+    READ = "read"
+    UNSUBSCRIBED = "unsubscribed"
+    STOPPED = "stopped"
+    SWITCHED_OFF = "switched_off"
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -35,6 +45,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `hour` is since 1970, when the message was decided, whenever it did so: what came of an hour's messages can be set
     against them. `what` is a state or one of `What`; `after` is the part of `STEPS` in which an outcome came.
+
+    Choices are about no message (`of_choice`): their hour is when they were made, and `variant` is the category.
     """
 
     hour: int
@@ -45,6 +57,14 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     what: str
     after: int = 0
     number: int = 1
+
+
+def of_choice(what: What, category: str, channel: str, now: int) -> Effect:
+    """A choice that a person makes now about a category on a channel, each of which may be `ANY`.
+
+    No link and no page says which message led to it, so it has no type.
+    """
+    return Effect(hour=hour_of(now), type=ANY, channel=channel, locale="", variant=category, what=what)
 
 
 def hour_of(instant: int) -> int:

@@ -88,7 +88,7 @@ class Report(Private, frozen=True, kw_only=True):
     `delivery` is our reference, `reference` the provider's own; `reason` and `code` say why it was not delivered.
     `again` is the class of retries by which it may go out once more where it was not.
     `addresses` are those it names, and `suppress` why they are not to be written to any more. `provider` is None where
-    the report doesn't tell which account it was.
+    the report doesn't tell which account it was. `opened` says that the person themselves opened the message.
     """
 
     delivery: str
@@ -101,3 +101,4 @@ class Report(Private, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
     suppress: Reason | None = None
     again: str | None = None
+    opened: bool = False

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from notifier.domain.deliveries import Channel, ChannelName, channel_of
+from notifier.domain.effects import ANY
 from notifier.domain.messages import Private
 from notifier.domain.text import STEP, WORD
 
@@ -153,6 +154,25 @@ def chosen(choices: msgspec.Struct) -> Mapping[str, Any]:
     told: Mapping[str, Any] = msgspec.to_builtins(choices)
     silent: Mapping[str, Any] = msgspec.to_builtins(type(choices)())
     return {name: value for name, value in told.items() if value != silent[name]}
+
+
+def switched_off(before: Preferences, after: Preferences) -> list[tuple[str, str]]:
+    """What a change of preferences switches off that was on, by category and channel; a whole row, a whole column and
+    everything are of `ANY` channel, `ANY` category, or both."""
+    named = [
+        (category, channel) for category, cells in after.switches.items() for channel, on in cells.items() if not on
+    ]
+    named += [(category, ANY) for category, on in after.categories.items() if not on]
+    named += [(ANY, channel) for channel, on in after.channels.items() if not on]
+    named += [] if after.everything else [(ANY, ANY)]
+    return [spot for spot in named if not _is_off(before, *spot)]
+
+
+def _is_off(preferences: Preferences, category: str, channel: str) -> bool:
+    """Whether a person's own choices switch off a category on a channel, each of which may be `ANY`."""
+    cell = preferences.switches.get(category, {}).get(channel)
+    said = (cell, preferences.categories.get(category), preferences.channels.get(channel))
+    return not preferences.everything or next((not on for on in said if on is not None), False)
 
 
 def laid_upon(before: Preferences, told: PreferencesPatch) -> Preferences:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
 from notifier.domain.consent import Consent
+from notifier.domain.effects import What
 from notifier.domain.links import Unsubscribe
 from notifier.domain.preferences import Preferences
 from notifier.policy import Spot
@@ -20,11 +21,13 @@ PERSON = "person"
 
 
 class Said(msgspec.Struct, frozen=True):
-    """A change of marketing consent, with the page and the words that it was given to."""
+    """A change of marketing consent, with the page and the words that it was given to; `what` counts what is switched
+    off, None nothing."""
 
     given: Mapping[Spot, bool]
     source: str
     wording: str
+    what: What | None = What.SWITCHED_OFF
 
 
 async def switch(database: Database, link: Unsubscribe, said: Said, *, on: bool, now: int) -> bool:
@@ -48,7 +51,7 @@ async def save(
 
     async def work(connection: AsyncConnection) -> bool:
         dialect = database.dialect
-        if await preferences.take_step(connection, dialect, recipient_id, step, PERSON, now) is None:
+        if await preferences.take_step(connection, dialect, recipient_id, step, PERSON, now, said.what) is None:
             return False
         if words:
             await consents.append(connection, dialect, {recipient_id: words}, PERSON, now)

@@ -79,10 +79,7 @@ def _effects(found: Sequence[LoggedChange], known: Mapping[str, Counted]) -> Ite
     for each in found:
         of = known.get(each.change.delivery_id)
         if of is not None and each.change.state in COUNTED:
-            yield Effect(
-                hour=hour_of(of.created_at), type=of.type, channel=of.channel, locale=of.locale or "",
-                variant=of.variant or "", what=each.change.state,
-            )  # fmt: skip
+            yield of.effect(each.change.state)
 
 
 async def _count_over(engine: Engine) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import metrics
 from notifier.domain.deliveries import UNREACHED, State, may_move
+from notifier.domain.effects import What
 from notifier.domain.messages import Report
 from notifier.pipeline.engine import Engine
 from notifier.pipeline.traces import tell_reported
@@ -19,7 +20,7 @@ from notifier.providers.retries import Retry
 from notifier.providers.spec import retries
 from notifier.store.core.buckets import over
 from notifier.store.core.database import Database
-from notifier.store.delivery import earlier, fallback_steps, receipts
+from notifier.store.delivery import earlier, effect_places, fallback_steps, receipts
 from notifier.store.delivery.receipts import DeliveryStatus
 from notifier.store.people import suppressions
 from notifier.store.people.suppressions import AddressKey, Suppression
@@ -70,6 +71,8 @@ async def record(database: Database, reports: Sequence[Report], now: int) -> lis
         moved = advance(standings, told)
         moves = {report.delivery: report for report, counted in zip(told, moved, strict=True) if counted}
         await receipts.write(connection, database.dialect, standings, moves, now)
+        opened = [(id_, What.OPENED) for id_, report in moves.items() if report.opened]
+        await effect_places.add_deeds(connection, database.dialect, opened)
         again = await _wait_again(connection, database.dialect, standings, moves, now)
         ended = [id_ for id_, report in moves.items() if report.state in UNREACHED and id_ not in again]
         await fallback_steps.bring_forward(connection, database.dialect, ended, now)

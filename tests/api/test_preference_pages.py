@@ -14,6 +14,7 @@ from notifier.domain.messages import Device
 from notifier.domain.preferences import Defaults, Preferences, QuietHours
 from notifier.domain.recipients import RecipientDetails
 from notifier.store.core.database import Database
+from notifier.store.core.effects import effect
 from notifier.store.core.schema import consent, preference_change
 from notifier.store.people import preferences, recipients
 from tests.api.conftest import on_sqlite
@@ -106,6 +107,19 @@ async def test_everything_on_the_form_can_be_chosen(ada: Person) -> None:
     assert 'lang="de"' in page
     assert "Gespeichert." in page
     assert 'value="07:30"' in page
+
+
+async def test_what_is_switched_off_on_the_page_is_counted_by_category_and_channel(ada: Person) -> None:
+    # When Ada unticks a box and everything, and saves the form again
+    on = [each for each in ON if each != "charging.sms"]
+    for _ in range(2):
+        await ada.submit(ada.centre_path(), *filled(on, everything_off="yes"))
+
+    # Then each is counted once
+    counted = await ada.api.rows(effect)
+    assert sorted((each.type, each.variant, each.channel, each.what, each.number) for each in counted) == [
+        ("", "", "", "switched_off", 1), ("", "charging", "sms", "switched_off", 1),
+    ]  # fmt: skip
 
 
 async def test_what_one_chose_before_and_did_not_touch_stays(ada: Person) -> None:

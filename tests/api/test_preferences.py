@@ -8,6 +8,7 @@ import pytest
 
 from notifier.domain.keys import make_key
 from notifier.store.console import keys
+from notifier.store.core.effects import effect
 from notifier.store.core.schema import preference_change, recipient, tenant
 from notifier.store.core.staff import audit
 from tests.api.conftest import on_sqlite
@@ -70,6 +71,21 @@ async def test_a_patch_changes_what_it_names_and_null_takes_away(api: Caller, ad
     del expected["everything"]
     assert (answer.status, answer.body) == (200, expected)
     assert await chosen(api) == expected
+
+
+async def test_what_is_switched_off_for_a_person_is_counted_and_what_services_know_of_them_is_not(
+    api: Caller, ada: None
+) -> None:
+    # Given somebody whom a service knows, and who hears no offers
+    await api.call("PUT", "/v1/recipients/bob", b'{"preferences": {"categories": {"offers": false}}}')
+
+    # When an app switches charging off for each
+    for id_ in ("ada", "bob", "bob"):
+        await change(api, "PATCH", {"categories": {"charging": False}}, id_)
+
+    # Then that alone is counted
+    counted = await api.rows(effect)
+    assert sorted((each.variant, each.channel, each.what) for each in counted) == [("charging", "", "switched_off")] * 2
 
 
 async def test_every_change_is_in_the_history_with_who_made_it_and_what_changes_nothing_is_not(

@@ -10,10 +10,12 @@ from notifier.domain.catalog import Catalog
 from notifier.domain.clock import DAY, HOUR, SECOND
 from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Channel
+from notifier.domain.effects import hour_of
 from notifier.domain.preferences import Defaults
 from notifier.domain.recipients import RecipientDetails
 from notifier.policy import make_grid
 from notifier.store.core.database import Database
+from notifier.store.core.effects import effect
 from notifier.store.core.schema import consent, preference_change
 from notifier.store.people import consents, preferences, recipients
 from tests.api.conftest import on_sqlite
@@ -113,6 +115,20 @@ async def test_a_second_click_changes_nothing_more(ada: Person) -> None:
     assert await ada.kept() == once
     (change,) = await ada.api.rows(preference_change)
     assert (change.recipient_id, change.actor) == ("ada", "person")
+
+
+async def test_an_unsubscription_is_counted_once_and_none_of_what_is_off(ada: Person) -> None:
+    # Given Ada, who has never agreed to offers
+    assert not await is_on(ada, "offers")
+
+    # When both links are used, one of them again and again
+    for path in (ada.unsubscribe_path(), ada.unsubscribe_path("offers"), ada.unsubscribe_path()):
+        await ada.submit(path, ONE_CLICK)
+
+    # Then one is counted, by its category and channel, since no link says which mail it was in
+    (counted,) = await ada.api.rows(effect)
+    assert (counted.hour, counted.type, counted.channel) == (hour_of(NOW), "", "email")
+    assert (counted.variant, counted.what, counted.number) == ("billing", "unsubscribed", 1)
 
 
 async def test_whoever_looks_later_is_told_that_it_is_off(ada: Person) -> None:

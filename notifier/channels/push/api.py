@@ -26,7 +26,8 @@ async def post_opened(request: Request, context: ApiContext) -> Response:
     An unknown or repeated reference gets the same answer.
     """
     opened = await read_json(request, Opened, MAX_BODY)
-    await context.reports.add([Report(delivery=opened.reference, channel=Channel("push"), state=State.DELIVERED)])
+    report = Report(delivery=opened.reference, channel=Channel("push"), state=State.DELIVERED, opened=True)
+    await context.reports.add([report])
     return Response(status_code=204)
 
 

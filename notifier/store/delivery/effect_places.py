@@ -1,6 +1,6 @@
 """How far the log of changes of a bucket has been counted, and what is counted of the deliveries in it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any, Final
 
@@ -8,7 +8,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.store.core import rows
+from notifier.domain.effects import Effect, What, hour_of
+from notifier.store.core import effect_sums, rows
 from notifier.store.core.database import Database
 from notifier.store.core.effects import effect_place
 from notifier.store.core.schema import delivery, outcome
@@ -27,6 +28,13 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     locale: str | None = None
     variant: str | None = None
+
+    def effect(self, what: str) -> Effect:
+        """What the delivery did, or what was done to it."""
+        return Effect(
+            hour=hour_of(self.created_at), type=self.type, channel=self.channel, locale=self.locale or "",
+            variant=self.variant or "", what=what,
+        )  # fmt: skip
 
 
 async def read(database: Database) -> int:
@@ -48,16 +56,28 @@ async def move(connection: AsyncConnection, dialect: str, before: int, after: in
     return True
 
 
-async def counted(database: Database, ids: Sequence[str]) -> dict[str, Counted]:
+async def counted(database: Database, ids: Collection[str]) -> dict[str, Counted]:
     """What deliveries are counted by; those that aren't kept any more are left out."""
     if not ids:
         return {}
 
     async def work(connection: AsyncConnection) -> dict[str, Counted]:
-        found = await connection.execute(_counted(database.dialect), {"rows": rows.ids(ids)})
-        return {row.id: rows.read(row, Counted) for row in found}
+        return await _known(connection, database.dialect, ids)
 
     return await database.read(work)
+
+
+async def add_deeds(connection: AsyncConnection, dialect: str, deeds: Iterable[tuple[str, What]]) -> None:
+    """Count what people did with deliveries, by their ids, in the transaction that writes it down."""
+    done = list(deeds)
+    if done:
+        known = await _known(connection, dialect, {id_ for id_, _ in done})
+        await effect_sums.add(connection, dialect, (known[id_].effect(what) for id_, what in done if id_ in known))
+
+
+async def _known(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> dict[str, Counted]:
+    found = await connection.execute(_counted(dialect), {"rows": rows.ids(ids)})
+    return {row.id: rows.read(row, Counted) for row in found}
 
 
 _READ: Final = sa.select(effect_place.c.position)

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.effects import Effect
-from notifier.store.core import rows
+from notifier.store.core import effect_sums, rows
 from notifier.store.core.buckets import in_each
 from notifier.store.core.database import Database
+from notifier.store.core.effect_sums import SUMS
 from notifier.store.core.effects import effect
-from notifier.store.core.sums import Key, Sums
+from notifier.store.core.sums import Key
 
 HOURS_OF_A_DAY: Final = 24
 BY_HOUR: Final = 3 * HOURS_OF_A_DAY
@@ -20,21 +21,8 @@ BY_HOUR: Final = 3 * HOURS_OF_A_DAY
 LOOK_BACK: Final = 5
 """Days that are made whole in each round, so that none is missed by a clock that stood still for some."""
 
-_SUMS: Final = Sums(
-    effect,
-    (effect.c.hour, effect.c.type, effect.c.channel, effect.c.locale, effect.c.variant, effect.c.what, effect.c.after),
-)
-
-
-async def add(connection: AsyncConnection, dialect: str, effects: Iterable[Effect]) -> None:
-    """Append effects, equal ones as one row."""
-    sums: dict[Key, int] = defaultdict(int)
-    for each in effects:
-        sums[each.hour, each.type, each.channel, each.locale, each.variant, each.what, each.after] += each.number
-    await _SUMS.add(connection, dialect, sums)
-
-
-fold = _SUMS.fold
+add = effect_sums.add
+fold = SUMS.fold
 
 
 async def make_whole(database: Database, hour: int, limit: int) -> int:
@@ -51,11 +39,11 @@ async def make_whole(database: Database, hour: int, limit: int) -> int:
         found = list(await connection.execute(_UNLOCKED, {"hours": hours, "limit": limit}))
         sums: dict[Key, int] = defaultdict(int)
         for row in found:
-            of, *rest = _SUMS.key_of(row)
+            of, *rest = SUMS.key_of(row)
             sums[of - of % HOURS_OF_A_DAY, *rest] += row.number
         if found:
-            await _SUMS.delete(connection, database.dialect, [row.id for row in found])
-            await _SUMS.add(connection, database.dialect, sums)
+            await SUMS.delete(connection, database.dialect, [row.id for row in found])
+            await SUMS.add(connection, database.dialect, sums)
         return len(found)
 
     return await database.write(work)
@@ -80,7 +68,7 @@ def _joined(effects: Iterable[Effect]) -> list[Effect]:
     sums: dict[tuple[Any, ...], int] = defaultdict(int)
     for each in effects:
         sums[each.hour, each.type, each.channel, each.locale, each.variant, each.what, each.after] += each.number
-    names = [column.name for column in _SUMS.key]
+    names = [column.name for column in SUMS.key]
     return [Effect(**dict(zip(names, key, strict=True)), number=number) for key, number in sorted(sums.items())]
 
 
@@ -91,8 +79,8 @@ _UNLOCKED: Final = (
     .with_for_update(skip_locked=True)
 )
 _READ: Final = (
-    sa.select(*_SUMS.key, sa.cast(sa.func.sum(effect.c.number), sa.BigInteger).label("number"))
+    sa.select(*SUMS.key, sa.cast(sa.func.sum(effect.c.number), sa.BigInteger).label("number"))
     .where(effect.c.hour >= sa.bindparam("since"), effect.c.hour < sa.bindparam("until"))
-    .group_by(*_SUMS.key)
-    .order_by(*_SUMS.key)
+    .group_by(*SUMS.key)
+    .order_by(*SUMS.key)
 )

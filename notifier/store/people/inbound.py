@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Reason
+from notifier.domain.effects import ANY, What, of_choice
 from notifier.domain.ids import make_id
 from notifier.domain.recipient_facts import ALL
-from notifier.store.core import audit, buckets
+from notifier.store.core import audit, buckets, effect_sums
 from notifier.store.core.audit import AuditEntry
 from notifier.store.core.database import Database
 from notifier.store.core.schema import recipient
@@ -46,7 +47,10 @@ async def stop(database: Database, sid: str, key: str, now: int) -> bool:
 
     async def tell(connection: AsyncConnection) -> bool:
         await _tell(connection, database.dialect, key, STOP, now)
-        return await suppressions.add(connection, database.dialect, [Suppression(key, Reason.STOPPED)], now) == 1
+        is_new = await suppressions.add(connection, database.dialect, [Suppression(key, Reason.STOPPED)], now) == 1
+        if is_new:
+            await effect_sums.add(connection, database.dialect, [of_choice(What.STOPPED, ANY, STOP.channel, now)])
+        return is_new
 
     return await _heed(database, _entry(sid, STOPPED, key, now), tell, tell)
 

@@ -9,8 +9,17 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.preferences import Defaults, Preferences, chosen, read_defaults, read_preferences, rewritten
-from notifier.store.core import audit, rows
+from notifier.domain.effects import What, of_choice
+from notifier.domain.preferences import (
+    Defaults,
+    Preferences,
+    chosen,
+    read_defaults,
+    read_preferences,
+    rewritten,
+    switched_off,
+)
+from notifier.store.core import audit, effect_sums, rows
 from notifier.store.core.audit import AuditEntry
 from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
@@ -56,23 +65,35 @@ async def change(database: Database, recipient_id: str, step: Step, actor: str, 
 
 
 async def take_step(
-    connection: AsyncConnection, dialect: str, recipient_id: str, step: Step, actor: str, now: int
-) -> Preferences | None:
-    """Change a person's preferences by one step inside the caller's transaction."""
-    return (await take_steps(connection, dialect, {recipient_id: step}, actor, now)).get(recipient_id)
+    connection: AsyncConnection, dialect: str, recipient_id: str, step: Step, actor: str, now: int,
+    what: What | None = What.SWITCHED_OFF,
+) -> Preferences | None:  # fmt: skip
+    """Change a person's preferences by one step inside the caller's transaction; what they switch off by it is counted
+    as `what`, if as anything."""
+    changed = (await take_steps(connection, dialect, {recipient_id: step}, actor, now)).get(recipient_id)
+    if changed is None:
+        return None
+    if what is not None:
+        off = switched_off(*changed)
+        await effect_sums.add(connection, dialect, (of_choice(what, *spot, now) for spot in off))
+    return changed[1]
 
 
 async def take_steps(
     connection: AsyncConnection, dialect: str, steps: Mapping[str, Step], actor: str, now: int
-) -> dict[str, Preferences]:
-    """Change each of these people's preferences by one step; returns the new ones of those who exist. A step that
-    changes nothing leaves no history."""
+) -> dict[str, tuple[Preferences, Preferences]]:
+    """Change each of these people's preferences by one step; returns the old and the new ones of those who exist. A
+    step that changes nothing leaves no history.
+
+    What is off afterwards is not counted: services tell of people whom they already know like this.
+    """
     if not steps:
         return {}
     found = await connection.execute(_before(dialect), {"rows": rows.names(steps)})
     before = {row.id: row.preferences for row in found}
-    after = {id_: steps[id_](read_preferences(document)) for id_, document in before.items()}
-    documents = {id_: rewritten(before[id_], each) for id_, each in after.items()}
+    read = {id_: read_preferences(document) for id_, document in before.items()}
+    changed = {id_: (each, steps[id_](each)) for id_, each in read.items()}
+    documents = {id_: rewritten(before[id_], after) for id_, (_, after) in changed.items()}
     changes = [
         {"id": secrets.token_hex(16), "recipient_id": id_, "at": now, "actor": actor, "preferences": document}
         for id_, document in documents.items()
@@ -82,7 +103,7 @@ async def take_steps(
         written = [{"id": each["recipient_id"], "preferences": each["preferences"]} for each in changes]
         await connection.execute(_write(dialect), {"rows": written, "now": now})
         await connection.execute(_remember(dialect), {"rows": changes})
-    return after
+    return changed
 
 
 @of_person

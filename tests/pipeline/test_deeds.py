@@ -1,0 +1,113 @@
+"""What people do with messages is counted once, in the hour in which the message was decided, beside its outcome."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.channels.sms.heeding import heed
+from notifier.channels.sms.inbound import IncomingText
+from notifier.domain.clock import HOUR, ManualClock
+from notifier.domain.deliveries import State
+from notifier.domain.effects import hour_of
+from notifier.domain.messages import Report as Told
+from notifier.pipeline import receipts
+from notifier.pipeline.engine import WorkerEngine
+from notifier.store.core.database import Database
+from notifier.store.core.status import rendered as delivery
+from notifier.store.delivery import effects, notes
+from notifier.store.delivery.notes import Deed
+from tests import everywhere
+from tests.conftest import prepare
+from tests.named import PUSH
+from tests.pipeline.samples import NOW, WARNING, Report
+from tests.pipeline.steps import deliver_due
+
+PHONE = "+4915123456789"
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "buckets"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, empty_sqlite: Path, migrated: set[str]) -> str:
+    """An empty database of each engine, and one with buckets."""
+    return prepare(request, tmp_path, empty_sqlite, migrated)
+
+
+async def counted(database: Database, *what: str) -> dict[tuple[int, str, str, str, str], int]:
+    """How many there are of some kinds, by hour, type, channel, category and what."""
+    sums = Counter[tuple[int, str, str, str, str]]()
+    for each in await effects.read(database, 0, hour_of(NOW) + 100):
+        if each.what in what:
+            sums[each.hour, each.type, each.channel, each.variant, each.what] += each.number
+    return dict(sums)
+
+
+async def warned(engine: WorkerEngine, report: Report) -> list[str]:
+    """Warn a driver of a fee; the ids of the pushes to two phones, which are sent."""
+    await everywhere.decide(engine, [await report("idle.warning", **WARNING)])
+    for each in engine.buckets:
+        await deliver_due(each)
+    return [row.id for row in await everywhere.rows(engine.database, delivery) if row.channel == PUSH]
+
+
+async def test_a_push_that_is_opened_counts_once_in_the_hour_of_its_decision(
+    engine: WorkerEngine, clock: ManualClock, driver: str, report: Report
+) -> None:
+    # Given two pushes, of which one is said to be opened an hour later, three times
+    first, _other = await warned(engine, report)
+    clock.advance(HOUR)
+    told = Told(delivery=first, channel=PUSH, state=State.DELIVERED, opened=True)
+
+    await receipts.record(engine.database, [told, told], clock.now())
+    await receipts.record(engine.database, [told], clock.now())
+
+    # Then it is one of the hour in which both were decided
+    assert await counted(engine.database, "opened") == {(hour_of(NOW), "idle-warning", "push", "", "opened"): 1}
+
+
+async def test_a_delivery_that_is_only_reported_as_delivered_is_not_opened(
+    engine: WorkerEngine, driver: str, report: Report
+) -> None:
+    first, _other = await warned(engine, report)
+
+    await receipts.record(engine.database, [Told(delivery=first, channel=PUSH, state=State.DELIVERED)], NOW)
+
+    assert await counted(engine.database, "opened") == {}
+
+
+async def test_what_is_seen_in_the_app_is_opened_and_what_is_read_is_both(
+    engine: WorkerEngine, driver: str, report: Report
+) -> None:
+    ids = await warned(engine, report)
+
+    async def note(deed: Deed, *of: str) -> None:
+        for each in engine.buckets:
+
+            async def work(connection: AsyncConnection) -> bool:
+                return await notes.write(connection, engine.database.dialect, driver, of, deed, NOW + HOUR)
+
+            await each.database.write(work)
+
+    # When one is seen, then both are read, twice, and put away
+    await note("seen", ids[0])
+    for deed in ("read", "read", "seen", "archived"):
+        await note(deed, *ids)
+
+    # Then each is opened and read once
+    expected = {(hour_of(NOW), "idle-warning", "push", "", what): 2 for what in ("opened", "read")}
+    assert await counted(engine.database, "opened", "read") == expected
+
+
+async def test_a_number_that_stops_counts_once_until_it_starts_again(engine: WorkerEngine, driver: str) -> None:
+    async def text(body: str, sid: int) -> None:
+        await heed(engine.database, IncomingText(number=PHONE, body=body, sid=f"SM{sid}"), NOW)
+
+    # When STOP comes, is repeated by the provider, and comes once more
+    for sid in (1, 1, 2):
+        await text("STOP", sid)
+    assert await counted(engine.database, "stopped") == {(hour_of(NOW), "", "sms", "", "stopped"): 1}
+
+    # Then it counts again after START alone
+    await text("START", 3)
+    await text("STOP", 4)
+    assert await counted(engine.database, "stopped") == {(hour_of(NOW), "", "sms", "", "stopped"): 2}
