@@ -269,3 +269,15 @@ async def test_a_mail_server_that_refuses_the_password_is_wrong_with_what_it_say
     assert "SMTPAuthenticationError, 535" in found.told
     assert "password" in found.way_out
     assert "canary" not in found.told
+
+
+async def test_the_domain_that_mails_come_from_is_looked_up_where_a_resolver_answers(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox:
+        _, *found = await findings(
+            tmp_path, "e-mail", email_providers=f"smtp://127.0.0.1:{sandbox.ports['smtp']}",
+            email_from="Voltline <notify@voltline.invalid>", public_url="https://h.example",
+        )  # fmt: skip
+
+    # Then nothing of it is there, for no name ends so (RFC 6761), or nobody can say
+    assert {each.verdict for each in found} in ({"missing"}, {"unknown"})
+    assert all("voltline.invalid" in each.told for each in found)

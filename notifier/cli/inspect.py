@@ -87,7 +87,7 @@ def doctor(as_json: bool, list_settings: bool) -> None:
 
 
 def _show(findings: list[DoctorFinding]) -> None:
-    marks = {"good": "[green]✓[/]", "missing": "[yellow]○[/]", "wrong": "[red]✗[/]"}
+    marks = {"good": "[green]✓[/]", "missing": "[yellow]○[/]", "wrong": "[red]✗[/]", "unknown": "[dim]?[/]"}
     table = Table(show_header=False, box=None, padding=(0, 1))
     for finding in findings:
         table.add_row(marks[finding.verdict], finding.part, finding.told)

@@ -28,12 +28,14 @@ def open_transport(account: SmtpAccount, opening: Opening) -> SmtpTransport:
 
 
 async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
-    """Check for the doctor that each server accepts our sender, and that the base URL of links in mails is sound."""
+    """Check for the doctor that each server accepts our sender, that the base URL of links in mails is sound, and what
+    the DNS says of the sender's domain."""
     accounts = ACCOUNTS.of(settings)
+    sender = mailbox(settings.channels[FROM]).address
     if not accounts:
         yield no_account("e-mail", "mails", ACCOUNTS.name, "smtp+starttls://USER:PASSWORD@HOST")
     for account in accounts:
-        yield await _check(account, mailbox(settings.channels[FROM]).address)
+        yield await _check(account, sender)
     if accounts and settings.public_url.startswith("http://"):
         told = (
             f"links in List-Unsubscribe begin with {settings.public_url}: mailbox providers accept only "
@@ -41,6 +43,12 @@ async def check(settings: Settings) -> AsyncIterator[DoctorFinding]:
         )
         way_out = "set NOTIFIER_PUBLIC_URL to https://…, and let the relay DKIM-sign that header"
         yield DoctorFinding("e-mail", "missing", told, way_out)
+    domain = sender.rpartition("@")[2]
+    if accounts and "." in domain:  # the default sender is of no domain
+        from notifier.channels.email import authentication  # 10 MB that only the doctor needs
+
+        async for finding in authentication.check(domain):
+            yield finding
 
 
 async def _check(account: SmtpAccount, sender: str) -> DoctorFinding:
