@@ -26,6 +26,7 @@ from notifier.api import (
     ocpi,
     on_call,
     operations,
+    outcomes,
     preference_pages,
     preferences,
     recipients,
@@ -78,7 +79,7 @@ from notifier.runtime.settings import Settings
 ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *devices.ENDPOINTS, *of_channels(),
-        *deliveries.ENDPOINTS, *dead.ENDPOINTS, *preferences.ENDPOINTS,
+        *deliveries.ENDPOINTS, *outcomes.ENDPOINTS, *dead.ENDPOINTS, *preferences.ENDPOINTS,
         *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,

@@ -121,10 +121,10 @@ def _inbound(schemas: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
 
 
 def _heard(catalog: Catalog, event: str) -> list[str]:
-    """Return who would hear of an event, in sentences."""
+    """Return who would hear of an event, what it takes back and of what it is the outcome, in sentences."""
     told = describe(catalog, event)
     heard = [f"“{each.name}”: {' '.join(each.words)}" for each in told.listeners]
-    return [*heard, *told.cancels]
+    return [*heard, *told.cancels, *told.answers]
 
 
 def _outbound(message: OutboundMessage, body: dict[str, Any]) -> dict[str, Any]:

@@ -103,8 +103,9 @@ class Endpoint:
 
     `query` is the type of the query parameters, `headers` the type of headers beyond HTTP's own; `takes` maps media
     types to the type of the request body, `gives` maps statuses to the type of the response (a tuple for one of
-    several, None for no JSON body); `examples` returns the examples of a body of a media type, by name; `problems`
-    lists the problem numbers of this endpoint beside those that every endpoint shares.
+    several, None for no JSON body), and `tables` are media types that a caller may prefer for it; `examples` returns
+    the examples of a body of a media type, by name; `problems` lists the problem numbers of this endpoint beside those
+    that every endpoint shares.
     """
 
     method: str
@@ -116,6 +117,7 @@ class Endpoint:
     headers: type[msgspec.Struct] | None = None
     takes: Mapping[str, Any] = field(default_factory=dict)
     gives: Mapping[int, Any] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
     examples: Callable[[Catalog, str], Mapping[str, Any]] | None = None
     problems: tuple[int, ...] = ()
     signed_by: SignatureScheme | TokenScheme | Link | None = None

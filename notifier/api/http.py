@@ -1,6 +1,7 @@
 """What every endpoint shares: bodies with a size limit and a time-out, JSON answers, problems."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -23,6 +24,7 @@ Q = TypeVar("Q", bound=msgspec.Struct)
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
+_WEIGHT: Final = re.compile(r"[01](\.[0-9]{0,3})?", re.ASCII)
 
 MAX_BODY = 8 * 1024 * 1024  # bytes: a thousand events of the usual size, with a margin
 BODY_TIMEOUT = 15.0  # seconds for the whole body: a slow sender doesn't hold a connection open for ever
@@ -117,6 +119,16 @@ def read_query(request: Request, model: type[Q]) -> Q:
         return msgspec.convert(dict(request.query_params), model, strict=False)
     except msgspec.ValidationError as error:
         raise from_decoding(42205, error) from None
+
+
+def prefers(request: Request, media: str) -> bool:
+    """Whether the caller names a media type, and JSON none or with a lower weight (RFC 9110 §12.5.1)."""
+    weights: dict[str, float] = {}
+    for each in request.headers.get("accept", "").split(","):
+        name, *parameters = (part.strip().lower() for part in each.split(";"))
+        given = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+        weights[name] = float(given) if _WEIGHT.fullmatch(given) else 0.0
+    return weights.get(media, 0.0) > weights.get(JSON, 0.0)
 
 
 def refuse_no_text(request: Request) -> None:

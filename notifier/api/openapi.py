@@ -154,7 +154,7 @@ def _operation(endpoint: Endpoint, path: str, by_type: dict[str, Any], catalog: 
         "description": (endpoint.handler.__doc__ or "").replace("\n    ", "\n").strip(),
         "responses": {
             **{
-                str(status): {"description": "Done", **_content("application/json", type_, by_type)}
+                str(status): {"description": "Done", **_given_content(endpoint, type_, by_type)}
                 for status, type_ in endpoint.gives.items()
             },
             **({"404": NO_SUCH_LINK} if by_link else {}),
@@ -258,6 +258,12 @@ def _given(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _headers(endpoint: Endpoint) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(endpoint.headers) if endpoint.headers else ()
+
+
+def _given_content(endpoint: Endpoint, type_: Any, by_type: dict[str, Any]) -> dict[str, Any]:
+    told = _content("application/json", type_, by_type)
+    tables = {media: {"schema": {"type": "string"}} for media in endpoint.tables}
+    return {"content": {**told["content"], **tables}} if tables else told
 
 
 def _content(media: str, type_: Any, by_type: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ COMMANDS = {
     "db": "manage", "segments": "segments", "dead": "dead", "cancel": "stop", "bounces": "bounces",
     "explain": "explaining", "simulate": "explaining", "replay-day": "explaining", "templates": "templates",
     "types": "types", "users": "users", "retention": "retention", "ledger": "inspect", "doctor": "inspect",
-    "mcp": "mcp",
+    "outcomes": "outcomes", "mcp": "mcp",
 }  # fmt: skip
 """Each command and its module. The module is imported when the command is called: prometheus-client reads the folder of
 shared metrics only at its import (`processes`)."""
@@ -76,6 +76,7 @@ def main() -> None:
                       notifier types, notifier types charging.complete
                       notifier send charging.complete --data '{"session_id": "101", …}'
     Look at it:       notifier doctor, notifier ledger, notifier dead list
+    See what it does: notifier outcomes, notifier outcomes idle-warning --by day
     Ask why:          notifier explain EVENT, notifier simulate TYPE, notifier replay-day DAY
                       notifier users create NAME --role admin, then /console in a browser
 

@@ -64,7 +64,7 @@ def _show(console: Console, told: EventTypeView, programs: dict[str, str]) -> No
         )
         for words in listener.words:
             console.print(f"  {escape(words)}")
-    for words in told.cancels:
+    for words in (*told.cancels, *told.answers):
         console.print(f"\n{escape(words)}")
     for language, program in programs.items():
         console.print(f"\n[bold]{language}[/]")

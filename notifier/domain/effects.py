@@ -11,6 +11,10 @@ from notifier.domain.deliveries import State
 STEPS: Final = 30
 """Parts of the time within which an outcome is awaited, by which it is told how soon one came."""
 
+HOURS_OF_A_DAY: Final = 24
+BY_HOUR: Final = 3 * HOURS_OF_A_DAY
+"""Hours for which sums are kept by the hour: afterwards by the day (UTC), as of its first hour."""
+
 ANY: Final = ""
 """The channel of what is counted once for each person, however many channels they were to hear by; the type, and the
 category, of what is about none."""
@@ -38,6 +42,10 @@ class What(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
     STOPPED = "stopped"
     SWITCHED_OFF = "switched_off"
+
+
+OF_PEOPLE: Final = (What.EXPOSED, What.ANSWERED)
+"""What is counted once for each person, as of `ANY` channel, and once for each channel by which they were to hear."""
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -72,6 +80,11 @@ def hour_of(instant: int) -> int:
     return instant // HOUR
 
 
+def first_by_hour(now: int) -> int:
+    """The first hour whose sums are kept by the hour, the first of its day."""
+    return (hour_of(now) - BY_HOUR) // HOURS_OF_A_DAY * HOURS_OF_A_DAY
+
+
 def step_of(waited: int, within: int) -> int:
     """The part of the time within which an outcome is awaited that had begun when it came."""
     return min(max(waited, 0) * STEPS // max(within, 1), STEPS - 1)
@@ -79,3 +92,6 @@ def step_of(waited: int, within: int) -> int:
 
 COUNTED: Final = frozenset(State) - {State.PENDING, State.SENDING, State.UNKNOWN}
 """The states that are counted: what is open or unknown comes to another one."""
+
+ARRIVED: Final = frozenset({State.DELIVERED, State.UNDELIVERED})
+"""The states that say of a message that its provider had it, whether or not that was told before."""

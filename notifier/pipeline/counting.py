@@ -14,7 +14,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.catalog import Catalog
-from notifier.domain.effects import ANY, COUNTED, Effect, What, hour_of, step_of
+from notifier.domain.deliveries import State
+from notifier.domain.effects import ANY, ARRIVED, COUNTED, Effect, What, hour_of, step_of
 from notifier.pipeline.engine import Engine
 from notifier.runtime.background import every
 from notifier.store.core.database import Database
@@ -78,8 +79,11 @@ async def _count_changes(database: Database) -> bool:
 def _effects(found: Sequence[LoggedChange], known: Mapping[str, Counted]) -> Iterator[Effect]:
     for each in found:
         of = known.get(each.change.delivery_id)
-        if of is not None and each.change.state in COUNTED:
-            yield of.effect(each.change.state)
+        if of is None or each.change.state not in COUNTED:
+            continue
+        yield of.effect(each.change.state)
+        if each.change.state in ARRIVED and not of.was_sent:
+            yield of.effect(State.SENT)
 
 
 async def _count_over(engine: Engine) -> bool:

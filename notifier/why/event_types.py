@@ -67,7 +67,8 @@ class ListenerView(msgspec.Struct, frozen=True, kw_only=True, rename={"class_": 
 
 
 class EventTypeView(msgspec.Struct, frozen=True, kw_only=True):
-    """An event type: its fields, who would hear of it, and what it takes back (`cancels`, in sentences).
+    """An event type: its fields, who would hear of it, what it takes back (`cancels`) and which outcomes it is
+    (`answers`), both in sentences.
 
     Where `names_one_of` has fields, an event must have one of them: they name whom it is for.
     """
@@ -77,6 +78,7 @@ class EventTypeView(msgspec.Struct, frozen=True, kw_only=True):
     names_one_of: tuple[str, ...]
     listeners: list[ListenerView]
     cancels: list[str]
+    answers: list[str]
 
 
 def describe(catalog: Catalog, event: str) -> EventTypeView:
@@ -92,14 +94,26 @@ def describe(catalog: Catalog, event: str) -> EventTypeView:
             f"It takes back “{kind.name}” about the same {kind.about}, as far as that has not gone out."
             for kind in catalog.cancels.get(event, [])
         ],
+        answers=[
+            f"It is the outcome of “{kind.name}” about the same {kind.about}, within {kind.outcome.within}."
+            for kind in catalog.answers.get(event, [])
+            if kind.outcome is not None
+        ],
     )
 
 
 def summary(catalog: Catalog, event: str) -> str:
-    """Return an event type's meaning in a line: what it sends to whom, and what it takes back."""
+    """Return an event type's meaning in a line: what it sends to whom, takes back, and is the outcome of."""
     sends = [f"Sends “{kind.name}” to {_AUDIENCES[kind.audience]}." for kind in catalog.listeners.get(event, [])]
     back = [kind.id for kind in catalog.cancels.get(event, [])]
-    return " ".join([*sends, *([f"Takes back {_named(catalog, back)}."] if back else [])])
+    answered = [kind.id for kind in catalog.answers.get(event, [])]
+    return " ".join(
+        [
+            *sends,
+            *([f"Takes back {_named(catalog, back)}."] if back else []),
+            *([f"Is the outcome of {_named(catalog, answered)}."] if answered else []),
+        ]
+    )
 
 
 def _field(name: str, field: Field) -> FieldView:
@@ -185,6 +199,11 @@ def _end(catalog: Catalog, kind: NotificationType) -> Iterator[str]:
         yield (
             f"{_listed(kind.cancelled_by, 'or')} with the same {kind.about} takes it back, as far as it has not gone "
             "out."
+        )
+    if kind.outcome is not None:
+        yield (
+            f"Its outcome is “{kind.outcome.name}”: {_listed(kind.outcome.events, 'or')} with the same {kind.about} "
+            f"within {kind.outcome.within}."
         )
     if kind.one_shot:
         yield "It ends the subscription of whoever was told."

@@ -48,6 +48,16 @@ def test_as_json_one_is_an_object_and_all_are_an_array_of_the_same(shell: Shell)
     ]
 
 
+def test_what_an_event_answers_is_told_of_both(shell: Shell) -> None:
+    said = "It is the outcome of “Charging complete” about the same session_id, within 30 min."
+    assert said in describe(CATALOG, "session.ended").answers
+    assert said.split(" about", 1)[0] in shell("types", "session.ended").output
+    assert "Its outcome is “The car left”: session.ended with the same session_id within 30 min." in words(
+        "charging.complete"
+    )
+    assert "Is the outcome of “Payment failed”." in shell("types").output
+
+
 def test_one_that_there_is_not_is_refused_with_the_way_out(shell: Shell) -> None:
     told = shell("types", "no.such")
 
@@ -101,8 +111,8 @@ def test_every_event_type_is_told(event: str) -> None:
     told = describe(CATALOG, event)
 
     assert summary(CATALOG, event)
-    assert told.listeners or told.cancels
+    assert told.listeners or told.cancels or told.answers
     assert [field.name for field in told.fields] == list(CATALOG.fields(event))
-    for said in [*told.cancels, *(each for listener in told.listeners for each in listener.words)]:
+    for said in [*told.cancels, *told.answers, *(each for listener in told.listeners for each in listener.words)]:
         assert said.endswith(".")
         assert "  " not in said

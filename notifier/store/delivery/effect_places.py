@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.deliveries import State
 from notifier.domain.effects import Effect, What, hour_of
 from notifier.store.core import effect_sums, rows
 from notifier.store.core.database import Database
@@ -20,7 +21,8 @@ _PLACE: Final = 1
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a delivery is counted by."""
+    """What a delivery is counted by. `was_sent` says that its provider's taking it was told by itself: where a receipt
+    came sooner, that it is delivered is the first that is told."""
 
     id: str
     created_at: int
@@ -28,6 +30,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     locale: str | None = None
     variant: str | None = None
+    was_sent: bool = False
 
     def effect(self, what: str) -> Effect:
         """What the delivery did, or what was done to it."""
@@ -90,5 +93,6 @@ def _counted(dialect: str) -> sa.Select[Any]:
     told = sa.and_(outcome.c.delivery_id == delivery.c.id, outcome.c.locale.is_not(None))
     last = outcome.c.number.desc()
     locale = sa.select(outcome.c.locale).where(told).order_by(last).limit(1).correlate(delivery).scalar_subquery()
+    sent = sa.exists().where(outcome.c.delivery_id == delivery.c.id, outcome.c.state == State.SENT).correlate(delivery)
     own = (delivery.c[name] for name in ("id", "created_at", "type", "channel", "variant"))
-    return sa.select(*own, locale.label("locale")).select_from(there)
+    return sa.select(*own, locale.label("locale"), sent.label("was_sent")).select_from(there)

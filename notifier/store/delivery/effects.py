@@ -1,13 +1,14 @@
 """Effects: what messages achieved, summed by hour; and by day once nobody looks at the hours any more."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.effects import Effect
+from notifier.domain.effects import ANY, BY_HOUR, HOURS_OF_A_DAY, OF_PEOPLE, Effect
 from notifier.store.core import effect_sums, rows
 from notifier.store.core.buckets import in_each
 from notifier.store.core.database import Database
@@ -15,11 +16,11 @@ from notifier.store.core.effect_sums import SUMS
 from notifier.store.core.effects import effect
 from notifier.store.core.sums import Key
 
-HOURS_OF_A_DAY: Final = 24
-BY_HOUR: Final = 3 * HOURS_OF_A_DAY
-"""Hours for which sums are kept by the hour: afterwards a page tells of days."""
 LOOK_BACK: Final = 5
 """Days that are made whole in each round, so that none is missed by a clock that stood still for some."""
+
+APART: Final = frozenset({"hour", "channel", "locale", "variant", "after"})
+"""What effects of a type may be told apart by."""
 
 add = effect_sums.add
 fold = SUMS.fold
@@ -49,14 +50,23 @@ async def make_whole(database: Database, hour: int, limit: int) -> int:
     return await database.write(work)
 
 
-async def read(database: Database, since: int, until: int, types: Sequence[str] = ()) -> list[Effect]:
-    """The effects of the hours from `since` to before `until`, of some types or of all."""
+async def read(
+    database: Database, since: int, until: int, types: Collection[str] = (), *,
+    by: Collection[str] = APART, cuts: Sequence[int] = (),
+) -> list[Effect]:  # fmt: skip
+    """The effects of the hours from `since` to before `until`, of some types or of all.
+
+    They are summed over what `by` leaves out of `APART`, each person counted once; over hours only between `cuts`, in
+    their order: of the sum's hours the first is told.
+    """
+    query = _reading(frozenset(by), len(cuts), bool(types))
+    given: dict[str, Any] = {"since": since, "until": until, **{f"cut_{n}": hour for n, hour in enumerate(cuts)}}
+    if types:
+        given["types"] = list(types)
 
     async def look(bucket: Database) -> list[Effect]:
         async def work(connection: AsyncConnection) -> list[Effect]:
-            query = _READ.where(effect.c.type.in_(types)) if types else _READ
-            found = await connection.execute(query, {"since": since, "until": until})
-            return [rows.read(row, Effect) for row in found]
+            return [rows.read(row, Effect) for row in await connection.execute(query, given)]
 
         return await bucket.read(work)
 
@@ -72,15 +82,39 @@ def _joined(effects: Iterable[Effect]) -> list[Effect]:
     return [Effect(**dict(zip(names, key, strict=True)), number=number) for key, number in sorted(sums.items())]
 
 
+@cache
+def _reading(by: frozenset[str], cuts: int, of_types: bool) -> sa.Select[Any]:
+    within = [effect.c.hour >= sa.bindparam("since"), effect.c.hour < sa.bindparam("until")]
+    if of_types:
+        within.append(effect.c.type.in_(sa.bindparam("types", expanding=True)))
+    if "channel" not in by:
+        within.append(sa.or_(effect.c.what.not_in(OF_PEOPLE), effect.c.channel == ANY))
+    named = [column for column in SUMS.key[1:] if column.name not in APART - by]
+    hour = effect.c.hour if "hour" in by else _first_of(cuts)
+    # Grouped outside of where the hour is worked out: by PostgreSQL two such expressions with parameters differ.
+    each = sa.select(hour.label("hour"), *named, effect.c.number).where(*within).subquery()
+    key = [each.c[name] for name in ("hour", *(column.name for column in named))]
+    left_out = sorted(APART - by - {"hour"})
+    constant: list[sa.Label[Any]] = [
+        sa.literal_column("0" if name == "after" else "''").label(name) for name in left_out
+    ]
+    number = sa.cast(sa.func.sum(each.c.number), sa.BigInteger).label("number")
+    return sa.select(*key, *constant, number).group_by(*key).order_by(*key)
+
+
+def _first_of(cuts: int) -> sa.ColumnElement[int]:
+    """The last cut up to an hour, or the first hour of all."""
+    places = [(effect.c.hour >= _whole(f"cut_{n}"), _whole(f"cut_{n}")) for n in reversed(range(cuts))]
+    return sa.case(*places, else_=_whole("since")) if places else _whole("since")
+
+
+def _whole(name: str) -> sa.ColumnElement[int]:
+    return sa.cast(sa.bindparam(name), sa.Integer)
+
+
 _UNLOCKED: Final = (
     sa.select(effect)
     .where(effect.c.hour.in_(sa.bindparam("hours", expanding=True)))
     .limit(sa.bindparam("limit"))
     .with_for_update(skip_locked=True)
-)
-_READ: Final = (
-    sa.select(*SUMS.key, sa.cast(sa.func.sum(effect.c.number), sa.BigInteger).label("number"))
-    .where(effect.c.hour >= sa.bindparam("since"), effect.c.hour < sa.bindparam("until"))
-    .group_by(*SUMS.key)
-    .order_by(*SUMS.key)
 )
