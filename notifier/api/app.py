@@ -22,6 +22,7 @@ from notifier.api import (
     docs,
     erasure,
     events,
+    experiments,
     explaining,
     ocpi,
     on_call,
@@ -83,7 +84,7 @@ ENDPOINTS = docs.endpoints(
         *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
-        *subscriptions.ENDPOINTS,
+        *subscriptions.ENDPOINTS, *experiments.ENDPOINTS,
     ]
 )  # fmt: skip
 HOT = events.ENDPOINTS[0].path

@@ -24,8 +24,8 @@ COMMANDS = {
     "sandbox": "sandbox", "send": "report", "replay": "report", "recipients": "manage", "keys": "keys",
     "db": "manage", "segments": "segments", "dead": "dead", "cancel": "stop", "bounces": "bounces",
     "explain": "explaining", "simulate": "explaining", "replay-day": "explaining", "templates": "templates",
-    "types": "types", "users": "users", "retention": "retention", "ledger": "inspect", "doctor": "inspect",
-    "outcomes": "outcomes", "mcp": "mcp",
+    "types": "types", "outcomes": "outcomes", "experiments": "experiments", "users": "users", "retention": "retention",
+    "ledger": "inspect", "doctor": "inspect", "mcp": "mcp",
 }  # fmt: skip
 """Each command and its module. The module is imported when the command is called: prometheus-client reads the folder of
 shared metrics only at its import (`processes`)."""

@@ -86,6 +86,7 @@ def clock(metrics_listen: str | None) -> None:
     """Run the clock, which signals rows that fall due. Several clocks may run at once."""
     settings = prepare("clock", metrics_listen)
     from notifier import metrics
+    from notifier.experiments import watching
     from notifier.monitoring.listener import listening
     from notifier.monitoring.pages import GOOD_FOR, Readiness, pages_of
     from notifier.pipeline.clock import run
@@ -105,7 +106,7 @@ def clock(metrics_listen: str | None) -> None:
                 pages = pages_of(ready, Recent(told, engine.clock, GOOD_FOR).get)
                 await opened.enter_async_context(listening(settings.metrics_listen, pages))
             log.info("clock.ready")
-            await run(engine, stop)
+            await asyncio.gather(run(engine, stop), watching.run(engine, stop))
 
     guard(settings)
     uvloop.run(tick())

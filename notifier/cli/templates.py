@@ -70,7 +70,7 @@ def list_(as_json: bool) -> None:
             for kind in engine.catalog.types.values()
         ]  # fmt: skip
 
-    told = _run(work)
+    told = with_engine(work)
     if as_json:
         click.echo(json.dumps(told))
         return
@@ -91,7 +91,10 @@ def lint_(types: tuple[str, ...], folder: Path | None, strict: bool, as_json: bo
 
     With --from no database is needed.
     """
-    found = _lint_files(types, folder) if folder else _run(lambda engine, child: _lint_live(engine, child, types))
+    if folder:
+        found = _lint_files(types, folder)
+    else:
+        found = with_engine(lambda engine, child: _lint_live(engine, child, types))
     bad = [each for each in chain(*found.values()) if each.level == "error" or (strict and each.level == "warning")]
     if as_json:
         click.echo(json.dumps({type_: msgspec.to_builtins(findings) for type_, findings in found.items()}))
@@ -124,7 +127,7 @@ def render(type_: str, locale: str, sample: str | None, folder: Path | None, as_
             for channel, tried in pairs
         }
 
-    told = _run(work)
+    told = with_engine(work)
     if as_json:
         click.echo(json.dumps(told))
         return
@@ -148,7 +151,7 @@ def diff(type_: str, folder: Path | None, as_json: bool) -> None:
         _refuse_unusable(checked.findings)
         return checked.changes
 
-    found = _run(work)
+    found = with_engine(work)
     if as_json:
         click.echo(msgspec.json.encode(changes.to_builtins(found)).decode())
         return
@@ -173,7 +176,7 @@ def publish(type_: str, folder: Path | None, why: str, as_json: bool) -> None:
         )  # fmt: skip
         return (new.number if new else None), checked.findings
 
-    number, findings = _run(work)
+    number, findings = with_engine(work)
     if as_json:
         click.echo(json.dumps({"type": type_, "version": number, "findings": msgspec.to_builtins(findings)}))
     else:
@@ -194,7 +197,7 @@ def rollback(type_: str, number: int, why: str) -> None:
         new, checked = await gate.roll_back(engine, confined, type_, number, based_on=live, actor=actor(), why=why)
         return (new.number if new else None), checked.findings
 
-    new, findings = _run(work)
+    new, findings = with_engine(work)
     if new is None:
         _print_findings({type_: findings})
         click.echo(f"Not published: version {number} does not fit the type as it is today.")
@@ -211,7 +214,7 @@ def versions_(type_: str, as_json: bool) -> None:
     async def work(engine: Engine, _confined: Confined) -> list[versions.Version]:
         return await versions.every(engine.database, _kind(engine.catalog, type_).id)
 
-    found = _run(work)
+    found = with_engine(work)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return
@@ -235,10 +238,12 @@ def export(folder: Path, types: tuple[str, ...]) -> None:
             written += len(write_wording(folder / type_, wording))
         return written
 
-    click.echo(f"{_run(work)} files are in {folder}.")
+    click.echo(f"{with_engine(work)} files are in {folder}.")
 
 
-def _run(work: Callable[[Engine, Confined], Awaitable[T]]) -> T:
+def with_engine(work: Callable[[Engine, Confined], Awaitable[T]]) -> T:
+    """Run work with an open engine, and the handle of the process that tries texts."""
+
     async def run() -> T:
         settings = load_settings()
         engine = await open_engine(settings)

@@ -39,7 +39,7 @@ class Arm(msgspec.Struct, frozen=True, dict=True, omit_defaults=True, forbid_unk
     `channels` of the type alone, in this order. `silent` is the holdback.
     """
 
-    version: int | None = None
+    version: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
     later: str | None = None
     channels: tuple[ChannelName, ...] = ()
     silent: bool = False

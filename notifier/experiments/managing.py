@@ -13,9 +13,11 @@ from notifier.domain.experiments import (
 )
 from notifier.domain.problems import problem
 from notifier.pipeline.engine import Engine
+from notifier.rendering.confined import Confined
 from notifier.store.console import experiments as store
 from notifier.store.console import versions
 from notifier.store.core.audit import AuditEntry
+from notifier.texts import gate
 
 NEW: Final = 0
 """The revision of an experiment that isn't there yet."""
@@ -91,6 +93,29 @@ async def end(engine: Engine, id_: str, actor: str, why: str, winner: str | None
         raise problem(42208, f"{id_} has no arm {winner!r}; it has {', '.join(before.plan.arms)}", "/winner")
     new = _with(before, state=ExperimentState.ENDED, ended_at=engine.clock.now(), winner=winner, ended_because=why)
     return await _save(engine, new, before.revision + 1, actor, "experiment.end", winner or "")
+
+
+async def decide(
+    engine: Engine, confined: Confined, id_: str, actor: str, why: str, winner: str
+) -> Experiment:  # fmt: skip
+    """End an experiment for an arm, and publish the arm's texts by the gate, with the experiment as its reason.
+
+    Raises Problem 42207 for texts that don't pass, 42208 for an arm that there isn't or that has no texts of its own.
+    """
+    found = await get(engine, id_)
+    arm = found.plan.arms.get(winner)
+    if arm is None or arm.version is None:
+        raise problem(42208, f"the arm {winner!r} has no texts of its own to publish", "/winner")
+    if found.state != ExperimentState.RUNNING:
+        raise problem(40902, f"{id_} doesn't run; publish version {arm.version} as any other", "/state")
+    _, live = await gate.live_wording(engine, found.plan.type)
+    new, checked = await gate.roll_back(
+        engine, confined, found.plan.type, arm.version, based_on=live, actor=actor, why=f"Experiment {id_}: {why}"
+    )
+    if new is None:
+        told = "; ".join(f"{each.place}: {each.words}" for each in checked.findings if each.level == "error")
+        raise problem(42207, f"errors keep the texts from being published: {told}", "/winner")
+    return await end(engine, id_, actor, why, winner)
 
 
 def _with(before: Experiment, **changes: object) -> Experiment:

@@ -19,6 +19,8 @@ POWER: Final = 0.9
 """The chance by which a gain of the planned size is found."""
 GUARDED: Final[Mapping[str, float]] = {"failed": 0.01, "unsubscribed": 0.002, "complained": 0.001, "stopped": 0.002}
 """What no arm may make worse, as a share of its people, and by how much it may at most."""
+FEW: Final = statistics.LEAST_VARIANCE + 1
+"""Events of a guardrail from which on something can be said of their share."""
 MOST_SHARE: Final = 0.99
 """The share that is planned for at most: from there on nothing is left to gain."""
 LEAST: Final = 50
@@ -159,12 +161,18 @@ def _guardrails(
     alpha = ALPHA / max(len(variants) * len(GUARDED), 1)
     found = []
     for name, margin in GUARDED.items():
-        sums = {arm: statistics.rate(arms[arm].n, min(_number(counted, arm, name), arms[arm].n)) for arm in arms}
+        sums = {arm: _guarded(arms[arm].n, _number(counted, arm, name)) for arm in arms}
         found += [
             Guardrail(name, arm, statistics.at_least(sums[CONTROL], sums[arm], alpha, tightest), margin)
             for arm in variants
         ]
     return found
+
+
+def _guarded(people: int, number: int) -> Sums:
+    """The sums of what is guarded. So few that nothing could be said of their share count as a few more: that makes the
+    control worse than it is, and a variant is called harmful later rather than for nothing."""
+    return statistics.rate(people, min(max(number, FEW), people))
 
 
 def _number(counted: Sequence[Effect], arm: str, what: str) -> int:

@@ -51,6 +51,12 @@ BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/v1/dead/redrive"): {"ids": [ID]},
     ("POST", "/v1/dead/discard"): {"ids": [ID]},
     ("POST", "/v1/texts/station-available/publish"): {"revision": 1, "why": "shorter"},
+    ("PUT", "/v1/experiments/tone"): {
+        "type": "charging-interrupted", "why": "shorter", "weights": {"control": 5_000, "late": 5_000}, "gain": 0.05,
+        "arms": {"control": {}, "late": {"later": "1 min", "version": 1, "channels": ["push"]}}, "share": 100,
+        "longest": "28 d", "revision": 1,
+    },
+    ("POST", "/v1/experiments/tone/end"): {"why": "enough", "winner": "late"},
     ("POST", "/v1/simulate"): {"event": {"type": EVENT["type"], "data": EVENT["data"]}, "at": "10:00"},
 }  # fmt: skip
 

@@ -41,9 +41,10 @@ async def get(database: Database, id_: str) -> Experiment | None:
 async def save(database: Database, new: Experiment, entry: AuditEntry) -> bool:
     """Write an experiment over the revision before it, and the audit's entry; False where somebody else has changed it
     meanwhile."""
+    document = msgspec.json.encode(new)
     row: dict[str, Any] = {
         "id": new.id, "type": new.plan.type, "state": new.state, "revision": new.revision,
-        "updated_at": new.updated_at, "document": msgspec.to_builtins(new),
+        "updated_at": new.updated_at, "document": msgspec.Raw(document),
     }  # fmt: skip
 
     async def work(connection: AsyncConnection) -> bool:
@@ -52,7 +53,7 @@ async def save(database: Database, new: Experiment, entry: AuditEntry) -> bool:
             saved = (await connection.execute(statement, {"rows": [row]})).rowcount == 1
         else:
             before = sa.and_(experiment.c.id == new.id, experiment.c.revision == new.revision - 1)
-            values = {name: value for name, value in row.items() if name != "id"}
+            values = {name: value for name, value in row.items() if name != "id"} | {"document": document.decode()}
             saved = (await connection.execute(sa.update(experiment).where(before).values(values))).rowcount == 1
         if saved:
             await audit.add(connection, database.dialect, [entry])
@@ -62,7 +63,7 @@ async def save(database: Database, new: Experiment, entry: AuditEntry) -> bool:
 
 
 def _read(row: sa.Row[Any]) -> Experiment:
-    return msgspec.convert(row.document, Experiment)
+    return msgspec.json.decode(row.document, type=Experiment)
 
 
 _ONE: Final = sa.select(experiment.c.document).where(experiment.c.id == sa.bindparam("wanted"))

@@ -27,6 +27,11 @@ async def add(connection: AsyncConnection, dialect: str, people: Mapping[str, st
     return set(new)
 
 
+async def experiments(connection: AsyncConnection) -> list[str]:
+    """The experiments of which there are exposures."""
+    return list(await connection.scalars(sa.select(exposure.c.experiment).distinct()))
+
+
 async def forget(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> None:
     """Remove exposures by id, as of people who are erased."""
     if ids:
@@ -35,8 +40,7 @@ async def forget(connection: AsyncConnection, dialect: str, ids: Collection[str]
 
 async def forget_person(connection: AsyncConnection, dialect: str, person: str) -> int:
     """Remove a person's exposures; returns how many there were."""
-    experiments = await connection.scalars(sa.select(exposure.c.experiment).distinct())
-    wanted = [exposure_id(each, person) for each in experiments]
+    wanted = [exposure_id(each, person) for each in await experiments(connection)]
     found = [row.id for row in await connection.execute(_known(dialect), {"rows": rows.ids(wanted)})] if wanted else []
     await forget(connection, dialect, found)
     return len(found)
