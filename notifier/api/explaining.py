@@ -116,7 +116,10 @@ async def post_simulate(request: Request, context: ApiContext) -> Response:
         raise from_decoding(42205, error) from None
     check_type(request.state.key, trial.event.type, "/event/type")
     engine = context.engine
-    told = await simulate(engine.database, engine.catalog, context.reader, engine.renderer, trial, engine.clock.now())
+    told = await simulate(
+        engine.database, engine.catalog, context.reader, engine.renderer, trial, engine.clock.now(),
+        engine.experiments.running,
+    )  # fmt: skip
     return answer(told)
 
 

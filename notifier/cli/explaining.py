@@ -20,9 +20,11 @@ from notifier.cli.report import read_argument
 from notifier.domain.catalog_files import load_catalog
 from notifier.domain.clock import SystemClock, to_instant
 from notifier.domain.cloudevents import EventReader
+from notifier.domain.experiments import Experiments
 from notifier.domain.keys import UNBOUND
 from notifier.domain.links import Links
 from notifier.domain.problems import UNDECODABLE, from_decoding
+from notifier.experiments import keeping
 from notifier.policy import phrases
 from notifier.runtime.settings import load_settings
 from notifier.startup import load_renderer, open_links
@@ -125,7 +127,9 @@ def simulate(as_json: bool, recipient: str | None, suppose: str | None, **given:
 
     async def run(database: Database) -> Any:
         await publishing.refresh(database, renderer)
-        return await simulating.simulate(database, catalog, reader, renderer, trial, now)
+        experiments = Experiments()
+        await keeping.refresh(database, catalog, renderer, experiments)
+        return await simulating.simulate(database, catalog, reader, renderer, trial, now, experiments.running)
 
     told = on_database(run)
     if as_json:

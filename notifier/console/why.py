@@ -38,8 +38,9 @@ async def post_why(request: Request, context: ConsoleContext) -> Response:
     try:
         trial = msgspec.convert(_trial(engine.catalog, given), Trial)
         told = await simulate(
-            engine.database, engine.catalog, context.reader, engine.renderer, trial, engine.clock.now()
-        )
+            engine.database, engine.catalog, context.reader, engine.renderer, trial, engine.clock.now(),
+            engine.experiments.running,
+        )  # fmt: skip
     except (Problem, msgspec.DecodeError, RecursionError) as error:
         said = error.detail if isinstance(error, Problem) else str(error)
         return _page(request, context, given, status=422, fault=_place(error, said))

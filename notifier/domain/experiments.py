@@ -253,7 +253,9 @@ def _arm_faults(arm: Arm, kind: NotificationType) -> Iterable[str]:
 
 
 def may_be_silent(kind: NotificationType) -> bool:
-    """Whether people may be told nothing to see what it changes: never where a contract, a fee, money or safety hangs
-    on it."""
+    """Whether people may be told nothing to see what it changes: marketing is owed to nobody, and of others those never
+    with which a contract, a fee, money, a place in a queue or safety is told."""
+    if kind.class_ == "marketing":
+        return True
     owed = kind.class_ in ("transactional", "security") or bool(kind.mandatory) or kind.through_quiet_hours
     return not owed and not any(field.type == "money" for field in kind.data.values())

@@ -18,9 +18,10 @@ from notifier.policy.identity import (
     useless_from,
 )  # fmt: skip
 from notifier.policy.rules import Action, Case, Rule, Verdict, judge, trace
-from notifier.policy.trying import SPEAKING, try_out
+from notifier.policy.trying import BY_EXPERIMENT, SPEAKING, try_out
 
 __all__ = [
+    "BY_EXPERIMENT",
     "NEVER",
     "SPEAKING",
     "Action",

@@ -12,6 +12,9 @@ from notifier.policy.rules import Rule
 SPEAKING = frozenset({State.PENDING, State.COLLECTED})
 """The states of answers by which the person is to be told."""
 
+BY_EXPERIMENT = frozenset({Reason.HELD_BACK, Reason.WAITS_TO_COMPARE})
+"""The reasons of answers that an experiment gave, and no rule would give again."""
+
 
 def try_out(answers: Iterable[ChannelAnswer], arm: Arm, expires_at: int) -> list[ChannelAnswer]:
     """The answers for a person of an arm: silence where it is the holdback, and later messages where it waits; one that

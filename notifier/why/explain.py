@@ -75,7 +75,8 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
 class DeliveryView(Private, frozen=True, kw_only=True):
     """A delivery as it is now. `content` is rendered again from its event; `proven` says whether it is identical to
-    what was sent: None where nothing was sent, or what it takes to say so is not kept."""
+    what was sent: None where nothing was sent, or what it takes to say so is not kept. `variant` is the arm of an
+    experiment, as `experiment/arm/allocation`."""
 
     id: str
     event: str
@@ -92,6 +93,7 @@ class DeliveryView(Private, frozen=True, kw_only=True):
     provider_reference: str | None
     redrive_of: str | None
     digest: str | None
+    variant: str | None
     template: Template
     content: MessageParts | None
     proven: bool | None
@@ -260,7 +262,8 @@ def _answer(
     if kind is not None and made.standing is not None and channel is not None:
         case = policy.case_of(kind, event, channel, made.standing, made.decided_at, catalog.regulation)
         rules = rules_told(case)
-        unchanged = _agrees(policy.judge(case), answered)
+        if answered.reason not in policy.BY_EXPERIMENT:
+            unchanged = _agrees(policy.judge(case), answered)
     return AnswerView(
         channel=answered.channel, answer=answered.answer, reason=answered.reason,
         words=phrases.answer(answered.answer, answered.reason, answered.due_at, made.decided_at, zone),
@@ -285,7 +288,7 @@ def _delivery(
         words=phrases.state(sent.state, sent.reason), code=sent.code, meaning=telling.meaning(sent.channel, sent.code),
         due_at=to_datetime(sent.due_at), updated_at=to_datetime(sent.updated_at),
         expires_at=to_datetime(sent.expires_at), provider=sent.provider, provider_reference=sent.provider_reference,
-        redrive_of=sent.redrive_of, digest=sent.digest_id,
+        redrive_of=sent.redrive_of, digest=sent.digest_id, variant=sent.variant,
         template=Template(locale=sent.locale, time_zone=sent.time_zone, version=sent.version), content=content,
         proven=proven,
         attempts=telling.attempts(sent.channel, tried),

@@ -253,7 +253,7 @@ def _again(
     types = {each.type for each in made}
     people_today = {each.id: each for group in today.values() for each in group}
     for at, group in groupby(sorted(made, key=lambda each: each.decided_at), key=lambda each: each.decided_at):
-        then = [each for each in group if each.standing or not each.recipient_id or each.recipient_id in people_today]
+        then = [each for each in group if _is_known(each, people_today) and not _was_tried(each)]
         tally.decisions += len(then)
         tally.by_today += sum(each.standing is None and each.recipient_id != "" for each in then)
         members = _members(catalog, event, then, people_today)
@@ -270,6 +270,16 @@ def _again(
             if (each.type, each.recipient_id) in asked or (new and each.type not in types)
         )
         tally.compare(event, _outcomes((each.type, each.recipient_id, each.answers) for each in then), after, at)
+
+
+def _is_known(made: DecisionRecord, today: Mapping[str, Recipient]) -> bool:
+    """Whether a decision can be made again: who it was about then, or now, is known."""
+    return bool(made.standing) or not made.recipient_id or made.recipient_id in today
+
+
+def _was_tried(made: DecisionRecord) -> bool:
+    """Whether an experiment decided: what it tried is over, and no difference that a policy makes."""
+    return any(each.reason in policy.BY_EXPERIMENT for each in made.answers)
 
 
 def _members(

@@ -15,6 +15,7 @@ from notifier.domain.cloudevents import EventReader, TypeName
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.errors import Problem, RenderError
 from notifier.domain.events import Event
+from notifier.domain.experiments import NONE, Running
 from notifier.domain.messages import Private
 from notifier.domain.preferences import NETWORK, Key, Preferences, PreferencesPatch, laid_upon
 from notifier.domain.problems import problem
@@ -74,7 +75,7 @@ class Trial(Private, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Foreseen(Private, frozen=True, kw_only=True):
     """The outcome for a channel (and, for push, for one device). `repeat` says that the same was sent before, so that
-    nothing would be sent; `content` is the message."""
+    nothing would be sent; `content` is the message, and `variant` the arm of an experiment that the person is in."""
 
     channel: Channel
     answer: State
@@ -86,6 +87,7 @@ class Foreseen(Private, frozen=True, kw_only=True):
     rules: list[RuleView]
     locale: str | None
     content: MessageParts | None
+    variant: str | None
 
 
 class Fate(Private, frozen=True, kw_only=True):
@@ -125,15 +127,16 @@ class _Seen(msgspec.Struct, frozen=True):
 
 
 async def simulate(
-    database: Database, catalog: Catalog, reader: EventReader, renderer: Renderer, trial: Trial, now: int
-) -> Simulation:
+    database: Database, catalog: Catalog, reader: EventReader, renderer: Renderer, trial: Trial, now: int,
+    running: Running = NONE,
+) -> Simulation:  # fmt: skip
     """Simulate an event; raises Problem where the event, the time or the person is invalid.
 
     Each bucket decides for its own people, as with copies of a real event; a person who is asked for has one.
     """
     supposed = _checked(trial)
     if len(database.buckets) == 1:
-        return await _simulate(database, catalog, reader, renderer, trial, supposed, [], now)
+        return await _simulate(database, catalog, reader, renderer, trial, supposed, [], now, running)
     where = database
     if isinstance(trial.recipient, str):
         where = buckets.of(database, trial.recipient)
@@ -141,7 +144,7 @@ async def simulate(
         where = buckets.of(database, SOMEBODY)
     lines = [] if supposed else await _lines(database, catalog, _event(reader, trial.event, now))
     told = await buckets.in_each(
-        where, lambda bucket: _simulate(bucket, catalog, reader, renderer, trial, supposed, lines, now)
+        where, lambda bucket: _simulate(bucket, catalog, reader, renderer, trial, supposed, lines, now, running)
     )
     return told[0] if len(told) == 1 else _joined(catalog, trial.event.type, told)
 
@@ -181,6 +184,7 @@ def _joined(catalog: Catalog, type_: str, told: Sequence[Simulation]) -> Simulat
 async def _simulate(
     database: Database, catalog: Catalog, reader: EventReader, renderer: Renderer, trial: Trial,
     supposed: Supposed | None, lines: Lines, now: int,
+    running: Running,
 ) -> Simulation:  # fmt: skip
     """Simulate an event in one bucket; `lines` are those of all, where there are several."""
     ahead = _ahead(lines, database.bucket)
@@ -196,7 +200,7 @@ async def _simulate(
         here = await _members(connection, dialect, keys, person, supposed is not None)
         members = {**{key: [] for key in ahead}, **here}
         event = msgspec.structs.replace(event, ahead=ahead)
-        plan = await read_and_plan(connection, dialect, catalog, [event], at, members, hold=False)
+        plan = await read_and_plan(connection, dialect, catalog, [event], at, members, running, hold=False)
         return _Seen(
             at, event, person,
             frozenset(key for key, group in members.items() if person is not None and person in group),
@@ -211,7 +215,7 @@ async def _simulate(
     person = seen.person
     return Simulation(
         at=to_datetime(seen.at),
-        fates=[_fate(catalog, renderer, made, seen) for made in seen.decisions[:MOST_PEOPLE]],
+        fates=[_fate(catalog, renderer, made, seen, running) for made in seen.decisions[:MOST_PEOPLE]],
         takes_back=_takes_back(catalog, seen.event),
         why_not=[] if person is None or seen.decisions else why_not(catalog, seen.event, person.id, seen.audiences),
         more=max(len(seen.decisions) - MOST_PEOPLE, 0),
@@ -328,19 +332,20 @@ def _takes_back(catalog: Catalog, event: Event) -> list[str]:
     return [f"{kind.name}, about the same {about.replace('_', ' ')}" for kind, about in kinds]
 
 
-def _fate(catalog: Catalog, renderer: Renderer, made: Decision, seen: _Seen) -> Fate:
+def _fate(catalog: Catalog, renderer: Renderer, made: Decision, seen: _Seen, running: Running) -> Fate:
     kind = catalog.types[made.type]
     zone = "UTC" if made.standing is None else made.standing.zone
     return Fate(
         type=kind.id, name=kind.name, recipient=made.recipient_id or None, time_zone=zone,
         local_time=f"{local(seen.at, zone):%A %H:%M}",
-        answers=[_foreseen(catalog, renderer, kind, made, each, seen) for each in made.answers],
+        answers=[_foreseen(catalog, renderer, kind, made, each, seen, running) for each in made.answers],
     )  # fmt: skip
 
 
 def _foreseen(
-    catalog: Catalog, renderer: Renderer, kind: NotificationType, made: Decision, told: dict[str, Any], seen: _Seen
-) -> Foreseen:
+    catalog: Catalog, renderer: Renderer, kind: NotificationType, made: Decision, told: dict[str, Any], seen: _Seen,
+    running: Running,
+) -> Foreseen:  # fmt: skip
     event, at = seen.event, seen.at
     channel, answer, delivery = Channel(told["channel"]), State(told["answer"]), seen.deliveries[told["delivery"]]
     facts = made.standing
@@ -358,22 +363,28 @@ def _foreseen(
         rules = rules_told(policy.case_of(kind, event, channel, facts, at, catalog.regulation))
     locale, content = None, None
     if goes_out and facts is not None:
-        locale, content, said = _written(renderer, kind, channel, event, facts, said)
+        locale, content, said = _written(renderer, kind, channel, event, facts, said, running.version(delivery.variant))
     return Foreseen(
         channel=channel, answer=answer, reason=told["reason"], words=said, due_at=to_datetime(told["due_at"]),
-        step=delivery.step, repeat=repeat, rules=rules, locale=locale,
-        content=content,
+        step=delivery.step, repeat=repeat, rules=rules, locale=locale, content=content, variant=delivery.variant,
     )  # fmt: skip
 
 
 def _written(
-    renderer: Renderer, kind: NotificationType, channel: Channel, event: Event, facts: RecipientFacts, said: str
+    renderer: Renderer,
+    kind: NotificationType,
+    channel: Channel,
+    event: Event,
+    facts: RecipientFacts,
+    said: str,
+    version: int | None,
 ) -> tuple[str | None, MessageParts | None, str]:
     try:
         switched = spec(channel).unsubscribes and policy.may_switch(kind, channel, facts)
         made = renderer.render(
             kind.id, channel, locale=facts.language, time_zone=facts.zone, data=event.data,
             unsubscribe_url=HIDDEN if switched else None,
+            version=version if version is not None and renderer.has(kind.id, version) else None,
         )  # fmt: skip
     except RenderError as error:
         return None, None, f"{said}; but it could not be written: {error}"

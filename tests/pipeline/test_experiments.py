@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from notifier.domain.assignment import POINTS, Points
-from notifier.domain.clock import MINUTE, ManualClock
+from notifier.domain.clock import DAY, MINUTE, ManualClock
+from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.effects import hour_of
 from notifier.domain.experiments import Arm, Experiment, ExperimentState, Plan, Running
@@ -23,6 +24,11 @@ from notifier.store.core.schema import delivery as written
 from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import effects
 from notifier.store.people import recipients
+from notifier.store.reading import explaining
+from notifier.store.reading.explaining import ExplanationQuery
+from notifier.why.explain import explain
+from notifier.why.replaying import replay
+from notifier.why.simulate import Trial, simulate
 from tests import everywhere
 from tests.conftest import prepare
 from tests.named import PUSH
@@ -237,3 +243,39 @@ async def test_what_waits_when_an_experiment_ends_is_told_by_the_live_texts(
     # Then they go out in the live version
     found = await everywhere.rows(engine.database, delivery)
     assert {row.version for row in found if row.state == State.SENT} == {engine.renderer.live("idle-warning")}
+
+
+async def test_explain_and_simulate_say_which_arm_and_a_replay_compares_none(
+    engine: WorkerEngine, clock: ManualClock, people: list[str], report: Report
+) -> None:
+    # Given people of whom some are told nothing, for an experiment
+    made = run(engine, silence=Arm(silent=True))
+    await warn(engine, report, *people[:10])
+    of = await arms(engine)
+    held = next(person for person, variant in of.items() if variant == "sooner/silence/1")
+
+    # When one of them is asked about, and what the same event would do
+    (event,) = {row.event_id for row in await everywhere.rows(engine.database, written) if row.recipient_id == held}
+    found = await explaining.read(engine.database, ExplanationQuery(event=event, limit=10))
+    assert found is not None
+    told = explain(engine.catalog, engine.renderer, engine.links, found)
+    data = {**WARNING, "driver_id": held, "session_id": "9"}
+    trial = msgspec.convert({"event": {"type": "idle.warning", "data": data}, "recipient": held}, Trial)
+    reader = EventReader(engine.catalog)
+    would = await simulate(
+        engine.database, engine.catalog, reader, engine.renderer, trial, clock.now(), engine.experiments.running
+    )
+
+    # Then both say that it is held back, and by what; and no policy is to blame for it
+    (decision,) = told.decisions
+    assert {each.variant for each in decision.deliveries} == {"sooner/silence/1"}
+    assert {each.unchanged for each in decision.answers if each.reason == "held_back"} == {None}
+    (fate,) = would.fates
+    assert {each.variant for each in fate.answers} == {"sooner/silence/1"}
+    assert {each.words for each in fate.answers if each.reason == "held_back"} == {
+        "not sent: it is held back from some people for a time, to see what it changes"
+    }
+    assert made.id == "sooner"
+    day = NOW // DAY * DAY
+    same = await replay(engine.database, engine.catalog, day, lambda _share: None)
+    assert (same.events, same.differ) == (10, 0)

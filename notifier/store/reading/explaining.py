@@ -88,6 +88,7 @@ class DeliveryRecord(ListedDelivery, frozen=True, kw_only=True):
     time_zone: str | None
     content_hash: str | None
     version: int | None
+    variant: str | None
     held: tuple[str, ...] | None = None
     data: str
     language: str | None
