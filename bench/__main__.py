@@ -16,7 +16,7 @@ from typing import Any, get_args
 from bench.accept import accept
 from bench.alerts import alerts
 from bench.assignment import assignment
-from bench.burst import burst, mix, told
+from bench.burst import burst, mix, told, tried
 from bench.console import console
 from bench.decide import decide
 from bench.distant import distant
@@ -30,7 +30,8 @@ from bench.steady import idle, steady
 
 Scenario = Callable[[Options], Coroutine[Any, Any, dict[str, Any]]]
 SCENARIOS: dict[str, Scenario] = {
-    "burst": burst, "mix": mix, "told": told, "steady": steady, "idle": idle, "alerts": alerts, "distant": distant,
+    "burst": burst, "mix": mix, "told": told, "tried": tried, "steady": steady, "idle": idle, "alerts": alerts,
+    "distant": distant,
     "accept": accept, "growth": growth, "retention": retention, "snapshot": snapshot,
     "decide": lambda options: decide(options.people),
     "segment": lambda options: segment(options.people), "console": lambda options: console(options.rows // 2),

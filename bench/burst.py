@@ -1,15 +1,20 @@
 """Burst and mix: so many events at once, from accept to the providers' last byte, and others at the same job."""
 
+import asyncio
 import time
 from typing import Any
 
-from bench.bed import make_bed
+from bench.bed import Bed, make_bed
 from bench.cpu import largest_child
 from bench.footprint import figures, measure
 from bench.load import Reach, everything, mixed, report
 from bench.options import Options
 from bench.peers.comparing import compare
 from notifier.chaos.subscribers import REACHABLE, Endpoint, serving, subscribe
+from notifier.domain.assignment import POINTS
+from notifier.domain.catalog_files import load_catalog
+from notifier.domain.experiments import CONTROL
+from notifier.experiments.keeping import REFRESH
 
 
 async def burst(options: Options) -> dict[str, Any]:
@@ -30,12 +35,37 @@ async def told(options: Options) -> dict[str, Any]:
     return {**found, "changes": changes, "changes_per_s": round(changes / found["seconds"])}
 
 
-async def _burst(scenario: str, options: Options, reach: Reach, endpoint: Endpoint | None = None) -> dict[str, Any]:
+async def tried(options: Options) -> dict[str, Any]:
+    """Everybody is told as in `burst`, while an experiment runs on every type that has an outcome."""
+    return await _burst("tried", options, everything, experiments=True)
+
+
+async def _try_everywhere(bed: Bed) -> None:
+    """Have an experiment run on every type that may have one, and all processes know of them."""
+    system, session = bed.system, bed.session
+    headers = {"Authorization": f"Bearer {system.key}"}
+    weights = {CONTROL: POINTS // 2, "same": POINTS // 2}
+    for kind in load_catalog(system.settings.templates).types.values():
+        if kind.outcome is None:
+            continue
+        plan = {"type": kind.id, "why": "what it costs", "arms": {CONTROL: {}, "same": {}}, "weights": weights}
+        url = f"{system.settings.public_url}/v1/experiments/{kind.id}"
+        for method, step, body in (("PUT", "", plan), ("POST", "/start", None)):
+            async with session.request(method, f"{url}{step}", json=body, headers=headers) as response:
+                response.raise_for_status()
+    await asyncio.sleep(2 * REFRESH)
+
+
+async def _burst(
+    scenario: str, options: Options, reach: Reach, endpoint: Endpoint | None = None, *, experiments: bool = False
+) -> dict[str, Any]:
     async with make_bed(
         database=options.database, buckets=options.buckets, reach=reach, settings=REACHABLE if endpoint else None
     ) as bed:
         if endpoint is not None:
             await subscribe(bed.system, bed.session, endpoint.url)
+        if experiments:
+            await _try_everywhere(bed)
         warm, stages, before = await bed.counted(), await bed.stages(), bed.cpu()
         footprint = await measure(bed.system.database)
         began = time.perf_counter()
