@@ -18,7 +18,7 @@ PAGE = 200  # deliveries or decisions read at once, with their attempts and mess
 
 DELIVERY = (
     "id", "type", "channel", "state", "reason", "code", "created_at", "updated_at", "due_at", "expires_at", "provider",
-    "provider_reference", "locale", "time_zone", "content_hash",
+    "provider_reference", "locale", "time_zone", "content_hash", "variant",
 )  # fmt: skip
 NOTE = ("seen_at", "read_at", "archived_at")
 EVENT = ("source", "source_id", "subject", "occurred_at", "accepted_at", "data")
