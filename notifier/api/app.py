@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 from notifier.api import (
     audiences,
     changes,
+    clicks,
     consents,
     dead,
     deliveries,
@@ -81,7 +82,7 @@ ENDPOINTS = docs.endpoints(
     [
         *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *devices.ENDPOINTS, *of_channels(),
         *deliveries.ENDPOINTS, *outcomes.ENDPOINTS, *dead.ENDPOINTS, *preferences.ENDPOINTS,
-        *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS,
+        *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS, *clicks.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
         *subscriptions.ENDPOINTS, *experiments.ENDPOINTS,
@@ -218,7 +219,7 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
             case SignatureScheme(read=read) | TokenScheme(read=read):
                 request.state.signed = await read(request, context)
                 refuse_no_text(request)
-            case "unsubscribe_link" | "preference_link" as kind:
+            case "unsubscribe_link" | "preference_link" | "click_link" as kind:
                 link = read_link(kind, request, context)
                 if link is None:
                     return context.pages.no_such_link(request)

@@ -88,7 +88,7 @@ class TokenScheme:
     read: Callable[[Request, ApiContext], Awaitable[Any]]
 
 
-Link = Literal["unsubscribe_link", "preference_link"]
+Link = Literal["unsubscribe_link", "preference_link", "click_link"]
 """The kinds of signed links."""
 
 

@@ -1,23 +1,23 @@
 """Requests without an API key that carry our signature: in a link sent to a person, or in an app's token."""
 
-from typing import Literal
-
 from starlette.requests import Request
 
-from notifier.api.endpoints import ApiContext, TokenScheme
+from notifier.api.endpoints import ApiContext, Link, TokenScheme
 from notifier.domain.deliveries import Channel
-from notifier.domain.links import AppVisit, PreferenceAccess, Unsubscribe
+from notifier.domain.links import AppVisit, Followed, PreferenceAccess, Unsubscribe
 from notifier.domain.problems import problem
 
 
-def read_link(
-    kind: Literal["unsubscribe_link", "preference_link"], request: Request, context: ApiContext
-) -> Unsubscribe | PreferenceAccess | None:
+def read_link(kind: Link, request: Request, context: ApiContext) -> Unsubscribe | PreferenceAccess | Followed | None:
     """Return the claims of the path's token; None where the token isn't ours, is of another kind, or has expired."""
     links, token = context.engine.links, request.path_params["token"]
-    if kind == "unsubscribe_link":
-        return links.read_unsubscribe(token)
-    return links.read_visit(token, context.engine.clock.now())
+    match kind:
+        case "unsubscribe_link":
+            return links.read_unsubscribe(token)
+        case "click_link":
+            return links.read_click(token)
+        case "preference_link":
+            return links.read_visit(token, context.engine.clock.now())
 
 
 def by_app_token(channel: Channel) -> TokenScheme:

@@ -60,6 +60,7 @@ class PreferenceWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     saved: str
     not_saved: str
     grid: str
+    clicks: str
     no_address: str
     mandatory: str
     locked: str

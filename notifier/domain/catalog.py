@@ -148,6 +148,7 @@ class NotificationType(
     closes: tuple[str, ...] = ()
     one_shot: bool = False
     until: str | None = None
+    clicks: bool = False
     link: str
     data: dict[str, Field]
     samples: tuple[Sample, ...]

@@ -114,6 +114,9 @@ def _load_type(file: Path) -> NotificationType:
             raise ConfigurationError(
                 f"{where}: when_unknown: the provider of {channel} has no status query; take another value than ask"
             )
+    if kind.clicks and not any(spec(channel).lead for channel in kind.channels):
+        counted = " or ".join(channel for channel in channels() if spec(channel).lead)
+        raise ConfigurationError(f"{where}: clicks are counted by {counted} alone; add that channel or leave it out")
     if not kind.samples:
         raise ConfigurationError(f"{where}: add at least one [[samples]]; previews and checks need it")
     return kind

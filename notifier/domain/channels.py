@@ -98,6 +98,8 @@ class ChannelSpec:
 
     `has_address` tells whether a person can be reached at all; `make_message` puts content, envelope and the person's
     address as of now together, None where there is none.
+    `lead` is a content whose links lead to what a function makes of their addresses; None where links don't go through
+    a browser.
     `per_device`: each of the person's devices gets a message of its own.
 
     Addresses that have a `canonical` form are suppressed by it once they fail, for the reason `gone` where the provider
@@ -121,6 +123,7 @@ class ChannelSpec:
     hidden: frozenset[str] = frozenset()
     has_address: Callable[[KnownAddresses], bool]
     make_message: Callable[[Envelope, Reach, Any], Message | None]
+    lead: Callable[[Any, Callable[[str], str]], Content] | None = None
     when_unknown: Unknown
     can_ask: bool = False
     key: Literal["phone", "email"] | None = None

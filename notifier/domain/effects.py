@@ -28,8 +28,8 @@ class What(StrEnum):
     `complained` counts mails that their recipients called spam.
 
     What people do is counted once for each delivery: they see it (`opened`), or also `read` it, where it stands in the
-    app. And once for each choice: by the link in a mail (`unsubscribed`), by a text (`stopped`), or in any other way of
-    theirs (`switched_off`).
+    app; they follow a link in it (`clicked`). And once for each choice: by the link in a mail (`unsubscribed`), by a
+    text (`stopped`), or in any other way of theirs (`switched_off`).
     """
 
     EXPOSED = "exposed"
@@ -39,6 +39,7 @@ class What(StrEnum):
     COMPLAINED = "complained"
     OPENED = "opened"
     READ = "read"
+    CLICKED = "clicked"
     UNSUBSCRIBED = "unsubscribed"
     STOPPED = "stopped"
     SWITCHED_OFF = "switched_off"

@@ -18,7 +18,7 @@ from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.messages import Private
 
-Purpose = Literal["unsubscribe", "undo", "preferences"]
+Purpose = Literal["unsubscribe", "undo", "preferences", "click"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 VISIT = (
@@ -26,7 +26,7 @@ VISIT = (
 )
 UNDO = HOUR  # milliseconds in which whoever still has the page open can undo an unsubscription there
 APP_TOKEN = HOUR  # milliseconds that an app's token is valid: a stolen one soon stops working
-MAX_TOKEN = 800  # characters: the longest recipient id and category, and the signature
+MAX_TOKEN = 800  # characters: the longest recipient id and category, and the signature; and an address of 500
 MIN_KEY = 32  # characters of a signing key: 128 bits in hex
 
 _Payload = TypeVar("_Payload", bound=msgspec.Struct)
@@ -65,6 +65,16 @@ class AppVisit(Private, frozen=True, array_like=True):
     until: int
 
 
+class Followed(Private, frozen=True, array_like=True):
+    """A link in a message, by which delivery it was sent and where it leads.
+
+    It has no end: people follow links in mails that are years old, when nothing else is known of the delivery any more.
+    """
+
+    delivery_id: str
+    target: str
+
+
 class Links:
     """Makes links below the public URL, and reads their tokens.
 
@@ -93,6 +103,14 @@ class Links:
         """The address of a person's preference centre."""
         return f"{self._url}/p/{self._sign('preferences', PreferenceAccess(recipient_id, now + VISIT))}"
 
+    def click_url(self, delivery_id: str, target: str) -> str:
+        """The address that leads to a target and counts that it was followed; the target itself where that is ours, as
+        a link to unsubscribe is, or too long for a token."""
+        if target.startswith(f"{self._url}/"):
+            return target
+        token = self._sign("click", Followed(delivery_id, target))
+        return target if len(token) > MAX_TOKEN else f"{self._url}/c/{token}"
+
     def undo_token(self, done: Unsubscribe, now: int) -> str:
         """The token of the form that undoes an unsubscription."""
         return self._sign("undo", Undo(done, now + UNDO))
@@ -109,6 +127,10 @@ class Links:
     def read_unsubscribe(self, token: str) -> Unsubscribe | None:
         """The unsubscription that a token holds; None if we didn't sign it for this use."""
         return self._read("unsubscribe", token, Unsubscribe)
+
+    def read_click(self, token: str) -> Followed | None:
+        """The link that a token holds; None if we didn't sign it for this use."""
+        return self._read("click", token, Followed)
 
     def read_undo(self, token: str, now: int) -> Unsubscribe | None:
         """The unsubscription that a token allows to undo; None if the token is not ours or expired."""

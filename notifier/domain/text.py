@@ -8,6 +8,7 @@ Python has it, and `portable` writes it as the others do.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 _JOINER = "\u200d"
@@ -32,6 +33,9 @@ WORD = rf"^[^{_BLANK}]*{END}"
 
 STEP = rf"^([^{_BLANK}/.]|\.[^{_BLANK}/.]|\.\.[^{_BLANK}/])[^{_BLANK}/]*{END}"
 """A path segment: neither `.` nor `..`, which clients resolve to the parent."""
+
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+_ADDRESS = re.compile(r"\bhttps?://[^\s<>\"]*[^\s<>\".,;:!?)\]]", re.IGNORECASE)
 
 _TEXT = re.compile(TEXT)
 _HALF = re.compile("[\ud800-\udfff]")
@@ -84,6 +88,16 @@ def _is_text(part: bytes) -> bool:
         return is_text(part.decode())
     except UnicodeDecodeError:
         return False
+
+
+def is_web(address: str) -> bool:
+    """Whether an address leads to a page in a browser."""
+    return _WEB.match(address) is not None
+
+
+def lead_addresses(text: str, to: Callable[[str], str]) -> str:
+    """Plain text with what `to` makes of the web addresses in it, without the punctuation that ends a sentence."""
+    return _ADDRESS.sub(lambda match: to(match[0]), text)
 
 
 def cut(text: str, most: int) -> str:

@@ -96,6 +96,7 @@ class ExportedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     seen_at: datetime | None
     read_at: datetime | None
     archived_at: datetime | None
+    clicked_at: datetime | None
     attempts: list[Try]
     event: Cause
 

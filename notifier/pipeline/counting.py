@@ -1,4 +1,4 @@
-"""Counting: the clock counts what became of messages from the log of changes, and outcomes as they are over.
+"""Counting: the clock counts what became of messages from the log of changes, outcomes as they are over, and clicks.
 
 Nothing is scanned: each change is read once, behind the place up to which it was counted before. That place moves in
 the transaction that writes the counts, so none is counted twice or left out, whichever clock counts.
@@ -14,14 +14,16 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.catalog import Catalog
+from notifier.domain.clicks import SETTLED, by_people
 from notifier.domain.deliveries import State
 from notifier.domain.effects import ANY, ARRIVED, COUNTED, Effect, What, hour_of, step_of
 from notifier.pipeline.engine import Engine
 from notifier.runtime.background import every
 from notifier.store.core.database import Database
-from notifier.store.delivery import awaited, effect_places, effects
+from notifier.store.delivery import awaited, clicks, effect_places, effects, notes
 from notifier.store.delivery.awaited import Awaited
 from notifier.store.delivery.effect_places import Counted
+from notifier.store.delivery.notes import Note
 from notifier.store.reading import changes
 from notifier.store.reading.changes import LoggedChange, PastRetention
 
@@ -31,6 +33,8 @@ CHANGES: Final = 2_000
 """Changes counted in one transaction: some 50 ms."""
 OVER: Final = 1_000
 """Outcomes counted in one transaction."""
+CLICKS: Final = 1_000
+"""Clicks judged in one transaction."""
 FOLDED: Final = 5_000
 """Rows merged in one transaction: more than an hour has different keys."""
 
@@ -45,7 +49,7 @@ async def run(engine: Engine, stop: asyncio.Event) -> None:
 async def count(engine: Engine, stop: asyncio.Event | None = None) -> None:
     """Count all that there is to be counted in a bucket, and merge what was counted."""
     database = engine.database
-    while await _count_changes(database) or await _count_over(engine):
+    while await _count_changes(database) or await _count_over(engine) or await _count_clicks(engine):
         if stop is not None and stop.is_set():
             return
     while await effects.fold(database, FOLDED) >= FOLDED // 2:
@@ -97,6 +101,22 @@ async def _count_over(engine: Engine) -> bool:
         return len(found)
 
     return await database.write(work) == OVER
+
+
+async def _count_clicks(engine: Engine) -> bool:
+    """Count the clicks of people that have settled, each delivery once; whether there may be more."""
+    database, until = engine.database, engine.clock.now() - SETTLED
+
+    async def work(connection: AsyncConnection) -> int:
+        found = await clicks.take_over(connection, database.dialect, until, CLICKS)
+        noted = [
+            Note(delivery_id=each.delivery_id, recipient_id=each.recipient_id, deed="clicked", at=each.at)
+            for each in by_people(found)
+        ]
+        await notes.add(connection, database.dialect, noted)
+        return len(found)
+
+    return await database.write(work) >= CLICKS
 
 
 def effects_of(catalog: Catalog, over: Awaited) -> Iterator[Effect]:

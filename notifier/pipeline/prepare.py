@@ -1,6 +1,7 @@
 """The last check before a message goes out, and its rendering: pure, from the loaded delivery."""
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -154,7 +155,11 @@ def _render(
         time_to_live=max((ready.expires_at - now) // SECOND, 1), urgency=kind.urgency, unsubscribe_url=unsubscribe,
         data=data,
     )  # fmt: skip
-    message = channels.spec(ready.channel).make_message(envelope, ready.reach, rendered.content)
+    content, spec = rendered.content, channels.spec(ready.channel)
+    if kind.clicks and spec.lead is not None:
+        # Here, and not as the texts are rendered: the hash is of the words, which `explain` renders with no such links.
+        content = spec.lead(content, cache(partial(links.click_url, ready.id)))
+    message = spec.make_message(envelope, ready.reach, content)
     if message is None:
         raise RenderError(f"{kind.id}: the recipient no longer has an address for {ready.channel}")
     return Prepared(

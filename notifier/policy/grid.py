@@ -36,12 +36,14 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CategoryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One category. `pace` says how often its messages come together, None where they never do."""
+    """One category. `pace` says how often its messages come together, None where they never do; `counts_clicks` that
+    links in some of them are counted."""
 
     category: str
     is_marketing: bool
     cells: tuple[Cell, ...]
     pace: Pace | None = None
+    counts_clicks: bool = False
 
 
 def may_switch(kind: NotificationType, channel: Channel, facts: RecipientFacts) -> bool:
@@ -91,6 +93,7 @@ def _row(category: str, kinds: Sequence[NotificationType], facts: RecipientFacts
         is_marketing=any(kind.class_ == "marketing" for kind in kinds),
         cells=tuple(_cell(channel, [k for k in kinds if channel in k.channels], facts) for channel in offered),
         pace=_pace(category, facts) if any(kind.digest for kind in kinds) else None,
+        counts_clicks=any(kind.clicks for kind in kinds),
     )
 
 

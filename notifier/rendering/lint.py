@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from notifier.domain import channels
 from notifier.domain.catalog import AUDIENCE_FIELDS, NotificationType
 from notifier.domain.deliveries import Channel
+from notifier.domain.ids import NOTHING
+from notifier.domain.links import MIN_KEY, Links
 from notifier.rendering.confined import TrialAnswer, TrialResult
 from notifier.rendering.findings import LEVELS, LintFinding
 from notifier.rendering.texts import TAGS, Wording, WordingPart, named, places
@@ -21,6 +24,9 @@ PROMOTIONAL: Final[Mapping[str, Sequence[str]]] = {
     "es": ("descuento", "oferta", "promoción", "cupón", "rebaja", "vale de", "prueba gratis"),
 }
 """Sales phrases by language: one of them turns a service message into marketing, which the law restricts."""
+
+_CLICK: Final = partial(Links("https://notify.example.com", [b"0" * MIN_KEY]).click_url, NOTHING)
+"""Makes links that count clicks as long as a real message has them."""
 
 
 class RenderedSample(msgspec.Struct, frozen=True):
@@ -54,7 +60,7 @@ def lint(
         *_unused(kind, list(places(kind, wording))),
     ]  # fmt: skip
     for each in seen:
-        found += _of_message(each)
+        found += _of_message(kind, each)
     first: dict[tuple[str, ...], LintFinding] = {}
     for finding in found:
         first.setdefault(_sameness(finding), finding)
@@ -143,10 +149,12 @@ def _unused(kind: NotificationType, found: Sequence[WordingPart]) -> Iterator[Li
                 )  # fmt: skip
 
 
-def _of_message(seen: RenderedSample) -> Iterator[LintFinding]:
+def _of_message(kind: NotificationType, seen: RenderedSample) -> Iterator[LintFinding]:
     at = {"locale": seen.locale, "channel": seen.channel.value}
     if seen.tried.error is not None:
         yield LintFinding(level="error", code="not_made", words=f"{seen.sample}: {seen.tried.error}", **at)
-    content = seen.tried.content
+    content, lead = seen.tried.content, channels.spec(seen.channel).lead
+    if content is not None and kind.clicks and lead is not None:
+        content = lead(content, _CLICK)
     for finding in writing(seen.channel).check(content) if content is not None else ():
         yield msgspec.structs.replace(finding, **at)

@@ -23,7 +23,9 @@ from tests.api.server import application
 from tests.policy.samples import kind_of
 from tests.samples import CATALOG, NOW
 
-OFFER = kind_of(id="offer", event="offer.made", category="offers", class_="marketing", audience="segment")
+OFFER = kind_of(
+    id="offer", event="offer.made", category="offers", class_="marketing", audience="segment", clicks=True
+)  # fmt: skip
 TYPES = CATALOG.types | {
     "offer": OFFER,
     "station-offline": msgspec.structs.replace(
@@ -120,6 +122,12 @@ async def test_what_is_switched_off_on_the_page_is_counted_by_category_and_chann
     assert sorted((each.type, each.variant, each.channel, each.what, each.number) for each in counted) == [
         ("", "", "", "switched_off", 1), ("", "charging", "sms", "switched_off", 1),
     ]  # fmt: skip
+
+
+async def test_a_category_whose_links_count_says_so_in_the_persons_language(ada: Person) -> None:
+    page = (await ada.open(ada.centre_path())).body
+
+    assert page.count("Nous enregistrons si les liens de ces messages sont ouverts.") == 1
 
 
 async def test_what_one_chose_before_and_did_not_touch_stays(ada: Person) -> None:

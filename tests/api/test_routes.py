@@ -84,7 +84,8 @@ async def test_a_route_that_a_provider_signs_refuses_what_nobody_signed(api: Cal
 async def test_a_page_opens_to_a_link_of_its_own_kind_alone(api: Caller, endpoint: Endpoint) -> None:
     # Given tokens that are good for something else, and somebody with an API key that may do everything
     await recipients.put(api.engine.database, {"ada": RecipientDetails()}, NOW)
-    links = {"/u/": LINKS.preference_url("ada", NOW), "/p/": LINKS.unsubscribe_url("ada", "billing", EMAIL)}
+    page, unsubscribe = LINKS.preference_url("ada", NOW), LINKS.unsubscribe_url("ada", "billing", EMAIL)
+    links = {"/u/": page, "/p/": unsubscribe, "/c/": unsubscribe}
     other = links[endpoint.path[:3]].rpartition("/")[2]
     before = await everything(api)
 

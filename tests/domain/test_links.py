@@ -14,12 +14,14 @@ from notifier.channels.email.mime import MAX_LINK
 from notifier.domain.clock import DAY
 from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
-from notifier.domain.links import APP_TOKEN, MAX_TOKEN, UNDO, VISIT, AppVisit, Links, Unsubscribe, read_keys
+from notifier.domain.ids import make_id
+from notifier.domain.links import APP_TOKEN, MAX_TOKEN, UNDO, VISIT, AppVisit, Followed, Links, Unsubscribe, read_keys
 from tests.named import EMAIL, PUSH, SMS
 from tests.samples import NOW
 
 KEY, OTHER = b"5f" * 32, b"a0" * 32
 LINKS = Links("https://notify.example.com/", [KEY])
+ID = make_id("a delivery")
 ADA = Unsubscribe("ada", "receipts", EMAIL)
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 FORGERIES = 10_000
@@ -40,7 +42,7 @@ def visit(links: Links = LINKS, who: str = "ada", now: int = NOW) -> str:
 def opens(text: str) -> bool:
     """Whether any page takes it."""
     read = LINKS.read_unsubscribe(text), LINKS.read_undo(text, NOW), LINKS.read_visit(text, NOW)
-    return any(each is not None for each in read)
+    return any(each is not None for each in (*read, LINKS.read_click(text)))
 
 
 def test_a_link_says_what_it_was_made_for() -> None:
@@ -89,6 +91,29 @@ def test_an_unsubscribe_link_is_short_never_ends_and_is_the_same_each_time() -> 
 
     assert len(f"List-Unsubscribe: <{url}>") < 200
     assert url == LINKS.unsubscribe_url("5f0c7a0e-9c1b-4d52-8b7e-1f2a3b4c5d6e", "idle-fees", EMAIL)
+
+
+def test_a_link_that_counts_holds_its_target_and_nothing_of_a_person() -> None:
+    target = "https://app.example.com/offers/weekend-2026-03"
+
+    url = LINKS.click_url(ID, target)
+
+    assert url.startswith("https://notify.example.com/c/")
+    assert len(url) < 200
+    assert LINKS.read_click(token(url)) == Followed(ID, target)
+    # And it is the same each time, good for nothing else, and no other token is good for it
+    assert url == LINKS.click_url(ID, target)
+    assert LINKS.read_unsubscribe(token(url)) is None
+    assert LINKS.read_click(unsubscribe()) is None
+    assert LINKS.read_click(visit()) is None
+
+
+def test_what_is_ours_or_too_long_for_a_token_is_led_to_at_once() -> None:
+    ours = LINKS.unsubscribe_url("ada", "receipts", EMAIL)
+    longest = "https://app.example.com/" + "x" * 600
+
+    assert LINKS.click_url(ID, ours) == ours
+    assert LINKS.click_url(ID, longest) == longest
 
 
 def test_the_others_end() -> None:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from notifier.channels.email import links
 from notifier.channels.email.messages import EmailContent, EmailMessage
 from notifier.domain import identifiers
 from notifier.domain.channels import ChannelSpec, Envelope, Reach
@@ -26,6 +27,7 @@ SPEC: Final = ChannelSpec(
     content=EmailContent,
     has_address=lambda known: known.email,
     make_message=make_message,
+    lead=links.lead,
     key="email",
     canonical=identifiers.mailbox,
     gone=Reason.BOUNCED,

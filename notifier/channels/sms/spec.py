@@ -1,11 +1,13 @@
 """SMS: a text to a person's number."""
 
+from collections.abc import Callable
 from typing import Final
 
 from notifier.channels.sms.messages import SmsContent, SmsMessage
 from notifier.domain import identifiers
 from notifier.domain.channels import ChannelSpec, Envelope, Reach
 from notifier.domain.deliveries import Channel, Reason
+from notifier.domain.text import lead_addresses
 
 
 def make_message(envelope: Envelope, reach: Reach, content: SmsContent) -> SmsMessage | None:
@@ -18,6 +20,11 @@ def make_message(envelope: Envelope, reach: Reach, content: SmsContent) -> SmsMe
     )  # fmt: skip
 
 
+def lead(content: SmsContent, to: Callable[[str], str]) -> SmsContent:
+    """A text whose addresses are what `to` makes of them."""
+    return SmsContent(text=lead_addresses(content.text, to))
+
+
 SPEC: Final = ChannelSpec(
     channel=Channel("sms"),
     order=2,
@@ -26,6 +33,7 @@ SPEC: Final = ChannelSpec(
     content=SmsContent,
     has_address=lambda known: known.phone,
     make_message=make_message,
+    lead=lead,
     key="phone",
     canonical=identifiers.line,
     gone=Reason.BAD_NUMBER,

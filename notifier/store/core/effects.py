@@ -1,4 +1,5 @@
-"""Tables of what messages achieve: what is counted of them, what is still awaited, and how far the log was counted."""
+"""Tables of what messages achieve: what is counted of them, what is still awaited or to be judged, and how far the log
+was counted."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Table
 
@@ -44,6 +45,15 @@ exposure = Table(  # of a person to an experiment, by a hash of both: who was co
     **MYSQL_OPTIONS,
 )
 
+click = Table(  # a link of a delivery that was followed, until it is judged; `link` tells those of one delivery apart
+    "click",
+    metadata,
+    Column("delivery_id", ID, primary_key=True),
+    Column("link", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    **MYSQL_OPTIONS,
+)
+
 effect_place = Table(  # one row: the position in the log of changes up to which it is counted
     "effect_place",
     metadata,
@@ -53,6 +63,7 @@ effect_place = Table(  # one row: the position in the log of changes up to which
 )
 
 Index("ix_effect_hour", effect.c.hour)  # what was achieved since then?
+Index("ix_click_at", click.c.at)  # which are to be judged?
 Index("ix_awaited_outcome_subject_key", awaited_outcome.c.subject_key)  # who is answered by an event about this?
 Index("ix_awaited_outcome_next_check_at", awaited_outcome.c.next_check_at)  # what has come, or doesn't come any more?
 Index("ix_exposure_experiment", exposure.c.experiment)  # whom does nobody ask about any more?

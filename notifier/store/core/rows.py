@@ -318,9 +318,12 @@ def append_missing(
     return _insert(dialect, table, columns, missing)
 
 
-def insert(dialect: str, table: Table, columns: Sequence[Column[Any]]) -> Insert:
-    """INSERT a batch into a table, skipping rows whose key exists."""
-    statement = _insert(dialect, table, columns)
+def insert(
+    dialect: str, table: Table, columns: Sequence[Column[Any]],
+    which: Callable[[NamedFromClause], ColumnElement[bool]] = _any_row,
+) -> Insert:  # fmt: skip
+    """INSERT a batch into a table, or `which` of it, skipping rows whose key exists."""
+    statement = _insert(dialect, table, columns, which)
     if isinstance(statement, mysql.Insert):
         return statement.prefix_with("IGNORE")
     return statement.on_conflict_do_nothing()

@@ -160,6 +160,7 @@ delivery_note = Table(
     Column("seen_at", BigInteger),
     Column("read_at", BigInteger),
     Column("archived_at", BigInteger),
+    Column("clicked_at", BigInteger),
     Column("updated_at", BigInteger, nullable=False),
     **by_instant("delivery_id"),
 )

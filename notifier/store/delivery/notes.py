@@ -1,9 +1,10 @@
-"""Notes: what people did with messages shown in an app. The delivery itself says only that it reached them."""
+"""Notes: what people did with messages. The delivery itself says only that it reached them."""
 
 from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, Final, Literal
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,54 +14,73 @@ from notifier.store.core.schema import delivery_note
 from notifier.store.delivery import effect_places
 from notifier.store.people import locking
 
-Deed = Literal["seen", "read", "archived"]
+Deed = Literal["seen", "read", "archived", "clicked"]
 
 IMPLIES: Final[dict[Deed, tuple[Deed, ...]]] = {
     "seen": ("seen",),
     "read": ("seen", "read"),
     "archived": ("seen", "archived"),
+    "clicked": ("clicked",),
 }
-"""What each note implies: who reads a message has seen it."""
+"""What each note implies: who reads a message in the app has seen it there."""
 
-COUNTED: Final[Mapping[str, What]] = {"seen_at": What.OPENED, "read_at": What.READ}
+COUNTED: Final[Mapping[Deed, What]] = {"seen": What.OPENED, "read": What.READ, "clicked": What.CLICKED}
 """What is counted of the notes."""
 
-_DEEDS: Final = ("seen_at", "read_at", "archived_at")
+
+class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a person did with a delivery of theirs at an instant."""
+
+    delivery_id: str
+    recipient_id: str
+    deed: Deed
+    at: int
 
 
 async def write(
     connection: AsyncConnection, dialect: str, recipient_id: str, ids: Collection[str], deed: Deed, now: int
 ) -> bool:
-    """Note what a person did to these deliveries of theirs, and count it; whether there is such a person.
+    """Note what a person did to these deliveries of theirs, and count it; whether there is such a person."""
+    notes = [Note(delivery_id=id_, recipient_id=recipient_id, deed=deed, at=now) for id_ in ids]
+    if not notes:
+        return bool(await locking.lock(connection, dialect, [recipient_id]))
+    return recipient_id in await add(connection, dialect, notes)
+
+
+async def add(connection: AsyncConnection, dialect: str, notes: Collection[Note]) -> set[str]:
+    """Note what people did, one thing for each delivery, and count it; returns those of them who exist.
 
     The first time stands: the same again changes nothing.
     """
-    if not await locking.lock(connection, dialect, [recipient_id]):
-        return False
-    wanted = [{"delivery_id": id_} for id_ in sorted(set(ids))]
-    found = await connection.execute(_held(dialect), {"rows": wanted}) if wanted else ()
+    if not notes:
+        return set()
+    people = await locking.lock(connection, dialect, {each.recipient_id for each in notes})
+    wanted = {each.delivery_id: each for each in notes if each.recipient_id in people}
+    found = await connection.execute(_held(dialect), {"rows": [{"delivery_id": id_} for id_ in wanted]})
     held = {row.delivery_id: row._asdict() for row in found}
-    noted = {f"{each}_at": now for each in IMPLIES[deed]}
     new: list[dict[str, Any]] = []
     deeds: list[tuple[str, What]] = []
-    for each in wanted:
-        id_ = each["delivery_id"]
-        before = held.get(id_) or {**each, **dict.fromkeys(_DEEDS)}
-        first = {name: at for name, at in noted.items() if before[name] is None}
+    for id_, note in wanted.items():
+        before = held.get(id_, _NOTHING)
+        first = [deed for deed in IMPLIES[note.deed] if before[f"{deed}_at"] is None]
         if first:
-            new.append({**before, **first, "recipient_id": recipient_id, "updated_at": now})
-            deeds += [(id_, COUNTED[name]) for name in first if name in COUNTED]
+            own = {"delivery_id": id_, "recipient_id": note.recipient_id, "updated_at": note.at}
+            new.append({**before, **own, **{f"{deed}_at": note.at for deed in first}})
+            deeds += [(id_, COUNTED[deed]) for deed in first if deed in COUNTED]
     if new:
         await connection.execute(_write(dialect), {"rows": new})
         await effect_places.add_deeds(connection, dialect, deeds)
-    return True
+    return people
+
+
+_NOTHING: Final[Mapping[str, Any]] = {f"{deed}_at": None for deed in IMPLIES}
 
 
 @cache
 def _held(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [delivery_note.c.delivery_id])
     there = rows.lookup(wanted, delivery_note, delivery_note.c.delivery_id == wanted.c.delivery_id)
-    return sa.select(delivery_note.c.delivery_id, *(delivery_note.c[name] for name in _DEEDS)).select_from(there)
+    return sa.select(delivery_note.c.delivery_id, *(delivery_note.c[name] for name in _NOTHING)).select_from(there)
 
 
 @cache

@@ -20,7 +20,7 @@ DELIVERY = (
     "id", "type", "channel", "state", "reason", "code", "created_at", "updated_at", "due_at", "expires_at", "provider",
     "provider_reference", "locale", "time_zone", "content_hash", "variant",
 )  # fmt: skip
-NOTE = ("seen_at", "read_at", "archived_at")
+NOTE = ("seen_at", "read_at", "archived_at", "clicked_at")
 EVENT = ("source", "source_id", "subject", "occurred_at", "accepted_at", "data")
 
 
