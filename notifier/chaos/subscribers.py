@@ -22,7 +22,7 @@ from notifier.store.console import subscriptions
 
 NAME: Final = "subscriber"
 RATE: Final = 20  # events a second, each with three deliveries
-CAUGHT_UP: Final = 120  # seconds for an endpoint that is back to be told all that it missed
+CAUGHT_UP: Final = 300  # seconds for an endpoint that is back to be told all that it missed
 REACHABLE: Final = {"webhook_nets": f"{HOST}/32"}
 """The settings by which an endpoint of this machine may be called."""
 LARGEST: Final = 1024 * 1024  # bytes of a body that the endpoint takes: four times what it is sent at most

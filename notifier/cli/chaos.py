@@ -15,7 +15,7 @@ from notifier.chaos.clusters.server import NotInstalled
 from notifier.chaos.options import Options
 from notifier.chaos.scenarios import MODULES, rounds, scenario
 
-TIMEOUT = 600  # seconds for one scenario; the longest needs half of this
+TIMEOUT = 1800  # seconds for one scenario: in the longest an endpoint is away for ten minutes
 
 
 @click.command()
@@ -80,8 +80,11 @@ async def _together(names: Sequence[str], options: Options) -> list[dict[str, An
 
 async def _bounded(name: str, options: Options) -> dict[str, Any]:
     began = time.monotonic()
-    async with asyncio.timeout(TIMEOUT):
-        outcome = await scenario(name)(options)
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            outcome = await scenario(name)(options)
+    except TimeoutError:
+        raise click.ClickException(f"{name} waited for something that did not come, or took {TIMEOUT} s") from None
     return {
         "scenario": name,
         "servers": options.servers,
