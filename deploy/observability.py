@@ -79,7 +79,8 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel(
             "Dead letters in an hour", "short",
             (('max by (state) (delta(notifier_deliveries{state=~"failed|undelivered"}[1h]))', "{{state}}"),
-             ("max(notifier_events_quarantined)", "events put aside")),
+             ("max(notifier_events_quarantined)", "events put aside"),
+             ("sum by (reason) (increase(notifier_campaigns_paused_total[1h]))", "campaigns paused, {{reason}}")),
         ),
     ),
     "Events": (
@@ -230,6 +231,11 @@ RULES: tuple[Alert, ...] = (
         "NotifierEventsQuarantined", "max(notifier_events_quarantined) > 0", "5m", WARNING,
         "{{ $value }} events are put aside, and nothing is sent for them",
         "`notifier dead list` shows them. Redrive them once what crashed or failed is mended.",
+    ),
+    Alert(
+        "NotifierCampaignPaused", rises("notifier_campaigns_paused_total", "15m"), "0s", WARNING,
+        "A campaign is paused: too many complaints, or too many mails that came back",
+        "`notifier dead list` shows it. Redrive it to let it go on, or discard it to end it.",
     ),
     Alert(
         "NotifierWorkersCrash",

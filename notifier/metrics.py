@@ -84,6 +84,10 @@ rows_quarantined = Counter(
 "after worker", ["kind"],
     registry=REGISTRY,
 )  # fmt: skip
+campaigns_paused = Counter(
+    "notifier_campaigns_paused_total", "Campaigns that were paused until a person has looked at them", ["reason"],
+    registry=REGISTRY,
+)  # fmt: skip
 rows_removed = Counter(
     "notifier_rows_removed_total", "Rows that went, or events that lost their data, when their period of retention was "
 "over",

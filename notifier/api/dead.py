@@ -1,5 +1,5 @@
-"""Dead letters: deliveries and events that failed for good and wait for a person. List, read, redrive or discard them.
-To a key there are those within its bounds alone.
+"""Dead letters: deliveries and events that failed for good, and paused campaigns, which wait for a person. List, read,
+redrive or discard them. To a key there are those within its bounds alone.
 
 No answer holds an address or a text; `recipient` is the id that the recipient's service chose.
 """

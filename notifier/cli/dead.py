@@ -63,7 +63,8 @@ def _options(*decorators: Decorator) -> Decorator:
 
 @click.group()
 def dead() -> None:
-    """Deliveries and events that failed for good and wait for a person: list, redrive, discard."""
+    """Deliveries and events that failed for good, and paused campaigns, which wait for a person: list, redrive,
+    discard."""
 
 
 @dead.command("list")
@@ -103,7 +104,8 @@ def show(letter_id: str, as_json: bool) -> None:
 @dead.command()
 @letters
 def redrive(**given: Any) -> None:
-    """Send dead letters again: a delivery as a new one whose time to live begins now; an event is decided again.
+    """Send dead letters again: a delivery as a new one whose time to live begins now; an event is decided again,
+    and a paused campaign goes on.
 
     Repeating an ID changes nothing: each is redriven once. Exits with 1 where one was refused.
     """
@@ -113,7 +115,8 @@ def redrive(**given: Any) -> None:
 @dead.command()
 @letters
 def discard(**given: Any) -> None:
-    """Discard dead letters: they stay in the ledger but are no longer listed. Exits with 1 where one was refused."""
+    """Discard dead letters: they stay in the ledger but are no longer listed. What is left of a paused campaign is
+    cancelled. Exits with 1 where one was refused."""
     _act("discard", pipeline.discard, **given)
 
 

@@ -146,6 +146,10 @@ class Reason(StrEnum):
     NOT_TOLD = "not_told"
     ACKNOWLEDGED = "acknowledged"
     NOTHING_LEFT = "nothing_left"
+    CAMPAIGN_PAUSED = "campaign_paused"
+    CAMPAIGN_ENDED = "campaign_ended"
+    COMPLAINTS = "complaints"
+    BOUNCES = "bounces"
     HELD_BACK = "held_back"
     WAITS_TO_COMPARE = "waits_to_compare"
 

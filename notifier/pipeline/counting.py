@@ -5,7 +5,7 @@ the transaction that writes the counts, so none is counted twice or left out, wh
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -13,14 +13,16 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.campaigns import Counts, is_campaign
 from notifier.domain.catalog import Catalog
 from notifier.domain.clicks import SETTLED, by_people
-from notifier.domain.deliveries import State
+from notifier.domain.deliveries import Channel, State
 from notifier.domain.effects import ANY, ARRIVED, COUNTED, Effect, What, hour_of, step_of
+from notifier.pipeline import campaigns
 from notifier.pipeline.engine import Engine
 from notifier.runtime.background import every
-from notifier.store.core.database import Database
 from notifier.store.delivery import awaited, clicks, effect_places, effects, notes
+from notifier.store.delivery import campaigns as campaign_counts
 from notifier.store.delivery.awaited import Awaited
 from notifier.store.delivery.effect_places import Counted
 from notifier.store.delivery.notes import Note
@@ -38,6 +40,10 @@ CLICKS: Final = 1_000
 FOLDED: Final = 5_000
 """Rows merged in one transaction: more than an hour has different keys."""
 
+EMAIL: Final = Channel("email")
+_MAILS: Final = {State.SENT: Counts(sent=1), State.UNDELIVERED: Counts(undelivered=1)}
+"""What a mail of a campaign adds to its counts as it reaches a state."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -49,7 +55,7 @@ async def run(engine: Engine, stop: asyncio.Event) -> None:
 async def count(engine: Engine, stop: asyncio.Event | None = None) -> None:
     """Count all that there is to be counted in a bucket, and merge what was counted."""
     database = engine.database
-    while await _count_changes(database) or await _count_over(engine) or await _count_clicks(engine):
+    while any([await step(engine) for step in (_count_changes, _count_over, _count_clicks, campaigns.look)]):
         if stop is not None and stop.is_set():
             return
     while await effects.fold(database, FOLDED) >= FOLDED // 2:
@@ -58,8 +64,9 @@ async def count(engine: Engine, stop: asyncio.Event | None = None) -> None:
         pass
 
 
-async def _count_changes(database: Database) -> bool:
+async def _count_changes(engine: Engine) -> bool:
     """Count the next changes of the log; whether there may be more."""
+    database, now = engine.database, engine.clock.now()
     place = await effect_places.read(database)
     try:
         found, end = await changes.of_bucket(database, place, CHANGES)
@@ -69,25 +76,38 @@ async def _count_changes(database: Database) -> bool:
     if end == place:
         return False
     known = await effect_places.counted(database, sorted({each.change.delivery_id for each in found}))
-    counts = list(_effects(found, known))
+    reached = list(_reached(found, known))
+    mails = _mails(engine.catalog, reached)
 
     async def work(connection: AsyncConnection) -> bool:
         if not await effect_places.move(connection, database.dialect, place, end):
             return False
-        await effects.add(connection, database.dialect, counts)
+        await effects.add(connection, database.dialect, (of.effect(state) for of, state in reached))
+        await campaign_counts.add(connection, database.dialect, mails, now)
         return True
 
     return await database.write(work) and len(found) == CHANGES
 
 
-def _effects(found: Sequence[LoggedChange], known: Mapping[str, Counted]) -> Iterator[Effect]:
+def _reached(found: Sequence[LoggedChange], known: Mapping[str, Counted]) -> Iterator[tuple[Counted, State]]:
+    """The states to be counted that deliveries have reached; sent, too, where a receipt came before that was told."""
     for each in found:
         of = known.get(each.change.delivery_id)
         if of is None or each.change.state not in COUNTED:
             continue
-        yield of.effect(each.change.state)
+        yield of, each.change.state
         if each.change.state in ARRIVED and not of.was_sent:
-            yield of.effect(State.SENT)
+            yield of, State.SENT
+
+
+def _mails(catalog: Catalog, reached: Iterable[tuple[Counted, State]]) -> dict[str, Counts]:
+    """The mails of campaigns that were sent and came back, by event; none of tests."""
+    wanted = {kind.id for kind in catalog.types.values() if is_campaign(kind)}
+    sums: dict[str, Counts] = {}
+    for of, state in reached:
+        if of.type in wanted and of.channel == EMAIL and state in _MAILS:
+            sums[of.event_id] = sums.get(of.event_id, Counts()) + _MAILS[state]
+    return sums
 
 
 async def _count_over(engine: Engine) -> bool:

@@ -7,13 +7,14 @@ from typing import Literal
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.campaigns import CampaignState
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.deliveries import DEAD, Channel, Lane, State, by_queue, channel_of
 from notifier.domain.keys import UNBOUND, Bounds
 from notifier.pipeline.engine import SIGNAL_AGAIN, Engine
 from notifier.policy import phrases
 from notifier.store.core import audit
-from notifier.store.delivery import deliveries
+from notifier.store.delivery import campaigns, deliveries
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.reading import dead
 from notifier.store.reading.dead import Candidate, CandidateEvent, DeadLetter, successor_id
@@ -43,15 +44,16 @@ async def redrive(engine: Engine, ids: Sequence[str], actor: str, bounds: Bounds
     """Redrive dead letters; returns one result for each id, in order.
 
     A delivery is replaced by a new one, due now, with its type's full time to live; redriving again gives the same
-    answer. An event is decided after all. What is beyond the bounds is not found. Raises StoreUnavailable, and then
-    nothing has changed but what other buckets than the one that is away have of them.
+    answer. An event is decided after all, and a paused campaign goes on. What is beyond the bounds is not found. Raises
+    StoreUnavailable, and then nothing has changed but what other buckets than the one that is away have of them.
     """
     ids = list(dict.fromkeys(ids))
     return _join(await asyncio.gather(*(_redrive_in(each, ids, actor, bounds) for each in engine.buckets)))
 
 
 async def discard(engine: Engine, ids: Sequence[str], actor: str, bounds: Bounds = UNBOUND) -> list[Result]:
-    """Discard dead letters: they stay as they are, and are no longer listed.
+    """Discard dead letters: they stay as they are, and are no longer listed. Of a paused campaign what is left is
+    cancelled.
 
     One result for each id, in order; what is beyond the bounds is not found.
     Raises StoreUnavailable, as `redrive` does.
@@ -83,12 +85,16 @@ async def _redrive_in(engine: Engine, ids: Sequence[str], actor: str, bounds: Bo
         results = [_redrive(engine.catalog, id_, letters.get(id_), before, blank) for id_ in ids]
         done = [letters[each.id] for each in results if each.status == "redriven" and each.id in letters]
         taken_up = [each for each in done if isinstance(each, Candidate) and successor_id(each.id) not in before]
-        released = [each.id for each in done if isinstance(each, CandidateEvent)]
+        put_aside = [each for each in done if isinstance(each, CandidateEvent)]
+        released = [each.id for each in put_aside if not each.is_campaign]
+        lifted = [each.id for each in put_aside if each.is_campaign]
         at_once = len(taken_up) <= AT_ONCE
         new = [_successor(engine.catalog.with_twins[each.type], each, now, at_once) for each in taken_up]
         await dead.redrive(connection, dialect, taken_up, new, now)
         await dead.release(connection, dialect, released, now + SIGNAL_AGAIN)
-        await _record(connection, dialect, "dead.redrive", [*(each.id for each in taken_up), *released], actor, now)
+        await campaigns.handle(connection, dialect, lifted, CampaignState.LIFTED, now)
+        handled = [*(each.id for each in taken_up), *released, *lifted]
+        await _record(connection, dialect, "dead.redrive", handled, actor, now)
         return results, new, released
 
     results, new, released = await engine.database.write(work)
@@ -154,7 +160,7 @@ def _refusal(letter: Candidate | CandidateEvent | None) -> Refusal | None:
             return "not_found"
         case Candidate() if letter.state not in DEAD:
             return "not_dead"
-        case CandidateEvent() if letter.quarantined_at is None:
+        case CandidateEvent() if letter.put_aside_at is None:
             return "not_dead"
         case _:
             return None if letter.handled_at is None else "discarded"

@@ -8,6 +8,7 @@ import msgspec
 
 from notifier import policy
 from notifier.domain import channels
+from notifier.domain.campaigns import CampaignState
 from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.channels import Envelope
 from notifier.domain.clock import SECOND
@@ -56,6 +57,8 @@ def _prepare(catalog: Catalog, renderer: Renderer, links: Links, ready: Ready, n
     data = ready.data
     if data is None:
         raise RenderError(f"{ready.type}: the event's data can't be read")
+    if ready.pause is not None:
+        ready = msgspec.structs.replace(ready, expires_at=ready.expires_at + ready.pause.lasted(ready.created_at))
     if ready.digest_items is None and (useless_from := policy.useless_from(kind, data)) < ready.expires_at:
         # A redrive has its own time to live, but is no longer of use than its event.
         ready = msgspec.structs.replace(ready, expires_at=useless_from)
@@ -79,6 +82,10 @@ def _ended(kind: NotificationType, ready: Ready, now: int) -> Unsent | None:
     """The outcome of a delivery that is no longer of use; None while it is."""
     if ready.supersession is not None and ready.starts_at <= ready.supersession.until:
         return Unsent(ready.supersession.state, ready.supersession.reason)
+    if ready.pause is not None and ready.pause.state == CampaignState.ENDED:
+        return Unsent(State.CANCELLED, Reason.CAMPAIGN_ENDED)
+    if ready.pause is not None and ready.pause.state == CampaignState.PAUSED:
+        return Unsent(State.PENDING, Reason.CAMPAIGN_PAUSED, ready.pause.until)
     if ready.digest_items == ():
         return Unsent(State.SUPPRESSED, Reason.NOTHING_LEFT)
     if ready.expires_at <= now:

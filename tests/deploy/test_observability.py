@@ -198,6 +198,10 @@ CASES = [
     Case("a worker has ended", {"notifier_worker_ends_total": "0x20 1x60"}, 25, {"NotifierWorkersCrash"}),
     Case("a worker ended long ago", {"notifier_worker_ends_total": "0x20 1x60"}, 60, set()),
     Case(
+        "a campaign is paused", {'notifier_campaigns_paused_total{reason="complaints"}': "_x20 1x60"}, 25,
+        {"NotifierCampaignPaused"},
+    ),
+    Case(
         "the first rows are put aside", {'notifier_rows_quarantined_total{kind="event"}': "_x20 2x60"}, 25,
         {"NotifierWorkersCrash"},
     ),

@@ -101,6 +101,7 @@ IN = {
 OURS = {
     "tally.part", "tally.state", "tally.channel", "tally.reason", "retention_late.part", "retention_mark.name",
     "effect.channel", "effect.what", "experiment.state",
+    "campaign.state", "campaign.reason",
     "delivery.channel", "open_delivery.channel", "open_delivery.lane", "open_delivery.state", "open_delivery.reason",
     "outcome.state", "outcome.reason", "outcome.answer", "lease.channel", "supersession.reason", "device.kind",
     "device.platform", "consent.channel", "template_version.origin", "suppression.reason", "secret.name",

@@ -62,6 +62,23 @@ effect_place = Table(  # one row: the position in the log of changes up to which
     **MYSQL_OPTIONS,
 )
 
+campaign = Table(  # an event of marketing that addresses a segment: its mails, and whether it goes on
+    "campaign",
+    metadata,
+    Column("event_id", ID, primary_key=True),
+    Column("sent", BigInteger, nullable=False),
+    Column("undelivered", BigInteger, nullable=False),
+    Column("complained", BigInteger, nullable=False),
+    Column("paused_at", BigInteger),
+    Column("handled_at", BigInteger),
+    Column("next_check_at", BigInteger),
+    Column("state", WORD, nullable=False),
+    Column("reason", WORD),
+    **MYSQL_OPTIONS,
+)
+
+Index("ix_campaign_next_check_at", campaign.c.next_check_at)  # which have counted more, or are to go on?
+Index("ix_campaign_state", campaign.c.state, campaign.c.paused_at, campaign.c.event_id)  # which wait for a person?
 Index("ix_effect_hour", effect.c.hour)  # what was achieved since then?
 Index("ix_click_at", click.c.at)  # which are to be judged?
 Index("ix_awaited_outcome_subject_key", awaited_outcome.c.subject_key)  # who is answered by an event about this?

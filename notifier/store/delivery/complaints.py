@@ -1,22 +1,24 @@
 """Complaints of deliveries, and what is counted of them."""
 
+from collections import Counter
 from collections.abc import Collection
 from functools import cache
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.campaigns import Counts
 from notifier.domain.consent import Consent
-from notifier.domain.deliveries import HeldChannel, State
-from notifier.domain.effects import Effect, What, hour_of
+from notifier.domain.deliveries import State
+from notifier.domain.effects import What
 from notifier.domain.ids import make_id
 from notifier.domain.recipient_facts import ALL
 from notifier.store.core import audit, rows
 from notifier.store.core.audit import AuditEntry
 from notifier.store.core.status import RENDERED, joined_as_rendered, of_batch
-from notifier.store.delivery import earlier, effects
+from notifier.store.delivery import campaigns, earlier, effects
+from notifier.store.delivery.effect_places import Counted
 from notifier.store.people import consents, locking
 from notifier.store.people.inbound import COMPLAINED, PERSON
 
@@ -24,17 +26,11 @@ WITHDRAWN = Consent(category=ALL, channel="email", granted=False, wording="compl
 """What a complaint says: no more marketing by e-mail."""
 
 
-class Complained(msgspec.Struct, frozen=True, kw_only=True):
+class Complained(Counted, frozen=True, kw_only=True):
     """A delivery, as a complaint of it is judged and counted."""
 
-    id: str
     recipient_id: str
-    type: str
-    channel: HeldChannel
     state: State
-    created_at: int
-    locale: str | None
-    variant: str | None
 
 
 async def read(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> dict[str, Complained]:
@@ -56,7 +52,10 @@ async def take(connection: AsyncConnection, dialect: str, told: Collection[Compl
     said = {each.recipient_id: [WITHDRAWN] for each in new.values()}
     await consents.append(connection, dialect, said, PERSON, now)
     await audit.add(connection, dialect, [_entry(id_, now) for id_ in new])
-    await effects.add(connection, dialect, [_effect(each) for each in new.values()])
+    await effects.add(connection, dialect, [each.effect(What.COMPLAINED) for each in new.values()])
+    events = Counter(each.event_id for each in new.values())
+    more = {id_: Counts(complained=number) for id_, number in events.items()}
+    await campaigns.add_to_known(connection, dialect, more, now)
     return set(new)
 
 
@@ -74,14 +73,7 @@ def _entry(delivery: str, now: int) -> AuditEntry:
     return AuditEntry(id=_entry_id(delivery), at=now, actor=PERSON, action=COMPLAINED, subject=delivery)
 
 
-def _effect(told: Complained) -> Effect:
-    return Effect(
-        hour=hour_of(told.created_at), type=told.type, channel=told.channel, locale=told.locale or "",
-        variant=told.variant or "", what=What.COMPLAINED,
-    )  # fmt: skip
-
-
 @cache
 def _deliveries(dialect: str) -> sa.Select[Any]:
-    columns = (RENDERED[name] for name in Complained.__struct_fields__)
+    columns = (RENDERED[name] for name in Complained.__struct_fields__ if name in RENDERED)
     return sa.select(*columns).select_from(joined_as_rendered(of_batch(dialect)))

@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.campaigns import Pause
 from notifier.domain.channels import Reach
 from notifier.domain.deliveries import DEAD, OVER, UNREACHED, Channel, Lane, Reason, State
 from notifier.domain.recipient_facts import RecipientFacts
@@ -17,6 +18,7 @@ from notifier.store.core import rows
 from notifier.store.core.buckets import first, over, total
 from notifier.store.core.columns import tail_of
 from notifier.store.core.database import Database
+from notifier.store.core.effects import campaign
 from notifier.store.core.schema import (
     decision,
     delivery,
@@ -29,7 +31,7 @@ from notifier.store.core.schema import (
     suppression,
 )
 from notifier.store.core.status import status
-from notifier.store.delivery import batch_leases, digests, earlier, fallback_steps, outcomes
+from notifier.store.delivery import batch_leases, campaigns, digests, earlier, fallback_steps, outcomes
 from notifier.store.delivery.batch_leases import BatchLease
 from notifier.store.delivery.decisions import Decision, stored
 from notifier.store.delivery.digests import Item
@@ -75,7 +77,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     the number or mailbox it goes to, `standing` where its recipient stands now; None where they are gone.
     `mark` is what has made deliveries about the same thing out of date, `reached` says whether an earlier step has
     reached the person, `told` whether they heard of what the message closes.
-    `held` are the data of what a digest holds, None where it is none.
+    `held` are the data of what a digest holds, None where it is none. `pause` is its campaign's, if there was one.
     `traces` are the contexts of the events that it tells of, as far as they are traced; its own event's comes first.
     """
 
@@ -104,6 +106,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     told: bool
     digest_items: tuple[str, ...] | None
     traces: tuple[TraceContext, ...]
+    pause: Pause | None = None
 
     @property
     def starts_at(self) -> int:
@@ -223,7 +226,7 @@ async def read(connection: AsyncConnection, dialect: str, found: Sequence[sa.Row
             reached=bool(row.reached), reach=addresses.reach(row), data=data[row.event_id],
             facts=standings.get(row.id), supersession=_mark(row), told=True,
             digest_items=None if row.digest_id is None else tuple(each.data for each in items.get(row.digest_id, ())),
-            traces=_traces(documents[row.event_id][1], items.get(row.digest_id, ())),
+            traces=_traces(documents[row.event_id][1], items.get(row.digest_id, ())), pause=campaigns.pause_of(row),
         )
         for row in found
     ]  # fmt: skip
@@ -249,11 +252,9 @@ def _mark(row: Any) -> Supersession | None:
     if row.marked_until is None:
         return None
     return Supersession(
-        subject_key=row.subject_key,
-        until=row.marked_until,
-        reason=Reason(row.marked_reason),
+        subject_key=row.subject_key, until=row.marked_until, reason=Reason(row.marked_reason),
         event_id=row.marked_event_id,
-    )
+    )  # fmt: skip
 
 
 async def move(database: Database, moves: Sequence[Move], now: int) -> int:
@@ -380,6 +381,7 @@ def ready(dialect: str) -> sa.Select[Any]:
                 for channel in addresses.KEYED
             ),
             *(supersession.c[name].label(f"marked_{name}") for name in ("until", "reason", "event_id")),
+            *campaigns.PAUSE,
         )
         .select_from(rows.lookup(wanted, open_delivery, open_delivery.c.id == wanted.c.id))
         .join(delivery, delivery.c.id == open_delivery.c.id)
@@ -388,6 +390,7 @@ def ready(dialect: str) -> sa.Select[Any]:
         .outerjoin(device, sa.and_(device.c.id == delivery.c.target, device.c.recipient_id == delivery.c.recipient_id))
         .outerjoin(suppression, suppression.c.address_key == ADDRESS_KEY)
         .outerjoin(supersession, supersession.c.subject_key == delivery.c.subject_key)
+        .outerjoin(campaign, campaign.c.event_id == delivery.c.event_id)
     )
 
 

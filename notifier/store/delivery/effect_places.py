@@ -25,6 +25,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
     came sooner, that it is delivered is the first that is told."""
 
     id: str
+    event_id: str
     created_at: int
     type: str
     channel: str
@@ -94,5 +95,5 @@ def _counted(dialect: str) -> sa.Select[Any]:
     last = outcome.c.number.desc()
     locale = sa.select(outcome.c.locale).where(told).order_by(last).limit(1).correlate(delivery).scalar_subquery()
     sent = sa.exists().where(outcome.c.delivery_id == delivery.c.id, outcome.c.state == State.SENT).correlate(delivery)
-    own = (delivery.c[name] for name in ("id", "created_at", "type", "channel", "variant"))
+    own = (delivery.c[name] for name in ("id", "event_id", "created_at", "type", "channel", "variant"))
     return sa.select(*own, locale.label("locale"), sent.label("was_sent")).select_from(there)

@@ -11,6 +11,7 @@ from notifier.domain.events import BLANK
 from notifier.domain.ids import DATE
 from notifier.store.core import rows
 from notifier.store.core.change_log import delivery_change
+from notifier.store.core.effects import campaign
 from notifier.store.core.schema import (
     charging_session,
     decision,
@@ -105,7 +106,7 @@ async def remove_events(connection: AsyncConnection, dialect: str, chunk: Chunk)
     if chunk.go:
         if not (await _remove_decisions(connection, dialect, decided))[1]:
             return Acted(0, open_, whole=False)
-        for column in (plan.c.event_id, event.c.id):
+        for column in (campaign.c.event_id, plan.c.event_id, event.c.id):
             await _delete(connection, dialect, column, decided)
     return Acted(len(decided), open_)
 

@@ -1,4 +1,4 @@
-"""Dead letters: deliveries that failed or came back, and quarantined events, that nobody has handled.
+"""Dead letters: deliveries that failed or came back, quarantined events and paused campaigns, that nobody has handled.
 
 Each kind is read in the order of its own index, newest first, and only as far as a page goes: `schema` says why the
 conditions are text.
@@ -13,25 +13,30 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.deliveries import DEAD, Channel, HeldChannel, Lane, State
+from notifier.domain.campaigns import CampaignState
+from notifier.domain.deliveries import DEAD, Channel, HeldChannel, Lane, Reason, State
 from notifier.domain.events import BLANK
 from notifier.domain.ids import NOTHING, dated, instant_of, is_id, make_id
 from notifier.domain.keys import UNBOUND, Bounds
 from notifier.store.core import rows
 from notifier.store.core.buckets import in_each, over, total
 from notifier.store.core.database import Database
+from notifier.store.core.effects import campaign
 from notifier.store.core.schema import IS_DEAD, QUARANTINED, delivery, event, open_delivery, open_event, plan
 from notifier.store.core.status import status, status_of
-from notifier.store.delivery import deliveries, events, late, outcomes
+from notifier.store.delivery import campaigns, deliveries, events, late, outcomes
 from notifier.store.delivery.deliveries import NewDelivery
 from notifier.store.delivery.outcomes import Outcome
 from notifier.store.reading import tries
 from notifier.store.reading.bounded import covered
 from notifier.store.reading.tries import AttemptRecord
 
+PAUSES = (Reason.COMPLAINTS, Reason.BOUNCES)
+"""Why campaigns are paused."""
+
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Criteria for dead letters; None matches any. A quarantined event has no channel."""
+    """Criteria for dead letters; None matches any. An event has no channel."""
 
     type: str | None = None
     channel: Channel | None = None
@@ -98,11 +103,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CandidateEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event to be redriven or discarded."""
+    """An event to be redriven or discarded: one that was put aside, or a paused campaign."""
 
     id: str
-    quarantined_at: int | None
+    put_aside_at: int | None
     handled_at: int | None
+    is_campaign: bool = False
 
 
 def successor_id(id_: str) -> str:
@@ -173,7 +179,7 @@ async def get(database: Database, id_: str, bounds: Bounds = UNBOUND) -> DeadLet
     """One dead letter with its attempts, handled or not; None where there is none with this id within the bounds."""
 
     async def work(connection: AsyncConnection) -> DeadLetterDetails | None:
-        for query in (_delivery_letter, _event_letter):
+        for query in (_delivery_letter, _event_letter, _campaign_letter):
             row = (await connection.execute(query, {"id": id_})).first()
             if row is not None:
                 letter = rows.read(row, DeadLetterDetails)
@@ -217,9 +223,13 @@ async def take(connection: AsyncConnection, dialect: str, ids: Sequence[str]) ->
     }
     taken = await connection.execute(_locked_events(dialect), parameters)
     found |= {row.id: rows.read(row, CandidateEvent) for row in taken}
+    for row in await connection.execute(_locked_campaigns(dialect), parameters):
+        known = found.get(row.id)
+        if not isinstance(known, CandidateEvent) or known.put_aside_at is None:
+            found[row.id] = rows.read(row, CandidateEvent)
     others = rows.ids(id_ for id_ in ids if id_ not in found)
     for row in await connection.execute(_decided(dialect), {"rows": others}):
-        found[row.event_id] = CandidateEvent(id=row.event_id, quarantined_at=None, handled_at=None)
+        found[row.event_id] = CandidateEvent(id=row.event_id, put_aside_at=None, handled_at=None)
     return found
 
 
@@ -253,9 +263,12 @@ async def discard(
 ) -> None:
     """Mark dead letters as handled, without any other change."""
     await _handle(connection, dialect, [each for each in letters if isinstance(each, Candidate)], now)
-    ids = [letter.id for letter in letters if isinstance(letter, CandidateEvent)]
+    events_ = [letter for letter in letters if isinstance(letter, CandidateEvent)]
+    ids = [letter.id for letter in events_ if not letter.is_campaign]
     if ids:
         await connection.execute(_handle_events(dialect), {"rows": rows.ids(ids), "now": now})
+    paused = [letter.id for letter in events_ if letter.is_campaign]
+    await campaigns.handle(connection, dialect, paused, CampaignState.ENDED, now)
 
 
 async def _handle(connection: AsyncConnection, dialect: str, letters: Sequence[Candidate], now: int) -> None:
@@ -289,6 +302,11 @@ def _parts(wanted: DeadLetterFilter, bounds: Bounds) -> list[tuple[sa.Select[Any
         parts.append(
             (_events.where(sa.text(QUARANTINED), *of_type, *own), open_event.c.quarantined_at, open_event.c.id)
         )
+    if wanted.channel is None and wanted.reason in (None, *PAUSES):
+        of_type = [] if wanted.type is None else [event.c.type == wanted.type]
+        why = [] if wanted.reason is None else [campaign.c.reason == wanted.reason]
+        paused = _campaigns.where(campaign.c.state == CampaignState.PAUSED, *of_type, *why, *own)
+        parts.append((paused, campaign.c.paused_at, campaign.c.event_id))
     return parts
 
 
@@ -305,6 +323,13 @@ _events = sa.select(
     sa.literal("quarantined").label("state"), sa.literal("quarantined").label("reason"),
     open_event.c.quarantined_at.label("at"), open_event.c.tries.label("attempts"), open_event.c.id.label("event_id"),
 ).select_from(open_event.join(event, event.c.id == open_event.c.id))  # fmt: skip
+
+
+_campaigns = sa.select(
+    sa.literal("event").label("kind"), campaign.c.event_id.label("id"), event.c.type, sa.null().label("channel"),
+    sa.literal("paused").label("state"), campaign.c.reason, campaign.c.paused_at.label("at"),
+    sa.literal(0).label("attempts"), campaign.c.event_id,
+).select_from(campaign.join(event, event.c.id == campaign.c.event_id))  # fmt: skip
 
 
 def _earlier(died: sa.Column[int], id_: sa.Column[str], before: tuple[int, str] | None) -> list[sa.ColumnElement[bool]]:
@@ -332,13 +357,18 @@ _delivery_letter = (
     .join(event, event.c.id == status.c.event_id)
     .where(status.c.id == sa.bindparam("id"), status.c.state.in_(DEAD))
 )
-_event_letter = _events.add_columns(
+_LETTER = (
     event.c.accepted_at.label("created_at"),
     sa.literal(0).label("crashes"),
-    open_event.c.handled_at,
     *(sa.null().label(name) for name in ("recipient_id", "code", "expires_at", "redrive_of")),
     *_OF_EVENT,
-).where(open_event.c.id == sa.bindparam("id"), open_event.c.quarantined_at.is_not(None))
+)
+_campaign_letter = _campaigns.add_columns(*_LETTER, campaign.c.handled_at).where(
+    campaign.c.event_id == sa.bindparam("id"), campaign.c.paused_at.is_not(None)
+)
+_event_letter = _events.add_columns(*_LETTER, open_event.c.handled_at).where(
+    open_event.c.id == sa.bindparam("id"), open_event.c.quarantined_at.is_not(None)
+)
 _successor = sa.select(delivery.c.id).where(delivery.c.id == sa.bindparam("id"))
 
 
@@ -346,8 +376,20 @@ _successor = sa.select(delivery.c.id).where(delivery.c.id == sa.bindparam("id"))
 def _locked_events(dialect: str) -> sa.Select[Any]:
     wanted = rows.batch(dialect, [open_event.c.id])
     found = rows.lookup(wanted, open_event, open_event.c.id == wanted.c.id)
-    query = sa.select(*(open_event.c[name] for name in CandidateEvent.__struct_fields__)).select_from(found)
+    columns = (open_event.c.id, open_event.c.quarantined_at.label("put_aside_at"), open_event.c.handled_at)
+    query = sa.select(*columns).select_from(found)
     return rows.locking(query.order_by(open_event.c.id), dialect, open_event)
+
+
+@cache
+def _locked_campaigns(dialect: str) -> sa.Select[Any]:
+    """Campaigns that are paused, or that a person has ended."""
+    wanted = rows.batch(dialect, [event.c.id])
+    found = rows.lookup(wanted, campaign, campaign.c.event_id == wanted.c.id)
+    told = (campaign.c.event_id.label("id"), campaign.c.paused_at.label("put_aside_at"), campaign.c.handled_at)
+    query = sa.select(*told, sa.literal(1).label("is_campaign")).select_from(found)
+    waiting = campaign.c.state.in_((CampaignState.PAUSED, CampaignState.ENDED))
+    return rows.locking(query.where(waiting).order_by(campaign.c.event_id), dialect, campaign)
 
 
 @cache

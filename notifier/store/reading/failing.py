@@ -6,12 +6,14 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.campaigns import CampaignState
 from notifier.domain.deliveries import DEAD, HeldChannel, State
 from notifier.domain.errors import Throttled
 from notifier.store.core import rows
 from notifier.store.core.buckets import joined, over, total
 from notifier.store.core.columns import last_id
 from notifier.store.core.database import Database
+from notifier.store.core.effects import campaign
 from notifier.store.core.schema import IS_DEAD, QUARANTINED, delivery, open_delivery, open_event, outcome
 from notifier.store.core.status import status
 from notifier.store.core.twins import of_tests
@@ -103,6 +105,7 @@ async def waiting(database: Database) -> int:
     dead = sa.select(open_delivery.c.id).where(sa.text(IS_DEAD)).limit(MOST_DEAD)
     parts = [dead.where(open_delivery.c.state == state) for state in DEAD]
     parts.append(sa.select(open_event.c.id).where(sa.text(QUARANTINED)).limit(MOST_DEAD))
+    parts.append(sa.select(campaign.c.event_id).where(campaign.c.state == CampaignState.PAUSED).limit(MOST_DEAD))
     numbers = [sa.select(sa.func.count()).select_from(part.subquery()).scalar_subquery() for part in parts]
 
     async def work(connection: AsyncConnection) -> int:
