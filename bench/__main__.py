@@ -23,6 +23,7 @@ from bench.distant import distant
 from bench.experiments import experiments
 from bench.growth import growth
 from bench.options import DatabaseKind, Options
+from bench.outcomes import outcomes
 from bench.retention import retention
 from bench.segment import segment
 from bench.snapshot import snapshot
@@ -36,6 +37,7 @@ SCENARIOS: dict[str, Scenario] = {
     "decide": lambda options: decide(options.people),
     "segment": lambda options: segment(options.people), "console": lambda options: console(options.rows // 2),
     "assignment": lambda options: assignment(options.people), "experiments": lambda _: experiments(),
+    "outcomes": lambda options: outcomes(options.database),
 }  # fmt: skip
 FIGURES = dict.fromkeys(
     (

@@ -118,8 +118,8 @@ async def console(events: int) -> dict[str, Any]:
             await users.add(system.database, ada, "bench")
             url = f"{system.settings.public_url}/console"
             async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-                await _sign_in(session, url, password)
-                pages = {name: await _time(session, url + path) for name, path in _pages(deliveries, now)}
+                await sign_in(session, url, password)
+                pages = {name: await time_of(session, url + path) for name, path in _pages(deliveries, now)}
     slow = [name for name, page in pages.items() if page["p95_ms"] > LIMIT]
     return {"scenario": "console", "deliveries": deliveries, "slow": slow, "pages": pages}
 
@@ -192,7 +192,7 @@ async def _draft(system: LocalSystem, kind: NotificationType) -> None:
     await publishing.save(system.database, begun, changed, "console:ada", system.clock.now())
 
 
-async def _sign_in(session: aiohttp.ClientSession, url: str, password: str) -> None:
+async def sign_in(session: aiohttp.ClientSession, url: str, password: str) -> None:
     async with session.get(f"{url}/sign-in") as page:
         token = (await page.text()).partition('name="csrf" value="')[2][:64]
     form = {"csrf": token, "name": "ada", "password": password}
@@ -201,7 +201,7 @@ async def _sign_in(session: aiohttp.ClientSession, url: str, password: str) -> N
             raise RuntimeError("signing in failed")
 
 
-async def _time(session: aiohttp.ClientSession, url: str) -> dict[str, float]:
+async def time_of(session: aiohttp.ClientSession, url: str) -> dict[str, float]:
     """Milliseconds that a page took until its last byte, and its size."""
     taken, size = [], 0
     for _ in range(RUNS):

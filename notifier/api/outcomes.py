@@ -1,7 +1,5 @@
 """What messages achieved: `GET /v1/outcomes`, for services and for whoever makes reports of it. It names nobody."""
 
-import csv
-import io
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -72,18 +70,9 @@ async def get_outcomes(request: Request, context: ApiContext) -> Response:
     types, span = _types(engine.catalog, key, wanted.type), wanted.span(now)
     found = await outcomes.look(engine.database, types, span, now, wanted.by, test=key.test)
     if prefers(request, CSV):
-        return Response(as_csv(found), media_type=CSV)
+        return Response(outcomes.as_csv(found), media_type=CSV)
     since, until = (to_datetime(hour * HOUR) for hour in span)
     return answer(OutcomeFigures(since=since, until=until, by=wanted.by, outcomes=found))
-
-
-def as_csv(found: list[Figures]) -> str:
-    """Return figures as a table (RFC 4180), with the names of their members in the first line."""
-    written = io.StringIO()
-    table = csv.writer(written)
-    table.writerow(Figures.__struct_fields__)
-    table.writerows(msgspec.structs.astuple(each) for each in found)
-    return written.getvalue()
 
 
 def _types(catalog: Catalog, key: ApiKey, asked: str | None) -> dict[str, AwaitedOutcome | None]:

@@ -22,6 +22,7 @@ from notifier.console import (
     health,
     keys,
     lookup,
+    outcomes,
     publish,
     sign_in,
     subscriptions,
@@ -55,7 +56,7 @@ async def get_home(_request: Request, _context: ConsoleContext) -> Response:
 
 SCREENS: Sequence[Screen] = [
     Screen(path="/", handler=get_home, permission="read"),
-    *sign_in.SCREENS, *health.SCREENS, *activity.SCREENS, *lookup.SCREENS, *why.SCREENS,
+    *sign_in.SCREENS, *health.SCREENS, *activity.SCREENS, *outcomes.SCREENS, *lookup.SCREENS, *why.SCREENS,
     *types.SCREENS, *editor.SCREENS, *publish.SCREENS, *contacts.SCREENS, *dead.SCREENS, *subscriptions.SCREENS,
     *audit.SCREENS, *users.SCREENS, *keys.SCREENS, *account.SCREENS,
 ]  # fmt: skip

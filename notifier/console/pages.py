@@ -175,6 +175,11 @@ def duration(milliseconds: float) -> str:
     return f"{seconds} s"
 
 
+def percent(share: float) -> str:
+    """Format a share from 0 to 1: "84.9%", and "100%" of all alone."""
+    return f"{share:.0%}" if share in (0, 1) else f"{min(max(share, 0.001), 0.999):.1%}"
+
+
 def words(value: str | None) -> str:
     """Return an identifier as words, without underscores."""
     return (value or "").replace("_", " ")
@@ -230,7 +235,7 @@ def _environment() -> jinja2.Environment:
         "moment": moment, "duration": duration, "words": words, "why": why, "grouped": lambda number: f"{number:,}",
         "iso": lambda instant: f"{datetime.fromtimestamp(instant / SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}",
         "as_json": lambda value: msgspec.json.encode(value).decode(), "theirs": theirs, "language": language,
-        "plainly": plainly, "parts": msgspec.structs.asdict,
+        "plainly": plainly, "percent": percent, "parts": msgspec.structs.asdict,
         "who": lambda actor: actor.removeprefix("console:"),
         "tone": lambda state: TONES.get(state, "quiet"),
     }  # fmt: skip

@@ -1,31 +1,50 @@
 """What messages achieved, of types within bounds: read once, and told alike by the API, the shell and the console."""
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Collection, Iterable, Mapping
+
+import msgspec
 
 from notifier.domain.catalog import AwaitedOutcome, Catalog
+from notifier.domain.effects import ANY, Effect
 from notifier.domain.figures import By, Figures, Span, cuts, figures
 from notifier.domain.twins import twin
 from notifier.store.core.database import Database
 from notifier.store.delivery import effects
 
-NO_TYPE = ""
-"""The type of what people do about all messages at once, such as a STOP."""
+Outcomes = Mapping[str, AwaitedOutcome | None]
+"""The outcome of each type that is asked for, by its id."""
 
 
 async def look(
-    database: Database, outcomes: Mapping[str, AwaitedOutcome | None], span: Span, now: int,
-    by: By | None = None, *, test: bool = False,
-) -> list[Figures]:  # fmt: skip
-    """Return the figures of the types that `outcomes` names, with the outcome of each; of their tests where asked."""
+    database: Database, outcomes: Outcomes, span: Span, now: int, by: By | None = None, *, test: bool = False
+) -> list[Figures]:
+    """Return the figures of types; of their tests where asked."""
+    return figures(await read(database, outcomes, span, now, [by] if by else (), test=test), outcomes, now, by)
+
+
+async def read(
+    database: Database, outcomes: Outcomes, span: Span, now: int, by: Collection[By], *, test: bool = False
+) -> list[Effect]:
+    """Return the effects of which the figures of types are made, by each of `by` and in whole."""
     types = [twin(each) if test else each for each in outcomes]
     if not types:
         return []
-    awaited = [each for each in outcomes.values() if each is not None]
-    apart = {"hour" if by == "day" else by, "after"} if by is not None else {"after"}
-    found = await effects.read(database, *span, types, by=apart, cuts=cuts(awaited, span, now))
-    return figures(found, outcomes, now, by)
+    apart = {"after", *("hour" if each == "day" else each for each in by)}
+    ends = cuts([each for each in outcomes.values() if each is not None], span, now)
+    return await effects.read(database, *span, types, by=apart, cuts=ends)
 
 
 def of_catalog(catalog: Catalog) -> dict[str, AwaitedOutcome | None]:
-    """The outcome of each type, and that there is none of what is of no type."""
-    return {**{kind.id: kind.outcome for kind in catalog.types.values()}, NO_TYPE: None}
+    """The outcome of each type, and that people's choices, which are of no type, have none."""
+    return {**{kind.id: kind.outcome for kind in catalog.types.values()}, ANY: None}
+
+
+def as_csv(found: Iterable[Figures]) -> str:
+    """Return figures as a table (RFC 4180), with the names of their members in the first line."""
+    written = io.StringIO()
+    table = csv.writer(written)
+    table.writerow(Figures.__struct_fields__)
+    table.writerows(msgspec.structs.astuple(each) for each in found)
+    return written.getvalue()

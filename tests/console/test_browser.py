@@ -265,7 +265,8 @@ async def test_every_page_is_accessible_fits_a_phone_and_is_drawn(site: Site, op
     of = await page.request.get(f"{site.url}/deliveries/{delivery}")
     event = (await of.text()).partition('href="/console/events/')[2][:32]
     pages = {
-        "health": "/health", "activity": "/activity", "activity-none": "/activity?recipient=nobody",
+        "health": "/health", "outcomes": "/outcomes", "outcome": "/outcomes/payment-failed",
+        "activity": "/activity", "activity-none": "/activity?recipient=nobody",
         "search": "/search", "search-none": "/search?q=nobody", "delivery": f"/deliveries/{delivery}",
         "event": f"/events/{event}", "dead": "/dead", "dead-none": "/dead?reason=throttled", "audit": "/audit",
         "users": "/users", "user": "/users/viewer", "keys": "/keys", "account": "/account", "not-found": "/nothing",

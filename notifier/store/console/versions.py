@@ -72,6 +72,28 @@ async def every(database: Database, type_: str) -> list[Version]:
     return await database.read(work)
 
 
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """When a version of a type's texts was published, by whom and why."""
+
+    number: int
+    published_at: int
+    actor: str
+    why: str
+
+
+async def published(database: Database, type_: str, since: int, until: int) -> list[Publication]:
+    """The versions of a type published from `since` to before `until`, oldest first, without their texts."""
+    told = [template_version.c[name] for name in Publication.__struct_fields__]
+    at = template_version.c.published_at
+    query = sa.select(*told).where(template_version.c.type == type_, at >= since, at < until)
+
+    async def work(connection: AsyncConnection) -> list[Publication]:
+        found = await connection.execute(query.order_by(template_version.c.number))
+        return [rows.read(row, Publication) for row in found]
+
+    return await database.read(work)
+
+
 async def ship(database: Database, new: Sequence[Version]) -> int:
     """Write versions that ship with the program; returns how many were new."""
 

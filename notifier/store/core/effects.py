@@ -80,6 +80,7 @@ campaign = Table(  # an event of marketing that addresses a segment: its mails, 
 Index("ix_campaign_next_check_at", campaign.c.next_check_at)  # which have counted more, or are to go on?
 Index("ix_campaign_state", campaign.c.state, campaign.c.paused_at, campaign.c.event_id)  # which wait for a person?
 Index("ix_effect_hour", effect.c.hour)  # what was achieved since then?
+Index("ix_effect_type", effect.c.type, effect.c.hour)  # and by messages of this type?
 Index("ix_click_at", click.c.at)  # which are to be judged?
 Index("ix_awaited_outcome_subject_key", awaited_outcome.c.subject_key)  # who is answered by an event about this?
 Index("ix_awaited_outcome_next_check_at", awaited_outcome.c.next_check_at)  # what has come, or doesn't come any more?

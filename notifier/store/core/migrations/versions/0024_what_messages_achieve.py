@@ -43,6 +43,7 @@ def upgrade() -> None:
         **TABLE,
     )
     op.create_index("ix_effect_hour", "effect", ["hour"])
+    op.create_index("ix_effect_type", "effect", ["type", "hour"])
     op.create_table(
         "awaited_outcome",
         sa.Column("id", ID, nullable=False),
