@@ -34,8 +34,7 @@ WORD = rf"^[^{_BLANK}]*{END}"
 STEP = rf"^([^{_BLANK}/.]|\.[^{_BLANK}/.]|\.\.[^{_BLANK}/])[^{_BLANK}/]*{END}"
 """A path segment: neither `.` nor `..`, which clients resolve to the parent."""
 
-_WEB = re.compile(r"https?://", re.IGNORECASE)
-_ADDRESS = re.compile(r"\bhttps?://[^\s<>\"]*[^\s<>\".,;:!?)\]]", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://[^\s<>\"]*[^\s<>\".,;:!?)\]]")
 
 _TEXT = re.compile(TEXT)
 _HALF = re.compile("[\ud800-\udfff]")
@@ -92,7 +91,7 @@ def _is_text(part: bytes) -> bool:
 
 def is_web(address: str) -> bool:
     """Whether an address leads to a page in a browser."""
-    return _WEB.match(address) is not None
+    return address.startswith(("https://", "http://"))
 
 
 def lead_addresses(text: str, to: Callable[[str], str]) -> str:

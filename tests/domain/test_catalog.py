@@ -314,6 +314,11 @@ def test_a_type_is_of_one_place_and_only_a_number_has_a_least(tmp_path: Path) ->
             load_catalog(tmp_path)
 
 
+def test_clicks_need_a_channel_whose_links_go_through_a_browser(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"clicks are counted by sms or email alone"):
+        load(tmp_path, cable_stuck=TYPE.replace("channels = ", 'clicks = true\nchannels = ["push"]\n# '))
+
+
 @pytest.mark.parametrize(
     ("policy", "fault"),
     [

@@ -241,6 +241,18 @@ async def test_a_language_that_is_missing_is_doubtful(confined: Confined) -> Non
     assert [(each.level, each.locale) for each in found if each.code == "missing_locale"] == [("warning", "fr")]
 
 
+async def test_a_text_is_measured_with_the_address_that_counts_clicks(confined: Confined) -> None:
+    # Given a text of one SMS with its link
+    wording = said(TEXT, sms=SmsTexts("{{ brand }}: {{ station }} is full. {{ link }}"))
+    assert "segments" not in [each.code for each in await findings(confined, TEXT, wording)]
+
+    # When its type counts clicks, then it takes more
+    counting = msgspec.structs.replace(TEXT, clicks=True)
+    assert ("segments", "en", "sms") in [
+        (each.code, each.locale, each.channel) for each in await findings(confined, counting, wording)
+    ]
+
+
 async def test_what_a_change_means_is_told_by_channel_and_language(confined: Confined) -> None:
     wording = said(TEXT, "de", sms=SmsTexts("{{ brand }}: " + "voll " * 40))
 
