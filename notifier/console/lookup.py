@@ -13,6 +13,7 @@ from notifier.console.forms import text
 from notifier.console.pages import TONES, page, why, words
 from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.console.why import explained
+from notifier.domain.campaigns import NEVER
 from notifier.domain.channels import specs
 from notifier.domain.clock import Clock
 from notifier.domain.deliveries import DEAD, State
@@ -199,7 +200,9 @@ def _of_delivery(told: DeliveryDetails, event: EventDetails, clock: Clock) -> li
         said = ", ".join(part for part in (words(each.outcome), code) if part)
         tone = "good" if each.outcome in ("sent", "delivered") else "warn"
         moments.append(TimelineItem(each.ended_at, f"Attempt {each.number} at {each.provider}", said, tone))
-    if told.state in (State.PENDING, State.SENDING):
+    if told.due_at >= NEVER:
+        moments.append(TimelineItem(told.updated_at, "Put off", why(told.reason), "wait"))
+    elif told.state in (State.PENDING, State.SENDING):
         later = told.due_at > clock.now()
         moments.append(
             TimelineItem(told.due_at, "Due", f"waits: {why(told.reason)}" if told.reason and later else "", "wait")

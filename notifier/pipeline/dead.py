@@ -16,8 +16,9 @@ from notifier.policy import phrases
 from notifier.store.core import audit
 from notifier.store.delivery import campaigns, deliveries
 from notifier.store.delivery.deliveries import NewDelivery
-from notifier.store.reading import dead
-from notifier.store.reading.dead import Candidate, CandidateEvent, DeadLetter, successor_id
+from notifier.store.reading import dead_handling
+from notifier.store.reading.dead import DeadLetter, successor_id
+from notifier.store.reading.dead_handling import Candidate, CandidateEvent
 
 # up to this many redriven deliveries are signalled at once; of more the clock signals as many as there is room for
 AT_ONCE = 100
@@ -77,11 +78,11 @@ async def _redrive_in(engine: Engine, ids: Sequence[str], actor: str, bounds: Bo
 
     async def work(connection: AsyncConnection) -> tuple[list[Result], list[NewDelivery], list[str]]:
         dialect = engine.database.dialect
-        known = await dead.within(connection, dialect, ids, bounds)
-        letters = await dead.take(connection, dialect, known)
+        known = await dead_handling.within(connection, dialect, ids, bounds)
+        letters = await dead_handling.take(connection, dialect, known)
         before = await deliveries.existing(connection, dialect, [successor_id(id_) for id_ in known])
         behind = {each.event_id for each in letters.values() if isinstance(each, Candidate)}
-        blank = await dead.blank(connection, dialect, behind)
+        blank = await dead_handling.blank(connection, dialect, behind)
         results = [_redrive(engine.catalog, id_, letters.get(id_), before, blank) for id_ in ids]
         done = [letters[each.id] for each in results if each.status == "redriven" and each.id in letters]
         taken_up = [each for each in done if isinstance(each, Candidate) and successor_id(each.id) not in before]
@@ -90,8 +91,8 @@ async def _redrive_in(engine: Engine, ids: Sequence[str], actor: str, bounds: Bo
         lifted = [each.id for each in put_aside if each.is_campaign]
         at_once = len(taken_up) <= AT_ONCE
         new = [_successor(engine.catalog.with_twins[each.type], each, now, at_once) for each in taken_up]
-        await dead.redrive(connection, dialect, taken_up, new, now)
-        await dead.release(connection, dialect, released, now + SIGNAL_AGAIN)
+        await dead_handling.redrive(connection, dialect, taken_up, new, now)
+        await dead_handling.release(connection, dialect, released, now + SIGNAL_AGAIN)
         await campaigns.handle(connection, dialect, lifted, CampaignState.LIFTED, now)
         handled = [*(each.id for each in taken_up), *released, *lifted]
         await _record(connection, dialect, "dead.redrive", handled, actor, now)
@@ -110,13 +111,13 @@ async def _discard_in(engine: Engine, ids: Sequence[str], actor: str, bounds: Bo
 
     async def work(connection: AsyncConnection) -> list[Result]:
         dialect = engine.database.dialect
-        known = await dead.within(connection, dialect, ids, bounds)
-        letters = await dead.take(connection, dialect, known)
+        known = await dead_handling.within(connection, dialect, ids, bounds)
+        letters = await dead_handling.take(connection, dialect, known)
         before = await deliveries.existing(connection, dialect, [successor_id(id_) for id_ in known])
         results = [_discard(id_, letters.get(id_), before) for id_ in ids]
         done = [letters[result.id] for result in results if result.status == "discarded"]
         new = [each for each in done if each.handled_at is None]
-        await dead.discard(connection, dialect, new, now)
+        await dead_handling.discard(connection, dialect, new, now)
         await _record(connection, dialect, "dead.discard", [each.id for each in new], actor, now)
         return results
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from notifier.domain.campaigns import NEVER
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import to_datetime
 from notifier.domain.deliveries import HeldChannel, State
@@ -96,8 +97,9 @@ class _Delivery(msgspec.Struct, frozen=True, kw_only=True):
 class DeliveryStatus(_Delivery, frozen=True, kw_only=True):
     """What became of a delivery, in a list: `attempts` is their number. `recipient` is null where the event named
     nobody who is known; `why` is the state and its reason in words, `at` when that last changed; `due_at` is when a
-    pending delivery is to be sent; `code` is the provider's last code, with its `meaning`; `digest` is told of a
-    delivery that goes out as part of one; `redrive_of` is the delivery that this one replaces."""
+    pending delivery is to be sent, null while its campaign is paused; `code` is the provider's last code, with its
+    `meaning`; `digest` is told of a delivery that goes out as part of one; `redrive_of` is the delivery that this one
+    replaces."""
 
     attempts: int
 
@@ -137,7 +139,7 @@ def _told(line: ListedDelivery, digest: DigestState | None) -> dict[str, Any]:
         "why": phrases.state(line.state, line.reason),
         "created_at": to_datetime(line.created_at),
         "at": to_datetime(line.updated_at),
-        "due_at": to_datetime(line.due_at) if line.state == State.PENDING else None,
+        "due_at": to_datetime(line.due_at) if line.state == State.PENDING and line.due_at < NEVER else None,
         "code": line.code,
         "meaning": meaning(line.channel, line.code),
         "digest": None if digest is None else _digest(digest),

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from notifier.domain.campaigns import CampaignState, Pause
 from notifier.domain.clock import HOUR
+from notifier.domain.deliveries import Reason
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import open_events
+from notifier.store.delivery import campaigns, open_events
 from notifier.store.reading.dead import successor_id
 from tests import everywhere
 from tests.api.conftest import on_sqlite
@@ -168,6 +170,34 @@ async def test_a_quarantined_event_is_a_dead_letter_too(api: Caller) -> None:
     assert (books["balanced"], books["events"], books["quarantined"], books["undecided"]) == (True, 1, 1, 0)
     assert (await post(api, "redrive", event)).body == {"results": [{"id": event, "status": "redriven"}]}
     assert (await api.call("GET", f"/v1/dead/{event}")).problem == (40401, None)
+
+
+async def test_a_paused_campaign_is_a_dead_letter_too_and_goes_on_by_a_redrive(api: Caller) -> None:
+    # Given a campaign that is paused, and a delivery of it that is put off
+    event = (await api.post(with_data(attempt=1))).body["event"]
+    await campaigns.pause(api.engine.database, {event: Reason.COMPLAINTS}, api.clock.now())
+
+    # When it is listed and read
+    (line,) = (await api.call("GET", "/v1/dead?reason=complaints")).body["letters"]
+    letter = (await api.call("GET", f"/v1/dead/{event}")).body
+
+    # Then it says why it waits, and a redrive lets it go on
+    assert (line["kind"], line["id"], line["state"], line["reason"]) == ("event", event, "paused", "complaints")
+    assert "spam" in line["why"]
+    assert (letter["state"], letter["event"]["source_id"], letter["handled_at"]) == ("paused", "attempt-7", None)
+    assert (await post(api, "redrive", event)).body == {"results": [{"id": event, "status": "redriven"}]}
+    assert (await api.call("GET", "/v1/dead")).body["letters"] == []
+    assert (await api.call("GET", f"/v1/dead/{event}")).body["handled_at"] == "2026-03-09T17:40:00Z"
+
+
+async def test_a_delivery_that_a_pause_puts_off_is_told_without_an_instant(api: Caller) -> None:
+    id_ = await die(api, state="pending", reason=Reason.CAMPAIGN_PAUSED)
+    until = Pause(state=CampaignState.PAUSED, paused_at=NOW).until
+    await become_there(api.engine.database, [id_], due_at=until, next_check_at=until)
+
+    told = (await api.call("GET", f"/v1/deliveries/{id_}")).body
+
+    assert (told["state"], told["reason"], told["due_at"]) == ("pending", "campaign_paused", None)
 
 
 async def test_what_is_discarded_is_listed_no_more_and_stays(api: Caller) -> None:

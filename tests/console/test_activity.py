@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.console.pages import plainly
 from notifier.domain.buckets import bucket_of
-from notifier.domain.deliveries import State
+from notifier.domain.campaigns import NEVER
+from notifier.domain.deliveries import Reason, State
 from notifier.store.core import paging
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import open_events
+from notifier.store.delivery import campaigns, open_events
 from notifier.store.reading import listing
 from notifier.store.reading.dead import successor_id
 from notifier.store.reading.listing import DeliveryFilter
@@ -184,6 +185,24 @@ async def test_a_quarantined_event_can_be_redriven_too(enter: Enter) -> None:
     assert listed((await visitor.get("/dead?reason=quarantined")).body) == [of]
     assert "Redrive…" in (await visitor.get(f"/events/{of}")).body
     assert "1 redriven" in (await visitor.post("/dead/redrive", ids=of)).body
+
+
+async def test_a_paused_campaign_stands_with_the_dead_letters_until_somebody_ends_it(enter: Enter) -> None:
+    # Given a campaign that is paused, and a delivery of it that is put off
+    visitor = await signed_in(enter, "operator")
+    (waiting,) = await fill(visitor, 1, state="pending", reason="campaign_paused")
+    of, database = event_of(NOW), visitor.engine.database
+    await campaigns.pause(database, {of: Reason.COMPLAINTS}, NOW)
+    await become_there(database, [waiting], due_at=NEVER + NOW, next_check_at=NEVER + NOW)
+
+    # When somebody looks, then both say why they wait
+    assert listed((await visitor.get("/dead?reason=complaints")).body) == [of]
+    assert "called mails of the campaign spam" in (await visitor.get("/dead")).body
+    assert "its campaign is paused until somebody lets it go on" in (await visitor.get(f"/deliveries/{waiting}")).body
+
+    # And when they end it, it is gone from the list
+    assert "1 discarded" in (await visitor.post("/dead/discard", ids=of)).body
+    assert listed((await visitor.get("/dead")).body) == []
 
 
 @pytest.mark.parametrize("ids", ["", "x", "0" * 31, "0" * 32 + "  " + "0" * 32, " ".join(["0" * 32] * 501)])

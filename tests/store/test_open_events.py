@@ -13,7 +13,7 @@ from notifier.store.core.database import Database
 from notifier.store.core.schema import event, open_event, plan
 from notifier.store.delivery import events, open_events
 from notifier.store.delivery.events import NewEvent, Stored
-from notifier.store.reading import dead, ledger
+from notifier.store.reading import dead_handling, ledger
 from tests.samples import NOW
 from tests.store.test_lock_order import wait_for_a_wait
 
@@ -125,8 +125,8 @@ async def test_who_has_an_event_in_hand_keeps_others_from_no_other_however_few_t
         await open_events.quarantine(database, ids[1:2], NOW)
 
         async def redrive(connection: AsyncConnection) -> None:
-            assert set(await dead.take(connection, database.dialect, ids[1:2])) == set(ids[1:2])
-            await dead.release(connection, database.dialect, ids[1:2], NOW)
+            assert set(await dead_handling.take(connection, database.dialect, ids[1:2])) == set(ids[1:2])
+            await dead_handling.release(connection, database.dialect, ids[1:2], NOW)
 
         await database.write(redrive)
         assert await decide(database, ids[1:2]) == 1

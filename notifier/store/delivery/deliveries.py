@@ -259,7 +259,6 @@ def _mark(row: Any) -> Supersession | None:
 
 async def move(database: Database, moves: Sequence[Move], now: int) -> int:
     """Move deliveries that no worker holds; returns how many were still in the state where their move begins."""
-
     wanted = {move.id: move for move in moves}
 
     async def work(connection: AsyncConnection) -> int:
@@ -269,9 +268,8 @@ async def move(database: Database, moves: Sequence[Move], now: int) -> int:
         ends = {id_: End(wanted[id_].state, wanted[id_].reason) for id_ in held}
         going_on = [wanted[id_] for id_ in held if wanted[id_].state not in OVER]
         await outcomes.end(connection, dialect, {id_: how for id_, how in ends.items() if how.state in OVER}, held, now)
-        await outcomes.note(
-            connection, dialect, {id_: how for id_, how in ends.items() if how.state in DEAD}, held, now
-        )
+        dead = {id_: how for id_, how in ends.items() if how.state in DEAD}
+        await outcomes.note(connection, dialect, dead, held, now)
         if going_on:
             await connection.execute(_move(dialect), {"rows": going_on, "now": now})
         unreached = [id_ for id_ in held if wanted[id_].state in UNREACHED]
@@ -284,8 +282,7 @@ async def move(database: Database, moves: Sequence[Move], now: int) -> int:
 @over(first)
 async def get(database: Database, id_: str) -> Subject | None:
     """A delivery's type and subject, by its id or the one that it had; None where there is no such delivery."""
-    named = delivery.c.id == sa.bindparam("id")
-    query = sa.select(delivery.c.id, delivery.c.type, delivery.c.subject_key).where(named)
+    query = sa.select(delivery.c.id, delivery.c.type, delivery.c.subject_key).where(delivery.c.id == sa.bindparam("id"))
 
     async def work(connection: AsyncConnection) -> Subject | None:
         row = await earlier.row_of_delivery(connection, database.dialect, query, id_)
