@@ -19,6 +19,8 @@ from notifier.console import (
     contacts,
     dead,
     editor,
+    experiment_setup,
+    experiments,
     health,
     keys,
     lookup,
@@ -57,7 +59,8 @@ async def get_home(_request: Request, _context: ConsoleContext) -> Response:
 SCREENS: Sequence[Screen] = [
     Screen(path="/", handler=get_home, permission="read"),
     *sign_in.SCREENS, *health.SCREENS, *activity.SCREENS, *outcomes.SCREENS, *lookup.SCREENS, *why.SCREENS,
-    *types.SCREENS, *editor.SCREENS, *publish.SCREENS, *contacts.SCREENS, *dead.SCREENS, *subscriptions.SCREENS,
+    *types.SCREENS, *editor.SCREENS, *publish.SCREENS, *experiments.SCREENS, *experiment_setup.SCREENS,
+    *contacts.SCREENS, *dead.SCREENS, *subscriptions.SCREENS,
     *audit.SCREENS, *users.SCREENS, *keys.SCREENS, *account.SCREENS,
 ]  # fmt: skip
 """Every screen. The navigation has them in this order."""

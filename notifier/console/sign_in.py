@@ -27,7 +27,7 @@ from notifier.domain.users import (
 from notifier.store.console import sign_ins, users
 
 THREADS = ThreadPoolExecutor(2, "passwords")  # passwords checked at once: each takes 64 MiB and a whole core
-_INSIDE = re.compile(rf"{BASE}/(?!/)[\w./~%?=&+:@-]*", re.ASCII)
+_INSIDE = re.compile(rf"{BASE}/(?!/)[\w./~%?=&+:@*-]*", re.ASCII)
 
 
 async def get_sign_in(request: Request, context: ConsoleContext) -> Response:

@@ -29,6 +29,7 @@ ALPHA: Final = 0.05
 """How often at most an experiment without a difference calls one, however often it is looked at."""
 
 ExperimentId = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=STEP)]
+Why = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=LINE)]
 ArmName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,29}(?![\\s\\S])")]
 
 
@@ -68,7 +69,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     of the people in percent, to find which gain of the outcome's share, for how long at most."""
 
     type: str
-    why: Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=LINE)]
+    why: Why
     arms: dict[ArmName, Arm]
     weights: dict[ArmName, int]
     share: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100
@@ -217,7 +218,7 @@ def faults(plan: Plan, types: Mapping[str, NotificationType]) -> list[tuple[str,
     if plan.weights.keys() != plan.arms.keys():
         found.append(("/weights", "each arm has a weight, and nothing else has"))
     for name, arm in plan.arms.items():
-        found += [(f"/arms/{name}", fault) for fault in _arm_faults(arm, kind)]
+        found += [(f"/arms/{name}{member}", fault) for member, fault in _arm_faults(arm, kind)]
     if sum(arm.silent for arm in plan.arms.values()) > 1:
         found.append(("/arms", "at most one arm is silent"))
     found += [("/longest", fault) for fault in _duration_faults(plan)]
@@ -234,22 +235,23 @@ def _duration_faults(plan: Plan) -> Iterable[str]:
             yield f"an experiment lasts from 1 d to {LONGEST // DAY} d"
 
 
-def _arm_faults(arm: Arm, kind: NotificationType) -> Iterable[str]:
+def _arm_faults(arm: Arm, kind: NotificationType) -> Iterable[tuple[str, str]]:
+    """What of an arm can't be: the pointer from the arm on, and the reason."""
     if arm.silent and (arm.version is not None or arm.later or arm.channels):
-        yield "who is told nothing has no texts, delay or channels"
+        yield "/silent", "who is told nothing has no texts, delay or channels"
     if arm.silent and not may_be_silent(kind):
-        yield f"a {kind.class_} notification with a fee, a payment or a duty behind it is owed to everybody"
+        yield "/silent", f"a {kind.class_} notification with a fee, a payment or a duty behind it is owed to everybody"
     try:
         if arm.delay >= kind.ttl:
-            yield f"later than {kind.time_to_live}, the type's time to live, is never"
+            yield "/later", f"later than {kind.time_to_live}, the type's time to live, is never"
     except ValueError as error:
-        yield str(error)
+        yield "/later", str(error)
     if unknown := [each for each in arm.channels if each not in kind.channels]:
-        yield f"the type has no channel {', '.join(unknown)}; it has {', '.join(kind.channels)}"
+        yield "/channels", f"the type has no channel {', '.join(unknown)}; it has {', '.join(kind.channels)}"
     if len(set(arm.channels)) != len(arm.channels):
-        yield "a channel is named twice"
+        yield "/channels", "a channel is named twice"
     if missing := [each for each in kind.mandatory if arm.channels and each not in arm.channels]:
-        yield f"{', '.join(missing)} is mandatory"
+        yield "/channels", f"{', '.join(missing)} is mandatory"
 
 
 def may_be_silent(kind: NotificationType) -> bool:

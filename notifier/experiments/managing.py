@@ -17,7 +17,7 @@ from notifier.rendering.confined import Confined
 from notifier.store.console import experiments as store
 from notifier.store.console import versions
 from notifier.store.core.audit import AuditEntry
-from notifier.texts import gate
+from notifier.texts import gate, publishing
 
 NEW: Final = 0
 """The revision of an experiment that isn't there yet."""
@@ -96,11 +96,13 @@ async def end(engine: Engine, id_: str, actor: str, why: str, winner: str | None
 
 
 async def decide(
-    engine: Engine, confined: Confined, id_: str, actor: str, why: str, winner: str
-) -> Experiment:  # fmt: skip
+    engine: Engine, confined: Confined, id_: str, actor: str, why: str, winner: str, based_on: int | None = None
+) -> Experiment:
     """End an experiment for an arm, and publish the arm's texts by the gate, with the experiment as its reason.
 
-    Raises Problem 42207 for texts that don't pass, 42208 for an arm that there isn't or that has no texts of its own.
+    Texts that are live already aren't published again: what was cut short goes on. Raises Problem 42207 for texts that
+    don't pass, 42208 for an arm that there isn't or that has no texts of its own, and 40902 where the experiment
+    doesn't run, or another version is live than `based_on`.
     """
     found = await get(engine, id_)
     arm = found.plan.arms.get(winner)
@@ -108,13 +110,16 @@ async def decide(
         raise problem(42208, f"the arm {winner!r} has no texts of its own to publish", "/winner")
     if found.state != ExperimentState.RUNNING:
         raise problem(40902, f"{id_} doesn't run; publish version {arm.version} as any other", "/state")
-    _, live = await gate.live_wording(engine, found.plan.type)
-    new, checked = await gate.roll_back(
-        engine, confined, found.plan.type, arm.version, based_on=live, actor=actor, why=f"Experiment {id_}: {why}"
-    )
-    if new is None:
-        told = "; ".join(f"{each.place}: {each.words}" for each in checked.findings if each.level == "error")
-        raise problem(42207, f"errors keep the texts from being published: {told}", "/winner")
+    wording, live = await gate.live_wording(engine, found.plan.type)
+    wanted = await versions.get(engine.database, found.plan.type, arm.version)
+    if wanted is None or publishing.read(engine.renderer, found.plan.type, wanted.wording) != wording:
+        new, checked = await gate.roll_back(
+            engine, confined, found.plan.type, arm.version, based_on=live if based_on is None else based_on,
+            actor=actor, why=f"Experiment {id_}: {why}",
+        )  # fmt: skip
+        if new is None:
+            told = "; ".join(f"{each.place}: {each.words}" for each in checked.findings if each.level == "error")
+            raise problem(42207, f"errors keep the texts from being published: {told}", "/winner")
     return await end(engine, id_, actor, why, winner)
 
 

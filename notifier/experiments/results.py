@@ -19,6 +19,11 @@ POWER: Final = 0.9
 """The chance by which a gain of the planned size is found."""
 GUARDED: Final[Mapping[str, float]] = {"failed": 0.01, "unsubscribed": 0.002, "complained": 0.001, "stopped": 0.002}
 """What no arm may make worse, as a share of its people, and by how much it may at most."""
+WORSE: Final[Mapping[str, str]] = {
+    "failed": "more messages fail", "unsubscribed": "more people unsubscribe", "complained": "more people complain",
+    "stopped": "more people reply STOP",
+}  # fmt: skip
+"""What has become worse by a guardrail, in words."""
 FEW: Final = statistics.LEAST_VARIANCE + 1
 """Events of a guardrail from which on something can be said of their share."""
 MOST_SHARE: Final = 0.99
@@ -72,10 +77,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 async def read(engine: Engine, experiment: Experiment) -> Result:
     """What an experiment has come to by now."""
     now = engine.clock.now()
-    since = hour_of(experiment.started_at or now)
-    first = since - since % HOURS_OF_A_DAY  # hours of long ago are rows of their day's first
-    found = await effects.read(engine.database, first, hour_of(now) + 1, [experiment.plan.type])
+    found = await effects.read(engine.database, first_hour(experiment, now), hour_of(now) + 1, [experiment.plan.type])
     return result(experiment, engine.catalog.types[experiment.plan.type], found, now)
+
+
+def first_hour(experiment: Experiment, now: int) -> int:
+    """The first hour of which something of an experiment may be counted: hours of long ago are rows of their day's
+    first."""
+    since = hour_of(experiment.started_at or now)
+    return since - since % HOURS_OF_A_DAY
 
 
 def result(experiment: Experiment, kind: NotificationType, counted: Sequence[Effect], now: int) -> Result:
@@ -87,7 +97,7 @@ def result(experiment: Experiment, kind: NotificationType, counted: Sequence[Eff
     arms = {name: _sums(final, name) for name in experiment.plan.arms}
     variants = [name for name in arms if name != CONTROL]
     alpha = ALPHA / max(len(variants), 1)
-    needed = _needed(arms[CONTROL], experiment.plan.gain, alpha)
+    needed = people_needed(arms[CONTROL], experiment.plan.gain, alpha)
     tightest = 2 * (needed or statistics.people_for_rate(0.5, min(experiment.plan.gain, 0.49), alpha, POWER))
     gains = {name: statistics.difference(arms[CONTROL], arms[name], alpha, tightest) for name in variants}
     ratio = _ratio(experiment, final)
@@ -108,7 +118,7 @@ def words(conclusion: Conclusion) -> str:
         case Finding.MISMATCH:
             return "The arms have other sizes than their weights say: read nothing of them, and look for a fault."
         case Finding.HARM:
-            return f"{conclusion.arm} makes it worse: {conclusion.guardrail}. Stop it."
+            return f"{conclusion.arm} makes it worse: {WORSE[conclusion.guardrail or 'failed']}. Stop it."
         case Finding.WINNER:
             return f"{conclusion.arm} is better than the control."
         case Finding.NO_WINNER:
@@ -133,7 +143,7 @@ def _sums(counted: Sequence[Effect], arm: str) -> Sums:
     return statistics.rate(of[What.ENROLLED], of[What.WON])
 
 
-def _needed(control: Sums, gain: float, alpha: float) -> int | None:
+def people_needed(control: Sums, gain: float, alpha: float) -> int | None:
     """People of each arm who find the planned gain, by the control's share so far; None while it isn't known."""
     if control.n < LEAST or not 0 < control.mean < 1:
         return None

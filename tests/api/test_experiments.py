@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from notifier.channels.sms.writing import SmsTexts
 from notifier.domain.clock import DAY, HOUR, MINUTE
 from notifier.domain.effects import Effect, What, hour_of
 from notifier.domain.experiments import ExperimentState
@@ -96,11 +97,11 @@ FAULTS: list[tuple[Json, str]] = [
     ({"weights": {"control": 5_000, "later": 4_000}}, "/weights"),
     ({"weights": {"control": 11_000, "later": -1_000}}, "/weights"),
     ({"weights": {"control": 5_000, "other": 5_000}}, "/weights"),
-    ({"arms": {"control": {}, "later": {"later": "31 min"}}}, "/arms/later"),
-    ({"arms": {"control": {}, "later": {"later": "soon"}}}, "/arms/later"),
-    ({"arms": {"control": {}, "later": {"channels": ["email"]}}}, "/arms/later"),
-    ({"arms": {"control": {}, "later": {"channels": ["sms", "sms"]}}}, "/arms/later"),
-    ({"arms": {"control": {}, "later": {"silent": True}}}, "/arms/later"),  # a fee hangs on it
+    ({"arms": {"control": {}, "later": {"later": "31 min"}}}, "/arms/later/later"),
+    ({"arms": {"control": {}, "later": {"later": "soon"}}}, "/arms/later/later"),
+    ({"arms": {"control": {}, "later": {"channels": ["email"]}}}, "/arms/later/channels"),
+    ({"arms": {"control": {}, "later": {"channels": ["sms", "sms"]}}}, "/arms/later/channels"),
+    ({"arms": {"control": {}, "later": {"silent": True}}}, "/arms/later/silent"),  # a fee hangs on it
     ({"arms": {"control": {}, "later": {"version": 99}}}, "/arms/later/version"),
     ({"longest": "1 h"}, "/longest"),
     ({"longest": "91 d"}, "/longest"),
@@ -229,7 +230,7 @@ async def test_harm_ends_an_experiment_by_itself_and_so_does_its_time(api: Calle
     # Then both have ended, for the reason that a person reads, and whom they counted is forgotten
     found = {each.id: each for each in await store.every(api.engine.database)}
     assert {each.state for each in found.values()} == {ExperimentState.ENDED}
-    assert found["wait"].ended_because == "later makes it worse: failed. Stop it."
+    assert found["wait"].ended_because == "later makes it worse: more messages fail. Stop it."
     assert found["long"].ended_because == "No arm is better than the control, so the control stays."
     assert await everywhere.rows(api.engine.database, exposure) == []
 
@@ -239,7 +240,9 @@ async def test_the_winners_texts_are_published_by_the_gate(api: Caller) -> None:
     # Given two versions of the texts, and an experiment with the earlier one
     engine = api.engine
     await publishing.ship(engine.database, engine.renderer.shipped, api.clock)
-    wording = engine.renderer.shipped["idle-warning"]
+    shipped = engine.renderer.shipped["idle-warning"]
+    shorter = msgspec.structs.replace(shipped["en"], sms=SmsTexts("{{ brand }}: move your car at {{ station }}."))
+    wording = {**shipped, "en": shorter}
     await publishing.publish(
         engine.database, "idle-warning", wording, based_on=1, origin="console", actor="ada", why="", now=api.clock.now()
     )

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from notifier.client import AsyncProducer
 from notifier.console.app import SCREENS
 from notifier.demo.local import LocalSystem
+from notifier.domain.experiments import Arm
 from notifier.domain.messages import Device
 from notifier.domain.preferences import PreferencesPatch, QuietHours
 from notifier.domain.recipients import RecipientDetails
@@ -22,6 +23,7 @@ from notifier.store.console import users
 from notifier.store.core.schema import open_event
 from notifier.store.core.status import rendered as delivery
 from notifier.store.people import recipients
+from tests.console import trials
 from tests.console.conftest import Visitor, password_hash
 from tests.console.words import EDIT, SHORT, TYPE, hidden, says
 from tests.samples import CATALOG
@@ -121,6 +123,7 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loca
             while left:
                 await asyncio.sleep(0.05)
                 left = await underway(system)
+        await trials.run(system.database, now, 3, {"control": 0.3, "later": 0.6}, later=Arm(later="1 min"))
         yield system
 
 
@@ -141,7 +144,12 @@ async def entered(system: LocalSystem, session: aiohttp.ClientSession, role: str
 
 async def named(visitor: Visitor) -> dict[str, list[str]]:
     """What the parameters of screens' paths can be."""
-    found: dict[str, list[str]] = {"type": list(CATALOG.types), "name": [*Role], "number": ["1"]}
+    found: dict[str, list[str]] = {
+        "type": list(CATALOG.types),
+        "name": [*Role],
+        "number": ["1"],
+        "experiment": ["please"],
+    }
     deliveries: dict[str, None] = {}
     for channel in ("push", "sms", "email"):
         page = (await visitor.get(f"/activity?channel={channel}")).body
@@ -168,6 +176,8 @@ def paths(names: dict[str, list[str]]) -> Iterator[str]:
         else:
             yield from (screen.path.replace(parameter[0], each) for each in names[parameter[1]])
     yield from ("/activity?recipient=ada", "/activity?recipient=bo", "/activity?state=suppressed", "/search?q=nobody")
+    step = f"/experiments-new?type={trials.TYPE}&why=a&name_0=control&name_1=later&later_1=1+min&step="
+    yield from (f"{step}{number}&do=next" for number in range(1, 5))
     for each in names["event"]:
         yield from (f"/events/{each}?recipient={who}" for who in ("ada", "bo", "nobody"))
     for kind in CATALOG.types.values():

@@ -68,6 +68,15 @@ async def find(database: Database, actor: str | None, after: PageKey | None, lim
     return await paging.find(database, AuditEntry, query, order, only=only, after=after, limit=limit)
 
 
+async def of(database: Database, subject: str, since: int, until: int, limit: int) -> Page[AuditEntry]:
+    """What was done to a subject from an instant to another, newest first: a look through that part of the audit."""
+    within = audit.c.at >= since, audit.c.at <= until
+    order = audit.c.at, audit.c.id
+    only = [audit.c.subject == subject]
+    query = _read(database.dialect)
+    return await paging.find(database, AuditEntry, query, order, within=within, only=only, after=None, limit=limit)
+
+
 async def count(database: Database, actor: str, action: str, since: int) -> int:
     """How often an actor did something lately: a range at the end of one index."""
     query = sa.select(sa.func.count()).where(audit.c.at > since, audit.c.actor == actor, audit.c.action == action)
