@@ -55,7 +55,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `hour` is since 1970, when the message was decided, whenever it did so: what came of an hour's messages can be set
     against them. `what` is a state or one of `What`; `after` is the part of `STEPS` in which an outcome came.
 
-    Choices are about no message (`of_choice`): their hour is when they were made, and `variant` is the category.
+    Choices of which no message is known (`of_choice`) have no type: their hour is when they were made, and `variant` is
+    the category.
     """
 
     hour: int
@@ -71,7 +72,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def of_choice(what: What, category: str, channel: str, now: int) -> Effect:
     """A choice that a person makes now about a category on a channel, each of which may be `ANY`.
 
-    No link and no page says which message led to it, so it has no type.
+    Where no message is known that led to it, it has no type.
     """
     return Effect(hour=hour_of(now), type=ANY, channel=channel, locale="", variant=category, what=what)
 

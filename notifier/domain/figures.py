@@ -75,7 +75,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CHOICES: Final = (What.UNSUBSCRIBED, What.STOPPED, What.SWITCHED_OFF)
-"""What is of no type, for no message says that it led to it, and has a category in the place of a variant."""
+"""What is of no type where no message says that it led to it, and then has a category in the place of a variant."""
 COUNTS: Final = Figures.__struct_fields__[3:-5]
 """What is counted of each delivery or person that did so, without an end to wait for."""
 

@@ -35,13 +35,15 @@ _Payload = TypeVar("_Payload", bound=msgspec.Struct)
 class Unsubscribe(Private, frozen=True, array_like=True):
     """Switch off one category on one channel.
 
-    It has no end: people unsubscribe by mails that are years old, and all that it can do is stop what it came with. And
-    it names no time or mail, so a mail that is rendered again is the same to the letter.
+    It has no end: people unsubscribe by mails that are years old, and all that it can do is stop what it came with. The
+    one in a mail's words names no time or mail, so a mail that is rendered again is the same to the letter; the one in
+    its header says by which delivery it came.
     """
 
     recipient_id: str
     category: str
     channel: Channel
+    delivery_id: str = ""
 
 
 class Undo(Private, frozen=True, array_like=True):
@@ -95,9 +97,11 @@ class Links:
             for salt in salts
         }
 
-    def unsubscribe_url(self, recipient_id: str, category: str, channel: Channel) -> str:
-        """The address that a mail's List-Unsubscribe header and footer name (RFC 8058)."""
-        return f"{self._url}/u/{self._sign('unsubscribe', Unsubscribe(recipient_id, category, channel))}"
+    def unsubscribe_url(self, recipient_id: str, category: str, channel: Channel, delivery_id: str = "") -> str:
+        """The address that a mail's footer names, and with the delivery its List-Unsubscribe header (RFC 8058)."""
+        # Without a delivery the payload is what it was before there was one: what was sent is proven by its hash.
+        payload = (recipient_id, category, channel, delivery_id)[: 4 if delivery_id else 3]
+        return f"{self._url}/u/{self._sign('unsubscribe', payload)}"
 
     def preference_url(self, recipient_id: str, now: int) -> str:
         """The address of a person's preference centre."""
@@ -142,7 +146,7 @@ class Links:
         visit = self._read("preferences", token, PreferenceAccess)
         return visit if visit is not None and now < visit.until else None
 
-    def _sign(self, salt: str, payload: msgspec.Struct) -> str:
+    def _sign(self, salt: str, payload: msgspec.Struct | tuple[str, ...]) -> str:
         return self._signers[salt].sign(base64_encode(msgspec.json.encode(payload))).decode("ascii")
 
     def _read(self, salt: str, token: str, shape: type[_Payload]) -> _Payload | None:

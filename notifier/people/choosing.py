@@ -1,6 +1,6 @@
 """What people choose for themselves by the links that they were sent: in force at once, and in their history."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
 from notifier.domain.consent import Consent
-from notifier.domain.effects import What
+from notifier.domain.effects import What, of_choice
 from notifier.domain.links import Unsubscribe
-from notifier.domain.preferences import Preferences
+from notifier.domain.preferences import Preferences, switched_off
 from notifier.policy import Spot
 from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
+from notifier.store.delivery import effect_places, effects
 from notifier.store.people import consents, preferences
 
 PERSON = "person"
@@ -22,12 +23,13 @@ PERSON = "person"
 
 class Said(msgspec.Struct, frozen=True):
     """A change of marketing consent, with the page and the words that it was given to; `what` counts what is switched
-    off, None nothing."""
+    off, None nothing, of the delivery that it came with where that is known."""
 
     given: Mapping[Spot, bool]
     source: str
     wording: str
     what: What | None = What.SWITCHED_OFF
+    delivery_id: str = ""
 
 
 async def switch(database: Database, link: Unsubscribe, said: Said, *, on: bool, now: int) -> bool:
@@ -51,10 +53,22 @@ async def save(
 
     async def work(connection: AsyncConnection) -> bool:
         dialect = database.dialect
-        if await preferences.take_step(connection, dialect, recipient_id, step, PERSON, now, said.what) is None:
+        changed = await preferences.take_steps(connection, dialect, {recipient_id: step}, PERSON, now)
+        if recipient_id not in changed:
             return False
+        await _count(connection, dialect, said, switched_off(*changed[recipient_id]), now)
         if words:
             await consents.append(connection, dialect, {recipient_id: words}, PERSON, now)
         return True
 
     return await database.write(work)
+
+
+async def _count(
+    connection: AsyncConnection, dialect: str, said: Said, off: Sequence[tuple[str, str]], now: int
+) -> None:
+    if said.what is None or not off:
+        return
+    if said.delivery_id and await effect_places.add_deeds(connection, dialect, [(said.delivery_id, said.what)]):
+        return
+    await effects.add(connection, dialect, [of_choice(said.what, *spot, now) for spot in off])

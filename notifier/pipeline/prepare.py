@@ -132,18 +132,21 @@ def _held_back(verdict: Verdict) -> Unsent:
             return Unsent(State.SUPPRESSED, reason)
 
 
-def unsubscribe_url(links: Links, kind: NotificationType, ready: Ready, facts: RecipientFacts) -> str | None:
-    """The unsubscribe link of a message's category; None where it would do nothing."""
+def unsubscribe_urls(
+    links: Links, kind: NotificationType, ready: Ready, facts: RecipientFacts
+) -> tuple[str | None, str | None]:
+    """The unsubscribe links of a message's category, in its words and beside them; None where they would do nothing."""
     if not channels.spec(ready.channel).unsubscribes or not may_switch(kind, ready.channel, facts):
-        return None
-    return links.unsubscribe_url(ready.recipient_id, kind.category, ready.channel)
+        return None, None
+    of = ready.recipient_id, kind.category, ready.channel
+    return links.unsubscribe_url(*of), links.unsubscribe_url(*of, ready.id)
 
 
 def _render(
     renderer: Renderer, links: Links, kind: NotificationType, ready: Ready, facts: RecipientFacts, data: dict[str, Any],
     closes: Sequence[str], now: int, version: int | None,
 ) -> Prepared:  # fmt: skip
-    unsubscribe = unsubscribe_url(links, kind, ready, facts)
+    unsubscribe, own = unsubscribe_urls(links, kind, ready, facts)
     if ready.digest_items is None:
         rendered = renderer.render(
             plain(kind.id), ready.channel, data=data, event_id=ready.event_id, locale=facts.language,
@@ -159,7 +162,7 @@ def _render(
         reference=ready.id, recipient_id=ready.recipient_id, notification_type=plain(kind.id),
         occurred_at=ready.occurred_at, collapse_key=policy.collapse_key(kind, data), subject=str(data[kind.about]),
         subject_key=ready.subject_key, closes=closes,
-        time_to_live=max((ready.expires_at - now) // SECOND, 1), urgency=kind.urgency, unsubscribe_url=unsubscribe,
+        time_to_live=max((ready.expires_at - now) // SECOND, 1), urgency=kind.urgency, unsubscribe_url=own,
         data=data,
     )  # fmt: skip
     content, spec = rendered.content, channels.spec(ready.channel)

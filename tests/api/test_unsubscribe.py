@@ -11,6 +11,7 @@ from notifier.domain.clock import DAY, HOUR, SECOND
 from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Channel
 from notifier.domain.effects import hour_of
+from notifier.domain.ids import make_id
 from notifier.domain.preferences import Defaults
 from notifier.domain.recipients import RecipientDetails
 from notifier.policy import make_grid
@@ -23,7 +24,7 @@ from tests.api.links import Person, hidden
 from tests.api.server import application
 from tests.named import EMAIL, PUSH, SMS
 from tests.policy.samples import kind_of
-from tests.samples import CATALOG, NOW
+from tests.samples import CATALOG, LINKS, NOW
 
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
 OFFER = kind_of(id="offer", event="offer.made", category="offers", class_="marketing", audience="segment")
@@ -129,6 +130,16 @@ async def test_an_unsubscription_is_counted_once_and_none_of_what_is_off(ada: Pe
     (counted,) = await ada.api.rows(effect)
     assert (counted.hour, counted.type, counted.channel) == (hour_of(NOW), "", "email")
     assert (counted.variant, counted.what, counted.number) == ("billing", "unsubscribed", 1)
+
+
+async def test_the_link_in_a_mails_header_does_the_same_and_can_be_undone(ada: Person) -> None:
+    path = "/u/" + LINKS.unsubscribe_url("ada", "billing", EMAIL, make_id("a mail")).rpartition("/")[2]
+
+    page = (await ada.submit(path, ONE_CLICK)).body
+    assert not await is_on(ada)
+
+    await ada.submit(path, ("undo", hidden(page, "undo")))
+    assert await is_on(ada)
 
 
 async def test_whoever_looks_later_is_told_that_it_is_off(ada: Person) -> None:

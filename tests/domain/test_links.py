@@ -85,6 +85,17 @@ def test_whoever_it_is_their_mails_header_is_one_line(who: str, category: str, c
     assert url.isascii()
     assert LINKS.read_unsubscribe(token(url)) == Unsubscribe(who, category, channel)
 
+    # And so with the delivery in it, as in the header
+    own = LINKS.unsubscribe_url(who, category, channel, ID)
+    assert len(own) < MAX_LINK
+    assert LINKS.read_unsubscribe(token(own)) == Unsubscribe(who, category, channel, ID)
+
+
+def test_a_link_in_a_mails_words_is_what_it_was_before_headers_had_one_of_their_own() -> None:
+    payload = token(LINKS.unsubscribe_url("ada", "offers", EMAIL)).partition(".")[0]
+
+    assert urlsafe_b64decode(payload + "==") == b'["ada","offers","email"]'
+
 
 def test_an_unsubscribe_link_is_short_never_ends_and_is_the_same_each_time() -> None:
     url = LINKS.unsubscribe_url("5f0c7a0e-9c1b-4d52-8b7e-1f2a3b4c5d6e", "idle-fees", EMAIL)

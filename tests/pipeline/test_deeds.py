@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -10,8 +11,10 @@ from notifier.channels.sms.heeding import heed
 from notifier.channels.sms.inbound import IncomingText
 from notifier.domain.clock import HOUR, ManualClock
 from notifier.domain.deliveries import State
-from notifier.domain.effects import hour_of
+from notifier.domain.effects import What, hour_of
+from notifier.domain.links import Unsubscribe
 from notifier.domain.messages import Report as Told
+from notifier.people.choosing import Said, switch
 from notifier.pipeline import receipts
 from notifier.pipeline.engine import WorkerEngine
 from notifier.store.core.database import Database
@@ -20,9 +23,10 @@ from notifier.store.delivery import effects, notes
 from notifier.store.delivery.notes import Deed
 from tests import everywhere
 from tests.conftest import prepare
-from tests.named import PUSH
+from tests.named import EMAIL, PUSH
 from tests.pipeline.samples import NOW, WARNING, Report
 from tests.pipeline.steps import deliver_due
+from tests.samples import EVENT
 
 PHONE = "+4915123456789"
 
@@ -96,6 +100,27 @@ async def test_what_is_seen_in_the_app_is_opened_and_what_is_read_is_both(
     # Then each is opened and read once
     expected = {(hour_of(NOW), "idle-warning", "push", "", what): 2 for what in ("opened", "read")}
     assert await counted(engine.database, "opened", "read") == expected
+
+
+async def test_a_mail_whose_own_link_unsubscribes_counts_and_one_that_is_gone_by_its_category(
+    engine: WorkerEngine, driver: str, report: Report
+) -> None:
+    # Given a mail, and the links in its header and in that of a mail that isn't kept any more
+    await everywhere.decide(engine, [await report("payment.failed", **EVENT["data"] | {"driver_id": driver})])
+    (mail,) = [row for row in await everywhere.rows(engine.database, delivery) if row.channel == EMAIL]
+    own, gone = (Unsubscribe(driver, category, EMAIL, id_) for category, id_ in (("billing", mail.id), ("x", "0" * 32)))
+    said = Said({}, "unsubscribe-page", "v1", What.UNSUBSCRIBED)
+
+    # When both are used, twice
+    for link in (own, own, gone, gone):
+        told = msgspec.structs.replace(said, delivery_id=link.delivery_id)
+        assert await switch(engine.database, link, told, on=False, now=NOW + HOUR)
+
+    # Then the one is of its type and of the hour of its decision, the other of now
+    assert await counted(engine.database, "unsubscribed") == {
+        (hour_of(NOW), "payment-failed", "email", "", "unsubscribed"): 1,
+        (hour_of(NOW + HOUR), "", "email", "x", "unsubscribed"): 1,
+    }
 
 
 async def test_a_number_that_stops_counts_once_until_it_starts_again(engine: WorkerEngine, driver: str) -> None:

@@ -71,12 +71,14 @@ async def counted(database: Database, ids: Collection[str]) -> dict[str, Counted
     return await database.read(work)
 
 
-async def add_deeds(connection: AsyncConnection, dialect: str, deeds: Iterable[tuple[str, What]]) -> None:
-    """Count what people did with deliveries, by their ids, in the transaction that writes it down."""
+async def add_deeds(connection: AsyncConnection, dialect: str, deeds: Iterable[tuple[str, What]]) -> int:
+    """Count what people did with deliveries, by their ids, in the transaction that writes it down; returns how much,
+    for some may not be kept any more."""
     done = list(deeds)
-    if done:
-        known = await _known(connection, dialect, {id_ for id_, _ in done})
-        await effect_sums.add(connection, dialect, (known[id_].effect(what) for id_, what in done if id_ in known))
+    known = await _known(connection, dialect, {id_ for id_, _ in done}) if done else {}
+    counted = [known[id_].effect(what) for id_, what in done if id_ in known]
+    await effect_sums.add(connection, dialect, counted)
+    return len(counted)
 
 
 async def _known(connection: AsyncConnection, dialect: str, ids: Collection[str]) -> dict[str, Counted]:

@@ -59,24 +59,15 @@ async def change(database: Database, recipient_id: str, step: Step, actor: str, 
     """
 
     async def work(connection: AsyncConnection) -> Preferences | None:
-        return await take_step(connection, database.dialect, recipient_id, step, actor, now)
+        changed = await take_steps(connection, database.dialect, {recipient_id: step}, actor, now)
+        if recipient_id not in changed:
+            return None
+        off = switched_off(*changed[recipient_id])
+        counted = (of_choice(What.SWITCHED_OFF, *spot, now) for spot in off)
+        await effect_sums.add(connection, database.dialect, counted)
+        return changed[recipient_id][1]
 
     return await database.write(work)
-
-
-async def take_step(
-    connection: AsyncConnection, dialect: str, recipient_id: str, step: Step, actor: str, now: int,
-    what: What | None = What.SWITCHED_OFF,
-) -> Preferences | None:  # fmt: skip
-    """Change a person's preferences by one step inside the caller's transaction; what they switch off by it is counted
-    as `what`, if as anything."""
-    changed = (await take_steps(connection, dialect, {recipient_id: step}, actor, now)).get(recipient_id)
-    if changed is None:
-        return None
-    if what is not None:
-        off = switched_off(*changed)
-        await effect_sums.add(connection, dialect, (of_choice(what, *spot, now) for spot in off))
-    return changed[1]
 
 
 async def take_steps(
