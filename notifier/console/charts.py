@@ -53,11 +53,41 @@ def chart(
     parts += [_scale(_y(value, top), written(value)) for value in (top / 2, top)]
     parts += [_name(place, len(points), name) for place, name in _names(points, named)]
     parts += [_mark(each) for each in _apart(marks)]
-    whole = Markup(
-        '<svg class="chart" role="img" aria-labelledby="{0}-title" aria-describedby="{0}-told" '
-        'width="100%" height="{1}">{2}</svg>'
-    )
-    return whole.format(id_, HEIGHT, Markup("").join(parts))
+    return _image(id_, parts)
+
+
+class Interval(NamedTuple):
+    """From where to where a value lies at a point."""
+
+    low: float
+    high: float
+
+
+def intervals(
+    id_: str, title: str, told: str, points: Sequence[str], found: Sequence[Interval | None], *,
+    bottom: float, top: float, lines: Sequence[float], wanted: float, written: Callable[[float], str],
+) -> Markup:  # fmt: skip
+    """Draw an interval for each point, None where there is none, as a band that is cut off at `bottom` and `top`.
+
+    `lines` are the values that have a line and a name, and `wanted` is the one that is hoped for.
+    """
+
+    def y(value: float) -> float:
+        return round(HEAD + (top - min(max(value, bottom), top)) / (top - bottom) * (HEIGHT - HEAD - FOOT), 1)
+
+    wide = 100 / max(len(points), 1)
+    band = Markup('<rect class="band" x="{:.3f}%" y="{}" width="{:.3f}%" height="{:.1f}"><title>{}</title></rect>')
+    across = Markup('<line class="{0}" x1="0" y1="{1}" x2="100%" y2="{1}"></line>')
+    parts = [Markup('<title id="{0}-title">{1}</title><desc id="{0}-told">{2}</desc>').format(id_, title, told)]
+    parts += [_across(y(value)) for value in lines]
+    for place, (point, span) in enumerate(zip(points, found, strict=True)):
+        if span is not None:
+            said = f"{point}: {written(span.low)} to {written(span.high)}"
+            parts.append(band.format(wide * place, y(span.high), wide, y(span.low) - y(span.high), said))
+    parts += [across.format("zero", y(0)), across.format("mark", y(wanted))]
+    parts += [_scale(y(value), written(value)) for value in lines]
+    parts += [_name(place, len(points), name) for place, name in _names(points, ())]
+    return _image(id_, parts)
 
 
 def ceiling(values: Sequence[float | None]) -> float:
@@ -65,6 +95,14 @@ def ceiling(values: Sequence[float | None]) -> float:
     most = max((value for value in values if value is not None), default=0)
     scale = 10.0 ** max(math.floor(math.log10(most)), 0) if most > 0 else 1.0
     return next(scale * each for each in (2, 4, 6, 10) if scale * each >= most)
+
+
+def _image(id_: str, parts: Sequence[Markup]) -> Markup:
+    whole = Markup(
+        '<svg class="chart" role="img" aria-labelledby="{0}-title" aria-describedby="{0}-told" '
+        'width="100%" height="{1}">{2}</svg>'
+    )
+    return whole.format(id_, HEIGHT, Markup("").join(parts))
 
 
 def _y(value: float, top: float) -> float:

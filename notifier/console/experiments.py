@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from notifier.console import experiment_form as forms
 from notifier.console.forms import text
-from notifier.console.interval_chart import draw_intervals, latest_by_day
+from notifier.console.gains import Gain, gains, signed
 from notifier.console.pages import page
 from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.domain.catalog import NotificationType
@@ -159,23 +159,20 @@ async def _page(
         name=kind.name if kind else held.plan.type, told=told.rows, live=live, fault=fault, wrong=wrong or {},
         values=values, control=CONTROL, rails=RAILS, guarded=GUARDED,
         headings=[f">{each}" for each in RAILS.values()], said_of=forms.said_of,
-        tone=TONES[read.finding] if read else "quiet", shown=_charts(read, held), counts=_counts(read),
+        tone=TONES[read.finding] if read else "quiet", gains=_gains(read, held), signed=signed, counts=_counts(read),
         change=forms.form_of(held.id, held.plan, held.revision).fields(), most=MOST_REASON,
         done=DONE.get(request.query_params.get("done", ""), ""), per_point=forms.PERCENT,
     )  # fmt: skip
 
 
-def _charts(read: Result | None, held: Experiment) -> list[Any]:
-    """The charts of intervals, one for each variant that has any, each with the rows of its table."""
+def _gains(read: Result | None, held: Experiment) -> list[Gain]:
+    """The gains over time of the variants of which any is known."""
     if read is None or held.started_at is None:
         return []
     first = hour_of(held.started_at)
-    of = {arm.arm: [look for look in read.looks if look.arm == arm.arm and look.low is not None] for arm in read.arms}
-    return [
-        (arm, draw_intervals(looks, first, held.plan.gain), latest_by_day(looks, first))
-        for arm, looks in of.items()
-        if looks
-    ]
+    of = {arm.arm: [look for look in read.looks if look.arm == arm.arm] for arm in read.arms}
+    drawn = [gains(arm, looks, first, held.plan.gain) for arm, looks in of.items()]
+    return [each for each in drawn if each is not None]
 
 
 def _counts(read: Result | None) -> dict[str, int]:

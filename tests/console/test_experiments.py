@@ -242,7 +242,7 @@ async def test_a_running_experiment_shows_its_arms_intervals_and_verdict(desk: E
     assert re.search(
         r"please texts of version 1 50 % 3,\d{3} 1,\d{3} 50.0 % 16 min \+\d\.\d to \+1\d\.\d", says(winner)
     )
-    assert '<polygon class="band"' in winner.body
+    assert '<rect class="band"' in winner.body
     assert "Intervals of please by day" in winner.body
     assert re.search(r"The smallest arm has \d+ of about [\d,]+ people", says(early))
     for page in (every, winner, early):

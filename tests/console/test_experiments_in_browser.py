@@ -121,7 +121,7 @@ async def test_an_experiment_is_set_up_another_one_decided_for_and_the_first_sta
     await page.get_by_role("link", name="All experiments").click()
     await page.goto(f"{site.url}/experiments/{id_}")
     await expect(page.get_by_role("heading", name="kindly is better than the control.")).to_be_visible()
-    await expect(page.get_by_role("img", name="The interval of the gain of kindly")).to_be_visible()
+    await expect(page.get_by_role("img", name="Gain of kindly in percentage points")).to_be_visible()
     await page.get_by_role("button", name="Publish and end").click()
 
     # Then its texts are live, it has ended, and the other can start

@@ -1,6 +1,8 @@
 """What a set-up says of the time that an experiment takes, and how the interval of a gain is drawn."""
 
-from notifier.console.interval_chart import draw_intervals
+import re
+
+from notifier.console.gains import gains, signed
 from notifier.domain.experiments import Arm, Plan
 from notifier.experiments import planning
 from notifier.experiments.results import Look
@@ -10,18 +12,25 @@ from tests.console.trials import TYPE, WHY
 from tests.samples import NOW
 
 
-def test_a_chart_holds_what_came_last_and_cuts_off_what_was_wider() -> None:
+def test_a_gain_is_told_by_the_day_and_what_was_wider_is_cut_off() -> None:
     looks = [Look(hour=hour, arm="a", low=0.02 - 2 / (hour + 1), high=0.06 + 2 / (hour + 1)) for hour in range(100)]
+    nothing = Look(hour=0, arm="a", low=None, high=None)
 
-    chart = draw_intervals(looks, 0, 0.05)
-    alone = draw_intervals(looks[-1:], 99, 0.05)
+    found = gains("a", [nothing, *looks], 0, 0.05)
+    young = gains("a", looks[:3], 0, 0.05)
 
-    places = [tuple(map(float, each.split(","))) for each in chart.band.split(" ")]
-    assert all(44 <= x <= 400 and 0 <= y <= 170 for x, y in places)
-    assert chart.none > (chart.wanted or 0)
-    assert [tick.label for tick in chart.gains][:1] == ["−5"]
-    assert [tick.label for tick in chart.days] == ["day 1", "day 2", "day 3", "day 4"]
-    assert len(alone.band.split(" ")) == 4
+    assert found is not None
+    assert young is not None
+    assert gains("a", [nothing], 0, 0.05) is None
+    assert [(young.unit, len(young.rows)), (found.unit, [at for at, _ in found.rows])] == [
+        ("hour", 3), ("day", [5, 4, 3, 2, 1]),
+    ]  # fmt: skip
+    bands = re.findall(r'<rect class="band" x="([\d.]+)%" y="([\d.]+)" width="20.000%" height="([\d.]+)"', found.chart)
+    assert [float(x) for x, _, _ in bands] == [0, 20, 40, 60, 80]
+    assert all(float(y) >= 18 and float(y) + float(height) <= 180.1 for _, y, height in bands)
+    assert "at the end of day 5" in found.chart
+    assert all(f">{name}</text>" in found.chart for name in ("0", "+5.0", "day 1"))
+    assert [signed(each) for each in (0.05, -0.004, 0.0001)] == ["+5.0", "−0.4", "0"]
 
 
 async def test_the_traffic_of_a_type_is_what_was_decided_in_the_last_days(desk: Enter) -> None:

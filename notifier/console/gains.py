@@ -1,0 +1,69 @@
+"""The gain of an arm over time: its intervals at the end of each day or hour, as a chart and as the rows of a table."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from markupsafe import Markup
+
+from notifier.console.charts import Interval, intervals
+from notifier.domain.clock import DAY, HOUR
+from notifier.experiments.results import Look
+
+HOURS_OF_A_DAY: Final = DAY // HOUR
+BY_HOUR: Final = 2 * HOURS_OF_A_DAY
+"""Hours up to which a gain is told by the hour."""
+LINES: Final = 6
+"""Lines that stand in a chart at most."""
+STEPS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""What may lie between two lines."""
+LEAST_PAD: Final = 0.01
+"""What is left free above and below an interval at least, where the chart would else be all line."""
+
+
+class Gain(NamedTuple):
+    """An arm's gain over time: a line of the table for each day or hour since the start, newest first, and the
+    chart."""
+
+    arm: str
+    unit: str
+    rows: list[tuple[int, Interval]]
+    chart: Markup
+
+
+def gains(arm: str, looks: Sequence[Look], first: int, wanted: float) -> Gain | None:
+    """An arm's gain since the `first` hour, of which `wanted` is looked for; None while nothing is known of it."""
+    known = [
+        (look.hour - first, Interval(look.low, look.high))
+        for look in looks
+        if look.low is not None and look.high is not None
+    ]
+    if not known:
+        return None
+    unit, size = ("hour", 1) if known[-1][0] < BY_HOUR else ("day", HOURS_OF_A_DAY)
+    last = {hour // size + 1: interval for hour, interval in known}
+    rows = sorted(last.items(), reverse=True)
+    return Gain(arm, unit, rows, _draw(arm, unit, rows, wanted))
+
+
+def signed(gain: float) -> str:
+    """A gain in percentage points with its sign: "+4.0", "−0.5"."""
+    points = round(gain * 100, 1)
+    return f"{points:+.1f}".replace("-", "−") if points else "0"
+
+
+def _draw(arm: str, unit: str, rows: Sequence[tuple[int, Interval]], wanted: float) -> Markup:
+    (newest, latest), (oldest, earliest) = rows[0], rows[-1]
+    pad = max(
+        latest.high - latest.low, LEAST_PAD
+    )  # what was wider long ago is cut off, or it would hide what came later
+    bottom, top = max(min(latest.low, 0.0) - pad, -1.0), min(max(latest.high, wanted) + pad, 1.0)
+    step = next((each for each in STEPS if (top - bottom) / each <= LINES), STEPS[-1])
+    lines = [at * step for at in range(int(bottom / step), int(top / step) + 1)]
+    of = dict(rows)
+    return intervals(
+        f"gain-{arm}", f"Gain of {arm} in percentage points",
+        f"From {signed(earliest.low)} to {signed(earliest.high)} at the end of {unit} {oldest}, and from "
+        f"{signed(latest.low)} to {signed(latest.high)} at the end of {unit} {newest}.",
+        [f"{unit} {at}" for at in range(1, newest + 1)], [of.get(at) for at in range(1, newest + 1)], bottom=bottom,
+        top=top, lines=lines, wanted=wanted, written=signed,
+    )  # fmt: skip
