@@ -12,7 +12,7 @@ from bench.console import sign_in, time_of
 from bench.options import DatabaseKind
 from bench.servers import servers
 from notifier.demo.local import LocalSystem
-from notifier.domain.effects import HOURS_OF_A_DAY, STEPS, first_by_hour, hour_of
+from notifier.domain.effects import HOURS_OF_A_DAY, first_by_hour, hour_of
 from notifier.domain.users import Role, User, hash_password, make_password
 from notifier.store.console import users
 from notifier.store.core.database import Database
@@ -23,6 +23,7 @@ CHANNELS = ("push", "sms", "email", "inbox")
 STATES = (
     "sent", "delivered", "undelivered", "failed", "suppressed", "superseded", "cancelled", "expired", "opened", "read",
 )  # fmt: skip
+SOON = 8  # of the thirty parts of the time in which an outcome is awaited: most come in the first few
 LIMIT = 100  # milliseconds that an answer may take, 19 times of 20
 
 FILL = """
@@ -87,7 +88,7 @@ async def _fill(database: Database, system: LocalSystem) -> int:
         for rows in (
             deliveries,
             people | {"whats": ["exposed"], "steps": 0, "each": 1_000},
-            people | {"whats": ["answered"], "steps": STEPS - 1},
+            people | {"whats": ["answered"], "steps": SOON - 1},
         ):
             await free.execute(sa.text(FILL), rows)
         await free.execute(sa.text("VACUUM ANALYZE effect"))

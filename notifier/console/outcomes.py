@@ -71,8 +71,8 @@ async def get_type(request: Request, context: ConsoleContext) -> Response:
     """Show what messages of a type achieved over time, by channel and by language."""
     engine, now, kind = context.engine, context.engine.clock.now(), kind_of(request, context)
     period, own = _period(request, now), {kind.id: kind.outcome}
-    over_time = await outcomes.read(engine.database, own, period.span, now, [period.by])
-    apart = await outcomes.read(engine.database, own, period.span, now, ["channel", "locale"])
+    over_time = await outcomes.read(engine.database, own, period.span, now, period.by)
+    apart = await outcomes.read(engine.database, own, period.span, now, None, ("channel", "locale"))
     begins, ends = period.span.since * HOUR, min(period.span.until * HOUR, now)
     published = await versions.published(engine.database, kind.id, begins, ends)
     points = _points(period, now, {each.group: each for each in figures(over_time, own, now, period.by)})

@@ -94,10 +94,16 @@ def final_before(within: int, now: int) -> int:
     return hour if hour >= first_by_hour(now) else hour // HOURS_OF_A_DAY * HOURS_OF_A_DAY
 
 
-def cuts(outcomes: Iterable[AwaitedOutcome], span: Span, now: int) -> list[int]:
-    """The hours at which sums of a span's hours have to end, to know of each whether its outcomes are over."""
-    ends = {final_before(each.milliseconds, now) for each in outcomes}
-    return sorted(end for end in ends if span.since < end < span.until)
+def cuts(outcomes: Iterable[AwaitedOutcome], span: Span, now: int, by: By | None) -> list[int]:
+    """The hours from each of which on those of a span may be summed up to the next, and it is still known of each sum
+    whether its outcomes are over, and of which group it is. Those before the first are apart: there they are of days.
+    """
+    if by == "hour":
+        return []
+    first = max(span.since, first_by_hour(now)) if by == "day" else span.since
+    days = range(first, span.until, HOURS_OF_A_DAY) if by == "day" else (first,)
+    ends = (final_before(each.milliseconds, now) for each in outcomes)
+    return sorted(hour for hour in {*days, *ends} if first <= hour < span.until)
 
 
 def figures(

@@ -21,19 +21,20 @@ async def look(
     database: Database, outcomes: Outcomes, span: Span, now: int, by: By | None = None, *, test: bool = False
 ) -> list[Figures]:
     """Return the figures of types; of their tests where asked."""
-    return figures(await read(database, outcomes, span, now, [by] if by else (), test=test), outcomes, now, by)
+    apart = () if by in (None, "day", "hour") else (by,)
+    return figures(await read(database, outcomes, span, now, by, apart, test=test), outcomes, now, by)
 
 
 async def read(
-    database: Database, outcomes: Outcomes, span: Span, now: int, by: Collection[By], *, test: bool = False
-) -> list[Effect]:
-    """Return the effects of which the figures of types are made, by each of `by` and in whole."""
+    database: Database, outcomes: Outcomes, span: Span, now: int, by: By | None, apart: Collection[str] = (), *,
+    test: bool = False,
+) -> list[Effect]:  # fmt: skip
+    """Return the effects of which the figures of types are made, in whole, by days or hours, and by what is `apart`."""
     types = [twin(each) if test else each for each in outcomes]
     if not types:
         return []
-    apart = {"after", *("hour" if each == "day" else each for each in by)}
-    ends = cuts([each for each in outcomes.values() if each is not None], span, now)
-    return await effects.read(database, *span, types, by=apart, cuts=ends)
+    places = cuts([each for each in outcomes.values() if each is not None], span, now, by)
+    return await effects.read(database, *span, types, by={"after", *apart}, cuts=places)
 
 
 def of_catalog(catalog: Catalog) -> dict[str, AwaitedOutcome | None]:

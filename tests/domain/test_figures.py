@@ -105,10 +105,15 @@ def test_what_is_told_by_whole_days_is_over_when_the_last_hour_of_one_is() -> No
 
 
 def test_sums_are_cut_where_the_outcomes_of_types_are_over() -> None:
-    span = span_of(NOW - 2 * DAY, NOW, None)
+    span, today = span_of(NOW - 5 * DAY, NOW, None), HERE // 24 * 24
+    leaves, pays = final_before(30 * MINUTE, NOW), final_before(3 * DAY, NOW)
 
-    assert cuts([LEFT, PAID, LEFT], span, NOW) == [final_before(30 * MINUTE, NOW)]
-    assert cuts([PAID], Span(0, HERE), NOW) == [hour_of(NOW - 3 * DAY)]
+    assert cuts([LEFT, PAID, LEFT], span, NOW, None) == [span.since, pays, leaves]
+    assert cuts([PAID], Span(HERE - 24, HERE), NOW, "channel") == [HERE - 24]
+    assert cuts([LEFT], span, NOW, "hour") == []
+    # And of days, each where it begins, as far back as there are hours
+    days = [today - 24 * number for number in (3, 2, 1, 0)]
+    assert cuts([LEFT, PAID], span, NOW, "day") == sorted({*days, pays, leaves})
 
 
 def test_a_span_is_of_whole_days_unless_hours_are_told_apart() -> None:

@@ -19,8 +19,8 @@ from notifier.store.core.sums import Key
 LOOK_BACK: Final = 5
 """Days that are made whole in each round, so that none is missed by a clock that stood still for some."""
 
-APART: Final = frozenset({"hour", "channel", "locale", "variant", "after"})
-"""What effects of a type may be told apart by."""
+APART: Final = frozenset({"channel", "locale", "variant", "after"})
+"""What effects of a type and an hour may be told apart by."""
 
 add = effect_sums.add
 fold = SUMS.fold
@@ -56,8 +56,8 @@ async def read(
 ) -> list[Effect]:  # fmt: skip
     """The effects of the hours from `since` to before `until`, of some types or of all.
 
-    They are summed over what `by` leaves out of `APART`, each person counted once; over hours only between `cuts`, in
-    their order: of the sum's hours the first is told.
+    They are summed over what `by` leaves out of `APART`, each person counted once; and over the hours from each of the
+    `cuts`, in their order, to the next: as of the first. Hours before all cuts are told apart.
     """
     query = _reading(frozenset(by), len(cuts), bool(types))
     given: dict[str, Any] = {"since": since, "until": until, **{f"cut_{n}": hour for n, hour in enumerate(cuts)}}
@@ -90,11 +90,10 @@ def _reading(by: frozenset[str], cuts: int, of_types: bool) -> sa.Select[Any]:
     if "channel" not in by:
         within.append(sa.or_(effect.c.what.not_in(OF_PEOPLE), effect.c.channel == ANY))
     named = [column for column in SUMS.key[1:] if column.name not in APART - by]
-    hour = effect.c.hour if "hour" in by else _first_of(cuts)
     # Grouped outside of where the hour is worked out: by PostgreSQL two such expressions with parameters differ.
-    each = sa.select(hour.label("hour"), *named, effect.c.number).where(*within).subquery()
+    each = sa.select(_first_of(cuts).label("hour"), *named, effect.c.number).where(*within).subquery()
     key = [each.c[name] for name in ("hour", *(column.name for column in named))]
-    left_out = sorted(APART - by - {"hour"})
+    left_out = sorted(APART - by)
     constant: list[sa.Label[Any]] = [
         sa.literal_column("0" if name == "after" else "''").label(name) for name in left_out
     ]
@@ -103,9 +102,9 @@ def _reading(by: frozenset[str], cuts: int, of_types: bool) -> sa.Select[Any]:
 
 
 def _first_of(cuts: int) -> sa.ColumnElement[int]:
-    """The last cut up to an hour, or the first hour of all."""
+    """The last cut up to an hour, or the hour itself."""
     places = [(effect.c.hour >= _whole(f"cut_{n}"), _whole(f"cut_{n}")) for n in reversed(range(cuts))]
-    return sa.case(*places, else_=_whole("since")) if places else _whole("since")
+    return sa.case(*places, else_=effect.c.hour) if places else effect.c.hour
 
 
 def _whole(name: str) -> sa.ColumnElement[int]:
