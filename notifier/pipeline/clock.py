@@ -47,6 +47,7 @@ async def run(engine: Engine, stop: asyncio.Event) -> None:
             tasks.create_task(keep_going("retention", partial(retention.run, each, stop)))
             tasks.create_task(keep_going("sealing", partial(sealing.run, each, stop)))
             tasks.create_task(keep_going("counting", partial(counting.run, each, stop)))
+            tasks.create_task(keep_going("merging", partial(counting.run_merging, each, stop)))
             tasks.create_task(keep_going("clock.tick", partial(_tick, each, stop)))
 
 

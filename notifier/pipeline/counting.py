@@ -17,10 +17,11 @@ from notifier.domain.campaigns import Counts, is_campaign
 from notifier.domain.catalog import Catalog
 from notifier.domain.clicks import SETTLED, by_people
 from notifier.domain.deliveries import Channel, State
-from notifier.domain.effects import ANY, ARRIVED, COUNTED, Effect, What, hour_of, step_of
+from notifier.domain.effects import ANY, ARRIVED, COUNTED, HOURS_OF_A_DAY, Effect, What, hour_of, step_of
 from notifier.pipeline import campaigns
 from notifier.pipeline.engine import Engine
 from notifier.runtime.background import every
+from notifier.store.core.database import Database
 from notifier.store.delivery import awaited, clicks, effect_places, effects, notes
 from notifier.store.delivery import campaigns as campaign_counts
 from notifier.store.delivery.awaited import Awaited
@@ -40,6 +41,13 @@ CLICKS: Final = 1_000
 FOLDED: Final = 5_000
 """Rows merged in one transaction: more than an hour has different keys."""
 
+LATEST: Final = 2
+"""Hours to which nearly everything is added: they are merged in each round."""
+MERGED_EVERY: Final = 600.0
+"""Seconds between two times that older hours are merged, to which some is added yet."""
+PAST: Final = 9 * HOURS_OF_A_DAY
+"""Hours that are merged then: as long as outcomes are awaited, and days are made whole."""
+
 EMAIL: Final = Channel("email")
 _MAILS: Final = {State.SENT: Counts(sent=1), State.UNDELIVERED: Counts(undelivered=1)}
 """What a mail of a campaign adds to its counts as it reaches a state."""
@@ -58,9 +66,24 @@ async def count(engine: Engine, stop: asyncio.Event | None = None) -> None:
     while any([await step(engine) for step in (_count_changes, _count_over, _count_clicks, campaigns.look)]):
         if stop is not None and stop.is_set():
             return
-    while await effects.fold(database, FOLDED) >= FOLDED // 2:
+    now = hour_of(engine.clock.now())
+    await _merge(database, now + 1 - LATEST)
+    while await effects.make_whole(database, now, FOLDED) == FOLDED:
         pass
-    while await effects.make_whole(database, hour_of(engine.clock.now()), FOLDED) == FOLDED:
+
+
+async def run_merging(engine: Engine, stop: asyncio.Event) -> None:
+    """Merge what is added to older hours until told to stop. Looking for it reads all their rows, so it is rare."""
+    await every("merging", MERGED_EVERY, partial(merge, engine), stop)
+
+
+async def merge(engine: Engine) -> None:
+    """Merge what was added to hours of the last days."""
+    await _merge(engine.database, hour_of(engine.clock.now()) - PAST)
+
+
+async def _merge(database: Database, since: int) -> None:
+    while await effects.fold(database, FOLDED, since) >= FOLDED // 2:
         pass
 
 

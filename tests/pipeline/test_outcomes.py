@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
 from notifier.domain.cloudevents import EventReader
@@ -15,7 +17,7 @@ from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
 from notifier.domain.twins import twin
 from notifier.pipeline.accept import Accepted, Intake
-from notifier.pipeline.counting import count
+from notifier.pipeline.counting import count, merge
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
@@ -260,6 +262,30 @@ async def test_days_that_nobody_looks_at_by_the_hour_become_one_row_a_kind(
     assert after["", "exposed", 0] == 3
     assert {row.hour for row in found} == {hour_of(NOW) // 24 * 24}
     assert len(found) == len(after)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql", "mariadb"], indirect=True)
+async def test_what_is_added_becomes_one_row_a_kind_in_a_recent_hour_at_once_and_in_an_older_one_in_time(
+    engine: WorkerEngine,
+) -> None:
+    # Given sums of this hour and of one ten hours ago, each of which two transactions have added to
+    for hour in (hour_of(NOW), hour_of(NOW) - 10) * 2:
+        added = Effect(hour=hour, type="idle-warning", channel="push", locale="de", variant="", what="sent")
+        await engine.database.write(partial(_add, engine, added))
+
+    # When the clock counts, and when it then merges what is past
+    await count(engine)
+    at_once = await everywhere.rows(engine.database, effect)
+    await merge(engine)
+    in_time = await everywhere.rows(engine.database, effect)
+
+    # Then it looks at what is past only then
+    assert sorted((row.hour - hour_of(NOW), row.number) for row in at_once) == [(-10, 1), (-10, 1), (0, 2)]
+    assert sorted((row.hour - hour_of(NOW), row.number) for row in in_time) == [(-10, 2), (0, 2)]
+
+
+async def _add(engine: WorkerEngine, added: Effect, connection: AsyncConnection) -> None:
+    await effects.add(connection, engine.database.dialect, [added])
 
 
 def _warning(number: int, now: int) -> dict[str, Any]:

@@ -42,15 +42,16 @@ class Sums:
             self._deletes[dialect] = rows.delete(dialect, self._table, wanted)
         await connection.execute(self._deletes[dialect], {"rows": rows.ids(ids)})
 
-    async def fold(self, database: Database, limit: int) -> int:
+    async def fold(self, database: Database, limit: int, since: int | None = None) -> int:
         """Replace rows of equal keys by their sum; returns how many rows fewer there are.
 
-        At most `limit` rows are read, of the day or hour that has most to merge: more than it has different keys.
+        At most `limit` rows are read, of the day or hour that has most to merge, of all or of those from `since` on:
+        more than it has different keys. All from `since` on are looked through.
         Whoever reads meanwhile has the same sums. Of two who fold at once each takes rows of its own.
         """
 
         async def look(connection: AsyncConnection) -> int | None:
-            found: int | None = await connection.scalar(self._fullest)
+            found: int | None = await connection.scalar(*self._fullest(since))
             return found
 
         fullest = await database.read(look)
@@ -81,12 +82,23 @@ class Sums:
         named = {column.name: each for column, each in zip(self.key, key, strict=True)}
         return {"id": secrets.token_hex(16), **named, "number": number}
 
+    def _fullest(self, since: int | None) -> tuple[sa.Select[Any], dict[str, int]]:
+        return (self._fullest_of_all, {}) if since is None else (self._fullest_since, {"since": since})
+
     @cached_property
-    def _fullest(self) -> sa.Select[Any]:
-        of, number = self.key[0], sa.func.count().label("number")
-        same = sa.select(of, number).group_by(*self.key).having(sa.func.count() > 1).subquery()
-        most = (sa.func.sum(same.c.number) - sa.func.count()).desc()
-        return sa.select(same.c[of.name]).group_by(same.c[of.name]).order_by(most).limit(1)
+    def _fullest_of_all(self) -> sa.Select[Any]:
+        return self._most(sa.select(self.key[0], sa.func.count().label("number")))
+
+    @cached_property
+    def _fullest_since(self) -> sa.Select[Any]:
+        each = sa.select(self.key[0], sa.func.count().label("number"))
+        return self._most(each.where(self.key[0] >= sa.bindparam("since")))
+
+    def _most(self, each: sa.Select[Any]) -> sa.Select[Any]:
+        """The day or hour with the most rows that others have the key of."""
+        same = each.group_by(*self.key).having(sa.func.count() > 1).subquery()
+        of = same.c[self.key[0].name]
+        return sa.select(of).group_by(of).order_by((sa.func.sum(same.c.number) - sa.func.count()).desc()).limit(1)
 
     @cached_property
     def _of_one(self) -> sa.Select[Any]:
