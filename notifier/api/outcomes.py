@@ -51,7 +51,8 @@ class OutcomeQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 class OutcomeFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of each type and group, in order, of the hours `since` to before `until`. A type of which nothing was
-    counted has none. People's choices, such as a STOP, are of the type "", and their variant is a category."""
+    counted has none. People's choices, such as a STOP, that no message is known to have led to are of the type "", and
+    their variant is a category."""
 
     since: datetime
     until: datetime

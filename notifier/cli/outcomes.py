@@ -44,11 +44,10 @@ def outcomes(type: str | None, days: int, by: By | None, as_json: bool) -> None:
         for id_, outcome in wanted.items():
             if outcome is not None and any(each.type == id_ for each in found):
                 click.echo(f"Outcome of {id_}: {outcome.name}, within {outcome.within}")
-        off = [sum(getattr(each, name) for each in found if not each.type) for name in CHOICES]
-        if any(off):
-            click.echo(
-                "People's choices, of no one type: {:,} unsubscribed, {:,} stopped, {:,} switched off".format(*off)
-            )
+        made = {name: sum(getattr(each, name) for each in found if not each.type) for name in CHOICES}
+        if any(made.values()):
+            told = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in made.items())
+            click.echo(f"Choices that no message is known to have led to: {told}")
     else:
         click.echo("Nothing was decided in that time.")
 
@@ -58,10 +57,10 @@ def _table(found: list[Figures], by: By | None) -> Table:
     table.add_column("type", no_wrap=True)
     if by is not None:
         table.add_column(by, no_wrap=True)
-    for heading in ("sent", "delivered", "opened", "failed", "outcome", "of", "half by"):
+    for heading in ("sent", "delivered", "opened", "failed", "unsub.", "outcome", "of", "half by"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in found:
-        counts = (each.sent, each.delivered, each.opened, each.failed + each.undelivered)
+        counts = (each.sent, each.delivered, each.opened, each.failed + each.undelivered, each.unsubscribed)
         table.add_row(
             escape(each.type), *([escape(each.group or "-")] if by else []), *(f"{count:,}" for count in counts),
             "" if each.share is None else f"{each.share:.1%}", f"{each.exposed:,}" if each.exposed else "",

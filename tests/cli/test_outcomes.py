@@ -42,10 +42,10 @@ def test_all_types_are_told_in_a_table(counted: Shell) -> None:
 
     assert told.exit_code == 0, told.output
     lines = told.output.splitlines()
-    assert lines[1].split() == ["idle-warning", "1,234", "0", "0", "3", "75.0%", "800", "6", "min"]
-    assert lines[2].split() == ["payment-failed", "0", "0", "0", "0"]
+    assert lines[1].split() == ["idle-warning", "1,234", "0", "0", "3", "0", "75.0%", "800", "6", "min"]
+    assert lines[2].split() == ["payment-failed", "0", "0", "0", "0", "0"]
     assert "Outcome of idle-warning: The car left, within 30 min" in lines
-    assert lines[-1] == "People's choices, of no one type: 0 unsubscribed, 3 stopped, 0 switched off"
+    assert lines[-1] == "Choices that no message is known to have led to: 0 unsubscribed, 3 stopped, 0 switched off"
 
 
 def test_one_is_told_apart_as_json(counted: Shell) -> None:

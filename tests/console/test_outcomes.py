@@ -20,7 +20,8 @@ from tests.samples import NOW
 
 HERE = hour_of(NOW)
 EFFECTS = [
-    of("sent", 1_234), of("delivered", 600), of("opened", 50), of("failed", 2), of("undelivered", 3),
+    of("sent", 1_234), of("delivered", 600), of("opened", 50), of("clicked", 4), of("unsubscribed", 2),
+    of("failed", 2), of("undelivered", 3),
     of("exposed", 400, channel=""), of("answered", 300, channel="", after=5), of("exposed", 400),
     of("answered", 300, after=5), of("answered", 7, channel="", hour=HERE), of("superseded", 8, locale=""),
     of("sent", 77, channel="sms", locale="fr", hour=HERE - 24 * 10), of("sent", 9, type=twin("idle-warning")),
@@ -46,8 +47,8 @@ async def test_all_types_are_shown_with_their_share_and_no_test_among_them(enter
 
     body = (await visitor.get("/outcomes")).body
 
-    assert row(body, "Idle fee ahead").endswith("The car left, within 30 min 75.0% of 400 1,311 600 50 5")
-    assert row(body, "Payment failed").endswith("It was paid, within 72 h – 0 0 0 0")
+    assert row(body, "Idle fee ahead").endswith("The car left, within 30 min 75.0% of 400 1,311 600 50 4 5 2")
+    assert row(body, "Payment failed").endswith("It was paid, within 72 h – 0 0 0 0 0 0")
     assert row(body, "All categories") == "All categories 0 6 0"
     assert row(body, 'row">Charging') == "Charging 0 0 4"
 
@@ -64,14 +65,14 @@ async def test_a_type_is_shown_over_time_by_channel_and_by_language(enter: Enter
     assert body.count('role="img"') == 2
     assert "9 Mar: 1,234 sent" in body
     assert "27 Feb: 77 sent" in body
-    assert row(body, "9 Mar") == "9 Mar 1,234 600 50 5 0 8 0 0 0"
-    assert row(body, "1 Mar") == "1 Mar 0 0 0 0 0 0 0 0 0"
-    assert row(body, "push") == "push 75.0% of 400 1,234 600 50 5"
-    assert row(body, "French") == "French – 77 0 0 0"
+    assert row(body, "9 Mar") == "9 Mar 1,234 600 50 4 5 2 0 8 0 0 0"
+    assert row(body, "1 Mar") == "1 Mar 0 0 0 0 0 0 0 0 0 0 0"
+    assert row(body, "push") == "push 75.0% of 400 1,234 600 50 4 5 2"
+    assert row(body, "French") == "French – 77 0 0 0 0 0"
 
     # And the same by the hour
     body = (await visitor.get("/outcomes/idle-warning?period=hours")).body
-    assert row(body, "9 Mar, 15:00") == "9 Mar, 15:00 1,234 600 50 5 0 8 0 0 0"
+    assert row(body, "9 Mar, 15:00") == "9 Mar, 15:00 1,234 600 50 4 5 2 0 8 0 0 0"
 
 
 @on_sqlite
