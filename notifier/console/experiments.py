@@ -1,6 +1,5 @@
 """Experiments: those that run, are planned and have ended; what each has come to, and what can be done about it."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -13,7 +12,6 @@ from notifier.console.gains import Gain, gains, signed
 from notifier.console.pages import page
 from notifier.console.screens import BASE, ConsoleContext, Screen
 from notifier.domain.catalog import NotificationType
-from notifier.domain.clock import HOUR
 from notifier.domain.effects import hour_of
 from notifier.domain.errors import Problem
 from notifier.domain.experiments import CONTROL, Experiment, ExperimentState
@@ -22,7 +20,6 @@ from notifier.experiments import managing, results
 from notifier.experiments.results import GUARDED, Result
 from notifier.store.console import experiments as store
 from notifier.store.core import audit
-from notifier.store.delivery import effects
 from notifier.texts import gate
 
 TONES = {
@@ -60,8 +57,10 @@ class Line(NamedTuple):
 async def get_experiments(request: Request, context: ConsoleContext) -> Response:
     """Show all experiments."""
     every = await store.every(context.engine.database)
-    running = [each for each in every if each.state == ExperimentState.RUNNING]
-    read = await _results(context, running)
+    types = context.engine.catalog.types
+    running = [each for each in every if each.state == ExperimentState.RUNNING and each.plan.type in types]
+    found = await results.read_all(context.engine, running)
+    read = {each.id: result for each, result in zip(running, found, strict=True)}
     lines = {
         state: [_line(each, context, read.get(each.id)) for each in every if each.state == state]
         for state in (ExperimentState.RUNNING, ExperimentState.DRAFT, ExperimentState.ENDED)
@@ -159,19 +158,20 @@ async def _page(
         name=kind.name if kind else held.plan.type, told=told.rows, live=live, fault=fault, wrong=wrong or {},
         values=values, control=CONTROL, rails=RAILS, guarded=GUARDED,
         headings=[f">{each}" for each in RAILS.values()], said_of=forms.said_of,
-        tone=TONES[read.finding] if read else "quiet", gains=_gains(read, held), signed=signed, counts=_counts(read),
+        tone=TONES[read.finding] if read else "quiet", gains=_gains(read, held, kind), signed=signed,
+        counts=_counts(read),
         change=forms.form_of(held.id, held.plan, held.revision).fields(), most=MOST_REASON,
         done=DONE.get(request.query_params.get("done", ""), ""), per_point=forms.PERCENT,
     )  # fmt: skip
 
 
-def _gains(read: Result | None, held: Experiment) -> list[Gain]:
+def _gains(read: Result | None, held: Experiment, kind: NotificationType | None) -> list[Gain]:
     """The gains over time of the variants of which any is known."""
-    if read is None or held.started_at is None:
+    if read is None or held.started_at is None or kind is None or kind.outcome is None:
         return []
-    first = hour_of(held.started_at)
-    of = {arm.arm: [look for look in read.looks if look.arm == arm.arm] for arm in read.arms}
-    drawn = [gains(arm, looks, first, held.plan.gain) for arm, looks in of.items()]
+    arms, first = {each.arm: each for each in read.arms}, hour_of(held.started_at)
+    control = arms.pop(CONTROL)
+    drawn = [gains(control, each, read.looks, first, held.plan.gain, kind.outcome) for each in arms.values()]
     return [each for each in drawn if each is not None]
 
 
@@ -189,21 +189,6 @@ def _line(held: Experiment, context: ConsoleContext, read: Result | None) -> Lin
         words = "The type is no longer there." if kind is None else ""
         return Line(held, name, None, words, "warn" if kind is None else "quiet")
     return Line(held, name, sum(each.people for each in read.arms), read.words, TONES[read.finding])
-
-
-async def _results(context: ConsoleContext, running: Sequence[Experiment]) -> dict[str, Result]:
-    """What experiments that run have come to, by their id; the counts of all are read at once."""
-    types: dict[str, NotificationType] = {
-        each.plan.type: kind for each in running if (kind := context.engine.catalog.types.get(each.plan.type))
-    }
-    if not types:
-        return {}
-    now = context.engine.clock.now()
-    since = min(results.first_hour(each, now) for each in running)
-    found = await effects.read(context.engine.database, since, now // HOUR + 1, list(types))
-    return {
-        each.id: results.result(each, types[each.plan.type], found, now) for each in running if each.plan.type in types
-    }
 
 
 async def _found(request: Request, context: ConsoleContext) -> Experiment:

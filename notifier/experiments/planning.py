@@ -8,7 +8,7 @@ import msgspec
 from notifier.domain import statistics
 from notifier.domain.catalog import NotificationType
 from notifier.domain.clock import DAY, HOUR
-from notifier.domain.effects import ANY, What, hour_of
+from notifier.domain.effects import What, hour_of
 from notifier.domain.experiments import ALPHA, Plan
 from notifier.experiments.results import people_needed
 from notifier.pipeline.engine import Engine
@@ -41,14 +41,14 @@ async def traffic(engine: Engine, kind: NotificationType) -> Traffic:
     until = hour_of(now - (0 if kind.outcome is None else kind.outcome.milliseconds))
     first = until - DAYS * HOURS_OF_A_DAY
     first -= first % HOURS_OF_A_DAY  # hours of long ago are rows of their day's first
-    found = [each for each in await effects.read(engine.database, first, until, [kind.id]) if each.channel == ANY]
+    found = await effects.read(engine.database, first, until, [kind.id], by=())
     of = Counter[str]()
     for each in found:
         of[each.what] += each.number
     told = of[What.EXPOSED]
     if not told:
         return Traffic(told_a_day=0, share=None)
-    hours = until - min(each.hour for each in found)
+    hours = until - min(each.hour for each in found if each.what == What.EXPOSED)
     return Traffic(told_a_day=told * HOURS_OF_A_DAY / hours, share=of[What.ANSWERED] / told)
 
 

@@ -1,7 +1,7 @@
 """What an experiment has come to: the counts of its arms, the intervals of their gains, and the verdict so far."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -9,9 +9,10 @@ import msgspec
 from notifier.domain import statistics
 from notifier.domain.catalog import NotificationType
 from notifier.domain.clock import DAY, HOUR, MINUTE
-from notifier.domain.effects import ANY, STEPS, Effect, What, hour_of
+from notifier.domain.deliveries import State
+from notifier.domain.effects import STEPS, Effect, What, hour_of
 from notifier.domain.experiments import ALPHA, CONTROL, Experiment, ExperimentState
-from notifier.domain.statistics import Conclusion, Finding, Guardrail, Interval, Sums
+from notifier.domain.statistics import Conclusion, Finding, Guardrail, Interval, Remaining, Sums
 from notifier.pipeline.engine import Engine
 from notifier.store.delivery import effects
 
@@ -19,6 +20,8 @@ POWER: Final = 0.9
 """The chance by which a gain of the planned size is found."""
 GUARDED: Final[Mapping[str, float]] = {"failed": 0.01, "unsubscribed": 0.002, "complained": 0.001, "stopped": 0.002}
 """What no arm may make worse, as a share of its people, and by how much it may at most."""
+READ: Final = frozenset({What.ENROLLED, What.WON, State.UNDELIVERED, *GUARDED})
+"""What is read of all that is counted."""
 WORSE: Final[Mapping[str, str]] = {
     "failed": "more messages fail", "unsubscribed": "more people unsubscribe", "complained": "more people complain",
     "stopped": "more people reply STOP",
@@ -42,6 +45,7 @@ class ArmResult(msgspec.Struct, frozen=True, kw_only=True):
     answered: int
     share: float | None
     median_minutes: float | None = None
+    came: list[float] = []
     gain_low: float | None = None
     gain_high: float | None = None
     guardrails: dict[str, int] = {}
@@ -76,16 +80,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read(engine: Engine, experiment: Experiment) -> Result:
     """What an experiment has come to by now."""
-    now = engine.clock.now()
-    found = await effects.read(engine.database, first_hour(experiment, now), hour_of(now) + 1, [experiment.plan.type])
-    return result(experiment, engine.catalog.types[experiment.plan.type], found, now)
+    (found,) = await read_all(engine, [experiment])
+    return found
 
 
-def first_hour(experiment: Experiment, now: int) -> int:
-    """The first hour of which something of an experiment may be counted: hours of long ago are rows of their day's
-    first."""
-    since = hour_of(experiment.started_at or now)
-    return since - since % HOURS_OF_A_DAY
+async def read_all(engine: Engine, experiments: Sequence[Experiment]) -> list[Result]:
+    """What experiments have come to by now, whose types there are; the counts of all are read at once."""
+    if not experiments:
+        return []
+    now, types = engine.clock.now(), {each.plan.type for each in experiments}
+    since = min(hour_of(each.started_at or now) for each in experiments)
+    since -= since % HOURS_OF_A_DAY  # hours of long ago are rows of their day's first
+    found = await effects.read(engine.database, since, hour_of(now) + 1, types, by=("variant", "after"))
+    return [result(each, engine.catalog.types[each.plan.type], found, now) for each in experiments]
 
 
 def result(experiment: Experiment, kind: NotificationType, counted: Sequence[Effect], now: int) -> Result:
@@ -94,20 +101,21 @@ def result(experiment: Experiment, kind: NotificationType, counted: Sequence[Eff
     own = [each for each in counted if each.variant.startswith(f"{experiment.id}/")]
     within = 0 if kind.outcome is None else kind.outcome.milliseconds
     final = [each for each in own if (each.hour + 1) * HOUR + within <= now]
-    arms = {name: _sums(final, name) for name in experiment.plan.arms}
+    of_arm = _by_arm(final, experiment.plan.arms)
+    arms = {name: _sums(of_arm[name]) for name in of_arm}
     variants = [name for name in arms if name != CONTROL]
     alpha = ALPHA / max(len(variants), 1)
     needed = people_needed(arms[CONTROL], experiment.plan.gain, alpha)
     tightest = 2 * (needed or statistics.people_for_rate(0.5, min(experiment.plan.gain, 0.49), alpha, POWER))
     gains = {name: statistics.difference(arms[CONTROL], arms[name], alpha, tightest) for name in variants}
-    ratio = _ratio(experiment, final)
+    ratio = _ratio(experiment, of_arm)
     is_over = experiment.state == ExperimentState.ENDED or _lasted(experiment, now)
-    rails = list(_guardrails(final, arms, variants, tightest))
+    rails = list(_guardrails(of_arm, arms, variants, tightest))
     conclusion = statistics.conclude(gains, rails, ratio, is_over=is_over)
     return Result(
         finding=conclusion.finding, arm=conclusion.arm, guardrail=conclusion.guardrail, words=words(conclusion),
-        arms=[_arm(name, arms[name], gains.get(name), final, within) for name in arms],
-        looks=list(_looks(final, variants, alpha, tightest)), people_needed=needed, ratio=ratio,
+        arms=[_arm(name, arms[name], gains.get(name), of_arm[name], within) for name in arms],
+        looks=list(_looks(of_arm, variants, alpha, tightest)), people_needed=needed, ratio=ratio,
         waiting=len({each.hour for each in own} - {each.hour for each in final}),
     )  # fmt: skip
 
@@ -131,15 +139,19 @@ def _lasted(experiment: Experiment, now: int) -> bool:
     return experiment.started_at is not None and now >= experiment.started_at + experiment.plan.most
 
 
-def _of(effect: Effect, arm: str) -> bool:
-    return effect.channel == ANY and effect.variant.split("/")[1] == arm
+def _by_arm(counted: Iterable[Effect], arms: Iterable[str]) -> dict[str, list[Effect]]:
+    """What is read of what was counted, by arm: far less than all, since an answer is counted by channel, too."""
+    found: dict[str, list[Effect]] = {name: [] for name in arms}
+    for each in counted:
+        if each.what in READ and (own := found.get(each.variant.split("/")[1])) is not None:
+            own.append(each)
+    return found
 
 
-def _sums(counted: Sequence[Effect], arm: str) -> Sums:
+def _sums(counted: Iterable[Effect]) -> Sums:
     of = Counter[str]()
     for each in counted:
-        if _of(each, arm):
-            of[each.what] += each.number
+        of[each.what] += each.number
     return statistics.rate(of[What.ENROLLED], of[What.WON])
 
 
@@ -150,28 +162,30 @@ def people_needed(control: Sums, gain: float, alpha: float) -> int | None:
     return statistics.people_for_rate(min(control.mean, MOST_SHARE - gain), gain, alpha, POWER)
 
 
-def _ratio(experiment: Experiment, counted: Sequence[Effect]) -> float:
+def _ratio(experiment: Experiment, counted: Mapping[str, Sequence[Effect]]) -> float:
     """The least chance of any allocation's arms, times the number of allocations."""
     chances = []
     for version, weights in enumerate(experiment.allocations, 1):
-        counts = Counter[str](dict.fromkeys(weights, 0))
-        for each in counted:
-            arm, _, of = each.variant.split("/", 1)[1].partition("/")
-            if each.channel == ANY and each.what == What.ENROLLED and of == str(version) and arm in weights:
-                counts[arm] += each.number
+        counts = {arm: _enrolled(counted[arm], version) for arm in weights}
         kept = {arm: counts[arm] for arm, weight in weights.items() if weight}
         if sum(kept.values()):
             chances.append(statistics.sample_ratio_at_any_look(kept, {arm: weights[arm] for arm in kept}))
     return min((min(chance * len(chances), 1.0) for chance in chances), default=1.0)
 
 
+def _enrolled(counted: Iterable[Effect], version: int) -> int:
+    """How many people an arm has by a version of the allocation."""
+    end = f"/{version}"
+    return sum(each.number for each in counted if each.what == What.ENROLLED and each.variant.endswith(end))
+
+
 def _guardrails(
-    counted: Sequence[Effect], arms: Mapping[str, Sums], variants: Sequence[str], tightest: int
+    counted: Mapping[str, Sequence[Effect]], arms: Mapping[str, Sums], variants: Sequence[str], tightest: int
 ) -> list[Guardrail]:
     alpha = ALPHA / max(len(variants) * len(GUARDED), 1)
     found = []
     for name, margin in GUARDED.items():
-        sums = {arm: _guarded(arms[arm].n, _number(counted, arm, name)) for arm in arms}
+        sums = {arm: _guarded(arms[arm].n, _number(counted[arm], name)) for arm in arms}
         found += [
             Guardrail(name, arm, statistics.at_least(sums[CONTROL], sums[arm], alpha, tightest), margin)
             for arm in variants
@@ -185,45 +199,58 @@ def _guarded(people: int, number: int) -> Sums:
     return statistics.rate(people, min(max(number, FEW), people))
 
 
-def _number(counted: Sequence[Effect], arm: str, what: str) -> int:
-    names = {what, "undelivered"} if what == "failed" else {what}
-    return sum(each.number for each in counted if each.what in names and each.variant.split("/")[1] == arm)
+def _number(counted: Iterable[Effect], what: str) -> int:
+    names = {what, State.UNDELIVERED} if what == State.FAILED else {what}
+    return sum(each.number for each in counted if each.what in names)
 
 
 def _arm(name: str, sums: Sums, gain: Interval | None, counted: Sequence[Effect], within: int) -> ArmResult:
     known = gain is not None and gain != statistics.UNKNOWN
+    curve = _curve(counted)
+    half = statistics.median(curve)
     return ArmResult(
         arm=name, people=sums.n, answered=round(sums.total), share=sums.mean if sums.n else None,
-        median_minutes=_median(counted, name, within), gain_low=gain.low if known and gain else None,
+        median_minutes=None if half is None else half * within / STEPS / MINUTE, came=_came(curve),
+        gain_low=gain.low if known and gain else None,
         gain_high=gain.high if known and gain else None,
-        guardrails={what: number for what in GUARDED if (number := _number(counted, name, what))},
+        guardrails={what: number for what in GUARDED if (number := _number(counted, what))},
     )  # fmt: skip
 
 
-def _median(counted: Sequence[Effect], arm: str, within: int) -> float | None:
-    """The minutes after which the outcome has come for half of an arm's people; None where it hasn't for so many."""
+def _curve(counted: Iterable[Effect]) -> list[Remaining]:
+    """The share of an arm's people for whom the outcome has not come by the end of each step in which it came for
+    some."""
     ended, people = Counter[int](), 0
     for each in counted:
-        if _of(each, arm) and each.what == What.WON:
+        if each.what == What.WON:
             ended[each.after + 1] += each.number
-        elif _of(each, arm) and each.what == What.ENROLLED:
+        elif each.what == What.ENROLLED:
             people += each.number
-    if not people:
-        return None
-    curve = statistics.remaining(ended, {STEPS + 1: people - ended.total()})
-    step = statistics.median(curve)
-    return None if step is None else step * within / STEPS / MINUTE
+    return statistics.remaining(ended, {STEPS + 1: people - ended.total()}) if people else []
 
 
-def _looks(counted: Sequence[Effect], variants: Sequence[str], alpha: float, tightest: int) -> list[Look]:
+def _came(curve: Sequence[Remaining]) -> list[float]:
+    """The share for whom it had come by the end of each step; none where there is nobody."""
+    gone, found = 0.0, []
+    left = {step.at: step.share for step in curve}
+    for at in range(1, STEPS + 1):
+        gone = 1 - left[at] if at in left else gone
+        found.append(round(gone, 4))
+    return found if curve else []
+
+
+def _looks(
+    counted: Mapping[str, Sequence[Effect]], variants: Sequence[str], alpha: float, tightest: int
+) -> Iterable[Look]:
     """The intervals as they were after each hour or day of which something is counted."""
-    hours = sorted({each.hour for each in counted})
-    found = []
-    for hour in hours:
-        so_far = [each for each in counted if each.hour <= hour]
-        control = _sums(so_far, CONTROL)
-        for name in variants:
-            gain = statistics.difference(control, _sums(so_far, name), alpha, tightest)
+    by_hour: dict[int, dict[str, list[Effect]]] = defaultdict(lambda: defaultdict(list))
+    for arm, own in counted.items():
+        for each in own:
+            by_hour[each.hour][arm].append(each)
+    so_far = dict.fromkeys(counted, Sums())
+    for hour in sorted(by_hour):
+        so_far = {arm: sums.plus(_sums(by_hour[hour][arm])) for arm, sums in so_far.items()}
+        for arm in variants:
+            gain = statistics.difference(so_far[CONTROL], so_far[arm], alpha, tightest)
             known = gain != statistics.UNKNOWN
-            found.append(Look(hour=hour, arm=name, low=gain.low if known else None, high=gain.high if known else None))
-    return found
+            yield Look(hour=hour, arm=arm, low=gain.low if known else None, high=gain.high if known else None)

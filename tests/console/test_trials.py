@@ -3,9 +3,10 @@
 import re
 
 from notifier.console.gains import gains, signed
+from notifier.domain.catalog import AwaitedOutcome
 from notifier.domain.experiments import Arm, Plan
 from notifier.experiments import planning
-from notifier.experiments.results import Look
+from notifier.experiments.results import ArmResult, Look
 from tests.console import trials
 from tests.console.conftest import Enter, signed_in
 from tests.console.trials import TYPE, WHY
@@ -16,12 +17,17 @@ def test_a_gain_is_told_by_the_day_and_what_was_wider_is_cut_off() -> None:
     looks = [Look(hour=hour, arm="a", low=0.02 - 2 / (hour + 1), high=0.06 + 2 / (hour + 1)) for hour in range(100)]
     nothing = Look(hour=0, arm="a", low=None, high=None)
 
-    found = gains("a", [nothing, *looks], 0, 0.05)
-    young = gains("a", looks[:3], 0, 0.05)
+    outcome = AwaitedOutcome(name="The car left", events=("session.ended",), within="30 min")
+    control = ArmResult(arm="control", people=10, answered=3, share=0.3, came=[0.01 * each for each in range(1, 31)])
+    arm = ArmResult(arm="a", people=10, answered=6, share=0.6, came=[0.02 * each for each in range(1, 31)])
+
+    found = gains(control, arm, [nothing, *looks], 0, 0.05, outcome)
+    young = gains(control, arm, looks[:3], 0, 0.05, outcome)
 
     assert found is not None
     assert young is not None
-    assert gains("a", [nothing], 0, 0.05) is None
+    assert gains(control, arm, [nothing], 0, 0.05, outcome) is None
+    assert "After 15 min it had come for 30% of a and 15% of control, after 30 min for 60% and 30%." in found.soon
     assert [(young.unit, len(young.rows)), (found.unit, [at for at, _ in found.rows])] == [
         ("hour", 3), ("day", [5, 4, 3, 2, 1]),
     ]  # fmt: skip
