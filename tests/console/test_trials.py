@@ -5,7 +5,7 @@ import re
 from notifier.console.gains import gains, signed
 from notifier.domain.catalog import AwaitedOutcome
 from notifier.domain.experiments import Arm, Plan
-from notifier.experiments import planning
+from notifier.experiments import planning, results
 from notifier.experiments.results import ArmResult, Look
 from tests.console import trials
 from tests.console.conftest import Enter, signed_in
@@ -56,3 +56,16 @@ async def test_the_traffic_of_a_type_is_what_was_decided_in_the_last_days(desk: 
     found = planning.forecast(plan, seen)
     assert found.people_needed is not None
     assert found.days == -(-found.people_needed // 240)
+
+
+async def test_the_curve_of_an_arm_ends_at_its_share(desk: Enter) -> None:
+    # Given an experiment of some days
+    visitor = await signed_in(desk, "viewer")
+    held = await trials.run(visitor.engine.database, NOW, 2, {"control": 0.4}, later=Arm(later="1 min"))
+
+    # When it is read
+    control, later = (await results.read(visitor.engine, held)).arms
+
+    # Then half of those who left had left after a fifth of the time, the others after a half, and none of nobody
+    assert [control.came[at] for at in (5, 6, 14, 15, 29)] == [0.0, 0.2, 0.2, 0.4, control.share]
+    assert (later.people, later.came) == (0, [])
