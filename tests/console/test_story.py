@@ -133,7 +133,7 @@ async def test_a_text_is_changed_checked_tried_published_sent_and_taken_back(sit
 
     # Given somebody who finds the German SMS of a full battery
     await page.get_by_role("link", name="Types").click()
-    await page.get_by_role("link", name="Charging complete").click()
+    await page.get_by_role("link", name="Charging complete", exact=True).click()
     await page.get_by_role("link", name="German").click()
     await page.get_by_role("link", name="SMS", exact=True).click()
     text, measure = page.get_by_label("Text", exact=True), page.locator("[data-measure]")
