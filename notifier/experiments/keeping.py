@@ -1,15 +1,13 @@
 """How each process comes to know the experiments that run."""
 
-import asyncio
-import contextlib
 from typing import Final
 
 import structlog
 
 from notifier.domain.catalog import Catalog
-from notifier.domain.errors import StoreUnavailable
 from notifier.domain.experiments import Experiments, ExperimentState, Running
 from notifier.rendering import Renderer
+from notifier.runtime.background import keep_fresh
 from notifier.store.console import experiments as store
 from notifier.store.core.database import Database
 from notifier.texts import publishing
@@ -38,7 +36,4 @@ async def refresh(database: Database, catalog: Catalog, renderer: Renderer, know
 
 async def keep(database: Database, catalog: Catalog, renderer: Renderer, known: Experiments) -> None:
     """Refresh until cancelled; a database that is away is waited for."""
-    while True:
-        await asyncio.sleep(REFRESH)
-        with contextlib.suppress(StoreUnavailable):
-            await refresh(database, catalog, renderer, known)
+    await keep_fresh(REFRESH, lambda: refresh(database, catalog, renderer, known))

@@ -8,9 +8,9 @@ import msgspec
 
 from notifier.domain import statistics
 from notifier.domain.catalog import NotificationType
-from notifier.domain.clock import DAY, HOUR, MINUTE
+from notifier.domain.clock import HOUR, MINUTE
 from notifier.domain.deliveries import State
-from notifier.domain.effects import STEPS, Effect, What, hour_of
+from notifier.domain.effects import HOURS_OF_A_DAY, STEPS, Effect, What, hour_of
 from notifier.domain.experiments import ALPHA, CONTROL, Experiment, ExperimentState
 from notifier.domain.statistics import Conclusion, Finding, Guardrail, Interval, Remaining, Sums
 from notifier.pipeline.engine import Engine
@@ -33,7 +33,6 @@ MOST_SHARE: Final = 0.99
 """The share that is planned for at most: from there on nothing is left to gain."""
 LEAST: Final = 50
 """People of the control by whom its share is known well enough to plan with."""
-HOURS_OF_A_DAY: Final = DAY // HOUR
 
 
 class ArmResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,16 +204,20 @@ def _number(counted: Iterable[Effect], what: str) -> int:
 
 
 def _arm(name: str, sums: Sums, gain: Interval | None, counted: Sequence[Effect], within: int) -> ArmResult:
-    known = gain is not None and gain != statistics.UNKNOWN
+    low, high = _bounds(gain)
     curve = _curve(counted)
     half = statistics.median(curve)
     return ArmResult(
         arm=name, people=sums.n, answered=round(sums.total), share=sums.mean if sums.n else None,
         median_minutes=None if half is None else half * within / STEPS / MINUTE, came=_came(curve),
-        gain_low=gain.low if known and gain else None,
-        gain_high=gain.high if known and gain else None,
+        gain_low=low, gain_high=high,
         guardrails={what: number for what in GUARDED if (number := _number(counted, what))},
     )  # fmt: skip
+
+
+def _bounds(gain: Interval | None) -> tuple[float | None, float | None]:
+    """The ends of an interval; None where nothing is known of it yet."""
+    return (None, None) if gain is None or gain == statistics.UNKNOWN else gain
 
 
 def _curve(counted: Iterable[Effect]) -> list[Remaining]:
@@ -252,5 +255,5 @@ def _looks(
         so_far = {arm: sums.plus(_sums(by_hour[hour][arm])) for arm, sums in so_far.items()}
         for arm in variants:
             gain = statistics.difference(so_far[CONTROL], so_far[arm], alpha, tightest)
-            known = gain != statistics.UNKNOWN
-            yield Look(hour=hour, arm=arm, low=gain.low if known else None, high=gain.high if known else None)
+            low, high = _bounds(gain)
+            yield Look(hour=hour, arm=arm, low=low, high=high)

@@ -151,7 +151,7 @@ def _render(
         rendered = renderer.render(
             plain(kind.id), ready.channel, data=data, event_id=ready.event_id, locale=facts.language,
             time_zone=facts.zone, unsubscribe_url=unsubscribe,
-            version=version if version is not None and renderer.has(plain(kind.id), version) else None,
+            version=renderer.known_version(plain(kind.id), version),
         )  # fmt: skip
     else:
         items = [msgspec.json.decode(item) for item in ready.digest_items]

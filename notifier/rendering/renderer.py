@@ -140,6 +140,10 @@ class Renderer:
         """Whether a version has been added."""
         return notification_type in self._types and version in self._types[notification_type].versions
 
+    def known_version(self, notification_type: str, version: int | None) -> int | None:
+        """Return a version where it has been added, else None, by which `render` takes the live one."""
+        return version if version is not None and self.has(notification_type, version) else None
+
     def render(
         self,
         notification_type: str,

@@ -5,6 +5,7 @@ started here.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -46,6 +47,14 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
     except TimeoutError:
         return
+
+
+async def keep_fresh(seconds: float, refresh: Callable[[], Awaitable[object]]) -> None:
+    """Refresh something after each pause of so long, until cancelled; a database that is away is waited for."""
+    while True:
+        await asyncio.sleep(seconds)
+        with contextlib.suppress(StoreUnavailable):
+            await refresh()
 
 
 async def every(name: str, seconds: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event) -> None:

@@ -1,7 +1,5 @@
 """Versions of the texts: drafts, publication, and how each process comes to use a published version."""
 
-import asyncio
-import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
@@ -9,12 +7,13 @@ import msgspec
 import structlog
 
 from notifier.domain.clock import Clock
-from notifier.domain.errors import ConfigurationError, Problem, StoreUnavailable
+from notifier.domain.errors import ConfigurationError, Problem
 from notifier.domain.problems import problem
 from notifier.domain.text import TEXT
 from notifier.domain.twins import plain
 from notifier.rendering import Renderer, texts
 from notifier.rendering.texts import Texts, Wording, encode
+from notifier.runtime.background import keep_fresh
 from notifier.store.console import versions
 from notifier.store.console.versions import Draft, Version
 from notifier.store.core.database import Database
@@ -83,10 +82,7 @@ async def refresh(database: Database, renderer: Renderer) -> int:
 
 async def keep(database: Database, renderer: Renderer) -> None:
     """Refresh until cancelled; a database that is away is waited for."""
-    while True:
-        await asyncio.sleep(REFRESH)
-        with contextlib.suppress(StoreUnavailable):
-            await refresh(database, renderer)
+    await keep_fresh(REFRESH, lambda: refresh(database, renderer))
 
 
 async def have(database: Database, renderer: Renderer, type_: str, number: int) -> bool:

@@ -384,7 +384,7 @@ def _written(
         made = renderer.render(
             kind.id, channel, locale=facts.language, time_zone=facts.zone, data=event.data,
             unsubscribe_url=HIDDEN if switched else None,
-            version=version if version is not None and renderer.has(kind.id, version) else None,
+            version=renderer.known_version(kind.id, version),
         )  # fmt: skip
     except RenderError as error:
         return None, None, f"{said}; but it could not be written: {error}"

@@ -18,7 +18,12 @@ SUMS: Final = Sums(
 
 async def add(connection: AsyncConnection, dialect: str, effects: Iterable[Effect]) -> None:
     """Append effects, equal ones as one row."""
+    await SUMS.add(connection, dialect, by_key(effects))
+
+
+def by_key(effects: Iterable[Effect]) -> dict[Key, int]:
+    """The sums of effects, by the key that equal ones share."""
     sums: dict[Key, int] = defaultdict(int)
     for each in effects:
         sums[each.hour, each.type, each.channel, each.locale, each.variant, each.what, each.after] += each.number
-    await SUMS.add(connection, dialect, sums)
+    return sums

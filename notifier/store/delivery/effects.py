@@ -75,10 +75,7 @@ async def read(
 
 
 def _joined(effects: Iterable[Effect]) -> list[Effect]:
-    sums: dict[tuple[Any, ...], int] = defaultdict(int)
-    for each in effects:
-        sums[each.hour, each.type, each.channel, each.locale, each.variant, each.what, each.after] += each.number
-    names = [column.name for column in SUMS.key]
+    names, sums = [column.name for column in SUMS.key], effect_sums.by_key(effects)
     return [Effect(**dict(zip(names, key, strict=True)), number=number) for key, number in sorted(sums.items())]
 
 
