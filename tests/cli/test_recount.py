@@ -14,7 +14,7 @@ from notifier.cli import main
 from notifier.domain.clock import DAY
 from notifier.domain.ids import first_id
 from notifier.store.core.database import Database
-from notifier.store.core.schema import retention_mark
+from notifier.store.core.removal import retention_mark
 from notifier.store.delivery import seals, tallies
 from notifier.store.delivery.tallies import Tally
 from tests.written import write_events

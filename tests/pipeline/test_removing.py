@@ -16,13 +16,8 @@ from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.retention import preview, remove, sweep
 from notifier.sandbox import Sandbox
 from notifier.store.core.audit import AuditEntry
-from notifier.store.core.schema import (
-    decision,
-    event,
-    outcome,
-    plan,
-    retention_late,
-)
+from notifier.store.core.removal import retention_late
+from notifier.store.core.schema import decision, event, outcome, plan
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import removing

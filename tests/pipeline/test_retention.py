@@ -19,15 +19,8 @@ from notifier.pipeline.stopping import cancel_event
 from notifier.policy.retention import AFTERWARDS
 from notifier.sandbox import Sandbox
 from notifier.store.core.audit import AuditEntry
-from notifier.store.core.schema import (
-    charging_session,
-    decision,
-    delivery_note,
-    event,
-    outcome,
-    retention_late,
-    suppression,
-)
+from notifier.store.core.removal import retention_late
+from notifier.store.core.schema import charging_session, decision, delivery_note, event, outcome, suppression
 from notifier.store.core.staff import audit
 from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import notes, open_events, sessions

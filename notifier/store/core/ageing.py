@@ -14,7 +14,7 @@ from notifier.domain.ids import first_id
 from notifier.store.core import rows
 from notifier.store.core.change_log import delivery_change
 from notifier.store.core.database import Database
-from notifier.store.core.schema import retention_mark
+from notifier.store.core.removal import retention_mark
 
 CHUNK = 500
 """Rows looked at in one transaction: some 40 ms, for which SQLite's other writers wait."""

@@ -19,7 +19,8 @@ from notifier.domain.retention import Part
 from notifier.store.core import partitions, rows
 from notifier.store.core.database import Database
 from notifier.store.core.partitions import GROUPS, Stretch
-from notifier.store.core.schema import delivery, earlier_delivery, open_delivery, open_event, retention_mark
+from notifier.store.core.removal import retention_mark
+from notifier.store.core.schema import delivery, earlier_delivery, open_delivery, open_event
 from notifier.store.delivery import over
 
 STAY_AT_MOST: Final = 10_000

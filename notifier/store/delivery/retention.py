@@ -18,7 +18,8 @@ from notifier.store.core import ageing, rows
 from notifier.store.core.ageing import BEGINNING, CHUNK, Place, Step
 from notifier.store.core.change_log import delivery_change
 from notifier.store.core.database import Database
-from notifier.store.core.schema import charging_session, delivery, event, identity, preference_change, retention_late
+from notifier.store.core.removal import retention_late
+from notifier.store.core.schema import charging_session, delivery, event, identity, preference_change
 from notifier.store.core.staff import audit
 from notifier.store.delivery import removing
 from notifier.store.delivery.removing import Act, Acted, Chunk

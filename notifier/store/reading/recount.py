@@ -19,7 +19,8 @@ from notifier.domain.retention import Part
 from notifier.store.core import rows
 from notifier.store.core.books import seal, tally
 from notifier.store.core.database import Database
-from notifier.store.core.schema import delivery, event, open_delivery, open_event, plan, retention_mark
+from notifier.store.core.removal import retention_mark
+from notifier.store.core.schema import delivery, event, open_delivery, open_event, plan
 from notifier.store.core.status import NOW, status, status_of
 from notifier.store.delivery import batch_leases, seals, tallies
 from notifier.store.delivery.tallies import Kind
