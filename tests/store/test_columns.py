@@ -18,6 +18,7 @@ from notifier.domain import (
     recipients,
     sayable,
     segments,
+    stations,
     subscriptions,
     users,
 )  # fmt: skip
@@ -94,13 +95,20 @@ IN = {
     "subscription.previous_secret": SECRET, "subscription.answer": MAX_CODE,
     "subscription.url": most(subscriptions.SubscriptionDetails.__annotations__["url"]),
     "subscription.owner": most(subscriptions.SubscriptionDetails.__annotations__["owner"]),
+    "location.id": most(stations.LocationId), "location.party": most(stations.Party),
+    "location.name": most(stations.Name), "location.address": most(stations.Line), "location.city": most(stations.Line),
+    "location.country": most(stations.Location.__annotations__["country"]),
+    "location.operator": most(stations.Name), "location.time_zone": ZONE,
+    "evse.id": most(stations.EvseId), "evse.location_id": most(stations.LocationId),
+    "evse.uid": most(stations.Evse.__annotations__["uid"]), "evse.station": most(stations.OcppStation),
+    "evse_status.evse_id": most(stations.EvseId),
     "test_contact.name": KEY, "test_contact.email": MAILBOX, "test_contact.phone": NUMBER,
 }  # fmt: skip
 """The most characters that may come to each column, from what lets them in."""
 
 OURS = {
     "tally.part", "tally.state", "tally.channel", "tally.reason", "retention_late.part", "retention_mark.name",
-    "effect.channel", "effect.what", "experiment.state",
+    "effect.channel", "effect.what", "experiment.state", "evse.source", "evse.status", "evse_status.status",
     "campaign.state", "campaign.reason",
     "delivery.channel", "open_delivery.channel", "open_delivery.lane", "open_delivery.state", "open_delivery.reason",
     "outcome.state", "outcome.reason", "outcome.answer", "lease.channel", "supersession.reason", "device.kind",

@@ -26,13 +26,13 @@ T = TypeVar("T")
 
 SHARED: Final = frozenset(
     {
-        "api_key", "audit", "console_guess", "console_session", "console_user", "experiment", "key_usage", "provider",
-        "reach", "secret", "segment", "subscription", "suppression", "template_draft", "template_version", "tenant",
-        "test_contact",
+        "api_key", "audit", "console_guess", "console_session", "console_user", "evse", "evse_status", "experiment",
+        "key_usage", "location", "provider", "reach", "secret", "segment", "station_revision", "subscription",
+        "suppression", "template_draft", "template_version", "tenant", "test_contact",
     }
 )  # fmt: skip
-"""The tables that all buckets share: of the network, its staff and its texts, and of addresses, which may be several
-people's."""
+"""The tables that all buckets share: of the network, its stations, its staff and its texts, and of addresses, which may
+be several people's."""
 
 READ_BY_ALL: Final = ("reach", "secret", "segment", "suppression", "tenant")
 """Those of them that are read beside the tables of a bucket, by whatever server has it."""

@@ -6,7 +6,8 @@ that is deleted once the event is decided; what was decided of it is in `plan`. 
 (`delivery`): what isn't over of it is in `open_delivery`, what became of it in `outcome`; `lease` holds what workers
 took as they decided it. So the rows that are changed and looked through are as few as what is open, whatever is over.
 What the books say stands in `core.books`, what is told to others in `core.change_log`, what messages achieve in
-`core.effects`, how far removal has come in `core.removal`. `core.status` reads a delivery.
+`core.effects`, how far removal has come in `core.removal`, places and their ports in `core.stations`. `core.status`
+reads a delivery.
 
 `next_check_at` is the clock's column: when it must look at the row next, null once nothing more can happen by itself.
 Its index holds open rows only (on MariaDB, which has no partial indexes, all rows), so a look costs the same at any
@@ -15,7 +16,7 @@ size.
 
 from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text, text
 
-from notifier.store.core import books, change_log, effects, removal, staff  # noqa: F401 (their tables are of the same metadata)
+from notifier.store.core import books, change_log, effects, removal, staff, stations  # noqa: F401 (their tables are of the same metadata)
 from notifier.store.core.columns import DOCUMENT, HEX, ID, MYSQL_OPTIONS, NAME, TAIL, WORD, by_instant
 from notifier.store.core.columns import metadata as metadata
 
