@@ -34,6 +34,7 @@ ABOUT = {
     Part.PREFERENCES: "changes of preferences",
     Part.AUDIT: "entries of the audit",
     Part.CHANGES: "rows of the log of changes",
+    Part.STATUSES: "statuses that ports had",
 }
 
 

@@ -40,6 +40,7 @@ class Part(StrEnum):
     PREFERENCES = "preferences"
     AUDIT = "audit"
     CHANGES = "changes"
+    STATUSES = "statuses"
 
 
 BY_CLASS = (Part.DATA, Part.DECISIONS, Part.DELIVERIES, Part.EVENTS)
@@ -74,6 +75,7 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tr
     preferences: str = "1100 d"
     audit: str = "1100 d"
     changes: str = "7 d"
+    statuses: str = "30 d"
     transactional: ClassRetention = ClassRetention()
     service: ClassRetention = ClassRetention()
     marketing: ClassRetention = ClassRetention()

@@ -9,6 +9,7 @@ from notifier import metrics
 from notifier.domain.clock import DAY, SECOND, ManualClock
 from notifier.domain.deliveries import State
 from notifier.domain.retention import Part
+from notifier.domain.stations import EvseStatus
 from notifier.pipeline import dead, retention
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
@@ -25,6 +26,8 @@ from notifier.store.delivery.retention import LATE_AGAIN
 from notifier.store.reading import ledger
 from notifier.store.reading.dead import DeadLetterFilter
 from notifier.store.reading.dead import find as find_dead
+from notifier.store.stations import evses, locations
+from notifier.store.stations.evses import StatusReport
 from tests.named import SMS
 from tests.pipeline.receipts import NOTHING, tell_one, told
 from tests.pipeline.removing import (
@@ -40,6 +43,7 @@ from tests.pipeline.removing import (
 )
 from tests.pipeline.samples import NOW, Report
 from tests.pipeline.test_dead import REFUSED
+from tests.places import PLACE, place
 
 
 async def test_a_clock_that_ends_anywhere_leaves_the_rest_to_the_next(
@@ -233,3 +237,20 @@ async def test_what_is_told_of_a_message_that_is_gone_changes_nothing(
     assert refused.reason == "not_found"
     assert await counts(engine, event, delivery, outcome) == [0, 0, 0]
     assert (await ledger.read(engine.database)).balanced
+
+
+async def test_what_a_port_said_goes_and_what_it_says_stays(engine: WorkerEngine, clock: ManualClock) -> None:
+    # Given a port that was taken and is free
+    await locations.update(engine.database, PLACE, lambda _: place(ports=["1"]))
+    report = StatusReport(id=f"{PLACE}-1", status=EvseStatus.AVAILABLE, at=clock.now(), source="ocpi")
+    await evses.report_statuses(engine.database, [report], clock.now())
+    clock.advance(YEAR)
+
+    # When its history's period is over
+    found = await removed(engine)
+
+    # Then it is as it was
+    assert found == Counter({Part.STATUSES: 2})
+    stored = await locations.get(engine.database, PLACE)
+    assert stored is not None
+    assert [each.evse.status for each in stored.evses.values()] == [EvseStatus.AVAILABLE]

@@ -75,4 +75,3 @@ Index("ix_evse_location_id", evse.c.location_id)  # which ports has this place?
 Index("ix_evse_station", evse.c.station)  # which ports has this station of OCPP?
 Index("ix_evse_next_check_at", evse.c.next_check_at)  # which ports does time change next?
 Index("ix_evse_status_evse_id", evse_status.c.evse_id, evse_status.c.at)  # what did this port say before?
-Index("ix_evse_status_at", evse_status.c.at)  # what is too old to be kept?

@@ -25,6 +25,7 @@ from notifier.store.core.schema import (
     preference_change,
 )
 from notifier.store.core.staff import audit
+from notifier.store.core.stations import evse_status
 from notifier.store.delivery import over
 from notifier.store.people import inbound
 
@@ -144,6 +145,11 @@ async def remove_changes(connection: AsyncConnection, _dialect: str, chunk: Chun
     first, last = int(chunk.ids[0]), int(chunk.ids[-1])
     gone = await connection.execute(sa.delete(delivery_change).where(position >= first, position <= last))
     return Acted(gone.rowcount)
+
+
+async def remove_statuses(connection: AsyncConnection, dialect: str, chunk: Chunk) -> Acted:
+    """Remove what ports said; what one says now stands in its own row."""
+    return await _remove(connection, dialect, evse_status.c.id, chunk, chunk.ids)
 
 
 async def _events(

@@ -21,12 +21,13 @@ from notifier.store.core.database import Database
 from notifier.store.core.removal import retention_late
 from notifier.store.core.schema import charging_session, delivery, event, identity, preference_change
 from notifier.store.core.staff import audit
+from notifier.store.core.stations import evse_status
 from notifier.store.delivery import removing
 from notifier.store.delivery.removing import Act, Acted, Chunk
 
 LATE_AGAIN: Final = HOUR
 """Milliseconds between two looks at the rows that were open when their turn came."""
-SHARED: Final = frozenset({Part.AUDIT})
+SHARED: Final = frozenset({Part.AUDIT, Part.STATUSES})
 """Parts whose table all buckets share, so that one walks over it."""
 IDS_AGAIN: Final = DAY
 """Milliseconds between two walks by ids: each reads its whole table."""
@@ -78,6 +79,7 @@ _TABLES: Final[Mapping[Part, _Table]] = {
     Part.PREFERENCES: _Table(preference_change.c.at, removing.remove_preferences, order="id"),
     Part.AUDIT: _Table(audit.c.at, removing.remove_audit),
     Part.CHANGES: _Table(delivery_change.c.at, removing.remove_changes, order="position"),
+    Part.STATUSES: _Table(evse_status.c.at, removing.remove_statuses, order="date"),
 }
 
 

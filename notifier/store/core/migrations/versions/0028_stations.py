@@ -90,7 +90,6 @@ def upgrade() -> None:
         **TABLE,
     )
     op.create_index("ix_evse_status_evse_id", "evse_status", ["evse_id", "at"])
-    op.create_index("ix_evse_status_at", "evse_status", ["at"])
 
 
 def downgrade() -> None:
