@@ -5,7 +5,8 @@ the transaction that writes the counts, so none is counted twice or left out, wh
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final
 
@@ -15,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.campaigns import Counts, is_campaign
 from notifier.domain.catalog import Catalog
+from notifier.domain.changes import Change
 from notifier.domain.clicks import SETTLED, by_people
 from notifier.domain.deliveries import Channel, State
-from notifier.domain.effects import ANY, ARRIVED, COUNTED, HOURS_OF_A_DAY, Effect, What, hour_of, step_of
+from notifier.domain.effects import ANY, COUNTED, HOURS_OF_A_DAY, Effect, What, hour_of, step_of
 from notifier.pipeline import campaigns
 from notifier.pipeline.engine import Engine
 from notifier.runtime.background import every
@@ -28,7 +30,7 @@ from notifier.store.delivery.awaited import Awaited
 from notifier.store.delivery.effect_places import Counted
 from notifier.store.delivery.notes import Note
 from notifier.store.reading import changes
-from notifier.store.reading.changes import LoggedChange, PastRetention
+from notifier.store.reading.changes import PastRetention
 
 EVERY: Final = 2.0
 """Seconds between two rounds while there is little to count."""
@@ -49,8 +51,8 @@ PAST: Final = 9 * HOURS_OF_A_DAY
 """Hours that are merged then: as long as outcomes are awaited, and days are made whole."""
 
 EMAIL: Final = Channel("email")
-_MAILS: Final = {State.SENT: Counts(sent=1), State.UNDELIVERED: Counts(undelivered=1)}
-"""What a mail of a campaign adds to its counts as it reaches a state."""
+_MAILS: Final = (State.SENT, State.UNDELIVERED)
+"""The states of a campaign's mails that are counted, as `Counts` names them."""
 
 log = structlog.get_logger(__name__)
 
@@ -98,38 +100,34 @@ async def _count_changes(engine: Engine) -> bool:
         found, end = [], await changes.oldest_of_bucket(database)
     if end == place:
         return False
-    known = await effect_places.counted(database, sorted({each.change.delivery_id for each in found}))
-    reached = list(_reached(found, known))
-    mails = _mails(engine.catalog, reached)
+    reached = await _reached(engine, found)
+    mails = _mails(reached)
 
     async def work(connection: AsyncConnection) -> bool:
         if not await effect_places.move(connection, database.dialect, place, end):
             return False
-        await effects.add(connection, database.dialect, (of.effect(state) for of, state in reached))
+        await effects.add(connection, database.dialect, (effect for each in reached for effect in each.effects()))
         await campaign_counts.add(connection, database.dialect, mails, now)
         return True
 
     return await database.write(work) and len(found) == CHANGES
 
 
-def _reached(found: Sequence[LoggedChange], known: Mapping[str, Counted]) -> Iterator[tuple[Counted, State]]:
-    """The states to be counted that deliveries have reached; sent, too, where a receipt came before that was told."""
-    for each in found:
-        of = known.get(each.change.delivery_id)
-        if of is None or each.change.state not in COUNTED:
-            continue
-        yield of, each.change.state
-        if each.change.state in ARRIVED and not of.was_sent:
-            yield of, State.SENT
+async def _reached(engine: Engine, found: Iterable[Change]) -> list[Counted]:
+    """The states to be counted that deliveries have reached, summed."""
+    done = [(each.delivery_id, each.state) for each in found if each.state in COUNTED]
+    campaigns_ = sorted(kind.id for kind in engine.catalog.types.values() if is_campaign(kind))
+    database = engine.database
+    return await database.read(lambda connection: effect_places.counted(connection, database.dialect, done, campaigns_))
 
 
-def _mails(catalog: Catalog, reached: Iterable[tuple[Counted, State]]) -> dict[str, Counts]:
+def _mails(reached: Iterable[Counted]) -> dict[str, Counts]:
     """The mails of campaigns that were sent and came back, by event; none of tests."""
-    wanted = {kind.id for kind in catalog.types.values() if is_campaign(kind)}
-    sums: dict[str, Counts] = {}
-    for of, state in reached:
-        if of.type in wanted and of.channel == EMAIL and state in _MAILS:
-            sums[of.event_id] = sums.get(of.event_id, Counts()) + _MAILS[state]
+    sums: dict[str, Counts] = defaultdict(Counts)
+    for each in reached:
+        for effect in each.effects() if each.event_id is not None and each.channel == EMAIL else ():
+            if effect.what in _MAILS:
+                sums[str(each.event_id)] += Counts(**{effect.what: effect.number})
     return sums
 
 

@@ -63,7 +63,7 @@ async def answer(connection: AsyncConnection, dialect: str, answers: Mapping[str
 
 async def take_over(connection: AsyncConnection, dialect: str, now: int, limit: int) -> list[Awaited]:
     """Take away those whose outcome has come or whose time is over, at most `limit` of them, first come first."""
-    found = [rows.read(row, Awaited) for row in await connection.execute(_OVER, {"now": now, "limit": limit})]
+    found = rows.read_all(await connection.execute(_OVER, {"now": now, "limit": limit}), Awaited)
     if found:
         await connection.execute(_delete(dialect), {"rows": rows.ids(each.id for each in found)})
     return found

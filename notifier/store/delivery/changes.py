@@ -49,7 +49,7 @@ def write(changes: Iterable[Change], at: int) -> str:
 
 def read(document: str, at: int) -> list[Change]:
     """The changes of a row."""
-    return [_long(at, *each) for each in msgspec.json.decode(document)]
+    return [_long(each, at) for each in _DECODER.decode(document)]
 
 
 async def put_in_order(database: Database) -> None:
@@ -101,11 +101,24 @@ def _short(change: Change, at: int) -> list[Any]:
     return told
 
 
-def _long(
-    row_at: int, id_: str, state: str, before: int, attempts: int, reason: str | None = None, code: str | None = None
-) -> Change:
+class _Short(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A change as `_short` writes it."""
+
+    delivery_id: str
+    state: State
+    before: int
+    attempts: int
+    reason: str | None = None
+    code: str | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(list[_Short])
+
+
+def _long(short: _Short, at: int) -> Change:
     return Change(
-        delivery_id=id_, state=State(state), at=row_at - before, attempts=attempts, reason=reason, code=code
+        delivery_id=short.delivery_id, state=short.state, at=at - short.before, attempts=short.attempts,
+        reason=short.reason, code=short.code,
     )  # fmt: skip
 
 

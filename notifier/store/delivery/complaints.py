@@ -5,6 +5,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,9 +17,8 @@ from notifier.domain.ids import make_id
 from notifier.domain.recipient_facts import ALL
 from notifier.store.core import audit, rows
 from notifier.store.core.audit import AuditEntry
-from notifier.store.core.status import RENDERED, joined_as_rendered, of_batch
-from notifier.store.delivery import campaigns, earlier, effects
-from notifier.store.delivery.effect_places import Counted
+from notifier.store.core.status import NOW, joined, of_batch
+from notifier.store.delivery import campaigns, earlier, effect_places
 from notifier.store.people import consents, locking
 from notifier.store.people.inbound import COMPLAINED, PERSON
 
@@ -26,10 +26,14 @@ WITHDRAWN = Consent(category=ALL, channel="email", granted=False, wording="compl
 """What a complaint says: no more marketing by e-mail."""
 
 
-class Complained(Counted, frozen=True, kw_only=True):
-    """A delivery, as a complaint of it is judged and counted."""
+class Complained(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery, as a complaint of it is judged."""
 
+    id: str
+    event_id: str
     recipient_id: str
+    type: str
+    channel: str
     state: State
 
 
@@ -52,7 +56,7 @@ async def take(connection: AsyncConnection, dialect: str, told: Collection[Compl
     said = {each.recipient_id: [WITHDRAWN] for each in new.values()}
     await consents.append(connection, dialect, said, PERSON, now)
     await audit.add(connection, dialect, [_entry(id_, now) for id_ in new])
-    await effects.add(connection, dialect, [each.effect(What.COMPLAINED) for each in new.values()])
+    await effect_places.add_deeds(connection, dialect, [(id_, What.COMPLAINED) for id_ in new])
     events = Counter(each.event_id for each in new.values())
     more = {id_: Counts(complained=number) for id_, number in events.items()}
     await campaigns.add_to_known(connection, dialect, more, now)
@@ -75,5 +79,5 @@ def _entry(delivery: str, now: int) -> AuditEntry:
 
 @cache
 def _deliveries(dialect: str) -> sa.Select[Any]:
-    columns = (RENDERED[name] for name in Complained.__struct_fields__ if name in RENDERED)
-    return sa.select(*columns).select_from(joined_as_rendered(of_batch(dialect)))
+    columns = (NOW[name] for name in Complained.__struct_fields__)
+    return sa.select(*columns).select_from(joined(of_batch(dialect)))

@@ -66,7 +66,7 @@ async def read(
 
     async def look(bucket: Database) -> list[Effect]:
         async def work(connection: AsyncConnection) -> list[Effect]:
-            return [rows.read(row, Effect) for row in await connection.execute(query, given)]
+            return rows.read_all(await connection.execute(query, given), Effect)
 
         return await bucket.read(work)
 

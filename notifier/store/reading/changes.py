@@ -67,8 +67,12 @@ async def read(database: Database, place: Place, limit: int, until: Place | None
     """Read the `limit` changes that follow a place, up to another one where that is given. Raises PastRetention."""
 
     async def look(bucket: Database) -> list[LoggedChange]:
-        last = None if until is None else until[bucket.bucket]
-        return await _read(bucket, place[bucket.bucket], limit, last)
+        at = place[bucket.bucket]
+        found = await _read(bucket, at, limit, None if until is None else until[bucket.bucket])
+        return [
+            LoggedChange(bucket=bucket.bucket, position=position, change=each)
+            for position, each in enumerate(found, at)
+        ]
 
     found = await in_each(database, look)
     taken = list(islice(heapq.merge(*found, key=lambda each: each.change.at), limit))
@@ -77,7 +81,7 @@ async def read(database: Database, place: Place, limit: int, until: Place | None
     return Stretch(changes=taken, end=end, more=sum(map(len, found)) > len(taken) or len(taken) == limit)
 
 
-async def of_bucket(bucket: Database, position: int, limit: int) -> tuple[list[LoggedChange], int]:
+async def of_bucket(bucket: Database, position: int, limit: int) -> tuple[list[Change], int]:
     """The `limit` changes of a bucket that follow a position, and the one behind them. Raises PastRetention."""
     found = await _read(bucket, position, limit, None)
     return found, position + len(found)
@@ -125,23 +129,19 @@ async def subjects(database: Database, changes: Iterable[LoggedChange]) -> dict[
     return {id_: subject for part in found for id_, subject in part.items()}
 
 
-async def _read(database: Database, position: int, limit: int, until: int | None) -> list[LoggedChange]:
+async def _read(database: Database, position: int, limit: int, until: int | None) -> list[Change]:
     """The changes of a bucket from a position on, and before another one."""
     end = await _newest(database)
     if position > end:  # of a log that there was before a backup was restored
         raise PastRetention
     end = end if until is None else min(end, until)
-    found: list[LoggedChange] = []
-    at = position
-    while len(found) < limit and at < end:
+    found: list[Change] = []
+    while len(found) < limit and (at := position + len(found)) < end:
         part = await _rows(database, at)
         if not part or part[0].position > at:
             raise PastRetention
         for row in part:
-            skipped = at - row.position
-            for change in log.read(row.changes, row.at)[skipped:]:
-                found.append(LoggedChange(bucket=database.bucket, position=at, change=change))
-                at += 1
+            found += log.read(row.changes, row.at)[position + len(found) - row.position :]
     return found[: min(limit, max(end - position, 0))]
 
 
