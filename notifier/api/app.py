@@ -57,6 +57,8 @@ from notifier.api.page import Pages
 from notifier.api.request_ids import RequestIds
 from notifier.api.scrapes import Scrapes
 from notifier.api.signatures import read_link
+from notifier.api.stations import reading
+from notifier.api.stations.following import Following
 from notifier.api.traced import Traced
 from notifier.changes.waiting import Waiting
 from notifier.console.app import close_console, create_console, open_console
@@ -85,7 +87,7 @@ ENDPOINTS = docs.endpoints(
         *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS, *clicks.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
-        *subscriptions.ENDPOINTS, *experiments.ENDPOINTS,
+        *subscriptions.ENDPOINTS, *experiments.ENDPOINTS, *reading.ENDPOINTS,
     ]
 )  # fmt: skip
 HOT = events.ENDPOINTS[0].path
@@ -181,6 +183,7 @@ def _open_context(
             Brand(name=settings.brand_name, app_url=settings.app_url),
         ),
         feeds=Feeds(streams.ending),
+        stations=Following(engine.whole.database),
         waiting=Waiting(engine.database, streams.ending),
         confined=confined,
         body_timeout=body_timeout,
@@ -208,6 +211,8 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
         if endpoint is None:
             raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         context: ApiContext = request.app.state.context
+        if endpoint.of_map and context.settings.map == "off":
+            raise HTTPException(404)
         request.scope[PATTERN] = path
         if endpoint.scope is not None:
             key = request.state.key = await context.authenticator.admit(request, endpoint.scope)

@@ -15,6 +15,7 @@ from notifier.api.key_limits import KeyLimits
 from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
 from notifier.api.scrapes import Scrapes
+from notifier.api.stations.following import Following
 from notifier.changes.waiting import Waiting
 from notifier.domain.catalog import Catalog
 from notifier.domain.channels import channels, part
@@ -48,6 +49,7 @@ class ApiContext:
     rotation: Rotation
     pages: Pages
     feeds: Feeds
+    stations: Following
     waiting: Waiting
     confined: Confined
     body_timeout: float
@@ -99,7 +101,8 @@ class Endpoint:
     With a `scope`, the handler finds the `ApiKey` in `request.state.key`. Where the request is `signed_by` a provider's
     scheme or an app's token, the scheme's result is in `request.state.signed`; where by a kind of link, the claims of
     the path's `token` are in `request.state.link`. `cross_origin` lets pages of other origins call the endpoint. What a
-    `limited` endpoint takes counts towards the key's limits, and its answers tell them.
+    `limited` endpoint takes counts towards the key's limits, and its answers tell them. One `of_map` answers 404 where
+    the setting NOTIFIER_MAP is off.
 
     `query` is the type of the query parameters, `headers` the type of headers beyond HTTP's own; `takes` maps media
     types to the type of the request body, `gives` maps statuses to the type of the response (a tuple for one of
@@ -123,6 +126,7 @@ class Endpoint:
     signed_by: SignatureScheme | TokenScheme | Link | None = None
     cross_origin: bool = False
     limited: bool = False
+    of_map: bool = False
 
 
 def of_channels() -> list[Endpoint]:

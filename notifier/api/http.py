@@ -4,9 +4,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
+import msgspec.inspect
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -114,11 +116,23 @@ async def on_leaving(request: Request, act: Callable[[], None]) -> AsyncIterator
 
 
 def read_query(request: Request, model: type[Q]) -> Q:
-    """Decode the query parameters; raises Problem 42205 for a parameter that is unknown or doesn't fit."""
+    """Decode the query parameters, of which a list's may be repeated; raises Problem 42205 for a parameter that is
+    unknown or doesn't fit."""
+    given: dict[str, Any] = dict(request.query_params)
+    given |= {name: request.query_params.getlist(name) for name in _lists(model) if name in given}
     try:
-        return msgspec.convert(dict(request.query_params), model, strict=False)
+        return msgspec.convert(given, model, strict=False)
     except msgspec.ValidationError as error:
         raise from_decoding(42205, error) from None
+
+
+@cache
+def _lists(model: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(
+        field.name
+        for field in msgspec.inspect.type_info(model).fields  # type: ignore[attr-defined]
+        if isinstance(field.type, msgspec.inspect.ListType)
+    )
 
 
 def prefers(request: Request, media: str) -> bool:

@@ -177,10 +177,10 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
         return self.free + self.busy + self.reserved + self.out_of_order + self.unknown
 
 
-def count(evses: Iterable[Evse]) -> Counts:
-    """Count the ports of a place by condition."""
+def count(conditions: Iterable[Condition | None]) -> Counts:
+    """Count the ports of a place by condition, without those that aren't shown."""
     numbers = dict.fromkeys(Condition, 0)
-    for evse in evses:
-        if (condition := evse.condition) is not None:
+    for condition in conditions:
+        if condition is not None:
             numbers[condition] += 1
     return Counts(*numbers.values())

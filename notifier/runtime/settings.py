@@ -88,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_url: str = "https://app.example.com"
     postal_address: str = ""
     ocpi_driver_prices: str = ""
+    map: Literal["on", "off"] = "on"
 
     signing_keys: str = ""
     api_key: str = ""
@@ -319,6 +320,10 @@ _OWN: Final[Mapping[str, Setting]] = {
         about="OCPI parties whose prices drivers pay, such as `DE*ABC BE*BEC` (`any`: all); no other prices are shown",
         example="DE*ABC BE*BEC",
         read=looked_at(read_parties),
+    ),
+    "map": Setting(
+        about="`off`: stations are shown to nobody, neither on `/map` nor by `/v1/stations`; public otherwise",
+        example="off",
     ),
     "signing_keys": Setting(
         about="the keys that sign links in messages, newest first; generated and kept in the database when unset",

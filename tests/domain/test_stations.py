@@ -105,7 +105,7 @@ def test_planned_and_removed_ports_are_not_counted() -> None:
     # Given
     ports = [port(status) for status in EvseStatus]
     # When
-    counted = count(ports)
+    counted = count(each.condition for each in ports)
     # Then
     assert counted.shown == len(SHOWN)
     assert (counted.free, counted.busy, counted.out_of_order) == (1, 2, 2)
