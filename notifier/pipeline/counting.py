@@ -34,8 +34,8 @@ from notifier.store.reading.changes import PastRetention
 
 EVERY: Final = 2.0
 """Seconds between two rounds while there is little to count."""
-CHANGES: Final = 2_000
-"""Changes counted in one transaction: some 50 ms."""
+CHANGES: Final = 5_000
+"""Changes counted in one transaction, before which they are looked up in some 60 ms."""
 OVER: Final = 1_000
 """Outcomes counted in one transaction."""
 CLICKS: Final = 1_000

@@ -27,6 +27,8 @@ async def write_outcomes(connection: AsyncConnection, engine: Engine, plan: Plan
 async def _first_of_each(connection: AsyncConnection, dialect: str, found: Sequence[Awaited]) -> list[Awaited]:
     """The same, of which only the first of each person in an experiment says who it is."""
     people = {each.person: each.variant.partition("/")[0] for each in found if each.person is not None}
+    if not people:
+        return list(found)
     new = await exposures.add(connection, dialect, people)
     made = []
     for each in found:

@@ -12,7 +12,7 @@ from notifier.domain.catalog import Catalog, NotificationType
 from notifier.domain.deliveries import Channel, Reason, State
 from notifier.domain.events import Event
 from notifier.domain.experiments import NONE, Running, exposure_id
-from notifier.domain.ids import dated, make_id
+from notifier.domain.ids import dated, instant_of, make_id
 from notifier.domain.recipient_facts import EVERY_TYPE, RecipientFacts, of_type
 from notifier.domain.recipients import Recipient
 from notifier.domain.twins import like
@@ -159,7 +159,7 @@ def _await(
         return
     first, channels = answers[0][1]["delivery"], [a.channel for a, _ in answers if a.state in policy.SPEAKING]
     plan.awaited[first] = Awaited(
-        id=make_id("awaited", first), subject_key=shared.subject_key, decided_at=shared.now,
+        id=dated(make_id("awaited", first), instant_of(first)), subject_key=shared.subject_key, decided_at=shared.now,
         until=shared.now + kind.outcome.milliseconds, type=kind.id, locale=person.facts.language,
         channels=",".join(dict.fromkeys(channels)), variant=shared.variant or "",
         person=None if shared.variant is None else exposure_id(shared.variant.partition("/")[0], person.id),

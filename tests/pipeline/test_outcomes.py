@@ -13,21 +13,24 @@ from notifier.domain.clock import DAY, HOUR, MINUTE, ManualClock
 from notifier.domain.cloudevents import EventReader
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.effects import Effect, hour_of
+from notifier.domain.ids import make_id
 from notifier.domain.preferences import Preferences
 from notifier.domain.recipients import RecipientDetails
 from notifier.domain.twins import twin
 from notifier.pipeline.accept import Accepted, Intake
+from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.counting import count, merge
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.store.core.effects import awaited_outcome, effect
 from notifier.store.core.status import rendered as delivery
-from notifier.store.delivery import effects
+from notifier.store.delivery import effects, leases
 from notifier.store.people import recipients
 from tests import everywhere
 from tests.conftest import BUCKETS, prepare
 from tests.everywhere import living_in
+from tests.pipeline.receipts import MOVED, tell_one, text, told
 from tests.pipeline.samples import COMPLETE, NOW, WARNING, Report
 
 OFFLINE = {
@@ -176,6 +179,25 @@ async def test_each_state_that_a_delivery_reaches_is_counted_with_its_locale(
         Effect(**of, channel="sms", locale="de", what="sent", number=1),  # type: ignore[arg-type]
     ]
     assert sorted(found, key=lambda each: (each.channel, each.what)) == expected
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql", "mariadb"], indirect=True)
+async def test_a_receipt_that_overtakes_its_worker_says_that_the_message_was_sent_as_well(
+    engine: WorkerEngine, driver: str, report: Report
+) -> None:
+    # Given a text that was sent, and one that a worker has handed over and not settled yet
+    sent = await text(engine, report, 1)
+    waiting = await text(engine, report, 2, sent=False)
+    await leases.claim(engine.database, [waiting.id], make_id("token"), NOW, NOW + LEASE)
+
+    # When the receipts of both come, and what became of them is counted together
+    for each in (sent, waiting):
+        assert await tell_one(engine, told(each.id)) == MOVED
+    found = await counted(engine, "charging-complete")
+
+    # Then each counts once as sent, and once as delivered
+    texts = {what: number for (channel, what, _), number in found.items() if channel == "sms"}
+    assert texts == {"sent": 2, "delivered": 2}
 
 
 async def test_what_is_counted_later_belongs_to_the_hour_of_the_decision(
