@@ -79,7 +79,8 @@ async def post_preference_page(request: Request, context: ApiContext) -> Respons
     step = partial(preference_form.chosen, rows=rows, shown=shown, fields=fields, facts=person.facts)
     given = policy.consents(rows, preference_form.changed_spots(rows, shown, fields))
     said = choosing.Said(given, source=SOURCE, wording=context.pages.wording(request, person.facts.language))
-    await choosing.save(context.engine.database, person.id, step, said, context.engine.clock.now())
+    engine = context.engine
+    await choosing.save(engine.database, person.id, step, said, engine.clock.now(), engine.catalog.categories)
     # A redirect, so that reloading the page doesn't save again.
     lang = {"lang": request.query_params["lang"]} if "lang" in request.query_params else {}
     return Response(status_code=303, headers={**HEADERS, "Location": f"?{urlencode({**lang, 'saved': 1})}"})

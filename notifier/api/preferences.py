@@ -106,7 +106,8 @@ async def _change(request: Request, context: ApiContext, step: Callable[[Prefere
         check(before)
         return step(before)
 
-    return _there(await preferences.change(engine.database, id_, checked, actor, engine.clock.now()))
+    now, categories = engine.clock.now(), engine.catalog.categories
+    return _there(await preferences.change(engine.database, id_, checked, actor, now, categories))
 
 
 def _there(found: Preferences | None) -> Preferences:

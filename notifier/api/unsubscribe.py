@@ -50,7 +50,7 @@ async def post_unsubscribe(request: Request, context: ApiContext) -> Response:
         _consent(engine.catalog, link, person, on), SOURCE, context.pages.wording(request, person.facts.language),
         What.UNSUBSCRIBED if _cell(engine.catalog, link, person, groups).on else None, link.delivery_id,
     )  # fmt: skip
-    await choosing.switch(engine.database, link, said, on=on, now=now)
+    await choosing.switch(engine.database, link, said, on=on, now=now, categories=engine.catalog.categories)
     return await _page(request, context, "undone" if on else "done")
 
 

@@ -29,6 +29,7 @@ TONES = {
 """The look of a finding."""
 RAILS = {
     "failed": "Failed", "unsubscribed": "Unsubscribed", "complained": "Complained", "stopped": "Replied STOP",
+    "switched_off": "Switched off", "segments": "SMS",
 }  # fmt: skip
 """What no arm may make worse, in words."""
 DONE = {

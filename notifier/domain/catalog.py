@@ -238,6 +238,11 @@ class Catalog:
         return sorted({plain(event) for events in (self.listeners, self.cancels, self.answers) for event in events})
 
     @cached_property
+    def categories(self) -> Mapping[str, str]:
+        """The category of each type, by the type's id."""
+        return {id_: kind.category for id_, kind in self.types.items()}
+
+    @cached_property
     def urgent(self) -> frozenset[str]:
         """The event types that types of urgency `urgent` listen to."""
         return frozenset(kind.event for kind in self.types.values() if kind.urgency == "urgent")

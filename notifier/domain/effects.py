@@ -30,6 +30,8 @@ class What(StrEnum):
     What people do is counted once for each delivery: they see it (`opened`), or also `read` it, where it stands in the
     app; they follow a link in it (`clicked`). And once for each choice: by the link in a mail (`unsubscribed`), by a
     text (`stopped`), or in any other way of theirs (`switched_off`).
+
+    `segments` are those that a message is paid by, as it was sent: of a text, the SMS that it takes.
     """
 
     EXPOSED = "exposed"
@@ -43,6 +45,7 @@ class What(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
     STOPPED = "stopped"
     SWITCHED_OFF = "switched_off"
+    SEGMENTS = "segments"
 
 
 OF_PEOPLE: Final = (What.EXPOSED, What.ANSWERED)
@@ -53,7 +56,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """So many more messages of an hour that did something.
 
     `hour` is since 1970, when the message was decided, whenever it did so: what came of an hour's messages can be set
-    against them. `what` is a state or one of `What`; `after` is the part of `STEPS` in which an outcome came.
+    against them. `what` is a state or one of `What`; `after` is the part of `STEPS` in which an outcome came, or the
+    segments that each of these messages took.
 
     Choices of which no message is known (`of_choice`) have no type: their hour is when they were made, and `variant` is
     the category.

@@ -42,10 +42,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     (2026-03-09T17:00:00Z), a channel, a locale or a variant. Each counts when it was decided, whenever it did so.
 
     `outcome` is what they are for, in words. From `sent` to `collected` are deliveries that have come to that state,
-    from `opened` on what people did. Of `exposed` people the outcome was awaited, and of `answered` of them it came in
-    time: a `share` of them, half of all within `median_minutes`. These four are of the hours of which every outcome has
-    come or is too late. Of later hours `so_far` people's has come. A type without an outcome has none of them, and
-    there is no share of nobody.
+    from `opened` on what people did; `segments` are the SMS that texts took. Of `exposed` people the outcome was
+    awaited, and of `answered` of them it came in time: a `share` of them, half of all within `median_minutes`. These
+    four are of the hours of which every outcome has come or is too late. Of later hours `so_far` people's has come. A
+    type without an outcome has none of them, and there is no share of nobody.
     """
 
     type: str
@@ -67,6 +67,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     stopped: int = 0
     switched_off: int = 0
     complained: int = 0
+    segments: int = 0
     exposed: int = 0
     answered: int = 0
     share: float | None = None

@@ -18,13 +18,21 @@ from notifier.store.delivery import effects
 
 POWER: Final = 0.9
 """The chance by which a gain of the planned size is found."""
-GUARDED: Final[Mapping[str, float]] = {"failed": 0.01, "unsubscribed": 0.002, "complained": 0.001, "stopped": 0.002}
+GUARDED: Final[Mapping[str, float]] = {
+    "failed": 0.01, "unsubscribed": 0.002, "complained": 0.001, "stopped": 0.002, "switched_off": 0.002,
+}  # fmt: skip
 """What no arm may make worse, as a share of its people, and by how much it may at most."""
-READ: Final = frozenset({What.ENROLLED, What.WON, State.UNDELIVERED, *GUARDED})
+DEARER: Final = 0.5
+"""The part of what the control costs by which an arm may cost more at most, for each time that somebody is to be told:
+a text of two SMS in the place of one costs twice as much."""
+LEAST_DEARER: Final = 0.05
+"""SMS for each time that somebody is to be told by which any arm may cost more: hardly anybody gets one then."""
+READ: Final = frozenset({What.ENROLLED, What.WON, What.EXPOSED, What.SEGMENTS, State.UNDELIVERED, *GUARDED})
 """What is read of all that is counted."""
 WORSE: Final[Mapping[str, str]] = {
     "failed": "more messages fail", "unsubscribed": "more people unsubscribe", "complained": "more people complain",
-    "stopped": "more people reply STOP",
+    "stopped": "more people reply STOP", "switched_off": "more people switch the category off",
+    What.SEGMENTS: "each time that somebody is told costs more SMS",
 }  # fmt: skip
 """What has become worse by a guardrail, in words."""
 FEW: Final = statistics.LEAST_VARIANCE + 1
@@ -109,7 +117,7 @@ def result(experiment: Experiment, kind: NotificationType, counted: Sequence[Eff
     gains = {name: statistics.difference(arms[CONTROL], arms[name], alpha, tightest) for name in variants}
     ratio = _ratio(experiment, of_arm)
     is_over = experiment.state == ExperimentState.ENDED or _lasted(experiment, now)
-    rails = list(_guardrails(of_arm, arms, variants, tightest))
+    rails = list(_guardrails(experiment, of_arm, arms, variants, tightest))
     conclusion = statistics.conclude(gains, rails, ratio, is_over=is_over)
     return Result(
         finding=conclusion.finding, arm=conclusion.arm, guardrail=conclusion.guardrail, words=words(conclusion),
@@ -179,9 +187,10 @@ def _enrolled(counted: Iterable[Effect], version: int) -> int:
 
 
 def _guardrails(
-    counted: Mapping[str, Sequence[Effect]], arms: Mapping[str, Sums], variants: Sequence[str], tightest: int
-) -> list[Guardrail]:
-    alpha = ALPHA / max(len(variants) * len(GUARDED), 1)
+    experiment: Experiment, counted: Mapping[str, Sequence[Effect]], arms: Mapping[str, Sums],
+    variants: Sequence[str], tightest: int,
+) -> list[Guardrail]:  # fmt: skip
+    alpha = ALPHA / max(len(variants) * (len(GUARDED) + 1), 1)
     found = []
     for name, margin in GUARDED.items():
         sums = {arm: _guarded(arms[arm].n, _number(counted[arm], name)) for arm in arms}
@@ -189,7 +198,36 @@ def _guardrails(
             Guardrail(name, arm, statistics.at_least(sums[CONTROL], sums[arm], alpha, tightest), margin)
             for arm in variants
         ]
-    return found
+    control = _costs(counted[CONTROL])
+    usual = control.mean if control.n else 0.0
+    margin = max(DEARER * usual, LEAST_DEARER)
+    dearer = control.plus(_alike(2 * max(usual, 1.0)))
+    return found + [
+        Guardrail(
+            What.SEGMENTS, arm,
+            statistics.at_least(dearer, _costs(counted[arm]).plus(_alike(0.0)), alpha, tightest), margin,
+        )
+        for arm in variants
+        if not experiment.plan.arms[arm].channels  # other channels cost what they cost: that is what is tried
+    ]  # fmt: skip
+
+
+def _costs(counted: Iterable[Effect]) -> Sums:
+    """The sums of what it costs each time that somebody is to be told, in SMS."""
+    told = total = squares = 0
+    for each in counted:
+        if each.what == What.EXPOSED:
+            told += each.number
+        elif each.what == What.SEGMENTS:
+            total += each.number
+            squares += each.number * each.after
+    return Sums(told, total, squares)
+
+
+def _alike(cost: float) -> Sums:
+    """So few times of a cost that nothing could be said of them alone. Texts of an arm are often all of one length, and
+    nothing is known of how they differ: they count as different by these, in the control's favour never."""
+    return Sums(FEW, FEW * cost, FEW * cost**2)
 
 
 def _guarded(people: int, number: int) -> Sums:
@@ -211,7 +249,7 @@ def _arm(name: str, sums: Sums, gain: Interval | None, counted: Sequence[Effect]
         arm=name, people=sums.n, answered=round(sums.total), share=sums.mean if sums.n else None,
         median_minutes=None if half is None else half * within / STEPS / MINUTE, came=_came(curve),
         gain_low=low, gain_high=high,
-        guardrails={what: number for what in GUARDED if (number := _number(counted, what))},
+        guardrails={what: number for what in (*GUARDED, What.SEGMENTS) if (number := _number(counted, what))},
     )  # fmt: skip
 
 

@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
 from notifier.domain.consent import Consent
-from notifier.domain.effects import What, of_choice
+from notifier.domain.effects import What
 from notifier.domain.links import Unsubscribe
 from notifier.domain.preferences import Preferences, switched_off
 from notifier.policy import Spot
+from notifier.store.core import choices
 from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
 from notifier.store.delivery import effect_places, effects
@@ -23,7 +24,7 @@ PERSON = "person"
 
 class Said(msgspec.Struct, frozen=True):
     """A change of marketing consent, with the page and the words that it was given to; `what` counts what is switched
-    off, None nothing, of the delivery that it came with where that is known."""
+    off, None nothing, of the delivery that it came with where that is known; else of the message that they got last."""
 
     given: Mapping[Spot, bool]
     source: str
@@ -32,17 +33,21 @@ class Said(msgspec.Struct, frozen=True):
     delivery_id: str = ""
 
 
-async def switch(database: Database, link: Unsubscribe, said: Said, *, on: bool, now: int) -> bool:
+async def switch(
+    database: Database, link: Unsubscribe, said: Said, *, on: bool, now: int, categories: Mapping[str, str]
+) -> bool:
     """Switch a link's category on its channel; False where there is no such person. Repeating it changes nothing."""
     step = partial(policy.switch, changed={(link.category, link.channel): on})
-    return await save(database, link.recipient_id, step, said, now)
+    return await save(database, link.recipient_id, step, said, now, categories)
 
 
 @of_person
 async def save(
-    database: Database, recipient_id: str, step: Callable[[Preferences], Preferences], said: Said, now: int
-) -> bool:
-    """Save a person's preferences and consents; False where there is no such person."""
+    database: Database, recipient_id: str, step: Callable[[Preferences], Preferences], said: Said, now: int,
+    categories: Mapping[str, str],
+) -> bool:  # fmt: skip
+    """Save a person's preferences and consents; False where there is no such person. `categories` are those of
+    notification types, by which it is counted what led to it."""
     words = [
         Consent(
             category=category, channel=channel.value, granted=granted, wording=said.wording,
@@ -56,7 +61,7 @@ async def save(
         changed = await preferences.take_steps(connection, dialect, {recipient_id: step}, PERSON, now)
         if recipient_id not in changed:
             return False
-        await _count(connection, dialect, said, switched_off(*changed[recipient_id]), now)
+        await _count(connection, dialect, said, recipient_id, switched_off(*changed[recipient_id]), now, categories)
         if words:
             await consents.append(connection, dialect, {recipient_id: words}, PERSON, now)
         return True
@@ -65,10 +70,12 @@ async def save(
 
 
 async def _count(
-    connection: AsyncConnection, dialect: str, said: Said, off: Sequence[tuple[str, str]], now: int
-) -> None:
+    connection: AsyncConnection, dialect: str, said: Said, recipient_id: str, off: Sequence[tuple[str, str]], now: int,
+    categories: Mapping[str, str],
+) -> None:  # fmt: skip
     if said.what is None or not off:
         return
     if said.delivery_id and await effect_places.add_deeds(connection, dialect, [(said.delivery_id, said.what)]):
         return
-    await effects.add(connection, dialect, [of_choice(said.what, *spot, now) for spot in off])
+    got = await choices.got_last(connection, dialect, [recipient_id], now)
+    await effects.add(connection, dialect, choices.of_choices(said.what, off, got, categories, now))

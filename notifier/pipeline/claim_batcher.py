@@ -13,6 +13,7 @@ import structlog
 
 from notifier import metrics
 from notifier.domain.clock import SECOND, Clock, elapsed
+from notifier.domain.effects import Effect
 from notifier.pipeline.bisect_failures import bisect_failures
 from notifier.providers.fence import Lease, keep_to
 from notifier.runtime.background import once
@@ -68,12 +69,14 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """The record of one delivery: its outcome, the attempt, an address to forget, an address to suppress."""
+    """The record of one delivery: its outcome, the attempt, an address to forget, an address to suppress, what it
+    is paid by."""
 
     settled: Settled
     attempt: Attempt | None = None
     gone: Gone | None = None
     bad: Suppression | None = None
+    paid: Effect | None = None
 
 
 class ClaimBatcher:
@@ -178,7 +181,8 @@ class ClaimBatcher:
             attempts = [each.attempt for each in part if each.attempt is not None]
             gone = [each.gone for each in part if each.gone is not None]
             bad = [each.bad for each in part if each.bad is not None]
-            recorded = await leases.settle(self._database, settled, attempts, gone, self._clock.now(), bad)
+            paid = [each.paid for each in part if each.paid is not None]
+            recorded = await leases.settle(self._database, settled, attempts, gone, self._clock.now(), bad, paid)
             if recorded != len(part):
                 metrics.leases_lost.inc(len(part) - recorded)
                 log.warning("deliver.lease_lost", deliveries=len(part) - recorded)

@@ -19,7 +19,7 @@ from notifier.domain.twins import is_test
 from notifier.pipeline.claim_batcher import Claim, OnWire, Settlement
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.prepare import Prepared, closed_by, is_open, prepare
-from notifier.pipeline.settle import Unsent, attempt, bad_address, lost_address, settle, was_tried
+from notifier.pipeline.settle import Unsent, attempt, bad_address, lost_address, paid, settle, was_tried
 from notifier.pipeline.traces import tell_delivered
 from notifier.providers.fence import BEGIN_WITHIN, Lease, check, is_over, leased
 from notifier.runtime.stages import Stage, meter, metered
@@ -217,6 +217,7 @@ def _settlement(tried: _Tried, now: int, random: Random) -> Settlement:
         attempt(ready, outcome, tried.started_at, tried.ended_at) if was_tried(ready, outcome) else None,
         lost_address(ready, outcome),
         bad_address(ready, outcome),
+        paid(ready, outcome, tried.prepared.words, tried.prepared.segments),
     )
 
 

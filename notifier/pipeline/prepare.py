@@ -22,16 +22,19 @@ from notifier.domain.twins import plain
 from notifier.pipeline.settle import NOT_RENDERED, RenderRecord, Unsent
 from notifier.policy import Case, Verdict, may_switch
 from notifier.rendering import Renderer
+from notifier.rendering.writing import writing
 from notifier.store.delivery.deliveries import Ready
 from notifier.store.delivery.heard import Heard
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A delivery ready to go: its message and what explains its words, or how it ends unsent."""
+    """A delivery ready to go: its message and what explains its words, or how it ends unsent. `segments` are those by
+    which the message is paid; None where nothing is."""
 
     ready: Ready
     message: Message | Unsent
     words: RenderRecord = NOT_RENDERED
+    segments: int | None = None
 
 
 def prepare(
@@ -172,6 +175,6 @@ def _render(
     message = spec.make_message(envelope, ready.reach, content)
     if message is None:
         raise RenderError(f"{kind.id}: the recipient no longer has an address for {ready.channel}")
-    return Prepared(
-        ready, message, RenderRecord(rendered.locale, facts.zone, content_hash(rendered.content), rendered.version)
-    )
+    words = RenderRecord(rendered.locale, facts.zone, content_hash(rendered.content), rendered.version)
+    measure = writing(ready.channel).measure
+    return Prepared(ready, message, words, measure.of(content) if measure is not None and measure.paid else None)

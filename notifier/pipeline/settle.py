@@ -7,6 +7,7 @@ import msgspec
 
 from notifier.domain import channels
 from notifier.domain.deliveries import Reason, State
+from notifier.domain.effects import Effect, What, hour_of
 from notifier.domain.errors import AddressGone, OptedOut, OutcomeUnknown, SendError
 from notifier.domain.messages import Receipt
 from notifier.domain.twins import is_test
@@ -105,6 +106,19 @@ def attempt(ready: Ready, outcome: Receipt | SendError, started_at: int, ended_a
         delivery_id=ready.id, number=ready.attempts + 1, started_at=started_at, ended_at=ended_at,
         provider=outcome.provider,
         outcome=kind, code=code,
+    )  # fmt: skip
+
+
+def paid(
+    ready: Ready, outcome: Receipt | SendError | Unsent, words: RenderRecord, segments: int | None
+) -> Effect | None:
+    """What a message is paid by that a provider has taken: so many `segments`; None where nothing is paid, as for a
+    test."""
+    if segments is None or not isinstance(outcome, Receipt) or is_test(ready.type):
+        return None
+    return Effect(
+        hour=hour_of(ready.created_at), type=ready.type, channel=ready.channel, locale=words.locale or "",
+        variant=ready.variant or "", what=What.SEGMENTS, after=segments, number=segments,
     )  # fmt: skip
 
 

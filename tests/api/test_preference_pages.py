@@ -132,7 +132,7 @@ async def test_a_category_whose_links_count_says_so_in_the_persons_language(ada:
 
 async def test_what_one_chose_before_and_did_not_touch_stays(ada: Person) -> None:
     before = Preferences(switches={"fleet": {"sms": False}}, channels={"push": True}, categories={"charging": True})
-    await preferences.change(ada.api.engine.database, "ada", lambda _: before, "test", NOW)
+    await preferences.change(ada.api.engine.database, "ada", lambda _: before, "test", NOW, {})
 
     await ada.submit(ada.centre_path(), *filled(quiet_from="22:00", quiet_until="06:00"))
 
@@ -162,7 +162,7 @@ async def test_only_what_was_changed_on_a_page_counts_however_old_the_page_is(ad
     since = msgspec.structs.replace(
         await ada.chosen(), everything=False, digests={"operations": "daily"}, quiet_hours=QuietHours("22:00", "06:00")
     )
-    await preferences.change(ada.api.engine.database, "ada", lambda _: since, "test", NOW)
+    await preferences.change(ada.api.engine.database, "ada", lambda _: since, "test", NOW, {})
     said = await ada.api.rows(consent)
 
     answer = await ada.submit(

@@ -88,7 +88,7 @@ async def test_every_page_meets_wcag_in_every_language_and_light(
     url, steps = PAGES[name]
     async with opened(browser, url(api), color_scheme=scheme, viewport=PHONE) as page:
         for lang in LANGUAGES:
-            await preferences.change(api.engine.database, "ada", lambda _: NO_PREFERENCES, "test", NOW)
+            await preferences.change(api.engine.database, "ada", lambda _: NO_PREFERENCES, "test", NOW, {})
             await page.goto(f"{url(api)}?lang={lang}")
             for step in steps:
                 await step(page)

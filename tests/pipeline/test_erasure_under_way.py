@@ -126,7 +126,7 @@ async def test_whatever_is_written_for_people_while_they_are_erased_nothing_tell
         await asyncio.gather(
             topics.subscribe(database, "station", id_),
             devices.register(database, id_, f"phone-of-{id_}", lambda _: Device(value=f"phone-of-{id_}")),
-            preferences.change(database, id_, lambda _: Preferences(everything=False), "test", now),
+            preferences.change(database, id_, lambda _: Preferences(everything=False), "test", now, {}),
             consents.add(database, id_, AGREED, "test", now),
             erasures.begin(database, [id_], "test", now),
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from notifier.channels.sms.heeding import heed
+from notifier.channels.sms.inbound import IncomingText
 from notifier.domain.assignment import POINTS, Points
 from notifier.domain.clock import DAY, MINUTE, ManualClock
 from notifier.domain.cloudevents import EventReader
@@ -279,3 +281,29 @@ async def test_explain_and_simulate_say_which_arm_and_a_replay_compares_none(
     day = NOW // DAY * DAY
     same = await replay(engine.database, engine.catalog, day, lambda _share: None)
     assert (same.events, same.differ) == (10, 0)
+
+
+async def test_what_an_arms_texts_cost_and_who_stops_them_is_counted_of_the_arm(
+    engine: WorkerEngine, people: list[str], report: Report
+) -> None:
+    # Given people who were told by text in two arms
+    run(engine, later=Arm(later="1 min"))
+    await warn(engine, report, *people)
+    await send(engine)
+    of = await arms(engine)
+    sent = [row for row in await everywhere.rows(engine.database, delivery) if row.state == State.SENT]
+    (told,) = [row for row in sent if row.channel == "sms" and row.recipient_id == "driver-7"] or [sent[0]]
+
+    # When one of them replies STOP
+    number = f"+49151234{int(told.recipient_id.removeprefix('driver-')):05}"
+    await heed(engine.database, IncomingText(number=number, body="STOP", sid="SM1"), engine.clock.now())
+
+    # Then it is of their arm, and each arm has paid for its texts
+    found = Counter[tuple[str, str]]()
+    hour = hour_of(engine.clock.now())
+    for each in await effects.read(engine.database, hour - 1, hour + 1, ["idle-warning"]):
+        found[each.variant, each.what] += each.number
+    texts = Counter(of[row.recipient_id] for row in sent if row.channel == "sms")
+    assert found[of[told.recipient_id], "stopped"] == 1
+    assert {of: number for (of, what), number in found.items() if what == "segments"} == dict(texts)
+    assert texts

@@ -316,7 +316,7 @@ async def test_of_what_people_chose_the_last_choice_stays(
     engine = keeping(engine, ONE_YEAR)
     for locale in ("de", "fr", "es"):
         chosen = partial(msgspec.structs.replace, locale=locale)
-        await preferences.change(engine.database, "ada", chosen, "x", clock.now())
+        await preferences.change(engine.database, "ada", chosen, "x", clock.now(), {})
         clock.advance(DAY)
 
     clock.advance(YEAR)

@@ -72,7 +72,7 @@ async def test_whoever_unsubscribed_gets_the_texts_and_no_mail_not_even_one_that
     # Given a mail that was decided, and its link used before it went out
     await decide(engine, [await report("payment.failed", **FAILED)])
     link = Unsubscribe("ada", "billing", EMAIL)
-    assert await switch(engine.database, link, Said({}, "test", "v1"), on=False, now=NOW)
+    assert await switch(engine.database, link, Said({}, "test", "v1"), on=False, now=NOW, categories={})
     await deliver_all(engine)
 
     # And one after it; and a receipt, which can't be switched off

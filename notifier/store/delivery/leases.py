@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.deliveries import OVER, UNREACHED, Channel, State, may_come_before
-from notifier.store.core import rows
+from notifier.domain.effects import Effect
+from notifier.store.core import effect_sums, rows
 from notifier.store.core.database import Database
 from notifier.store.core.schema import delivery, open_delivery
 from notifier.store.core.status import status
@@ -119,9 +120,10 @@ async def settle(
     gone: Sequence[Gone],
     now: int,
     bad: Sequence[Suppression] = (),
+    paid: Sequence[Effect] = (),
 ) -> int:
-    """Record outcomes of deliveries still under their leases, forget dead addresses and suppress bad ones; returns how
-    many were recorded.
+    """Record outcomes of deliveries still under their leases, forget dead addresses, suppress bad ones, and count what
+    was `paid`; returns how many were recorded.
 
     Where a receipt was quicker its state stands; where the recipient was erased meanwhile, nothing is kept of their
     words. Fewer than handed in means that leases ran out meanwhile: the state is not theirs to write then, but tries,
@@ -142,6 +144,7 @@ async def settle(
         if gone:
             await addresses.forget(connection, gone)
         await suppressions.add(connection, dialect, bad, now)
+        await effect_sums.add(connection, dialect, paid)
         ended = [each.id for each in settled if each.state in UNREACHED]
         await fallback_steps.bring_forward(connection, dialect, ended, now)
         return recorded

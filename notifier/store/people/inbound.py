@@ -7,7 +7,7 @@ again, and a statement may stand twice in a ledger. A stop is in force as soon a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -15,11 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Reason
-from notifier.domain.effects import ANY, What, of_choice
+from notifier.domain.effects import ANY, What
 from notifier.domain.ids import make_id
 from notifier.domain.recipient_facts import ALL
-from notifier.store.core import audit, buckets, effect_sums
+from notifier.store.core import audit, buckets, choices, effect_sums
 from notifier.store.core.audit import AuditEntry
+from notifier.store.core.buckets import over
+from notifier.store.core.choices import Got
 from notifier.store.core.database import Database
 from notifier.store.core.schema import recipient
 from notifier.store.people import consents, suppressions
@@ -42,14 +44,32 @@ Step = Callable[[AsyncConnection], Awaitable[bool]]
 """What a text asks for in one bucket; whether that changed what is suppressed."""
 
 
+def _newest(found: Sequence[list[Got]]) -> list[Got]:
+    return sorted((each for part in found for each in part), key=lambda each: each.created_at, reverse=True)
+
+
+@over(_newest)
+async def _got_last(database: Database, key: str, now: int) -> list[Got]:
+    """The messages that whoever has a number got lately, the last first."""
+
+    async def work(connection: AsyncConnection) -> list[Got]:
+        people = (await connection.scalars(_owners(key))).all()
+        return await choices.got_last(connection, database.dialect, people, now)
+
+    return await database.read(work)
+
+
 async def stop(database: Database, sid: str, key: str, now: int) -> bool:
-    """Suppress a number, by its key, on account of the text message with this id; whether that changed anything."""
+    """Suppress a number, by its key, on account of the text message with this id; whether that changed anything. It is
+    counted of the text that its people got last."""
+    got = await _got_last(database, key, now)
 
     async def tell(connection: AsyncConnection) -> bool:
         await _tell(connection, database.dialect, key, STOP, now)
         is_new = await suppressions.add(connection, database.dialect, [Suppression(key, Reason.STOPPED)], now) == 1
         if is_new:
-            await effect_sums.add(connection, database.dialect, [of_choice(What.STOPPED, ANY, STOP.channel, now)])
+            choice = choices.of_choices(What.STOPPED, [(ANY, STOP.channel)], got, {}, now)
+            await effect_sums.add(connection, database.dialect, choice)
         return is_new
 
     return await _heed(database, _entry(sid, STOPPED, key, now), tell, tell)
@@ -95,5 +115,9 @@ async def _heed(database: Database, entry: AuditEntry, elsewhere: Step, here: St
 
 async def _tell(connection: AsyncConnection, dialect: str, key: str, word: Consent, now: int) -> None:
     """Append the statement to the ledger of everybody who has the number."""
-    owners = (await connection.execute(sa.select(recipient.c.id).where(recipient.c.phone_key == key))).scalars()
+    owners = (await connection.scalars(_owners(key))).all()
     await consents.append(connection, dialect, {id_: [word] for id_ in owners}, PERSON, now)
+
+
+def _owners(key: str) -> sa.Select[str]:
+    return sa.select(recipient.c.id).where(recipient.c.phone_key == key)

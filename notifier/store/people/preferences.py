@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.domain.effects import What, of_choice
+from notifier.domain.effects import What
 from notifier.domain.preferences import (
     Defaults,
     Preferences,
@@ -19,7 +19,7 @@ from notifier.domain.preferences import (
     rewritten,
     switched_off,
 )
-from notifier.store.core import audit, effect_sums, rows
+from notifier.store.core import audit, choices, effect_sums, rows
 from notifier.store.core.audit import AuditEntry
 from notifier.store.core.buckets import of_person
 from notifier.store.core.database import Database
@@ -51,9 +51,12 @@ async def get(database: Database, recipient_id: str) -> Preferences | None:
 
 
 @of_person
-async def change(database: Database, recipient_id: str, step: Step, actor: str, now: int) -> Preferences | None:
+async def change(
+    database: Database, recipient_id: str, step: Step, actor: str, now: int, categories: Mapping[str, str]
+) -> Preferences | None:
     """Change a person's preferences by one step; None where there is no such recipient.
 
+    What they switch off is counted of the message that they got last, by the `categories` of notification types.
     Concurrent changes of one person's preferences wait for each other; an error raised by `step` leaves everything as
     it was.
     """
@@ -62,9 +65,10 @@ async def change(database: Database, recipient_id: str, step: Step, actor: str, 
         changed = await take_steps(connection, database.dialect, {recipient_id: step}, actor, now)
         if recipient_id not in changed:
             return None
-        off = switched_off(*changed[recipient_id])
-        counted = (of_choice(What.SWITCHED_OFF, *spot, now) for spot in off)
-        await effect_sums.add(connection, database.dialect, counted)
+        if off := switched_off(*changed[recipient_id]):
+            got = await choices.got_last(connection, database.dialect, [recipient_id], now)
+            made = choices.of_choices(What.SWITCHED_OFF, off, got, categories, now)
+            await effect_sums.add(connection, database.dialect, made)
         return changed[recipient_id][1]
 
     return await database.write(work)
