@@ -105,12 +105,13 @@ class Digest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AwaitedOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a notification is for: one of `events` about the same thing, at most `within` after it was decided. `name`
-    says it in words, such as "The car left"."""
+    """What a notification is for: one of `events` about the same thing (`by` its subject), or for the same person, at
+    most `within` after it was decided. `name` says it in words, such as "The car left"."""
 
     name: str
     events: tuple[str, ...]
     within: str
+    by: Literal["subject", "person"] = "subject"
 
     @property
     def milliseconds(self) -> int:
@@ -222,19 +223,23 @@ class Catalog:
         self.listeners: dict[str, list[NotificationType]] = {}
         self.cancels: dict[str, list[NotificationType]] = {}
         self.answers: dict[str, list[NotificationType]] = {}
+        self.answers_for_people: dict[str, list[NotificationType]] = {}
         self.with_twins = {kind.id: kind for own in self.types.values() for kind in (own, own.twin)}
         for kind in self.with_twins.values():
             self.listeners.setdefault(kind.event, []).append(kind)
             for event in kind.cancelled_by:
                 self.cancels.setdefault(event, []).append(kind)
-            for event in kind.outcome.events if kind.outcome else ():
-                self.answers.setdefault(event, []).append(kind)
+            if kind.outcome is not None:
+                answers = self.answers if kind.outcome.by == "subject" else self.answers_for_people
+                for event in kind.outcome.events:
+                    answers.setdefault(event, []).append(kind)
         self.shapes = {event: self._shape(event, name) for event, name in _names(self.event_types).items()}
         self.models = {event: self._model(event, shape) for event, shape in self.shapes.items()}
 
     @property
     def event_types(self) -> list[str]:
-        """Every event type that a notification type listens to, is cancelled by or is answered by."""
+        """Every event type that a notification type listens to, is cancelled by or is answered by; what answers by
+        person is listened to as well (`catalog_files`)."""
         return sorted({plain(event) for events in (self.listeners, self.cancels, self.answers) for event in events})
 
     @cached_property

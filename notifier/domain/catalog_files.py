@@ -31,6 +31,7 @@ def load_catalog(templates: Path) -> Catalog:
     types = [_load_type(file) for file in files]
     catalog = Catalog(types, load_regulation(templates))
     _check_limits(catalog)
+    _check_answers_for_people(catalog)
     _check_retention(catalog)
     for kind in types:
         for role, other in [*(("supersedes", each) for each in kind.supersedes), *(("closes", e) for e in kind.closes)]:
@@ -57,6 +58,16 @@ def _check_limits(catalog: Catalog) -> None:
             raise ConfigurationError(f"{FILE}: types.{id_}: there is no such notification type")
         if catalog.types[id_].class_ == "security":
             raise ConfigurationError(f"{FILE}: types.{id_}: a security notification type can't have a limit")
+
+
+def _check_answers_for_people(catalog: Catalog) -> None:
+    """Raise ConfigurationError where an outcome is awaited of people by an event that is for nobody."""
+    for event, kinds in catalog.answers_for_people.items():
+        if not any(kind.audience == "driver" for kind in catalog.listeners.get(event, [])):
+            raise ConfigurationError(
+                f'{kinds[0].id}/type.toml: outcome is awaited by = "person", but no type with the audience driver '
+                f"listens to the event {event!r}, so that nobody knows whose it is"
+            )
 
 
 def _check_retention(catalog: Catalog) -> None:

@@ -6,12 +6,15 @@ from functools import partial
 
 import structlog
 
+from notifier import policy
+from notifier.domain.catalog import Catalog
 from notifier.domain.clock import MINUTE, SECOND
 from notifier.pipeline.claim_batcher import LEASE
 from notifier.pipeline.engine import Engine
 from notifier.runtime.background import every
 from notifier.store.delivery import sweeping
 from notifier.store.people import erasures
+from notifier.store.people.erasures import Erasure
 
 EVERY = 2.0  # seconds between two rounds
 BATCH = 20  # people whose remaining data is removed in one round: one scan of the documents serves them all
@@ -33,7 +36,10 @@ async def sweep(engine: Engine) -> int:
     if not due:
         return 0
     everywhere = engine.database.whole.buckets  # events that name a person are wherever they reached anybody
-    count = sum([await sweeping.forget_told(part, each, now) for each in due for part in everywhere])
+    count = 0
+    for each in due:
+        awaited_by = _awaited_by(engine.catalog, each)
+        count += sum([await sweeping.forget_told(part, each, now, awaited_by) for part in everywhere])
     ended = [each for each in due if now >= each.requested_at + ENDED]
     if ended:
         for part in everywhere:
@@ -43,3 +49,9 @@ async def sweep(engine: Engine) -> int:
     await erasures.settle(engine.database, first, now + ENDED)
     log.info("erasure.swept", people=len(due), closed=len(ended), rows=count)
     return len(due)
+
+
+def _awaited_by(catalog: Catalog, erased: Erasure) -> list[str]:
+    """The keys by which outcomes are awaited of a person."""
+    kinds = (kind for kind in catalog.with_twins.values() if kind.outcome is not None and kind.outcome.by == "person")
+    return [policy.person_key(kind, erased.names[0]) for kind in kinds]

@@ -75,6 +75,18 @@ def plan_effects(plan: Plan, catalog: Catalog, event: Event) -> None:
         plan.answers.setdefault(key, at)
 
 
+def _answer_people(
+    plan: Plan, catalog: Catalog, kind: NotificationType, event: Event, people: Sequence[Recipient] | None
+) -> None:
+    """Add the outcomes that an event is by person, of the people whom it is for by a type."""
+    awaiting = catalog.answers_for_people.get(event.type)
+    if awaiting is None or kind.audience != "driver":
+        return
+    for person in people or ():
+        for other in awaiting:
+            plan.answers.setdefault(policy.person_key(other, person.id), event.starts_at)
+
+
 def answers_of(catalog: Catalog, event: Event) -> dict[str, int]:
     """The subjects whose outcome an event is, with the instant."""
     return dict.fromkeys(policy.answered(catalog, event), event.starts_at)
@@ -105,10 +117,11 @@ def plan_type(
     plan: Plan, catalog: Catalog, kind: NotificationType, event: Event, people: Sequence[Recipient] | None, now: int,
     spent: SendsInWindow, running: Running,
 ) -> None:  # fmt: skip
-    """Add a type's deliveries and decisions for these people."""
+    """Add a type's deliveries and decisions for these people, and the outcomes that the event is of theirs."""
     if people is None:
         subscribed = kind.audience == "subscribers"
         plan_nobody(plan, kind, event, Reason.EMPTY_AUDIENCE if subscribed else Reason.UNKNOWN_RECIPIENT, now)
+    _answer_people(plan, catalog, kind, event, people)
     alike = _Shared(policy.subject_key(kind, event.data), policy.expires_at(kind, event), now)
     turns = _turns(kind, event)
     trying = running.on(kind.id)
@@ -158,8 +171,9 @@ def _await(
     if kind.outcome is None:
         return
     first, channels = answers[0][1]["delivery"], [a.channel for a, _ in answers if a.state in policy.SPEAKING]
+    of = shared.subject_key if kind.outcome.by == "subject" else policy.person_key(kind, person.id)
     plan.awaited[first] = Awaited(
-        id=dated(make_id("awaited", first), instant_of(first)), subject_key=shared.subject_key, decided_at=shared.now,
+        id=dated(make_id("awaited", first), instant_of(first)), subject_key=of, decided_at=shared.now,
         until=shared.now + kind.outcome.milliseconds, type=kind.id, locale=person.facts.language,
         channels=",".join(dict.fromkeys(channels)), variant=shared.variant or "",
         person=None if shared.variant is None else exposure_id(shared.variant.partition("/")[0], person.id),

@@ -14,6 +14,7 @@ from notifier.policy.identity import (
     expires_at,
     outdates,
     own_audiences,
+    person_key,
     subject_key,
     useless_from,
 )  # fmt: skip
@@ -49,6 +50,7 @@ __all__ = [
     "may_switch",
     "outdates",
     "own_audiences",
+    "person_key",
     "subject_key",
     "switch",
     "trace",

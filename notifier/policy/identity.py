@@ -42,6 +42,11 @@ def subject_key(kind: NotificationType, data: dict[str, Any]) -> str:
     return _shared_id("about", kind.id, str(data[kind.about]))
 
 
+def person_key(kind: NotificationType, recipient_id: str) -> str:
+    """The id by which a type's outcome is awaited of a person, and by which nothing else is kept."""
+    return make_id("person", kind.id, recipient_id)
+
+
 def collapse_key(kind: NotificationType, data: dict[str, Any]) -> str:
     """The collapse key: two events with the same are one notification, and a newer push takes the older's place."""
     return _shared_id("same", kind.id, *[str(data[field]) for field in kind.same])

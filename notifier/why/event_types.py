@@ -12,6 +12,7 @@ from notifier.domain.catalog import (
     AUDIENCE_FIELDS,
     MAX_TEXT,
     Audience,
+    AwaitedOutcome,
     Catalog,
     Class,
     Field,
@@ -95,8 +96,8 @@ def describe(catalog: Catalog, event: str) -> EventTypeView:
             for kind in catalog.cancels.get(event, [])
         ],
         answers=[
-            f"It is the outcome of “{kind.name}” about the same {kind.about}, within {kind.outcome.within}."
-            for kind in catalog.answers.get(event, [])
+            f"It is the outcome of “{kind.name}” {_same(kind, kind.outcome, 'about')}, within {kind.outcome.within}."
+            for kind in _answered(catalog, event)
             if kind.outcome is not None
         ],
     )
@@ -106,7 +107,7 @@ def summary(catalog: Catalog, event: str) -> str:
     """Return an event type's meaning in a line: what it sends to whom, takes back, and is the outcome of."""
     sends = [f"Sends “{kind.name}” to {_AUDIENCES[kind.audience]}." for kind in catalog.listeners.get(event, [])]
     back = [kind.id for kind in catalog.cancels.get(event, [])]
-    answered = [kind.id for kind in catalog.answers.get(event, [])]
+    answered = [kind.id for kind in _answered(catalog, event)]
     return " ".join(
         [
             *sends,
@@ -202,8 +203,8 @@ def _end(catalog: Catalog, kind: NotificationType) -> Iterator[str]:
         )
     if kind.outcome is not None:
         yield (
-            f"Its outcome is “{kind.outcome.name}”: {_listed(kind.outcome.events, 'or')} with the same {kind.about} "
-            f"within {kind.outcome.within}."
+            f"Its outcome is “{kind.outcome.name}”: {_listed(kind.outcome.events, 'or')} "
+            f"{_same(kind, kind.outcome, 'with')} within {kind.outcome.within}."
         )
     if kind.one_shot:
         yield "It ends the subscription of whoever was told."
@@ -220,3 +221,13 @@ def _named(catalog: Catalog, types: Sequence[str]) -> str:
 def _listed(names: Iterable[str], joint: str) -> str:
     *first, last = names
     return f"{', '.join(first)} {joint} {last}" if first else last
+
+
+def _answered(catalog: Catalog, event: str) -> list[NotificationType]:
+    """Return the types whose outcome an event is."""
+    return [*catalog.answers.get(event, []), *catalog.answers_for_people.get(event, [])]
+
+
+def _same(kind: NotificationType, outcome: AwaitedOutcome, word: str) -> str:
+    """Return what an event and the notification whose outcome it is have in common."""
+    return f"{word} the same {kind.about}" if outcome.by == "subject" else "for the same person"

@@ -148,6 +148,10 @@ def test_marketing_is_always_bulk_however_urgent_it_says_it_is(tmp_path: Path) -
     assert catalog.types["cable-stuck"].lane == Lane.BULK
 
 
+FOR_NOBODY = '{ name = "Charged", events = ["session.ended"], within = "1 h", by = "person" }'
+"""An outcome that is awaited of people by an event that is for nobody."""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
@@ -166,6 +170,7 @@ def test_marketing_is_always_bulk_however_urgent_it_says_it_is(tmp_path: Path) -
         ("cancelled_by", 'supersedes = ["cable-gone"]\ncancelled_by', "'cable-gone'"),
         ("cancelled_by", 'closes = ["cable-gone"]\ncancelled_by', "'cable-gone'"),
         ("cancelled_by", 'until = "side"\ncancelled_by', "until names 'side'"),
+        ("cancelled_by", f"outcome = {FOR_NOBODY}\ncancelled_by", "nobody knows whose it is"),
         ("cancelled_by", 'when_unknown = { push = "ask" }\ncancelled_by', "when_unknown"),
         ("cancelled_by", 'fallback = "soon"\ncancelled_by', "duration"),
         ("cancelled_by", 'escalation = "soon"\ncancelled_by', "duration"),

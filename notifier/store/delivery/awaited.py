@@ -1,7 +1,7 @@
 """Awaited outcomes: a row for each person whom it was decided to tell, until what the message is for has come or its
 time is over. No row says who the person is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -59,6 +59,15 @@ async def answer(connection: AsyncConnection, dialect: str, answers: Mapping[str
     if found:
         await connection.execute(_answer(dialect), {"rows": found})
     return len(found)
+
+
+async def forget(connection: AsyncConnection, keys: Collection[str]) -> int:
+    """Make outcomes that are awaited of a person, by their subject keys, those of nobody: they count as not come."""
+    if not keys:
+        return 0
+    own = awaited_outcome.c.subject_key.in_(sorted(keys))
+    nobodys = sa.update(awaited_outcome).where(own).values(subject_key=awaited_outcome.c.id)
+    return (await connection.execute(nobodys)).rowcount
 
 
 async def take_over(connection: AsyncConnection, dialect: str, now: int, limit: int) -> list[Awaited]:

@@ -1,8 +1,8 @@
 """Sweeping up behind an erased person: rows are found by their id where an index has it, else by scanning every
 document. Each chunk has its own transaction, so finished work stays done."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import cache, partial
 from typing import Any, Final
 
 import msgspec
@@ -16,21 +16,23 @@ from notifier.store.core.database import Database
 from notifier.store.core.scanning import find
 from notifier.store.core.schema import charging_session, consent, decision, delivery, event, outcome
 from notifier.store.core.status import TELLING
-from notifier.store.delivery import exposures, outcomes
+from notifier.store.delivery import awaited, exposures, outcomes
 from notifier.store.delivery.outcomes import End
 from notifier.store.people.erasures import Erasure, forget_events
 
 CHUNK: Final = 500  # rows in one transaction
 
 
-async def forget_told(database: Database, erased: Erasure, now: int) -> int:
+async def forget_told(database: Database, erased: Erasure, now: int, awaited_by: Collection[str] = ()) -> int:
     """Replace one person by their pseudonym in deliveries, decisions and consents, end their pending deliveries, and
-    remove them from the events behind those and from who was counted in experiments; returns the number of rows.
+    remove them from the events behind those, from who was counted in experiments and from what is awaited of them, by
+    the keys of that; returns the number of rows.
 
     What a worker has in hand is settled by that worker, whenever that is, and not sent again.
     """
     count = 0
-    for chunk in (_forget_deliveries, _forget_decisions, _forget_consents, _forget_exposures):
+    of_person = (_forget_deliveries, _forget_decisions, _forget_consents, _forget_exposures)
+    for chunk in (*of_person, partial(_forget_awaited, awaited_by)):
         while done := await _in_transaction(database, chunk, erased, now):
             count += done
     return count
@@ -75,6 +77,12 @@ async def _forget_deliveries(connection: AsyncConnection, dialect: str, erased: 
 
 async def _forget_exposures(connection: AsyncConnection, dialect: str, erased: Erasure, _now: int) -> int:
     return await exposures.forget_person(connection, dialect, erased.names[0])
+
+
+async def _forget_awaited(
+    keys: Collection[str], connection: AsyncConnection, _dialect: str, _erased: Erasure, _now: int
+) -> int:
+    return await awaited.forget(connection, keys)
 
 
 async def _forget_decisions(connection: AsyncConnection, dialect: str, erased: Erasure, _now: int) -> int:
