@@ -134,8 +134,8 @@ def read(row: Row[*tuple[Any, ...]], kind: type[T], *, strict: bool = False) -> 
 
 
 def read_all(result: Result[Any], kind: type[T]) -> list[T]:
-    """Convert all rows of a result as `read` does one, at a third of the cost: SQLAlchemy names the columns of each row
-    anew, and is slower at handing out rows one by one."""
+    """Convert all rows of a result as `read` does one, at half of the cost: SQLAlchemy names the columns of each
+    row anew, and is slower at handing out rows one by one."""
     names = _names(tuple(result.keys()))
     return msgspec.convert([dict(zip(names, row, strict=True)) for row in result.all()], list[kind], strict=False)  # type: ignore[valid-type]
 
