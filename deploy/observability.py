@@ -101,6 +101,14 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel("Answers", "reqps", ((rate("notifier_http_request_seconds_count", "status"), "{{status}}"),)),
     ),
+    "Stations": (
+        Panel("Clients that follow the map", "short", (("sum(notifier_map_clients)", "clients"),)),
+        Panel("Frames of changed stations", "ops", ((rate("notifier_map_frames_total"), "frames a second"),)),
+        Panel(
+            "From a port's report to the map", "s",
+            ((quantile(0.5, "notifier_map_lag_seconds"), "p50"), (quantile(0.99, "notifier_map_lag_seconds"), "p99")),
+        ),
+    ),
     "Deliveries": (
         Panel("Due", "short", (("max by (channel, lane) (notifier_deliveries_due)", "{{channel}} {{lane}}"),)),
         Panel(

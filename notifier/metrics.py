@@ -115,6 +115,15 @@ request_seconds = Histogram(
     "notifier_http_request_seconds", "Time from a request's head until its answer begins",
     ["route", "method", "status"], buckets=ANSWERED, registry=REGISTRY,
 )  # fmt: skip
+map_clients = Gauge(
+    "notifier_map_clients", "Clients that follow stations as they change", multiprocess_mode="livesum",
+    registry=REGISTRY,
+)  # fmt: skip
+map_frames = Counter("notifier_map_frames_total", "Frames of changed stations sent to clients", registry=REGISTRY)
+map_lag_seconds = Histogram(
+    "notifier_map_lag_seconds", "Time from a port's report until a frame tells of it", buckets=SECONDS,
+    registry=REGISTRY,
+)  # fmt: skip
 clock_tick = Gauge(
     "notifier_clock_tick_timestamp_seconds",
     "Time at which a clock last finished a round",

@@ -59,6 +59,7 @@ from notifier.api.scrapes import Scrapes
 from notifier.api.signatures import read_link
 from notifier.api.stations import reading
 from notifier.api.stations.following import Following
+from notifier.api.stations.live import Live
 from notifier.api.traced import Traced
 from notifier.changes.waiting import Waiting
 from notifier.console.app import close_console, create_console, open_console
@@ -75,6 +76,7 @@ from notifier.pipeline.receipts import BATCH, take
 from notifier.rendering import Brand
 from notifier.rendering.categories import load_categories
 from notifier.rendering.confined import Confined
+from notifier.runtime.addresses import networks
 from notifier.runtime.coalesce import Coalescer
 from notifier.runtime.recent import Recent
 from notifier.runtime.rotation import Rotation
@@ -130,7 +132,7 @@ def create_app(
             staff = console.state.context = open_console(engine, known, live, warm=warm)
             opened.push_async_callback(close_console, staff)
             context = app.state.context = _open_context(engine, known, live, staff.confined, body_timeout)
-            for part in (context.intake, context.feeds, context.waiting):
+            for part in (context.intake, context.feeds, context.live, context.waiting):
                 opened.push_async_callback(part.close)
             if known.metrics_listen:
                 ready = Readiness({"database": context.readiness.get}, engine.clock)
@@ -166,6 +168,7 @@ def create_app(
 def _open_context(
     engine: Engine, settings: Settings, streams: Streams, confined: Confined, body_timeout: float
 ) -> ApiContext:
+    following = Following(engine.whole.database)
     books = LedgerCounter(engine.database, engine.clock)
     return ApiContext(
         engine=engine,
@@ -183,7 +186,8 @@ def _open_context(
             Brand(name=settings.brand_name, app_url=settings.app_url),
         ),
         feeds=Feeds(streams.ending),
-        stations=Following(engine.whole.database),
+        stations=following,
+        live=Live(following, engine.clock, streams.ending, networks(settings.trusted_proxies)),
         waiting=Waiting(engine.database, streams.ending),
         confined=confined,
         body_timeout=body_timeout,

@@ -16,6 +16,7 @@ from notifier.api.ledger_counter import LedgerCounter
 from notifier.api.page import Pages
 from notifier.api.scrapes import Scrapes
 from notifier.api.stations.following import Following
+from notifier.api.stations.live import Live
 from notifier.changes.waiting import Waiting
 from notifier.domain.catalog import Catalog
 from notifier.domain.channels import channels, part
@@ -50,6 +51,7 @@ class ApiContext:
     pages: Pages
     feeds: Feeds
     stations: Following
+    live: Live
     waiting: Waiting
     confined: Confined
     body_timeout: float

@@ -31,10 +31,18 @@ MOST_OF_ONE: Final = 20
 BACK_AFTER: Final = 2_000
 """Milliseconds until a disconnected client reconnects."""
 
+HEADERS: Final = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+"""Headers of a stream: nobody between us and the client keeps it back."""
+
 Look = Callable[[Any, Collection[str]], Awaitable[Mapping[str, Any]]]
 """Reads the state of each of these people as JSON values, from the given context."""
 
 log = structlog.get_logger(__name__)
+
+
+def refused() -> Response:
+    """The answer at which a browser doesn't connect again."""
+    return Response(status_code=204)
 
 
 class _Snapshot(NamedTuple):
@@ -66,9 +74,8 @@ class Feed:
         Answers 204, at which browsers stop, beyond `MOST` streams, beyond `MOST_OF_ONE` of one person, and when the
         process ends."""
         if self.connected >= MOST or len(self._waiting.get(who, ())) >= MOST_OF_ONE or self._ending.is_set():
-            return Response(status_code=204)
-        headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
-        return StreamingResponse(self._events(who, last, seconds), media_type="text/event-stream", headers=headers)
+            return refused()
+        return StreamingResponse(self._events(who, last, seconds), media_type="text/event-stream", headers=HEADERS)
 
     async def close(self) -> None:
         """End the feed's query and its streams; a query under way ends first, so that its connection is closed."""

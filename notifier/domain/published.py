@@ -76,6 +76,10 @@ class Needs(NamedTuple):
         """Whether one of the plugs will do."""
         return any(watts >= self.watts and (not self.connectors or name in self.connectors) for name, watts in offers)
 
+    def fits(self, place: Place) -> bool:
+        """Whether a place is shown and has such a plug."""
+        return place.shown and (self == ANYTHING or self.fit(place.offers))
+
     def has_free(self, place: Place) -> bool:
         """Whether a port that will do is free."""
         return any(

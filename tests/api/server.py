@@ -20,6 +20,7 @@ from notifier.api.lingering import LINGER
 from notifier.api.serving import HEAD_TIMEOUT, configure
 from notifier.broker import QUEUES, make_broker
 from notifier.broker.signals import Signals
+from notifier.console.live import Streams
 from notifier.domain.catalog import Catalog
 from notifier.domain.clock import ManualClock
 from notifier.domain.keys import SCOPES, Scope, make_key
@@ -66,6 +67,7 @@ class Caller:
     session: aiohttp.ClientSession
     engine: WorkerEngine
     key: str = field(repr=False, default="")
+    streams: Streams = field(default_factory=Streams)
 
     @property
     def clock(self) -> ManualClock:
@@ -73,7 +75,8 @@ class Caller:
         return self.engine.clock
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        """One request; headers as keywords, with `_` for `-`. The key goes along unless `Authorization` is given."""
+        """One request; headers as keywords, with `_` for `-`. The key goes along unless `Authorization` is given. Of a
+        stream nothing is read."""
         sent = {"Authorization": f"Bearer {self.key}"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
@@ -81,7 +84,7 @@ class Caller:
         async with self.session.request(
             method, url, data=body, headers=sent, skip_auto_headers=["Content-Type"], allow_redirects=False
         ) as answered:
-            content = await answered.read()
+            content = b"" if answered.content_type == "text/event-stream" else await answered.read()
             is_json = answered.content_type.endswith("json")
             return Answer(answered.status, answered.headers, json.loads(content) if is_json else content.decode())
 
@@ -133,12 +136,13 @@ async def application(
         if engine.tracer is not None:
             await engine.tracer.close()
 
-    app = create_app(open_engine, close, settings=settings, body_timeout=body_timeout)
+    streams = Streams()
+    app = create_app(open_engine, close, settings=settings, body_timeout=body_timeout, streams=streams)
     async with (
         serve(app, settings, head_timeout, linger) as url,
         aiohttp.ClientSession() as session,
     ):
-        yield Caller(url, session, engine, await add_key(database))
+        yield Caller(url, session, engine, await add_key(database), streams)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from notifier.api.endpoints import ApiContext, Endpoint
 from notifier.api.http import answer, prefers, read_query
-from notifier.api.stations.searching import Search, Stations, as_geojson, search
+from notifier.api.stations.searching import LiveSearch, Search, Stations, as_geojson, cells_of, needs_of, search
 from notifier.domain.problems import problem
 from notifier.domain.published import StationDetails, details
 
@@ -38,6 +38,18 @@ async def get_station(request: Request, context: ApiContext) -> Response:
     return answer(details(place), headers=FRESH)
 
 
+async def get_live(request: Request, context: ApiContext) -> Response:
+    """Stream stations as they change (server-sent events): first `snapshot`, the stations or clusters of the cells that
+    cover the box, then `change` with the stations of a cell that have changed, and `gone` with the ids of those that
+    are no longer shown there; or `clusters` with those that have changed, of which one with 0 stations is no more.
+
+    A cell is told once a second at most. `Last-Event-ID` leaves out what the client has been told already. At a 204 a
+    client asks `GET /v1/stations` instead.
+    """
+    asked = read_query(request, LiveSearch)
+    return await context.live.follow(request, cells_of(asked), needs_of(asked.connector, asked.min_kw))
+
+
 ENDPOINTS = [
     Endpoint(
         method="GET",
@@ -48,6 +60,18 @@ ENDPOINTS = [
         query=Search,
         gives={200: Stations},
         tables=(GEOJSON,),
+        problems=(42205,),
+        cross_origin=True,
+        of_map=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/stations/live",
+        scope=None,
+        handler=get_live,
+        summary="Follow stations: a stream of what changes",
+        query=LiveSearch,
+        gives={200: None, 204: None},
         problems=(42205,),
         cross_origin=True,
         of_map=True,

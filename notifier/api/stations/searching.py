@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from notifier.api.stations.view import Node, View, nodes
-from notifier.domain.geography import WORLD, Box, around, cover, distance
+from notifier.domain.geography import MOST_CELLS, WORLD, Box, around, cover, distance, read_cell, resolution_of
 from notifier.domain.problems import problem
 from notifier.domain.published import KW, Cluster, Needs, Place, Station, encode, tell
 
@@ -52,6 +52,16 @@ class Stations(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool = False
 
 
+class LiveSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked of `GET /v1/stations/live`: a box, or up to 64 cells of H3 in one of the resolutions 0, 1, 3, 5 and
+    7, with commas between them; the world where neither is given."""
+
+    bbox: str | None = None
+    cells: str | None = None
+    connector: Connectors = []
+    min_kw: Kw = 0
+
+
 def needs_of(connectors: Iterable[str], min_kw: float) -> Needs:
     """What a driver needs, of what was asked."""
     return Needs(frozenset(connectors), math.ceil(min_kw * KW))
@@ -63,6 +73,21 @@ def read_box(text: str) -> Box:
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
         raise problem(42205, "west and east are from -180 to 180, and -90 ≤ south ≤ north ≤ 90", "/bbox")
     return Box(west, south, east, north)
+
+
+def cells_of(asked: LiveSearch) -> Sequence[int]:
+    """The cells that were asked for; raises Problem 42205."""
+    if asked.cells is None:
+        return cover(WORLD if asked.bbox is None else read_box(asked.bbox))
+    if asked.bbox is not None:
+        raise problem(42205, "give either bbox or cells, not both", "/cells")
+    try:
+        found = sorted(set(map(read_cell, asked.cells.split(","))))
+    except ValueError:
+        raise problem(42205, "write cells of H3 in resolution 0, 1, 3, 5 or 7, with commas between", "/cells") from None
+    if len(found) > MOST_CELLS or len(set(map(resolution_of, found))) > 1:
+        raise problem(42205, f"at most {MOST_CELLS} cells, and all of one resolution", "/cells")
+    return found
 
 
 def search(view: View, asked: Search) -> Stations:
