@@ -20,6 +20,7 @@ from notifier.domain.changes import Change
 from notifier.domain.clicks import SETTLED, by_people
 from notifier.domain.deliveries import Channel, State
 from notifier.domain.effects import ANY, COUNTED, HOURS_OF_A_DAY, Effect, What, hour_of, step_of
+from notifier.domain.errors import AddressGone
 from notifier.pipeline import campaigns
 from notifier.pipeline.engine import Engine
 from notifier.runtime.background import every
@@ -101,7 +102,7 @@ async def _count_changes(engine: Engine) -> bool:
     if end == place:
         return False
     reached = await _reached(engine, found)
-    mails = _mails(reached)
+    mails = _mails([*reached, *await _refused(engine, found)])
 
     async def work(connection: AsyncConnection) -> bool:
         if not await effect_places.move(connection, database.dialect, place, end):
@@ -119,6 +120,18 @@ async def _reached(engine: Engine, found: Iterable[Change]) -> list[Counted]:
     campaigns_ = sorted(kind.id for kind in engine.catalog.types.values() if is_campaign(kind))
     database = engine.database
     return await database.read(lambda connection: effect_places.counted(connection, database.dialect, done, campaigns_))
+
+
+async def _refused(engine: Engine, found: Iterable[Change]) -> list[Counted]:
+    """The mails that were refused because of their address as they were handed over, as those that came back later."""
+    gone = [
+        (each.delivery_id, State.UNDELIVERED.value)
+        for each in found
+        if each.state == State.FAILED and each.reason == AddressGone.kind
+    ]
+    campaigns_ = sorted(kind.id for kind in engine.catalog.types.values() if is_campaign(kind))
+    database = engine.database
+    return await database.read(lambda connection: effect_places.counted(connection, database.dialect, gone, campaigns_))
 
 
 def _mails(reached: Iterable[Counted]) -> dict[str, Counts]:

@@ -4,13 +4,14 @@ Both write supersessions, as an event does that makes others untrue: later claim
 fallback step or digest the delivery waits in, and repeating it changes nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain, islice
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier import policy
+from notifier.domain.campaigns import CampaignState
 from notifier.domain.catalog import NotificationType
 from notifier.domain.deliveries import Reason
 from notifier.domain.twins import plain
@@ -19,7 +20,7 @@ from notifier.store.core import audit
 from notifier.store.core.audit import AuditEntry
 from notifier.store.core.buckets import over
 from notifier.store.core.database import Database
-from notifier.store.delivery import events, supersessions
+from notifier.store.delivery import campaigns, events, supersessions
 from notifier.store.delivery.deliveries import Subject
 from notifier.store.delivery.supersessions import MOST_TOLD, StoppedDelivery, Supersession
 
@@ -75,7 +76,21 @@ async def _stop(engine: Engine, things: Sequence[tuple[str, int]], reason: Reaso
     """
     entry = AuditEntry(at=engine.clock.now(), actor=actor, action=reason, subject=told[:MAX_SUBJECT])
     new = [Supersession(subject_key=key, until=until, reason=reason, event_id=entry.id) for key, until in things]
-    return await _write(engine.database, new, entry)
+    return await _write(engine.database, new, await _paused(engine.database, new), entry)
+
+
+def _union(found: Sequence[set[str]]) -> set[str]:
+    return set().union(*found)
+
+
+@over(_union)
+async def _paused(database: Database, new: Sequence[Supersession]) -> set[str]:
+    """The paused campaigns of which supersessions stop what waits."""
+
+    async def work(connection: AsyncConnection) -> set[str]:
+        return set(await supersessions.paused(connection, database.dialect, new))
+
+    return await database.read(work)
 
 
 def _all(found: Sequence[Stopping]) -> Stopping:
@@ -85,15 +100,20 @@ def _all(found: Sequence[Stopping]) -> Stopping:
 
 
 @over(_all)
-async def _write(database: Database, new: Sequence[Supersession], entry: AuditEntry) -> Stopping:
-    """Write supersessions in a bucket, and the one entry of the audit with whichever is the first: so where a bucket
-    doesn't answer, what was stopped in others is in the audit, and the same again stops the rest."""
+async def _write(
+    database: Database, new: Sequence[Supersession], paused: Collection[str], entry: AuditEntry
+) -> Stopping:
+    """Write supersessions in a bucket, end campaigns that are paused, and write the one entry of the audit with
+    whichever is the first: so where a bucket doesn't answer, what was stopped in others is in the audit, and the same
+    again stops the rest."""
 
     async def work(connection: AsyncConnection) -> Stopping:
         dialect = database.dialect
         await supersessions.add(connection, dialect, new)
         await audit.add(connection, dialect, [entry])
         count, found = await supersessions.stopped(connection, dialect, new)
+        # What a pause has put off would see the supersession only once somebody had lifted it.
+        await campaigns.handle(connection, dialect, paused, CampaignState.ENDED, entry.at)
         told = [msgspec.structs.replace(each, type=plain(each.type)) for each in found]
         return Stopping(stopped=count, deliveries=told)
 

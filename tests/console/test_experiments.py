@@ -96,7 +96,7 @@ async def test_an_experiment_is_set_up_in_four_steps_and_only_the_last_button_wr
     assert "please : texts of version 1" in told_of
     assert "50 % of the people: control 50 %, please 50 %" in told_of
     assert "The car left within 30 min; a gain of 10 percentage points" in told_of
-    assert re.search(r"720 people a day are told, and for 40.0 % .* about \d+ days", told_of)
+    assert re.search(r"720 times a day somebody is told, and for 40.0 % .* about \d+ days", told_of)
 
     # And saving makes a draft, once however often the button is pressed
     for _ in range(2):

@@ -106,7 +106,7 @@ async def test_an_experiment_is_set_up_another_one_decided_for_and_the_first_sta
     await page.get_by_role("button", name="Continue").click()
     await expect(page.get_by_text("The car left within 30 min")).to_be_visible()
     await page.get_by_role("button", name="Continue").click()
-    await expect(page.get_by_text("people a day are told")).to_be_visible()
+    await expect(page.get_by_text("times a day somebody is told")).to_be_visible()
     await page.get_by_role("button", name="Continue").click()
     await expect(page.get_by_text("control 70 %, wait 30 %")).to_be_visible()
     await page.get_by_role("button", name="Save draft").click()

@@ -23,6 +23,8 @@ from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.pipeline.expand import expand
 from notifier.pipeline.receipts import record
+from notifier.pipeline.stopping import cancel
+from notifier.sandbox import FaultRule, Sandbox
 from notifier.store.core import audit
 from notifier.store.core.effects import campaign
 from notifier.store.core.schema import open_delivery
@@ -229,3 +231,39 @@ async def test_only_mails_of_campaigns_are_counted(engine: WorkerEngine, event: 
 
     assert {row.event_id for row in found} == {event}
     assert sum(row.sent for row in found) == 8
+
+
+async def test_mails_that_are_refused_as_they_are_handed_over_count_as_those_that_come_back(
+    engine: WorkerEngine, sandbox: Sandbox, event: str
+) -> None:
+    # Given a campaign of which two hundred mails have gone out and eight came back
+    await seed(engine, event, Counts(sent=200, undelivered=8))
+
+    # When the provider refuses the mailboxes of three more
+    sandbox.faults.add(FaultRule(channel="email", action="fail", reply="550 5.1.1 No such user"))
+    await send(engine, 3)
+    await look(engine)
+
+    # Then it is paused
+    assert (event, "paused", "bounces") in await letters(engine)
+
+
+async def test_a_paused_campaign_that_is_cancelled_ends_at_once(
+    engine: WorkerEngine, clock: ManualClock, event: str
+) -> None:
+    # Given a campaign that is paused, with four mails put off
+    await seed(engine, event, Counts(sent=COMPLAINTS_IN))
+    await complain(engine, 0, 3)
+    await send(engine)
+    assert (await states(engine))["pending", "campaign_paused"] == 4
+
+    # When it is cancelled
+    stopped = await cancel(engine, engine.catalog.types["offer"], OFFER["campaign_id"], "cli:ada")
+    await look(engine)
+    await send(engine)
+
+    # Then nothing of it waits any more, neither a mail nor a dead letter
+    assert stopped.stopped == 4
+    assert await states(engine) == {("sent", None): 8, ("cancelled", "cancelled"): 4}
+    assert await letters(engine) == []
+    assert (await ledger.read(engine.database)).balanced

@@ -9,8 +9,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.domain.campaigns import CampaignState
 from notifier.domain.deliveries import HeldChannel, Reason, State
 from notifier.store.core import rows
+from notifier.store.core.effects import campaign
 from notifier.store.core.schema import delivery, event, open_delivery, supersession
 from notifier.store.core.status import status
 from notifier.store.delivery import batch_leases
@@ -79,6 +81,12 @@ async def stopped(
     return count, [rows.read(row, StoppedDelivery, strict=True) for row in found]
 
 
+async def paused(connection: AsyncConnection, dialect: str, new: Sequence[Supersession]) -> list[str]:
+    """The paused campaigns, by their events, of which these supersessions stop what waits."""
+    parameters = {"rows": [{"subject_key": each.subject_key, "until": each.until} for each in new]}
+    return list(await connection.scalars(_paused(dialect), parameters))
+
+
 @cache
 def _mark(dialect: str) -> sa.Insert:
     columns = [supersession.c[name] for name in Supersession.__struct_fields__]
@@ -113,6 +121,14 @@ def _waiting(dialect: str) -> tuple[sa.FromClause, list[sa.ColumnElement[bool]]]
 def _count(dialect: str) -> sa.Select[Any]:
     joined, conditions = _waiting(dialect)
     return sa.select(sa.func.count()).select_from(joined).where(*conditions)
+
+
+@cache
+def _paused(dialect: str) -> sa.Select[Any]:
+    joined, conditions = _waiting(dialect)
+    of = joined.join(campaign, campaign.c.event_id == delivery.c.event_id)
+    is_paused = campaign.c.state == CampaignState.PAUSED
+    return sa.select(campaign.c.event_id).select_from(of).where(is_paused, *conditions).distinct()
 
 
 @cache
