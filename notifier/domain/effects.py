@@ -15,6 +15,10 @@ HOURS_OF_A_DAY: Final = 24
 BY_HOUR: Final = 3 * HOURS_OF_A_DAY
 """Hours for which sums are kept by the hour: afterwards by the day (UTC), as of its first hour."""
 
+KEPT: Final = 1100 * HOURS_OF_A_DAY
+"""Hours for which sums are kept: three years, so that a month can be set against those of the two years before. They
+name nobody, and are few: longer would serve nobody either."""
+
 ANY: Final = ""
 """The channel of what is counted once for each person, however many channels they were to hear by; the type, and the
 category, of what is about none."""

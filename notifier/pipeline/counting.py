@@ -19,7 +19,7 @@ from notifier.domain.catalog import Catalog
 from notifier.domain.changes import Change
 from notifier.domain.clicks import SETTLED, by_people
 from notifier.domain.deliveries import Channel, State
-from notifier.domain.effects import ANY, COUNTED, HOURS_OF_A_DAY, Effect, What, hour_of, step_of
+from notifier.domain.effects import ANY, COUNTED, HOURS_OF_A_DAY, KEPT, Effect, What, hour_of, step_of
 from notifier.domain.errors import AddressGone
 from notifier.pipeline import campaigns
 from notifier.pipeline.engine import Engine
@@ -81,8 +81,11 @@ async def run_merging(engine: Engine, stop: asyncio.Event) -> None:
 
 
 async def merge(engine: Engine) -> None:
-    """Merge what was added to hours of the last days."""
-    await _merge(engine.database, hour_of(engine.clock.now()) - PAST)
+    """Merge what was added to hours of the last days, and remove what is not kept any more."""
+    now = hour_of(engine.clock.now())
+    await _merge(engine.database, now - PAST)
+    while await effects.forget(engine.database, now - KEPT, FOLDED) == FOLDED:
+        pass
 
 
 async def _merge(database: Database, since: int) -> None:

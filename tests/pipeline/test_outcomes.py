@@ -312,3 +312,25 @@ async def _add(engine: WorkerEngine, added: Effect, connection: AsyncConnection)
 
 def _warning(number: int, now: int) -> dict[str, Any]:
     return {**WARNING, "session_id": str(number), "idle_fee_from": f"2026-03-09T{18 + number}:59:00Z"}
+
+
+async def test_counts_are_kept_for_three_years(
+    engine: WorkerEngine, clock: ManualClock, driver: str, report: Report
+) -> None:
+    # Given something that is counted
+    await tell(engine, await report("idle.warning", **WARNING))
+    clock.advance(HOUR)
+    assert await counted(engine)
+
+    # When three years are over but for a day, and when they are over
+    clock.advance(1099 * DAY)
+    for each in engine.buckets:
+        await merge(each)
+    there = len(await everywhere.rows(engine.database, effect))
+    clock.advance(2 * DAY)
+    for each in engine.buckets:
+        await merge(each)
+
+    # Then it was there until then
+    assert there > 0
+    assert await everywhere.rows(engine.database, effect) == []

@@ -50,6 +50,19 @@ async def make_whole(database: Database, hour: int, limit: int) -> int:
     return await database.write(work)
 
 
+async def forget(database: Database, before: int, limit: int) -> int:
+    """Remove the sums of hours before one, at most `limit` rows; returns how many there were."""
+    query = sa.select(effect.c.id).where(effect.c.hour < before).limit(limit)
+
+    async def work(connection: AsyncConnection) -> int:
+        found = list(await connection.scalars(query.with_for_update(skip_locked=True)))
+        if found:
+            await SUMS.delete(connection, database.dialect, found)
+        return len(found)
+
+    return await database.write(work)
+
+
 async def read(
     database: Database, since: int, until: int, types: Collection[str] = (), *,
     by: Collection[str] = APART, cuts: Sequence[int] = (),
