@@ -27,12 +27,13 @@ from bench.outcomes import outcomes
 from bench.retention import retention
 from bench.segment import segment
 from bench.snapshot import snapshot
+from bench.stations import stations
 from bench.steady import idle, steady
 
 Scenario = Callable[[Options], Coroutine[Any, Any, dict[str, Any]]]
 SCENARIOS: dict[str, Scenario] = {
     "burst": burst, "mix": mix, "told": told, "tried": tried, "steady": steady, "idle": idle, "alerts": alerts,
-    "distant": distant,
+    "distant": distant, "stations": stations,
     "accept": accept, "growth": growth, "retention": retention, "snapshot": snapshot,
     "decide": lambda options: decide(options.people),
     "segment": lambda options: segment(options.people), "console": lambda options: console(options.rows // 2),
@@ -73,6 +74,9 @@ def main() -> None:
     parser.add_argument("--database", choices=get_args(DatabaseKind), default=usual.database)
     parser.add_argument(
         "--buckets", type=int, default=usual.buckets, help="burst and mix on PostgreSQL: parts of the database"
+    )
+    parser.add_argument(
+        "--viewers", type=int, default=usual.viewers, help=f"of stations; 20 ports each (default {usual.viewers})"
     )
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="burst and mix: ours alone")
     parser.add_argument("--json", action="store_true", help="only the JSON lines")

@@ -8,7 +8,7 @@ DatabaseKind = Literal["postgresql", "pgbouncer", "mariadb", "sqlite"]
 
 class Options(NamedTuple):
     """How much of everything; `peers` says whether others do the same job beside it, `buckets` into how many the
-    database is divided."""
+    database is divided, `viewers` how many look at the map."""
 
     events: int = 5_000
     people: int = 1_000_000
@@ -17,3 +17,4 @@ class Options(NamedTuple):
     database: DatabaseKind = "postgresql"
     buckets: int = 1
     peers: bool = True
+    viewers: int = 5_000

@@ -7,6 +7,8 @@ from heapq import nlargest
 from operator import attrgetter
 from typing import Final, NamedTuple
 
+import msgspec
+
 from notifier.domain.geography import FINEST, ancestor, centre, name
 from notifier.domain.published import ANYTHING, Cluster, Needs, Offers, Place, Port, offers
 from notifier.domain.stations import Counts, count
@@ -178,7 +180,8 @@ class View:
     def _report(self, place: Place, ports: Iterable[Port]) -> bool:
         known = {port.id: port for port in place.ports}
         news = {port.id: port for port in ports if port.id not in known or known[port.id].revision < port.revision}
-        if not news:
+        if all(_tells_the_same(known.get(port.id), port) for port in news.values()):
+            place.ports = tuple((known | news).values())  # nothing but the revision: an availability counts now
             return False
         node, before = self._nodes[place.cell], (place.offers, place.shown)
         node.add(place, -1, 0)
@@ -219,6 +222,10 @@ class View:
         if parent is not None:
             parent.children.append(node)
         return node
+
+
+def _tells_the_same(known: Port | None, port: Port) -> bool:
+    return known is not None and msgspec.structs.replace(known, revision=port.revision) == port
 
 
 def nodes(view: View, cells: Iterable[int]) -> list[Node]:
