@@ -153,15 +153,19 @@ def as_geojson(found: Stations) -> dict[str, Any]:
 
 
 def _near(view: View, wanted: Callable[[Place], bool], latitude: float, longitude: float, asked: Search) -> Stations:
-    box = around(latitude, longitude, asked.radius)
-    inside = [
-        (metres, place.id, place)
-        for node in nodes(view, cover(box))
-        for place in node.every()
-        if wanted(place)
-        and _in(box, place)
-        and (metres := distance(latitude, longitude, place.latitude, place.longitude)) <= asked.radius
-    ]
+    inside: list[tuple[float, str, Place]] = []
+    for radius in (asked.radius / 16, asked.radius / 4, asked.radius):  # in a city the nearest are soon enough
+        box = around(latitude, longitude, radius)
+        inside = [
+            (metres, place.id, place)
+            for node in nodes(view, cover(box))
+            for place in node.every()
+            if _in(box, place)
+            and wanted(place)
+            and (metres := distance(latitude, longitude, place.latitude, place.longitude)) <= radius
+        ]
+        if len(inside) > asked.limit:
+            break
     nearest = sorted(inside)[: asked.limit]
     return Stations(
         revision=view.revision, stations=[tell(place, metres) for metres, _, place in nearest], clusters=[],
