@@ -243,6 +243,12 @@ def _level(value: str) -> str:
     return value.lower()
 
 
+def _on_or_off(value: str) -> str:
+    if value.lower() not in get_args(_FIELDS["map"].type):
+        raise ValueError("must be on or off")
+    return value.lower()
+
+
 def _namespace(value: str) -> str:
     if not _NAMESPACE.fullmatch(value):
         raise ValueError("must be at most 40 letters and digits, with dots, hyphens and underscores between them")
@@ -324,6 +330,7 @@ _OWN: Final[Mapping[str, Setting]] = {
     "map": Setting(
         about="`off`: stations are shown to nobody, neither on `/map` nor by `/v1/stations`; public otherwise",
         example="off",
+        read=_on_or_off,
     ),
     "signing_keys": Setting(
         about="the keys that sign links in messages, newest first; generated and kept in the database when unset",

@@ -31,6 +31,7 @@ def other_than_default(name: str) -> Any:
             return default + 1
     fitting = {
         "log_level": "debug",
+        "map": "off",
         "push_providers": "fcm:///another.json",
         "sms_providers": "twilio://sid:token@host?from=+15005550006",
         "email_providers": "smtps://another, smtp://one",
@@ -202,7 +203,9 @@ def test_every_setting_has_an_example_that_is_told_with_what_is_wrong(name: str)
 
 
 @pytest.mark.parametrize("wrong", ["one two", "\x00"])
-@pytest.mark.parametrize("name", ["port", "public_url", "app_url", "host", "email_from", "loopback_only", "log_level"])
+@pytest.mark.parametrize(
+    "name", ["port", "public_url", "app_url", "host", "email_from", "loopback_only", "log_level", "map"]
+)
 def test_what_is_wrong_is_told_without_its_words_and_with_a_good_value(name: str, wrong: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load_settings({variable(name): f"canary {wrong} canary"})
