@@ -26,11 +26,13 @@ from notifier.api import (
     experiments,
     explaining,
     ocpi,
+    ocpp,
     on_call,
     operations,
     outcomes,
     preference_pages,
     preferences,
+    putting_stations,
     recipients,
     stopping,
     subscriptions,
@@ -84,7 +86,8 @@ from notifier.runtime.settings import Settings
 
 ENDPOINTS = docs.endpoints(
     [
-        *events.ENDPOINTS, *ocpi.ENDPOINTS, *recipients.ENDPOINTS, *devices.ENDPOINTS, *of_channels(),
+        *events.ENDPOINTS, *ocpi.ENDPOINTS, *ocpp.ENDPOINTS, *putting_stations.ENDPOINTS,
+        *recipients.ENDPOINTS, *devices.ENDPOINTS, *of_channels(),
         *deliveries.ENDPOINTS, *outcomes.ENDPOINTS, *dead.ENDPOINTS, *preferences.ENDPOINTS,
         *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS, *clicks.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,

@@ -20,6 +20,7 @@ Scope = Literal[
     "events:write", "opened:write", "recipients:write", "recipients:read", "recipients:erase", "tenants:write",
     "deliveries:read", "ledger:read", "metrics:read", "dead:read", "dead:write", "explain:read", "changes:read",
     "subscriptions:write", "texts:read", "texts:write", "texts:publish", "ocpi",
+    "stations:write",
 ]  # fmt: skip
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 

@@ -42,6 +42,7 @@ TITLES: Mapping[int, tuple[str, str]] = {
     42206: ("Segment doesn't fit", "The pointer names the condition or member, the detail the expected value."),
     42207: ("Texts can't be used", "The detail names the part; docs/notification-types.md describes the language."),
     42208: ("Experiment can't be", "The pointer names the member; docs/experiments.md describes what may be tried."),
+    42209: ("OCPP frame doesn't fit", "The pointer names the member of the frame; OCPP 1.6 and 2.0.1 define it."),
     42901: ("Too many events", "The key's rate is exceeded. Repeat the request after the seconds in Retry-After."),
     42902: ("Too many events today", ("The key's events of this day (UTC) are used up. Retry-After tells the seconds "
 "until the next.")),

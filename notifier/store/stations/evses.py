@@ -104,10 +104,28 @@ async def look_at_due(database: Database, now: int, limit: int) -> list[Evse]:
     return await database.write(work) if await database.read(due) else []
 
 
-async def of_location(connection: AsyncConnection, location_id: str) -> list[Evse]:
-    """The ports of a place."""
-    query = sa.select(*FIELDS).where(evse.c.location_id == location_id).order_by(evse.c.id)
-    return [read(row) for row in await connection.execute(query)]
+async def of_stations(database: Database, names: Sequence[str]) -> list[Evse]:
+    """The ports of stations of OCPP, by the stations' names."""
+    if not names:
+        return []
+
+    async def work(connection: AsyncConnection) -> list[Evse]:
+        wanted = [{"station": name} for name in names]
+        return [read(row) for row in await connection.execute(_by_station(database.dialect), {"rows": wanted})]
+
+    return await database.read(work)
+
+
+async def of_locations(database: Database, ids: Sequence[str]) -> list[Evse]:
+    """The ports of places, by the places' ids."""
+    if not ids:
+        return []
+
+    async def work(connection: AsyncConnection) -> list[Evse]:
+        wanted = [{"location_id": id_} for id_ in ids]
+        return [read(row) for row in await connection.execute(_by_location(database.dialect), {"rows": wanted})]
+
+    return await database.read(work)
 
 
 async def put(
@@ -207,6 +225,13 @@ def _by_id(dialect: str) -> sa.Select[Any]:
 def _by_station(dialect: str) -> sa.Select[Any]:
     given = rows.batch(dialect, [evse.c.station])
     found = rows.lookup(given, evse, evse.c.station == given.c.station)
+    return sa.select(*FIELDS).select_from(found).order_by(evse.c.id)
+
+
+@cache
+def _by_location(dialect: str) -> sa.Select[Any]:
+    given = rows.batch(dialect, [evse.c.location_id])
+    found = rows.lookup(given, evse, evse.c.location_id == given.c.location_id)
     return sa.select(*FIELDS).select_from(found).order_by(evse.c.id)
 
 
