@@ -212,7 +212,7 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
 
     async def handle(request: Request) -> Response:
         endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
-        request.scope[MARK] = bool(offered)
+        request.scope[MARK] = bool(offered) and (endpoint is None or endpoint.cross_origin)
         if request.method == "OPTIONS" and offered:
             return preflight(offered)
         if endpoint is None:
