@@ -226,6 +226,7 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
             if endpoint.limited and key.limited:
                 request.state.limits = partial(context.limits.fields, key)
                 context.limits.check(key)
+        if endpoint.scope is not None or endpoint.signed_by is None:
             refuse_no_text(request)
         match endpoint.signed_by:
             case SignatureScheme(read=read) | TokenScheme(read=read):
