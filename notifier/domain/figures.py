@@ -116,9 +116,9 @@ def figures(
     ends = {type_: final_before(each.milliseconds, now) for type_, each in outcomes.items() if each is not None}
     for each in effects:
         type_ = plain(each.type)
-        if each.what not in OF_PEOPLE:
+        if each.what in COUNTS:
             parts[type_, group_of(each, by)].counts[each.what] += each.number
-        elif type_ in ends and (each.channel != ANY) == (by == "channel"):
+        elif each.what in OF_PEOPLE and type_ in ends and (each.channel != ANY) == (by == "channel"):
             parts[type_, group_of(each, by)].add(each, is_final=each.hour < ends[type_])
     return [part.figures(*key, outcomes.get(key[0])) for key, part in sorted(parts.items(), key=_place)]
 

@@ -104,10 +104,11 @@ async def read_all(engine: Engine, experiments: Sequence[Experiment]) -> list[Re
 
 def result(experiment: Experiment, kind: NotificationType, counted: Sequence[Effect], now: int) -> Result:
     """What an experiment has come to by what was counted of its type. Only hours of which every outcome has come or is
-    too late are read."""
+    too late are read; in its last hour nobody was told once it had ended."""
     own = [each for each in counted if each.variant.startswith(f"{experiment.id}/")]
     within = 0 if kind.outcome is None else kind.outcome.milliseconds
-    final = [each for each in own if (each.hour + 1) * HOUR + within <= now]
+    ended = experiment.ended_at or (hour_of(now) + 1) * HOUR
+    final = [each for each in own if min((each.hour + 1) * HOUR, ended) + within <= now]
     of_arm = _by_arm(final, experiment.plan.arms)
     arms = {name: _sums(of_arm[name]) for name in of_arm}
     variants = [name for name in arms if name != CONTROL]

@@ -91,7 +91,7 @@ async def test_processes_know_it_once_they_have_looked(api: Caller) -> None:
 
 FAULTS: list[tuple[Json, str]] = [
     ({"type": "nothing"}, "/type"),
-    ({"type": "offer"}, "/type"),  # which has no outcome
+    ({"type": "session-started"}, "/type"),  # which has no outcome
     ({"arms": {"control": {"later": "1 min"}, "later": {}}}, "/arms/control"),
     ({"arms": {"control": {}}, "weights": {"control": 10_000}}, "/arms"),
     ({"weights": {"control": 5_000, "later": 4_000}}, "/weights"),
@@ -209,6 +209,31 @@ async def test_an_hour_whose_outcomes_may_still_come_is_not_read(api: Caller) ->
     found = (await api.call("GET", "/v1/experiments/wait")).body["result"]
     assert (found["waiting"], {each["people"] for each in found["arms"]}) == (1, {0})
     api.clock.advance(HOUR + 30 * MINUTE)
+    found = (await api.call("GET", "/v1/experiments/wait")).body["result"]
+    assert (found["waiting"], max(each["people"] for each in found["arms"])) == (0, 5)
+
+
+@on_sqlite
+async def test_an_experiment_that_has_ended_is_read_once_the_outcomes_of_its_last_minute_are_over(api: Caller) -> None:
+    # Given one that ended in the hour in which it began
+    await put(api)
+    await start(api)
+    of: Json = {
+        "hour": hour_of(api.clock.now()), "type": "idle-warning", "channel": "", "locale": "en",
+        "variant": "wait/later/1",
+    }  # fmt: skip
+    database = api.engine.database
+    await database.write(
+        lambda connection: effects.add(connection, database.dialect, [Effect(**of, what=What.ENROLLED, number=5)])
+    )
+    await end(api)
+
+    # When its outcomes may come no more
+    found = (await api.call("GET", "/v1/experiments/wait")).body["result"]
+    assert found["waiting"] == 1
+    api.clock.advance(30 * MINUTE)
+
+    # Then nobody waits for the end of the hour
     found = (await api.call("GET", "/v1/experiments/wait")).body["result"]
     assert (found["waiting"], max(each["people"] for each in found["arms"])) == (0, 5)
 

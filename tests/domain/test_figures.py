@@ -54,6 +54,13 @@ def test_a_share_is_of_people_of_whom_each_counts_once() -> None:
     ]
 
 
+def test_who_was_enrolled_in_an_experiment_is_of_no_channel_of_its_own() -> None:
+    # Given people who count once in an experiment, whatever they were told by
+    everybody = [of("sent", 3), of("enrolled", 3, channel=""), of("won", 1, channel="")]
+
+    assert [(each.group, each.sent) for each in told(*everybody, by="channel")] == [("push", 3)]
+
+
 def test_only_hours_of_which_all_outcomes_are_over_have_a_share() -> None:
     # Given an hour whose last warnings may be answered for 30 minutes from its end, of which some have been
     effects = [
