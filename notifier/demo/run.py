@@ -14,6 +14,7 @@ import msgspec
 
 from notifier.client import AsyncProducer
 from notifier.demo.local import LocalSystem
+from notifier.demo.ports import Ports
 from notifier.demo.sessions import ChargingSession, TimedEvent, events
 from notifier.domain.clock import SECOND
 from notifier.domain.errors import Problem
@@ -89,7 +90,8 @@ async def run(
     due: list[ScheduledEvent],
     show: Callable[[Progress], None],
 ) -> Summary:
-    """Report every event, wait until the system is quiet, and compare our ledger with the sandbox's."""
+    """Report every event and what ports say, wait until the system is quiet, and compare our ledger with the
+    sandbox's."""
     began = time.monotonic()
     await import_recipients(system.database, system.clock, _lines(people), "demo", system.settings.channels)
     telling = asyncio.create_task(_tell(system, due))
@@ -123,15 +125,17 @@ async def run(
 
 
 async def _tell(system: LocalSystem, due: list[ScheduledEvent]) -> None:
-    """Report each slice's events when it is due, with that moment as their time."""
-    began = time.monotonic()
-    async with AsyncProducer(system.settings.public_url, system.key, "demo") as producer:
+    """Report each slice's events when it is due, with that moment as their time, and what ports say after it."""
+    async with AsyncProducer(system.settings.public_url, system.key, "demo") as producer, Ports(system) as ports:
+        await ports.put((each.event for each in due), datetime.now(UTC))
+        began = time.monotonic()
         for second, slice_ in _slices(due):
             await asyncio.sleep(max(0.0, began + second - time.monotonic()))
             now = datetime.now(UTC)
             for result in await producer.send_many([_attributes(event, now) for event in slice_]):
                 if isinstance(result, Problem):
                     raise result
+            await ports.tell(slice_, now)
 
 
 def _slices(due: list[ScheduledEvent]) -> Iterator[tuple[float, list[TimedEvent]]]:
