@@ -103,6 +103,10 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     ),
     "Stations": (
         Panel("Clients that follow the map", "short", (("sum(notifier_map_clients)", "clients"),)),
+        Panel(
+            "Free ports offered to who waited", "ops",
+            ((rate("notifier_port_offers_total", "outcome"), "{{outcome}}"),), "One that is taken was told to nobody.",
+        ),
         Panel("Frames of changed stations", "ops", ((rate("notifier_map_frames_total"), "frames a second"),)),
         Panel(
             "From a port's report to the map", "s",

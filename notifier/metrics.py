@@ -119,6 +119,10 @@ map_clients = Gauge(
     "notifier_map_clients", "Clients that follow stations as they change", multiprocess_mode="livesum",
     registry=REGISTRY,
 )  # fmt: skip
+port_offers = Counter(
+    "notifier_port_offers_total", "Free ports offered to who waited, by whether it was told or taken before",
+    ["outcome"], registry=REGISTRY,
+)  # fmt: skip
 map_frames = Counter("notifier_map_frames_total", "Frames of changed stations sent to clients", registry=REGISTRY)
 map_lag_seconds = Histogram(
     "notifier_map_lag_seconds", "Time from a port's report until a frame tells of it", buckets=SECONDS,

@@ -150,6 +150,28 @@ type PaymentSucceeded struct {
 	AccountID string `json:"account_id"`
 }
 
+// PortFree: the data of the event port.free.
+type PortFree struct {
+	// The alert that the driver asked for: it is answered once.
+	AlertID string `json:"alert_id"`
+	// The station's id, as it was put by OCPI.
+	StationID string `json:"station_id"`
+	// The station's name as drivers know it.
+	Station string `json:"station"`
+	// Which of its ports is free.
+	Port string `json:"port"`
+	// Until when nobody else who waits is told of it.
+	Until time.Time `json:"until"`
+	// The driver, where the network knows them.
+	DriverID *string `json:"driver_id,omitempty"`
+	// The charging token used: OCPI contract id or RFID uid.
+	Token *string `json:"token,omitempty"`
+	// The most that the port gives, in kW.
+	PowerKw *float64 `json:"power_kw,omitempty"`
+	// The time zone of the station, such as Europe/Lisbon: times are told by its clocks.
+	TimeZone *string `json:"time_zone,omitempty"`
+}
+
 // ReceiptWithdrawn: the data of the event receipt.withdrawn.
 type ReceiptWithdrawn struct {
 	// The charging session.

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from notifier.api import (
+    alerts_when_free,
     audiences,
     changes,
     clicks,
@@ -92,7 +93,7 @@ ENDPOINTS = docs.endpoints(
         *consents.ENDPOINTS, *erasure.ENDPOINTS, *unsubscribe.ENDPOINTS, *clicks.ENDPOINTS,
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
-        *subscriptions.ENDPOINTS, *experiments.ENDPOINTS, *reading.ENDPOINTS,
+        *subscriptions.ENDPOINTS, *alerts_when_free.ENDPOINTS, *experiments.ENDPOINTS, *reading.ENDPOINTS,
     ]
 )  # fmt: skip
 HOT = events.ENDPOINTS[0].path
@@ -232,7 +233,7 @@ def _route(path: str, methods: Mapping[str, Endpoint]) -> Route:
             case SignatureScheme(read=read) | TokenScheme(read=read):
                 request.state.signed = await read(request, context)
                 refuse_no_text(request)
-            case "unsubscribe_link" | "preference_link" | "click_link" as kind:
+            case "unsubscribe_link" | "preference_link" | "click_link" | "map_link" as kind:
                 link = read_link(kind, request, context)
                 if link is None:
                     return context.pages.no_such_link(request)

@@ -92,7 +92,7 @@ class TokenScheme:
     read: Callable[[Request, ApiContext], Awaitable[Any]]
 
 
-Link = Literal["unsubscribe_link", "preference_link", "click_link"]
+Link = Literal["unsubscribe_link", "preference_link", "click_link", "map_link"]
 """The kinds of signed links."""
 
 

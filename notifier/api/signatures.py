@@ -4,11 +4,13 @@ from starlette.requests import Request
 
 from notifier.api.endpoints import ApiContext, Link, TokenScheme
 from notifier.domain.deliveries import Channel
-from notifier.domain.links import AppVisit, Followed, PreferenceAccess, Unsubscribe
+from notifier.domain.links import AppVisit, Followed, MapAccess, PreferenceAccess, Unsubscribe
 from notifier.domain.problems import problem
 
 
-def read_link(kind: Link, request: Request, context: ApiContext) -> Unsubscribe | PreferenceAccess | Followed | None:
+def read_link(
+    kind: Link, request: Request, context: ApiContext
+) -> Unsubscribe | PreferenceAccess | Followed | MapAccess | None:
     """Return the claims of the path's token; None where the token isn't ours, is of another kind, or has expired."""
     links, token = context.engine.links, request.path_params["token"]
     match kind:
@@ -18,6 +20,8 @@ def read_link(kind: Link, request: Request, context: ApiContext) -> Unsubscribe 
             return links.read_click(token)
         case "preference_link":
             return links.read_visit(token, context.engine.clock.now())
+        case "map_link":
+            return links.read_map(token, context.engine.clock.now())
 
 
 def by_app_token(channel: Channel) -> TokenScheme:

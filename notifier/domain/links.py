@@ -18,12 +18,10 @@ from notifier.domain.deliveries import Channel
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.messages import Private
 
-Purpose = Literal["unsubscribe", "undo", "preferences", "click"]
+Purpose = Literal["unsubscribe", "undo", "preferences", "click", "map"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
-VISIT = (
-    DAY  # milliseconds that a link to the preference centre is valid: it shows and changes all of a person's choices
-)
+VISIT = DAY  # milliseconds that a link to the preference centre, or to the map, is valid: it shows and changes choices
 UNDO = HOUR  # milliseconds in which whoever still has the page open can undo an unsubscription there
 APP_TOKEN = HOUR  # milliseconds that an app's token is valid: a stolen one soon stops working
 MAX_TOKEN = 800  # characters: the longest recipient id and category, and the signature; and an address of 500
@@ -55,6 +53,13 @@ class Undo(Private, frozen=True, array_like=True):
 
 class PreferenceAccess(Private, frozen=True, array_like=True):
     """See and change all of a person's preferences, `until` a time (epoch milliseconds)."""
+
+    recipient_id: str
+    until: int
+
+
+class MapAccess(Private, frozen=True, array_like=True):
+    """See the map and ask to be told of free ports there, `until` a time (epoch milliseconds)."""
 
     recipient_id: str
     until: int
@@ -107,6 +112,10 @@ class Links:
         """The address of a person's preference centre."""
         return f"{self._url}/p/{self._sign('preferences', PreferenceAccess(recipient_id, now + VISIT))}"
 
+    def map_url(self, recipient_id: str, now: int) -> str:
+        """The address of the map for a person."""
+        return f"{self._url}/map/{self._sign('map', MapAccess(recipient_id, now + VISIT))}"
+
     def click_url(self, delivery_id: str, target: str) -> str:
         """The address that leads to a target and counts that it was followed; the target itself where that is ours, as
         a link to unsubscribe is, or too long for a token."""
@@ -145,6 +154,11 @@ class Links:
         """The preference access that a token grants; None if the token is not ours or expired."""
         visit = self._read("preferences", token, PreferenceAccess)
         return visit if visit is not None and now < visit.until else None
+
+    def read_map(self, token: str, now: int) -> MapAccess | None:
+        """The access to the map that a token grants; None if the token is not ours or expired."""
+        access = self._read("map", token, MapAccess)
+        return access if access is not None and now < access.until else None
 
     def _sign(self, salt: str, payload: msgspec.Struct | tuple[str, ...]) -> str:
         return self._signers[salt].sign(base64_encode(msgspec.json.encode(payload))).decode("ascii")

@@ -17,6 +17,7 @@ from notifier.store.delivery.decisions import answers_told, facts_told
 from notifier.store.people import consents, preferences, recipients
 from notifier.store.reading import export
 from notifier.store.reading.tries import ATTEMPT
+from notifier.store.stations import alerts
 
 ALL = 1_000_000  # entries of one person's preferences or consents: the most that can exist
 
@@ -111,6 +112,18 @@ class ExportedDecision(msgspec.Struct, frozen=True, kw_only=True):
     standing: dict[str, Any] | None
 
 
+class ExportedAlert(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the person waited for a free port (`station`), which was offered (`port`), and how it ended."""
+
+    station: str
+    connector: str | None
+    asked_at: datetime
+    state: str
+    until: datetime
+    ended: str | None
+    port: str | None
+
+
 class Export(msgspec.Struct, frozen=True, kw_only=True):
     """All data about one person; of their addresses without the secrets that prove to an endpoint who we are."""
 
@@ -120,6 +133,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     consents: dict[str, dict[str, bool]]
     consent_ledger: list[ConsentRecord]
     suppressions: list[Suppressed]
+    availability_alerts: list[ExportedAlert]
     deliveries: list[ExportedDelivery]
     decisions: list[ExportedDecision]
 
@@ -136,6 +150,7 @@ async def export_recipient(database: Database, recipient_id: str) -> AsyncIterat
     agreed, ledger = held
     changes = await preferences.history(database, recipient_id, ALL)
     suppressed = await export.suppressions(database, recipient_id)
+    waits = [each.alert for each in await alerts.of_person(database, recipient_id)]
     head = {
         "id": recipient_id,
         "recipient": profile,
@@ -143,6 +158,18 @@ async def export_recipient(database: Database, recipient_id: str) -> AsyncIterat
         "consents": agreed,
         "consent_ledger": [_told(msgspec.structs.asdict(each)) for each in ledger],
         "suppressions": [_told(dict(row._mapping)) for row in suppressed],  # noqa: SLF001 (a public name)
+        "availability_alerts": [
+            ExportedAlert(
+                station=each.location_id,
+                connector=each.connector,
+                asked_at=to_datetime(each.asked_at),
+                state=each.state,
+                until=to_datetime(each.until),
+                ended=each.ended,
+                port=each.evse_id,
+            )
+            for each in waits
+        ],
     }
     return _pieces(database, recipient_id, head)
 

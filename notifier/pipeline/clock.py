@@ -16,7 +16,7 @@ from notifier.domain.clock import SECOND
 from notifier.domain.deliveries import Channel, Lane, State, by_queue
 from notifier.domain.errors import StoreUnavailable
 from notifier.domain.ids import instant_of
-from notifier.pipeline import counting, erasure, retention, sealing, stations
+from notifier.pipeline import availability, counting, erasure, retention, sealing, stations
 from notifier.pipeline.engine import LATER_AGAIN, SIGNAL_AGAIN, Engine
 from notifier.pipeline.resolve import resolve
 from notifier.runtime.background import keep_going, pause
@@ -40,9 +40,10 @@ log = structlog.get_logger(__name__)
 
 async def run(engine: Engine, stop: asyncio.Event) -> None:
     """Tick until told to stop; beside that sweep up behind erasures, remove what is kept no longer, seal days that are
-    over, count what messages achieve, and look at stations. While the database is away, wait for it."""
+    over, count what messages achieve, look at stations, and offer free ports. While the database is away, wait."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(keep_going("stations", partial(stations.run, engine, stop)))
+        tasks.create_task(keep_going("availability", partial(availability.run, engine, stop)))
         for each in engine.buckets:
             tasks.create_task(keep_going("erasure", partial(erasure.run, each, stop)))
             tasks.create_task(keep_going("retention", partial(retention.run, each, stop)))

@@ -15,6 +15,7 @@ from notifier.domain.deliveries import OPEN, State
 from notifier.domain.events import Event
 from notifier.domain.recipients import Recipient
 from notifier.pipeline import deliver
+from notifier.pipeline.availability import end_of_drivers
 from notifier.pipeline.bisect_failures import bisect_failures
 from notifier.pipeline.collect import collect
 from notifier.pipeline.engine import EXPAND_AGAIN, WorkerEngine
@@ -139,6 +140,7 @@ async def _transact(
     new = await _write_new(connection, dialect, engine.catalog, batch, planned, now)
     await write_outcomes(connection, engine, plan, new)
     await _end_subscriptions(connection, dialect, engine.catalog, batch, new)
+    await end_of_drivers(connection, dialect, engine.catalog, batch, members, now)
     await deliveries.add_decisions(connection, dialect, plan.decisions)
     made = Counter(delivery.event_id for delivery in new)
     await events.mark_decided(connection, dialect, batch, made, now)

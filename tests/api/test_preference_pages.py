@@ -39,7 +39,8 @@ ADA = RecipientDetails(
 ON = [
     "charging.push", "charging.sms", "idle-fees.push", "idle-fees.sms", "billing.push", "billing.sms", "billing.email",
     "receipts.push", "charging.inbox", "idle-fees.inbox", "billing.inbox", "receipts.inbox",
-    "operations.email", "operations.webhook", "availability.push", "waitlist.push", "waitlist.sms",
+    "operations.email", "operations.webhook", "availability.push", "availability.sms", "availability.inbox",
+    "waitlist.push", "waitlist.sms",
 ]  # fmt: skip
 """The boxes with a tick where nobody chose anything; that of the receipts by mail is locked, and so not sent along."""
 

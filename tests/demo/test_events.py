@@ -27,7 +27,7 @@ def of(session: ChargingSession) -> dict[str, TimedEvent]:
     return {event.type: event for event in events(session, driver_of)}
 
 
-WAITED_FOR = {"waitlist.your_turn", "station.available"}
+WAITED_FOR = {"waitlist.your_turn", "station.available", "port.free"}
 """Events that only come where somebody waits for a station, which sessions don't tell."""
 
 

@@ -78,7 +78,7 @@ def test_a_plan_without_faults_has_none() -> None:
 def test_silence_is_never_tried_where_something_is_owed(kind: NotificationType) -> None:
     owed = {
         "payment-failed", "session-receipt", "idle-warning", "charging-complete", "session-started",
-        "waitlist-your-turn",
+        "waitlist-your-turn", "port-free",
     }  # fmt: skip
 
     assert may_be_silent(kind) == (kind.id not in owed)

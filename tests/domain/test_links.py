@@ -42,7 +42,7 @@ def visit(links: Links = LINKS, who: str = "ada", now: int = NOW) -> str:
 def opens(text: str) -> bool:
     """Whether any page takes it."""
     read = LINKS.read_unsubscribe(text), LINKS.read_undo(text, NOW), LINKS.read_visit(text, NOW)
-    return any(each is not None for each in (*read, LINKS.read_click(text)))
+    return any(each is not None for each in (*read, LINKS.read_click(text), LINKS.read_map(text, NOW)))
 
 
 def test_a_link_says_what_it_was_made_for() -> None:

@@ -10,7 +10,7 @@ from notifier.domain.clock import ManualClock
 from notifier.domain.deliveries import State
 from notifier.domain.recipients import RecipientDetails
 from notifier.people.export import export_recipient
-from notifier.pipeline import erasure
+from notifier.pipeline import availability, erasure
 from notifier.pipeline.dead import Result, redrive
 from notifier.pipeline.decide import decide
 from notifier.pipeline.deliver import deliver
@@ -34,6 +34,7 @@ from notifier.store.core.status import rendered as delivery
 from notifier.store.delivery import open_events
 from notifier.store.people import consents, erasures, recipients
 from notifier.store.reading import ledger
+from notifier.store.stations import locations
 from tests.named import EMAIL, PUSH, SMS
 from tests.pipeline.erasing import (
     AGREED,
@@ -51,6 +52,7 @@ from tests.pipeline.erasing import (
     set_subject,
 )
 from tests.pipeline.samples import COMPLETE, NOW, RECEIPT, Report
+from tests.places import PLACE, place
 
 
 @pytest.fixture
@@ -66,6 +68,9 @@ async def lived(engine: WorkerEngine, report: Report) -> list[str]:
         await consents.append(connection, engine.database.dialect, said, "app", NOW)
     await heed(engine.database, IncomingText(number=PHONE, body="STOP", sid="SM1"), NOW)
     await heed(engine.database, IncomingText(number=PHONE, body="START", sid="SM2"), NOW + 1)
+    await locations.update(engine.database, PLACE, lambda _: place())
+    for who in (ID, "bea"):
+        await availability.ask(engine, who, PLACE, None)
     theirs, hers = {"driver_id": ID, "station": "C4N4RY Road"}, {"driver_id": "bea"}
     told = [
         await report("charging.complete", **COMPLETE | theirs),
@@ -108,7 +113,7 @@ async def test_no_trace_of_a_person_is_left_in_any_table(
     before = await found(engine, *CANARIES)
     assert {column.partition(".")[0] for column in before} >= {
         "recipient", "device", "membership", "preference_change", "consent", "event", "delivery", "decision",
-        "charging_session", "delivery_note",
+        "charging_session", "delivery_note", "availability_alert",
     }  # fmt: skip
 
     # When they are erased, and what was still to be decided is, and is told to nobody
@@ -126,7 +131,10 @@ async def test_no_trace_of_a_person_is_left_in_any_table(
 def test_every_table_that_knows_people_is_swept() -> None:
     known = {table.name for table in metadata.sorted_tables if "recipient_id" in table.c}
 
-    assert known == {"delivery", "decision", "device", "membership", "preference_change", "consent", "delivery_note"}
+    assert known == {
+        "delivery", "decision", "device", "membership", "preference_change", "consent", "delivery_note",
+        "availability_alert",
+    }  # fmt: skip
 
 
 async def test_nobody_elses_data_changes(engine: WorkerEngine, clock: ManualClock, lived: list[str]) -> None:

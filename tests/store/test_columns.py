@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from notifier.cli.arguments import MAX_ACTOR
 from notifier.domain import (
+    availability_alerts,
     catalog,
     cloudevents,
     consent,
@@ -102,6 +103,9 @@ IN = {
     "evse.id": most(stations.EvseId), "evse.location_id": most(stations.LocationId),
     "evse.uid": most(stations.Evse.__annotations__["uid"]), "evse.station": most(stations.OcppStation),
     "evse_status.evse_id": most(stations.EvseId),
+    "availability_alert.location_id": most(stations.LocationId), "availability_alert.recipient_id": PERSON,
+    "availability_alert.connector": most(availability_alerts.Standard),
+    "availability_alert.evse_id": most(stations.EvseId),
     "test_contact.name": KEY, "test_contact.email": MAILBOX, "test_contact.phone": NUMBER,
 }  # fmt: skip
 """The most characters that may come to each column, from what lets them in."""
@@ -109,6 +113,7 @@ IN = {
 OURS = {
     "tally.part", "tally.state", "tally.channel", "tally.reason", "retention_late.part", "retention_mark.name",
     "effect.channel", "effect.what", "experiment.state", "evse.source", "evse.status", "evse_status.status",
+    "availability_alert.state", "availability_alert.ended",
     "campaign.state", "campaign.reason",
     "delivery.channel", "open_delivery.channel", "open_delivery.lane", "open_delivery.state", "open_delivery.reason",
     "outcome.state", "outcome.reason", "outcome.answer", "lease.channel", "supersession.reason", "device.kind",

@@ -146,6 +146,28 @@ export interface PaymentSucceeded {
   account_id: string;
 }
 
+/** The data of the event port.free. */
+export interface PortFree {
+  /** The alert that the driver asked for: it is answered once. */
+  alert_id: string;
+  /** The station's id, as it was put by OCPI. */
+  station_id: string;
+  /** The station's name as drivers know it. */
+  station: string;
+  /** Which of its ports is free. */
+  port: string;
+  /** Until when nobody else who waits is told of it. */
+  until: string | Date;
+  /** The driver, where the network knows them. */
+  driver_id?: string;
+  /** The charging token used: OCPI contract id or RFID uid. */
+  token?: string;
+  /** The most that the port gives, in kW. */
+  power_kw?: number;
+  /** The time zone of the station, such as Europe/Lisbon: times are told by its clocks. */
+  time_zone?: string;
+}
+
 /** The data of the event receipt.withdrawn. */
 export interface ReceiptWithdrawn {
   /** The charging session. */
@@ -351,6 +373,7 @@ export interface EventData {
   "offer.expired": OfferExpired;
   "payment.failed": PaymentFailed;
   "payment.succeeded": PaymentSucceeded;
+  "port.free": PortFree;
   "receipt.withdrawn": ReceiptWithdrawn;
   "session.ended": SessionEnded;
   "session.receipt": SessionReceipt;

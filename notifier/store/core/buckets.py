@@ -26,9 +26,10 @@ T = TypeVar("T")
 
 SHARED: Final = frozenset(
     {
-        "api_key", "audit", "console_guess", "console_session", "console_user", "evse", "evse_status", "experiment",
-        "key_usage", "location", "provider", "reach", "secret", "segment", "station_revision", "subscription",
-        "suppression", "template_draft", "template_version", "tenant", "test_contact",
+        "api_key", "audit", "availability_alert", "console_guess", "console_session", "console_user", "evse",
+        "evse_status", "experiment", "key_usage", "location", "provider", "reach", "secret", "segment",
+        "station_revision", "subscription", "suppression", "template_draft", "template_version", "tenant",
+        "test_contact",
     }
 )  # fmt: skip
 """The tables that all buckets share: of the network, its stations, its staff and its texts, and of addresses, which may

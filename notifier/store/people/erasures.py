@@ -29,6 +29,7 @@ from notifier.store.core.schema import (
     preference_change,
     recipient,
 )
+from notifier.store.core.stations import availability_alert
 
 KEY_BITS: Final = 128  # bits of the HMAC's 256: as many as in the ids that it replaces
 SKEW: Final = 5 * SECOND  # milliseconds by which the clock of a deciding worker may run ahead
@@ -212,7 +213,7 @@ def _delete(dialect: str) -> list[sa.Delete]:
     owners = rows.batch(dialect, [membership.c.recipient_id])
     whose = (
         device.c.recipient_id, membership.c.recipient_id, preference_change.c.recipient_id,
-        delivery_note.c.recipient_id, recipient.c.id,
+        delivery_note.c.recipient_id, availability_alert.c.recipient_id, recipient.c.id,
     )  # fmt: skip
     return [sa.delete(column.table).where(column.in_(sa.select(owners.c.recipient_id))) for column in whose]
 

@@ -13,7 +13,7 @@ from notifier.domain.stations import Connector, Evse, EvseStatus, Source, look, 
 from notifier.store.core import rows
 from notifier.store.core.database import Database
 from notifier.store.core.stations import evse, evse_status
-from notifier.store.stations import revisions
+from notifier.store.stations import revisions, waking
 
 FIELDS: Final = [evse.c[name] for name in Evse.__struct_fields__]
 """The columns of a port's struct, in its fields' order."""
@@ -89,7 +89,8 @@ async def report_statuses(database: Database, reports: Sequence[StatusReport], n
 
 
 async def look_at_due(database: Database, now: int, limit: int) -> list[Evse]:
-    """Look at ports that time changes, at most `limit` of them; returns them as they are now."""
+    """Look at ports that time changes, at most `limit` of them, and wake those who wait where one is free; returns them
+    as they are now."""
 
     async def due(connection: AsyncConnection) -> bool:
         return (await connection.execute(_DUE, {"now": now, "limit": 1})).first() is not None
@@ -99,6 +100,7 @@ async def look_at_due(database: Database, now: int, limit: int) -> list[Evse]:
         found = [read(row) for row in await connection.execute(_DUE, {"now": now, "limit": limit})]
         changed = [Changed(each, look(each, now)) for each in found]
         await _write(connection, database.dialect, number, changed)
+        await waking.wake(connection, {each.after.location_id for each in changed if each.after.settled}, now)
         return [each.after for each in changed]
 
     return await database.write(work) if await database.read(due) else []
@@ -114,6 +116,12 @@ async def of_stations(database: Database, names: Sequence[str]) -> list[Evse]:
         return [read(row) for row in await connection.execute(_by_station(database.dialect), {"rows": wanted})]
 
     return await database.read(work)
+
+
+async def at(connection: AsyncConnection, dialect: str, location_id: str) -> list[Evse]:
+    """The ports of a place."""
+    wanted = {"rows": [{"location_id": location_id}]}
+    return [read(row) for row in await connection.execute(_by_location(dialect), wanted)]
 
 
 async def of_locations(database: Database, ids: Sequence[str]) -> list[Evse]:

@@ -79,6 +79,13 @@ async def get(database: Database, id_: str) -> StoredLocation | None:
     return await database.read(work)
 
 
+async def shown(connection: AsyncConnection, id_: str) -> Location | None:
+    """A place that its owner wants published; None where there is none."""
+    query = sa.select(*FIELDS).where(location.c.id == id_, location.c.hidden == 0)
+    row = (await connection.execute(query)).first()
+    return None if row is None else read(row)
+
+
 async def named(database: Database, ids: Sequence[str]) -> dict[str, Location]:
     """Places by id, without those that nobody has put."""
     if not ids:
