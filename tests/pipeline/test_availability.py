@@ -17,7 +17,7 @@ from notifier.domain.recipients import RecipientDetails
 from notifier.domain.stations import STABLE, EvseStatus
 from notifier.pipeline import availability, stations
 from notifier.pipeline.accept import Intake
-from notifier.pipeline.availability import Teller
+from notifier.pipeline.availability import AGAIN, Teller
 from notifier.pipeline.deliver import deliver
 from notifier.pipeline.engine import WorkerEngine
 from notifier.store.core.database import Database
@@ -32,6 +32,7 @@ from tests.named import SMS
 from tests.pipeline.samples import NOW, Report
 from tests.places import PLACE, place
 
+on_buckets = pytest.mark.parametrize("database_url", ["buckets"], indirect=True)
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 PEOPLE = ("ada", "bea", "cem")
@@ -349,6 +350,56 @@ async def test_many_at_once_ask_leave_and_charge_and_no_port_is_told_to_two(
     found = await everywhere.rows(engine.database, availability_alert)
     assert len({row.asked_at for row in found}) == len(found)
     assert sum(row.state == AlertState.OFFERED for row in found) <= 1
+
+
+@on_buckets
+async def test_people_of_all_buckets_wait_in_one_line(engine: WorkerEngine, report: Report) -> None:
+    # Given
+    first, second, third = (everywhere.living_in(bucket) for bucket in (0, 3, 5))
+    people = {id_: RecipientDetails(phone="+4915112345600", tokens=[f"T-{id_}"]) for id_ in (first, second, third)}
+    await recipients.put(engine.database, people, NOW)
+    for who in (third, first, second):
+        await ask(engine, who)
+    # When the first of them charges, by a token that another bucket accepts
+    await report("session.started", **STARTED, token=f"T-{third}")
+    await tick(engine)
+    await say(engine, "1", EvseStatus.AVAILABLE)
+    await pass_by(engine, STABLE)
+    await availability.leave(engine, first, PLACE)
+    await tick(engine)
+    # Then
+    assert await told(engine) == sorted([(first, "1"), (second, "1")])
+    for each in engine.buckets:
+        await deliver(each, SMS, [row.id for row in await everywhere.rows(each.database, delivery)])
+    assert (SMS, State.CANCELLED) in await messages(engine, first)
+    assert (SMS, State.SENT) in await messages(engine, second)
+
+
+@on_buckets
+async def test_who_lives_in_a_bucket_that_is_away_keeps_nobody_else_waiting(
+    engine: WorkerEngine, clock: ManualClock
+) -> None:
+    # Given
+    here, away = everywhere.living_in(1), everywhere.living_in(2)
+    people = {id_: RecipientDetails(phone="+4915112345600") for id_ in (here, away)}
+    await recipients.put(engine.database, people, NOW)
+    for who in (away, here):
+        await ask(engine, who)
+    for port in ("1", "2"):
+        await say(engine, port, EvseStatus.AVAILABLE)
+    clock.advance(STABLE)
+    await stations.look(engine)
+    await availability.look(engine)
+    # When
+    teller = Teller(replace(engine, database=everywhere.without(engine.database, 2)))
+    await teller.tell()
+    await teller.close()
+    first = await told(engine)
+    clock.advance(AGAIN)
+    await tick(engine)
+    # Then
+    assert first == [(here, "2")]
+    assert await told(engine) == sorted([(here, "2"), (away, "1")])
 
 
 class Killed(Exception):
