@@ -50,7 +50,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Somebody waits since `asked_at` for a port of a place, with a connector of one standard or with any.
 
     Its state lasts `until` an instant; of one that is over that is when it ended. What was offered is the port
-    `evse_id` in its availability `epoch`. `tell_at` is there while that is still to be told.
+    `evse_id` in its availability `epoch`. `tell_at` is there while that is still to be told, or to
+    be stopped since somebody took the port.
     """
 
     id: str

@@ -43,8 +43,8 @@ SOURCE: Final = "notifier"
 
 EVERY: Final = 1.0
 """Seconds between two looks: who asks where a port is free waits so long, and a look that finds nothing is a query."""
-PLACES: Final = 50
-"""Places that are looked at in one transaction: while it lasts no port's report is written."""
+DUE: Final = 200
+"""Alerts whose places are looked at in one transaction: while it lasts no port's report is written."""
 OFFERS: Final = 500
 """Offers that are told in one go."""
 WATTS: Final = 1_000
@@ -124,7 +124,7 @@ async def _end(
 
 
 def _stops(catalog: Catalog, ended: Iterable[Alert], now: int) -> list[Supersession]:
-    """What stops the messages about alerts that were offered a port when they ended."""
+    """What stops the messages about alerts that were offered a port, as they were then."""
     return [
         Supersession(
             subject_key=policy.subject_key(kind, {kind.about: alert.id}), until=max(now, alert.until),
@@ -152,7 +152,7 @@ async def _round(engine: Engine, teller: "Teller") -> None:
 
 async def look(engine: Engine) -> None:
     """Look at all places where somebody waits and something has changed, and offer the ports that are free."""
-    while await alerts.look_at_due(engine.whole.database, engine.clock.now(), PLACES) == PLACES:
+    while await alerts.look_at_due(engine.whole.database, engine.clock.now(), DUE) == DUE:
         pass
 
 
@@ -166,39 +166,39 @@ class Teller:
         self._intake = Intake(engine.whole)
 
     async def tell(self) -> None:
-        """Tell all offers that aren't told. A port that somebody else has taken meanwhile is told to nobody."""
-        database, now = self._engine.database, self._engine.clock.now()
-        while found := await alerts.untold(database, now, OFFERS):
-            true = [each for each in found if self._is_heard and is_same(passed(each.alert, now), each.port)]
-            away = await self._report(true)
-            done = {each.alert.id for each in found} - away
-            metrics.port_offers.labels("told").inc(len(true) - len(away))
-            metrics.port_offers.labels("taken").inc(len(found) - len(true))
-            await alerts.tell_again(database, done, None)
-            if away:
-                await alerts.tell_again(database, away, now + AGAIN)
+        """Tell all offers that aren't told. Of a port that somebody has taken meanwhile nobody is told, and what is on
+        its way of it is stopped."""
+        now = self._engine.clock.now()
+        while found := await alerts.untold(self._engine.database, now, OFFERS):
+            parts: dict[int, list[Untold]] = {}
+            for each in found:
+                parts.setdefault(self._engine.of(each.alert.recipient_id).database.bucket, []).append(each)
+            for bucket, part in parts.items():
+                ids, again_at = [each.alert.id for each in part], None
+                try:
+                    await self._tell(self._engine.buckets[bucket], part, now)
+                except StoreUnavailable as error:
+                    log.warning("availability.bucket_away", bucket=bucket, offers=len(part), error=str(error))
+                    again_at = now + AGAIN
+                await alerts.tell_again(self._engine.database, ids, again_at)
 
     async def close(self) -> None:
         """Wait until what was reported is signalled."""
         await self._intake.close()
 
-    async def _report(self, told: Sequence[Untold]) -> set[str]:
-        """Accept the events of offers, those of each bucket apart; returns the alerts of buckets that don't answer."""
-        parts: dict[int, list[Untold]] = {}
-        for each in told:
-            parts.setdefault(self._engine.of(each.alert.recipient_id).database.bucket, []).append(each)
-        away: set[str] = set()
-        for bucket, part in parts.items():
-            try:
-                answers = await self._intake.accept([self._event(each) for each in part])
-            except StoreUnavailable as error:
-                log.warning("availability.bucket_away", bucket=bucket, offers=len(part), error=str(error))
-                away |= {each.alert.id for each in part}
-                continue
-            for each, answer in zip(part, answers, strict=True):
-                if not isinstance(answer, Accepted):
-                    log.error("availability.refused", alert=each.alert.id, code=answer.code)
-        return away
+    async def _tell(self, there: Engine, part: Sequence[Untold], now: int) -> None:
+        """Tell the offers to people of a bucket."""
+        true = [each for each in part if is_same(each.alert, each.port)]
+        taken = [each.alert for each in part if each not in true]
+        if taken:
+            dialect, stops = there.database.dialect, _stops(there.catalog, taken, now)
+            await there.database.write(lambda connection: supersessions.add(connection, dialect, stops))
+        told = true if self._is_heard else []
+        for each, answer in zip(told, await self._intake.accept([self._event(each) for each in told]), strict=True):
+            if not isinstance(answer, Accepted):
+                log.error("availability.refused", alert=each.alert.id, code=answer.code)
+        metrics.port_offers.labels("told").inc(len(told))
+        metrics.port_offers.labels("taken").inc(len(taken))
 
     def _event(self, told: Untold) -> CheckedEvent | Problem:
         alert, place, port = told.alert, told.place, told.port

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from notifier.domain.availability_alerts import KEPT, LASTS, MOST, OFFER, Alert, AlertState, Ended
 from notifier.domain.clock import MINUTE, ManualClock
@@ -29,7 +30,7 @@ from notifier.store.stations import alerts, locations
 from notifier.store.stations.evses import StatusReport
 from tests import everywhere
 from tests.named import SMS
-from tests.pipeline.samples import NOW, Report
+from tests.pipeline.samples import COMPLETE, NOW, Report
 from tests.places import PLACE, place
 
 on_buckets = pytest.mark.parametrize("database_url", ["buckets"], indirect=True)
@@ -243,6 +244,31 @@ async def test_who_begins_to_charge_waits_nowhere_any_more(
     assert await told(engine) == [("bea", "1")]
 
 
+async def test_deciding_asks_once_for_a_batch_in_which_somebody_begins_to_charge_and_else_never(
+    engine: WorkerEngine, report: Report
+) -> None:
+    # Given
+    asked: list[str] = []
+
+    @sa.event.listens_for(engine.database.engine.sync_engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "availability_alert" in statement:
+            asked.append(statement)
+
+    others = [await report("charging.complete", **COMPLETE | {"session_id": str(number)}) for number in range(5)]
+    began = [
+        await report("session.started", **STARTED | {"session_id": str(number)}, driver_id=PEOPLE[number % 3])
+        for number in range(9)
+    ]
+    # When
+    await everywhere.decide(engine, others)
+    without, asked[:] = list(asked), []
+    await everywhere.decide(engine, [*others, *began])
+    # Then
+    assert without == []
+    assert len(asked) == 1
+
+
 async def test_a_session_from_before_asking_and_that_of_a_test_end_nothing(
     engine: WorkerEngine, report: Report, clock: ManualClock
 ) -> None:
@@ -288,6 +314,23 @@ async def test_a_port_that_is_taken_before_it_is_told_is_told_to_nobody(engine: 
     await tick(engine)
     # Then
     assert await told(engine) == []
+
+
+async def test_what_is_on_its_way_of_a_port_that_is_taken_is_stopped(engine: WorkerEngine) -> None:
+    # Given Ada was told by a push, which nobody has seen yet
+    await ask(engine, "ada")
+    await say(engine, "1", EvseStatus.AVAILABLE)
+    await pass_by(engine, STABLE)
+    # When a stranger plugs in
+    await say(engine, "1", EvseStatus.CHARGING)
+    await tick(engine)
+    # Then no text follows
+    for each in engine.buckets:
+        texts = [row.id for row in await everywhere.rows(each.database, delivery) if row.channel == SMS]
+        await deliver(each, SMS, texts)
+    assert (SMS, State.CANCELLED) in await messages(engine, "ada")
+    assert (await states(engine))["ada"] == (AlertState.OFFERED, None)
+    assert [row.tell_at for row in await everywhere.rows(engine.database, availability_alert)] == [None]
 
 
 async def test_nobody_is_told_of_one_availability_twice(engine: WorkerEngine) -> None:

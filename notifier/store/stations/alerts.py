@@ -112,7 +112,7 @@ async def of_person(database: Database, recipient_id: str) -> list[Standing]:
 
 async def look_at_due(database: Database, now: int, limit: int) -> int:
     """Look at places where somebody's time has come or something has changed, and offer the ports that are free there;
-    at most `limit` places, of which the number is returned."""
+    returns how many alerts were due, of which it looks at `limit`, with all others at their places."""
 
     async def due(connection: AsyncConnection) -> list[str]:
         return list((await connection.execute(_DUE, {"now": now, "limit": limit})).scalars())
@@ -120,7 +120,8 @@ async def look_at_due(database: Database, now: int, limit: int) -> int:
     async def work(connection: AsyncConnection) -> int:
         dialect = database.dialect
         await revisions.hold(connection, dialect)
-        places = {"rows": _places(await due(connection))}
+        found = await due(connection)
+        places = {"rows": _places(set(found))}
         asked: dict[str, list[tuple[Alert, int]]] = {each["location_id"]: [] for each in places["rows"]}
         for row in await connection.execute(_asked(dialect), places | {"now": now}):
             asked[row.location_id].append((_read(row), row.next_check_at))
@@ -129,7 +130,7 @@ async def look_at_due(database: Database, now: int, limit: int) -> int:
             ports.setdefault(row.location_id, []).append(evses.read(row))
         for location_id, there in asked.items():
             await _look(connection, dialect, there, ports.get(location_id, ()), now)
-        return len(asked)
+        return len(found)
 
     return await database.write(work) if await database.read(due) else 0
 
@@ -200,7 +201,7 @@ _LAST: Final = sa.select(sa.func.max(availability_alert.c.asked_at)).where(
 _DUE: Final = (
     sa.select(availability_alert.c.location_id)
     .where(availability_alert.c.next_check_at <= sa.bindparam("now"))
-    .group_by(availability_alert.c.location_id)
+    .order_by(availability_alert.c.next_check_at)
     .limit(sa.bindparam("limit"))
 )
 _UNTOLD: Final = (

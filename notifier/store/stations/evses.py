@@ -145,6 +145,7 @@ async def put(
         wanted = [_row(each.after, number) | {"document": document} for each, document in given]
         await connection.execute(_upsert(dialect), {"rows": wanted})
         await _note(connection, dialect, [each for each, _ in given])
+        await waking.recall(connection, _taken(each for each, _ in given))
 
 
 async def history(database: Database, evse_id: str, limit: int) -> list[tuple[int, EvseStatus]]:
@@ -182,9 +183,15 @@ async def _write(connection: AsyncConnection, dialect: str, number: int, changed
     if news:
         await connection.execute(_update(dialect), {"rows": [_state(each.after, number) for each in news]})
         await _note(connection, dialect, news)
+        await waking.recall(connection, _taken(news))
         await revisions.put(connection, number)
     if alive:
         await connection.execute(_heard(dialect), {"rows": [_state(each.after, number) for each in alive]})
+
+
+def _taken(changed: Iterable[Changed]) -> list[Evse]:
+    """Those ports that were free, and are no more."""
+    return [each.after for each in changed if each.before and each.before.settled and not each.after.settled]
 
 
 def _is_news(before: Evse, after: Evse) -> bool:
