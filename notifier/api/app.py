@@ -56,6 +56,8 @@ from notifier.api.http import (
 from notifier.api.key_limits import KeyLimits
 from notifier.api.latency import PATTERN, Latency
 from notifier.api.ledger_counter import LedgerCounter
+from notifier.api.map import serving
+from notifier.api.map.page import MapPage
 from notifier.api.page import Pages
 from notifier.api.request_ids import RequestIds
 from notifier.api.scrapes import Scrapes
@@ -94,6 +96,7 @@ ENDPOINTS = docs.endpoints(
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
         *subscriptions.ENDPOINTS, *alerts_when_free.ENDPOINTS, *experiments.ENDPOINTS, *reading.ENDPOINTS,
+        *serving.ENDPOINTS,
     ]
 )  # fmt: skip
 HOT = events.ENDPOINTS[0].path
@@ -190,6 +193,7 @@ def _open_context(
             Brand(name=settings.brand_name, app_url=settings.app_url),
         ),
         feeds=Feeds(streams.ending),
+        map=MapPage(settings),
         stations=following,
         live=Live(following, engine.clock, streams.ending, networks(settings.trusted_proxies)),
         waiting=Waiting(engine.database, streams.ending),

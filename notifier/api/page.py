@@ -4,7 +4,7 @@ elsewhere.
 Every address in a page is relative, so that a proxy may put them all below a path of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -69,14 +69,14 @@ class Pages:
 
     def wording(self, request: Request, locale: str | None) -> str:
         """Return the version of the words that a page would show: their language and a hash."""
-        lang = self._spoken(request, locale)
+        lang = spoken(request, locale, self._words)
         ways = [spec.words(lang) for spec in specs().values()]
         told = msgspec.json.encode((self._words[lang], ways, self._categories[closest(lang, self._categories)]))
         return f"{lang}-{sha256(told).hexdigest()[:12]}"
 
     def answer(self, template: str, request: Request, locale: str | None, status: int = 200, **told: Any) -> Response:
         """Render a page in the language that the URL asks for (`?lang=de`), else the person's, else the browser's."""
-        lang = self._spoken(request, locale)
+        lang = spoken(request, locale, self._words)
         categories = self._categories[closest(lang, self._categories)]
         page = self._templates.get_template(template).render(
             words=self._words[lang],
@@ -95,15 +95,18 @@ class Pages:
         """Render the page for a link that is invalid or expired, or whose person is erased."""
         return self.answer("no_such_link.html", request, None, 404)
 
-    def _spoken(self, request: Request, locale: str | None) -> str:
-        asked = request.query_params.get("lang")
-        if asked in self._words:
-            return asked
-        if locale is not None:
-            return self.language(locale)
-        tags = (tag.partition(";")[0].strip() for tag in request.headers.get("accept-language", "").split(","))
-        languages = (tag.partition("-")[0].lower() for tag in tags)
-        return next((each for each in languages if each in self._words), self.language(""))
+
+def spoken(request: Request, locale: str | None, available: Collection[str]) -> str:
+    """Return the language that the URL asks for (`?lang=de`), else a person's, else the browser's, of those that are
+    available."""
+    asked = request.query_params.get("lang")
+    if asked is not None and asked in available:
+        return asked
+    if locale is not None:
+        return closest(locale, available)
+    tags = (tag.partition(";")[0].strip() for tag in request.headers.get("accept-language", "").split(","))
+    languages = (tag.partition("-")[0].lower() for tag in tags)
+    return next((each for each in languages if each in available), closest("", available))
 
 
 async def read_form(request: Request) -> dict[str, list[str]]:

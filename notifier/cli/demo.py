@@ -114,6 +114,7 @@ async def _try_words(ends: bool, console: Console) -> TrialSummary:
 
 async def _welcome(system: LocalSystem, console: Console) -> None:
     console.print(f"Inboxes   [link]{system.sandbox_url}[/]      what people see")
+    console.print(f"Map       [link]{system.settings.public_url}/map[/]      where one can charge now")
     console.print(f"API       [link]{system.settings.public_url}/docs[/]")
     password = await _let_in(system)
     console.print(f"Console   [link]{system.settings.public_url}/console[/]      name demo, password {password}")

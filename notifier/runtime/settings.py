@@ -21,7 +21,7 @@ from notifier.domain.keys import read_parties
 from notifier.domain.links import read_keys
 from notifier.domain.reading import read_text
 from notifier.runtime import trace_settings
-from notifier.runtime.addresses import host_name, listen_address, networks, web_address
+from notifier.runtime.addresses import frame_sources, host_name, listen_address, networks, tile_template, web_address
 from notifier.runtime.broker_url import broker_url
 from notifier.runtime.database_url import read_database_url
 from notifier.runtime.proxies import DIRECT, Proxies, proxy_address
@@ -89,6 +89,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     postal_address: str = ""
     ocpi_driver_prices: str = ""
     map: Literal["on", "off"] = "on"
+    map_tiles: str = ""
+    map_attribution: str = ""
+    map_frames: str = "*"
 
     signing_keys: str = ""
     api_key: str = ""
@@ -331,6 +334,17 @@ _OWN: Final[Mapping[str, Setting]] = {
         about="`off`: stations are shown to nobody, neither on `/map` nor by `/v1/stations`; public otherwise",
         example="off",
         read=_on_or_off,
+    ),
+    "map_tiles": Setting(
+        about="where the map's tiles come from; outlines of the world when unset, and nobody else is asked",
+        example="https://tiles.example.com/{z}/{x}/{y}.png",
+        read=tile_template,
+    ),
+    "map_attribution": Setting(about="the line that the tiles' owner wants on the map", example="© OpenStreetMap"),
+    "map_frames": Setting(
+        about="which sites may show the map in pages of theirs: `*` (any), `none`, or origins with spaces between them",
+        example="https://www.example.com https://*.example.org",
+        read=frame_sources,
     ),
     "signing_keys": Setting(
         about="the keys that sign links in messages, newest first; generated and kept in the database when unset",

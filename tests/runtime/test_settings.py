@@ -47,6 +47,8 @@ def other_than_default(name: str) -> Any:
         "app_url": "http://another.example:8080",
         "email_from": "another@example.com",
         "namespace": "another",
+        "map_tiles": "https://another.example/{z}/{x}/{y}.png",
+        "map_frames": "https://another.example",
         "https_proxy": "http://another:3128",
     }
     usual = FIELDS[name].example if name in of_channels() else f"another {name}"
