@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, expect
+from yarl import URL
 
 from notifier.api.map.assets import ASSETS
 from notifier.domain.stations import Connector, EvseStatus
@@ -118,6 +119,24 @@ async def test_on_a_phone_the_map_and_the_list_are_both_seen(shown: Caller, cont
     assert box["height"] > PHONE["height"] / 3
     width = await page.evaluate("document.documentElement.scrollWidth")
     assert width == PHONE["width"]
+
+
+async def test_by_a_link_of_ones_own_one_asks_to_be_told(shown: Caller, context: BrowserContext) -> None:
+    # Given
+    link = await shown.call("POST", "/v1/recipients/ada/map-link")
+    path = URL(link.body["url"]).path
+    page, wrong = await opened(context, f"{shown.url}{path}?lang=en")
+    # When
+    await page.locator("#places").get_by_text("Gent Zuid").click()
+    await page.get_by_role("button", name="Tell me when a port is free").click()
+    # Then
+    await expect(page.get_by_text("You will be told once it is free")).to_be_visible()
+    await page.get_by_role("button", name="Don’t tell me").click()
+    await expect(page.get_by_role("button", name="Tell me when a port is free")).to_be_visible()
+    assert wrong == []
+    answer = await shown.call("GET", path, Authorization="")
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 async def test_without_script_places_are_listed(shown: Caller, browser: Browser) -> None:

@@ -45,6 +45,11 @@ async def get_map(request: Request, context: ApiContext) -> Response:
     return context.map.answer(request, personal=False, nearby=nearby, around=around)
 
 
+async def get_own_map(request: Request, context: ApiContext) -> Response:
+    """Show the map to the link's person, who can ask there to be told when a port is free."""
+    return context.map.answer(request, personal=True, nearby=None, around=())
+
+
 def _nearby(view: View, near: str) -> Sequence[Station] | None:
     """The stations nearest to a point; None where it is none."""
     try:
@@ -91,6 +96,16 @@ ENDPOINTS = [
         scope=None,
         handler=get_map,
         summary="Where one can charge now",
+        gives={200: None},
+        of_map=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/map/{token}",
+        scope=None,
+        signed_by="map_link",
+        handler=get_own_map,
+        summary="Where one can charge now, and to be told when a port is free",
         gives={200: None},
         of_map=True,
     ),
