@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/ready
 PEERS := .venv-bench/ready
 
-.PHONY: help demo quick test coverage covered check audit format bench clients client-types chaos observability lock clean
+.PHONY: help demo quick test coverage covered check audit format bench clients client-types chaos observability outlines lock clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -84,6 +84,10 @@ chaos: $(READY)  ## every fault scenario on the embedded default; ARGS="--short"
 
 observability: $(READY)  ## the Grafana dashboard and Prometheus' alerts anew from deploy/observability.py
 	$(BIN)/python deploy/observability.py
+
+outlines: $(READY)  ## the map's outlines anew from Natural Earth, by way of npm's world-atlas (needs npm)
+	folder=$$(mktemp -d) && cd $$folder && tar --extract --gzip --file $$(npm pack --silent world-atlas@2.0.2) && cd - && \
+	  $(BIN)/python deploy/outlines.py $$folder/package/countries-50m.json; rm -r $$folder
 
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --no-annotate
 lock: ## requirements*.lock and bench/requirements.lock anew from pyproject.toml (needs uv)

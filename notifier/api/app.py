@@ -56,8 +56,8 @@ from notifier.api.http import (
 from notifier.api.key_limits import KeyLimits
 from notifier.api.latency import PATTERN, Latency
 from notifier.api.ledger_counter import LedgerCounter
-from notifier.api.map import serving
-from notifier.api.map.page import MapPage
+from notifier.api.map import page
+from notifier.api.map.document import MapPage
 from notifier.api.page import Pages
 from notifier.api.request_ids import RequestIds
 from notifier.api.scrapes import Scrapes
@@ -96,7 +96,7 @@ ENDPOINTS = docs.endpoints(
         *preference_pages.ENDPOINTS, *explaining.ENDPOINTS, *audiences.ENDPOINTS, *on_call.ENDPOINTS,
         *stopping.ENDPOINTS, *texts.ENDPOINTS, *operations.ENDPOINTS, *changes.ENDPOINTS,
         *subscriptions.ENDPOINTS, *alerts_when_free.ENDPOINTS, *experiments.ENDPOINTS, *reading.ENDPOINTS,
-        *serving.ENDPOINTS,
+        *page.ENDPOINTS,
     ]
 )  # fmt: skip
 HOT = events.ENDPOINTS[0].path
@@ -192,8 +192,8 @@ def _open_context(
             load_categories(settings.templates, engine.catalog),
             Brand(name=settings.brand_name, app_url=settings.app_url),
         ),
-        feeds=Feeds(streams.ending),
         map=MapPage(settings),
+        feeds=Feeds(streams.ending),
         stations=following,
         live=Live(following, engine.clock, streams.ending, networks(settings.trusted_proxies)),
         waiting=Waiting(engine.database, streams.ending),

@@ -13,7 +13,7 @@ from notifier.api.auth import Authenticator
 from notifier.api.feeds import Feeds
 from notifier.api.key_limits import KeyLimits
 from notifier.api.ledger_counter import LedgerCounter
-from notifier.api.map.page import MapPage
+from notifier.api.map.document import MapPage
 from notifier.api.page import Pages
 from notifier.api.scrapes import Scrapes
 from notifier.api.stations.following import Following
@@ -50,9 +50,9 @@ class ApiContext:
     readiness: Recent[None]
     rotation: Rotation
     pages: Pages
+    map: MapPage
     feeds: Feeds
     stations: Following
-    map: MapPage
     live: Live
     waiting: Waiting
     confined: Confined

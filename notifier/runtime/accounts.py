@@ -19,7 +19,8 @@ import msgspec
 from notifier.domain.errors import ConfigurationError
 from notifier.domain.messages import Private
 from notifier.runtime.addresses import host_name, web_address
-from notifier.runtime.settings import PREFIX, Setting, Settings, looked_at
+from notifier.runtime.own_settings import Setting, looked_at
+from notifier.runtime.settings import PREFIX, Settings
 
 MAX_NAME: Final = 40
 """Characters of a provider's name: the width of the column delivery.provider."""

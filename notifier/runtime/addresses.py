@@ -159,23 +159,3 @@ def _network(position: int, text: str) -> Network:
         return ip_network(text)
     except ValueError:
         raise ValueError(f"entry {position} is not a network in CIDR form, or has bits set after its prefix") from None
-
-
-def tile_template(text: str) -> str:
-    """An address of map tiles, with `{z}`, `{x}` and `{y}` in its path, and perhaps `{s}` for one of several hosts."""
-    if missing := [name for name in ("{z}", "{x}", "{y}") if name not in text]:
-        raise ValueError(f"has no {missing[0]}; write it as https://tiles.example.com/{{z}}/{{x}}/{{y}}.png")
-    web_address(text.replace("{s}", "a").replace("{", "").replace("}", ""))
-    if "{" in text.split("/")[2].replace("{s}", "") or ";" in text or "," in text:
-        raise ValueError("may have {z}, {x}, {y} and {r} in its path and {s} in its host, and no ; or ,")
-    return text
-
-
-def frame_sources(text: str) -> str:
-    """Who may frame a page, as a content security policy has it: `*`, `none`, or origins."""
-    if text in ("*", "none"):
-        return text
-    for origin in text.split():
-        if not re.fullmatch(r"https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?", origin):
-            raise ValueError("must be *, none, or origins such as https://www.example.com, with spaces between them")
-    return " ".join(text.split())

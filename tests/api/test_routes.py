@@ -37,9 +37,8 @@ def name(endpoint: Endpoint) -> str:
 
 def path(endpoint: Endpoint) -> str:
     """A path of the endpoint, its parameters filled in."""
-    return re.sub(
-        r"{(\w+)(:\w+)?}", lambda match: {"number": "40401", "name": "leaflet.js"}.get(match[1], "NL"), endpoint.path
-    )
+    known = {"number": "40401", "name": "leaflet.js"}
+    return re.sub(r"{(\w+)(:\w+)?}", lambda match: known.get(match[1], "NL"), endpoint.path)
 
 
 async def everything(api: Caller) -> dict[str, int]:

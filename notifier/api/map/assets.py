@@ -1,4 +1,4 @@
-"""What the map page loads: Leaflet, our scripts, the styles and the outlines.
+"""What the map page loads from `/map/static/{version}/{name}`: Leaflet, our scripts, the style and the outlines.
 
 The version in the address is that of all files together, so that scripts import each other by plain names and browsers
 keep everything for ever.
@@ -41,7 +41,7 @@ class Asset:
 
     def answer(self, request: Request, caching: str) -> Response:
         """Return the file, compressed for those who take that."""
-        headers = {"Cache-Control": caching, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+        headers = {"Cache-Control": caching, "Vary": "Accept-Encoding"}
         if "gzip" not in request.headers.get("accept-encoding", ""):
             return Response(self.content, media_type=self.media_type, headers=headers)
         return Response(self.packed, media_type=self.media_type, headers={**headers, "Content-Encoding": "gzip"})
@@ -56,4 +56,3 @@ def _assets() -> dict[str, Asset]:
 
 ASSETS: Final[Mapping[str, Asset]] = _assets()
 VERSION: Final = sha256(b"\0".join(each.content for each in ASSETS.values())).hexdigest()[:12]
-EMBED: Final = ASSETS["embed.js"]

@@ -1,114 +1,133 @@
-"""`/map`: where one can charge now, on a map and in a list, live; as a page, and within pages of others.
+"""`/map`: where one can charge now, on a map and in a list, live; as a page, within pages of others, and by the signed
+link of a person."""
 
-The page itself says nothing of places: its script asks `/v1/stations`, as anybody may. The page of a person, by their
-signed link, can also ask to be told when a port is free, and is never shown within another page.
-"""
+from typing import Final, NamedTuple
 
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
-
-import jinja2
 import msgspec
-from markupsafe import Markup
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from notifier.api.map import assets
-from notifier.api.map.wording import MapWords
-from notifier.api.page import spoken
-from notifier.rendering.formats import parse_locale
-from notifier.rendering.locales import read_locales
-from notifier.runtime.settings import Settings
+from notifier.api.endpoints import ApiContext, Endpoint
+from notifier.api.map.assets import AGAIN, ASSETS, FOR_EVER, VERSION
+from notifier.api.map.document import chosen_of
+from notifier.api.stations.searching import MOST_RADIUS, Search, search
+from notifier.api.stations.view import View
+from notifier.domain.errors import Problem
+from notifier.domain.links import MapAccess
+from notifier.domain.published import Station
+from notifier.store.people import recipients
 
-HERE: Final = Path(__file__).parent
-POWERS: Final = (11, 22, 50, 150, 300)
-"""Kilowatts to choose from: the usual steps from a wall box to the fastest."""
-PLUGS: Final[Mapping[str, str]] = {
-    "IEC_62196_T2_COMBO": "CCS 2", "IEC_62196_T2": "Type 2", "IEC_62196_T1_COMBO": "CCS 1",
-    "IEC_62196_T1": "Type 1 (J1772)", "SAE_J3400": "NACS", "TESLA_S": "Tesla", "CHADEMO": "CHAdeMO",
-}  # fmt: skip
-"""Plugs to choose from, by OCPI's names of their standards, as drivers call them in every language."""
-
-_APART: Final = frozenset({"leaflet.js", "embed.js", "map.js"})
-_MODULES: Final = tuple(name for name in assets.ASSETS if name.endswith(".js") and name not in _APART)
-"""The scripts that the page's own imports."""
+LISTED: Final = 50
+"""Places, or parts of the world, in the list for browsers that run no script."""
 
 
-class Chosen(msgspec.Struct, frozen=True):
-    """The filters in a page's address; what doesn't fit counts as none."""
+class Around(NamedTuple):
+    """Somewhere with places."""
 
-    free: bool
-    min_kw: int
-    connector: Sequence[str]
+    latitude: float
+    longitude: float
+    stations: int
 
-
-class MapPage:
-    """The page in every language; raises ConfigurationError, which names the file at fault."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._words = read_locales(HERE / "words", MapWords)
-        self._settings = settings
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
-        self._templates.filters["fill"] = str.format
-
-    def answer(self, request: Request, *, personal: bool, locale: str | None = None, **told: Any) -> Response:
-        """Render the page; a `personal` one has a token in its address."""
-        lang = spoken(request, locale, self._words)
-        words, root = self._words[lang], "../" if personal else ""
-        embed = "embed" in request.query_params and not personal
-        config = {
-            "root": root, "lang": lang, "personal": personal, "embed": embed, "words": words, "plugs": PLUGS,
-            "tiles": self._settings.map_tiles, "attribution": self._settings.map_attribution,
-            "brand": self._settings.brand_name, "app": self._settings.app_url,
-        }  # fmt: skip
-        page = self._templates.get_template("page.html").render(
-            words=words, lang=lang, dir=parse_locale(lang).text_direction, root=root, embed=embed,
-            languages={each: its.language for each, its in self._words.items()},
-            brand=self._settings.brand_name, home=self._settings.app_url,
-            static=f"{'' if personal else 'map/'}static/{assets.VERSION}/",
-            modules=_MODULES, config=_as_data(config), chosen=_chosen(request), powers=POWERS, plugs=PLUGS, **told,
-        )  # fmt: skip
-        return HTMLResponse(page, headers=headers(self._settings, personal=personal))
+    @property
+    def name(self) -> str:
+        """How the place is called, of which nothing but its coordinates is known: "30.27° N, 97.74° W"."""
+        north, east = ("N" if self.latitude >= 0 else "S"), ("E" if self.longitude >= 0 else "W")
+        return f"{abs(self.latitude):.2f}° {north}, {abs(self.longitude):.2f}° {east}"
 
 
-def headers(settings: Settings, *, personal: bool) -> dict[str, str]:
-    """Return the page's headers: nothing from elsewhere but the tiles of the setting, and who may frame it."""
-    frames = "'none'" if personal or settings.map_frames == "none" else settings.map_frames
-    images = f" data: {tile_source(settings.map_tiles)}" if settings.map_tiles else ""
-    policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; "
-        f"base-uri 'none'; img-src 'self'{images}; frame-ancestors {frames}"
-    )
-    common = {
-        "Content-Security-Policy": policy,
-        "Referrer-Policy": "no-referrer",  # an address may hold a token, or where somebody is
-        "Vary": "Accept-Language",
-    }
-    if frames == "'none'":
-        common["X-Frame-Options"] = "DENY"
-    if personal:
-        return {**common, "Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
-    return {**common, "Cache-Control": assets.AGAIN}
+async def get_map(request: Request, context: ApiContext) -> Response:
+    """Show where one can charge now: a map, and a list of the same places.
+
+    Without a script there is a list alone, of the places that are nearest to `near`.
+    """
+    near = request.query_params.get("near")
+    view, chosen = await context.stations.view(), chosen_of(request)
+    narrowed = Search(connector=chosen.connector, min_kw=chosen.min_kw, free=chosen.free)
+    if near is None:
+        return context.map.answer(request, personal=False, nearby=None, around=_around(view))
+    asked = msgspec.structs.replace(narrowed, near=near, radius=MOST_RADIUS, limit=LISTED)
+    try:
+        nearby = [_station(each) for each in search(view, asked).stations]
+    except Problem:  # what was typed into the address is no place
+        nearby = []
+    return context.map.answer(request, personal=False, nearby=nearby, around=())
 
 
-def tile_source(template: str) -> str:
-    """Return a tile template's origin as a source of a content security policy: `https://*.tiles.example.com`."""
-    return "/".join(template.split("/")[:3]).replace("{s}", "*")
+async def get_personal_map(request: Request, context: ApiContext) -> Response:
+    """Show the map to the person of the link, who can ask there to be told when a port is free."""
+    link: MapAccess = request.state.link
+    found = await recipients.find(context.engine.database, link.recipient_id)
+    if found is None:
+        return context.pages.no_such_link(request)
+    return context.map.answer(request, personal=True, locale=found[0].facts.language, nearby=None, around=())
 
 
-def _chosen(request: Request) -> Chosen:
-    asked = request.query_params
-    kw = asked.get("min_kw", "")
-    return Chosen(
-        asked.get("free") == "true", int(kw) if re.fullmatch("[0-9]{1,4}", kw) else 0, asked.getlist("connector")
-    )
+async def get_asset(request: Request, _context: ApiContext) -> Response:
+    """Return a file that the map page loads.
+
+    An address of another version, as a page of another release has it, gets the file of now, which isn't kept.
+    """
+    asset = ASSETS.get(request.path_params["name"])
+    if asset is None:
+        raise HTTPException(404)
+    return asset.answer(request, FOR_EVER if request.path_params["version"] == VERSION else AGAIN)
 
 
-def _as_data(value: Any) -> Markup:
-    """Return a value as JSON that no HTML parser takes for the end of its element."""
-    return Markup(msgspec.json.encode(value).decode().replace("<", "\\u003c"))  # noqa: S704 (escaped here)
+async def get_embed(request: Request, _context: ApiContext) -> Response:
+    """Return the script by which a page of others shows the map where its tag stands."""
+    return ASSETS["embed.js"].answer(request, AGAIN)
+
+
+def _around(view: View) -> list[Around]:
+    """Return where there are places, the most first."""
+    found = search(view, Search(limit=1))
+    first = [Around(each.latitude, each.longitude, each.stations) for each in found.clusters]
+    alone = [Around(each.latitude, each.longitude, 1) for each in map(_station, found.stations)]
+    return sorted([*first, *alone], key=lambda each: -each.stations)[:LISTED]
+
+
+def _station(found: Station | msgspec.Raw) -> Station:
+    return found if isinstance(found, Station) else msgspec.json.decode(found, type=Station)
+
+
+ENDPOINTS = [
+    Endpoint(
+        method="GET",
+        path="/map",
+        scope=None,
+        handler=get_map,
+        summary="Where one can charge now",
+        gives={200: None},
+        of_map=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/map/{token}",
+        scope=None,
+        signed_by="map_link",
+        handler=get_personal_map,
+        summary="Where one can charge now, for one person",
+        gives={200: None},
+        of_map=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/map/static/{version}/{name}",
+        scope=None,
+        handler=get_asset,
+        summary="What the map page loads",
+        gives={200: None},
+        problems=(40401,),
+        of_map=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/map/embed.js",
+        scope=None,
+        handler=get_embed,
+        summary="A script that shows the map in a page of others",
+        gives={200: None},
+        of_map=True,
+    ),
+]

@@ -14,7 +14,8 @@ import msgspec
 from notifier.domain.errors import ConfigurationError
 from notifier.runtime.accounts import Account, Accounts, BadUrl, Count, Word, host_of, usual_name
 from notifier.runtime.addresses import MAX_VERP_LOCAL, mailbox
-from notifier.runtime.settings import PREFIX, Setting
+from notifier.runtime.own_settings import Setting
+from notifier.runtime.settings import PREFIX
 
 FROM: Final = "email_from"
 """The setting of the address that mails come from."""

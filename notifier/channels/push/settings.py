@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import SplitResult, unquote
 
 from notifier.runtime.accounts import Account, Accounts, BadUrl, Count, Word
-from notifier.runtime.settings import Setting
+from notifier.runtime.own_settings import Setting
 
 
 class FcmAccount(Account, frozen=True, kw_only=True):

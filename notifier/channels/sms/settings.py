@@ -9,7 +9,8 @@ from typing import Final
 from urllib.parse import SplitResult, unquote
 
 from notifier.runtime.accounts import Account, Accounts, BadUrl, Count, Word, host_of, usual_name
-from notifier.runtime.settings import Setting, looked_at, read_price
+from notifier.runtime.own_settings import Setting, looked_at
+from notifier.runtime.settings import read_price
 
 PRICE: Final = "sms_price"
 """The setting with the price of one text."""

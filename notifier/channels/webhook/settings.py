@@ -5,7 +5,7 @@ from typing import Final
 
 from notifier.providers.destinations import NETS
 from notifier.runtime.addresses import networks
-from notifier.runtime.settings import Setting, looked_at
+from notifier.runtime.own_settings import Setting, looked_at
 
 SETTINGS: Final[Mapping[str, Setting]] = {
     NETS: Setting(

@@ -26,10 +26,10 @@ export function write({ near, zoom, place, filters }) {
 }
 
 // Filters as the server is asked for them.
-export function asking(filters, { live = false } = {}) {
+export function asking(filters) {
   const asked = filters.connector.map((each) => ["connector", each]);
   if (filters.min_kw) asked.push(["min_kw", String(filters.min_kw)]);
-  if (filters.free && !live) asked.push(["free", "true"]);
+  if (filters.free) asked.push(["free", "true"]);
   return asked;
 }
 

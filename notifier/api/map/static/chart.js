@@ -1,11 +1,12 @@
 // The map itself: tiles where the setting names some, else the world's outlines, and a net of degrees over them.
 
-import { config, distance, element, number, words } from "./words.js";
+import { config, distance, element, inMiles, number, words } from "./words.js";
 
 const FAR = 11; // zoom from which outlines are too coarse to be drawn: all is land
 const LINES = 150; // pixels between two lines of the net, about
+const PARTS = 5; // fine lines of the net for each line
 const STEPS = [90, 45, 30, 15, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001]; // degrees
-const RINGS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]; // kilometres around where somebody is
+const RINGS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500]; // kilometres, or miles, around where somebody is
 const PER_DEGREE = 50; // the outlines' steps: deploy/outlines.py
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -23,7 +24,7 @@ export class Chart {
       this.map.getPane(name).setAttribute("aria-hidden", "true");
     }
     this.map.getPane("markerPane").setAttribute("aria-hidden", "true"); // the list has the same for whoever can't see
-    L.control.scale({ maxWidth: 120 }).addTo(this.map);
+    L.control.scale({ maxWidth: 120, imperial: inMiles(), metric: !inMiles() }).addTo(this.map);
     const credit = L.control.attribution({ prefix: false }).addTo(this.map);
     if (config.tiles) {
       this.map.getContainer().classList.add("tiled");
@@ -77,13 +78,17 @@ export class Chart {
       const html = element("span", {}, text);
       L.marker(at, { pane: "net", interactive: false, keyboard: false, icon: L.divIcon({ className: classes, html, iconSize: [0, 0] }) }).addTo(this.net);
     };
-    for (let x = Math.ceil(box.getWest() / step) * step; x <= box.getEast(); x += step) {
+    const [west, east] = [box.getWest(), box.getEast()];
+    const fine = { ...style, className: "net fine" };
+    for (const x of between(west, east, step / PARTS)) L.polyline([[south, x], [north, x]], fine).addTo(this.net);
+    for (const y of between(south, north, step / PARTS)) L.polyline([[y, west], [y, east]], fine).addTo(this.net);
+    for (const x of between(west, east, step)) {
       L.polyline([[south, x], [north, x]], style).addTo(this.net);
       label([north, x], "degree meridian", degrees(((((x + 180) % 360) + 360) % 360) - 180, step, "E", "W"));
     }
-    for (let y = Math.ceil(south / step) * step; y <= north; y += step) {
-      L.polyline([[y, box.getWest()], [y, box.getEast()]], style).addTo(this.net);
-      label([y, box.getEast()], "degree parallel", degrees(y, step, "N", "S"));
+    for (const y of between(south, north, step)) {
+      L.polyline([[y, west], [y, east]], style).addTo(this.net);
+      label([y, east], "degree parallel", degrees(y, step, "N", "S"));
     }
   }
 
@@ -100,11 +105,11 @@ export class Chart {
     const html = element("span", { title: words.me });
     L.marker(at, { icon: L.divIcon({ className: "me", html, iconSize: [22, 22] }), interactive: false, keyboard: false }).addTo(this.here);
     const across = (40075016 * Math.cos((at[0] * Math.PI) / 180)) / (256 * 2 ** this.map.getZoom()); // metres of a pixel
-    const first = RINGS.findIndex((each) => (each * 1000) / across > 70);
-    for (const each of first < 0 ? [] : RINGS.slice(first, first + 3)) {
-      L.circle(at, { radius: each * 1000, className: "around", interactive: false, pane: "net", renderer: (this.netRenderer ??= L.svg({ pane: "net" })) }).addTo(this.here);
-      const top = [at[0] + (each * 1000) / 111320, at[1]];
-      const html = element("span", {}, distance(each * 1000));
+    const rings = RINGS.map((each) => each * (inMiles() ? 1609.344 : 1000)).filter((radius) => radius / across > 70);
+    for (const radius of rings.slice(0, 3)) {
+      L.circle(at, { radius, className: "around", interactive: false, pane: "net", renderer: (this.netRenderer ??= L.svg({ pane: "net" })) }).addTo(this.here);
+      const top = [at[0] + radius / 111320, at[1]];
+      const html = element("span", {}, distance(radius));
       L.marker(top, { pane: "net", interactive: false, keyboard: false, icon: L.divIcon({ className: "degree radius", html, iconSize: [0, 0] }) }).addTo(this.here);
     }
   }
@@ -114,9 +119,9 @@ export class Chart {
   }
 
   // All of these points in view, as large as that allows; few are shown with their surroundings.
-  fit(points) {
+  fit(points, closest) {
     if (points.length === 0) this.map.setView([25, 0], 2);
-    else this.map.fitBounds(L.latLngBounds(points.map((each) => [each.latitude, each.longitude])), { padding: [48, 48], maxZoom: 14, animate: !still.matches });
+    else this.map.fitBounds(L.latLngBounds(points.map((each) => [each.latitude, each.longitude])), { padding: [48, 48], maxZoom: closest, animate: !still.matches });
   }
 
   get centre() {
@@ -131,8 +136,14 @@ export class Chart {
   }
 }
 
+// The multiples of a step from one number to another; counted, for sums of fractions go astray.
+function between(from, to, step) {
+  const first = Math.ceil(from / step);
+  return Array.from({ length: Math.max(0, Math.floor(to / step) - first + 1) }, (_, index) => (first + index) * step);
+}
+
 function degrees(value, step, above, below) {
-  const digits = Math.max(0, Math.ceil(-Math.log10(step)));
-  const shown = Number(Math.abs(value).toFixed(digits));
-  return shown === 0 ? "0°" : `${number(shown, digits)}° ${value > 0 ? above : below}`;
+  const digits = step >= 1 ? 0 : Math.ceil(-Math.log10(step));
+  const shown = Math.abs(value).toFixed(digits);
+  return Number(shown) === 0 ? "0°" : `${number(Number(shown), digits)}° ${value > 0 ? above : below}`;
 }

@@ -80,13 +80,14 @@ export class List {
       const clear = element("button", { type: "button", class: "quiet" }, words.filters.clear);
       clear.addEventListener("click", () => this.on.clear());
       this.#noted(element("p", {}, filtered ? words.empty_filtered : words.empty), filtered ? clear : null);
-    } else if (crowded) this.#noted(element("p", {}, words.crowded));
-    else if (n > MOST) this.#noted(element("p", {}, fill(words.rest, { n: number(n - MOST) })));
+    } else if (crowded) this.#noted(words.crowded);
     else this.#noted();
+    if (n > MOST && !crowded) this.node.append(element("li", { class: "rest" }, fill(words.rest, { n: number(n - MOST) })));
   }
 
   #noted(...parts) {
     this.note.hidden = parts.length === 0;
+    this.note.classList.toggle("plain", typeof parts[0] === "string");
     this.note.replaceChildren(...parts.filter(Boolean));
   }
 

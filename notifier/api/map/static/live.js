@@ -6,7 +6,7 @@ const TRY_AGAIN = [2_000, 5_000, 15_000, 60_000]; // milliseconds until the stre
 const OUT_OF_SIGHT = 60_000; // milliseconds after which a page that nobody sees hears no more
 
 export class Live {
-  // `on` has snapshot(places), change(stations), gone(ids), clusters(clusters) and state("connecting" | "live" | "away").
+  // `on` has snapshot(places), change(stations), gone(ids), clusters(clusters), failed() and state("connecting" | "live" | "away").
   constructor(root, on) {
     this.root = root;
     this.on = on;
@@ -19,7 +19,7 @@ export class Live {
     addEventListener("pageshow", (event) => event.persisted && this.#again());
   }
 
-  // Follow a part of the world; `ask` has the same for a question.
+  // Follow what the query names; `ask` is the query where there is no stream.
   follow(query, ask) {
     this.query = query;
     this.ask = ask;
@@ -38,7 +38,7 @@ export class Live {
     };
     source.addEventListener("snapshot", current((places) => this.on.snapshot(places)));
     source.addEventListener("change", current((change) => this.on.change(change.stations)));
-    source.addEventListener("gone", current((gone) => this.on.gone(gone.stations)));
+    source.addEventListener("gone", current((change) => this.on.gone(change.stations)));
     source.addEventListener("clusters", current((change) => this.on.clusters(change.clusters)));
     source.onopen = () => source === this.source && this.tries > 0 && this.on.state("live");
     source.onerror = () => source === this.source && this.#failed();

@@ -1,246 +1,358 @@
-// The page: what is seen is followed, and the map, the list and the open place show the same.
+// The map page: what is shown follows the map's view and the filters, and the server tells what changes.
 
 import * as address from "./address.js";
 import { Chart } from "./chart.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { pin, ring } from "./pins.js";
+import { CONDITIONS, ordered, ports, shown, summed } from "./places.js";
 import { Place } from "./place.js";
-import { ordered, ports, shown } from "./places.js";
 import { Sheet } from "./sheet.js";
 import { Signs } from "./signs.js";
 import { config, element, fill, number, time, words } from "./words.js";
 
+const SETTLED = 250; // milliseconds without a move after which the map's view is asked for
+const MARGIN = 0.15; // of the view that is asked for on each side, so that a small move shows something at once
+const NEAREST = 30; // places in the list while the map shows more than can be told
+const RADIUS = 100_000; // metres within which these are
+const NEAREST_AGAIN = 30_000; // milliseconds until these are asked for again
+const CLOSE = 14; // zoom at which somebody sees what is around them
+const TOWN = 11.5; // zoom at which a town is seen whole
+const MOST = 500; // places that are drawn one by one: the most that the server tells at once
+const AGAIN = 5_000; // milliseconds until places are asked for again of which the stream tells no more than sums
 const WORLD = "-180,-85,180,85";
-const AT_ONCE = 500; // places that the server tells of a box
-const NEAREST = 60; // places of the list where the map shows groups alone
-const LOOK_AFTER = 250; // milliseconds after the last move
-const CLOSER = 15; // zoom at which a place is opened
 
-const asked = address.read();
-let { filters, place: opened } = asked;
-let stations = new Map();
-let clusters = new Map();
-let listed = new Map(); // those of the list: the same, or the nearest where the map shows groups
-let heard = null;
-let me = null;
+const state = address.read();
+const stations = new Map();
+let clusters = []; // instead of stations, where the view has too many
+let listed = [];
+let asked = null; // the part of the world that is followed
+let again = 0; // the timer of the next question
+let opener = null;
+let heard = null; // when the server last told something
 
-const byId = (id) => document.getElementById(id);
-const form = byId("filters");
-const said = byId("said");
-const say = (text) => (said.textContent = text);
+const chart = new Chart("map");
+const sheet = new Sheet(() => chart.map.invalidateSize({ animate: false }));
+const signs = new Signs(chart, { open: (station) => open(station.id), enter });
+const list = new List({ open, light: (id) => signs.light(id), retry: () => live.retry(), clear });
+const place = new Place({ close: () => history.state?.opened ? history.back() : close(), say });
+const live = new Live(config.root, { snapshot, change, gone, clusters: clustered, state: tell, failed });
 
-const chart = new Chart(byId("map"));
-const signs = new Signs(chart, { open: (station) => open(station.id), enter: (points) => chart.fit(points) });
-const list = new List({ open: (id) => open(id), light: (id) => signs.light(id), retry: () => live.retry(), clear: () => clear() });
-const place = new Place({ close: () => close(), say });
-const sheet = new Sheet(() => setTimeout(() => chart.map.invalidateSize({ pan: false }), 220));
-const live = new Live(config.root, {
-  snapshot: (places) => {
-    stations = new Map(places.stations.map((each) => [each.id, each]));
-    clusters = new Map(places.clusters.map((each) => [each.cell, each]));
-    heard = new Date();
-    relist();
-  },
-  change: (changed) => {
-    for (const station of changed) {
-      stations.set(station.id, station);
-      if (listed.has(station.id)) listed.set(station.id, station);
-      list.update(station, filters);
-    }
-    followed(changed.map((station) => station.id));
-  },
-  gone: (ids) => {
-    for (const id of ids) stations.delete(id);
-    relist();
-    followed(ids);
-  },
-  clusters: (changed) => {
-    for (const each of changed) {
-      if (each.stations > 0) clusters.set(each.cell, each);
-      else clusters.delete(each.cell);
-    }
-    heard = new Date();
-    draw();
-  },
-  state: (state) => {
-    const texts = { live: words.live, connecting: words.connecting, away: heard ? fill(words.not_live, { time: time(heard) }) : words.connecting };
-    byId("live").textContent = texts[state];
-    byId("live").dataset.state = state;
-  },
-  failed: () => list.failed(),
-});
+// What the server tells
 
-// What has changed is drawn, and read anew where it is open.
-function followed(ids) {
-  heard = new Date();
-  draw();
-  if (ids.includes(opened)) place.read();
+function snapshot(places) {
+  heard = Date.now();
+  clearTimeout(again);
+  again = 0;
+  shownAs(places);
+  if (clusters.length > 0 && summary().stations <= MOST) each();
 }
 
-function draw() {
-  const points = [...clusters.values(), ...[...stations.values()].filter((each) => shown(each, filters))];
-  signs.draw(points, filters, opened);
-  const free = points.reduce((sum, each) => sum + (each.id ? ports(each, filters).free : each.counts.free), 0);
-  const sum = { stations: points.reduce((before, each) => before + (each.stations ?? 1), 0), free };
-  list.sum(sum);
-  return sum;
+function shownAs(places) {
+  stations.clear();
+  for (const each of places.stations) stations.set(each.id, each);
+  clusters = places.clusters;
+  arrange();
 }
 
-// The list in a new order: what is seen is another, or asks for other filters.
-async function relist() {
-  const crowded = clusters.size > 0;
-  listed = crowded ? await nearest() : stations;
-  const origin = me ?? chart.centre;
-  const fitting = [...listed.values()].filter((each) => shown(each, filters));
-  list.show(ordered(fitting, origin, filters), filters, draw(), { crowded, address: (id) => address.write({ ...where(), place: id }) });
+// The stream tells of whole cells. Where these have too many places to be told one by one and the view has not, the
+// places of the view are asked for, and again when a sum changes.
+async function each() {
+  const query = asked.query;
+  again = 0;
+  const answer = await fetch(`${config.root}v1/stations?${query}&limit=${MOST}`).catch(() => null);
+  const places = answer?.ok ? await answer.json() : null;
+  if (places?.stations.length > 0 && query === asked.query) shownAs(places);
 }
 
-// The places nearest to the middle, of more than can be told one by one.
-async function nearest() {
-  const { latitude, longitude } = chart.centre;
-  const query = new URLSearchParams([["near", `${latitude},${longitude}`], ["radius", "100000"], ["limit", String(NEAREST)], ...address.asking(filters)]);
+function change(changed) {
+  heard = Date.now();
+  const isNew = changed.some((each) => !stations.has(each.id));
+  for (const each of changed) {
+    stations.set(each.id, each);
+    list.update(each, state.filters);
+    if (each.id === place.id) place.read();
+  }
+  if (isNew) arrange();
+  else redraw();
+}
+
+function clustered(changed) {
+  heard = Date.now();
+  if (clusters.length === 0) {
+    again ||= setTimeout(each, AGAIN);
+    return;
+  }
+  const known = new Map(clusters.map((each) => [each.cell, each]));
+  for (const each of changed) known.set(each.cell, each);
+  clusters = [...known.values()].filter((each) => each.stations > 0);
+  redraw();
+}
+
+function gone(ids) {
+  heard = Date.now();
+  for (const id of ids) stations.delete(id);
+  if (ids.includes(place.id)) place.read();
+  arrange();
+}
+
+function failed() {
+  list.failed();
+}
+
+function tell(now) {
+  const node = document.getElementById("live");
+  const text = now === "live" ? words.live : heard === null ? words.connecting : fill(words.not_live, { time: time(heard) });
+  if (node.textContent !== text) node.textContent = text;
+  node.className = `live ${now === "live" ? "on" : now}`;
+}
+
+function say(text) {
+  document.getElementById("said").textContent = text;
+}
+
+// What is shown
+
+const inView = (point) => chart.map.getBounds().contains(chart.placed(point));
+
+// The list is put into order anew: the view or the filters have changed, or all has been told again.
+async function arrange() {
+  const origin = chart.me && inView(chart.me) ? chart.me : chart.centre;
+  let found = [...stations.values()].filter(inView);
+  const crowded = clusters.length > 0;
+  if (crowded) found = await nearest(origin);
+  listed = ordered(found.filter((each) => shown(each, state.filters)), origin, state.filters);
+  list.show(listed, state.filters, summary(), { crowded, address: (id) => address.write({ ...state, place: id }) });
+  redraw();
+}
+
+let nearestAsked = 0;
+
+async function nearest(origin) {
+  const query = new URLSearchParams([
+    ["near", `${origin.latitude.toFixed(5)},${origin.longitude.toFixed(5)}`], ["radius", RADIUS], ["limit", NEAREST], ...address.asking(state.filters),
+  ]);
+  const turn = (nearestAsked += 1);
   try {
     const answer = await fetch(`${config.root}v1/stations?${query}`);
-    const { stations: found } = answer.ok ? await answer.json() : { stations: [] };
-    return new Map(found.map((each) => [each.id, each]));
+    const places = answer.ok ? (await answer.json()).stations : [];
+    return turn === nearestAsked ? places : listed.map((each) => each.station);
   } catch {
-    return new Map();
+    return listed.map((each) => each.station);
   }
 }
 
-const where = () => ({ near: chart.centre, zoom: chart.map.getZoom(), filters, place: opened });
+function summary() {
+  const points = clusters.length > 0 ? clusters.filter(inView) : [...stations.values()].filter(inView);
+  const seen = points.filter((each) => !each.id || shown(each, state.filters));
+  const free = seen.reduce((sum, each) => sum + (each.id ? ports(each, state.filters).free : each.counts.free), 0);
+  return { stations: summed(seen).stations, free };
+}
 
-function look() {
-  history.replaceState(history.state, "", address.write(where()));
-  const query = new URLSearchParams([["bbox", address.box(chart.map.getBounds())], ...address.asking(filters, { live: true })]);
-  const once = new URLSearchParams(query);
-  once.set("limit", String(AT_ONCE));
+let frame = 0;
+
+function redraw() {
+  cancelAnimationFrame(frame);
+  frame = requestAnimationFrame(() => {
+    // What is in the list stays on the map though it is no longer free: nothing vanishes under the finger.
+    const single = [...stations.values()].filter((each) => shown(each, state.filters) || list.has(each.id));
+    const sums = clusters.filter((each) => !state.filters.free || each.counts.free > 0);
+    signs.draw(clusters.length > 0 ? sums : single, listed, state.filters, place.id);
+    list.sum(summary());
+  });
+}
+
+function follow() {
+  asked = { box: chart.map.getBounds().pad(MARGIN), zoom: chart.map.getZoom() };
+    // What is free is sorted out here, so that a place which is taken doesn't vanish under the finger.
+  const query = new URLSearchParams([["bbox", address.box(asked.box)], ...address.asking({ ...state.filters, free: false })]).toString();
+  asked.query = query;
   list.waiting();
-  live.follow(query, once);
+  live.follow(query, `${query}&limit=${MOST}`);
 }
 
-async function open(id) {
-  if (opened !== id) history.pushState({ within: true }, "", address.write({ ...where(), place: id }));
-  await show(id);
+let settling = 0;
+
+function moved() {
+  clearTimeout(settling);
+  settling = setTimeout(() => {
+    state.near = chart.centre;
+    state.zoom = chart.map.getZoom();
+    keep();
+    const same = asked?.zoom === state.zoom && asked.box.contains(chart.map.getBounds());
+    if (same) arrange();
+    else follow();
+  }, SETTLED);
+  redraw();
 }
 
-async function show(id) {
-  opened = id;
-  byId("browse").hidden = true;
-  byId("foot").hidden = true;
+const keep = () => history.replaceState(history.state, "", address.write(state));
+
+function enter(members) {
+  if (chart.map.getZoom() >= chart.map.getMaxZoom()) return list.focus(members[0].id);
+  const box = L.latLngBounds(members.map((each) => chart.placed(each)));
+  const closer = Math.max(chart.map.getBoundsZoom(box.pad(0.2)), chart.map.getZoom() + (members[0].id ? 1 : 2));
+  chart.map.setView(box.getCenter(), Math.min(closer, chart.map.getMaxZoom()));
+}
+
+// One place
+
+async function open(id, { push = true } = {}) {
+  opener = id;
+  state.place = id;
+  if (push) history.pushState({ opened: true }, "", address.write(state));
+  document.getElementById("browse").hidden = true;
+  document.getElementById("scroll").scrollTop = 0;
+  const reading = place.open(id, state.filters);
   sheet.atLeast("half");
-  const station = await place.open(id, filters);
-  if (opened !== id) return;
-  byId("scroll").scrollTop = 0;
-  byId("place-name")?.focus({ preventScroll: true });
-  if (station && !chart.map.getBounds().pad(-0.1).contains(chart.placed(station))) chart.go(station, Math.max(chart.map.getZoom(), CLOSER));
-  draw();
+  place.heading.focus({ preventScroll: true });
+  redraw();
+  const station = await reading;
+  if (station && !inView(station)) chart.go(station, Math.max(chart.map.getZoom() || 0, CLOSE));
 }
 
-// Back to the list; the browser's own way back does the same.
 function close() {
-  if (history.state?.within) history.back();
-  else {
-    history.replaceState(null, "", address.write({ ...where(), place: null }));
-    hide();
-  }
+  state.place = null;
+  keep();
+  hide();
 }
 
 function hide() {
-  const id = opened;
-  opened = null;
+  if (place.id === null) return;
   place.close();
-  byId("browse").hidden = false;
-  byId("foot").hidden = false;
-  draw();
-  if (id !== null) list.focus(id);
+  document.getElementById("browse").hidden = false;
+  list.focus(opener);
+  redraw();
 }
 
-function choose() {
+addEventListener("popstate", () => {
+  const before = JSON.stringify(state.filters);
+  const now = address.read();
+  Object.assign(state, { place: now.place, filters: now.filters });
+  if (now.place) open(now.place, { push: false });
+  else hide();
+  if (JSON.stringify(state.filters) !== before) showFilters();
+});
+
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  if (plugs.open) {
+    plugs.open = false;
+    plugs.firstElementChild.focus();
+  } else if (place.id !== null) place.on.close();
+});
+
+// Filters
+
+const form = document.getElementById("filters");
+const plugs = document.getElementById("plugs");
+
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("change", () => {
   const given = new FormData(form);
-  filters = { free: given.get("free") === "true", min_kw: Number(given.get("min_kw")) || 0, connector: given.getAll("connector") };
-  labelled();
-  look();
-  relist();
+  state.filters = { free: given.has("free"), min_kw: Number(given.get("min_kw")), connector: given.getAll("connector") };
+  keep();
+  filtered();
+});
+document.addEventListener("click", (event) => {
+  if (plugs.open && !plugs.contains(event.target)) plugs.open = false;
+});
+
+function filtered() {
+  const { connector, min_kw } = state.filters;
+  const name = connector.length === 0 ? words.filters.any_plug : connector.length === 1 ? config.plugs[connector[0]] : fill(words.filters.plugs, { n: number(connector.length) });
+  document.getElementById("plug-label").textContent = name ?? connector[0];
+  plugs.classList.toggle("set", connector.length > 0);
+  form.elements.min_kw.parentElement.classList.toggle("set", min_kw > 0);
+  if (place.id !== null) place.filters = state.filters;
+  if (chart.map._loaded) follow();
+}
+
+function showFilters() {
+  form.elements.free.checked = state.filters.free;
+  form.elements.min_kw.value = state.filters.min_kw || "";
+  for (const box of form.querySelectorAll("[name=connector]")) box.checked = state.filters.connector.includes(box.value);
+  filtered();
 }
 
 function clear() {
-  for (const each of form.elements) if (each.type === "checkbox") each.checked = false;
-  form.elements.min_kw.value = "";
-  choose();
+  state.filters = { free: false, min_kw: 0, connector: [] };
+  keep();
+  showFilters();
+  list.found.focus();
 }
 
-function labelled() {
-  const { length } = filters.connector;
-  byId("plug-label").textContent = length ? fill(words.filters.plugs, { n: number(length) }) : words.filters.any_plug;
-  byId("plugs").classList.toggle("chosen", length > 0);
+// The tools on the map
+
+const tool = (id, act) => document.getElementById(id).addEventListener("click", act);
+
+tool("in", () => chart.map.zoomIn(1));
+tool("out", () => chart.map.zoomOut(1));
+tool("locate", () => {
+  const button = document.getElementById("locate");
+  button.setAttribute("aria-busy", "true");
+  const done = () => button.removeAttribute("aria-busy");
+  const found = ({ coords }) => {
+    done();
+    const me = { latitude: coords.latitude, longitude: coords.longitude };
+    chart.stand(me);
+    chart.go(me, CLOSE);
+  };
+  const missed = () => {
+    done();
+    button.lastElementChild.textContent = words.near_me_failed;
+    say(words.near_me_failed);
+    setTimeout(() => (button.lastElementChild.textContent = words.near_me), 5_000);
+  };
+  if (!navigator.geolocation) return missed();
+  navigator.geolocation.getCurrentPosition(found, missed, { enableHighAccuracy: true, timeout: 10_000, maximumAge: 60_000 });
+});
+
+function explainSigns() {
+  const counts = Object.fromEntries(CONDITIONS.map((name, index) => [name, [3, 2, 1, 1, 0][index]]));
+  const rows = CONDITIONS.map((name) => [pin(name, name === "free" ? 2 : 0), words.key[name]]);
+  rows.push([pin("free", 2, true), words.key.fast], [ring(counts), words.key.group]);
+  document.getElementById("key").replaceChildren(...rows.map(([sign, text]) => element("li", {}, sign, element("span", {}, text))));
 }
 
-function locate() {
-  const failed = () => say(words.near_me_failed);
-  if (!navigator.geolocation) return failed();
-  navigator.geolocation.getCurrentPosition(
-    ({ coords }) => {
-      me = { latitude: coords.latitude, longitude: coords.longitude };
-      chart.stand(me);
-      chart.go(me, 14);
-      relist();
-    },
-    failed,
-    { maximumAge: 60_000, timeout: 15_000 },
-  );
+// Links away keep what is shown.
+function leave(link, keeping) {
+  link.addEventListener("click", () => {
+    const asked = new URLSearchParams(address.write(state).replace(/^[^?]*/, ""));
+    asked.delete("embed");
+    if (keeping.lang) asked.set("lang", keeping.lang);
+    link.search = asked;
+  });
 }
 
-function explained() {
-  const counts = { free: 5, busy: 3, reserved: 0, out_of_order: 1, unknown: 0 };
-  const signed = ["free", "busy", "reserved", "out_of_order", "unknown"].map((name) => [pin(name, name === "free" ? 3 : 0), words.key[name]]);
-  signed.push([pin("free", 3, true), words.key.fast], [ring(counts), words.key.group]);
-  byId("key").replaceChildren(...signed.map(([picture, text]) => element("li", {}, picture, element("span", {}, text))));
-}
+for (const link of document.querySelectorAll("nav [hreflang]")) leave(link, { lang: link.hreflang });
+if (config.embed) leave(document.getElementById("whole"), {});
+
+// Beginning
 
 async function begin() {
-  explained();
-  labelled();
-  live.on.state("connecting");
-  if (asked.near) chart.go(asked.near, asked.zoom);
-  else {
-    try {
-      const answer = await fetch(`${config.root}v1/stations?bbox=${WORLD}&limit=${AT_ONCE}`);
-      const { stations: found, clusters: groups } = await answer.json();
-      chart.fit([...found, ...groups]);
-    } catch {
-      chart.fit([]);
-    }
-  }
-  let waiting;
-  chart.map.on("moveend", () => {
-    draw();
-    clearTimeout(waiting);
-    waiting = setTimeout(look, LOOK_AFTER);
-  });
-  look();
-  if (opened) await show(opened);
+  explainSigns();
+  tell("connecting");
+  showFilters();
+  if (state.near) chart.go(state.near, state.zoom);
+  else await everywhere();
+  chart.map.on("moveend", moved);
+  follow();
+  if (state.place) await open(state.place, { push: false });
 }
 
-form.addEventListener("change", choose);
-form.addEventListener("submit", (event) => event.preventDefault());
-byId("locate").addEventListener("click", locate);
-byId("in").addEventListener("click", () => chart.map.zoomIn());
-byId("out").addEventListener("click", () => chart.map.zoomOut());
-addEventListener("popstate", () => {
-  const { place: id } = address.read();
-  if (id) show(id);
-  else if (opened) hide();
-});
-addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  if (byId("plugs").open) {
-    byId("plugs").open = false;
-    byId("plugs").firstElementChild.focus();
-  } else if (opened) close();
-});
-document.addEventListener("click", (event) => {
-  if (!event.target.closest("#plugs")) byId("plugs").open = false;
-});
+// The map begins with whatever there is.
+async function everywhere() {
+  let places = { stations: [], clusters: [] };
+  try {
+    const answer = await fetch(`${config.root}v1/stations?bbox=${WORLD}&limit=${MOST}`);
+    if (answer.ok) places = await answer.json();
+  } catch {
+    // The stream says that nothing can be reached.
+  }
+  if (places.clusters.length > 0) chart.fit(places.clusters, TOWN);
+  else chart.fit(places.stations, CLOSE);
+}
+
+setInterval(() => clusters.length > 0 && !document.hidden && arrange(), NEAREST_AGAIN);
 begin();

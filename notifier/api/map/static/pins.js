@@ -57,12 +57,12 @@ export function ring(counts, free = counts.free) {
 
 // A bar with a piece for each port of a place.
 export function bar(counts) {
-  const total = all(counts) || 1;
-  const picture = draw("svg", { viewBox: `0 0 ${total * 10} 4`, class: "bar", preserveAspectRatio: "none", "aria-hidden": "true" });
+  const wide = 100 / (all(counts) || 1);
+  const picture = draw("svg", { viewBox: "0 0 99 4", class: "bar", preserveAspectRatio: "none", "aria-hidden": "true" });
   let at = 0;
   for (const name of CONDITIONS) {
-    for (let each = 0; each < counts[name]; each += 1, at += 10) {
-      picture.append(draw("rect", { x: at + 0.4, y: 0, width: 9.2, height: 4, class: `piece ${name}` }));
+    for (let each = 0; each < counts[name]; each += 1, at += wide) {
+      picture.append(draw("rect", { x: at, y: 0, width: Math.max(wide - 1, wide / 2), height: 4, class: `piece ${name}` }));
     }
   }
   return picture;

@@ -3,7 +3,7 @@
 export const CONDITIONS = ["free", "busy", "reserved", "out_of_order", "unknown"];
 export const FAST = 50; // kW from which a place is marked as fast
 const CELL = 76; // pixels of the squares within which places are drawn as one
-const APART = 42; // pixels that two signs must be apart
+const APART = 52; // pixels that two signs must be apart
 const EARTH = 6371008.8; // metres: the mean radius
 
 export const all = (counts) => CONDITIONS.reduce((sum, name) => sum + counts[name], 0);

@@ -6,7 +6,7 @@ import { element } from "./words.js";
 
 const NAMED = 14; // zoom from which places are named on the map
 const FEW = 25; // places of which the names fit beside each other
-const TOWNS = [6, 11]; // the zooms at which towns are named
+const TOWNS = [6, 13]; // the zooms at which towns are named
 const APART = 90; // pixels between the names of two towns
 
 export class Signs {
@@ -19,16 +19,17 @@ export class Signs {
     this.drawn = new Map();
   }
 
-  draw(points, filters, open) {
+  draw(points, listed, filters, open) {
     const { map } = this.chart;
     const zoom = map.getZoom();
     const inside = map.getBounds().pad(0.2);
     const seen = points.filter((point) => inside.contains(this.chart.placed(point)));
-    const found = groups(seen, (point) => map.project([point.latitude, point.longitude], zoom));
+    const alone = seen.filter((point) => point.id && point.id === open);
+    const found = groups(seen.filter((point) => !alone.includes(point)), (point) => map.project([point.latitude, point.longitude], zoom));
     const named = zoom >= NAMED && found.length <= FEW;
     const before = this.drawn;
     this.drawn = new Map();
-    for (const group of found) {
+    for (const group of [...found, ...alone.map((point) => ({ members: [point] }))]) {
       const single = group.members.length === 1 ? group.members[0] : null;
       const sign = single?.id ? this.#single(single, filters, single.id === open, named) : this.#several(group, filters, zoom);
       const old = before.get(sign.key);
@@ -42,7 +43,7 @@ export class Signs {
       this.drawn.set(sign.key, sign);
     }
     for (const old of before.values()) old.marker.remove();
-    this.#name(seen, zoom);
+    this.#name(seen[0]?.id ? seen : listed.map((each) => each.station), zoom);
   }
 
   // Mark one place, as the list does that is pointed at.
@@ -64,7 +65,7 @@ export class Signs {
   #several(group, filters, zoom) {
     const { counts, stations } = summed(group.members);
     const free = group.members.reduce((sum, each) => sum + (each.id ? ports(each, filters).free : each.counts.free), 0);
-    const size = Math.round(34 + Math.min(26, 7 * Math.log2(stations)));
+    const size = Math.round(32 + Math.min(22, 6 * Math.log2(stations)));
     const latlng = this.chart.map.unproject([group.x, group.y], zoom);
     const at = this.chart.placed({ latitude: latlng.lat, longitude: latlng.lng });
     return {

@@ -20,9 +20,12 @@ export function count(table, n) {
   return fill(table[plurals.select(n)] ?? table.other, { n: numbers.format(n) });
 }
 
-export function number(value, digits = 1) {
-  return digits === 1 ? numbers.format(value) : new Intl.NumberFormat(config.lang, { maximumFractionDigits: digits }).format(value);
+export function number(value, digits = 0) {
+  const exactly = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return digits > 0 ? new Intl.NumberFormat(config.lang, exactly).format(value) : numbers.format(value);
 }
+
+export const inMiles = () => MILES.includes(region);
 
 export function unit(value, name, digits = 0) {
   const options = { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: digits };
@@ -30,7 +33,7 @@ export function unit(value, name, digits = 0) {
 }
 
 export function distance(metres) {
-  if (MILES.includes(region)) {
+  if (inMiles()) {
     const miles = metres / 1609.344;
     return miles < 0.1 ? unit(Math.round(metres / 0.3048 / 50) * 50, "foot") : unit(miles, "mile", miles < 10 ? 1 : 0);
   }
