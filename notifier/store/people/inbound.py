@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.domain.consent import Consent
 from notifier.domain.deliveries import Reason
 from notifier.domain.effects import ANY, What
+from notifier.domain.errors import StoreUnavailable
 from notifier.domain.ids import make_id
 from notifier.domain.recipient_facts import ALL
 from notifier.store.core import audit, buckets, choices, effect_sums
@@ -50,13 +51,17 @@ def _newest(found: Sequence[list[Got]]) -> list[Got]:
 
 @over(_newest)
 async def _got_last(database: Database, key: str, now: int) -> list[Got]:
-    """The messages that whoever has a number got lately, the last first."""
+    """The messages that whoever has a number got lately, the last first. A bucket that doesn't answer has none: no
+    stop waits for what it is counted of."""
 
     async def work(connection: AsyncConnection) -> list[Got]:
         people = (await connection.scalars(_owners(key))).all()
         return await choices.got_last(connection, database.dialect, people, now)
 
-    return await database.read(work)
+    try:
+        return await database.read(work)
+    except StoreUnavailable:
+        return []
 
 
 async def stop(database: Database, sid: str, key: str, now: int) -> bool:
