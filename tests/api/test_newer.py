@@ -28,11 +28,12 @@ def path(endpoint: Endpoint) -> str:
     token = {
         "/u/": LINKS.unsubscribe_url("ada", "charging", INBOX.channel),
         "/p/": LINKS.preference_url("ada", NOW),
+        "/ma": LINKS.map_url("ada", NOW),
         "/c/": LINKS.click_url(IDS["failed"], "https://app.example.com"),
     }.get(endpoint.path[:3], "")
     named = {
         "id": IDS["failed"] if endpoint.path.startswith(("/v1/dead", "/v1/deliveries")) else "ada", "name": "network",
-        "number": "40401", "type": "charging-complete",
+        "number": "40401", "version": "0", "type": "charging-complete",
         "token": token.rpartition("/")[2], "topic": "station:gent-3", "audience": "site:gent",
     }  # fmt: skip
     filled = re.sub(r"{(\w+)(:\w+)?}", lambda match: named[match[1]], endpoint.path)

@@ -61,9 +61,9 @@ def test_what_can_not_be_is_told_with_its_way_out(
 
 
 def test_a_plan_that_can_not_be_names_its_member(shell: Shell, plan: Path) -> None:
-    plan.write_text(json.dumps({**PLAN, "type": "offer"}))
+    plan.write_text(json.dumps({**PLAN, "type": "session-started"}))
 
     told = shell("experiments", "plan", "wait", str(plan))
 
     assert told.exit_code == 1
-    assert "offer has no outcome" in told.output
+    assert "session-started has no outcome" in told.output
